@@ -1,0 +1,94 @@
+"""Why something was refused, and whose fault it is.
+
+Three kinds of failure never mix:
+
+* :class:`Refused` – what came from outside breaks a rule.  Normal operation; nothing stops.
+* :class:`OperatorError` – the person at the keyboard can mend it.  One sentence, no traceback.
+* :class:`InvariantBroken` – our own bug.  The node stops rather than go on with a wrong state.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Disposition(Enum):
+    """What the receiver of a refused thing does next."""
+
+    LATER = "later"  # may become valid; keep it or try again
+    IGNORE = "ignore"  # useless to us, but an honest peer can send it
+    BLAME = "blame"  # no honest peer sends this; its sender is penalised
+
+
+class Reason(Enum):
+    """Every reason for a refusal: a stable code for programs and what to do about it."""
+
+    def __init__(self, code: str, disposition: Disposition) -> None:
+        self.code = code
+        self.disposition = disposition
+
+    # encoding and keys
+    MALFORMED = ("malformed", Disposition.BLAME)
+    TOO_LARGE = ("too_large", Disposition.BLAME)
+    BAD_KEY = ("bad_key", Disposition.BLAME)
+    BAD_SIGNATURE = ("bad_signature", Disposition.BLAME)
+
+    # transactions
+    EXPIRED = ("expired", Disposition.IGNORE)
+    EXPIRY_TOO_FAR = ("expiry_too_far", Disposition.IGNORE)
+    NONCE_USED = ("nonce_used", Disposition.IGNORE)
+    NONCE_GAP = ("nonce_gap", Disposition.LATER)
+    NOT_ENROLLED = ("not_enrolled", Disposition.LATER)
+    ALREADY_ENROLLED = ("already_enrolled", Disposition.IGNORE)
+    SELF_RATING = ("self_rating", Disposition.IGNORE)
+    UNKNOWN_CATEGORY = ("unknown_category", Disposition.IGNORE)
+    POINTS_OUT_OF_RANGE = ("points_out_of_range", Disposition.IGNORE)
+
+    # mempool
+    DUPLICATE = ("duplicate", Disposition.IGNORE)
+    NONCE_TAKEN = ("nonce_taken", Disposition.IGNORE)
+    ACTOR_QUOTA = ("actor_quota", Disposition.LATER)
+    POOL_FULL = ("pool_full", Disposition.LATER)
+
+    # blocks
+    FUTURE_SLOT = ("future_slot", Disposition.BLAME)
+    UNKNOWN_PARENT = ("unknown_parent", Disposition.LATER)
+    INVALID_PARENT = ("invalid_parent", Disposition.IGNORE)
+    SLOT_NOT_AFTER_PARENT = ("slot_not_after_parent", Disposition.BLAME)
+    WRONG_HEIGHT = ("wrong_height", Disposition.BLAME)
+    WRONG_LEADER = ("wrong_leader", Disposition.BLAME)
+    WRONG_MHP = ("wrong_mhp", Disposition.BLAME)
+    CONTRADICTS_EARLIER_BLOCK = ("contradicts_earlier_block", Disposition.BLAME)
+    WRONG_TX_ROOT = ("wrong_tx_root", Disposition.BLAME)
+    WRONG_STATE_ROOT = ("wrong_state_root", Disposition.BLAME)
+    TOO_MANY_TRANSACTIONS = ("too_many_transactions", Disposition.BLAME)
+    INVALID_TRANSACTION = ("invalid_transaction", Disposition.BLAME)
+    CROSSES_FINALITY = ("crosses_finality", Disposition.BLAME)
+    TREE_FULL = ("tree_full", Disposition.LATER)
+
+    # conversation
+    UNSOLICITED = ("unsolicited", Disposition.BLAME)
+    RATE_LIMITED = ("rate_limited", Disposition.BLAME)
+
+
+class Refused(Exception):
+    """Something from outside breaks a rule.
+
+    ``reason`` is for programs, ``detail`` completes the sentence for people.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason.code}: {self.detail}" if self.detail else self.reason.code
+
+
+class OperatorError(Exception):
+    """A mistake that the operator can mend; the message says what is wrong and what to do."""
+
+
+class InvariantBroken(Exception):
+    """A state that our own code must never reach."""
