@@ -1,0 +1,159 @@
+"""The blockchain of one node: block tree and ledger under the rule of the longest valid chain.
+
+:meth:`Blockchain.add` is the only way a block becomes part of it.  The head moves atomically: where a block
+of a better branch proves invalid when it is executed, the old head, state and votes stay as they were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chain.blocks import Block, Header
+from chain.blocktree import BlockTree, Node, genesis_header
+from chain.errors import InvariantBroken, Reason, Refused
+from chain.forkchoice import Choice, choose
+from chain.genesis import Genesis
+from chain.ledger import Changes, Executed, Ledger
+from chain.registry import Record
+from chain.votes import Votes
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The durable point that a chain starts from: a final block, the votes after it and its state."""
+
+    header: Header
+    votes: Votes
+    records: dict[bytes, Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What moves the snapshot on disk to a later final block: the changed records, encoded, by key."""
+
+    header: Header
+    votes: Votes
+    rows: dict[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What :meth:`Blockchain.add` did.
+
+    ``abandoned`` blocks left the head's branch (newest first), ``adopted`` ones entered it (oldest first);
+    both are empty where the head stayed.  ``finalized`` are the headers that became final, oldest first.
+    ``double`` is another block of the same slot: evidence against its proposer.
+    """
+
+    abandoned: tuple[Block, ...] = ()
+    adopted: tuple[Block, ...] = ()
+    finalized: tuple[Header, ...] = ()
+    double: Header | None = None
+
+
+class Blockchain:
+    """The head, what is final, and every branch that can still win."""
+
+    def __init__(self, genesis: Genesis, snapshot: Snapshot | None = None) -> None:
+        self.genesis = genesis
+        if snapshot is None:
+            self.ledger = Ledger(genesis)
+            root = genesis_header(genesis, self.ledger.state_root)
+            votes = Votes.genesis(genesis.validators, genesis.batch)
+        else:
+            self.ledger = Ledger(genesis, snapshot.records, snapshot.header.height)
+            root, votes = snapshot.header, snapshot.votes
+            if self.ledger.state_root != root.state_root:
+                raise Refused(Reason.WRONG_STATE_ROOT, f"the stored state is not that of height {root.height}")
+        self.tree = BlockTree(genesis, root, votes)
+        self.head: Node = self.tree[root.id]
+        self.finalized: Header = root
+        self._settled: Header = root
+        self._settled_votes = votes
+
+    @property
+    def unsettled(self) -> int:
+        """How many final blocks the snapshot on disk is behind."""
+        return self.finalized.height - self._settled.height
+
+    def add(self, block: Block, *, arrived_in_slot: bool, solicited: bool = True) -> Added:
+        """Judge a block and let fork choice decide.  Raises :class:`Refused`; a known block is a no-op."""
+        header = block.header
+        if header.id in self.tree:
+            return Added()
+        self.refuse_final(header)
+        votes = self.tree.check(header, solicited=solicited)
+        double = next(iter(self.tree.rivals(header)), None)
+        choice = choose(self.head.header, self.head.arrived_in_slot, header, arrived_in_slot)
+        node = self.tree.insert(block, votes, arrived_in_slot=arrived_in_slot)
+        if choice not in (Choice.EXTENDS, Choice.TIE_BREAK, Choice.SWITCH):
+            return Added(double=double)
+        abandoned, adopted = self._move_head(node)
+        return Added(abandoned, adopted, self._advance_finality(), double)
+
+    def refuse_final(self, header: Header) -> None:
+        """Raise ``CROSSES_FINALITY`` for a header that stands beside or below what is final."""
+        if header.height <= self.finalized.height:
+            raise Refused(Reason.CROSSES_FINALITY, f"height {header.height} is final up to {self.finalized.height}")
+
+    def adopt(self, block: Block, changes: Changes) -> Added:
+        """Add a block that was just built on the head by sealing a draft with these ``changes``."""
+        votes = self.tree.check(block.header, solicited=True)
+        self.head = self.tree.insert(block, votes, arrived_in_slot=True)
+        self.ledger.adopt(block, changes)
+        return Added((), (block,), self._advance_finality())
+
+    def settle(self) -> Settled | None:
+        """Move the snapshot up to what is final; the caller stores the result.  None where nothing is new."""
+        if not self.unsettled:
+            return None
+        rows = self.ledger.settle(self.finalized.height)
+        self._settled = self.finalized
+        return Settled(self._settled, self._settled_votes, rows)
+
+    def _move_head(self, node: Node) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
+        down, up = self.tree.path(self.head.header.id, node.header.id)
+        undone: list[Executed] = [self.ledger.undo() for _ in down]
+        adopted: list[Block] = []
+        for block_id in up:
+            block = self._body(block_id)
+            try:
+                self.ledger.extend(block)
+            except Refused:
+                for _ in adopted:
+                    self.ledger.undo()
+                for executed in reversed(undone):
+                    self.ledger.redo(executed)
+                self.tree.mark_invalid(block_id)
+                raise
+            adopted.append(block)
+        self.head = node
+        return tuple(executed.block for executed in undone), tuple(adopted)
+
+    def restore_finality(self, height: int) -> None:
+        """What was final before a restart stays final, even where the head's branch alone does not prove it."""
+        self._advance_finality(height)
+
+    def _advance_finality(self, at_least: int = 0) -> tuple[Header, ...]:
+        height = max(self.head.votes.finalized, at_least)
+        if height <= self.finalized.height:
+            return ()
+        newly: list[Header] = []
+        node = self.head
+        while node.header.height > self.finalized.height:
+            if node.header.height <= height:
+                newly.append(node.header)
+            node = self.tree[node.header.parent]
+        if node.header.id != self.finalized.id:
+            raise InvariantBroken("the head does not descend from what is final")
+        final = self.tree[newly[0].id]
+        self.finalized = final.header
+        self._settled_votes = final.votes
+        self.tree.reroot(final.header.id)
+        return tuple(reversed(newly))
+
+    def _body(self, block_id: bytes) -> Block:
+        block = self.tree[block_id].block
+        if block is None:
+            raise InvariantBroken(f"no body of block {block_id.hex()[:12]}")
+        return block

@@ -1,0 +1,152 @@
+"""The block tree: every known branch above the finalized block, with the votes after each block.
+
+A header is judged here in full (leader, slot, height, votes, contradiction) on whatever branch it stands;
+only the execution of its transactions waits until its branch wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from chain.blocks import Block, Header
+from chain.errors import Reason, Refused
+from chain.genesis import Genesis
+from chain.votes import Votes
+
+# A day of one-second slots with finality stalled; beyond it new blocks wait until finality returns.
+MAX_BLOCKS = 100_000
+# Two blocks of one slot are evidence; a third that nobody builds on adds nothing but cost.
+MAX_BLOCKS_PER_SLOT = 2
+
+
+@dataclass(slots=True)
+class Node:
+    """One block in the tree.  ``block`` is None only for the root, whose body is final and on disk."""
+
+    header: Header
+    votes: Votes
+    block: Block | None
+    arrived_in_slot: bool
+    invalid: bool = False
+    children: list[bytes] = field(default_factory=list)
+
+
+def genesis_header(genesis: Genesis, state_root: bytes) -> Header:
+    """The header that stands for the genesis: height 0, slot 0, unsigned."""
+    return Header(genesis.id, 0, 0, bytes(32), bytes(32), 0, 0, bytes(32), state_root, b"")
+
+
+def leader(genesis: Genesis, slot: int) -> bytes:
+    """The public key of the validator whose turn ``slot`` is."""
+    return genesis.validators[slot % len(genesis.validators)][0]
+
+
+class BlockTree:
+    """Blocks by id, all descending from ``root``."""
+
+    def __init__(self, genesis: Genesis, root: Header, votes: Votes) -> None:
+        self.genesis = genesis
+        self.root = root.id
+        self._nodes: dict[bytes, Node] = {root.id: Node(root, votes, None, arrived_in_slot=True)}
+        self._slots: dict[int, list[bytes]] = {}
+
+    def __contains__(self, block_id: bytes) -> bool:
+        return block_id in self._nodes
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __getitem__(self, block_id: bytes) -> Node:
+        return self._nodes[block_id]
+
+    def check(self, header: Header, *, solicited: bool) -> Votes:
+        """Judge a header on its branch and return the votes after it.  Raises :class:`Refused`.
+
+        A header is valid if its parent is known and valid, the leader is right, slot and height follow the
+        parent's, ``mhp`` is what this branch says, and it does not contradict its proposer's latest block on
+        this branch.  A third block of one slot is taken only when ``solicited``: when a branch that builds on
+        it was asked for, it may be needed; when it is merely announced, it is a flood.
+        """
+        parent = self._nodes.get(header.parent)
+        if parent is None:
+            raise Refused(Reason.UNKNOWN_PARENT, f"parent {header.parent.hex()[:12]} is not known")
+        if parent.invalid:
+            raise Refused(Reason.INVALID_PARENT, f"parent {header.parent.hex()[:12]} is invalid")
+        if header.height != parent.header.height + 1:
+            raise Refused(Reason.WRONG_HEIGHT, f"height {header.height} after {parent.header.height}")
+        if header.slot <= parent.header.slot:
+            raise Refused(Reason.SLOT_NOT_AFTER_PARENT, f"slot {header.slot} after {parent.header.slot}")
+        if header.proposer != leader(self.genesis, header.slot):
+            raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
+        if header.mhp != parent.votes.mhp:
+            raise Refused(Reason.WRONG_MHP, f"mhp {header.mhp} where the branch has {parent.votes.mhp}")
+        if parent.votes.contradicts(header):
+            raise Refused(Reason.CONTRADICTS_EARLIER_BLOCK, "its proposer's latest block rules it out")
+        rivals = self._slots.get(header.slot, ())
+        if len(rivals) >= MAX_BLOCKS_PER_SLOT and not solicited:
+            raise Refused(Reason.TREE_FULL, f"{len(rivals)} blocks of slot {header.slot} are known")
+        if len(self._nodes) >= MAX_BLOCKS:
+            raise Refused(Reason.TREE_FULL, f"{MAX_BLOCKS} blocks wait for finality")
+        return parent.votes.apply(header)
+
+    def insert(self, block: Block, votes: Votes, *, arrived_in_slot: bool) -> Node:
+        """Add a block whose header :meth:`check` accepted."""
+        header = block.header
+        node = Node(header, votes, block, arrived_in_slot)
+        self._nodes[header.id] = node
+        self._nodes[header.parent].children.append(header.id)
+        self._slots.setdefault(header.slot, []).append(header.id)
+        return node
+
+    def rivals(self, header: Header) -> list[Header]:
+        """Other known blocks of the same slot, and so of the same proposer."""
+        ids = self._slots.get(header.slot, ())
+        return [self._nodes[block_id].header for block_id in ids if block_id != header.id]
+
+    def mark_invalid(self, block_id: bytes) -> None:
+        """A block proved invalid when executed: it and all that stands on it can never win."""
+        for node in list(self._subtree(block_id)):
+            node.invalid = True
+
+    def path(self, start: bytes, end: bytes) -> tuple[list[bytes], list[bytes]]:
+        """``(down, up)``: ids to leave from ``start``, newest first, and to enter up to ``end``, oldest first."""
+        down: list[bytes] = []
+        up: list[bytes] = []
+        left, right = self._nodes[start].header, self._nodes[end].header
+        while left.id != right.id:
+            if left.height >= right.height:
+                down.append(left.id)
+                left = self._nodes[left.parent].header
+            else:
+                up.append(right.id)
+                right = self._nodes[right.parent].header
+        return down, up[::-1]
+
+    def reroot(self, block_id: bytes) -> None:
+        """Forget every block that does not descend from ``block_id``, which became final."""
+        if block_id == self.root:
+            return
+        keep = {node.header.id: node for node in self._subtree(block_id)}
+        keep[block_id].block = None
+        for gone in self._nodes.keys() - keep.keys():
+            slot = self._nodes[gone].header.slot
+            ids = self._slots.get(slot)
+            if ids is not None and gone in ids:
+                ids.remove(gone)
+                if not ids:
+                    del self._slots[slot]
+        self._nodes = keep
+        self.root = block_id
+
+    def tips(self) -> list[Header]:
+        """The last valid header of every branch, best first."""
+        headers = [node.header for node in self._nodes.values() if not node.children and not node.invalid]
+        return sorted(headers, key=lambda header: (-header.mhp, -header.height, header.id))
+
+    def _subtree(self, block_id: bytes) -> Iterator[Node]:
+        stack = [block_id]
+        while stack:
+            node = self._nodes[stack.pop()]
+            stack.extend(node.children)
+            yield node

@@ -1,0 +1,228 @@
+"""What happens to an engine, and what it wants done: two closed unions of frozen data.
+
+Events carry only what was decoded and whose signatures were checked.  Effects are carried out in order; a
+:class:`Commit` is durable before the next effect begins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from chain.blockchain import Settled
+from chain.blocks import Block, Header, VerifiedHeader
+from chain.errors import Refused
+from chain.messages import GetAncestors, GetBlocks, GetTransactions, Status
+from chain.transactions import VerifiedTransaction
+
+Peer: TypeAlias = str
+Request: TypeAlias = GetBlocks | GetAncestors | GetTransactions
+
+# ------------------------------------------------------------------------------------------ events
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; the engine asked for this moment with ``wake_ms``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A local client wants these recorded."""
+
+    transactions: tuple[VerifiedTransaction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionsReceived:
+    """Gossip brought these."""
+
+    peer: Peer
+    transactions: tuple[VerifiedTransaction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockAnnounced:
+    """Gossip brought a header and the ids of its transactions."""
+
+    peer: Peer
+    header: VerifiedHeader
+    transaction_ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReceived:
+    """A peer says where it stands."""
+
+    peer: Peer
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class BlocksReceived:
+    """The reply to :class:`GetBlocks` or :class:`GetAncestors`."""
+
+    peer: Peer
+    request: Request
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MissingReceived:
+    """The reply to :class:`GetTransactions`."""
+
+    peer: Peer
+    request: Request
+    transactions: tuple[VerifiedTransaction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFailed:
+    """A request got no usable reply."""
+
+    peer: Peer
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLost:
+    """A peer is gone."""
+
+    peer: Peer
+
+
+Event: TypeAlias = (
+    Tick
+    | Submitted
+    | TransactionsReceived
+    | BlockAnnounced
+    | StatusReceived
+    | BlocksReceived
+    | MissingReceived
+    | RequestFailed
+    | PeerLost
+)
+
+# ------------------------------------------------------------------------------------------ effects
+
+
+@dataclass(frozen=True, slots=True)
+class SigningState:
+    """What this validator signed last; it never signs a slot at or below ``slot`` again.
+
+    ``height`` is the largest it ever generated (``mhg`` of its next header); ``last_*`` are the last header's.
+    """
+
+    slot: int = 0
+    height: int = 0
+    last_height: int = 0
+    last_mhg: int = 0
+    last_mhp: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Make durable, all or nothing.
+
+    ``abandoned`` leave the main chain, ``adopted`` enter it, ``side`` are stored beside it; ``settled`` moves
+    the state on disk; ``signing`` replaces the signing state.
+    """
+
+    abandoned: tuple[Block, ...] = ()
+    adopted: tuple[Block, ...] = ()
+    side: tuple[Block, ...] = ()
+    finalized_height: int | None = None
+    settled: Settled | None = None
+    signing: SigningState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceBlock:
+    """Publish this block to everybody."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class GossipTransactions:
+    """Publish these to everybody, batched."""
+
+    transactions: tuple[VerifiedTransaction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Send a request; the reply comes back as an event, or :class:`RequestFailed` does."""
+
+    peer: Peer
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class AskStatus:
+    """Ask a peer where it stands; :class:`StatusReceived` follows if it answers."""
+
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
+class Penalise:
+    """A peer did what no honest peer does."""
+
+    peer: Peer
+    refusal: Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The outcome of :class:`Submitted`, one a transaction: None where it was taken."""
+
+    outcomes: tuple[Refused | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadMoved:
+    """For logs and metrics: the head is another block; ``depth`` blocks were abandoned."""
+
+    header: Header
+    transactions: int
+    depth: int
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finalized:
+    """For logs and metrics: everything up to ``header`` is final."""
+
+    header: Header
+
+
+@dataclass(frozen=True, slots=True)
+class Equivocation:
+    """Two headers of one validator in one slot."""
+
+    first: Header
+    second: Header
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the operator may want to read: a short stable name and a sentence."""
+
+    name: str
+    text: str
+
+
+Effect: TypeAlias = (
+    Commit
+    | AnnounceBlock
+    | GossipTransactions
+    | Ask
+    | AskStatus
+    | Penalise
+    | Answer
+    | HeadMoved
+    | Finalized
+    | Equivocation
+    | Notice
+)

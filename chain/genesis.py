@@ -1,0 +1,139 @@
+"""The genesis: the parameters that every node of one network shares.
+
+Its id is the chain id.  It is bound into every signature and every protocol name, so nothing made for one
+network is valid in another.  The genesis stands for the block at height 0 in slot 0.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from chain.codec import encode
+from chain.errors import OperatorError, Refused
+from chain.keys import check_public_key, did_from_key, key_from_did
+from chain.policy import Policy, read_policy
+
+FORMAT = 1
+MAX_VALIDATORS = 101
+MAX_WEIGHT = 1_000_000
+
+# name -> (lowest, highest) allowed value of each whole-network number.
+_RANGES = {
+    "genesis_time_ms": (0, 2**53),
+    "slot_ms": (50, 3_600_000),
+    "batch": (1, 10 * MAX_VALIDATORS),
+    "heartbeat_slots": (1, 1_000_000),
+    "max_expiry_blocks": (1, 100_000_000),
+}
+
+
+@dataclass(frozen=True)
+class Genesis:
+    """A checked genesis.
+
+    ``validators`` are ``(public key, weight)`` in leader order; the leader of a slot is
+    ``validators[slot mod n]``.  Votes are counted over the last ``3 * batch`` blocks.  A leader with nothing
+    to do skips its slot unless the chain has been silent for ``heartbeat_slots``.  A transaction may expire at
+    most ``max_expiry_blocks`` after the block that holds it.
+    """
+
+    name: str
+    genesis_time_ms: int
+    slot_ms: int
+    batch: int
+    heartbeat_slots: int
+    max_expiry_blocks: int
+    validators: tuple[tuple[bytes, int], ...]
+    policy: Policy
+
+    @cached_property
+    def id(self) -> bytes:
+        """32 bytes: the chain id, and the id of the block at height 0."""
+        fields = (
+            FORMAT,
+            self.name.encode(),
+            tuple(getattr(self, name) for name in _RANGES),
+            self.validators,
+            self.policy.digest(),
+        )
+        return sha256(b"goodfaith/genesis/1" + encode(fields)).digest()
+
+    def slot_at(self, now_ms: int) -> int:
+        """The slot that contains ``now_ms``; negative before the genesis."""
+        return (now_ms - self.genesis_time_ms) // self.slot_ms
+
+    def slot_start_ms(self, slot: int) -> int:
+        """When ``slot`` begins, in milliseconds since the Unix epoch."""
+        return self.genesis_time_ms + slot * self.slot_ms
+
+    def to_json(self) -> str:
+        """The file ``genesis.json``."""
+        document = {
+            "format": FORMAT,
+            "name": self.name,
+            **{name: getattr(self, name) for name in _RANGES},
+            "validators": [{"did": did_from_key(key), "weight": weight} for key, weight in self.validators],
+            "policy": self.policy.to_document(),
+        }
+        return json.dumps(document, indent=2) + "\n"
+
+
+def make_genesis(document: dict[str, Any]) -> Genesis:
+    """Check a parsed genesis document.  Raises :class:`OperatorError` that names what to mend."""
+    expected = {"format", "name", "validators", "policy", *_RANGES}
+    if not isinstance(document, dict) or set(document) != expected:
+        raise OperatorError(f"genesis: the fields must be exactly {', '.join(sorted(expected))}")
+    if document["format"] != FORMAT:
+        raise OperatorError(f"genesis: format {document['format']!r} is not known to this version")
+    name = document["name"]
+    if type(name) is not str or not 1 <= len(name) <= 64 or not name.isprintable():
+        raise OperatorError("genesis: name must be a text of 1 to 64 characters")
+    for field, (low, high) in _RANGES.items():
+        if type(document[field]) is not int or not low <= document[field] <= high:
+            raise OperatorError(f"genesis: {field} must be an integer from {low} to {high}")
+    validators = _read_validators(document["validators"])
+    if document["batch"] < len(validators):
+        raise OperatorError(f"genesis: batch must be at least the number of validators, {len(validators)}")
+    return Genesis(
+        name=name,
+        validators=validators,
+        policy=read_policy(document["policy"]),
+        **{field: document[field] for field in _RANGES},
+    )
+
+
+def _read_validators(rows: Any) -> tuple[tuple[bytes, int], ...]:
+    if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_VALIDATORS:
+        raise OperatorError(f"genesis: validators must be a list of 1 to {MAX_VALIDATORS}")
+    validators = []
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict) or set(row) != {"did", "weight"}:
+            raise OperatorError(f"genesis: validators[{number}] needs exactly did and weight")
+        weight = row["weight"]
+        if type(weight) is not int or not 1 <= weight <= MAX_WEIGHT:
+            raise OperatorError(f"genesis: validators[{number}].weight must be 1 to {MAX_WEIGHT}")
+        try:
+            key = key_from_did(row["did"])
+            check_public_key(key)
+        except Refused as refusal:
+            raise OperatorError(f"genesis: validators[{number}].did is no usable key: {refusal}") from refusal
+        validators.append((key, weight))
+    if len({key for key, _ in validators}) != len(validators):
+        raise OperatorError("genesis: a validator is listed twice")
+    return tuple(validators)
+
+
+def load_genesis(path: Path) -> Genesis:
+    """Read ``genesis.json``.  Raises :class:`OperatorError`."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise OperatorError(f"{path} is missing; copy the network's genesis.json there") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise OperatorError(f"{path} cannot be read as JSON ({error}); copy it again") from error
+    return make_genesis(document)

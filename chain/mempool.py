@@ -1,0 +1,142 @@
+"""The mempool: verified transactions that wait for a block, bounded in every direction.
+
+Order is order of arrival; an actor's transactions are taken in the order of their nonces.  The pool knows
+nonces and expiry, not the other rules: those are tried when a block is built, since a transaction may become
+valid by what stands before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from chain.errors import Reason, Refused
+from chain.transactions import VerifiedTransaction
+
+# Twenty seconds of the fastest sustained rate that one machine's four validators reach.
+MAX_TRANSACTIONS = 40_000
+MAX_BYTES = 16_000_000
+# Room for one busy actor, far from room for all.
+MAX_PER_ACTOR = 2_048
+# Keys cost nothing before they are enrolled: together they fill at most half of the pool.
+MAX_FROM_STRANGERS = MAX_TRANSACTIONS // 2
+
+NextNonce = Callable[[bytes], int | None]
+
+
+class Mempool:
+    """``next_nonce`` tells the nonce that an actor's next transaction carries at the head; None for a stranger."""
+
+    def __init__(self, next_nonce: NextNonce) -> None:
+        self._next_nonce = next_nonce
+        self._by_id: dict[bytes, VerifiedTransaction] = {}
+        self._by_actor: dict[bytes, dict[int, VerifiedTransaction]] = {}
+        self._strangers: set[bytes] = set()
+        self._stranger_count = 0
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __contains__(self, transaction_id: bytes) -> bool:
+        return transaction_id in self._by_id
+
+    def __iter__(self) -> Iterator[VerifiedTransaction]:
+        return iter(self._by_id.values())
+
+    def get(self, transaction_id: bytes) -> VerifiedTransaction | None:
+        """The waiting transaction with this id."""
+        return self._by_id.get(transaction_id)
+
+    def add(self, transaction: VerifiedTransaction, height: int) -> None:
+        """Take a transaction that can enter the block at ``height`` or later.  Raises :class:`Refused`."""
+        if transaction.id in self._by_id:
+            raise Refused(Reason.DUPLICATE, "already waiting")
+        if transaction.expiry_height < height:
+            raise Refused(Reason.EXPIRED, f"expired at height {transaction.expiry_height}")
+        next_nonce = self._next_nonce(transaction.actor)
+        if transaction.nonce < (next_nonce or 0):
+            raise Refused(Reason.NONCE_USED, f"nonce {transaction.nonce} where {next_nonce} is next")
+        queue = self._by_actor.get(transaction.actor)
+        if queue is not None:
+            if transaction.nonce in queue:
+                raise Refused(Reason.NONCE_TAKEN, f"another transaction waits with nonce {transaction.nonce}")
+            if len(queue) >= MAX_PER_ACTOR:
+                raise Refused(Reason.ACTOR_QUOTA, f"{MAX_PER_ACTOR} transactions of this actor wait")
+        if transaction.nonce >= (next_nonce or 0) + MAX_PER_ACTOR:
+            raise Refused(Reason.NONCE_GAP, f"nonce {transaction.nonce} where {next_nonce or 0} is next")
+        if len(self._by_id) >= MAX_TRANSACTIONS or self.bytes + len(transaction.raw) > MAX_BYTES:
+            raise Refused(Reason.POOL_FULL, f"{len(self._by_id)} transactions wait; submit again later")
+        if next_nonce is None and self._stranger_count >= MAX_FROM_STRANGERS:
+            raise Refused(Reason.POOL_FULL, "too many keys wait to enrol; submit again later")
+        self._insert(transaction, is_stranger=next_nonce is None)
+
+    def restore(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
+        """Take back the transactions of an abandoned block, as far as they still can enter a block."""
+        for transaction in transactions:
+            try:
+                self.add(transaction, height)
+            except Refused:
+                continue
+
+    def discard(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
+        """A block at ``height`` holds these: drop them and whatever they made impossible."""
+        actors = set()
+        for transaction in transactions:
+            actors.add(transaction.actor)
+            self.remove(transaction.id)
+        for actor in actors:
+            next_nonce = self._next_nonce(actor)
+            if next_nonce is not None and actor in self._strangers:
+                self._strangers.discard(actor)
+                self._stranger_count -= len(self._by_actor.get(actor, ()))
+            queue = self._by_actor.get(actor)
+            if queue and next_nonce is not None:
+                for nonce in [nonce for nonce in queue if nonce < next_nonce]:
+                    self.remove(queue[nonce].id)
+
+    def expire(self, height: int) -> None:
+        """Drop what cannot enter a block at ``height`` or later."""
+        for transaction in [item for item in self if item.expiry_height < height]:
+            self.remove(transaction.id)
+
+    def remove(self, transaction_id: bytes) -> None:
+        """Drop one transaction, if it is here."""
+        transaction = self._by_id.pop(transaction_id, None)
+        if transaction is None:
+            return
+        self.bytes -= len(transaction.raw)
+        queue = self._by_actor[transaction.actor]
+        del queue[transaction.nonce]
+        if transaction.actor in self._strangers:
+            self._stranger_count -= 1
+        if not queue:
+            del self._by_actor[transaction.actor]
+            self._strangers.discard(transaction.actor)
+
+    def candidates(self) -> Iterator[VerifiedTransaction]:
+        """What a block may hold: in order of arrival, but each actor's in order of its nonces without a gap."""
+        cursor: dict[bytes, int] = {}
+        skipped: set[bytes] = set()
+        for transaction in list(self._by_id.values()):
+            actor = transaction.actor
+            nonce = cursor.get(actor)
+            if nonce is None:
+                nonce = self._next_nonce(actor) or 0
+            if transaction.nonce == nonce:
+                yield transaction
+                nonce += 1
+                queue = self._by_actor[actor]
+                while (follower := queue.get(nonce)) is not None and follower.id in skipped:
+                    yield follower
+                    nonce += 1
+            else:
+                skipped.add(transaction.id)
+            cursor[actor] = nonce
+
+    def _insert(self, transaction: VerifiedTransaction, *, is_stranger: bool) -> None:
+        self._by_id[transaction.id] = transaction
+        self._by_actor.setdefault(transaction.actor, {})[transaction.nonce] = transaction
+        self.bytes += len(transaction.raw)
+        if is_stranger:
+            self._strangers.add(transaction.actor)
+            self._stranger_count += 1

@@ -1,0 +1,159 @@
+"""What nodes say to each other: a closed set of messages, each with its bounds.
+
+Gossip carries :class:`Announcement` and :class:`TransactionBatch`; the requests are :class:`Status` for
+:class:`Status`, :class:`GetBlocks` or :class:`GetAncestors` for :class:`RawItems` of blocks, and
+:class:`GetTransactions` for :class:`RawItems` of transactions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS
+from chain.codec import U64_MAX, array, blob, decode, encode, integer
+from chain.errors import Reason, Refused
+
+# Gossip and replies: one message of libp2p carries at most 1 MiB with its envelope.
+MAX_MESSAGE_BYTES = 1_000_000
+# An announcement of the largest block.
+MAX_ANNOUNCEMENT_BYTES = 160_000
+# Batches are cut near BATCH_TARGET_BYTES; nobody needs to accept much larger ones.
+BATCH_TARGET_BYTES = 48_000
+MAX_BATCH_BYTES = 128_000
+MAX_BATCH_TRANSACTIONS = 1_024
+MAX_REQUEST_BYTES = 160_000
+MAX_BLOCKS_PER_REQUEST = 256
+MAX_ANCESTORS_PER_REQUEST = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a node stands: its head, what fork choice compares, and what is final there."""
+
+    head_id: bytes
+    height: int
+    mhp: int
+    finalized_height: int
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """What "longest" compares."""
+        return self.mhp, self.height
+
+    def encode(self) -> bytes:
+        return encode((self.head_id, self.height, self.mhp, self.finalized_height))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Status:
+        head_id, height, mhp, finalized_height = array(decode(data, max_bytes=128), 4, 4, "a status")
+        return cls(
+            blob(head_id, 32, "the head"),
+            integer(height, 0, U64_MAX, "the height"),
+            integer(mhp, 0, U64_MAX, "mhp"),
+            integer(finalized_height, 0, U64_MAX, "the finalized height"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A block announced compactly: its header and the ids of its transactions."""
+
+    header: bytes
+    transaction_ids: tuple[bytes, ...]
+
+    def encode(self) -> bytes:
+        return encode((self.header, b"".join(self.transaction_ids)))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Announcement:
+        header, ids = array(decode(data, max_bytes=MAX_ANNOUNCEMENT_BYTES), 2, 2, "an announcement")
+        if type(header) is not bytes:
+            raise Refused(Reason.MALFORMED, "a header is bytes")
+        return cls(header, _split_ids(ids, MAX_BLOCK_TRANSACTIONS))
+
+
+@dataclass(frozen=True, slots=True)
+class GetBlocks:
+    """Blocks of the sender's best chain by height: ``count`` from ``from_height``, fewer if large or unknown."""
+
+    from_height: int
+    count: int
+
+    def encode(self) -> bytes:
+        return encode((self.from_height, self.count))
+
+    @classmethod
+    def decode(cls, data: bytes) -> GetBlocks:
+        from_height, count = array(decode(data, max_bytes=64), 2, 2, "a request for blocks")
+        return cls(
+            integer(from_height, 1, U64_MAX, "the height"),
+            integer(count, 1, MAX_BLOCKS_PER_REQUEST, "the count"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GetAncestors:
+    """A block by id with up to ``count - 1`` blocks before it, oldest first."""
+
+    block_id: bytes
+    count: int
+
+    def encode(self) -> bytes:
+        return encode((self.block_id, self.count))
+
+    @classmethod
+    def decode(cls, data: bytes) -> GetAncestors:
+        block_id, count = array(decode(data, max_bytes=64), 2, 2, "a request for ancestors")
+        return cls(blob(block_id, 32, "the block"), integer(count, 1, MAX_ANCESTORS_PER_REQUEST, "the count"))
+
+
+@dataclass(frozen=True, slots=True)
+class GetTransactions:
+    """Transactions by id; the reply holds those that are known, in the same order."""
+
+    transaction_ids: tuple[bytes, ...]
+
+    def encode(self) -> bytes:
+        return encode((b"".join(self.transaction_ids),))
+
+    @classmethod
+    def decode(cls, data: bytes) -> GetTransactions:
+        (ids,) = array(decode(data, max_bytes=MAX_REQUEST_BYTES), 1, 1, "a request for transactions")
+        return cls(_split_ids(ids, MAX_BLOCK_TRANSACTIONS))
+
+
+@dataclass(frozen=True, slots=True)
+class RawItems:
+    """A list of encoded blocks or transactions, not yet decoded."""
+
+    items: tuple[bytes, ...]
+
+    def encode(self) -> bytes:
+        return encode(self.items)
+
+    @classmethod
+    def decode(cls, data: bytes, *, max_items: int, max_bytes: int = MAX_MESSAGE_BYTES) -> RawItems:
+        items = decode(data, max_bytes=max_bytes, max_items=max_items)
+        if not all(type(item) is bytes for item in items):
+            raise Refused(Reason.MALFORMED, "a list of byte strings is wanted")
+        return cls(items)
+
+
+class TransactionBatch(RawItems):
+    """Encoded transactions on their way through the network."""
+
+
+def cut_to_size(items: list[bytes], limit: int = MAX_BLOCK_BYTES) -> tuple[bytes, ...]:
+    """The first items that together stay under ``limit`` bytes; at least one."""
+    total = 0
+    for index, item in enumerate(items):
+        total += len(item) + 5
+        if total > limit and index:
+            return tuple(items[:index])
+    return tuple(items)
+
+
+def _split_ids(data: object, limit: int) -> tuple[bytes, ...]:
+    if type(data) is not bytes or len(data) % 32 or len(data) > 32 * limit:
+        raise Refused(Reason.MALFORMED, f"ids are at most {limit} times 32 bytes")
+    return tuple(data[start : start + 32] for start in range(0, len(data), 32))

@@ -1,0 +1,130 @@
+"""When and what a validator signs.
+
+A validator signs at most one block a slot, in its own slots only, and never where it cannot rule out having
+signed already.  What it signed last is a :class:`SigningState`, durable before the block leaves the machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chain.blockchain import Blockchain
+from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, assemble, sign_header
+from chain.blocktree import leader
+from chain.errors import Disposition, Refused
+from chain.events import SigningState
+from chain.genesis import Genesis
+from chain.keys import SecretKey
+from chain.ledger import Changes
+from chain.mempool import Mempool
+from chain.merkle import merkle_root
+from chain.registry import Draft
+from chain.transactions import VerifiedTransaction
+from chain.votes import Ballot, contradicting
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A signed block, what it changes, the signing state to store first, and transactions that can never enter one."""
+
+    block: Block
+    changes: Changes
+    signing: SigningState
+    hopeless: tuple[VerifiedTransaction, ...]
+
+
+class Producer:
+    """The signing side of a validator.  ``signing`` is None where the signing state was lost."""
+
+    def __init__(self, genesis: Genesis, secret: SecretKey, signing: SigningState | None) -> None:
+        self.genesis = genesis
+        self.secret = secret
+        self.signing = signing
+        self._silent_since_slot: int | None = None
+
+    def due_slot(self, chain: Blockchain, now_ms: int, *, has_work: bool) -> int | None:
+        """The slot to make a block for right now, if any.
+
+        Only the first half of a slot is used: a block made later would reach most nodes outside its slot.
+        """
+        slot = self.genesis.slot_at(now_ms)
+        if self.signing is None and not self._may_sign_again(chain, slot):
+            return None
+        if self.signing is None or slot <= self.signing.slot or slot <= chain.head.header.slot:
+            return None
+        if leader(self.genesis, slot) != self.secret.public:
+            return None
+        if 2 * (now_ms - self.genesis.slot_start_ms(slot)) > self.genesis.slot_ms:
+            return None
+        quiet_slots = slot - chain.head.header.slot
+        if not has_work and quiet_slots < self.genesis.heartbeat_slots:
+            return None
+        return slot
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether this validator does not sign because its signing state was lost."""
+        return self.signing is None
+
+    def make(self, chain: Blockchain, mempool: Mempool, slot: int) -> Made | None:
+        """Build and sign the block of ``slot`` on the head; None where signing it would contradict the last one."""
+        if self.signing is None:
+            return None
+        head, votes = chain.head.header, chain.head.votes
+        signing = SigningState(
+            slot=slot,
+            height=max(self.signing.height, head.height + 1),
+            last_height=head.height + 1,
+            last_mhg=self.signing.height,
+            last_mhp=votes.mhp,
+        )
+        if self.signing.slot and contradicting(self._ballot(self.signing), self._ballot(signing)):
+            return None
+        draft = chain.ledger.draft()
+        included, hopeless = _fill(draft, mempool)
+        state_root, changes = chain.ledger.seal(draft)
+        header = sign_header(
+            self.secret,
+            self.genesis.id,
+            height=signing.last_height,
+            slot=slot,
+            parent=head.id,
+            mhg=signing.last_mhg,
+            mhp=signing.last_mhp,
+            transaction_root=merkle_root([transaction.id for transaction in included]),
+            state_root=state_root,
+        )
+        self.signing = signing
+        return Made(assemble(header, included), changes, signing, tuple(hopeless))
+
+    def _ballot(self, signed: SigningState) -> Ballot:
+        return Ballot(signed.last_height, self.secret.public, signed.last_mhg, signed.last_mhp)
+
+    def _may_sign_again(self, chain: Blockchain, slot: int) -> bool:
+        """After a lost signing state: once a block made after the return is final, nothing older can matter."""
+        if self._silent_since_slot is None:
+            self._silent_since_slot = slot
+        if chain.finalized.slot <= self._silent_since_slot:
+            return False
+        height = chain.head.header.height
+        self.signing = SigningState(slot=chain.head.header.slot, height=height)
+        return True
+
+
+def _fill(draft: Draft, mempool: Mempool) -> tuple[list[VerifiedTransaction], list[VerifiedTransaction]]:
+    """Try waiting transactions in order until the block is full: those that entered, those that never can."""
+    included: list[VerifiedTransaction] = []
+    hopeless: list[VerifiedTransaction] = []
+    size = 0
+    for transaction in mempool.candidates():
+        if len(included) == MAX_BLOCK_TRANSACTIONS or size + len(transaction.raw) > MAX_BODY_BYTES:
+            break
+        try:
+            draft.apply(transaction)
+        except Refused as refusal:
+            if refusal.reason.disposition is not Disposition.LATER:
+                hopeless.append(transaction)
+            continue
+        included.append(transaction)
+        size += len(transaction.raw)
+    return included, hopeless

@@ -1,0 +1,298 @@
+"""The authenticated map behind a header's state root, with proofs of presence and of absence.
+
+An entry is ``SHA-256(key) || SHA-256(encoded value)``, 64 bytes.  The tree is a function of the set of entries
+alone, never of its history: a node holds all entries whose key hashes start with the bits of its path; one of
+at most ``BUCKET`` entries is a bucket, a larger one splits on the next bit::
+
+    bucket = SHA-256(0x00 || its entries, ascending)        of no entry: 32 zero bytes
+    inner  = SHA-256(0x01 || left (bit 0) || right (bit 1))
+    root   = SHA-256(0x02 || number of entries, 8 bytes big-endian || top node)
+
+So keys ground to share a prefix deepen one path, by one node a bit, and never widen a bucket.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TypeAlias, final
+
+from chain.codec import U64_MAX, array, blob, decode, encode, integer
+from chain.errors import Reason, Refused
+
+HASH_BYTES = 32
+ENTRY_BYTES = 2 * HASH_BYTES
+BUCKET = 8
+BUCKET_BYTES = BUCKET * ENTRY_BYTES
+MAX_DEPTH = 8 * HASH_BYTES  # the bits of a key hash; two entries differ in at least one of them
+# The longest proof: 256 siblings with 2 bytes of framing each, a full bucket, the count and the rest of the framing.
+MAX_PROOF_BYTES = MAX_DEPTH * (HASH_BYTES + 2) + BUCKET_BYTES + 32
+
+EMPTY = bytes(HASH_BYTES)
+_BITS = tuple(1 << bit for bit in reversed(range(MAX_DEPTH)))  # by depth, in a key hash read as one number
+_inner_hasher = sha256(b"\x01").copy  # a copy and two updates cost less than a concatenation and a new hash
+
+
+@final
+class _Inner:
+    """A split node: a pair of nodes and their hashes.  The hash of a node is held by the node above it."""
+
+    # A bucket is just its entries, joined: a block touches thousands of nodes, and memory latency is half the cost.
+    __slots__ = ("left", "left_hash", "right", "right_hash")
+
+    def __init__(self, left: _Node, left_hash: bytes, right: _Node, right_hash: bytes) -> None:
+        self.left = left
+        self.left_hash = left_hash
+        self.right = right
+        self.right_hash = right_hash
+
+
+_Node: TypeAlias = _Inner | bytes
+
+
+def _hash_pair(left_hash: bytes, right_hash: bytes) -> bytes:
+    return sha256(b"\x01" + left_hash + right_hash).digest()
+
+
+def _hash_bucket(bucket: bytes) -> bytes:
+    return sha256(b"\x00" + bucket).digest() if bucket else EMPTY
+
+
+def _hash_root(count: int, top_hash: bytes) -> bytes:
+    return sha256(b"\x02" + count.to_bytes(8, "big") + top_hash).digest()
+
+
+def _find(bucket: bytes, key_hash: bytes) -> int:
+    """Where the entry of ``key_hash`` starts, or -1."""
+    at = bucket.find(key_hash)
+    while at > 0 and at % ENTRY_BYTES:  # a value hash can equal a key hash: a value can be the bytes of a key
+        at = bucket.find(key_hash, at + 1)
+    return at
+
+
+def _put(bucket: bytes, key_hash: bytes, value_hash: bytes | None) -> bytes:
+    """``bucket`` with one entry set, or removed if ``value_hash`` is ``None``."""
+    at = _find(bucket, key_hash)
+    if at >= 0:
+        if value_hash is None:
+            return bucket[:at] + bucket[at + ENTRY_BYTES :]
+        return bucket[: at + HASH_BYTES] + value_hash + bucket[at + ENTRY_BYTES :]
+    if value_hash is None:
+        return bucket
+    at = 0
+    while at < len(bucket) and bucket[at : at + HASH_BYTES] < key_hash:
+        at += ENTRY_BYTES
+    return bucket[:at] + key_hash + value_hash + bucket[at:]
+
+
+def _entries(bucket: bytes) -> list[bytes]:
+    return [bucket[at : at + ENTRY_BYTES] for at in range(0, len(bucket), ENTRY_BYTES)]
+
+
+def _grow(entries: list[bytes], depth: int, low: int, high: int) -> tuple[_Node, bytes]:
+    """The node at ``depth`` over the ascending ``entries[low:high]``, and its hash."""
+    if high - low <= BUCKET:
+        bucket = b"".join(entries[low:high])
+        return bucket, _hash_bucket(bucket)
+    byte, bit = depth >> 3, 0x80 >> (depth & 7)
+    middle = bisect_left(entries, bit, low, high, key=lambda entry: entry[byte] & bit)
+    left, left_hash = _grow(entries, depth + 1, low, middle)
+    right, right_hash = _grow(entries, depth + 1, middle, high)
+    return _Inner(left, left_hash, right, right_hash), _hash_pair(left_hash, right_hash)
+
+
+def _apply(node: _Node, key_hashes: list[bytes], changes: Mapping[bytes, bytes | None]) -> tuple[_Node, bytes, int]:
+    """Change, in place, the tree whose top is ``node``.
+
+    ``key_hashes`` are the keys of ``changes``, ascending and not empty.  Returns the new top, its hash and by
+    how many entries the tree grew.  After every single change the tree has its canonical shape; a node is
+    hashed when no later change can lie below it, so once a batch.
+    """
+    path: list[_Inner] = []  # the nodes above `node`
+    depth = 0  # always len(path)
+    grown_bytes = 0
+    numbers = [int.from_bytes(key_hash, "big") for key_hash in key_hashes]
+    following = [*numbers[1:], numbers[-1] ^ _BITS[0]]  # after the last change, up to the top
+    for key_hash, number, next_number in zip(key_hashes, numbers, following, strict=True):
+        while type(node) is _Inner:
+            path.append(node)
+            node = node.right if number & _BITS[depth] else node.left
+            depth += 1
+        bucket = _put(node, key_hash, changes[key_hash])
+        grown_bytes += len(bucket) - len(node)
+        node = bucket
+        if len(bucket) > BUCKET_BYTES:
+            node, _ = _grow(_entries(bucket), depth, 0, BUCKET + 1)
+
+        shared_bits = MAX_DEPTH - (number ^ next_number).bit_length()
+        while depth > shared_bits:
+            depth -= 1
+            parent = path.pop()
+            went_right = number & _BITS[depth]
+            if type(node) is _Inner:
+                hasher = _inner_hasher()
+                hasher.update(node.left_hash)
+                hasher.update(node.right_hash)
+                digest = hasher.digest()
+            else:
+                sibling = parent.left if went_right else parent.right
+                if type(sibling) is not _Inner and len(sibling) + len(node) <= BUCKET_BYTES:
+                    node = sibling + node if went_right else node + sibling
+                    continue
+                digest = _hash_bucket(node)
+            if went_right:
+                parent.right, parent.right_hash = node, digest
+            else:
+                parent.left, parent.left_hash = node, digest
+            node = parent
+    top_hash = _hash_pair(node.left_hash, node.right_hash) if type(node) is _Inner else _hash_bucket(node)
+    return node, top_hash, grown_bytes // ENTRY_BYTES
+
+
+class StateTree:
+    """The tree over a set of entries, in memory.  It holds hashes only; keys and values stay with the caller."""
+
+    __slots__ = ("_count", "_root", "_top")
+
+    def __init__(self) -> None:
+        self._top: _Node = b""
+        self._count = 0
+        self._root = _hash_root(0, EMPTY)
+
+    @classmethod
+    def build(cls, items: Iterable[tuple[bytes, bytes]]) -> StateTree:
+        """The tree over ``items``, pairs of a key and its encoded value, in any order.
+
+        Raises ``ValueError`` if a key comes twice.
+        """
+        entries = sorted(sha256(key).digest() + sha256(value).digest() for key, value in items)
+        if any(a[:HASH_BYTES] == b[:HASH_BYTES] for a, b in zip(entries, entries[1:], strict=False)):
+            raise ValueError("a key comes twice")
+        tree = cls()
+        tree._count = len(entries)
+        tree._top, top_hash = _grow(entries, 0, 0, len(entries))
+        tree._root = _hash_root(tree._count, top_hash)
+        return tree
+
+    @property
+    def root(self) -> bytes:
+        """The state root, 32 bytes."""
+        return self._root
+
+    def __len__(self) -> int:
+        return self._count
+
+    def update(self, changes: Mapping[bytes, bytes | None]) -> bytes:
+        """Set keys to their encoded values and remove those whose value is ``None``; returns the new root.
+
+        Removing an absent key changes nothing.  An update with the earlier values undoes this one exactly.
+        """
+        return self.update_hashed(
+            {sha256(key).digest(): None if value is None else sha256(value).digest() for key, value in changes.items()}
+        )
+
+    def update_hashed(self, changes: Mapping[bytes, bytes | None]) -> bytes:
+        """:meth:`update` for a caller that has the SHA-256 of every key and value already.
+
+        Raises ``ValueError``, before anything changes, if one of them does not have 32 bytes.
+        """
+        if not changes:
+            return self._root
+        sizes = {len(key) for key in changes} | {len(value) for value in changes.values() if value is not None}
+        if sizes != {HASH_BYTES}:
+            raise ValueError(f"every hash must have {HASH_BYTES} bytes")
+        self._top, top_hash, grown = _apply(self._top, sorted(changes), changes)
+        self._count += grown
+        self._root = _hash_root(self._count, top_hash)
+        return self._root
+
+    def prove(self, key: bytes) -> Proof:
+        """What shows, under :attr:`root`, the value of ``key`` or that it has none; see :func:`verify_proof`."""
+        number = int.from_bytes(sha256(key).digest(), "big")
+        path: list[bytes] = []
+        node = self._top
+        while type(node) is _Inner:
+            if number & _BITS[len(path)]:
+                path.append(node.left_hash)
+                node = node.right
+            else:
+                path.append(node.right_hash)
+                node = node.left
+        return Proof(self._count, node, tuple(path))
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The bucket in which a key is or would be, and the hashes beside the path to it."""
+
+    count: int  # of entries in the whole tree
+    bucket: bytes
+    path: tuple[bytes, ...]  # from the top down
+
+    def encode(self) -> bytes:
+        return encode((self.count, self.bucket, self.path))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Proof:
+        """Raises :class:`Refused`.  The sizes are checked here, all that depends on the key in :func:`verify_proof`."""
+        fields = array(decode(data, max_bytes=MAX_PROOF_BYTES, max_items=MAX_DEPTH), 3, 3, "a proof")
+        count = integer(fields[0], 0, U64_MAX, "the number of entries")
+        bucket = fields[1]
+        if type(bucket) is not bytes or len(bucket) > BUCKET_BYTES or len(bucket) % ENTRY_BYTES:
+            raise Refused(Reason.MALFORMED, f"the bucket is not at most {BUCKET} entries")
+        path = array(fields[2], 0, MAX_DEPTH, "the path")
+        return cls(count, bucket, tuple(blob(item, HASH_BYTES, "a hash of the path") for item in path))
+
+
+def _is_well_formed(proof: Proof) -> bool:
+    """Whether the fields have the types and sizes that :meth:`Proof.decode` lets through."""
+    return (
+        type(proof) is Proof
+        and type(proof.count) is int
+        and 0 <= proof.count <= U64_MAX
+        and type(proof.bucket) is bytes
+        and len(proof.bucket) <= BUCKET_BYTES
+        and len(proof.bucket) % ENTRY_BYTES == 0
+        and type(proof.path) is tuple
+        and len(proof.path) <= MAX_DEPTH
+        and all(type(item) is bytes and len(item) == HASH_BYTES for item in proof.path)
+    )
+
+
+def _belongs(proof: Proof, number: int) -> bool:
+    """Whether a canonical tree of ``proof.count`` entries can have this bucket on the path of key hash ``number``."""
+    depth = len(proof.path)
+    numbers = [int.from_bytes(entry[:HASH_BYTES], "big") for entry in _entries(proof.bucket)]
+    if any((other ^ number) >> (MAX_DEPTH - depth) for other in numbers):
+        return False
+    if any(a >= b for a, b in zip(numbers, numbers[1:], strict=False)):
+        return False
+    return proof.count > BUCKET if depth else proof.count == len(numbers)
+
+
+def verify_proof(root: bytes, key: bytes, value: bytes | None, proof: Proof) -> bool:
+    """Whether ``proof`` shows that under ``root`` ``key`` has the encoded ``value``, or is absent if that is ``None``.
+
+    Never raises, whatever the arguments are.
+    """
+    if type(root) is not bytes or type(key) is not bytes or not (value is None or type(value) is bytes):
+        return False
+    if not _is_well_formed(proof):
+        return False
+    key_hash = sha256(key).digest()
+    number = int.from_bytes(key_hash, "big")
+    if not _belongs(proof, number):
+        return False
+    at = _find(proof.bucket, key_hash)
+    if value is None:
+        if at >= 0:
+            return False
+    elif at < 0 or proof.bucket[at + HASH_BYTES : at + ENTRY_BYTES] != sha256(value).digest():
+        return False
+    node = _hash_bucket(proof.bucket)
+    for depth in reversed(range(len(proof.path))):
+        sibling = proof.path[depth]
+        node = _hash_pair(sibling, node) if number & _BITS[depth] else _hash_pair(node, sibling)
+    return _hash_root(proof.count, node) == root

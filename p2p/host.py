@@ -1,0 +1,317 @@
+"""The libp2p host: TCP, noise and yamux, an Ed25519 identity, and nothing else switched on.
+
+What the library would do by itself is taken away here: it dials nobody on its own, tells and learns no
+addresses (identify), and knows no protocol but those that are registered.  Who may be connected is asked
+once, in :attr:`GuardedSwarm.admit`, for both directions.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import trio
+from libp2p.abc import IMuxedConn, INetConn, INetStream
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
+from libp2p.custom_types import TProtocol
+from libp2p.host.basic_host import BasicHost
+from libp2p.host.exceptions import StreamFailure
+from libp2p.io.abc import ReadWriteCloser
+from libp2p.network.config import ConnectionConfig, RetryConfig
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.network.exceptions import SwarmException
+from libp2p.network.swarm import Swarm
+from libp2p.peer.id import ID
+from libp2p.peer.peerstore import PeerStore
+from libp2p.protocol_muxer.exceptions import MultiselectClientError
+from libp2p.protocol_muxer.multiselect import Multiselect
+from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
+from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_PROTOCOL_ID
+from libp2p.security.noise.transport import Transport as NoiseTransport
+from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_PROTOCOL_ID
+from libp2p.stream_muxer.yamux.yamux import Yamux
+from libp2p.tools.anyio_service import background_trio_service
+from libp2p.transport.tcp.tcp import TCP
+from libp2p.transport.upgrader import TransportUpgrader
+from multiaddr import Multiaddr
+from multiaddr.exceptions import Error as MultiaddrError
+
+from chain.errors import OperatorError
+from p2p.frames import LIBRARY_ERRORS, reset_quietly
+from p2p.reputation import Weight
+
+log = logging.getLogger(__name__)
+
+DEFAULT_MAX_CONNECTIONS = 64
+"""Twice the peers a node looks for by itself, so that others still find room."""
+
+MAX_HANDSHAKES = 64
+"""Inbound connections that have not yet proved an identity.  Idle sockets are cut off below."""
+
+HANDSHAKE_TIMEOUT_S = 5.0
+"""A handshake takes 0.25 s; this leaves room for a slow machine that starts several nodes at once."""
+
+NEGOTIATION_TIMEOUT_S = 10
+"""Agreeing on the protocol of a stream: two round trips."""
+
+MAX_INBOUND_STREAMS = 64
+"""Streams a peer may hold open towards us: one for gossip, the rest for requests."""
+
+MAX_UNREAD_BYTES = 20 * 1024 * 1024
+"""What a peer may have sent that nobody has read yet.  The library's multiplexer does not enforce the
+windows it grants (up to 16 MiB for one stream), so without this a peer could fill the memory."""
+
+SHUTDOWN_GRACE_S = 1.0
+"""Closing sockets is immediate; this bounds what the library does around it."""
+
+Report = Callable[[str, float, str], None]
+"""Called with a peer id, a weight and the reason, when a peer did something it should not."""
+
+
+class BoundedYamux(Yamux):  # type: ignore[misc]
+    """A yamux connection that is closed when the peer sends far more than is being read."""
+
+    async def _read_data_body(self, length: int) -> bytes:
+        unread = sum(map(len, self.stream_buffers.values()))
+        if unread + length > MAX_UNREAD_BYTES:
+            raise trio.TooSlowError  # what the library answers by closing the connection
+        body: bytes = await super()._read_data_body(length)
+        return body
+
+
+class GuardedSwarm(Swarm):  # type: ignore[misc]
+    """The library's connection table, closed to everyone until ``admit`` says otherwise."""
+
+    def __init__(self, peer_id: ID, peerstore: PeerStore, upgrader: TransportUpgrader, limit: int) -> None:
+        config = ConnectionConfig(
+            max_connections=limit,
+            min_connections=0,
+            low_watermark=0,
+            high_watermark=limit,
+            max_connections_per_peer=1,
+            inbound_upgrade_timeout=HANDSHAKE_TIMEOUT_S,
+            outbound_upgrade_timeout=HANDSHAKE_TIMEOUT_S,
+        )
+        retry = RetryConfig(max_retries=0)  # the supervisor retries
+        super().__init__(peer_id, peerstore, upgrader, [TCP()], retry, config)
+        self._inbound_limiter = trio.CapacityLimiter(limit + MAX_HANDSHAKES)
+        self._joining: set[ID] = set()
+        self.admit: Callable[[str], bool] = lambda _peer_id: False
+
+    async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> INetConn:
+        """Register an authenticated connection, unless its peer is not welcome or is here already."""
+        peer_id = muxed_conn.peer_id
+        if peer_id in self._joining or peer_id in self.connections or not self.admit(str(peer_id)):
+            await cut(muxed_conn)
+            raise SwarmException(f"connection of {peer_id} refused")
+        self._joining.add(peer_id)
+        try:
+            return await super().add_conn(muxed_conn, direction)
+        finally:
+            self._joining.discard(peer_id)
+
+    async def dial_peer(self, peer_id: ID) -> list[INetConn]:
+        """Only the supervisor dials; a stream to a peer that is not connected simply fails."""
+        raise SwarmException(f"{peer_id} is not connected")
+
+    def _schedule_auto_connect(self) -> None:
+        return
+
+    def _schedule_prune(self) -> None:
+        return
+
+    async def notify_opened_stream(self, stream: INetStream) -> None:
+        """Nobody listens for streams; the library would start three tasks to find that out."""
+
+    async def notify_closed_stream(self, stream: INetStream) -> None:
+        """See :meth:`notify_opened_stream`."""
+        stream._resource_released = True
+
+    async def _do_handle_inbound_connection(
+        self, read_write_closer: ReadWriteCloser, maddr: Multiaddr, failure_event: object
+    ) -> None:
+        # The library holds the slot of an inbound connection until the node stops, even after the
+        # connection has ended, and so stops accepting after some hundred of them.
+        raw_conn = RawConnection(read_write_closer, False)
+        try:
+            muxed_conn = await self.upgrade_inbound_raw_conn(raw_conn, maddr)
+            await muxed_conn.event_closed.wait()
+        except Exception as error:  # noqa: BLE001 - garbage breaks a handshake in any way it likes
+            log.debug("inbound connection failed: %r", error)
+        finally:
+            with trio.CancelScope(shield=True):
+                await raw_conn.close()
+
+    async def cut_all(self) -> None:
+        """Close every connection and listener at once."""
+        for connections in list(self.connections.values()):
+            for connection in list(connections):
+                await cut(connection.muxed_conn)
+        for listener in list(self.listeners.values()):
+            await listener.close()
+
+
+class GuardedHost(BasicHost):  # type: ignore[misc]
+    """A host in which no stream, whatever it carries, can raise beyond itself."""
+
+    def __init__(self, network: GuardedSwarm) -> None:
+        super().__init__(network, disable_identify_address_discovery=True)
+        self.multiselect = Multiselect({})
+        self._open_streams: Counter[ID] = Counter()
+        self.report: Report = lambda _peer_id, _weight, _why: None
+
+    @property
+    def swarm(self) -> GuardedSwarm:
+        swarm: GuardedSwarm = self.get_network()
+        return swarm
+
+    def is_connected(self, peer_id: str) -> bool:
+        return ID.from_base58(peer_id) in self.swarm.connections
+
+    def listen_addresses(self) -> list[str]:
+        """The addresses listened on, with the real port where 0 was asked for and with ``/p2p/`` and our id."""
+        return [f"{address}/p2p/{self.get_id()}" for address in self.get_transport_addrs()]
+
+    async def new_stream(self, peer_id: ID, protocol_ids: Sequence[TProtocol]) -> INetStream:
+        """Open a stream to a connected peer.
+
+        Raises ``SwarmException`` without a connection and ``StreamFailure`` if no protocol was agreed on.
+        Unlike the library's, it can always be cancelled: a stopped peer must not hold up its caller.
+        """
+        stream = await self.swarm.new_stream(peer_id)
+        agreed = False
+        try:
+            protocol = await self.multiselect_client.select_one_of(
+                protocol_ids, MultiselectCommunicator(stream), NEGOTIATION_TIMEOUT_S
+            )
+            stream.set_protocol(protocol)
+            agreed = True
+            return stream
+        except MultiselectClientError as error:
+            raise StreamFailure(str(error)) from error
+        except UnicodeDecodeError as error:
+            raise StreamFailure("the peer's answer is not text") from error
+        finally:
+            if not agreed:
+                await reset_quietly(stream)
+
+    async def _swarm_stream_handler(self, net_stream: INetStream) -> None:
+        peer_id = net_stream.muxed_conn.peer_id
+        if self._open_streams[peer_id] >= MAX_INBOUND_STREAMS:
+            self.report(str(peer_id), Weight.EXCESS, "opened too many streams")
+            await reset_quietly(net_stream)
+            return
+        self._open_streams[peer_id] += 1
+        try:
+            await super()._swarm_stream_handler(net_stream)
+        except Exception as error:  # noqa: BLE001 - one exception here would end the whole process
+            log.debug("stream of %s failed: %r", peer_id, error)
+            await reset_quietly(net_stream)
+        finally:
+            self._open_streams[peer_id] -= 1
+            if not self._open_streams[peer_id]:
+                del self._open_streams[peer_id]
+
+    def _schedule_identify(self, peer_id: ID, *, reason: str) -> None:
+        """Peers tell each other what they need to know in our own handshake."""
+
+    async def _push_identify_to_all_peers(self) -> None:
+        """See :meth:`_schedule_identify`."""
+
+
+async def cut(muxed_conn: IMuxedConn) -> None:
+    """Close the socket under a connection.
+
+    A polite close writes first, and waits for ever if the peer has stopped reading.  The library notices
+    the closed socket and cleans up by itself within 0.2 s.
+    """
+    try:
+        await muxed_conn.secured_conn.close()
+    except LIBRARY_ERRORS as error:
+        log.debug("closing a socket failed: %r", error)
+
+
+def parse_listen_address(text: str) -> Multiaddr:
+    """A TCP multiaddr to listen on.  Raises :class:`OperatorError`."""
+    try:
+        address = Multiaddr(text)
+        names = [protocol.name for protocol in address.protocols()]
+    except MultiaddrError as error:
+        raise OperatorError(
+            f"{text!r} is not a multiaddr; a listen address looks like /ip4/0.0.0.0/tcp/9000."
+        ) from error
+    if len(names) != 2 or names[0] not in {"ip4", "ip6"} or names[1] != "tcp":
+        raise OperatorError(
+            f"Cannot listen on {text!r}; a listen address looks like /ip4/0.0.0.0/tcp/9000."
+        )
+    return address
+
+
+def _require_free(address: Multiaddr) -> None:
+    # The library's sockets share their port (SO_REUSEPORT), so a second node on it would start without
+    # an error and take half of the connections.
+    version = [protocol.name for protocol in address.protocols()][0]
+    port = int(address.value_for_protocol("tcp"))
+    family = socket.AF_INET6 if version == "ip6" else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.value_for_protocol(version), port))
+        except OSError as error:
+            raise OperatorError(f"Cannot listen on {address}: {os.strerror(error.errno or 0)}.") from error
+
+
+def _quieten_library() -> None:
+    # Anyone who can reach the port decides what the library logs, so it is not shown unless asked for.
+    if "LIBP2P_DEBUG" in os.environ:
+        return
+    library = logging.getLogger("libp2p")
+    library.setLevel(logging.CRITICAL)
+    if not library.handlers:
+        library.addHandler(logging.NullHandler())
+    # Parts of the library log through the root logger's functions, which install a handler to stderr
+    # where there is none.
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(logging.NullHandler())
+
+
+def build_host(seed: bytes, max_connections: int = DEFAULT_MAX_CONNECTIONS) -> GuardedHost:
+    """The host of the identity that a 32-byte Ed25519 ``seed`` stands for.  It is not running yet."""
+    key_pair = create_new_key_pair(seed)
+    peer_id = ID.from_pubkey(key_pair.public_key)
+    peerstore = PeerStore()
+    peerstore.add_key_pair(peer_id, key_pair)
+    noise = NoiseTransport(key_pair, noise_privkey=create_noise_key_pair().private_key)
+    upgrader = TransportUpgrader({NOISE_PROTOCOL_ID: noise}, {TProtocol(YAMUX_PROTOCOL_ID): BoundedYamux})
+    return GuardedHost(GuardedSwarm(peer_id, peerstore, upgrader, max_connections))
+
+
+@asynccontextmanager
+async def open_host(
+    seed: bytes, listen: Sequence[str], max_connections: int = DEFAULT_MAX_CONNECTIONS
+) -> AsyncIterator[GuardedHost]:
+    """Run a host that listens on the multiaddrs ``listen``.
+
+    Raises :class:`OperatorError` if one of them is malformed or in use.
+    """
+    _quieten_library()
+    addresses = [parse_listen_address(text) for text in listen]
+    for address in addresses:
+        _require_free(address)
+    host = build_host(seed, max_connections)
+    async with background_trio_service(host.swarm):
+        try:
+            await host.swarm.listen(*addresses)
+            missing = [str(address) for address in addresses if str(address) not in host.swarm.listeners]
+            if missing:
+                raise OperatorError(f"Cannot listen on {missing[0]}.")
+            yield host
+        finally:
+            with trio.move_on_after(SHUTDOWN_GRACE_S, shield=True):
+                await host.swarm.cut_all()

@@ -1,0 +1,1 @@
+"""What several kinds of tests share: keys and genesis files, and a network of engines in memory."""
