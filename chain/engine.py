@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chain.blockchain import Added, Blockchain, Settled
-from chain.blocks import Block, VerifiedHeader, assemble
+from chain.blocks import Block, Header, VerifiedHeader, assemble
 from chain.errors import Disposition, Reason, Refused
 from chain.events import (
     AnnounceBlock,
@@ -191,11 +191,12 @@ class Engine:
         header = event.header
         if header.id in self.chain.tree or header.id in self._waiting:
             return
-        start_ms = self.genesis.slot_start_ms(header.slot)
-        if start_ms > now_ms + CLOCK_DISPARITY_MS:
-            refusal = Refused(Reason.FUTURE_SLOT, f"slot {header.slot} begins in {start_ms - now_ms} ms")
+        try:
+            self._check_clock(header, now_ms)
+        except Refused as refusal:
             self._effects.append(Penalise(event.peer, refusal))
             return
+        start_ms = self.genesis.slot_start_ms(header.slot)
         waiting = _Waiting(
             event.peer,
             header,
@@ -249,8 +250,6 @@ class Engine:
 
     def _on_missing(self, event: MissingReceived, now_ms: int) -> None:
         fetched = {transaction.id: transaction for transaction in event.transactions}
-        if not isinstance(event.request, GetTransactions):
-            return
         wanted = event.request.transaction_ids
         for waiting in [item for item in self._waiting.values() if not item.due_ms]:
             if waiting.peer == event.peer and wanted and wanted[0] in waiting.transaction_ids:
@@ -269,40 +268,32 @@ class Engine:
         """The reply to a download: add block after block; the first bad one ends it and blames the peer."""
         if not self.sync.is_expected(event.peer, event.request):
             return
-        horizon_ms = now_ms + CLOCK_DISPARITY_MS
         attached = True
-        last_height: int | None = None
-        news = False
+        last_height = 0
         for block in event.blocks:
             header = block.header
-            last_height = header.height
             try:
-                if self.genesis.slot_start_ms(header.slot) > horizon_ms:
-                    raise Refused(Reason.FUTURE_SLOT, f"slot {header.slot} has not begun")
-                if header.id in self.chain.tree:
-                    continue
-                self._add(block, now_ms, arrived_in_slot=True, solicited=True)
-                news = True
+                self._check_clock(header, now_ms)
+                if header.height > self.chain.finalized.height and header.id not in self.chain.tree:
+                    self._add(block, now_ms, arrived_in_slot=True, solicited=True)
+                last_height = header.height
             except Refused as refusal:
+                attached = False
                 if refusal.reason is Reason.UNKNOWN_PARENT:
-                    attached = False
+                    last_height = header.height
                     break
-                if refusal.reason is Reason.CROSSES_FINALITY and header.height <= self.chain.finalized.height:
-                    continue
+                last_height = 0
+                self._note("block_refused", f"block {header.id.hex()[:12]} from {event.peer}: {refusal}")
                 if refusal.reason.disposition is Disposition.BLAME:
                     self._effects.append(Penalise(event.peer, refusal))
-                self._note("block_refused", f"block {header.id.hex()[:12]} from {event.peer}: {refusal}")
-                attached = False
-                last_height = None
                 break
-        useful = self.sync.received(
-            event.peer,
-            event.request,
-            last_height=last_height,
-            attached=attached and (news or not event.blocks),
-        )
-        if not useful:
+        if not self.sync.received(event.peer, event.request, last_height=last_height, attached=attached):
             self._effects.append(AskStatus(event.peer))
+
+    def _check_clock(self, header: Header, now_ms: int) -> None:
+        start_ms = self.genesis.slot_start_ms(header.slot)
+        if start_ms > now_ms + CLOCK_DISPARITY_MS:
+            raise Refused(Reason.FUTURE_SLOT, f"slot {header.slot} begins in {start_ms - now_ms} ms")
 
     def _add(self, block: Block, now_ms: int, *, arrived_in_slot: bool, solicited: bool) -> None:
         added = self.chain.add(block, arrived_in_slot=arrived_in_slot, solicited=solicited)

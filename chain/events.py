@@ -12,11 +12,11 @@ from typing import TypeAlias
 from chain.blockchain import Settled
 from chain.blocks import Block, Header, VerifiedHeader
 from chain.errors import Refused
-from chain.messages import GetAncestors, GetBlocks, GetTransactions, Status
+from chain.messages import GetBlocks, GetTransactions, Status
 from chain.transactions import VerifiedTransaction
 
 Peer: TypeAlias = str
-Request: TypeAlias = GetBlocks | GetAncestors | GetTransactions
+Request: TypeAlias = GetBlocks | GetTransactions
 
 # ------------------------------------------------------------------------------------------ events
 
@@ -60,10 +60,10 @@ class StatusReceived:
 
 @dataclass(frozen=True, slots=True)
 class BlocksReceived:
-    """The reply to :class:`GetBlocks` or :class:`GetAncestors`."""
+    """The reply to :class:`GetBlocks`."""
 
     peer: Peer
-    request: Request
+    request: GetBlocks
     blocks: tuple[Block, ...]
 
 
@@ -72,7 +72,7 @@ class MissingReceived:
     """The reply to :class:`GetTransactions`."""
 
     peer: Peer
-    request: Request
+    request: GetTransactions
     transactions: tuple[VerifiedTransaction, ...]
 
 

@@ -12,8 +12,7 @@ from hashlib import sha256
 
 ID_BYTES = 32
 EMPTY_ROOT = sha256(b"").digest()  # RFC 6962: the hash of an empty list is the hash of an empty string
-
-# No sequence that we can hold is longer than this, and a verifier must not loop over more levels than it has.
+# A verifier loops once a level; far above what a block can hold, and 32 levels are nothing.
 MAX_COUNT = 2**32
 MAX_PATH = 32
 
@@ -25,7 +24,7 @@ def _leaves(ids: Sequence[bytes]) -> list[bytes]:
 
 
 def _parents(level: list[bytes]) -> list[bytes]:
-    """The level above; a last node without a sibling moves up as it is."""
+    """The level above this one."""
     pairs = iter(level)
     parents = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
     if len(level) % 2:
@@ -34,7 +33,10 @@ def _parents(level: list[bytes]) -> list[bytes]:
 
 
 def merkle_root(ids: Sequence[bytes]) -> bytes:
-    """The 32-byte root over 32-byte ``ids`` in their order.  Raises ``ValueError`` for an id of another size."""
+    """The 32-byte root over 32-byte ``ids``, in their order; of none, ``EMPTY_ROOT``.
+
+    Raises ``ValueError`` for an id of another size.
+    """
     level = _leaves(ids)
     if not level:
         return EMPTY_ROOT
@@ -44,9 +46,9 @@ def merkle_root(ids: Sequence[bytes]) -> bytes:
 
 
 def prove(ids: Sequence[bytes], index: int) -> tuple[bytes, ...]:
-    """The audit path of ``ids[index]``: the sibling hashes from the leaf to the root (RFC 6962, section 2.1.1).
+    """The audit path of ``ids[index]``: the sibling hashes from the leaf up (RFC 6962, section 2.1.1).
 
-    Raises ``IndexError`` if ``index`` is not in ``[0, len(ids))`` and ``ValueError`` as :func:`merkle_root` does.
+    Raises ``IndexError`` for an ``index`` not in ``[0, len(ids))``, ``ValueError`` as :func:`merkle_root`.
     """
     if not 0 <= index < len(ids):
         raise IndexError(f"no id {index} among {len(ids)}")

@@ -1,8 +1,8 @@
 """What nodes say to each other: a closed set of messages, each with its bounds.
 
-Gossip carries :class:`Announcement` and :class:`TransactionBatch`; the requests are :class:`Status` for
-:class:`Status`, :class:`GetBlocks` or :class:`GetAncestors` for :class:`RawItems` of blocks, and
-:class:`GetTransactions` for :class:`RawItems` of transactions.
+Gossip carries :class:`Announcement` and :class:`RawItems` of transactions.  Of one peer a node asks its
+:class:`Status`, :class:`RawItems` of blocks with :class:`GetBlocks`, and :class:`RawItems` of transactions
+with :class:`GetTransactions`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ MAX_BATCH_BYTES = 128_000
 MAX_BATCH_TRANSACTIONS = 1_024
 MAX_REQUEST_BYTES = 160_000
 MAX_BLOCKS_PER_REQUEST = 256
-MAX_ANCESTORS_PER_REQUEST = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,37 +73,26 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class GetBlocks:
-    """Blocks of the sender's best chain by height: ``count`` from ``from_height``, fewer if large or unknown."""
+    """Blocks of the branch that ends in ``tip_id``: ``count`` from ``from_height``, oldest first.
 
+    The reply holds fewer where they are large, and none where the tip is not known.
+    """
+
+    tip_id: bytes
     from_height: int
     count: int
 
     def encode(self) -> bytes:
-        return encode((self.from_height, self.count))
+        return encode((self.tip_id, self.from_height, self.count))
 
     @classmethod
     def decode(cls, data: bytes) -> GetBlocks:
-        from_height, count = array(decode(data, max_bytes=64), 2, 2, "a request for blocks")
+        tip_id, from_height, count = array(decode(data, max_bytes=64), 3, 3, "a request for blocks")
         return cls(
+            blob(tip_id, 32, "the tip"),
             integer(from_height, 1, U64_MAX, "the height"),
             integer(count, 1, MAX_BLOCKS_PER_REQUEST, "the count"),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class GetAncestors:
-    """A block by id with up to ``count - 1`` blocks before it, oldest first."""
-
-    block_id: bytes
-    count: int
-
-    def encode(self) -> bytes:
-        return encode((self.block_id, self.count))
-
-    @classmethod
-    def decode(cls, data: bytes) -> GetAncestors:
-        block_id, count = array(decode(data, max_bytes=64), 2, 2, "a request for ancestors")
-        return cls(blob(block_id, 32, "the block"), integer(count, 1, MAX_ANCESTORS_PER_REQUEST, "the count"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +125,6 @@ class RawItems:
         if not all(type(item) is bytes for item in items):
             raise Refused(Reason.MALFORMED, "a list of byte strings is wanted")
         return cls(items)
-
-
-class TransactionBatch(RawItems):
-    """Encoded transactions on their way through the network."""
 
 
 def cut_to_size(items: list[bytes], limit: int = MAX_BLOCK_BYTES) -> tuple[bytes, ...]:

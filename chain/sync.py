@@ -1,7 +1,7 @@
 """Whom to ask for what: how a node that is behind, or on a losing branch, gets the blocks it lacks.
 
-One download runs at a time, from the peer that claims the longest chain.  Everything above our finalized block
-is asked for by ancestry where it is short and by height where it is long, so that branches always attach.
+One download runs at a time, along the branch of the peer that claims the longest chain.  It begins after our
+head; where the branch does not attach there, it begins again after what is final, which is the same for all.
 """
 
 from __future__ import annotations
@@ -9,17 +9,12 @@ from __future__ import annotations
 from chain.blockchain import Blockchain
 from chain.blocks import Header
 from chain.events import Ask, Peer, Request
-from chain.messages import (
-    MAX_ANCESTORS_PER_REQUEST,
-    MAX_BLOCKS_PER_REQUEST,
-    GetAncestors,
-    GetBlocks,
-    GetTransactions,
-    Status,
-)
+from chain.messages import MAX_BLOCKS_PER_REQUEST, GetBlocks, Status
 
 # More claims than the peers that a node keeps; the oldest is forgotten first.
 MAX_STATUSES = 256
+# Where so little lies above what is final, asking for all of it costs less than a second try.
+SHORT_BRANCH = 32
 
 
 class Sync:
@@ -27,8 +22,9 @@ class Sync:
 
     def __init__(self) -> None:
         self._statuses: dict[Peer, Status] = {}
-        self._download: tuple[Peer, Request] | None = None
-        self._next_height: int | None = None
+        self._download: tuple[Peer, GetBlocks] | None = None
+        # Where the next request to this peer begins: (peer, height).
+        self._cursor: tuple[Peer, int] | None = None
 
     @property
     def is_downloading(self) -> bool:
@@ -59,30 +55,35 @@ class Sync:
         self._statuses.pop(peer, None)
         if self._download is not None and self._download[0] == peer:
             self._download = None
-            self._next_height = None
+        if self._cursor is not None and self._cursor[0] == peer:
+            self._cursor = None
 
     def next_request(self, chain: Blockchain) -> Ask | None:
         """Start the next download, if a peer claims a longer chain and none is under way."""
         if self._download is not None:
             return None
-        head = chain.head.header
+        head, final_height = chain.head.header, chain.finalized.height
         better = [
             (status.rank, peer)
             for peer, status in self._statuses.items()
-            if status.rank > (head.mhp, head.height) and status.head_id not in chain.tree
+            if status.rank > (head.mhp, head.height)
+            and status.height > final_height
+            and status.head_id not in chain.tree
         ]
         if not better:
-            self._next_height = None
+            self._cursor = None
             return None
         _, peer = max(better)
         status = self._statuses[peer]
-        final_height = chain.finalized.height
-        request: Request
-        if 0 < status.height - final_height <= MAX_ANCESTORS_PER_REQUEST:
-            request = GetAncestors(status.head_id, status.height - final_height)
+        if self._cursor is not None and self._cursor[0] == peer:
+            start = self._cursor[1]
+        elif status.height - final_height <= SHORT_BRANCH or status.height <= head.height:
+            start = final_height + 1
         else:
-            start = head.height + 1 if self._next_height is None else self._next_height
-            request = GetBlocks(max(start, final_height + 1), MAX_BLOCKS_PER_REQUEST)
+            start = head.height + 1
+        start = min(max(start, final_height + 1), status.height)
+        count = min(MAX_BLOCKS_PER_REQUEST, status.height - start + 1)
+        request = GetBlocks(status.head_id, start, count)
         self._download = (peer, request)
         return Ask(peer, request)
 
@@ -90,21 +91,18 @@ class Sync:
         """Whether this reply is the one that the download waits for."""
         return self._download == (peer, request)
 
-    def received(self, peer: Peer, request: Request, *, last_height: int | None, attached: bool) -> bool:
-        """Close a download.  False where the peer's claim proved empty: nothing it sent leads to its head."""
-        if not self.is_expected(peer, request):
-            return True
+    def received(self, peer: Peer, request: GetBlocks, *, last_height: int, attached: bool) -> bool:
+        """Close a download that brought blocks up to ``last_height`` (0: none that could be used).
+
+        False where the peer's claim proved empty: it does not lead to its head.
+        """
         self._download = None
-        if isinstance(request, GetBlocks) and last_height is not None:
-            if attached:
-                self._next_height = last_height + 1
-                return True
-            # We stand on another branch than the peer: start again from what is final for both.
-            if self._next_height is None:
-                self._next_height = 0
-                return True
-        elif attached and isinstance(request, GetAncestors | GetTransactions):
+        restarted = self._cursor is not None
+        if attached and last_height >= request.from_height:
+            self._cursor = (peer, last_height + 1)
             return True
-        self._statuses.pop(peer, None)
-        self._next_height = None
+        if last_height and not restarted:
+            self._cursor = (peer, 0)  # we stand on another branch: begin after what is final
+            return True
+        self.forget(peer)
         return False

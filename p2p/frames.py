@@ -6,6 +6,8 @@ Reading large pieces instead saves most of the cost of a small message.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import trio
 from libp2p.abc import INetStream
 from libp2p.exceptions import BaseLibp2pError
@@ -56,10 +58,8 @@ class FrameReader:
 
     async def ended(self) -> bool:
         """Wait for the end of the stream; False if something else came first."""
-        try:
+        with suppress(StreamEnded):
             await self._fill()
-        except StreamEnded:
-            pass
         return not self._buffer
 
     async def _length(self) -> int:
@@ -98,7 +98,8 @@ RESET_GRACE_S = 0.5
 
 async def reset_quietly(stream: INetStream) -> None:
     """Abandon the stream, also while being cancelled, whatever state it is in."""
-    with trio.move_on_after(RESET_GRACE_S, shield=True):
+    with trio.move_on_after(RESET_GRACE_S) as scope:
+        scope.shield = True
         try:
             await stream.reset()
         except LIBRARY_ERRORS:

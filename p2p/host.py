@@ -13,9 +13,10 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import trio
-from libp2p.abc import IMuxedConn, INetConn, INetStream
+from libp2p.abc import IMuxedConn, INetConn, INetStream, ISecureConn
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
 from libp2p.custom_types import TProtocol
@@ -24,6 +25,7 @@ from libp2p.host.exceptions import StreamFailure
 from libp2p.io.abc import ReadWriteCloser
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.exceptions import SwarmException
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
@@ -73,7 +75,7 @@ Report = Callable[[str, float, str], None]
 """Called with a peer id, a weight and the reason, when a peer did something it should not."""
 
 
-class BoundedYamux(Yamux):  # type: ignore[misc]
+class BoundedYamux(Yamux):
     """A yamux connection that is closed when the peer sends far more than is being read."""
 
     async def _read_data_body(self, length: int) -> bytes:
@@ -84,7 +86,16 @@ class BoundedYamux(Yamux):  # type: ignore[misc]
         return body
 
 
-class GuardedSwarm(Swarm):  # type: ignore[misc]
+class GuardedUpgrader(TransportUpgrader):
+    """Noise and yamux.  The library makes a yamux connection of its own class whatever it is told."""
+
+    async def upgrade_connection(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
+        """Agree on yamux with an authenticated peer."""
+        await super().upgrade_connection(conn, peer_id)  # makes nothing but an object that was not started
+        return BoundedYamux(conn, peer_id, is_initiator=conn.is_initiator)
+
+
+class GuardedSwarm(Swarm):
     """The library's connection table, closed to everyone until ``admit`` says otherwise."""
 
     def __init__(self, peer_id: ID, peerstore: PeerStore, upgrader: TransportUpgrader, limit: int) -> None:
@@ -100,10 +111,11 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
         retry = RetryConfig(max_retries=0)  # the supervisor retries
         super().__init__(peer_id, peerstore, upgrader, [TCP()], retry, config)
         self._inbound_limiter = trio.CapacityLimiter(limit + MAX_HANDSHAKES)
+        self.auto_connector.maybe_connect = _nothing  # type: ignore[method-assign]
         self._joining: set[ID] = set()
         self.admit: Callable[[str], bool] = lambda _peer_id: False
 
-    async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> INetConn:
+    async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> SwarmConn:
         """Register an authenticated connection, unless its peer is not welcome or is here already."""
         peer_id = muxed_conn.peer_id
         if peer_id in self._joining or peer_id in self.connections or not self.admit(str(peer_id)):
@@ -130,7 +142,6 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
 
     async def notify_closed_stream(self, stream: INetStream) -> None:
         """See :meth:`notify_opened_stream`."""
-        stream._resource_released = True
 
     async def _do_handle_inbound_connection(
         self, read_write_closer: ReadWriteCloser, maddr: Multiaddr, failure_event: object
@@ -139,12 +150,13 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
         # connection has ended, and so stops accepting after some hundred of them.
         raw_conn = RawConnection(read_write_closer, False)
         try:
-            muxed_conn = await self.upgrade_inbound_raw_conn(raw_conn, maddr)
+            muxed_conn: Any = await self.upgrade_inbound_raw_conn(raw_conn, maddr)
             await muxed_conn.event_closed.wait()
         except Exception as error:  # noqa: BLE001 - garbage breaks a handshake in any way it likes
             log.debug("inbound connection failed: %r", error)
         finally:
-            with trio.CancelScope(shield=True):
+            with trio.CancelScope() as scope:
+                scope.shield = True
                 await raw_conn.close()
 
     async def cut_all(self) -> None:
@@ -156,7 +168,7 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
             await listener.close()
 
 
-class GuardedHost(BasicHost):  # type: ignore[misc]
+class GuardedHost(BasicHost):
     """A host in which no stream, whatever it carries, can raise beyond itself."""
 
     def __init__(self, network: GuardedSwarm) -> None:
@@ -167,8 +179,7 @@ class GuardedHost(BasicHost):  # type: ignore[misc]
 
     @property
     def swarm(self) -> GuardedSwarm:
-        swarm: GuardedSwarm = self.get_network()
-        return swarm
+        return cast(GuardedSwarm, self.get_network())
 
     def is_connected(self, peer_id: str) -> bool:
         return ID.from_base58(peer_id) in self.swarm.connections
@@ -224,7 +235,11 @@ class GuardedHost(BasicHost):  # type: ignore[misc]
         """See :meth:`_schedule_identify`."""
 
 
-async def cut(muxed_conn: IMuxedConn) -> None:
+async def _nothing() -> None:
+    """What the library does by itself here."""
+
+
+async def cut(muxed_conn: Any) -> None:
     """Close the socket under a connection.
 
     A polite close writes first, and waits for ever if the peer has stopped reading.  The library notices
@@ -246,16 +261,14 @@ def parse_listen_address(text: str) -> Multiaddr:
             f"{text!r} is not a multiaddr; a listen address looks like /ip4/0.0.0.0/tcp/9000."
         ) from error
     if len(names) != 2 or names[0] not in {"ip4", "ip6"} or names[1] != "tcp":
-        raise OperatorError(
-            f"Cannot listen on {text!r}; a listen address looks like /ip4/0.0.0.0/tcp/9000."
-        )
+        raise OperatorError(f"Cannot listen on {text!r}; a listen address looks like /ip4/0.0.0.0/tcp/9000.")
     return address
 
 
 def _require_free(address: Multiaddr) -> None:
     # The library's sockets share their port (SO_REUSEPORT), so a second node on it would start without
     # an error and take half of the connections.
-    version = [protocol.name for protocol in address.protocols()][0]
+    version = next(protocol.name for protocol in address.protocols())
     port = int(address.value_for_protocol("tcp"))
     family = socket.AF_INET6 if version == "ip6" else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -288,7 +301,7 @@ def build_host(seed: bytes, max_connections: int = DEFAULT_MAX_CONNECTIONS) -> G
     peerstore = PeerStore()
     peerstore.add_key_pair(peer_id, key_pair)
     noise = NoiseTransport(key_pair, noise_privkey=create_noise_key_pair().private_key)
-    upgrader = TransportUpgrader({NOISE_PROTOCOL_ID: noise}, {TProtocol(YAMUX_PROTOCOL_ID): BoundedYamux})
+    upgrader = GuardedUpgrader({NOISE_PROTOCOL_ID: noise}, {TProtocol(YAMUX_PROTOCOL_ID): Yamux})
     return GuardedHost(GuardedSwarm(peer_id, peerstore, upgrader, max_connections))
 
 
@@ -313,5 +326,6 @@ async def open_host(
                 raise OperatorError(f"Cannot listen on {missing[0]}.")
             yield host
         finally:
-            with trio.move_on_after(SHUTDOWN_GRACE_S, shield=True):
+            with trio.move_on_after(SHUTDOWN_GRACE_S) as scope:
+                scope.shield = True
                 await host.swarm.cut_all()

@@ -13,7 +13,7 @@ from p2p.limits import Clock
 V = TypeVar("V")
 
 BAN_THRESHOLD = 100.0
-"""A peer is banned at this score: one proof of malice, four invalid messages, or twenty small faults."""
+"""A peer is banned at this score: one proof of malice, four invalid messages, or some twenty small faults."""
 
 HALF_LIFE_S = 600.0
 """Honest peers err now and then; after ten minutes half of it is forgotten."""
@@ -29,7 +29,7 @@ class Weight:
     """What the faults that this layer sees itself add to a score."""
 
     MALICE = BAN_THRESHOLD  # bytes that no implementation of the protocol ever sends
-    INVALID = 25.0  # well-formed, refused by the receiver's check
+    INVALID = 30.0  # well-formed, refused by the receiver's check
     EXCESS = 5.0  # more than the agreed amount of something allowed
 
 

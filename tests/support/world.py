@@ -1,19 +1,24 @@
-"""A network of engines in memory: a virtual clock, seeded delays, partitions, crashes; no sockets, no threads.
+"""A network of engines in memory: virtual clocks, seeded delays, loss, partitions, crashes; no sockets, no threads.
 
 Every node runs the very engine that a real node runs.  Effects are carried out as ``node.py`` would, against a
 virtual network and a virtual disk.  The same seed gives the same history.
+
+What must hold whatever happens is asserted while it happens: a commit comes before every other effect, a
+signature is durable before the block leaves, no slot is signed twice, and what is final never changes.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from random import Random
+from typing import Literal
 
 from chain.blockchain import Blockchain, Settled, Snapshot
-from chain.blocks import Block
+from chain.blocks import Block, encode_block
 from chain.engine import Engine
-from chain.errors import Refused
+from chain.errors import Reason, Refused
 from chain.events import (
     AnnounceBlock,
     Answer,
@@ -42,13 +47,16 @@ from chain.events import (
 )
 from chain.genesis import Genesis, make_genesis
 from chain.keys import SecretKey, did_from_key
-from chain.messages import GetAncestors, GetBlocks, GetTransactions
+from chain.messages import GetBlocks, GetTransactions, Status, cut_to_size
 from chain.policy import shipped_policy
 from chain.registry import decode_record, encode_record, genesis_records
 from chain.transactions import Action, VerifiedTransaction, sign_transaction
 
 GENESIS_MS = 1_000_000
 FAR = 100_000
+# As long as p2p/ waits for a reply; a connection that is gone is noticed at once.
+REQUEST_TIMEOUT_MS = 10_000
+NO_CONNECTION_MS = 200
 
 
 def secret(number: int) -> SecretKey:
@@ -101,14 +109,20 @@ class Disk:
         self.settled: Settled | None = None
         self.finalized = 0
         self.signing: SigningState | None = SigningState()
+        self._main: dict[int, Block] = {}
+        self._transactions: dict[bytes, VerifiedTransaction] = {}
 
     def commit(self, commit: Commit) -> None:
         for block in commit.abandoned:
-            self.blocks[block.id] = (block, False)
+            self._put(block, is_main=False)
+            if self._main.get(block.header.height) == block:
+                del self._main[block.header.height]
         for block in commit.side:
-            self.blocks.setdefault(block.id, (block, False))
+            if block.id not in self.blocks:
+                self._put(block, is_main=False)
         for block in commit.adopted:
-            self.blocks[block.id] = (block, True)
+            self._put(block, is_main=True)
+            self._main[block.header.height] = block
         if commit.finalized_height is not None:
             self.finalized = commit.finalized_height
         if commit.settled is not None:
@@ -117,25 +131,68 @@ class Disk:
         if commit.signing is not None:
             self.signing = commit.signing
 
+    def _put(self, block: Block, *, is_main: bool) -> None:
+        self.blocks[block.id] = (block, is_main)
+        self._transactions.update((transaction.id, transaction) for transaction in block.transactions)
+
     def main(self) -> dict[int, Block]:
-        return {block.header.height: block for block, is_main in self.blocks.values() if is_main}
+        """The main chain by height."""
+        return self._main
+
+    def transaction(self, transaction_id: bytes) -> VerifiedTransaction | None:
+        """A transaction of any stored block."""
+        return self._transactions.get(transaction_id)
+
+    def branch(self, tip_id: bytes, from_height: int) -> list[Block]:
+        """The branch that ends in ``tip_id``, from ``from_height`` up, oldest first; as :meth:`chain.storage.Reader.branch`."""
+        blocks: list[Block] = []
+        while tip_id in self.blocks and self.blocks[tip_id][0].header.height >= from_height:
+            blocks.append(self.blocks[tip_id][0])
+            tip_id = blocks[-1].header.parent
+        return blocks[::-1]
 
     def load(self) -> Blockchain:
+        """As :meth:`chain.storage.Storage.load`."""
         snapshot = None
         if self.settled is not None:
             records = {key: decode_record(key, value) for key, value in self.state.items()}
             snapshot = Snapshot(self.settled.header, self.settled.votes, records)
         chain = Blockchain(self.genesis, snapshot)
         base = chain.finalized.height
-        for height, block in sorted(self.main().items()):
+        for height, block in sorted(self._main.items()):
             if height > base:
                 chain.add(block, arrived_in_slot=True)
         chain.restore_finality(self.finalized)
+        side = [block for block, is_main in self.blocks.values() if not is_main and block.header.height > base]
+        for block in sorted(side, key=lambda block: block.header.height):
+            with suppress(Refused):
+                chain.add(block, arrived_in_slot=True)
         return chain
 
 
+class Stranger:
+    """Somebody on the wire who runs no engine; a test says what it claims and what it answers."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.name = name
+        self.is_up = True
+        self.asked: list[Request] = []
+        self.claim: Status | None = None
+        self.reply: Callable[[Request], Event | None] = lambda _request: None
+
+    def status(self) -> Status | None:
+        """What it claims; None where it says nothing."""
+        return self.claim
+
+    def answer(self, request: Request) -> Event | None:
+        """Its reply to a request; None where it never replies."""
+        self.asked.append(request)
+        return self.reply(request)
+
+
 class Host:
-    """One node: an engine, its disk, and what it was seen doing."""
+    """One node: an engine, its disk, its clock, and what it was seen doing."""
 
     def __init__(self, world: World, name: str, key: SecretKey | None) -> None:
         self.world = world
@@ -145,20 +202,48 @@ class Host:
         self.engine: Engine
         self.is_up = False
         self.generation = 0
+        self.clock_offset_ms = 0
+        self.doom: Literal["", "before_commit", "after_commit"] = ""  # kill it around its next commit
+        self.commits: list[Commit] = []
         self.finalized: dict[int, bytes] = {}
+        self.final_ids: set[bytes] = set()
         self.signed: dict[int, bytes] = {}
         self.penalties: list[tuple[str, Refused]] = []
         self.notices: list[str] = []
         self.reorgs: list[int] = []
+        self.moves: list[HeadMoved] = []
         self.equivocations = 0
         self.answers: tuple[Refused | None, ...] = ()
+        self._ticks = 0
+
+    @property
+    def now_ms(self) -> int:
+        """What this node's clock shows."""
+        return self.world.now_ms + self.clock_offset_ms
+
+    @property
+    def height(self) -> int:
+        return self.engine.chain.head.header.height
+
+    @property
+    def head_id(self) -> bytes:
+        return self.engine.chain.head.header.id
+
+    @property
+    def final_height(self) -> int:
+        return self.engine.chain.finalized.height
+
+    @property
+    def state_root(self) -> bytes:
+        return self.engine.chain.ledger.state_root
 
     def start(self) -> None:
         """Load the disk and join."""
         self.generation += 1
+        self.doom = ""
         self.engine = Engine(self.world.genesis, self.disk.load(), secret=self.key, signing=self.disk.signing)
         self.is_up = True
-        self.world.schedule_tick(self)
+        self.schedule_tick()
         for other in self.world.hosts:
             if other is not self and other.is_up:
                 self.world.meet(self, other)
@@ -171,25 +256,65 @@ class Host:
             if other is not self and other.is_up:
                 other.handle(PeerLost(self.name))
 
+    def set_clock(self, offset_ms: int) -> None:
+        """The clock jumps: from now on it shows the world's time plus ``offset_ms``."""
+        self.clock_offset_ms = offset_ms
+        self.schedule_tick()
+
+    def schedule_tick(self) -> None:
+        generation = self.generation
+        self._ticks += 1
+        number = self._ticks
+
+        def tick() -> None:
+            if self.is_up and (self.generation, self._ticks) == (generation, number):
+                self.handle(Tick())
+                if self.is_up:
+                    self.schedule_tick()
+
+        self.world.later(max(1, self.engine.wake_ms(self.now_ms) - self.now_ms), tick)
+
     def handle(self, event: Event) -> None:
-        for effect in self.engine.handle(event, self.world.now_ms):
+        due_ms = self.engine.wake_ms(self.now_ms)
+        effects = self.engine.handle(event, self.now_ms)
+        assert not any(isinstance(effect, Commit) for effect in effects[1:]), "a commit is the first effect"
+        if self.doom and effects and isinstance(effects[0], Commit):
+            if self.doom == "after_commit":
+                self._perform(effects[0])
+            self.crash()
+            return
+        for effect in effects:
             self._perform(effect)
+        if self.is_up and self.engine.wake_ms(self.now_ms) < due_ms:
+            self.schedule_tick()
 
-    @property
-    def height(self) -> int:
-        return self.engine.chain.head.header.height
+    def status(self) -> Status:
+        return self.engine.status()
 
-    @property
-    def final_height(self) -> int:
-        return self.engine.chain.finalized.height
+    def answer(self, request: Request) -> Event:
+        """Serve a peer's request from the disk and the mempool, as much as one reply can hold."""
+        match request:
+            case GetTransactions(ids):
+                found = [self.engine.mempool.get(key) or self.disk.transaction(key) for key in ids]
+                return MissingReceived(self.name, request, tuple(item for item in found if item is not None))
+            case GetBlocks(tip_id, start, count):
+                blocks = self.disk.branch(tip_id, start)[:count]
+        fitting = len(cut_to_size([encode_block(block) for block in blocks], self.world.reply_bytes))
+        return BlocksReceived(self.name, request, tuple(blocks[:fitting]))
 
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Commit():
+                gone = [block.header.height for block in effect.abandoned]
+                assert all(height > len(self.finalized) for height in gone), f"{self.name} abandoned a final block"
+                self.commits.append(effect)
                 self.disk.commit(effect)
             case AnnounceBlock(block):
                 header = block.header
                 assert self.signed.setdefault(header.slot, header.id) == header.id, "signed a slot twice"
+                assert self.disk.signing is not None, "signed without a signing state"
+                assert self.disk.signing.slot == header.slot, "announced before the signing state was durable"
+                assert self.disk.blocks[header.id][1], "announced before the block was durable"
                 ids = tuple(transaction.id for transaction in block.transactions)
                 self.world.broadcast(self, BlockAnnounced(self.name, header, ids))
             case GossipTransactions(transactions):
@@ -199,28 +324,34 @@ class Host:
             case AskStatus(peer):
                 self.world.ask_status(self, peer)
             case Penalise(peer, refusal):
+                assert refusal.reason.disposition.value == "blame", "blamed for what an honest peer may do"
                 self.penalties.append((peer, refusal))
             case Finalized(header):
                 self._record_final(header.height)
-            case HeadMoved(depth=depth) if depth:
-                self.reorgs.append(depth)
+            case HeadMoved(depth=depth):
+                self.moves.append(effect)
+                if depth:
+                    self.reorgs.append(depth)
             case Equivocation():
                 self.equivocations += 1
             case Notice(name, text):
                 self.notices.append(f"{name}: {text}")
             case Answer(outcomes):
                 self.answers = outcomes
-            case _:
-                pass
 
     def _record_final(self, height: int) -> None:
-        for at, block in self.disk.main().items():
-            if at <= height:
-                assert self.finalized.setdefault(at, block.id) == block.id, f"{self.name} changed what was final"
+        main = self.disk.main()
+        for at in range(len(self.finalized) + 1, height + 1):
+            self.finalized[at] = main[at].id
+            self.final_ids.update(transaction.id for transaction in main[at].transactions)
 
 
 class World:
-    """The clock, the wire and the hosts."""
+    """The wire and the hosts.
+
+    ``delay_ms`` is the range of every message's way; ``loss`` the share of messages that get lost (a request
+    whose way or reply is lost fails after ``REQUEST_TIMEOUT_MS``); ``reply_bytes`` what one reply holds.
+    """
 
     def __init__(self, validators: int = 4, observers: int = 0, seed: int = 0, **genesis: int) -> None:
         self.genesis = genesis_of(validators, **genesis)
@@ -228,6 +359,9 @@ class World:
         self.now_ms = GENESIS_MS
         self.delay_ms = (5, 60)
         self.loss = 0.0
+        self.reply_bytes = 900_000
+        self.accepted: dict[bytes, VerifiedTransaction] = {}
+        self.strangers: dict[str, Stranger] = {}
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
         self._groups: list[set[str]] = []
@@ -240,28 +374,71 @@ class World:
 
     def run(self, slots: int) -> None:
         """Let ``slots`` slots pass."""
-        end_ms = self.now_ms + slots * self.genesis.slot_ms
+        self.run_ms(slots * self.genesis.slot_ms)
+
+    def run_ms(self, duration_ms: int) -> None:
+        """Let ``duration_ms`` pass."""
+        end_ms = self.now_ms + duration_ms
         while self._queue and self._queue[0][0] <= end_ms:
             self.now_ms, _, action = heapq.heappop(self._queue)
             action()
         self.now_ms = end_ms
 
+    def run_until(self, done: Callable[[], bool], slots: int) -> int:
+        """Let slots pass until ``done``, at most ``slots``; how many it took.  Fails where it never was."""
+        for passed in range(slots + 1):
+            if done():
+                return passed
+            self.run(1)
+        raise AssertionError(f"not within {slots} slots")
+
     def submit(self, host: int, transactions: Iterable[VerifiedTransaction]) -> tuple[Refused | None, ...]:
-        """Hand transactions to one node, as its HTTP face does."""
-        self.hosts[host].handle(Submitted(tuple(transactions)))
-        return self.hosts[host].answers
+        """Hand transactions to one node, as its HTTP face does; remembers what was accepted."""
+        wanted = tuple(transactions)
+        self.hosts[host].handle(Submitted(wanted))
+        outcomes = self.hosts[host].answers
+        taken = [item for item, outcome in zip(wanted, outcomes, strict=True) if outcome is None]
+        self.accepted.update((item.id, item) for item in taken)
+        return outcomes
+
+    def join(self) -> Host:
+        """A new observer with an empty disk."""
+        host = Host(self, f"node{len(self.hosts)}", None)
+        self.hosts.append(host)
+        host.start()
+        return host
+
+    def stranger(self, name: str = "stranger") -> Stranger:
+        """A peer without an engine, for what no honest node does."""
+        self.strangers[name] = Stranger(self, name)
+        return self.strangers[name]
 
     def cut(self, *groups: set[int]) -> None:
         """Only nodes of one group reach each other, until :meth:`heal`."""
         self._groups = [{f"node{n}" for n in group} for group in groups]
-        self._each_pair(
-            lambda one, two: None if self._reachable(one.name, two.name) else one.handle(PeerLost(two.name))
-        )
+        for one, two in self._pairs():
+            if not self._reachable(one.name, two.name):
+                one.handle(PeerLost(two.name))
+                two.handle(PeerLost(one.name))
 
     def heal(self) -> None:
         """All nodes reach each other again."""
         self._groups = []
-        self._each_pair(self.meet)
+        for one, two in self._pairs():
+            self.meet(one, two)
+
+    @property
+    def up(self) -> list[Host]:
+        """The hosts that run."""
+        return [host for host in self.hosts if host.is_up]
+
+    def agree(self) -> bool:
+        """Whether all running nodes have one head."""
+        return len({host.head_id for host in self.up}) == 1
+
+    def lost(self) -> set[bytes]:
+        """Accepted transactions that are not final on every running node."""
+        return {key for key in self.accepted for host in self.up if key not in host.final_ids}
 
     def check_agreement(self) -> None:
         """No two nodes finalized different blocks."""
@@ -276,69 +453,47 @@ class World:
         self._count += 1
         heapq.heappush(self._queue, (self.now_ms + delay_ms, self._count, action))
 
-    def schedule_tick(self, host: Host) -> None:
-        generation = host.generation
-
-        def tick() -> None:
-            if host.is_up and host.generation == generation:
-                host.handle(Tick())
-                self.schedule_tick(host)
-
-        self.later(max(1, host.engine.wake_ms(self.now_ms) - self.now_ms), tick)
-
     def broadcast(self, sender: Host, event: Event) -> None:
         for host in self.hosts:
             if host is not sender:
-                self._send(sender, host, event)
+                self.send(sender.name, host, event)
 
-    def meet(self, one: Host, two: Host) -> None:
-        for a, b in ((one, two), (two, one)):
-            self._send(a, b, StatusReceived(a.name, a.engine.status()))
+    def meet(self, one: Host | Stranger, two: Host) -> None:
+        """Two nodes connect and tell each other where they stand."""
+        self.ask_status(two, one.name, reliable=True)
+        if isinstance(one, Host):
+            self.ask_status(one, two.name, reliable=True)
 
-    def ask_status(self, asker: Host, peer: str) -> None:
-        other = self._host(peer)
-        if other.is_up and self._reachable(asker.name, peer):
-            self._send(other, asker, StatusReceived(peer, other.engine.status()))
+    def ask_status(self, asker: Host, peer: str, *, reliable: bool = False) -> None:
+        other = self._peer(peer)
+        status = other.status() if other.is_up else None
+        if status is not None:
+            self.send(peer, asker, StatusReceived(peer, status), reliable=reliable)
 
     def ask(self, asker: Host, peer: str, request: Request) -> None:
-        other = self._host(peer)
-        if not other.is_up or not self._reachable(asker.name, peer):
-            self._send(asker, asker, RequestFailed(peer, request), delay_ms=200)
-            return
-        match request:
-            case GetTransactions(ids):
-                found = [other.engine.mempool.get(key) for key in ids]
-                for block, _ in other.disk.blocks.values():
-                    found += [item for item in block.transactions if item.id in ids]
-                known = tuple(item for item in found if item is not None)
-                self._send(other, asker, MissingReceived(peer, request, known))
-            case GetBlocks(start, count):
-                main = other.disk.main()
-                blocks = [main[height] for height in range(start, start + count) if height in main]
-                self._send(other, asker, BlocksReceived(peer, request, tuple(blocks)))
-            case GetAncestors(block_id, count):
-                chain: list[Block] = []
-                while block_id in other.disk.blocks and len(chain) < count:
-                    chain.append(other.disk.blocks[block_id][0])
-                    block_id = chain[-1].header.parent
-                self._send(other, asker, BlocksReceived(peer, request, tuple(reversed(chain))))
+        other = self._peer(peer)
+        generation = asker.generation
+        answered: list[Event] = []
 
-    def _host(self, name: str) -> Host:
-        return next(host for host in self.hosts if host.name == name)
+        def arrive() -> None:
+            reply = other.answer(request) if other.is_up and self._reachable(asker.name, peer) else None
+            if reply is not None and not self._is_lost():
+                self.later(self._way_ms(), lambda: deliver(reply))
 
-    def _reachable(self, one: str, two: str) -> bool:
-        return not self._groups or any(one in group and two in group for group in self._groups)
+        def deliver(reply: Event) -> None:
+            if asker.is_up and asker.generation == generation and not answered:
+                answered.append(reply)
+                asker.handle(reply)
 
-    def _each_pair(self, action: Callable[[Host, Host], None]) -> None:
-        for one in self.hosts:
-            for two in self.hosts:
-                if one is not two and one.is_up and two.is_up:
-                    action(one, two)
+        is_connected = other.is_up and self._reachable(asker.name, peer)
+        if is_connected and not self._is_lost():
+            self.later(self._way_ms(), arrive)
+        failed_ms = REQUEST_TIMEOUT_MS if is_connected else NO_CONNECTION_MS
+        self.later(failed_ms, lambda: deliver(RequestFailed(peer, request)))
 
-    def _send(self, sender: Host, receiver: Host, event: Event, delay_ms: int | None = None) -> None:
-        if sender is not receiver and (
-            not self._reachable(sender.name, receiver.name) or self.random.random() < self.loss
-        ):
+    def send(self, sender: str, receiver: Host, event: Event, *, reliable: bool = False) -> None:
+        """One message on its way."""
+        if not self._reachable(sender, receiver.name) or (not reliable and self._is_lost()):
             return
         generation = receiver.generation
 
@@ -346,4 +501,27 @@ class World:
             if receiver.is_up and receiver.generation == generation:
                 receiver.handle(event)
 
-        self.later(self.random.randint(*self.delay_ms) if delay_ms is None else delay_ms, deliver)
+        self.later(self._way_ms(), deliver)
+
+    def _way_ms(self) -> int:
+        return self.random.randint(*self.delay_ms)
+
+    def _is_lost(self) -> bool:
+        return self.loss > 0 and self.random.random() < self.loss
+
+    def _peer(self, name: str) -> Host | Stranger:
+        return self.strangers[name] if name in self.strangers else next(h for h in self.hosts if h.name == name)
+
+    def _reachable(self, one: str, two: str) -> bool:
+        if not self._groups or one in self.strangers or two in self.strangers:
+            return True
+        return any(one in group and two in group for group in self._groups)
+
+    def _pairs(self) -> Sequence[tuple[Host, Host]]:
+        up = self.up
+        return [(one, two) for index, one in enumerate(up) for two in up[index + 1 :]]
+
+
+def reasons(host: Host) -> list[Reason]:
+    """Why this node penalised its peers."""
+    return [refusal.reason for _, refusal in host.penalties]

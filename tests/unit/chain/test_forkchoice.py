@@ -11,9 +11,7 @@ import pytest
 
 from chain.forkchoice import Choice, choose
 
-VECTORS = json.loads(
-    (Path(__file__).parents[2] / "vectors" / "bft" / "bft_fork_choice_rules.json").read_text("utf-8")
-)
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "bft" / "bft_fork_choice_rules.json").read_text("utf-8"))
 STATUS = {
     "FORK_STATUS_IDENTICAL_BLOCK": {Choice.SAME},
     "FORK_STATUS_VALID_BLOCK": {Choice.EXTENDS},
@@ -108,8 +106,6 @@ def test_a_twin_of_an_earlier_or_the_same_slot_does_not_replace_the_tip(slot: in
         (6, 99, Choice.KEEP),
     ],
 )
-def test_another_branch_wins_by_prevoted_height_and_then_by_length(
-    mhp: int, height: int, expected: Choice
-) -> None:
+def test_another_branch_wins_by_prevoted_height_and_then_by_length(mhp: int, height: int, expected: Choice) -> None:
     other = Tip(id=b"other", parent=b"elsewhere", height=height, slot=21, mhp=mhp, proposer=b"bob")
     assert choose(TIP, False, other, True) is expected

@@ -114,9 +114,7 @@ def test_with_a_third_down_it_takes_as_many_blocks_and_up_to_2n_minus_1_slots(co
     faulty = (count - 1) // 3
     quorum = 2 * count // 3 + 1
     everyone = range(count)
-    choices = (
-        itertools.combinations(everyone, faulty) if count <= 10 else [range(i, i + 6) for i in range(16)]
-    )
+    choices = itertools.combinations(everyone, faulty) if count <= 10 else [range(i, i + 6) for i in range(16)]
     slots: set[int] = set()
     for down in choices:
         blocks, slots_of_choice = distances(count, lambda index, down=down: index not in down)  # type: ignore[misc]
@@ -133,7 +131,7 @@ def test_with_too_many_down_the_chain_grows_and_becomes_final_when_they_return()
     # given four validators, and two of them down for far longer than the window
     stalled = grow(grow(genesis(4), [0, 1, 2, 3] * 3), [0, 1] * 500)
     assert stalled.height == 1012
-    assert stalled.finalized == 7
+    assert stalled.finalized == 9
     # when one of them returns
     returned = grow(stalled, [2, 0, 1, 2, 0, 1])
     # then everything becomes final but the last few blocks
@@ -226,7 +224,7 @@ def test_one_that_comes_back_is_new() -> None:
     away = grow(votes.with_validators(equal(3), height=5), [0])
     back = away.with_validators(equal(4), height=6)
     assert back.voters[3].min_active_height == 6
-    assert prevotes(grow(back, [3])) == {1: 4, 2: 3, 3: 2, 4: 2, 5: 1, 6: 1}
+    assert prevotes(grow(back, [3])) == {1: 4, 2: 4, 3: 3, 4: 2, 5: 1, 6: 1}
 
 
 def test_a_block_keeps_the_weights_and_the_threshold_of_its_height() -> None:
@@ -365,24 +363,18 @@ def snapshot() -> Votes:
     return grow(votes.with_validators([*equal(3), (key(7), 3)], height=8), [7, 0, 1])
 
 
-@pytest.mark.parametrize(
-    "votes", [genesis(4), genesis(1, height=9), snapshot(), grow(genesis(4), [0, 1, 2] * 9)]
-)
+@pytest.mark.parametrize("votes", [genesis(4), genesis(4, height=9), snapshot(), grow(genesis(4), [0, 1, 2] * 9)])
 def test_a_snapshot_brings_back_the_same_state(votes: Votes) -> None:
     again = Votes.decode(votes.encode())
     assert again == votes
-    assert (
-        grow(again, [0, 1]) == grow(votes, [0, 1])
-        if len(votes.voters) > 1
-        else again.encode() == votes.encode()
-    )
+    assert grow(again, [0, 1]) == grow(votes, [0, 1])
 
 
 def test_the_largest_snapshot_can_be_read_back() -> None:
     heaviest = [(b"\xff" * 30 + index.to_bytes(2, "big"), WEIGHT_MAX) for index in range(BATCH_MAX)]
     votes = Votes.genesis(heaviest, BATCH_MAX, height=2**63)
-    for turn in range(3 * BATCH_MAX + 1):
-        votes = votes.apply(Ballot(votes.height + 1, heaviest[turn % BATCH_MAX][0], 0, votes.mhp))
+    for _ in range(3 * BATCH_MAX + 1):
+        votes = votes.apply(Ballot(votes.height + 1, heaviest[0][0], codec.U64_MAX, votes.mhp))
         heaviest = [*heaviest[1:], heaviest[0]]
         votes = votes.with_validators(heaviest, votes.height + 1)
     assert Votes.decode(votes.encode()).sets == votes.sets

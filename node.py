@@ -1,0 +1,476 @@
+"""One node: command line, and the nursery that pumps events into the engine and carries out its effects.
+
+``python node.py init`` makes a home, ``run`` runs it, ``key show`` says who it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import filelock
+import psutil
+import structlog
+import trio
+
+from chain.engine import Engine
+from chain.errors import InvariantBroken, OperatorError, Refused
+from chain.events import (
+    Answer,
+    Commit,
+    Effect,
+    Event,
+    Submitted,
+    Tick,
+)
+from chain.genesis import Genesis, load_genesis, make_genesis
+from chain.keys import SecretKey, did_from_key, self_test
+from chain.messages import GetBlocks, Status, cut_to_size
+from chain.policy import parse_policy, shipped_policy
+from chain.storage import Reader, Storage
+from chain.transactions import VerifiedTransaction
+from p2p.home import Home, HomeConfig, create_home, load_home, peer_id_of, read_key
+
+if TYPE_CHECKING:
+    from p2p.network import Transport
+    from p2p.protocol import LedgerProtocol
+    from p2p.signatures import Signatures
+    from p2p.telemetry import Telemetry
+
+# Events that wait for the engine; a full queue slows the network down instead of growing.
+MAX_QUEUED_EVENTS = 256
+# A wall clock that moves against the monotonic one by more than this is worth a word.
+CLOCK_JUMP_MS = 500
+
+log = structlog.get_logger("node")
+
+
+class Node:
+    """A running node.  The engine decides; this class waits, stores, sends, and says what happened."""
+
+    def __init__(self, home: Home, engine: Engine, storage: Storage, telemetry: Telemetry) -> None:
+        self.home = home
+        self.genesis = home.genesis
+        self.engine = engine
+        self.storage = storage
+        self.telemetry = telemetry
+        self.registry = telemetry.registry
+        self.transport: Transport
+        self.protocol: LedgerProtocol
+        self.signatures: Signatures
+        self._reader = Reader(home.database, home.genesis)
+        self._reading = trio.CapacityLimiter(1)
+        self._inbox, self._events = trio.open_memory_channel[tuple[Event, "_Reply | None"]](MAX_QUEUED_EVENTS)
+        self._clock_offset_ms = self._offset_ms()
+
+    # ------------------------------------------------------------------------------------------------ the pump
+
+    async def pump(self) -> None:
+        """Feed the engine, one event after the other, and a tick whenever it wants one."""
+        while True:
+            now_ms = self.now_ms()
+            wake_ms = self.engine.wake_ms(now_ms)
+            item = None
+            with trio.move_on_after(max(0, wake_ms - now_ms) / 1000):
+                item = await self._events.receive()
+            self._watch_clock()
+            if item is None or self.now_ms() >= wake_ms:
+                await self._handle(Tick())
+            if item is not None:
+                event, reply = item
+                effects = await self._handle(event)
+                if reply is not None:
+                    reply.fill(effects)
+
+    async def _handle(self, event: Event) -> list[Effect]:
+        effects = self.engine.handle(event, self.now_ms())
+        for effect in effects:
+            if isinstance(effect, Commit):
+                await self._store(effect)
+            else:
+                self.telemetry.tell(effect, self.engine)
+                await self.protocol.perform(effect)
+        return effects
+
+    async def _store(self, commit: Commit) -> None:
+        """Make a commit durable; what follows it in the effects may then leave the machine."""
+        started = time.perf_counter()
+        await trio.to_thread.run_sync(self.storage.commit, [commit])
+        self.telemetry.tell_commit(commit, time.perf_counter() - started)
+
+    def stop(self) -> None:
+        """The last commit before a clean end."""
+        for effect in self.engine.stop():
+            if isinstance(effect, Commit):
+                self.storage.commit([effect])
+        self._reader.close()
+        self.storage.close()
+
+    # -------------------------------------------------------------------------------- what the network side needs
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def status(self) -> Status:
+        return self.engine.status()
+
+    def is_known(self, block_id: bytes) -> bool:
+        return block_id in self.engine.chain.tree
+
+    def waiting(self, transaction_id: bytes) -> VerifiedTransaction | None:
+        return self.engine.mempool.get(transaction_id)
+
+    async def post(self, event: Event) -> None:
+        await self._inbox.send((event, None))
+
+    async def read_blocks(self, request: GetBlocks) -> list[bytes]:
+        def read() -> list[bytes]:
+            return list(cut_to_size(self._reader.branch(request.tip_id, request.from_height, request.count)))
+
+        return await trio.to_thread.run_sync(read, limiter=self._reading)
+
+    async def read_transactions(self, ids: Sequence[bytes]) -> list[bytes]:
+        found = {key: item for key in ids if (item := self.engine.mempool.get(key)) is not None}
+        if len(found) < len(ids):
+            wanted = set(ids)
+            for block in self.engine.chain.ledger.blocks():
+                found.update((item.id, item) for item in block.transactions if item.id in wanted)
+        return [found[key].raw for key in ids if key in found]
+
+    # -------------------------------------------------------------------------------------- what the HTTP face needs
+
+    async def submit(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
+        """Check encoded transactions and offer the good ones to the mempool."""
+        checked = await self.signatures.outcomes(raws)
+        good = tuple(item for item in checked if not isinstance(item, Refused))
+        reply = _Reply()
+        await self._inbox.send((Submitted(good), reply))
+        answers = iter(next(effect.outcomes for effect in await reply.wait() if isinstance(effect, Answer)))
+        outcomes = [item if isinstance(item, Refused) else next(answers) for item in checked]
+        self.telemetry.tell_outcomes(outcomes)
+        return outcomes
+
+    def describe(self) -> dict[str, Any]:
+        """``GET /status``."""
+        chain = self.engine.chain
+        head, final = chain.head.header, chain.finalized
+        open_transactions = sum(
+            len(block.transactions) for block in chain.ledger.blocks() if block.header.height > final.height
+        )
+        producer = self.engine.producer
+        return {
+            "network": self.genesis.name,
+            "chain_id": self.genesis.id.hex(),
+            "did": did_from_key(self.home.secret.public),
+            "peer_id": self.transport.peer_id,
+            "validator": producer is not None,
+            "silent": producer is not None and producer.is_silent,
+            "height": head.height,
+            "head_id": head.id.hex(),
+            "state_root": head.state_root.hex(),
+            "finalized_height": final.height,
+            "finalized_id": final.id.hex(),
+            "slot": self.genesis.slot_at(self.now_ms()),
+            "mempool": len(self.engine.mempool),
+            "peers": len(self.transport.peers.connected()),
+            "syncing": self.engine.sync.is_downloading,
+            "reorgs": self.telemetry.reorg_count,
+            "transactions": self.telemetry.transaction_count,
+            "final_transactions": self.telemetry.transaction_count - open_transactions,
+            "signatures_checked": self.signatures.checked,
+            "cpu_s": round(time.process_time(), 3),
+            "rss_bytes": psutil.Process().memory_info().rss,
+        }
+
+    def describe_peers(self) -> list[dict[str, Any]]:
+        """``GET /peers``."""
+        return [
+            {
+                "peer_id": peer.peer_id,
+                "address": peer.address,
+                "direction": peer.direction,
+                "rtt_ms": peer.rtt_ms,
+                "score": round(peer.score, 1),
+            }
+            for peer in self.transport.peers.connected()
+        ]
+
+    def recent_heads(self, after: int) -> list[dict[str, Any]]:
+        """``GET /heads``."""
+        return [head for head in self.telemetry.heads if head["seq"] > after]
+
+    def partition(self, peer_ids: set[str] | None) -> None:
+        """Cut peers off, or heal with None; for tests of partitions."""
+        if not self.home.config.allow_partitions:
+            raise OperatorError("set allow_partitions = true in config.toml first")
+        if peer_ids is None:
+            self.transport.peers.unblock()
+        else:
+            self.transport.peers.block(peer_ids)
+
+    def _watch_clock(self) -> None:
+        offset_ms = self._offset_ms()
+        jump_ms = offset_ms - self._clock_offset_ms
+        if abs(jump_ms) > CLOCK_JUMP_MS:
+            log.warning("clock_jumped", jump_ms=jump_ms)
+            self._clock_offset_ms = offset_ms
+
+    def _offset_ms(self) -> int:
+        return (time.time_ns() - time.monotonic_ns()) // 1_000_000
+
+
+class _Reply:
+    """The effects of one event, for the one who posted it."""
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+        self._effects: list[Effect] = []
+
+    def fill(self, effects: list[Effect]) -> None:
+        self._effects = effects
+        self._event.set()
+
+    async def wait(self) -> list[Effect]:
+        await self._event.wait()
+        return self._effects
+
+
+async def run_node(home: Home, *, stop_with_parent: bool) -> None:
+    """Run until a signal.  Raises :class:`OperatorError` for what the operator can mend."""
+    # libp2p takes a second to import: commands that only read must not pay for it.
+    from p2p.http import serve_http
+    from p2p.network import TransportConfig, open_transport
+    from p2p.peers import PeerSettings
+    from p2p.protocol import LedgerProtocol
+    from p2p.signatures import Signatures
+    from p2p.telemetry import Telemetry
+
+    storage = Storage(home.database, home.genesis)
+    chain, signing = storage.load()
+    engine = Engine(home.genesis, chain, secret=home.secret, signing=signing)
+    node = Node(home, engine, storage, Telemetry(storage.count_transactions()))
+    if engine.producer is not None and engine.producer.is_silent:
+        log.warning("silent", why="its signing state was lost; it signs once a block made from now on is final")
+    config = TransportConfig(
+        seed=home.network_seed,
+        genesis_id=home.genesis.id,
+        listen=tuple(home.config.listen),
+        bootstrap=tuple(home.config.peers),
+        max_connections=2 * home.config.max_peers,
+        peers=PeerSettings(max_peers=home.config.max_peers),
+    )
+    try:
+        async with open_transport(config) as transport, trio.open_nursery() as nursery:
+            nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
+            if stop_with_parent:
+                nursery.start_soon(_stop_on_end_of_input, nursery.cancel_scope)
+            node.transport = transport
+            node.signatures = Signatures(home.genesis.id, node.waiting)
+            node.protocol = LedgerProtocol(node, transport, node.signatures)
+            await nursery.start(node.protocol.run)
+            nursery.start_soon(node.pump)
+            url = await nursery.start(serve_http, node, home.config.http)
+            _announce(home, node, url)
+    finally:
+        node.stop()
+        (home.path / "node.json").unlink(missing_ok=True)
+        log.info("stopped", height=engine.chain.head.header.height)
+
+
+def _announce(home: Home, node: Node, url: str) -> None:
+    """Say where this node is reached: in the log and in ``node.json``."""
+    peer_id, addresses = node.transport.peer_id, node.transport.listen_addresses
+    facts = {
+        "pid": os.getpid(),
+        "http": url,
+        "peer_id": peer_id,
+        "addresses": addresses,
+        "did": did_from_key(home.secret.public),
+    }
+    draft = home.path / "node.json.draft"
+    draft.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    draft.replace(home.path / "node.json")
+    role = "validator" if node.engine.producer is not None else "observer"
+    height = node.engine.chain.head.header.height
+    log.info("ready", role=role, network=home.genesis.name, height=height, http=url, address=addresses[0])
+
+
+async def _stop_on_signal(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            log.info("stopping", signal=signal.Signals(number).name)
+            scope.cancel()
+            return
+
+
+async def _stop_on_end_of_input(scope: trio.CancelScope) -> None:
+    while True:
+        await trio.lowlevel.wait_readable(sys.stdin.fileno())
+        if not os.read(sys.stdin.fileno(), 4_096):
+            scope.cancel()
+            return
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The one exception that a nest of nurseries is about."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """0 a clean end, 1 our own fault (with a traceback), 2 the operator can mend it (one sentence), 130 Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (OperatorError, InvariantBroken, BaseExceptionGroup) as group:
+        error = _innermost(group)
+        if not isinstance(error, OperatorError):
+            raise
+        click.echo(f"node: {error}", err=True)
+        sys.exit(2)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Run a Goodfaith node, or make its home."""
+
+
+_home = click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("home"),
+    show_default=True,
+    envvar="GOODFAITH_HOME",
+    help="The node's folder.",
+)
+
+
+@main.command()
+@_home
+@click.option("--genesis", "genesis_path", type=click.Path(path_type=Path), help="The network's genesis.json.")
+@click.option("--new-network", metavar="NAME", help="Instead of --genesis: found a network with this one validator.")
+@click.option("--policy", default="marketplace", show_default=True, help="With --new-network: a name or a TOML file.")
+@click.option("--slot-ms", default=1_000, show_default=True, help="With --new-network: length of a slot.")
+@click.option("--key", "key_path", type=click.Path(path_type=Path), help="Use this key file instead of a new key.")
+@click.option("--peer", "peers", multiple=True, help="Multiaddr of a node to join, ending in /p2p/<peer id>.")
+@click.option("--resync", is_flag=True, help="Keep the home, replace a lost or damaged database.")
+def init(
+    home: Path,
+    genesis_path: Path | None,
+    new_network: str | None,
+    policy: str,
+    slot_ms: int,
+    key_path: Path | None,
+    peers: Sequence[str],
+    resync: bool,
+) -> None:
+    """Make a home: a key, a configuration, the genesis and an empty database."""
+    with exit_codes():
+        if resync:
+            _resync(home)
+            return
+        if (genesis_path is None) == (new_network is None):
+            raise OperatorError("say either --genesis FILE or --new-network NAME")
+        seed = secrets.token_bytes(32) if key_path is None else read_key(key_path).seed
+        if genesis_path is not None:
+            genesis = load_genesis(genesis_path)
+        else:
+            genesis = _found_network(new_network or "", policy, slot_ms, SecretKey(seed))
+        create_home(home, genesis, seed, HomeConfig(peers=list(peers)), may_have_signed=key_path is not None)
+        click.echo(f"{home} is ready; start it with `python node.py run --home {home}`")
+
+
+def _found_network(name: str, policy: str, slot_ms: int, secret: SecretKey) -> Genesis:
+    path = Path(policy)
+    rules = parse_policy(path.read_text(encoding="utf-8")) if path.is_file() else shipped_policy(policy)
+    return make_genesis(
+        {
+            "format": 1,
+            "name": name,
+            "genesis_time_ms": int(time.time() * 1000),
+            "slot_ms": slot_ms,
+            "batch": 4,
+            "heartbeat_slots": 60,
+            "max_expiry_blocks": 100_000,
+            "validators": [{"did": did_from_key(secret.public), "weight": 1}],
+            "policy": rules.to_document(),
+        }
+    )
+
+
+def _resync(path: Path) -> None:
+    """An empty database beside the old key: what was signed before is unknown, so the validator keeps silent."""
+    home = load_home(path)
+    Storage.create(home.database, home.genesis, None)
+    click.echo(
+        f"{home.database} is new and empty; the node will sync, and sign again once a block made after that is final"
+    )
+
+
+@main.group()
+def key() -> None:
+    """The home's key."""
+
+
+@key.command("show")
+@_home
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def key_show(home: Path, as_json: bool) -> None:
+    """Say who this node is: its public identities, never the secret."""
+    with exit_codes():
+        secret = read_key(home / "key")
+        identity = {"did": did_from_key(secret.public), "peer_id": peer_id_of(secret.seed)}
+        click.echo(json.dumps(identity) if as_json else "\n".join(f"{k:8} {v}" for k, v in identity.items()))
+
+
+@main.command()
+@_home
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="What goes to stderr.",
+)
+@click.option("--log-json", is_flag=True, help="One JSON object a line instead of readable lines.")
+@click.option("--stop-with-parent", is_flag=True, help="End when standard input ends.")
+def run(home: Path, log_level: str, log_json: bool, stop_with_parent: bool) -> None:
+    """Run the node until Ctrl-C or SIGTERM."""
+    with exit_codes():
+        from p2p.telemetry import configure_logging
+
+        configure_logging(log_level, as_json=log_json)
+        self_test()
+        loaded = load_home(home)
+        with _only_one(home):
+            trio.run(partial(run_node, loaded, stop_with_parent=stop_with_parent))
+
+
+@contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    lock = filelock.FileLock(home / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise OperatorError(f"{home} is in use by another node; stop it first") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+if __name__ == "__main__":
+    main()

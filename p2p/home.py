@@ -1,0 +1,178 @@
+"""A node's home: the folder with its key, configuration, genesis and database.
+
+================  ==========================================================
+``key``           the 32-byte secret in hex; readable by its owner only
+``config.toml``   how this node talks (:class:`HomeConfig`)
+``genesis.json``  the network
+``chain.db``      the chain, the state and what this validator signed last
+``node.json``     written by a running node: process id and addresses
+================  ==========================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import base58
+
+from chain.errors import OperatorError
+from chain.events import SigningState
+from chain.genesis import Genesis, load_genesis
+from chain.keys import SEED_BYTES, SecretKey, derive_seed
+from chain.storage import DATABASE, Storage
+
+NETWORK_LABEL = b"network identity"
+# A libp2p peer id of an Ed25519 key: identity multihash (0x00, 36 bytes) of the key's protobuf.
+_PEER_ID_PREFIX = bytes.fromhex("002408011220")
+
+
+@dataclass(frozen=True)
+class HomeConfig:
+    """``config.toml``.  ``peers`` are multiaddrs that end in ``/p2p/<peer id>``; ``http`` is ``host:port``."""
+
+    listen: list[str] = field(default_factory=lambda: ["/ip4/0.0.0.0/tcp/4001"])
+    peers: list[str] = field(default_factory=list)
+    http: str = "127.0.0.1:4080"
+    max_peers: int = 32
+    allow_partitions: bool = False
+
+    def to_toml(self) -> str:
+        """The file with a comment for each setting."""
+        return f"""\
+# Where other nodes reach this one; port 0 takes any free port.
+listen = {json.dumps(self.listen)}
+
+# Nodes to find the network through, each ending in /p2p/<peer id>.
+peers = {json.dumps(self.peers)}
+
+# The local HTTP face: status, submission, metrics.  Keep it on loopback; it has no passwords.
+http = {json.dumps(self.http)}
+
+# Connections that this node looks for; it accepts twice as many.
+max_peers = {self.max_peers}
+
+# Whether the HTTP face may cut this node from others.  For tests of partitions only.
+allow_partitions = {json.dumps(self.allow_partitions)}
+"""
+
+
+@dataclass(frozen=True)
+class Home:
+    """A home that was read and checked."""
+
+    path: Path
+    genesis: Genesis
+    secret: SecretKey
+    config: HomeConfig
+
+    @property
+    def database(self) -> Path:
+        return self.path / DATABASE
+
+    @property
+    def network_seed(self) -> bytes:
+        """The seed of the libp2p identity, derived so that it is another key than the one that signs blocks."""
+        return derive_seed(self.secret.seed, NETWORK_LABEL)
+
+
+def peer_id_of(seed: bytes) -> str:
+    """The libp2p peer id of the home whose secret is ``seed``."""
+    public = SecretKey(derive_seed(seed, NETWORK_LABEL)).public
+    return base58.b58encode(_PEER_ID_PREFIX + public).decode()
+
+
+def create_home(
+    path: Path, genesis: Genesis, seed: bytes, config: HomeConfig, *, may_have_signed: bool = False
+) -> None:
+    """Write a new home.  Raises :class:`OperatorError` where one exists.
+
+    ``may_have_signed`` is for a key that was in use before: its node stays silent until it cannot contradict
+    itself.
+    """
+    if (path / "key").exists():
+        raise OperatorError(f"{path} is a home already; choose another folder or remove it")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        _write_secret(path / "key", seed.hex() + "\n")
+        (path / "genesis.json").write_text(genesis.to_json(), encoding="utf-8")
+        (path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be written: {error.strerror}") from error
+    Storage.create(path / DATABASE, genesis, None if may_have_signed else SigningState())
+
+
+def load_home(path: Path) -> Home:
+    """Read and check a home.  Raises :class:`OperatorError` that says what is missing and what to do."""
+    if not path.is_dir():
+        raise OperatorError(f"{path} is no folder; make a home with `python node.py init --home {path}`")
+    return Home(path, load_genesis(path / "genesis.json"), read_key(path / "key"), read_config(path / "config.toml"))
+
+
+def read_key(path: Path) -> SecretKey:
+    """Read a key file.  One that others can read is refused."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        text = path.read_text(encoding="ascii").strip()
+    except FileNotFoundError as error:
+        raise OperatorError(f"{path} is missing; make a home with `python node.py init`") from error
+    except (OSError, ValueError) as error:
+        raise OperatorError(f"{path} cannot be read; restore it from your backup") from error
+    if os.name == "posix" and mode & 0o077:
+        raise OperatorError(f"{path} can be read by others (mode {mode:04o}); run `chmod 600 {path}`")
+    try:
+        seed = bytes.fromhex(text)
+    except ValueError:
+        seed = b""
+    if len(seed) != SEED_BYTES:
+        raise OperatorError(f"{path} is not a key ({2 * SEED_BYTES} hex digits); restore it from your backup")
+    return SecretKey(seed)
+
+
+def read_config(path: Path) -> HomeConfig:
+    """Read ``config.toml``; missing settings take their defaults."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise OperatorError(f"{path} is missing; make a home with `python node.py init`") from error
+    except (OSError, ValueError) as error:
+        raise OperatorError(f"{path} is not valid TOML: {error}") from error
+    defaults = HomeConfig()
+    known = {item.name for item in fields(HomeConfig)}
+    for name, value in document.items():
+        if name not in known:
+            raise OperatorError(f"{path}: {name} is not a setting; choose from {', '.join(sorted(known))}")
+        _check_setting(path, name, value, getattr(defaults, name))
+    return HomeConfig(**document)
+
+
+def _check_setting(path: Path, name: str, value: Any, default: Any) -> None:
+    if type(value) is not type(default):
+        raise OperatorError(f"{path}: {name} must be written like {json.dumps(default)}")
+    if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+        raise OperatorError(f"{path}: {name} must be a list of texts")
+    if name == "max_peers" and not 1 <= value <= 1_000:
+        raise OperatorError(f"{path}: max_peers must be from 1 to 1000")
+    if name == "http":
+        split_http(value)
+
+
+def split_http(text: str) -> tuple[str, int]:
+    """``host:port`` of the HTTP face."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise OperatorError(f"http must be host:port like 127.0.0.1:4080, not {text!r}")
+    return host.strip("[]"), int(port)
+
+
+def _write_secret(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

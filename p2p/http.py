@@ -1,0 +1,155 @@
+"""The node's local HTTP face: status for people and scripts, submission of transactions, metrics.
+
+It listens on loopback, answers only requests addressed to loopback names, and takes submissions only as
+``application/msgpack``, so that a web page in a browser on the same machine cannot make any.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import trio
+from hypercorn.config import Config
+from hypercorn.trio import serve
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from chain.errors import OperatorError, Reason, Refused
+from chain.messages import RawItems
+from chain.transactions import MAX_TRANSACTION_BYTES
+from p2p.home import split_http
+
+if TYPE_CHECKING:
+    from trio_typing import TaskStatus
+
+MAX_SUBMISSION = 512
+MAX_BODY_BYTES = MAX_SUBMISSION * (MAX_TRANSACTION_BYTES + 5)
+MAX_PARTITION_BODY_BYTES = 64_000
+
+
+class Face(Protocol):
+    """What the HTTP face shows and takes."""
+
+    registry: CollectorRegistry
+
+    def describe(self) -> dict[str, Any]:
+        """The answer to ``GET /status``."""
+
+    def describe_peers(self) -> list[dict[str, Any]]:
+        """The answer to ``GET /peers``."""
+
+    def recent_heads(self, after: int) -> list[dict[str, Any]]:
+        """The last head moves with a sequence number above ``after``."""
+
+    async def submit(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
+        """Offer encoded transactions; one outcome each, None where it waits in the mempool now."""
+
+    def partition(self, peer_ids: set[str] | None) -> None:
+        """Cut these peers off, or heal with None.  Raises :class:`OperatorError` where that is not allowed."""
+
+
+def build_app(face: Face) -> Starlette:
+    """The routes of the HTTP face."""
+
+    async def status(_request: Request) -> Response:
+        return JSONResponse(face.describe())
+
+    async def peers(_request: Request) -> Response:
+        return JSONResponse({"peers": face.describe_peers()})
+
+    async def heads(request: Request) -> Response:
+        after = request.query_params.get("after", "0")
+        if not after.isdecimal() or len(after) > 18:
+            return _error(400, "after must be a number")
+        return JSONResponse({"heads": face.recent_heads(int(after))})
+
+    async def transactions(request: Request) -> Response:
+        if request.headers.get("content-type") != "application/msgpack":
+            return _error(415, "send application/msgpack: an array of encoded transactions")
+        try:
+            items = RawItems.decode(
+                await _body(request, MAX_BODY_BYTES), max_items=MAX_SUBMISSION, max_bytes=MAX_BODY_BYTES
+            )
+        except Refused as refusal:
+            return _error(400, str(refusal))
+        outcomes = await face.submit(items.items)
+        return JSONResponse({"outcomes": [None if item is None else describe_refusal(item) for item in outcomes]})
+
+    async def partition(request: Request) -> Response:
+        try:
+            if request.method == "DELETE":
+                face.partition(None)
+            else:
+                document = json.loads(await _body(request, MAX_PARTITION_BODY_BYTES))
+                face.partition({str(peer_id) for peer_id in document["peer_ids"]})
+        except OperatorError as error:
+            return _error(403, str(error))
+        except (Refused, ValueError, KeyError, TypeError):
+            return _error(400, 'send {"peer_ids": [...]}')
+        return JSONResponse({})
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(face.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return Starlette(
+        routes=[
+            Route("/status", status),
+            Route("/peers", peers),
+            Route("/heads", heads),
+            Route("/metrics", metrics),
+            Route("/transactions", transactions, methods=["POST"]),
+            Route("/partition", partition, methods=["POST", "DELETE"]),
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])],
+    )
+
+
+async def serve_http(face: Face, address: str, task_status: TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
+    """Serve until cancelled.  Reports the URL once it listens.  Raises :class:`OperatorError` for a taken port."""
+    host, port = split_http(address)
+    config = Config()
+    config.bind = [f"{host}:{port}"]
+    config.accesslog = None
+    config.errorlog = None
+    config.h11_max_incomplete_size = 16_384
+    config.wsgi_max_body_size = MAX_BODY_BYTES
+    config.graceful_timeout = 0.2
+    config.shutdown_timeout = 0.5
+    try:
+        async with trio.open_nursery() as nursery:
+            binds = await nursery.start(_serve, build_app(face), config)
+            task_status.started(binds[0])
+    except* OSError as group:
+        raise OperatorError(f"{address} cannot be listened on; change http in config.toml or use port 0") from group
+
+
+async def _serve(app: Starlette, config: Config, task_status: TaskStatus[list[str]]) -> None:
+    forever: Callable[..., Awaitable[None]] = trio.sleep_forever
+    await serve(app, config, shutdown_trigger=forever, task_status=task_status)  # type: ignore[arg-type]
+
+
+def describe_refusal(refusal: Refused) -> dict[str, str]:
+    """A refusal as programs see it."""
+    reason = refusal.reason
+    return {"reason": reason.code, "detail": refusal.detail, "disposition": reason.disposition.value}
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """Read the body, giving up as soon as it is too large."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise Refused(Reason.TOO_LARGE, f"more than {limit} bytes")
+    return bytes(body)
+
+
+def _error(status: int, text: str) -> Response:
+    return JSONResponse({"error": text}, status_code=status)

@@ -1,0 +1,270 @@
+"""Questions to one peer: a request, a reply, one stream for each.
+
+A request is one frame.  A reply is one byte of status and, if that is OK, the body, in one frame.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import trio
+from libp2p.abc import INetStream
+from libp2p.custom_types import TProtocol
+from libp2p.host.exceptions import StreamFailure
+from libp2p.peer.id import ID
+from libp2p.protocol_muxer.exceptions import MultiselectClientError
+
+from chain.errors import InvariantBroken, Refused
+from p2p.frames import (
+    LIBRARY_ERRORS,
+    FrameReader,
+    FrameRefused,
+    StreamEnded,
+    reset_quietly,
+    write_frame,
+)
+from p2p.host import GuardedHost, Report
+from p2p.limits import TokenBucket
+from p2p.reputation import Weight
+
+log = logging.getLogger(__name__)
+
+DEFAULT_RATE = (50.0, 200.0)
+"""What one peer may ask, a second and at once: a node that catches up asks some twenty times a second."""
+
+MAX_ASKED_AT_ONCE = 8
+"""Our requests to one peer under way; more gain nothing (53 MB/s with eight)."""
+
+MAX_ANSWERED_AT_ONCE = 2 * MAX_ASKED_AT_ONCE
+"""A peer's requests under way here: twice what an honest one has, as both sides see their ends apart."""
+
+READ_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 10.0
+WRITE_TIMEOUT_S = 20.0
+"""For the three stages of an inbound request.  A peer that is slower is given up."""
+
+LINGER_S = 5.0
+"""How long the asker may take to close its side; the library keeps a stream until both are closed."""
+
+MAX_RATED_PEERS = 1024
+"""Peers whose rate is remembered; more than can be connected in the time a bucket takes to refill."""
+
+Handler = Callable[[str, bytes], Awaitable[bytes]]
+
+
+class Failure(Enum):
+    """Why a request brought no reply."""
+
+    TIMEOUT = "timeout"  # the peer is slow, stopped or silent
+    DISCONNECTED = "disconnected"  # there is no connection, or it broke
+    UNSUPPORTED = "unsupported"  # the peer does not speak this protocol; it may be of another network
+    BUSY = "busy"  # the peer answers later; we asked too much
+    REFUSED = "refused"  # the peer understood and says no
+    FAILED = "failed"  # the peer could not answer, through a fault of its own
+    TOO_LARGE = "too_large"  # the reply is larger than asked for
+    MALFORMED = "malformed"  # the reply is not one
+
+
+class RequestFailed(Exception):
+    """A request that brought no reply; ``failure`` is for programs, ``detail`` for people."""
+
+    def __init__(self, failure: Failure, detail: str = "") -> None:
+        super().__init__(failure, detail)
+        self.failure = failure
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.failure.value}: {self.detail}" if self.detail else self.failure.value
+
+
+class Status(Enum):
+    OK = 0
+    BUSY = 1
+    REFUSED = 2
+    FAILED = 3
+
+
+_FAILURE_OF = {
+    Status.BUSY.value: Failure.BUSY,
+    Status.REFUSED.value: Failure.REFUSED,
+    Status.FAILED.value: Failure.FAILED,
+}
+
+MAX_DETAIL_BYTES = 200
+"""The explanation that comes with a refusal."""
+
+
+@dataclass
+class Endpoint:
+    """One question that this node answers."""
+
+    name: str
+    handler: Handler
+    max_request: int
+    max_response: int
+    max_concurrent: int
+    active: int = 0
+
+
+class Requests:
+    """Asking and answering.  Protocol ids begin with the network's prefix, so networks never mix."""
+
+    def __init__(self, host: GuardedHost, prefix: str, rate: tuple[float, float] = DEFAULT_RATE) -> None:
+        self._host = host
+        self._prefix = prefix
+        self._rate = rate
+        self._buckets: dict[str, TokenBucket] = {}
+        self._answering: Counter[str] = Counter()
+        self._asking: defaultdict[str, trio.CapacityLimiter] = defaultdict(
+            lambda: trio.CapacityLimiter(MAX_ASKED_AT_ONCE)
+        )
+        self.report: Report = lambda _peer_id, _weight, _why: None
+        self.on_bug: Callable[[Exception], None] = lambda _error: None
+
+    def serve(self, name: str, handler: Handler, *, max_request: int, max_response: int, max_concurrent: int) -> None:
+        """Answer ``name`` with ``await handler(peer_id, request)``; sizes are in bytes.
+
+        ``Refused`` from the handler tells the peer no.  Anything else it raises is logged as our fault
+        and the peer told so; ``InvariantBroken`` also stops the transport.
+        """
+        endpoint = Endpoint(name, handler, max_request, max_response, max_concurrent)
+
+        async def handle(stream: INetStream) -> None:
+            await self._handle(endpoint, stream)
+
+        self._host.set_stream_handler(TProtocol(self._prefix + name), handle)
+
+    async def ask(self, peer_id: str, name: str, payload: bytes, *, max_response: int, timeout_s: float) -> bytes:
+        """The reply of a connected peer.  Raises :class:`RequestFailed` and nothing else.
+
+        At most :data:`MAX_ASKED_AT_ONCE` requests to a peer are under way; ``timeout_s`` includes the
+        wait for a turn.
+        """
+        if not self._host.is_connected(peer_id):
+            raise RequestFailed(Failure.DISCONNECTED, f"before {name}")
+        with trio.move_on_after(timeout_s):
+            async with self._asking[peer_id]:
+                return await self.ask_now(peer_id, name, payload, max_response=max_response, timeout_s=timeout_s)
+        raise RequestFailed(Failure.TIMEOUT, f"no turn for {name} within {timeout_s} s")
+
+    async def ask_now(self, peer_id: str, name: str, payload: bytes, *, max_response: int, timeout_s: float) -> bytes:
+        """As :meth:`ask`, past the queue: for what must not wait behind other requests."""
+        with trio.move_on_after(timeout_s):
+            stream = await self._open(peer_id, name)
+            replied = False
+            try:
+                await write_frame(stream, payload)
+                reply = await FrameReader(stream).frame(max(max_response, MAX_DETAIL_BYTES) + 1)
+                await stream.close()
+                replied = True
+            except FrameRefused as error:
+                raise RequestFailed(Failure.TOO_LARGE, str(error)) from error
+            except (StreamEnded, *LIBRARY_ERRORS) as error:
+                raise RequestFailed(Failure.DISCONNECTED, f"during {name}: {error}") from error
+            finally:
+                if not replied:
+                    await reset_quietly(stream)
+            return _body(reply, max_response)
+        raise RequestFailed(Failure.TIMEOUT, f"no reply to {name} within {timeout_s} s")
+
+    async def _open(self, peer_id: str, name: str) -> INetStream:
+        try:
+            peer = ID.from_base58(peer_id)
+            return await self._host.new_stream(peer, [TProtocol(self._prefix + name)])
+        except StreamFailure as error:
+            if isinstance(error.__cause__, MultiselectClientError) and "not supported" in str(error):
+                raise RequestFailed(Failure.UNSUPPORTED, name) from error
+            raise RequestFailed(Failure.DISCONNECTED, f"before {name}: {error}") from error
+        except LIBRARY_ERRORS as error:
+            raise RequestFailed(Failure.DISCONNECTED, f"before {name}: {error}") from error
+
+    def forget(self, peer_id: str) -> None:
+        """A peer has gone; drop what was kept for it."""
+        self._asking.pop(peer_id, None)
+
+    # -- answering ------------------------------------------------------------------------------------
+
+    async def _handle(self, endpoint: Endpoint, stream: INetStream) -> None:
+        peer_id = str(stream.muxed_conn.peer_id)
+        self._answering[peer_id] += 1
+        endpoint.active += 1
+        try:
+            status, body = await self._answer(endpoint, peer_id, FrameReader(stream))
+            with trio.fail_after(WRITE_TIMEOUT_S):
+                await write_frame(stream, bytes([status.value]) + body)
+        except (StreamEnded, FrameRefused, trio.TooSlowError) as error:
+            log.debug("request %s of %s not answered: %r", endpoint.name, peer_id, error)
+            await reset_quietly(stream)
+            return
+        finally:
+            endpoint.active -= 1
+            self._answering[peer_id] -= 1
+            if not self._answering[peer_id]:
+                del self._answering[peer_id]
+        await _finish(stream)
+
+    async def _answer(self, endpoint: Endpoint, peer_id: str, reader: FrameReader) -> tuple[Status, bytes]:
+        if not self._bucket(peer_id).take():
+            self.report(peer_id, Weight.EXCESS, "asks too often")
+            return Status.BUSY, b"too many requests"
+        if endpoint.active > endpoint.max_concurrent or self._answering[peer_id] > MAX_ANSWERED_AT_ONCE:
+            return Status.BUSY, b"too many requests at once"
+        try:
+            with trio.fail_after(READ_TIMEOUT_S):
+                request = await reader.frame(endpoint.max_request)
+        except FrameRefused as error:
+            self.report(peer_id, Weight.INVALID, f"sent {error} as {endpoint.name}")
+            raise
+        try:
+            with trio.fail_after(ANSWER_TIMEOUT_S):
+                reply = await endpoint.handler(peer_id, request)
+            if len(reply) > endpoint.max_response:
+                raise InvariantBroken(f"a reply to {endpoint.name} has {len(reply)} bytes")
+        except Refused as error:
+            return Status.REFUSED, str(error).encode()[:MAX_DETAIL_BYTES]
+        except InvariantBroken as error:
+            self.on_bug(error)
+            return Status.FAILED, b""
+        except Exception:
+            log.exception("answering %s failed", endpoint.name)
+            return Status.FAILED, b""
+        return Status.OK, reply
+
+    def _bucket(self, peer_id: str) -> TokenBucket:
+        bucket = self._buckets.pop(peer_id, None) or TokenBucket(*self._rate)
+        self._buckets[peer_id] = bucket
+        while len(self._buckets) > MAX_RATED_PEERS:
+            del self._buckets[next(iter(self._buckets))]
+        return bucket
+
+
+def _body(reply: bytes, max_response: int) -> bytes:
+    status, body = reply[:1], reply[1:]
+    if status == bytes([Status.OK.value]):
+        if len(body) > max_response:
+            raise RequestFailed(Failure.TOO_LARGE, f"{len(body)} bytes where {max_response} are allowed")
+        return body
+    failure = _FAILURE_OF.get(status[0]) if status else None
+    if failure is None:
+        raise RequestFailed(Failure.MALFORMED, "the reply has no known status")
+    raise RequestFailed(failure, body[:MAX_DETAIL_BYTES].decode(errors="replace"))
+
+
+async def _finish(stream: Any) -> None:
+    """Close our side and wait a little for the peer's, so that the stream is forgotten."""
+    ended = False
+    with trio.move_on_after(LINGER_S):
+        try:
+            await stream.close_write()
+            ended = await FrameReader(stream).ended()
+        except LIBRARY_ERRORS as error:
+            log.debug("closing a stream failed: %r", error)
+    if not ended:
+        await reset_quietly(stream)
+    else:
+        await stream.remove()

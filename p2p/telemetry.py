@@ -1,0 +1,161 @@
+"""Logs and metrics of a running node.
+
+Logs are events with fields: readable lines (coloured on a terminal), or one JSON object a line.  Libraries
+log through the same pipe, but only what is serious.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from chain.engine import Engine
+from chain.errors import Refused
+from chain.events import Commit, Effect, Equivocation, Finalized, HeadMoved, Notice, Penalise
+from chain.keys import did_from_key
+
+# Head moves that GET /heads remembers: a quarter of an hour of one-second slots.
+MAX_HEADS = 1_024
+
+log = structlog.get_logger("node")
+
+_NOISY = ("libp2p", "hypercorn", "multiaddr", "async_service")
+
+
+def configure_logging(level: str, *, as_json: bool) -> None:
+    """Send all logs of ``level`` and above to stderr."""
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%S.%fZ", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=18)
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.CRITICAL)
+
+
+class Telemetry:
+    """What a node tells the world about itself: logs, ``/metrics`` and the last head moves.
+
+    Times are in seconds, as Prometheus wants them.  ``transactions`` is how many the main chain holds at start.
+    """
+
+    def __init__(self, transactions: int = 0) -> None:
+        registry = CollectorRegistry()
+        self.registry = registry
+        self.transaction_count = transactions
+        self.reorg_count = 0
+        self.heads: deque[dict[str, Any]] = deque(maxlen=MAX_HEADS)
+        self._head_count = 0
+        self._made_here: bytes | None = None
+        self._height = Gauge("goodfaith_height", "Height of the head", registry=registry)
+        self._final = Gauge("goodfaith_finalized_height", "Height up to which the chain is final", registry=registry)
+        self._mempool = Gauge("goodfaith_mempool_transactions", "Transactions that wait", registry=registry)
+        self._transactions = Counter("goodfaith_transactions", "Transactions adopted in blocks", registry=registry)
+        self._reorgs = Counter("goodfaith_reorgs", "Head moves that abandoned a block", registry=registry)
+        self._refused = Counter("goodfaith_refused", "Submissions refused", ["reason"], registry=registry)
+        self._penalties = Counter("goodfaith_penalties", "Peers penalised", ["reason"], registry=registry)
+        self._equivocations = Counter("goodfaith_equivocations", "Pairs of headers for one slot", registry=registry)
+        self._block_delay = Histogram(
+            "goodfaith_block_delay_seconds",
+            "From a slot's start to its block being the head here",
+            buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5),
+            registry=registry,
+        )
+        self._commit = Histogram(
+            "goodfaith_commit_seconds",
+            "Durable commits to the database",
+            buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1),
+            registry=registry,
+        )
+
+    def tell(self, effect: Effect, engine: Engine) -> None:
+        """Log and count an effect, if people may want to know."""
+        match effect:
+            case HeadMoved():
+                self._mempool.set(len(engine.mempool))
+                self._tell_head(effect)
+            case Finalized(header):
+                self._final.set(header.height)
+                log.info("final", height=header.height, id=header.id.hex()[:12])
+            case Equivocation(first, second):
+                self._equivocations.inc()
+                ids = f"{first.id.hex()[:12]} {second.id.hex()[:12]}"
+                log.warning("equivocation", validator=did_from_key(first.proposer), slot=first.slot, ids=ids)
+            case Penalise(peer, refusal):
+                self._penalties.labels(refusal.reason.code).inc()
+                log.warning("penalty", peer=peer, why=str(refusal))
+            case Notice(name, text):
+                log.warning(name, text=text)
+            case _:
+                pass
+
+    def tell_commit(self, commit: Commit, seconds: float) -> None:
+        """Count a commit that became durable."""
+        self._commit.observe(seconds)
+        adopted = sum(len(block.transactions) for block in commit.adopted)
+        self.transaction_count += adopted - sum(len(block.transactions) for block in commit.abandoned)
+        self._transactions.inc(adopted)
+        self._made_here = commit.adopted[-1].id if commit.signing is not None and commit.adopted else None
+
+    def tell_outcomes(self, outcomes: Sequence[Refused | None]) -> None:
+        """Count what was submitted and refused."""
+        for outcome in outcomes:
+            if outcome is not None:
+                self._refused.labels(outcome.reason.code).inc()
+
+    def _tell_head(self, moved: HeadMoved) -> None:
+        header = moved.header
+        self._head_count += 1
+        self.heads.append(
+            {
+                "seq": self._head_count,
+                "id": header.id.hex(),
+                "height": header.height,
+                "slot": header.slot,
+                "transactions": moved.transactions,
+                "at_ms": time.time_ns() // 1_000_000,
+                "made_here": header.id == self._made_here,
+            }
+        )
+        self._height.set(header.height)
+        self._block_delay.observe(max(0, moved.delay_ms) / 1000)
+        facts = {"height": header.height, "id": header.id.hex()[:12], "slot": header.slot}
+        facts |= {"transactions": moved.transactions, "delay_ms": moved.delay_ms}
+        if moved.depth:
+            self.reorg_count += 1
+            self._reorgs.inc()
+            log.info("reorg", depth=moved.depth, **facts)
+        else:
+            log.info("head", **facts)

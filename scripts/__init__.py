@@ -1,0 +1,1 @@
+"""Commands for operators and developers; each is run as ``python scripts/NAME.py``."""

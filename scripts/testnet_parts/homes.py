@@ -1,0 +1,188 @@
+"""A testnet's home: ``genesis.json``, ``testnet.json`` and one node home for each process.
+
+``testnet.json`` holds the shape of the network and the seed of its keys.  It is written last: a folder that has
+it is complete and can be resumed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from chain.errors import OperatorError
+from chain.genesis import Genesis, load_genesis, make_genesis
+from chain.keys import SecretKey, did_from_key
+from chain.policy import shipped_policy
+from p2p.home import HomeConfig, create_home, peer_id_of, read_config
+from scripts.replay import EXPIRY_HEIGHT, node_seed
+
+FORMAT = 1
+SHAPE = "testnet.json"
+DEFAULT_NODES = 4
+DEFAULT_SLOT_MS = 1_000
+# Twenty seconds of silence at the default slot: a watcher sees that the network lives.
+HEARTBEAT_SLOTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a testnet was made with."""
+
+    nodes: int
+    observers: int
+    slot_ms: int
+    seed: bytes
+
+    @property
+    def names(self) -> list[str]:
+        """The folders of the nodes; validators come first."""
+        return [f"node{index}" for index in range(self.nodes + self.observers)]
+
+
+@dataclass(frozen=True, slots=True)
+class TestnetHome:
+    """A testnet's home on disk."""
+
+    __test__ = False  # pytest takes the name for a test case
+
+    path: Path
+    genesis: Genesis
+    shape: Shape
+    is_resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line asks for; None leaves it to the home, or to the default."""
+
+    nodes: int | None
+    observers: int | None
+    slot_ms: int | None
+
+
+def open_testnet(path: Path | None, wanted: Wanted) -> TestnetHome:
+    """Resume the testnet at ``path``, or make a new one there, or in a fresh folder if it is None.
+
+    Raises :class:`OperatorError` for a home of another shape, a folder with other things in it, a taken port.
+    """
+    if path is None:
+        path = Path(tempfile.mkdtemp(prefix="goodfaith-testnet-"))
+    path = path.absolute()
+    if (path / SHAPE).exists():
+        return _resume(path, wanted)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(path.iterdir())
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be used as a home: {error.strerror}") from error
+    if not is_empty:
+        raise OperatorError(f"{path} is not the home of a testnet and not empty; choose another folder")
+    return _create(path, wanted)
+
+
+def _create(path: Path, wanted: Wanted) -> TestnetHome:
+    shape = Shape(
+        nodes=DEFAULT_NODES if wanted.nodes is None else wanted.nodes,
+        observers=wanted.observers or 0,
+        slot_ms=DEFAULT_SLOT_MS if wanted.slot_ms is None else wanted.slot_ms,
+        seed=os.urandom(32),
+    )
+    genesis = _genesis(shape, time.time_ns() // 1_000_000)
+    seeds = [node_seed(shape.seed, index) for index in range(len(shape.names))]
+    addresses = [
+        f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer_id_of(seed)}"
+        for port, seed in zip(free_ports(len(seeds)), seeds, strict=True)
+    ]
+    for name, seed, address in zip(shape.names, seeds, addresses, strict=True):
+        config = HomeConfig(
+            listen=[address.partition("/p2p/")[0]],
+            peers=[other for other in addresses if other != address],
+            http="127.0.0.1:0",
+            allow_partitions=True,
+        )
+        create_home(path / name, genesis, seed, config)
+    try:
+        (path / "genesis.json").write_text(genesis.to_json(), encoding="utf-8")
+        document = {"format": FORMAT, **asdict(shape), "seed": shape.seed.hex()}
+        descriptor = os.open(path / SHAPE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(json.dumps(document, indent=2) + "\n")
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be written: {error.strerror}") from error
+    return TestnetHome(path, genesis, shape, is_resumed=False)
+
+
+def _genesis(shape: Shape, now_ms: int) -> Genesis:
+    validators = [SecretKey(node_seed(shape.seed, index)).public for index in range(shape.nodes)]
+    return make_genesis(
+        {
+            "format": 1,
+            "name": "testnet",
+            "genesis_time_ms": now_ms,
+            "slot_ms": shape.slot_ms,
+            "batch": shape.nodes,
+            "heartbeat_slots": HEARTBEAT_SLOTS,
+            "max_expiry_blocks": EXPIRY_HEIGHT,
+            "validators": [{"did": did_from_key(key), "weight": 1} for key in validators],
+            "policy": shipped_policy("marketplace").to_document(),
+        }
+    )
+
+
+def _resume(path: Path, wanted: Wanted) -> TestnetHome:
+    try:
+        document = json.loads((path / SHAPE).read_text(encoding="utf-8"))
+        if document.pop("format") != FORMAT:
+            raise OperatorError(f"{path / SHAPE} is of another version; start with a fresh home")
+        shape = Shape(**{**document, "seed": bytes.fromhex(document["seed"])})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OperatorError(f"{path / SHAPE} cannot be read; start with a fresh home") from error
+    for option, asked, have in (
+        ("--nodes", wanted.nodes, shape.nodes),
+        ("--observers", wanted.observers, shape.observers),
+        ("--slot-ms", wanted.slot_ms, shape.slot_ms),
+    ):
+        if asked is not None and asked != have:
+            raise OperatorError(f"{path} was made with {option} {have}, not {asked}; leave {option} out to resume it")
+    genesis = load_genesis(path / "genesis.json")
+    ports = [_port_of(path / name) for name in shape.names]
+    for name, port in zip(shape.names, ports, strict=True):
+        if not _is_free(port):
+            raise OperatorError(
+                f"port {port} of {name} is taken; stop what uses it (is this testnet running already?) and try again"
+            )
+    return TestnetHome(path, genesis, shape, is_resumed=True)
+
+
+def _port_of(home: Path) -> int:
+    listen = read_config(home / "config.toml").listen
+    port = listen[0].rpartition("/tcp/")[2] if listen else ""
+    if not port.isdecimal():
+        raise OperatorError(f"{home / 'config.toml'}: listen must hold one address like /ip4/127.0.0.1/tcp/9000")
+    return int(port)
+
+
+def free_ports(count: int) -> Sequence[int]:
+    """Ports of loopback that nobody listens on right now, all different."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for item in sockets:
+            item.bind(("127.0.0.1", 0))
+        return [item.getsockname()[1] for item in sockets]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

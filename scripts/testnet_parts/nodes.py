@@ -1,0 +1,228 @@
+"""One node process of a testnet: its start, its end, and what it says over HTTP."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import trio
+
+from chain.errors import InvariantBroken, OperatorError
+from scripts.testnet_parts.feed import Outcome
+from scripts.testnet_parts.verdict import HeadMove, head_move
+
+NODE_PY = Path(__file__).parents[2] / "node.py"
+# Five processes that import libp2p at once on two cold cores need 5 s; a loaded machine several times that.
+READY_TIMEOUT_S = 90.0
+POLL_S = 0.05
+# A node answers in milliseconds; one that is stopped (SIGSTOP) or overloaded is skipped after this.
+HTTP_TIMEOUT_S = 10.0
+# A clean end folds the log into the database.
+STOP_TIMEOUT_S = 15.0
+# The rate that people see is that of the last seconds.
+RATE_WINDOW_S = 5.0
+MAX_HEAD_MOVES = 100_000
+
+
+class Unreachable(Exception):
+    """The node did not answer; it may be gone, or busy."""
+
+
+class Node:
+    """A node of the testnet.  ``status`` is its last answer, None before it is ready or after it ended."""
+
+    def __init__(self, index: int, home: Path, *, is_validator: bool) -> None:
+        self.index = index
+        self.home = home
+        self.name = home.name
+        self.is_validator = is_validator
+        self.process: trio.Process | None = None
+        self.status: dict[str, Any] | None = None
+        self.ended: str | None = None  # how, once it ended
+        self.moves: deque[HeadMove] = deque(maxlen=MAX_HEAD_MOVES)
+        self.ready_ms = 0
+        self.cpu_s_when_ready = 0.0
+        self.cpu_s_of_earlier = 0.0
+        self._url: str | None = None
+        self._pid: int | None = None
+        self._last_seq = 0
+        self._rates: deque[tuple[float, int]] = deque()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the node is up and answered last time."""
+        return self.status is not None
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time of all processes of this node, without what they needed to start."""
+        spent = self.status["cpu_s"] - self.cpu_s_when_ready if self.status else 0.0
+        return float(self.cpu_s_of_earlier + max(0.0, spent))
+
+    @property
+    def transactions_per_s(self) -> int:
+        """Transactions that entered the node's main chain over the last seconds, per second."""
+        if len(self._rates) < 2:
+            return 0
+        (began_s, before), (now_s, after) = self._rates[0], self._rates[-1]
+        return max(0, round((after - before) / (now_s - began_s))) if now_s > began_s else 0
+
+    # ------------------------------------------------------------------------------------------ start and end
+
+    async def start(self) -> None:
+        """Start the process.  Its standard input is a pipe from us: it ends when we do, however we end."""
+        with (self.home / "node.log").open("ab") as log:
+            self.process = await trio.lowlevel.open_process(
+                [sys.executable, str(NODE_PY), "run", "--home", str(self.home), "--stop-with-parent"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the testnet, which then stops its nodes
+            )
+        self.ended = None
+
+    async def wait_ready(self, client: httpx.AsyncClient, now_ms: int) -> None:
+        """Wait until the process serves.  Raises :class:`OperatorError` if it ends or stays silent."""
+        process = self._running()
+        with trio.move_on_after(READY_TIMEOUT_S):
+            while process.poll() is None:
+                if await self.adopt(client, process.pid, now_ms):
+                    return
+                await trio.sleep(POLL_S)
+        if process.poll() is None:
+            raise OperatorError(f"{self.name} is not ready after {READY_TIMEOUT_S:.0f} s; see {self.home / 'node.log'}")
+        raise OperatorError(f"{self.name} did not start: {self.last_words()}")
+
+    async def adopt(self, client: httpx.AsyncClient, pid: int | None, now_ms: int) -> bool:
+        """Take up the running process that ``node.json`` names, if it is ``pid`` (None: any) and answers."""
+        try:
+            facts = json.loads((self.home / "node.json").read_text(encoding="utf-8"))
+            found, url = int(facts["pid"]), str(facts["http"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        if (pid is not None and found != pid) or found == self._pid or not psutil.pid_exists(found):
+            return False
+        try:
+            status = await self._get(client, url, "/status")
+        except Unreachable:
+            return False
+        if status.get("did") != facts.get("did"):
+            return False
+        self._url, self._pid, self.status, self.ended = url, found, status, None
+        self._last_seq = 0
+        self.ready_ms = now_ms
+        self.cpu_s_when_ready = status["cpu_s"]
+        return True
+
+    async def wait_ended(self) -> str:
+        """Wait for our process to end and say how it did."""
+        code = await self._running().wait()
+        self._forget(f"killed ({signal.Signals(-code).name})" if code < 0 else f"ended (code {code})")
+        return self.ended or ""
+
+    def _forget(self, how: str) -> None:
+        self.cpu_s_of_earlier = self.cpu_s
+        self.status, self._url, self.ended = None, None, how
+        self.cpu_s_when_ready = 0.0
+        self._rates.clear()
+
+    async def stop(self) -> None:
+        """SIGTERM, and SIGKILL if it takes too long."""
+        process = self.process
+        if process is None:
+            return
+        if process.poll() is None:
+            process.terminate()
+        with trio.move_on_after(STOP_TIMEOUT_S):
+            await process.wait()
+        self.kill()
+        with trio.CancelScope(shield=True):
+            await process.wait()
+        if process.stdin is not None:
+            await process.stdin.aclose()
+
+    def kill(self) -> None:
+        """SIGKILL, at once."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+
+    def last_words(self) -> str:
+        """The last line of the log, which is the sentence of a node that could not start."""
+        try:
+            lines = (self.home / "node.log").read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            lines = []
+        return next((line.strip() for line in reversed(lines) if line.strip()), f"see {self.home / 'node.log'}")
+
+    def _running(self) -> trio.Process:
+        if self.process is None:
+            raise InvariantBroken(f"{self.name} was not started")
+        return self.process
+
+    # ------------------------------------------------------------------------------------------------- its HTTP face
+
+    async def refresh(self, client: httpx.AsyncClient, now_s: float) -> None:
+        """Ask for the status; a node that does not answer keeps its last one."""
+        url = self._url
+        if url is None:
+            return
+        try:
+            status = await self._get(client, url, "/status")
+        except Unreachable:
+            if self._pid is not None and not psutil.pid_exists(self._pid):
+                self._forget("gone")
+            return
+        if url == self._url:  # it did not end in the meantime
+            self.status = status
+            self._rates.append((now_s, status["transactions"]))
+            while now_s - self._rates[0][0] > RATE_WINDOW_S:
+                self._rates.popleft()
+
+    async def refresh_moves(self, client: httpx.AsyncClient) -> None:
+        """Fetch the head moves since the last time."""
+        url = self._url
+        if url is None:
+            return
+        try:
+            rows = (await self._get(client, url, f"/heads?after={self._last_seq}"))["heads"]
+        except Unreachable:
+            return
+        if rows and url == self._url:
+            self.moves.extend(map(head_move, rows))
+            self._last_seq = rows[-1]["seq"]
+
+    async def submit(self, client: httpx.AsyncClient, body: bytes) -> list[Outcome | None]:
+        """Offer encoded transactions.  Raises :class:`Unreachable`."""
+        url = self._url
+        if url is None:
+            raise Unreachable
+        try:
+            response = await client.post(
+                f"{url}/transactions", content=body, headers={"content-type": "application/msgpack"}
+            )
+        except httpx.HTTPError as error:
+            raise Unreachable from error
+        if response.status_code >= 500 or response.status_code == 429:
+            raise Unreachable
+        if response.status_code != 200:
+            raise InvariantBroken(f"{self.name} refused a submission as a whole: {response.text[:200]}")
+        rows = response.json()["outcomes"]
+        return [None if row is None else Outcome(row["reason"], row["disposition"]) for row in rows]
+
+    async def _get(self, client: httpx.AsyncClient, url: str, path: str) -> dict[str, Any]:
+        try:
+            response = await client.get(url + path)
+            response.raise_for_status()
+            document = response.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise Unreachable from error
+        if not isinstance(document, dict):
+            raise Unreachable
+        return document

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import pytest
+import trio
+from libp2p.custom_types import TProtocol
+from libp2p.peer.id import ID
+from multiaddr import Multiaddr
+
+from chain.errors import OperatorError
+from p2p import host as host_module
+from p2p.host import GuardedHost, cut, open_host
+from p2p.network import open_transport
+from tests.unit.p2p.net import config_of, peer_id_of, running, seed_of, until
+
+LOOPBACK = ["/ip4/127.0.0.1/tcp/0"]
+
+
+async def connect(dialler: GuardedHost, listener: GuardedHost) -> None:
+    await dialler.swarm.dial_addr(Multiaddr(listener.listen_addresses()[0]), listener.get_id())
+
+
+async def test_listens_under_the_identity_of_its_seed_on_a_real_port() -> None:
+    async with open_host(seed_of(1), LOOPBACK) as host:
+        (address,) = host.listen_addresses()
+        assert address.startswith("/ip4/127.0.0.1/tcp/")
+        assert not address.startswith("/ip4/127.0.0.1/tcp/0/")
+        assert address.endswith(f"/p2p/{peer_id_of(1)}")
+
+
+@pytest.mark.parametrize(
+    "address", ["nonsense", "", "/ip4/127.0.0.1", "/ip4/127.0.0.1/udp/1", "/ip4/1/tcp/1", "/dns4/host/tcp/1"]
+)
+async def test_malformed_listen_address_is_the_operators_mistake(address: str) -> None:
+    with pytest.raises(OperatorError, match="looks like"):
+        async with open_host(seed_of(1), [address]):
+            pass
+
+
+async def test_address_in_use_is_the_operators_mistake() -> None:
+    async with running(1) as node:
+        taken = node.address.partition("/p2p/")[0]
+        with pytest.raises(OperatorError, match="Cannot listen"):
+            async with open_transport(config_of(2, listen=(taken,))):
+                pass
+
+
+async def test_address_of_another_machine_is_the_operators_mistake() -> None:
+    with pytest.raises(OperatorError, match="Cannot listen"):
+        async with open_transport(config_of(1, listen=("/ip4/192.0.2.1/tcp/4000",))):
+            pass
+
+
+async def test_malformed_bootstrap_is_the_operators_mistake() -> None:
+    with pytest.raises(OperatorError, match="not the address of a peer"):
+        async with open_transport(config_of(1, bootstrap=("/ip4/127.0.0.1/tcp/4000",))):
+            pass
+
+
+async def test_the_port_is_free_again_after_shutdown() -> None:
+    async with open_host(seed_of(1), LOOPBACK) as host:
+        listen = host.listen_addresses()[0].partition("/p2p/")[0]
+    async with open_host(seed_of(1), [listen]):
+        pass
+
+
+async def test_nobody_is_let_in_before_someone_says_so() -> None:
+    async with open_host(seed_of(1), LOOPBACK) as closed, open_host(seed_of(2), LOOPBACK) as other:
+        other.swarm.admit = lambda _peer_id: True
+        try:
+            await connect(other, closed)
+        except host_module.SwarmException:
+            pass
+        await until(lambda: not other.swarm.connections)
+        assert not closed.swarm.connections
+
+
+async def test_ended_inbound_connections_make_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_module, "MAX_HANDSHAKES", 2)
+    async with open_host(seed_of(1), LOOPBACK, 2) as server, open_host(seed_of(2), LOOPBACK) as client:
+        server.swarm.admit = client.swarm.admit = lambda _peer_id: True
+        for _ in range(8):  # twice what would be possible if a slot were never given back
+            await connect(client, server)
+            await until(lambda: server.swarm.connections)
+            await cut(client.swarm.connections[server.get_id()][0].muxed_conn)
+            await until(lambda: not server.swarm.connections and not client.swarm.connections)
+
+
+async def test_a_peer_that_sends_what_nobody_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_module, "MAX_UNREAD_BYTES", 100_000)
+    async with open_host(seed_of(1), LOOPBACK) as server, open_host(seed_of(2), LOOPBACK) as client:
+        server.swarm.admit = client.swarm.admit = lambda _peer_id: True
+        server.set_stream_handler(TProtocol("/deaf"), lambda _stream: trio.sleep_forever())
+        await connect(client, server)
+        stream = await client.new_stream(server.get_id(), [TProtocol("/deaf")])
+        await stream.write(b"x" * 150_000)
+        await until(lambda: not server.swarm.connections)
+
+
+async def test_too_many_streams_are_refused_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_module, "MAX_INBOUND_STREAMS", 2)
+    reports: list[str] = []
+    async with open_host(seed_of(1), LOOPBACK) as server, open_host(seed_of(2), LOOPBACK) as client:
+        server.swarm.admit = client.swarm.admit = lambda _peer_id: True
+        server.report = lambda _peer_id, _weight, why: reports.append(why)
+        server.set_stream_handler(TProtocol("/deaf"), lambda _stream: trio.sleep_forever())
+        await connect(client, server)
+        for _ in range(2):
+            await client.new_stream(server.get_id(), [TProtocol("/deaf")])
+        with pytest.raises(host_module.StreamFailure):
+            await client.new_stream(server.get_id(), [TProtocol("/deaf")])
+        assert reports == ["opened too many streams"]
+
+
+async def test_streams_to_unconnected_peers_fail_instead_of_dialling() -> None:
+    async with open_host(seed_of(1), LOOPBACK) as host:
+        with pytest.raises(host_module.SwarmException):
+            await host.new_stream(ID.from_base58(peer_id_of(2)), [TProtocol("/x")])

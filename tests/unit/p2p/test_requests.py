@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+import trio
+from libp2p.custom_types import TProtocol
+from libp2p.peer.id import ID
+
+from chain.errors import InvariantBroken, Reason, Refused
+from p2p.network import open_transport
+from p2p.requests import Failure, RequestFailed
+from tests.unit.p2p.net import (
+    PATIENCE_S,
+    PREFIX,
+    Node,
+    config_of,
+    framed,
+    impostor,
+    mesh_of,
+    peer_id_of,
+    require_service,
+    running,
+    until,
+)
+
+
+async def failure_of(node: Node, peer_id: str, name: str, request: bytes = b"", **options: Any) -> Failure:
+    limits = {"max_response": 100, "timeout_s": PATIENCE_S, **options}
+    with pytest.raises(RequestFailed) as caught:
+        await node.transport.requests.ask(peer_id, name, request, **limits)
+    return caught.value.failure
+
+
+async def test_many_requests_at_once_are_all_answered() -> None:
+    async with mesh_of(2) as (node, friend):
+        replies: list[bytes] = []
+
+        async def ask(number: int) -> None:
+            reply = await friend.transport.requests.ask(
+                node.peer_id, "big", b"%d" % number, max_response=300_000, timeout_s=PATIENCE_S
+            )
+            replies.append(reply)
+
+        async def big(peer_id: str, request: bytes) -> bytes:
+            assert peer_id == friend.peer_id
+            return request * 100_000
+
+        node.transport.requests.serve("big", big, max_request=10, max_response=300_000, max_concurrent=8)
+        async with trio.open_nursery() as nursery:
+            for number in range(20):
+                nursery.start_soon(ask, number)
+        assert sorted(replies) == sorted(b"%d" % number * 100_000 for number in range(20))
+
+
+async def test_what_a_handler_does_is_told_as_what_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    async def refuse(peer_id: str, request: bytes) -> bytes:
+        raise Refused(Reason.UNSOLICITED, "not you")
+
+    async def crash(peer_id: str, request: bytes) -> bytes:
+        raise ValueError("a fault of ours")
+
+    async with mesh_of(2) as (node, friend):
+        for name, handler in (("refuse", refuse), ("crash", crash)):
+            node.transport.requests.serve(name, handler, max_request=10, max_response=10, max_concurrent=1)
+        with caplog.at_level(logging.ERROR):
+            assert await failure_of(friend, node.peer_id, "refuse") is Failure.REFUSED
+            assert not caplog.records
+            assert await failure_of(friend, node.peer_id, "crash") is Failure.FAILED
+            assert [record.message for record in caplog.records] == ["answering crash failed"]
+        assert await failure_of(friend, node.peer_id, "unknown") is Failure.UNSUPPORTED
+        assert await failure_of(friend, peer_id_of(7), "echo") is Failure.DISCONNECTED
+        assert await failure_of(friend, node.peer_id, "echo", b"x" * 200) is Failure.TOO_LARGE
+        await require_service(node, friend)
+
+
+async def test_more_at_once_than_served_is_busy() -> None:
+    async with mesh_of(2) as (node, friend):
+        started, release = trio.Event(), trio.Event()
+
+        async def wait(peer_id: str, request: bytes) -> bytes:
+            started.set()
+            await release.wait()
+            return b""
+
+        node.transport.requests.serve("wait", wait, max_request=10, max_response=10, max_concurrent=1)
+        async with trio.open_nursery() as nursery:
+
+            async def first() -> None:
+                await friend.transport.requests.ask(node.peer_id, "wait", b"", max_response=10, timeout_s=PATIENCE_S)
+
+            nursery.start_soon(first)
+            await started.wait()
+            assert await failure_of(friend, node.peer_id, "wait") is Failure.BUSY
+            release.set()
+
+
+async def test_who_asks_too_often_is_turned_away_and_in_the_end_banned() -> None:
+    async with running(1, request_rate=(0.0, 10.0)) as node, running(2, bootstrap=(node.address,)) as friend:
+        await until(lambda: node.peer_id in friend.neighbours)
+        failures = []
+        while node.peer_id in friend.neighbours:
+            try:
+                await friend.transport.requests.ask(node.peer_id, "echo", b"", max_response=10, timeout_s=PATIENCE_S)
+            except RequestFailed as error:
+                failures.append(error.failure)
+        assert set(failures) <= {Failure.BUSY, Failure.DISCONNECTED}
+        assert failures.count(Failure.BUSY) >= 18
+
+
+async def test_a_silent_peer_costs_the_timeout_and_not_more() -> None:
+    async with mesh_of(2) as (node, friend):
+
+        async def silent(peer_id: str, request: bytes) -> bytes:
+            await trio.sleep_forever()
+            raise AssertionError
+
+        node.transport.requests.serve("silent", silent, max_request=10, max_response=10, max_concurrent=1)
+        assert await failure_of(friend, node.peer_id, "silent", timeout_s=0.2) is Failure.TIMEOUT
+        await require_service(node, friend)
+
+
+@pytest.mark.parametrize(
+    ("reply", "failure"),
+    [
+        (framed(b""), Failure.MALFORMED),
+        (framed(b"\x77garbage"), Failure.MALFORMED),
+        (framed(b"\x00" + b"x" * 1000), Failure.TOO_LARGE),
+        (framed(b"\x00" + b"x" * 101), Failure.TOO_LARGE),
+        (b"\xff" * 50, Failure.TOO_LARGE),
+        (framed(b"\x00whole")[:4], Failure.DISCONNECTED),
+        (framed(b"\x02\xff\xfe no"), Failure.REFUSED),
+    ],
+)
+async def test_a_garbage_reply_is_a_failure_of_the_right_kind(reply: bytes, failure: Failure) -> None:
+    async def answer(stream: object) -> None:
+        await stream.write(reply)  # type: ignore[attr-defined]
+        await stream.close()  # type: ignore[attr-defined]
+
+    async with mesh_of(2) as (node, friend), impostor(9, node) as (host, _):
+        host.set_stream_handler(TProtocol(PREFIX + "echo"), answer)
+        await until(lambda: peer_id_of(9) in node.neighbours)
+        assert await failure_of(node, peer_id_of(9), "echo") is failure
+        await require_service(node, friend)
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [framed(b"x" * 1001), framed(b"x" * 10**9)[:0] + b"\x80\x94\xeb\xdc\x03", b"\xff" * 30],
+    ids=["oversize", "a-gigabyte-announced", "endless-length"],
+)
+async def test_crash_way_3_a_hostile_request_is_counted_against_its_sender(request_bytes: bytes) -> None:
+    async with mesh_of(2) as (node, friend), impostor(9, node) as (host, _):
+        await until(lambda: peer_id_of(9) in node.neighbours)
+        stream = await host.new_stream(ID.from_base58(node.peer_id), [TProtocol(PREFIX + "echo")])
+        await stream.write(request_bytes)
+        await until(lambda: any(info.score > 20 for info in node.transport.peers.connected()))
+        await require_service(node, friend)
+
+
+async def test_crash_way_3_a_protocol_name_that_is_not_text() -> None:
+    async with mesh_of(2) as (node, friend), impostor(9, node) as (host, _):
+        stream = await host.swarm.new_stream(ID.from_base58(node.peer_id))
+        await stream.write(framed(b"/multistream/1.0.0\n") + framed(b"\xff\xfe\n"))
+        await until(lambda: stream.muxed_stream.reset_received)  # type: ignore[attr-defined]
+        await require_service(node, friend)
+
+
+async def test_a_broken_invariant_in_a_handler_stops_the_transport() -> None:
+    async def broken(peer_id: str, request: bytes) -> bytes:
+        raise InvariantBroken("seen in a handler")
+
+    async def run_until_asked(friend: Node) -> None:
+        async with open_transport(config_of(2, bootstrap=(friend.address,))) as transport:
+            transport.requests.serve("broken", broken, max_request=1, max_response=1, max_concurrent=1)
+            transport.start()
+            await until(lambda: transport.peer_id in friend.neighbours)
+            await failure_of(friend, transport.peer_id, "broken")
+            await trio.sleep_forever()
+
+    async with running(1) as friend:
+        with pytest.raises(InvariantBroken, match="seen in a handler"):
+            await run_until_asked(friend)
+
+
+async def test_answered_streams_are_forgotten_on_both_sides() -> None:
+    async with mesh_of(2) as (node, _), impostor(9, node) as (host, requests):
+        muxed = host.swarm.connections[ID.from_base58(node.peer_id)][0].muxed_conn
+        await until(lambda: peer_id_of(9) in node.neighbours)
+        before = len(muxed.streams)  # type: ignore[attr-defined]
+        for _ in range(10):
+            await requests.ask(node.peer_id, "echo", b"x", max_response=10, timeout_s=PATIENCE_S)
+        await until(lambda: len(muxed.streams) <= before)  # type: ignore[attr-defined]
