@@ -311,6 +311,11 @@ class Reader:
         rows = self._database.rows("SELECT body, main FROM blocks WHERE id BETWEEN ? AND ? LIMIT 1", (block_id, high))
         return next(((trusted_block(bytes(body)), bool(main)) for body, main in rows), None)
 
+    def raw_block(self, block_id: bytes) -> bytes | None:
+        """An encoded block by its id, main or not."""
+        rows = self._database.rows("SELECT body FROM blocks WHERE id = ?", (block_id,))
+        return next((bytes(body) for (body,) in rows), None)
+
     def raw_blocks(self, from_height: int, count: int) -> list[bytes]:
         """Encoded blocks of the main chain, oldest first."""
         rows = self._database.rows(

@@ -21,7 +21,7 @@ from chain.blocktree import BlockTree, Node
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis
 from chain.keys import did_from_key, self_test
-from chain.registry import decode_record, encode_record, read_rating_key
+from chain.registry import POLICY_KEY, decode_record, encode_record, member_key, rating_key, read_rating_key
 from chain.storage import Reader
 from chain.transactions import Transaction, VerifiedTransaction, verify_transaction
 
@@ -128,13 +128,15 @@ class _Recheck:
         return True
 
     def _extend(self, block: Block) -> None:
-        height = block.header.height
+        header, expected = block.header, self._chain.head.header.height + 1
+        if header.height > expected:
+            raise _Wrong(expected, "no block of this height is on the main chain")
         try:
             self._chain.add(block, arrived_in_slot=True)
         except Refused as refusal:
-            raise _Wrong(height, str(refusal)) from refusal
+            raise _Wrong(header.height, str(refusal)) from refusal
         if self._chain.head.header.id != block.id:
-            raise _Wrong(height, "the block does not extend the one before it")
+            raise _Wrong(header.height, "the block does not extend the one before it")
         self._report.blocks += 1
         self._report.transactions += len(block.transactions)
 
@@ -151,28 +153,151 @@ class _Recheck:
     def _main_blocks(self, pool: ThreadPoolExecutor) -> Iterator[Block]:
         """The stored main chain with every signature and transaction root checked, oldest first."""
         ahead: deque[tuple[bytes, int, Future[Block]]] = deque()
-        for block_id, height, raw in self._main_rows():
-            ahead.append((block_id, height, pool.submit(_checked_block, raw, self._genesis.id)))
-            if len(ahead) > _AHEAD_BLOCKS:
-                yield _result(*ahead.popleft())
-        while ahead:
-            yield _result(*ahead.popleft())
-        if self._gap is not None:
-            raise _Wrong(*self._gap)
-
-    def _main_rows(self) -> Iterator[tuple[bytes, int, bytes]]:
-        """``(id, height, encoded block)`` up to the head, or up to where a height is not there exactly once."""
-        self._gap: Problem | None = None
-        start = 1
-        while start <= self._report.head_height:
+        for start in range(1, self._report.head_height + 1, _READ_BLOCKS):
             rows = list(self._reader.summaries(start, _READ_BLOCKS))
             raws = self._reader.raw_blocks(start, _READ_BLOCKS)
-            for expected, (block_id, height, _), raw in zip(
-                range(start, start + _READ_BLOCKS), rows, raws, strict=False
-            ):
-                if height != expected:
-                    problem = "missing from the main chain" if height > expected else "on the main chain twice"
-                    self._gap = Problem(min(height, expected), f"a block is {problem}")
-                    return
-                yield bytes(block_id), height, raw
-            start += _READ_BLOCKS
+            for (block_id, height, _), raw in zip(rows, raws, strict=False):
+                ahead.append((bytes(block_id), height, pool.submit(_checked_block, raw, self._genesis.id)))
+                if len(ahead) > _AHEAD_BLOCKS:
+                    yield _result(*ahead.popleft())
+        while ahead:
+            yield _result(*ahead.popleft())
+
+    # -------------------------------------------------------------------------------------- state and finality
+
+    def _state_height(self) -> int:
+        try:
+            header = self._reader.snapshot_header()
+        except Refused as refusal:
+            raise _Wrong(0, f"the header of the stored state cannot be read: {refusal}") from refusal
+        self._report.state_height = 0 if header is None else header.height
+        return self._report.state_height
+
+    def _compare_state(self, head: Node) -> None:
+        """The stored state, its header and its votes against those at ``head``."""
+        height = head.header.height
+        stored_header, stored_votes = self._reader.snapshot_header(), self._reader.snapshot_votes()
+        if stored_header is not None and stored_header.id != head.header.id:
+            self._blame(height, "the stored state is of another block than the main chain's")
+        if stored_header is not None and stored_votes != head.votes.encode():
+            self._blame(height, "the stored votes are not those that the headers cast")
+        computed = {key: encode_record(record) for key, record in self._chain.ledger.records.items()}
+        wrong: list[str] = []
+        for key, value in self._reader.state_rows():
+            self._report.state_rows += 1
+            expected = computed.pop(key, None)
+            if expected is None:
+                wrong.append(f"the stored state holds {_name(key)}, which the chain does not")
+            elif expected != value:
+                wrong.append(f"{_name(key)} is stored wrong: {_difference(key, value, expected)}")
+        wrong += [f"the stored state lacks {_name(key)}" for key in sorted(computed)]
+        for what in wrong[:_MAX_NAMED_ROWS]:
+            self._blame(height, what)
+        if len(wrong) > _MAX_NAMED_ROWS:
+            self._blame(height, f"{len(wrong) - _MAX_NAMED_ROWS} more rows of the state are wrong")
+
+    def _judge_finality(self, proven_beside: int) -> None:
+        """What is stored as final must be proven by the votes of this branch, or of one that was left."""
+        report = self._report
+        stored, proven = report.finalized_height, self._chain.finalized.height
+        if not report.state_height <= stored <= report.head_height:
+            between = f"{report.state_height}, the stored state's, to {report.head_height}, the head's"
+            self._blame(stored, f"the height stored as final is not from {between}")
+        elif not proven <= stored <= max(proven, proven_beside):
+            self._blame(stored, f"stored as final up to here, where the votes make final what is up to {proven}")
+
+    # ------------------------------------------------------------------------------------ beside the main chain
+
+    def _read_side(self, pool: ThreadPoolExecutor) -> None:
+        """Check signatures and roots of the blocks beside the main chain; their headers stay in memory."""
+        for block_id, height, _ in self._reader.summaries(0, _ALL, main=False):
+            self._report.side_blocks += 1
+            raw = self._reader.raw_block(bytes(block_id)) or b""
+            try:
+                block = _result(bytes(block_id), height, pool.submit(_checked_block, raw, self._genesis.id))
+            except _Wrong as wrong:
+                self._blame(height, f"{_beside(bytes(block_id))}: {wrong.problem.what}")
+            else:
+                self._side.append(block.header)
+
+    def _judge_side(self, *, complete: bool) -> int:
+        """Judge those headers, each on its branch; the largest height that a branch beside the main chain proves."""
+        trees: dict[bytes, BlockTree] = {
+            block_id: BlockTree(self._genesis, node.header, node.votes)
+            for block_id, node in self._branch_points.items()
+        }
+        proven = 0
+        for header in self._side:  # by height, so parents come first
+            tree = trees.get(header.parent)
+            if tree is None:
+                if complete:
+                    self._blame(header.height, f"{_beside(header.id)}: its parent is not stored")
+                continue
+            try:
+                votes = tree.check(header, solicited=True)
+            except Refused as refusal:
+                self._blame(header.height, f"{_beside(header.id)}: {refusal}")
+                continue
+            tree.insert(Block(header, ()), votes, arrived_in_slot=True)  # a tree looks at headers only
+            trees[header.id] = tree
+            proven = max(proven, votes.finalized)
+        return proven
+
+
+def _checked_block(raw: bytes, chain_id: bytes) -> Block:
+    """Decode a block and check its signatures and its transaction root.  Raises :class:`Refused`."""
+    header, transactions = decode_block(raw)
+    checked = verify_header(header, chain_id)
+    return assemble(checked, [_checked(index, item, chain_id) for index, item in enumerate(transactions)])
+
+
+def _checked(index: int, transaction: Transaction, chain_id: bytes) -> VerifiedTransaction:
+    try:
+        return verify_transaction(transaction, chain_id)
+    except Refused as refusal:
+        raise Refused(Reason.INVALID_TRANSACTION, f"transaction {index}: {refusal}") from refusal
+
+
+def _result(block_id: bytes, height: int, checked: Future[Block]) -> Block:
+    """The checked block of a row of the database.  Raises :class:`_Wrong`."""
+    try:
+        block = checked.result()
+    except Refused as refusal:
+        raise _Wrong(height, str(refusal)) from refusal
+    if block.id != block_id or block.header.height != height:
+        raise _Wrong(height, f"the block stored as {block_id.hex()[:16]} is another one")
+    return block
+
+
+def _beside(block_id: bytes) -> str:
+    return f"block {block_id.hex()[:16]} beside the main chain"
+
+
+def _name(key: bytes) -> str:
+    """A state key for people."""
+    if key == POLICY_KEY:
+        return "the policy in force"
+    if key[:1] == b"m" and len(key) == len(member_key(bytes(32))):
+        return f"member {did_from_key(key[1:])}"
+    if key[:1] == b"r" and len(key) == len(rating_key(bytes(32), bytes(32), 0)):
+        subject, rater, category = read_rating_key(key)
+        return f"the rating of {did_from_key(subject)} by {did_from_key(rater)} in category {category}"
+    return f"the key {key.hex()}"
+
+
+def _difference(key: bytes, stored: bytes, expected: bytes) -> str:
+    try:
+        record = decode_record(key, stored)
+    except Refused as refusal:
+        return str(refusal)
+    right = decode_record(key, expected)
+    differing = [
+        f"{name} {_shown(found)} instead of {_shown(wanted)}"
+        for name, found, wanted in zip(right._fields, record, right, strict=True)
+        if found != wanted
+    ]
+    return ", ".join(differing) or "not encoded as the chain encodes it"
+
+
+def _shown(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)

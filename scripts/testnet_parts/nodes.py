@@ -36,7 +36,10 @@ class Unreachable(Exception):
 
 
 class Node:
-    """A node of the testnet.  ``status`` is its last answer, None before it is ready or after it ended."""
+    """A node of the testnet.
+
+    ``status`` is its last answer, None before it is ready or after it ended; ``last`` outlives the end.
+    """
 
     def __init__(self, index: int, home: Path, *, is_validator: bool) -> None:
         self.index = index
@@ -45,6 +48,8 @@ class Node:
         self.is_validator = is_validator
         self.process: trio.Process | None = None
         self.status: dict[str, Any] | None = None
+        self.last: dict[str, Any] = {}
+        self.deaths = 0
         self.ended: str | None = None  # how, once it ended
         self.moves: deque[HeadMove] = deque(maxlen=MAX_HEAD_MOVES)
         self.ready_ms = 0
@@ -115,7 +120,8 @@ class Node:
             return False
         if status.get("did") != facts.get("did"):
             return False
-        self._url, self._pid, self.status, self.ended = url, found, status, None
+        self._url, self._pid, self.ended = url, found, None
+        self.status = self.last = status
         self._last_seq = 0
         self.ready_ms = now_ms
         self.cpu_s_when_ready = status["cpu_s"]
@@ -132,6 +138,7 @@ class Node:
         self.status, self._url, self.ended = None, None, how
         self.cpu_s_when_ready = 0.0
         self._rates.clear()
+        self.deaths += 1
 
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL if it takes too long."""
@@ -180,7 +187,7 @@ class Node:
                 self._forget("gone")
             return
         if url == self._url:  # it did not end in the meantime
-            self.status = status
+            self.status = self.last = status
             self._rates.append((now_s, status["transactions"]))
             while now_s - self._rates[0][0] > RATE_WINDOW_S:
                 self._rates.popleft()

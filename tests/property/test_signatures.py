@@ -202,9 +202,7 @@ def test_libsodium_openssl_and_arithmetic_accept_exactly_the_same() -> None:
         seen[case.kind, case.expected] += 1
     # Every kind of crafted case did come up, on each side of the equation that it can be on.
     both_sides = {("A prime, R prime", True), ("A prime, R mixed", False)}
-    both_sides |= {
-        (f"A mixed, R {r_order}", side) for r_order in ("prime", "mixed") for side in (True, False)
-    }
+    both_sides |= {(f"A mixed, R {r_order}", side) for r_order in ("prime", "mixed") for side in (True, False)}
     for kind_and_side in both_sides | {(f"A {a_order}, R small", False) for a_order in ("prime", "mixed")}:
         assert seen[kind_and_side] >= 20, kind_and_side
     assert ("A prime, R mixed", True) not in seen
@@ -233,9 +231,7 @@ def test_what_is_signed_verifies_and_nothing_else(seed: bytes, message: bytes) -
 
 
 @no_deadline
-@given(
-    st.one_of(st.binary(min_size=32, max_size=32), st.integers(0, 9).map(lambda n: n.to_bytes(32, "little")))
-)
+@given(st.one_of(st.binary(min_size=32, max_size=32), st.integers(0, 9).map(lambda n: n.to_bytes(32, "little"))))
 def test_a_key_is_acceptable_if_it_is_a_canonical_point_not_of_small_order(key: bytes) -> None:
     assert is_acceptable(key) is (on_curve(key) and key not in SMALL_ORDER)
 

@@ -110,7 +110,6 @@ class Disk:
         self.finalized = 0
         self.signing: SigningState | None = SigningState()
         self._main: dict[int, Block] = {}
-        self._transactions: dict[bytes, VerifiedTransaction] = {}
 
     def commit(self, commit: Commit) -> None:
         for block in commit.abandoned:
@@ -133,18 +132,13 @@ class Disk:
 
     def _put(self, block: Block, *, is_main: bool) -> None:
         self.blocks[block.id] = (block, is_main)
-        self._transactions.update((transaction.id, transaction) for transaction in block.transactions)
 
     def main(self) -> dict[int, Block]:
         """The main chain by height."""
         return self._main
 
-    def transaction(self, transaction_id: bytes) -> VerifiedTransaction | None:
-        """A transaction of any stored block."""
-        return self._transactions.get(transaction_id)
-
     def branch(self, tip_id: bytes, from_height: int) -> list[Block]:
-        """The branch that ends in ``tip_id``, from ``from_height`` up, oldest first; as :meth:`chain.storage.Reader.branch`."""
+        """As :meth:`chain.storage.Reader.branch`."""
         blocks: list[Block] = []
         while tip_id in self.blocks and self.blocks[tip_id][0].header.height >= from_height:
             blocks.append(self.blocks[tip_id][0])
@@ -295,8 +289,10 @@ class Host:
         """Serve a peer's request from the disk and the mempool, as much as one reply can hold."""
         match request:
             case GetTransactions(ids):
-                found = [self.engine.mempool.get(key) or self.disk.transaction(key) for key in ids]
-                return MissingReceived(self.name, request, tuple(item for item in found if item is not None))
+                known = {key: item for key in ids if (item := self.engine.mempool.get(key)) is not None}
+                for block in self.engine.chain.ledger.blocks() if len(known) < len(ids) else ():
+                    known.update((item.id, item) for item in block.transactions)
+                return MissingReceived(self.name, request, tuple(known[key] for key in ids if key in known))
             case GetBlocks(tip_id, start, count):
                 blocks = self.disk.branch(tip_id, start)[:count]
         fitting = len(cut_to_size([encode_block(block) for block in blocks], self.world.reply_bytes))

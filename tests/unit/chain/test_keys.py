@@ -19,9 +19,7 @@ P = 2**255 - 19
 ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 # Every 32 bytes that some decoder takes for a point of small order: y reduced or not, either sign of x.
 SMALL_ORDER = [
-    (y | sign << 255).to_bytes(32, "little")
-    for y in (0, 1, P - 1, P, P + 1, ORDER_8, P - ORDER_8)
-    for sign in (0, 1)
+    (y | sign << 255).to_bytes(32, "little") for y in (0, 1, P - 1, P, P + 1, ORDER_8, P - ORDER_8) for sign in (0, 1)
 ]
 KEY = SecretKey(bytes(range(32)))
 

@@ -1,0 +1,115 @@
+"""What a testnet reports when it has stopped."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from scripts.console import table
+from scripts.testnet_parts.confirm import final_chains, state_root_at
+from scripts.testnet_parts.run import Testnet
+from scripts.testnet_parts.verdict import agreement, describe_propagation, exit_code, propagation_ms
+
+
+def build_report(testnet: Testnet) -> dict[str, Any]:
+    """The object that ``--json`` prints, from the databases of the stopped nodes and what they said before."""
+    home, feed, nodes = testnet.home, testnet.feed, testnet.nodes
+    chains = final_chains([node.home for node in nodes], home.genesis)
+    verdict = agreement(chains)
+    roots = {state_root_at(node.home, home.genesis, verdict.height) for node in nodes}
+    root = next(iter(roots)) if len(roots) == 1 else None
+    heads = {node.name: node.moves for node in nodes}
+    ready = {node.name: node.ready_ms for node in nodes}
+    fresh = feed.final - testnet.resumed
+    seconds = testnet.seconds
+    cpu_s = sum(node.cpu_s for node in nodes)
+    return {
+        "nodes": home.shape.nodes,
+        "observers": home.shape.observers,
+        "slot_ms": home.shape.slot_ms,
+        "height": max((node.last.get("height", 0) for node in nodes), default=0),
+        "finalized_height": verdict.height,
+        "agree": verdict.holds and len(roots) == 1,
+        "differing": list(verdict.differing),
+        "state_root": None if root is None else root.hex(),
+        "submitted": feed.submitted,
+        "final": feed.final,
+        "refused": dict(feed.refused),
+        "lost": feed.lost,
+        "resumed": testnet.resumed,
+        "resubmitted": feed.resubmitted,
+        "seconds": round(seconds, 3),
+        "tx_per_s": round(fresh / seconds, 1) if seconds else 0.0,
+        "block_propagation_ms": describe_propagation(propagation_ms(heads, ready)),
+        "reorgs": sum(node.last.get("reorgs", 0) for node in nodes),
+        "interrupted": testnet.interrupted,
+        "cpu_s": round(cpu_s, 3),
+        "cpu_ms_per_tx": round(1000 * cpu_s / fresh, 3) if fresh else None,
+        "loader_cpu_s": round(time.process_time(), 3),
+        "home": str(home.path),
+        "nodes_detail": [
+            {
+                "node": node.name,
+                "role": "validator" if node.is_validator else "observer",
+                "did": node.last.get("did"),
+                "ended": node.ended_early,
+                "deaths": node.deaths,
+                "height": node.last.get("height"),
+                "finalized_height": len(chain.ids),
+                "reorgs": node.last.get("reorgs"),
+                "cpu_s": round(node.cpu_s, 3),
+                "rss_bytes": node.last.get("rss_bytes"),
+            }
+            for node, chain in zip(nodes, chains, strict=True)
+        ],
+    }
+
+
+def code_of(report: dict[str, Any], testnet: Testnet) -> int:
+    """The exit code that the report calls for."""
+    return exit_code(
+        agree=report["agree"],
+        lost=report["lost"],
+        refused=sum(report["refused"].values()),
+        interrupted=report["interrupted"],
+        done=testnet.finished_s is not None,
+    )
+
+
+def print_summary(report: dict[str, Any]) -> None:
+    """The same for people, with what to try next."""
+    agree = "every node agrees" if report["agree"] else f"NODES DISAGREE: {', '.join(report['differing'])}"
+    spread = report["block_propagation_ms"]
+    rows: list[tuple[str, object]] = [
+        ("agreement", agree),
+        ("heights", f"{report['height']}, final up to {report['finalized_height']} on every node"),
+        ("state root", report["state_root"]),
+        ("transactions", _transactions(report)),
+        ("rate", f"{report['tx_per_s']:,} final transactions a second over {report['seconds']:.1f} s"),
+        ("blocks", f"p50 {spread['p50']} ms, p95 {spread['p95']} ms from their maker to another node"),
+        ("reorgs", report["reorgs"]),
+        ("processor", f"{report['cpu_ms_per_tx']} ms a transaction, all nodes together"),
+        ("home", report["home"]),
+    ]
+    table("", ("", ""), rows)
+    node = f"{report['home']}/node0"
+    for text in (
+        "",
+        "Look inside:",
+        f"  python scripts/inspect_chain.py head --home {node}",
+        f"  python scripts/inspect_chain.py top --home {node}",
+        f"  python scripts/inspect_chain.py verify --home {node}",
+        f"Go on with this network:  python scripts/testnet.py --home {report['home']}",
+    ):
+        click.echo(text)
+
+
+def _transactions(report: dict[str, Any]) -> str:
+    text = f"{report['final']:,} final of {report['submitted']:,} submitted"
+    if report["refused"]:
+        text += ", refused: " + ", ".join(f"{count} {reason}" for reason, count in sorted(report["refused"].items()))
+    if report["lost"]:
+        text += f", {report['lost']:,} not final when it stopped"
+    return text

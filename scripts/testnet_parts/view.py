@@ -1,0 +1,146 @@
+"""What a running testnet looks like: a live table on a terminal, a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from scripts.console import remark, stdout_console
+
+if TYPE_CHECKING:
+    from scripts.testnet_parts.nodes import Node
+    from scripts.testnet_parts.run import Testnet
+
+FRAME_S = 0.5
+LINE_S = 3.0
+_BAR_COLUMNS = 40
+
+
+class View(Protocol):
+    """Shows a testnet while it runs."""
+
+    def note(self, text: str) -> None:
+        """Say a sentence about something that happened."""
+
+    def watch(self, testnet: Testnet) -> AsyncIterator[None]:
+        """Show the testnet again and again."""
+
+
+class PlainView:
+    """One line every few seconds on stderr; stdout stays free for the result."""
+
+    def note(self, text: str) -> None:
+        """A line of its own."""
+        remark(text)
+
+    async def watch(self, testnet: Testnet) -> AsyncIterator[None]:
+        """A line now and then."""
+        started_s = time.monotonic()
+        while True:
+            await trio.sleep(LINE_S)
+            remark(progress_line(testnet, time.monotonic() - started_s))
+            yield
+
+
+def progress_line(testnet: Testnet, elapsed_s: float) -> str:
+    """Where everything stands, on one line."""
+    feed = testnet.feed
+    live = testnet.live
+    height = max((node.last["height"] for node in live), default=0)
+    final = max((node.last["finalized_height"] for node in live), default=0)
+    return (
+        f"{elapsed_s:5.0f} s  {len(live)}/{len(testnet.nodes)} nodes  height {height}  finalized {final}  "
+        f"submitted {feed.submitted}  included {min(testnet.included, feed.total)}  final {feed.final}/{feed.total}  "
+        f"{max((node.transactions_per_s for node in live), default=0)} tx/s"
+    )
+
+
+class LiveView:
+    """A table that renews itself, with the progress of the replay under it."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def note(self, text: str) -> None:
+        """A line above the table, with the time."""
+        self._live.console.print(Text.assemble((time.strftime("%H:%M:%S "), "dim"), text))
+
+    async def watch(self, testnet: Testnet) -> AsyncIterator[None]:
+        """Two frames a second."""
+        while True:
+            self._live.update(frame(testnet), refresh=True)
+            yield
+            await trio.sleep(FRAME_S)
+
+
+@contextmanager
+def open_view(*, plain: bool) -> Iterator[View]:
+    """The live table on a terminal, lines elsewhere or where ``plain``."""
+    console: Console = stdout_console()
+    if plain or not console.is_terminal:
+        yield PlainView()
+        return
+    with Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
+        yield LiveView(live)
+
+
+def frame(testnet: Testnet) -> Group:
+    """The table of nodes and the three bars of the replay."""
+    return Group(_nodes_table(testnet.nodes), _progress(testnet), Text(_hint(testnet), style="dim"))
+
+
+def _nodes_table(nodes: list[Node]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("node", no_wrap=True)
+    table.add_column("role", no_wrap=True)
+    for name in ("peers", "height", "finalized", "mempool", "reorgs", "tx/s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("head", no_wrap=True)
+    for node in nodes:
+        role = "validator" if node.is_validator else "observer"
+        last = node.last
+        if not node.is_live:
+            numbers = [str(last.get(name, "-")) for name in ("height", "finalized_height")]
+            cells = [node.name, role, "-", *numbers, "-", "-", "-", node.ended or "starting…"]
+            table.add_row(*map(Text, cells), style="red" if node.ended else "dim")
+            continue
+        names = ("peers", "height", "finalized_height", "mempool", "reorgs")
+        cells = [node.name, role, *(f"{last[name]:,}" for name in names), f"{node.transactions_per_s:,}"]
+        head = str(last["head_id"])[:12] + (" syncing" if last.get("syncing") else "")
+        table.add_row(*map(Text, cells), Text(head))
+    return table
+
+
+def _progress(testnet: Testnet) -> Table:
+    feed = testnet.feed
+    table = Table.grid(padding=(0, 1))
+    for name, count in (
+        ("submitted", feed.submitted),
+        ("included", min(testnet.included, feed.total)),
+        ("final", feed.final),
+    ):
+        done = "green" if count == feed.total else "cyan"
+        bar = ProgressBar(total=feed.total, completed=count, width=_BAR_COLUMNS, complete_style=done)
+        table.add_row(name, bar, f"{count:,} of {feed.total:,}")
+    return table
+
+
+def _hint(testnet: Testnet) -> str:
+    if not testnet.live:
+        return "starting the nodes …"
+    refused = sum(testnet.feed.refused.values())
+    problem = f"{refused} refused; " if refused else ""
+    if testnet.finished_s is not None:
+        return f"{problem}everything is final; Ctrl-C stops all nodes"
+    rate = (testnet.feed.final - testnet.resumed) / testnet.seconds if testnet.seconds else 0.0
+    return f"{problem}{testnet.seconds:.0f} s, {rate:,.0f} final transactions a second; Ctrl-C stops all nodes"

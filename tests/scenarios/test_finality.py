@@ -1,0 +1,86 @@
+"""How soon blocks become final, and how quiet a network is that has nothing to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenarios.crafting import Traffic, branch_of, replay
+from tests.support.world import World
+
+
+@pytest.mark.parametrize(("validators", "lag"), [(4, 5), (7, 9), (10, 13)])
+def test_a_block_is_final_after_exactly_two_quorums_less_one(validators: int, lag: int) -> None:
+    # given a busy network where every leader makes its block
+    world = World(validators, observers=1, seed=1)
+    traffic = Traffic(world)
+    traffic.enrol()
+
+    # when it runs
+    traffic.run(3 * validators + lag, 0)
+
+    # then finality follows every head at that distance, on every node
+    for host in world.hosts:
+        assert host.height > 2 * lag
+        assert host.final_height == host.height - lag
+        assert host.reorgs == []
+    world.check_agreement()
+
+
+def test_everything_accepted_becomes_final_with_one_state() -> None:
+    # given traffic at every node, the observer among them
+    world = World(4, observers=1, seed=2)
+    traffic = Traffic(world, members=20)
+    traffic.enrol(host=4)
+    traffic.run(20, 0, 1, 2, 3, 4)
+
+    # when nothing more is submitted
+    world.run(15)
+
+    # then all of it is final everywhere, and a replay from the genesis comes to the same state
+    assert len(world.accepted) == 20 + 20 * 5
+    assert world.lost() == set()
+    assert len({host.state_root for host in world.hosts}) == 1
+    assert replay(world, branch_of(world.hosts[4])).state_root == world.hosts[0].state_root
+
+
+def test_an_idle_network_makes_only_heartbeats() -> None:
+    # given a network that was busy
+    world = World(4, seed=3, heartbeat_slots=21)
+    traffic = Traffic(world)
+    traffic.enrol()
+    world.run(30)
+    assert world.lost() == set()
+    before = [host.height for host in world.hosts]
+
+    # when nobody submits anything
+    world.run(21 * 10)
+
+    # then there is one block a heartbeat, each by another leader, so that even these become final
+    for host, height in zip(world.hosts, before, strict=True):
+        assert 9 <= host.height - height <= 11
+        assert host.height - host.final_height == 5
+
+
+def test_heartbeats_become_final_whatever_their_interval() -> None:
+    # given a heartbeat that falls on the same leader again and again
+    world = World(4, seed=4, heartbeat_slots=20)
+
+    # when the network idles for long
+    world.run(20 * 30)
+
+    # then finality still follows: a validator that lost its signing state waits for it
+    assert world.hosts[0].final_height > 0
+
+
+def test_a_transaction_that_cannot_enter_a_block_does_not_keep_the_network_awake() -> None:
+    # given one transaction of a stranger whose first nonce is missing
+    world = World(4, seed=5)
+    traffic = Traffic(world)
+    traffic.actors[0].nonce = 5
+    world.submit(0, [traffic.next()])
+
+    # when the network idles
+    world.run(100)
+
+    # then it makes heartbeats, not a block a slot
+    assert world.hosts[0].height <= 6
