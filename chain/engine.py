@@ -194,7 +194,7 @@ class Engine:
         try:
             self._check_clock(header, now_ms)
         except Refused as refusal:
-            self._effects.append(Penalise(event.peer, refusal))
+            self._note("block_refused", f"block {header.id.hex()[:12]}: {refusal}")
             return
         start_ms = self.genesis.slot_start_ms(header.slot)
         waiting = _Waiting(

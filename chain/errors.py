@@ -51,7 +51,7 @@ class Reason(Enum):
     POOL_FULL = ("pool_full", Disposition.LATER)
 
     # blocks
-    FUTURE_SLOT = ("future_slot", Disposition.BLAME)
+    FUTURE_SLOT = ("future_slot", Disposition.LATER)
     UNKNOWN_PARENT = ("unknown_parent", Disposition.LATER)
     INVALID_PARENT = ("invalid_parent", Disposition.IGNORE)
     SLOT_NOT_AFTER_PARENT = ("slot_not_after_parent", Disposition.BLAME)

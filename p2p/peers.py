@@ -255,15 +255,15 @@ class PeerSupervisor:
         except Refused as error:
             self.penalise(link.peer_id, Weight.INVALID, f"sent a hello that is {error}")
             return False
-        if link.direction == "outbound":
-            await self._learn(link)
         return True
 
     async def _watch(self, link: Link) -> None:
-        """Ping until the peer has missed too many; also ends when the scope is cancelled."""
+        """Learn of others, then ping until the peer has missed too many; also ends when the scope is cancelled."""
         settings = self._settings
         misses = 0
         async with trio.open_nursery() as nursery:
+            if link.direction == "outbound":
+                nursery.start_soon(self._learn, link)
             while misses < settings.max_misses:
                 if misses == 0:
                     await trio.sleep(settings.ping_interval_s)

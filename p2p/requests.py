@@ -145,6 +145,7 @@ class Requests:
         At most :data:`MAX_ASKED_AT_ONCE` requests to a peer are under way; ``timeout_s`` includes the
         wait for a turn.
         """
+        await trio.lowlevel.checkpoint()  # so that a caller that tries again and again lets others run
         if not self._host.is_connected(peer_id):
             raise RequestFailed(Failure.DISCONNECTED, f"before {name}")
         with trio.move_on_after(timeout_s):

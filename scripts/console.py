@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -27,8 +28,8 @@ EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 
-# Of 32 bytes, enough that two ids on one screen never look alike.
-_SHORT_BYTES = 6
+# Storage finds a transaction by the first 8 bytes of its id.
+_SHORT_BYTES = 8
 
 
 @cache
@@ -76,7 +77,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     """
     values = [list(row) for row in rows]
     cells = [[_cell(value) for value in row] for row in values]
-    is_number = [all(type(row[at]) is int for row in values) for at in range(len(columns))]
+    is_number = [all(type(row[at]) in (int, NoneType) for row in values) for at in range(len(columns))]
     if sys.stdout.isatty():
         _print_rich(title, columns, cells, is_number)
         return

@@ -9,78 +9,45 @@ from __future__ import annotations
 
 import functools
 import sys
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import islice
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import click
 
-from chain.blocks import Header, VerifiedHeader
-from chain.blocktree import genesis_header
+from chain.blocks import VerifiedHeader
 from chain.errors import OperatorError, Refused
-from chain.genesis import Genesis, load_genesis
 from chain.keys import did_from_key, key_from_did
-from chain.ledger import Ledger
-from chain.registry import Member, Rating, Record, member_key, member_summary, read_rating_key
-from chain.storage import DATABASE, Reader, corrupt
-from chain.transactions import Transaction
-from scripts.console import EXIT_WRONG, print_json, remark, run, short, short_did, stderr_console, table
-
-if TYPE_CHECKING:
-    from scripts.recheck import Report
+from chain.registry import POLICY_KEY, Member, PolicyInForce, member_key, member_summary
+from chain.storage import corrupt
+from scripts.chain_view import (
+    Answer,
+    Sheet,
+    View,
+    as_of,
+    block_document,
+    facts,
+    find_block,
+    header_of_genesis,
+    open_view,
+    ranking,
+    rating_document,
+    read_hex,
+    sheet,
+    transaction_document,
+)
+from scripts.console import EXIT_WRONG, print_json, run, stderr_console, table
 
 _ALL = 2**62
 # 12 digits are an id's beginning rather than a height: 31,000 years of one-second slots.
 _HEIGHT_DIGITS = 12
-# Ids are looked up by their first 8 bytes, which is what tables show of them.
+# Transactions are looked up by the first 8 bytes of their ids, which is what tables show of an id.
 _TRANSACTION_DIGITS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """One commit of a home's database."""
-
-    reader: Reader
-    genesis: Genesis
-    head_height: int
-    finalized_height: int
-
-    @property
-    def at_head(self) -> dict[str, Any]:
-        """As of which height an answer about blocks is, and whether that is final."""
-        return {
-            "as_of_height": self.head_height,
-            "final": self.head_height <= self.finalized_height,
-            "finalized_height": self.finalized_height,
-        }
-
-    @property
-    def at_state(self) -> dict[str, Any]:
-        """The same for an answer about members: the state on disk is of a final block."""
-        header = self.reader.snapshot_header()
-        return {"as_of_height": 0 if header is None else header.height, "final": True}
-
-
-class Sheet(NamedTuple):
-    """A table to print."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: list[tuple[object, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a command found: for programs, for people, and the exit code."""
-
-    document: Any
-    sheets: list[Sheet] = field(default_factory=list)
-    exit_code: int = 0
+# What only some kinds of transactions have.
+_ACTION_FIELDS = ("subject", "category", "points")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -93,8 +60,8 @@ def _question(ask: Callable[..., Answer]) -> Callable[..., Answer]:
 
     @functools.wraps(ask)
     def command(home: Path, as_json: bool, **arguments: Any) -> None:
-        with _view(home) as view:
-            answer = ask(view, **arguments)
+        with open_view(home) as view:
+            answer = _answer(view, functools.partial(ask, view, **arguments))
         if as_json:
             print_json(answer.document)
         else:
@@ -102,7 +69,8 @@ def _question(ask: Callable[..., Answer]) -> Callable[..., Answer]:
                 if number:
                     click.echo()
                 table(*sheet)
-        click.get_current_context().exit(answer.exit_code)
+        if answer.exit_code:
+            click.get_current_context().exit(answer.exit_code)
 
     home = click.option(
         "--home",
@@ -118,126 +86,47 @@ def _question(ask: Callable[..., Answer]) -> Callable[..., Answer]:
     return ask
 
 
-@contextmanager
-def _view(home: Path) -> Iterator[View]:
-    """Open a home.  Raises :class:`OperatorError`; what is damaged in the database becomes one."""
-    if not (home / DATABASE).exists() and (home / "node0").is_dir():
-        remark(f"{home} is a testnet's home; this is {home / 'node0'}")
-        home /= "node0"
-    if not home.is_dir():
-        raise OperatorError(f"{home} is no folder; name a node's home with --home")
-    genesis = load_genesis(home / "genesis.json")
-    reader = Reader(home / DATABASE, genesis)
+def _answer(view: View, ask: Callable[[], Answer]) -> Answer:
+    """Ask; what proves damaged in the database becomes an :class:`OperatorError`."""
+    failure: BaseException
     try:
-        with reader.consistent():
-            yield View(reader, genesis, reader.head_height(), reader.finalized_height())
+        return ask()
     except Refused as refusal:
-        raise corrupt(reader.path, str(refusal)) from refusal
-    finally:
-        reader.close()
+        failure = corrupt(view.reader.path, str(refusal))
+    except KeyboardInterrupt:
+        failure = KeyboardInterrupt()
+    # Out here the frames of the failure are gone, and with them the queries that were half read: one that is
+    # left over when the connection closes complains on stderr.
+    raise failure
 
 
-def _as_of(answer: Mapping[str, Any]) -> str:
-    height = answer["as_of_height"]
-    if answer["final"]:
-        return f"as of height {height}, final"
-    return f"as of height {height}, final up to {answer['finalized_height']}"
-
-
-def _facts(title: str, document: Mapping[str, Any]) -> Sheet:
-    return Sheet(title, ("field", "value"), list(document.items()))
-
-
-def _hex(text: str, digits: int, what: str) -> str:
-    """An id or the beginning of it.  Raises :class:`OperatorError`."""
-    text = text.lower()
-    if not digits <= len(text) <= 64 or not set(text) <= set("0123456789abcdef"):
-        raise OperatorError(f"{text!r} is no {what}; give {digits} to 64 hexadecimal digits")
-    return text
-
-
-# --------------------------------------------------------------------------------------------------- the chain
-
-
-def _genesis_header(genesis: Genesis) -> Header:
-    return genesis_header(genesis, Ledger(genesis).state_root)
-
-
-def _block_document(view: View, header: Header, transactions: int, *, main: bool) -> dict[str, Any]:
-    moment = datetime.fromtimestamp(view.genesis.slot_start_ms(header.slot) / 1000, UTC)
-    return {
-        "id": header.id.hex(),
-        "height": header.height,
-        "slot": header.slot,
-        "time": moment.isoformat(timespec="milliseconds"),
-        "proposer": did_from_key(header.proposer) if header.height else None,
-        "parent": header.parent.hex() if header.height else None,
-        "mhg": header.mhg,
-        "mhp": header.mhp,
-        "transaction_root": header.transaction_root.hex() if header.height else None,
-        "state_root": header.state_root.hex(),
-        "transactions": transactions,
-        "main": main,
-        "final": main and header.height <= view.finalized_height,
-    }
-
-
-def _transaction_document(view: View, transaction: Transaction) -> dict[str, Any]:
-    action = transaction.action._asdict()
-    if "subject" in action:
-        action["subject"] = did_from_key(action["subject"])
-    if "category" in action:
-        action["category"] = _category(view, action["category"])
-    return {
-        "id": transaction.id.hex(),
-        "kind": transaction.kind,
-        "actor": did_from_key(transaction.actor),
-        "nonce": transaction.nonce,
-        "expiry_height": transaction.expiry_height,
-        **action,
-    }
-
-
-def _category(view: View, code: int) -> str:
-    category = view.genesis.policy.ratings.get(code)
-    return str(code) if category is None else category.name
+# ------------------------------------------------------------------------------------------------- the chain
 
 
 @_question
 def head(view: View) -> Answer:
     """The newest block, and how far the chain is final."""
-    header, transactions = next(view.reader.headers(view.head_height, 1), (_genesis_header(view.genesis), 0))
+    header, count = next(view.reader.headers(view.head_height, 1), (header_of_genesis(view.genesis), 0))
     document = {
         "network": view.genesis.name,
         "genesis": view.genesis.id.hex(),
-        **_block_document(view, header, transactions, main=True),
+        **block_document(view, header, count),
         "state_height": view.at_state["as_of_height"],
         **view.at_head,
     }
-    return Answer(document, [_facts(f"Head, {_as_of(document)}", document)])
+    return Answer(document, [facts(f"Head, {as_of(document)}", document)])
 
 
 @_question
-@click.option("--from", "from_height", type=click.IntRange(min=0), help="The first height; by default the newest.")
-@click.option("--limit", type=click.IntRange(1, _ALL), default=20, show_default=True)
+@click.option("--from", "from_height", type=click.IntRange(0, _ALL), help="The first height; by default the newest.")
+@click.option("--limit", type=click.IntRange(1, _ALL), default=20, show_default=True, help="How many at most.")
 def blocks(view: View, from_height: int | None, limit: int) -> Answer:
     """Blocks of the main chain, oldest first."""
-    start = max(0, view.head_height - limit + 1) if from_height is None else min(from_height, _ALL)
-    found = [
-        _block_document(view, header, transactions, main=True)
-        for header, transactions in view.reader.headers(start, limit)
-    ]
+    start = max(0, view.head_height - limit + 1) if from_height is None else from_height
+    found = [block_document(view, header, count) for header, count in view.reader.headers(start, limit)]
     document = {**view.at_head, "blocks": found}
-    columns = ("height", "id", "slot", "time", "proposer", "transactions", "final")
-    rows = [tuple(_brief(name, item[name]) for name in columns) for item in found]
-    return Answer(document, [Sheet(f"Blocks, {_as_of(document)}", columns, rows)])
-
-
-def _brief(name: str, value: Any) -> object:
-    """A field of a block or transaction, as narrow as a column should be."""
-    if name in ("proposer", "actor", "subject"):
-        return short_did(value)
-    return short(bytes.fromhex(value)) if name in ("id", "tip") else value
+    columns = ("height", "id", "slot", "time", "proposer", "transaction_count", "final")
+    return Answer(document, [sheet(f"Blocks, {as_of(document)}", columns, found)])
 
 
 @_question
@@ -245,21 +134,210 @@ def _brief(name: str, value: Any) -> object:
 def block(view: View, which: str) -> Answer:
     """One block, by its height or by its id or the beginning of it."""
     if which.isascii() and which.isdigit() and len(which) < _HEIGHT_DIGITS:
-        found = view.reader.block_at(int(which))
+        found, is_main = view.reader.block_at(int(which)), True
         if found is None and int(which):
-            raise OperatorError(f"no block of height {int(which)} is stored; the head is at {view.head_height}")
-        is_main = True
+            raise OperatorError(f"no block of height {int(which)} is stored; the head is at height {view.head_height}")
     else:
-        found, is_main = _block_by_id(view, _hex(which, 4, "block id or height"))
-    header = _genesis_header(view.genesis) if found is None else found.header
+        found, is_main = find_block(view, read_hex(which, 4, "height and no block id"))
     body = () if found is None else found.transactions
-    document = _block_document(view, header, len(body), main=is_main)
-    facts = _facts(f"Block, {_as_of(view.at_head)}", document)
-    listed = [_transaction_document(view, transaction) for transaction in body]
-    rows = [
-        (index, short(item.id), item.kind, short_did(shown["actor"]), item.nonce, _action(item, shown))
-        for index, (item, shown) in enumerate(zip(body, listed, strict=True))
+    header = header_of_genesis(view.genesis) if found is None else found.header
+    summary = block_document(view, header, len(body), main=is_main)
+    listed = [transaction_document(view, transaction) for transaction in body]
+    sheets = [facts(f"Block, {as_of(view.at_head)}", summary)]
+    if listed:
+        columns = (
+            "id",
+            "kind",
+            "actor",
+            "nonce",
+            *[name for name in _ACTION_FIELDS if any(name in row for row in listed)],
+        )
+        sheets.append(sheet("Its transactions", columns, listed))
+    return Answer({**view.at_head, **summary, "transactions": listed}, sheets)
+
+
+@_question
+@click.argument("which", metavar="ID")
+def tx(view: View, which: str) -> Answer:
+    """One transaction of a block, by its id or the beginning of it (16 digits or more)."""
+    digits = read_hex(which, _TRANSACTION_DIGITS, "transaction id")
+    found = view.reader.transaction(bytes.fromhex(digits[: len(digits) // 2 * 2]))
+    if found is None or not found[0].id.hex().startswith(digits):
+        raise OperatorError(f"no stored block holds a transaction {digits}; it may still wait for one")
+    transaction, holder, is_main = found
+    position = {
+        "block": holder.id.hex(),
+        "height": holder.header.height,
+        "main": is_main,
+        "final": is_main and holder.header.height <= view.finalized_height,
+    }
+    document = {**view.at_head, **transaction_document(view, transaction), **position}
+    return Answer(document, [facts(f"Transaction, {as_of(view.at_head)}", document)])
+
+
+@_question
+def forks(view: View) -> Answer:
+    """Stored blocks beside the main chain: each branch with where it leaves it."""
+    side = {header.id: (header, count) for header, count in view.reader.headers(0, _ALL, main=False)}
+    inner = {header.parent for header, _ in side.values()}
+    branches = []
+    for tip, _ in side.values():
+        if tip.id in inner:
+            continue
+        branch, at = [], tip.id
+        while at in side:
+            branch.append(block_document(view, *side[at], main=False))
+            at = side[at][0].parent
+        leaves_at = branch[-1]["height"] - 1
+        branches.append(
+            {
+                "tip": tip.id.hex(),
+                "height": tip.height,
+                "length": len(branch),
+                "leaves_at_height": leaves_at,
+                "leaves_at": at.hex(),
+                "can_win": leaves_at >= view.finalized_height,
+                "blocks": branch[::-1],
+            }
+        )
+    document = {**view.at_head, "side_blocks": len(side), "branches": branches}
+    columns = ("tip", "height", "length", "leaves_at_height", "leaves_at", "can_win")
+    return Answer(document, [sheet(f"Branches beside the main chain, {as_of(document)}", columns, branches)])
+
+
+@_question
+def validators(view: View) -> Answer:
+    """Who makes the blocks of the main chain, and whose votes count lately."""
+    made: Counter[bytes] = Counter()
+    newest: dict[bytes, VerifiedHeader] = {}
+    voting: set[bytes] = set()
+    window_start = view.head_height - 3 * view.genesis.batch
+    for header, _ in view.reader.headers(0, _ALL):
+        made[header.proposer] += 1
+        newest[header.proposer] = header
+        if header.height > window_start and header.mhg < header.height:
+            voting.add(header.proposer)
+    found = [
+        {
+            "validator": did_from_key(key),
+            "weight": weight,
+            "blocks": made[key],
+            "share": round(made[key] / max(1, view.head_height), 4),
+            "last_height": newest[key].height if key in newest else None,
+            "last_slot": newest[key].slot if key in newest else None,
+            "votes": key in voting,
+        }
+        for key, weight in view.genesis.validators
     ]
-    sheet = Sheet("Transactions", ("index", "id", "kind", "actor", "nonce", "what"), rows)
-    document = {**document, "transactions": listed, **_position(view)}
-    return Answer(document, [facts, sheet] if rows else [facts])
+    document = {**view.at_head, "validators": found}
+    columns = ("validator", "weight", "blocks", "share", "last_height", "last_slot", "votes")
+    rows = [tuple(f"{item[name]:.1%}" if name == "share" else item[name] for name in columns) for item in found]
+    return Answer(document, [Sheet(f"Validators, {as_of(document)}", columns, rows)])
+
+
+# ----------------------------------------------------------------------------------------------- the register
+
+
+@_question
+@click.option("--limit", type=click.IntRange(1, _ALL), default=20, show_default=True, help="How many at most.")
+def top(view: View, limit: int) -> Answer:
+    """The members with the highest scores."""
+    at_state = view.at_state
+    found = [
+        {
+            "rank": rank,
+            "member": did_from_key(member.key),
+            **member_summary(view.genesis.policy, member),
+            **at_state,
+        }
+        for rank, _, member in ranking(view)[:limit]
+    ]
+    columns = ("rank", "member", "score", "tier", "points", "ratings")
+    rows = [tuple(item[name] for name in columns) for item in found]
+    return Answer(found, [Sheet(f"Members by score, {as_of(at_state)}", columns, rows)])
+
+
+@_question
+@click.argument("did")
+def member(view: View, did: str) -> Answer:
+    """One member with the ratings that stand about it and those it gave."""
+    try:
+        key = key_from_did(did)
+    except Refused as refusal:
+        raise OperatorError(f"{did!r} is no member's did: {refusal.detail}") from refusal
+    ranks = {member.key: rank for rank, _, member in ranking(view)}
+    record = view.reader.record(member_key(key))
+    if not isinstance(record, Member) or key not in ranks:
+        raise OperatorError(f"{did} is not enrolled {as_of(view.at_state)}")
+    received = [rating_document(view, "rater", *row) for row in view.reader.records(b"r" + key)]
+    given = [rating_document(view, "subject", *row) for row in view.reader.ratings_by(key)]
+    summary = {"member": did, "rank": ranks[key], **member_summary(view.genesis.policy, record), **view.at_state}
+    sheets = [facts(f"Member, {as_of(view.at_state)}", summary)]
+    for title, other, ratings in (("Ratings received", "rater", received), ("Ratings given", "subject", given)):
+        columns = (other, "category", "points", "height")
+        sheets.append(Sheet(title, columns, [tuple(item[name] for name in columns) for item in ratings]))
+    return Answer({**summary, "received": received, "given": given}, sheets)
+
+
+@_question
+def policy(view: View) -> Answer:
+    """The rules in force: tiers, categories and how a score follows."""
+    record = view.reader.record(POLICY_KEY)
+    rules = view.genesis.policy
+    if not isinstance(record, PolicyInForce) or record.digest != rules.digest():
+        raise corrupt(view.reader.path, "the policy in force is not the genesis's")
+    document = {"policy": rules.to_document(), "digest": record.digest.hex(), **view.at_state}
+    shown = {
+        "name": rules.name,
+        "version": rules.version,
+        "digest": record.digest.hex(),
+        "score": f"{rules.base} + points of ratings, held from {rules.ratings_floor} to {rules.ratings_cap}",
+    }
+    tiers = [(tier.name, tier.threshold) for tier in rules.tiers]
+    ratings = [(item.code, item.name, item.low, item.high) for _, item in sorted(rules.ratings.items())]
+    return Answer(
+        document,
+        [
+            facts(f"Policy, {as_of(document)}", shown),
+            Sheet("Tiers", ("tier", "from_score"), tiers),
+            Sheet("Categories of ratings", ("code", "category", "min", "max"), ratings),
+        ],
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ verify
+
+
+@_question
+def verify(view: View) -> Answer:
+    """Recheck the whole chain from its genesis; exits with 1 where something is wrong."""
+    from scripts.recheck import recheck, signatures  # noqa: PLC0415  # threads, for this command alone
+
+    with _progress(signatures(view.reader)) as advance:
+        report = recheck(view.reader, view.genesis, advance)
+    problems = [problem._asdict() for problem in report.problems]
+    counts = {name: value for name, value in asdict(report).items() if name != "problems"}
+    document = {"ok": not problems, **view.at_head, **counts, "problems": problems}
+    title = f"{'The chain is wrong' if problems else 'The chain is right'}, {as_of(view.at_head)}"
+    sheets = [facts(title, counts)]
+    if problems:
+        rows = [(problem.height, problem.what) for problem in report.problems]
+        sheets.append(Sheet("What is wrong", ("height", "what"), rows))
+    return Answer(document, sheets, EXIT_WRONG if problems else 0)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr while the block runs, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.progress import Progress  # noqa: PLC0415
+
+    with Progress(console=stderr_console(), transient=True) as progress:
+        bar = progress.add_task("signatures", total=total)
+        yield functools.partial(progress.advance, bar)
+
+
+if __name__ == "__main__":
+    run(inspect_chain)

@@ -54,7 +54,7 @@ def build_report(testnet: Testnet) -> dict[str, Any]:
                 "node": node.name,
                 "role": "validator" if node.is_validator else "observer",
                 "did": node.last.get("did"),
-                "ended": node.ended_early,
+                "ended": node.ended,
                 "deaths": node.deaths,
                 "height": node.last.get("height"),
                 "finalized_height": len(chain.ids),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 import httpx
 import trio
@@ -14,9 +15,10 @@ import trio
 from chain.errors import OperatorError
 from scripts.replay import Plan, Signer, pack
 from scripts.testnet_parts.confirm import FinalReader
-from scripts.testnet_parts.feed import MAX_OUTSTANDING, Feed
+from scripts.testnet_parts.feed import BATCH, MAX_OUTSTANDING, Feed
 from scripts.testnet_parts.homes import TestnetHome
 from scripts.testnet_parts.nodes import HTTP_TIMEOUT_S, Node, Unreachable
+from scripts.testnet_parts.pace import Pace
 
 # Finality takes 5 slots with four validators and 7 with one of them down; three times that is no accident.
 PATIENCE_SLOTS = 20
@@ -46,6 +48,9 @@ class Until:
     duration_s: float | None
 
 
+Watch: TypeAlias = "Callable[[Testnet], Awaitable[None]]"
+
+
 class Testnet:
     """Runs one testnet from start to stop.  ``note`` is told, in a sentence, what people should know."""
 
@@ -59,6 +64,7 @@ class Testnet:
         ]
         self.signer = Signer(plan, home.genesis, shape.seed)
         self.feed = Feed(len(plan), patience_ms=round(1000 * max(MIN_PATIENCE_S, self._slots_s(PATIENCE_SLOTS))))
+        self.pace = Pace(shape.slot_ms, _now_ms())
         self.reader = FinalReader(home.genesis)
         self.resumed = 0  # final before this run
         self.started_s: float | None = None  # when the first transaction was submitted
@@ -67,6 +73,7 @@ class Testnet:
         self.gave_up = False
         self._restart_dead = restart_dead
         self._note = note
+        self._restarting: set[str] = set()
         self._raws: list[bytes] = []
         self._scope = trio.CancelScope()
         self._client = httpx.AsyncClient(timeout=HTTP_TIMEOUT_S, trust_env=False)
@@ -107,8 +114,8 @@ class Testnet:
                     await self._read_final(node)
             self.resumed = self.feed.final
 
-    async def run(self, until: Until, watch: Callable[[], AsyncIterator[None]]) -> None:
-        """Run all processes until it is over; none is left when this returns.  ``watch`` keeps the view fresh."""
+    async def run(self, until: Until, watch: Watch) -> None:
+        """Run all processes until it is over; none is left when this returns.  ``watch`` shows it, forever."""
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with self._client, trio.open_nursery() as outer:
                 outer.start_soon(self._obey, signals)
@@ -122,15 +129,15 @@ class Testnet:
 
     async def _obey(self, signals: AsyncIterator[int]) -> None:
         async for _ in signals:
-            if self.interrupted or self._scope.cancelled_caught:
+            if self.interrupted:
                 for node in self.nodes:
                     node.kill()
             self.interrupted = True
             self._scope.cancel()
 
-    async def _work(self, until: Until, watch: Callable[[], AsyncIterator[None]]) -> None:
+    async def _work(self, until: Until, watch: Watch) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._view, watch)
+            nursery.start_soon(watch, self)
             async with trio.open_nursery() as starting:
                 for node in self.nodes:
                     starting.start_soon(nursery.start, partial(self._tend, node))
@@ -141,16 +148,17 @@ class Testnet:
             await self._wait_for_mesh()
             for node in self.nodes[: self.home.shape.nodes]:
                 nursery.start_soon(self._submit_to, node)
+            nursery.start_soon(self._keep_pace)
             nursery.start_soon(self._watch_quorum)
             await self._wait_until(until)
             await self._refresh_all()
             nursery.cancel_scope.cancel()
 
     async def _stop_all(self) -> None:
+        self.reader.close()  # first, so that each node is the last on its database and folds its log into it
         async with trio.open_nursery() as nursery:
             for node in self.nodes:
                 nursery.start_soon(node.stop)
-        self.reader.close()
 
     async def _wait_until(self, until: Until) -> None:
         with trio.move_on_after(float("inf") if until.duration_s is None else until.duration_s):
@@ -167,7 +175,7 @@ class Testnet:
         while not self.feed.is_done:
             await trio.sleep(SHORT_NAP_S)
         height = self.reader.height
-        while not (self.live and all(node.status["finalized_height"] >= height for node in self.live if node.status)):
+        while self._restarting or min((node.last["finalized_height"] for node in self.live), default=-1) < height:
             await trio.sleep(SHORT_NAP_S)
             for node in self.live:
                 await node.refresh(self._client, time.monotonic())
@@ -214,6 +222,7 @@ class Testnet:
                 return
 
     async def _restart(self, node: Node) -> bool:
+        self._restarting.add(node.name)
         for _ in range(MAX_RESTARTS):
             await trio.sleep(RESTART_DELAY_S)
             try:
@@ -223,7 +232,9 @@ class Testnet:
                 self._note(str(error))
                 continue
             self._note(f"{node.name} is back")
+            self._restarting.discard(node.name)
             return True
+        self._restarting.discard(node.name)
         return False
 
     async def _await_return(self, node: Node) -> None:
@@ -247,10 +258,6 @@ class Testnet:
             await node.refresh(self._client, time.monotonic())
             await node.refresh_moves(self._client)
 
-    async def _view(self, watch: Callable[[], AsyncIterator[None]]) -> None:
-        async for _ in watch():
-            pass
-
     # ------------------------------------------------------------------------------------------------- the replay
 
     async def _sign(self) -> None:
@@ -266,7 +273,7 @@ class Testnet:
     async def _submit_to(self, node: Node) -> None:
         """Offer one batch after the other to this validator, while it lives."""
         while True:
-            batch = self.feed.take(_now_ms(), len(self._raws)) if node.is_live else []
+            batch = self._next_batch() if node.is_live else []
             if not batch:
                 await trio.sleep(SHORT_NAP_S)
                 continue
@@ -279,6 +286,20 @@ class Testnet:
                 await trio.sleep(STATUS_EVERY_S)
             else:
                 self.feed.settle(batch, outcomes, _now_ms())
+
+    def _next_batch(self) -> list[int]:
+        now_ms = _now_ms()
+        if self.pace.allowed(now_ms) < BATCH:
+            return []
+        batch = self.feed.take(now_ms, len(self._raws))
+        self.pace.spend(len(batch))
+        return batch
+
+    async def _keep_pace(self) -> None:
+        while True:
+            waiting = max((node.last["mempool"] for node in self.live), default=0)
+            self.pace.observe(waiting, _now_ms())
+            await trio.sleep(STATUS_EVERY_S)
 
     async def _confirm(self) -> None:
         """Read what became final from the node that has most of it."""
@@ -300,5 +321,3 @@ def _now_ms() -> int:
 
 def _unix_ms() -> int:
     return time.time_ns() // 1_000_000
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,8 +32,8 @@ class View(Protocol):
     def note(self, text: str) -> None:
         """Say a sentence about something that happened."""
 
-    def watch(self, testnet: Testnet) -> AsyncIterator[None]:
-        """Show the testnet again and again."""
+    async def watch(self, testnet: Testnet) -> None:
+        """Show the testnet again and again, until cancelled."""
 
 
 class PlainView:
@@ -43,13 +43,12 @@ class PlainView:
         """A line of its own."""
         remark(text)
 
-    async def watch(self, testnet: Testnet) -> AsyncIterator[None]:
+    async def watch(self, testnet: Testnet) -> None:
         """A line now and then."""
         started_s = time.monotonic()
         while True:
             await trio.sleep(LINE_S)
             remark(progress_line(testnet, time.monotonic() - started_s))
-            yield
 
 
 def progress_line(testnet: Testnet, elapsed_s: float) -> str:
@@ -61,7 +60,7 @@ def progress_line(testnet: Testnet, elapsed_s: float) -> str:
     return (
         f"{elapsed_s:5.0f} s  {len(live)}/{len(testnet.nodes)} nodes  height {height}  finalized {final}  "
         f"submitted {feed.submitted}  included {min(testnet.included, feed.total)}  final {feed.final}/{feed.total}  "
-        f"{max((node.transactions_per_s for node in live), default=0)} tx/s"
+        f"{max((node.transactions_per_s for node in live), default=0)} tx/s  pace {testnet.pace.per_s}"
     )
 
 
@@ -75,11 +74,10 @@ class LiveView:
         """A line above the table, with the time."""
         self._live.console.print(Text.assemble((time.strftime("%H:%M:%S "), "dim"), text))
 
-    async def watch(self, testnet: Testnet) -> AsyncIterator[None]:
+    async def watch(self, testnet: Testnet) -> None:
         """Two frames a second."""
         while True:
             self._live.update(frame(testnet), refresh=True)
-            yield
             await trio.sleep(FRAME_S)
 
 

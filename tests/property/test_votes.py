@@ -229,7 +229,9 @@ class Network:
         block = self.make(node.tip, leader, slot, node.mhg)
         assert not self.votes[node.tip.id].contradicts(block)
         node.mhg = max(node.mhg, block.height)
-        for index in self.honest:
+        self.record(block)
+        self.receive(leader, block, slot)
+        for index in (*self.honest[:leader], *self.honest[leader + 1 :]):
             same_side = index % 2 == leader % 2
             self.send(block, index, slot if same_side else slot + self.random.choice((0, max_delay)))
 
@@ -246,6 +248,7 @@ class Network:
                 mhg = self.random.randrange(parent.height + 2)
             block = self.make(parent, leader, slot, mhg)
             if block.slot > parent.slot and not self.votes[parent.id].contradicts(block):
+                self.record(block)
                 for index in members:
                     self.send(block, index, slot)
 
@@ -253,10 +256,11 @@ class Network:
         number = len(self.blocks).to_bytes(4, "big") + self.random.randbytes(4)
         return Block(number, parent.id, parent.height + 1, slot, key(leader), mhg, self.votes[parent.id].mhp)
 
+    def record(self, block: Block) -> None:
+        self.blocks[block.id] = block
+        self.votes[block.id] = self.votes[block.parent].apply(block)
+
     def send(self, block: Block, index: int, due: int) -> None:
-        if block.id not in self.blocks:
-            self.blocks[block.id] = block
-            self.votes[block.id] = self.votes[block.parent].apply(block)
         self.inbox.append((due, index, block))
 
     def deliver(self, slot: int) -> None:

@@ -140,14 +140,36 @@ def test_a_node_that_missed_the_last_block_of_a_quiet_network_asks_for_it() -> N
     world = World(4, observers=1, seed=16, heartbeat_slots=1_000)
     traffic = Traffic(world)
     traffic.enrol()
-    world.run(4)
+    world.run(15)
 
-    # when one node misses everything that follows
-    world.cut({0, 1, 2, 3}, {4})
-    world.run(10)
-    world._groups = []  # it still believes to be connected: nobody greets it again
+    # when gossip does not reach one node, and nobody notices
+    world.hosts[4].is_deaf = True
+    world.submit(0, [traffic.next()])
+    world.run(3)
+    world.hosts[4].is_deaf = False
     assert not world.agree()
-    world.run(3 * 8 * 5)
+    world.run(8 * 5)
 
-    # then it learns of it by asking
+    # then it learns what it missed by asking its peers in turn
     assert world.agree()
+    assert world.lost() == set()
+
+
+@pytest.mark.parametrize("seed", [10, 20, 34])
+def test_finality_that_only_some_know_does_not_leave_the_others_behind(seed: int) -> None:
+    # given nodes that learned of finality on a branch that lost, so that the head's branch does not prove it yet
+    world = World(4, seed=seed)
+    traffic = Traffic(world)
+    traffic.enrol()
+    world.run(10)
+    world.loss = 0.2
+    traffic.run(40, 0, 3)
+    world.run(40)
+
+    # when the network is good again and nobody submits anything
+    world.loss = 0.0
+    world.run(100)
+
+    # then those who know go on making blocks until all know
+    assert world.lost() == set()
+    assert len({host.final_height for host in world.hosts}) == 1

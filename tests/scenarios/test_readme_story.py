@@ -22,12 +22,12 @@ def test_a_rating_survives_a_cut_through_the_network() -> None:
     # When: the network is cut in two halves, and Alice rates Bob where only nodes 2 and 3 can hear it.
     world.cut({0, 1}, {2, 3})
     assert world.submit(3, [alice.sign(Rate(bob.key, category=1, points=7))]) == (None,)
-    final_before = [host.final_height for host in world.hosts]
+    common_height = world.hosts[0].height
     world.run(slots=20)
 
-    # Both halves go on, but two of four are no two thirds: nothing new is final on either side.
+    # Both halves go on, but two of four are no two thirds: nothing that only one half has becomes final.
     assert world.hosts[0].head_id != world.hosts[3].head_id
-    assert [host.final_height for host in world.hosts] == final_before
+    assert all(host.final_height <= common_height for host in world.hosts)
 
     # And when: the cut heals.
     world.heal()

@@ -22,7 +22,7 @@ from p2p.network import Transport, TransportConfig, open_transport
 from p2p.peers import PeerSettings
 from p2p.requests import Requests
 
-PATIENCE_S = 6.0
+PATIENCE_S = 60.0
 """For conditions that come true at once on an idle machine."""
 
 GENESIS = b"\x11" * 32
@@ -109,6 +109,7 @@ async def mesh_of(count: int, **options: Any) -> AsyncIterator[list[Node]]:
 
 
 async def meshed(nodes: list[Node]) -> None:
+    """Wait until each of ``nodes`` has each other one in its mesh."""
     everyone = {node.peer_id for node in nodes}
     for node in nodes:
         await until(lambda node=node: everyone - {node.peer_id} <= node.transport.gossip.mesh("t"))  # type: ignore[misc]

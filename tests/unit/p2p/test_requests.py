@@ -147,7 +147,7 @@ async def test_a_garbage_reply_is_a_failure_of_the_right_kind(reply: bytes, fail
 
 @pytest.mark.parametrize(
     "request_bytes",
-    [framed(b"x" * 1001), framed(b"x" * 10**9)[:0] + b"\x80\x94\xeb\xdc\x03", b"\xff" * 30],
+    [framed(b"x" * 1001), b"\x80\x94\xeb\xdc\x03", b"\xff" * 30],
     ids=["oversize", "a-gigabyte-announced", "endless-length"],
 )
 async def test_crash_way_3_a_hostile_request_is_counted_against_its_sender(request_bytes: bytes) -> None:

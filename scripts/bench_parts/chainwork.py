@@ -1,0 +1,177 @@
+"""Measurements inside one process: the limit of signatures, and the import of a chain."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from chain.blockchain import Blockchain
+from chain.blocks import Block, assemble, decode_block, encode_block, verify_header
+from chain.engine import Engine
+from chain.errors import InvariantBroken
+from chain.events import Ask, BlocksReceived, Commit, SigningState, StatusReceived
+from chain.genesis import Genesis, make_genesis
+from chain.keys import SecretKey, did_from_key
+from chain.mempool import Mempool
+from chain.messages import GetBlocks, Status
+from chain.policy import shipped_policy
+from chain.production import Producer
+from chain.storage import Storage, trusted_block
+from chain.transactions import Enrol, Rate, VerifiedTransaction, sign_transaction, verify_transaction
+
+VALIDATORS = 4
+BLOCK_TRANSACTIONS = 500
+SLOT_MS = 1_000
+FAR_HEIGHT = 100_000
+BLOCKS_PER_REPLY = 8
+
+
+@dataclass(frozen=True)
+class RecordedChain:
+    """A chain made beforehand: encoded blocks that enrol ``members``, then encoded blocks of ratings."""
+
+    genesis: Genesis
+    members: int
+    enrolling: tuple[bytes, ...]
+    rating: tuple[bytes, ...]
+    head: Status
+
+
+def verify_rate(count: int = 2_000) -> float:
+    """Signatures that ``cryptography`` checks a second on one core, for messages of a rating's size."""
+    secret = SecretKey(bytes(31) + b"\x01")
+    message = bytes(150)
+    signature = secret.sign(message)
+    key = Ed25519PublicKey.from_public_bytes(secret.public)
+    started = time.perf_counter()
+    for _ in range(count):
+        key.verify(signature, message)
+    return count / (time.perf_counter() - started)
+
+
+def record_chain(members: int, ratings: int, seed: int = 1) -> RecordedChain:
+    """Make a chain of full blocks: enrolments, then random ratings among random members."""
+    random = Random(seed)
+    validators = [_secret(number) for number in range(VALIDATORS)]
+    genesis = _genesis(validators)
+    actors = [_secret(1_000 + number) for number in range(members)]
+    nonces = [0] * members
+
+    def sign(number: int, action: Enrol | Rate) -> VerifiedTransaction:
+        transaction = sign_transaction(actors[number], genesis.id, nonces[number], FAR_HEIGHT, action)
+        nonces[number] += 1
+        return transaction
+
+    enrolments = [sign(number, Enrol()) for number in range(members)]
+    rated = []
+    for _ in range(ratings):
+        rater, subject = random.sample(range(members), 2)
+        rated.append(sign(rater, Rate(actors[subject].public, 1, random.randint(-10, 10))))
+    chain = Blockchain(genesis)
+    producers = [Producer(genesis, secret, SigningState()) for secret in validators]
+    parts = [_extend(chain, producers, transactions) for transactions in (enrolments, rated)]
+    head = chain.head.header
+    status = Status(head.id, head.height, head.mhp, chain.finalized.height)
+    return RecordedChain(genesis, members, tuple(parts[0]), tuple(parts[1]), status)
+
+
+def _extend(
+    chain: Blockchain, producers: Sequence[Producer], transactions: Sequence[VerifiedTransaction]
+) -> list[bytes]:
+    raws = []
+    for start in range(0, len(transactions), BLOCK_TRANSACTIONS):
+        mempool = Mempool(lambda _actor: None)
+        mempool.candidates = lambda first=start: iter(  # type: ignore[method-assign,assignment,misc]
+            transactions[first : first + BLOCK_TRANSACTIONS]
+        )
+        slot = chain.head.header.slot + 1
+        made = producers[slot % VALIDATORS].make(chain, mempool, slot)
+        if made is None:
+            raise InvariantBroken("an honest producer contradicts itself")
+        chain.adopt(made.block, made.changes)
+        chain.settle()
+        raws.append(encode_block(made.block))
+    return raws
+
+
+class Importer:
+    """A fresh node's storage and engine, fed with encoded blocks as its sync would."""
+
+    def __init__(self, recorded: RecordedChain, folder: Path) -> None:
+        self._chain_id = recorded.genesis.id
+        path = folder / "chain.db"
+        Storage.create(path, recorded.genesis, None)
+        self._storage = Storage(path, recorded.genesis)
+        self._engine = Engine(recorded.genesis, Blockchain(recorded.genesis))
+        self._now_ms = recorded.genesis.slot_start_ms(recorded.head.height + 1)
+        self._effects = self._engine.handle(StatusReceived("peer", recorded.head), self._now_ms)
+
+    def run(self, raws: Sequence[bytes], *, check_signatures: bool) -> float:
+        """Decode, check, execute and store these blocks; returns the seconds it took."""
+        started = time.perf_counter()
+        effects = self._effects
+        sent = 0
+        while sent < len(raws):
+            request = next(e.request for e in effects if isinstance(e, Ask) and isinstance(e.request, GetBlocks))
+            reply = raws[sent : sent + BLOCKS_PER_REPLY]
+            sent += len(reply)
+            decode = self._checked if check_signatures else trusted_block
+            blocks = tuple(map(decode, reply))
+            # Importing runs faster than the chain's own clock: move ours by what really passed.
+            now_ms = self._now_ms + int((time.perf_counter() - started) * 1_000)
+            effects = self._engine.handle(BlocksReceived("peer", request, blocks), now_ms)
+            self._storage.commit([effect for effect in effects if isinstance(effect, Commit)])
+        self._effects = effects
+        return time.perf_counter() - started
+
+    def _checked(self, raw: bytes) -> Block:
+        chain_id = self._chain_id
+        header, transactions = decode_block(raw)
+        return assemble(
+            verify_header(header, chain_id), [verify_transaction(item, chain_id) for item in transactions]
+        )
+
+    def close(self) -> None:
+        self._storage.close()
+
+
+def import_rates(recorded: RecordedChain) -> tuple[float, float]:
+    """Transactions a second when importing the ratings with cold signatures, and with known ones."""
+    rates = []
+    for check_signatures in (True, False):
+        with tempfile.TemporaryDirectory() as folder:
+            importer = Importer(recorded, Path(folder))
+            importer.run(recorded.enrolling, check_signatures=False)
+            gc.collect()
+            gc.freeze()
+            seconds = importer.run(recorded.rating, check_signatures=check_signatures)
+            importer.close()
+            rates.append(len(recorded.rating) * BLOCK_TRANSACTIONS / seconds)
+    return rates[0], rates[1]
+
+
+def _secret(number: int) -> SecretKey:
+    return SecretKey(number.to_bytes(31, "big") + b"\x02")
+
+
+def _genesis(validators: Sequence[SecretKey]) -> Genesis:
+    return make_genesis(
+        {
+            "format": 1,
+            "name": "bench",
+            "genesis_time_ms": 0,
+            "slot_ms": SLOT_MS,
+            "batch": len(validators),
+            "heartbeat_slots": 60,
+            "max_expiry_blocks": FAR_HEIGHT,
+            "validators": [{"did": did_from_key(secret.public), "weight": 1} for secret in validators],
+            "policy": shipped_policy("marketplace").to_document(),
+        }
+    )

@@ -1,0 +1,102 @@
+"""A network of real node processes on this machine, fed with real ratings: ``python scripts/testnet.py``.
+
+Exit codes: 0 if every node agrees on the finalized chain and state root and nothing submitted was lost; 1 if not;
+2 for a mistake that the operator can mend; 130 if Ctrl-C or SIGTERM stopped it before everything submitted was
+final (what is final then still agrees).  A second Ctrl-C kills the nodes instead of waiting for their clean end.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import trio
+
+from chain.errors import OperatorError
+from chain.policy import shipped_policy
+from scripts.console import print_json, run
+from scripts.replay import MAX_RATINGS, SAMPLE, Plan, read_ratings
+from scripts.testnet_parts.homes import DEFAULT_NODES, DEFAULT_SLOT_MS, Wanted, open_testnet
+from scripts.testnet_parts.report import build_report, code_of, print_summary
+from scripts.testnet_parts.run import Testnet, Until, Watch
+from scripts.testnet_parts.view import open_view
+
+# A node takes about 100 MB and, in a small slot, some of a core: more than this no machine at hand carries.
+MAX_NODES = 31
+MAX_DURATION_S = 31_536_000.0
+
+
+@click.command()
+@click.option("--nodes", type=click.IntRange(1, MAX_NODES), help=f"Validators.  [default: {DEFAULT_NODES}]")
+@click.option("--observers", type=click.IntRange(0, MAX_NODES), help="Nodes that only follow.  [default: 0]")
+@click.option(
+    "--slot-ms",
+    type=click.IntRange(50, 3_600_000),
+    help=f"Length of a slot in milliseconds.  [default: {DEFAULT_SLOT_MS}]",
+)
+@click.option("--home", type=click.Path(path_type=Path), help="Folder to keep or to resume.  [default: a fresh one]")
+@click.option("--replay", type=click.Path(path_type=Path), help="csv or csv.gz in the Bitcoin OTC form.")
+@click.option("--limit", type=click.IntRange(1, MAX_RATINGS), help="Only the first N ratings.")
+@click.option("--until-final", is_flag=True, help="Exit once everything submitted is final everywhere.")
+@click.option(
+    "--duration",
+    type=click.FloatRange(0, MAX_DURATION_S, min_open=True),
+    help="Stop after this many seconds; what was submitted may still become final.",
+)
+@click.option("--restart-dead", is_flag=True, help="Start a node that died again.")
+@click.option("--json", "as_json", is_flag=True, help="The report as one JSON object, last on stdout.")
+@click.pass_context
+def main(
+    context: click.Context,
+    nodes: int | None,
+    observers: int | None,
+    slot_ms: int | None,
+    home: Path | None,
+    replay: Path | None,
+    limit: int | None,
+    until_final: bool,
+    duration: float | None,
+    restart_dead: bool,
+    as_json: bool,
+) -> None:
+    """Run a testnet of real node processes and replay real ratings into it.
+
+    Without --replay it takes the sample of the Bitcoin OTC data that comes with the project.  It runs until
+    Ctrl-C unless --until-final or --duration is given.
+    """
+    wanted = Wanted(nodes, observers, slot_ms)
+    if (nodes or DEFAULT_NODES) + (observers or 0) > MAX_NODES + 1:
+        raise OperatorError(f"--nodes and --observers together are at most {MAX_NODES + 1}: a node has 32 connections")
+    # The file comes first: a mistake in it leaves no folder behind.
+    (category,) = shipped_policy("marketplace").ratings.values()
+    plan = Plan(read_ratings(replay or SAMPLE, category, limit), category.code)
+    opened = open_testnet(home, wanted)
+    with open_view(plain=as_json) as view:
+        testnet = Testnet(opened, plan, restart_dead=restart_dead, note=view.note)
+        view.note(f"{'resuming the' if opened.is_resumed else 'a new'} testnet in {opened.path}")
+        try:
+            trio.run(_live, testnet, Until(until_final, duration), view.watch)
+        except BaseExceptionGroup as group:
+            raise _innermost(group) from group
+    report = build_report(testnet)
+    if as_json:
+        print_json(report)
+    else:
+        print_summary(report)
+    context.exit(code_of(report, testnet))
+
+
+async def _live(testnet: Testnet, until: Until, watch: Watch) -> None:
+    await testnet.prepare()
+    await testnet.run(until, watch)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The one exception that a nest of nurseries is about."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+if __name__ == "__main__":
+    run(main)

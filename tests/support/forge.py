@@ -1,0 +1,176 @@
+"""Blocks on any branch, valid unless told otherwise, and an engine to hand them to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from chain.blockchain import Blockchain
+from chain.blocks import Block, assemble, sign_header
+from chain.blocktree import genesis_header
+from chain.engine import Engine
+from chain.errors import Refused
+from chain.events import BlockAnnounced, BlocksReceived, Effect, Event, SigningState, StatusReceived
+from chain.genesis import Genesis
+from chain.keys import SecretKey
+from chain.ledger import Ledger
+from chain.merkle import merkle_root
+from chain.messages import GetBlocks, Status
+from chain.registry import Record
+from chain.transactions import VerifiedTransaction
+from chain.votes import Votes
+from tests.support.world import secret
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A block's place: its slot, its branch up to and with it, the votes and the records after it."""
+
+    slot: int
+    branch: tuple[Block, ...]
+    votes: Votes
+    records: dict[bytes, Record]
+
+
+class Forge:
+    """Makes blocks after any block that it made; every validator's key is at hand."""
+
+    def __init__(self, genesis: Genesis) -> None:
+        self.genesis = genesis
+        self._secrets = {secret(n + 1).public: secret(n + 1) for n in range(len(genesis.validators))}
+        ledger = Ledger(genesis)
+        self.root = genesis_header(genesis, ledger.state_root)
+        votes = Votes.genesis(genesis.validators, genesis.batch)
+        self._known = {self.root.id: _Known(0, (), votes, ledger.records)}
+
+    def signer(self, slot: int) -> SecretKey:
+        """The leader of a slot."""
+        return self._secrets[self.genesis.validators[slot % len(self.genesis.validators)][0]]
+
+    def slot_of(self, leader: int, after: int) -> int:
+        """The first slot after ``after`` that belongs to the validator with index ``leader``."""
+        count = len(self.genesis.validators)
+        return next(slot for slot in range(after + 1, after + count + 1) if slot % count == leader)
+
+    def block(
+        self,
+        parent: Block | None = None,
+        transactions: Sequence[VerifiedTransaction] = (),
+        /,
+        *,
+        slot: int | None = None,
+        signer: SecretKey | None = None,
+        **fields: Any,
+    ) -> Block:
+        """The block that the leader of ``slot`` (default: the next) makes after ``parent`` (default: the genesis).
+
+        ``fields`` replace fields of the header.  Transactions that are refused are put in all the same.
+        """
+        before = self._known[self.root.id if parent is None else parent.id]
+        slot = before.slot + 1 if slot is None else slot
+        signer = self.signer(slot) if signer is None else signer
+        ledger = Ledger(self.genesis, before.records, len(before.branch))
+        draft = ledger.draft()
+        for transaction in transactions:
+            with suppress(Refused):
+                draft.apply(transaction)
+        state_root, changes = ledger.seal(draft)
+        mine = [block.header.height for block in before.branch if block.header.proposer == signer.public]
+        header = {
+            "height": len(before.branch) + 1,
+            "slot": slot,
+            "parent": self.root.id if parent is None else parent.id,
+            "mhg": max(mine, default=0),
+            "mhp": before.votes.mhp,
+            "transaction_root": merkle_root([transaction.id for transaction in transactions]),
+            "state_root": state_root,
+        }
+        signed = sign_header(signer, self.genesis.id, **{**header, **fields})
+        fits = signed.transaction_root == header["transaction_root"]
+        block = assemble(signed, transactions) if fits else Block(signed, tuple(transactions))
+        if signed.height == header["height"]:
+            records = before.records | {key: after for key, (_, after) in changes.items()}
+            votes = before.votes.apply(signed)
+            self._known[block.id] = _Known(slot, (*before.branch, block), votes, records)
+        return block
+
+    def chain(self, length: int, parent: Block | None = None, *, slot: int | None = None) -> list[Block]:
+        """``length`` empty blocks one after the other, in the slots from ``slot`` on."""
+        blocks: list[Block] = []
+        for number in range(length):
+            blocks.append(self.block(parent, slot=None if slot is None else slot + number))
+            parent = blocks[-1]
+        return blocks
+
+    def votes(self, block: Block) -> Votes:
+        """The votes after a block."""
+        return self._known[block.id].votes
+
+    def records(self, block: Block) -> dict[bytes, Record]:
+        """The state after a block."""
+        return self._known[block.id].records
+
+
+def blockchain(genesis: Genesis, blocks: Sequence[Block]) -> Blockchain:
+    """A chain that received these blocks in time."""
+    chain = Blockchain(genesis)
+    for block in blocks:
+        chain.add(block, arrived_in_slot=True)
+    return chain
+
+
+def announced(block: Block, peer: str = "peer") -> BlockAnnounced:
+    """How a block arrives by gossip."""
+    return BlockAnnounced(peer, block.header, tuple(transaction.id for transaction in block.transactions))
+
+
+class Rig:
+    """One engine, its clock, and everything that it wanted done."""
+
+    def __init__(self, genesis: Genesis, validator: int | None = None, signing: SigningState | None = None) -> None:
+        self.genesis = genesis
+        self.now_ms = genesis.genesis_time_ms
+        key = None if validator is None else secret(validator + 1)
+        self.engine = Engine(genesis, Blockchain(genesis), secret=key, signing=signing)
+        self.effects: list[Effect] = []
+
+    @property
+    def head(self) -> bytes:
+        return self.engine.chain.head.header.id
+
+    def at(self, slot: int, into_ms: int = 10) -> Rig:
+        """Set the clock a little into a slot."""
+        self.now_ms = self.genesis.slot_start_ms(slot) + into_ms
+        return self
+
+    def handle(self, event: Event) -> list[Effect]:
+        """Let an event happen now."""
+        effects = self.engine.handle(event, self.now_ms)
+        self.effects += effects
+        return effects
+
+    def grow(self, blocks: Sequence[Block], peer: str = "peer") -> None:
+        """Announce blocks, each in its slot."""
+        for block in blocks:
+            self.at(block.header.slot).handle(announced(block, peer))
+
+    def claim(self, peer: str, block: Block | None = None, **fields: Any) -> list[Effect]:
+        """A peer says that its head is ``block``, or what ``fields`` say."""
+        claimed = {"head_id": bytes(32), "height": 0, "mhp": 0, "finalized_height": 0}
+        if block is not None:
+            header = block.header
+            claimed |= {"head_id": header.id, "height": header.height, "mhp": header.mhp}
+        return self.handle(StatusReceived(peer, Status(**{**claimed, **fields})))
+
+    def reply(self, peer: str, request: GetBlocks, blocks: Sequence[Block]) -> list[Effect]:
+        """A peer answers a request for blocks."""
+        return self.handle(BlocksReceived(peer, request, tuple(blocks)))
+
+
+def only(effects: Sequence[Effect], kind: type[T]) -> list[T]:
+    """The effects of one kind."""
+    return [effect for effect in effects if isinstance(effect, kind)]

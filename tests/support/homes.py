@@ -1,0 +1,61 @@
+"""Homes on disk as a real node leaves them, made from the history of one host of a :class:`World`."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from chain.events import Commit, SigningState
+from chain.genesis import Genesis
+from chain.storage import DATABASE, Storage
+from tests.support.world import Disk, Host, World
+
+
+class RecordingDisk(Disk):
+    """A disk that also remembers its commits in their order."""
+
+    def __init__(self, genesis: Genesis) -> None:
+        super().__init__(genesis)
+        self.commits: list[Commit] = []
+
+    def commit(self, commit: Commit) -> None:
+        super().commit(commit)
+        self.commits.append(commit)
+
+
+def record(host: Host) -> RecordingDisk:
+    """From now on keep the commits of ``host``, which has made none."""
+    assert not host.disk.blocks
+    host.disk = RecordingDisk(host.world.genesis)
+    return host.disk
+
+
+def write_genesis(home: Path, genesis: Genesis) -> None:
+    """A home with nothing but ``genesis.json``."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "genesis.json").write_text(genesis.to_json(), encoding="utf-8")
+
+
+def write_home(home: Path, world: World, disk: RecordingDisk) -> Path:
+    """A home whose database took exactly the commits of ``disk``."""
+    write_genesis(home, world.genesis)
+    Storage.create(home / DATABASE, world.genesis, SigningState())
+    storage = Storage(home / DATABASE, world.genesis)
+    for commit in disk.commits:
+        storage.commit([commit])
+    storage.close()
+    return home
+
+
+def tamper(home: Path, sql: str, *parameters: Any) -> None:
+    """Change the database behind everybody's back; exactly one row has to change."""
+    with closing(sqlite3.connect(home / DATABASE)) as connection, connection:
+        assert connection.execute(sql, parameters).rowcount == 1
+
+
+def look_up(home: Path, sql: str, *parameters: Any) -> Any:
+    """The first column of the first row."""
+    with closing(sqlite3.connect(home / DATABASE)) as connection:
+        return connection.execute(sql, parameters).fetchone()[0]

@@ -1,0 +1,239 @@
+"""The mempool: what it takes, in which order it gives, and its bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from chain import mempool
+from chain.errors import Reason, Refused
+from chain.mempool import MAX_PER_ACTOR, Mempool
+from chain.transactions import Enrol, Rate, VerifiedTransaction
+from tests.support.world import Actor, genesis_of
+
+GENESIS = genesis_of(4)
+HEIGHT = 10
+
+
+class Pool(Mempool):
+    """A mempool whose members are in a dictionary: key -> next nonce."""
+
+    def __init__(self) -> None:
+        self.members: dict[bytes, int] = {}
+        super().__init__(self.members.get)
+
+    def take(self, *transactions: VerifiedTransaction) -> None:
+        for transaction in transactions:
+            self.add(transaction, HEIGHT)
+
+    def refusal(self, transaction: VerifiedTransaction) -> Reason:
+        before = list(self), self.bytes
+        with pytest.raises(Refused) as caught:
+            self.add(transaction, HEIGHT)
+        assert (list(self), self.bytes) == before
+        return caught.value.reason
+
+    def order(self) -> list[VerifiedTransaction]:
+        return list(self.candidates())
+
+
+@pytest.fixture
+def pool() -> Pool:
+    return Pool()
+
+
+def member(pool: Pool, number: int, nonce: int = 1) -> Actor:
+    actor = Actor(GENESIS, number)
+    actor.nonce = pool.members[actor.key] = nonce
+    return actor
+
+
+def rates(actor: Actor, count: int, expiry: int = 100) -> list[VerifiedTransaction]:
+    return [actor.sign(Rate(bytes(32), 1, 1), expiry) for _ in range(count)]
+
+
+def test_what_was_taken_is_found(pool: Pool) -> None:
+    one, two = rates(member(pool, 1), 2)
+    pool.take(one)
+    assert (len(pool), pool.bytes, list(pool)) == (1, len(one.raw), [one])
+    assert one.id in pool
+    assert two.id not in pool
+    assert (pool.get(one.id), pool.get(two.id)) == (one, None)
+
+
+def test_candidates_come_in_order_of_arrival(pool: Pool) -> None:
+    ann, bob = member(pool, 1), member(pool, 2)
+    a1, a2 = rates(ann, 2)
+    b1, b2 = rates(bob, 2)
+    pool.take(b1, a1, a2, b2)
+    assert pool.order() == [b1, a1, a2, b2]
+
+
+@pytest.mark.parametrize("arrival", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 0, 3, 2), (2, 3, 0, 1), (1, 2, 3, 0)])
+def test_an_actors_candidates_come_in_order_of_their_nonces(pool: Pool, arrival: Sequence[int]) -> None:
+    queue = rates(member(pool, 1), 4)
+    pool.take(*[queue[index] for index in arrival])
+    assert pool.order() == queue
+
+
+def test_candidates_end_at_a_gap(pool: Pool) -> None:
+    queue = rates(member(pool, 1), 4)
+    pool.take(queue[0], queue[1], queue[3])
+    assert pool.order() == queue[:2]
+
+
+def test_candidates_do_not_change_under_the_one_who_takes_them(pool: Pool) -> None:
+    queue = rates(member(pool, 1), 3)
+    pool.take(*queue)
+    for transaction in pool.candidates():
+        pool.remove(transaction.id)
+    assert len(pool) == 0
+
+
+def test_a_transaction_waits_only_once(pool: Pool) -> None:
+    (one,) = rates(member(pool, 1), 1)
+    pool.take(one)
+    assert pool.refusal(one) is Reason.DUPLICATE
+
+
+def test_expired_and_used_ones_are_refused(pool: Pool) -> None:
+    actor = member(pool, 1, nonce=5)
+    assert pool.refusal(actor.sign(Enrol(), HEIGHT - 1)) is Reason.EXPIRED
+    actor.nonce = 4
+    assert pool.refusal(actor.sign(Enrol())) is Reason.NONCE_USED
+    pool.take(actor.sign(Enrol(), HEIGHT))
+
+
+def test_the_first_with_a_nonce_stays(pool: Pool) -> None:
+    actor = member(pool, 1)
+    pool.take(actor.sign(Enrol(), 50))
+    actor.nonce = 1
+    assert pool.refusal(actor.sign(Enrol(), 51)) is Reason.NONCE_TAKEN
+
+
+def test_one_actor_has_a_quota(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MAX_PER_ACTOR", 3)
+    queue = rates(member(pool, 1), 4)
+    assert pool.refusal(queue[3]) is Reason.NONCE_GAP
+    pool.take(*queue[:3])
+    assert pool.refusal(queue[3]) is Reason.ACTOR_QUOTA
+    pool.take(*rates(member(pool, 2), 1))
+
+
+def test_nobody_reserves_nonces_far_ahead(pool: Pool) -> None:
+    actor = member(pool, 1, nonce=7)
+    actor.nonce = 7 + MAX_PER_ACTOR
+    assert pool.refusal(actor.sign(Enrol())) is Reason.NONCE_GAP
+    actor.nonce = 7 + MAX_PER_ACTOR - 1
+    pool.take(actor.sign(Enrol()))
+    actor.nonce = 2**64 - 1
+    assert pool.refusal(actor.sign(Enrol())) is Reason.NONCE_GAP
+
+
+def test_the_pool_is_bounded_in_number(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MAX_TRANSACTIONS", 2)
+    queue = rates(member(pool, 1), 3)
+    pool.take(*queue[:2])
+    assert pool.refusal(queue[2]) is Reason.POOL_FULL
+    pool.remove(queue[0].id)
+    pool.take(queue[2])
+
+
+def test_the_pool_is_bounded_in_bytes(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = rates(member(pool, 1), 3)
+    monkeypatch.setattr(mempool, "MAX_BYTES", len(queue[0].raw) + len(queue[1].raw))
+    pool.take(*queue[:2])
+    assert pool.refusal(queue[2]) is Reason.POOL_FULL
+
+
+def test_strangers_leave_room_for_members(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MAX_FROM_STRANGERS", 2)
+    strangers = [Actor(GENESIS, number).sign(Enrol()) for number in (1, 2, 3)]
+    pool.take(*strangers[:2])
+    assert pool.refusal(strangers[2]) is Reason.POOL_FULL
+    pool.take(*rates(member(pool, 9), 5))
+    pool.remove(strangers[0].id)
+    pool.take(strangers[2])
+
+
+def enrolled(pool: Pool, actor: Actor, nonce: int = 1) -> None:
+    pool.members[actor.key] = nonce
+
+
+def test_a_stranger_who_enrols_is_none_any_more(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MAX_FROM_STRANGERS", 3)
+    ann = Actor(GENESIS, 1)
+    enrol, *more = [ann.sign(Enrol()), *rates(ann, 2)]
+    pool.take(enrol, *more)
+    enrolled(pool, ann)
+    pool.discard([enrol], HEIGHT)
+    assert pool.order() == more
+    pool.take(*[Actor(GENESIS, number).sign(Enrol()) for number in (2, 3, 4)])
+    assert pool.refusal(Actor(GENESIS, 5).sign(Enrol())) is Reason.POOL_FULL
+
+
+def test_an_undone_enrolment_is_counted_right(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a member with two transactions that wait
+    monkeypatch.setattr(mempool, "MAX_FROM_STRANGERS", 3)
+    ann = Actor(GENESIS, 1)
+    enrol = ann.sign(Enrol())
+    enrolled(pool, ann)
+    pool.take(*rates(ann, 2))
+
+    # when the block with its enrolment is abandoned and another takes it up again
+    del pool.members[ann.key]
+    pool.restore([enrol], HEIGHT)
+    enrolled(pool, ann)
+    pool.discard([enrol], HEIGHT)
+
+    # then strangers have exactly the room that they had
+    pool.take(*[Actor(GENESIS, number).sign(Enrol()) for number in (2, 3, 4)])
+    assert pool.refusal(Actor(GENESIS, 5).sign(Enrol())) is Reason.POOL_FULL
+
+
+def test_a_block_takes_its_transactions_and_what_they_made_impossible(pool: Pool) -> None:
+    ann, bob = member(pool, 1), member(pool, 2)
+    a1, a2, a3 = rates(ann, 3)
+    b1, b2 = rates(bob, 2)
+    ann.nonce = 1
+    other_a1 = ann.sign(Enrol())
+    pool.take(a1, a2, a3, b1, b2)
+    pool.members.update({ann.key: 3, bob.key: 2})
+    pool.discard([other_a1, a2, b1], HEIGHT)
+    assert pool.order() == [a3, b2]
+    assert pool.bytes == len(a3.raw) + len(b2.raw)
+
+
+def test_abandoned_transactions_come_back_as_far_as_they_can(pool: Pool) -> None:
+    ann = member(pool, 1, nonce=2)
+    ann.nonce = 1
+    used, good = rates(ann, 2)
+    expired = rates(ann, 1, expiry=HEIGHT - 1)[0]
+    pool.restore([used, good, expired], HEIGHT)
+    pool.restore([good], HEIGHT)
+    assert list(pool) == [good]
+
+
+def test_what_expired_is_dropped(pool: Pool) -> None:
+    ann = member(pool, 1)
+    early, late = rates(ann, 1, expiry=20)[0], rates(ann, 1, expiry=21)[0]
+    pool.take(early, late)
+    pool.expire(20)
+    assert list(pool) == [early, late]
+    pool.expire(21)
+    assert list(pool) == [late]
+    pool.expire(22)
+    assert (len(pool), pool.bytes) == (0, 0)
+
+
+def test_removing_what_is_not_there_changes_nothing(pool: Pool) -> None:
+    pool.remove(bytes(32))
+    assert len(pool) == 0
+
+
+def test_a_stranger_can_do_nothing_but_enrol_first(pool: Pool) -> None:
+    # Nothing would ever take it out again: no block can hold it, and its expiry is the sender's choice.
+    stranger = Actor(GENESIS, 1)
+    with pytest.raises(Refused):
+        pool.add(stranger.sign(Rate(bytes(32), 1, 1), 2**64 - 1), HEIGHT)

@@ -1,0 +1,142 @@
+"""What nodes say to each other: each message comes back, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_HEADER_BYTES
+from chain.codec import U64_MAX, encode
+from chain.errors import Reason, Refused
+from chain.messages import (
+    MAX_ANNOUNCEMENT_BYTES,
+    MAX_BATCH_BYTES,
+    MAX_BATCH_TRANSACTIONS,
+    MAX_BLOCKS_PER_REQUEST,
+    MAX_MESSAGE_BYTES,
+    MAX_REQUEST_BYTES,
+    Announcement,
+    GetBlocks,
+    GetTransactions,
+    RawItems,
+    Status,
+    cut_to_size,
+)
+from chain.transactions import MAX_TRANSACTION_BYTES
+
+ID = bytes(range(32))
+
+
+def ids(count: int) -> tuple[bytes, ...]:
+    return tuple(number.to_bytes(32, "big") for number in range(count))
+
+
+def items(data: bytes) -> RawItems:
+    return RawItems.decode(data, max_items=20)
+
+
+ROUND_TRIPS = [
+    (Status(ID, 0, 0, 0), Status.decode),
+    (Status(ID, U64_MAX, U64_MAX, U64_MAX), Status.decode),
+    (Announcement(b"", ()), Announcement.decode),
+    (Announcement(b"h" * (MAX_HEADER_BYTES + 64), ids(MAX_BLOCK_TRANSACTIONS)), Announcement.decode),
+    (GetBlocks(ID, 1, 1), GetBlocks.decode),
+    (GetBlocks(ID, U64_MAX, MAX_BLOCKS_PER_REQUEST), GetBlocks.decode),
+    (GetTransactions(()), GetTransactions.decode),
+    (GetTransactions(ids(MAX_BLOCK_TRANSACTIONS)), GetTransactions.decode),
+    (RawItems(()), items),
+    (RawItems((b"", b"x" * 300)), items),
+]
+
+
+@pytest.mark.parametrize(("message", "decode"), ROUND_TRIPS, ids=lambda value: type(value).__name__)
+def test_messages_come_back(message: Any, decode: Callable[[bytes], object]) -> None:
+    assert decode(message.encode()) == message
+
+
+BROKEN: list[tuple[Callable[[bytes], object], Any]] = [
+    (Status.decode, ()),
+    (Status.decode, (ID, 1, 1)),
+    (Status.decode, (ID, 1, 1, 1, 1)),
+    (Status.decode, (ID[:31], 1, 1, 1)),
+    (Status.decode, (1, 1, 1, 1)),
+    (Status.decode, (ID, -1, 1, 1)),
+    (Status.decode, (ID, 1, True, 1)),
+    (Status.decode, (ID, 1, 1, 1.0)),
+    (Status.decode, (ID, 1, 1, None)),
+    (Announcement.decode, (b"h",)),
+    (Announcement.decode, (b"h", b"", 0)),
+    (Announcement.decode, (1, b"")),
+    (Announcement.decode, (b"h", 1)),
+    (Announcement.decode, (b"h", ())),
+    (Announcement.decode, (b"h", ID[:31])),
+    (Announcement.decode, (b"h", ID + b"x")),
+    (Announcement.decode, (b"h", ID * (MAX_BLOCK_TRANSACTIONS + 1))),
+    (GetBlocks.decode, (ID, 0, 1)),
+    (GetBlocks.decode, (ID, 1, 0)),
+    (GetBlocks.decode, (ID, 1, MAX_BLOCKS_PER_REQUEST + 1)),
+    (GetBlocks.decode, (ID, -1, 1)),
+    (GetBlocks.decode, (ID[:31], 1, 1)),
+    (GetBlocks.decode, (ID, 1)),
+    (GetTransactions.decode, ()),
+    (GetTransactions.decode, (1,)),
+    (GetTransactions.decode, (ID, ID)),
+    (GetTransactions.decode, (ID[:5],)),
+    (GetTransactions.decode, (ID * (MAX_BLOCK_TRANSACTIONS + 1),)),
+    (items, (1,)),
+    (items, (b"x", ())),
+    (items, (b"x", None)),
+    (items, (b"x",) * 21),
+]
+
+
+@pytest.mark.parametrize(("decode", "value"), BROKEN, ids=range(len(BROKEN)))
+def test_what_has_another_shape_is_malformed(decode: Callable[[bytes], object], value: object) -> None:
+    with pytest.raises(Refused) as refused:
+        decode(encode(value))
+    assert refused.value.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("decode", "size"),
+    [
+        (Status.decode, 128),
+        (Announcement.decode, MAX_ANNOUNCEMENT_BYTES),
+        (GetBlocks.decode, 64),
+        (GetTransactions.decode, MAX_REQUEST_BYTES),
+        (items, MAX_MESSAGE_BYTES),
+    ],
+)
+def test_messages_are_measured_before_they_are_read(decode: Callable[[bytes], object], size: int) -> None:
+    for length, reason in ((size + 1, Reason.TOO_LARGE), (size, Reason.MALFORMED)):
+        with pytest.raises(Refused) as refused:
+            decode(b"\xc1" * length)
+        assert refused.value.reason is reason
+
+
+def test_a_batch_holds_what_its_limits_promise() -> None:
+    batch = RawItems((b"x" * MAX_TRANSACTION_BYTES,) * 100)
+    assert RawItems.decode(batch.encode(), max_items=MAX_BATCH_TRANSACTIONS, max_bytes=MAX_BATCH_BYTES) == batch
+    with pytest.raises(Refused, match="too_large"):
+        RawItems.decode(RawItems((b"x" * MAX_BATCH_BYTES,)).encode(), max_items=9, max_bytes=MAX_BATCH_BYTES)
+
+
+def test_the_rank_is_what_longest_compares() -> None:
+    ranks = [Status(ID, height, mhp, 0).rank for height, mhp in ((5, 1), (4, 2), (5, 2))]
+    assert ranks == sorted(ranks)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "limit", "taken"),
+    [([], 10, 0), ([100], 10, 1), ([5, 5], 20, 2), ([5, 5], 19, 1), ([1] * 100, 60, 10), ([50, 1, 1], 10, 1)],
+)
+def test_cutting_counts_the_framing_and_keeps_at_least_one(sizes: list[int], limit: int, taken: int) -> None:
+    assert len(cut_to_size([bytes(size) for size in sizes], limit)) == taken
+
+
+def test_what_was_cut_fits_a_message() -> None:
+    blocks = [bytes(90_000)] * 30
+    reply = RawItems(cut_to_size(blocks))
+    assert RawItems.decode(reply.encode(), max_items=MAX_BLOCKS_PER_REQUEST) == reply

@@ -1,0 +1,576 @@
+"""Storage: what it stores it gives back, whatever happens to the process, the disk or the file."""
+
+from __future__ import annotations
+
+import pickle
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from chain.blocks import encode_block
+from chain.errors import OperatorError
+from chain.events import Commit, SigningState
+from chain.genesis import Genesis
+from chain.ledger import Ledger
+from chain.registry import encode_record
+from chain.storage import DATABASE, Reader, Storage
+from chain.transactions import Enrol, Rate
+from tests.support.world import Actor, Disk, World, genesis_of
+
+FLIPS = 500
+TRUNCATIONS = 40
+KILLS = 20
+TIMEOUT_S = 60  # for children that hang; nothing waits that long otherwise
+
+
+@dataclass(frozen=True)
+class History:
+    """What one validator committed, one after another, and what must be on disk after each commit."""
+
+    genesis: Genesis
+    commits: tuple[Commit, ...]
+    states: tuple[tuple[Any, ...], ...]
+
+
+def on_disk(disk: Disk) -> tuple[Any, ...]:
+    """Everything that must survive: blocks and which are main, finality, the snapshot and the signing state."""
+    blocks = sorted((block.id, is_main) for block, is_main in disk.blocks.values())
+    settled = None if disk.settled is None else disk.settled.header.id
+    return blocks, disk.finalized, settled, tuple(sorted(disk.state.items())), disk.signing
+
+
+def stored(path: Path, genesis: Genesis) -> tuple[Any, ...]:
+    """The same, read from a database."""
+    storage = Storage(path, genesis)
+    _, signing = storage.load()
+    storage.close()
+    reader = Reader(path, genesis)
+    blocks = sorted((row[0], is_main) for is_main in (True, False) for row in reader.summaries(0, 10**6, main=is_main))
+    settled = reader.snapshot_header()
+    records = tuple((key, encode_record(record)) for key, record in reader.records(b""))
+    finalized = reader.finalized_height()
+    reader.close()
+    return blocks, finalized, None if settled is None else settled.id, records, signing
+
+
+@pytest.fixture(scope="module")
+def history() -> History:
+    """Some hundred commits with traffic, two partitions, reorgs, side blocks and a stall of finality."""
+    world = World(4, seed=3)
+    actors = [Actor(world.genesis, 1_000 + number) for number in range(6)]
+    world.submit(0, [actor.sign(Enrol()) for actor in actors])
+    turn = 0
+    for phase in ("together", "2-2", "together", "1-3", "together"):
+        if phase == "2-2":
+            world.cut({0, 1}, {2, 3})
+        elif phase == "1-3":
+            world.cut({0}, {1, 2, 3})
+        else:
+            world.heal()
+        for _ in range(40):
+            rater, subject = actors[turn % 3], actors[3 + turn // 3 % 3]
+            world.submit(0, [rater.sign(Rate(subject.key, 1, turn % 21 - 10))])
+            other = actors[3 + turn % 3]
+            world.submit(3, [other.sign(Rate(rater.key, 1, turn % 5))])
+            turn += 1
+            world.run(1)
+    host = world.hosts[0]
+    assert max(host.reorgs) > 5
+    assert any(not is_main for _, is_main in host.disk.blocks.values())
+    assert any(commit.side for commit in host.commits)
+    disk = Disk(world.genesis)
+    states = [on_disk(disk)]
+    for commit in host.commits:
+        disk.commit(commit)
+        states.append(on_disk(disk))
+    return History(world.genesis, tuple(host.commits), tuple(states))
+
+
+def disk_after(history: History, count: int) -> Disk:
+    """The virtual disk after the first ``count`` commits."""
+    disk = Disk(history.genesis)
+    for commit in history.commits[:count]:
+        disk.commit(commit)
+    return disk
+
+
+def write(path: Path, history: History, count: int | None = None) -> Storage:
+    """A database with the first ``count`` commits, still open."""
+    Storage.create(path, history.genesis, SigningState())
+    storage = Storage(path, history.genesis)
+    for commit in history.commits[:count]:
+        storage.commit([commit])
+    return storage
+
+
+@pytest.fixture(scope="module")
+def full(history: History, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed database with the whole history; copy it before you hurt it."""
+    path = tmp_path_factory.mktemp("full") / DATABASE
+    write(path, history).close()
+    return path
+
+
+@pytest.fixture
+def reader(full: Path, history: History) -> Iterator[Reader]:
+    """A reader of the whole history."""
+    opened = Reader(full, history.genesis)
+    yield opened
+    opened.close()
+
+
+# ------------------------------------------------------------------------------------------ it gives back
+
+
+def test_every_block_comes_back_with_its_branch(history: History, reader: Reader) -> None:
+    disk = disk_after(history, len(history.commits))
+    for block, is_main in disk.blocks.values():
+        assert reader.block(block.id) == (block, is_main)
+        assert reader.block(block.id[:12]) == (block, is_main)
+        for transaction in block.transactions:
+            found = reader.transaction(transaction.id)
+            assert found is not None
+            assert found[0] == transaction
+            assert found[2] is any(transaction in main.transactions for main in disk.main().values()), (
+                "the main chain's block comes first"
+            )
+    main = [block for _, block in sorted(disk.main().items())]
+    assert reader.head_height() == len(main)
+    assert list(reader.blocks(1, 10_000)) == main
+    assert reader.raw_blocks(5, 3) == [encode_block(block) for block in main[4:7]]
+    assert [header for header, _ in reader.headers(1, 10_000)] == [block.header for block in main]
+    assert reader.block_at(len(main) + 1) is None
+    assert reader.raw_blocks(2**64 - 1, 256) == []
+    assert reader.block(b"\x01" * 32) is None
+
+
+def test_a_branch_is_served_from_its_tip(history: History, reader: Reader) -> None:
+    disk = disk_after(history, len(history.commits))
+    for block, _ in disk.blocks.values():
+        branch = [encode_block(item) for item in disk.branch(block.id, 1)]
+        if len(branch) == block.header.height:
+            assert reader.branch(block.id, 1, 10_000) == branch
+            assert reader.branch(block.id, 3, 4) == branch[2:6]
+    assert reader.branch(b"\x01" * 32, 1, 10) == []
+
+
+def test_the_settled_state_is_the_state_of_its_height(history: History, reader: Reader) -> None:
+    header = reader.snapshot_header()
+    assert header is not None
+    ledger = Ledger(history.genesis)
+    for block in reader.blocks(1, header.height):
+        ledger.extend(block)
+    assert dict(reader.records(b"")) == ledger.records
+    assert header.state_root == ledger.state_root
+    some = next(iter(ledger.records))
+    assert reader.record(some) == ledger.records[some]
+    assert reader.record(b"m" + bytes(32)) is None
+
+
+def test_a_restart_at_any_commit_continues_where_it_was(history: History, tmp_path: Path) -> None:
+    path = tmp_path / DATABASE
+    write(path, history, 0).close()
+    for index, commit in enumerate(history.commits):
+        storage = Storage(path, history.genesis)
+        storage.commit([commit])
+        if index % 7 == 0 or commit.abandoned:
+            chain, signing = storage.load()
+            expected = disk_after(history, index + 1)
+            before = expected.load()
+            assert chain.head.header == before.head.header
+            assert chain.finalized == before.finalized
+            assert chain.finalized.height == expected.finalized
+            assert chain.ledger.state_root == before.ledger.state_root == chain.head.header.state_root
+            assert chain.head.votes == before.head.votes
+            assert {tip.id for tip in chain.tree.tips()} == {tip.id for tip in before.tree.tips()}
+            assert signing == expected.signing
+        storage.close()
+
+
+def test_several_commits_are_stored_all_or_nothing(history: History, tmp_path: Path) -> None:
+    storage = write(tmp_path / DATABASE, history, 20)
+    bad = Commit(side=(history.commits[20].adopted or history.commits[21].adopted)[:1], finalized_height=2**80)
+    with pytest.raises((OverflowError, OperatorError)):
+        storage.commit([history.commits[20], history.commits[21], bad])
+    storage.close()
+    assert stored(tmp_path / DATABASE, history.genesis) == history.states[20]
+
+
+def test_a_lost_signing_state_stays_lost(tmp_path: Path) -> None:
+    genesis = genesis_of(4)
+    Storage.create(tmp_path / DATABASE, genesis, None)
+    storage = Storage(tmp_path / DATABASE, genesis)
+    assert storage.load()[1] is None
+    storage.commit([Commit(signing=SigningState(7, 6, 5, 4, 3))])
+    assert storage.load()[1] == SigningState(7, 6, 5, 4, 3)
+    storage.close()
+
+
+def test_a_block_that_entered_and_left_the_main_chain_in_one_commit_is_kept_beside_it(
+    history: History, tmp_path: Path
+) -> None:
+    storage = write(tmp_path / DATABASE, history, 0)
+    block = next(commit.adopted[0] for commit in history.commits if commit.adopted)
+    storage.commit([Commit(abandoned=(block,))])
+    storage.close()
+    reader = Reader(tmp_path / DATABASE, history.genesis)
+    assert reader.block(block.id) == (block, False)
+    reader.close()
+
+
+# ----------------------------------------------------------------------------------- what the operator can mend
+
+
+def test_what_is_missing_or_foreign_is_said_in_one_sentence(full: Path, history: History, tmp_path: Path) -> None:
+    openers: tuple[Callable[[Path, Genesis], Any], ...] = (Storage, Reader)
+    for opener in openers:
+        with pytest.raises(OperatorError, match="missing"):
+            opener(tmp_path / "nothing.db", history.genesis)
+        with pytest.raises(OperatorError, match="another network"):
+            opener(full, genesis_of(4, slot_ms=2_000))
+        with pytest.raises(OperatorError):
+            opener(tmp_path, history.genesis)
+        for name, content in (("empty", b""), ("text", b"hello " * 2_000), ("zeros", bytes(20_000))):
+            (tmp_path / name).write_bytes(content)
+            with pytest.raises(OperatorError) as caught:
+                opener(tmp_path / name, history.genesis)
+            assert "permissions" not in str(caught.value), "that is not what is wrong"
+    with pytest.raises(OperatorError, match="exists"):
+        Storage.create(full, history.genesis, None)
+
+    copy = tmp_path / DATABASE
+    shutil.copy(full, copy)
+    connection = sqlite3.connect(copy)
+    connection.execute("UPDATE meta SET value = x'02' WHERE key = 'format'")
+    connection.commit()
+    connection.close()
+    for opener in openers:
+        with pytest.raises(OperatorError, match="version"):
+            opener(copy, history.genesis)
+
+
+def use(path: Path, history: History) -> tuple[Any, ...]:
+    """Open, load and read all of a database: what a node would go on with."""
+    storage = Storage(path, history.genesis)
+    try:
+        chain, signing = storage.load()
+    finally:
+        storage.close()
+    facts = (chain.head.header, chain.finalized, chain.ledger.state_root, chain.head.votes, signing)
+    return (*facts, tuple(sorted(chain.ledger.records.items())))
+
+
+def read_all(path: Path, history: History, ids: Sequence[bytes]) -> dict[str, Any]:
+    """Everything that a reader serves."""
+    reader = Reader(path, history.genesis)
+    try:
+        with reader.consistent():
+            return {
+                "snapshot": reader.snapshot_header(),
+                "finalized": reader.finalized_height(),
+                "head": reader.head_height(),
+                "records": list(reader.records(b"")),
+                "blocks": list(reader.blocks(1, 10_000)),
+                "headers": list(reader.headers(1, 10_000)),
+                "by_id": [reader.block(key) for key in ids],
+                "branch": reader.branch(ids[-1], 1, 10_000),
+                "transactions": [reader.transaction(key) for key in ids],
+            }
+    finally:
+        reader.close()
+
+
+@pytest.fixture(scope="module")
+def small(history: History, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed database of a short history: fast to open hundreds of times."""
+    path = tmp_path_factory.mktemp("small") / DATABASE
+    write(path, history, 45).close()
+    return path
+
+
+def damaged(original: bytes, seed: int) -> bytes:
+    """One to three bytes flipped at random."""
+    random = Random(seed)
+    data = bytearray(original)
+    for _ in range(random.randint(1, 3)):
+        data[random.randrange(len(data))] ^= random.randint(1, 255)
+    return bytes(data)
+
+
+def test_flipped_bytes_are_found_or_harmless(small: Path, history: History, tmp_path: Path) -> None:
+    original = small.read_bytes()
+    expected = use(small, history)
+    found = 0
+    wrong: list[str] = []
+    for seed in range(FLIPS):
+        path = tmp_path / f"{seed}.db"
+        path.write_bytes(damaged(original, seed))
+        try:
+            if use(path, history) != expected:
+                wrong.append(f"seed {seed}: wrong data")
+        except OperatorError:
+            found += 1
+        except Exception as error:  # noqa: BLE001  # every kind is a finding
+            wrong.append(f"seed {seed}: {error!r}")
+        path.unlink()
+    assert wrong == []
+    assert found > FLIPS // 20
+
+
+def test_a_reader_of_flipped_bytes_raises_nothing_else(small: Path, history: History, tmp_path: Path) -> None:
+    original = small.read_bytes()
+    disk = disk_after(history, 45)
+    ids = [block.id for block in disk.main().values()]
+    records = read_all(small, history, ids)["records"]
+    wrong: list[str] = []
+    for seed in range(FLIPS):
+        path = tmp_path / f"{seed}.db"
+        path.write_bytes(damaged(original, seed))
+        try:
+            if read_all(path, history, ids)["records"] != records:
+                wrong.append(f"seed {seed}: wrong state served")
+        except OperatorError:
+            pass
+        except Exception as error:  # noqa: BLE001  # every kind is a finding
+            wrong.append(f"seed {seed}: {error!r}")
+        path.unlink()
+    assert wrong == []
+
+
+def test_every_flipped_byte_of_the_small_tables_is_found_or_harmless(
+    small: Path, history: History, tmp_path: Path
+) -> None:
+    """Finality, votes and signing state are few bytes, which random positions seldom hit; nothing else guards them."""
+    expected = use(small, history)
+    path = tmp_path / DATABASE
+    shutil.copy(small, path)
+    rows = dict(sqlite3.connect(path).execute("SELECT key, value FROM meta").fetchall())
+    wrong: list[str] = []
+    random = Random(5)
+    for key, value in rows.items():
+        for at in random.sample(range(len(value)), min(len(value), 40)):
+            changed = bytearray(value)
+            changed[at] ^= 1 << random.randrange(8)
+            connection = sqlite3.connect(path)
+            connection.execute("UPDATE meta SET value = ? WHERE key = ?", (bytes(changed), key))
+            connection.commit()
+            try:
+                if use(path, history) != expected:
+                    wrong.append(f"{key}[{at}]: wrong data")
+            except OperatorError:
+                pass
+            except Exception as error:  # noqa: BLE001  # every kind is a finding
+                wrong.append(f"{key}[{at}]: {error!r}")
+            connection.execute("UPDATE meta SET value = ? WHERE key = ?", (value, key))
+            connection.commit()
+            connection.close()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("table", ["meta", "blocks", "state"])
+@pytest.mark.parametrize("value", [None, 2**62, 1.5, "text", b""], ids=["null", "integer", "real", "text", "empty"])
+def test_values_of_another_type_are_damage(
+    small: Path, history: History, tmp_path: Path, table: str, value: object
+) -> None:
+    path = tmp_path / DATABASE
+    shutil.copy(small, path)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA writable_schema = 1")
+    connection.execute("UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL', '')")
+    connection.commit()
+    connection.close()
+    connection = sqlite3.connect(path)
+    column = "body" if table == "blocks" else "value"
+    connection.execute(f"UPDATE {table} SET {column} = ?", (value,))
+    connection.commit()
+    connection.close()
+    with pytest.raises(OperatorError):
+        use(path, history)
+    with pytest.raises(OperatorError):
+        read_all(path, history, [block.id for block in disk_after(history, 45).main().values()])
+
+
+def test_a_truncated_file_is_found(small: Path, history: History, tmp_path: Path) -> None:
+    original = small.read_bytes()
+    expected = use(small, history)
+    random = Random(9)
+    for _ in range(TRUNCATIONS):
+        path = tmp_path / DATABASE
+        path.write_bytes(original[: random.randrange(len(original))])
+        try:
+            assert use(path, history) == expected
+        except OperatorError:
+            continue
+
+
+# ------------------------------------------------------------------------------------------------ the disk is full
+
+
+def test_a_full_disk_loses_nothing_that_was_acknowledged(history: History, tmp_path: Path) -> None:
+    path = tmp_path / DATABASE
+    storage = write(path, history, 30)
+    connection = storage._connection
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages + 3}")
+    done = 30
+    with pytest.raises(OperatorError, match="free disk space") as caught:
+        for commit in history.commits[30:]:
+            storage.commit([commit])
+            done += 1
+    assert str(path) in str(caught.value)
+    storage.close()
+    assert done < len(history.commits) - 10
+    assert stored(path, history.genesis) == history.states[done]
+
+    storage = Storage(path, history.genesis)
+    for commit in history.commits[done:]:
+        storage.commit([commit])
+    storage.close()
+    assert stored(path, history.genesis) == history.states[-1]
+
+
+def test_a_writer_goes_on_when_there_is_space_again(history: History, tmp_path: Path) -> None:
+    path = tmp_path / DATABASE
+    storage = write(path, history, 30)
+    (pages,) = storage._connection.execute("PRAGMA page_count").fetchone()
+    storage._connection.execute(f"PRAGMA max_page_count = {pages}")
+    done = 30
+    with pytest.raises(OperatorError):
+        for commit in history.commits[30:]:
+            storage.commit([commit])
+            done += 1
+    storage._connection.execute("PRAGMA max_page_count = 1000000")
+    for commit in history.commits[done:]:
+        storage.commit([commit])
+    storage.close()
+    assert stored(path, history.genesis) == history.states[-1]
+
+
+_WRITER = """
+import pickle, resource, sys
+from pathlib import Path
+from chain.errors import OperatorError
+from chain.storage import Storage
+path, pickled, start, limit = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+genesis, commits = pickle.loads(pickled.read_bytes())
+storage = Storage(path, genesis)
+if limit:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+try:
+    for index in range(start, len(commits)):
+        storage.commit([commits[index]])
+        print(index + 1, flush=True)
+except OperatorError as error:
+    print(error, flush=True)
+"""
+
+_READER = """
+import pickle, sys
+from pathlib import Path
+from chain.storage import Reader
+genesis, commits = pickle.loads(Path(sys.argv[2]).read_bytes())
+reader = Reader(Path(sys.argv[1]), genesis)
+print("ready", flush=True)
+seen = reads = 0
+while not Path(sys.argv[3]).exists():
+    with reader.consistent():
+        height = reader.head_height()
+        finalized = reader.finalized_height()
+        chain = list(reader.blocks(1, 10_000))
+        header = reader.snapshot_header()
+        records = len(list(reader.records(b"")))
+    assert [block.header.height for block in chain] == list(range(1, height + 1)), "a gap"
+    assert all(child.header.parent == block.id for block, child in zip(chain, chain[1:])), "two branches in one"
+    assert finalized >= seen and finalized <= height, "finality fell"
+    assert header is None or chain[header.height - 1].id == header.id, "the snapshot is not of this chain"
+    assert records >= 1
+    seen = finalized
+    reads += 1
+print(reads, height, seen, flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def pickled(history: History, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The commits, for child processes."""
+    path = tmp_path_factory.mktemp("pickled") / "history"
+    path.write_bytes(pickle.dumps((history.genesis, history.commits)))
+    return path
+
+
+def child(code: str, *arguments: object) -> subprocess.Popen[str]:
+    """Start a Python process whose output can be read line by line."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+
+
+def test_files_that_cannot_grow_are_a_full_disk(history: History, pickled: Path, tmp_path: Path) -> None:
+    path = tmp_path / DATABASE
+    write(path, history, 0).close()
+    limit = 300_000
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
+    writer = child(_WRITER, path, pickled, 0, limit)
+    output, errors = writer.communicate(timeout=TIMEOUT_S)
+    assert (writer.returncode, errors) == (0, "")
+    *printed, sentence = output.splitlines()
+    assert "free disk space" in sentence
+    assert 0 < len(printed) < len(history.commits)
+    assert stored(path, history.genesis) == history.states[len(printed)]
+
+
+# ----------------------------------------------------------------------------------------------- other processes
+
+
+def test_a_reader_in_another_process_sees_whole_commits(history: History, pickled: Path, tmp_path: Path) -> None:
+    path = tmp_path / DATABASE
+    storage = write(path, history, 10)
+    reading = child(_READER, path, pickled, tmp_path / "stop")
+    assert reading.stdout is not None
+    assert reading.stdout.readline() == "ready\n"
+    for commit in history.commits[10:]:
+        storage.commit([commit])
+    (tmp_path / "stop").touch()
+    output, errors = reading.communicate(timeout=TIMEOUT_S)
+    storage.close()
+    assert (reading.returncode, errors) == (0, "")
+    assert int(output.split()[0]) >= 1
+
+
+def test_twenty_kills_lose_nothing_that_was_acknowledged(history: History, pickled: Path, tmp_path: Path) -> None:
+    path = tmp_path / DATABASE
+    write(path, history, 0).close()
+    random = Random(20)
+    done = 0
+    for number in range(KILLS):
+        writer = child(_WRITER, path, pickled, done, 0)
+        assert writer.stdout is not None
+        printed = done
+        for _ in range(random.randint(0, 2 * len(history.commits) // (3 * KILLS))):
+            printed = int(writer.stdout.readline())
+        writer.kill()
+        rest, errors = writer.communicate(timeout=TIMEOUT_S)
+        assert errors == ""
+        whole_lines = rest.split("\n")[:-1]
+        printed = int(whole_lines[-1]) if whole_lines else printed
+
+        found = stored(path, history.genesis)
+        done = next((n for n in range(printed, len(history.states)) if history.states[n] == found), -1)
+        assert done >= printed, f"after kill {number} something of the first {printed} commits was missing"
+        if done == len(history.commits):
+            path.unlink()
+            write(path, history, 0).close()
+            done = 0

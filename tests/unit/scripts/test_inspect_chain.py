@@ -1,0 +1,498 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from chain.codec import encode
+from chain.keys import did_from_key
+from chain.registry import Member, Rating, encode_record, member_key, rating_key
+from chain.storage import DATABASE, Storage
+from chain.transactions import Enrol, Rate
+from scripts.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, run
+from scripts.inspect_chain import inspect_chain
+from tests.support.homes import RecordingDisk, look_up, record, tamper, write_genesis, write_home
+from tests.support.world import Actor, World, genesis_of
+
+SCRIPT = Path(__file__).parents[3] / "scripts" / "inspect_chain.py"
+COMMANDS = ("head", "blocks", "block", "tx", "member", "top", "validators", "policy", "forks", "verify")
+
+
+@dataclass(frozen=True)
+class Story:
+    """Five members, four of whom are rated; the network was cut in halves once, and one branch lost."""
+
+    world: World
+    disk: RecordingDisk
+    actors: list[Actor]
+    home: Path
+
+    @property
+    def dids(self) -> list[str]:
+        return [did_from_key(actor.key) for actor in self.actors]
+
+    def arguments(self, command: str) -> list[str]:
+        """A question that has an answer in this story."""
+        first = next(block for _, block in sorted(self.disk.main().items()) if block.transactions)
+        more = {"block": [str(first.header.height)], "tx": [first.transactions[0].id.hex()], "member": [self.dids[0]]}
+        return [command, *more.get(command, [])]
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    world = World(validators=4, seed=3)
+    disk = record(world.hosts[2])
+    actors = [Actor(world.genesis, 100 + n) for n in range(5)]
+    a, b, c, d, e = actors
+    world.run(4)
+    world.submit(0, [actor.sign(Enrol()) for actor in actors])
+    world.run(3)
+    world.submit(0, [a.sign(Rate(b.key, 1, 7)), c.sign(Rate(b.key, 1, -2)), b.sign(Rate(a.key, 1, 5))])
+    world.cut({0, 1}, {2, 3})
+    world.run(3)
+    world.submit(0, [a.sign(Rate(b.key, 1, 3)), c.sign(Rate(a.key, 1, -4))])
+    world.submit(2, [d.sign(Rate(e.key, 1, 1))])
+    world.run(12)
+    world.heal()
+    world.run(20)
+    host = world.hosts[2]
+    assert host.reorgs
+    assert sum(len(block.transactions) for at, block in disk.main().items() if at <= host.final_height) == 11
+    return Story(world, disk, actors, write_home(tmp_path_factory.mktemp("story") / "home", world, disk))
+
+
+@pytest.fixture
+def damaged(story: Story, tmp_path: Path) -> Path:
+    """A copy of the story's home, there to be spoilt."""
+    return Path(shutil.copytree(story.home, tmp_path / "home"))
+
+
+class _AsProcess(click.Command):
+    """The command as the process runs it, exit codes included."""
+
+    def main(self, args: Any = None, *_: Any, **__: Any) -> Any:
+        run(inspect_chain, args)
+
+
+def ask(home: Path, *args: str) -> Result:
+    return CliRunner().invoke(_AsProcess("inspect_chain"), [*args, "--home", str(home)])
+
+
+def answer(home: Path, *args: str) -> Any:
+    """The one JSON document."""
+    result = ask(home, *args, "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    return json.loads(result.stdout)
+
+
+def problems(home: Path) -> list[tuple[int, str]]:
+    """What ``verify`` finds wrong, as ``(height, what)``."""
+    result = ask(home, "verify", "--json")
+    document = json.loads(result.stdout)
+    assert document["ok"] is (result.exit_code == 0) is (not document["problems"])
+    assert result.exit_code in (0, 1)
+    return [(problem["height"], problem["what"]) for problem in document["problems"]]
+
+
+def mistake(home: Path, *args: str) -> str:
+    """The one sentence on stderr."""
+    result = ask(home, *args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+# ---------------------------------------------------------------------------------------------- every command
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_as_of_which_height_and_whether_it_is_final(story: Story, command: str) -> None:
+    host = story.world.hosts[2]
+    document = answer(story.home, *story.arguments(command))
+    first = document[0] if command == "top" else document
+    assert first["as_of_height"] <= host.height
+    assert type(first["final"]) is bool
+    result = ask(story.home, *story.arguments(command))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert f"as of height {first['as_of_height']}, final" in result.stdout.splitlines()[0]
+    assert not any(mark in result.stdout for mark in "\x1b│─")
+
+
+def test_head(story: Story) -> None:
+    host = story.world.hosts[2]
+    document = answer(story.home, "head")
+    assert document["id"] == host.engine.chain.head.header.id.hex()
+    assert (document["height"], document["finalized_height"]) == (host.height, host.disk.finalized)
+    assert document["final"] is False
+    assert document["genesis"] == story.world.genesis.id.hex()
+
+
+def test_blocks(story: Story) -> None:
+    main = story.disk.main()
+    listed = answer(story.home, "blocks", "--from", "3", "--limit", "4")["blocks"]
+    assert [(block["height"], block["id"]) for block in listed] == [(at, main[at].id.hex()) for at in range(3, 7)]
+    newest = answer(story.home, "blocks", "--limit", "2")["blocks"]
+    assert [block["height"] for block in newest] == [len(main) - 1, len(main)]
+    assert answer(story.home, "blocks", "--from", str(2**62))["blocks"] == []
+    assert len(answer(story.home, "blocks", "--limit", str(2**62))["blocks"]) == len(main)
+
+
+def test_a_block_by_height_by_id_and_by_the_beginning_of_it(story: Story) -> None:
+    height, block = next((at, block) for at, block in story.disk.main().items() if len(block.transactions) == 5)
+    by_height = answer(story.home, "block", str(height))
+    assert by_height["id"] == block.id.hex()
+    assert [shown["actor"] for shown in by_height["transactions"]] == [
+        did_from_key(transaction.actor) for transaction in block.transactions
+    ]
+    assert by_height["final"] is True
+    for digits in (64, 16, 13):
+        assert answer(story.home, "block", block.id.hex()[:digits].upper()) == by_height
+    assert "enrol" in ask(story.home, "block", str(height)).stdout
+
+
+def test_a_block_beside_the_main_chain_is_never_final(story: Story) -> None:
+    side = next(block for block, is_main in story.disk.blocks.values() if not is_main)
+    shown = answer(story.home, "block", side.id.hex())
+    assert (shown["id"], shown["main"], shown["final"]) == (side.id.hex(), False, False)
+
+
+def test_the_genesis_is_the_block_at_height_0(story: Story) -> None:
+    by_height = answer(story.home, "block", "0")
+    assert by_height["id"] == story.world.genesis.id.hex()
+    assert answer(story.home, "block", by_height["id"]) == by_height
+    assert by_height["final"] is True
+
+
+def test_a_transaction(story: Story) -> None:
+    for height, block in story.disk.main().items():
+        for transaction in block.transactions:
+            for digits in (64, 16, 17):
+                shown = answer(story.home, "tx", transaction.id.hex()[:digits])
+                assert (shown["id"], shown["height"], shown["block"]) == (transaction.id.hex(), height, block.id.hex())
+                assert shown["kind"] == transaction.kind
+    rate = next(item for block in story.disk.main().values() for item in block.transactions if item.kind == "rate")
+    shown = answer(story.home, "tx", rate.id.hex())
+    assert isinstance(rate.action, Rate)
+    assert (shown["subject"], shown["points"]) == (did_from_key(rate.action.subject), rate.action.points)
+    assert shown["category"] == "trade"
+
+
+def test_top_ranks_equal_scores_alike_and_orders_them_by_did(story: Story) -> None:
+    a, b, c, d, e = story.dids
+    top = answer(story.home, "top")
+    scores = {a: 5 - 4, b: 3 - 2, c: 0, d: 0, e: 1}
+    expected = sorted(scores, key=lambda did: (-scores[did], did))
+    assert [row["member"] for row in top] == expected
+    assert [row["score"] for row in top] == [scores[did] for did in expected]
+    assert [row["rank"] for row in top] == [1, 1, 1, 4, 4]
+    assert [row["tier"] for row in top] == ["known"] * 3 + ["unrated"] * 2
+    assert answer(story.home, "top", "--limit", "2") == top[:2]
+
+
+def test_a_member_with_its_ratings(story: Story) -> None:
+    a, b, c, *_ = story.dids
+    shown = answer(story.home, "member", b)
+    assert (shown["member"], shown["score"], shown["tier"], shown["rank"]) == (b, 1, "known", 1)
+    assert (shown["points"], shown["ratings"]) == (1, 2)
+    received = {row["rater"]: (row["category"], row["points"]) for row in shown["received"]}
+    assert received == {a: ("trade", 3), c: ("trade", -2)}
+    assert [(row["subject"], row["points"]) for row in shown["given"]] == [(a, 5)]
+    rated_at = next(
+        height
+        for height, block in story.disk.main().items()
+        if any(item.action == Rate(story.actors[0].key, 1, 5) for item in block.transactions)
+    )
+    assert shown["given"][0]["height"] == rated_at
+    table = ask(story.home, "member", b).stdout
+    assert a in table
+    assert c in table
+
+
+def test_validators(story: Story) -> None:
+    document = answer(story.home, "validators")
+    main = story.disk.main().values()
+    for (key, weight), shown in zip(story.world.genesis.validators, document["validators"], strict=True):
+        made = [block.header for block in main if block.header.proposer == key]
+        assert (shown["validator"], shown["weight"]) == (did_from_key(key), weight)
+        assert (shown["blocks"], shown["last_height"]) == (len(made), max(header.height for header in made))
+        assert shown["share"] == pytest.approx(len(made) / len(main), abs=1e-4)
+        assert shown["votes"] is True
+
+
+def test_policy(story: Story) -> None:
+    document = answer(story.home, "policy")
+    assert document["policy"] == story.world.genesis.policy.to_document()
+    assert document["digest"] == story.world.genesis.policy.digest().hex()
+
+
+def test_forks(story: Story) -> None:
+    side = {block.id.hex() for block, is_main in story.disk.blocks.values() if not is_main}
+    document = answer(story.home, "forks")
+    (branch,) = document["branches"]
+    assert {block["id"] for block in branch["blocks"]} == side
+    assert branch["tip"] == branch["blocks"][-1]["id"]
+    assert branch["leaves_at"] == story.disk.main()[branch["leaves_at_height"]].id.hex()
+    assert branch["leaves_at_height"] == branch["blocks"][0]["height"] - 1
+    assert branch["can_win"] is False
+
+
+def test_verify_counts_what_it_checked(story: Story) -> None:
+    document = answer(story.home, "verify")
+    main = story.disk.main()
+    assert document["ok"] is True
+    assert document["problems"] == []
+    assert document["blocks"] == len(main)
+    assert document["transactions"] == sum(len(block.transactions) for block in main.values())
+    assert document["side_blocks"] == len(story.disk.blocks) - len(main)
+    assert document["state_rows"] == len(story.disk.state)
+    assert document["state_height"] <= document["finalized_height"] == document["proven_height"]
+
+
+def test_an_empty_chain(tmp_path: Path) -> None:
+    world = World(validators=1)
+    home = write_home(tmp_path, world, RecordingDisk(world.genesis))
+    assert answer(home, "head")["height"] == 0
+    assert answer(home, "head")["final"] is True
+    assert answer(home, "verify")["ok"] is True
+    assert answer(home, "top") == []
+    for command in ("blocks", "forks", "validators", "policy"):
+        assert answer(home, command)["as_of_height"] == 0
+        assert ask(home, command).exit_code == 0
+
+
+# ----------------------------------------------------------------------------------------- what verify finds
+
+
+def test_verify_finds_any_spoilt_byte_of_a_block(story: Story, damaged: Path) -> None:
+    height = next(at for at, block in sorted(story.disk.main().items()) if len(block.transactions) == 5)
+    body = bytes(look_up(damaged, "SELECT body FROM blocks WHERE main = 1 AND height = ?", height))
+    for at in range(3, len(body), 41):
+        spoilt = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
+        tamper(damaged, "UPDATE blocks SET body = ? WHERE main = 1 AND height = ?", spoilt, height)
+        ((found, _),) = problems(damaged)
+        assert found == height, at
+    result = ask(damaged, "verify")
+    assert result.exit_code == 1
+    assert "The chain is wrong" in result.stdout
+
+
+def test_verify_finds_a_block_in_another_ones_place(story: Story, damaged: Path) -> None:
+    other = bytes(look_up(damaged, "SELECT body FROM blocks WHERE main = 1 AND height = 5"))
+    tamper(damaged, "UPDATE blocks SET body = ? WHERE main = 1 AND height = 4", other)
+    ((height, what),) = problems(damaged)
+    assert height == 4
+    assert "is another one" in what
+
+
+def test_verify_finds_a_missing_block(damaged: Path) -> None:
+    tamper(damaged, "DELETE FROM blocks WHERE main = 1 AND height = 6")
+    assert problems(damaged) == [(6, "no block of this height is on the main chain")]
+
+
+def test_verify_finds_a_second_block_of_one_height(story: Story, damaged: Path) -> None:
+    height = next(block.header.height for block, is_main in story.disk.blocks.values() if not is_main)
+    tamper(damaged, "UPDATE blocks SET main = 1 WHERE main = 0 AND height = ?", height)
+    found = problems(damaged)
+    assert found[0][0] in (height, height + 1)
+
+
+def test_verify_finds_a_wrong_state_row(story: Story, damaged: Path) -> None:
+    key = member_key(story.actors[1].key)
+    right = Member(story.actors[1].key, 1, 1, 1, 2)
+    height = answer(damaged, "top")[0]["as_of_height"]
+    stored = bytes(look_up(damaged, "SELECT value FROM state WHERE key = ?", key))
+    forged = encode_record(right._replace(points=900))
+    tamper(damaged, "UPDATE state SET value = ? WHERE key = ?", forged, key)
+    ((found, what),) = problems(damaged)
+    assert found == height
+    assert story.dids[1] in what
+    assert "points 900 instead of 1" in what
+    tamper(damaged, "UPDATE state SET value = ? WHERE key = ?", stored[:-1], key)
+    ((found, what),) = problems(damaged)
+    assert (found, story.dids[1] in what) == (height, True)
+
+
+def test_verify_finds_state_rows_too_many_and_too_few(story: Story, damaged: Path) -> None:
+    a, _, c, d, e = (actor.key for actor in story.actors)
+    tamper(damaged, "INSERT INTO state VALUES (?, ?)", rating_key(d, e, 1), encode_record(Rating(9, 3)))
+    tamper(damaged, "DELETE FROM state WHERE key = ?", rating_key(a, c, 1))
+    (_, holds), (_, lacks) = problems(damaged)
+    assert holds.startswith(f"the stored state holds the rating of {did_from_key(d)} by {did_from_key(e)}")
+    assert lacks.startswith(f"the stored state lacks the rating of {did_from_key(a)} by {did_from_key(c)}")
+
+
+def test_verify_finds_wrong_votes_and_finality(story: Story, damaged: Path) -> None:
+    head = story.world.hosts[2].height
+    for height in (head, head + 5, 0):
+        tamper(damaged, "UPDATE meta SET value = ? WHERE key = 'finalized'", encode((height,)))
+        ((found, what),) = problems(damaged)
+        assert found == height
+        assert "final" in what
+    tamper(damaged, "UPDATE meta SET value = ? WHERE key = 'finalized'", encode((story.disk.finalized,)))
+    tamper(damaged, "UPDATE meta SET value = x'00' WHERE key = 'snapshot_votes'")
+    ((_, what),) = problems(damaged)
+    assert what == "the stored votes are not those that the headers cast"
+
+
+def test_verify_finds_a_spoilt_block_beside_the_main_chain(story: Story, damaged: Path) -> None:
+    side = max(
+        (block for block, is_main in story.disk.blocks.values() if not is_main), key=lambda block: block.header.height
+    )
+    body = bytes(look_up(damaged, "SELECT body FROM blocks WHERE id = ?", side.id))
+    tamper(damaged, "UPDATE blocks SET body = ? WHERE id = ?", body[:-1] + bytes([body[-1] ^ 1]), side.id)
+    ((height, what),) = problems(damaged)
+    assert height == side.header.height
+    assert what.startswith(f"block {side.id.hex()[:16]} beside the main chain: ")
+
+
+# ------------------------------------------------------------------------------------- the operator's mistakes
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_missing_home_is_one_sentence(story: Story, tmp_path: Path, command: str) -> None:
+    assert "no folder" in mistake(tmp_path / "nowhere", *story.arguments(command))
+    assert "genesis.json is missing" in mistake(tmp_path, *story.arguments(command))
+    write_genesis(tmp_path, story.world.genesis)
+    assert "chain.db is missing" in mistake(tmp_path, *story.arguments(command))
+
+
+def test_a_foreign_genesis_is_one_sentence(damaged: Path) -> None:
+    write_genesis(damaged, genesis_of(4, slot_ms=777))
+    assert "belongs to another network" in mistake(damaged, "verify")
+
+
+def test_a_damaged_database_is_one_sentence(story: Story, damaged: Path) -> None:
+    tamper(damaged, "UPDATE blocks SET body = x'93' WHERE main = 1 AND height = 2")
+    tamper(damaged, "UPDATE state SET value = x'93' WHERE key = ?", member_key(story.actors[0].key))
+    for args in (["block", "2"], ["blocks", "--from", "1"], ["validators"], ["top"], ["member", story.dids[1]]):
+        assert "is damaged" in mistake(damaged, *args)
+    (damaged / DATABASE).write_bytes(b"no database at all" * 1000)
+    assert "is damaged" in mistake(damaged, "head")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["block", "999"],
+        ["block", "zz"],
+        ["block", "0123456789abcdef"],
+        ["tx", "00" * 32],
+        ["tx", "abcd"],
+        ["tx", "é" * 16],
+        ["member", "did:key:z6Mknothing"],
+        ["member", did_from_key(genesis_of(1).validators[0][0])],
+    ],
+)
+def test_what_is_not_there_is_one_sentence(story: Story, args: list[str]) -> None:
+    mistake(story.home, *args)
+
+
+@pytest.mark.parametrize("args", [["blocks", "--limit", "0"], ["top", "--limit", "x"], ["nothing"], ["member"]])
+def test_wrong_usage_exits_with_2(story: Story, args: list[str]) -> None:
+    result = ask(story.home, *args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Error: " in result.stderr or "Usage: " in result.stderr
+
+
+# ----------------------------------------------------------------------------------------------------- homes
+
+
+def test_a_testnets_home_means_its_first_node(story: Story, tmp_path: Path) -> None:
+    shutil.copytree(story.home, tmp_path / "node0")
+    result = ask(tmp_path, "head", "--json")
+    assert result.exit_code == 0
+    assert str(tmp_path / "node0") in result.stderr
+    assert json.loads(result.stdout) == answer(story.home, "head")
+
+
+def test_the_home_can_come_from_the_environment(story: Story) -> None:
+    result = CliRunner(env={"GOODFAITH_HOME": str(story.home)}).invoke(inspect_chain, ["head", "--json"])
+    assert json.loads(result.stdout) == answer(story.home, "head")
+
+
+@pytest.fixture
+def running(story: Story, damaged: Path) -> Iterator[Storage]:
+    """A storage that stays open, as a running node's."""
+    storage = Storage(damaged / DATABASE, story.world.genesis)
+    yield storage
+    storage.close()
+
+
+def test_a_running_node_is_neither_disturbed_nor_disturbing(story: Story, damaged: Path, running: Storage) -> None:
+    running.commit([story.disk.commits[-1]])
+    assert answer(damaged, "verify")["ok"] is True
+    assert answer(damaged, "head") == answer(story.home, "head")
+    running.commit([story.disk.commits[-1]])
+
+
+# ------------------------------------------------------------------------------------------- a real process
+
+
+def _process(*args: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", str(SCRIPT), *args]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)
+
+
+def test_it_runs_from_anywhere(story: Story, tmp_path: Path) -> None:
+    found = _process("top", "--limit", "3", "--json", "--home", str(story.home), cwd=tmp_path)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert json.loads(found.stdout) == answer(story.home, "top")[:3]
+    missing = _process("top", cwd=tmp_path)
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert missing.stderr == "error: home is no folder; name a node's home with --home\n"
+
+
+def test_it_imports_no_network_and_nothing_for_terminals_alone(story: Story) -> None:
+    code = (
+        "import sys\nfrom click.testing import CliRunner\nfrom scripts.inspect_chain import inspect_chain\n"
+        f"result = CliRunner().invoke(inspect_chain, ['top', '--home', {str(story.home)!r}])\n"
+        "assert result.exit_code == 0, result\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'libp2p', 'trio', 'rich', 'structlog', 'httpx'}))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout == "[]\n"
+
+
+def test_a_closed_pipe_ends_it_quietly(story: Story) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = [sys.executable, str(SCRIPT), "blocks", "--limit", "100", "--home", str(story.home)]
+    found = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(write_end)
+    assert (found.returncode, found.stderr) == (EXIT_BROKEN_PIPE, b"")
+
+
+def test_on_a_terminal_tables_have_colour(story: Story) -> None:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
+    environment.pop("NO_COLOR", None)
+    command = [sys.executable, "-W", "error", str(SCRIPT), "top", "--home", str(story.home)]
+    found = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=60, check=False, env=environment)
+    os.close(theirs)
+    shown = os.read(ours, 65_536).decode()
+    os.close(ours)
+    assert (found.returncode, found.stderr) == (0, b"")
+    assert "\x1b[" in shown
+    assert story.dids[0] in shown
+
+
+def test_ctrl_c_ends_it_quietly() -> None:
+    @click.command()
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as end:
+        run(interrupted, [])
+    assert end.value.code == EXIT_INTERRUPTED
