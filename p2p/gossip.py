@@ -31,8 +31,8 @@ class Gossip:
         ``validate(peer_id, data)`` gets the peer that forwarded the message, and is the receiver: it takes
         what it needs and returns whether to pass the message on.  False blames the forwarder, so it is
         for what no honest peer sends at any time, and the verdict holds for every copy.  Several run at
-        once; one that waits holds up nobody else.  If it raises, the message is dropped and nobody is
-        blamed; ``InvariantBroken`` stops the transport.
+        once; one that waits holds up nobody else.  If it raises ``Refused``, the message is dropped and
+        nobody is blamed: for what depends on our clock or state.  ``InvariantBroken`` stops the transport.
         """
         if max_bytes > MAX_MESSAGE_BYTES:
             raise InvariantBroken(f"topic {topic} allows {max_bytes} bytes, a frame holds {MAX_MESSAGE_BYTES}")

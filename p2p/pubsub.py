@@ -23,7 +23,7 @@ from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
 from libp2p.pubsub.validators import signature_validator
 
-from chain.errors import InvariantBroken
+from chain.errors import InvariantBroken, Refused
 from p2p.frames import FrameReader, FrameRefused, StreamEnded, reset_quietly, write_frame
 from p2p.host import GuardedHost, Report
 from p2p.limits import Backlog, TokenBucket
@@ -219,6 +219,9 @@ class GuardedPubsub(Pubsub):
             self.seen.add(key, accepted is not False)
         except InvariantBroken as error:
             self.on_bug(error)
+        except Refused as refusal:
+            log.info("a message from %s was dropped: %s", peer_id, refusal)
+            self.seen.add(key)
         except Exception:
             # A fault of ours: nobody is blamed, and the message is not tried again.
             log.exception("a gossip validator raised")
