@@ -109,11 +109,13 @@ def _print_rich(title: str, columns: Sequence[str], cells: Sequence[Sequence[str
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    shown = Table(title=Text(title) if title else None, title_justify="left", box=SIMPLE_HEAD)
+    shown = Table(box=SIMPLE_HEAD)
     for name, right in zip(columns, is_number, strict=True):
         shown.add_column(Text(name), justify="right" if right else "left", overflow="fold")
     for row in cells:
         shown.add_row(*map(Text, row))  # as Text, so that nothing in a name is read as markup
+    if title:  # not the table's own title, which is wrapped to the width of the table
+        stdout_console().print(Text(title, style="bold"))
     stdout_console().print(shown)
 
 

@@ -151,7 +151,9 @@ class Node:
             await process.wait()
         self.kill()
         with trio.CancelScope(shield=True):
-            await process.wait()
+            code = await process.wait()
+        if code and self.ended is None:
+            self.ended = f"did not stop cleanly (code {code})"
         if process.stdin is not None:
             await process.stdin.aclose()
 

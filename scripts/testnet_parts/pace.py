@@ -37,7 +37,7 @@ class Pace:
         self._spent = 0  # since the last change
         self._changed_ms = now_ms
         self._was_congested = False
-        self._next_change_ms = now_ms
+        self._next_change_ms = now_ms + MIN_CHANGE_MS
 
     def allowed(self, now_ms: int) -> int:
         """How many transactions may be submitted now."""

@@ -73,6 +73,7 @@ def code_of(report: dict[str, Any], testnet: Testnet) -> int:
         agree=report["agree"],
         lost=report["lost"],
         refused=sum(report["refused"].values()),
+        gave_up=testnet.gave_up,
         interrupted=report["interrupted"],
         done=testnet.finished_s is not None,
     )
@@ -93,6 +94,7 @@ def print_summary(report: dict[str, Any]) -> None:
         ("processor", f"{report['cpu_ms_per_tx']} ms a transaction, all nodes together"),
         ("home", report["home"]),
     ]
+    rows += [(detail["node"], detail["ended"]) for detail in report["nodes_detail"] if detail["ended"]]
     table("", ("", ""), rows)
     node = f"{report['home']}/node0"
     for text in (

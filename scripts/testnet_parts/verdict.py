@@ -85,9 +85,9 @@ def describe_propagation(samples: Sequence[int]) -> dict[str, int | None]:
     return {"p50": percentile(samples, 50), "p95": percentile(samples, 95), "samples": len(samples)}
 
 
-def exit_code(*, agree: bool, lost: int, refused: int, interrupted: bool, done: bool) -> int:
+def exit_code(*, agree: bool, lost: int, refused: int, gave_up: bool, interrupted: bool, done: bool) -> int:
     """0 fine, 1 something is wrong, 130 stopped by a signal before everything submitted was final."""
-    if not agree or refused:
+    if not agree or refused or gave_up:
         return 1
     if interrupted and not done:
         return 130

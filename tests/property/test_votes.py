@@ -129,7 +129,7 @@ def replay(history: History) -> Iterator[Votes]:
 
 
 @given(histories())
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=150)
 def test_votes_are_those_of_a_naive_recount(history: History) -> None:
     for votes, expected in zip(replay(history), recount(history), strict=True):
         assert (votes.mhp, votes.mhpc, votes.finalized) == expected[:3]

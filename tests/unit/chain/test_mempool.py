@@ -83,14 +83,6 @@ def test_candidates_end_at_a_gap(pool: Pool) -> None:
     assert pool.order() == queue[:2]
 
 
-def test_candidates_do_not_change_under_the_one_who_takes_them(pool: Pool) -> None:
-    queue = rates(member(pool, 1), 3)
-    pool.take(*queue)
-    for transaction in pool.candidates():
-        pool.remove(transaction.id)
-    assert len(pool) == 0
-
-
 def test_a_transaction_waits_only_once(pool: Pool) -> None:
     (one,) = rates(member(pool, 1), 1)
     pool.take(one)

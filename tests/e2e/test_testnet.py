@@ -1,0 +1,288 @@
+"""Testnets of real processes over loopback, judged from outside: by their JSON, their databases and their pids.
+
+``GOODFAITH_E2E_REPLAY=FILE`` makes the first test replay a whole file instead of 200 ratings of the sample.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from chain.genesis import load_genesis
+from chain.keys import SecretKey, did_from_key
+from chain.storage import DATABASE, Reader
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "scripts" / "data" / "bitcoin-otc-sample.csv.gz"
+# Far more than a slow machine needs; a test that waits this long has failed.
+DEADLINE_S = 120.0
+SAMPLE_TRANSACTIONS = 1_500
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    """Wait until ``condition`` holds."""
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, f"never happened: {what}"
+        time.sleep(0.05)
+
+
+class Running:
+    """A testnet that runs, seen from outside."""
+
+    def __init__(self, home: Path, process: subprocess.Popen[str]) -> None:
+        self.home = home
+        self.process = process
+        self.pids: set[int] = set()
+
+    def facts(self, index: int) -> dict[str, Any] | None:
+        """``node.json`` of a node that is up."""
+        try:
+            facts: dict[str, Any] = json.loads((self.home / f"node{index}" / "node.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return facts if psutil.pid_exists(facts["pid"]) else None
+
+    def wait_ready(self, nodes: int) -> None:
+        wait_for(lambda: all(self.facts(index) for index in range(nodes)), "every node is ready")
+        self.pids = {self.now(index)["pid"] for index in range(nodes)}
+
+    def now(self, index: int) -> dict[str, Any]:
+        facts = self.facts(index)
+        assert facts is not None
+        return facts
+
+    def status(self, index: int) -> dict[str, Any]:
+        """``GET /status``; the same keys with zeros while the node does not answer."""
+        facts = self.facts(index)
+        if facts is not None:
+            try:
+                status: dict[str, Any] = httpx.get(facts["http"] + "/status", timeout=10, trust_env=False).json()
+            except httpx.HTTPError:
+                pass
+            else:
+                return status
+        return {"transactions": 0, "final_transactions": 0, "height": 0, "finalized_height": 0}
+
+    def finish(self, deadline_s: float = DEADLINE_S) -> tuple[int, dict[str, Any]]:
+        """Wait for the end: the exit code and the report."""
+        out, _ = self.process.communicate(timeout=deadline_s)
+        return self.process.returncode, json.loads(out.splitlines()[-1])
+
+    def interrupt(self) -> tuple[int, dict[str, Any]]:
+        """Ctrl-C."""
+        self.process.send_signal(signal.SIGINT)
+        return self.finish()
+
+    def assert_nothing_left(self) -> None:
+        wait_for(lambda: not any(_is_alive(pid) for pid in self.pids), "every node has ended")
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@contextmanager
+def testnet(home: Path, *args: str) -> Iterator[Running]:
+    """Start a testnet with quick slots; whatever is left of it at the end is killed."""
+    command = [sys.executable, str(ROOT / "scripts" / "testnet.py"), "--home", str(home), "--json", *args]
+    with (
+        (home.parent / "testnet.log").open("a") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
+        running = Running(home, process)
+        try:
+            yield running
+        finally:
+            process.kill()
+
+
+testnet.__test__ = False  # type: ignore[attr-defined]  # pytest takes the name for a test
+
+
+def inspect_top(home: Path) -> list[dict[str, Any]]:
+    command = [sys.executable, str(ROOT / "scripts" / "inspect_chain.py"), "top"]
+    done = subprocess.run(
+        [*command, "--home", str(home), "--limit", "100000", "--json"], capture_output=True, text=True, check=True
+    )
+    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    return rows
+
+
+def recomputed_scores(file: Path, limit: int | None, seed: bytes) -> dict[str, int]:
+    """The score of every member, from the csv alone: walk the file backwards, so that the last word comes first."""
+    with gzip.open(file, "rt", encoding="ascii") as lines:
+        rows = [line.split(",") for line in lines][1:][:limit]
+    said: set[tuple[str, str]] = set()
+    sums: dict[str, int] = {}
+    for rater, subject, points, _ in reversed(rows):
+        sums.setdefault(rater, 0)
+        sums[subject] = sums.get(subject, 0) + (int(points) if (rater, subject) not in said else 0)
+        said.add((rater, subject))
+    return {did_of(seed, int(number)): max(-10_000, min(10_000, total)) for number, total in sums.items()}
+
+
+def did_of(seed: bytes, number: int) -> str:
+    digest = sha256(b"goodfaith/testnet/member/1" + seed + bytes(4) + number.to_bytes(4, "big")).digest()
+    return did_from_key(SecretKey(digest).public)
+
+
+def tier_of(score: int) -> str:
+    thresholds = {"trusted": 50, "good": 10, "known": 1, "unrated": 0, "doubtful": -10}
+    return next((name for name, lowest in thresholds.items() if score >= lowest), "distrusted")
+
+
+def test_a_replay_becomes_final_everywhere_and_the_scores_are_those_of_the_file(tmp_path: Path) -> None:
+    given = os.environ.get("GOODFAITH_E2E_REPLAY")
+    file, limit, slot_ms = (Path(given), None, "1000") if given else (SAMPLE, 200, "300")
+    deadline_s = 5 * DEADLINE_S if given else DEADLINE_S
+    home = tmp_path / "net"
+    wanted = [] if limit is None else ["--limit", str(limit)]
+    shape = ("--nodes", "4", "--observers", "1", "--slot-ms", slot_ms)
+    with testnet(home, *shape, "--replay", str(file), *wanted, "--until-final") as running:
+        code, report = running.finish(deadline_s)
+    seed = bytes.fromhex(json.loads((home / "testnet.json").read_text(encoding="ascii"))["seed"])
+    scores = recomputed_scores(file, limit, seed)
+
+    assert code == 0
+    assert report["agree"] is True
+    assert (report["nodes"], report["observers"], report["home"]) == (4, 1, str(home))
+    with gzip.open(file, "rt", encoding="ascii") as lines:
+        ratings = sum(1 for _ in lines) - 1 if limit is None else limit
+    assert report["submitted"] == report["final"] == len(scores) + ratings
+    assert (report["refused"], report["lost"]) == ({}, 0)
+    assert report["height"] >= report["finalized_height"] > 0
+    assert report["tx_per_s"] > 0
+    assert report["seconds"] > 0
+    assert report["block_propagation_ms"]["p95"] >= report["block_propagation_ms"]["p50"] >= 0
+    assert [detail["ended"] for detail in report["nodes_detail"]] == [None] * 5
+
+    genesis = load_genesis(home / "genesis.json")
+    roots = set()
+    for index in range(5):
+        reader = Reader(home / f"node{index}" / DATABASE, genesis)
+        block = reader.block_at(report["finalized_height"])
+        reader.close()
+        assert block is not None
+        roots.add(block.header.state_root.hex())
+    assert roots == {report["state_root"]}
+
+    for index in (0, 4):  # a validator and the observer
+        rows = inspect_top(home / f"node{index}")
+        assert {row["member"]: row["score"] for row in rows} == scores
+        assert [row["score"] for row in rows] == sorted(scores.values(), reverse=True)
+        assert all(row["tier"] == tier_of(row["score"]) for row in rows)
+        # The rank counts who stands above; equal scores share it.
+        assert all(row["rank"] == 1 + sum(other > row["score"] for other in scores.values()) for row in rows[:50])
+
+
+def test_a_killed_validator_comes_back_and_nothing_is_lost(tmp_path: Path) -> None:
+    home = tmp_path / "net"
+    with testnet(home, "--slot-ms", "300") as running:
+        running.wait_ready(4)
+        wait_for(lambda: running.status(0)["transactions"] > 300, "the replay is under way")
+        victim = running.now(2)["pid"]
+        os.kill(victim, signal.SIGKILL)
+        wait_for(lambda: not _is_alive(victim), "node2 is dead")
+        final = running.status(0)["finalized_height"]
+        wait_for(lambda: running.status(0)["finalized_height"] > final, "three of four make progress")
+
+        command = [sys.executable, str(ROOT / "node.py"), "run", "--home", str(home / "node2"), "--stop-with-parent"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as by_hand:
+            try:
+                wait_for(
+                    lambda: (
+                        running.status(2)["final_transactions"]
+                        == running.status(0)["final_transactions"]
+                        > SAMPLE_TRANSACTIONS
+                    ),
+                    "node2 caught up",
+                )
+                log = (tmp_path / "testnet.log").read_text
+                wait_for(lambda: "transactions are final on 4 nodes" in log(encoding="utf-8"), "the testnet noticed")
+                code, report = running.interrupt()
+            finally:
+                by_hand.terminate()
+    assert code == 0
+    assert report["agree"] is True
+    assert report["submitted"] == report["final"] > SAMPLE_TRANSACTIONS
+    assert (report["lost"], report["refused"]) == (0, {})
+    assert [detail["deaths"] for detail in report["nodes_detail"]] == [0, 0, 1, 0]
+    running.assert_nothing_left()
+
+
+def test_a_killed_testnet_leaves_no_process_and_can_be_resumed(tmp_path: Path) -> None:
+    home = tmp_path / "net"
+    with testnet(home, "--slot-ms", "300", "--observers", "1") as running:
+        running.wait_ready(5)
+        wait_for(lambda: running.status(0)["final_transactions"] > 0, "something is final")
+        running.process.kill()
+        running.process.wait()
+        running.assert_nothing_left()
+    with testnet(home, "--until-final") as running:
+        code, report = running.finish()
+    assert code == 0
+    assert report["agree"] is True
+    assert 0 < report["resumed"] < report["submitted"] == report["final"]
+    assert (report["nodes"], report["observers"], report["slot_ms"]) == (4, 1, 300)
+
+
+def test_ctrl_c_in_mid_replay_stops_every_node_and_says_130(tmp_path: Path) -> None:
+    with testnet(tmp_path / "net", "--slot-ms", "1000", "--nodes", "2") as running:
+        running.wait_ready(2)
+        wait_for(lambda: running.status(0)["transactions"] > 0, "the replay is under way")
+        code, report = running.interrupt()
+    assert code == 130
+    assert report["agree"] is True
+    assert report["interrupted"] is True
+    assert report["final"] < report["submitted"]
+    running.assert_nothing_left()
+
+
+def test_two_halves_that_were_cut_apart_end_on_one_chain(tmp_path: Path) -> None:
+    with testnet(tmp_path / "net", "--slot-ms", "300") as running:
+        running.wait_ready(4)
+        wait_for(lambda: running.status(0)["final_transactions"] > 0, "something is final")
+        ids = [running.now(index)["peer_id"] for index in range(4)]
+        for index in range(4):
+            other_half = ids[2:] if index < 2 else ids[:2]
+            _partition(running, index, "POST", {"peer_ids": other_half})
+        cut = [running.status(index)["height"] for index in range(4)]
+        wait_for(
+            lambda: all(running.status(index)["height"] >= cut[index] + 4 for index in (0, 2)),
+            "both halves go on alone",
+        )
+        assert running.status(0)["head_id"] != running.status(2)["head_id"]
+        final = running.status(0)["finalized_height"]
+        for index in range(4):
+            _partition(running, index, "DELETE", None)
+        wait_for(lambda: running.status(0)["finalized_height"] > final + 4, "finality moves again")
+        log = (tmp_path / "testnet.log").read_text
+        wait_for(lambda: "transactions are final on 4 nodes" in log(encoding="utf-8"), "everything is final")
+        code, report = running.interrupt()
+    assert code == 0
+    assert report["agree"] is True
+    assert report["reorgs"] >= 1
+    assert report["submitted"] == report["final"] > SAMPLE_TRANSACTIONS
+    running.assert_nothing_left()
+
+
+def _partition(running: Running, index: int, method: str, document: dict[str, Any] | None) -> None:
+    url = running.now(index)["http"] + "/partition"
+    httpx.request(method, url, json=document, timeout=10, trust_env=False).raise_for_status()

@@ -1,0 +1,141 @@
+"""The mempool under any history: its bounds hold, its order can be executed, its counters are right."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from chain import mempool
+from chain.errors import Disposition, Refused
+from chain.mempool import Mempool
+from chain.transactions import Action, Enrol, Rate, VerifiedTransaction, sign_transaction
+from tests.support.world import genesis_of, secret
+
+GENESIS = genesis_of(4)
+ACTORS = [secret(50 + number) for number in range(5)]
+BOUNDS = {"MAX_TRANSACTIONS": 14, "MAX_BYTES": 2_400, "MAX_PER_ACTOR": 5, "MAX_FROM_STRANGERS": 6}
+who = st.integers(0, len(ACTORS) - 1)
+
+
+class PoolMachine(RuleBasedStateMachine):
+    """A pool beside the simplest of chains: a stack of blocks, and nonces that follow from them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks: list[list[VerifiedTransaction]] = []
+        self.pool = Mempool(self.next_nonce)
+        self.patch = pytest.MonkeyPatch()
+
+    @initialize()
+    def shrink_the_bounds(self) -> None:
+        for name, value in BOUNDS.items():
+            self.patch.setattr(mempool, name, value)
+
+    def teardown(self) -> None:
+        self.patch.undo()
+
+    def next_nonce(self, actor: bytes) -> int | None:
+        used = sum(transaction.actor == actor for block in self.blocks for transaction in block)
+        return used or None
+
+    @property
+    def next_height(self) -> int:
+        return len(self.blocks) + 1
+
+    def make(self, actor: int, ahead: int, life: int, padding: int) -> VerifiedTransaction:
+        nonce = max(0, (self.next_nonce(ACTORS[actor].public) or 0) + ahead)
+        action: Action = Enrol() if nonce == 0 else Rate(ACTORS[padding % 5].public, 1, 1)
+        return sign_transaction(ACTORS[actor], GENESIS.id, nonce, max(0, self.next_height + life), action)
+
+    @rule(actor=who, ahead=st.integers(-1, 6), life=st.integers(-1, 8), padding=who)
+    def add(self, actor: int, ahead: int, life: int, padding: int) -> None:
+        transaction = self.make(actor, ahead, life, padding)
+        before = list(self.pool)
+        try:
+            self.pool.add(transaction, self.next_height)
+        except Refused as refused:
+            assert refused.reason.disposition is not Disposition.BLAME
+            assert list(self.pool) == before
+        else:
+            assert list(self.pool) == [*before, transaction]
+
+    @rule(count=st.integers(0, 6), skipped=st.integers(0, 2))
+    def a_block_of_candidates(self, count: int, skipped: int) -> None:
+        self._extend([item for item in self.pool.candidates() if item.actor != ACTORS[skipped].public][:count])
+
+    @rule(actors=st.lists(who, max_size=3), life=st.integers(0, 3))
+    def a_block_of_what_never_came_here(self, actors: list[int], life: int) -> None:
+        body: list[VerifiedTransaction] = []
+        for actor in dict.fromkeys(actors):
+            body.append(self.make(actor, 0, life, actor))
+        self._extend(body)
+
+    def _extend(self, body: list[VerifiedTransaction]) -> None:
+        self.blocks.append(body)
+        self.pool.discard(body, len(self.blocks))
+        for transaction in body:
+            assert transaction.id not in self.pool
+
+    @precondition(lambda self: self.blocks)
+    @rule(depth=st.integers(1, 3), again=st.booleans())
+    def a_reorg(self, depth: int, again: bool) -> None:
+        depth = min(depth, len(self.blocks))
+        abandoned = [self.blocks.pop() for _ in range(depth)]
+        adopted: list[list[VerifiedTransaction]] = [[] for _ in range(depth)]
+        if again:
+            adopted[0] = abandoned[-1]
+        self.blocks += adopted
+        for body in adopted:
+            self.pool.discard(body, len(self.blocks))
+        for body in abandoned:
+            self.pool.restore(body, self.next_height)
+
+    @rule()
+    def expire(self) -> None:
+        self.pool.expire(self.next_height)
+        assert all(transaction.expiry_height >= self.next_height for transaction in self.pool)
+
+    @rule(index=st.integers(0, 20))
+    def remove(self, index: int) -> None:
+        waiting = list(self.pool)
+        if waiting:
+            self.pool.remove(waiting[index % len(waiting)].id)
+            assert len(self.pool) == len(waiting) - 1
+
+    @invariant()
+    def bounds_hold(self) -> None:
+        assert len(self.pool) <= BOUNDS["MAX_TRANSACTIONS"]
+        assert self.pool.bytes <= BOUNDS["MAX_BYTES"]
+        assert all(count <= BOUNDS["MAX_PER_ACTOR"] for count in Counter(item.actor for item in self.pool).values())
+
+    @invariant()
+    def candidates_can_be_executed_in_order(self) -> None:
+        candidates = list(self.pool.candidates())
+        nonces: dict[bytes, int] = {}
+        for transaction in candidates:
+            expected = nonces.get(transaction.actor, self.next_nonce(transaction.actor) or 0)
+            assert transaction.nonce == expected
+            nonces[transaction.actor] = expected + 1
+        # and nothing is left out that could follow
+        for transaction in self.pool:
+            expected = nonces.get(transaction.actor, self.next_nonce(transaction.actor) or 0)
+            assert transaction.nonce != expected or transaction in candidates
+
+    @invariant()
+    def counters_equal_a_recount(self) -> None:
+        pool = self.pool
+        waiting = list(pool)
+        assert pool.bytes == sum(len(item.raw) for item in waiting)
+        queues = {(actor, nonce): item for actor, queue in pool._by_actor.items() for nonce, item in queue.items()}
+        assert queues == {(item.actor, item.nonce): item for item in waiting}
+        assert all(pool._by_actor.values())
+        assert pool._strangers <= pool._by_actor.keys()
+        assert pool._stranger_count == sum(item.actor in pool._strangers for item in waiting)
+
+
+TestMempool = PoolMachine.TestCase
+TestMempool.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -1,0 +1,61 @@
+"""The command line of the testnet: an operator's mistake is one sentence, exit code 2, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scripts.console import run
+from scripts.replay import SAMPLE
+from scripts.testnet import main
+from scripts.testnet_parts.homes import Wanted, open_testnet
+
+
+def refused(capsys: pytest.CaptureFixture[str], *args: str | Path) -> str:
+    with pytest.raises(SystemExit) as end:
+        run(main, [str(arg) for arg in args])
+    shown = capsys.readouterr()
+    assert end.value.code == 2
+    assert shown.out == ""
+    assert "Traceback" not in shown.err
+    return shown.err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--nodes", "0"),
+        ("--nodes", "four"),
+        ("--nodes", "32"),
+        ("--nodes", "20", "--observers", "20"),
+        ("--observers", "-1"),
+        ("--slot-ms", "10"),
+        ("--limit", "0"),
+        ("--duration", "0"),
+        ("--duration", "soon"),
+        ("--colour", "blue"),
+    ],
+)
+def test_bad_numbers_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, args: tuple[str, ...]) -> None:
+    home = tmp_path / "net"
+    assert refused(capsys, "--home", home, *args)
+    assert not home.exists()
+
+
+def test_a_missing_file_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    home = tmp_path / "net"
+    assert "nowhere.csv does not exist" in refused(capsys, "--home", home, "--replay", tmp_path / "nowhere.csv")
+    assert not home.exists()
+
+
+def test_a_bad_line_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    home, file = tmp_path / "net", tmp_path / "ratings.csv"
+    file.write_text("6,2,4,1\n6,5,many,1\n", encoding="ascii")
+    assert "line 2: 'many' is no rating" in refused(capsys, "--home", home, "--replay", file)
+    assert not home.exists()
+
+
+def test_a_home_of_another_shape_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    open_testnet(tmp_path / "net", Wanted(1, 0, 300))
+    assert "--nodes 1, not 4" in refused(capsys, "--home", tmp_path / "net", "--nodes", "4", "--replay", SAMPLE)

@@ -1,0 +1,101 @@
+"""Whether nodes agree, how fast blocks travelled, and the exit code that follows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scripts.testnet_parts.verdict import (
+    FinalChain,
+    HeadMove,
+    agreement,
+    describe_propagation,
+    exit_code,
+    head_move,
+    percentile,
+    propagation_ms,
+)
+
+
+def ids(text: str) -> list[bytes]:
+    return [letter.encode() for letter in text]
+
+
+def test_nodes_agree_when_each_final_chain_begins_the_longest() -> None:
+    verdict = agreement([FinalChain("node0", ids("abc")), FinalChain("node1", ids("abcde")), FinalChain("late", [])])
+    assert verdict.holds
+    assert verdict.height == 0
+
+
+def test_the_common_height_is_the_lowest() -> None:
+    assert agreement([FinalChain("node0", ids("abc")), FinalChain("node1", ids("ab"))]).height == 2
+
+
+@pytest.mark.parametrize("other", ["abX", "aXc", "Xbc"])
+def test_a_node_that_finalized_another_block_is_named(other: str) -> None:
+    verdict = agreement([FinalChain("node0", ids("abcd")), FinalChain("node1", ids(other)), FinalChain("n2", ids("a"))])
+    assert not verdict.holds
+    assert verdict.differing[0] == "node1"
+
+
+def move(block: str, at_ms: int, *, made: bool = False) -> HeadMove:
+    return HeadMove(seq=1, id=block, height=1, transactions=0, at_ms=at_ms, made_here=made)
+
+
+READY = {"maker": 0, "near": 0, "far": 0}
+
+
+def test_propagation_is_from_the_makers_head_to_every_other_nodes() -> None:
+    moves = {
+        "maker": [move("a", 100, made=True), move("b", 310)],
+        "near": [move("a", 120), move("b", 300, made=True)],
+        "far": [move("a", 190), move("b", 340)],
+    }
+    assert sorted(propagation_ms(moves, READY)) == [10, 20, 40, 90]
+
+
+def test_a_block_that_a_reorg_brings_back_counts_once() -> None:
+    moves = {"maker": [move("a", 100, made=True)], "near": [move("a", 130), move("x", 140), move("a", 900)], "far": []}
+    assert propagation_ms(moves, READY) == [30]
+
+
+def test_blocks_made_before_a_node_was_ready_or_by_nobody_known_do_not_count() -> None:
+    moves = {"maker": [move("a", 100, made=True)], "near": [move("a", 5_000), move("orphan", 5_001)], "far": []}
+    assert propagation_ms(moves, {**READY, "near": 4_000}) == []
+
+
+def test_a_row_of_heads_is_read() -> None:
+    row = {"seq": 7, "id": "ab", "height": 3, "slot": 9, "transactions": 5, "at_ms": 11, "made_here": True}
+    assert head_move(row) == HeadMove(7, "ab", 3, 5, 11, made_here=True)
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(50, 5), (95, 10), (100, 10), (1, 1)])
+def test_percentiles_are_nearest_rank(percent: int, expected: int) -> None:
+    assert percentile([10, 1, 9, 2, 8, 3, 7, 4, 6, 5], percent) == expected
+
+
+def test_percentiles_of_nothing_are_none() -> None:
+    assert describe_propagation([]) == {"p50": None, "p95": None, "samples": 0}
+    assert describe_propagation([7]) == {"p50": 7, "p95": 7, "samples": 1}
+
+
+FINE: dict[str, Any] = {"agree": True, "lost": 0, "refused": 0, "gave_up": False, "interrupted": False, "done": True}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({}, 0),
+        ({"interrupted": True}, 0),
+        ({"interrupted": True, "done": False, "lost": 5}, 130),
+        ({"done": False, "lost": 5}, 1),
+        ({"done": False}, 0),
+        ({"refused": 1}, 1),
+        ({"gave_up": True, "done": False}, 1),
+        ({"agree": False}, 1),
+        ({"agree": False, "interrupted": True, "done": False}, 1),
+    ],
+)
+def test_the_exit_code_says_how_it_ended(changes: dict[str, Any], code: int) -> None:
+    assert exit_code(**{**FINE, **changes}) == code
