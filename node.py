@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import secrets
@@ -259,6 +260,7 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
     chain, signing = storage.load()
     engine = Engine(home.genesis, chain, secret=home.secret, signing=signing)
     node = Node(home, engine, storage, Telemetry(storage.count_transactions()))
+    gc.freeze()  # the loaded state lives as long as the process: collections need not walk it again
     if engine.producer is not None and engine.producer.is_silent:
         log.warning("silent", why="its signing state was lost; it signs once a block made from now on is final")
     config = TransportConfig(

@@ -80,6 +80,8 @@ class Mempool:
 
     def discard(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
         """A block at ``height`` holds these: drop them and whatever they made impossible."""
+        if not self._by_id:
+            return
         actors = set()
         for transaction in transactions:
             actors.add(transaction.actor)

@@ -10,8 +10,8 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from importlib.resources import files
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from chain.codec import U32_MAX, encode
@@ -181,7 +181,7 @@ def parse_policy(text: str) -> Policy:
 
 def shipped_policy(name: str) -> Policy:
     """A policy that ships with Goodfaith, by its name."""
-    folder = files("chain") / "policies"
+    folder = Path(__file__).parent / "policies"
     known = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
     if name not in known:
         raise OperatorError(f"no policy is called {name!r}; choose from {', '.join(known)}")

@@ -45,6 +45,8 @@ DATABASE = "chain.db"
 _WAL_AUTOCHECKPOINT_PAGES = 4_000
 # As long as finality can be stalled before a reader gives up on a losing branch.
 MAX_SIDE_BRANCH = 2_048
+# Rows fetched from SQLite in one go.
+ROWS_AT_ONCE = 256
 # How long a reader waits for the writer's checkpoint, and the writer for a reader's.
 _BUSY_TIMEOUT_S = 10.0
 
@@ -111,7 +113,9 @@ class _Database:
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         with self.translated():
-            yield from self.connection.execute(sql, parameters)
+            cursor = self.connection.execute(sql, parameters)
+            while batch := cursor.fetchmany(ROWS_AT_ONCE):
+                yield from batch
 
     def check(self, genesis: Genesis) -> None:
         """Raise :class:`OperatorError` unless this is a database of ``genesis`` in a known format."""

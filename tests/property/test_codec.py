@@ -86,7 +86,7 @@ def test_what_is_accepted_encodes_to_the_same_bytes(data: bytes) -> None:
 
 
 foreign = st.none() | st.booleans() | st.floats() | st.text(max_size=40) | st.dictionaries(integers, integers)
-mixed = st.recursive(integers | st.binary(max_size=40) | foreign, lambda inner: st.lists(inner, max_size=6))
+mixed = st.recursive(integers | st.binary(max_size=40) | foreign, lambda inner: st.lists(inner, max_size=4), max_leaves=8)
 
 
 @given(st.lists(mixed, max_size=MAX_ITEMS))

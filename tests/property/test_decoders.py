@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chain.blocks import Block, VerifiedHeader, decode_block, decode_header, encode_block
@@ -94,20 +94,23 @@ def test_the_originals_are_valid(name: str) -> None:
     assert [again(decode(data)) for data in originals] == originals
 
 
+@settings(max_examples=50)
 @given(data=st.binary(max_size=400))
 def test_any_bytes(name: str, data: bytes) -> None:
     check(name, data)
 
 
+@settings(max_examples=80)
 @given(data=st.data())
 def test_mutated_messages(name: str, data: st.DataObject) -> None:
     check(name, data.draw(mutated(DECODERS[name][2])))
 
 
 leaf = st.integers(-(2**63), 2**64 - 1) | st.binary(max_size=40) | st.none() | st.booleans() | st.floats()
-shapes = st.recursive(leaf, lambda inner: st.lists(inner, max_size=10).map(tuple), max_leaves=20)
+shapes = st.recursive(leaf, lambda inner: st.lists(inner, max_size=10).map(tuple), max_leaves=10)
 
 
+@settings(max_examples=30)
 @given(value=shapes, tail=st.sampled_from([b"", bytes(64)]))
 def test_well_formed_nonsense(name: str, value: Any, tail: bytes) -> None:
     check(name, encode(value) + tail)

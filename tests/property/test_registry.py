@@ -98,7 +98,7 @@ def grow(ledger: Ledger, forge: Forge, plan: list[list[Step]]) -> list[tuple[int
 
 
 @given(blocks_of_steps)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_members_and_scores_equal_a_recount(plan: list[list[Step]]) -> None:
     ledger = Ledger(GENESIS)
     history = grow(ledger, Forge(GENESIS), plan)
@@ -119,7 +119,7 @@ def look(ledger: Ledger) -> tuple[int, bytes, dict[bytes, bytes]]:
 
 
 @given(blocks_of_steps, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_number_of_blocks_can_be_undone_and_redone(plan: list[list[Step]], data: st.DataObject) -> None:
     ledger, forge = Ledger(GENESIS), Forge(GENESIS)
     grow(ledger, forge, plan)
@@ -145,7 +145,7 @@ def test_any_number_of_blocks_can_be_undone_and_redone(plan: list[list[Step]], d
 
 
 @given(blocks_of_steps, st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_refused_block_changes_nothing(plan: list[list[Step]], data: st.DataObject) -> None:
     ledger, forge = Ledger(GENESIS), Forge(GENESIS)
     history = [transaction for _, transaction in grow(ledger, forge, plan)]
