@@ -14,6 +14,8 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import count
+from math import gcd
 from pathlib import Path
 
 from chain.errors import OperatorError
@@ -28,7 +30,7 @@ SHAPE = "testnet.json"
 DEFAULT_NODES = 4
 DEFAULT_SLOT_MS = 1_000
 # Twenty seconds of silence at the default slot: a watcher sees that the network lives.
-HEARTBEAT_SLOTS = 20
+MIN_HEARTBEAT_SLOTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +130,20 @@ def _genesis(shape: Shape, now_ms: int) -> Genesis:
             "genesis_time_ms": now_ms,
             "slot_ms": shape.slot_ms,
             "batch": shape.nodes,
-            "heartbeat_slots": HEARTBEAT_SLOTS,
+            "heartbeat_slots": heartbeat_slots(shape.nodes),
             "max_expiry_blocks": EXPIRY_HEIGHT,
             "validators": [{"did": did_from_key(key), "weight": 1} for key in validators],
             "policy": shipped_policy("marketplace").to_document(),
         }
     )
+
+
+def heartbeat_slots(nodes: int) -> int:
+    """The first number from :data:`MIN_HEARTBEAT_SLOTS` on that shares no factor with the number of validators.
+
+    With another, few leaders would make all heartbeats of an idle network, and nothing would become final.
+    """
+    return next(slots for slots in count(MIN_HEARTBEAT_SLOTS) if gcd(slots, nodes) == 1)
 
 
 def _resume(path: Path, wanted: Wanted) -> TestnetHome:
@@ -169,10 +179,10 @@ def _port_of(home: Path) -> int:
     return int(port)
 
 
-def free_ports(count: int) -> Sequence[int]:
+def free_ports(number: int) -> Sequence[int]:
     """Ports of loopback that nobody listens on right now, all different."""
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
         for item in sockets:
             item.bind(("127.0.0.1", 0))
         return [item.getsockname()[1] for item in sockets]

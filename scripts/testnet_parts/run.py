@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
 import trio
@@ -19,6 +19,9 @@ from scripts.testnet_parts.feed import BATCH, MAX_OUTSTANDING, Feed
 from scripts.testnet_parts.homes import TestnetHome
 from scripts.testnet_parts.nodes import HTTP_TIMEOUT_S, Node, Unreachable
 from scripts.testnet_parts.pace import Pace
+
+if TYPE_CHECKING:
+    from trio_typing import TaskStatus
 
 # Finality takes 5 slots with four validators and 7 with one of them down; three times that is no accident.
 PATIENCE_SLOTS = 20
@@ -210,7 +213,7 @@ class Testnet:
 
     # ------------------------------------------------------------------------------------------------- processes
 
-    async def _tend(self, node: Node, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def _tend(self, node: Node, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Start a node and follow it to its end, and beyond where it is restarted."""
         await node.start()
         await node.wait_ready(self._client, _unix_ms())

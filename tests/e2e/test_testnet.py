@@ -56,6 +56,10 @@ class Running:
             return None
         return facts if psutil.pid_exists(facts["pid"]) else None
 
+    def log(self) -> str:
+        """What the testnet said on stderr."""
+        return (self.home.parent / "testnet.log").read_text(encoding="utf-8")
+
     def wait_ready(self, nodes: int) -> None:
         wait_for(lambda: all(self.facts(index) for index in range(nodes)), "every node is ready")
         self.pids = {self.now(index)["pid"] for index in range(nodes)}
@@ -214,8 +218,7 @@ def test_a_killed_validator_comes_back_and_nothing_is_lost(tmp_path: Path) -> No
                     ),
                     "node2 caught up",
                 )
-                log = (tmp_path / "testnet.log").read_text
-                wait_for(lambda: "transactions are final on 4 nodes" in log(encoding="utf-8"), "the testnet noticed")
+                wait_for(lambda: "node2 is back" in running.log(), "the testnet noticed")
                 code, report = running.interrupt()
             finally:
                 by_hand.terminate()
@@ -273,8 +276,7 @@ def test_two_halves_that_were_cut_apart_end_on_one_chain(tmp_path: Path) -> None
         for index in range(4):
             _partition(running, index, "DELETE", None)
         wait_for(lambda: running.status(0)["finalized_height"] > final + 4, "finality moves again")
-        log = (tmp_path / "testnet.log").read_text
-        wait_for(lambda: "transactions are final on 4 nodes" in log(encoding="utf-8"), "everything is final")
+        wait_for(lambda: "transactions are final on 4 nodes" in running.log(), "everything is final")
         code, report = running.interrupt()
     assert code == 0
     assert report["agree"] is True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgpack
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chain.codec import U64_MAX, decode, encode
@@ -29,6 +29,7 @@ def outcome(data: bytes) -> tuple[Any, ...] | Reason:
         return refused.reason
 
 
+@settings(max_examples=60)
 @given(arrays)
 def test_values_come_back(value: tuple[Any, ...]) -> None:
     data = encode(value)
@@ -66,6 +67,7 @@ def any_form(draw: st.DrawFn, value: Any) -> bytes:
     return head + b"".join(draw(any_form(item)) for item in value)
 
 
+@settings(max_examples=60)
 @given(st.data(), arrays)
 def test_of_all_forms_of_a_value_one_is_accepted(data: st.DataObject, value: tuple[Any, ...]) -> None:
     alias = data.draw(any_form(value))
@@ -76,6 +78,7 @@ def test_of_all_forms_of_a_value_one_is_accepted(data: st.DataObject, value: tup
         assert outcome(alias) == (value if alias == encode(value) else Reason.MALFORMED)
 
 
+@settings(max_examples=60)
 @given(st.binary(max_size=200))
 @example(b"\x91" * 199 + b"\x90")
 @example(b"\x91\xcb\x7f\xf8\x00\x00\x00\x00\x00\x01")  # a NaN with a payload
@@ -86,9 +89,12 @@ def test_what_is_accepted_encodes_to_the_same_bytes(data: bytes) -> None:
 
 
 foreign = st.none() | st.booleans() | st.floats() | st.text(max_size=40) | st.dictionaries(integers, integers)
-mixed = st.recursive(integers | st.binary(max_size=40) | foreign, lambda inner: st.lists(inner, max_size=4), max_leaves=8)
+mixed = st.recursive(
+    integers | st.binary(max_size=40) | foreign, lambda inner: st.lists(inner, max_size=4), max_leaves=8
+)
 
 
+@settings(max_examples=60)
 @given(st.lists(mixed, max_size=MAX_ITEMS))
 def test_no_foreign_value_is_taken_for_another(value: list[Any]) -> None:
     data: bytes = msgpack.packb(value)
@@ -96,6 +102,7 @@ def test_no_foreign_value_is_taken_for_another(value: list[Any]) -> None:
     assert decoded is Reason.MALFORMED or encode(decoded) == data
 
 
+@settings(max_examples=60)
 @given(arrays, st.data())
 def test_a_changed_byte_is_another_value_or_none(value: tuple[Any, ...], data: st.DataObject) -> None:
     good = encode(value)
@@ -113,6 +120,7 @@ def _holds_a_stowaway(value: Any) -> bool:
     return type(value) not in (int, bytes)
 
 
+@settings(max_examples=60)
 @given(arrays, st.binary(min_size=1, max_size=5), st.integers(1, 50))
 def test_trailing_and_missing_bytes_are_refused(value: tuple[Any, ...], tail: bytes, missing: int) -> None:
     good = encode(value)

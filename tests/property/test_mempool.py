@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chain import mempool
-from chain.errors import Disposition, Refused
+from chain.errors import Disposition
 from chain.mempool import Mempool
 from chain.transactions import Action, Enrol, Rate, VerifiedTransaction, sign_transaction
+from tests.support.refusals import refusal
 from tests.support.world import genesis_of, secret
 
 GENESIS = genesis_of(4)
@@ -55,13 +56,9 @@ class PoolMachine(RuleBasedStateMachine):
     def add(self, actor: int, ahead: int, life: int, padding: int) -> None:
         transaction = self.make(actor, ahead, life, padding)
         before = list(self.pool)
-        try:
-            self.pool.add(transaction, self.next_height)
-        except Refused as refused:
-            assert refused.reason.disposition is not Disposition.BLAME
-            assert list(self.pool) == before
-        else:
-            assert list(self.pool) == [*before, transaction]
+        reason = refusal(self.pool.add, transaction, self.next_height)
+        assert list(self.pool) == ([*before, transaction] if reason is None else before)
+        assert reason is None or reason.disposition is not Disposition.BLAME
 
     @rule(count=st.integers(0, 6), skipped=st.integers(0, 2))
     def a_block_of_candidates(self, count: int, skipped: int) -> None:
@@ -69,10 +66,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     @rule(actors=st.lists(who, max_size=3), life=st.integers(0, 3))
     def a_block_of_what_never_came_here(self, actors: list[int], life: int) -> None:
-        body: list[VerifiedTransaction] = []
-        for actor in dict.fromkeys(actors):
-            body.append(self.make(actor, 0, life, actor))
-        self._extend(body)
+        self._extend([self.make(actor, 0, life, actor) for actor in dict.fromkeys(actors)])
 
     def _extend(self, body: list[VerifiedTransaction]) -> None:
         self.blocks.append(body)

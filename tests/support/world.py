@@ -391,10 +391,16 @@ class World:
         raise AssertionError(f"not within {slots} slots")
 
     def submit(self, host: int, transactions: Iterable[VerifiedTransaction]) -> tuple[Refused | None, ...]:
-        """Hand transactions to one node, as its HTTP face does; remembers what was accepted."""
+        """Hand transactions to one node, as its HTTP face does; remembers what was accepted.
+
+        Returns one outcome for each, none at all where the node was killed before it answered.
+        """
         wanted = tuple(transactions)
+        self.hosts[host].answers = ()
         self.hosts[host].handle(Submitted(wanted))
         outcomes = self.hosts[host].answers
+        if not self.hosts[host].is_up:
+            return ()  # it was killed before it answered
         taken = [item for item, outcome in zip(wanted, outcomes, strict=True) if outcome is None]
         self.accepted.update((item.id, item) for item in taken)
         return outcomes

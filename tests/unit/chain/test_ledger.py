@@ -105,7 +105,7 @@ def test_a_block_that_does_not_follow_from_its_draft_is_our_bug() -> None:
     with pytest.raises(InvariantBroken):
         ledger.adopt(first, {})
     with pytest.raises(InvariantBroken):
-        ledger.adopt(replace(second, header=replace(second.header, state_root=ledger.state_root)), {})  # type: ignore[arg-type]
+        ledger.adopt(replace(second, header=replace(second.header, state_root=ledger.state_root)), {})
 
 
 def test_settling_moves_the_snapshot_and_returns_what_changed() -> None:

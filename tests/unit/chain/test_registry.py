@@ -15,6 +15,7 @@ from chain.registry import (
     Member,
     PolicyInForce,
     Rating,
+    Record,
     decode_record,
     encode_record,
     genesis_records,
@@ -141,7 +142,7 @@ def test_a_key_that_no_signature_could_bind_does_not_enrol(draft: Draft) -> None
     assert refusal(draft, forged) is Reason.BAD_KEY
 
 
-RECORDS = {
+RECORDS: dict[bytes, Record] = {
     POLICY_KEY: PolicyInForce(1, bytes(32)),
     member_key(ANN.public): Member(ANN.public, 5, 2**40, -(2**40), 7),
     rating_key(BOB.public, ANN.public, 2**32 - 1): Rating(-10, 2**40),

@@ -1,0 +1,546 @@
+"""One node's protocol: what each event leads to, and what a hostile peer cannot bring about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chain import blocktree, engine
+from chain.blocks import Block
+from chain.engine import CLOCK_DISPARITY_MS, MAX_WAITING_BLOCKS
+from chain.errors import Reason
+from chain.events import (
+    AnnounceBlock,
+    Answer,
+    Ask,
+    AskStatus,
+    Commit,
+    Effect,
+    Equivocation,
+    Finalized,
+    GossipTransactions,
+    HeadMoved,
+    MissingReceived,
+    Notice,
+    PeerLost,
+    Penalise,
+    RequestFailed,
+    SigningState,
+    Submitted,
+    Tick,
+    TransactionsReceived,
+)
+from chain.messages import GetBlocks, GetTransactions
+from chain.transactions import Enrol, Rate, VerifiedTransaction
+from tests.support.forge import Forge, Rig, announced, only
+from tests.support.world import Actor, genesis_of
+
+GENESIS = genesis_of(4)
+FRESH = SigningState()
+
+
+@pytest.fixture
+def forge() -> Forge:
+    return Forge(GENESIS)
+
+
+@pytest.fixture
+def rig() -> Rig:
+    """An observer."""
+    return Rig(GENESIS)
+
+
+def enrolments(count: int) -> list[VerifiedTransaction]:
+    return [Actor(GENESIS, 50 + number).sign(Enrol()) for number in range(count)]
+
+
+def blamed(effects: Sequence[Effect]) -> list[tuple[str, Reason]]:
+    return [(effect.peer, effect.refusal.reason) for effect in only(effects, Penalise)]
+
+
+def request_of(effects: Sequence[Effect]) -> GetBlocks:
+    (ask,) = only(effects, Ask)
+    assert isinstance(ask.request, GetBlocks)
+    return ask.request
+
+
+# ------------------------------------------------------------------------------------------------ transactions
+
+
+def test_what_was_taken_is_answered_and_passed_on(rig: Rig) -> None:
+    one, two = enrolments(2)
+    expired = Actor(GENESIS, 60).sign(Enrol(), expiry_height=0)
+    assert rig.handle(Submitted((one, two))) == [Answer((None, None)), GossipTransactions((one, two))]
+    answer, *others = rig.handle(Submitted((one, expired)))
+    assert isinstance(answer, Answer)
+    assert [outcome and outcome.reason for outcome in answer.outcomes] == [Reason.DUPLICATE, Reason.EXPIRED]
+    assert others == []
+
+
+def test_received_transactions_wait_and_are_not_passed_on_again(rig: Rig) -> None:
+    one, two = enrolments(2)
+    assert rig.handle(TransactionsReceived("peer", (one, two, one))) == []
+    assert list(rig.engine.mempool) == [one, two]
+
+
+def test_own_transactions_are_offered_again_while_they_wait(rig: Rig, forge: Forge) -> None:
+    one, two = enrolments(2)
+    rig.handle(Submitted((one, two)))
+    rig.grow([forge.block(None, [one])])
+    offered = [
+        effect
+        for slot in range(2, 2 * engine.REGOSSIP_EVERY_SLOTS + 1)
+        for effect in only(rig.at(slot).handle(Tick()), GossipTransactions)
+    ]
+    assert offered == [GossipTransactions((two,))] * 2
+
+
+# ------------------------------------------------------------------------------------------------------ blocks
+
+
+def test_a_block_of_known_transactions_is_adopted_and_stored_first(rig: Rig, forge: Forge) -> None:
+    body = enrolments(2)
+    block = forge.block(None, body)
+    rig.handle(TransactionsReceived("peer", tuple(body)))
+    effects = rig.at(1, 30).handle(announced(block))
+    assert effects == [Commit(adopted=(block,)), HeadMoved(block.header, 2, 0, 30)]
+    assert len(rig.engine.mempool) == 0
+
+
+def test_missing_transactions_are_asked_of_the_announcer(rig: Rig, forge: Forge) -> None:
+    body = enrolments(3)
+    block = forge.block(None, body)
+    rig.handle(TransactionsReceived("other", (body[1],)))
+    request = GetTransactions((body[0].id, body[2].id))
+    assert rig.at(1).handle(announced(block)) == [Ask("peer", request)]
+    assert rig.handle(announced(block, "other")) == []
+    rig.handle(MissingReceived("peer", request, (body[2], body[0], enrolments(5)[4])))
+    assert rig.head == block.id
+
+
+def test_a_block_whose_transactions_do_not_come_is_fetched_whole(rig: Rig, forge: Forge) -> None:
+    body = enrolments(2)
+    block = forge.block(None, body)
+    request = GetTransactions(tuple(item.id for item in body))
+    rig.at(1).handle(announced(block))
+    effects = rig.handle(MissingReceived("peer", request, (body[0],)))
+    rig.reply("peer", request_of(effects), [block])
+    assert rig.head == block.id
+
+
+def test_a_block_can_be_announced_again_after_a_request_failed(rig: Rig, forge: Forge) -> None:
+    body = enrolments(1)
+    block = forge.block(None, body)
+    request = GetTransactions((body[0].id,))
+    rig.at(1).handle(announced(block))
+    assert rig.handle(RequestFailed("peer", request)) == [AskStatus("peer")]
+    assert rig.handle(announced(block, "other")) == [Ask("other", request)]
+
+
+def test_what_a_lost_peer_announced_can_be_announced_by_another(rig: Rig, forge: Forge) -> None:
+    body = enrolments(1)
+    block = forge.block(None, body)
+    rig.at(1).handle(announced(block))
+    rig.handle(PeerLost("peer"))
+    assert rig.handle(announced(block, "other")) == [Ask("other", GetTransactions((body[0].id,)))]
+
+
+def test_a_block_a_little_early_waits_for_its_slot(rig: Rig, forge: Forge) -> None:
+    block = forge.block()
+    assert rig.at(1, -CLOCK_DISPARITY_MS).handle(announced(block)) == []
+    assert rig.engine.wake_ms(rig.now_ms) == GENESIS.slot_start_ms(1)
+    assert rig.at(1, 0).handle(Tick())[1:] == [HeadMoved(block.header, 0, 0, 0)]
+    assert rig.engine.wake_ms(rig.now_ms) == GENESIS.slot_start_ms(2)
+
+
+def test_a_block_of_the_future_is_refused_and_nobody_blamed_for_another_clock(rig: Rig, forge: Forge) -> None:
+    rig.at(1, -CLOCK_DISPARITY_MS - 1)
+    for block in (forge.block(), forge.block(slot=2**64 - 1)):
+        effects = rig.handle(announced(block))
+        assert [effect.name for effect in only(effects, Notice)] == ["block_refused"]
+        assert blamed(effects) == []
+    assert rig.head == GENESIS.id
+    assert rig.engine.wake_ms(rig.now_ms) == GENESIS.slot_start_ms(1)
+
+
+def test_a_served_block_of_the_future_is_refused_and_the_rest_kept(rig: Rig, forge: Forge) -> None:
+    good = forge.chain(2)
+    rig.at(20)
+    effects = rig.reply("peer", request_of(rig.claim("peer", height=3)), [*good, forge.block(good[-1], slot=1_000)])
+    assert blamed(effects) == []
+    assert rig.head == good[-1].id
+
+
+@pytest.mark.parametrize("fields", [{"height": 9}, {"mhp": 5}, {"state_root": bytes(32)}, {"mhg": 0}])
+def test_a_bad_announcement_is_noted_and_nobody_blamed_who_only_passed_it_on(
+    rig: Rig, forge: Forge, fields: dict[str, Any]
+) -> None:
+    blocks = forge.chain(4)
+    rig.grow(blocks)
+    effects = rig.at(5).handle(announced(forge.block(blocks[-1], **fields)))
+    assert [effect.name for effect in only(effects, Notice)] == ["block_refused"]
+    assert blamed(effects) == []
+    assert rig.head == blocks[-1].id
+
+
+def test_two_blocks_of_one_slot_are_shown(rig: Rig, forge: Forge) -> None:
+    one, two = forge.block(), forge.block(None, mhg=9)
+    rig.grow([one])
+    effects = rig.handle(announced(two))
+    assert only(effects, Equivocation) == [Equivocation(one.header, two.header)]
+    assert only(effects, Commit) == [Commit(side=(two,))]
+
+
+def test_a_reorg_brings_transactions_back(rig: Rig, forge: Forge) -> None:
+    one, two, three = enrolments(3)
+    trunk = forge.block(None)
+    short = forge.block(trunk, [one, two], slot=2)
+    long = [forge.block(trunk, [two], slot=3)]
+    long.append(forge.block(long[0], [three], slot=4))
+    rig.handle(TransactionsReceived("peer", (one, two, three)))
+    rig.grow([trunk, short])
+    assert list(rig.engine.mempool) == [three]
+    rig.at(3).handle(announced(long[0]))
+    rig.handle(MissingReceived("peer", GetTransactions((two.id,)), (two,)))
+    effects = rig.at(4).handle(announced(long[1]))
+    assert effects[0] == Commit(abandoned=(short,), adopted=tuple(long))
+    assert only(effects, HeadMoved)[0].depth == 1
+    assert list(rig.engine.mempool) == [one]
+
+
+def test_finality_is_told_and_stored_and_the_snapshot_follows(rig: Rig, forge: Forge) -> None:
+    blocks = forge.chain(8)
+    rig.grow(blocks[:6])
+    assert rig.effects[-1] == Finalized(blocks[0].header)
+    commits = only(rig.effects, Commit)
+    assert commits[-1].finalized_height == 1
+    assert commits[-1].settled is not None
+    rig.at(6, 20).handle(announced(blocks[6]))
+    assert rig.engine.chain.finalized.height == 1  # a block of the future
+    assert [height for commit in commits if (height := commit.finalized_height) is not None] == [1]
+
+
+def test_the_snapshot_follows_at_most_once_a_second(forge: Forge) -> None:
+    genesis = genesis_of(4, slot_ms=100)
+    fast = Rig(genesis)
+    fast.grow(Forge(genesis).chain(40))
+    settled = [commit.settled.header.height for commit in only(fast.effects, Commit) if commit.settled]
+    assert 4 <= len(settled) <= 6
+    (last,) = fast.engine.stop()
+    assert isinstance(last, Commit)
+    assert last.settled is not None
+    assert last.settled.header.height == 35
+    assert fast.engine.stop() == []
+
+
+# -------------------------------------------------------------------------------------------------------- sync
+
+
+def test_a_longer_claim_is_downloaded(rig: Rig, forge: Forge) -> None:
+    blocks = forge.chain(7)
+    rig.at(20)
+    request = request_of(rig.claim("peer", blocks[-1]))
+    assert request == GetBlocks(blocks[-1].id, 1, 7)
+    effects = rig.reply("peer", request, blocks)
+    assert rig.head == blocks[-1].id
+    assert isinstance(effects[0], Commit)
+    assert effects[0].adopted == tuple(blocks)
+    assert only(effects, Ask) == []
+
+
+def test_an_unknown_parent_starts_a_download(rig: Rig, forge: Forge) -> None:
+    blocks = forge.chain(3)
+    effects = rig.at(3).handle(announced(blocks[-1]))
+    assert blamed(effects) == []
+    rig.reply("peer", request_of(effects), blocks)
+    assert rig.head == blocks[-1].id
+
+
+def test_blocks_that_nobody_asked_for_are_ignored(rig: Rig, forge: Forge) -> None:
+    blocks = forge.chain(7)
+    rig.at(20)
+    request = request_of(rig.claim("peer", blocks[-1]))
+    assert rig.reply("other", request, blocks) == []
+    assert rig.reply("peer", replace(request, count=3), blocks) == []
+    assert rig.head == GENESIS.id
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"state_root": bytes(32)}, Reason.WRONG_STATE_ROOT),
+        ({"mhp": 7}, Reason.WRONG_MHP),
+        ({"height": 9}, Reason.WRONG_HEIGHT),
+    ],
+    ids=str,
+)
+def test_whoever_serves_a_bad_block_is_blamed(rig: Rig, forge: Forge, fields: dict[str, Any], reason: Reason) -> None:
+    good = forge.chain(2)
+    bad = forge.block(good[-1], **fields)
+    rig.at(20)
+    effects = rig.reply("peer", request_of(rig.claim("peer", height=3, mhp=0)), [*good, bad])
+    assert blamed(effects) == [("peer", reason)]
+    assert rig.head == good[-1].id
+    assert only(effects, AskStatus) == [AskStatus("peer")]
+
+
+def test_a_silent_peer_makes_room_for_another(rig: Rig, forge: Forge) -> None:
+    blocks = forge.chain(7)
+    rig.at(20)
+    request = request_of(rig.claim("liar", height=500, mhp=500))
+    assert only(rig.claim("honest", blocks[-1]), Ask) == []
+    effects = rig.handle(RequestFailed("liar", request))
+    assert only(effects, AskStatus) == [AskStatus("liar")]
+    assert only(effects, Ask) == [Ask("honest", GetBlocks(blocks[-1].id, 1, 7))]
+
+
+@pytest.mark.parametrize("answer", ["nothing", "our own head", "our whole chain", "blocks from nowhere"])
+def test_a_claim_without_blocks_does_not_keep_others_waiting(rig: Rig, forge: Forge, answer: str) -> None:
+    # given a peer that claims the longest chain and only ever answers with what leads nowhere
+    blocks = forge.chain(7)
+    rig.grow(blocks[:3])
+    nowhere = Forge(GENESIS).chain(3, slot=20)[1:]
+    junk = {"nothing": [], "our own head": [blocks[2]], "our whole chain": blocks[:3], "blocks from nowhere": nowhere}
+    effects = rig.at(30).claim("liar", height=3, mhp=50)
+    rig.claim("honest", blocks[-1])
+
+    # when it has been given some chances
+    asked: list[str] = []
+    for _ in range(10):
+        (ask,) = only(effects, Ask)
+        asked.append(ask.peer)
+        if ask.peer == "honest":
+            break
+        assert isinstance(ask.request, GetBlocks)
+        effects = rig.reply("liar", ask.request, junk[answer])
+
+    # then the honest peer has its turn
+    assert asked[-1] == "honest"
+
+
+def test_a_claim_that_proved_empty_is_not_tried_again_at_once(rig: Rig, forge: Forge) -> None:
+    # given a peer that repeats its claim whenever it is asked, and answers with blocks that attach nowhere
+    nowhere = forge.chain(3, slot=20)[1:]
+    rig.at(30)
+    effects = rig.claim("liar", height=9, mhp=50)
+
+    # when all of that happens within a moment, then we stop downloading
+    requests = 0
+    for _ in range(100):
+        if asks := only(effects, Ask):
+            requests += 1
+            assert isinstance(asks[0].request, GetBlocks)
+            effects = rig.reply("liar", asks[0].request, nowhere)
+        elif only(effects, AskStatus):
+            effects = rig.claim("liar", height=9, mhp=50)
+        else:
+            break
+    assert requests <= 10
+
+
+def test_a_common_branch_longer_than_a_reply_is_walked_to_the_fork(
+    forge: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given two nodes that share a long branch without finality, and then differ
+    rig = Rig(GENESIS)
+    slots = [slot for slot in range(1, 160) if slot % 4 in (1, 2)]
+    trunk: list[Block] = []
+    for slot in slots[:40]:
+        trunk.append(forge.block(trunk[-1] if trunk else None, slot=slot))
+    ours = [forge.block(trunk[-1], slot=slots[41])]
+    theirs = [forge.block(trunk[-1], slot=slots[40])]
+    theirs += [forge.block(theirs[0], slot=slots[44])]
+    rig.grow(trunk + ours)
+    assert rig.engine.chain.finalized.height == 0
+
+    # when the other branch is longer, and a reply holds few blocks
+    branch = trunk + theirs
+    effects = rig.at(200).claim("peer", branch[-1])
+    for _ in range(20):
+        if not only(effects, Ask):
+            break
+        request = request_of(effects)
+        effects = rig.reply("peer", request, branch[request.from_height - 1 :][: min(request.count, 5)])
+
+    # then it is found and adopted
+    assert rig.head == branch[-1].id
+
+
+# -------------------------------------------------------------------------------------------------- production
+
+
+def test_a_leader_makes_its_block_and_stores_it_before_it_is_told() -> None:
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    (body,) = enrolments(1)
+    rig.handle(Submitted((body,)))
+    commit, moved, announcement = rig.at(1).handle(Tick())
+    assert isinstance(commit, Commit)
+    assert isinstance(announcement, AnnounceBlock)
+    assert commit.adopted == (announcement.block,)
+    assert commit.signing == SigningState(slot=1, height=1, last_height=1)
+    assert isinstance(moved, HeadMoved)
+    assert announcement.block.transactions == (body,)
+    assert rig.handle(Tick()) == []
+    assert rig.at(5, 501).handle(Tick()) == []
+
+
+def test_a_key_that_the_genesis_does_not_list_makes_nothing() -> None:
+    rig = Rig(GENESIS, validator=7, signing=FRESH)
+    rig.handle(Submitted(tuple(enrolments(1))))
+    assert [effect for slot in range(40) for effect in only(rig.at(slot).handle(Tick()), AnnounceBlock)] == []
+
+
+def test_what_never_can_enter_a_block_leaves_the_mempool() -> None:
+    rig, ann = Rig(GENESIS, validator=1, signing=FRESH), Actor(GENESIS, 50)
+    rig.handle(Submitted((ann.sign(Enrol()), ann.sign(Rate(ann.key, 1, 1)))))
+    rig.at(1).handle(Tick())
+    assert len(rig.engine.mempool) == 0
+
+
+def test_an_idle_validator_makes_heartbeats_only() -> None:
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    made = [slot for slot in range(200) if only(rig.at(slot).handle(Tick()), AnnounceBlock)]
+    assert made == [21, 41, 61, 81, 101, 121, 141, 161, 181]
+
+
+def test_a_claim_that_is_never_kept_does_not_silence_a_validator(rig: Rig, forge: Forge) -> None:
+    # given a validator with work that follows the others, and a peer that claims more and never answers
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    blocks = forge.chain(3, slot=2)
+    rig.grow(blocks)
+    rig.handle(TransactionsReceived("peer", tuple(enrolments(1))))
+    assert only(rig.claim("liar", height=500, mhp=500), Ask)
+
+    # when the others go on making blocks for longer than its patience
+    parent = blocks[-1]
+    made: list[int] = []
+    for slot in range(5, 40):
+        if slot % 4 == 1:
+            made += [slot for _ in only(rig.at(slot).handle(Tick()), AnnounceBlock)]
+        elif not made:
+            parent = forge.block(parent, slot=slot)
+            rig.at(slot, 30).handle(announced(parent))
+
+    # then it has made a block as well
+    assert made != []
+
+
+def test_the_chain_goes_on_where_a_key_signed_elsewhere(forge: Forge) -> None:
+    # given a home restored from a backup: its key stands on the chain, its signing state says that it never signed
+    blocks = forge.chain(4)
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    for block in blocks:
+        rig.at(block.header.slot, 600).handle(announced(block))
+
+    # when its slot comes
+    rig.handle(TransactionsReceived("peer", tuple(enrolments(1))))
+    rig.at(5).handle(Tick())
+
+    # then the node is up and follows the others
+    following = forge.block(blocks[-1], slot=6)
+    rig.at(6).handle(announced(following))
+    assert rig.head == following.id
+
+
+def test_a_key_seen_signing_elsewhere_signs_no_more(forge: Forge) -> None:
+    # given a block that this validator's key signed on another machine, on a branch that lost
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    rig.at(1, 600).handle(announced(forge.block(slot=1)))
+    rig.grow(forge.chain(3, slot=2))
+    rig.handle(TransactionsReceived("peer", tuple(enrolments(1))))
+
+    # when its slots come, then it keeps out of them: whatever it signs could contradict the other machine
+    made = [slot for slot in range(5, 30) for _ in only(rig.at(slot).handle(Tick()), AnnounceBlock)]
+    assert made == []
+
+
+def test_a_full_tree_does_not_stop_a_validator(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a tree without room
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    monkeypatch.setattr(blocktree, "MAX_BLOCKS", 5)
+    blocks = forge.chain(3, slot=2)
+    blocks.append(forge.block(blocks[-1], slot=6))
+    rig.grow(blocks)
+    root = rig.engine.chain.ledger.state_root
+
+    # when its slot comes, then nothing breaks
+    rig.handle(TransactionsReceived("peer", tuple(enrolments(1))))
+    rig.at(9).handle(Tick())
+    assert rig.engine.chain.ledger.state_root == rig.engine.chain.head.header.state_root
+    assert rig.head != blocks[-1].id or rig.engine.chain.ledger.state_root == root
+
+
+# ------------------------------------------------------------------------------------------------------ bounds
+
+
+def test_waiting_blocks_are_bounded(rig: Rig, forge: Forge) -> None:
+    rig.at(1, -10)
+    for number in range(MAX_WAITING_BLOCKS + 5):
+        rig.handle(announced(forge.block(None, slot=1, state_root=bytes([number]) * 32)))
+    assert len(rig.engine._waiting) <= MAX_WAITING_BLOCKS
+
+
+def test_one_hostile_leader_does_not_crowd_out_a_good_block(rig: Rig, forge: Forge) -> None:
+    # given a good block that waits for its transactions
+    body = enrolments(1)
+    good = forge.block(None, body, slot=2)
+    rig.at(2, 700)
+    (ask,) = only(rig.handle(announced(good)), Ask)
+    assert isinstance(ask.request, GetTransactions)
+
+    # when the next leader signs as many blocks as it likes, a little early
+    for number in range(MAX_WAITING_BLOCKS + 5):
+        rig.handle(announced(forge.block(None, slot=3, state_root=bytes([number]) * 32), "evil"))
+
+    # then the good one is still completed
+    rig.handle(MissingReceived("peer", ask.request, tuple(body)))
+    assert rig.head == good.id
+
+
+def test_a_header_with_other_ids_does_not_keep_the_good_announcement_out(rig: Rig, forge: Forge) -> None:
+    # given an honest header that a hostile peer was first to pass on, with ids of its own invention
+    body = enrolments(1)
+    block = forge.block(None, body)
+    rig.handle(TransactionsReceived("peer", tuple(body)))
+    rig.at(1).handle(replace(announced(block, "evil"), transaction_ids=(bytes(32),)))
+
+    # when the announcement comes as it was made, then nobody waits for what the hostile peer never sends
+    rig.handle(announced(block, "honest"))
+    assert rig.head == block.id
+
+
+def test_a_transaction_that_no_block_can_hold_keeps_nobody_awake(rig: Rig) -> None:
+    validator = Rig(GENESIS, validator=1, signing=FRESH)
+    gap = Actor(GENESIS, 50)
+    gap.nonce = 5
+    validator.handle(TransactionsReceived("peer", (gap.sign(Enrol()),)))
+    made = [slot for slot in range(60) if only(validator.at(slot).handle(Tick()), AnnounceBlock)]
+    assert made == [21, 41]
+
+
+def test_a_clock_that_jumps_raises_nothing() -> None:
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    for now_ms in (0, GENESIS.genesis_time_ms, 2**62, 5, GENESIS.slot_start_ms(9), -(2**62)):
+        rig.now_ms = now_ms
+        rig.handle(Tick())
+        rig.engine.wake_ms(now_ms)
+    signed = [effect.block.header.slot for effect in only(rig.effects, AnnounceBlock)]
+    assert signed == sorted(set(signed))
+
+
+def test_an_observers_mempool_does_not_keep_what_no_block_can_ever_hold(rig: Rig, forge: Forge) -> None:
+    # given a member who rates itself: valid in form, impossible for ever, and with an expiry without end
+    ann = Actor(GENESIS, 50)
+    first = forge.block(None, [ann.sign(Enrol())])
+    rig.handle(TransactionsReceived("peer", first.transactions))
+    rig.grow([first])
+    rig.handle(TransactionsReceived("peer", (ann.sign(Rate(ann.key, 1, 1), expiry_height=2**64 - 1),)))
+
+    # when many blocks have passed without it
+    rig.grow(forge.chain(40, first))
+
+    # then it is gone
+    assert len(rig.engine.mempool) == 0

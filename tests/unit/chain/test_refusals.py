@@ -1,0 +1,188 @@
+"""Every reason for a refusal: one hostile example each, and what is to be done about its sender."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chain import blocks, mempool
+from chain.blocks import Block, assemble, decode_header, verify_header
+from chain.codec import decode
+from chain.errors import Disposition, InvariantBroken, OperatorError, Reason, Refused
+from chain.events import Notice
+from chain.keys import check_public_key
+from chain.ledger import Ledger
+from chain.mempool import Mempool
+from chain.merkle import merkle_root
+from chain.registry import Draft, genesis_records
+from chain.transactions import Action, Enrol, Rate, VerifiedTransaction, sign_transaction
+from tests.support.forge import Forge, Rig, announced, blockchain, only
+from tests.support.world import FAR, genesis_of, secret
+
+ROOT = Path(__file__).parents[3]
+GENESIS = genesis_of(4)
+ANN, BOB = secret(50), secret(51)
+BLAME, IGNORE, LATER = Disposition.BLAME, Disposition.IGNORE, Disposition.LATER
+Case = Callable[[pytest.MonkeyPatch], object]
+
+
+def signed(nonce: int, action: Action, expiry: int = 50) -> VerifiedTransaction:
+    return sign_transaction(ANN, GENESIS.id, nonce, expiry, action)
+
+
+def recorded(nonce: int, action: Action, expiry: int = 50) -> Case:
+    """A transaction of Ann tried at height 10, where she and Bob are enrolled."""
+
+    def case(_: pytest.MonkeyPatch) -> None:
+        draft = Draft(genesis_records(GENESIS), GENESIS, 10)
+        for member in (ANN, BOB):
+            draft.apply(sign_transaction(member, GENESIS.id, 0, 50, Enrol()))
+        draft.apply(signed(nonce, action, expiry))
+
+    return case
+
+
+def offered(*transactions: VerifiedTransaction, bound: str = "", value: int = 0) -> Case:
+    """Transactions of a member offered to a mempool, perhaps with a smaller bound."""
+
+    def case(patch: pytest.MonkeyPatch) -> None:
+        if bound:
+            patch.setattr(mempool, bound, value)
+        pool = Mempool(lambda _: 1)
+        for transaction in transactions:
+            pool.add(transaction, 10)
+
+    return case
+
+
+def grown(after: int = 3, *, length: int = 3, at_least: int = 0, **fields: Any) -> Case:
+    """A block with odd ``fields`` on top of block number ``after`` of a chain of ``length`` blocks."""
+
+    def case(_: pytest.MonkeyPatch) -> None:
+        forge = Forge(GENESIS)
+        trunk = forge.chain(length)
+        chain = blockchain(GENESIS, trunk)
+        for number in range(at_least):
+            chain.add(forge.block(trunk[after - 1], slot=20, mhg=900 + number), arrived_in_slot=True, solicited=False)
+        chain.add(forge.block(trunk[after - 1], **fields), arrived_in_slot=True, solicited=False)
+
+    return case
+
+
+def on_an_invalid_block(_: pytest.MonkeyPatch) -> None:
+    forge = Forge(GENESIS)
+    bad = forge.block(None, state_root=bytes(32))
+    chain = blockchain(GENESIS, [])
+    with pytest.raises(Refused):
+        chain.add(bad, arrived_in_slot=True)
+    chain.add(forge.block(bad), arrived_in_slot=True)
+
+
+def with_transactions(count: int, *, root_of: int = 0, max_bytes: int | None = None) -> Case:
+    def case(patch: pytest.MonkeyPatch) -> Block:
+        if max_bytes is not None:
+            patch.setattr(blocks, "MAX_BODY_BYTES", max_bytes)
+        body = [signed(0, Enrol())] * count
+        header = Forge(GENESIS).block(None, transaction_root=merkle_root([item.id for item in body[root_of:]])).header
+        return assemble(header, body)
+
+    return case
+
+
+def executed(*transactions: VerifiedTransaction) -> Case:
+    return lambda _: Ledger(GENESIS).extend(Forge(GENESIS).block(None, transactions))
+
+
+def from_the_future(_: pytest.MonkeyPatch) -> None:
+    rig = Rig(GENESIS)
+    (notice,) = only(rig.handle(announced(Forge(GENESIS).block(slot=9))), Notice)
+    assert "future_slot" in notice.text
+    rig.engine._check_clock(Forge(GENESIS).block(slot=9).header, rig.now_ms)
+
+
+def forged(_: pytest.MonkeyPatch) -> None:
+    raw = Forge(GENESIS).block().header.raw
+    verify_header(decode_header(raw), genesis_of(3).id)
+
+
+GOOD = Rate(BOB.public, 1, 1)
+CASES: dict[Reason, tuple[Disposition, Case]] = {
+    Reason.MALFORMED: (BLAME, lambda _: decode(b"\xc1", max_bytes=9)),
+    Reason.TOO_LARGE: (BLAME, lambda _: decode(bytes(10), max_bytes=9)),
+    Reason.BAD_KEY: (BLAME, lambda _: check_public_key(bytes(32))),
+    Reason.BAD_SIGNATURE: (BLAME, forged),
+    Reason.EXPIRED: (IGNORE, recorded(1, GOOD, 9)),
+    Reason.EXPIRY_TOO_FAR: (IGNORE, recorded(1, GOOD, 11 + FAR)),
+    Reason.NONCE_USED: (IGNORE, recorded(0, GOOD)),
+    Reason.NONCE_GAP: (LATER, recorded(2, GOOD)),
+    Reason.NOT_ENROLLED: (LATER, recorded(1, Rate(bytes(32), 1, 1))),
+    Reason.ALREADY_ENROLLED: (IGNORE, recorded(1, Enrol())),
+    Reason.SELF_RATING: (IGNORE, recorded(1, Rate(ANN.public, 1, 1))),
+    Reason.UNKNOWN_CATEGORY: (IGNORE, recorded(1, Rate(BOB.public, 2, 1))),
+    Reason.POINTS_OUT_OF_RANGE: (IGNORE, recorded(1, Rate(BOB.public, 1, 11))),
+    Reason.DUPLICATE: (IGNORE, offered(signed(1, GOOD), signed(1, GOOD))),
+    Reason.NONCE_TAKEN: (IGNORE, offered(signed(1, GOOD), signed(1, GOOD, 51))),
+    Reason.ACTOR_QUOTA: (LATER, offered(signed(1, GOOD), signed(2, GOOD), bound="MAX_PER_ACTOR", value=1)),
+    Reason.POOL_FULL: (LATER, offered(signed(1, GOOD), signed(2, GOOD), bound="MAX_TRANSACTIONS", value=1)),
+    Reason.FUTURE_SLOT: (LATER, from_the_future),
+    Reason.UNKNOWN_PARENT: (LATER, grown(parent=bytes(32))),
+    Reason.INVALID_PARENT: (IGNORE, on_an_invalid_block),
+    Reason.SLOT_NOT_AFTER_PARENT: (BLAME, grown(slot=3)),
+    Reason.WRONG_HEIGHT: (BLAME, grown(height=5)),
+    Reason.WRONG_LEADER: (BLAME, grown(signer=secret(3))),
+    Reason.WRONG_MHP: (BLAME, grown(mhp=3)),
+    Reason.CONTRADICTS_EARLIER_BLOCK: (BLAME, grown(slot=6, mhg=1)),
+    Reason.WRONG_TX_ROOT: (BLAME, with_transactions(2, root_of=1)),
+    Reason.WRONG_STATE_ROOT: (BLAME, grown(state_root=bytes(32))),
+    Reason.TOO_MANY_TRANSACTIONS: (BLAME, with_transactions(blocks.MAX_BLOCK_TRANSACTIONS + 1)),
+    Reason.INVALID_TRANSACTION: (BLAME, executed(signed(0, Enrol()), signed(0, Enrol()))),
+    Reason.CROSSES_FINALITY: (BLAME, grown(1, length=8, slot=20)),
+    Reason.TREE_FULL: (LATER, grown(slot=20, at_least=2)),
+}
+
+
+@pytest.mark.parametrize("reason", CASES, ids=lambda reason: reason.code)
+def test_a_hostile_example(reason: Reason, monkeypatch: pytest.MonkeyPatch) -> None:
+    disposition, case = CASES[reason]
+    with pytest.raises(Refused) as refused:
+        case(monkeypatch)
+    assert refused.value.reason is reason
+    assert reason.disposition is disposition
+    assert str(refused.value).startswith(f"{reason.code}: ")
+
+
+def raised_in(folder: str) -> set[str]:
+    """The names of the reasons that the files of a room mention outside of their definition."""
+    files = [path for path in (ROOT / folder).rglob("*.py") if path.name != "errors.py"]
+    return {
+        node.attr
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Reason"
+    }
+
+
+@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.code)
+def test_every_reason_is_given_by_somebody_and_has_its_example(reason: Reason) -> None:
+    if reason not in CASES:
+        assert reason.name in raised_in("p2p"), "nobody can be refused for this reason: remove it or raise it"
+
+
+def test_codes_are_stable_names() -> None:
+    codes = [reason.code for reason in Reason]
+    assert len(set(codes)) == len(codes)
+    assert codes == [reason.name.lower() for reason in Reason]
+
+
+def test_the_three_kinds_of_failure_never_mix() -> None:
+    kinds = [Refused, OperatorError, InvariantBroken]
+    for kind in kinds:
+        assert [other for other in kinds if issubclass(kind, other)] == [kind]
+
+
+def test_a_refusal_without_detail_is_its_code() -> None:
+    assert str(Refused(Reason.EXPIRED)) == "expired"

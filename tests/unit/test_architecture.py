@@ -1,0 +1,102 @@
+"""Who may import whom, and what has no place in ``chain/``."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHAIN = sorted((ROOT / "chain").glob("*.py"))
+P2P = sorted((ROOT / "p2p").rglob("*.py"))
+SOURCES = [*CHAIN, *P2P, ROOT / "node.py"]
+
+# What chain/ may import besides the standard library, and SQLite for one file.
+LIBRARIES = {"msgpack", "cryptography", "nacl"}
+# Clocks, randomness, the network, other processes and other worlds of concurrency.
+FORBIDDEN = {
+    "asyncio", "concurrent", "ctypes", "http", "logging", "multiprocessing", "os", "pickle", "queue", "random",
+    "sched", "secrets", "select", "selectors", "shelve", "signal", "socket", "socketserver", "ssl", "subprocess",
+    "tempfile", "threading", "time", "urllib", "uuid", "zoneinfo",
+}  # fmt: skip
+# Names that read a clock, draw randomness or depend on the process.
+FORBIDDEN_NAMES = {"today", "now", "utcnow", "hash", "id", "open", "input", "print", "eval", "exec", "float"}
+
+
+def order() -> list[str]:
+    """The files of ``chain/`` in the order of its docstring."""
+    docstring = ast.get_docstring(ast.parse((ROOT / "chain" / "__init__.py").read_text("utf-8"))) or ""
+    _, listing = docstring.split("::", 1)
+    return re.findall(r"^ {4}(\w+) {2,}\S", listing, re.MULTILINE)
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"), str(path))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in it."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: a relative import"
+            module = node.module or ""
+            yield from (f"{module}.{alias.name}" if module in ("chain", "p2p") else module for alias in node.names)
+
+
+def rooms(path: Path) -> set[str]:
+    """The top-level packages that a file imports."""
+    return {module.split(".")[0] for module in imports(path)}
+
+
+def test_the_list_of_files_is_complete() -> None:
+    listed = order()
+    assert len(listed) == len(set(listed))
+    assert sorted(listed) == [path.stem for path in CHAIN if path.stem != "__init__"]
+
+
+@pytest.mark.parametrize("path", CHAIN, ids=lambda path: path.stem)
+def test_files_import_only_files_above_them(path: Path) -> None:
+    listed = order()
+    above = listed[: listed.index(path.stem)] if path.stem in listed else []
+    wanted = {module.split(".")[1] for module in imports(path) if module.startswith("chain.")}
+    assert wanted - set(above) == set()
+
+
+@pytest.mark.parametrize("path", CHAIN, ids=lambda path: path.stem)
+def test_chain_imports_no_clock_no_randomness_no_network(path: Path) -> None:
+    allowed = LIBRARIES | {"chain"} | (sys.stdlib_module_names - FORBIDDEN - {"sqlite3"})
+    if path.stem == "storage":
+        allowed |= {"sqlite3"}
+    assert rooms(path) - allowed == set()
+
+
+def test_p2p_imports_no_node_and_nothing_imports_scripts_or_tests() -> None:
+    for path in P2P:
+        assert rooms(path) & {"node", "scripts", "tests"} == set(), path
+    for path in SOURCES:
+        assert rooms(path) & {"scripts", "tests"} == set(), path
+
+
+@pytest.mark.parametrize("path", CHAIN, ids=lambda path: path.stem)
+def test_chain_computes_with_integers_and_reads_nothing_of_its_process(path: Path) -> None:
+    found: list[str] = []
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, float | complex):
+            found.append(f"line {node.lineno}: the number {node.value}")
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            if not isinstance(node.right, ast.Constant | ast.JoinedStr):  # those join paths
+                found.append(f"line {node.lineno}: a division with a fraction")
+        elif isinstance(node, ast.Call):
+            name = node.func.id if isinstance(node.func, ast.Name) else ""
+            attribute = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            if name in FORBIDDEN_NAMES or attribute in FORBIDDEN_NAMES:
+                found.append(f"line {node.lineno}: {name or attribute}()")
+    assert found == []
