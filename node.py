@@ -38,7 +38,8 @@ from chain.genesis import Genesis, load_genesis, make_genesis
 from chain.keys import SecretKey, did_from_key, self_test
 from chain.messages import GetBlocks, Status, cut_to_size
 from chain.policy import parse_policy, shipped_policy
-from chain.storage import Reader, Storage
+from chain.reader import Reader
+from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
 from p2p.home import Home, HomeConfig, create_home, load_home, peer_id_of, read_key
 

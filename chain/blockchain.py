@@ -42,13 +42,11 @@ class Added:
 
     ``abandoned`` blocks left the head's branch (newest first), ``adopted`` ones entered it (oldest first);
     both are empty where the head stayed.  ``finalized`` are the headers that became final, oldest first.
-    ``double`` is another block of the same slot: evidence against its proposer.
     """
 
     abandoned: tuple[Block, ...] = ()
     adopted: tuple[Block, ...] = ()
     finalized: tuple[Header, ...] = ()
-    double: Header | None = None
 
 
 class Blockchain:
@@ -81,26 +79,32 @@ class Blockchain:
         header = block.header
         if header.id in self.tree:
             return Added()
-        self.refuse_final(header)
-        votes = self.tree.check(header, solicited=solicited)
-        double = next(iter(self.tree.rivals(header)), None)
+        votes = self.check(header, solicited=solicited)
         choice = choose(self.head.header, self.head.arrived_in_slot, header, arrived_in_slot)
+        self.tree.make_room(self.head.header.id)
         node = self.tree.insert(block, votes, arrived_in_slot=arrived_in_slot)
         if choice not in (Choice.EXTENDS, Choice.TIE_BREAK, Choice.SWITCH):
-            return Added(double=double)
+            return Added()
         abandoned, adopted = self._move_head(node)
-        return Added(abandoned, adopted, self._advance_finality(), double)
+        return Added(abandoned, adopted, self._advance_finality())
 
-    def refuse_final(self, header: Header) -> None:
-        """Raise ``CROSSES_FINALITY`` for a header that stands beside or below what is final."""
-        if header.height <= self.finalized.height:
-            raise Refused(Reason.CROSSES_FINALITY, f"height {header.height} is final up to {self.finalized.height}")
+    def check(self, header: Header, *, solicited: bool) -> Votes:
+        """Judge a header that is not in the tree: the votes after it.  Raises :class:`Refused`.
+
+        A branch that leaves the chain below what is final is refused with ``CROSSES_FINALITY``.
+        """
+        final = self.finalized
+        crosses = header.height <= final.height or (header.height == final.height + 1 and header.parent != final.id)
+        if crosses:
+            raise Refused(Reason.CROSSES_FINALITY, f"the chain is final up to height {final.height}")
+        return self.tree.check(header, solicited=solicited)
 
     def adopt(self, block: Block, changes: Changes) -> Added:
         """Add a block that was just built on the head by sealing a draft with these ``changes``."""
-        votes = self.tree.check(block.header, solicited=True)
-        self.head = self.tree.insert(block, votes, arrived_in_slot=True)
+        votes = self.head.votes.apply(block.header)
+        self.tree.make_room(self.head.header.id)
         self.ledger.adopt(block, changes)
+        self.head = self.tree.insert(block, votes, arrived_in_slot=True)
         return Added((), (block,), self._advance_finality())
 
     def settle(self) -> Settled | None:
@@ -131,7 +135,12 @@ class Blockchain:
         return tuple(executed.block for executed in undone), tuple(adopted)
 
     def restore_finality(self, height: int) -> None:
-        """What was final before a restart stays final, even where the head's branch alone does not prove it."""
+        """What was final before a restart stays final, even where the head's branch alone does not prove it.
+
+        Raises :class:`Refused` where blocks that were final are missing.
+        """
+        if height > self.head.header.height:
+            raise Refused(Reason.CROSSES_FINALITY, f"blocks up to the final height {height} are missing")
         self._advance_finality(height)
 
     def _advance_finality(self, at_least: int = 0) -> tuple[Header, ...]:

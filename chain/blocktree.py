@@ -14,7 +14,7 @@ from chain.errors import Reason, Refused
 from chain.genesis import Genesis
 from chain.votes import Votes
 
-# A day of one-second slots with finality stalled; beyond it new blocks wait until finality returns.
+# A day of one-second slots with finality stalled; beyond it the worst losing branches are dropped.
 MAX_BLOCKS = 100_000
 # Two blocks of one slot are evidence; a third that nobody builds on adds nothing but cost.
 MAX_BLOCKS_PER_SLOT = 2
@@ -60,6 +60,11 @@ class BlockTree:
     def __getitem__(self, block_id: bytes) -> Node:
         return self._nodes[block_id]
 
+    @property
+    def top_height(self) -> int:
+        """The largest height on any known branch."""
+        return max(node.header.height for node in self._nodes.values())
+
     def check(self, header: Header, *, solicited: bool) -> Votes:
         """Judge a header on its branch and return the votes after it.  Raises :class:`Refused`.
 
@@ -86,8 +91,6 @@ class BlockTree:
         rivals = self._slots.get(header.slot, ())
         if len(rivals) >= MAX_BLOCKS_PER_SLOT and not solicited:
             raise Refused(Reason.TREE_FULL, f"{len(rivals)} blocks of slot {header.slot} are known")
-        if len(self._nodes) >= MAX_BLOCKS:
-            raise Refused(Reason.TREE_FULL, f"{MAX_BLOCKS} blocks wait for finality")
         return parent.votes.apply(header)
 
     def insert(self, block: Block, votes: Votes, *, arrived_in_slot: bool) -> Node:
@@ -103,6 +106,14 @@ class BlockTree:
         """Other known blocks of the same slot, and so of the same proposer."""
         ids = self._slots.get(header.slot, ())
         return [self._nodes[block_id].header for block_id in ids if block_id != header.id]
+
+    def make_room(self, head: bytes) -> None:
+        """Where the tree is full, drop the worst tip that ``head`` does not stand on, if there is one."""
+        if len(self._nodes) < MAX_BLOCKS:
+            return
+        tips = [node.header for node in self._nodes.values() if not node.children and node.header.id != head]
+        if tips:
+            self._drop(min(tips, key=lambda header: (header.mhp, header.height, header.id)))
 
     def mark_invalid(self, block_id: bytes) -> None:
         """A block proved invalid when executed: it and all that stands on it can never win."""
@@ -130,19 +141,31 @@ class BlockTree:
         keep = {node.header.id: node for node in self._subtree(block_id)}
         keep[block_id].block = None
         for gone in self._nodes.keys() - keep.keys():
-            slot = self._nodes[gone].header.slot
-            ids = self._slots.get(slot)
-            if ids is not None and gone in ids:
-                ids.remove(gone)
-                if not ids:
-                    del self._slots[slot]
+            self._forget_slot(self._nodes[gone].header)
         self._nodes = keep
         self.root = block_id
 
     def tips(self) -> list[Header]:
         """The last valid header of every branch, best first."""
-        headers = [node.header for node in self._nodes.values() if not node.children and not node.invalid]
+        nodes = self._nodes
+        headers = [
+            node.header
+            for node in nodes.values()
+            if not node.invalid and all(nodes[child].invalid for child in node.children)
+        ]
         return sorted(headers, key=lambda header: (-header.mhp, -header.height, header.id))
+
+    def _drop(self, header: Header) -> None:
+        del self._nodes[header.id]
+        self._nodes[header.parent].children.remove(header.id)
+        self._forget_slot(header)
+
+    def _forget_slot(self, header: Header) -> None:
+        ids = self._slots.get(header.slot, [])
+        if header.id in ids:
+            ids.remove(header.id)
+            if not ids:
+                del self._slots[header.slot]
 
     def _subtree(self, block_id: bytes) -> Iterator[Node]:
         stack = [block_id]

@@ -7,10 +7,10 @@ the next effect begins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from chain.arrivals import Arrival, WaitingRoom
 from chain.blockchain import Added, Blockchain, Settled
-from chain.blocks import Block, Header, VerifiedHeader, assemble
+from chain.blocks import Block, Header, assemble
+from chain.blocktree import leader
 from chain.errors import Disposition, Reason, Refused
 from chain.events import (
     AnnounceBlock,
@@ -41,16 +41,15 @@ from chain.events import (
 from chain.genesis import Genesis
 from chain.keys import SecretKey
 from chain.mempool import Mempool
+from chain.merkle import merkle_root
 from chain.messages import GetTransactions, Status
 from chain.production import Producer
-from chain.registry import Member, member_key
+from chain.registry import Member, check_action, member_key
 from chain.sync import Sync
 from chain.transactions import VerifiedTransaction
 
 # How far a header may be ahead of our clock; nearer ones wait for their slot (consensus rules).
 CLOCK_DISPARITY_MS = 500
-# Blocks that wait for their slot or for transactions; honest leaders make one a slot.
-MAX_WAITING_BLOCKS = 64
 # The state on disk follows what is final at most this often, so that busy records are written once.
 SETTLE_INTERVAL_MS = 1_000
 MAX_UNSETTLED = 256
@@ -59,19 +58,11 @@ STATUS_EVERY_SLOTS = 8
 REGOSSIP_EVERY_SLOTS = 32
 MAX_REGOSSIP = 1_024
 EXPIRE_EVERY_BLOCKS = 16
-# A peer that promises a longer chain and does not deliver holds our own production up for this long.
-MAX_PATIENCE_MS = 10_000
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """An announced block that lacks transactions or whose slot is about to begin."""
-
-    peer: Peer
-    header: VerifiedHeader
-    transaction_ids: tuple[bytes, ...]
-    arrived_in_slot: bool
-    due_ms: int
+# While a download brings blocks, ours would be made on a stale head; one that brings nothing for so long does not
+# keep a validator from its slots.
+CATCH_UP_MS = 2_000
+# Time for peers to say where they stand, before a validator that just started makes a block.
+START_PAUSE_MS = 900
 
 
 class Engine:
@@ -87,15 +78,17 @@ class Engine:
     ) -> None:
         self.genesis = genesis
         self.chain = chain
-        self.mempool = Mempool(self._next_nonce)
+        self.mempool = Mempool(self._next_nonce, genesis.max_expiry_blocks)
         self.sync = Sync()
         is_validator = secret is not None and any(key == secret.public for key, _ in genesis.validators)
         self.producer = Producer(genesis, secret, signing) if secret is not None and is_validator else None
         self._own: dict[bytes, None] = {}
-        self._waiting: dict[bytes, _Waiting] = {}
+        self._waiting = WaitingRoom()
         self._last_slot = 0
         self._last_settled_ms = 0
-        self._progress_ms = 0
+        self._started_ms: int | None = None
+        self._news_ms = 0
+        self._last_attempt: tuple[int, bytes, int] | None = None
         self._effects: list[Effect] = []
         self._main: dict[bytes, tuple[Block, bool]] = {}
         self._side: list[Block] = []
@@ -123,21 +116,22 @@ class Engine:
                 self._on_blocks(event, now_ms)
             case StatusReceived(peer, status):
                 self.sync.note(peer, status)
-            case RequestFailed(peer, request):
-                self._on_failed(peer, request)
+            case RequestFailed(peer, _):
+                self._on_failed(peer, now_ms)
             case PeerLost(peer):
+                self._waiting.drop(peer)
                 self.sync.forget(peer)
-        self._produce(now_ms)
-        ask = self.sync.next_request(self.chain)
+        ask = self.sync.next_request(self.chain, now_ms)
         if ask is not None:
             self._effects.append(ask)
+        self._produce(now_ms)
         self._settle(now_ms)
         return self._commit() + self._effects
 
     def wake_ms(self, now_ms: int) -> int:
         """When the next :class:`Tick` is wanted."""
         next_slot_ms = self.genesis.slot_start_ms(max(0, self.genesis.slot_at(now_ms)) + 1)
-        return min([next_slot_ms, *(waiting.due_ms for waiting in self._waiting.values() if waiting.due_ms)])
+        return min([next_slot_ms, *self._waiting.wake_ms()])
 
     def status(self) -> Status:
         """Where this node stands."""
@@ -167,6 +161,7 @@ class Engine:
         outcomes: list[Refused | None] = []
         for transaction in transactions:
             try:
+                check_action(self.genesis.policy, transaction)
                 self.mempool.add(transaction, height)
             except Refused as refusal:
                 outcomes.append(refusal)
@@ -189,78 +184,70 @@ class Engine:
 
     def _on_announced(self, event: BlockAnnounced, now_ms: int) -> None:
         header = event.header
-        if header.id in self.chain.tree or header.id in self._waiting:
-            return
-        try:
-            self._check_clock(header, now_ms)
-        except Refused as refusal:
-            self._note("block_refused", f"block {header.id.hex()[:12]}: {refusal}")
+        if header.id in self.chain.tree or header.id in self._waiting or header.id == self.chain.finalized.id:
             return
         start_ms = self.genesis.slot_start_ms(header.slot)
-        waiting = _Waiting(
+        try:
+            self._check_clock(header, now_ms)
+            if header.proposer != leader(self.genesis, header.slot):
+                raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
+            if merkle_root(event.transaction_ids) != header.transaction_root:
+                raise Refused(Reason.WRONG_TX_ROOT, "announced with other transactions than it commits to")
+        except Refused as refusal:
+            self._note_refused(header, refusal)
+            return
+        self._watch_own_key(header)
+        arrival = Arrival(
             event.peer,
             header,
             event.transaction_ids,
             arrived_in_slot=self.genesis.slot_at(max(now_ms, start_ms)) == header.slot,
             due_ms=start_ms if start_ms > now_ms else 0,
         )
-        if waiting.due_ms:
-            self._wait(waiting)
+        if arrival.due_ms:
+            self._waiting.add(arrival)
         else:
-            self._proceed(waiting, now_ms)
+            self._proceed(arrival, now_ms)
 
-    def _wait(self, waiting: _Waiting) -> None:
-        if len(self._waiting) >= MAX_WAITING_BLOCKS:
-            del self._waiting[next(iter(self._waiting))]
-        self._waiting[waiting.header.id] = waiting
-
-    def _proceed(self, waiting: _Waiting, now_ms: int) -> None:
+    def _proceed(self, arrival: Arrival, now_ms: int) -> None:
         """Judge an announced header and complete its block, from the mempool or by asking its announcer."""
-        header = waiting.header
+        header = arrival.header
         try:
-            self.chain.refuse_final(header)
-            self.chain.tree.check(header, solicited=False)
+            self.chain.check(header, solicited=False)
         except Refused as refusal:
             if refusal.reason is Reason.UNKNOWN_PARENT:
-                self.sync.note_header(waiting.peer, header)
+                self.sync.note_header(arrival.peer, header)
             else:
-                self._note("block_refused", f"block {header.id.hex()[:12]}: {refusal}")
+                self._note_refused(header, refusal)
             return
-        missing = tuple(key for key in waiting.transaction_ids if key not in self.mempool)
-        if missing:
-            waiting.due_ms = 0
-            self._wait(waiting)
-            self._effects.append(Ask(waiting.peer, GetTransactions(missing)))
-        else:
-            self._complete(waiting, {}, now_ms)
+        missing = tuple(key for key in arrival.transaction_ids if key not in self.mempool)
+        if not missing:
+            self._complete(arrival, {}, now_ms)
+        elif self._waiting.add(arrival):
+            self._effects.append(Ask(arrival.peer, GetTransactions(missing)))
 
-    def _complete(self, waiting: _Waiting, fetched: dict[bytes, VerifiedTransaction], now_ms: int) -> None:
+    def _complete(self, arrival: Arrival, fetched: dict[bytes, VerifiedTransaction], now_ms: int) -> None:
         transactions = []
-        for key in waiting.transaction_ids:
+        for key in arrival.transaction_ids:
             transaction = fetched.get(key) or self.mempool.get(key)
             if transaction is None:
-                self.sync.note_header(waiting.peer, waiting.header)
+                self.sync.note_header(arrival.peer, arrival.header)
                 return
             transactions.append(transaction)
         try:
-            block = assemble(waiting.header, transactions)
-            self._add(block, now_ms, arrived_in_slot=waiting.arrived_in_slot, solicited=False)
+            block = assemble(arrival.header, transactions)
+            self._add(block, now_ms, arrived_in_slot=arrival.arrived_in_slot, solicited=False)
         except Refused as refusal:
-            self._note("block_refused", f"block {waiting.header.id.hex()[:12]}: {refusal}")
+            self._note_refused(arrival.header, refusal)
 
     def _on_missing(self, event: MissingReceived, now_ms: int) -> None:
         fetched = {transaction.id: transaction for transaction in event.transactions}
-        wanted = event.request.transaction_ids
-        for waiting in [item for item in self._waiting.values() if not item.due_ms]:
-            if waiting.peer == event.peer and wanted and wanted[0] in waiting.transaction_ids:
-                del self._waiting[waiting.header.id]
-                self._complete(waiting, fetched, now_ms)
+        for arrival in self._waiting.take_completed(event.peer, event.request):
+            self._complete(arrival, fetched, now_ms)
 
-    def _on_failed(self, peer: Peer, request: object) -> None:
-        if isinstance(request, GetTransactions):
-            for waiting in [item for item in self._waiting.values() if item.peer == peer and not item.due_ms]:
-                del self._waiting[waiting.header.id]
-        self.sync.forget(peer)
+    def _on_failed(self, peer: Peer, now_ms: int) -> None:
+        self._waiting.drop(peer)
+        self.sync.failed(peer, now_ms)
         # Its claim may have been good and the network bad: hear it again before the next try.
         self._effects.append(AskStatus(peer))
 
@@ -270,58 +257,83 @@ class Engine:
             return
         attached = True
         last_height = 0
-        for block in event.blocks:
-            header = block.header
-            try:
-                self._check_clock(header, now_ms)
-                if header.height > self.chain.finalized.height and header.id not in self.chain.tree:
-                    self._add(block, now_ms, arrived_in_slot=True, solicited=True)
-                last_height = header.height
-            except Refused as refusal:
-                attached = False
-                if refusal.reason is Reason.UNKNOWN_PARENT:
-                    last_height = header.height
-                    break
+        try:
+            for index, block in enumerate(event.blocks):
+                self._check_link(event, index)
+                self._take_downloaded(event.peer, block, now_ms)
+                last_height = block.header.height
+            claimed_height = self.sync.claimed_height(event.peer, event.request.tip_id)
+            if last_height and last_height == claimed_height and event.blocks[-1].id != event.request.tip_id:
+                raise Refused(Reason.UNSOLICITED, "the branch does not lead to the block that was claimed")
+        except Refused as refusal:
+            attached = False
+            if refusal.reason is Reason.UNKNOWN_PARENT:
+                last_height = event.request.from_height
+            else:
                 last_height = 0
-                self._note("block_refused", f"block {header.id.hex()[:12]} from {event.peer}: {refusal}")
+                self._note("download_refused", f"from {event.peer}: {refusal}")
                 if refusal.reason.disposition is Disposition.BLAME:
                     self._effects.append(Penalise(event.peer, refusal))
-                break
         if not self.sync.received(event.peer, event.request, last_height=last_height, attached=attached):
+            self.sync.failed(event.peer, now_ms)
             self._effects.append(AskStatus(event.peer))
+
+    def _check_link(self, event: BlocksReceived, index: int) -> None:
+        """The reply must be a chain that starts at the height asked for."""
+        header = event.blocks[index].header
+        if header.height != event.request.from_height + index:
+            raise Refused(Reason.WRONG_HEIGHT, f"height {header.height} in place {index} of the reply")
+        if index and header.parent != event.blocks[index - 1].id:
+            raise Refused(Reason.UNSOLICITED, "the reply is not one branch")
+
+    def _take_downloaded(self, peer: Peer, block: Block, now_ms: int) -> None:
+        header, final = block.header, self.chain.finalized
+        if header.height < final.height or header.id == final.id or header.id in self.chain.tree:
+            return
+        self._check_clock(header, now_ms)
+        self._watch_own_key(header)
+        self._add(block, now_ms, arrived_in_slot=True, solicited=True)
+        self._news_ms = now_ms
+        self.sync.delivered(peer)
 
     def _check_clock(self, header: Header, now_ms: int) -> None:
         start_ms = self.genesis.slot_start_ms(header.slot)
         if start_ms > now_ms + CLOCK_DISPARITY_MS:
             raise Refused(Reason.FUTURE_SLOT, f"slot {header.slot} begins in {start_ms - now_ms} ms")
 
+    def _watch_own_key(self, header: Header) -> None:
+        """A key that signs on another machine too must stop here, before the two contradict each other."""
+        if self.producer is not None and self.producer.seen_elsewhere(header):
+            self._signing = self.producer.signing
+            self._note("key_used_elsewhere", "another machine signs with this key: this node signs no more; stop one")
+
     def _add(self, block: Block, now_ms: int, *, arrived_in_slot: bool, solicited: bool) -> None:
+        self.chain.check(block.header, solicited=solicited)
+        for rival in self.chain.tree.rivals(block.header):
+            self._effects.append(Equivocation(rival, block.header))
         added = self.chain.add(block, arrived_in_slot=arrived_in_slot, solicited=solicited)
         if not added.adopted:
             self._side.append(block)
         self._after(added, now_ms)
-        if added.double is not None:
-            self._effects.append(Equivocation(added.double, block.header))
 
     def _after(self, added: Added, now_ms: int) -> None:
         """Bring mempool and commit in line with a chain that changed."""
         if not added.adopted:
             return
-        self._progress_ms = now_ms
         for block in added.abandoned:
             self._main[block.id] = (block, False)
         for block in added.adopted:
             self._main[block.id] = (block, True)
         head = self.chain.head.header
         for block in added.adopted:
-            self.mempool.discard(block.transactions, block.header.height)
-        for block in added.abandoned:
+            self.mempool.discard(block.transactions)
+        for block in reversed(added.abandoned):
             self.mempool.restore(block.transactions, head.height + 1)
+            self._own.update((transaction.id, None) for transaction in block.transactions)
         if head.height % EXPIRE_EVERY_BLOCKS == 0:
             self.mempool.expire(head.height + 1)
         delay_ms = now_ms - self.genesis.slot_start_ms(head.slot)
-        count = sum(len(block.transactions) for block in added.adopted)
-        self._effects.append(HeadMoved(head, count, len(added.abandoned), delay_ms))
+        self._effects.append(HeadMoved(head, len(added.adopted[-1].transactions), len(added.abandoned), delay_ms))
         if added.finalized:
             self._final_height = added.finalized[-1].height
             self._effects.append(Finalized(added.finalized[-1]))
@@ -329,11 +341,8 @@ class Engine:
     # ---------------------------------------------------------------------------------------------------- time
 
     def _on_tick(self, now_ms: int) -> None:
-        due = [waiting for waiting in self._waiting.values() if waiting.due_ms and waiting.due_ms <= now_ms]
-        for waiting in due:
-            del self._waiting[waiting.header.id]
-            waiting.due_ms = 0
-            self._proceed(waiting, now_ms)
+        for arrival in self._waiting.take_due(now_ms):
+            self._proceed(arrival, now_ms)
         slot = self.genesis.slot_at(now_ms)
         if slot == self._last_slot:
             return
@@ -347,16 +356,21 @@ class Engine:
     def _produce(self, now_ms: int) -> None:
         if self.producer is None:
             return
-        if self.sync.is_downloading and now_ms - self._progress_ms < MAX_PATIENCE_MS:
+        if self._is_catching_up(now_ms):
             return
         was_silent = self.producer.is_silent
-        slot = self.producer.due_slot(self.chain, now_ms, has_work=self._has_work())
+        slot = self.producer.due_slot(self.chain, now_ms, has_work=True)
         if was_silent and not self.producer.is_silent:
             self._signing = self.producer.signing
             self._note("signing_again", "a block made after the return is final: this validator signs again")
         if slot is None:
             return
-        made = self.producer.make(self.chain, self.mempool, slot)
+        is_needed = self._is_unfinished() or slot - self.chain.head.header.slot >= self.genesis.quiet_slots
+        attempt = (slot, self.chain.head.header.id, self.mempool.arrivals)
+        if not is_needed and (not len(self.mempool) or attempt == self._last_attempt):
+            return
+        self._last_attempt = attempt
+        made = self.producer.make(self.chain, self.mempool, slot, may_be_empty=is_needed)
         if made is None:
             return
         added = self.chain.adopt(made.block, made.changes)
@@ -366,10 +380,21 @@ class Engine:
             self.mempool.remove(transaction.id)
         self._effects.append(AnnounceBlock(made.block))
 
-    def _has_work(self) -> bool:
-        """Whether anything waits: in the mempool, or in a block that is not final yet."""
+    def _is_catching_up(self, now_ms: int) -> bool:
+        """Whether a block made now would stand on a head that is known, or likely, to be stale."""
+        if self._started_ms is None:
+            self._started_ms = self._news_ms = now_ms
+        just_started = 0 <= now_ms - self._started_ms < START_PAUSE_MS and len(self.genesis.validators) > 1
+        return just_started or (self.sync.is_downloading and 0 <= now_ms - self._news_ms < CATCH_UP_MS)
+
+    def _is_unfinished(self) -> bool:
+        """Whether blocks are wanted though nothing waits.
+
+        That is while transactions are not final yet, or while nodes may disagree on what is final because this
+        node saw it on a branch that lost.
+        """
         final = self.chain.finalized.height
-        return len(self.mempool) > 0 or any(
+        return self.chain.head.votes.finalized < final or any(
             block.transactions for block in self.chain.ledger.blocks() if block.header.height > final
         )
 
@@ -381,6 +406,9 @@ class Engine:
             self._last_settled_ms = now_ms
 
     # --------------------------------------------------------------------------------------------------- effects
+
+    def _note_refused(self, header: Header, refusal: Refused) -> None:
+        self._note("block_refused", f"block {header.id.hex()[:12]}: {refusal}")
 
     def _note(self, name: str, text: str) -> None:
         self._effects.append(Notice(name, text))

@@ -68,7 +68,6 @@ class Reason(Enum):
 
     # conversation
     UNSOLICITED = ("unsolicited", Disposition.BLAME)
-    RATE_LIMITED = ("rate_limited", Disposition.BLAME)
 
 
 class Refused(Exception):

@@ -17,6 +17,7 @@ from chain.codec import encode
 from chain.errors import OperatorError, Refused
 from chain.keys import check_public_key, did_from_key, key_from_did
 from chain.policy import Policy, read_policy
+from chain.votes import BATCH_MAX
 
 FORMAT = 1
 MAX_VALIDATORS = 101
@@ -26,7 +27,7 @@ MAX_WEIGHT = 1_000_000
 _RANGES = {
     "genesis_time_ms": (0, 2**53),
     "slot_ms": (50, 3_600_000),
-    "batch": (1, 10 * MAX_VALIDATORS),
+    "batch": (1, BATCH_MAX),
     "heartbeat_slots": (1, 1_000_000),
     "max_expiry_blocks": (1, 100_000_000),
 }
@@ -63,6 +64,14 @@ class Genesis:
         )
         return sha256(b"goodfaith/genesis/1" + encode(fields)).digest()
 
+    @property
+    def quiet_slots(self) -> int:
+        """After how many slots without a block a heartbeat is due: ``heartbeat_slots``, rounded up to 1 modulo n.
+
+        So heartbeats come from one leader after the other, and become final like other blocks.
+        """
+        return self.heartbeat_slots + (1 - self.heartbeat_slots) % len(self.validators)
+
     def slot_at(self, now_ms: int) -> int:
         """The slot that contains ``now_ms``; negative before the genesis."""
         return (now_ms - self.genesis_time_ms) // self.slot_ms
@@ -88,7 +97,7 @@ def make_genesis(document: dict[str, Any]) -> Genesis:
     expected = {"format", "name", "validators", "policy", *_RANGES}
     if not isinstance(document, dict) or set(document) != expected:
         raise OperatorError(f"genesis: the fields must be exactly {', '.join(sorted(expected))}")
-    if document["format"] != FORMAT:
+    if type(document["format"]) is not int or document["format"] != FORMAT:
         raise OperatorError(f"genesis: format {document['format']!r} is not known to this version")
     name = document["name"]
     if type(name) is not str or not 1 <= len(name) <= 64 or not name.isprintable():
@@ -114,6 +123,8 @@ def _read_validators(rows: Any) -> tuple[tuple[bytes, int], ...]:
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict) or set(row) != {"did", "weight"}:
             raise OperatorError(f"genesis: validators[{number}] needs exactly did and weight")
+        if type(row["did"]) is not str:
+            raise OperatorError(f"genesis: validators[{number}].did must be a text like did:key:z6Mk…")
         weight = row["weight"]
         if type(weight) is not int or not 1 <= weight <= MAX_WEIGHT:
             raise OperatorError(f"genesis: validators[{number}].weight must be 1 to {MAX_WEIGHT}")

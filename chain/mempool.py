@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from chain.codec import U64_MAX
 from chain.errors import Reason, Refused
-from chain.transactions import VerifiedTransaction
+from chain.transactions import Enrol, VerifiedTransaction
 
 # Twenty seconds of the fastest sustained rate that one machine's four validators reach.
 MAX_TRANSACTIONS = 40_000
@@ -19,15 +20,23 @@ MAX_BYTES = 16_000_000
 MAX_PER_ACTOR = 2_048
 # Keys cost nothing before they are enrolled: together they fill at most half of the pool.
 MAX_FROM_STRANGERS = MAX_TRANSACTIONS // 2
+# What no block took for so long (a full pool empties in about 20) makes room; its sender can offer it again.
+MAX_AGE_BLOCKS = 256
 
 NextNonce = Callable[[bytes], int | None]
 
 
 class Mempool:
-    """``next_nonce`` tells the nonce that an actor's next transaction carries at the head; None for a stranger."""
+    """``next_nonce`` tells the nonce that an actor's next transaction carries at the head; None for a stranger.
 
-    def __init__(self, next_nonce: NextNonce) -> None:
+    ``arrivals`` counts everything that was ever taken.
+    """
+
+    def __init__(self, next_nonce: NextNonce, max_expiry_blocks: int = U64_MAX) -> None:
         self._next_nonce = next_nonce
+        self._max_expiry_blocks = max_expiry_blocks
+        self._taken_at: dict[bytes, int] = {}
+        self.arrivals = 0
         self._by_id: dict[bytes, VerifiedTransaction] = {}
         self._by_actor: dict[bytes, dict[int, VerifiedTransaction]] = {}
         self._strangers: set[bytes] = set()
@@ -47,15 +56,26 @@ class Mempool:
         """The waiting transaction with this id."""
         return self._by_id.get(transaction_id)
 
-    def add(self, transaction: VerifiedTransaction, height: int) -> None:
-        """Take a transaction that can enter the block at ``height`` or later.  Raises :class:`Refused`."""
+    def add(self, transaction: VerifiedTransaction, height: int, *, room: int = 1) -> None:
+        """Take a transaction that can enter the block at ``height`` or later.  Raises :class:`Refused`.
+
+        ``room`` multiplies the bounds of the whole pool.
+        """
         if transaction.id in self._by_id:
             raise Refused(Reason.DUPLICATE, "already waiting")
         if transaction.expiry_height < height:
             raise Refused(Reason.EXPIRED, f"expired at height {transaction.expiry_height}")
+        if transaction.expiry_height > height + self._max_expiry_blocks:
+            raise Refused(Reason.EXPIRY_TOO_FAR, f"more than {self._max_expiry_blocks} blocks ahead")
         next_nonce = self._next_nonce(transaction.actor)
+        self._classify(transaction.actor, is_stranger=next_nonce is None)
         if transaction.nonce < (next_nonce or 0):
             raise Refused(Reason.NONCE_USED, f"nonce {transaction.nonce} where {next_nonce} is next")
+        enrols = type(transaction.action) is Enrol
+        if enrols and next_nonce is not None:
+            raise Refused(Reason.ALREADY_ENROLLED, "this key is enrolled")
+        if next_nonce is None and transaction.nonce == 0 and not enrols:
+            raise Refused(Reason.NOT_ENROLLED, "the first transaction of a key is its enrolment")
         queue = self._by_actor.get(transaction.actor)
         if queue is not None:
             if transaction.nonce in queue:
@@ -64,22 +84,22 @@ class Mempool:
                 raise Refused(Reason.ACTOR_QUOTA, f"{MAX_PER_ACTOR} transactions of this actor wait")
         if transaction.nonce >= (next_nonce or 0) + MAX_PER_ACTOR:
             raise Refused(Reason.NONCE_GAP, f"nonce {transaction.nonce} where {next_nonce or 0} is next")
-        if len(self._by_id) >= MAX_TRANSACTIONS or self.bytes + len(transaction.raw) > MAX_BYTES:
+        if len(self._by_id) >= room * MAX_TRANSACTIONS or self.bytes + len(transaction.raw) > room * MAX_BYTES:
             raise Refused(Reason.POOL_FULL, f"{len(self._by_id)} transactions wait; submit again later")
         if next_nonce is None and self._stranger_count >= MAX_FROM_STRANGERS:
             raise Refused(Reason.POOL_FULL, "too many keys wait to enrol; submit again later")
-        self._insert(transaction, is_stranger=next_nonce is None)
+        self._insert(transaction, height, is_stranger=next_nonce is None)
 
     def restore(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
-        """Take back the transactions of an abandoned block, as far as they still can enter a block."""
+        """Take back the transactions of an abandoned block, also into a full pool: they were accepted before."""
         for transaction in transactions:
             try:
-                self.add(transaction, height)
+                self.add(transaction, height, room=2)
             except Refused:
                 continue
 
-    def discard(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
-        """A block at ``height`` holds these: drop them and whatever they made impossible."""
+    def discard(self, transactions: Iterable[VerifiedTransaction]) -> None:
+        """A block holds these: drop them and whatever they made impossible."""
         if not self._by_id:
             return
         actors = set()
@@ -88,17 +108,17 @@ class Mempool:
             self.remove(transaction.id)
         for actor in actors:
             next_nonce = self._next_nonce(actor)
-            if next_nonce is not None and actor in self._strangers:
-                self._strangers.discard(actor)
-                self._stranger_count -= len(self._by_actor.get(actor, ()))
+            self._classify(actor, is_stranger=next_nonce is None)
             queue = self._by_actor.get(actor)
             if queue and next_nonce is not None:
                 for nonce in [nonce for nonce in queue if nonce < next_nonce]:
                     self.remove(queue[nonce].id)
 
     def expire(self, height: int) -> None:
-        """Drop what cannot enter a block at ``height`` or later."""
-        for transaction in [item for item in self if item.expiry_height < height]:
+        """Drop what cannot enter a block at ``height`` or later, and what no block took for very long."""
+        oldest = height - MAX_AGE_BLOCKS
+        taken_at = self._taken_at
+        for transaction in [item for item in self if item.expiry_height < height or taken_at[item.id] < oldest]:
             self.remove(transaction.id)
 
     def remove(self, transaction_id: bytes) -> None:
@@ -106,6 +126,7 @@ class Mempool:
         transaction = self._by_id.pop(transaction_id, None)
         if transaction is None:
             return
+        del self._taken_at[transaction_id]
         self.bytes -= len(transaction.raw)
         queue = self._by_actor[transaction.actor]
         del queue[transaction.nonce]
@@ -135,7 +156,19 @@ class Mempool:
                 skipped.add(transaction.id)
             cursor[actor] = nonce
 
-    def _insert(self, transaction: VerifiedTransaction, *, is_stranger: bool) -> None:
+    def _classify(self, actor: bytes, *, is_stranger: bool) -> None:
+        """Note that an actor enrolled, or that a reorg took its enrolment back."""
+        count = len(self._by_actor.get(actor, ()))
+        if is_stranger and count and actor not in self._strangers:
+            self._strangers.add(actor)
+            self._stranger_count += count
+        elif not is_stranger and actor in self._strangers:
+            self._strangers.discard(actor)
+            self._stranger_count -= count
+
+    def _insert(self, transaction: VerifiedTransaction, height: int, *, is_stranger: bool) -> None:
+        self.arrivals += 1
+        self._taken_at[transaction.id] = height
         self._by_id[transaction.id] = transaction
         self._by_actor.setdefault(transaction.actor, {})[transaction.nonce] = transaction
         self.bytes += len(transaction.raw)

@@ -174,7 +174,7 @@ def parse_policy(text: str) -> Policy:
     """Read a policy from TOML.  Raises :class:`OperatorError`; a syntax error names its line."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is a number too long
         raise OperatorError(f"policy: not valid TOML: {error}") from error
     return read_policy(document)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chain.blockchain import Blockchain
-from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, assemble, sign_header
+from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, Header, assemble, sign_header
 from chain.blocktree import leader
 from chain.errors import Disposition, Refused
 from chain.events import SigningState
@@ -34,12 +34,16 @@ class Made:
 
 
 class Producer:
-    """The signing side of a validator.  ``signing`` is None where the signing state was lost."""
+    """The signing side of a validator.
+
+    ``signing`` is None where the signing state was lost; ``is_stopped`` once the key was seen signing elsewhere.
+    """
 
     def __init__(self, genesis: Genesis, secret: SecretKey, signing: SigningState | None) -> None:
         self.genesis = genesis
         self.secret = secret
         self.signing = signing
+        self.is_stopped = False
         self._silent_since_slot: int | None = None
 
     def due_slot(self, chain: Blockchain, now_ms: int, *, has_work: bool) -> int | None:
@@ -50,14 +54,13 @@ class Producer:
         slot = self.genesis.slot_at(now_ms)
         if self.signing is None and not self._may_sign_again(chain, slot):
             return None
-        if self.signing is None or slot <= self.signing.slot or slot <= chain.head.header.slot:
+        if self.signing is None or self.is_stopped or slot <= self.signing.slot or slot <= chain.head.header.slot:
             return None
         if leader(self.genesis, slot) != self.secret.public:
             return None
         if 2 * (now_ms - self.genesis.slot_start_ms(slot)) > self.genesis.slot_ms:
             return None
-        quiet_slots = slot - chain.head.header.slot
-        if not has_work and quiet_slots < self.genesis.heartbeat_slots:
+        if not has_work and slot - chain.head.header.slot < self.genesis.quiet_slots:
             return None
         return slot
 
@@ -66,8 +69,31 @@ class Producer:
         """Whether this validator does not sign because its signing state was lost."""
         return self.signing is None
 
-    def make(self, chain: Blockchain, mempool: Mempool, slot: int) -> Made | None:
-        """Build and sign the block of ``slot`` on the head; None where signing it would contradict the last one."""
+    def seen_elsewhere(self, header: Header) -> bool:
+        """A block by our own key that we know nothing of: another machine signs with it, so this one stops.
+
+        True where that is news.  The signing state then covers the foreign block, for the next start.
+        """
+        if self.signing is None or self.is_stopped or header.proposer != self.secret.public:
+            return False
+        if header.slot <= self.signing.slot:
+            return False
+        self.is_stopped = True
+        self.signing = SigningState(
+            slot=header.slot,
+            height=max(self.signing.height, header.height),
+            last_height=header.height,
+            last_mhg=header.mhg,
+            last_mhp=header.mhp,
+        )
+        return True
+
+    def make(self, chain: Blockchain, mempool: Mempool, slot: int, *, may_be_empty: bool = True) -> Made | None:
+        """Build and sign the block of ``slot`` on the head.
+
+        None where signing it would contradict an earlier block of ours, or where it would hold nothing and
+        has to.
+        """
         if self.signing is None:
             return None
         head, votes = chain.head.header, chain.head.votes
@@ -78,10 +104,13 @@ class Producer:
             last_mhg=self.signing.height,
             last_mhp=votes.mhp,
         )
-        if self.signing.slot and contradicting(self._ballot(self.signing), self._ballot(signing)):
+        ballot = self._ballot(signing)
+        if votes.contradicts(ballot) or (self.signing.slot and contradicting(self._ballot(self.signing), ballot)):
             return None
         draft = chain.ledger.draft()
         included, hopeless = _fill(draft, mempool)
+        if not included and not may_be_empty:
+            return None
         state_root, changes = chain.ledger.seal(draft)
         header = sign_header(
             self.secret,
@@ -106,8 +135,7 @@ class Producer:
             self._silent_since_slot = slot
         if chain.finalized.slot <= self._silent_since_slot:
             return False
-        height = chain.head.header.height
-        self.signing = SigningState(slot=chain.head.header.slot, height=height)
+        self.signing = SigningState(slot=chain.head.header.slot, height=chain.tree.top_height)
         return True
 
 

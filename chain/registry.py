@@ -87,6 +87,21 @@ def decode_record(key: bytes, value: bytes) -> Record:
     return kind(*fields)
 
 
+def check_action(policy: Policy, transaction: Transaction) -> None:
+    """The rules that follow from the policy alone, whatever the state is.  Raises :class:`Refused`."""
+    match transaction.action:
+        case Rate(subject, code, points):
+            if subject == transaction.actor:
+                raise Refused(Reason.SELF_RATING, "nobody rates itself")
+            category = policy.ratings.get(code)
+            if category is None:
+                raise Refused(Reason.UNKNOWN_CATEGORY, f"category {code} is not in the policy")
+            if not category.low <= points <= category.high:
+                raise Refused(Reason.POINTS_OUT_OF_RANGE, f"{points} is not from {category.low} to {category.high}")
+        case _:
+            pass
+
+
 class Draft:
     """Transactions tried one after another on top of a state that stays as it is.
 
@@ -132,6 +147,7 @@ class Draft:
         if transaction.nonce != next_nonce:
             reason = Reason.NONCE_USED if transaction.nonce < next_nonce else Reason.NONCE_GAP
             raise Refused(reason, f"nonce {transaction.nonce} where {next_nonce} is next")
+        check_action(self.policy, transaction)
         _RULES[type(transaction.action)](self, transaction, actor)
 
 
@@ -149,13 +165,6 @@ def _rate(draft: Draft, transaction: Transaction, actor: Member | None) -> None:
     subject_key, category_code, points = action
     if actor is None:
         raise Refused(Reason.NOT_ENROLLED, "the rater is not enrolled")
-    if subject_key == actor.key:
-        raise Refused(Reason.SELF_RATING, "nobody rates itself")
-    category = draft.policy.ratings.get(category_code)
-    if category is None:
-        raise Refused(Reason.UNKNOWN_CATEGORY, f"category {category_code} is not in the policy")
-    if not category.low <= points <= category.high:
-        raise Refused(Reason.POINTS_OUT_OF_RANGE, f"{points} is not from {category.low} to {category.high}")
     subject = draft.member(subject_key)
     if subject is None:
         raise Refused(Reason.NOT_ENROLLED, "the subject is not enrolled")

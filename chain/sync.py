@@ -13,6 +13,10 @@ from chain.messages import MAX_BLOCKS_PER_REQUEST, GetBlocks, Status
 
 # More claims than the peers that a node keeps; the oldest is forgotten first.
 MAX_STATUSES = 256
+# A peer whose claim proved empty, or that does not answer, is not asked for blocks for so long; twice as long each
+# time, up to the limit.  A download that brings blocks wipes the slate.
+REST_MS = 2_000
+MAX_REST_MS = 300_000
 # Where so little lies above what is final, asking for all of it costs less than a second try.
 SHORT_BRANCH = 32
 
@@ -23,8 +27,10 @@ class Sync:
     def __init__(self) -> None:
         self._statuses: dict[Peer, Status] = {}
         self._download: tuple[Peer, GetBlocks] | None = None
-        # Where the next request to this peer begins: (peer, height).
-        self._cursor: tuple[Peer, int] | None = None
+        # At what height the next request to a peer begins; 0 for what is above the final block.
+        self._cursors: dict[Peer, int] = {}
+        # Peers that failed: (how often in a row, not to be asked before).
+        self._resting: dict[Peer, tuple[int, int]] = {}
 
     @property
     def is_downloading(self) -> bool:
@@ -53,12 +59,24 @@ class Sync:
     def forget(self, peer: Peer) -> None:
         """A peer is gone, or its claim proved empty."""
         self._statuses.pop(peer, None)
+        self._cursors.pop(peer, None)
         if self._download is not None and self._download[0] == peer:
             self._download = None
-        if self._cursor is not None and self._cursor[0] == peer:
-            self._cursor = None
 
-    def next_request(self, chain: Blockchain) -> Ask | None:
+    def failed(self, peer: Peer, now_ms: int) -> None:
+        """A peer's claim proved empty, or it did not answer: others come first for a while."""
+        self.forget(peer)
+        times, _ = self._resting.pop(peer, (0, 0))
+        self._resting[peer] = (times + 1, now_ms + min(REST_MS << min(times, 16), MAX_REST_MS))
+        if len(self._resting) > MAX_STATUSES:
+            del self._resting[next(iter(self._resting))]
+
+    def claimed_height(self, peer: Peer, tip_id: bytes) -> int | None:
+        """The height that a peer claims for this tip, if it still claims it."""
+        status = self._statuses.get(peer)
+        return status.height if status is not None and status.head_id == tip_id else None
+
+    def next_request(self, chain: Blockchain, now_ms: int) -> Ask | None:
         """Start the next download, if a peer claims a longer chain and none is under way."""
         if self._download is not None:
             return None
@@ -67,16 +85,17 @@ class Sync:
             (status.rank, peer)
             for peer, status in self._statuses.items()
             if status.rank > (head.mhp, head.height)
+            and not self._rests(peer, now_ms)
             and status.height > final_height
             and status.head_id not in chain.tree
         ]
         if not better:
-            self._cursor = None
+            self._cursors.clear()
             return None
         _, peer = max(better)
         status = self._statuses[peer]
-        if self._cursor is not None and self._cursor[0] == peer:
-            start = self._cursor[1]
+        if peer in self._cursors:
+            start = self._cursors[peer]
         elif status.height - final_height <= SHORT_BRANCH or status.height <= head.height:
             start = final_height + 1
         else:
@@ -97,12 +116,19 @@ class Sync:
         False where the peer's claim proved empty: it does not lead to its head.
         """
         self._download = None
-        restarted = self._cursor is not None
-        if attached and last_height >= request.from_height:
-            self._cursor = (peer, last_height + 1)
+        is_first = peer not in self._cursors
+        if last_height and attached:
+            self._cursors[peer] = last_height + 1
             return True
-        if last_height and not restarted:
-            self._cursor = (peer, 0)  # we stand on another branch: begin after what is final
+        if last_height and is_first:
+            self._cursors[peer] = 0  # we stand on another branch: begin after what is final
             return True
-        self.forget(peer)
         return False
+
+    def delivered(self, peer: Peer) -> None:
+        """A download brought blocks that we did not know."""
+        self._resting.pop(peer, None)
+
+    def _rests(self, peer: Peer, now_ms: int) -> bool:
+        _, until_ms = self._resting.get(peer, (0, 0))
+        return now_ms < until_ms <= now_ms + MAX_REST_MS  # a clock that jumped back must not silence a peer

@@ -21,11 +21,12 @@ from typing import Any
 
 import base58
 
+from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.events import SigningState
 from chain.genesis import Genesis, load_genesis
 from chain.keys import SEED_BYTES, SecretKey, derive_seed
-from chain.storage import DATABASE, Storage
+from chain.storage import Storage
 
 NETWORK_LABEL = b"network identity"
 # A libp2p peer id of an Ed25519 key: identity multihash (0x00, 36 bytes) of the key's protobuf.

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 from chain.blocks import Block, Header
 from chain.blocktree import genesis_header
+from chain.database import DATABASE, corrupt
 from chain.errors import InvariantBroken, OperatorError, Refused
 from chain.genesis import Genesis, load_genesis
 from chain.keys import did_from_key
 from chain.ledger import Ledger
+from chain.reader import Reader
 from chain.registry import Member, Rating, Record, read_rating_key
-from chain.storage import DATABASE, Reader, corrupt
 from chain.transactions import Transaction
 from scripts.console import remark, short, short_did
 

@@ -1,7 +1,7 @@
 """Everything that CI checks, in one command: format, lint, types, tests.
 
-    uv run scripts/check.py            all of it
-    uv run scripts/check.py -k mempool  arguments go to pytest
+uv run scripts/check.py            all of it
+uv run scripts/check.py -k mempool  arguments go to pytest
 """
 
 from __future__ import annotations

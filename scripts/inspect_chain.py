@@ -19,10 +19,10 @@ from typing import Any
 import click
 
 from chain.blocks import VerifiedHeader
+from chain.database import corrupt
 from chain.errors import OperatorError, Refused
 from chain.keys import did_from_key, key_from_did
 from chain.registry import POLICY_KEY, Member, PolicyInForce, member_key, member_summary
-from chain.storage import corrupt
 from scripts.chain_view import (
     Answer,
     Sheet,

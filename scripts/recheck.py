@@ -21,8 +21,8 @@ from chain.blocktree import BlockTree, Node
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis
 from chain.keys import did_from_key, self_test
+from chain.reader import Reader
 from chain.registry import POLICY_KEY, decode_record, encode_record, member_key, rating_key, read_rating_key
-from chain.storage import Reader
 from chain.transactions import Transaction, VerifiedTransaction, verify_transaction
 
 # Decoded blocks that wait for their turn: twice the threads keeps all of them busy, and 16 blocks of 900 kB are

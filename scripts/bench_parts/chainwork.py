@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from chain.blockchain import Blockchain
 from chain.blocks import Block, assemble, decode_block, encode_block, verify_header
+from chain.database import trusted_block
 from chain.engine import Engine
 from chain.errors import InvariantBroken
 from chain.events import Ask, BlocksReceived, Commit, SigningState, StatusReceived
@@ -23,7 +24,8 @@ from chain.mempool import Mempool
 from chain.messages import GetBlocks, Status
 from chain.policy import shipped_policy
 from chain.production import Producer
-from chain.storage import Storage, trusted_block
+from chain.registry import Member, member_key
+from chain.storage import Storage
 from chain.transactions import Enrol, Rate, VerifiedTransaction, sign_transaction, verify_transaction
 
 VALIDATORS = 4
@@ -87,10 +89,9 @@ def _extend(
 ) -> list[bytes]:
     raws = []
     for start in range(0, len(transactions), BLOCK_TRANSACTIONS):
-        mempool = Mempool(lambda _actor: None)
-        mempool.candidates = lambda first=start: iter(  # type: ignore[method-assign,assignment,misc]
-            transactions[first : first + BLOCK_TRANSACTIONS]
-        )
+        mempool = Mempool(lambda actor: _next_nonce(chain, actor))
+        for transaction in transactions[start : start + BLOCK_TRANSACTIONS]:
+            mempool.add(transaction, chain.head.header.height + 1)
         slot = chain.head.header.slot + 1
         made = producers[slot % VALIDATORS].make(chain, mempool, slot)
         if made is None:
@@ -134,9 +135,7 @@ class Importer:
     def _checked(self, raw: bytes) -> Block:
         chain_id = self._chain_id
         header, transactions = decode_block(raw)
-        return assemble(
-            verify_header(header, chain_id), [verify_transaction(item, chain_id) for item in transactions]
-        )
+        return assemble(verify_header(header, chain_id), [verify_transaction(item, chain_id) for item in transactions])
 
     def close(self) -> None:
         self._storage.close()
@@ -159,6 +158,11 @@ def import_rates(recorded: RecordedChain) -> tuple[float, float]:
 
 def _secret(number: int) -> SecretKey:
     return SecretKey(number.to_bytes(31, "big") + b"\x02")
+
+
+def _next_nonce(chain: Blockchain, actor: bytes) -> int | None:
+    member = chain.ledger.records.get(member_key(actor))
+    return member.nonce if isinstance(member, Member) else None
 
 
 def _genesis(validators: Sequence[SecretKey]) -> Genesis:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.genesis import Genesis
-from chain.storage import DATABASE, Reader
+from chain.reader import Reader
 from chain.transactions import Transaction
 from scripts.testnet_parts.verdict import FinalChain
 

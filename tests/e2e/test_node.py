@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import resource
 import signal
+import socket
 import sqlite3
 import stat
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import httpx
 import pytest
 
-from chain.genesis import Genesis
-from chain.storage import DATABASE, Reader
+from chain.database import DATABASE
+from chain.genesis import Genesis, load_genesis
+from chain.reader import Reader
 from chain.transactions import Enrol, Rate
 from p2p.home import HomeConfig, create_home
 from tests.support.running import RunningNode, run_to_end, running, wait_for
@@ -42,8 +46,6 @@ def make_home(folder: Path, genesis: Genesis) -> Path:
 
 
 def genesis_at(home: Path) -> Genesis:
-    from chain.genesis import load_genesis  # noqa: PLC0415 - only here
-
     return load_genesis(home / "genesis.json")
 
 
@@ -96,7 +98,7 @@ def test_it_ends_when_its_parent_does(solo: Path) -> None:
 )
 def test_a_mistake_gets_one_sentence(solo: Path, mistake: str, remedy: str) -> None:
     home = solo
-    with httpx_server_port() as taken:
+    with taken_port() as taken:
         make_mistake(home, mistake, taken)
         target = home / "nowhere" if mistake == "no home" else home
         ended = run_to_end("run", "--home", str(target))
@@ -125,9 +127,7 @@ def make_mistake(home: Path, mistake: str, taken_port: int) -> None:
         case "bad peer":
             config.write_text('listen = ["/ip4/127.0.0.1/tcp/0"]\npeers = ["/ip4/127.0.0.1/tcp/1"]\n', encoding="utf-8")
         case "http port taken":
-            config.write_text(
-                f'listen = ["/ip4/127.0.0.1/tcp/0"]\nhttp = "127.0.0.1:{taken_port}"\n', encoding="utf-8"
-            )
+            config.write_text(f'listen = ["/ip4/127.0.0.1/tcp/0"]\nhttp = "127.0.0.1:{taken_port}"\n', encoding="utf-8")
         case "no database":
             (home / DATABASE).unlink()
         case "damaged database":
@@ -139,18 +139,12 @@ def make_mistake(home: Path, mistake: str, taken_port: int) -> None:
             assert mistake == "no home"
 
 
-class httpx_server_port:  # noqa: N801 - reads as a context
+@contextmanager
+def taken_port() -> Iterator[int]:
     """A port that somebody listens on."""
-
-    def __enter__(self) -> int:
-        import socket  # noqa: PLC0415 - only here
-
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        port: int = self._socket.getsockname()[1]
-        return port
-
-    def __exit__(self, *_error: object) -> None:
-        self._socket.close()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        yield port
 
 
 # ------------------------------------------------------------------------------------------------- submission
@@ -197,7 +191,7 @@ def test_twenty_kills_lose_no_acknowledged_block_and_sign_no_slot_twice(solo: Pa
             for actor in actors:
                 assert node.submit([actor.sign(Enrol())]) == [None]
                 note_heads(node, seen, made)
-            wait_for(lambda node=node, wanted=wanted: note_heads(node, seen, made) >= wanted, "blocks are made")
+            wait_for(partial(has_seen, node, seen, made, wanted), "blocks are made")
             node.process.kill()
     with running(solo) as node:
         assert node.status()["height"] >= max(seen)
@@ -205,6 +199,10 @@ def test_twenty_kills_lose_no_acknowledged_block_and_sign_no_slot_twice(solo: Pa
     kept = {height: block_id.hex() for block_id, height, _ in reader.summaries(1, 1_000_000)}
     assert {height: kept.get(height) for height in seen} == seen
     reader.close()
+
+
+def has_seen(node: RunningNode, seen: dict[int, str], made: dict[int, str], wanted: int) -> bool:
+    return note_heads(node, seen, made) >= wanted
 
 
 def note_heads(node: RunningNode, seen: dict[int, str], made: dict[int, str]) -> int:

@@ -21,9 +21,10 @@ from typing import Any
 import httpx
 import psutil
 
+from chain.database import DATABASE
 from chain.genesis import load_genesis
 from chain.keys import SecretKey, did_from_key
-from chain.storage import DATABASE, Reader
+from chain.reader import Reader
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "scripts" / "data" / "bitcoin-otc-sample.csv.gz"

@@ -114,7 +114,7 @@ def test_a_validator_that_was_away_makes_no_block_on_its_old_head() -> None:
     # when it comes back, on slow lines
     world.delay_ms = (150, 250)
     world.hosts[3].start()
-    world.run(20)
+    world.run(90)
 
     # then it waits until it has caught up before it signs
     blocks = [world.hosts[3].disk.blocks[block_id][0] for block_id in world.hosts[3].signed.values()]

@@ -7,9 +7,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from chain.database import DATABASE
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
-from chain.storage import DATABASE, Storage
+from chain.storage import Storage
 from tests.support.world import Disk, Host, World
 
 

@@ -10,7 +10,7 @@ import pytest
 from chain import blocktree
 from chain.blockchain import Added, Blockchain, Snapshot
 from chain.blocks import Block
-from chain.errors import Disposition, InvariantBroken, OperatorError, Reason, Refused
+from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.registry import Record, decode_record, encode_record
 from chain.transactions import Enrol, Rate
 from tests.support.forge import Forge, blockchain
@@ -93,10 +93,11 @@ def test_a_timely_twin_replaces_a_late_head(forge: Forge) -> None:
     assert add(chain, twin) == Added(abandoned=(late,), adopted=(twin,))
 
 
-def test_a_second_block_of_a_slot_is_reported(forge: Forge) -> None:
+def test_a_second_block_of_a_slot_stays_beside_the_first(forge: Forge) -> None:
     one, two = forge.block(None, slot=1), forge.block(None, slot=1, mhg=5)
     chain = blockchain(GENESIS, [one])
-    assert add(chain, two) == Added(double=one.header)
+    assert add(chain, two) == Added()
+    assert chain.tree.rivals(two.header) == [one.header]
     assert chain.head.header == one.header
 
 
@@ -162,8 +163,8 @@ def test_what_is_final_never_changes(forge: Forge) -> None:
 def test_a_block_that_is_final_already_is_nobodys_fault(forge: Forge) -> None:
     blocks = forge.chain(8)
     chain = blockchain(GENESIS, blocks)
-    reason = refusal(add, chain, blocks[0])
-    assert reason is None or reason.disposition is not Disposition.BLAME
+    assert chain.finalized == blocks[2].header
+    assert add(chain, blocks[2]) == Added()
 
 
 def snapshot_of(chain: Blockchain, disk: dict[bytes, bytes]) -> Snapshot:

@@ -105,11 +105,18 @@ def test_two_blocks_of_a_slot_are_kept_and_a_third_only_on_request(grove: Grove)
     assert grove.tree.rivals(third.header) == [first.header, second.header]
 
 
-def test_the_tree_is_bounded(grove: Grove, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocktree, "MAX_BLOCKS", 4)
-    blocks = grove.forge.chain(4)
-    grove.plant(*blocks[:3])
-    assert grove.refusal(blocks[3], solicited=True) is Reason.TREE_FULL
+def test_a_full_tree_gives_up_its_worst_tip_but_never_the_head(grove: Grove, monkeypatch: pytest.MonkeyPatch) -> None:
+    trunk, side = grove.forge.chain(3), grove.forge.chain(2, slot=5)
+    grove.plant(*trunk, *side)
+    grove.tree.make_room(trunk[2].id)
+    assert len(grove.tree) == 6
+
+    monkeypatch.setattr(blocktree, "MAX_BLOCKS", 5)
+    for left in (5, 4, 4):
+        grove.tree.make_room(trunk[2].id)
+        assert len(grove.tree) == left
+    assert all(block.id in grove.tree for block in trunk)
+    assert grove.tree.rivals(side[0].header) == []
 
 
 def test_what_stands_on_an_invalid_block_is_invalid(grove: Grove) -> None:

@@ -8,12 +8,13 @@ import pytest
 
 from chain import mempool
 from chain.errors import Reason, Refused
-from chain.mempool import MAX_PER_ACTOR, Mempool
+from chain.mempool import MAX_AGE_BLOCKS, MAX_PER_ACTOR, Mempool
 from chain.transactions import Enrol, Rate, VerifiedTransaction
 from tests.support.world import Actor, genesis_of
 
 GENESIS = genesis_of(4)
 HEIGHT = 10
+RATE = Rate(bytes(32), 1, 1)
 
 
 class Pool(Mempool):
@@ -91,17 +92,17 @@ def test_a_transaction_waits_only_once(pool: Pool) -> None:
 
 def test_expired_and_used_ones_are_refused(pool: Pool) -> None:
     actor = member(pool, 1, nonce=5)
-    assert pool.refusal(actor.sign(Enrol(), HEIGHT - 1)) is Reason.EXPIRED
+    assert pool.refusal(actor.sign(RATE, HEIGHT - 1)) is Reason.EXPIRED
     actor.nonce = 4
-    assert pool.refusal(actor.sign(Enrol())) is Reason.NONCE_USED
-    pool.take(actor.sign(Enrol(), HEIGHT))
+    assert pool.refusal(actor.sign(RATE)) is Reason.NONCE_USED
+    pool.take(actor.sign(RATE, HEIGHT))
 
 
 def test_the_first_with_a_nonce_stays(pool: Pool) -> None:
     actor = member(pool, 1)
-    pool.take(actor.sign(Enrol(), 50))
+    pool.take(actor.sign(RATE, 50))
     actor.nonce = 1
-    assert pool.refusal(actor.sign(Enrol(), 51)) is Reason.NONCE_TAKEN
+    assert pool.refusal(actor.sign(RATE, 51)) is Reason.NONCE_TAKEN
 
 
 def test_one_actor_has_a_quota(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,11 +117,11 @@ def test_one_actor_has_a_quota(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> N
 def test_nobody_reserves_nonces_far_ahead(pool: Pool) -> None:
     actor = member(pool, 1, nonce=7)
     actor.nonce = 7 + MAX_PER_ACTOR
-    assert pool.refusal(actor.sign(Enrol())) is Reason.NONCE_GAP
+    assert pool.refusal(actor.sign(RATE)) is Reason.NONCE_GAP
     actor.nonce = 7 + MAX_PER_ACTOR - 1
-    pool.take(actor.sign(Enrol()))
+    pool.take(actor.sign(RATE))
     actor.nonce = 2**64 - 1
-    assert pool.refusal(actor.sign(Enrol())) is Reason.NONCE_GAP
+    assert pool.refusal(actor.sign(RATE)) is Reason.NONCE_GAP
 
 
 def test_the_pool_is_bounded_in_number(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +160,7 @@ def test_a_stranger_who_enrols_is_none_any_more(pool: Pool, monkeypatch: pytest.
     enrol, *more = [ann.sign(Enrol()), *rates(ann, 2)]
     pool.take(enrol, *more)
     enrolled(pool, ann)
-    pool.discard([enrol], HEIGHT)
+    pool.discard([enrol])
     assert pool.order() == more
     pool.take(*[Actor(GENESIS, number).sign(Enrol()) for number in (2, 3, 4)])
     assert pool.refusal(Actor(GENESIS, 5).sign(Enrol())) is Reason.POOL_FULL
@@ -177,7 +178,7 @@ def test_an_undone_enrolment_is_counted_right(pool: Pool, monkeypatch: pytest.Mo
     del pool.members[ann.key]
     pool.restore([enrol], HEIGHT)
     enrolled(pool, ann)
-    pool.discard([enrol], HEIGHT)
+    pool.discard([enrol])
 
     # then strangers have exactly the room that they had
     pool.take(*[Actor(GENESIS, number).sign(Enrol()) for number in (2, 3, 4)])
@@ -192,7 +193,7 @@ def test_a_block_takes_its_transactions_and_what_they_made_impossible(pool: Pool
     other_a1 = ann.sign(Enrol())
     pool.take(a1, a2, a3, b1, b2)
     pool.members.update({ann.key: 3, bob.key: 2})
-    pool.discard([other_a1, a2, b1], HEIGHT)
+    pool.discard([other_a1, a2, b1])
     assert pool.order() == [a3, b2]
     assert pool.bytes == len(a3.raw) + len(b2.raw)
 
@@ -222,6 +223,19 @@ def test_what_expired_is_dropped(pool: Pool) -> None:
 def test_removing_what_is_not_there_changes_nothing(pool: Pool) -> None:
     pool.remove(bytes(32))
     assert len(pool) == 0
+
+
+def test_nobody_enrols_twice(pool: Pool) -> None:
+    assert pool.refusal(member(pool, 1).sign(Enrol())) is Reason.ALREADY_ENROLLED
+
+
+def test_what_no_block_took_for_long_makes_room(pool: Pool) -> None:
+    (waiting,) = rates(member(pool, 1), 1, expiry=10_000)
+    pool.take(waiting)
+    pool.expire(HEIGHT + MAX_AGE_BLOCKS)
+    assert list(pool) == [waiting]
+    pool.expire(HEIGHT + MAX_AGE_BLOCKS + 1)
+    assert list(pool) == []
 
 
 def test_a_stranger_can_do_nothing_but_enrol_first(pool: Pool) -> None:

@@ -17,12 +17,14 @@ from typing import Any
 import pytest
 
 from chain.blocks import encode_block
+from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.ledger import Ledger
+from chain.reader import Reader
 from chain.registry import encode_record
-from chain.storage import DATABASE, Reader, Storage
+from chain.storage import Storage
 from chain.transactions import Enrol, Rate
 from tests.support.world import Actor, Disk, World, genesis_of
 
@@ -485,7 +487,7 @@ except OperatorError as error:
 _READER = """
 import pickle, sys
 from pathlib import Path
-from chain.storage import Reader
+from chain.reader import Reader
 genesis, commits = pickle.loads(Path(sys.argv[2]).read_bytes())
 reader = Reader(Path(sys.argv[1]), genesis)
 print("ready", flush=True)

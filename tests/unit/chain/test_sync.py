@@ -8,7 +8,7 @@ from chain.blockchain import Blockchain
 from chain.blocks import Block
 from chain.events import Ask
 from chain.messages import MAX_BLOCKS_PER_REQUEST, GetBlocks, Status
-from chain.sync import MAX_STATUSES, SHORT_BRANCH, Sync
+from chain.sync import MAX_STATUSES, REST_MS, SHORT_BRANCH, Sync
 from tests.support.forge import Forge, blockchain
 from tests.support.world import genesis_of
 
@@ -31,7 +31,7 @@ def status_of(block: Block) -> Status:
 
 
 def request(sync: Sync, chain: Blockchain) -> GetBlocks:
-    ask = sync.next_request(chain)
+    ask = sync.next_request(chain, 0)
     assert ask is not None
     assert isinstance(ask.request, GetBlocks)
     return ask.request
@@ -39,13 +39,13 @@ def request(sync: Sync, chain: Blockchain) -> GetBlocks:
 
 def test_nobody_is_asked_without_a_longer_claim(chain: Blockchain) -> None:
     sync = Sync()
-    assert sync.next_request(chain) is None
+    assert sync.next_request(chain, 0) is None
     sync.note("same", status_of(BLOCKS[-1]))
     sync.note("known", status_of(BLOCKS[4]))
     sync.note("as long", Status(bytes(32), 8, BLOCKS[-1].header.mhp, 0))
     sync.note("more blocks, fewer prevotes", claim(99, mhp=0))
     sync.note("below what is final", claim(3, mhp=99))
-    assert sync.next_request(chain) is None
+    assert sync.next_request(chain, 0) is None
     assert not sync.is_downloading
 
 
@@ -53,13 +53,13 @@ def test_the_longest_claim_is_followed(chain: Blockchain) -> None:
     sync = Sync()
     sync.note("long", claim(20, mhp=5))
     sync.note("longest", claim(9, mhp=6))
-    ask = sync.next_request(chain)
+    ask = sync.next_request(chain, 0)
     assert ask is not None
     assert ask.peer == "longest"
     assert sync.is_downloading
     assert sync.is_expected("longest", ask.request)
     assert not sync.is_expected("long", ask.request)
-    assert sync.next_request(chain) is None
+    assert sync.next_request(chain, 0) is None
 
 
 def test_a_short_branch_is_asked_for_from_what_is_final(chain: Blockchain) -> None:
@@ -105,7 +105,6 @@ def test_a_branch_that_does_not_attach_is_asked_for_again_from_what_is_final(cha
     again = request(sync, chain)
     assert again.from_height == 4
     assert not sync.received("peer", again, last_height=4, attached=False)
-    assert sync.next_request(chain) is None
 
 
 def test_each_peer_has_its_own_second_try(chain: Blockchain) -> None:
@@ -124,34 +123,50 @@ def test_each_peer_has_its_own_second_try(chain: Blockchain) -> None:
     assert request(sync, chain).from_height == 4
 
 
-@pytest.mark.parametrize("last_height", [0, 3])
-def test_an_empty_claim_is_forgotten(chain: Blockchain, last_height: int) -> None:
-    sync = Sync()
-    sync.note("peer", claim(20))
-    sync.note("other", claim(10))
-    assert not sync.received("peer", request(sync, chain), last_height=last_height and 0, attached=True)
-    ask = sync.next_request(chain)
+def test_an_empty_claim_rests_longer_each_time_until_it_is_kept(chain: Blockchain) -> None:
+    sync, now_ms = Sync(), 0
+    for rest_ms in (REST_MS, 2 * REST_MS, 4 * REST_MS):
+        sync.note("peer", claim(20))
+        assert peer_asked(sync, chain, now_ms) == "peer"
+        assert not sync.received("peer", sync_request(sync), last_height=0, attached=True)
+        sync.failed("peer", now_ms)
+        sync.note("peer", claim(20))
+        sync.note("other", claim(10))
+        assert peer_asked(sync, chain, now_ms + rest_ms - 1) == "other"
+        sync.forget("other")
+        now_ms += rest_ms
+    sync.delivered("peer")
+    assert peer_asked(sync, chain, 0) == "peer"
+
+
+def peer_asked(sync: Sync, chain: Blockchain, now_ms: int) -> str:
+    ask = sync.next_request(chain, now_ms)
     assert ask is not None
-    assert ask.peer == "other"
+    return ask.peer
+
+
+def sync_request(sync: Sync) -> GetBlocks:
+    assert sync._download is not None
+    return sync._download[1]
 
 
 def test_losing_the_peer_ends_its_download(chain: Blockchain) -> None:
     sync = Sync()
     sync.note("peer", claim(20))
     sync.note("other", claim(10))
-    sync.next_request(chain)
+    sync.next_request(chain, 0)
     sync.forget("nobody")
     assert sync.is_downloading
     sync.forget("peer")
     assert not sync.is_downloading
-    assert sync.next_request(chain) == Ask("other", GetBlocks(claim(1).head_id, 4, 7))
+    assert sync.next_request(chain, 0) == Ask("other", GetBlocks(claim(1).head_id, 4, 7))
 
 
 def test_the_last_claim_of_a_peer_counts(chain: Blockchain) -> None:
     sync = Sync()
     sync.note("peer", claim(1_000))
     sync.note("peer", status_of(BLOCKS[-1]))
-    assert sync.next_request(chain) is None
+    assert sync.next_request(chain, 0) is None
 
 
 def test_an_announced_header_is_a_claim_if_it_says_more(chain: Blockchain) -> None:

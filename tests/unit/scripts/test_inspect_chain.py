@@ -15,10 +15,12 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from chain.blocks import encode_block
 from chain.codec import encode
+from chain.database import DATABASE, seal
 from chain.keys import did_from_key
 from chain.registry import Member, Rating, encode_record, member_key, rating_key
-from chain.storage import DATABASE, Storage
+from chain.storage import Storage
 from chain.transactions import Enrol, Rate
 from scripts.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, run
 from scripts.inspect_chain import inspect_chain
@@ -276,11 +278,11 @@ def test_an_empty_chain(tmp_path: Path) -> None:
 
 
 def test_verify_finds_any_spoilt_byte_of_a_block(story: Story, damaged: Path) -> None:
-    height = next(at for at, block in sorted(story.disk.main().items()) if len(block.transactions) == 5)
-    body = bytes(look_up(damaged, "SELECT body FROM blocks WHERE main = 1 AND height = ?", height))
+    height, block = next((at, block) for at, block in sorted(story.disk.main().items()) if len(block.transactions) == 5)
+    body = encode_block(block)
     for at in range(3, len(body), 41):
         spoilt = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
-        tamper(damaged, "UPDATE blocks SET body = ? WHERE main = 1 AND height = ?", spoilt, height)
+        tamper(damaged, "UPDATE blocks SET body = ? WHERE main = 1 AND height = ?", seal(block.id, spoilt), height)
         ((found, _),) = problems(damaged)
         assert found == height, at
     result = ask(damaged, "verify")
@@ -289,7 +291,8 @@ def test_verify_finds_any_spoilt_byte_of_a_block(story: Story, damaged: Path) ->
 
 
 def test_verify_finds_a_block_in_another_ones_place(story: Story, damaged: Path) -> None:
-    other = bytes(look_up(damaged, "SELECT body FROM blocks WHERE main = 1 AND height = 5"))
+    main = story.disk.main()
+    other = seal(main[4].id, encode_block(main[5]))
     tamper(damaged, "UPDATE blocks SET body = ? WHERE main = 1 AND height = 4", other)
     ((height, what),) = problems(damaged)
     assert height == 4
@@ -314,19 +317,20 @@ def test_verify_finds_a_wrong_state_row(story: Story, damaged: Path) -> None:
     height = answer(damaged, "top")[0]["as_of_height"]
     stored = bytes(look_up(damaged, "SELECT value FROM state WHERE key = ?", key))
     forged = encode_record(right._replace(points=900))
-    tamper(damaged, "UPDATE state SET value = ? WHERE key = ?", forged, key)
+    tamper(damaged, "UPDATE state SET value = ? WHERE key = ?", seal(key, forged), key)
     ((found, what),) = problems(damaged)
     assert found == height
     assert story.dids[1] in what
     assert "points 900 instead of 1" in what
-    tamper(damaged, "UPDATE state SET value = ? WHERE key = ?", stored[:-1], key)
+    tamper(damaged, "UPDATE state SET value = ? WHERE key = ?", seal(key, stored[:-5]), key)
     ((found, what),) = problems(damaged)
     assert (found, story.dids[1] in what) == (height, True)
 
 
 def test_verify_finds_state_rows_too_many_and_too_few(story: Story, damaged: Path) -> None:
     a, _, c, d, e = (actor.key for actor in story.actors)
-    tamper(damaged, "INSERT INTO state VALUES (?, ?)", rating_key(d, e, 1), encode_record(Rating(9, 3)))
+    false_key = rating_key(d, e, 1)
+    tamper(damaged, "INSERT INTO state VALUES (?, ?)", false_key, seal(false_key, encode_record(Rating(9, 3))))
     tamper(damaged, "DELETE FROM state WHERE key = ?", rating_key(a, c, 1))
     (_, holds), (_, lacks) = problems(damaged)
     assert holds.startswith(f"the stored state holds the rating of {did_from_key(d)} by {did_from_key(e)}")
@@ -336,12 +340,14 @@ def test_verify_finds_state_rows_too_many_and_too_few(story: Story, damaged: Pat
 def test_verify_finds_wrong_votes_and_finality(story: Story, damaged: Path) -> None:
     head = story.world.hosts[2].height
     for height in (head, head + 5, 0):
-        tamper(damaged, "UPDATE meta SET value = ? WHERE key = 'finalized'", encode((height,)))
+        tamper(damaged, "UPDATE meta SET value = ? WHERE key = 'finalized'", seal(b"finalized", encode((height,))))
         ((found, what),) = problems(damaged)
         assert found == height
         assert "final" in what
-    tamper(damaged, "UPDATE meta SET value = ? WHERE key = 'finalized'", encode((story.disk.finalized,)))
-    tamper(damaged, "UPDATE meta SET value = x'00' WHERE key = 'snapshot_votes'")
+    finalized = seal(b"finalized", encode((story.disk.finalized,)))
+    tamper(damaged, "UPDATE meta SET value = ? WHERE key = 'finalized'", finalized)
+    votes = seal(b"snapshot_votes", bytes(1))
+    tamper(damaged, "UPDATE meta SET value = ? WHERE key = 'snapshot_votes'", votes)
     ((_, what),) = problems(damaged)
     assert what == "the stored votes are not those that the headers cast"
 
@@ -350,8 +356,9 @@ def test_verify_finds_a_spoilt_block_beside_the_main_chain(story: Story, damaged
     side = max(
         (block for block, is_main in story.disk.blocks.values() if not is_main), key=lambda block: block.header.height
     )
-    body = bytes(look_up(damaged, "SELECT body FROM blocks WHERE id = ?", side.id))
-    tamper(damaged, "UPDATE blocks SET body = ? WHERE id = ?", body[:-1] + bytes([body[-1] ^ 1]), side.id)
+    body = encode_block(side)
+    spoilt = seal(side.id, body[:-1] + bytes([body[-1] ^ 1]))
+    tamper(damaged, "UPDATE blocks SET body = ? WHERE id = ?", spoilt, side.id)
     ((height, what),) = problems(damaged)
     assert height == side.header.height
     assert what.startswith(f"block {side.id.hex()[:16]} beside the main chain: ")

@@ -1,0 +1,161 @@
+"""The SQLite file: its tables, the connection, and errors that say what the operator can do.
+
+* ``meta``: format, genesis id, the snapshot (header, votes), the head, the finalized height, the signing state;
+* ``blocks``: every known block, one blob each; ``main`` marks the head's branch;
+* ``transactions``: the first 8 bytes of each transaction's id and its block, to look transactions up;
+* ``state``: the records at the snapshot's height, by key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from chain.blocks import Block, VerifiedHeader, assemble, decode_block
+from chain.codec import decode, encode
+from chain.errors import OperatorError, Reason, Refused
+from chain.genesis import Genesis
+from chain.transactions import VerifiedTransaction
+
+FORMAT = 1
+DATABASE = "chain.db"
+# The default checkpoints every 4 MB of log and doubles the cost of a busy second.
+WAL_AUTOCHECKPOINT_PAGES = 4_000
+# As long as finality can be stalled before a reader gives up on a losing branch.
+MAX_SIDE_BRANCH = 2_048
+# Rows fetched from SQLite in one go.
+ROWS_AT_ONCE = 256
+# How long a reader waits for the writer's checkpoint, and the writer for a reader's.
+_BUSY_TIMEOUT_S = 10
+
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE blocks (
+    number INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    height INTEGER NOT NULL,
+    main INTEGER NOT NULL,
+    transactions INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX blocks_by_height ON blocks (height, main);
+CREATE TABLE transactions (short INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (short, block)) WITHOUT ROWID;
+CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+
+def short_id(transaction_id: bytes) -> int:
+    return int.from_bytes(transaction_id[:8], "big", signed=True)
+
+
+# Compared in full, and read before anything else of the file is understood.
+_PLAIN = ("format", "genesis")
+
+
+def seal(key: bytes, value: bytes) -> bytes:
+    """A stored value: SQLite does not notice a flipped bit, and no root guards votes, finality or signing state."""
+    return value + zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "big")
+
+
+def unseal(key: Any, stored: Any) -> bytes:
+    """What :func:`seal` was given.  Raises :class:`Refused` for a damaged value."""
+    if type(key) is not bytes or type(stored) is not bytes or seal(key, stored[:-4]) != stored:
+        raise Refused(Reason.MALFORMED, "a stored value is not what was written")
+    return stored[:-4]
+
+
+class Database:
+    """A connection whose errors say what the operator can do."""
+
+    def __init__(self, path: Path, *, read_only: bool) -> None:
+        self.path = path
+        mode = "ro" if read_only else "rw"
+        if not path.exists():
+            raise OperatorError(f"{path} is missing; initialise the home with `python node.py init` first")
+        with self.translated():
+            self.connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=_BUSY_TIMEOUT_S,
+                cached_statements=64,
+            )
+
+    @contextlib.contextmanager
+    def translated(self) -> Iterator[None]:
+        """SQLite's errors stop here."""
+        try:
+            yield
+        except (Refused, UnicodeDecodeError) as error:  # sqlite3 quotes a damaged schema in its messages
+            raise corrupt(self.path, str(error)) from error
+        except sqlite3.OperationalError as error:
+            text = str(error)
+            if "no such table" in text or "no such column" in text:
+                raise corrupt(self.path, text) from error
+            if "full" in text or "disk I/O" in text:
+                raise OperatorError(
+                    f"{self.path} cannot be written ({text}); free disk space and start the node again: "
+                    "nothing acknowledged is lost"
+                ) from error
+            if "locked" in text or "busy" in text:
+                raise OperatorError(f"{self.path} is held by another process; stop it and try again") from error
+            raise OperatorError(f"{self.path} cannot be used ({text}); check its permissions") from error
+        except sqlite3.DatabaseError as error:
+            raise corrupt(self.path, str(error)) from error
+
+    def meta(self, key: str) -> bytes | None:
+        with self.translated():
+            row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+            if row is None:
+                return None
+            value = row[0] if type(row[0]) is bytes else b""
+            return value if key in _PLAIN else unseal(key.encode(), value)
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        with self.translated():
+            cursor = self.connection.execute(sql, parameters)
+            while batch := cursor.fetchmany(ROWS_AT_ONCE):
+                yield from batch
+
+    def values(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[bytes, bytes, int]]:
+        """Rows of ``key, sealed value, number``, opened."""
+        for key, value, number in self.rows(sql, parameters):
+            with self.translated():
+                opened = unseal(key, value)
+            yield key, opened, number
+
+    def check(self, genesis: Genesis) -> None:
+        """Raise :class:`OperatorError` unless this is a database of ``genesis`` in a known format."""
+        found = self.meta("format")
+        if found != encode(FORMAT):
+            raise OperatorError(f"{self.path} is of another version of Goodfaith; move it away and sync again")
+        if self.meta("genesis") != genesis.id:
+            raise OperatorError(
+                f"{self.path} belongs to another network than genesis.json; use the genesis file it was made with"
+            )
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def corrupt(path: Path, why: str) -> OperatorError:
+    """The sentence for a damaged database."""
+    return OperatorError(
+        f"{path} is damaged ({why}); move it away, run `python node.py init --resync` and start the node to sync again"
+    )
+
+
+def stored_finality(database: Database) -> int:
+    raw = database.meta("finalized")
+    return 0 if raw is None else int(decode(raw, max_bytes=16)[0])
+
+
+def trusted_block(raw: bytes) -> Block:
+    """Decode a block that this home stored: its signatures were checked before, its root is checked again."""
+    header, transactions = decode_block(raw)
+    return assemble(VerifiedHeader(header), [VerifiedTransaction(item) for item in transactions])
