@@ -124,11 +124,16 @@ def _apply(node: _Node, key_hashes: list[bytes], changes: Mapping[bytes, bytes |
             path.append(node)
             node = node.right if number & _BITS[depth] else node.left
             depth += 1
-        bucket = _put(node, key_hash, changes[key_hash])
-        grown_bytes += len(bucket) - len(node)
-        node = bucket
-        if len(bucket) > BUCKET_BYTES:
-            node, _ = _grow(_entries(bucket), depth, 0, BUCKET + 1)
+        value_hash = changes[key_hash]
+        at = node.find(key_hash)
+        if at >= 0 and not at % ENTRY_BYTES and value_hash is not None:  # what _put does, for the usual case
+            node = node[: at + HASH_BYTES] + value_hash + node[at + ENTRY_BYTES :]
+        else:
+            bucket = _put(node, key_hash, value_hash)
+            grown_bytes += len(bucket) - len(node)
+            node = bucket
+            if len(bucket) > BUCKET_BYTES:
+                node, _ = _grow(_entries(bucket), depth, 0, BUCKET + 1)
 
         shared_bits = MAX_DEPTH - (number ^ next_number).bit_length()
         while depth > shared_bits:
