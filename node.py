@@ -34,7 +34,7 @@ from chain.events import (
     Submitted,
     Tick,
 )
-from chain.genesis import Genesis, load_genesis, make_genesis
+from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.keys import SecretKey, did_from_key, self_test
 from chain.messages import GetBlocks, Status, cut_to_size
 from chain.policy import parse_policy, shipped_policy
@@ -247,6 +247,13 @@ class _Reply:
         return self._effects
 
 
+def calm_collector() -> None:
+    """Spare the garbage collector what lives as long as the process: the state is large and has no cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+
+
 async def run_node(home: Home, *, stop_with_parent: bool) -> None:
     """Run until a signal.  Raises :class:`OperatorError` for what the operator can mend."""
     # libp2p takes a second to import: commands that only read must not pay for it.
@@ -261,7 +268,7 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
     chain, signing = storage.load()
     engine = Engine(home.genesis, chain, secret=home.secret, signing=signing)
     node = Node(home, engine, storage, Telemetry(storage.count_transactions()))
-    gc.freeze()  # the loaded state lives as long as the process: collections need not walk it again
+    calm_collector()
     if engine.producer is not None and engine.producer.is_silent:
         log.warning("silent", why="its signing state was lost; it signs once a block made from now on is final")
     config = TransportConfig(
@@ -399,19 +406,7 @@ def init(
 def _found_network(name: str, policy: str, slot_ms: int, secret: SecretKey) -> Genesis:
     path = Path(policy)
     rules = parse_policy(path.read_text(encoding="utf-8")) if path.is_file() else shipped_policy(policy)
-    return make_genesis(
-        {
-            "format": 1,
-            "name": name,
-            "genesis_time_ms": int(time.time() * 1000),
-            "slot_ms": slot_ms,
-            "batch": 4,
-            "heartbeat_slots": 60,
-            "max_expiry_blocks": 100_000,
-            "validators": [{"did": did_from_key(secret.public), "weight": 1}],
-            "policy": rules.to_document(),
-        }
-    )
+    return found_genesis(name, rules, [secret.public], genesis_time_ms=time.time_ns() // 1_000_000, slot_ms=slot_ms)
 
 
 def _resync(path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from chain.arrivals import Arrival, WaitingRoom
 from chain.blockchain import Added, Blockchain, Settled
 from chain.blocks import Block, Header, assemble
-from chain.blocktree import leader
+from chain.blocktree import CLOCK_DISPARITY_MS, leader
 from chain.errors import Disposition, Reason, Refused
 from chain.events import (
     AnnounceBlock,
@@ -48,8 +48,6 @@ from chain.registry import Member, check_action, member_key
 from chain.sync import Sync
 from chain.transactions import VerifiedTransaction
 
-# How far a header may be ahead of our clock; nearer ones wait for their slot (consensus rules).
-CLOCK_DISPARITY_MS = 500
 # The state on disk follows what is final at most this often, so that busy records are written once.
 SETTLE_INTERVAL_MS = 1_000
 MAX_UNSETTLED = 256
@@ -61,8 +59,10 @@ EXPIRE_EVERY_BLOCKS = 16
 # While a download brings blocks, ours would be made on a stale head; one that brings nothing for so long does not
 # keep a validator from its slots.
 CATCH_UP_MS = 2_000
-# Time for peers to say where they stand, before a validator that just started makes a block.
+# Time for peers to say where they stand, before a validator that just started, or slept, makes a block.
 START_PAUSE_MS = 900
+# Ticks come every slot: without an event for so many, the process was suspended or the clock jumped.
+MAX_GAP_SLOTS = 5
 
 
 class Engine:
@@ -88,6 +88,7 @@ class Engine:
         self._last_settled_ms = 0
         self._started_ms: int | None = None
         self._news_ms = 0
+        self._last_ms = 0
         self._last_attempt: tuple[int, bytes, int] | None = None
         self._effects: list[Effect] = []
         self._main: dict[bytes, tuple[Block, bool]] = {}
@@ -382,8 +383,10 @@ class Engine:
 
     def _is_catching_up(self, now_ms: int) -> bool:
         """Whether a block made now would stand on a head that is known, or likely, to be stale."""
-        if self._started_ms is None:
+        gap_ms = now_ms - self._last_ms
+        if self._started_ms is None or not 0 <= gap_ms <= MAX_GAP_SLOTS * self.genesis.slot_ms:
             self._started_ms = self._news_ms = now_ms
+        self._last_ms = now_ms
         just_started = 0 <= now_ms - self._started_ms < START_PAUSE_MS and len(self.genesis.validators) > 1
         return just_started or (self.sync.is_downloading and 0 <= now_ms - self._news_ms < CATCH_UP_MS)
 

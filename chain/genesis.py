@@ -7,6 +7,7 @@ network is valid in another.  The genesis stands for the block at height 0 in sl
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -90,6 +91,32 @@ class Genesis:
             "policy": self.policy.to_document(),
         }
         return json.dumps(document, indent=2) + "\n"
+
+
+def found_genesis(
+    name: str,
+    policy: Policy,
+    validators: Sequence[bytes],
+    *,
+    genesis_time_ms: int,
+    slot_ms: int,
+    heartbeat_slots: int = 60,
+    max_expiry_blocks: int = 100_000,
+) -> Genesis:
+    """The genesis of a new network with the usual numbers and equal weights.  Raises :class:`OperatorError`."""
+    return make_genesis(
+        {
+            "format": FORMAT,
+            "name": name,
+            "genesis_time_ms": genesis_time_ms,
+            "slot_ms": slot_ms,
+            "batch": max(4, len(validators)),
+            "heartbeat_slots": heartbeat_slots,
+            "max_expiry_blocks": max_expiry_blocks,
+            "validators": [{"did": did_from_key(key), "weight": 1} for key in validators],
+            "policy": policy.to_document(),
+        }
+    )
 
 
 def make_genesis(document: dict[str, Any]) -> Genesis:

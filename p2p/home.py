@@ -47,19 +47,19 @@ class HomeConfig:
         """The file with a comment for each setting."""
         return f"""\
 # Where other nodes reach this one; port 0 takes any free port.
-listen = {json.dumps(self.listen)}
+listen = {_toml(self.listen)}
 
 # Nodes to find the network through, each ending in /p2p/<peer id>.
-peers = {json.dumps(self.peers)}
+peers = {_toml(self.peers)}
 
 # The local HTTP face: status, submission, metrics.  Keep it on loopback; it has no passwords.
-http = {json.dumps(self.http)}
+http = {_toml(self.http)}
 
 # Connections that this node looks for; it accepts twice as many.
 max_peers = {self.max_peers}
 
 # Whether the HTTP face may cut this node from others.  For tests of partitions only.
-allow_partitions = {json.dumps(self.allow_partitions)}
+allow_partitions = {_toml(self.allow_partitions)}
 """
 
 
@@ -157,6 +157,8 @@ def _check_setting(path: Path, name: str, value: Any, default: Any) -> None:
         raise OperatorError(f"{path}: {name} must be written like {json.dumps(default)}")
     if isinstance(value, list) and not all(isinstance(item, str) for item in value):
         raise OperatorError(f"{path}: {name} must be a list of texts")
+    if name == "listen" and not value:
+        raise OperatorError(f"{path}: listen must name at least one address, like {json.dumps(default)}")
     if name == "max_peers" and not 1 <= value <= 1_000:
         raise OperatorError(f"{path}: max_peers must be from 1 to 1000")
     if name == "http":
@@ -166,9 +168,14 @@ def _check_setting(path: Path, name: str, value: Any, default: Any) -> None:
 def split_http(text: str) -> tuple[str, int]:
     """``host:port`` of the HTTP face."""
     host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:
+    if not host or not port.isdecimal() or len(port) > 5 or int(port) > 65_535:
         raise OperatorError(f"http must be host:port like 127.0.0.1:4080, not {text!r}")
     return host.strip("[]"), int(port)
+
+
+def _toml(value: list[str] | str | bool) -> str:
+    # JSON and TOML write these alike, but for characters that JSON would escape as surrogates and DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _write_secret(path: Path, text: str) -> None:

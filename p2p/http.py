@@ -1,7 +1,8 @@
 """The node's local HTTP face: status for people and scripts, submission of transactions, metrics.
 
 It listens on loopback, answers only requests addressed to loopback names, and takes submissions only as
-``application/msgpack``, so that a web page in a browser on the same machine cannot make any.
+``application/msgpack`` and partitions only as ``application/json``, so that a web page in a browser on the
+same machine cannot make any.
 """
 
 from __future__ import annotations
@@ -87,11 +88,12 @@ def build_app(face: Face) -> Starlette:
             if request.method == "DELETE":
                 face.partition(None)
             else:
-                document = json.loads(await _body(request, MAX_PARTITION_BODY_BYTES))
-                face.partition({str(peer_id) for peer_id in document["peer_ids"]})
+                if request.headers.get("content-type") != "application/json":
+                    return _error(415, 'send application/json: {"peer_ids": [...]}')
+                face.partition(_peer_ids(await _body(request, MAX_PARTITION_BODY_BYTES)))
         except OperatorError as error:
             return _error(403, str(error))
-        except (Refused, ValueError, KeyError, TypeError):
+        except (Refused, ValueError):
             return _error(400, 'send {"peer_ids": [...]}')
         return JSONResponse({})
 
@@ -149,6 +151,18 @@ async def _body(request: Request, limit: int) -> bytes:
         if len(body) > limit:
             raise Refused(Reason.TOO_LARGE, f"more than {limit} bytes")
     return bytes(body)
+
+
+def _peer_ids(body: bytes) -> set[str]:
+    """Read ``{"peer_ids": ["…"]}``.  Raises ``ValueError``."""
+    try:
+        document = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    peer_ids = document.get("peer_ids") if isinstance(document, dict) else None
+    if not isinstance(peer_ids, list) or not all(isinstance(item, str) for item in peer_ids):
+        raise ValueError("no list of peer ids")
+    return set(peer_ids)
 
 
 def _error(status: int, text: str) -> Response:

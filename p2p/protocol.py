@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from chain.blocks import decode_header
-from chain.blocktree import leader
+from chain.blocktree import CLOCK_DISPARITY_MS, leader
 from chain.errors import Disposition, Reason, Refused
 from chain.events import (
     AnnounceBlock,
@@ -33,6 +33,7 @@ from chain.events import (
     TransactionsReceived,
 )
 from chain.genesis import Genesis
+from chain.merkle import merkle_root
 from chain.messages import (
     BATCH_TARGET_BYTES,
     MAX_ANNOUNCEMENT_BYTES,
@@ -60,8 +61,6 @@ log = logging.getLogger(__name__)
 
 TRANSACTIONS = "transactions"
 BLOCKS = "blocks"
-# A header may be this far ahead of our clock (consensus rules); the engine lets it wait for its slot.
-CLOCK_DISPARITY_MS = 500
 # Transactions are collected this long, so that many travel in one message: gossip costs messages, not bytes.
 BATCH_WAIT_S = 0.05
 # Transactions waiting for their batch; more than the mempool takes is never offered.
@@ -69,6 +68,8 @@ MAX_OUTBOX = 40_000
 # A megabyte takes 0.03 s on loopback; ten seconds is a slow line.
 REQUEST_TIMEOUT_S = 10.0
 STATUS_TIMEOUT_S = 5.0
+# Failures that no honest peer causes; the others happen to anyone who is slow, busy or gone.
+_BLAMED = frozenset({requests.Failure.TOO_LARGE, requests.Failure.MALFORMED})
 
 
 class Node(Protocol):
@@ -184,6 +185,8 @@ class LedgerProtocol:
             await self._node.post(await self._fetch(peer, request))
         except requests.RequestFailed as failure:
             log.info("request to %s failed: %s", peer, failure)
+            if failure.failure in _BLAMED:
+                self._transport.peers.penalise(peer, Weight.INVALID, f"answers with what is no reply: {failure}")
             await self._node.post(RequestFailed(peer, request))
         except Refused as refusal:
             self._penalise(peer, refusal)
@@ -234,10 +237,13 @@ class LedgerProtocol:
         try:
             announcement = Announcement.decode(data)
             header = decode_header(announcement.header)
-            if self._node.is_known(header.id):
-                return True
             if header.proposer != leader(genesis, header.slot):
                 raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
+            # Also for a block that is known: a good header must not carry other ids through the network.
+            if merkle_root(announcement.transaction_ids) != header.transaction_root:
+                raise Refused(Reason.WRONG_TX_ROOT, "announced with other transactions than it commits to")
+            if self._node.is_known(header.id):
+                return True
             verified = await self._signatures.header(header)
         except Refused as refusal:
             log.info("announcement from %s refused: %s", peer, refusal)
@@ -246,6 +252,9 @@ class LedgerProtocol:
         if early_ms > CLOCK_DISPARITY_MS:
             # Depends on our clock: dropped without blame, and fetched later if a chain builds on it.
             raise Refused(Reason.FUTURE_SLOT, f"slot {header.slot} begins in {early_ms} ms")
+        if header.height <= self._node.status().finalized_height:
+            # Anyone can send old announcements again, one after the other: they are good, but no news.
+            raise Refused(Reason.CROSSES_FINALITY, f"height {header.height} is final here")
         await self._node.post(BlockAnnounced(peer, verified, announcement.transaction_ids))
         return True
 

@@ -41,17 +41,13 @@ class Signatures:
     async def transactions(self, raws: Sequence[bytes]) -> tuple[VerifiedTransaction, ...]:
         """Decode and check encoded transactions.  Raises :class:`Refused` for the first bad one."""
         decoded: list[VerifiedTransaction | Transaction] = []
-        fresh: list[Transaction] = []
         for raw in raws:
             known = self._known(sha256(raw).digest())
             if known is not None:
                 decoded.append(known)
                 continue
-            transaction = decode_transaction(raw)
-            decoded.append(transaction)
-            if transaction.id not in self._remembered:
-                fresh.append(transaction)
-        await self._check(fresh)
+            decoded.append(decode_transaction(raw))
+        await self._check(decoded)
         return tuple(VerifiedTransaction(transaction) for transaction in decoded)
 
     async def outcomes(self, raws: Sequence[bytes]) -> list[VerifiedTransaction | Refused]:
@@ -71,40 +67,38 @@ class Signatures:
         """Decode and check a whole block.  Raises :class:`Refused`."""
         header, transactions = decode_block(raw)
         verified = await self.header(header)
-        await self._check(
-            [
-                transaction
-                for transaction in transactions
-                if transaction.id not in self._remembered and self._known(transaction.id) is None
-            ]
-        )
+        await self._check(transactions)
         return assemble(verified, [VerifiedTransaction(transaction) for transaction in transactions])
 
-    async def _check(self, transactions: list[Transaction]) -> None:
-        chunks = [transactions[start : start + CHUNK] for start in range(0, len(transactions), CHUNK)]
+    async def _check(self, transactions: Sequence[Transaction]) -> None:
+        """Check those that were not checked before.  Raises :class:`Refused`."""
+        unchecked = {item.id: item for item in transactions if item.id not in self._remembered}
+        fresh = [item for key, item in unchecked.items() if self._known(key) is None]
+        chunks = [fresh[start : start + CHUNK] for start in range(0, len(fresh), CHUNK)]
         refusals: list[Refused] = []
 
         async def check(chunk: list[Transaction]) -> None:
-            refusal = await trio.to_thread.run_sync(self._check_chunk, chunk, limiter=self._limiter)
+            good, refusal = await trio.to_thread.run_sync(self._check_chunk, chunk, limiter=self._limiter)
+            self._remember(chunk[:good])
+            self.checked += good
             if refusal is not None:
+                self.checked += 1
                 refusals.append(refusal)
 
         async with trio.open_nursery() as nursery:
             for chunk in chunks:
                 nursery.start_soon(check, chunk)
-        self.checked += len(transactions)
         if refusals:
             raise Refused(Reason.BAD_SIGNATURE, refusals[0].detail)
-        self._remember(transactions)
 
-    def _check_chunk(self, chunk: list[Transaction]) -> Refused | None:
-        """Runs in a worker thread."""
-        try:
-            for transaction in chunk:
+    def _check_chunk(self, chunk: list[Transaction]) -> tuple[int, Refused | None]:
+        """How many are good before the first bad one, and why that is bad.  Runs in a worker thread."""
+        for good, transaction in enumerate(chunk):
+            try:
                 verify_transaction(transaction, self._chain_id)
-        except Refused as refusal:
-            return refusal
-        return None
+            except Refused as refusal:
+                return good, refusal
+        return len(chunk), None
 
     def _remember(self, transactions: list[Transaction]) -> None:
         remembered = self._remembered

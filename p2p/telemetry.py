@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 import structlog
@@ -32,6 +32,7 @@ _NOISY = ("libp2p", "hypercorn", "multiaddr", "async_service")
 def configure_logging(level: str, *, as_json: bool) -> None:
     """Send all logs of ``level`` and above to stderr."""
     shared: list[Any] = [
+        _one_line,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%S.%fZ", utc=True),
         structlog.processors.format_exc_info,
@@ -63,6 +64,14 @@ def configure_logging(level: str, *, as_json: bool) -> None:
     root.setLevel(level.upper())
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.CRITICAL)
+
+
+def _one_line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escape what could forge a line or steer a terminal: peers choose parts of what is logged."""
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in value)
+    return event
 
 
 class Telemetry:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import tempfile
 import time
 from collections.abc import Sequence
@@ -18,8 +17,8 @@ from chain.database import trusted_block
 from chain.engine import Engine
 from chain.errors import InvariantBroken
 from chain.events import Ask, BlocksReceived, Commit, SigningState, StatusReceived
-from chain.genesis import Genesis, make_genesis
-from chain.keys import SecretKey, did_from_key
+from chain.genesis import Genesis, found_genesis
+from chain.keys import SecretKey
 from chain.mempool import Mempool
 from chain.messages import GetBlocks, Status
 from chain.policy import shipped_policy
@@ -27,6 +26,7 @@ from chain.production import Producer
 from chain.registry import Member, member_key
 from chain.storage import Storage
 from chain.transactions import Enrol, Rate, VerifiedTransaction, sign_transaction, verify_transaction
+from node import calm_collector
 
 VALIDATORS = 4
 BLOCK_TRANSACTIONS = 500
@@ -148,8 +148,7 @@ def import_rates(recorded: RecordedChain) -> tuple[float, float]:
         with tempfile.TemporaryDirectory() as folder:
             importer = Importer(recorded, Path(folder))
             importer.run(recorded.enrolling, check_signatures=False)
-            gc.collect()
-            gc.freeze()
+            calm_collector()
             seconds = importer.run(recorded.rating, check_signatures=check_signatures)
             importer.close()
             rates.append(len(recorded.rating) * BLOCK_TRANSACTIONS / seconds)
@@ -166,16 +165,5 @@ def _next_nonce(chain: Blockchain, actor: bytes) -> int | None:
 
 
 def _genesis(validators: Sequence[SecretKey]) -> Genesis:
-    return make_genesis(
-        {
-            "format": 1,
-            "name": "bench",
-            "genesis_time_ms": 0,
-            "slot_ms": SLOT_MS,
-            "batch": len(validators),
-            "heartbeat_slots": 60,
-            "max_expiry_blocks": FAR_HEIGHT,
-            "validators": [{"did": did_from_key(secret.public), "weight": 1} for secret in validators],
-            "policy": shipped_policy("marketplace").to_document(),
-        }
-    )
+    keys = [secret.public for secret in validators]
+    return found_genesis("bench", shipped_policy("marketplace"), keys, genesis_time_ms=0, slot_ms=SLOT_MS)

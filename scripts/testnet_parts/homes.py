@@ -14,13 +14,11 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from itertools import count
-from math import gcd
 from pathlib import Path
 
 from chain.errors import OperatorError
-from chain.genesis import Genesis, load_genesis, make_genesis
-from chain.keys import SecretKey, did_from_key
+from chain.genesis import Genesis, found_genesis, load_genesis
+from chain.keys import SecretKey
 from chain.policy import shipped_policy
 from p2p.home import HomeConfig, create_home, peer_id_of, read_config
 from scripts.replay import EXPIRY_HEIGHT, node_seed
@@ -30,7 +28,7 @@ SHAPE = "testnet.json"
 DEFAULT_NODES = 4
 DEFAULT_SLOT_MS = 1_000
 # Twenty seconds of silence at the default slot: a watcher sees that the network lives.
-MIN_HEARTBEAT_SLOTS = 20
+HEARTBEAT_SLOTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,27 +121,15 @@ def _create(path: Path, wanted: Wanted) -> TestnetHome:
 
 def _genesis(shape: Shape, now_ms: int) -> Genesis:
     validators = [SecretKey(node_seed(shape.seed, index)).public for index in range(shape.nodes)]
-    return make_genesis(
-        {
-            "format": 1,
-            "name": "testnet",
-            "genesis_time_ms": now_ms,
-            "slot_ms": shape.slot_ms,
-            "batch": shape.nodes,
-            "heartbeat_slots": heartbeat_slots(shape.nodes),
-            "max_expiry_blocks": EXPIRY_HEIGHT,
-            "validators": [{"did": did_from_key(key), "weight": 1} for key in validators],
-            "policy": shipped_policy("marketplace").to_document(),
-        }
+    return found_genesis(
+        "testnet",
+        shipped_policy("marketplace"),
+        validators,
+        genesis_time_ms=now_ms,
+        slot_ms=shape.slot_ms,
+        heartbeat_slots=HEARTBEAT_SLOTS,
+        max_expiry_blocks=EXPIRY_HEIGHT,
     )
-
-
-def heartbeat_slots(nodes: int) -> int:
-    """The first number from :data:`MIN_HEARTBEAT_SLOTS` on that shares no factor with the number of validators.
-
-    With another, few leaders would make all heartbeats of an idle network, and nothing would become final.
-    """
-    return next(slots for slots in count(MIN_HEARTBEAT_SLOTS) if gcd(slots, nodes) == 1)
 
 
 def _resume(path: Path, wanted: Wanted) -> TestnetHome:

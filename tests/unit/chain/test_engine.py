@@ -11,7 +11,7 @@ import pytest
 from chain import blocktree, engine
 from chain.arrivals import MAX_WAITING
 from chain.blocks import Block
-from chain.engine import CLOCK_DISPARITY_MS
+from chain.blocktree import CLOCK_DISPARITY_MS
 from chain.errors import Reason
 from chain.events import (
     AnnounceBlock,

@@ -164,3 +164,10 @@ def test_slots_and_time() -> None:
     genesis = genesis_of(4, genesis_time_ms=10_000, slot_ms=500)
     assert [genesis.slot_at(ms) for ms in (9_999, 10_000, 10_499, 10_500)] == [-1, 0, 0, 1]
     assert [genesis.slot_start_ms(slot) for slot in (-1, 0, 3)] == [9_500, 10_000, 11_500]
+
+
+@pytest.mark.parametrize("nodes", range(1, 32))
+def test_heartbeats_come_from_every_leader_in_turn(nodes: int) -> None:
+    genesis = genesis_of(nodes)
+    assert genesis.heartbeat_slots <= genesis.quiet_slots < genesis.heartbeat_slots + nodes
+    assert len({beat * genesis.quiet_slots % nodes for beat in range(nodes)}) == nodes

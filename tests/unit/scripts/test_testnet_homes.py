@@ -12,7 +12,7 @@ import pytest
 from chain.errors import OperatorError
 from p2p.home import load_home
 from scripts.replay import node_seed
-from scripts.testnet_parts.homes import Wanted, free_ports, heartbeat_slots, open_testnet
+from scripts.testnet_parts.homes import Wanted, free_ports, open_testnet
 
 SMALL = Wanted(nodes=2, observers=1, slot_ms=300)
 ANY = Wanted(None, None, None)
@@ -92,8 +92,3 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
 
 def test_free_ports_are_all_different() -> None:
     assert len(set(free_ports(20))) == 20
-
-
-@pytest.mark.parametrize("nodes", range(1, 32))
-def test_heartbeats_come_from_every_leader_in_turn(nodes: int) -> None:
-    assert len({beat * heartbeat_slots(nodes) % nodes for beat in range(nodes)}) == nodes

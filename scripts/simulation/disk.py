@@ -1,0 +1,74 @@
+"""What survives a crash: the commits that the disk took, each as a whole."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from chain.blockchain import Blockchain, Settled, Snapshot
+from chain.blocks import Block
+from chain.errors import Refused
+from chain.events import Commit, SigningState
+from chain.genesis import Genesis
+from chain.registry import decode_record, encode_record, genesis_records
+
+
+class Disk:
+    """The tables of :class:`chain.storage.Storage`, in memory.
+
+    SQLite makes a commit durable as a whole or not at all; so a torn write is a lost one.  ``write_ms`` is how long
+    a commit takes at present.
+    """
+
+    def __init__(self, genesis: Genesis, signing: SigningState | None) -> None:
+        self.genesis = genesis
+        self.signing = signing
+        self.blocks: dict[bytes, tuple[Block, bool]] = {}
+        self.main: dict[int, Block] = {}
+        self.finalized = 0
+        self.settled: Settled | None = None
+        self.write_ms = 0
+        self._state = {key: encode_record(record) for key, record in genesis_records(genesis).items()}
+
+    def commit(self, commit: Commit) -> None:
+        """Make a commit durable."""
+        for block in commit.abandoned:
+            self.blocks[block.id] = (block, False)
+            if self.main.get(block.header.height) == block:
+                del self.main[block.header.height]
+        for block in commit.side:
+            self.blocks.setdefault(block.id, (block, False))
+        for block in commit.adopted:
+            self.blocks[block.id] = (block, True)
+            self.main[block.header.height] = block
+        if commit.finalized_height is not None:
+            self.finalized = commit.finalized_height
+        if commit.settled is not None:
+            self.settled = commit.settled
+            self._state.update(commit.settled.rows)
+        if commit.signing is not None:
+            self.signing = commit.signing
+
+    def branch(self, tip_id: bytes, from_height: int) -> list[Block]:
+        """The blocks from ``from_height`` to a stored tip, oldest first."""
+        blocks: list[Block] = []
+        while tip_id in self.blocks and self.blocks[tip_id][0].header.height >= from_height:
+            blocks.append(self.blocks[tip_id][0])
+            tip_id = blocks[-1].header.parent
+        return blocks[::-1]
+
+    def load(self) -> Blockchain:
+        """The chain as it was when the last commit was durable, as :meth:`chain.storage.Storage.load` does it."""
+        snapshot = None
+        if self.settled is not None:
+            records = {key: decode_record(key, value) for key, value in self._state.items()}
+            snapshot = Snapshot(self.settled.header, self.settled.votes, records)
+        chain = Blockchain(self.genesis, snapshot)
+        base = chain.finalized.height
+        for height in range(base + 1, max(self.main, default=0) + 1):
+            chain.add(self.main[height], arrived_in_slot=True)
+        chain.restore_finality(self.finalized)
+        side = [block for block, is_main in self.blocks.values() if not is_main and block.header.height > base]
+        for block in sorted(side, key=lambda block: block.header.height):
+            with suppress(Refused):
+                chain.add(block, arrived_in_slot=True)
+        return chain

@@ -1,0 +1,72 @@
+"""What a run is asked to do, and the violation that ends one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Which kinds of faults happen."""
+
+    network: bool = False
+    crashes: bool = False
+    clocks: bool = False
+
+
+PROFILES = {
+    "none": Profile(),
+    "network": Profile(network=True),
+    "crashes": Profile(crashes=True),
+    "clocks": Profile(clocks=True),
+    "all": Profile(network=True, crashes=True, clocks=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One run without its seed.
+
+    ``nodes`` None lets the seed choose 4 to 7; ``villains`` None is as many as the protocol tolerates;
+    ``byzantine`` and ``mutation`` are names, "" for none.
+    """
+
+    nodes: int | None = None
+    slots: int = 300
+    faults: str = "all"
+    byzantine: str = ""
+    villains: int | None = None
+    mutation: str = ""
+    keep_timeline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one run.
+
+    ``history`` is the SHA-256 of everything that happened, in hexadecimal; ``heal_slots`` how long it took after
+    the faults ended until all agreed and finality had moved on; ``culprits`` the validators that the headers seen
+    prove guilty.
+    """
+
+    seed: int
+    violation: str
+    at_slot: int
+    nodes: int
+    final_height: int
+    heal_slots: int
+    history: str
+    cpu_ms: int
+    facts: dict[str, int]
+    culprits: tuple[str, ...]
+    villains: tuple[str, ...]
+    timeline: tuple[str, ...]
+
+
+class Violation(Exception):
+    """What must hold did not."""
+
+
+def tolerated(validators: int) -> int:
+    """How many of so many validators of equal weight may be Byzantine: fewer than a third."""
+    return (validators - 1) // 3
