@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 import psutil
+import pytest
 
 from chain.database import DATABASE
 from chain.genesis import load_genesis
@@ -259,29 +260,25 @@ def test_ctrl_c_in_mid_replay_stops_every_node_and_says_130(tmp_path: Path) -> N
     running.assert_nothing_left()
 
 
-def test_two_halves_that_were_cut_apart_end_on_one_chain(tmp_path: Path) -> None:
-    with testnet(tmp_path / "net", "--slot-ms", "300") as running:
+@pytest.mark.parametrize("groups", [({0, 1}, {2, 3}), ({0, 1, 2}, {3})], ids=["2-2", "3-1"])
+def test_a_network_cut_apart_for_sixty_slots_ends_on_one_chain(tmp_path: Path, groups: tuple[set[int], ...]) -> None:
+    with testnet(tmp_path / "net", "--slot-ms", "200") as running:
         running.wait_ready(4)
         wait_for(lambda: running.status(0)["final_transactions"] > 0, "something is final")
         ids = [running.now(index)["peer_id"] for index in range(4)]
-        for index in range(4):
-            other_half = ids[2:] if index < 2 else ids[:2]
-            _partition(running, index, "POST", {"peer_ids": other_half})
-        cut = [running.status(index)["height"] for index in range(4)]
-        wait_for(
-            lambda: all(running.status(index)["height"] >= cut[index] + 4 for index in (0, 2)),
-            "both halves go on alone",
-        )
-        assert running.status(0)["head_id"] != running.status(2)["head_id"]
-        final = running.status(0)["finalized_height"]
+        for group in groups:
+            for index in group:
+                _partition(running, index, "POST", {"peer_ids": [ids[other] for other in set(range(4)) - group]})
+        cut = running.status(3)
+        wait_for(lambda: running.status(3)["slot"] > cut["slot"] + 60, "sixty slots pass")
+        assert running.status(0)["head_id"] != running.status(3)["head_id"]
         for index in range(4):
             _partition(running, index, "DELETE", None)
-        wait_for(lambda: running.status(0)["finalized_height"] > final + 4, "finality moves again")
         wait_for(lambda: "transactions are final on 4 nodes" in running.log(), "everything is final")
         code, report = running.interrupt()
     assert code == 0
     assert report["agree"] is True
-    assert report["reorgs"] >= 1
+    assert report["reorgs"] >= 1 or groups[1] == {3}  # one validator alone may have had nothing to make a block of
     assert report["submitted"] == report["final"] > SAMPLE_TRANSACTIONS
     running.assert_nothing_left()
 

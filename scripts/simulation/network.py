@@ -1,0 +1,185 @@
+"""Links between nodes: delay, loss, duplication, reordering, cuts in one or both directions, and clogs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from chain.events import Event, PeerLost, Request, RequestFailed, StatusReceived
+from scripts.simulation.node import Node
+from scripts.simulation.world import World
+
+# As long as p2p/ waits for a reply; a connection that is gone is noticed at once.
+REQUEST_TIMEOUT_MS = 10_000
+NO_CONNECTION_MS = 200
+# How long it takes until both ends of a broken connection know.
+NOTICED_MS = 1_500
+# A long delay is doubled at most so often: 64 times the usual one.
+MAX_DOUBLINGS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """How the whole network behaves: a way takes ``low_ms`` to ``low_ms + spread_ms``.
+
+    ``tail``, ``loss``, ``duplicate`` and ``reorder`` are shares in a thousand.  In the tail a delay is doubled,
+    again and again by the toss of a coin: a distribution without a thin end, made of integers.
+    """
+
+    low_ms: int = 5
+    spread_ms: int = 55
+    tail: int = 0
+    loss: int = 0
+    duplicate: int = 0
+    reorder: int = 0
+
+
+class Network:
+    """Carries events between the nodes of a world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.weather = Weather()
+        self.clogged_until_ms: dict[tuple[str, str], int] = {}
+        self.sent = 0
+        self._blocked: dict[tuple[str, str], None] = {}
+
+    # ---------------------------------------------------------------------------------------------- for faults
+
+    def cut(self, ways: Iterable[tuple[str, str]], *, noticed: bool) -> None:
+        """Let nothing pass from the one to the other of each pair; ``noticed`` ends the connections, too."""
+        ways = list(ways)
+        self._blocked.update(dict.fromkeys(ways))
+        if not noticed:
+            return
+        for one, two in sorted({(min(way), max(way)) for way in ways}):
+            for name, other in ((one, two), (two, one)):
+                self._tell_lost(name, other)
+
+    def heal(self) -> None:
+        """Everybody reaches everybody again, and those who were cut off connect again."""
+        pairs = sorted({(min(way), max(way)) for way in self._blocked})
+        self._blocked.clear()
+        for one, two in pairs:
+            self.meet(self.world.by_name[one], self.world.by_name[two])
+
+    def join(self, node: Node) -> None:
+        """A node that just started meets the others."""
+        for other in self.world.nodes:
+            if other is not node and other.is_up:
+                self.meet(node, other)
+
+    def leave(self, node: Node) -> None:
+        """The connections of a node that stopped are closed."""
+        for other in self.world.nodes:
+            if other is not node and other.is_up:
+                self.world.schedule.later(self._way_ms(), self._delivery(other, PeerLost(node.name)))
+
+    def meet(self, one: Node, two: Node) -> None:
+        """Two nodes connect, and ask each other where they stand."""
+        if one.is_up and two.is_up:
+            self.ask_status(one, two.name)
+            self.ask_status(two, one.name)
+
+    # ----------------------------------------------------------------------------------------------- for nodes
+
+    def broadcast(self, sender: Node, event: Event) -> None:
+        """Gossip: every other node receives it, or not."""
+        for node in self.world.nodes:
+            if node is not sender:
+                self.send(sender.name, node, event)
+
+    def send(self, sender: str, receiver: Node, event: Event) -> None:
+        """One message on its way, at times none or two."""
+        for delay_ms in self._ways_ms(sender, receiver.name):
+            self.world.schedule.later(delay_ms, self._delivery(receiver, event))
+
+    def ask_status(self, asker: Node, peer: str) -> None:
+        """Where does this peer stand?  Nothing comes back where a message is lost."""
+        other = self.world.by_name[peer]
+
+        def arrive() -> None:
+            status = other.status_for(asker.name) if other.is_up else None
+            if status is not None:
+                self.send(peer, asker, StatusReceived(peer, status))
+
+        for delay_ms in self._ways_ms(asker.name, peer):
+            self.world.schedule.later(delay_ms, arrive)
+            break
+
+    def ask(self, asker: Node, peer: str, request: Request) -> None:
+        """A request: exactly one answer follows, which may be that it failed."""
+        other = self.world.by_name[peer]
+        generation = asker.generation
+        is_open = True
+
+        def deliver(reply: Event) -> None:
+            nonlocal is_open
+            if is_open and asker.is_up and asker.generation == generation:
+                is_open = False
+                asker.receive(reply)
+
+        def arrive() -> None:
+            reply = other.answer(request) if other.is_up else None
+            if reply is not None:
+                for delay_ms in self._ways_ms(peer, asker.name):
+                    self.world.schedule.later(delay_ms, lambda: deliver(reply))
+
+        is_connected = other.is_up and (asker.name, peer) not in self._blocked
+        for delay_ms in self._ways_ms(asker.name, peer) if is_connected else ():
+            self.world.schedule.later(delay_ms, arrive)
+            break
+        failed_ms = REQUEST_TIMEOUT_MS if is_connected else NO_CONNECTION_MS
+        self.world.schedule.later(failed_ms, lambda: deliver(RequestFailed(peer, request)))
+
+    # ------------------------------------------------------------------------------------------------- the wire
+
+    def _delivery(self, receiver: Node, event: Event) -> _Delivery:
+        return _Delivery(receiver, receiver.generation, event)
+
+    def _tell_lost(self, name: str, other: str) -> None:
+        node = self.world.by_name[name]
+        if node.is_up:
+            self.world.schedule.later(self.world.random.randrange(NOTICED_MS), self._delivery(node, PeerLost(other)))
+
+    def _ways_ms(self, sender: str, receiver: str) -> Iterator[int]:
+        """The delay of each copy of a message that arrives."""
+        way = (sender, receiver)
+        if way in self._blocked:
+            return
+        self.sent += 1
+        chance, weather = self.world.chance, self.weather
+        if weather.loss and chance(weather.loss):
+            return
+        clogged_ms = max(0, self.clogged_until_ms.get(way, 0) - self.world.now_ms)
+        yield clogged_ms + self._way_ms()
+        if weather.duplicate and chance(weather.duplicate):
+            yield clogged_ms + self._way_ms()
+
+    def _way_ms(self) -> int:
+        random, weather = self.world.random, self.weather
+        delay_ms = weather.low_ms + random.randrange(weather.spread_ms + 1)
+        if weather.tail and self.world.chance(weather.tail):
+            for _ in range(MAX_DOUBLINGS):
+                delay_ms *= 2
+                if random.randrange(2):
+                    break
+        if weather.reorder and self.world.chance(weather.reorder):
+            delay_ms += random.randrange(3_000)
+        return delay_ms
+
+
+class _Delivery:
+    """A message that arrives; what was meant for a process that is gone gets lost."""
+
+    __slots__ = ("_event", "_generation", "_receiver")
+
+    def __init__(self, receiver: Node, generation: int, event: Event) -> None:
+        self._receiver = receiver
+        self._generation = generation
+        self._event = event
+
+    def __call__(self) -> None:
+        receiver = self._receiver
+        if receiver.is_up and receiver.generation == self._generation:
+            receiver.receive(self._event)

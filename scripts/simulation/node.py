@@ -1,0 +1,266 @@
+"""One node: the engine that a real node runs, with a disk and a clock that can go wrong."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import Literal
+
+from chain.blocks import Block, encode_block
+from chain.engine import Engine
+from chain.errors import Refused
+from chain.events import (
+    AnnounceBlock,
+    Answer,
+    Ask,
+    AskStatus,
+    BlockAnnounced,
+    BlocksReceived,
+    Commit,
+    Effect,
+    Equivocation,
+    Event,
+    Finalized,
+    GossipTransactions,
+    HeadMoved,
+    MissingReceived,
+    Notice,
+    Penalise,
+    Request,
+    SigningState,
+    Submitted,
+    Tick,
+    TransactionsReceived,
+)
+from chain.keys import SecretKey
+from chain.messages import GetTransactions, Status, cut_to_size
+from chain.transactions import VerifiedTransaction
+from scripts.simulation.disk import Disk
+from scripts.simulation.world import World
+
+REPLY_BYTES = 900_000
+# As many events as node.py queues; there the network waits, here what comes then gets lost.
+MAX_INBOX = 256
+
+Doom = Literal["", "lost", "torn", "kept"]
+
+
+class Node:
+    """A validator (``key``) or an observer.  Effects are carried out in their order, as ``node.py`` does it."""
+
+    is_honest = True
+
+    def __init__(self, world: World, name: str, key: SecretKey | None) -> None:
+        self.world = world
+        self.name = name
+        self.key = key
+        self.engine: Engine
+        self.disk = Disk(world.genesis, SigningState())
+        self.is_up = False
+        self.generation = 0
+        self.clock_offset_ms = 0
+        self.drift_ppm = 0
+        # What becomes of the next write, in which the machine dies: "" if nothing does.
+        self.doom: Doom = ""
+        self.is_amnesiac = False
+        self.reply_bytes = REPLY_BYTES
+        self.crashes = 0
+        self.reorgs = 0
+        self.inbox: deque[Event] = deque()
+        self._is_writing = False
+        self._ticks = 0
+        self._drift_since_ms = world.now_ms
+
+    # ----------------------------------------------------------------------------------------------- the clock
+
+    @property
+    def now_ms(self) -> int:
+        """What this node's clock shows."""
+        now_ms = self.world.now_ms
+        drifted_ms = (now_ms - self._drift_since_ms) * self.drift_ppm // 1_000_000 if self.drift_ppm else 0
+        return now_ms + self.clock_offset_ms + drifted_ms
+
+    def set_clock(self, offset_ms: int, drift_ppm: int) -> None:
+        """The clock jumps to the true time plus ``offset_ms`` and drifts from there."""
+        self.clock_offset_ms, self.drift_ppm, self._drift_since_ms = offset_ms, drift_ppm, self.world.now_ms
+        if self.is_up:
+            self._schedule_tick()
+
+    # ------------------------------------------------------------------------------------------- start and end
+
+    def start(self) -> None:
+        """Load the disk and join."""
+        self.generation += 1
+        self.doom = ""
+        self.engine = Engine(self.world.genesis, self.disk.load(), secret=self.key, signing=self.disk.signing)
+        self.is_up = True
+        self.say(f"starts at height {self.engine.chain.head.header.height}")
+        self.world.checks.on_start(self)
+        self._schedule_tick()
+        self.world.network.join(self)
+
+    def crash(self, why: str = "power cut") -> None:
+        """Lose everything that was not committed."""
+        self.is_up = False
+        self.generation += 1
+        self.crashes += 1
+        self.inbox.clear()
+        self._is_writing = False
+        self.say(f"crashes: {why}")
+        self.world.network.leave(self)
+
+    def forget_signing(self, *, wipe: bool) -> None:
+        """The signing state is lost, and with ``wipe`` everything else on the disk, too."""
+        if wipe:
+            self.disk = Disk(self.world.genesis, None)
+        self.disk.signing = None
+        self.is_amnesiac = True
+        self.say("lost its whole disk" if wipe else "lost its signing state")
+        self.world.checks.on_amnesia(self, wipe=wipe)
+
+    def say(self, text: str) -> None:
+        """A line of the timeline."""
+        self.world.timeline.say(self.name, text)
+
+    # -------------------------------------------------------------------------------------------------- events
+
+    def receive(self, event: Event) -> None:
+        """Something happens; while the disk is busy it waits."""
+        if not self._is_writing:
+            self._handle(event)
+        elif len(self.inbox) < MAX_INBOX:
+            self.inbox.append(event)
+
+    def submit(self, transactions: tuple[VerifiedTransaction, ...]) -> None:
+        """What a client sends; the workload hears of the answer when the node gives it."""
+        self.receive(Submitted(transactions))
+
+    def _handle(self, event: Event) -> None:
+        self.world.timeline.trace(self.name, type(event).__name__)
+        wake_ms = self.engine.wake_ms(self.now_ms)
+        effects = self.engine.handle(event, self.now_ms)
+        self.world.checks.on_handled(self, effects)
+        if effects and isinstance(effects[0], Commit):
+            self._write(effects[0], effects[1:], event)
+        else:
+            self._perform_all(effects, event)
+        if self.is_up and not self._is_writing and (wake_ms <= self.now_ms or self._wakes_before(wake_ms)):
+            self._schedule_tick()
+
+    def _wakes_before(self, wake_ms: int) -> bool:
+        return self.engine.wake_ms(self.now_ms) < wake_ms
+
+    def _write(self, commit: Commit, effects: list[Effect], event: Event) -> None:
+        if self.doom:
+            if self.doom == "kept":
+                self._store(commit, effects)
+            self.crash(f"while writing, the write is {self.doom}")
+            return
+        if not self.disk.write_ms:
+            self._store(commit, effects)
+            self._perform_all(effects, event)
+            return
+        generation = self.generation
+        self._is_writing = True
+
+        def written() -> None:
+            if self.generation != generation:
+                return
+            self._is_writing = False
+            self._store(commit, effects)
+            self._perform_all(effects, event)
+            while self.inbox and self.is_up and not self._is_writing:
+                self._handle(self.inbox.popleft())
+            if self.is_up and not self._is_writing:
+                self._schedule_tick()
+
+        self.world.schedule.later(1 + self.world.random.randrange(self.disk.write_ms), written)
+
+    def _store(self, commit: Commit, effects: list[Effect]) -> None:
+        self.disk.commit(commit)
+        made = [effect.block.header for effect in effects if isinstance(effect, AnnounceBlock)]
+        self.world.checks.on_stored(self, commit, made)
+
+    def _schedule_tick(self) -> None:
+        generation = self.generation
+        self._ticks += 1
+        number = self._ticks
+
+        def tick() -> None:
+            if self.is_up and not self._is_writing and (self.generation, self._ticks) == (generation, number):
+                self._handle(Tick())
+
+        self.world.schedule.later(max(1, self.engine.wake_ms(self.now_ms) - self.now_ms), tick)
+
+    # ----------------------------------------------------------------------------------------- what peers ask for
+
+    def status_for(self, peer: str) -> Status | None:
+        """What this node says about itself; None where it says nothing."""
+        return self.engine.status() if peer else None
+
+    def answer(self, request: Request) -> Event | None:
+        """The reply to a request, as much as one message can hold; None where none is given."""
+        if isinstance(request, GetTransactions):
+            ids = request.transaction_ids
+            known = {key: item for key in ids if (item := self.engine.mempool.get(key)) is not None}
+            for block in self.engine.chain.ledger.blocks() if len(known) < len(ids) else ():
+                known.update((item.id, item) for item in block.transactions)
+            return MissingReceived(self.name, request, tuple(known[key] for key in ids if key in known))
+        blocks = self.find_branch(request.tip_id, request.from_height)[: request.count]
+        fitting = len(cut_to_size([encode_block(block) for block in blocks], self.reply_bytes))
+        return BlocksReceived(self.name, request, tuple(blocks[:fitting]))
+
+    def find_branch(self, tip_id: bytes, from_height: int) -> list[Block]:
+        """The blocks that this node has of a branch."""
+        return self.disk.branch(tip_id, from_height)
+
+    # ------------------------------------------------------------------------------------------------- effects
+
+    def _perform_all(self, effects: list[Effect], event: Event) -> None:
+        for effect in effects:
+            self._perform(effect, event)
+
+    def _perform(self, effect: Effect, event: Event) -> None:
+        world = self.world
+        match effect:
+            case AnnounceBlock(block):
+                header = block.header
+                self.say(
+                    f"signs   {header.id.hex()[:8]} height {header.height} slot {header.slot} on "
+                    f"{header.parent.hex()[:8]} mhg {header.mhg} mhp {header.mhp}, {len(block.transactions)} tx"
+                )
+                world.checks.on_announced(self, header)
+                ids = tuple(transaction.id for transaction in block.transactions)
+                world.network.broadcast(self, BlockAnnounced(self.name, header, ids))
+            case GossipTransactions(transactions):
+                world.network.broadcast(self, TransactionsReceived(self.name, transactions))
+            case Ask(peer, request):
+                world.network.ask(self, peer, request)
+            case AskStatus(peer):
+                world.network.ask_status(self, peer)
+            case Answer(outcomes) if isinstance(event, Submitted):
+                world.checks.on_answered(self, event.transactions, outcomes)
+            case Penalise(peer, refusal):
+                self._blame(peer, refusal)
+            case Finalized(header):
+                self.say(f"final   {header.id.hex()[:8]} height {header.height}")
+            case HeadMoved(header, depth=depth):
+                if depth:
+                    self.reorgs += 1
+                    self.say(f"reorg   {header.id.hex()[:8]} height {header.height}, {depth} blocks abandoned")
+            case Notice(name, text):
+                self.say(f"notice  {name}: {text}")
+            case Equivocation(first, second):
+                self.say(f"saw two headers of slot {first.slot}: {first.id.hex()[:8]} {second.id.hex()[:8]}")
+                world.checks.on_equivocation(self, first)
+            case _:
+                pass
+
+    def _blame(self, peer: str, refusal: Refused) -> None:
+        self.say(f"blames  {peer}: {refusal}")
+        self.world.checks.on_blame(self, peer, refusal)
+
+
+def without_signing(commit: Commit) -> Commit:
+    """The same commit, without the signing state."""
+    return replace(commit, signing=None)

@@ -1,0 +1,72 @@
+"""The parts of one history that everybody in it reaches."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+from chain.genesis import found_genesis
+from chain.keys import SecretKey
+from chain.policy import shipped_policy
+from scripts.simulation.schedule import Schedule
+from scripts.simulation.timeline import Timeline
+
+if TYPE_CHECKING:
+    from scripts.simulation.checks import Checks
+    from scripts.simulation.network import Network
+    from scripts.simulation.node import Node
+
+GENESIS_MS = 1_000_000_000
+SLOT_MS = 1_000
+HEARTBEAT_SLOTS = 20
+
+
+def secret(number: int) -> SecretKey:
+    """A key that is the same in every run."""
+    return SecretKey(number.to_bytes(32, "big"))
+
+
+class World:
+    """One history: its genesis, its one source of randomness, its clock, and who takes part."""
+
+    network: Network
+    checks: Checks
+
+    def __init__(self, seed: int, validators: int, *, keep_timeline: bool) -> None:
+        self.random = Random(seed)
+        self.secrets = [secret(number + 1) for number in range(validators)]
+        self.genesis = found_genesis(
+            "simulation",
+            shipped_policy("marketplace"),
+            [key.public for key in self.secrets],
+            genesis_time_ms=GENESIS_MS,
+            slot_ms=SLOT_MS,
+            heartbeat_slots=HEARTBEAT_SLOTS,
+        )
+        self.schedule = Schedule(GENESIS_MS + SLOT_MS // 2)
+        self.timeline = Timeline(self.schedule, SLOT_MS, keep=keep_timeline)
+        self.nodes: list[Node] = []
+        self.by_name: dict[str, Node] = {}
+
+    @property
+    def now_ms(self) -> int:
+        """The true time."""
+        return self.schedule.now_ms
+
+    @property
+    def slot(self) -> int:
+        """The slot of the true time."""
+        return self.genesis.slot_at(self.now_ms)
+
+    @property
+    def honest(self) -> list[Node]:
+        """The nodes that follow the protocol, running or not."""
+        return [node for node in self.nodes if node.is_honest]
+
+    def chance(self, per_mille: int) -> bool:
+        """True in so many of a thousand cases."""
+        return self.random.randrange(1000) < per_mille
+
+    def run_slots(self, slots: int) -> None:
+        """Let slots pass."""
+        self.schedule.run_until(self.now_ms + slots * SLOT_MS)

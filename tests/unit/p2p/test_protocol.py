@@ -1,0 +1,541 @@
+"""The ledger's conversation over real transports on loopback; the nodes behind it are fakes that take notes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+import pytest
+import trio
+
+from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block, encode_block, sign_header
+from chain.codec import encode
+from chain.errors import Reason, Refused
+from chain.events import (
+    AnnounceBlock,
+    Ask,
+    AskStatus,
+    BlockAnnounced,
+    BlocksReceived,
+    Event,
+    GossipTransactions,
+    MissingReceived,
+    PeerLost,
+    Penalise,
+    Request,
+    RequestFailed,
+    StatusReceived,
+    Tick,
+    TransactionsReceived,
+)
+from chain.genesis import Genesis
+from chain.messages import (
+    BATCH_TARGET_BYTES,
+    MAX_ANNOUNCEMENT_BYTES,
+    MAX_BATCH_BYTES,
+    MAX_BATCH_TRANSACTIONS,
+    MAX_MESSAGE_BYTES,
+    Announcement,
+    GetBlocks,
+    GetTransactions,
+    RawItems,
+    Status,
+)
+from chain.transactions import Enrol, Rate, VerifiedTransaction
+from p2p import requests
+from p2p.network import Transport, open_transport
+from p2p.protocol import BLOCKS, TRANSACTIONS, LedgerProtocol
+from p2p.reputation import Weight
+from p2p.signatures import Signatures
+from tests.support.forge import Forge
+from tests.support.world import Actor, genesis_of, secret
+from tests.unit.p2p.net import PATIENCE_S, config_of, until
+
+T = TypeVar("T")
+
+NETWORK = genesis_of(4)
+SLOT = 1000  # on every fake node's clock
+LOST = 2.0  # the score that stands for a peer that was thrown out
+
+
+class FakeNode:
+    """A node that knows what the test tells it and remembers what it is given."""
+
+    def __init__(self, genesis: Genesis) -> None:
+        self.genesis = genesis
+        self.posted: list[Event] = []
+        self.known: set[bytes] = set()
+        self.mempool: dict[bytes, VerifiedTransaction] = {}
+        self.blocks: list[Block] = []
+        self.standing = Status(bytes(32), 0, 0, 0)
+
+    def now_ms(self) -> int:
+        return self.genesis.slot_start_ms(SLOT)
+
+    def status(self) -> Status:
+        return self.standing
+
+    def is_known(self, block_id: bytes) -> bool:
+        return block_id in self.known
+
+    def waiting(self, transaction_id: bytes) -> VerifiedTransaction | None:
+        return self.mempool.get(transaction_id)
+
+    async def post(self, event: Event) -> None:
+        self.posted.append(event)
+
+    async def read_blocks(self, request: GetBlocks) -> list[bytes]:
+        start = request.from_height - 1
+        return [encode_block(block) for block in self.blocks[start : start + request.count]]
+
+    async def read_transactions(self, ids: Sequence[bytes]) -> list[bytes]:
+        return [self.mempool[key].raw for key in ids if key in self.mempool]
+
+
+class Party:
+    """One end of the conversation."""
+
+    def __init__(self, transport: Transport, protocol: LedgerProtocol, node: FakeNode) -> None:
+        self.transport = transport
+        self.protocol = protocol
+        self.node = node
+
+    @property
+    def peer_id(self) -> str:
+        return self.transport.peer_id
+
+    @property
+    def address(self) -> str:
+        return self.transport.listen_addresses[0]
+
+    def events(self, kind: type[T]) -> list[T]:
+        """What was posted of one kind."""
+        return [event for event in self.node.posted if isinstance(event, kind)]
+
+    def score(self, peer_id: str) -> float:
+        """What the peer has on its account; infinite for one that is gone."""
+        scores = {info.peer_id: info.score for info in self.transport.peers.connected()}
+        return scores.get(peer_id, float("inf"))
+
+    async def ready_for(self, peer_id: str) -> None:
+        """Wait until the peer is connected and in both meshes."""
+        gossip = self.transport.gossip
+        await until(lambda: peer_id in gossip.mesh(TRANSACTIONS) & gossip.mesh(BLOCKS))
+        await until(lambda: self.score(peer_id) == 0)
+
+
+@asynccontextmanager
+async def party(number: int, *, bootstrap: tuple[str, ...] = ()) -> AsyncIterator[Party]:
+    node = FakeNode(NETWORK)
+    async with open_transport(config_of(number, bootstrap=bootstrap)) as transport, trio.open_nursery() as nursery:
+        protocol = LedgerProtocol(node, transport, Signatures(NETWORK.id, node.waiting))
+        await nursery.start(protocol.run)
+        yield Party(transport, protocol, node)
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def two_parties() -> AsyncIterator[tuple[Party, Party]]:
+    async with party(1) as first, party(2, bootstrap=(first.address,)) as second:
+        await first.ready_for(second.peer_id)
+        await second.ready_for(first.peer_id)
+        yield first, second
+
+
+class Rogue:
+    """A peer with our transport and none of our manners: it says and answers what the test wants."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self.peer_id = transport.peer_id
+        self.heard: list[bytes] = []
+
+    async def hear(self, _peer_id: str, data: bytes) -> bool:
+        self.heard.append(data)
+        return True
+
+    async def say(self, topic: str, data: bytes) -> None:
+        await self.transport.gossip.publish(topic, data)
+
+    def answer(self, name: str, handler: Callable[[], Awaitable[bytes]]) -> None:
+        async def handle(_peer_id: str, _request: bytes) -> bytes:
+            return await handler()
+
+        self.transport.requests.serve(name, handle, max_request=10**6, max_response=2 * 10**6, max_concurrent=8)
+
+
+@asynccontextmanager
+async def rogue(number: int, victim: Party, *, hello: bytes | None = None) -> AsyncIterator[Rogue]:
+    async with open_transport(config_of(number, bootstrap=(victim.address,))) as transport:
+        greeting = Status(bytes(32), 0, 0, 0).encode() if hello is None else hello
+        transport.peers.local_hello = lambda: greeting
+        peer = Rogue(transport)
+        for topic in (TRANSACTIONS, BLOCKS):
+            await transport.gossip.subscribe(topic, peer.hear, max_bytes=1_000_000)
+        transport.start()
+        if hello is None:
+            await victim.ready_for(peer.peer_id)
+            await until(lambda: victim.peer_id in transport.gossip.mesh(TRANSACTIONS) & transport.gossip.mesh(BLOCKS))
+        yield peer
+
+
+def enrolments(count: int, genesis: Genesis = NETWORK) -> tuple[VerifiedTransaction, ...]:
+    return tuple(Actor(genesis, 1_000 + number).sign(Enrol()) for number in range(count))
+
+
+def announcement(block: Block, ids: Sequence[bytes] | None = None) -> bytes:
+    named = [transaction.id for transaction in block.transactions] if ids is None else ids
+    return Announcement(block.header.raw, tuple(named)).encode()
+
+
+def spoilt(raw: bytes) -> bytes:
+    """With another signature."""
+    return raw[:-1] + bytes([raw[-1] ^ 1])
+
+
+# ------------------------------------------------------------------------------------------------------ gossip
+
+
+async def test_an_announced_block_arrives_once_with_a_checked_header() -> None:
+    forge = Forge(NETWORK)
+    block = forge.block(None, enrolments(3))
+    later = forge.block(block)
+    async with two_parties() as (sender, receiver):
+        await sender.protocol.perform(AnnounceBlock(block))
+        await sender.protocol.perform(AnnounceBlock(block))
+        await until(lambda: receiver.events(BlockAnnounced))
+        await sender.protocol.perform(AnnounceBlock(later))
+        await until(lambda: len(receiver.events(BlockAnnounced)) >= 2)
+        ids = tuple(transaction.id for transaction in block.transactions)
+        assert receiver.events(BlockAnnounced) == [
+            BlockAnnounced(sender.peer_id, block.header, ids),
+            BlockAnnounced(sender.peer_id, later.header, ()),
+        ]
+        assert not sender.events(BlockAnnounced)
+
+
+async def test_a_thousand_transactions_travel_in_a_few_messages_and_in_order() -> None:
+    sent = enrolments(1_000)
+    async with two_parties() as (sender, receiver):
+        for start in range(0, len(sent), 100):
+            await sender.protocol.perform(GossipTransactions(sent[start : start + 100]))
+        await until(lambda: sum(len(event.transactions) for event in receiver.events(TransactionsReceived)) >= 1_000)
+        batches = [event.transactions for event in receiver.events(TransactionsReceived)]
+        total = sum(len(transaction.raw) + 5 for transaction in sent)
+        assert len(batches) <= total // BATCH_TARGET_BYTES + 3
+        for batch in batches:
+            assert sum(len(transaction.raw) for transaction in batch) <= BATCH_TARGET_BYTES
+        # Batches are checked side by side, so one may overtake another; within one the order is kept.
+        place = {transaction.id: number for number, transaction in enumerate(sent)}
+        batches.sort(key=lambda batch: place[batch[0].id])
+        assert [transaction for batch in batches for transaction in batch] == list(sent)
+
+
+async def test_the_outbox_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p.protocol.MAX_OUTBOX", 3)
+    sent = enrolments(5)
+    async with two_parties() as (sender, receiver):
+        await sender.protocol.perform(GossipTransactions(sent))
+        await sender.protocol.perform(GossipTransactions(sent))
+        await until(lambda: receiver.events(TransactionsReceived))
+        assert receiver.events(TransactionsReceived)[0].transactions == sent[:3]
+
+
+def hostile_batches() -> dict[str, bytes]:
+    good, other = enrolments(2)
+    foreign = enrolments(1, genesis_of(3))[0]
+    return {
+        "garbage": b"\xc1garbage",
+        "not-a-list": encode((1, 2)),
+        "not-canonical": b"\xdc\x00\x01\xc4\x01x",
+        "empty-transaction": encode((b"",)),
+        "too-large": bytes(MAX_BATCH_BYTES + 1),
+        "too-many": RawItems((good.raw,) * (MAX_BATCH_TRANSACTIONS + 1)).encode()[:MAX_BATCH_BYTES],
+        "wrong-signature": RawItems((spoilt(good.raw),)).encode(),
+        "one-wrong-signature-among-good-ones": RawItems((good.raw, spoilt(other.raw))).encode(),
+        "another-network": RawItems((foreign.raw,)).encode(),
+    }
+
+
+@pytest.mark.parametrize("case", sorted(hostile_batches()))
+async def test_a_hostile_batch_is_refused_and_blamed(case: str) -> None:
+    async with party(1) as victim, rogue(9, victim) as peer:
+        await peer.say(TRANSACTIONS, hostile_batches()[case])
+        await until(lambda: victim.score(peer.peer_id) > Weight.INVALID - 1)
+        assert not victim.events(TransactionsReceived)
+
+
+def hostile_announcements() -> dict[str, bytes]:
+    forge = Forge(NETWORK)
+    block = forge.block(None, enrolments(2))
+    header = block.header
+    stolen = forge.block(None, slot=3, signer=secret(3))
+    ids = [transaction.id for transaction in block.transactions]
+    keyless = replace(header, raw=header.raw.replace(header.proposer, bytes(32)))
+    return {
+        "garbage": b"\xc1garbage",
+        "no-header": encode((1, b"")),
+        "half-an-id": encode((header.raw, bytes(31))),
+        "too-many-ids": encode((header.raw, bytes(32 * (MAX_BLOCK_TRANSACTIONS + 1)))),
+        "too-large": bytes(MAX_ANNOUNCEMENT_BYTES + 1),
+        "header-cut-short": encode((header.raw[:64], b"")),
+        "wrong-signature": announcement(Block(_with_raw(header.raw), block.transactions)),
+        "wrong-leader": announcement(stolen),
+        "small-order-key": announcement(Block(keyless, block.transactions)),
+        "fewer-transactions": announcement(block, ids[:1]),
+        "other-order": announcement(block, ids[::-1]),
+        "other-network": announcement(Forge(genesis_of(4, slot_ms=999)).block()),
+    }
+
+
+def _with_raw(raw: bytes) -> object:
+    header = Forge(NETWORK).block().header
+    return replace(header, raw=spoilt(raw))
+
+
+@pytest.mark.parametrize("case", sorted(hostile_announcements()))
+async def test_a_hostile_announcement_is_refused_and_blamed(case: str) -> None:
+    async with party(1) as victim, rogue(9, victim) as peer:
+        await peer.say(BLOCKS, hostile_announcements()[case])
+        await until(lambda: victim.score(peer.peer_id) > Weight.INVALID - 1)
+        assert not victim.events(BlockAnnounced)
+
+
+async def test_what_is_refused_is_not_passed_on() -> None:
+    forge = Forge(NETWORK)
+    good, bad = forge.block(None, enrolments(2)), forge.block(None, slot=2)
+    async with party(1) as victim, rogue(8, victim) as witness:
+        witness.transport.peers.block({"nobody"})
+        async with rogue(9, victim) as peer:
+            witness.transport.peers.block({peer.peer_id})  # hears it through the victim or not at all
+            for raw in (announcement(bad, [bytes(32)]), announcement(good)):
+                await peer.say(BLOCKS, raw)
+            await until(lambda: announcement(good) in witness.heard)
+            await until(lambda: victim.score(peer.peer_id) > 0)
+            assert announcement(bad, [bytes(32)]) not in witness.heard
+
+
+async def test_a_block_of_the_future_is_dropped_without_blame(caplog: pytest.LogCaptureFixture) -> None:
+    forge = Forge(NETWORK)
+    early, late = forge.block(None, slot=SLOT + 1), forge.block(None, slot=SLOT + 2)
+    async with party(1) as victim, rogue(9, victim) as peer:
+        with caplog.at_level(logging.INFO):
+            await peer.say(BLOCKS, announcement(early))
+            await until(lambda: "future_slot" in caplog.text)
+            # Half a slot earlier than its slot is within the disparity of clocks.
+            victim.node.genesis = replace(NETWORK, genesis_time_ms=NETWORK.genesis_time_ms - 2_500 + NETWORK.slot_ms)
+            await peer.say(BLOCKS, announcement(late))
+            await until(lambda: victim.events(BlockAnnounced))
+        assert [event.header for event in victim.events(BlockAnnounced)] == [late.header]
+        assert victim.score(peer.peer_id) == 0
+
+
+async def test_an_announcement_below_what_is_final_goes_no_further(caplog: pytest.LogCaptureFixture) -> None:
+    old, new = Forge(NETWORK).chain(2)
+    async with party(1) as victim, rogue(8, victim) as witness, rogue(9, victim) as peer:
+        victim.node.standing = Status(bytes(32), 1, 0, 1)
+        witness.transport.peers.block({peer.peer_id})
+        with caplog.at_level(logging.INFO):
+            await peer.say(BLOCKS, announcement(old))
+            await until(lambda: "crosses_finality" in caplog.text)
+        await peer.say(BLOCKS, announcement(new))
+        await until(lambda: announcement(new) in witness.heard)
+        assert [event.header for event in victim.events(BlockAnnounced)] == [new.header]
+        assert announcement(old) not in witness.heard
+        assert victim.score(peer.peer_id) == 0
+
+
+async def test_a_known_block_is_passed_on_but_not_handed_up_nor_under_other_ids() -> None:
+    block = Forge(NETWORK).block(None, enrolments(2))
+    async with party(1) as victim, rogue(8, victim) as witness, rogue(9, victim) as peer:
+        victim.node.known.add(block.id)
+        witness.transport.peers.block({peer.peer_id})
+        await peer.say(BLOCKS, announcement(block))
+        await until(lambda: announcement(block) in witness.heard)
+        assert victim.score(peer.peer_id) == 0
+        await peer.say(BLOCKS, announcement(block, [bytes(32)]))
+        await until(lambda: victim.score(peer.peer_id) > 0)
+        assert not victim.events(BlockAnnounced)
+        assert witness.heard == [announcement(block)]
+
+
+# ---------------------------------------------------------------------------------------------------- requests
+
+
+async def test_blocks_transactions_and_status_are_asked_and_answered() -> None:
+    blocks = Forge(NETWORK).chain(3)
+    waiting = enrolments(3)
+    async with two_parties() as (asker, server):
+        server.node.blocks = blocks
+        server.node.mempool = {item.id: item for item in waiting[:2]}
+        server.node.standing = Status(blocks[-1].id, 3, 1, 1)
+        get_blocks = GetBlocks(blocks[-1].id, 2, 5)
+        get_transactions = GetTransactions(tuple(item.id for item in waiting))
+        await asker.protocol.perform(Ask(server.peer_id, get_blocks))
+        await asker.protocol.perform(Ask(server.peer_id, get_transactions))
+        await asker.protocol.perform(AskStatus(server.peer_id))
+        await until(lambda: asker.events(BlocksReceived) and asker.events(MissingReceived))
+        await until(lambda: len(asker.events(StatusReceived)) >= 2)
+        assert asker.events(BlocksReceived) == [BlocksReceived(server.peer_id, get_blocks, tuple(blocks[1:]))]
+        assert asker.events(MissingReceived) == [MissingReceived(server.peer_id, get_transactions, waiting[:2])]
+        assert asker.events(StatusReceived)[-1] == StatusReceived(server.peer_id, server.node.standing)
+
+
+@pytest.mark.parametrize("name", ["blocks", "transactions"])
+async def test_a_request_that_cannot_be_read_is_refused(name: str) -> None:
+    async with party(1) as victim, rogue(9, victim) as peer:
+        with pytest.raises(requests.RequestFailed, match="malformed") as caught:
+            await peer.transport.requests.ask(
+                victim.peer_id, name, b"\x92junk", max_response=1_000, timeout_s=PATIENCE_S
+            )
+        assert caught.value.failure is requests.Failure.REFUSED
+
+
+def hostile_replies() -> dict[str, tuple[Request, bytes]]:
+    forge = Forge(NETWORK)
+    blocks = forge.chain(2)
+    full = forge.block(None, enrolments(1))
+    good = enrolments(1)[0]
+    get_blocks, get_transactions = GetBlocks(blocks[0].id, 1, 1), GetTransactions((good.id,))
+    unsigned = sign_header(
+        secret(2), bytes(32), height=1, slot=1, parent=bytes(32), mhg=0, mhp=0,
+        transaction_root=bytes(32), state_root=bytes(32),
+    )  # fmt: skip
+    return {
+        "garbage-for-blocks": (get_blocks, b"\xc1"),
+        "garbage-for-transactions": (get_transactions, b"\xc1"),
+        "garbage-block": (get_blocks, RawItems((b"\xc1",)).encode()),
+        "garbage-transaction": (get_transactions, RawItems((b"\xc1",)).encode()),
+        "too-many-blocks": (get_blocks, RawItems(tuple(map(encode_block, blocks))).encode()),
+        "too-many-transactions": (get_transactions, RawItems((good.raw, good.raw)).encode()),
+        "too-large": (get_blocks, bytes(MAX_MESSAGE_BYTES + 300)),
+        "bad-header-signature": (get_blocks, RawItems((encode((unsigned.raw, ())),)).encode()),
+        "bad-transaction-signature": (get_transactions, RawItems((spoilt(good.raw),)).encode()),
+        "bad-signature-in-a-block": (
+            get_blocks,
+            RawItems((encode((full.header.raw, (spoilt(full.transactions[0].raw),))),)).encode(),
+        ),
+        "body-of-another-block": (get_blocks, RawItems((encode((full.header.raw, ())),)).encode()),
+    }
+
+
+@pytest.mark.parametrize("case", sorted(hostile_replies()))
+async def test_a_hostile_reply_is_a_failed_request_and_blamed(case: str) -> None:
+    request, reply = hostile_replies()[case]
+    async with party(1) as victim, rogue(9, victim) as peer:
+
+        async def lie() -> bytes:
+            return reply
+
+        peer.answer("blocks", lie)
+        peer.answer("transactions", lie)
+        await victim.protocol.perform(Ask(peer.peer_id, request))
+        await until(lambda: victim.events(RequestFailed))
+        assert victim.events(RequestFailed) == [RequestFailed(peer.peer_id, request)]
+        assert victim.score(peer.peer_id) > Weight.INVALID - 1
+        assert not victim.events(BlocksReceived)
+        assert not victim.events(MissingReceived)
+
+
+async def test_a_silent_peer_is_a_failed_request_without_blame(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p.protocol.REQUEST_TIMEOUT_S", 0.1)
+    async with party(1) as victim, rogue(9, victim) as peer:
+
+        async def keep_silent() -> bytes:
+            await trio.sleep_forever()
+            raise AssertionError
+
+        peer.answer("blocks", keep_silent)
+        request = GetBlocks(bytes(32), 1, 1)
+        await victim.protocol.perform(Ask(peer.peer_id, request))
+        await until(lambda: victim.events(RequestFailed))
+        assert victim.score(peer.peer_id) == 0
+
+
+async def test_a_request_to_a_peer_that_is_not_there_fails() -> None:
+    async with party(1) as lonely, party(2) as stranger:
+        request = GetBlocks(bytes(32), 1, 1)
+        await lonely.protocol.perform(Ask(stranger.peer_id, request))
+        await lonely.protocol.perform(AskStatus(stranger.peer_id))
+        await until(lambda: lonely.events(RequestFailed))
+        assert lonely.node.posted == [RequestFailed(stranger.peer_id, request)]
+
+
+@pytest.mark.parametrize("reply", [b"\xc1", Status(bytes(32), 0, 0, 0).encode() + b"\x00", bytes(1_000)])
+async def test_a_garbage_status_is_blamed(reply: bytes) -> None:
+    async with party(1) as victim, rogue(9, victim) as peer:
+
+        async def lie() -> bytes:
+            return reply
+
+        peer.answer("status", lie)
+        heard = len(victim.events(StatusReceived))
+        await victim.protocol.perform(AskStatus(peer.peer_id))
+        await until(lambda: victim.score(peer.peer_id) > Weight.INVALID - 1)
+        assert len(victim.events(StatusReceived)) == heard
+
+
+# ------------------------------------------------------------------------------------------ coming and going
+
+
+async def test_a_hello_tells_where_a_peer_stands_and_its_end_is_told() -> None:
+    async with party(1) as first:
+        async with party(2, bootstrap=(first.address,)) as second:
+            await first.ready_for(second.peer_id)
+            await until(lambda: first.events(StatusReceived))
+            assert first.node.posted == [StatusReceived(second.peer_id, second.node.standing)]
+        await until(lambda: first.events(PeerLost))
+        assert first.events(PeerLost) == [PeerLost(second.peer_id)]
+
+
+async def test_a_garbage_hello_gets_a_peer_banned(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        async with party(1) as victim, rogue(9, victim, hello=b"trust me") as peer:
+            await until(lambda: f"peer {peer.peer_id} is banned" in caplog.text)
+            await until(lambda: victim.events(PeerLost))
+            assert not victim.events(StatusReceived)
+
+
+async def test_after_its_end_it_tells_nobody_anything() -> None:
+    node = FakeNode(NETWORK)
+    async with open_transport(config_of(1)) as transport:
+        async with trio.open_nursery() as nursery:
+            protocol = LedgerProtocol(node, transport, Signatures(NETWORK.id, node.waiting))
+            await nursery.start(protocol.run)
+            survivor = Party(transport, protocol, node)
+            async with rogue(9, survivor) as peer:
+                nursery.cancel_scope.cancel()
+                with trio.CancelScope(shield=True):
+                    await trio.lowlevel.checkpoint()
+                    await _gone(survivor, peer)
+    assert not survivor.events(PeerLost)
+
+
+async def _gone(survivor: Party, peer: Rogue) -> None:
+    await until(lambda: survivor.protocol._nursery is None)
+    survivor.transport.peers.disconnect(peer.peer_id)
+    await survivor.protocol.perform(Ask(peer.peer_id, GetBlocks(bytes(32), 1, 1)))
+    await until(lambda: not peer.transport.peers.connected())
+
+
+# ------------------------------------------------------------------------------------------------- penalties
+
+
+@pytest.mark.parametrize(
+    ("reason", "score"),
+    [(Reason.WRONG_STATE_ROOT, Weight.INVALID), (Reason.MALFORMED, float("inf")), (Reason.NONCE_GAP, 0.0)],
+)
+async def test_only_what_no_honest_peer_sends_is_penalised(reason: Reason, score: float) -> None:
+    async with party(1) as victim, rogue(9, victim) as peer:
+        await victim.protocol.perform(Penalise(peer.peer_id, Refused(reason)))
+        await until(lambda: victim.score(peer.peer_id) == pytest.approx(score, rel=0.1))
+
+
+async def test_effects_of_others_are_ignored() -> None:
+    async with party(1) as lonely:
+        await lonely.protocol.perform(Tick())  # type: ignore[arg-type]
+        await lonely.protocol.perform(GossipTransactions((Actor(NETWORK, 1).sign(Rate(bytes(32), 1, 1)),)))
+        assert lonely.node.posted == []
