@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 import trio
@@ -47,18 +47,20 @@ from chain.messages import (
 from chain.transactions import Enrol, Rate, VerifiedTransaction
 from p2p import requests
 from p2p.network import Transport, open_transport
-from p2p.protocol import BLOCKS, TRANSACTIONS, LedgerProtocol
+from p2p.protocol import BLOCKS, CLOCK_DISPARITY_MS, TRANSACTIONS, LedgerProtocol
 from p2p.reputation import Weight
 from p2p.signatures import Signatures
 from tests.support.forge import Forge
 from tests.support.world import Actor, genesis_of, secret
 from tests.unit.p2p.net import PATIENCE_S, config_of, until
 
+if TYPE_CHECKING:
+    from trio_typing import TaskStatus
+
 T = TypeVar("T")
 
 NETWORK = genesis_of(4)
 SLOT = 1000  # on every fake node's clock
-LOST = 2.0  # the score that stands for a peer that was thrown out
 
 
 class FakeNode:
@@ -71,9 +73,10 @@ class FakeNode:
         self.mempool: dict[bytes, VerifiedTransaction] = {}
         self.blocks: list[Block] = []
         self.standing = Status(bytes(32), 0, 0, 0)
+        self.time_ms = genesis.slot_start_ms(SLOT)
 
     def now_ms(self) -> int:
-        return self.genesis.slot_start_ms(SLOT)
+        return self.time_ms
 
     def status(self) -> Status:
         return self.standing
@@ -102,6 +105,18 @@ class Party:
         self.transport = transport
         self.protocol = protocol
         self.node = node
+        self._scope = trio.CancelScope()
+        self._ended = trio.Event()
+
+    async def live(self, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        with self._scope:
+            await self.protocol.run(task_status)
+        self._ended.set()
+
+    async def stop(self) -> None:
+        """End the conversation; the transport stays."""
+        self._scope.cancel()
+        await self._ended.wait()
 
     @property
     def peer_id(self) -> str:
@@ -131,9 +146,9 @@ class Party:
 async def party(number: int, *, bootstrap: tuple[str, ...] = ()) -> AsyncIterator[Party]:
     node = FakeNode(NETWORK)
     async with open_transport(config_of(number, bootstrap=bootstrap)) as transport, trio.open_nursery() as nursery:
-        protocol = LedgerProtocol(node, transport, Signatures(NETWORK.id, node.waiting))
-        await nursery.start(protocol.run)
-        yield Party(transport, protocol, node)
+        made = Party(transport, LedgerProtocol(node, transport, Signatures(NETWORK.id, node.waiting)), node)
+        await nursery.start(made.live)
+        yield made
         nursery.cancel_scope.cancel()
 
 
@@ -282,18 +297,13 @@ def hostile_announcements() -> dict[str, bytes]:
         "too-many-ids": encode((header.raw, bytes(32 * (MAX_BLOCK_TRANSACTIONS + 1)))),
         "too-large": bytes(MAX_ANNOUNCEMENT_BYTES + 1),
         "header-cut-short": encode((header.raw[:64], b"")),
-        "wrong-signature": announcement(Block(_with_raw(header.raw), block.transactions)),
+        "wrong-signature": announcement(Block(replace(header, raw=spoilt(header.raw)), block.transactions)),
         "wrong-leader": announcement(stolen),
         "small-order-key": announcement(Block(keyless, block.transactions)),
         "fewer-transactions": announcement(block, ids[:1]),
         "other-order": announcement(block, ids[::-1]),
         "other-network": announcement(Forge(genesis_of(4, slot_ms=999)).block()),
     }
-
-
-def _with_raw(raw: bytes) -> object:
-    header = Forge(NETWORK).block().header
-    return replace(header, raw=spoilt(raw))
 
 
 @pytest.mark.parametrize("case", sorted(hostile_announcements()))
@@ -307,28 +317,26 @@ async def test_a_hostile_announcement_is_refused_and_blamed(case: str) -> None:
 async def test_what_is_refused_is_not_passed_on() -> None:
     forge = Forge(NETWORK)
     good, bad = forge.block(None, enrolments(2)), forge.block(None, slot=2)
-    async with party(1) as victim, rogue(8, victim) as witness:
-        witness.transport.peers.block({"nobody"})
-        async with rogue(9, victim) as peer:
-            witness.transport.peers.block({peer.peer_id})  # hears it through the victim or not at all
-            for raw in (announcement(bad, [bytes(32)]), announcement(good)):
-                await peer.say(BLOCKS, raw)
-            await until(lambda: announcement(good) in witness.heard)
-            await until(lambda: victim.score(peer.peer_id) > 0)
-            assert announcement(bad, [bytes(32)]) not in witness.heard
+    async with party(1) as victim, rogue(8, victim) as witness, rogue(9, victim) as peer:
+        witness.transport.peers.block({peer.peer_id})  # hears it through the victim or not at all
+        for raw in (announcement(bad, [bytes(32)]), announcement(good)):
+            await peer.say(BLOCKS, raw)
+        await until(lambda: announcement(good) in witness.heard)
+        await until(lambda: victim.score(peer.peer_id) > 0)
+        assert announcement(bad, [bytes(32)]) not in witness.heard
 
 
 async def test_a_block_of_the_future_is_dropped_without_blame(caplog: pytest.LogCaptureFixture) -> None:
     forge = Forge(NETWORK)
     early, late = forge.block(None, slot=SLOT + 1), forge.block(None, slot=SLOT + 2)
     async with party(1) as victim, rogue(9, victim) as peer:
+        victim.node.time_ms = NETWORK.slot_start_ms(SLOT + 1) - CLOCK_DISPARITY_MS - 1
         with caplog.at_level(logging.INFO):
             await peer.say(BLOCKS, announcement(early))
             await until(lambda: "future_slot" in caplog.text)
-            # Half a slot earlier than its slot is within the disparity of clocks.
-            victim.node.genesis = replace(NETWORK, genesis_time_ms=NETWORK.genesis_time_ms - 2_500 + NETWORK.slot_ms)
-            await peer.say(BLOCKS, announcement(late))
-            await until(lambda: victim.events(BlockAnnounced))
+        victim.node.time_ms = NETWORK.slot_start_ms(SLOT + 2) - CLOCK_DISPARITY_MS
+        await peer.say(BLOCKS, announcement(late))
+        await until(lambda: victim.events(BlockAnnounced))
         assert [event.header for event in victim.events(BlockAnnounced)] == [late.header]
         assert victim.score(peer.peer_id) == 0
 
@@ -500,25 +508,13 @@ async def test_a_garbage_hello_gets_a_peer_banned(caplog: pytest.LogCaptureFixtu
 
 
 async def test_after_its_end_it_tells_nobody_anything() -> None:
-    node = FakeNode(NETWORK)
-    async with open_transport(config_of(1)) as transport:
-        async with trio.open_nursery() as nursery:
-            protocol = LedgerProtocol(node, transport, Signatures(NETWORK.id, node.waiting))
-            await nursery.start(protocol.run)
-            survivor = Party(transport, protocol, node)
-            async with rogue(9, survivor) as peer:
-                nursery.cancel_scope.cancel()
-                with trio.CancelScope(shield=True):
-                    await trio.lowlevel.checkpoint()
-                    await _gone(survivor, peer)
-    assert not survivor.events(PeerLost)
-
-
-async def _gone(survivor: Party, peer: Rogue) -> None:
-    await until(lambda: survivor.protocol._nursery is None)
-    survivor.transport.peers.disconnect(peer.peer_id)
-    await survivor.protocol.perform(Ask(peer.peer_id, GetBlocks(bytes(32), 1, 1)))
-    await until(lambda: not peer.transport.peers.connected())
+    async with party(1) as ended, rogue(9, ended) as peer:
+        await ended.stop()
+        before = list(ended.node.posted)
+        await ended.protocol.perform(Ask(peer.peer_id, GetBlocks(bytes(32), 1, 1)))
+        ended.transport.peers.disconnect(peer.peer_id)
+        await until(lambda: ended.score(peer.peer_id) == float("inf"))
+        assert ended.node.posted == before
 
 
 # ------------------------------------------------------------------------------------------------- penalties

@@ -1,0 +1,164 @@
+"""A home on disk: made, read again, and every mistake in it named with its remedy."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.peer.id import ID
+
+from chain.errors import OperatorError
+from chain.keys import SecretKey
+from p2p.home import Home, HomeConfig, create_home, load_home, peer_id_of, read_config, read_key, split_http
+from tests.support.world import genesis_of
+
+SEED = bytes(range(32))
+CONFIG = HomeConfig(
+    listen=["/ip4/127.0.0.1/tcp/0", "/ip6/::1/tcp/4001"],
+    peers=["/dns4/bücher.example/tcp/1/p2p/x"],
+    http="[::1]:0",
+    max_peers=7,
+    allow_partitions=True,
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    create_home(tmp_path / "home", genesis_of(2), SEED, CONFIG)
+    return tmp_path / "home"
+
+
+def test_a_home_is_read_as_it_was_made(home: Path) -> None:
+    loaded = load_home(home)
+    assert (loaded.path, loaded.genesis, loaded.config) == (home, genesis_of(2), CONFIG)
+    assert loaded.secret.public == SecretKey(SEED).public
+    assert loaded.database.is_file()
+
+
+def test_only_the_owner_can_read_the_key(home: Path) -> None:
+    assert stat.S_IMODE((home / "key").stat().st_mode) == 0o600
+    assert (home / "key").read_text(encoding="ascii") == SEED.hex() + "\n"
+
+
+def test_a_home_is_never_made_over_another(home: Path) -> None:
+    with pytest.raises(OperatorError, match="is a home already; choose another"):
+        create_home(home, genesis_of(1), bytes(32), HomeConfig())
+    assert load_home(home).secret.public == SecretKey(SEED).public
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    with pytest.raises(OperatorError, match="cannot be written"):
+        create_home(tmp_path / "file" / "home", genesis_of(1), SEED, HomeConfig())
+
+
+def test_the_peer_id_is_the_one_that_libp2p_computes(home: Path) -> None:
+    for seed in (SEED, bytes(32), b"\xff" * 32):
+        derived = Home(home, genesis_of(2), SecretKey(seed), CONFIG).network_seed
+        assert peer_id_of(seed) == str(ID.from_pubkey(create_new_key_pair(derived).public_key))
+        assert derived != seed  # another key than the one that signs blocks
+
+
+@pytest.mark.parametrize("missing", ["key", "config.toml", "genesis.json"])
+def test_a_missing_file_is_named_with_its_remedy(home: Path, missing: str) -> None:
+    (home / missing).unlink()
+    with pytest.raises(OperatorError, match=rf"{missing} is missing; (make a home with|copy the)"):
+        load_home(home)
+
+
+def test_a_missing_home_is_named_with_its_remedy(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="is no folder; make a home with `python node.py init --home"):
+        load_home(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o601])
+def test_a_key_that_others_can_reach_is_refused(home: Path, mode: int) -> None:
+    (home / "key").chmod(mode)
+    with pytest.raises(OperatorError, match=r"can be read by others .* run `chmod 600 "):
+        read_key(home / "key")
+
+
+@pytest.mark.parametrize("content", [b"", b"abc", SEED.hex().encode()[:-2], b"zz" * 32, b"00" * 33, b"\xff\xfe"])
+def test_a_damaged_key_is_refused(home: Path, content: bytes) -> None:
+    (home / "key").write_bytes(content)
+    with pytest.raises(OperatorError, match="restore it from your backup"):
+        read_key(home / "key")
+
+
+def test_a_key_that_is_a_folder_is_refused(home: Path) -> None:
+    (home / "key").unlink()
+    (home / "key").mkdir()
+    with pytest.raises(OperatorError, match="restore it from your backup"):
+        read_key(home / "key")
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("listen = [", "is not valid TOML"),
+        ("liste = []", "is not a setting; choose from allow_partitions, http, listen, max_peers, peers"),
+        ("listen = []", "listen must name at least one address, like"),
+        ('listen = "/ip4/127.0.0.1/tcp/0"', r"listen must be written like \["),
+        ("peers = [1]", "peers must be a list of texts"),
+        ("max_peers = 0", "max_peers must be from 1 to 1000"),
+        ("max_peers = 1001", "max_peers must be from 1 to 1000"),
+        ("max_peers = true", "max_peers must be written like 32"),
+        ("max_peers = 3.5", "max_peers must be written like 32"),
+        ("allow_partitions = 1", "allow_partitions must be written like false"),
+        ("http = 4080", 'http must be written like "127.0.0.1:4080"'),
+        ('http = "4080"', "http must be host:port like 127.0.0.1:4080"),
+        ("[http]", "http must be written like"),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_named(tmp_path: Path, text: str, remedy: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text + "\n", encoding="utf-8")
+    with pytest.raises(OperatorError, match=remedy):
+        read_config(path)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a\x00b", b"max_peers = " + b"[" * 500])
+def test_a_configuration_that_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "config.toml").write_bytes(content)
+    with pytest.raises(OperatorError, match="is not valid TOML"):
+        read_config(tmp_path / "config.toml")
+
+
+def test_missing_settings_take_their_defaults(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("max_peers = 3\n", encoding="utf-8")
+    assert read_config(tmp_path / "config.toml") == HomeConfig(max_peers=3)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [HomeConfig(), CONFIG, HomeConfig(peers=['"\\\n\t\x00\x1f\x7f\x80\u2028', "\U0001f600", ""], max_peers=1_000)],
+    ids=["default", "all-changed", "odd-characters"],
+)
+def test_a_configuration_survives_being_written(tmp_path: Path, config: HomeConfig) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(config.to_toml(), encoding="utf-8")
+    assert read_config(path) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("127.0.0.1:4080", ("127.0.0.1", 4080)),
+        ("localhost:0", ("localhost", 0)),
+        ("[::1]:65535", ("::1", 65_535)),
+    ],
+)
+def test_http_addresses_are_read(text: str, parts: tuple[str, int]) -> None:
+    assert split_http(text) == parts
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ":", "4080", ":4080", "localhost", "localhost:", "localhost:65536", "localhost:-1", "localhost:http",
+     "[::1]", "localhost:" + "9" * 5_000],
+)  # fmt: skip
+def test_other_http_addresses_are_refused(text: str) -> None:
+    with pytest.raises(OperatorError, match="http must be host:port like"):
+        split_http(text)
