@@ -24,7 +24,7 @@ from chain.transactions import VerifiedTransaction
 FORMAT = 1
 DATABASE = "chain.db"
 # The default checkpoints every 4 MB of log and doubles the cost of a busy second.
-WAL_AUTOCHECKPOINT_PAGES = 4_000
+_WAL_AUTOCHECKPOINT_PAGES = 4_000
 # As long as finality can be stalled before a reader gives up on a losing branch.
 MAX_SIDE_BRANCH = 2_048
 # Rows fetched from SQLite in one go.
@@ -71,7 +71,7 @@ def unseal(key: Any, stored: Any) -> bytes:
 class Database:
     """A connection whose errors say what the operator can do."""
 
-    def __init__(self, path: Path, *, read_only: bool) -> None:
+    def __init__(self, path: Path, genesis: Genesis, *, read_only: bool) -> None:
         self.path = path
         mode = "ro" if read_only else "rw"
         if not path.exists():
@@ -85,6 +85,19 @@ class Database:
                 timeout=_BUSY_TIMEOUT_S,
                 cached_statements=64,
             )
+        try:
+            if not read_only:
+                self._prepare_to_write()
+            self.check(genesis)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare_to_write(self) -> None:
+        with self.translated():
+            self.connection.execute("PRAGMA journal_mode = WAL")
+            self.connection.execute("PRAGMA synchronous = FULL")
+            self.connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_AUTOCHECKPOINT_PAGES}")
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:

@@ -24,8 +24,7 @@ class Reader:
     def __init__(self, path: Path, genesis: Genesis) -> None:
         self.path = path
         self.genesis = genesis
-        self._database = Database(path, read_only=True)
-        self._database.check(genesis)
+        self._database = Database(path, genesis, read_only=True)
 
     @contextlib.contextmanager
     def consistent(self) -> Iterator[None]:

@@ -17,7 +17,6 @@ from chain.codec import decode, encode
 from chain.database import (
     FORMAT,
     SCHEMA,
-    WAL_AUTOCHECKPOINT_PAGES,
     Database,
     corrupt,
     seal,
@@ -38,13 +37,8 @@ class Storage:
     def __init__(self, path: Path, genesis: Genesis) -> None:
         self.path = path
         self.genesis = genesis
-        self._database = Database(path, read_only=False)
+        self._database = Database(path, genesis, read_only=False)
         self._connection = self._database.connection
-        with self._database.translated():
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
-        self._database.check(genesis)
 
     @staticmethod
     def create(path: Path, genesis: Genesis, signing: SigningState | None) -> None:

@@ -141,7 +141,7 @@ def read_config(path: Path) -> HomeConfig:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise OperatorError(f"{path} is missing; make a home with `python node.py init`") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise OperatorError(f"{path} is not valid TOML: {error}") from error
     defaults = HomeConfig()
     known = {item.name for item in fields(HomeConfig)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
@@ -146,10 +147,11 @@ def describe_refusal(refusal: Refused) -> dict[str, str]:
 async def _body(request: Request, limit: int) -> bytes:
     """Read the body, giving up as soon as it is too large."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise Refused(Reason.TOO_LARGE, f"more than {limit} bytes")
+    async with aclosing(request.stream()) as stream:
+        async for chunk in stream:
+            body += chunk
+            if len(body) > limit:
+                raise Refused(Reason.TOO_LARGE, f"more than {limit} bytes")
     return bytes(body)
 
 

@@ -185,8 +185,7 @@ class LedgerProtocol:
             await self._node.post(await self._fetch(peer, request))
         except requests.RequestFailed as failure:
             log.info("request to %s failed: %s", peer, failure)
-            if failure.failure in _BLAMED:
-                self._transport.peers.penalise(peer, Weight.INVALID, f"answers with what is no reply: {failure}")
+            self._blame(peer, failure)
             await self._node.post(RequestFailed(peer, request))
         except Refused as refusal:
             self._penalise(peer, refusal)
@@ -212,8 +211,13 @@ class LedgerProtocol:
             await self._node.post(StatusReceived(peer, Status.decode(reply)))
         except requests.RequestFailed as failure:
             log.debug("no status from %s: %s", peer, failure)
+            self._blame(peer, failure)
         except Refused as refusal:
             self._penalise(peer, refusal)
+
+    def _blame(self, peer: str, failure: requests.RequestFailed) -> None:
+        if failure.failure in _BLAMED:
+            self._transport.peers.penalise(peer, Weight.INVALID, f"answers with what is no reply: {failure}")
 
     def _penalise(self, peer: str, refusal: Refused) -> None:
         weight = BAN_THRESHOLD if refusal.reason is Reason.MALFORMED else Weight.INVALID

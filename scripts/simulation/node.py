@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 from typing import Literal
 
-from chain.blocks import Block, encode_block
+from chain.blocks import Block, Header, encode_block
 from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import (
@@ -54,12 +53,15 @@ class Node:
         self.world = world
         self.name = name
         self.key = key
+        # None for a villain: it only follows, and forges what it signs.
+        self.engine_key = key
         self.engine: Engine
         self.disk = Disk(world.genesis, SigningState())
         self.is_up = False
         self.generation = 0
         self.clock_offset_ms = 0
         self.drift_ppm = 0
+        self.clock_fell_ms = 0
         # What becomes of the next write, in which the machine dies: "" if nothing does.
         self.doom: Doom = ""
         self.is_amnesiac = False
@@ -82,7 +84,10 @@ class Node:
 
     def set_clock(self, offset_ms: int, drift_ppm: int) -> None:
         """The clock jumps to the true time plus ``offset_ms`` and drifts from there."""
+        before_ms = self.now_ms
         self.clock_offset_ms, self.drift_ppm, self._drift_since_ms = offset_ms, drift_ppm, self.world.now_ms
+        if self.now_ms < before_ms:
+            self.clock_fell_ms = self.world.now_ms
         if self.is_up:
             self._schedule_tick()
 
@@ -92,7 +97,7 @@ class Node:
         """Load the disk and join."""
         self.generation += 1
         self.doom = ""
-        self.engine = Engine(self.world.genesis, self.disk.load(), secret=self.key, signing=self.disk.signing)
+        self.engine = Engine(self.world.genesis, self.disk.load(), secret=self.engine_key, signing=self.disk.signing)
         self.is_up = True
         self.say(f"starts at height {self.engine.chain.head.header.height}")
         self.world.checks.on_start(self)
@@ -144,11 +149,10 @@ class Node:
             self._write(effects[0], effects[1:], event)
         else:
             self._perform_all(effects, event)
-        if self.is_up and not self._is_writing and (wake_ms <= self.now_ms or self._wakes_before(wake_ms)):
+        if not self.is_up or self._is_writing:
+            return
+        if isinstance(event, Tick) or self.engine.wake_ms(self.now_ms) < wake_ms:
             self._schedule_tick()
-
-    def _wakes_before(self, wake_ms: int) -> bool:
-        return self.engine.wake_ms(self.now_ms) < wake_ms
 
     def _write(self, commit: Commit, effects: list[Effect], event: Event) -> None:
         if self.doom:
@@ -178,7 +182,7 @@ class Node:
 
     def _store(self, commit: Commit, effects: list[Effect]) -> None:
         self.disk.commit(commit)
-        made = [effect.block.header for effect in effects if isinstance(effect, AnnounceBlock)]
+        made: list[Header] = [effect.block.header for effect in effects if isinstance(effect, AnnounceBlock)]
         self.world.checks.on_stored(self, commit, made)
 
     def _schedule_tick(self) -> None:
@@ -239,7 +243,7 @@ class Node:
             case AskStatus(peer):
                 world.network.ask_status(self, peer)
             case Answer(outcomes) if isinstance(event, Submitted):
-                world.checks.on_answered(self, event.transactions, outcomes)
+                world.workload.on_answered(self, event.transactions, outcomes)
             case Penalise(peer, refusal):
                 self._blame(peer, refusal)
             case Finalized(header):
@@ -259,8 +263,3 @@ class Node:
     def _blame(self, peer: str, refusal: Refused) -> None:
         self.say(f"blames  {peer}: {refusal}")
         self.world.checks.on_blame(self, peer, refusal)
-
-
-def without_signing(commit: Commit) -> Commit:
-    """The same commit, without the signing state."""
-    return replace(commit, signing=None)

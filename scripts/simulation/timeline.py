@@ -10,10 +10,10 @@ from scripts.simulation.schedule import Schedule
 class Timeline:
     """Every line of a history goes into its hash; the lines themselves are kept only where somebody reads them."""
 
-    def __init__(self, schedule: Schedule, slot_ms: int, *, keep: bool) -> None:
+    def __init__(self, schedule: Schedule, start_ms: int, slot_ms: int, *, keep: bool) -> None:
         self.lines: list[str] = []
         self._schedule = schedule
-        self._start_ms = schedule.now_ms
+        self._start_ms = start_ms
         self._slot_ms = slot_ms
         self._keep = keep
         self._digest = sha256()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scripts.simulation.checks import Checks
     from scripts.simulation.network import Network
     from scripts.simulation.node import Node
+    from scripts.simulation.workload import Workload
 
 GENESIS_MS = 1_000_000_000
 SLOT_MS = 1_000
@@ -31,6 +32,7 @@ class World:
 
     network: Network
     checks: Checks
+    workload: Workload
 
     def __init__(self, seed: int, validators: int, *, keep_timeline: bool) -> None:
         self.random = Random(seed)
@@ -44,7 +46,8 @@ class World:
             heartbeat_slots=HEARTBEAT_SLOTS,
         )
         self.schedule = Schedule(GENESIS_MS + SLOT_MS // 2)
-        self.timeline = Timeline(self.schedule, SLOT_MS, keep=keep_timeline)
+        self.timeline = Timeline(self.schedule, GENESIS_MS, SLOT_MS, keep=keep_timeline)
+        self.is_mended = False
         self.nodes: list[Node] = []
         self.by_name: dict[str, Node] = {}
 
@@ -57,6 +60,11 @@ class World:
     def slot(self) -> int:
         """The slot of the true time."""
         return self.genesis.slot_at(self.now_ms)
+
+    def add(self, node: Node) -> None:
+        """One more node; it is not started yet."""
+        self.nodes.append(node)
+        self.by_name[node.name] = node
 
     @property
     def honest(self) -> list[Node]:

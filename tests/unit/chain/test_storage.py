@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -356,7 +357,8 @@ def test_every_flipped_byte_of_the_small_tables_is_found_or_harmless(
     expected = use(small, history)
     path = tmp_path / DATABASE
     shutil.copy(small, path)
-    rows = dict(sqlite3.connect(path).execute("SELECT key, value FROM meta").fetchall())
+    with closing(sqlite3.connect(path)) as connection:
+        rows = dict(connection.execute("SELECT key, value FROM meta").fetchall())
     wrong: list[str] = []
     random = Random(5)
     for key, value in rows.items():

@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block, encode_block, sign_header
+from chain.blocktree import CLOCK_DISPARITY_MS
 from chain.codec import encode
 from chain.errors import Reason, Refused
 from chain.events import (
@@ -47,7 +48,7 @@ from chain.messages import (
 from chain.transactions import Enrol, Rate, VerifiedTransaction
 from p2p import requests
 from p2p.network import Transport, open_transport
-from p2p.protocol import BLOCKS, CLOCK_DISPARITY_MS, TRANSACTIONS, LedgerProtocol
+from p2p.protocol import BLOCKS, TRANSACTIONS, LedgerProtocol
 from p2p.reputation import Weight
 from p2p.signatures import Signatures
 from tests.support.forge import Forge
@@ -61,6 +62,11 @@ T = TypeVar("T")
 
 NETWORK = genesis_of(4)
 SLOT = 1000  # on every fake node's clock
+
+
+@pytest.fixture(autouse=True)
+def _quick_meshes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p.router.HEARTBEAT_S", 0.05)
 
 
 class FakeNode:
@@ -443,7 +449,7 @@ async def test_a_hostile_reply_is_a_failed_request_and_blamed(case: str) -> None
         await victim.protocol.perform(Ask(peer.peer_id, request))
         await until(lambda: victim.events(RequestFailed))
         assert victim.events(RequestFailed) == [RequestFailed(peer.peer_id, request)]
-        assert victim.score(peer.peer_id) > Weight.INVALID - 1
+        await until(lambda: victim.score(peer.peer_id) > Weight.INVALID - 1)
         assert not victim.events(BlocksReceived)
         assert not victim.events(MissingReceived)
 

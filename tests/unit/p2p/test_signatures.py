@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-import p2p.signatures
 from chain.blocks import Block, encode_block
 from chain.codec import encode
 from chain.errors import Reason, Refused
-from chain.transactions import Enrol, Transaction, VerifiedTransaction
+from chain.transactions import Enrol, Transaction, VerifiedTransaction, decode_transaction
 from p2p.signatures import CHUNK, Signatures
 from tests.support.forge import Forge
 from tests.support.world import Actor, genesis_of
@@ -17,7 +16,7 @@ GENESIS = genesis_of(1)
 
 
 class Mempool:
-    """What waits, and what was looked for."""
+    """What waits."""
 
     def __init__(self) -> None:
         self.held: dict[bytes, VerifiedTransaction] = {}
@@ -91,7 +90,6 @@ async def test_what_waits_in_the_mempool_is_neither_decoded_nor_checked(
         decoded.append(raw)
         return decode_transaction(raw)
 
-    decode_transaction = p2p.signatures.decode_transaction
     monkeypatch.setattr("p2p.signatures.decode_transaction", decode)
     known, fresh = enrolments(2)
     mempool.held = {known.id: known}

@@ -1,0 +1,144 @@
+"""One run, from its seed to its outcome."""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+
+from chain.errors import InvariantBroken, Refused
+from scripts.simulation.byzantine import join_cabal
+from scripts.simulation.checks import Checks
+from scripts.simulation.faults import Faults, longest_wait_slots
+from scripts.simulation.mutations import MUTATIONS, mutated
+from scripts.simulation.network import Network
+from scripts.simulation.node import Node
+from scripts.simulation.settings import PROFILES, Outcome, Settings, Violation, tolerated
+from scripts.simulation.workload import Workload
+from scripts.simulation.world import World
+
+# What follows the faults.  First the nodes connect and the last requests into the void time out.
+CALM_SLOTS = 12
+# Then all must have one head and new final blocks within this many slots: a download or two that time out, the
+# rest that a peer is given after failures, and three times the longest way to finality of the validators.
+HEAL_SLOTS = 40
+HEAL_SLOTS_A_VALIDATOR = 6
+# With villains at work there is no end of faults; finality must move on in so many slots all the same.
+STALL_SLOTS_A_VALIDATOR = 16
+
+
+class History:
+    """A world and what happens in it."""
+
+    def __init__(self, settings: Settings, seed: int) -> None:
+        validators = settings.nodes or 4 + seed % 4
+        self.settings = settings
+        self.profile = PROFILES[settings.faults]
+        self.world = world = World(seed, validators, keep_timeline=settings.keep_timeline)
+        world.network = Network(world)
+        world.workload = Workload(world)
+        self.faults = Faults(world, self.profile)
+        wanted = tolerated(validators) if settings.villains is None else settings.villains
+        villains = wanted if settings.byzantine else 0
+        world.checks = Checks(world, is_safe=villains <= tolerated(validators))
+        villain_seats = sorted(world.random.sample(range(validators), villains))
+        honest = [number for number in range(validators) if number not in villain_seats]
+        for number in range(validators):
+            if number in honest:
+                world.add(Node(world, f"node{number}", world.secrets[number]))
+        if settings.byzantine:
+            join_cabal(world, settings.byzantine, villain_seats)
+        self.heal_slots = -1
+
+    def run(self) -> None:
+        """Live through all of it.  Raises :class:`Violation`."""
+        world = self.world
+        for node in world.nodes:
+            world.checks.watch(node)
+        for node in world.nodes:
+            node.start()
+        stalled_since, final_height = 0, 0
+        for slot in range(self.settings.slots):
+            self.faults.each_slot()
+            world.workload.each_slot()
+            world.run_slots(1)
+            world.checks.each_slot()
+            if len(world.checks.final) > final_height or self.settings.faults != "none":
+                stalled_since, final_height = slot, len(world.checks.final)
+            elif world.checks.is_safe and slot - stalled_since > STALL_SLOTS_A_VALIDATOR * len(world.secrets):
+                raise Violation(f"nothing new is final for {slot - stalled_since} slots, with honest links")
+        if world.checks.is_safe:
+            self._heal()
+        world.checks.at_end()
+
+    def _heal(self) -> None:
+        world = self.world
+        self.faults.mend()
+        world.run_slots(CALM_SLOTS)
+        world.workload.enrol_all(world.honest[0])
+        world.workload.offer_again(world.honest[0])
+        before = max(node.engine.chain.finalized.height for node in world.honest)
+        bound = HEAL_SLOTS + HEAL_SLOTS_A_VALIDATOR * len(world.secrets) + longest_wait_slots(self.profile)
+        for slot in range(bound):
+            world.run_slots(1)
+            world.checks.each_slot()
+            if self._is_healed(before):
+                self.heal_slots = CALM_SLOTS + slot + 1
+                return
+        world.workload.check_nothing_lost()
+        stands = "; ".join(
+            f"{node.name} {node.engine.chain.head.header.id.hex()[:8]} at {node.engine.chain.head.header.height}, "
+            f"final {node.engine.chain.finalized.height}"
+            for node in world.honest
+        )
+        raise Violation(f"no agreement {CALM_SLOTS + bound} slots after the faults: {stands} (final before: {before})")
+
+    def _is_healed(self, before: int) -> bool:
+        honest = self.world.honest
+        return (
+            len({node.engine.chain.head.header.id for node in honest}) == 1
+            and min(node.engine.chain.finalized.height for node in honest) > before
+            and not self.world.workload.lost()
+        )
+
+
+def run_history(settings: Settings, seed: int) -> Outcome:
+    """Run one seed and say what became of it; never raises for what the chain does."""
+    started = time.process_time_ns()
+    violation = ""
+    with mutated(MUTATIONS[settings.mutation]) if settings.mutation else nullcontext():
+        history = History(settings, seed)
+        world = history.world
+        try:
+            history.run()
+        except Violation as found:
+            violation = str(found)
+        except (InvariantBroken, Refused) as error:
+            violation = f"{type(error).__name__}: {error}"
+    if violation:
+        world.timeline.say("world", f"VIOLATION: {violation}")
+    checks = world.checks
+    facts = {
+        "transactions": world.workload.count,
+        "refused": world.workload.refused,
+        "messages": world.network.sent,
+        "faults": history.faults.count,
+        "crashes": sum(node.crashes for node in world.nodes),
+        "reorgs": sum(node.reorgs for node in world.nodes),
+        "forked": checks.forked,
+        "most_waiting": checks.most_waiting,
+        "most_pooled": checks.most_pooled,
+    }
+    return Outcome(
+        seed=seed,
+        violation=violation,
+        at_slot=world.slot,
+        nodes=len(world.nodes),
+        final_height=len(checks.final),
+        heal_slots=history.heal_slots,
+        history=world.timeline.digest(),
+        cpu_ms=(time.process_time_ns() - started) // 1_000_000,
+        facts=facts,
+        culprits=checks.culprits(),
+        villains=tuple(node.name for node in world.nodes if not node.is_honest),
+        timeline=tuple(world.timeline.lines),
+    )

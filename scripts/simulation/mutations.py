@@ -1,0 +1,225 @@
+"""Rules broken on purpose, one at a time: a simulator that does not notice proves nothing.
+
+Each mutation replaces parts of the chain in this process for one run, and says in which runs it should be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+from chain import arrivals, engine, production, votes
+from chain.arrivals import WaitingRoom
+from chain.blockchain import Blockchain
+from chain.blocks import Block
+from chain.blocktree import BlockTree
+from chain.engine import Engine
+from chain.events import Commit, Effect, SigningState
+from chain.ledger import Ledger
+from chain.mempool import Mempool
+from chain.production import Producer
+from chain.votes import Votes
+
+Patch = tuple[Any, str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """``what`` is broken; ``faults``, ``byzantine`` and ``villains`` are the runs that should show it.
+
+    ``villains`` None is as many as are tolerated.
+    """
+
+    what: str
+    make: Callable[[], Sequence[Patch]]
+    faults: str = "all"
+    byzantine: str = ""
+    nodes: int | None = None
+    villains: int | None = None
+
+
+@contextmanager
+def mutated(mutation: Mutation) -> Iterator[None]:
+    """Break the rule, and mend it afterwards."""
+    with ExitStack() as stack:
+        for target, name, value in mutation.make():
+            stack.enter_context(patch.object(target, name, value))
+        yield
+
+
+def _no_contradiction_check() -> Sequence[Patch]:
+    return [(Votes, "contradicts", lambda _self, _header: False)]
+
+
+def _double_prevotes() -> Sequence[Patch]:
+    count_once = votes._prevote
+
+    def count_twice(*arguments: Any) -> None:
+        count_once(*arguments)
+        count_once(*arguments)
+
+    return [(votes, "_prevote", count_twice)]
+
+
+def _forget_mhg() -> Sequence[Patch]:
+    begin = Producer.__init__
+
+    def begin_without(self: Producer, genesis: Any, secret: Any, signing: SigningState | None) -> None:
+        begin(self, genesis, secret, signing and SigningState(slot=signing.slot))
+
+    return [(Producer, "__init__", begin_without)]
+
+
+def _cross_finality() -> Sequence[Patch]:
+    def keep_all(self: BlockTree, block_id: bytes) -> None:
+        self.root = block_id
+
+    def check(self: Blockchain, header: Any, *, solicited: bool) -> Votes:
+        return self.tree.check(header, solicited=solicited)
+
+    def no_refusal(_self: Blockchain, _at_least: int = 0) -> tuple[()]:
+        return ()
+
+    advance = Blockchain._advance_finality
+
+    def advance_or_not(self: Blockchain, at_least: int = 0) -> Any:
+        try:
+            return advance(self, at_least)
+        except Exception:  # noqa: BLE001  # the mutation hides every sign of what it breaks
+            return no_refusal(self)
+
+    return [
+        (BlockTree, "reroot", keep_all),
+        (Blockchain, "check", check),
+        (Blockchain, "_advance_finality", advance_or_not),
+        (Blockchain, "settle", lambda _self: None),
+    ]
+
+
+def _skip_signing_store() -> Sequence[Patch]:
+    collect = Engine._commit
+
+    def without_signing(self: Engine) -> list[Effect]:
+        return [replace(e, signing=None) if isinstance(e, Commit) else e for e in collect(self)]
+
+    return [(Engine, "_commit", without_signing)]
+
+
+def _announce_first() -> Sequence[Patch]:
+    handle = Engine.handle
+
+    def announcing_first(self: Engine, event: Any, now_ms: int) -> list[Effect]:
+        effects = handle(self, event, now_ms)
+        return [e for e in effects if not isinstance(e, Commit)] + [e for e in effects if isinstance(e, Commit)]
+
+    return [(Engine, "handle", announcing_first)]
+
+
+def _accept_future() -> Sequence[Patch]:
+    def at_once(*arguments: Any, **named: Any) -> arrivals.Arrival:
+        return arrivals.Arrival(*arguments, **{**named, "due_ms": 0})
+
+    return [(Engine, "_check_clock", lambda *_arguments: None), (engine, "Arrival", at_once)]
+
+
+def _sign_a_slot_twice() -> Sequence[Patch]:
+    due_slot = Producer.due_slot
+
+    def without_memory(self: Producer, chain: Blockchain, now_ms: int, *, has_work: bool) -> int | None:
+        if self.signing is None:
+            return due_slot(self, chain, now_ms, has_work=has_work)
+        signing, self.signing = self.signing, replace(self.signing, slot=0)
+        try:
+            return due_slot(self, chain, now_ms, has_work=has_work)
+        finally:
+            self.signing = signing
+
+    return [(Producer, "due_slot", without_memory), (production, "contradicting", lambda *_arguments: False)]
+
+
+def _forget_finality() -> Sequence[Patch]:
+    return [(Blockchain, "restore_finality", lambda _self, _height: None)]
+
+
+def _majority_is_enough() -> Sequence[Patch]:
+    make = votes._validator_set
+
+    def with_majority(*arguments: Any) -> votes.ValidatorSet:
+        made = make(*arguments)
+        return replace(made, threshold=sum(made.weights) // 2 + 1)
+
+    return [(votes, "_validator_set", with_majority)]
+
+
+def _amnesiac_signs() -> Sequence[Patch]:
+    def at_once(self: Producer, chain: Blockchain, _slot: int) -> bool:
+        self.signing = SigningState(slot=chain.head.header.slot, height=chain.head.header.height)
+        return True
+
+    return [(Producer, "_may_sign_again", at_once)]
+
+
+def _any_state_root() -> Sequence[Patch]:
+    def extend(self: Ledger, block: Block) -> None:
+        draft = self.draft()
+        for transaction in block.transactions:
+            draft.apply(transaction)
+        _, changes = self.seal(draft)
+        with patch.object(self, "_tree", _Claims(self._tree, block.header.state_root)):
+            self.adopt(block, changes)
+
+    return [(Ledger, "extend", extend)]
+
+
+class _Claims:
+    """A state tree that has whatever root a header claims."""
+
+    def __init__(self, tree: Any, root: bytes) -> None:
+        self.tree, self.root = tree, root
+
+
+def _drop_abandoned() -> Sequence[Patch]:
+    return [(Mempool, "restore", lambda *_arguments: None)]
+
+
+def _unbounded_waiting() -> Sequence[Patch]:
+    def add(self: WaitingRoom, arrival: arrivals.Arrival) -> bool:
+        self._arrivals[arrival.header.id] = arrival
+        return True
+
+    return [(WaitingRoom, "add", add), (engine, "CLOCK_DISPARITY_MS", 10**9)]
+
+
+def _precommit_again() -> Sequence[Patch]:
+    precommit = votes._precommit
+
+    def forgetting(*arguments: Any) -> votes.Voter:
+        precommit(*arguments)
+        voter: votes.Voter = arguments[1]
+        return voter
+
+    return [(votes, "_precommit", forgetting)]
+
+
+MUTATIONS: dict[str, Mutation] = {
+    "no-contradiction-check": Mutation(
+        "a block may contradict its proposer's latest", _no_contradiction_check, "none", "lies"
+    ),
+    "double-prevotes": Mutation("prevotes count twice", _double_prevotes),
+    "forget-mhg": Mutation("a restarted validator forgets what it generated", _forget_mhg),
+    "cross-finality": Mutation("a reorg may cross what is final", _cross_finality, "none", "rewrites", 4, 3),
+    "skip-signing-store": Mutation("the signing state is not stored before a block is sent", _skip_signing_store),
+    "announce-first": Mutation("a block is sent before it is durable", _announce_first, "crashes"),
+    "accept-future": Mutation("blocks of the future are taken at once", _accept_future, "none", "floods"),
+    "sign-twice": Mutation("a validator does not mind having signed a slot", _sign_a_slot_twice),
+    "forget-finality": Mutation("a restarted node forgets what was final", _forget_finality),
+    "majority": Mutation("more than half of the votes is enough", _majority_is_enough),
+    "amnesiac-signs": Mutation("a validator that lost its signing state signs at once", _amnesiac_signs),
+    "any-state-root": Mutation("state roots are not compared", _any_state_root, "none", "floods"),
+    "drop-abandoned": Mutation("transactions of abandoned blocks are dropped", _drop_abandoned),
+    "unbounded-waiting": Mutation("any number of blocks may wait for their slot", _unbounded_waiting, "none", "floods"),
+    "precommit-again": Mutation("a validator precommits a block again and again", _precommit_again),
+}

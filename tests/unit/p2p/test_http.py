@@ -1,0 +1,255 @@
+"""The HTTP face before a fake node: every route, and what is refused at the door."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+import trio
+from prometheus_client import CollectorRegistry, Counter
+from starlette.applications import Starlette
+
+from chain.codec import encode
+from chain.errors import OperatorError, Reason, Refused
+from p2p.http import MAX_BODY_BYTES, MAX_PARTITION_BODY_BYTES, MAX_SUBMISSION, build_app, describe_refusal, serve_http
+
+MSGPACK = {"content-type": "application/msgpack"}
+JSON = {"content-type": "application/json"}
+
+
+class FakeFace:
+    """A node that answers as the test wants and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        Counter("goodfaith_things", "Things", registry=self.registry).inc(3)
+        self.submitted: list[tuple[bytes, ...]] = []
+        self.cuts: list[set[str] | None] = []
+        self.may_be_cut = True
+
+    def describe(self) -> dict[str, Any]:
+        return {"height": 7}
+
+    def describe_peers(self) -> list[dict[str, Any]]:
+        return [{"peer_id": "12D3"}]
+
+    def recent_heads(self, after: int) -> list[dict[str, Any]]:
+        return [{"seq": seq} for seq in range(1, 4) if seq > after]
+
+    async def submit(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
+        self.submitted.append(raws)
+        return [None if raw == b"good" else Refused(Reason.NONCE_GAP, "nonce 2 where 0 is next") for raw in raws]
+
+    def partition(self, peer_ids: set[str] | None) -> None:
+        if not self.may_be_cut:
+            raise OperatorError("set allow_partitions = true in config.toml first")
+        self.cuts.append(peer_ids)
+
+
+@pytest.fixture
+def face() -> FakeFace:
+    return FakeFace()
+
+
+@pytest.fixture
+def app(face: FakeFace) -> Starlette:
+    return build_app(face)
+
+
+async def ask(app: Starlette, method: str, path: str, host: str = "127.0.0.1:4080", **options: Any) -> httpx.Response:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}", trust_env=False) as client:
+        return await client.request(method, path, **options)
+
+
+async def test_it_tells_status_peers_and_metrics(app: Starlette) -> None:
+    assert (await ask(app, "GET", "/status")).json() == {"height": 7}
+    assert (await ask(app, "GET", "/peers")).json() == {"peers": [{"peer_id": "12D3"}]}
+    metrics = await ask(app, "GET", "/metrics")
+    assert metrics.headers["content-type"].startswith("text/plain; version=")
+    assert "goodfaith_things_total 3.0" in metrics.text
+
+
+@pytest.mark.parametrize(("query", "seqs"), [("", [1, 2, 3]), ("?after=2", [3]), ("?after=" + "9" * 18, [])])
+async def test_it_tells_head_moves_after_a_number(app: Starlette, query: str, seqs: list[int]) -> None:
+    assert (await ask(app, "GET", "/heads" + query)).json() == {"heads": [{"seq": seq} for seq in seqs]}
+
+
+@pytest.mark.parametrize("after", ["", "-1", "x", "1.5", "9" * 5_000])
+async def test_a_number_that_is_none_is_refused(app: Starlette, after: str) -> None:
+    reply = await ask(app, "GET", "/heads", params={"after": after})
+    assert (reply.status_code, reply.json()) == (400, {"error": "after must be a number"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("POST", "/status", 405),
+        ("GET", "/transactions", 405),
+        ("PUT", "/transactions", 405),
+        ("GET", "/partition", 405),
+        ("DELETE", "/heads", 405),
+    ],
+)
+async def test_nothing_else_is_answered(app: Starlette, method: str, path: str, status: int) -> None:
+    assert (await ask(app, method, path)).status_code == status
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:1", "localhost:4080", "LOCALHOST", "[::1]:4080", "[::1]"])
+async def test_loopback_names_are_answered(app: Starlette, host: str) -> None:
+    assert (await ask(app, "GET", "/status", host=host)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1:4080", "", "[::2]:1"]
+)
+async def test_other_names_are_not(app: Starlette, face: FakeFace, host: str) -> None:
+    headers = {**MSGPACK, "host": host}
+    reply = await ask(app, "POST", "/transactions", headers=headers, content=encode((b"good",)))
+    assert reply.status_code == 400
+    assert face.submitted == []
+
+
+async def test_each_submitted_transaction_gets_its_outcome(app: Starlette, face: FakeFace) -> None:
+    reply = await ask(app, "POST", "/transactions", headers=MSGPACK, content=encode((b"good", b"early")))
+    refusal = {"reason": "nonce_gap", "detail": "nonce 2 where 0 is next", "disposition": "later"}
+    assert (reply.status_code, reply.json()) == (200, {"outcomes": [None, refusal]})
+    assert face.submitted == [(b"good", b"early")]
+    reply = await ask(app, "POST", "/transactions", headers=MSGPACK, content=encode(()))
+    assert reply.json() == {"outcomes": []}
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/plain", "application/json", "application/x-www-form-urlencoded", "application/msgpack-or-so"],
+)
+async def test_a_web_page_cannot_submit(app: Starlette, face: FakeFace, content_type: str) -> None:
+    headers = {"content-type": content_type}
+    reply = await ask(app, "POST", "/transactions", headers=headers, content=encode((b"good",)))
+    assert reply.status_code == 415
+    assert face.submitted == []
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "malformed"),
+        (b"\xc1", "malformed"),
+        (encode((1,)), "malformed"),
+        (encode(((b"good",),)), "malformed"),
+        (encode((b"good",)) + b"\x00", "malformed"),
+        (encode((b"",) * (MAX_SUBMISSION + 1)), "malformed"),
+    ],
+    ids=["empty", "garbage", "numbers", "nested", "more behind", "too many"],
+)
+async def test_a_submission_that_cannot_be_read_is_refused(
+    app: Starlette, face: FakeFace, body: bytes, reason: str
+) -> None:
+    reply = await ask(app, "POST", "/transactions", headers=MSGPACK, content=body)
+    assert reply.status_code == 400
+    assert reply.json()["error"].startswith(reason)
+    assert face.submitted == []
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "limit"),
+    [
+        ("/transactions", b"application/msgpack", MAX_BODY_BYTES),
+        ("/partition", b"application/json", MAX_PARTITION_BODY_BYTES),
+    ],
+)
+async def test_a_body_without_end_is_given_up(
+    app: Starlette, face: FakeFace, path: str, content_type: bytes, limit: int
+) -> None:
+    sent_bytes = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal sent_bytes
+        sent_bytes += 1_000
+        return {"type": "http.request", "body": b" " * 1_000, "more_body": True}
+
+    replies: list[Any] = []
+
+    async def send(message: Any) -> None:
+        replies.append(message)
+
+    headers = [(b"host", b"localhost"), (b"content-type", content_type)]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+    await app(scope, receive, send)
+    assert replies[0]["status"] == 400
+    assert sent_bytes <= limit + 1_000
+    assert (face.submitted, face.cuts) == ([], [])
+
+
+async def test_the_largest_submission_is_read(app: Starlette, face: FakeFace) -> None:
+    raws = (bytes(1_024),) * MAX_SUBMISSION
+    reply = await ask(app, "POST", "/transactions", headers=MSGPACK, content=encode(raws))
+    assert reply.status_code == 200
+    assert face.submitted == [raws]
+
+
+async def test_a_node_is_cut_off_and_healed(app: Starlette, face: FakeFace) -> None:
+    assert (await ask(app, "POST", "/partition", json={"peer_ids": ["a", "b", "a"]})).status_code == 200
+    assert (await ask(app, "DELETE", "/partition")).status_code == 200
+    assert face.cuts == [{"a", "b"}, None]
+
+
+async def test_a_node_that_must_not_be_cut_says_how_to_allow_it(app: Starlette, face: FakeFace) -> None:
+    face.may_be_cut = False
+    for reply in (
+        await ask(app, "POST", "/partition", json={"peer_ids": []}),
+        await ask(app, "DELETE", "/partition"),
+    ):
+        assert reply.status_code == 403
+        assert reply.json() == {"error": "set allow_partitions = true in config.toml first"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"junk",
+        b"\xff",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"peer_ids": null}',
+        b'{"peer_ids": "ab"}',
+        b'{"peer_ids": {"a": 1}}',
+        b'{"peer_ids": [1]}',
+        b"[" * 50_000,
+    ],
+)
+async def test_a_partition_that_cannot_be_read_is_refused(app: Starlette, face: FakeFace, body: bytes) -> None:
+    reply = await ask(app, "POST", "/partition", headers=JSON, content=body)
+    assert (reply.status_code, reply.json()) == (400, {"error": 'send {"peer_ids": [...]}'})
+    assert face.cuts == []
+
+
+async def test_a_web_page_cannot_cut_a_node_off(app: Starlette, face: FakeFace) -> None:
+    for content_type in ("text/plain", ""):
+        headers = {"content-type": content_type}
+        reply = await ask(app, "POST", "/partition", headers=headers, content=b'{"peer_ids": ["a"]}')
+        assert reply.status_code == 415
+    assert face.cuts == []
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_refusal_is_told_by_its_code(reason: Reason) -> None:
+    assert describe_refusal(Refused(reason, "why")) == {
+        "reason": reason.code,
+        "detail": "why",
+        "disposition": reason.disposition.value,
+    }
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0"])
+async def test_it_serves_on_the_port_that_it_tells(face: FakeFace, address: str) -> None:
+    async with trio.open_nursery() as nursery:
+        url = await nursery.start(serve_http, face, address)
+        assert url.startswith("http://" + address.removesuffix(":0"))
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(url + "/status")).json() == {"height": 7}
+        nursery.cancel_scope.cancel()
