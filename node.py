@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ import psutil
 import structlog
 import trio
 
+from chain.blocks import MAX_BLOCK_BYTES
 from chain.engine import Engine
 from chain.errors import InvariantBroken, OperatorError, Refused
 from chain.events import (
@@ -36,7 +38,7 @@ from chain.events import (
 )
 from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.keys import SecretKey, did_from_key, self_test
-from chain.messages import GetBlocks, Status, cut_to_size
+from chain.messages import GetBlocks, Status
 from chain.policy import parse_policy, shipped_policy
 from chain.reader import Reader
 from chain.storage import Storage
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 
 # Events that wait for the engine; a full queue slows the network down instead of growing.
 MAX_QUEUED_EVENTS = 256
+# Of its last blocks a node still hands out single transactions; later they come with their block.
+MAX_RECENT_BLOCKS = 8
 # A wall clock that moves against the monotonic one by more than this is worth a word.
 CLOCK_JUMP_MS = 500
 
@@ -136,16 +140,20 @@ class Node:
         await self._inbox.send((event, None))
 
     async def read_blocks(self, request: GetBlocks) -> list[bytes]:
-        def read() -> list[bytes]:
-            return list(cut_to_size(self._reader.branch(request.tip_id, request.from_height, request.count)))
-
-        return await trio.to_thread.run_sync(read, limiter=self._reading)
+        return await trio.to_thread.run_sync(
+            self._reader.branch,
+            request.tip_id,
+            request.from_height,
+            request.count,
+            MAX_BLOCK_BYTES,
+            limiter=self._reading,
+        )
 
     async def read_transactions(self, ids: Sequence[bytes]) -> list[bytes]:
         found = {key: item for key in ids if (item := self.engine.mempool.get(key)) is not None}
         if len(found) < len(ids):
             wanted = set(ids)
-            for block in self.engine.chain.ledger.blocks():
+            for block in islice(self.engine.chain.ledger.blocks(), MAX_RECENT_BLOCKS):
                 found.update((item.id, item) for item in block.transactions if item.id in wanted)
         return [found[key].raw for key in ids if key in found]
 
@@ -267,7 +275,8 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
     storage = Storage(home.database, home.genesis)
     chain, signing = storage.load()
     engine = Engine(home.genesis, chain, secret=home.secret, signing=signing)
-    node = Node(home, engine, storage, Telemetry(storage.count_transactions()))
+    node = Node(home, engine, storage, Telemetry(storage.count_transactions(), home.secret.public))
+    node.telemetry.show(engine)
     calm_collector()
     if engine.producer is not None and engine.producer.is_silent:
         log.warning("silent", why="its signing state was lost; it signs once a block made from now on is final")

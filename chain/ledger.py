@@ -127,5 +127,5 @@ class Ledger:
         return {key: encode_record(record) for key, record in rows.items()}
 
     def blocks(self) -> Iterable[Block]:
-        """The executed blocks above the snapshot, oldest first."""
-        return (executed.block for executed in self._executed)
+        """The executed blocks above the snapshot, newest first."""
+        return (executed.block for executed in reversed(self._executed))

@@ -22,6 +22,8 @@ BATCH_TARGET_BYTES = 48_000
 MAX_BATCH_BYTES = 128_000
 MAX_BATCH_TRANSACTIONS = 1_024
 MAX_REQUEST_BYTES = 160_000
+# Around each item of a list.
+FRAMING_BYTES = 5
 MAX_BLOCKS_PER_REQUEST = 256
 
 
@@ -131,7 +133,7 @@ def cut_to_size(items: list[bytes], limit: int = MAX_BLOCK_BYTES) -> tuple[bytes
     """The first items that together stay under ``limit`` bytes; at least one."""
     total = 0
     for index, item in enumerate(items):
-        total += len(item) + 5
+        total += len(item) + FRAMING_BYTES
         if total > limit and index:
             return tuple(items[:index])
     return tuple(items)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
-from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block, VerifiedHeader, decode_block, decode_header
+from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block, VerifiedHeader, decode_header
 from chain.codec import array, decode
 from chain.database import MAX_SIDE_BRANCH, Database, short_id, stored_finality, trusted_block
+from chain.errors import InvariantBroken
 from chain.genesis import Genesis
+from chain.messages import FRAMING_BYTES
 from chain.registry import Record, decode_record
 from chain.transactions import Transaction
 
@@ -80,28 +83,41 @@ class Reader:
         """Blocks of the main chain, oldest first."""
         return map(trusted_block, self.raw_blocks(from_height, count))
 
-    def branch(self, tip_id: bytes, from_height: int, count: int) -> list[bytes]:
+    def branch(self, tip_id: bytes, from_height: int, count: int, max_bytes: int) -> list[bytes]:
         """Encoded blocks of the branch that ends in ``tip_id``, from ``from_height`` up; empty if it is unknown.
 
-        A branch beside the main chain is walked back at most :data:`MAX_SIDE_BRANCH` blocks.
+        At most ``count``, and no more than fit ``max_bytes``, but at least one.  A branch beside the main chain
+        is walked back at most :data:`MAX_SIDE_BRANCH` blocks.
         """
         side: list[bytes] = []
-        find = "SELECT id, body, 2 * height + main FROM blocks WHERE id = ?"
-        while len(side) < MAX_SIDE_BRANCH:
-            row = next(self._database.values(find, (tip_id,)), None)
+        find = "SELECT parent, height, main FROM blocks WHERE id = ?"
+        for _ in range(MAX_SIDE_BRANCH):
+            row = next(self._database.rows(find, (tip_id,)), None)
             if row is None:
                 return []
-            _, body, number = row
-            height, is_main = divmod(number, 2)
-            if is_main:
-                main_count = min(count, height - from_height + 1)
-                main = self.raw_blocks(from_height, main_count) if main_count > 0 else []
-                return (main + side[::-1])[:count]
-            if height < from_height:
+            parent, height, is_main = row
+            if is_main or height < from_height:
                 break
-            side.append(body)
-            tip_id = decode_block(side[-1])[0].parent
-        return side[::-1][:count]
+            side.append(tip_id)
+            tip_id = parent
+        first, last = min(from_height, 2**62), height if is_main else 0
+        main = self._database.values(
+            "SELECT id, body, 0 FROM blocks WHERE main = 1 AND height BETWEEN ? AND ? ORDER BY height", (first, last)
+        )
+        found: list[bytes] = []
+        size = 0
+        for body in chain((body for _, body, _ in main), map(self._required, reversed(side))):
+            size += len(body) + FRAMING_BYTES
+            if len(found) == count or (found and size > max_bytes):
+                break
+            found.append(body)
+        return found
+
+    def _required(self, block_id: bytes) -> bytes:
+        body = self.raw_block(block_id)
+        if body is None:
+            raise InvariantBroken(f"block {block_id.hex()[:12]} vanished from the database")
+        return body
 
     def transaction(self, transaction_id: bytes) -> tuple[Transaction, Block, bool] | None:
         """A transaction by its id (8 bytes of it suffice), its block, and whether that is on the main chain."""

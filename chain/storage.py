@@ -146,9 +146,10 @@ class Storage:
         connection = self._connection
         if connection.execute("UPDATE blocks SET main = ? WHERE id = ?", (is_main, block.id)).rowcount:
             return
+        body = seal(block.id, encode_block(block))
+        row = (block.id, block.header.parent, block.header.height, is_main, len(block.transactions), body)
         number = connection.execute(
-            "INSERT INTO blocks (id, height, main, transactions, body) VALUES (?, ?, ?, ?, ?)",
-            (block.id, block.header.height, is_main, len(block.transactions), seal(block.id, encode_block(block))),
+            "INSERT INTO blocks (id, parent, height, main, transactions, body) VALUES (?, ?, ?, ?, ?, ?)", row
         ).lastrowid
         connection.executemany(
             "INSERT INTO transactions VALUES (?, ?)",

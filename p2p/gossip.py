@@ -44,7 +44,7 @@ class Gossip:
     async def publish(self, topic: str, data: bytes) -> None:
         """Queue a message for the mesh; it does not wait for the network, and no validator of ours sees it.
 
-        The same bytes published again within two minutes are not sent again.
+        The same bytes can be published again; peers that saw them drop them.
         """
         name = self._prefix + topic
         if len(data) > self._pubsub.topics[name].max_bytes:

@@ -96,7 +96,7 @@ def create_home(
     ``may_have_signed`` is for a key that was in use before: its node stays silent until it cannot contradict
     itself.
     """
-    if (path / "key").exists():
+    if (path / "key").exists() or (path / DATABASE).exists():
         raise OperatorError(f"{path} is a home already; choose another folder or remove it")
     try:
         path.mkdir(parents=True, exist_ok=True)

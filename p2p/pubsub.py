@@ -237,11 +237,8 @@ class GuardedPubsub(Pubsub):
     # -- what we send ---------------------------------------------------------------------------------
 
     async def push_msg(self, msg_forwarder: ID, msg: rpc_pb2.Message) -> None:
-        """Send a message of our own.  Those of others never come here."""
-        key = message_id(msg)
-        if self.seen.has(key):
-            return
-        self.seen.add(key)
+        """Send a message of our own, also one that was sent before: new peers lack it.  Others' never come here."""
+        self.seen.add(message_id(msg))
         await self.router.publish(msg_forwarder, msg)
 
     async def _handle_new_peer(self, peer_id: ID) -> None:

@@ -80,14 +80,14 @@ class Telemetry:
     Times are in seconds, as Prometheus wants them.  ``transactions`` is how many the main chain holds at start.
     """
 
-    def __init__(self, transactions: int = 0) -> None:
+    def __init__(self, transactions: int = 0, own_key: bytes | None = None) -> None:
         registry = CollectorRegistry()
         self.registry = registry
         self.transaction_count = transactions
         self.reorg_count = 0
         self.heads: deque[dict[str, Any]] = deque(maxlen=MAX_HEADS)
         self._head_count = 0
-        self._made_here: bytes | None = None
+        self._own_key = own_key
         self._height = Gauge("goodfaith_height", "Height of the head", registry=registry)
         self._final = Gauge("goodfaith_finalized_height", "Height up to which the chain is final", registry=registry)
         self._mempool = Gauge("goodfaith_mempool_transactions", "Transactions that wait", registry=registry)
@@ -108,6 +108,12 @@ class Telemetry:
             buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1),
             registry=registry,
         )
+
+    def show(self, engine: Engine) -> None:
+        """Set the gauges to where the node stands."""
+        self._height.set(engine.chain.head.header.height)
+        self._final.set(engine.chain.finalized.height)
+        self._mempool.set(len(engine.mempool))
 
     def tell(self, effect: Effect, engine: Engine) -> None:
         """Log and count an effect, if people may want to know."""
@@ -136,7 +142,6 @@ class Telemetry:
         adopted = sum(len(block.transactions) for block in commit.adopted)
         self.transaction_count += adopted - sum(len(block.transactions) for block in commit.abandoned)
         self._transactions.inc(adopted)
-        self._made_here = commit.adopted[-1].id if commit.signing is not None and commit.adopted else None
 
     def tell_outcomes(self, outcomes: Sequence[Refused | None]) -> None:
         """Count what was submitted and refused."""
@@ -155,7 +160,7 @@ class Telemetry:
                 "slot": header.slot,
                 "transactions": moved.transactions,
                 "at_ms": time.time_ns() // 1_000_000,
-                "made_here": header.id == self._made_here,
+                "made_here": header.proposer == self._own_key,
             }
         )
         self._height.set(header.height)

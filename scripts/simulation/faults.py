@@ -13,6 +13,7 @@ CUT = 35
 CLOG = 40
 CRASH = 10
 AMNESIA = 150  # of crashes
+CRASH_AFTER_REORG = 50  # of reorgs
 SLOW_DISK = 10
 JUMP = 10
 FAR_JUMP = 150  # of jumps
@@ -47,6 +48,7 @@ class Faults:
         if self.profile.network:
             self._network_trouble()
         if self.profile.crashes:
+            self._hurt()
             for node in self.world.honest:
                 self._node_trouble(node)
         if self.profile.clocks:
@@ -63,6 +65,7 @@ class Faults:
         world.network.heal()
         for node in world.honest:
             node.doom = ""
+            node.fragility = 0
             node.disk.write_ms = 0
             node.set_clock(0, 0)
             if not node.is_up:
@@ -127,6 +130,10 @@ class Faults:
         self._tell(f"a cut ({kind}{', noticed' if is_noticed else ''}) of {' '.join(left)} from {' '.join(right)}")
 
     # ----------------------------------------------------------------------------------------------------- nodes
+
+    def _hurt(self) -> None:
+        for node in self.world.honest:
+            node.fragility = CRASH_AFTER_REORG * self.intensity
 
     def _node_trouble(self, node: Node) -> None:
         world, random = self.world, self.world.random

@@ -44,6 +44,11 @@ class Network:
         self.sent = 0
         self._blocked: dict[tuple[str, str], None] = {}
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether somebody does not reach somebody."""
+        return bool(self._blocked)
+
     # ---------------------------------------------------------------------------------------------- for faults
 
     def cut(self, ways: Iterable[tuple[str, str]], *, noticed: bool) -> None:

@@ -64,7 +64,8 @@ class Node:
         self.clock_fell_ms = 0
         # What becomes of the next write, in which the machine dies: "" if nothing does.
         self.doom: Doom = ""
-        self.is_amnesiac = False
+        # The share in a thousand of reorgs after which the machine dies at once, when most is in flux.
+        self.fragility = 0
         self.reply_bytes = REPLY_BYTES
         self.crashes = 0
         self.reorgs = 0
@@ -119,7 +120,6 @@ class Node:
         if wipe:
             self.disk = Disk(self.world.genesis, None)
         self.disk.signing = None
-        self.is_amnesiac = True
         self.say("lost its whole disk" if wipe else "lost its signing state")
         self.world.checks.on_amnesia(self, wipe=wipe)
 
@@ -222,7 +222,8 @@ class Node:
 
     def _perform_all(self, effects: list[Effect], event: Event) -> None:
         for effect in effects:
-            self._perform(effect, event)
+            if self.is_up:
+                self._perform(effect, event)
 
     def _perform(self, effect: Effect, event: Event) -> None:
         world = self.world
@@ -252,6 +253,8 @@ class Node:
                 if depth:
                     self.reorgs += 1
                     self.say(f"reorg   {header.id.hex()[:8]} height {header.height}, {depth} blocks abandoned")
+                    if self.fragility and world.chance(self.fragility):
+                        self.crash("right after a reorg")
             case Notice(name, text):
                 self.say(f"notice  {name}: {text}")
             case Equivocation(first, second):

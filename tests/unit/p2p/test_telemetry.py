@@ -89,9 +89,9 @@ def test_an_exception_is_shown_with_its_traceback(capsys: pytest.CaptureFixture[
 
 
 def test_commits_and_heads_are_counted() -> None:
-    telemetry = Telemetry(transactions=10)
-    forge = Forge(GENESIS)
+    forge = Forge(genesis_of(4))
     first = forge.block()
+    telemetry = Telemetry(10, first.header.proposer)
     second = forge.block(first)
     telemetry.tell_commit(Commit(adopted=(first,), signing=SigningState(slot=1)), 0.01)
     tell(telemetry, HeadMoved(first.header, 0, 0, 120), Finalized(first.header))
