@@ -48,7 +48,6 @@ class Faults:
         if self.profile.network:
             self._network_trouble()
         if self.profile.crashes:
-            self._hurt()
             for node in self.world.honest:
                 self._node_trouble(node)
         if self.profile.clocks:
@@ -131,12 +130,9 @@ class Faults:
 
     # ----------------------------------------------------------------------------------------------------- nodes
 
-    def _hurt(self) -> None:
-        for node in self.world.honest:
-            node.fragility = CRASH_AFTER_REORG * self.intensity
-
     def _node_trouble(self, node: Node) -> None:
         world, random = self.world, self.world.random
+        node.fragility = CRASH_AFTER_REORG * self.intensity
         if not node.is_up:
             until = self._down_until.setdefault(node.name, world.slot + random.randint(1, MAX_DOWN_SLOTS))
             if world.slot >= until:

@@ -487,6 +487,7 @@ try:
         print(index + 1, flush=True)
 except OperatorError as error:
     print(error, flush=True)
+storage.close()
 """
 
 _READER = """
@@ -512,6 +513,7 @@ while not Path(sys.argv[3]).exists():
     seen = finalized
     reads += 1
 print(reads, height, seen, flush=True)
+reader.close()
 """
 
 
