@@ -38,7 +38,7 @@ from chain.events import (
 )
 from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.keys import SecretKey, did_from_key, self_test
-from chain.messages import GetBlocks, Status
+from chain.messages import GetBlocks, Status, cut_to_size
 from chain.policy import parse_policy, shipped_policy
 from chain.reader import Reader
 from chain.storage import Storage
@@ -78,6 +78,7 @@ class Node:
         self._reading = trio.CapacityLimiter(1)
         self._inbox, self._events = trio.open_memory_channel[tuple[Event, "_Reply | None"]](MAX_QUEUED_EVENTS)
         self._clock_offset_ms = self._offset_ms()
+        self._is_stored = True
 
     # ------------------------------------------------------------------------------------------------ the pump
 
@@ -111,16 +112,21 @@ class Node:
     async def _store(self, commit: Commit) -> None:
         """Make a commit durable; what follows it in the effects may then leave the machine."""
         started = time.perf_counter()
-        await trio.to_thread.run_sync(self.storage.commit, [commit])
+        self._is_stored = False
+        with trio.CancelScope(shield=True):  # the engine has moved on: the disk must follow, also at the end
+            await trio.to_thread.run_sync(self.storage.commit, [commit])
+        self._is_stored = True
         self.telemetry.tell_commit(commit, time.perf_counter() - started)
 
     def stop(self) -> None:
-        """The last commit before a clean end."""
-        for effect in self.engine.stop():
-            if isinstance(effect, Commit):
-                self.storage.commit([effect])
-        self._reader.close()
-        self.storage.close()
+        """The last commit before a clean end; none after one that failed, since it would stand on what is missing."""
+        try:
+            for effect in self.engine.stop() if self._is_stored else ():
+                if isinstance(effect, Commit):
+                    self.storage.commit([effect])
+        finally:
+            self._reader.close()
+            self.storage.close()
 
     # -------------------------------------------------------------------------------- what the network side needs
 
@@ -155,7 +161,7 @@ class Node:
             wanted = set(ids)
             for block in islice(self.engine.chain.ledger.blocks(), MAX_RECENT_BLOCKS):
                 found.update((item.id, item) for item in block.transactions if item.id in wanted)
-        return [found[key].raw for key in ids if key in found]
+        return list(cut_to_size([found[key].raw for key in ids if key in found]))
 
     # -------------------------------------------------------------------------------------- what the HTTP face needs
 

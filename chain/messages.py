@@ -99,7 +99,7 @@ class GetBlocks:
 
 @dataclass(frozen=True, slots=True)
 class GetTransactions:
-    """Transactions by id; the reply holds those that are known, in the same order."""
+    """Transactions by id; the reply holds those that are known and fit, in the same order."""
 
     transaction_ids: tuple[bytes, ...]
 

@@ -19,7 +19,7 @@ from scripts.simulation.byzantine import STRATEGIES
 from scripts.simulation.history import run_history
 from scripts.simulation.mutations import MUTATIONS
 from scripts.simulation.parallel import cores, run_many
-from scripts.simulation.settings import PROFILES, Outcome, Settings
+from scripts.simulation.settings import PROFILES, Outcome, Settings, tolerated
 
 PROGRESS_EVERY_S = 2.0
 MAX_NODES = 100
@@ -79,6 +79,8 @@ def main(
         settings = _for_mutation(context, settings)
     if (villains or 0) >= (settings.nodes or 4):
         raise click.UsageError("--villains must leave an honest node")
+    if byzantine and villains is None and not tolerated(nodes or 4):
+        raise click.UsageError("fewer than four validators tolerate no villain; say how many with --villains")
     if replay_seed is not None:
         outcome = run_history(replace(settings, keep_timeline=True), replay_seed)
         _show_replay(outcome, as_json=as_json)

@@ -8,14 +8,14 @@ Files, each importing only those above it::
     disk        what survives a crash
     oracle      an independent count of votes, from the text of the protocol
     world       the parts of one history that everybody in it reaches
-    network     links with delay, loss, duplication, reordering, cuts and clogs
     node        one node: an engine, a disk, a clock
+    network     links with delay, loss, duplication, reordering, cuts and clogs
     checks      what must hold whatever happens
     workload    clients, honest and not
     faults      what goes wrong, and when
     forge       blocks that no honest validator makes
     byzantine   validators that break the rules
-    history     one run, from its seed to its outcome
     mutations   rules broken on purpose, to see that the simulator notices
+    history     one run, from its seed to its outcome
     parallel    many runs on all cores
 """

@@ -45,7 +45,7 @@ class Faults:
 
     def each_slot(self) -> None:
         """Trouble, or none."""
-        if self.profile.network:
+        if self.profile.network and len(self.world.nodes) > 1:
             self._network_trouble()
         if self.profile.crashes:
             for node in self.world.honest:
