@@ -1,4 +1,4 @@
-"""Everything that CI checks, in one command: format, lint, types, tests.
+"""Everything that CI checks, in one command: format, lint, types, adversarial histories, tests.
 
 uv run scripts/check.py            all of it
 uv run scripts/check.py -k mempool  arguments go to pytest
@@ -16,6 +16,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("format", ("ruff", "format", "--check", ".")),
     ("lint", ("ruff", "check", ".")),
     ("types", ("mypy",)),
+    ("histories", ("scripts.simulate", "--seeds", "0..150")),
     ("tests", ("pytest",)),
 )
 
