@@ -1,0 +1,24 @@
+"""The network: bytes become events, effects become bytes, and what a chain is worth is never judged here.
+
+From the wire up::
+
+    addresses    multiaddrs that may be dialled
+    limits       token buckets and backlogs
+    reputation   penalties that fade, bans that end
+    frames       length-prefixed messages on a stream
+    host         libp2p, guarded: TCP, Noise, Yamux, nothing else
+    router       GossipSub, tuned
+    pubsub       GossipSub, guarded: each message checked once, no input ends the process
+    gossip       topics: publish, and check what others publish
+    requests     questions to one peer, with limits and one kind of failure
+    handshake    hello, and the exchange of addresses
+    book         whom this node could dial, and when
+    peers        who is connected: dial, greet, watch, drop, ban, dial again
+    network      all of the above under one context manager
+
+    signatures   decoding and checking off the event loop, once
+    protocol     the ledger's conversation over a network
+    telemetry    logs, metrics, the last head moves
+    http         the local face: status, submission, metrics
+    home         a node's folder: key, configuration, genesis, database
+"""

@@ -11,8 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -26,20 +25,10 @@ from chain.database import DATABASE
 from chain.genesis import load_genesis
 from chain.keys import SecretKey, did_from_key
 from chain.reader import Reader
+from tests.support.running import DEADLINE_S, ROOT, wait_for
 
-ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "scripts" / "data" / "bitcoin-otc-sample.csv.gz"
-# Far more than a slow machine needs; a test that waits this long has failed.
-DEADLINE_S = 120.0
 SAMPLE_TRANSACTIONS = 1_500
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    """Wait until ``condition`` holds."""
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline_s, f"never happened: {what}"
-        time.sleep(0.05)
 
 
 class Running:
