@@ -7,13 +7,11 @@ read and refuses anything but the identical bytes.  Hashes are always taken of t
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgpack
 
 from chain.errors import Reason, Refused
-
-Value: TypeAlias = "int | bytes | tuple[Value, ...]"
 
 U32_MAX = 2**32 - 1
 U64_MAX = 2**64 - 1

@@ -37,7 +37,6 @@ class Load:
 
     transactions: int
     sustained_per_s: float
-    overall_per_s: float
     slots_kept: float
     block_transactions: float
     propagation_p50_ms: int
@@ -73,7 +72,6 @@ def measure_load(members: int, ratings: int) -> Load:
     return Load(
         transactions=report["final"],
         sustained_per_s=sustained,
-        overall_per_s=report["tx_per_s"],
         slots_kept=kept,
         block_transactions=size,
         propagation_p50_ms=propagation["p50"],
