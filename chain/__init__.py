@@ -10,10 +10,11 @@ files of this list touch the disk.  Files import only files above them in this l
     statetree     the authenticated tree over the state
     votes         prevotes, precommits, finality
     forkchoice    which of two tips wins
+    headers       what a validator signs
     transactions  what an actor signs
     policy        what may be recorded, and how a score follows from it
     genesis       the parameters that every node of one network shares
-    blocks        what a validator signs
+    blocks        a header and its transactions
     registry      the state, and what each transaction does to it
     ledger        one branch: state, votes and undo from the snapshot to the head
     blocktree     the branches that can still win

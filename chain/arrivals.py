@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chain.blocks import VerifiedHeader
 from chain.blocktree import MAX_BLOCKS_PER_SLOT
 from chain.events import Peer
+from chain.headers import VerifiedHeader
 from chain.messages import GetTransactions
 
 # Honest leaders make one block a slot, so few ever wait at once; a newcomer never drives out who waits.

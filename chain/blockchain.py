@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chain.blocks import Block, Header
+from chain.blocks import Block
 from chain.blocktree import BlockTree, Node, genesis_header
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.forkchoice import Choice, choose
 from chain.genesis import Genesis
+from chain.headers import Header
 from chain.ledger import Changes, Executed, Ledger
 from chain.registry import Record
 from chain.votes import Votes

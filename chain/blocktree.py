@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from chain.blocks import Block, Header
+from chain.blocks import Block
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis
+from chain.headers import Header
 from chain.votes import Votes
 
 # How far a header may be ahead of our clock; nearer ones wait for their slot.

@@ -15,10 +15,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from chain.blocks import Block, VerifiedHeader, assemble, decode_block
+from chain.blocks import Block, assemble, decode_block
 from chain.codec import decode, encode
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis
+from chain.headers import VerifiedHeader
 from chain.transactions import VerifiedTransaction
 
 FORMAT = 1

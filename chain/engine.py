@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from chain.arrivals import Arrival, WaitingRoom
 from chain.blockchain import Added, Blockchain, Settled
-from chain.blocks import Block, Header, assemble
+from chain.blocks import Block, assemble
 from chain.blocktree import CLOCK_DISPARITY_MS, leader
 from chain.errors import Disposition, Reason, Refused
 from chain.events import (
@@ -39,6 +39,7 @@ from chain.events import (
     TransactionsReceived,
 )
 from chain.genesis import Genesis
+from chain.headers import Header
 from chain.keys import SecretKey
 from chain.mempool import Mempool
 from chain.merkle import merkle_root

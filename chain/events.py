@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from chain.blockchain import Settled
-from chain.blocks import Block, Header, VerifiedHeader
+from chain.blocks import Block
 from chain.errors import Refused
+from chain.headers import Header, VerifiedHeader
 from chain.messages import GetBlocks, GetTransactions, Status
 from chain.transactions import VerifiedTransaction
 

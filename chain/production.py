@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chain.blockchain import Blockchain
-from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, Header, assemble, sign_header
+from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, assemble
 from chain.blocktree import leader
 from chain.errors import Disposition, Refused
 from chain.events import SigningState
 from chain.genesis import Genesis
+from chain.headers import Header, sign_header
 from chain.keys import SecretKey
 from chain.ledger import Changes
 from chain.mempool import Mempool

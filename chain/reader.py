@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block, VerifiedHeader, decode_header
+from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block
 from chain.codec import array, decode
 from chain.database import MAX_SIDE_BRANCH, Database, short_id, stored_finality, trusted_block
 from chain.errors import InvariantBroken
 from chain.genesis import Genesis
+from chain.headers import VerifiedHeader, decode_header
 from chain.messages import FRAMING_BYTES
 from chain.registry import Record, decode_record
 from chain.transactions import Transaction

@@ -12,7 +12,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from chain.blockchain import Blockchain, Snapshot
-from chain.blocks import Block, decode_header, encode_block
+from chain.blocks import Block, encode_block
 from chain.codec import decode, encode
 from chain.database import (
     FORMAT,
@@ -27,6 +27,7 @@ from chain.database import (
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
+from chain.headers import decode_header
 from chain.registry import decode_record, encode_record, genesis_records
 from chain.votes import Votes
 

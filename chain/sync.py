@@ -7,8 +7,8 @@ head; where the branch does not attach there, it begins again after what is fina
 from __future__ import annotations
 
 from chain.blockchain import Blockchain
-from chain.blocks import Header
 from chain.events import Ask, Peer, Request
+from chain.headers import Header
 from chain.messages import MAX_BLOCKS_PER_REQUEST, GetBlocks, Status
 
 # More claims than the peers that a node keeps; the oldest is forgotten first.

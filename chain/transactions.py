@@ -18,10 +18,9 @@ from typing import Any, NamedTuple, NewType, TypeAlias
 
 from chain.codec import U32_MAX, U64_MAX, array, blob, decode, encode, integer
 from chain.errors import Reason, Refused
-from chain.keys import SecretKey, verify
+from chain.keys import SIGNATURE_BYTES, SecretKey, verify
 
 SIGNING_TAG = b"goodfaith/transaction/1"
-SIGNATURE_BYTES = 64
 # The largest kind that the registry knows stays under 300 bytes; evidence will carry two headers.
 MAX_TRANSACTION_BYTES = 1024
 POINTS_LIMIT = 1_000_000

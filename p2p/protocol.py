@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
-from chain.blocks import decode_header
 from chain.blocktree import CLOCK_DISPARITY_MS, leader
 from chain.errors import Disposition, Reason, Refused
 from chain.events import (
@@ -33,6 +32,7 @@ from chain.events import (
     TransactionsReceived,
 )
 from chain.genesis import Genesis
+from chain.headers import decode_header
 from chain.merkle import merkle_root
 from chain.messages import (
     BATCH_TARGET_BYTES,

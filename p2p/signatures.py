@@ -11,8 +11,9 @@ from hashlib import sha256
 
 import trio
 
-from chain.blocks import Block, Header, VerifiedHeader, assemble, decode_block, verify_header
+from chain.blocks import Block, assemble, decode_block
 from chain.errors import Reason, Refused
+from chain.headers import Header, VerifiedHeader, verify_header
 from chain.transactions import Transaction, VerifiedTransaction, decode_transaction, verify_transaction
 
 # 100 to 250 keep a thread busy for 10 to 20 ms, so that the event loop's p99 stays below that.

@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chain.blocks import Block, Header
+from chain.blocks import Block
 from chain.blocktree import genesis_header
 from chain.database import DATABASE, corrupt
 from chain.errors import InvariantBroken, OperatorError, Refused
 from chain.genesis import Genesis, load_genesis
+from chain.headers import Header
 from chain.keys import did_from_key
 from chain.ledger import Ledger
 from chain.reader import Reader

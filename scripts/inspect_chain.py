@@ -18,9 +18,9 @@ from typing import Any
 
 import click
 
-from chain.blocks import VerifiedHeader
 from chain.database import corrupt
 from chain.errors import OperatorError, Refused
+from chain.headers import VerifiedHeader
 from chain.keys import did_from_key, key_from_did
 from chain.registry import POLICY_KEY, Member, PolicyInForce, member_key, member_summary
 from scripts.chain_view import (

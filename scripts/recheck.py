@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from chain.blockchain import Blockchain
-from chain.blocks import Block, VerifiedHeader, assemble, decode_block, verify_header
+from chain.blocks import Block, assemble, decode_block
 from chain.blocktree import BlockTree, Node
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis
+from chain.headers import VerifiedHeader, verify_header
 from chain.keys import did_from_key, self_test
 from chain.reader import Reader
 from chain.registry import POLICY_KEY, decode_record, encode_record, member_key, rating_key, read_rating_key

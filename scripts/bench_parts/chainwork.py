@@ -12,12 +12,13 @@ from random import Random
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from chain.blockchain import Blockchain
-from chain.blocks import Block, assemble, decode_block, encode_block, verify_header
+from chain.blocks import Block, assemble, decode_block, encode_block
 from chain.database import trusted_block
 from chain.engine import Engine
 from chain.errors import InvariantBroken
 from chain.events import Ask, BlocksReceived, Commit, SigningState, StatusReceived
 from chain.genesis import Genesis, found_genesis
+from chain.headers import verify_header
 from chain.keys import SecretKey
 from chain.mempool import Mempool
 from chain.messages import GetBlocks, Status

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from chain.blocks import Block, Header
+from chain.blocks import Block
 from chain.blocktree import leader
 from chain.events import BlocksReceived, Event, MissingReceived, Request, TransactionsReceived
+from chain.headers import Header
 from chain.messages import GetBlocks, GetTransactions, Status
 from chain.transactions import Rate, sign_transaction
 from chain.votes import Votes

@@ -15,9 +15,10 @@ What each node promises its own users, that what it called final stays final, is
 from __future__ import annotations
 
 from chain import arrivals, blocktree, mempool, sync
-from chain.blocks import Block, Header
+from chain.blocks import Block
 from chain.errors import Refused
 from chain.events import Commit, Effect
+from chain.headers import Header
 from chain.ledger import Ledger
 from chain.votes import is_equivocation
 from scripts.simulation.node import Node

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from chain.blocks import Block, Header, assemble, sign_header
+from chain.blocks import Block, assemble
 from chain.events import BlockAnnounced
+from chain.headers import Header, sign_header
 from chain.keys import SecretKey
 from chain.merkle import merkle_root
 from chain.transactions import Enrol, VerifiedTransaction, sign_transaction

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Literal
 
-from chain.blocks import Block, Header, encode_block
+from chain.blocks import Block, encode_block
 from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import (
@@ -31,6 +31,7 @@ from chain.events import (
     Tick,
     TransactionsReceived,
 )
+from chain.headers import Header
 from chain.keys import SecretKey
 from chain.messages import GetTransactions, Status, cut_to_size
 from chain.transactions import VerifiedTransaction

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chain.blocks import Header
+from chain.headers import Header
 from scripts.simulation.settings import Violation
 
 

@@ -15,9 +15,9 @@ from libp2p.pubsub.pb import rpc_pb2
 from libp2p.utils.varint import encode_uvarint
 from multiaddr import Multiaddr
 
-from chain.blocks import sign_header
 from chain.codec import encode
 from chain.genesis import Genesis
+from chain.headers import sign_header
 from chain.merkle import EMPTY_ROOT
 from chain.messages import MAX_ANNOUNCEMENT_BYTES, MAX_BATCH_BYTES, Announcement, RawItems, Status
 from chain.transactions import Enrol

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chain.blocks import Block, VerifiedHeader, decode_block, decode_header, encode_block
+from chain.blocks import Block, decode_block, encode_block
 from chain.codec import encode
 from chain.errors import Reason
+from chain.headers import VerifiedHeader, decode_header
 from chain.messages import Announcement, GetBlocks, GetTransactions, RawItems, Status
 from chain.registry import decode_record, encode_record
 from chain.transactions import Enrol, Rate, VerifiedTransaction, decode_transaction

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from chain.blocks import Block, assemble, sign_header
+from chain.blocks import Block, assemble
 from chain.blocktree import genesis_header
 from chain.errors import Reason, Refused
 from chain.events import BlockAnnounced
+from chain.headers import sign_header
 from chain.ledger import Ledger
 from chain.merkle import merkle_root
 from chain.transactions import Enrol, Rate, VerifiedTransaction

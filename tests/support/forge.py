@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from chain.blockchain import Blockchain
-from chain.blocks import Block, assemble, sign_header
+from chain.blocks import Block, assemble
 from chain.blocktree import genesis_header
 from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import BlockAnnounced, BlocksReceived, Effect, Event, SigningState, StatusReceived
 from chain.genesis import Genesis
+from chain.headers import sign_header
 from chain.keys import SecretKey
 from chain.ledger import Ledger
 from chain.merkle import merkle_root

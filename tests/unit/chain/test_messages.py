@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_HEADER_BYTES
+from chain.blocks import MAX_BLOCK_TRANSACTIONS
 from chain.codec import U64_MAX, encode
 from chain.errors import Reason, Refused
+from chain.headers import MAX_HEADER_BYTES
 from chain.messages import (
     MAX_ANNOUNCEMENT_BYTES,
     MAX_BATCH_BYTES,

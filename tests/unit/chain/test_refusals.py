@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from chain import blocks, mempool
-from chain.blocks import Block, assemble, decode_header, verify_header
+from chain.blocks import Block, assemble
 from chain.codec import decode
 from chain.errors import Disposition, InvariantBroken, OperatorError, Reason, Refused
 from chain.events import Notice
+from chain.headers import decode_header, verify_header
 from chain.keys import check_public_key
 from chain.ledger import Ledger
 from chain.mempool import Mempool

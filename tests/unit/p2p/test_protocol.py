@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 import trio
 
-from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block, encode_block, sign_header
+from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block, encode_block
 from chain.blocktree import CLOCK_DISPARITY_MS
 from chain.codec import encode
 from chain.errors import Reason, Refused
@@ -33,6 +33,7 @@ from chain.events import (
     TransactionsReceived,
 )
 from chain.genesis import Genesis
+from chain.headers import sign_header
 from chain.messages import (
     BATCH_TARGET_BYTES,
     MAX_ANNOUNCEMENT_BYTES,

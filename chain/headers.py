@@ -1,0 +1,91 @@
+"""Headers: what a validator signs.
+
+On the wire a header is its canonical payload followed by a 64-byte signature, like a transaction::
+
+    payload   = [version, height, slot, parent, proposer, mhg, mhp, transaction root, state root]
+    signature = Ed25519(proposer, "goodfaith/block/1" || chain id || payload)
+    id        = SHA-256(payload || signature)
+
+``mhg`` (max height generated) and ``mhp`` (max height prevoted) are the votes; see :mod:`chain.votes`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import NewType
+
+from chain.codec import U64_MAX, array, blob, decode, encode, integer
+from chain.errors import Reason, Refused
+from chain.keys import SIGNATURE_BYTES, SecretKey, verify
+
+SIGNING_TAG = b"goodfaith/block/1"
+VERSION = 1
+MAX_HEADER_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A decoded header; ``raw`` is what was signed, hashed, stored and sent."""
+
+    id: bytes
+    height: int
+    slot: int
+    parent: bytes
+    proposer: bytes
+    mhg: int
+    mhp: int
+    transaction_root: bytes
+    state_root: bytes
+    raw: bytes
+
+
+#: A header whose signature was checked by this process, or that was stored by it.
+VerifiedHeader = NewType("VerifiedHeader", Header)
+
+
+def decode_header(raw: bytes) -> Header:
+    """Read a header.  Raises :class:`Refused` (``TOO_LARGE``, ``MALFORMED``); checks no signature."""
+    if len(raw) <= SIGNATURE_BYTES:
+        raise Refused(Reason.MALFORMED, "too short for a header")
+    fields = decode(raw[:-SIGNATURE_BYTES], max_bytes=MAX_HEADER_BYTES)
+    array(fields, 9, 9, "a header")
+    version, height, slot, parent, proposer, mhg, mhp, transaction_root, state_root = fields
+    integer(version, VERSION, VERSION, "the version")
+    return Header(
+        id=sha256(raw).digest(),
+        height=integer(height, 1, U64_MAX, "the height"),
+        slot=integer(slot, 1, U64_MAX, "the slot"),
+        parent=blob(parent, 32, "the parent"),
+        proposer=blob(proposer, 32, "the proposer"),
+        mhg=integer(mhg, 0, U64_MAX, "mhg"),
+        mhp=integer(mhp, 0, U64_MAX, "mhp"),
+        transaction_root=blob(transaction_root, 32, "the transaction root"),
+        state_root=blob(state_root, 32, "the state root"),
+        raw=raw,
+    )
+
+
+def sign_header(
+    secret: SecretKey,
+    chain_id: bytes,
+    *,
+    height: int,
+    slot: int,
+    parent: bytes,
+    mhg: int,
+    mhp: int,
+    transaction_root: bytes,
+    state_root: bytes,
+) -> VerifiedHeader:
+    """Make and sign a header.  The caller has stored durably that it signs this slot before it sends it."""
+    payload = encode((VERSION, height, slot, parent, secret.public, mhg, mhp, transaction_root, state_root))
+    return VerifiedHeader(decode_header(payload + secret.sign(SIGNING_TAG + chain_id + payload)))
+
+
+def verify_header(header: Header, chain_id: bytes) -> VerifiedHeader:
+    """Check the signature.  Raises :class:`Refused` ``BAD_SIGNATURE``, also for another chain's header."""
+    message = SIGNING_TAG + chain_id + header.raw[:-SIGNATURE_BYTES]
+    if not verify(header.proposer, message, header.raw[-SIGNATURE_BYTES:]):
+        raise Refused(Reason.BAD_SIGNATURE, "not signed by its proposer for this chain")
+    return VerifiedHeader(header)
