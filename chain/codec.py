@@ -7,7 +7,8 @@ read and refuses anything but the identical bytes.  Hashes are always taken of t
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import msgpack
 
@@ -76,3 +77,22 @@ def array(value: Any, low: int, high: int, name: str) -> tuple[Any, ...]:
     if type(value) is not tuple or not low <= len(value) <= high:
         raise Refused(Reason.MALFORMED, f"{name} is not an array of {low} to {high} items")
     return value
+
+
+Read: TypeAlias = Callable[[Any, str], Any]
+"""Checks one decoded field: ``(value, name) -> value``, or ``MALFORMED``."""
+
+
+def an_integer(low: int, high: int) -> Read:
+    """The check of a field that is an integer in ``[low, high]``."""
+    return lambda value, name: integer(value, low, high, name)
+
+
+def a_blob(size: int) -> Read:
+    """The check of a field of exactly ``size`` bytes."""
+    return lambda value, name: blob(value, size, name)
+
+
+def a_blob_or_nothing(size: int) -> Read:
+    """The check of a field of exactly ``size`` bytes, or of none."""
+    return lambda value, name: value if type(value) is bytes and not value else blob(value, size, name)

@@ -3,7 +3,7 @@
 * ``meta``: format, genesis id, the snapshot (header, votes), the head, the finalized height, the signing state;
 * ``blocks``: every known block, one blob each; ``main`` marks the head's branch;
 * ``transactions``: the first 8 bytes of each transaction's id and its block, to look transactions up;
-* ``state``: the records at the snapshot's height, by key.
+* ``state``: the entries at the snapshot's height, by key.
 """
 
 from __future__ import annotations

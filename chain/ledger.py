@@ -5,39 +5,47 @@ Blocks are executed here; whether a block should be executed is decided in :mod:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from sortedcontainers import SortedList
+
+from chain import registry
 from chain.blocks import Block
+from chain.draft import Changes, Draft
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
-from chain.registry import Draft, Record, encode_record, genesis_records
+from chain.registry import MAX_DUE_A_BLOCK, genesis_state
+from chain.state import due_slot
 from chain.statetree import StateTree
-
-Changes = dict[bytes, tuple[Record | None, Record]]
+from chain.validators import Validators
 
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """A block on the branch with what it changed: key -> (record before, record after)."""
+    """A block on the branch, what it changed, and how many transactions there are above the first snapshot."""
 
     block: Block
     changes: Changes
+    transactions: int
 
 
 class Ledger:
-    """The records at the head, the tree over them, and the executed blocks above ``base_height``.
+    """The state at the head, the tree over it, and the executed blocks above ``base_height``.
 
-    ``base_height`` is the height of the snapshot that is, or is about to be, on disk; blocks at or below it
-    cannot be undone any more.
+    ``state`` maps keys to encoded entries (:mod:`chain.state`).  ``base_height`` is the height of the snapshot that
+    is, or is about to be, on disk; blocks at or below it cannot be undone any more.
     """
 
-    def __init__(self, genesis: Genesis, records: Mapping[bytes, Record] | None = None, base_height: int = 0) -> None:
+    def __init__(self, genesis: Genesis, state: Mapping[bytes, bytes] | None = None, base_height: int = 0) -> None:
         self.genesis = genesis
-        self.records: dict[bytes, Record] = dict(genesis_records(genesis) if records is None else records)
+        self.state: dict[bytes, bytes] = dict(genesis_state(genesis) if state is None else state)
         self.base_height = base_height
-        self._tree = StateTree.build((key, encode_record(record)) for key, record in self.records.items())
+        self._tree = StateTree.build(self.state.items())
         self._executed: list[Executed] = []
+        self._base_transactions = 0
+        due = ((due_slot(key, value), key) for key, value in self.state.items())
+        self._agenda: SortedList[tuple[int, bytes]] = SortedList((slot, key) for slot, key in due if slot is not None)
 
     @property
     def height(self) -> int:
@@ -46,39 +54,51 @@ class Ledger:
 
     @property
     def state_root(self) -> bytes:
-        """32 bytes: the root over every record at the head."""
+        """32 bytes: the root over every entry at the head."""
         return self._tree.root
 
-    def draft(self) -> Draft:
-        """A draft of the block after the head."""
-        return Draft(self.records, self.genesis, self.height + 1)
+    @property
+    def validators(self) -> Validators:
+        """Who makes blocks, as the state at the head has it."""
+        return self.view().validators
+
+    def view(self, slot: int = 0) -> Draft:
+        """The state at the head by names, for those who only look; ``slot`` is the one to judge deadlines in."""
+        return Draft(self.state, self.genesis, self.height + 1, slot)
+
+    def draft(self, slot: int, set_start: int) -> Draft:
+        """The block after the head, in ``slot``, as the chain itself begins it.
+
+        ``set_start`` is the height from which its validators are in force.
+        """
+        draft = self.view(slot)
+        registry.begin(draft, self._due(slot), set_start)
+        return draft
 
     def seal(self, draft: Draft) -> tuple[bytes, Changes]:
         """Bring the tree to the state after ``draft`` and return its root; :meth:`adopt` or :meth:`discard` follows."""
         changes = draft.changes
-        root = self._tree.update({key: encode_record(after) for key, (_, after) in changes.items()})
+        root = self._tree.update({key: after for key, (_, after) in changes.items()})
         return root, changes
 
     def discard(self, changes: Changes) -> None:
         """Take back a :meth:`seal`."""
-        self._tree.update(
-            {key: None if before is None else encode_record(before) for key, (before, _) in changes.items()}
-        )
+        self._tree.update({key: before for key, (before, _) in changes.items()})
 
     def adopt(self, block: Block, changes: Changes) -> None:
         """Make a sealed draft the new head."""
         if block.header.height != self.height + 1 or block.header.state_root != self._tree.root:
             raise InvariantBroken(f"block {block.id.hex()[:12]} does not follow from its draft")
-        for key, (_, after) in changes.items():
-            self.records[key] = after
-        self._executed.append(Executed(block, changes))
+        for key, (before, after) in changes.items():
+            self._set(key, before, after)
+        self._executed.append(Executed(block, changes, self._transactions_at(self.height) + len(block.transactions)))
 
-    def extend(self, block: Block) -> None:
+    def extend(self, block: Block, set_start: int) -> None:
         """Execute ``block`` on the head.  Raises :class:`Refused` and leaves everything as it was."""
-        draft = self.draft()
+        draft = self.draft(block.header.slot, set_start)
         for index, transaction in enumerate(block.transactions):
             try:
-                draft.apply(transaction)
+                registry.apply(draft, transaction)
             except Refused as refusal:
                 raise Refused(Reason.INVALID_TRANSACTION, f"transaction {index}: {refusal}") from refusal
         root, changes = self.seal(draft)
@@ -93,16 +113,13 @@ class Ledger:
             raise InvariantBroken("undo below the snapshot")
         executed = self._executed.pop()
         self.discard(executed.changes)
-        for key, (before, _) in executed.changes.items():
-            if before is None:
-                del self.records[key]
-            else:
-                self.records[key] = before
+        for key, (before, after) in executed.changes.items():
+            self._set(key, after, before)
         return executed
 
     def redo(self, executed: Executed) -> None:
         """Restore a block that :meth:`undo` took back from this very head."""
-        self._tree.update({key: encode_record(after) for key, (_, after) in executed.changes.items()})
+        self._tree.update({key: after for key, (_, after) in executed.changes.items()})
         self.adopt(executed.block, executed.changes)
 
     def block_at(self, height: int) -> Block | None:
@@ -110,22 +127,49 @@ class Ledger:
         index = height - self.base_height - 1
         return self._executed[index].block if 0 <= index < len(self._executed) else None
 
-    def settle(self, height: int) -> dict[bytes, bytes]:
-        """Move the snapshot up to ``height`` and return the records changed on the way, encoded, by key.
+    def transactions_above(self, height: int) -> int:
+        """How many transactions the blocks above ``height`` hold; ``height`` is not below the snapshot."""
+        return self._transactions_at(self.height) - self._transactions_at(height)
+
+    def settle(self, height: int) -> dict[bytes, bytes | None]:
+        """Move the snapshot up to ``height`` and return the entries changed on the way; None where one is gone.
 
         The caller stores them; blocks up to ``height`` can no longer be undone.
         """
         count = height - self.base_height
         if not 0 <= count <= len(self._executed):
             raise InvariantBroken(f"cannot settle height {height}")
-        rows: dict[bytes, Record] = {}
+        rows: dict[bytes, bytes | None] = {}
         for executed in self._executed[:count]:
             for key, (_, after) in executed.changes.items():
                 rows[key] = after
+        self._base_transactions = self._transactions_at(height)
         del self._executed[:count]
         self.base_height = height
-        return {key: encode_record(record) for key, record in rows.items()}
+        return rows
 
     def blocks(self) -> Iterable[Block]:
         """The executed blocks above the snapshot, newest first."""
         return (executed.block for executed in reversed(self._executed))
+
+    def _due(self, slot: int) -> Iterator[bytes]:
+        for index, (due, key) in enumerate(self._agenda):
+            if due > slot or index == MAX_DUE_A_BLOCK:
+                return
+            yield key
+
+    def _set(self, key: bytes, before: bytes | None, after: bytes | None) -> None:
+        if after is None:
+            del self.state[key]
+        else:
+            self.state[key] = after
+        was_due, is_due = due_slot(key, before), due_slot(key, after)
+        if was_due != is_due:
+            if was_due is not None:
+                self._agenda.remove((was_due, key))
+            if is_due is not None:
+                self._agenda.add((is_due, key))
+
+    def _transactions_at(self, height: int) -> int:
+        index = height - self.base_height - 1
+        return self._executed[index].transactions if index >= 0 else self._base_transactions

@@ -72,8 +72,6 @@ class Mempool:
         if transaction.nonce < (next_nonce or 0):
             raise Refused(Reason.NONCE_USED, f"nonce {transaction.nonce} where {next_nonce} is next")
         enrols = type(transaction.action) is Enrol
-        if enrols and next_nonce is not None:
-            raise Refused(Reason.ALREADY_ENROLLED, "this key is enrolled")
         if next_nonce is None and transaction.nonce == 0 and not enrols:
             raise Refused(Reason.NOT_ENROLLED, "the first transaction of a key is its enrolment")
         queue = self._by_actor.get(transaction.actor)

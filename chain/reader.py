@@ -15,7 +15,7 @@ from chain.errors import InvariantBroken
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
 from chain.messages import FRAMING_BYTES
-from chain.registry import Record, decode_record
+from chain.state import Entry, decode_entry
 from chain.transactions import Transaction
 
 
@@ -51,7 +51,7 @@ class Reader:
         return row[0] or 0
 
     def snapshot_header(self) -> VerifiedHeader | None:
-        """The header whose state :meth:`records` shows; None while it is the genesis's."""
+        """The header whose state :meth:`entries` shows; None while it is the genesis's."""
         raw = self._database.meta("snapshot_header")
         return None if raw is None else VerifiedHeader(decode_header(raw))
 
@@ -157,21 +157,21 @@ class Reader:
         )
         return [bytes(block_id) for (block_id,) in rows]
 
-    def record(self, key: bytes) -> Record | None:
-        """One record of the snapshot's state."""
+    def entry(self, key: bytes) -> Entry | None:
+        """One entry of the snapshot's state."""
         rows = self._database.values("SELECT key, value, 0 FROM state WHERE key = ?", (key,))
-        return next((decode_record(key, value) for _, value, _ in rows), None)
+        return next((decode_entry(key, value) for _, value, _ in rows), None)
 
-    def records(self, prefix: bytes) -> Iterator[tuple[bytes, Record]]:
-        """All records of the snapshot's state whose keys start with ``prefix``, by key."""
+    def entries(self, prefix: bytes) -> Iterator[tuple[bytes, Entry]]:
+        """All entries of the snapshot's state whose keys start with ``prefix``, by key."""
         rows = self._database.values(
             "SELECT key, value, 0 FROM state WHERE key >= ? AND key < ? ORDER BY key",
             (prefix, prefix + b"\xff" * 128),
         )
         for key, value, _ in rows:
-            yield key, decode_record(key, value)
+            yield key, decode_entry(key, value)
 
-    def ratings_by(self, rater: bytes) -> Iterator[tuple[bytes, Record]]:
+    def ratings_by(self, rater: bytes) -> Iterator[tuple[bytes, Entry]]:
         """The ratings that ``rater`` gave, by key.  Reads every rating's key: about 10 ms for 36,000 of them."""
         rows = self._database.values(
             "SELECT key, value, 0 FROM state "
@@ -179,10 +179,10 @@ class Reader:
             (rater,),
         )
         for key, value, _ in rows:
-            yield key, decode_record(key, value)
+            yield key, decode_entry(key, value)
 
     def state_rows(self) -> Iterator[tuple[bytes, bytes]]:
-        """All of the snapshot's state as it is stored: keys and undecoded records, by key."""
+        """All of the snapshot's state as it is stored: keys and undecoded entries, by key."""
         for key, value, _ in self._database.values("SELECT key, value, 0 FROM state ORDER BY key"):
             yield key, value
 

@@ -1,94 +1,129 @@
-"""The credit registry: the state, and what each transaction does to it.
+"""The credit registry: what each transaction does to the state, and what the chain itself does at deadlines.
 
-The state is a map from keys to records, both with one canonical encoding; its root is in every header.
-
-==========================  ===================================  ==========================
-key                         record                               meaning
-==========================  ===================================  ==========================
-``p``                       :class:`PolicyInForce`               the rules
-``m`` member                :class:`Member`                      one enrolled key
-``r`` subject rater code    :class:`Rating`                      a standing rating
-==========================  ===================================  ==========================
-
-A rule checks everything before it writes anything, so a refused transaction has changed nothing.
+The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.records` and
+:mod:`chain.governance`; each checks everything before it writes anything, so a refused transaction has
+changed nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
-from chain.codec import decode, encode
+from chain import governance, members, records
+from chain.draft import Draft
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
-from chain.keys import check_public_key
 from chain.policy import Policy
-from chain.transactions import Action, Enrol, Rate, Transaction
+from chain.state import (
+    DOCKET_KEY,
+    RULES_KEY,
+    VALIDATORS_KEY,
+    Account,
+    Docket,
+    PolicyText,
+    Rules,
+    account_key,
+    encode_entry,
+    policy_key,
+)
+from chain.transactions import (
+    Accuse,
+    Action,
+    Answer,
+    Approve,
+    Comment,
+    Enrol,
+    File,
+    Object,
+    Propose,
+    Rate,
+    Repair,
+    Rotate,
+    Rule,
+    Transaction,
+)
+from chain.validators import genesis_validators
+
+# Deadlines that one block works off; the others wait for the next one.  About as much work as 500 transactions.
+MAX_DUE_A_BLOCK = 500
+
+_Rule: TypeAlias = Callable[[Draft, Any, bytes], None]
+_RULES: dict[type[Action], _Rule] = {
+    Enrol: members.enrol,
+    Rate: members.rate,
+    Rotate: members.rotate,
+    File: records.file,
+    Object: records.object_to,
+    Answer: records.answer,
+    Rule: records.rule,
+    Repair: records.repair,
+    Comment: records.comment,
+    Propose: governance.propose,
+    Approve: governance.approve,
+    Accuse: governance.accuse,
+}
 
 
-class PolicyInForce(NamedTuple):
-    """Version and digest of the policy that new records follow."""
-
-    version: int
-    digest: bytes
-
-
-class Member(NamedTuple):
-    """An enrolled key.  ``points`` is the sum of the ``ratings`` that stand about it."""
-
-    key: bytes
-    enrolled_height: int
-    nonce: int
-    points: int
-    ratings: int
+def genesis_state(genesis: Genesis) -> dict[bytes, bytes]:
+    """The state at height 0, encoded."""
+    policy = genesis.policy
+    entries = {
+        RULES_KEY: Rules(policy.version, policy.digest(), 0, 0),
+        policy_key(policy.version): PolicyText(policy.encode()),
+        VALIDATORS_KEY: genesis_validators(genesis),
+        DOCKET_KEY: Docket(0, ()),
+        **{account_key(key): Account(0, b"", b"") for key, _ in genesis.validators},
+    }
+    return {key: encode_entry(entry) for key, entry in entries.items()}
 
 
-class Rating(NamedTuple):
-    """What a rater last said about a subject, and the height of the block that holds it."""
+def begin(draft: Draft, due: Iterable[bytes], set_start: int) -> None:
+    """What the chain itself does at the start of a block.
 
-    points: int
-    height: int
-
-
-Record: TypeAlias = PolicyInForce | Member | Rating
-
-_RECORDS: dict[bytes, type[Record]] = {b"p": PolicyInForce, b"m": Member, b"r": Rating}
-_MAX_RECORD_BYTES = 4_096
-
-POLICY_KEY = b"p"
-
-
-def member_key(member: bytes) -> bytes:
-    """The state key of a member."""
-    return b"m" + member
+    ``due`` are the keys of entries whose deadline has passed, in the order of deadlines and keys, at most
+    :data:`MAX_DUE_A_BLOCK`; ``set_start`` is the height from which this block's validators are in force.
+    """
+    governance.begin(draft, set_start)
+    for key in due:
+        match key[:1]:
+            case b"d":
+                records.fall_due(draft, key)
+            case b"o" | b"p":
+                governance.fall_due(draft, key)
+            case _:
+                raise InvariantBroken("an entry that knows no deadline is due")
 
 
-def rating_key(subject: bytes, rater: bytes, category: int) -> bytes:
-    """The state key of a rating; all ratings about one subject share a prefix."""
-    return b"r" + subject + rater + category.to_bytes(4, "big")
-
-
-def read_rating_key(key: bytes) -> tuple[bytes, bytes, int]:
-    """``(subject, rater, category)`` of a rating's state key."""
-    return key[1:33], key[33:65], int.from_bytes(key[65:], "big")
-
-
-def encode_record(record: Record) -> bytes:
-    """The bytes that the state tree commits to."""
-    return encode(record)
-
-
-def decode_record(key: bytes, value: bytes) -> Record:
-    """Read a stored record; its key tells its type.  Raises :class:`Refused` if it is not canonical."""
-    kind = _RECORDS.get(key[:1])
-    fields = decode(value, max_bytes=_MAX_RECORD_BYTES)
-    if kind is None or len(fields) != len(kind._fields):
-        raise Refused(Reason.MALFORMED, "not a record of this state")
-    return kind(*fields)
+def apply(draft: Draft, transaction: Transaction) -> None:
+    """Carry out one transaction, or raise :class:`Refused` and leave the draft as it was."""
+    expiry_height, limit = transaction.expiry_height, draft.height + draft.genesis.max_expiry_blocks
+    if expiry_height < draft.height:
+        raise Refused(Reason.EXPIRED, f"expired at height {expiry_height}")
+    if expiry_height > limit:
+        raise Refused(Reason.EXPIRY_TOO_FAR, f"more than {draft.genesis.max_expiry_blocks} blocks ahead")
+    actor = transaction.actor
+    account = draft.account(actor)
+    next_nonce = 0
+    if account is not None:
+        next_nonce = account.nonce
+        if account.successor:
+            raise Refused(Reason.ROTATED_KEY, "its owner has moved to another key")
+    if transaction.nonce != next_nonce:
+        reason = Reason.NONCE_USED if transaction.nonce < next_nonce else Reason.NONCE_GAP
+        raise Refused(reason, f"nonce {transaction.nonce} where {next_nonce} is next")
+    action = transaction.action
+    check_action(draft.policy, transaction)
+    _RULES[type(action)](draft, action, actor)
+    account = draft.account(actor)
+    if account is None:
+        draft.put(account_key(actor), Account(1, b"", b""))
+    else:
+        draft.put(account_key(actor), Account(next_nonce + 1, account.identity, account.successor))
 
 
 def check_action(policy: Policy, transaction: Transaction) -> None:
-    """The rules that follow from the policy alone, whatever the state is.  Raises :class:`Refused`."""
+    """The rules that follow from the policy alone, whatever else the state is.  Raises :class:`Refused`."""
     match transaction.action:
         case Rate(subject, code, points):
             if subject == transaction.actor:
@@ -98,114 +133,28 @@ def check_action(policy: Policy, transaction: Transaction) -> None:
                 raise Refused(Reason.UNKNOWN_CATEGORY, f"category {code} is not in the policy")
             if not category.low <= points <= category.high:
                 raise Refused(Reason.POINTS_OUT_OF_RANGE, f"{points} is not from {category.low} to {category.high}")
+        case File() as action:
+            records.check_filing(policy, action)
+        case Accuse() as action:
+            governance.check_evidence(action)
         case _:
             pass
 
 
-class Draft:
-    """Transactions tried one after another on top of a state that stays as it is.
+def check_standing(draft: Draft, transaction: Transaction) -> None:
+    """Whether its actor is somebody who may do such a thing at all, as ``draft`` sees it.  Raises :class:`Refused`.
 
-    ``changes`` maps each touched key to ``(record before, record after)``.
+    The mempool asks, so that strangers and members cannot fill it with what only institutions may send.
     """
-
-    def __init__(self, records: Mapping[bytes, Record], genesis: Genesis, height: int) -> None:
-        self._records = records
-        self._written: dict[bytes, Record] = {}
-        self.genesis = genesis
-        self.policy: Policy = genesis.policy
-        self.height = height
-
-    def get(self, key: bytes) -> Record | None:
-        """The record as this draft sees it."""
-        record = self._written.get(key)
-        return self._records.get(key) if record is None else record
-
-    def member(self, member: bytes) -> Member | None:
-        """The member with this key, as this draft sees it."""
-        key = b"m" + member
-        record = self._written.get(key)
-        return record or self._records.get(key)  # type: ignore[return-value]  # keys decide the type
-
-    def put(self, key: bytes, record: Record) -> None:
-        """Write a record into the draft."""
-        self._written[key] = record
-
-    @property
-    def changes(self) -> dict[bytes, tuple[Record | None, Record]]:
-        """Each touched key with its record before and after."""
-        records = self._records
-        return {key: (records.get(key), record) for key, record in self._written.items()}
-
-    def apply(self, transaction: Transaction) -> None:
-        """Carry out one transaction, or raise :class:`Refused` and leave the draft as it was."""
-        if transaction.expiry_height < self.height:
-            raise Refused(Reason.EXPIRED, f"expired at height {transaction.expiry_height}")
-        if transaction.expiry_height > self.height + self.genesis.max_expiry_blocks:
-            raise Refused(Reason.EXPIRY_TOO_FAR, f"more than {self.genesis.max_expiry_blocks} blocks ahead")
-        actor = self.member(transaction.actor)
-        next_nonce = 0 if actor is None else actor.nonce
-        if transaction.nonce != next_nonce:
-            reason = Reason.NONCE_USED if transaction.nonce < next_nonce else Reason.NONCE_GAP
-            raise Refused(reason, f"nonce {transaction.nonce} where {next_nonce} is next")
-        check_action(self.policy, transaction)
-        _RULES[type(transaction.action)](self, transaction, actor)
-
-
-def _enrol(draft: Draft, transaction: Transaction, actor: Member | None) -> None:
-    if actor is not None:
-        raise Refused(Reason.ALREADY_ENROLLED, "this key is enrolled")
-    check_public_key(transaction.actor)
-    draft.put(member_key(transaction.actor), Member(transaction.actor, draft.height, 1, 0, 0))
-
-
-def _rate(draft: Draft, transaction: Transaction, actor: Member | None) -> None:
-    action = transaction.action
-    if not isinstance(action, Rate):
-        raise InvariantBroken("a rule was given another kind's transaction")
-    subject_key, category_code, points = action
-    if actor is None:
-        raise Refused(Reason.NOT_ENROLLED, "the rater is not enrolled")
-    subject = draft.member(subject_key)
-    if subject is None:
-        raise Refused(Reason.NOT_ENROLLED, "the subject is not enrolled")
-    key = rating_key(subject_key, actor.key, category_code)
-    old = draft.get(key)
-    replaced, is_new = (old.points, 0) if isinstance(old, Rating) else (0, 1)
-    draft.put(key, Rating(points, draft.height))
-    draft.put(
-        b"m" + subject_key,
-        Member(
-            subject_key,
-            subject.enrolled_height,
-            subject.nonce,
-            subject.points + points - replaced,
-            subject.ratings + is_new,
-        ),
-    )
-    draft.put(
-        b"m" + actor.key,
-        Member(actor.key, actor.enrolled_height, actor.nonce + 1, actor.points, actor.ratings),
-    )
-
-
-_Rule: TypeAlias = Callable[[Draft, Transaction, Member | None], None]
-_RULES: dict[type[Action], _Rule] = {Enrol: _enrol, Rate: _rate}
-
-
-def genesis_records(genesis: Genesis) -> dict[bytes, Record]:
-    """The state at height 0."""
-    policy = genesis.policy
-    return {POLICY_KEY: PolicyInForce(policy.version, policy.digest())}
-
-
-def member_summary(policy: Policy, member: Member) -> dict[str, Any]:
-    """What people see of a member: score, tier and what they follow from."""
-    score = policy.score(member.points)
-    return {
-        "score": score,
-        "tier": policy.tier(score).name,
-        "points": member.points,
-        "ratings": member.ratings,
-        "enrolled_height": member.enrolled_height,
-        "nonce": member.nonce,
-    }
+    account = draft.account(transaction.actor)
+    if account is not None and account.successor:
+        raise Refused(Reason.ROTATED_KEY, "its owner has moved to another key")
+    match transaction.action:
+        case File() | Answer() | Rule():
+            records.check_authority(draft, transaction.actor)
+        case Propose() | Approve():
+            governance.check_validator(draft, transaction.actor)
+        case Accuse() as action:
+            governance.check_open(draft, action)
+        case _:
+            pass

@@ -28,7 +28,7 @@ from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.headers import decode_header
-from chain.registry import decode_record, encode_record, genesis_records
+from chain.registry import genesis_state
 from chain.votes import Votes
 
 
@@ -55,7 +55,7 @@ class Storage:
             connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis.id,))
             connection.executemany(
                 "INSERT INTO state VALUES (?, ?)",
-                [(key, seal(key, encode_record(record))) for key, record in sorted(genesis_records(genesis).items())],
+                [(key, seal(key, value)) for key, value in sorted(genesis_state(genesis).items())],
             )
             if signing is not None:
                 connection.execute(
@@ -83,10 +83,8 @@ class Storage:
         header, votes = database.meta("snapshot_header"), database.meta("snapshot_votes")
         snapshot = None
         if header is not None and votes is not None:
-            records = {
-                key: decode_record(key, value) for key, value, _ in database.values("SELECT key, value, 0 FROM state")
-            }
-            snapshot = Snapshot(decode_header(header), Votes.decode(votes), records)
+            state = {key: value for key, value, _ in database.values("SELECT key, value, 0 FROM state")}
+            snapshot = Snapshot(decode_header(header), Votes.decode(votes), state)
         chain = Blockchain(self.genesis, snapshot)
         blocks = "SELECT id, body, 0 FROM blocks WHERE height > ? AND main = ? ORDER BY height"
         settled = chain.finalized.height
@@ -133,8 +131,12 @@ class Storage:
             meta.append(("finalized", encode((commit.finalized_height,))))
         if commit.settled is not None:
             settled = commit.settled
-            rows = [(key, seal(key, value)) for key, value in sorted(settled.rows.items())]
-            connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", rows)
+            rows = sorted(settled.rows.items())
+            connection.executemany("DELETE FROM state WHERE key = ?", [(key,) for key, value in rows if value is None])
+            connection.executemany(
+                "INSERT OR REPLACE INTO state VALUES (?, ?)",
+                [(key, seal(key, value)) for key, value in rows if value is not None],
+            )
             meta.append(("snapshot_header", settled.header.raw))
             meta.append(("snapshot_votes", settled.votes.encode()))
         if commit.signing is not None:

@@ -7,30 +7,41 @@ On the wire a transaction is its canonical payload followed by a 64-byte signatu
     id        = SHA-256(payload || signature)
 
 ``nonce`` counts the actor's transactions from 0 without gaps, ``expiry_height`` is the last height whose
-block may hold it, and ``body`` belongs to the kind.
+block may hold it, and ``body`` belongs to the kind.  Who may do what, and what follows, is the registry's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, NamedTuple, NewType, TypeAlias
 
-from chain.codec import U32_MAX, U64_MAX, array, blob, decode, encode, integer
+from chain.codec import U32_MAX, U64_MAX, Read, a_blob, a_blob_or_nothing, an_integer, blob, decode, encode, integer
 from chain.errors import Reason, Refused
+from chain.headers import MAX_HEADER_BYTES, decode_header, verify_header
 from chain.keys import SIGNATURE_BYTES, SecretKey, verify
+from chain.proposals import MAX_DOCUMENT_BYTES, MAX_GRANT, Proposal, proposal_fields, read_proposal
 
 SIGNING_TAG = b"goodfaith/transaction/1"
-# The largest kind that the registry knows stays under 300 bytes; evidence will carry two headers.
-MAX_TRANSACTION_BYTES = 1024
+CONSENT_TAG = b"goodfaith/enrolment/1"
+ROTATION_TAG = b"goodfaith/rotation/1"
+# All but two kinds stay far under 1 kB; evidence carries two headers, a motion may carry a whole policy.
+MAX_USUAL_BYTES = 1_024
+MAX_EVIDENCE_BYTES = 2 * MAX_HEADER_BYTES + 512
+MAX_TRANSACTION_BYTES = MAX_DOCUMENT_BYTES + 512
 POINTS_LIMIT = 1_000_000
+# Conduct may be older than the chain: slots before the genesis are negative.
+SLOT_LIMIT = 2**48
 
 
 class Enrol(NamedTuple):
-    """The actor joins the register.  Nothing can be recorded about a key that has not enrolled."""
+    """The actor joins the register.  Nothing can be recorded about a key that has not enrolled.
 
-    def body(self) -> tuple[Any, ...]:
-        return ()
+    Where the policy asks for it, ``consent`` is the registrar's signature (:func:`sign_consent`); both fields are
+    empty otherwise.
+    """
+
+    registrar: bytes = b""
+    consent: bytes = b""
 
 
 class Rate(NamedTuple):
@@ -40,36 +51,151 @@ class Rate(NamedTuple):
     category: int
     points: int
 
-    def body(self) -> tuple[Any, ...]:
-        return tuple(self)
+
+class File(NamedTuple):
+    """An authority records conduct of a member: ``evidence`` and ``reason`` are digests of documents kept elsewhere.
+
+    ``established_slot`` is when the conduct was established, ``policy_version`` the rules that the authority filed
+    under.  ``reason`` is empty unless the category needs one; ``severity`` is 0 where it knows none.
+    """
+
+    subject: bytes
+    category: int
+    points: int
+    severity: int
+    evidence: bytes
+    reason: bytes
+    established_slot: int
+    policy_version: int
 
 
-Action: TypeAlias = Enrol | Rate
+class Object(NamedTuple):
+    """The member objects to record ``number`` about itself; its points are suspended at once."""
+
+    subject: bytes
+    number: int
+    grounds: bytes
 
 
-def _enrol(body: Any) -> Enrol:
-    array(body, 0, 0, "the body of an enrolment")
-    return Enrol()
+class Answer(NamedTuple):
+    """The issuer of a record corrects it (to better ``points``), withdraws it, or maintains it."""
+
+    subject: bytes
+    number: int
+    verdict: int
+    points: int
+    reason: bytes
 
 
-def _rate(body: Any) -> Rate:
-    if type(body) is not tuple or len(body) != 3:
-        raise Refused(Reason.MALFORMED, "the body of a rating is not [subject, category, points]")
-    subject, category, points = body
-    return Rate(
-        blob(subject, 32, "the subject"),
-        integer(category, 0, U32_MAX, "the category"),
-        integer(points, -POINTS_LIMIT, POINTS_LIMIT, "points"),
-    )
+class Rule(NamedTuple):
+    """An arbiter strikes or upholds a record that its issuer maintains."""
+
+    subject: bytes
+    number: int
+    verdict: int
+    reason: bytes
 
 
-# One row a kind: its number on the wire, its type, how its body is read.
-_KINDS: tuple[tuple[int, type[Action], Callable[[Any], Action]], ...] = (
-    (1, Enrol, _enrol),
-    (2, Rate, _rate),
+class Repair(NamedTuple):
+    """The member asks for repair of a record, or its issuer approves or declines that."""
+
+    subject: bytes
+    number: int
+    step: int
+    document: bytes
+
+
+class Comment(NamedTuple):
+    """The member's own words beside a record; empty to take them back."""
+
+    subject: bytes
+    number: int
+    words: bytes
+
+
+class Rotate(NamedTuple):
+    """The actor moves to ``new_key``, whose ``proof`` (:func:`sign_rotation`) shows that somebody holds it."""
+
+    new_key: bytes
+    proof: bytes
+
+
+class Propose(NamedTuple):
+    """A validator proposes, and so approves."""
+
+    proposal: Proposal
+
+
+class Approve(NamedTuple):
+    """A validator approves an open motion."""
+
+    number: int
+
+
+class Accuse(NamedTuple):
+    """Two headers that one validator must not both have signed, the one with the smaller id first."""
+
+    first: bytes
+    second: bytes
+
+
+Action: TypeAlias = (
+    Enrol | Rate | File | Object | Answer | Rule | Repair | Comment | Rotate | Propose | Approve | Accuse
 )
-_READERS = {number: reader for number, _, reader in _KINDS}
-_NUMBERS: dict[type[Action], int] = {action: number for number, action, _ in _KINDS}
+
+# Verdicts of Answer
+CORRECT, WITHDRAW, MAINTAIN = 1, 2, 3
+# Verdicts of Rule
+STRIKE, UPHOLD = 1, 2
+# Steps of Repair
+ASK, APPROVE, DECLINE = 1, 2, 3
+
+def _header(value: Any, name: str) -> bytes:
+    if type(value) is not bytes:
+        raise Refused(Reason.MALFORMED, f"{name} is no header")
+    decode_header(value)
+    return value
+
+
+def _proposal(value: Any, _name: str) -> Proposal:
+    return read_proposal(value)
+
+
+_KEY = _DIGEST = a_blob(32)
+_U32 = an_integer(0, U32_MAX)
+_POINTS = an_integer(-POINTS_LIMIT, POINTS_LIMIT)
+
+
+class _Kind(NamedTuple):
+    number: int
+    name: str
+    action: type[Action]
+    reads: tuple[Read, ...]
+    max_bytes: int = MAX_USUAL_BYTES
+
+
+# One row a kind: its number on the wire, its name for people, its type, how its fields are read, its size.
+_KINDS = (
+    _Kind(1, "enrol", Enrol, (a_blob_or_nothing(32), a_blob_or_nothing(SIGNATURE_BYTES))),
+    _Kind(2, "rate", Rate, (_KEY, _U32, _POINTS)),
+    _Kind(
+        3,
+        "record",
+        File,
+        (_KEY, _U32, _POINTS, an_integer(0, 255), _DIGEST, a_blob_or_nothing(32), an_integer(-SLOT_LIMIT, SLOT_LIMIT), _U32),
+    ),
+    _Kind(4, "object", Object, (_KEY, _U32, _DIGEST)),
+    _Kind(5, "answer", Answer, (_KEY, _U32, an_integer(CORRECT, MAINTAIN), _POINTS, a_blob_or_nothing(32))),
+    _Kind(6, "rule", Rule, (_KEY, _U32, an_integer(STRIKE, UPHOLD), _DIGEST)),
+    _Kind(7, "repair", Repair, (_KEY, _U32, an_integer(ASK, DECLINE), _DIGEST)),
+    _Kind(8, "statement", Comment, (_KEY, _U32, a_blob_or_nothing(32))),
+    _Kind(9, "rotate", Rotate, (_KEY, a_blob(SIGNATURE_BYTES))),
+    _Kind(10, "motion", Propose, (_proposal,), MAX_TRANSACTION_BYTES),
+    _Kind(11, "approve", Approve, (_U32,)),
+    _Kind(12, "evidence", Accuse, (_header, _header), MAX_EVIDENCE_BYTES),
+)
+_BY_NUMBER = {kind.number: kind for kind in _KINDS}
+_BY_ACTION = {kind.action: kind for kind in _KINDS}
 
 
 class Transaction(NamedTuple):
@@ -84,11 +210,11 @@ class Transaction(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The kind's name for people and programs: ``enrol``, ``rate``, …"""
-        return type(self.action).__name__.lower()
+        """The kind's name for people and programs: ``enrol``, ``rate``, ``record``, …"""
+        return _BY_ACTION[type(self.action)].name
 
 
-#: A transaction whose signature was checked by this process, or that was stored by it.
+#: A transaction whose signatures were checked by this process, or that was stored by it.
 VerifiedTransaction = NewType("VerifiedTransaction", Transaction)
 
 
@@ -96,19 +222,26 @@ def decode_transaction(raw: bytes) -> Transaction:
     """Read a transaction.  Raises :class:`Refused` (``TOO_LARGE``, ``MALFORMED``); checks no signature."""
     if len(raw) <= SIGNATURE_BYTES:
         raise Refused(Reason.MALFORMED, "too short for a transaction")
-    fields = decode(raw[:-SIGNATURE_BYTES], max_bytes=MAX_TRANSACTION_BYTES - SIGNATURE_BYTES)
+    fields = decode(raw[:-SIGNATURE_BYTES], max_bytes=MAX_TRANSACTION_BYTES - SIGNATURE_BYTES, max_items=MAX_GRANT)
     if len(fields) != 5:
         raise Refused(Reason.MALFORMED, "a transaction has five fields")
-    kind, actor, nonce, expiry_height, body = fields
-    reader = _READERS.get(kind) if type(kind) is int else None
-    if reader is None:
+    number, actor, nonce, expiry_height, body = fields
+    kind = _BY_NUMBER.get(number) if type(number) is int else None
+    if kind is None:
         raise Refused(Reason.MALFORMED, "unknown kind of transaction")
+    if len(raw) > kind.max_bytes:
+        raise Refused(Reason.TOO_LARGE, f"{len(raw)} bytes where {kind.name} may have {kind.max_bytes}")
+    if type(body) is not tuple or len(body) != len(kind.reads):
+        raise Refused(Reason.MALFORMED, f"the body of {kind.name} has {len(kind.reads)} fields")
+    action = kind.action(
+        *[read(value, name) for read, value, name in zip(kind.reads, body, kind.action._fields, strict=True)]
+    )
     return Transaction(
         sha256(raw).digest(),
         blob(actor, 32, "the actor"),
         integer(nonce, 0, U64_MAX, "the nonce"),
         integer(expiry_height, 0, U64_MAX, "the expiry height"),
-        reader(body),
+        action,
         raw,
     )
 
@@ -117,16 +250,40 @@ def sign_transaction(
     secret: SecretKey, chain_id: bytes, nonce: int, expiry_height: int, action: Action
 ) -> VerifiedTransaction:
     """Make and sign a transaction for the chain whose genesis id is ``chain_id``."""
-    number = _NUMBERS[type(action)]
-    payload = encode((number, secret.public, nonce, expiry_height, action.body()))
+    body = (proposal_fields(action.proposal),) if isinstance(action, Propose) else tuple(action)
+    payload = encode((_BY_ACTION[type(action)].number, secret.public, nonce, expiry_height, body))
     raw = payload + secret.sign(SIGNING_TAG + chain_id + payload)
     return VerifiedTransaction(Transaction(sha256(raw).digest(), secret.public, nonce, expiry_height, action, raw))
 
 
+def sign_consent(registrar: SecretKey, chain_id: bytes, member: bytes, expiry_height: int) -> bytes:
+    """A registrar's signature under the enrolment of ``member`` that expires at ``expiry_height``."""
+    return registrar.sign(CONSENT_TAG + chain_id + encode((member, expiry_height)))
+
+
+def sign_rotation(new_key: SecretKey, chain_id: bytes, old_key: bytes, nonce: int) -> bytes:
+    """The new key's own signature under the rotation that ``old_key`` makes with ``nonce``."""
+    return new_key.sign(ROTATION_TAG + chain_id + encode((old_key, nonce)))
+
+
 def verify_transaction(transaction: Transaction, chain_id: bytes) -> VerifiedTransaction:
-    """Check the signature.  Raises :class:`Refused` ``BAD_SIGNATURE``, also for another chain's transaction."""
+    """Check every signature in it.  Raises :class:`Refused` ``BAD_SIGNATURE``, also for another chain's transaction."""
     raw = transaction.raw
     message = SIGNING_TAG + chain_id + raw[:-SIGNATURE_BYTES]
     if not verify(transaction.actor, message, raw[-SIGNATURE_BYTES:]):
         raise Refused(Reason.BAD_SIGNATURE, "not signed by its actor for this chain")
+    action = transaction.action
+    if isinstance(action, Rate):  # most of them
+        return VerifiedTransaction(transaction)
+    if isinstance(action, Enrol) and (action.registrar or action.consent):
+        consent = CONSENT_TAG + chain_id + encode((transaction.actor, transaction.expiry_height))
+        if len(action.registrar) != 32 or not verify(action.registrar, consent, action.consent):
+            raise Refused(Reason.BAD_SIGNATURE, "not signed by the registrar that it names")
+    elif isinstance(action, Rotate):
+        proof = ROTATION_TAG + chain_id + encode((transaction.actor, transaction.nonce))
+        if not verify(action.new_key, proof, action.proof):
+            raise Refused(Reason.BAD_SIGNATURE, "not signed by the new key")
+    elif isinstance(action, Accuse):
+        for header in (action.first, action.second):
+            verify_header(decode_header(header), chain_id)
     return VerifiedTransaction(transaction)

@@ -1,0 +1,287 @@
+"""What validators decide together: motions; and what two contradicting headers do to their signer.
+
+More than two thirds of the weight carries a motion at the block that holds the last approval needed.  What it
+decides must still be possible then, else that approval is refused.
+"""
+
+from __future__ import annotations
+
+from chain import validators as seats
+from chain.codec import U32_MAX
+from chain.draft import Draft, read_policy_text
+from chain.errors import InvariantBroken, Reason, Refused
+from chain.headers import decode_header
+from chain.keys import check_public_key
+from chain.policy import amendment_fault
+from chain.proposals import (
+    Accredit,
+    AddValidator,
+    Amend,
+    JailValidator,
+    Proposal,
+    ReleaseValidator,
+    RemoveValidator,
+    ReplaceValidator,
+    Restore,
+    Revoke,
+    SeatProposal,
+    Suspend,
+    decode_proposal,
+    encode_proposal,
+)
+from chain.state import (
+    ACTIVE,
+    AUTHORITY_STATUS_NAMES,
+    CARRIED,
+    DOCKET_KEY,
+    LAPSED,
+    OPEN,
+    REVOKED,
+    RULES_KEY,
+    SUSPENDED,
+    VALIDATORS_KEY,
+    Account,
+    Authority,
+    Docket,
+    Motion,
+    PolicyText,
+    Rules,
+    account_key,
+    authority_key,
+    motion_key,
+    policy_key,
+    read_motion_key,
+)
+from chain.transactions import Accuse, Approve, Propose
+from chain.votes import is_equivocation
+
+# Open motions of one validator; a motion can hold a whole policy.
+MAX_OPEN_MOTIONS = 8
+# A day of one-second slots and a margin for a stall: later, the validator may long be another's.
+EVIDENCE_MAX_AGE_SLOTS = 200_000
+
+
+_POSSIBLE_FROM = {Suspend: (ACTIVE,), Revoke: (ACTIVE, SUSPENDED), Restore: (SUSPENDED,)}
+
+
+def propose(draft: Draft, action: Propose, actor: bytes) -> None:
+    """A validator proposes, and so approves."""
+    check_validator(draft, actor)
+    docket = draft.docket
+    number = docket.next_motion
+    if number > U32_MAX:
+        raise Refused(Reason.COUNTER_LIMIT, "no more motions can be counted")
+    if sum(draft.motion(number).proposer == actor for number in docket.open) >= MAX_OPEN_MOTIONS:
+        raise Refused(Reason.TOO_MANY_MOTIONS, f"{MAX_OPEN_MOTIONS} motions of this validator are open")
+    check_proposal(draft, action.proposal)
+    motion = Motion(
+        proposer=actor,
+        proposal=encode_proposal(action.proposal),
+        height=draft.height,
+        expires_slot=draft.slot + draft.slots(draft.policy.motion_days),
+        approvals=(actor,),
+        status=OPEN,
+        closed_height=0,
+    )
+    carried = _counted(draft, motion)
+    draft.put(DOCKET_KEY, Docket(number + 1, docket.open if carried.status else (*docket.open, number)))
+    draft.put(motion_key(number), carried)
+
+
+def approve(draft: Draft, action: Approve, actor: bytes) -> None:
+    """A validator approves an open motion."""
+    check_validator(draft, actor)
+    motion = draft.motion(action.number)
+    if motion.status != OPEN:
+        raise Refused(Reason.MOTION_CLOSED, f"the motion ended at height {motion.closed_height}")
+    if motion.expires_slot <= draft.slot:
+        raise Refused(Reason.DEADLINE_PASSED, f"the motion lapsed in slot {motion.expires_slot}")
+    if actor in motion.approvals:
+        raise Refused(Reason.ALREADY_APPROVED, "this validator has approved the motion")
+    counted = _counted(draft, motion._replace(approvals=(*motion.approvals, actor)))
+    if counted.status != OPEN:
+        _strike_off(draft, action.number)
+    draft.put(motion_key(action.number), counted)
+
+
+def accuse(draft: Draft, action: Accuse, _actor: bytes) -> None:
+    """Two headers jail the validator that signed both, once for all it did until now."""
+    draft.put(VALIDATORS_KEY, _seated(draft, JailValidator(check_open(draft, action))))
+
+
+def check_open(draft: Draft, action: Accuse) -> bytes:
+    """The validator whose offence this is, if it was not punished yet.  Raises :class:`Refused`."""
+    first, second = decode_header(action.first), decode_header(action.second)
+    seat = draft.validators.seat(first.proposer)
+    if seat is None:
+        raise Refused(Reason.NOT_VALIDATOR, "its signer is no validator")
+    last_slot = max(first.slot, second.slot)
+    if seat.is_jailed or last_slot <= seat.clean_slot:
+        raise Refused(Reason.ALREADY_PUNISHED, "its signer was jailed for this")
+    if last_slot < draft.slot - EVIDENCE_MAX_AGE_SLOTS:
+        raise Refused(Reason.EVIDENCE_TOO_OLD, f"older than {EVIDENCE_MAX_AGE_SLOTS} slots")
+    return seat.key
+
+
+def check_evidence(action: Accuse) -> None:
+    """What follows from the two headers alone.  Raises :class:`Refused`."""
+    first, second = decode_header(action.first), decode_header(action.second)
+    if first.id >= second.id:
+        raise Refused(Reason.MALFORMED, "evidence names the header with the smaller id first")
+    if not is_equivocation(first, second):
+        raise Refused(Reason.NO_EQUIVOCATION, "one validator may sign both headers")
+
+
+def begin(draft: Draft, set_start: int) -> None:
+    """At the start of a block: what was announced and is due for the validators.  ``set_start``: see :mod:`chain.votes`."""
+    before = draft.validators
+    after = seats.begin(before, height=draft.height, slot=draft.slot, set_start=set_start)
+    if after is not before:
+        draft.put(VALIDATORS_KEY, after)
+
+
+def fall_due(draft: Draft, key: bytes) -> None:
+    """An open motion lapses, or the announced policy comes into force."""
+    if key == RULES_KEY:
+        version = draft.rules.next_version
+        draft.put(RULES_KEY, Rules(version, draft.policy_of(version).digest(), 0, 0))
+        return
+    motion = draft.get(key)
+    if not isinstance(motion, Motion) or motion.status != OPEN or motion.expires_slot > draft.slot:
+        raise InvariantBroken("a motion that is not due")
+    _strike_off(draft, read_motion_key(key))
+    draft.put(key, motion._replace(status=LAPSED, closed_height=draft.height))
+
+
+def check_validator(draft: Draft, actor: bytes) -> None:
+    """Only a validator that is not jailed moves and approves.  Raises ``NOT_VALIDATOR``."""
+    if not any(seat.key == actor and not seat.is_jailed for seat in draft.validators.active):
+        raise Refused(Reason.NOT_VALIDATOR, "only a validator that is not jailed moves and approves")
+
+
+def check_proposal(draft: Draft, proposal: Proposal) -> None:
+    """Whether the state would let this be carried now.  Raises :class:`Refused`."""
+    match proposal:
+        case Accredit():
+            _check_accreditation(draft, proposal)
+        case Suspend(key) | Revoke(key) | Restore(key):
+            _, authority = _known_authority(draft, key)
+            if authority.status not in _POSSIBLE_FROM[type(proposal)]:
+                name = AUTHORITY_STATUS_NAMES[authority.status]
+                raise Refused(Reason.USELESS_MOTION, f"the authority is {name}")
+        case Amend():
+            _check_amendment(draft, proposal)
+        case _:
+            _seated(draft, proposal)
+
+
+def carry(draft: Draft, proposal: Proposal) -> None:
+    """Do what was decided.  Raises :class:`Refused`, having written nothing, where it is no longer possible."""
+    check_proposal(draft, proposal)
+    match proposal:
+        case Accredit():
+            _accredit(draft, proposal)
+        case Suspend(key):
+            identity, authority = _known_authority(draft, key)
+            draft.put(authority_key(identity), authority._replace(status=SUSPENDED))
+        case Revoke(key):
+            identity, authority = _known_authority(draft, key)
+            draft.put(authority_key(identity), authority._replace(status=REVOKED))
+        case Restore(key):
+            identity, authority = _known_authority(draft, key)
+            restored = authority._replace(
+                status=ACTIVE, forgiven_filed=authority.filed, forgiven_overturned=authority.overturned
+            )
+            draft.put(authority_key(identity), restored)
+        case Amend():
+            rules = draft.rules
+            draft.put(policy_key(rules.version + 1), PolicyText(proposal.document))
+            draft.put(RULES_KEY, rules._replace(next_version=rules.version + 1, next_slot=proposal.effective_slot))
+        case _:
+            draft.put(VALIDATORS_KEY, _seated(draft, proposal))
+            if isinstance(proposal, AddValidator | ReplaceValidator):
+                _open_account(draft, proposal.key if isinstance(proposal, AddValidator) else proposal.other)
+
+
+def _counted(draft: Draft, motion: Motion) -> Motion:
+    """The motion after another approval; carried, and what it proposes done, if that is enough."""
+    validators = draft.validators
+    weights = {seat.key: 0 if seat.is_jailed else seat.weight for seat in validators.active}
+    if 3 * sum(weights.get(key, 0) for key in motion.approvals) > 2 * sum(weights.values()):
+        carry(draft, decode_proposal(motion.proposal))
+        motion = motion._replace(status=CARRIED, closed_height=draft.height)
+    return motion
+
+
+def _strike_off(draft: Draft, number: int) -> None:
+    docket = draft.docket
+    draft.put(DOCKET_KEY, Docket(docket.next_motion, tuple(other for other in docket.open if other != number)))
+
+
+def _known_authority(draft: Draft, key: bytes) -> tuple[bytes, Authority]:
+    identity = draft.identity(key)
+    authority = draft.authority(identity)
+    if authority is None:
+        raise Refused(Reason.NOT_AUTHORITY, "no motion has accredited this key")
+    return identity, authority
+
+
+def _check_accreditation(draft: Draft, proposal: Accredit) -> None:
+    check_public_key(proposal.authority)
+    if proposal.until_height <= max(proposal.from_height, draft.height):
+        raise Refused(Reason.USELESS_MOTION, "this accreditation would end before it begins")
+    unknown = [code for code in proposal.categories if code not in draft.policy.categories]
+    if unknown:
+        raise Refused(Reason.UNKNOWN_CATEGORY, f"category {unknown[0]} is not in the policy")
+    if not proposal.categories and not proposal.rights:
+        raise Refused(Reason.USELESS_MOTION, "neither a category nor a right")
+
+
+def _accredit(draft: Draft, proposal: Accredit) -> None:
+    """A new authority, or other terms for one; its counts stay, and so does a suspension."""
+    identity = draft.identity(proposal.authority)
+    old = draft.authority(identity)
+    terms = (proposal.rights, proposal.categories, proposal.from_height, proposal.until_height)
+    if old is None:
+        authority = Authority(proposal.authority, *terms, ACTIVE, 0, 0, 0, 0)
+    else:
+        status = ACTIVE if old.status == REVOKED else old.status
+        authority = Authority(old.key, *terms, status, *old[6:])
+    draft.put(authority_key(identity), authority)
+    _open_account(draft, proposal.authority)
+
+
+def _open_account(draft: Draft, key: bytes) -> None:
+    """So that its first transaction is not a stranger's."""
+    if draft.account(key) is None:
+        draft.put(account_key(key), Account(0, b"", b""))
+
+
+def _check_amendment(draft: Draft, proposal: Amend) -> None:
+    rules = draft.rules
+    if proposal.base_version != rules.version:
+        raise Refused(Reason.STALE_POLICY, f"policy {rules.version} is in force, not {proposal.base_version}")
+    if rules.next_version:
+        raise Refused(Reason.STALE_POLICY, f"policy {rules.next_version} is announced; amend it once it is in force")
+    new = read_policy_text(proposal.document)
+    if fault := amendment_fault(draft.policy, new):
+        raise Refused(Reason.WORSENS_THE_PAST, fault)
+    earliest = draft.slot + draft.slots(draft.policy.notice_days)
+    if proposal.effective_slot < earliest:
+        raise Refused(Reason.NOTICE_TOO_SHORT, f"an amendment carried now is in force from slot {earliest} at the earliest")
+
+
+def _seated(draft: Draft, proposal: SeatProposal) -> seats.Validators:
+    """The validators after a change to them was requested.  Raises :class:`Refused`."""
+    match proposal:
+        case AddValidator(key, weight):
+            change = seats.Change(seats.ADD, key, weight=weight)
+        case RemoveValidator(key):
+            change = seats.Change(seats.REMOVE, key)
+        case JailValidator(key):
+            change = seats.Change(seats.JAIL, key)
+        case ReleaseValidator(key):
+            change = seats.Change(seats.RELEASE, key)
+        case ReplaceValidator(key, other):
+            change = seats.Change(seats.REPLACE, key, other)
+    return seats.request(draft.validators, change, batch=draft.genesis.batch, slot=draft.slot)

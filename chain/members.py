@@ -1,0 +1,77 @@
+"""What members do: enrol, rate, comment, move to another key.
+
+Each rule checks everything before it writes anything, so a refused transaction has changed nothing.
+"""
+
+from __future__ import annotations
+
+from chain.draft import Draft
+from chain.errors import Reason, Refused
+from chain.keys import check_public_key
+from chain.proposals import REGISTRAR
+from chain.state import (
+    ACTIVE,
+    Account,
+    Member,
+    Rating,
+    account_key,
+    authority_key,
+    member_key,
+    rating_key,
+)
+from chain.transactions import Enrol, Rate, Rotate
+
+
+def enrol(draft: Draft, action: Enrol, actor: bytes) -> None:
+    """The actor joins; where the policy asks for it, with the consent of a registrar who signed this enrolment."""
+    identity = draft.identity(actor)
+    if draft.get(member_key(identity)) is not None:
+        raise Refused(Reason.ALREADY_ENROLLED, "this key is enrolled")
+    check_public_key(actor)
+    if action.registrar:
+        registrar = draft.authority(draft.identity(action.registrar))
+        if registrar is None or not registrar.rights & REGISTRAR or action.registrar != registrar.key:
+            raise Refused(Reason.NOT_REGISTRAR, "the co-signer is no registrar; ask one whom the validators accredited")
+        if registrar.status != ACTIVE or not registrar.from_height <= draft.height < registrar.until_height:
+            raise Refused(Reason.NOT_REGISTRAR, "the registrar is suspended, revoked, or out of its term")
+    elif draft.policy.enrolment_by_registrar:
+        raise Refused(Reason.NO_CONSENT, "this policy wants a registrar's signature under an enrolment")
+    draft.put(member_key(identity), Member(actor, draft.height, 0, 0, 0, 0, 0, 0, ()))
+
+
+def rate(draft: Draft, action: Rate, actor: bytes) -> None:
+    """A new rating replaces the rater's old one in the same category."""
+    points = action.points
+    rater, _ = draft.member(actor)
+    subject, member = draft.member(action.subject)
+    if subject == rater:
+        raise Refused(Reason.SELF_RATING, "nobody rates itself")
+    key = rating_key(subject, rater, action.category)
+    old: Rating | None = draft.get(key)
+    key_now, enrolled_height, rated_points, ratings, *records = member
+    if old is None:
+        ratings += 1
+    else:
+        rated_points -= old.points
+    draft.put(key, Rating(points, draft.height))
+    draft.put(member_key(subject), Member(key_now, enrolled_height, rated_points + points, ratings, *records))
+
+
+def rotate(draft: Draft, action: Rotate, actor: bytes) -> None:
+    """The history stays with the identity; the old key can do nothing more."""
+    identity = draft.identity(actor)
+    member, authority = draft.get(member_key(identity)), draft.authority(identity)
+    if member is None and authority is None:
+        raise Refused(Reason.NOT_ENROLLED, "only members and authorities rotate; validators change by motion")
+    if draft.validators.seat(actor) is not None:
+        raise Refused(Reason.KEY_IN_USE, "this key makes blocks; replace it by motion first")
+    check_public_key(action.new_key)
+    if draft.account(action.new_key) is not None or draft.validators.seat(action.new_key) is not None:
+        raise Refused(Reason.KEY_IN_USE, "the new key is in use; make a fresh one")
+    draft.put(account_key(action.new_key), Account(0, identity, b""))
+    old = draft.account(actor)
+    draft.put(account_key(actor), Account(0 if old is None else old.nonce, identity, action.new_key))
+    if member is not None:
+        draft.put(member_key(identity), member._replace(key=action.new_key))
+    if authority is not None:
+        draft.put(authority_key(identity), authority._replace(key=action.new_key))

@@ -1,0 +1,80 @@
+"""Scores and their explanation.
+
+``score = base + points of the records that count (category by category, under their caps) + ratings (capped)``,
+and the tier that the score reaches, but no higher than a tier cap allows.  The sums are kept with the member, so a
+score costs the same for a member with thousands of records as for one with none; an explanation reads them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from chain.errors import InvariantBroken
+from chain.policy import Policy
+from chain.state import Member, Rating, Record
+
+
+class Standing(NamedTuple):
+    """Where a member stands."""
+
+    score: int
+    level: int
+    tier: str
+
+
+def standing(policy: Policy, member: Member) -> Standing:
+    """The score and tier of a member under the policy in force."""
+    score = policy.score(member.record_points, member.rated_points)
+    level = policy.level(score, [level for level, _ in member.caps])
+    return Standing(score, level, policy.tier(level).name)
+
+
+class Line(NamedTuple):
+    """One line of an explanation: ``points`` add up to the score, line by line.
+
+    ``kind`` is ``base``, ``record``, ``category cap``, ``rating`` or ``ratings cap``.  ``source`` is a record with
+    its number, or a rating with its rater.
+    """
+
+    kind: str
+    points: int
+    category: int = -1
+    number: int = -1
+    record: Record | None = None
+    rater: bytes = b""
+    rating: Rating | None = None
+
+
+def explain(
+    policy: Policy,
+    member: Member,
+    records: Iterable[tuple[int, Record]],
+    ratings: Iterable[tuple[bytes, int, Rating]],
+) -> list[Line]:
+    """Every point of a member's score.
+
+    ``records`` are ``(number, record)``, ``ratings`` ``(rater, category, rating)``, all that there are about the
+    member.  Raises :class:`InvariantBroken` where they do not add up to the score that the state says.
+    """
+    lines = [Line("base", policy.base)]
+    sums: dict[int, int] = {}
+    for number, record in sorted(records):
+        points = record.points if record.counts else 0
+        sums[record.category] = sums.get(record.category, 0) + points
+        lines.append(Line("record", points, record.category, number, record))
+    for code, total in sorted(sums.items()):
+        cut = policy.categories[code].clamp(total) - total
+        if cut:
+            lines.append(Line("category cap", cut, code))
+    rated = 0
+    for rater, code, rating in sorted(ratings):
+        rated += rating.points
+        lines.append(Line("rating", rating.points, code, rater=rater, rating=rating))
+    cut = policy.score(0, rated) - policy.base - rated
+    if cut:
+        lines.append(Line("ratings cap", cut))
+    total, expected = sum(line.points for line in lines), standing(policy, member).score
+    if total != expected:
+        raise InvariantBroken(f"the lines add up to {total}, and the score is {expected}")
+    return lines

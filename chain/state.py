@@ -1,0 +1,300 @@
+"""The state: what the registry knows, as entries under keys, each with one canonical encoding.
+
+The root over all of them is in every header.  A member, or an authority, keeps its *identity*, the key that it
+came with, when it moves to another key; everything about it is filed under the identity.
+
+==============================  ============================  ================================================
+key                             entry                         meaning
+==============================  ============================  ================================================
+``p``                           :class:`Rules`                the policy in force, and the announced one
+``P`` version                   :class:`PolicyText`           a policy
+``n`` key                       :class:`Account`              the nonce of a key, and whose key it is
+``m`` member                    :class:`Member`               an enrolled member
+``r`` subject rater code        :class:`Rating`               a rating that stands
+``d`` subject number            :class:`Record`               a record that stands or is suspended
+``s`` subject code              :class:`CategorySum`          standing points in a category with a cap
+``a`` authority                 :class:`Authority`            an accredited institution, and how it judges
+``v``                           :class:`Validators`           who makes blocks
+``g``                           :class:`Docket`               which motions are open
+``o`` number                    :class:`Motion`               a motion, open or closed
+==============================  ============================  ================================================
+
+What has ended is deleted: a record that was struck, withdrawn, repaired or has expired is in the blocks, and
+nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import msgpack
+
+from chain.codec import encode
+from chain.errors import InvariantBroken
+from chain.validators import Validators, read_validators
+
+RULES_KEY = b"p"
+VALIDATORS_KEY = b"v"
+DOCKET_KEY = b"g"
+
+
+class Rules(NamedTuple):
+    """The policy in force by version and digest, and the one in force from ``next_slot`` (0, 0: none announced)."""
+
+    version: int
+    digest: bytes
+    next_version: int
+    next_slot: int
+
+
+class PolicyText(NamedTuple):
+    """An encoded policy; :func:`chain.policy.decode_policy` reads it."""
+
+    document: bytes
+
+
+class Account(NamedTuple):
+    """The next nonce of a key.  ``identity`` is empty where it is the key; a key that was left has a ``successor``."""
+
+    nonce: int
+    identity: bytes
+    successor: bytes
+
+
+class Member(NamedTuple):
+    """An enrolled member.
+
+    ``rated_points`` is the sum of the ``ratings`` that stand about it, ``record_points`` what its standing records
+    add up to, category by category under their caps.  ``filed`` counts all records there ever were and numbers the
+    next one; ``standing`` and ``suspended`` those that are there now.  ``caps`` are ``(level, standing records
+    that cap the tier at it)``.
+    """
+
+    key: bytes
+    enrolled_height: int
+    rated_points: int
+    ratings: int
+    record_points: int
+    filed: int
+    standing: int
+    suspended: int
+    caps: tuple[tuple[int, int], ...]
+
+
+class Rating(NamedTuple):
+    """What a rater last said about a subject, and the height of the block that holds it."""
+
+    points: int
+    height: int
+
+
+# Status of a record.  The points of the first two count; the other two are under objection.
+STANDING, REPAIR_ASKED, OBJECTED, MAINTAINED = 0, 1, 2, 3
+STATUS_NAMES = ("standing", "repair asked", "objected", "maintained")
+
+
+class Record(NamedTuple):
+    """What an authority recorded.  Periods and tier cap are those of the policy that it was filed under.
+
+    ``deadline_slot`` ends what the status waits for (0: nothing); ``expires_slot`` ends the record.  It can be
+    repaired from ``repair_slot`` (0: never).  ``cap`` is a tier level, or -1.  ``upheld`` is 1 once an arbiter
+    upheld it.  ``grounds`` are the objection's, ``words`` the member's own, ``proof`` the repair's.
+    """
+
+    issuer: bytes
+    category: int
+    points: int
+    severity: int
+    evidence: bytes
+    reason: bytes
+    established_slot: int
+    height: int
+    policy_version: int
+    expires_slot: int
+    repair_slot: int
+    cap: int
+    status: int
+    upheld: int
+    deadline_slot: int
+    grounds: bytes
+    words: bytes
+    proof: bytes
+
+    @property
+    def due_slot(self) -> int:
+        """The slot in which the chain itself acts on this record next."""
+        return min(self.expires_slot, self.deadline_slot) if self.deadline_slot else self.expires_slot
+
+    @property
+    def counts(self) -> bool:
+        """Whether its points are part of the score."""
+        return self.status <= REPAIR_ASKED
+
+
+class CategorySum(NamedTuple):
+    """The points of a member's standing records in one category, before its caps."""
+
+    points: int
+
+
+# Status of an authority
+ACTIVE, SUSPENDED, REVOKED = 0, 1, 2
+AUTHORITY_STATUS_NAMES = ("active", "suspended", "revoked")
+
+
+class Authority(NamedTuple):
+    """An accredited institution.
+
+    It may file in ``categories`` from one height up to another; ``rights`` are those of :mod:`chain.proposals`.
+    ``filed`` and ``overturned`` count its records; the part that a motion has put behind it is in ``forgiven_*``.
+    """
+
+    key: bytes
+    rights: int
+    categories: tuple[int, ...]
+    from_height: int
+    until_height: int
+    status: int
+    filed: int
+    overturned: int
+    forgiven_filed: int
+    forgiven_overturned: int
+
+
+class Docket(NamedTuple):
+    """The number of the next motion, and those that are open."""
+
+    next_motion: int
+    open: tuple[int, ...]
+
+
+# Status of a motion
+OPEN, CARRIED, LAPSED = 0, 1, 2
+MOTION_STATUS_NAMES = ("open", "carried", "lapsed")
+
+
+class Motion(NamedTuple):
+    """A motion: an encoded proposal, who approves it, and when it lapses or at which height it ended."""
+
+    proposer: bytes
+    proposal: bytes
+    height: int
+    expires_slot: int
+    approvals: tuple[bytes, ...]
+    status: int
+    closed_height: int
+
+
+Entry: TypeAlias = (
+    Rules
+    | PolicyText
+    | Account
+    | Member
+    | Rating
+    | Record
+    | CategorySum
+    | Authority
+    | Validators
+    | Docket
+    | Motion
+)
+
+_READERS: dict[int, Callable[[Any], Entry]] = {
+    ord("p"): Rules._make,
+    ord("P"): PolicyText._make,
+    ord("n"): Account._make,
+    ord("m"): Member._make,
+    ord("r"): Rating._make,
+    ord("d"): Record._make,
+    ord("s"): CategorySum._make,
+    ord("a"): Authority._make,
+    ord("v"): read_validators,
+    ord("g"): Docket._make,
+    ord("o"): Motion._make,
+}
+
+
+def policy_key(version: int) -> bytes:
+    """The state key of a policy."""
+    return b"P" + version.to_bytes(4, "big")
+
+
+def account_key(key: bytes) -> bytes:
+    """The state key of a public key's account."""
+    return b"n" + key
+
+
+def member_key(member: bytes) -> bytes:
+    """The state key of a member."""
+    return b"m" + member
+
+
+def rating_key(subject: bytes, rater: bytes, category: int) -> bytes:
+    """The state key of a rating; all ratings about one subject share a prefix."""
+    return b"r" + subject + rater + category.to_bytes(4, "big")
+
+
+def read_rating_key(key: bytes) -> tuple[bytes, bytes, int]:
+    """``(subject, rater, category)`` of a rating's state key."""
+    return key[1:33], key[33:65], int.from_bytes(key[65:], "big")
+
+
+def record_key(subject: bytes, number: int) -> bytes:
+    """The state key of a record; all records about one member share a prefix."""
+    return b"d" + subject + number.to_bytes(4, "big")
+
+
+def read_record_key(key: bytes) -> tuple[bytes, int]:
+    """``(subject, number)`` of a record's state key."""
+    return key[1:33], int.from_bytes(key[33:], "big")
+
+
+def sum_key(subject: bytes, category: int) -> bytes:
+    """The state key of a member's sum in one category."""
+    return b"s" + subject + category.to_bytes(4, "big")
+
+
+def authority_key(authority: bytes) -> bytes:
+    """The state key of an authority."""
+    return b"a" + authority
+
+
+def motion_key(number: int) -> bytes:
+    """The state key of a motion."""
+    return b"o" + number.to_bytes(4, "big")
+
+
+def read_motion_key(key: bytes) -> int:
+    """The number in a motion's state key."""
+    return int.from_bytes(key[1:], "big")
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """The bytes that the state tree commits to."""
+    return encode(entry)
+
+
+def decode_entry(key: bytes, value: bytes) -> Entry:
+    """Read an entry of a state whose root was checked; its key tells its type."""
+    try:
+        return _READERS[key[0]](msgpack.unpackb(value, use_list=False, raw=True))
+    except (KeyError, IndexError, ValueError, TypeError, msgpack.UnpackException) as error:
+        raise InvariantBroken(f"no entry of this state under {key.hex()}") from error
+
+
+def due_slot(key: bytes, value: bytes | None) -> int | None:
+    """The slot in which the chain itself acts on an entry, if it ever does."""
+    if value is None or key[0] not in _WITH_DEADLINES:
+        return None
+    match decode_entry(key, value):
+        case Record() as record:
+            return record.due_slot
+        case Motion(status=0) as motion:
+            return motion.expires_slot
+        case Rules() as rules if rules.next_version:
+            return rules.next_slot
+    return None
+
+
+_WITH_DEADLINES = frozenset(b"dop")
