@@ -11,6 +11,7 @@ files of this list touch the disk.  Files import only files above them in this l
     votes         prevotes, precommits, finality
     forkchoice    which of two tips wins
     transactions  what an actor signs
+    tables        documents, read with errors that say where
     policy        what may be recorded, and how a score follows from it
     genesis       the parameters that every node of one network shares
     blocks        what a validator signs

@@ -200,10 +200,10 @@ def genesis_records(genesis: Genesis) -> dict[bytes, Record]:
 
 def member_summary(policy: Policy, member: Member) -> dict[str, Any]:
     """What people see of a member: score, tier and what they follow from."""
-    score = policy.score(member.points)
+    score = policy.score(0, member.points)
     return {
         "score": score,
-        "tier": policy.tier(score).name,
+        "tier": policy.tier(policy.level(score)).name,
         "points": member.points,
         "ratings": member.ratings,
         "enrolled_height": member.enrolled_height,
