@@ -11,11 +11,20 @@ files of this list touch the disk.  Files import only files above them in this l
     votes         prevotes, precommits, finality
     forkchoice    which of two tips wins
     headers       what a validator signs
+    proposals     what validators can decide together
     transactions  what an actor signs
+    tables        documents, read with errors that say where
     policy        what may be recorded, and how a score follows from it
     genesis       the parameters that every node of one network shares
     blocks        a header and its transactions
-    registry      the state, and what each transaction does to it
+    validators    who makes blocks, and how that changes
+    state         what the registry knows, entry by entry
+    draft         changes tried on top of a state
+    members       the rules of members: enrol, rate, rotate
+    records       the rules of records: file, object, answer, rule, repair
+    governance    the rules of validators: motions and evidence
+    registry      what each transaction does, and what falls due
+    scores        scores, tiers, and where each point comes from
     ledger        one branch: state, votes and undo from the snapshot to the head
     blocktree     the branches that can still win
     blockchain    tree and ledger under the rule of the longest valid chain

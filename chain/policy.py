@@ -1,26 +1,65 @@
 """Policies: what may be recorded, and how a score and a tier follow from it.  All of it is data.
 
-A policy is written as TOML (``chain/policies/``), travels inside the genesis file, and is part of the state
-through its digest.  Every number is an integer, so every node computes the same score.
+A policy is written as TOML (``chain/policies/``), travels inside the genesis file and inside motions that amend
+it, and is part of the state through its digest.  Every number is an integer, so every node computes the same
+score.  Times are whole days; a chain counts them in slots.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any
 
-from chain.codec import U32_MAX, encode
-from chain.errors import OperatorError
+from chain.codec import U32_MAX, decode, encode
+from chain.errors import OperatorError, Reason, Refused
+from chain.tables import Mistake, Table, line_of
 from chain.transactions import POINTS_LIMIT
 
 MAX_TIERS = 32
-MAX_CATEGORIES = 1_024
+MAX_SEVERITIES = 8
+# Of each kind.  The catalogue of a whole city fits, and one who reads a motion can still judge it.
+MAX_CATEGORIES = 256
+# A motion carries a whole policy on the chain, so its encoding must leave a block room for others.
+MAX_POLICY_BYTES = 24_000
 SCORE_LIMIT = 10**12
+MAX_DAYS = 36_525  # a century: nothing about a person is worth keeping longer
+
+_DAY_MS = 86_400_000
+_ENROLMENT = ("open", "registrar")
+# What holds where a file says nothing: five years of retention, and authorities are never suspended.
+_PERIODS = {
+    "answer_days": 20,
+    "ruling_days": 20,
+    "repair_answer_days": 20,
+    "motion_days": 30,
+    "notice_days": 30,
+    "retention_days": 1_826,
+}
+_AUTHORITIES = {"overturned_permille": 1_000, "overturned_minimum": 1}
+
+# The fields of each table, in the order in which :meth:`Policy.encode` writes them.
+_FIELDS: dict[str, tuple[str, ...]] = {
+    "policy": (
+        "name", "version", "day_ms", "enrolment",
+        "score", "periods", "authorities", "tier", "severity", "category", "rating",
+    ),
+    "score": ("base", "ratings_floor", "ratings_cap"),
+    "periods": tuple(_PERIODS),
+    "authorities": tuple(_AUTHORITIES),
+    "tier": ("name", "from"),
+    "severity": ("name", "repair_after_days", "expires_after_days"),
+    "category": (
+        "code", "name", "min", "max", "floor", "ceiling", "severities", "reason", "tier_cap", "closed",
+    ),
+    "rating": ("code", "name", "min", "max"),
+}  # fmt: skip
+_ROWS = ("tier", "severity", "category", "rating")
+_FLAGS = ("reason", "closed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +68,50 @@ class Tier:
 
     name: str
     threshold: int
+
+
+@dataclass(frozen=True, slots=True)
+class Severity:
+    """How long a record counts, in days from when the conduct was established.
+
+    The member may ask for repair after ``repair_after_days``; after ``expires_after_days`` the record expires.
+    """
+
+    name: str
+    repair_after_days: int
+    expires_after_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A category in which authorities record, with the points that one record may give.
+
+    All standing records of the category together count for at least ``floor`` and at most ``ceiling``.
+    ``severities`` are the codes that a record may have, from 1 in the order of the policy; with none of them its
+    severity is 0: never repaired, it ends with the retention.  A record that ``needs_reason`` carries the digest
+    of a written one.  A member with a standing record is at most at the level ``tier_cap``.  A category that
+    ``is_closed`` takes no new records, and the old ones stand.
+    """
+
+    code: int
+    name: str
+    low: int
+    high: int
+    floor: int
+    ceiling: int
+    severities: tuple[int, ...]
+    needs_reason: bool
+    tier_cap: int | None
+    is_closed: bool
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether its records can add up to more than they count for."""
+        return self.floor > -SCORE_LIMIT or self.ceiling < SCORE_LIMIT
+
+    def clamp(self, points: int) -> int:
+        """What standing records that add up to ``points`` count for."""
+        return max(self.floor, min(self.ceiling, points))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,140 +126,115 @@ class RatingCategory:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A checked policy.  Tiers run from the highest threshold down; categories are found by their code."""
+    """A checked policy.  Tiers run from the highest threshold down; categories are found by their code.
+
+    An authority is suspended once more than ``overturned_permille`` in 1000 of its records were overturned, and
+    it has filed at least ``overturned_minimum``.
+    """
 
     name: str
     version: int
+    day_ms: int
+    enrolment_by_registrar: bool
     base: int
     ratings_floor: int
     ratings_cap: int
+    answer_days: int
+    ruling_days: int
+    repair_answer_days: int
+    motion_days: int
+    notice_days: int
+    retention_days: int
+    overturned_permille: int
+    overturned_minimum: int
     tiers: tuple[Tier, ...]
+    severities: tuple[Severity, ...]
+    categories: Mapping[int, Category] = field(hash=False)
     ratings: Mapping[int, RatingCategory] = field(hash=False)
 
-    def score(self, rating_points: int) -> int:
-        """The score of a member whose standing ratings sum up to ``rating_points``."""
-        return self.base + max(self.ratings_floor, min(self.ratings_cap, rating_points))
+    def score(self, record_points: int, rated_points: int) -> int:
+        """The score of a member from its standing records, capped by category, and the sum of its ratings."""
+        return self.base + record_points + max(self.ratings_floor, min(self.ratings_cap, rated_points))
 
-    def tier(self, score: int) -> Tier:
-        """The first tier whose threshold ``score`` reaches, else the last one."""
-        return next((tier for tier in self.tiers if score >= tier.threshold), self.tiers[-1])
+    def level(self, score: int, caps: Iterable[int] = ()) -> int:
+        """The level that ``score`` reaches, but none above any of ``caps``; the lowest tier is level 0."""
+        return min((sum(score >= tier.threshold for tier in self.tiers[:-1]), *caps))
+
+    def tier(self, level: int) -> Tier:
+        """The tier of a level."""
+        return self.tiers[len(self.tiers) - 1 - level]
+
+    def slots(self, days: int, slot_ms: int) -> int:
+        """How many slots of a chain ``days`` of this policy last; at least one."""
+        return max(1, days * self.day_ms // slot_ms)
+
+    def encode(self) -> bytes:
+        """The canonical encoding of every rule, independent of the file's layout."""
+        return encode(_to_wire("policy", self.to_document()))
 
     def digest(self) -> bytes:
-        """SHA-256 of the canonical encoding of every rule, independent of the file's layout."""
-        fields = (
-            self.name.encode(),
-            self.version,
-            (self.base, self.ratings_floor, self.ratings_cap),
-            tuple((tier.name.encode(), tier.threshold) for tier in self.tiers),
-            tuple(
-                (category.code, category.name.encode(), category.low, category.high)
-                for _, category in sorted(self.ratings.items())
-            ),
-        )
-        return sha256(b"goodfaith/policy/1" + encode(fields)).digest()
+        """What the state commits to: 32 bytes."""
+        return sha256(b"goodfaith/policy/2" + self.encode()).digest()
 
     def to_document(self) -> dict[str, Any]:
         """The policy in the shape of its file, for JSON or TOML; :func:`read_policy` reads it back."""
         return {
             "name": self.name,
             "version": self.version,
-            "score": {
-                "base": self.base,
-                "ratings_floor": self.ratings_floor,
-                "ratings_cap": self.ratings_cap,
-            },
+            "day_ms": self.day_ms,
+            "enrolment": _ENROLMENT[self.enrolment_by_registrar],
+            "score": {name: getattr(self, name) for name in _FIELDS["score"]},
+            "periods": {name: getattr(self, name) for name in _PERIODS},
+            "authorities": {name: getattr(self, name) for name in _AUTHORITIES},
             "tier": [{"name": tier.name, "from": tier.threshold} for tier in self.tiers],
+            "severity": [
+                {name: getattr(severity, name) for name in _FIELDS["severity"]} for severity in self.severities
+            ],
+            "category": [self._category_document(item) for _, item in sorted(self.categories.items())],
             "rating": [
-                {"code": category.code, "name": category.name, "min": category.low, "max": category.high}
-                for _, category in sorted(self.ratings.items())
+                {"code": item.code, "name": item.name, "min": item.low, "max": item.high}
+                for _, item in sorted(self.ratings.items())
             ],
         }
 
-
-class _Table:
-    """One table of a policy document, read field by field with errors that name the field and the remedy."""
-
-    def __init__(self, document: Any, path: str, fields: set[str]) -> None:
-        if not isinstance(document, Mapping):
-            raise OperatorError(f"policy: {path} must be a table")
-        unknown = sorted(set(document) - fields)
-        if unknown:
-            raise OperatorError(f"policy: {path}.{unknown[0]} is not known; remove it or choose from {sorted(fields)}")
-        self._document = document
-        self._path = path
-
-    def integer(self, name: str, low: int, high: int) -> int:
-        value = self._document.get(name)
-        if type(value) is not int or not low <= value <= high:
-            raise OperatorError(f"policy: {self._path}.{name} must be an integer from {low} to {high}")
-        return value
-
-    def text(self, name: str) -> str:
-        value = self._document.get(name)
-        if type(value) is not str or not 1 <= len(value) <= 64 or not value.isprintable():
-            raise OperatorError(f"policy: {self._path}.{name} must be a text of 1 to 64 characters")
-        return value
-
-    def rows(self, name: str, limit: int) -> list[Any]:
-        value = self._document.get(name, [])
-        if not isinstance(value, list) or len(value) > limit:
-            raise OperatorError(f"policy: {name} must be a list of at most {limit} tables")
-        return value
+    def _category_document(self, category: Category) -> dict[str, Any]:
+        document = {
+            "code": category.code,
+            "name": category.name,
+            "min": category.low,
+            "max": category.high,
+            "floor": category.floor,
+            "ceiling": category.ceiling,
+            "severities": [self.severities[code - 1].name for code in category.severities],
+            "reason": category.needs_reason,
+            "closed": category.is_closed,
+        }
+        if category.tier_cap is not None:
+            document["tier_cap"] = self.tier(category.tier_cap).name
+        return document
 
 
-def _tiers(rows: list[Any]) -> tuple[Tier, ...]:
-    tiers = []
-    for number, row in enumerate(rows, 1):
-        table = _Table(row, f"tier[{number}]", {"name", "from"})
-        tiers.append(Tier(table.text("name"), table.integer("from", -SCORE_LIMIT, SCORE_LIMIT)))
-    if not tiers:
-        raise OperatorError("policy: at least one [[tier]] is needed")
-    for above, below in pairwise(tiers):
-        if above.threshold <= below.threshold:
-            raise OperatorError(f"policy: tier {below.name!r} must begin below tier {above.name!r}")
-    return tuple(tiers)
-
-
-def _ratings(rows: list[Any]) -> dict[int, RatingCategory]:
-    ratings: dict[int, RatingCategory] = {}
-    for number, row in enumerate(rows, 1):
-        table = _Table(row, f"rating[{number}]", {"code", "name", "min", "max"})
-        low = table.integer("min", -POINTS_LIMIT, POINTS_LIMIT)
-        category = RatingCategory(
-            table.integer("code", 0, U32_MAX),
-            table.text("name"),
-            low,
-            table.integer("max", low, POINTS_LIMIT),
-        )
-        if category.code in ratings:
-            raise OperatorError(f"policy: rating[{number}].code {category.code} is used twice")
-        ratings[category.code] = category
-    return ratings
+# ------------------------------------------------------------------------------------------------- documents
 
 
 def read_policy(document: Any) -> Policy:
     """Check a parsed policy document.  Raises :class:`OperatorError` that names the field and the remedy."""
-    table = _Table(document, "policy", {"name", "version", "score", "tier", "rating"})
-    score = _Table(document.get("score"), "score", {"base", "ratings_floor", "ratings_cap"})
-    floor = score.integer("ratings_floor", -SCORE_LIMIT, 0)
-    return Policy(
-        name=table.text("name"),
-        version=table.integer("version", 1, U32_MAX),
-        base=score.integer("base", -SCORE_LIMIT, SCORE_LIMIT),
-        ratings_floor=floor,
-        ratings_cap=score.integer("ratings_cap", 0, SCORE_LIMIT),
-        tiers=_tiers(table.rows("tier", MAX_TIERS)),
-        ratings=_ratings(table.rows("rating", MAX_CATEGORIES)),
-    )
+    try:
+        return _read(document)
+    except Mistake as mistake:
+        raise OperatorError(f"policy: {mistake}") from mistake
 
 
 def parse_policy(text: str) -> Policy:
-    """Read a policy from TOML.  Raises :class:`OperatorError`; a syntax error names its line."""
+    """Read a policy from TOML.  Raises :class:`OperatorError` that names the line and the remedy."""
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is a number too long
         raise OperatorError(f"policy: not valid TOML: {error}") from error
-    return read_policy(document)
+    try:
+        return _read(document)
+    except Mistake as mistake:
+        raise OperatorError(f"policy: line {line_of(text, mistake.path)}: {mistake}") from mistake
 
 
 def shipped_policy(name: str) -> Policy:
@@ -186,3 +244,195 @@ def shipped_policy(name: str) -> Policy:
     if name not in known:
         raise OperatorError(f"no policy is called {name!r}; choose from {', '.join(known)}")
     return parse_policy((folder / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def _read(document: Any) -> Policy:
+    table = Table(document, _FIELDS["policy"])
+    score = table.table("score", _FIELDS["score"])
+    periods = table.table("periods", _FIELDS["periods"])
+    authorities = table.table("authorities", _FIELDS["authorities"])
+    days = {name: periods.integer(name, 1, MAX_DAYS, default) for name, default in _PERIODS.items()}
+    tiers = _tiers(table)
+    severities = _severities(table, days["retention_days"])
+    policy = Policy(
+        name=table.text("name"),
+        version=table.integer("version", 1, U32_MAX),
+        day_ms=table.integer("day_ms", 1, _DAY_MS, _DAY_MS),
+        enrolment_by_registrar=bool(table.choice("enrolment", _ENROLMENT)),
+        base=score.integer("base", -SCORE_LIMIT, SCORE_LIMIT),
+        ratings_floor=score.integer("ratings_floor", -SCORE_LIMIT, 0),
+        ratings_cap=score.integer("ratings_cap", 0, SCORE_LIMIT),
+        **days,
+        overturned_permille=authorities.integer("overturned_permille", 0, 1_000, _AUTHORITIES["overturned_permille"]),
+        overturned_minimum=authorities.integer("overturned_minimum", 1, U32_MAX, _AUTHORITIES["overturned_minimum"]),
+        tiers=tiers,
+        severities=severities,
+        categories=_categories(table, tiers, severities),
+        ratings=_ratings(table),
+    )
+    size = len(policy.encode())
+    if size > MAX_POLICY_BYTES:
+        raise Mistake((), f"is too long: {size} bytes encoded where {MAX_POLICY_BYTES} are allowed; shorten names")
+    return policy
+
+
+def _tiers(table: Table) -> tuple[Tier, ...]:
+    rows = table.rows("tier", _FIELDS["tier"], MAX_TIERS)
+    tiers = tuple(Tier(row.text("name"), row.integer("from", -SCORE_LIMIT, SCORE_LIMIT)) for row in rows)
+    if not tiers:
+        raise table.mistake("tier", "must have at least one [[tier]]")
+    _check_names(rows, [tier.name for tier in tiers])
+    for (above, below), row in zip(pairwise(tiers), rows[1:], strict=True):
+        if above.threshold <= below.threshold:
+            raise row.mistake("from", f"must begin below the tier before it, {above.name!r}")
+    return tiers
+
+
+def _severities(table: Table, retention_days: int) -> tuple[Severity, ...]:
+    rows = table.rows("severity", _FIELDS["severity"], MAX_SEVERITIES)
+    severities = []
+    for row in rows:
+        repair_after_days = row.integer("repair_after_days", 0, retention_days)
+        expires_after_days = row.integer("expires_after_days", max(1, repair_after_days), retention_days)
+        severities.append(Severity(row.text("name"), repair_after_days, expires_after_days))
+    _check_names(rows, [severity.name for severity in severities])
+    return tuple(severities)
+
+
+def _categories(table: Table, tiers: Sequence[Tier], severities: Sequence[Severity]) -> dict[int, Category]:
+    levels = [tier.name for tier in reversed(tiers)]
+    names = [severity.name for severity in severities]
+    categories: dict[int, Category] = {}
+    for row in table.rows("category", _FIELDS["category"], MAX_CATEGORIES):
+        low = row.integer("min", -POINTS_LIMIT, POINTS_LIMIT)
+        category = Category(
+            code=row.integer("code", 0, U32_MAX),
+            name=row.text("name"),
+            low=low,
+            high=row.integer("max", low, POINTS_LIMIT),
+            floor=row.integer("floor", -SCORE_LIMIT, 0, -SCORE_LIMIT),
+            ceiling=row.integer("ceiling", 0, SCORE_LIMIT, SCORE_LIMIT),
+            severities=tuple(index + 1 for index in row.choices("severities", names)),
+            needs_reason=row.flag("reason"),
+            tier_cap=row.choice("tier_cap", levels),
+            is_closed=row.flag("closed"),
+        )
+        if category.code in categories:
+            raise row.mistake("code", f"{category.code} is used twice; choose another")
+        categories[category.code] = category
+    return categories
+
+
+def _ratings(table: Table) -> dict[int, RatingCategory]:
+    ratings: dict[int, RatingCategory] = {}
+    for row in table.rows("rating", _FIELDS["rating"], MAX_CATEGORIES):
+        low = row.integer("min", -POINTS_LIMIT, POINTS_LIMIT)
+        high = row.integer("max", low, POINTS_LIMIT)
+        category = RatingCategory(row.integer("code", 0, U32_MAX), row.text("name"), low, high)
+        if category.code in ratings:
+            raise row.mistake("code", f"{category.code} is used twice; choose another")
+        ratings[category.code] = category
+    return ratings
+
+
+def _check_names(rows: Sequence[Table], names: Sequence[str]) -> None:
+    for number, (row, name) in enumerate(zip(rows, names, strict=True)):
+        if name in names[:number]:
+            raise row.mistake("name", f"{name!r} is used twice; choose another")
+
+
+# ------------------------------------------------------------------------------------------------ on the wire
+
+
+def decode_policy(data: bytes) -> Policy:
+    """Read what :meth:`Policy.encode` made.  Raises :class:`Refused` (``TOO_LARGE``, ``MALFORMED``) and no other.
+
+    The document is checked by the rules of :func:`read_policy`, and only the bytes that encode the policy pass.
+    """
+    fields = decode(data, max_bytes=MAX_POLICY_BYTES, max_items=MAX_CATEGORIES)
+    try:
+        policy = _read(_from_wire("policy", fields))
+    except Mistake as mistake:
+        raise Refused(Reason.MALFORMED, f"policy: {mistake}") from mistake
+    if policy.encode() != data:
+        raise Refused(Reason.MALFORMED, "policy: not its canonical encoding")
+    return policy
+
+
+def _to_wire(name: str, value: Any) -> Any:
+    """A table as the tuple of its fields, a text as bytes, true as 1; what is left out as the empty text."""
+    match value:
+        case dict():
+            return tuple(_to_wire(key, value.get(key, "")) for key in _FIELDS[name])
+        case list():
+            return tuple(_to_wire(name, item) for item in value)
+        case str():
+            return value.encode()
+        case _:
+            return int(value)
+
+
+def _from_wire(name: str, row: Any) -> Any:
+    """The table that :func:`_to_wire` was given, as far as ``row`` has its shape; what is in it is not checked."""
+    fields = _FIELDS[name]
+    if type(row) is not tuple or len(row) != len(fields):
+        return row
+    return {key: _field_from_wire(key, value) for key, value in zip(fields, row, strict=True) if value != b""}
+
+
+def _field_from_wire(name: str, value: Any) -> Any:
+    match value:
+        case bytes():
+            return value.decode(errors="replace")
+        case tuple() if name == "severities":
+            return [_field_from_wire("", item) for item in value]
+        case tuple() if name in _ROWS:
+            return [_from_wire(name, item) for item in value]
+        case tuple() if name in _FIELDS:
+            return _from_wire(name, value)
+        case 0 | 1 if name in _FLAGS:
+            return bool(value)
+        case _:
+            return value
+
+
+# ------------------------------------------------------------------------------------------------- amendments
+
+
+def amendment_fault(old: Policy, new: Policy) -> str:
+    """Why ``new`` may not replace ``old``, in one sentence, or an empty text if it may.
+
+    An amendment never worsens what is already recorded: whatever is recorded about a member, neither its score
+    nor its level gets lower by it.  A record keeps its own points, periods and tier cap, so the rule needs to see
+    no record.
+    """
+    return next(_amendment_faults(old, new), "")
+
+
+def _amendment_faults(old: Policy, new: Policy) -> Iterator[str]:
+    if new.version != old.version + 1:
+        yield f"the version must be {old.version + 1}"
+    for name in ("name", "day_ms"):
+        if getattr(new, name) != getattr(old, name):
+            yield f"{name} must stay {getattr(old, name)}"
+    for name in _FIELDS["score"]:
+        if getattr(new, name) < getattr(old, name):
+            yield f"{name} must not get lower than {getattr(old, name)}"
+    for tier, raised in zip_longest(reversed(old.tiers), reversed(new.tiers)):
+        if tier is None:
+            break  # new tiers above the old ones lower nobody
+        if raised is None or raised.name != tier.name:
+            yield f"tier {tier.name} must keep its name and its place from below"
+        elif raised.threshold > tier.threshold:
+            yield f"tier {tier.name} must not begin above {tier.threshold}"
+    names = tuple(severity.name for severity in old.severities)
+    if tuple(severity.name for severity in new.severities[: len(names)]) != names:
+        yield f"the severities must begin with {', '.join(names)}; add new ones after them"
+    for code, category in sorted(old.categories.items()):
+        # Floor and ceiling are within the sums of what is recorded.
+        kept = new.categories.get(code)
+        if kept is None or (kept.name, kept.floor, kept.ceiling) != (category.name, category.floor, category.ceiling):
+            yield f"category {code} must stay, with its name, floor and ceiling; close it if it shall end"
+    for code, rating in sorted(old.ratings.items()):
+        if code not in new.ratings or new.ratings[code].name != rating.name:
+            yield f"category {code} of ratings must stay, with its name"

@@ -196,7 +196,7 @@ def ranking(view: View) -> list[tuple[int, int, Member]]:
     """``(rank, score, member)``, best first; equal scores share a rank and are ordered by their did."""
     score = view.genesis.policy.score
     members = [record for _, record in view.reader.records(b"m") if isinstance(record, Member)]
-    scored = sorted((-score(member.points), member.key, member) for member in members)  # keys sort as their dids do
+    scored = sorted((-score(0, member.points), member.key, member) for member in members)  # keys sort as their dids do
     ranked: list[tuple[int, int, Member]] = []
     for place, (negative, _, member) in enumerate(scored, 1):
         rank = ranked[-1][0] if ranked and ranked[-1][1] == -negative else place
