@@ -180,9 +180,6 @@ class Node:
         """``GET /status``."""
         chain = self.engine.chain
         head, final = chain.head.header, chain.finalized
-        open_transactions = sum(
-            len(block.transactions) for block in chain.ledger.blocks() if block.header.height > final.height
-        )
         producer = self.engine.producer
         return {
             "network": self.genesis.name,
@@ -202,7 +199,7 @@ class Node:
             "syncing": self.engine.sync.is_downloading,
             "reorgs": self.telemetry.reorg_count,
             "transactions": self.telemetry.transaction_count,
-            "final_transactions": self.telemetry.transaction_count - open_transactions,
+            "final_transactions": self.telemetry.transaction_count - chain.ledger.transactions_above(final.height),
             "signatures_checked": self.signatures.checked,
             "cpu_s": round(time.process_time(), 3),
             "rss_bytes": psutil.Process().memory_info().rss,

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from chain.blocks import Block
 from chain.blocktree import BlockTree, Node, genesis_header
+from chain.draft import Changes
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.forkchoice import Choice, choose
 from chain.genesis import Genesis
 from chain.headers import Header
-from chain.ledger import Changes, Executed, Ledger
-from chain.registry import Record
+from chain.ledger import Executed, Ledger
 from chain.votes import Votes
 
 
@@ -25,16 +25,16 @@ class Snapshot:
 
     header: Header
     votes: Votes
-    records: dict[bytes, Record]
+    state: dict[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What moves the snapshot on disk to a later final block: the changed records, encoded, by key."""
+    """What moves the snapshot on disk to a later final block: the changed entries by key, None where one is gone."""
 
     header: Header
     votes: Votes
-    rows: dict[bytes, bytes]
+    rows: dict[bytes, bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Blockchain:
             root = genesis_header(genesis, self.ledger.state_root)
             votes = Votes.genesis(genesis.validators, genesis.batch)
         else:
-            self.ledger = Ledger(genesis, snapshot.records, snapshot.header.height)
+            self.ledger = Ledger(genesis, snapshot.state, snapshot.header.height)
             root, votes = snapshot.header, snapshot.votes
             if self.ledger.state_root != root.state_root:
                 raise Refused(Reason.WRONG_STATE_ROOT, f"the stored state is not that of height {root.height}")
@@ -123,7 +123,7 @@ class Blockchain:
         for block_id in up:
             block = self._body(block_id)
             try:
-                self.ledger.extend(block)
+                self.ledger.extend(block, self.tree[block_id].votes.sets[0].start)
             except Refused:
                 for _ in adopted:
                     self.ledger.undo()

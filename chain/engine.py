@@ -45,7 +45,8 @@ from chain.mempool import Mempool
 from chain.merkle import merkle_root
 from chain.messages import GetTransactions, Status
 from chain.production import Producer
-from chain.registry import Member, check_action, member_key
+from chain.registry import check_action, check_standing
+from chain.state import Account, account_key, decode_entry
 from chain.sync import Sync
 from chain.transactions import VerifiedTransaction
 
@@ -160,10 +161,12 @@ class Engine:
 
     def _take_transactions(self, transactions: tuple[VerifiedTransaction, ...]) -> list[Refused | None]:
         height = self.chain.head.header.height + 1
+        view = self.chain.ledger.view(self.chain.head.header.slot)
         outcomes: list[Refused | None] = []
         for transaction in transactions:
             try:
-                check_action(self.genesis.policy, transaction)
+                check_action(view.policy, transaction)
+                check_standing(view, transaction)
                 self.mempool.add(transaction, height)
             except Refused as refusal:
                 outcomes.append(refusal)
@@ -172,8 +175,12 @@ class Engine:
         return outcomes
 
     def _next_nonce(self, actor: bytes) -> int | None:
-        member = self.chain.ledger.records.get(member_key(actor))
-        return member.nonce if isinstance(member, Member) else None
+        key = account_key(actor)
+        value = self.chain.ledger.state.get(key)
+        if value is None:
+            return None
+        account = decode_entry(key, value)
+        return account.nonce if isinstance(account, Account) else None
 
     def _regossip(self) -> None:
         mempool = self.mempool
@@ -398,9 +405,7 @@ class Engine:
         node saw it on a branch that lost.
         """
         final = self.chain.finalized.height
-        return self.chain.head.votes.finalized < final or any(
-            block.transactions for block in self.chain.ledger.blocks() if block.header.height > final
-        )
+        return self.chain.head.votes.finalized < final or self.chain.ledger.transactions_above(final) > 0
 
     def _settle(self, now_ms: int) -> None:
         unsettled = self.chain.unsettled

@@ -79,7 +79,6 @@ class Reason(Enum):
     REPAIR_NOT_ASKED = ("repair_not_asked", Disposition.IGNORE)
 
     # governance
-    NOT_VALIDATOR = ("not_validator", Disposition.IGNORE)
     UNKNOWN_MOTION = ("unknown_motion", Disposition.IGNORE)
     MOTION_CLOSED = ("motion_closed", Disposition.IGNORE)
     ALREADY_APPROVED = ("already_approved", Disposition.IGNORE)
@@ -91,6 +90,15 @@ class Reason(Enum):
     ALREADY_PUNISHED = ("already_punished", Disposition.IGNORE)
     EVIDENCE_TOO_OLD = ("evidence_too_old", Disposition.IGNORE)
 
+    # validators
+    ALREADY_VALIDATOR = ("already_validator", Disposition.IGNORE)
+    NOT_VALIDATOR = ("not_validator", Disposition.IGNORE)
+    ALREADY_JAILED = ("already_jailed", Disposition.IGNORE)
+    NOT_JAILED = ("not_jailed", Disposition.IGNORE)
+    TOO_MUCH_WEIGHT = ("too_much_weight", Disposition.IGNORE)
+    TOO_MANY_VALIDATORS = ("too_many_validators", Disposition.LATER)
+    TOO_MANY_CHANGES = ("too_many_changes", Disposition.LATER)
+
     # mempool
     DUPLICATE = ("duplicate", Disposition.IGNORE)
     NONCE_TAKEN = ("nonce_taken", Disposition.IGNORE)
@@ -101,6 +109,7 @@ class Reason(Enum):
     FUTURE_SLOT = ("future_slot", Disposition.LATER)
     UNKNOWN_PARENT = ("unknown_parent", Disposition.LATER)
     INVALID_PARENT = ("invalid_parent", Disposition.IGNORE)
+    NOT_EXECUTED = ("not_executed", Disposition.LATER)
     SLOT_NOT_AFTER_PARENT = ("slot_not_after_parent", Disposition.BLAME)
     WRONG_HEIGHT = ("wrong_height", Disposition.BLAME)
     WRONG_LEADER = ("wrong_leader", Disposition.BLAME)

@@ -18,11 +18,11 @@ from chain.codec import encode
 from chain.errors import OperatorError, Refused
 from chain.keys import check_public_key, did_from_key, key_from_did
 from chain.policy import Policy, read_policy
+from chain.proposals import MAX_WEIGHT
 from chain.votes import BATCH_MAX
 
 FORMAT = 1
 MAX_VALIDATORS = 101
-MAX_WEIGHT = 1_000_000
 
 # name -> (lowest, highest) allowed value of each whole-network number.
 _RANGES = {

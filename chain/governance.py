@@ -133,7 +133,7 @@ def check_evidence(action: Accuse) -> None:
 
 
 def begin(draft: Draft, set_start: int) -> None:
-    """At the start of a block: what was announced and is due for the validators.  ``set_start``: see :mod:`chain.votes`."""
+    """What the start of a block, whose validators are in force from height ``set_start``, means for the validators."""
     before = draft.validators
     after = seats.begin(before, height=draft.height, slot=draft.slot, set_start=set_start)
     if after is not before:
@@ -268,7 +268,7 @@ def _check_amendment(draft: Draft, proposal: Amend) -> None:
         raise Refused(Reason.WORSENS_THE_PAST, fault)
     earliest = draft.slot + draft.slots(draft.policy.notice_days)
     if proposal.effective_slot < earliest:
-        raise Refused(Reason.NOTICE_TOO_SHORT, f"an amendment carried now is in force from slot {earliest} at the earliest")
+        raise Refused(Reason.NOTICE_TOO_SHORT, f"carried now, it is in force from slot {earliest} at the earliest")
 
 
 def _seated(draft: Draft, proposal: SeatProposal) -> seats.Validators:

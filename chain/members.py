@@ -48,13 +48,10 @@ def rate(draft: Draft, action: Rate, actor: bytes) -> None:
         raise Refused(Reason.SELF_RATING, "nobody rates itself")
     key = rating_key(subject, rater, action.category)
     old: Rating | None = draft.get(key)
-    key_now, enrolled_height, rated_points, ratings, *records = member
-    if old is None:
-        ratings += 1
-    else:
-        rated_points -= old.points
+    replaced, added = (0, 1) if old is None else (old.points, 0)
+    rated = member._replace(rated_points=member.rated_points + points - replaced, ratings=member.ratings + added)
     draft.put(key, Rating(points, draft.height))
-    draft.put(member_key(subject), Member(key_now, enrolled_height, rated_points + points, ratings, *records))
+    draft.put(member_key(subject), rated)
 
 
 def rotate(draft: Draft, action: Rotate, actor: bytes) -> None:

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chain import registry
 from chain.blockchain import Blockchain
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, assemble
 from chain.blocktree import leader
+from chain.draft import Changes, Draft
 from chain.errors import Disposition, Refused
 from chain.events import SigningState
 from chain.genesis import Genesis
 from chain.headers import Header, sign_header
 from chain.keys import SecretKey
-from chain.ledger import Changes
 from chain.mempool import Mempool
 from chain.merkle import merkle_root
-from chain.registry import Draft
 from chain.transactions import VerifiedTransaction
 from chain.votes import Ballot, contradicting
 
@@ -108,7 +108,7 @@ class Producer:
         ballot = self._ballot(signing)
         if votes.contradicts(ballot) or (self.signing.slot and contradicting(self._ballot(self.signing), ballot)):
             return None
-        draft = chain.ledger.draft()
+        draft = chain.ledger.draft(slot, votes.sets[0].start)
         included, hopeless = _fill(draft, mempool)
         if not included and not may_be_empty:
             return None
@@ -149,7 +149,7 @@ def _fill(draft: Draft, mempool: Mempool) -> tuple[list[VerifiedTransaction], li
         if len(included) == MAX_BLOCK_TRANSACTIONS or size + len(transaction.raw) > MAX_BODY_BYTES:
             break
         try:
-            draft.apply(transaction)
+            registry.apply(draft, transaction)
         except Refused as refusal:
             if refusal.reason.disposition is not Disposition.LATER:
                 hopeless.append(transaction)

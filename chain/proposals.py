@@ -93,6 +93,7 @@ class ReplaceValidator(NamedTuple):
 SeatProposal: TypeAlias = AddValidator | RemoveValidator | JailValidator | ReleaseValidator | ReplaceValidator
 Proposal: TypeAlias = Accredit | Suspend | Revoke | Restore | Amend | SeatProposal
 
+
 def _categories(value: Any, name: str) -> tuple[int, ...]:
     codes = tuple(integer(code, 0, U32_MAX, name) for code in array(value, 0, MAX_GRANT, name))
     if list(codes) != sorted(set(codes)):

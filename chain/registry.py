@@ -21,6 +21,7 @@ from chain.state import (
     VALIDATORS_KEY,
     Account,
     Docket,
+    Entry,
     PolicyText,
     Rules,
     account_key,
@@ -68,7 +69,7 @@ _RULES: dict[type[Action], _Rule] = {
 def genesis_state(genesis: Genesis) -> dict[bytes, bytes]:
     """The state at height 0, encoded."""
     policy = genesis.policy
-    entries = {
+    entries: dict[bytes, Entry] = {
         RULES_KEY: Rules(policy.version, policy.digest(), 0, 0),
         policy_key(policy.version): PolicyText(policy.encode()),
         VALIDATORS_KEY: genesis_validators(genesis),

@@ -187,17 +187,7 @@ class Motion(NamedTuple):
 
 
 Entry: TypeAlias = (
-    Rules
-    | PolicyText
-    | Account
-    | Member
-    | Rating
-    | Record
-    | CategorySum
-    | Authority
-    | Validators
-    | Docket
-    | Motion
+    Rules | PolicyText | Account | Member | Rating | Record | CategorySum | Authority | Validators | Docket | Motion
 )
 
 _READERS: dict[int, Callable[[Any], Entry]] = {

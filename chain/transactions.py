@@ -150,6 +150,7 @@ STRIKE, UPHOLD = 1, 2
 # Steps of Repair
 ASK, APPROVE, DECLINE = 1, 2, 3
 
+
 def _header(value: Any, name: str) -> bytes:
     if type(value) is not bytes:
         raise Refused(Reason.MALFORMED, f"{name} is no header")
@@ -163,6 +164,7 @@ def _proposal(value: Any, _name: str) -> Proposal:
 
 _KEY = _DIGEST = a_blob(32)
 _U32 = an_integer(0, U32_MAX)
+_SLOT = an_integer(-SLOT_LIMIT, SLOT_LIMIT)
 _POINTS = an_integer(-POINTS_LIMIT, POINTS_LIMIT)
 
 
@@ -182,7 +184,16 @@ _KINDS = (
         3,
         "record",
         File,
-        (_KEY, _U32, _POINTS, an_integer(0, 255), _DIGEST, a_blob_or_nothing(32), an_integer(-SLOT_LIMIT, SLOT_LIMIT), _U32),
+        (
+            _KEY,
+            _U32,
+            _POINTS,
+            an_integer(0, 255),
+            _DIGEST,
+            a_blob_or_nothing(32),
+            an_integer(-SLOT_LIMIT, SLOT_LIMIT),
+            _U32,
+        ),
     ),
     _Kind(4, "object", Object, (_KEY, _U32, _DIGEST)),
     _Kind(5, "answer", Answer, (_KEY, _U32, an_integer(CORRECT, MAINTAIN), _POINTS, a_blob_or_nothing(32))),

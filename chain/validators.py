@@ -4,7 +4,8 @@ The state holds one :class:`Validators`.  A change is requested, waits in a queu
 set, and is in force some rounds later.  No announced set moves more than a third of the weight, and the next is
 announced only when the last is in force, so that those who know the chain outnumber those who are new to it.
 
-At which height an announced set comes into force follows from the votes: see :meth:`chain.blocktree.BlockTree.next_votes`.
+At which height an announced set comes into force follows from the votes: see
+:meth:`chain.blocktree.BlockTree.next_votes`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Any, NamedTuple
 
 from chain.codec import U32_MAX, U64_MAX, array, blob, integer
 from chain.errors import InvariantBroken, Reason, Refused
-from chain.genesis import MAX_WEIGHT, Genesis
+from chain.genesis import Genesis
 from chain.keys import KEY_BYTES, check_public_key
+from chain.proposals import MAX_WEIGHT
 from chain.votes import BATCH_MAX
 
 ADD, REMOVE, JAIL, RELEASE, REPLACE = 1, 2, 3, 4, 5
