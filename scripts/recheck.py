@@ -18,12 +18,12 @@ from typing import NamedTuple
 from chain.blockchain import Blockchain
 from chain.blocks import Block, assemble, decode_block
 from chain.blocktree import BlockTree, Node
-from chain.errors import Reason, Refused
+from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, verify_header
 from chain.keys import did_from_key, self_test
 from chain.reader import Reader
-from chain.registry import POLICY_KEY, decode_record, encode_record, member_key, rating_key, read_rating_key
+from chain.state import RULES_KEY, decode_entry, member_key, rating_key, read_rating_key
 from chain.transactions import Transaction, VerifiedTransaction, verify_transaction
 
 # Decoded blocks that wait for their turn: twice the threads keeps all of them busy, and 16 blocks of 900 kB are
@@ -182,7 +182,7 @@ class _Recheck:
             self._blame(height, "the stored state is of another block than the main chain's")
         if stored_header is not None and stored_votes != head.votes.encode():
             self._blame(height, "the stored votes are not those that the headers cast")
-        computed = {key: encode_record(record) for key, record in self._chain.ledger.records.items()}
+        computed = dict(self._chain.ledger.state)
         wrong: list[str] = []
         for key, value in self._reader.state_rows():
             self._report.state_rows += 1
@@ -276,7 +276,7 @@ def _beside(block_id: bytes) -> str:
 
 def _name(key: bytes) -> str:
     """A state key for people."""
-    if key == POLICY_KEY:
+    if key == RULES_KEY:
         return "the policy in force"
     if key[:1] == b"m" and len(key) == len(member_key(bytes(32))):
         return f"member {did_from_key(key[1:])}"
@@ -288,10 +288,10 @@ def _name(key: bytes) -> str:
 
 def _difference(key: bytes, stored: bytes, expected: bytes) -> str:
     try:
-        record = decode_record(key, stored)
-    except Refused as refusal:
-        return str(refusal)
-    right = decode_record(key, expected)
+        record = decode_entry(key, stored)
+    except (Refused, InvariantBroken) as error:
+        return str(error)
+    right = decode_entry(key, expected)
     differing = [
         f"{name} {_shown(found)} instead of {_shown(wanted)}"
         for name, found, wanted in zip(right._fields, record, right, strict=True)

@@ -14,7 +14,7 @@ What each node promises its own users, that what it called final stays final, is
 
 from __future__ import annotations
 
-from chain import arrivals, blocktree, mempool, sync
+from chain import arrivals, blocktree, mempool, registry, sync
 from chain.blocks import Block
 from chain.errors import Refused
 from chain.events import Commit, Effect
@@ -160,7 +160,7 @@ class Checks:
             ledger = Ledger(self.world.genesis)
             for height in range(1, chain.head.header.height + 1):
                 _execute(ledger, node.disk.main[height])
-            if ledger.state_root != chain.ledger.state_root or ledger.records != chain.ledger.records:
+            if ledger.state_root != chain.ledger.state_root or ledger.state != chain.ledger.state:
                 self._fail(node, "its state is not that of its chain")
 
     def culprits(self) -> tuple[str, ...]:
@@ -237,10 +237,10 @@ class Checks:
 
 
 def _execute(ledger: Ledger, block: Block) -> None:
-    draft = ledger.draft()
+    draft = ledger.draft(block.header.slot, 1)
     try:
         for transaction in block.transactions:
-            draft.apply(transaction)
+            registry.apply(draft, transaction)
     except Refused as refusal:
         raise Violation(f"an invalid transaction at height {block.header.height} was taken: {refusal}") from refusal
     root, changes = ledger.seal(draft)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from chain import registry
 from chain.blocks import Block, assemble
 from chain.events import BlockAnnounced
 from chain.headers import Header, sign_header
@@ -78,9 +79,10 @@ def tell(sender: Node, block: Block, receivers: Iterable[Node]) -> None:
 def root_with(node: Node, transactions: Sequence[VerifiedTransaction]) -> bytes:
     """The state root after these valid transactions on the head of a node."""
     ledger = node.engine.chain.ledger
-    draft = ledger.draft()
+    head = node.engine.chain.head
+    draft = ledger.draft(head.header.slot + 1, head.votes.sets[0].start)
     for transaction in transactions:
-        draft.apply(transaction)
+        registry.apply(draft, transaction)
     root, changes = ledger.seal(draft)
     ledger.discard(changes)
     return root

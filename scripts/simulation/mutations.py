@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
-from chain import arrivals, engine, production, votes
+from chain import arrivals, engine, production, registry, votes
 from chain.arrivals import WaitingRoom
 from chain.blockchain import Blockchain
 from chain.blocks import Block
@@ -167,10 +167,10 @@ def _amnesiac_signs() -> Sequence[Patch]:
 
 
 def _any_state_root() -> Sequence[Patch]:
-    def extend(self: Ledger, block: Block) -> None:
-        draft = self.draft()
+    def extend(self: Ledger, block: Block, set_start: int) -> None:
+        draft = self.draft(block.header.slot, set_start)
         for transaction in block.transactions:
-            draft.apply(transaction)
+            registry.apply(draft, transaction)
         _, changes = self.seal(draft)
         with patch.object(self, "_tree", _Claims(self._tree, block.header.state_root)):
             self.adopt(block, changes)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from chain import registry
 from chain.blocks import Block, assemble
 from chain.blocktree import genesis_header
 from chain.errors import Reason, Refused
@@ -22,7 +23,7 @@ def replay(world: World, blocks: Sequence[Block]) -> Ledger:
     """Execute blocks from the genesis, as somebody who trusts nobody."""
     ledger = Ledger(world.genesis)
     for block in blocks:
-        ledger.extend(block)
+        ledger.extend(block, 1)
     return ledger
 
 
@@ -51,9 +52,9 @@ def craft(
     state_root = bytes(32)
     with suppress(Refused):  # after an invalid block there is no right state
         ledger = replay(world, branch)
-        draft = ledger.draft()
+        draft = ledger.draft(slot, 1)
         for transaction in transactions:
-            draft.apply(transaction)
+            registry.apply(draft, transaction)
         state_root, _ = ledger.seal(draft)
     genesis = genesis_header(world.genesis, Ledger(world.genesis).state_root)
     fields: dict[str, Any] = {

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from chain import registry
 from chain.blockchain import Blockchain
 from chain.blocks import Block, assemble
 from chain.blocktree import genesis_header
@@ -19,7 +20,6 @@ from chain.keys import SecretKey
 from chain.ledger import Ledger
 from chain.merkle import merkle_root
 from chain.messages import GetBlocks, Status
-from chain.registry import Record
 from chain.transactions import VerifiedTransaction
 from chain.votes import Votes
 from tests.support.world import secret
@@ -29,12 +29,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _Known:
-    """A block's place: its slot, its branch up to and with it, the votes and the records after it."""
+    """A block's place: its slot, its branch up to and with it, the votes and the state after it."""
 
     slot: int
     branch: tuple[Block, ...]
     votes: Votes
-    records: dict[bytes, Record]
+    state: dict[bytes, bytes]
 
 
 class Forge:
@@ -46,7 +46,7 @@ class Forge:
         ledger = Ledger(genesis)
         self.root = genesis_header(genesis, ledger.state_root)
         votes = Votes.genesis(genesis.validators, genesis.batch)
-        self._known = {self.root.id: _Known(0, (), votes, ledger.records)}
+        self._known = {self.root.id: _Known(0, (), votes, ledger.state)}
 
     def signer(self, slot: int) -> SecretKey:
         """The leader of a slot."""
@@ -74,11 +74,11 @@ class Forge:
         before = self._known[self.root.id if parent is None else parent.id]
         slot = before.slot + 1 if slot is None else slot
         signer = self.signer(slot) if signer is None else signer
-        ledger = Ledger(self.genesis, before.records, len(before.branch))
-        draft = ledger.draft()
+        ledger = Ledger(self.genesis, before.state, len(before.branch))
+        draft = ledger.draft(slot, 1)
         for transaction in transactions:
             with suppress(Refused):
-                draft.apply(transaction)
+                registry.apply(draft, transaction)
         state_root, changes = ledger.seal(draft)
         mine = [block.header.height for block in before.branch if block.header.proposer == signer.public]
         header = {
@@ -94,9 +94,14 @@ class Forge:
         fits = signed.transaction_root == header["transaction_root"]
         block = assemble(signed, transactions) if fits else Block(signed, tuple(transactions))
         if signed.height == header["height"]:
-            records = before.records | {key: after for key, (_, after) in changes.items()}
+            state = dict(before.state)
+            for key, (_, after) in changes.items():
+                if after is None:
+                    del state[key]
+                else:
+                    state[key] = after
             votes = before.votes.apply(signed)
-            self._known[block.id] = _Known(slot, (*before.branch, block), votes, records)
+            self._known[block.id] = _Known(slot, (*before.branch, block), votes, state)
         return block
 
     def chain(self, length: int, parent: Block | None = None, *, slot: int | None = None) -> list[Block]:
@@ -111,9 +116,9 @@ class Forge:
         """The votes after a block."""
         return self._known[block.id].votes
 
-    def records(self, block: Block) -> dict[bytes, Record]:
+    def state(self, block: Block) -> dict[bytes, bytes]:
         """The state after a block."""
-        return self._known[block.id].records
+        return self._known[block.id].state
 
 
 def blockchain(genesis: Genesis, blocks: Sequence[Block]) -> Blockchain:
