@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
@@ -16,9 +16,11 @@ from chain.blocks import Block, encode_block
 from chain.codec import decode, encode
 from chain.database import (
     FORMAT,
+    PREFIX,
     SCHEMA,
     Database,
     corrupt,
+    policy_in_force,
     seal,
     short_id,
     stored_finality,
@@ -29,6 +31,8 @@ from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.headers import decode_header
 from chain.registry import genesis_state
+from chain.scores import standing
+from chain.state import RULES_KEY, Member, decode_entry
 from chain.votes import Votes
 
 
@@ -137,12 +141,26 @@ class Storage:
                 "INSERT OR REPLACE INTO state VALUES (?, ?)",
                 [(key, seal(key, value)) for key, value in rows if value is not None],
             )
+            self._rank(settled.rows)
             meta.append(("snapshot_header", settled.header.raw))
             meta.append(("snapshot_votes", settled.votes.encode()))
         if commit.signing is not None:
             meta.append(("signing", encode(astuple(commit.signing))))
         connection.executemany(
             "INSERT OR REPLACE INTO meta VALUES (?, ?)", [(key, seal(key.encode(), value)) for key, value in meta]
+        )
+
+    def _rank(self, rows: Mapping[bytes, bytes | None]) -> None:
+        """Bring the scores of members up to date: of those that changed, or of all under another policy."""
+        policy = policy_in_force(self._database)
+        if RULES_KEY in rows:
+            changed = [(key, value) for key, value, _ in self._database.values(PREFIX, (b"m", b"n"))]
+        else:
+            changed = [(key, value) for key, value in rows.items() if value is not None and key[:1] == b"m"]
+        members = ((key[1:], decode_entry(key, value)) for key, value in changed)
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO standings VALUES (?, ?)",
+            [(member, standing(policy, entry).score) for member, entry in members if isinstance(entry, Member)],
         )
 
     def _insert(self, block: Block, *, is_main: bool) -> None:
