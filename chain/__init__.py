@@ -14,6 +14,7 @@ files of this list touch the disk.  Files import only files above them in this l
     transactions  what an actor signs
     policy        what may be recorded, and how a score follows from it
     genesis       the parameters that every node of one network shares
+    validators    who sits, what is announced, what waits
     blocks        a header and its transactions
     registry      the state, and what each transaction does to it
     ledger        one branch: state, votes and undo from the snapshot to the head

@@ -44,6 +44,15 @@ class Reason(Enum):
     UNKNOWN_CATEGORY = ("unknown_category", Disposition.IGNORE)
     POINTS_OUT_OF_RANGE = ("points_out_of_range", Disposition.IGNORE)
 
+    # validators
+    ALREADY_VALIDATOR = ("already_validator", Disposition.IGNORE)
+    NOT_VALIDATOR = ("not_validator", Disposition.IGNORE)
+    ALREADY_JAILED = ("already_jailed", Disposition.IGNORE)
+    NOT_JAILED = ("not_jailed", Disposition.IGNORE)
+    TOO_MUCH_WEIGHT = ("too_much_weight", Disposition.IGNORE)
+    TOO_MANY_VALIDATORS = ("too_many_validators", Disposition.LATER)
+    TOO_MANY_CHANGES = ("too_many_changes", Disposition.LATER)
+
     # mempool
     DUPLICATE = ("duplicate", Disposition.IGNORE)
     NONCE_TAKEN = ("nonce_taken", Disposition.IGNORE)
@@ -54,6 +63,7 @@ class Reason(Enum):
     FUTURE_SLOT = ("future_slot", Disposition.LATER)
     UNKNOWN_PARENT = ("unknown_parent", Disposition.LATER)
     INVALID_PARENT = ("invalid_parent", Disposition.IGNORE)
+    NOT_EXECUTED = ("not_executed", Disposition.LATER)
     SLOT_NOT_AFTER_PARENT = ("slot_not_after_parent", Disposition.BLAME)
     WRONG_HEIGHT = ("wrong_height", Disposition.BLAME)
     WRONG_LEADER = ("wrong_leader", Disposition.BLAME)

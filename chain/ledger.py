@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from chain.blocks import Block
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
-from chain.registry import Draft, Record, encode_record, genesis_records
+from chain.registry import Draft, Record, encode_record, genesis_records, read_validators
 from chain.statetree import StateTree
+from chain.validators import Validators
 
 Changes = dict[bytes, tuple[Record | None, Record]]
 
@@ -49,9 +50,14 @@ class Ledger:
         """32 bytes: the root over every record at the head."""
         return self._tree.root
 
-    def draft(self) -> Draft:
-        """A draft of the block after the head."""
-        return Draft(self.records, self.genesis, self.height + 1)
+    @property
+    def validators(self) -> Validators:
+        """The validators in the state at the head."""
+        return read_validators(self.records)
+
+    def draft(self, slot: int, set_start: int) -> Draft:
+        """A draft of the block after the head, in ``slot``; its validators are in force since ``set_start``."""
+        return Draft(self.records, self.genesis, self.height + 1, slot, set_start)
 
     def seal(self, draft: Draft) -> tuple[bytes, Changes]:
         """Bring the tree to the state after ``draft`` and return its root; :meth:`adopt` or :meth:`discard` follows."""
@@ -73,9 +79,9 @@ class Ledger:
             self.records[key] = after
         self._executed.append(Executed(block, changes))
 
-    def extend(self, block: Block) -> None:
+    def extend(self, block: Block, set_start: int) -> None:
         """Execute ``block`` on the head.  Raises :class:`Refused` and leaves everything as it was."""
-        draft = self.draft()
+        draft = self.draft(block.header.slot, set_start)
         for index, transaction in enumerate(block.transactions):
             try:
                 draft.apply(transaction)

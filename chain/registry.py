@@ -6,6 +6,7 @@ The state is a map from keys to records, both with one canonical encoding; its r
 key                         record                               meaning
 ==========================  ===================================  ==========================
 ``p``                       :class:`PolicyInForce`               the rules
+``v``                       :class:`.Validators`                 who makes blocks
 ``m`` member                :class:`Member`                      one enrolled key
 ``r`` subject rater code    :class:`Rating`                      a standing rating
 ==========================  ===================================  ==========================
@@ -24,6 +25,7 @@ from chain.genesis import Genesis
 from chain.keys import check_public_key
 from chain.policy import Policy
 from chain.transactions import Action, Enrol, Rate, Transaction
+from chain.validators import Validators, begin, decode_validators, genesis_validators
 
 
 class PolicyInForce(NamedTuple):
@@ -50,12 +52,13 @@ class Rating(NamedTuple):
     height: int
 
 
-Record: TypeAlias = PolicyInForce | Member | Rating
+Record: TypeAlias = PolicyInForce | Validators | Member | Rating
 
 _RECORDS: dict[bytes, type[Record]] = {b"p": PolicyInForce, b"m": Member, b"r": Rating}
 _MAX_RECORD_BYTES = 4_096
 
 POLICY_KEY = b"p"
+VALIDATORS_KEY = b"v"
 
 
 def member_key(member: bytes) -> bytes:
@@ -80,11 +83,21 @@ def encode_record(record: Record) -> bytes:
 
 def decode_record(key: bytes, value: bytes) -> Record:
     """Read a stored record; its key tells its type.  Raises :class:`Refused` if it is not canonical."""
+    if key == VALIDATORS_KEY:
+        return decode_validators(value)
     kind = _RECORDS.get(key[:1])
     fields = decode(value, max_bytes=_MAX_RECORD_BYTES)
     if kind is None or len(fields) != len(kind._fields):
         raise Refused(Reason.MALFORMED, "not a record of this state")
     return kind(*fields)
+
+
+def read_validators(records: Mapping[bytes, Record]) -> Validators:
+    """The validators of a state."""
+    validators = records[VALIDATORS_KEY]
+    if not isinstance(validators, Validators):
+        raise InvariantBroken("the state holds something else in place of its validators")
+    return validators
 
 
 def check_action(policy: Policy, transaction: Transaction) -> None:
@@ -105,15 +118,23 @@ def check_action(policy: Policy, transaction: Transaction) -> None:
 class Draft:
     """Transactions tried one after another on top of a state that stays as it is.
 
-    ``changes`` maps each touched key to ``(record before, record after)``.
+    It is for the block at ``height`` in ``slot`` whose validators are in force since ``set_start``.  ``changes``
+    maps each touched key to ``(record before, record after)``.
     """
 
-    def __init__(self, records: Mapping[bytes, Record], genesis: Genesis, height: int) -> None:
+    def __init__(
+        self, records: Mapping[bytes, Record], genesis: Genesis, height: int, slot: int, set_start: int
+    ) -> None:
         self._records = records
         self._written: dict[bytes, Record] = {}
         self.genesis = genesis
         self.policy: Policy = genesis.policy
         self.height = height
+        self.slot = slot
+        before = read_validators(records)
+        after = begin(before, height=height, slot=slot, set_start=set_start)
+        if after is not before:
+            self.put(VALIDATORS_KEY, after)
 
     def get(self, key: bytes) -> Record | None:
         """The record as this draft sees it."""
@@ -195,7 +216,7 @@ _RULES: dict[type[Action], _Rule] = {Enrol: _enrol, Rate: _rate}
 def genesis_records(genesis: Genesis) -> dict[bytes, Record]:
     """The state at height 0."""
     policy = genesis.policy
-    return {POLICY_KEY: PolicyInForce(policy.version, policy.digest())}
+    return {POLICY_KEY: PolicyInForce(policy.version, policy.digest()), VALIDATORS_KEY: genesis_validators(genesis)}
 
 
 def member_summary(policy: Policy, member: Member) -> dict[str, Any]:

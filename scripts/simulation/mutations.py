@@ -15,7 +15,7 @@ from chain import arrivals, engine, production, votes
 from chain.arrivals import WaitingRoom
 from chain.blockchain import Blockchain
 from chain.blocks import Block
-from chain.blocktree import BlockTree
+from chain.blocktree import BlockTree, Judged
 from chain.engine import Engine
 from chain.events import Commit, Effect, SigningState
 from chain.ledger import Ledger
@@ -77,7 +77,7 @@ def _cross_finality() -> Sequence[Patch]:
     def keep_all(self: BlockTree, block_id: bytes) -> None:
         self.root = block_id
 
-    def check(self: Blockchain, header: Any, *, solicited: bool) -> Votes:
+    def check(self: Blockchain, header: Any, *, solicited: bool) -> Judged:
         return self.tree.check(header, solicited=solicited)
 
     def no_refusal(_self: Blockchain, _at_least: int = 0) -> tuple[()]:
@@ -167,8 +167,8 @@ def _amnesiac_signs() -> Sequence[Patch]:
 
 
 def _any_state_root() -> Sequence[Patch]:
-    def extend(self: Ledger, block: Block) -> None:
-        draft = self.draft()
+    def extend(self: Ledger, block: Block, set_start: int) -> None:
+        draft = self.draft(block.header.slot, set_start)
         for transaction in block.transactions:
             draft.apply(transaction)
         _, changes = self.seal(draft)

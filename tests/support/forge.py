@@ -19,12 +19,14 @@ from chain.keys import SecretKey
 from chain.ledger import Ledger
 from chain.merkle import merkle_root
 from chain.messages import GetBlocks, Status
-from chain.registry import Record
+from chain.registry import Record, read_validators
 from chain.transactions import VerifiedTransaction
+from chain.validators import with_announced
 from chain.votes import Votes
 from tests.support.world import secret
 
 T = TypeVar("T")
+NAMED_KEYS = 100
 
 
 @dataclass(frozen=True)
@@ -38,19 +40,19 @@ class _Known:
 
 
 class Forge:
-    """Makes blocks after any block that it made; every validator's key is at hand."""
+    """Makes blocks after any block that it made; the keys of all validators that tests name are at hand."""
 
     def __init__(self, genesis: Genesis) -> None:
         self.genesis = genesis
-        self._secrets = {secret(n + 1).public: secret(n + 1) for n in range(len(genesis.validators))}
+        self._secrets = {secret(n).public: secret(n) for n in range(1, NAMED_KEYS)}
         ledger = Ledger(genesis)
         self.root = genesis_header(genesis, ledger.state_root)
         votes = Votes.genesis(genesis.validators, genesis.batch)
         self._known = {self.root.id: _Known(0, (), votes, ledger.records)}
 
-    def signer(self, slot: int) -> SecretKey:
-        """The leader of a slot."""
-        return self._secrets[self.genesis.validators[slot % len(self.genesis.validators)][0]]
+    def signer(self, slot: int, parent: Block | None = None) -> SecretKey:
+        """The leader of a slot after ``parent`` (default: the genesis)."""
+        return self._secrets[self._next_votes(parent).newest_set.leader(slot)]
 
     def slot_of(self, leader: int, after: int) -> int:
         """The first slot after ``after`` that belongs to the validator with index ``leader``."""
@@ -71,11 +73,12 @@ class Forge:
 
         ``fields`` replace fields of the header.  Transactions that are refused are put in all the same.
         """
-        before = self._known[self.root.id if parent is None else parent.id]
+        before = self._after(parent)
+        votes = self._next_votes(parent)
         slot = before.slot + 1 if slot is None else slot
-        signer = self.signer(slot) if signer is None else signer
+        signer = self.signer(slot, parent) if signer is None else signer
         ledger = Ledger(self.genesis, before.records, len(before.branch))
-        draft = ledger.draft()
+        draft = ledger.draft(slot, votes.newest_set.start)
         for transaction in transactions:
             with suppress(Refused):
                 draft.apply(transaction)
@@ -86,7 +89,7 @@ class Forge:
             "slot": slot,
             "parent": self.root.id if parent is None else parent.id,
             "mhg": max(mine, default=0),
-            "mhp": before.votes.mhp,
+            "mhp": votes.mhp,
             "transaction_root": merkle_root([transaction.id for transaction in transactions]),
             "state_root": state_root,
         }
@@ -95,8 +98,7 @@ class Forge:
         block = assemble(signed, transactions) if fits else Block(signed, tuple(transactions))
         if signed.height == header["height"]:
             records = before.records | {key: after for key, (_, after) in changes.items()}
-            votes = before.votes.apply(signed)
-            self._known[block.id] = _Known(slot, (*before.branch, block), votes, records)
+            self._known[block.id] = _Known(slot, (*before.branch, block), votes.apply(signed), records)
         return block
 
     def chain(self, length: int, parent: Block | None = None, *, slot: int | None = None) -> list[Block]:
@@ -106,6 +108,13 @@ class Forge:
             blocks.append(self.block(parent, slot=None if slot is None else slot + number))
             parent = blocks[-1]
         return blocks
+
+    def _after(self, parent: Block | None) -> _Known:
+        return self._known[self.root.id if parent is None else parent.id]
+
+    def _next_votes(self, parent: Block | None) -> Votes:
+        known = self._after(parent)
+        return with_announced(known.votes, read_validators(known.records))
 
     def votes(self, block: Block) -> Votes:
         """The votes after a block."""

@@ -234,7 +234,7 @@ def test_finality_above_every_stored_block_is_a_damaged_database(forge: Forge, k
 def seal(chain: Blockchain, forge: Forge) -> None:
     """Build the next block on the head as a producer does, and adopt it."""
     parent = next((block for block in chain.ledger.blocks() if block.id == chain.head.header.id), None)
-    _, changes = chain.ledger.seal(chain.ledger.draft())
+    _, changes = chain.ledger.seal(chain.ledger.draft(chain.head.header.slot + 1, chain.next_votes.newest_set.start))
     chain.adopt(forge.block(parent), changes)
 
 

@@ -175,7 +175,7 @@ def test_the_settled_state_is_the_state_of_its_height(history: History, reader: 
     assert header is not None
     ledger = Ledger(history.genesis)
     for block in reader.blocks(1, header.height):
-        ledger.extend(block)
+        ledger.extend(block, 1)
     assert dict(reader.records(b"")) == ledger.records
     assert header.state_root == ledger.state_root
     some = next(iter(ledger.records))
