@@ -37,6 +37,7 @@ from chain.events import (
     Tick,
 )
 from chain.genesis import Genesis, found_genesis, load_genesis
+from chain.headers import Header
 from chain.keys import SecretKey, did_from_key, self_test
 from chain.messages import GetBlocks, Status, cut_to_size
 from chain.policy import parse_policy, shipped_policy
@@ -136,6 +137,9 @@ class Node:
     def status(self) -> Status:
         return self.engine.status()
 
+    def check_leader(self, header: Header) -> None:
+        self.engine.chain.check_leader(header)
+
     def is_known(self, block_id: bytes) -> bool:
         return block_id in self.engine.chain.tree
 
@@ -186,8 +190,8 @@ class Node:
             "chain_id": self.genesis.id.hex(),
             "did": did_from_key(self.home.secret.public),
             "peer_id": self.transport.peer_id,
-            "validator": producer is not None,
-            "silent": producer is not None and producer.is_silent,
+            "validator": self.engine.is_validator,
+            "silent": self.engine.is_validator and producer is not None and producer.is_silent,
             "height": head.height,
             "head_id": head.id.hex(),
             "state_root": head.state_root.hex(),
@@ -281,7 +285,7 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
     node = Node(home, engine, storage, Telemetry(storage.count_transactions(), home.secret.public))
     node.telemetry.show(engine)
     calm_collector()
-    if engine.producer is not None and engine.producer.is_silent:
+    if engine.is_validator and engine.producer is not None and engine.producer.is_silent:
         log.warning("silent", why="its signing state was lost; it signs once a block made from now on is final")
     config = TransportConfig(
         seed=home.network_seed,
@@ -322,7 +326,7 @@ def _announce(home: Home, node: Node, url: str) -> None:
     draft = home.path / "node.json.draft"
     draft.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     draft.replace(home.path / "node.json")
-    role = "validator" if node.engine.producer is not None else "observer"
+    role = "validator" if node.engine.is_validator else "observer"
     height = node.engine.chain.head.header.height
     log.info("ready", role=role, network=home.genesis.name, height=height, http=url, address=addresses[0])
 

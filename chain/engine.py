@@ -7,10 +7,12 @@ the next effect begins.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from chain.arrivals import Arrival, WaitingRoom
 from chain.blockchain import Added, Blockchain, Settled
 from chain.blocks import Block, assemble
-from chain.blocktree import CLOCK_DISPARITY_MS, leader
+from chain.blocktree import CLOCK_DISPARITY_MS, Judged
 from chain.errors import Disposition, Reason, Refused
 from chain.events import (
     AnnounceBlock,
@@ -68,7 +70,7 @@ MAX_GAP_SLOTS = 5
 
 
 class Engine:
-    """The protocol of one node.  ``secret`` makes it a validator, if the genesis lists its public key."""
+    """The protocol of one node.  With a ``secret`` it makes blocks while this key is a validator's."""
 
     def __init__(
         self,
@@ -82,8 +84,7 @@ class Engine:
         self.chain = chain
         self.mempool = Mempool(self._next_nonce, genesis.max_expiry_blocks)
         self.sync = Sync()
-        is_validator = secret is not None and any(key == secret.public for key, _ in genesis.validators)
-        self.producer = Producer(genesis, secret, signing) if secret is not None and is_validator else None
+        self.producer = None if secret is None else Producer(genesis, secret, signing)
         self._own: dict[bytes, None] = {}
         self._waiting = WaitingRoom()
         self._last_slot = 0
@@ -140,6 +141,12 @@ class Engine:
         """Where this node stands."""
         head = self.chain.head.header
         return Status(head.id, head.height, head.mhp, self.chain.finalized.height)
+
+    @property
+    def is_validator(self) -> bool:
+        """Whether this node's key leads slots, as of the head."""
+        producer = self.producer
+        return producer is not None and producer.secret.public in self.chain.next_votes.newest_set.leaders
 
     def stop(self) -> list[Effect]:
         """The last effects before a clean end: bring the state on disk up to what is final."""
@@ -198,8 +205,7 @@ class Engine:
         start_ms = self.genesis.slot_start_ms(header.slot)
         try:
             self._check_clock(header, now_ms)
-            if header.proposer != leader(self.genesis, header.slot):
-                raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
+            self.chain.check_leader(header)
             if merkle_root(event.transaction_ids) != header.transaction_root:
                 raise Refused(Reason.WRONG_TX_ROOT, "announced with other transactions than it commits to")
         except Refused as refusal:
@@ -218,41 +224,52 @@ class Engine:
         else:
             self._proceed(arrival, now_ms)
 
-    def _proceed(self, arrival: Arrival, now_ms: int) -> None:
-        """Judge an announced header and complete its block, from the mempool or by asking its announcer."""
+    def _proceed(
+        self, arrival: Arrival, now_ms: int, fetched: Mapping[bytes, VerifiedTransaction] | None = None
+    ) -> None:
+        """Judge an announced header and complete its block, from the mempool or by asking its announcer.
+
+        ``fetched`` is what the announcer answered, once it was asked.  What waited is judged again: clock and tree
+        may have changed.
+        """
         header = arrival.header
         try:
-            self.chain.check(header, solicited=False)
+            self._check_clock(header, now_ms)
+            judged = self.chain.check(header, solicited=False)
         except Refused as refusal:
             if refusal.reason is Reason.UNKNOWN_PARENT:
                 self.sync.note_header(arrival.peer, header)
             else:
                 self._note_refused(header, refusal)
             return
-        missing = tuple(key for key in arrival.transaction_ids if key not in self.mempool)
-        if not missing:
-            self._complete(arrival, {}, now_ms)
-        elif self._waiting.add(arrival):
-            self._effects.append(Ask(arrival.peer, GetTransactions(missing)))
-
-    def _complete(self, arrival: Arrival, fetched: dict[bytes, VerifiedTransaction], now_ms: int) -> None:
-        transactions = []
+        found: dict[bytes, VerifiedTransaction] = {}
+        missing: list[bytes] = []
         for key in arrival.transaction_ids:
-            transaction = fetched.get(key) or self.mempool.get(key)
+            transaction = (fetched or {}).get(key) or self.mempool.get(key)
             if transaction is None:
-                self.sync.note_header(arrival.peer, arrival.header)
-                return
-            transactions.append(transaction)
+                missing.append(key)
+            else:
+                found[key] = transaction
+        if not missing:
+            self._complete(arrival, judged, [found[key] for key in arrival.transaction_ids], now_ms)
+        elif fetched is not None:
+            self.sync.note_header(arrival.peer, header)
+        elif self._waiting.add(arrival):
+            self._effects.append(Ask(arrival.peer, GetTransactions(tuple(missing))))
+
+    def _complete(
+        self, arrival: Arrival, judged: Judged, transactions: Sequence[VerifiedTransaction], now_ms: int
+    ) -> None:
         try:
             block = assemble(arrival.header, transactions)
-            self._add(block, now_ms, arrived_in_slot=arrival.arrived_in_slot, solicited=False)
+            self._add(block, judged, now_ms, arrived_in_slot=arrival.arrived_in_slot)
         except Refused as refusal:
             self._note_refused(arrival.header, refusal)
 
     def _on_missing(self, event: MissingReceived, now_ms: int) -> None:
         fetched = {transaction.id: transaction for transaction in event.transactions}
         for arrival in self._waiting.take_completed(event.peer, event.request):
-            self._complete(arrival, fetched, now_ms)
+            self._proceed(arrival, now_ms, fetched)
 
     def _on_failed(self, peer: Peer, now_ms: int) -> None:
         self._waiting.drop(peer)
@@ -301,7 +318,7 @@ class Engine:
             return
         self._check_clock(header, now_ms)
         self._watch_own_key(header)
-        self._add(block, now_ms, arrived_in_slot=True, solicited=True)
+        self._add(block, self.chain.check(header, solicited=True), now_ms, arrived_in_slot=True)
         self._news_ms = now_ms
         self.sync.delivered(peer)
 
@@ -316,11 +333,11 @@ class Engine:
             self._signing = self.producer.signing
             self._note("key_used_elsewhere", "another machine signs with this key: this node signs no more; stop one")
 
-    def _add(self, block: Block, now_ms: int, *, arrived_in_slot: bool, solicited: bool) -> None:
-        self.chain.check(block.header, solicited=solicited)
+    def _add(self, block: Block, judged: Judged, now_ms: int, *, arrived_in_slot: bool) -> None:
+        # Before the block is executed: it may prove invalid, and its header is evidence all the same.
         for rival in self.chain.tree.rivals(block.header):
             self._effects.append(Equivocation(rival, block.header))
-        added = self.chain.add(block, arrived_in_slot=arrived_in_slot, solicited=solicited)
+        added = self.chain.add(block, arrived_in_slot=arrived_in_slot, judged=judged)
         if not added.adopted:
             self._side.append(block)
         self._after(added, now_ms)
@@ -374,7 +391,8 @@ class Engine:
             self._note("signing_again", "a block made after the return is final: this validator signs again")
         if slot is None:
             return
-        is_needed = self._is_unfinished() or slot - self.chain.head.header.slot >= self.genesis.quiet_slots
+        quiet_slots = self.genesis.quiet_slots(len(self.chain.next_votes.newest_set.leaders))
+        is_needed = self._is_unfinished() or slot - self.chain.head.header.slot >= quiet_slots
         attempt = (slot, self.chain.head.header.id, self.mempool.arrivals)
         if not is_needed and (not len(self.mempool) or attempt == self._last_attempt):
             return
@@ -395,17 +413,22 @@ class Engine:
         if self._started_ms is None or not 0 <= gap_ms <= MAX_GAP_SLOTS * self.genesis.slot_ms:
             self._started_ms = self._news_ms = now_ms
         self._last_ms = now_ms
-        just_started = 0 <= now_ms - self._started_ms < START_PAUSE_MS and len(self.genesis.validators) > 1
+        is_alone = len(self.chain.next_votes.newest_set.leaders) == 1
+        just_started = 0 <= now_ms - self._started_ms < START_PAUSE_MS and not is_alone
         return just_started or (self.sync.is_downloading and 0 <= now_ms - self._news_ms < CATCH_UP_MS)
 
     def _is_unfinished(self) -> bool:
         """Whether blocks are wanted though nothing waits.
 
-        That is while transactions are not final yet, or while nodes may disagree on what is final because this
-        node saw it on a branch that lost.
+        That is while transactions are not final yet, while a change of the validators is on its way, or while
+        nodes may disagree on what is final because this node saw it on a branch that lost.
         """
         final = self.chain.finalized.height
-        return self.chain.head.votes.finalized < final or self.chain.ledger.transactions_above(final) > 0
+        return (
+            self.chain.head.votes.finalized < final
+            or self.chain.ledger.validators.is_changing
+            or self.chain.ledger.transactions_above(final) > 0
+        )
 
     def _settle(self, now_ms: int) -> None:
         unsettled = self.chain.unsettled

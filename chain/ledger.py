@@ -16,7 +16,7 @@ from chain.draft import Changes, Draft
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.registry import MAX_DUE_A_BLOCK, genesis_state
-from chain.state import due_slot
+from chain.state import VALIDATORS_KEY, due_slot
 from chain.statetree import StateTree
 from chain.validators import Validators
 
@@ -44,6 +44,7 @@ class Ledger:
         self._tree = StateTree.build(self.state.items())
         self._executed: list[Executed] = []
         self._base_transactions = 0
+        self._validators: tuple[bytes, Validators] | None = None
         due = ((due_slot(key, value), key) for key, value in self.state.items())
         self._agenda: SortedList[tuple[int, bytes]] = SortedList((slot, key) for slot, key in due if slot is not None)
 
@@ -60,7 +61,10 @@ class Ledger:
     @property
     def validators(self) -> Validators:
         """Who makes blocks, as the state at the head has it."""
-        return self.view().validators
+        value = self.state[VALIDATORS_KEY]
+        if self._validators is None or self._validators[0] != value:
+            self._validators = value, self.view().validators
+        return self._validators[1]
 
     def view(self, slot: int = 0) -> Draft:
         """The state at the head by names, for those who only look; ``slot`` is the one to judge deadlines in."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from chain import registry
 from chain.blockchain import Blockchain
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, assemble
-from chain.blocktree import leader
 from chain.draft import Changes, Draft
 from chain.errors import Disposition, Refused
 from chain.events import SigningState
@@ -35,7 +34,7 @@ class Made:
 
 
 class Producer:
-    """The signing side of a validator.
+    """The signing side of a validator, or of a key that may become one: while it is none, no slot is its own.
 
     ``signing`` is None where the signing state was lost; ``is_stopped`` once the key was seen signing elsewhere.
     """
@@ -57,11 +56,12 @@ class Producer:
             return None
         if self.signing is None or self.is_stopped or slot <= self.signing.slot or slot <= chain.head.header.slot:
             return None
-        if leader(self.genesis, slot) != self.secret.public:
+        validators = chain.next_votes.newest_set
+        if validators.leader(slot) != self.secret.public:
             return None
         if 2 * (now_ms - self.genesis.slot_start_ms(slot)) > self.genesis.slot_ms:
             return None
-        if not has_work and slot - chain.head.header.slot < self.genesis.quiet_slots:
+        if not has_work and slot - chain.head.header.slot < self.genesis.quiet_slots(len(validators.leaders)):
             return None
         return slot
 
@@ -97,7 +97,7 @@ class Producer:
         """
         if self.signing is None:
             return None
-        head, votes = chain.head.header, chain.head.votes
+        head, votes = chain.head.header, chain.next_votes
         signing = SigningState(
             slot=slot,
             height=max(self.signing.height, head.height + 1),
@@ -108,7 +108,7 @@ class Producer:
         ballot = self._ballot(signing)
         if votes.contradicts(ballot) or (self.signing.slot and contradicting(self._ballot(self.signing), ballot)):
             return None
-        draft = chain.ledger.draft(slot, votes.sets[0].start)
+        draft = chain.ledger.draft(slot, votes.newest_set.start)
         included, hopeless = _fill(draft, mempool)
         if not included and not may_be_empty:
             return None

@@ -20,7 +20,8 @@ from chain.errors import Refused
 from chain.events import Commit, Effect
 from chain.headers import Header
 from chain.ledger import Ledger
-from chain.votes import is_equivocation
+from chain.validators import with_announced
+from chain.votes import Votes, is_equivocation
 from scripts.simulation.node import Node
 from scripts.simulation.oracle import Oracle
 from scripts.simulation.settings import Violation
@@ -47,6 +48,7 @@ class Checks:
         self.most_waiting = 0
         self.most_pooled = 0
         self._ledger = Ledger(genesis)
+        self._votes = self._first_votes = Votes.genesis(genesis.validators, genesis.batch)
         self._final_of: dict[str, list[bytes]] = {}
         self._proven: dict[str, int] = {}
         self._signed: dict[bytes, list[Header]] = {}
@@ -157,9 +159,9 @@ class Checks:
             if not node.is_up:
                 continue
             chain = node.engine.chain
-            ledger = Ledger(self.world.genesis)
+            ledger, votes = Ledger(self.world.genesis), self._first_votes
             for height in range(1, chain.head.header.height + 1):
-                _execute(ledger, node.disk.main[height])
+                votes = _execute(ledger, votes, node.disk.main[height])
             if ledger.state_root != chain.ledger.state_root or ledger.state != chain.ledger.state:
                 self._fail(node, "its state is not that of its chain")
 
@@ -228,7 +230,7 @@ class Checks:
             if self.is_safe:
                 raise Violation(f"the block final at height {block.header.height} does not follow the one before")
             return
-        _execute(self._ledger, block)
+        self._votes = _execute(self._ledger, self._votes, block)
         self.final.append(block.id)
         self.final_transactions.update((item.id, block.header.height) for item in block.transactions)
 
@@ -236,8 +238,10 @@ class Checks:
         raise Violation(f"{node.name} {what}")
 
 
-def _execute(ledger: Ledger, block: Block) -> None:
-    draft = ledger.draft(block.header.slot, 1)
+def _execute(ledger: Ledger, votes: Votes, block: Block) -> Votes:
+    """Execute a block on the head of a ledger where votes stand so; the votes after it."""
+    votes = with_announced(votes, ledger.validators)
+    draft = ledger.draft(block.header.slot, votes.newest_set.start)
     try:
         for transaction in block.transactions:
             registry.apply(draft, transaction)
@@ -247,6 +251,7 @@ def _execute(ledger: Ledger, block: Block) -> None:
     if root != block.header.state_root:
         raise Violation(f"the block at height {block.header.height} was taken with a wrong state root")
     ledger.adopt(block, changes)
+    return votes.apply(block.header)
 
 
 def _fields(header: Header) -> tuple[int, int, int, int]:

@@ -76,11 +76,11 @@ def tell(sender: Node, block: Block, receivers: Iterable[Node]) -> None:
         sender.world.network.send(sender.name, receiver, BlockAnnounced(sender.name, block.header, ids))
 
 
-def root_with(node: Node, transactions: Sequence[VerifiedTransaction]) -> bytes:
-    """The state root after these valid transactions on the head of a node."""
-    ledger = node.engine.chain.ledger
-    head = node.engine.chain.head
-    draft = ledger.draft(head.header.slot + 1, head.votes.sets[0].start)
+def root_with(node: Node, slot: int, transactions: Sequence[VerifiedTransaction]) -> bytes:
+    """The state root after a block of ``slot`` with these valid transactions on the head of a node."""
+    chain = node.engine.chain
+    ledger = chain.ledger
+    draft = ledger.draft(slot, chain.next_votes.newest_set.start)
     for transaction in transactions:
         registry.apply(draft, transaction)
     root, changes = ledger.seal(draft)

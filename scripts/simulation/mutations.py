@@ -15,7 +15,7 @@ from chain import arrivals, engine, production, registry, votes
 from chain.arrivals import WaitingRoom
 from chain.blockchain import Blockchain
 from chain.blocks import Block
-from chain.blocktree import BlockTree
+from chain.blocktree import BlockTree, Judged
 from chain.engine import Engine
 from chain.events import Commit, Effect, SigningState
 from chain.ledger import Ledger
@@ -77,7 +77,7 @@ def _cross_finality() -> Sequence[Patch]:
     def keep_all(self: BlockTree, block_id: bytes) -> None:
         self.root = block_id
 
-    def check(self: Blockchain, header: Any, *, solicited: bool) -> Votes:
+    def check(self: Blockchain, header: Any, *, solicited: bool) -> Judged:
         return self.tree.check(header, solicited=solicited)
 
     def no_refusal(_self: Blockchain, _at_least: int = 0) -> tuple[()]:

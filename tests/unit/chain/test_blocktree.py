@@ -8,8 +8,9 @@ import pytest
 
 from chain import blocktree
 from chain.blocks import Block
-from chain.blocktree import BlockTree, leader
+from chain.blocktree import BlockTree
 from chain.errors import Reason, Refused
+from chain.validators import genesis_validators
 from chain.votes import Votes
 from tests.support.forge import Forge
 from tests.support.world import genesis_of, secret
@@ -17,17 +18,23 @@ from tests.support.world import genesis_of, secret
 GENESIS = genesis_of(4)
 
 
+def first_votes() -> Votes:
+    return Votes.genesis(GENESIS.validators, GENESIS.batch)
+
+
 class Grove:
     """A tree, and the forge of what grows in it."""
 
     def __init__(self) -> None:
         self.forge = Forge(GENESIS)
-        self.tree = BlockTree(GENESIS, self.forge.root, Votes.genesis(GENESIS.validators, GENESIS.batch))
+        self.tree = BlockTree(self.forge.root, first_votes(), genesis_validators(GENESIS))
 
-    def plant(self, *blocks: Block) -> None:
+    def plant(self, *blocks: Block, are_executed: bool = True) -> None:
         for block in blocks:
-            votes = self.tree.check(block.header, solicited=True)
-            self.tree.insert(block, votes, arrived_in_slot=True)
+            judged = self.tree.check(block.header, solicited=True)
+            self.tree.insert(block, judged, arrived_in_slot=True)
+            if are_executed:
+                self.tree.executed(block.id, self.forge.validators(block))
 
     def refusal(self, block: Block, *, solicited: bool = False) -> Reason:
         before = len(self.tree)
@@ -44,8 +51,9 @@ def grove() -> Grove:
 
 def test_leaders_take_turns_in_the_order_of_the_genesis() -> None:
     keys = [key for key, _ in GENESIS.validators]
-    assert [leader(GENESIS, slot) for slot in range(8)] == keys + keys
-    assert leader(GENESIS, 2**64 - 1) == keys[3]
+    validators = first_votes().newest_set
+    assert [validators.leader(slot) for slot in range(8)] == keys + keys
+    assert validators.leader(2**64 - 1) == keys[3]
 
 
 def test_a_good_header_gets_the_votes_of_its_branch(grove: Grove) -> None:
