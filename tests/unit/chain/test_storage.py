@@ -256,7 +256,7 @@ def test_what_is_missing_or_foreign_is_said_in_one_sentence(full: Path, history:
     copy = tmp_path / DATABASE
     shutil.copy(full, copy)
     connection = sqlite3.connect(copy)
-    connection.execute("UPDATE meta SET value = x'02' WHERE key = 'format'")
+    connection.execute("UPDATE meta SET value = x'7f' WHERE key = 'format'")
     connection.commit()
     connection.close()
     for opener in openers:
