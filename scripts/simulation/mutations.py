@@ -93,6 +93,8 @@ def _cross_finality() -> Sequence[Patch]:
 
     return [
         (BlockTree, "reroot", keep_all),
+        # Another rule stops such a branch too: it is final by itself, but was not executed here.
+        (BlockTree, "next_votes", lambda _self, parent: parent.votes),
         (Blockchain, "check", check),
         (Blockchain, "_advance_finality", advance_or_not),
         (Blockchain, "settle", lambda _self: None),

@@ -191,3 +191,16 @@ def test_a_block_whose_only_child_is_invalid_is_a_tip(grove: Grove) -> None:
     grove.plant(*trunk, bad)
     grove.tree.mark_invalid(bad.id)
     assert grove.tree.tips() == [trunk[-1].header]
+
+
+def test_a_branch_is_judged_only_as_far_as_its_validators_are_known(grove: Grove) -> None:
+    # given a branch that makes blocks final which were not executed here
+    branch = grove.forge.chain(10)
+    grove.plant(*branch[:7], are_executed=False)
+    # then nobody can tell who validates beyond them
+    assert grove.refusal(branch[7]) is Reason.NOT_EXECUTED
+    # until they are executed, as far as that is
+    for block in branch[:2]:
+        grove.tree.executed(block.id, genesis_validators(GENESIS))
+    grove.plant(*branch[7:9], are_executed=False)
+    assert grove.refusal(branch[9]) is Reason.NOT_EXECUTED

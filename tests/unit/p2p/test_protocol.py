@@ -353,6 +353,20 @@ async def test_a_block_of_the_future_is_dropped_without_blame(caplog: pytest.Log
         assert victim.score(peer.peer_id) == 0
 
 
+async def test_a_leader_that_nobody_can_know_yet_is_dropped_without_blame(caplog: pytest.LogCaptureFixture) -> None:
+    # given a node that is far behind, where other validators may be in force by now
+    forge = Forge(NETWORK)
+    ahead, known = forge.block(None, slot=3, signer=secret(3), height=9), forge.block(None, slot=4)
+    async with party(1) as victim, rogue(9, victim) as peer:
+        with caplog.at_level(logging.INFO):
+            await peer.say(BLOCKS, announcement(ahead))
+            await until(lambda: "not_executed" in caplog.text)
+        await peer.say(BLOCKS, announcement(known))
+        await until(lambda: victim.events(BlockAnnounced))
+        assert [event.header.id for event in victim.events(BlockAnnounced)] == [known.id]
+        assert victim.score(peer.peer_id) == 0
+
+
 async def test_an_announcement_below_what_is_final_goes_no_further(caplog: pytest.LogCaptureFixture) -> None:
     old, new = Forge(NETWORK).chain(2)
     async with party(1) as victim, rogue(8, victim) as witness, rogue(9, victim) as peer:
