@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from chain.blocks import Block
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
-from chain.headers import Header
+from chain.headers import Header, VerifiedHeader
 from chain.validators import Validators, with_announced
 from chain.votes import Votes
 
@@ -141,10 +141,9 @@ class BlockTree:
         self._slots.setdefault(header.slot, []).append(header.id)
         return node
 
-    def rivals(self, header: Header) -> list[Header]:
-        """Other known blocks of the same slot, and so of the same proposer."""
-        ids = self._slots.get(header.slot, ())
-        return [self._nodes[block_id].header for block_id in ids if block_id != header.id]
+    def headers(self) -> Iterator[VerifiedHeader]:
+        """The headers of all blocks above the root, in the order in which they came."""
+        return (node.block.header for node in self._nodes.values() if node.block is not None)
 
     def make_room(self, head: bytes) -> None:
         """Where the tree is full, drop the worst tip that ``head`` does not stand on, if there is one."""

@@ -41,7 +41,7 @@ from chain.events import (
     TransactionsReceived,
 )
 from chain.genesis import Genesis
-from chain.headers import Header
+from chain.headers import Header, VerifiedHeader
 from chain.keys import SecretKey
 from chain.mempool import Mempool
 from chain.merkle import merkle_root
@@ -50,7 +50,8 @@ from chain.production import Producer
 from chain.registry import check_action, check_standing
 from chain.state import Account, account_key, decode_entry
 from chain.sync import Sync
-from chain.transactions import VerifiedTransaction
+from chain.transactions import Accuse, VerifiedTransaction, sign_transaction
+from chain.witness import Witness
 
 # The state on disk follows what is final at most this often, so that busy records are written once.
 SETTLE_INTERVAL_MS = 1_000
@@ -59,6 +60,8 @@ MAX_UNSETTLED = 256
 STATUS_EVERY_SLOTS = 8
 REGOSSIP_EVERY_SLOTS = 32
 MAX_REGOSSIP = 1_024
+# So long an accusation waits for a block; another one is made if the validator goes on.
+ACCUSATION_BLOCKS = 1_000
 EXPIRE_EVERY_BLOCKS = 16
 # While a download brings blocks, ours would be made on a stale head; one that brings nothing for so long does not
 # keep a validator from its slots.
@@ -87,6 +90,10 @@ class Engine:
         self.producer = None if secret is None else Producer(genesis, secret, signing)
         self._own: dict[bytes, None] = {}
         self._waiting = WaitingRoom()
+        self._witness = Witness()
+        self._accused: dict[bytes, bytes] = {}
+        for header in chain.tree.headers():
+            self._witness.note(header)
         self._last_slot = 0
         self._last_settled_ms = 0
         self._started_ms: int | None = None
@@ -211,7 +218,7 @@ class Engine:
         except Refused as refusal:
             self._note_refused(header, refusal)
             return
-        self._watch_own_key(header)
+        self._watch(header)
         arrival = Arrival(
             event.peer,
             header,
@@ -317,7 +324,7 @@ class Engine:
         if header.height < final.height or header.id == final.id or header.id in self.chain.tree:
             return
         self._check_clock(header, now_ms)
-        self._watch_own_key(header)
+        self._watch(block.header)
         self._add(block, self.chain.check(header, solicited=True), now_ms, arrived_in_slot=True)
         self._news_ms = now_ms
         self.sync.delivered(peer)
@@ -327,16 +334,37 @@ class Engine:
         if start_ms > now_ms + CLOCK_DISPARITY_MS:
             raise Refused(Reason.FUTURE_SLOT, f"slot {header.slot} begins in {start_ms - now_ms} ms")
 
-    def _watch_own_key(self, header: Header) -> None:
-        """A key that signs on another machine too must stop here, before the two contradict each other."""
+    def _watch(self, header: VerifiedHeader) -> None:
+        """See who signs, before the header is judged: also a refused one is evidence.
+
+        A key that signs on another machine too must stop here, before the two contradict each other.
+        """
+        rival = self._witness.note(header)
+        if rival is not None:
+            self._effects.append(Equivocation(rival, header))
+            self._accuse(rival, header)
         if self.producer is not None and self.producer.seen_elsewhere(header):
             self._signing = self.producer.signing
             self._note("key_used_elsewhere", "another machine signs with this key: this node signs no more; stop one")
 
+    def _accuse(self, rival: VerifiedHeader, header: VerifiedHeader) -> None:
+        """A validator that sees another contradict itself brings the evidence on the chain, once an offence."""
+        culprit = header.proposer
+        if self.producer is None or culprit == self.producer.secret.public:
+            return
+        if self._accused.get(culprit, b"") in self.mempool:
+            return
+        first, second = sorted((rival, header), key=lambda item: item.id)
+        key, height = self.producer.secret, self.chain.head.header.height + 1
+        expiry_height = height + min(ACCUSATION_BLOCKS, self.genesis.max_expiry_blocks)
+        nonce = self.mempool.next_free(key.public)
+        accusation = sign_transaction(key, self.genesis.id, nonce, expiry_height, Accuse(first.raw, second.raw))
+        if self._take_transactions((accusation,)) == [None]:
+            self._accused[culprit] = accusation.id
+            self._own[accusation.id] = None
+            self._effects.append(GossipTransactions((accusation,)))
+
     def _add(self, block: Block, judged: Judged, now_ms: int, *, arrived_in_slot: bool) -> None:
-        # Before the block is executed: it may prove invalid, and its header is evidence all the same.
-        for rival in self.chain.tree.rivals(block.header):
-            self._effects.append(Equivocation(rival, block.header))
         added = self.chain.add(block, arrived_in_slot=arrived_in_slot, judged=judged)
         if not added.adopted:
             self._side.append(block)

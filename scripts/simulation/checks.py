@@ -231,6 +231,10 @@ class Checks:
                 raise Violation(f"the block final at height {block.header.height} does not follow the one before")
             return
         self._votes = _execute(self._ledger, self._votes, block)
+        decided = self._ledger.validators
+        if decided.decided_height == block.header.height:
+            weights = {seat.key: 0 if seat.is_jailed else seat.weight for seat in decided.next}
+            self.oracle.announce(decided.decided_height, decided.announced_height, weights)
         self.final.append(block.id)
         self.final_transactions.update((item.id, block.header.height) for item in block.transactions)
 
