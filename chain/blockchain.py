@@ -92,7 +92,7 @@ class Blockchain:
         if judged is None:
             judged = self.check(header, solicited=True)
         choice = choose(self.head.header, self.head.arrived_in_slot, header, arrived_in_slot)
-        self.tree.make_room(self.head.header.id)
+        self.tree.make_room(self.head.header.id, header.parent)
         node = self.tree.insert(block, judged, arrived_in_slot=arrived_in_slot)
         if choice not in (Choice.EXTENDS, Choice.TIE_BREAK, Choice.SWITCH):
             return Added()
@@ -114,16 +114,17 @@ class Blockchain:
         """Look at a header's proposer alone, where its parent may not be known.
 
         Raises :class:`Refused`: ``WRONG_LEADER`` if it leads this slot in no validator set that can be in force at
-        this height, ``NOT_EXECUTED`` (nobody's fault) if that cannot be told from here.
+        this height, ``NOT_EXECUTED`` (nobody's fault) if that cannot be told from here: another branch may have
+        announced another set in the first block that is not final.
         """
         votes, validators = self.next_votes, self.ledger.validators
-        sets = list(votes.sets)
+        sets = votes.sets
         if validators.next:
-            sets.append(votes.with_validators(voting_set(validators.next), votes.height + 1).newest_set)
+            sets = (votes.with_validators(voting_set(validators.next), votes.height + 1).newest_set, *sets)
         if any(known.leader(header.slot) == header.proposer for known in sets):
             return
-        seats = min(len(seats) for seats in (validators.active, validators.next) if seats)
-        if votes.sets[-1].start <= header.height <= votes.height + ANNOUNCED_ROUNDS * seats:
+        horizon = self.finalized.height + ANNOUNCED_ROUNDS * min(len(known.keys) for known in sets)
+        if sets[-1].start <= header.height <= horizon:
             raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
         raise Refused(Reason.NOT_EXECUTED, f"who validates at height {header.height} is not known here")
 

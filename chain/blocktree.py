@@ -60,7 +60,8 @@ class BlockTree:
     def __init__(self, root: Header, votes: Votes, validators: Validators) -> None:
         self.root = root.id
         self._nodes: dict[bytes, Node] = {root.id: Node(root, votes, None, True, root.height)}
-        self._slots: dict[int, list[bytes]] = {}
+        # By slot and proposer: where the validators change, branches differ in whose turn a slot is.
+        self._slots: dict[tuple[int, bytes], list[bytes]] = {}
         # Announced sets that are not in force on all branches yet, by the block that announced them.
         self._announced: dict[bytes, Validators] = {root.id: validators} if validators.next else {}
 
@@ -102,7 +103,7 @@ class BlockTree:
             raise Refused(Reason.WRONG_MHP, f"mhp {header.mhp} where the branch has {votes.mhp}")
         if votes.contradicts(header):
             raise Refused(Reason.CONTRADICTS_EARLIER_BLOCK, "its proposer's latest block rules it out")
-        rivals = self._slots.get(header.slot, ())
+        rivals = self._slots.get((header.slot, header.proposer), ())
         if len(rivals) >= MAX_BLOCKS_PER_SLOT and not solicited:
             raise Refused(Reason.TREE_FULL, f"{len(rivals)} blocks of slot {header.slot} are known")
         return Judged(header, votes.apply(header))
@@ -138,18 +139,18 @@ class BlockTree:
         node = Node(header, judged.votes, block, arrived_in_slot, parent.executed_height)
         self._nodes[header.id] = node
         parent.children.append(header.id)
-        self._slots.setdefault(header.slot, []).append(header.id)
+        self._slots.setdefault((header.slot, header.proposer), []).append(header.id)
         return node
 
     def headers(self) -> Iterator[VerifiedHeader]:
         """The headers of all blocks above the root, in the order in which they came."""
         return (node.block.header for node in self._nodes.values() if node.block is not None)
 
-    def make_room(self, head: bytes) -> None:
-        """Where the tree is full, drop the worst tip that ``head`` does not stand on, if there is one."""
+    def make_room(self, *needed: bytes) -> None:
+        """Where the tree is full, drop the worst tip that is not ``needed``, if there is one."""
         if len(self._nodes) < MAX_BLOCKS:
             return
-        tips = [node.header for node in self._nodes.values() if not node.children and node.header.id != head]
+        tips = [node.header for node in self._nodes.values() if not node.children and node.header.id not in needed]
         if tips:
             self._drop(min(tips, key=lambda header: (header.mhp, header.height, header.id)))
 
@@ -226,11 +227,12 @@ class BlockTree:
         self._forget_slot(header)
 
     def _forget_slot(self, header: Header) -> None:
-        ids = self._slots.get(header.slot, [])
+        key = header.slot, header.proposer
+        ids = self._slots.get(key, [])
         if header.id in ids:
             ids.remove(header.id)
             if not ids:
-                del self._slots[header.slot]
+                del self._slots[key]
 
     def _subtree(self, block_id: bytes) -> Iterator[Node]:
         stack = [block_id]

@@ -240,6 +240,8 @@ class Engine:
         may have changed.
         """
         header = arrival.header
+        if header.id in self.chain.tree:
+            return
         try:
             self._check_clock(header, now_ms)
             judged = self.chain.check(header, solicited=False)

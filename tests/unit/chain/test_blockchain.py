@@ -243,6 +243,16 @@ def test_a_block_made_here_is_adopted(forge: Forge) -> None:
     assert chain.finalized.height == 3
 
 
+def test_a_full_tree_makes_room_for_a_block_without_its_parent(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a full tree whose worst tip is the parent of the block that comes
+    trunk, worst = forge.chain(4), forge.block(None, slot=10)
+    chain = blockchain(GENESIS, [*trunk, worst])
+    monkeypatch.setattr(blocktree, "MAX_BLOCKS", len(chain.tree))
+    # then it is not given up
+    add(chain, forge.block(worst, slot=11))
+    assert worst.id in chain.tree
+
+
 def test_a_full_tree_does_not_stop_the_chain_that_is_followed(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a tree that blocks of losing branches have filled
     monkeypatch.setattr(blocktree, "MAX_BLOCKS", 12)

@@ -200,6 +200,22 @@ def test_a_block_that_waited_is_judged_by_what_is_known_now(rig: Rig, forge: For
     assert "crosses_finality" in notice.text
 
 
+def test_a_block_that_was_fetched_while_it_waited_stays_on_the_main_chain(rig: Rig, forge: Forge) -> None:
+    # given a block that waits for its transactions
+    body = enrolments(1)
+    block = forge.block(None, body)
+    (ask,) = only(rig.at(1).handle(announced(block)), Ask)
+    assert isinstance(ask.request, GetTransactions)
+
+    # when a download brings it, and then the transactions come
+    rig.reply("other", request_of(rig.at(2).claim("other", block)), [block])
+    assert rig.head == block.id
+    effects = rig.handle(MissingReceived("peer", ask.request, tuple(body)))
+
+    # then nothing is stored again: beside the main chain it would be missing there
+    assert only(effects, Commit) == []
+
+
 def test_a_header_is_judged_once_on_its_way_in(rig: Rig, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[bytes] = []
     check = BlockTree.check

@@ -208,8 +208,8 @@ def test_a_proposer_is_looked_at_without_its_parent(forge: Forge, fifth: Verifie
         (4, 14, {}, Reason.WRONG_LEADER),
         (77, 14, {}, Reason.WRONG_LEADER),
         # but further ahead than what can be announced, nobody knows
-        (77, 14, {"height": 13}, Reason.WRONG_LEADER),
-        (77, 14, {"height": 14}, Reason.NOT_EXECUTED),
+        (77, 14, {"height": 8}, Reason.WRONG_LEADER),
+        (77, 14, {"height": 9}, Reason.NOT_EXECUTED),
         (5, 14, {"height": 14}, None),
     ]:
         header = forge.block(parent, slot=slot, signer=secret(signer), **{"height": 8, **fields}).header
@@ -232,3 +232,19 @@ def test_the_state_and_the_votes_agree_on_who_is_in_force(forge: Forge, wishes: 
         seats = read_validators(forge.records(block)).active
         newest = forge.votes(block).newest_set
         assert newest.leaders == tuple(seat.key for seat in seats if not seat.is_jailed)
+
+
+def test_two_blocks_of_a_slot_by_two_leaders_are_no_rivals(forge: Forge, fifth: VerifiedTransaction) -> None:
+    # given two branches: on one the old set leads slot 14, on the other the new set does
+    blocks = with_fifth(forge, fifth, 12)
+    chain = blockchain(ROOMY, blocks)
+    old, new = forge.block(blocks[IN_FORCE - 3], slot=14), forge.block(blocks[-1], slot=14)
+    assert old.header.proposer != new.header.proposer
+    twin = forge.block(blocks[IN_FORCE - 3], slot=14, state_root=bytes(32))
+    for block in (old, twin):
+        chain.add(block, arrived_in_slot=False)
+    # then neither accuses the other, nor takes its place
+    assert chain.tree.rivals(twin.header) == [old.header]
+    judged = chain.check(new.header, solicited=False)
+    chain.add(new, arrived_in_slot=True, judged=judged)
+    assert chain.tree.rivals(new.header) == []
