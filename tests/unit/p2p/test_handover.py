@@ -5,23 +5,33 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, TypeAlias
 
 import pytest
 
+from chain import storage
 from chain.errors import OperatorError
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.storage import Storage
 from chain.transactions import Enrol
+from p2p import handover
 from p2p.handover import export_signing, import_signing
 from p2p.home import Home, HomeConfig, create_home, load_home, locked
-from tests.support.homes import record
+from tests.support.homes import record, tamper
 from tests.support.world import Actor, World, genesis_of, secret
 
+TraceFunction: TypeAlias = Callable[[FrameType, str, Any], Any]
+# Where a crash may matter; there and no further down it is tried at each line.
+OURS = (handover.__file__, storage.__file__)
 SIGNED = SigningState(slot=9, height=7, last_height=6, last_mhg=5, last_mhp=4)
 GENESIS = genesis_of(1)
 
@@ -34,14 +44,14 @@ def make_home(path: Path, genesis: Genesis = GENESIS, number: int = 1, *, is_new
 
 def sign(home: Home, signing: SigningState) -> None:
     """Store that the home's node signed up to here."""
-    with closing(Storage(home.database, home.genesis)) as storage:
-        storage.commit([Commit(signing=signing)])
+    with closing(Storage(home.database, home.genesis)) as database:
+        database.commit([Commit(signing=signing)])
 
 
 def signing_of(home: Home) -> tuple[bool, SigningState | None]:
     """Whether the state was exported, and what a node would start from."""
-    with closing(Storage(home.database, home.genesis)) as storage:
-        return storage.is_exported, storage.load()[1]
+    with closing(Storage(home.database, home.genesis)) as database:
+        return database.is_exported, database.load()[1]
 
 
 @pytest.fixture
@@ -112,8 +122,8 @@ def test_its_home_has_given_it_up_before_the_file_holds_anything(
 ) -> None:
     give_up = Storage.export_signing
 
-    def watched(storage: Storage) -> SigningState:
-        signing = give_up(storage)
+    def watched(database: Storage) -> SigningState:
+        signing = give_up(database)
         assert file.read_bytes() == b""
         assert signing_of(old) == (True, None)
         return signing
@@ -123,23 +133,82 @@ def test_its_home_has_given_it_up_before_the_file_holds_anything(
     assert file.read_bytes() != b""
 
 
-class PowerCut(BaseException):
-    """Nothing that follows happens."""
+def dies_at(step: int, action: Callable[[], object]) -> bool:
+    """Whether a process that does this died before the ``step``-th line of ours that it runs; it ends here if not."""
+    pid = os.fork()
+    if pid == 0:
+        left = step
+
+        def trace(frame: FrameType, event: str, _: object) -> TraceFunction | None:
+            nonlocal left
+            if frame.f_code.co_filename not in OURS:
+                return None
+            if event == "line":
+                left -= 1
+                if left < 0:
+                    os._exit(1)
+            return trace
+
+        try:
+            sys.settrace(trace)
+            action()
+        except BaseException:  # noqa: BLE001 - a child must never get back into pytest
+            os._exit(2)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert code in (0, 1)
+    return code == 1
 
 
-def test_a_crash_while_the_file_is_written_is_mended_by_exporting_once_more(
-    old: Home, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def cut(_: object) -> None:
-        raise PowerCut
+def is_whole(file: Path, home: Home) -> bool:
+    """Whether the file can be imported where nothing is known of it."""
+    try:
+        import_signing(home, file)
+    except OperatorError:
+        return False
+    return True
 
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", cut)
-        patch.setattr(Path, "unlink", cut)  # the dead clean nothing up
-        with pytest.raises(PowerCut):
-            export_signing(old, file)
-    assert signing_of(old) == (True, None)
-    assert export_signing(old, file.with_name("again.json")) == SIGNED
+
+def test_a_crash_at_any_line_of_an_export_leaves_no_two_that_can_sign(tmp_path: Path) -> None:
+    for step in count():
+        folder = tmp_path / str(step)
+        old, new, file = make_home(folder / "old", is_new=True), make_home(folder / "new"), folder / "move.json"
+        sign(old, SIGNED)
+        died = dies_at(step, partial(export_signing, old, file))
+        is_exported, signing = signing_of(old)
+        assert (is_exported, signing) in ((False, SIGNED), (True, None))
+        assert is_exported or not is_whole(file, new)
+        assert export_signing(old, folder / "again.json") == SIGNED
+        assert import_signing(new, folder / "again.json") == SIGNED
+        if not died:
+            assert step > 20
+            return
+
+
+def test_a_crash_at_any_line_of_an_import_loses_nothing(old: Home, file: Path, tmp_path: Path) -> None:
+    export_signing(old, file)
+    for step in count():
+        new = make_home(tmp_path / str(step))
+        died = dies_at(step, partial(import_signing, new, file))
+        assert signing_of(new) in ((False, None), (False, SIGNED))
+        assert import_signing(new, file) == SIGNED
+        assert signing_of(new) == (False, SIGNED)
+        if not died:
+            assert step > 20
+            return
+
+
+def test_a_home_whose_mark_is_damaged_does_not_sign(old: Home, new: Home, file: Path, tmp_path: Path) -> None:
+    export_signing(old, file)
+    tamper(old.path, "UPDATE meta SET value = x'00' WHERE key = 'exported'")
+    for use in (
+        lambda: signing_of(old),
+        lambda: export_signing(old, tmp_path / "again"),
+        lambda: import_signing(old, file),
+    ):
+        with pytest.raises(OperatorError, match="is damaged"):
+            use()
+    assert import_signing(new, file) == SIGNED
 
 
 def test_a_disk_that_is_full_leaves_no_file(old: Home, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,16 +288,16 @@ def test_an_export_is_refused_once_the_chain_holds_a_later_block_by_the_key(tmp_
         world.submit(0, [Actor(world.genesis, number).sign(Enrol())])
         world.run(12)
     home = make_home(tmp_path / "old", world.genesis, 2, is_new=True)
-    with closing(Storage(home.database, home.genesis)) as storage:
-        storage.commit([replace(commit, signing=None) for commit in disk.commits])
+    with closing(Storage(home.database, home.genesis)) as database:
+        database.commit([replace(commit, signing=None) for commit in disk.commits])
     mine = [block.header for _, block in sorted(disk.main().items()) if block.header.proposer == home.secret.public]
     earlier, last = mine[-2:]
     # when the old export is imported where it came from, then it is refused; the export of the last block is not
     sign(home, SigningState(slot=earlier.slot, height=earlier.height))
     export_signing(home, file)
     refused(home, file, f"signed blocks after slot {earlier.slot}")
-    with closing(Storage(home.database, home.genesis)) as storage:
-        storage.import_signing(home.secret.public, SigningState(slot=last.slot, height=last.height))
+    with closing(Storage(home.database, home.genesis)) as database:
+        database.import_signing(home.secret.public, SigningState(slot=last.slot, height=last.height))
     assert signing_of(home) == (False, SigningState(slot=last.slot, height=last.height))
 
 
