@@ -6,6 +6,7 @@
 ``genesis.json``  the network
 ``chain.db``      the chain, the state and what this validator signed last
 ``node.json``     written by a running node: process id and addresses
+``lock``          held by the one process that runs or changes the home
 ================  ==========================================================
 """
 
@@ -125,7 +126,7 @@ def locked(path: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except filelock.Timeout as error:
-        raise OperatorError(f"{path} is in use by another node; stop it first") from error
+        raise OperatorError(f"{path} is in use by another process; stop its node first") from error
     try:
         yield
     finally:

@@ -100,7 +100,7 @@ def test_a_validator_moves_to_another_machine(pair: Pair, tmp_path: Path) -> Non
         pair.make_final("both validators sign")
         ended = run_to_end(*exporting)
         assert (ended.returncode, ended.stderr.count("\n"), file.exists()) == (2, 1, False)
-        assert "in use by another node; stop it first" in ended.stderr
+        assert "in use by another process; stop its node first" in ended.stderr
     assert run_to_end(*exporting).returncode == 0
 
     # The old machine follows, and signs nothing more, though it is wanted.

@@ -241,10 +241,10 @@ def test_a_home_that_lost_its_state_exports_none(new: Home, file: Path) -> None:
 
 
 def test_a_home_in_use_is_left_alone(old: Home, new: Home, file: Path) -> None:
-    with locked(old.path), pytest.raises(OperatorError, match="in use by another node; stop it first"):
+    with locked(old.path), pytest.raises(OperatorError, match="in use by another process; stop its node first"):
         export_signing(old, file)
     export_signing(old, file)
-    with locked(new.path), pytest.raises(OperatorError, match="in use by another node; stop it first"):
+    with locked(new.path), pytest.raises(OperatorError, match="in use by another process; stop its node first"):
         import_signing(new, file)
     assert signing_of(new) == (False, None)
 
