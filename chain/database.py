@@ -1,6 +1,7 @@
 """The SQLite file: its tables, the connection, and errors that say what the operator can do.
 
-* ``meta``: format, genesis id, the snapshot (header, votes), the head, the finalized height, the signing state;
+* ``meta``: format, genesis id, the snapshot (header, votes), the head, the finalized height, and the signing state:
+  as ``signing``, or as ``exported`` once it left this home, or not at all where it was lost;
 * ``blocks``: every known block, one blob each; ``main`` marks the head's branch;
 * ``transactions``: the first 8 bytes of each transaction's id and its block, to look transactions up;
 * ``state``: the entries at the snapshot's height, by key;

@@ -221,6 +221,16 @@ def test_a_lost_signing_state_stays_lost(tmp_path: Path) -> None:
     storage.close()
 
 
+def test_an_exported_signing_state_is_gone_whatever_is_stored_after_it(tmp_path: Path) -> None:
+    genesis = genesis_of(4)
+    Storage.create(tmp_path / DATABASE, genesis, SigningState(7, 6, 5, 4, 3))
+    storage = Storage(tmp_path / DATABASE, genesis)
+    assert storage.export_signing() == SigningState(7, 6, 5, 4, 3)
+    storage.commit([Commit(signing=SigningState(8, 7, 6, 5, 4))])
+    assert (storage.is_exported, storage.load()[1]) == (True, None)
+    storage.close()
+
+
 def test_a_block_that_entered_and_left_the_main_chain_in_one_commit_is_kept_beside_it(
     history: History, tmp_path: Path
 ) -> None:
