@@ -45,6 +45,7 @@ from chain.reader import Reader
 from chain.state import member_key
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
+from chain.trial import try_out
 from p2p.handover import export_signing, import_signing
 from p2p.home import Home, HomeConfig, create_home, load_home, locked, peer_id_of, read_key
 
@@ -182,6 +183,31 @@ class Node:
         self.telemetry.tell_outcomes(outcomes)
         return outcomes
 
+    async def try_out(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
+        """What the next block would make of encoded transactions, each on top of those before it."""
+        checked = await self.signatures.outcomes(raws)
+        good = [item for item in checked if not isinstance(item, Refused)]
+        slot = self.genesis.slot_at(self.now_ms())
+        answers = iter(try_out(self.engine.chain, self.engine.mempool, good, slot))
+        return [item if isinstance(item, Refused) else next(answers) for item in checked]
+
+    async def find_transaction(self, transaction_id: bytes) -> dict[str, Any]:
+        """``GET /transactions/{id}``: whether it waits here, is in a block of the main chain, or neither."""
+        chain = self.engine.chain
+        if transaction_id in self.engine.mempool:
+            return {"state": "waiting", "height": None}
+        # What the database does not hold yet is in the newest blocks.
+        recent = islice(chain.ledger.blocks(), MAX_RECENT_BLOCKS)
+        found = (block for block in recent for item in block.transactions if item.id == transaction_id)
+        block = next(found, None)
+        if block is None:
+            stored = await trio.to_thread.run_sync(self._reader.transaction, transaction_id, limiter=self._reading)
+            if stored is None or not stored[2]:
+                return {"state": "unknown", "height": None}
+            block = stored[1]
+        height = block.header.height
+        return {"state": "final" if height <= chain.finalized.height else "included", "height": height}
+
     def describe(self) -> dict[str, Any]:
         """``GET /status``."""
         chain = self.engine.chain
@@ -239,6 +265,17 @@ class Node:
             "slot": self.genesis.slot_at(self.now_ms()),
             "height": self.engine.chain.head.header.height,
             "policy_version": view.rules.version,
+        }
+
+    def describe_policy(self) -> dict[str, Any]:
+        """``GET /policy``: the rules in force at the head, and which version follows from which slot (0: none)."""
+        view = self.engine.chain.ledger.view()
+        rules = view.rules
+        return {
+            "version": rules.version,
+            "next_version": rules.next_version,
+            "next_slot": rules.next_slot,
+            "policy": view.policy.to_document(),
         }
 
     def recent_heads(self, after: int) -> list[dict[str, Any]]:

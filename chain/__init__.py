@@ -30,6 +30,7 @@ files of this list touch the disk.  Files import only files above them in this l
     blocktree     the branches that can still win
     blockchain    tree and ledger under the rule of the longest valid chain
     mempool       transactions that wait for a block
+    trial         what the next block would make of a transaction
     messages      what nodes say to each other
     events        what happens to an engine, and what it wants done
     production    when and what a validator signs

@@ -64,6 +64,11 @@ class Mempool:
             nonce += 1
         return nonce
 
+    def ahead_of(self, transaction: VerifiedTransaction, limit: int) -> list[VerifiedTransaction]:
+        """What waits of the same actor and has to come first, in the order of nonces, at most ``limit``."""
+        queue = self._by_actor.get(transaction.actor, {})
+        return [queue[nonce] for nonce in sorted(queue) if nonce < transaction.nonce][:limit]
+
     def add(self, transaction: VerifiedTransaction, height: int, *, room: int = 1) -> None:
         """Take a transaction that can enter the block at ``height`` or later.  Raises :class:`Refused`.
 

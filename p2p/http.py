@@ -25,6 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from chain.errors import OperatorError, Reason, Refused
+from chain.genesis import Genesis
 from chain.keys import KEY_BYTES, key_from_did
 from chain.messages import RawItems
 from chain.transactions import MAX_TRANSACTION_BYTES
@@ -36,12 +37,17 @@ if TYPE_CHECKING:
 MAX_SUBMISSION = 512
 MAX_BODY_BYTES = MAX_SUBMISSION * (MAX_TRANSACTION_BYTES + 5)
 MAX_PARTITION_BODY_BYTES = 64_000
+# A trial runs in the node's own turn: a person's transaction, and what it builds on.
+MAX_TRIAL = 16
+MAX_TRIAL_BODY_BYTES = MAX_TRIAL * (MAX_TRANSACTION_BYTES + 5)
+_ID_DIGITS = 64
 
 
 class Face(Protocol):
     """What the HTTP face shows and takes."""
 
     registry: CollectorRegistry
+    genesis: Genesis
 
     def describe(self) -> dict[str, Any]:
         """The answer to ``GET /status``."""
@@ -52,11 +58,20 @@ class Face(Protocol):
     def describe_account(self, key: bytes) -> dict[str, Any]:
         """The answer to ``GET /account/{key}``; the key is well formed and may be nobody's."""
 
+    def describe_policy(self) -> dict[str, Any]:
+        """The answer to ``GET /policy``."""
+
     def recent_heads(self, after: int) -> list[dict[str, Any]]:
         """The last head moves with a sequence number above ``after``."""
 
     async def submit(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
         """Offer encoded transactions; one outcome each, None where it waits in the mempool now."""
+
+    async def find_transaction(self, transaction_id: bytes) -> dict[str, Any]:
+        """The answer to ``GET /transactions/{id}``."""
+
+    async def try_out(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
+        """What the next block would make of encoded transactions, one after another; nothing is kept."""
 
     def partition(self, peer_ids: set[str] | None) -> None:
         """Cut these peers off, or heal with None.  Raises :class:`OperatorError` where that is not allowed."""
@@ -84,17 +99,23 @@ def build_app(face: Face) -> Starlette:
             return _error(400, "after must be a number")
         return JSONResponse({"heads": face.recent_heads(int(after))})
 
+    async def genesis(_request: Request) -> Response:
+        return Response(face.genesis.to_json(), media_type="application/json")
+
+    async def policy(_request: Request) -> Response:
+        return JSONResponse(face.describe_policy())
+
     async def transactions(request: Request) -> Response:
-        if request.headers.get("content-type") != "application/msgpack":
-            return _error(415, "send application/msgpack: an array of encoded transactions")
-        try:
-            items = RawItems.decode(
-                await _body(request, MAX_BODY_BYTES), max_items=MAX_SUBMISSION, max_bytes=MAX_BODY_BYTES
-            )
-        except Refused as refusal:
-            return _error(400, str(refusal))
-        outcomes = await face.submit(items.items)
-        return JSONResponse({"outcomes": [None if item is None else describe_refusal(item) for item in outcomes]})
+        return await _outcomes(request, MAX_SUBMISSION, MAX_BODY_BYTES, face.submit)
+
+    async def trial(request: Request) -> Response:
+        return await _outcomes(request, MAX_TRIAL, MAX_TRIAL_BODY_BYTES, face.try_out)
+
+    async def transaction(request: Request) -> Response:
+        digits = request.path_params["id"]
+        if len(digits) != _ID_DIGITS or not set(digits) <= set(hexdigits):
+            return _error(400, f"a transaction's id has {_ID_DIGITS} hexadecimal digits")
+        return JSONResponse(await face.find_transaction(bytes.fromhex(digits)))
 
     async def partition(request: Request) -> Response:
         try:
@@ -119,8 +140,12 @@ def build_app(face: Face) -> Starlette:
             Route("/peers", peers),
             Route("/account/{key}", account),
             Route("/heads", heads),
+            Route("/genesis", genesis),
+            Route("/policy", policy),
             Route("/metrics", metrics),
             Route("/transactions", transactions, methods=["POST"]),
+            Route("/transactions/{id}", transaction),
+            Route("/trial", trial, methods=["POST"]),
             Route("/partition", partition, methods=["POST", "DELETE"]),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])],
@@ -164,6 +189,23 @@ def read_public_key(text: str) -> bytes:
     if len(text) != 2 * KEY_BYTES or not set(text) <= set(hexdigits):
         raise Refused(Reason.MALFORMED, "this is neither")
     return bytes.fromhex(text)
+
+
+async def _outcomes(
+    request: Request,
+    max_items: int,
+    max_bytes: int,
+    judge: Callable[[tuple[bytes, ...]], Awaitable[list[Refused | None]]],
+) -> Response:
+    """Read encoded transactions and answer with one outcome each."""
+    if request.headers.get("content-type") != "application/msgpack":
+        return _error(415, "send application/msgpack: an array of encoded transactions")
+    try:
+        items = RawItems.decode(await _body(request, max_bytes), max_items=max_items, max_bytes=max_bytes)
+    except Refused as refusal:
+        return _error(400, str(refusal))
+    outcomes = await judge(items.items)
+    return JSONResponse({"outcomes": [None if item is None else describe_refusal(item) for item in outcomes]})
 
 
 async def _body(request: Request, limit: int) -> bytes:

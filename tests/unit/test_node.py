@@ -13,14 +13,15 @@ import trio
 import trio.testing
 
 from chain.engine import Engine
-from chain.errors import OperatorError
+from chain.errors import OperatorError, Reason
 from chain.events import Commit, Effect, Submitted
 from chain.keys import did_from_key
 from chain.storage import Storage
-from chain.transactions import Enrol, Rotate, sign_rotation
+from chain.transactions import Approve, Enrol, Rotate, sign_rotation
 from node import Node
 from p2p.home import HomeConfig, create_home, load_home
 from p2p.protocol import LedgerProtocol
+from p2p.signatures import Signatures
 from p2p.telemetry import Telemetry
 from tests.support.world import Actor, genesis_of, secret
 
@@ -182,3 +183,55 @@ async def test_a_key_that_was_left_names_its_successor(home: Path) -> None:
     node.stop()
     assert (left["nonce"], left["successor"]) == (2, did_from_key(heir.key))
     assert (taken_up["nonce"], taken_up["identity"], taken_up["member"]) == (0, did_from_key(ann.key), True)
+
+
+@pytest.mark.parametrize("recent_blocks", [0, 8], ids=["on disk", "in memory"])
+async def test_a_transaction_is_found(home: Path, monkeypatch: pytest.MonkeyPatch, recent_blocks: int) -> None:
+    monkeypatch.setattr("node.MAX_RECENT_BLOCKS", recent_blocks)
+    storage = SlowStorage(home)
+    storage.go_on.set()
+    node = node_of(home, storage)
+    enrolments = [Actor(node.genesis, 100 + number).sign(Enrol()) for number in range(3)]
+    included, waiting, stranger = (item.id for item in enrolments)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(node.pump)
+        # The first goes into the block of this hour, the second waits for the next one, the third is never sent.
+        for transaction in enrolments[:2]:
+            await node.post(Submitted((transaction,)))
+        with trio.fail_after(60):
+            while waiting not in node.engine.mempool:
+                await trio.testing.wait_all_tasks_blocked()
+        found = [await node.find_transaction(item) for item in (included, waiting, stranger)]
+        nursery.cancel_scope.cancel()
+        assert storage.asked.is_set()
+    node.stop()
+    assert found == [
+        {"state": "included", "height": 1},
+        {"state": "waiting", "height": None},
+        {"state": "unknown", "height": None},
+    ]
+
+
+async def test_a_trial_keeps_nothing_and_finds_bad_signatures(home: Path) -> None:
+    storage = SlowStorage(home)
+    storage.go_on.set()
+    node = node_of(home, storage)
+    node.signatures = Signatures(node.genesis.id, node.waiting)
+    ann = Actor(node.genesis, 100)
+    foreign = Actor(genesis_of(2), 101).sign(Enrol())
+    raws = (ann.sign(Enrol()).raw, foreign.raw, ann.sign(Approve(0)).raw, b"junk")
+    outcomes = await node.try_out(raws)
+    node.stop()
+    reasons = [None if outcome is None else outcome.reason for outcome in outcomes]
+    assert reasons == [None, Reason.BAD_SIGNATURE, Reason.NOT_VALIDATOR, Reason.MALFORMED]
+    assert (len(node.engine.mempool), node.describe_account(ann.key)["nonce"]) == (0, 0)
+
+
+async def test_the_policy_in_force_is_told(home: Path) -> None:
+    storage = SlowStorage(home)
+    storage.go_on.set()
+    node = node_of(home, storage)
+    told = node.describe_policy()
+    node.stop()
+    assert told.pop("policy") == node.genesis.policy.to_document()
+    assert told == {"version": 1, "next_version": 0, "next_slot": 0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -12,9 +13,19 @@ from starlette.applications import Starlette
 
 from chain.codec import encode
 from chain.errors import OperatorError, Reason, Refused
+from chain.genesis import make_genesis
 from chain.keys import did_from_key
-from p2p.http import MAX_BODY_BYTES, MAX_PARTITION_BODY_BYTES, MAX_SUBMISSION, build_app, describe_refusal, serve_http
-from tests.support.world import secret
+from p2p.http import (
+    MAX_BODY_BYTES,
+    MAX_PARTITION_BODY_BYTES,
+    MAX_SUBMISSION,
+    MAX_TRIAL,
+    MAX_TRIAL_BODY_BYTES,
+    build_app,
+    describe_refusal,
+    serve_http,
+)
+from tests.support.world import genesis_of, secret
 
 KEY = secret(7).public
 MSGPACK = {"content-type": "application/msgpack"}
@@ -27,6 +38,8 @@ class FakeFace:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         Counter("goodfaith_things", "Things", registry=self.registry).inc(3)
+        self.genesis = genesis_of(1)
+        self.tried: list[tuple[bytes, ...]] = []
         self.submitted: list[tuple[bytes, ...]] = []
         self.cuts: list[set[str] | None] = []
         self.may_be_cut = True
@@ -39,6 +52,16 @@ class FakeFace:
 
     def describe_account(self, key: bytes) -> dict[str, Any]:
         return {"key": key.hex()}
+
+    def describe_policy(self) -> dict[str, Any]:
+        return {"version": 3}
+
+    async def find_transaction(self, transaction_id: bytes) -> dict[str, Any]:
+        return {"id": transaction_id.hex()}
+
+    async def try_out(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
+        self.tried.append(raws)
+        return [Refused(Reason.NOT_ISSUER, "only the record's issuer may do that") for _ in raws]
 
     def recent_heads(self, after: int) -> list[dict[str, Any]]:
         return [{"seq": seq} for seq in range(1, 4) if seq > after]
@@ -91,6 +114,39 @@ async def test_what_is_no_key_is_refused(app: Starlette, written: str) -> None:
     assert reply.json()["error"].startswith("a key is a did:key or 64 hexadecimal digits: ")
 
 
+async def test_it_tells_the_genesis_and_the_policy(app: Starlette, face: FakeFace) -> None:
+    genesis = await ask(app, "GET", "/genesis")
+    assert (genesis.headers["content-type"], genesis.text) == ("application/json", face.genesis.to_json())
+    assert make_genesis(json.loads(genesis.text)).id == face.genesis.id
+    assert (await ask(app, "GET", "/policy")).json() == {"version": 3}
+
+
+@pytest.mark.parametrize("digits", ["ab" * 32, "AB" * 32])
+async def test_it_finds_a_transaction(app: Starlette, digits: str) -> None:
+    assert (await ask(app, "GET", f"/transactions/{digits}")).json() == {"id": "ab" * 32}
+
+
+@pytest.mark.parametrize("digits", ["ab" * 31, "ab" * 33, "+a" * 32, "zz" * 32, " " * 64])
+async def test_what_is_no_id_is_refused(app: Starlette, digits: str) -> None:
+    reply = await ask(app, "GET", f"/transactions/{digits}")
+    assert (reply.status_code, reply.json()) == (400, {"error": "a transaction's id has 64 hexadecimal digits"})
+
+
+async def test_each_tried_transaction_gets_its_outcome_and_is_not_submitted(app: Starlette, face: FakeFace) -> None:
+    reply = await ask(app, "POST", "/trial", headers=MSGPACK, content=encode((b"good", b"bad")))
+    refusal = {"reason": "not_issuer", "detail": "only the record's issuer may do that", "disposition": "ignore"}
+    assert (reply.status_code, reply.json()) == (200, {"outcomes": [refusal, refusal]})
+    assert (face.tried, face.submitted) == ([(b"good", b"bad")], [])
+
+
+async def test_a_trial_of_too_many_or_by_a_web_page_is_refused(app: Starlette, face: FakeFace) -> None:
+    most = await ask(app, "POST", "/trial", headers=MSGPACK, content=encode((b"x",) * MAX_TRIAL))
+    many = await ask(app, "POST", "/trial", headers=MSGPACK, content=encode((b"x",) * (MAX_TRIAL + 1)))
+    page = await ask(app, "POST", "/trial", headers={"content-type": "text/plain"}, content=encode((b"x",)))
+    assert [reply.status_code for reply in (most, many, page)] == [200, 400, 415]
+    assert len(face.tried) == 1
+
+
 @pytest.mark.parametrize(("query", "seqs"), [("", [1, 2, 3]), ("?after=2", [3]), ("?after=" + "9" * 18, [])])
 async def test_it_tells_head_moves_after_a_number(app: Starlette, query: str, seqs: list[int]) -> None:
     assert (await ask(app, "GET", "/heads" + query)).json() == {"heads": [{"seq": seq} for seq in seqs]}
@@ -110,6 +166,10 @@ async def test_a_number_that_is_none_is_refused(app: Starlette, after: str) -> N
         ("GET", "/account", 404),
         ("POST", "/account/00", 405),
         ("GET", "/transactions", 405),
+        ("POST", "/transactions/" + "00" * 32, 405),
+        ("GET", "/trial", 405),
+        ("POST", "/genesis", 405),
+        ("POST", "/policy", 405),
         ("PUT", "/transactions", 405),
         ("GET", "/partition", 405),
         ("DELETE", "/heads", 405),
@@ -179,6 +239,7 @@ async def test_a_submission_that_cannot_be_read_is_refused(
     ("path", "content_type", "limit"),
     [
         ("/transactions", b"application/msgpack", MAX_BODY_BYTES),
+        ("/trial", b"application/msgpack", MAX_TRIAL_BODY_BYTES),
         ("/partition", b"application/json", MAX_PARTITION_BODY_BYTES),
     ],
 )

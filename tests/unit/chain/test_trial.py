@@ -1,0 +1,78 @@
+"""What the next block would make of a transaction, and that asking changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from chain import trial
+from chain.blockchain import Blockchain
+from chain.errors import Reason, Refused
+from chain.mempool import Mempool
+from chain.transactions import Approve, Enrol, Rate, VerifiedTransaction
+from chain.trial import try_out
+from tests.support.world import Actor, genesis_of
+
+GENESIS = genesis_of(4)
+
+
+class Bench:
+    """A chain at its genesis with a mempool."""
+
+    def __init__(self) -> None:
+        self.chain = Blockchain(GENESIS)
+        self.mempool = Mempool(self._next_nonce)
+
+    def _next_nonce(self, actor: bytes) -> int | None:
+        account = self.chain.ledger.view().account(actor)
+        return None if account is None else account.nonce
+
+    def waits(self, *transactions: VerifiedTransaction) -> None:
+        for transaction in transactions:
+            self.mempool.add(transaction, 1)
+
+    def reasons(self, *transactions: VerifiedTransaction, slot: int = 1) -> list[Reason | None]:
+        outcomes: list[Refused | None] = try_out(self.chain, self.mempool, transactions, slot)
+        return [None if outcome is None else outcome.reason for outcome in outcomes]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.fixture
+def ann() -> Actor:
+    return Actor(GENESIS, 100)
+
+
+def test_each_is_tried_on_top_of_those_before_it(bench: Bench, ann: Actor) -> None:
+    bob = Actor(GENESIS, 101)
+    joins, joins_too = ann.sign(Enrol()), bob.sign(Enrol())
+    again, rates = ann.sign(Enrol()), bob.sign(Rate(ann.key, 1, 5))
+    expected = [None, None, Reason.ALREADY_ENROLLED, None]
+    assert bench.reasons(joins, joins_too, again, rates) == expected
+    assert bench.reasons(joins, joins_too, again, rates) == expected, "the first trial left something behind"
+
+
+def test_what_waits_of_the_same_actor_comes_first(bench: Bench, ann: Actor) -> None:
+    joins, again, approves = ann.sign(Enrol()), ann.sign(Enrol()), ann.sign(Approve(0))
+    assert bench.reasons(approves) == [Reason.NONCE_GAP]
+    bench.waits(joins)
+    assert bench.reasons(again) == [Reason.ALREADY_ENROLLED]
+    assert bench.reasons(joins) == [None], "itself is not ahead of itself"
+
+
+def test_so_many_are_tried_first_and_no_more(bench: Bench, ann: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    bob = Actor(GENESIS, 101)
+    bench.waits(ann.sign(Enrol()), bob.sign(Enrol()))
+    monkeypatch.setattr(trial, "MAX_AHEAD", 2)
+    rates = [ann.sign(Rate(ann.key, 1, points)) for points in range(1, 4)]
+    bench.waits(*rates[:2])
+    # Nobody rates itself, so those ahead fail: the nonce of the third is not reached either way.
+    assert bench.reasons(rates[0]) == [Reason.SELF_RATING]
+    assert bench.reasons(rates[2]) == [Reason.NONCE_GAP]
+
+
+@pytest.mark.parametrize("slot", [-5, 0, 1, 1_000])
+def test_a_clock_behind_the_chain_does_not_matter(bench: Bench, ann: Actor, slot: int) -> None:
+    assert bench.reasons(ann.sign(Enrol()), slot=slot) == [None]
