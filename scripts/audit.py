@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chain.errors import OperatorError
 from scripts.console import print_json, remark, run, table
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from scripts.audit_parts.report import Audit
 
 _DAY_MS = 86_400_000
@@ -51,17 +50,18 @@ def audit(
     write: bool,
 ) -> None:
     """Report unusual issuers, rings of ratings, and members by trust beside the plain score.  Changes nothing."""
-    if (home is None) == (ratings_csv is None):
-        raise click.UsageError("give either --home or --ratings-csv")
-    if measure:
-        if ratings_csv is None:
-            raise click.UsageError("--measure needs --ratings-csv with the Bitcoin OTC data")
-        _measure(ratings_csv, as_json, write)
-        return
-    if write:
+    if write and not measure:
         raise click.UsageError("--write goes with --measure")
     chosen = [seed.strip() for seed in seeds.split(",")] if seeds else []
-    found = _of_home(home, chosen, groups, window_days) if home else _of_csv(ratings_csv, chosen)
+    if ratings_csv is not None and home is None and groups is None:
+        if measure:
+            _measure(ratings_csv, as_json, write)
+            return
+        found = _of_csv(ratings_csv, chosen)
+    elif home is not None and ratings_csv is None and not measure:
+        found = _of_home(home, chosen, groups, window_days)
+    else:
+        raise click.UsageError("give --home, or --ratings-csv; --groups is for the former, --measure for the latter")
     _show(found, limit, out, as_json)
 
 
@@ -74,24 +74,17 @@ def _of_home(home: Path, seeds: list[str], groups: Path | None, window_days: int
         remark(f"reading {home} {as_of(view.at_head)} …")
         ratings, records = read_ratings(view.reader), read_records(view.reader)
         genesis = view.genesis
-    _some(ratings, f"the chain in {home} holds no ratings yet; there is nothing to analyse")
+    if ratings.empty:
+        raise OperatorError(f"the chain in {home} holds no ratings yet; analyse it when members have rated")
     window_slots = max(1, window_days * _DAY_MS // genesis.slot_ms)
     return make_audit(ratings, records, window_slots, seeds, genesis.policy, groups)
 
 
-def _of_csv(path: Path | None, seeds: list[str]) -> Audit:
+def _of_csv(path: Path, seeds: list[str]) -> Audit:
     from scripts.audit_parts.frames import RECORD_TYPES, empty, read_csv
     from scripts.audit_parts.report import make_audit
 
-    assert path is not None
     return make_audit(read_csv(path), empty(RECORD_TYPES), _CSV_SLOTS, seeds)
-
-
-def _some(ratings: pd.DataFrame, otherwise: str) -> None:
-    from chain.errors import OperatorError
-
-    if ratings.empty:
-        raise OperatorError(otherwise)
 
 
 def _show(found: Audit, limit: int, out: Path | None, as_json: bool) -> None:

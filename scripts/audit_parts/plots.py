@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 
 from chain.errors import OperatorError
@@ -81,12 +82,15 @@ def plot_rings(ratings: pd.DataFrame, rings: pd.DataFrame) -> Figure:
     when.tick_params(axis="x", rotation=30)
     matrix = np.full((len(members), len(members)), np.nan)
     matrix[rater, subject] = edges.points[inner]
-    image = whom.imshow(matrix, cmap="RdBu", vmin=-10, vmax=10, interpolation="nearest")
+    # Logarithmic, or a rating of one point would hardly be seen.
+    scale = SymLogNorm(1, vmin=-10, vmax=10)
+    image = whom.imshow(matrix, cmap="RdBu", norm=scale, interpolation="nearest")
     borders = np.cumsum(shown["size"])[:-1] - 0.5
     whom.hlines(borders, -0.5, len(members) - 0.5, color=_GREY, lw=0.3)
     whom.vlines(borders, -0.5, len(members) - 0.5, color=_GREY, lw=0.3)
     whom.set(xticks=[], yticks=[], xlabel="who is rated, ring by ring", ylabel="who rates", title="Who rated whom")
-    figure.colorbar(image, ax=whom, label="points", shrink=0.8)
+    bar = figure.colorbar(image, ax=whom, label="points", shrink=0.8)
+    bar.set_ticks([-10, -3, -1, 0, 1, 3, 10], labels=["-10", "-3", "-1", "0", "1", "3", "10"])
     return figure
 
 
@@ -121,8 +125,10 @@ def plot_measures(rings: pd.DataFrame, issuers: pd.DataFrame, sybils: pd.DataFra
             own["size"], own["precision_new"], "s:", color=colour, label=f"{kind}: precision", ms=4, alpha=0.7
         )
     ring_axes.set(xlabel="members of a ring", ylim=(0, 1.05), title="Planted rings")
-    for colour, (question, own) in zip(_COLOURS, issuers[issuers["strength"] > 1].groupby("question"), strict=False):
-        issuer_axes.plot(own["strength"], own["recall"], "o-", color=colour, label=str(question))
+    questions = issuers[issuers["strength"] > 1].groupby("question")
+    # Ever smaller marks, so that of equal recalls each is seen.
+    for size, colour, (question, own) in zip((11, 9, 7, 5, 3), _COLOURS, questions, strict=False):
+        issuer_axes.plot(own["strength"], own["recall"], "o-", ms=size, color=colour, label=str(question))
     issuer_axes.set(xlabel="strength", ylabel="recall", ylim=(-0.05, 1.05), title="Planted issuers")
     for duped, style in ((0, "o-"), (5, "s:")):
         own = sybils[sybils["duped"] == duped]

@@ -102,8 +102,9 @@ def sheets(audit: Audit, limit: int) -> list[Sheet]:
     rings = rings.assign(members=[_some(members) for members in rings["members"]])
     score = ["score"] if "score" in audit.trust else []
     trust = ["rank_trust", "rank_points", "member", *score, "points", "trust", "seed"]
+    about = f"q <= {SIGNIFICANT}; not a verdict: numbers to look into" if len(audit.tests) else "too few records to ask"
     tables = (
-        (f"Unusual issuers (q <= {SIGNIFICANT}; not a verdict: numbers to look into)", issuers),
+        (f"Unusual issuers ({about})", issuers),
         ("Rings: groups whose support comes from within", rings),
         ("Members who live on the support of a ring", audit.fed.head(limit)),
         ("Members by trust (EigenTrust), beside their rank by points", audit.trust.head(limit)[trust]),
