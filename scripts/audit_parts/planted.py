@@ -69,7 +69,7 @@ def plant_rings(ratings: pd.DataFrame, kind: Ring, size: int, count: int, seed: 
                 for subject in members
                 if subject != rater and rng.random() < kind.density
             ]
-            for subject in set(rng.choice(popular, kind.camouflage)) if kind.camouflage else ():
+            for subject in np.unique(rng.choice(popular, kind.camouflage)):
                 rows.append((rater, subject, int(rng.integers(1, 4)), moment()))
                 if rng.random() < _RETURNED:
                     rows.append((subject, rater, int(rng.integers(1, 4)), moment()))
@@ -119,9 +119,11 @@ def plant_issuers(strength: float, seed: int, issuers: int = 40, members: int = 
 
     Honest issuers file in a few categories each, on working days, more at the end of a month and about some members
     far more than about others; categories have their own points, and 4 % of records are overturned.  The planted
-    ones, of middle size, do what they are planted for ``strength`` times as much: six times as many records in one
-    week at a strength of 6, or three times as many (half of that, as a share has an end) overturned or about a group.
+    ones are of middle size.  At a strength of 6, one files six times as many records in one week, two give points that
+    are half a standard deviation lower or higher, one loses 3.5 times as many records, one is 3.5 times as likely to
+    pick members of a group, and one files about ten of the members about whom another just did.  At 1 all are honest.
     """
+    more = (strength - 1) / 2  # for shares, which have an end
     rng = np.random.default_rng(seed)
     rates = rng.gamma(2.0, 100.0, issuers) + 30
     middle = np.argsort(rates)[issuers // 3 : issuers // 3 + 7]
@@ -137,16 +139,16 @@ def plant_issuers(strength: float, seed: int, issuers: int = 40, members: int = 
         count = int(rng.poisson(rates[at]))
         # Shared by few of the others, yet not alone in any.
         mine = (at + np.arange(3)) % _CATEGORIES
-        chance = weights * np.where((at == bias) & (group == 2), strength / 2, 1.0)
+        chance = weights * np.where((at == bias) & (group == 2), 1 + more, 1.0)
         day = rng.choice(days, count, p=calendar / calendar.sum())
         if at == burst:
             extra = int(rates[at] / 52 * (strength - 1))
             day = np.concatenate([day, rng.integers(200, 205, extra)])
         category = rng.choice(mine, len(day))
         spread = np.abs(centre[category]) * 0.3
-        shift = (strength / 10) * ((at == mild) * 1.0 - (at == harsh) * 1.0)
+        shift = (more / 5) * ((at == mild) * 1.0 - (at == harsh) * 1.0)
         points = centre[category] + spread * (rng.standard_normal(len(day)) + shift)
-        wrong = rng.random(len(day)) < 0.04 * (strength / 2 if at == lost else 1)
+        wrong = rng.random(len(day)) < 0.04 * (1 + more if at == lost else 1)
         frame = pd.DataFrame(
             {
                 "issuer": names[at],
@@ -161,7 +163,7 @@ def plant_issuers(strength: float, seed: int, issuers: int = 40, members: int = 
             }
         )
         rows.append(frame)
-    rows.append(_echoes(rows[one], names[other], strength, rng))
+    rows.append(_echoes(rows[one], names[other], int(4 * more), rng))
     records = pd.concat(rows).assign(severity=1, height=0)
     records["objected"] = (records["outcome"] != "standing") | (rng.random(len(records)) < 0.05)
     records["subject"] = "member-" + records["subject"].astype("str")
@@ -174,7 +176,7 @@ def plant_issuers(strength: float, seed: int, issuers: int = 40, members: int = 
     return Population(records, pd.Series([_GROUPS[at] for at in group], [f"member-{n}" for n in range(members)]), pairs)
 
 
-def _echoes(records: pd.DataFrame, issuer: str, strength: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Records that ``issuer`` files about the same members within three days after another did."""
-    followed = records.sample(n=min(len(records), int(2 * strength)), random_state=rng)
+def _echoes(records: pd.DataFrame, issuer: str, count: int, rng: np.random.Generator) -> pd.DataFrame:
+    """``count`` records that ``issuer`` files about the same members within three days after another did."""
+    followed = records.sample(n=min(len(records), count), random_state=rng)
     return followed.assign(issuer=issuer, slot=followed["slot"] + rng.integers(0, 3 * DAY_SLOTS, len(followed)))

@@ -312,9 +312,9 @@ def test_the_evidence_counts_what_is_in_the_records(bad: Population) -> None:
 
 
 def test_findings_about_issuers_are_written_and_drawn(bad: Population, sample: pd.DataFrame, tmp_path: Path) -> None:
-    written = write_files(make_audit(sample, bad.records, WEEK), tmp_path / "new")
+    written = write_files(make_audit(sample.head(150), bad.records, WEEK), tmp_path / "new")
     assert {path.name for path in written} >= {"issuers.csv", "issuers.svg", "trust.svg"}
-    assert all(path.stat().st_size > 100 for path in written)
+    assert all(path.read_text().rstrip().endswith("</svg>") for path in written if path.suffix == ".svg")
     assert pd.read_csv(tmp_path / "new" / "issuers.csv")["q"].min() < 1e-6
 
 
@@ -342,8 +342,9 @@ def test_labels_follow_from_the_founder_and_those_it_trusts() -> None:
 
 def test_only_what_is_between_the_marks_of_the_manual_is_written(sample: pd.DataFrame, tmp_path: Path) -> None:
     manual = tmp_path / "manual.md"
+    few, _ = plant_rings(sample.head(150), RINGS[0], 5, 2, seed=1)
     measured = {
-        "ratings": sample,
+        "ratings": few,
         "published": pd.DataFrame([("labels", "1 + 2", "-", "")], columns=["what", "measured", "published", "remark"]),
         "rings": pd.DataFrame([("open", 4, 1.0, 0.5, 0.25)], columns=["rings", "size", "recall", "precision_new", "p"]),
         "issuers": pd.DataFrame([("burst", 6.0, 0.9)], columns=["question", "strength", "recall"]),
