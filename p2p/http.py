@@ -28,18 +28,17 @@ from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis
 from chain.keys import KEY_BYTES, key_from_did
 from chain.messages import RawItems
-from chain.transactions import MAX_TRANSACTION_BYTES
 from p2p.home import split_http
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
 
 MAX_SUBMISSION = 512
-MAX_BODY_BYTES = MAX_SUBMISSION * (MAX_TRANSACTION_BYTES + 5)
+# 512 transactions of the usual kinds, or 40 motions that carry a policy each.
+MAX_BODY_BYTES = 1_000_000
 MAX_PARTITION_BODY_BYTES = 64_000
 # A trial runs in the node's own turn: a person's transaction, and what it builds on.
 MAX_TRIAL = 16
-MAX_TRIAL_BODY_BYTES = MAX_TRIAL * (MAX_TRANSACTION_BYTES + 5)
 _ID_DIGITS = 64
 
 
@@ -106,10 +105,10 @@ def build_app(face: Face) -> Starlette:
         return JSONResponse(face.describe_policy())
 
     async def transactions(request: Request) -> Response:
-        return await _outcomes(request, MAX_SUBMISSION, MAX_BODY_BYTES, face.submit)
+        return await _outcomes(request, MAX_SUBMISSION, face.submit)
 
     async def trial(request: Request) -> Response:
-        return await _outcomes(request, MAX_TRIAL, MAX_TRIAL_BODY_BYTES, face.try_out)
+        return await _outcomes(request, MAX_TRIAL, face.try_out)
 
     async def transaction(request: Request) -> Response:
         digits = request.path_params["id"]
@@ -191,17 +190,15 @@ def read_public_key(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
-async def _outcomes(
-    request: Request,
-    max_items: int,
-    max_bytes: int,
-    judge: Callable[[tuple[bytes, ...]], Awaitable[list[Refused | None]]],
-) -> Response:
+_Judge = Callable[[tuple[bytes, ...]], Awaitable[list[Refused | None]]]
+
+
+async def _outcomes(request: Request, max_items: int, judge: _Judge) -> Response:
     """Read encoded transactions and answer with one outcome each."""
     if request.headers.get("content-type") != "application/msgpack":
         return _error(415, "send application/msgpack: an array of encoded transactions")
     try:
-        items = RawItems.decode(await _body(request, max_bytes), max_items=max_items, max_bytes=max_bytes)
+        items = RawItems.decode(await _body(request, MAX_BODY_BYTES), max_items=max_items, max_bytes=MAX_BODY_BYTES)
     except Refused as refusal:
         return _error(400, str(refusal))
     outcomes = await judge(items.items)

@@ -20,7 +20,6 @@ from p2p.http import (
     MAX_PARTITION_BODY_BYTES,
     MAX_SUBMISSION,
     MAX_TRIAL,
-    MAX_TRIAL_BODY_BYTES,
     build_app,
     describe_refusal,
     serve_http,
@@ -239,7 +238,7 @@ async def test_a_submission_that_cannot_be_read_is_refused(
     ("path", "content_type", "limit"),
     [
         ("/transactions", b"application/msgpack", MAX_BODY_BYTES),
-        ("/trial", b"application/msgpack", MAX_TRIAL_BODY_BYTES),
+        ("/trial", b"application/msgpack", MAX_BODY_BYTES),
         ("/partition", b"application/json", MAX_PARTITION_BODY_BYTES),
     ],
 )
