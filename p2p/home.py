@@ -104,7 +104,7 @@ def create_home(
         raise OperatorError(f"{path} is a home already; choose another folder or remove it")
     try:
         path.mkdir(parents=True, exist_ok=True)
-        _write_secret(path / "key", seed.hex() + "\n")
+        write_key(path / "key", seed)
         (path / "genesis.json").write_text(genesis.to_json(), encoding="utf-8")
         (path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
     except OSError as error:
@@ -153,6 +153,15 @@ def read_key(path: Path) -> SecretKey:
     return SecretKey(seed)
 
 
+def write_key(path: Path, seed: bytes) -> None:
+    """Write a new key file that only its owner can read.  Raises ``OSError``, also where the file exists."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(seed.hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def read_config(path: Path) -> HomeConfig:
     """Read ``config.toml``; missing settings take their defaults."""
     try:
@@ -194,11 +203,3 @@ def split_http(text: str) -> tuple[str, int]:
 def _toml(value: list[str] | str | bool) -> str:
     # JSON and TOML write these alike, but for characters that JSON would escape as surrogates and DEL.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _write_secret(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())

@@ -1,0 +1,479 @@
+"""Take part in a register through a running node: make keys, enrol, file, object, answer, rule, repair, propose.
+
+Every command signs here, asks the node what would become of the transaction, sends it, and waits until it is
+final.  A refusal says which rule is broken and what would be needed.  Documents stay on this machine; the
+register takes their SHA-256 digests.
+
+Exit codes: 0 done, 1 refused, 2 usage or your mistake, 3 not final in time (it goes on by itself), 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chain.errors import OperatorError
+from chain.genesis import Genesis
+from chain.keys import SecretKey, did_from_key
+from chain.transactions import (
+    APPROVE,
+    ASK,
+    CORRECT,
+    DECLINE,
+    MAINTAIN,
+    STRIKE,
+    UPHOLD,
+    WITHDRAW,
+    Answer,
+    Approve,
+    Comment,
+    Enrol,
+    File,
+    Object,
+    Rate,
+    Repair,
+    Rotate,
+    Rule,
+    VerifiedTransaction,
+    sign_consent,
+    sign_rotation,
+)
+from p2p.home import write_key
+from scripts.console import print_json, remark, run, table
+from scripts.registry_parts.face import Account, NodeFace
+from scripts.registry_parts.follow import Until
+from scripts.registry_parts.inputs import (
+    DID,
+    Consent,
+    document,
+    find_category,
+    find_points,
+    find_severity,
+    read_consent,
+    read_slot,
+)
+from scripts.registry_parts.motions import motion
+from scripts.registry_parts.session import (
+    Session,
+    connected,
+    endings,
+    follow,
+    keyed,
+    read_key_file,
+    sends,
+    waits,
+)
+
+_ID_DIGITS = 64
+_key_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_member = click.argument("member", metavar="DID", type=DID)
+_number = click.argument("number", type=click.IntRange(0, 2**32 - 1))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def registry() -> None:
+    """Take part in a register through a running node.
+
+    A refusal says which rule is broken and what would be needed.  Exit codes: 0 done, 1 refused, 2 your mistake,
+    3 not final in time.
+    """
+
+
+registry.add_command(motion)
+
+
+# ------------------------------------------------------------------------------------------------------- keys
+
+
+@registry.group()
+def key() -> None:
+    """Make a key, or show whose it is.
+
+    A key is a file of mode 0600 that signs for a member, an authority or a validator.
+    """
+
+
+@key.command("new")
+@_key_file
+@_as_json
+def key_new(file: Path, as_json: bool) -> None:
+    """Make a new key in FILE.
+
+    Keep a copy where nobody else finds it: whoever has it acts for you.
+    """
+    seed = secrets.token_bytes(32)
+    try:
+        write_key(file, seed)
+    except FileExistsError as error:
+        raise OperatorError(f"{file} exists; choose another name, a key is never overwritten") from error
+    except OSError as error:
+        raise OperatorError(f"{file} cannot be written: {error.strerror}") from error
+    _show_key(SecretKey(seed), as_json=as_json)
+
+
+@key.command("show")
+@_key_file
+@_as_json
+def key_show(file: Path, as_json: bool) -> None:
+    """Say whose key FILE is, never the secret."""
+    _show_key(read_key_file(file), as_json=as_json)
+
+
+def _show_key(secret: SecretKey, *, as_json: bool) -> None:
+    did = did_from_key(secret.public)
+    if as_json:
+        print_json({"did": did})
+    else:
+        click.echo(did)
+
+
+@registry.command()
+@keyed
+@_as_json
+def status(session: Session, as_json: bool) -> None:
+    """What a key is, and what it may do now."""
+    account = session.account
+    may = list(_possible(session, account))
+    facts: dict[str, Any] = {
+        "did": did_from_key(session.secret.public),
+        "network": session.genesis.name,
+        "member": account.member,
+        "authority": account.authority,
+        "validator": account.validator,
+        "identity": account.identity,
+        "successor": account.successor,
+        "transactions": account.nonce,
+        "waiting": account.next_free - account.nonce,
+        "as_of_height": account.height,
+        "policy_version": account.policy_version,
+    }
+    if as_json:
+        print_json({**facts, "may": may})
+        return
+    table("", ("field", "value"), list(facts.items()))
+    click.echo()
+    table("", ("it may now",), [(line,) for line in may] or [("nothing: use the key that it moved to",)])
+
+
+def _possible(session: Session, account: Account) -> list[str]:
+    """The commands that are open to a key, as far as its role decides."""
+    if account.successor is not None:
+        return []
+    policy = session.policy
+    consent = " --consent TOKEN, with a registrar's consent" if policy.enrolment_by_registrar else ""
+    possible = [] if account.member else [f"enrol{consent}"]
+    if account.member:
+        possible += [f"rate, in {item.name} ({item.low} to {item.high})" for _, item in sorted(policy.ratings.items())]
+        possible.append("object, repair ask, statement, about its own records")
+    if account.authority:
+        possible.append("record, as far as it was accredited")
+        possible.append("answer, repair approve, repair decline, for records that it filed")
+        possible.append("rule, as an arbiter; consent, as a registrar")
+    if account.validator:
+        possible.append("motion, approve, unless it is jailed")
+    elif account.member or account.authority:
+        possible.append("rotate")
+    return possible
+
+
+# ---------------------------------------------------------------------------------------------------- members
+
+
+@registry.command()
+@click.option("--consent", "token", metavar="TOKEN", help="What a registrar's `consent` printed.")
+@click.option(
+    "--registrar-key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The registrar's key file, where both keys are at hand.",
+)
+@sends
+def enrol(session: Session, token: str | None, registrar_key: Path | None) -> VerifiedTransaction:
+    """Join the register.
+
+    Where the policy asks for it, with a registrar's consent.
+    """
+    if token is not None and registrar_key is not None:
+        raise OperatorError("--consent and --registrar-key say the same; give one of them")
+    if token is not None:
+        consent = read_consent(token)
+        if consent.member != session.secret.public:
+            raise OperatorError(f"this consent is for {did_from_key(consent.member)}; sign with that member's key")
+    elif registrar_key is not None:
+        consent = _consent(session, read_key_file(registrar_key), session.secret.public, session.expiry_height)
+    else:
+        return session.sign(Enrol())
+    return session.sign(Enrol(consent.registrar, consent.signature), consent.expiry_height)
+
+
+@registry.command()
+@click.option("--member", metavar="DID", type=DID, required=True, help="Whose enrolment it is for.")
+@click.option(
+    "--valid",
+    "valid_blocks",
+    type=click.IntRange(1),
+    metavar="BLOCKS",
+    help="For how many blocks.  [default: half of what the network allows]",
+)
+@keyed
+@_as_json
+def consent(session: Session, member: bytes, valid_blocks: int | None, as_json: bool) -> None:
+    """Let a member enrol, as a registrar.
+
+    Prints a token for the member's `enrol --consent`.
+    """
+    longest = session.genesis.max_expiry_blocks
+    valid_blocks = max(1, longest // 2) if valid_blocks is None else valid_blocks
+    if valid_blocks > longest:
+        raise OperatorError(f"--valid is at most {longest} blocks on this network")
+    given = _consent(session, session.secret, member, session.account.height + valid_blocks)
+    if as_json:
+        print_json(
+            {
+                "token": given.to_token(),
+                "registrar": did_from_key(given.registrar),
+                "member": did_from_key(member),
+                "expiry_height": given.expiry_height,
+            }
+        )
+        return
+    remark(f"good until height {given.expiry_height}, for {did_from_key(member)} alone")
+    click.echo(given.to_token())
+
+
+def _consent(session: Session, registrar: SecretKey, member: bytes, expiry_height: int) -> Consent:
+    signature = sign_consent(registrar, session.genesis.id, member, expiry_height)
+    return Consent(registrar.public, member, expiry_height, signature)
+
+
+@registry.command()
+@_member
+@click.option("--category", required=True, help="Name or code of a category that members rate in.")
+@click.option("--points", type=int, required=True)
+@sends
+def rate(session: Session, member: bytes, category: str, points: int) -> VerifiedTransaction:
+    """Rate a member.
+
+    A new rating replaces the old one in the same category.
+    """
+    return session.sign(Rate(member, find_category(session.policy.ratings, category).code, points))
+
+
+@registry.command("object")
+@_number
+@document("grounds", "the grounds of the objection")
+@sends
+def object_to(session: Session, number: int, grounds: bytes) -> VerifiedTransaction:
+    """Object to a record about yourself.
+
+    The points of record NUMBER are suspended at once; if its issuer does not answer in time, it is deleted.
+    """
+    return session.sign(Object(session.secret.public, number, grounds))
+
+
+@registry.command()
+@_number
+@document("words", "your own words", needed=False)
+@sends
+def statement(session: Session, number: int, words: bytes) -> VerifiedTransaction:
+    """Comment on a record about yourself.
+
+    Your words stand beside record NUMBER as long as it does; without --words they are taken back.
+    """
+    return session.sign(Comment(session.secret.public, number, words))
+
+
+@registry.command()
+@click.option(
+    "--new-key", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The key file to move to."
+)
+@sends
+def rotate(session: Session, new_key: Path) -> VerifiedTransaction:
+    """Move to a new key.
+
+    The history follows, and the old key can do nothing more.
+    """
+    new = read_key_file(new_key)
+    proof = sign_rotation(new, session.genesis.id, session.secret.public, session.nonce)
+    return session.sign(Rotate(new.public, proof))
+
+
+# ------------------------------------------------------------------------------------------------- authorities
+
+
+@registry.command()
+@_member
+@click.option("--category", required=True, help="Name or code of a category of the policy.")
+@click.option("--points", type=int, help="May be left out where the category gives a fixed number.")
+@click.option("--severity", help="Name or code; may be left out where the category knows one or none.")
+@click.option(
+    "--established", required=True, metavar="DATE|now|SLOT", help="When the conduct was established (UTC), or a slot."
+)
+@document("evidence", "the evidence")
+@document("reason", "the written reason of a discretionary record", needed=False)
+@sends
+def record(
+    session: Session,
+    member: bytes,
+    category: str,
+    points: int | None,
+    severity: str | None,
+    established: str,
+    evidence: bytes,
+    reason: bytes,
+) -> VerifiedTransaction:
+    """Record about the member DID, as an authority."""
+    policy = session.policy
+    found = find_category(policy.categories, category)
+    return session.sign(
+        File(
+            subject=member,
+            category=found.code,
+            points=find_points(found, points),
+            severity=find_severity(policy, found, severity),
+            evidence=evidence,
+            reason=reason,
+            established_slot=read_slot(session.genesis, established, session.account.slot, "--established"),
+            policy_version=policy.version,
+        )
+    )
+
+
+@registry.group()
+def answer() -> None:
+    """Answer for a record, as its issuer."""
+
+
+@answer.command()
+@_member
+@_number
+@click.option("--points", type=int, required=True, help="More than now.")
+@document("reason", "the reason", needed=False)
+@sends
+def correct(session: Session, member: bytes, number: int, points: int, reason: bytes) -> VerifiedTransaction:
+    """Correct record NUMBER about DID for the better."""
+    return session.sign(Answer(member, number, CORRECT, points, reason))
+
+
+@answer.command()
+@_member
+@_number
+@document("reason", "the reason", needed=False)
+@sends
+def withdraw(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
+    """Withdraw record NUMBER about DID: it is gone."""
+    return session.sign(Answer(member, number, WITHDRAW, 0, reason))
+
+
+@answer.command()
+@_member
+@_number
+@document("reason", "the written reason")
+@sends
+def maintain(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
+    """Maintain record NUMBER about DID against its objection; then an arbiter rules."""
+    return session.sign(Answer(member, number, MAINTAIN, 0, reason))
+
+
+@registry.group()
+def rule() -> None:
+    """Rule on a maintained record, as an arbiter."""
+
+
+@rule.command()
+@_member
+@_number
+@document("reason", "the reason of the ruling")
+@sends
+def strike(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
+    """Strike record NUMBER about DID: it is gone, and counts against its issuer."""
+    return session.sign(Rule(member, number, STRIKE, reason))
+
+
+@rule.command()
+@_member
+@_number
+@document("reason", "the reason of the ruling")
+@sends
+def uphold(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
+    """Uphold record NUMBER about DID: it stands, and nobody can object again."""
+    return session.sign(Rule(member, number, UPHOLD, reason))
+
+
+# ----------------------------------------------------------------------------------------------------- repair
+
+
+@registry.group()
+def repair() -> None:
+    """Repair: the member asks, the issuer decides."""
+
+
+@repair.command("ask")
+@_number
+@document("proof", "the proof that the duty is fulfilled")
+@sends
+def repair_ask(session: Session, number: int, proof: bytes) -> VerifiedTransaction:
+    """Ask for the repair of a record about yourself.
+
+    The issuer of record NUMBER approves or declines; no answer in time approves.
+    """
+    return session.sign(Repair(session.secret.public, number, ASK, proof))
+
+
+@repair.command("approve")
+@_member
+@_number
+@document("reason", "the decision")
+@sends
+def repair_approve(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
+    """Lift record NUMBER about DID, as its issuer."""
+    return session.sign(Repair(member, number, APPROVE, reason))
+
+
+@repair.command("decline")
+@_member
+@_number
+@document("reason", "the written reason")
+@sends
+def repair_decline(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
+    """Let record NUMBER about DID stand, as its issuer.
+
+    The period until the member may ask again starts anew.
+    """
+    return session.sign(Repair(member, number, DECLINE, reason))
+
+
+# ------------------------------------------------------------------------------------------------- validators
+
+
+@registry.command()
+@_number
+@sends
+def approve(session: Session, number: int) -> VerifiedTransaction:
+    """Approve motion NUMBER, as a validator."""
+    return session.sign(Approve(number))
+
+
+@registry.command()
+@click.argument("digits", metavar="ID")
+@waits
+@connected
+def transaction(
+    face: NodeFace, genesis: Genesis, home: Path | None, digits: str, until: Until, timeout_s: float, as_json: bool
+) -> None:
+    """Follow a transaction by its ID.
+
+    It waits as the other commands do, and ends with 1 where the node knows nothing of it.
+    """
+    digits = digits.lower()
+    if len(digits) != _ID_DIGITS or not set(digits) <= set("0123456789abcdef"):
+        raise OperatorError(f"{digits!r} is no transaction's id; give all {_ID_DIGITS} hexadecimal digits")
+    with endings(as_json):
+        follow(face, genesis.slot_ms, {"id": digits}, None, until, timeout_s, as_json=as_json)
+
+
+if __name__ == "__main__":
+    run(registry)

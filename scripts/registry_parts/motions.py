@@ -1,0 +1,181 @@
+"""What validators propose: one command a kind of motion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from chain.codec import U64_MAX
+from chain.errors import OperatorError, Reason, Refused
+from chain.policy import Policy, amendment_fault, parse_policy
+from chain.proposals import (
+    ARBITER,
+    MAX_WEIGHT,
+    REGISTRAR,
+    Accredit,
+    AddValidator,
+    Amend,
+    JailValidator,
+    ReleaseValidator,
+    RemoveValidator,
+    ReplaceValidator,
+    Restore,
+    Revoke,
+    Suspend,
+)
+from chain.transactions import Propose, VerifiedTransaction
+from scripts.console import remark
+from scripts.registry_parts.inputs import DID, find_category, read_start
+from scripts.registry_parts.session import Session, sends
+
+_key = click.argument("key", metavar="DID", type=DID)
+_height = click.IntRange(0, U64_MAX)
+
+
+@click.group()
+def motion() -> None:
+    """Propose a change, as a validator.
+
+    The approvals of more than two thirds of the weight carry it.
+    """
+
+
+@motion.command()
+@_key
+@click.option("--category", "categories", multiple=True, help="Name or code it may file in; may be repeated.")
+@click.option("--all-categories", is_flag=True, help="Every category of the policy in force.")
+@click.option("--registrar", is_flag=True, help="It may co-sign enrolments.")
+@click.option("--arbiter", is_flag=True, help="It may rule on records that are maintained.")
+@click.option("--from", "from_height", type=_height, metavar="HEIGHT", help="[default: the height now]")
+@click.option("--until", "until_height", type=_height, metavar="HEIGHT", default=U64_MAX, help="[default: no end]")
+@sends
+def accredit(
+    session: Session,
+    key: bytes,
+    categories: tuple[str, ...],
+    all_categories: bool,
+    registrar: bool,
+    arbiter: bool,
+    from_height: int | None,
+    until_height: int,
+) -> VerifiedTransaction:
+    """Make DID an authority, or give it other terms.
+
+    Its terms are the categories that it may file in, its rights, and from when until when.
+    """
+    known = session.policy.categories
+    codes = set(known) if all_categories else {find_category(known, text).code for text in categories}
+    rights = REGISTRAR * registrar | ARBITER * arbiter
+    from_height = session.account.height if from_height is None else from_height
+    return session.sign(Propose(Accredit(key, rights, tuple(sorted(codes)), from_height, until_height)))
+
+
+@motion.command()
+@_key
+@sends
+def suspend(session: Session, key: bytes) -> VerifiedTransaction:
+    """Stop the authority DID from filing.
+
+    It still answers for what it filed.
+    """
+    return session.sign(Propose(Suspend(key)))
+
+
+@motion.command()
+@_key
+@sends
+def revoke(session: Session, key: bytes) -> VerifiedTransaction:
+    """End the authority of DID."""
+    return session.sign(Propose(Revoke(key)))
+
+
+@motion.command()
+@_key
+@sends
+def restore(session: Session, key: bytes) -> VerifiedTransaction:
+    """Let the suspended authority DID file again."""
+    return session.sign(Propose(Restore(key)))
+
+
+@motion.command()
+@click.option(
+    "--policy",
+    "file",
+    metavar="FILE.toml",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The whole new policy, its version one higher.",
+)
+@click.option(
+    "--effective",
+    metavar="30d|DATE|SLOT",
+    help="When it binds: days from now, a date (UTC) or a slot.  [default: notice and motion periods from now]",
+)
+@sends
+def amend(session: Session, file: Path, effective: str | None) -> VerifiedTransaction:
+    """Replace the policy by FILE.toml.
+
+    `inspect_chain.py policy --dry-run FILE.toml` shows beforehand what that does to scores and tiers.
+    """
+    genesis, old, now_slot = session.genesis, session.policy, session.account.slot
+    new = _read_policy(file)
+    fault = amendment_fault(old, new)
+    if fault:
+        raise Refused(Reason.WORSENS_THE_PAST, fault)
+    slot = read_start(genesis, old, effective, now_slot)
+    spare_slots = slot - now_slot - old.slots(old.notice_days, genesis.slot_ms)
+    remark(f"policy {old.version} → {new.version} from slot {slot}; to be carried within {spare_slots} slots")
+    return session.sign(Propose(Amend(old.version, slot, new.encode())))
+
+
+def _read_policy(file: Path) -> Policy:
+    try:
+        return parse_policy(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"{file} cannot be read: {error}") from error
+
+
+@motion.command()
+@_key
+@click.option("--weight", type=click.IntRange(1, MAX_WEIGHT), default=1, show_default=True)
+@sends
+def add_validator(session: Session, key: bytes, weight: int) -> VerifiedTransaction:
+    """Add the validator DID."""
+    return session.sign(Propose(AddValidator(key, weight)))
+
+
+@motion.command()
+@_key
+@sends
+def remove_validator(session: Session, key: bytes) -> VerifiedTransaction:
+    """Remove the validator DID."""
+    return session.sign(Propose(RemoveValidator(key)))
+
+
+@motion.command()
+@_key
+@click.argument("other", metavar="NEW_DID", type=DID)
+@sends
+def replace_validator(session: Session, key: bytes, other: bytes) -> VerifiedTransaction:
+    """Hand the seat of DID to NEW_DID."""
+    return session.sign(Propose(ReplaceValidator(key, other)))
+
+
+@motion.command()
+@_key
+@sends
+def jail(session: Session, key: bytes) -> VerifiedTransaction:
+    """Jail the validator DID.
+
+    It keeps its seat and loses its slots and its weight.
+    """
+    return session.sign(Propose(JailValidator(key)))
+
+
+@motion.command()
+@_key
+@sends
+def release(session: Session, key: bytes) -> VerifiedTransaction:
+    """Free the jailed validator DID."""
+    return session.sign(Propose(ReleaseValidator(key)))

@@ -1,0 +1,292 @@
+"""One command against one node: who asks, what is signed, how it ends.
+
+Exit codes: 0 done, 1 refused, 2 usage or the operator's mistake, 3 not there in time, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias, get_args
+
+import click
+
+from chain.errors import OperatorError, Reason, Refused
+from chain.genesis import Genesis, load_genesis
+from chain.keys import SecretKey, did_from_key
+from chain.policy import Policy
+from chain.transactions import Action, VerifiedTransaction, sign_transaction, verify_transaction
+from p2p.home import read_key
+from scripts.console import EXIT_WRONG, print_json, remark, stderr_console
+from scripts.registry_parts.face import Account, Found, NodeAway, NodeFace, url_of_home
+from scripts.registry_parts.follow import Dropped, Follower, NotInTime, Until
+from scripts.registry_parts.refusals import describe, show
+
+EXIT_NOT_IN_TIME = 3
+DEFAULT_NODE = "http://127.0.0.1:4080"
+# Long enough for a busy day, short enough that what was forgotten does not happen weeks later.
+LIFETIME_BLOCKS = 1_000
+DEFAULT_TIMEOUT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Session:
+    """A key at a node of one network."""
+
+    face: NodeFace
+    genesis: Genesis
+    secret: SecretKey
+
+    @cached_property
+    def account(self) -> Account:
+        """What the register knows of the key as the command begins."""
+        return self.face.account(self.secret.public)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy in force as the command begins."""
+        return self.face.policy()
+
+    @property
+    def nonce(self) -> int:
+        """The nonce of what is signed."""
+        return self.account.next_free
+
+    @property
+    def expiry_height(self) -> int:
+        """When what is signed expires, where nothing else decides."""
+        return self.account.height + min(LIFETIME_BLOCKS, self.genesis.max_expiry_blocks)
+
+    def sign(self, action: Action, expiry_height: int | None = None) -> VerifiedTransaction:
+        """Sign an action.  Raises :class:`Refused` where another signature in it is not what it should be."""
+        expiry_height = self.expiry_height if expiry_height is None else expiry_height
+        signed = sign_transaction(self.secret, self.genesis.id, self.nonce, expiry_height, action)
+        return verify_transaction(signed, self.genesis.id)
+
+
+Deed: TypeAlias = Callable[..., VerifiedTransaction]
+"""What a command signs, from a session and its arguments."""
+
+
+# ----------------------------------------------------------------------------------------------- making commands
+
+
+def connected(command: Callable[..., None]) -> Callable[..., None]:
+    """Options that name a node and its network; the command gets ``face``, ``genesis`` and ``home``."""
+
+    @functools.wraps(command)
+    def with_face(node: str | None, home: Path | None, genesis_path: Path | None, **options: Any) -> None:
+        # What a test puts into the context's obj takes the place of the network.
+        transport = click.get_current_context().obj
+        url = url_of_home(home) if node is None and home is not None else node or DEFAULT_NODE
+        face = NodeFace(url, transport)
+        try:
+            path = home / "genesis.json" if genesis_path is None and home is not None else genesis_path
+            command(face=face, genesis=_genesis(face, path), home=home, **options)
+        finally:
+            face.close()
+
+    for option in (
+        click.option("--genesis", "genesis_path", type=click.Path(path_type=Path), help="The network's genesis.json."),
+        click.option(
+            "--home",
+            type=click.Path(path_type=Path, file_okay=False),
+            envvar="GOODFAITH_HOME",
+            show_envvar=True,
+            help="A node's home on this machine: its address, genesis and, without --key, its key.",
+        ),
+        click.option("--node", metavar="URL", help=f"A node's HTTP face.  [default: {DEFAULT_NODE}]"),
+    ):
+        with_face = option(with_face)
+    return with_face
+
+
+def _genesis(face: NodeFace, path: Path | None) -> Genesis:
+    """The genesis of the node's network.  Raises :class:`OperatorError` where ``path`` holds another one."""
+    if path is None:
+        return face.genesis()
+    genesis = load_genesis(path)
+    chain_id = face.status().get("chain_id")
+    if chain_id != genesis.id.hex():
+        raise OperatorError(f"{face.url} is a node of another network than {path}; name the right one with --node")
+    return genesis
+
+
+def keyed(command: Callable[..., None]) -> Callable[..., None]:
+    """:func:`connected`, and a key; the command gets a ``session``."""
+
+    @connected
+    @functools.wraps(command)
+    def with_session(face: NodeFace, genesis: Genesis, home: Path | None, key: Path | None, **options: Any) -> None:
+        if key is None and home is None:
+            raise OperatorError("say whose key signs: --key FILE, or --home HOME for a node's own")
+        secret = read_key_file(key) if key is not None or home is None else read_key(home / "key")
+        command(session=Session(face, genesis, secret), **options)
+
+    return click.option(
+        "--key",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="GOODFAITH_KEY",
+        show_envvar=True,
+        help="The key file that signs.",
+    )(with_session)
+
+
+def read_key_file(path: Path | None) -> SecretKey:
+    """Read a person's key file.  Raises :class:`OperatorError`."""
+    if path is None or not path.exists():
+        raise OperatorError(f"{path} is missing; make a key with `registry.py key new {path}`")
+    return read_key(path)
+
+
+def waits(command: Callable[..., None]) -> Callable[..., None]:
+    """Options that say how far to follow a transaction; the command gets ``until``, ``timeout_s`` and ``as_json``."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+        click.option(
+            "--timeout",
+            "timeout_s",
+            type=click.FloatRange(min=0),
+            default=DEFAULT_TIMEOUT_S,
+            show_default=True,
+            help="Seconds to wait; then the command exits with 3.",
+        ),
+        click.option(
+            "--wait",
+            "until",
+            type=click.Choice(get_args(Until)),
+            default="final",
+            show_default=True,
+            help="Until it is in a block, until that block is final, or not at all.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def sends(deed: Deed) -> Callable[..., None]:
+    """Make a command of a function that signs a transaction: it is tried, sent, and followed."""
+
+    @keyed
+    @functools.wraps(deed)
+    def command(
+        session: Session, until: Until, timeout_s: float, as_json: bool, is_dry_run: bool, **options: Any
+    ) -> None:
+        with endings(as_json):
+            transaction = deed(session, **options)
+            session.face.try_out(transaction.raw)
+            facts, slot_ms = facts_of(transaction), session.genesis.slot_ms
+            if is_dry_run:
+                report(facts, Found("possible", None), as_json=as_json)
+                return
+            _submit(session.face, transaction)
+            follow(session.face, slot_ms, facts, transaction.raw, until, timeout_s, as_json=as_json)
+
+    dry_run = click.option("--dry-run", "is_dry_run", is_flag=True, help="Only ask the node what would become of it.")
+    return waits(dry_run(command))
+
+
+# ------------------------------------------------------------------------------------------------- how it ends
+
+
+@contextmanager
+def endings(as_json: bool) -> Iterator[None]:
+    """A refusal is explained and ends the command with 1, an impatient wait with 3."""
+    try:
+        yield
+    except Refused as refusal:
+        what = "taken first, and dropped since" if isinstance(refusal, Dropped) else "not done"
+        show(refusal, what)
+        if as_json:
+            print_json({**describe(refusal), "dropped": isinstance(refusal, Dropped)})
+        click.get_current_context().exit(EXIT_WRONG)
+
+
+def _submit(face: NodeFace, transaction: VerifiedTransaction) -> None:
+    try:
+        face.submit(transaction.raw)
+    except NodeAway as error:
+        raise NodeAway(
+            f"{error}; whether it took the transaction is unknown: "
+            f"ask with `registry.py transaction {transaction.id.hex()}` before trying again"
+        ) from error
+    except Refused as refusal:
+        if refusal.reason is not Reason.DUPLICATE:
+            raise
+
+
+def facts_of(transaction: VerifiedTransaction) -> dict[str, Any]:
+    """What a report says of a transaction besides where it is."""
+    return {
+        "id": transaction.id.hex(),
+        "kind": transaction.kind,
+        "actor": did_from_key(transaction.actor),
+        "nonce": transaction.nonce,
+        "expiry_height": transaction.expiry_height,
+    }
+
+
+def follow(
+    face: NodeFace,
+    slot_ms: int,
+    facts: dict[str, Any],
+    raw: bytes | None,
+    until: Until,
+    timeout_s: float,
+    *,
+    as_json: bool,
+) -> None:
+    """Wait as long as the command's options say, with progress on stderr, and report.
+
+    ``facts`` are at least the ``id``.  ``raw`` is the encoded transaction, if it is known.
+    """
+    ask_again = f"it goes on by itself: ask with `registry.py transaction {facts['id']}`"
+    found: Found | None = None
+    try:
+        with _progress(f"{facts.get('kind', 'transaction')} {facts['id'][:16]}") as tell:
+            found = Follower(face, bytes.fromhex(facts["id"]), raw, slot_ms, tell).wait(until, timeout_s)
+    except NotInTime as late:
+        remark(f"not {until} after {timeout_s:g} s; {ask_again}")
+        report(facts, late.found or Found("waiting", None), as_json=as_json)
+        click.get_current_context().exit(EXIT_NOT_IN_TIME)
+    except KeyboardInterrupt:
+        remark(ask_again)
+        raise
+    report(facts, found, as_json=as_json)
+
+
+_IN_WORDS = {
+    "possible": "the next block would take {what}; nothing was sent",
+    "waiting": "{what} waits for a block",
+    "included": "{what} is in block {height}, not final yet",
+    "final": "{what} is final in block {height}",
+    "unknown": "{what} is not known at this node: it never came here, or was dropped",
+}
+
+
+def report(facts: dict[str, Any], found: Found, *, as_json: bool) -> None:
+    """Say what became of a transaction: one line for people, one document for programs."""
+    if as_json:
+        print_json({**facts, "state": found.state, "height": found.height})
+    else:
+        what = f"{facts.get('kind', 'transaction')} {facts['id']}"
+        click.echo(_IN_WORDS[found.state].format(what=what, height=found.height))
+    if found.state == "unknown":
+        click.get_current_context().exit(EXIT_WRONG)
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[str], None]]:
+    """Tell on stderr how far ``what`` is: one line that changes on a terminal, else a line a change."""
+    if not sys.stderr.isatty():
+        yield lambda text: remark(f"{what}: {text}")
+        return
+    from rich.text import Text  # noqa: PLC0415
+
+    with stderr_console().status(Text(what)) as status:
+        yield lambda text: status.update(Text(f"{what}: {text}"))
