@@ -122,14 +122,20 @@ def keyed(command: Callable[..., None]) -> Callable[..., None]:
 
     @connected
     @functools.wraps(command)
-    def with_session(face: NodeFace, genesis: Genesis, home: Path | None, key: Path | None, **options: Any) -> None:
-        if key is None and home is None:
+    def with_session(
+        face: NodeFace, genesis: Genesis, home: Path | None, key_path: Path | None, **options: Any
+    ) -> None:
+        if key_path is not None:
+            secret = read_key_file(key_path)
+        elif home is not None:
+            secret = read_key(home / "key")
+        else:
             raise OperatorError("say whose key signs: --key FILE, or --home HOME for a node's own")
-        secret = read_key_file(key) if key is not None or home is None else read_key(home / "key")
         command(session=Session(face, genesis, secret), **options)
 
     return click.option(
         "--key",
+        "key_path",
         type=click.Path(path_type=Path, dir_okay=False),
         envvar="GOODFAITH_KEY",
         show_envvar=True,
@@ -137,9 +143,9 @@ def keyed(command: Callable[..., None]) -> Callable[..., None]:
     )(with_session)
 
 
-def read_key_file(path: Path | None) -> SecretKey:
+def read_key_file(path: Path) -> SecretKey:
     """Read a person's key file.  Raises :class:`OperatorError`."""
-    if path is None or not path.exists():
+    if not path.exists():
         raise OperatorError(f"{path} is missing; make a key with `registry.py key new {path}`")
     return read_key(path)
 

@@ -1,0 +1,103 @@
+"""People at the command line of ``scripts/registry.py`` and one real node between them."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chain.genesis import found_genesis
+from chain.policy import shipped_policy
+from p2p.home import HomeConfig, create_home
+from tests.support.running import DEADLINE_S, ROOT, RunningNode, running
+from tests.support.world import secret
+
+LOCAL = HomeConfig(listen=["/ip4/127.0.0.1/tcp/0"], http="127.0.0.1:0")
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[RunningNode]:
+    """The only validator of a city's register, with quick slots."""
+    now_ms = time.time_ns() // 1_000_000
+    genesis = found_genesis(
+        "city", shipped_policy("municipal"), [secret(1).public], genesis_time_ms=now_ms, slot_ms=200
+    )
+    create_home(tmp_path / "node", genesis, secret(1).seed, LOCAL)
+    with running(tmp_path / "node") as node:
+        yield node
+
+
+class Desk:
+    """Where people sit: a folder with their keys and papers, and a node to talk to."""
+
+    def __init__(self, folder: Path, node: RunningNode) -> None:
+        self.folder = folder
+        self.node = node
+
+    def run(self, *arguments: str, code: int = 0) -> Any:
+        """Run one command with ``--json``: its document."""
+        command = [sys.executable, str(ROOT / "scripts" / "registry.py"), *arguments, "--json"]
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env={"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return json.loads(done.stdout)
+
+    def new_key(self, name: str) -> str:
+        did: str = self.run("key", "new", name)["did"]
+        assert stat.S_IMODE((self.folder / name).stat().st_mode) == 0o600
+        return did
+
+    def act(self, *arguments: str, key: str, code: int = 0) -> Any:
+        """Run a command that signs with the key of this name."""
+        return self.run(*arguments, "--key", key, "--node", self.node.url, code=code)
+
+
+def test_a_record_is_filed_objected_to_maintained_and_struck(tmp_path: Path, node: RunningNode) -> None:
+    desk = Desk(tmp_path, node)
+    ann, bank, court = (desk.new_key(name) for name in ("ann", "bank", "court"))
+    (tmp_path / "paper").write_text("what happened", encoding="utf-8")
+
+    alone = desk.act("enrol", key="ann", code=1)
+    assert alone["refused"] == "no_consent"
+    assert "registrar" in alone["needed"]
+
+    loans = ("--category", "contract or loan")
+    home = ("--home", str(node.home))
+    for motion in ((bank, *loans, "--registrar"), (court, "--arbiter")):
+        assert desk.run("motion", "accredit", *motion, *home)["state"] == "final"
+
+    token = desk.act("consent", "--member", ann, key="bank")["token"]
+    assert desk.act("enrol", "--consent", token, key="ann")["state"] == "final"
+
+    filing = ("record", ann, *loans, "--severity", "minor", "--established", "now", "--evidence", "paper")
+    assert desk.act(*filing, key="court", code=1)["refused"] == "not_accredited"
+    filed = desk.act(*filing, key="bank")
+    assert (filed["kind"], filed["state"]) == ("record", "final")
+    again = desk.run("transaction", filed["id"], "--node", node.url)
+    assert (again["state"], again["height"]) == ("final", filed["height"])
+
+    assert desk.act("object", "0", "--grounds", "paper", key="ann")["state"] == "final"
+    early = desk.act("rule", "strike", ann, "0", "--reason", "paper", key="court", code=1)
+    assert early["refused"] == "not_maintained"
+    assert desk.act("answer", "maintain", ann, "0", "--reason", "paper", key="bank")["state"] == "final"
+    assert desk.act("rule", "strike", ann, "0", "--reason", "paper", key="court")["state"] == "final"
+    assert desk.act("object", "0", "--grounds", "paper", key="ann", code=1)["refused"] == "unknown_record"
+
+    status = desk.act("status", key="ann")
+    assert (status["did"], status["member"], status["transactions"], status["waiting"]) == (ann, True, 2, 0)
+    assert "Traceback" not in node.log()
