@@ -471,7 +471,7 @@ def transaction(
     digits = digits.lower()
     if len(digits) != _ID_DIGITS or not set(digits) <= set("0123456789abcdef"):
         raise OperatorError(f"{digits!r} is no transaction's id; give all {_ID_DIGITS} hexadecimal digits")
-    with endings(as_json):
+    with endings(genesis, as_json=as_json):
         follow(face, genesis.slot_ms, {"id": digits}, None, until, timeout_s, as_json=as_json)
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import click
 
@@ -30,7 +30,7 @@ _DAYS = re.compile(r"(\d{1,6})d")
 _NUMBER = re.compile(r"-?\d{1,18}")
 
 _Kind = TypeVar("_Kind", Category, RatingCategory)
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+_Command: TypeAlias = Callable[..., Any]
 
 
 class Did(click.ParamType[bytes]):
@@ -79,8 +79,7 @@ def document(name: str, what: str, *, needed: bool = True) -> Callable[[_Command
             help=f"{what}: a file; only its SHA-256 digest leaves this machine.",
         )
         from_digest = click.option(f"--{name}-digest", metavar="HEX", help="Its SHA-256 digest instead.")
-        decorated: _Command = from_file(from_digest(with_digest))
-        return decorated
+        return from_file(from_digest(with_digest))
 
     return decorate
 

@@ -27,6 +27,7 @@ from chain.proposals import (
 from chain.transactions import Propose, VerifiedTransaction
 from scripts.console import remark
 from scripts.registry_parts.inputs import DID, find_category, read_start
+from scripts.registry_parts.refusals import moment_of
 from scripts.registry_parts.session import Session, sends
 
 _key = click.argument("key", metavar="DID", type=DID)
@@ -125,7 +126,8 @@ def amend(session: Session, file: Path, effective: str | None) -> VerifiedTransa
         raise Refused(Reason.WORSENS_THE_PAST, fault)
     slot = read_start(genesis, old, effective, now_slot)
     spare_slots = slot - now_slot - old.slots(old.notice_days, genesis.slot_ms)
-    remark(f"policy {old.version} → {new.version} from slot {slot}; to be carried within {spare_slots} slots")
+    carried_by = moment_of(genesis, now_slot + spare_slots)
+    remark(f"policy {new.version} would bind from {moment_of(genesis, slot)}, if it is carried by {carried_by}")
     return session.sign(Propose(Amend(old.version, slot, new.encode())))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import click
 
 from chain.errors import Reason, Refused
+from chain.genesis import Genesis
 
 
 class Meaning(NamedTuple):
@@ -17,6 +20,7 @@ class Meaning(NamedTuple):
 
 
 _R = Reason
+_SLOT = re.compile(r"\bslot (-?\d+)")
 _FAULTY_CLIENT = "a client and a node of the same version; report this if they are"
 _BETWEEN_NODES = Meaning("This rule is about blocks and messages between nodes.", _FAULTY_CLIENT)
 _LOOK = "`inspect_chain.py member DID` shows the records that stand, with their numbers and states"
@@ -209,22 +213,39 @@ MEANINGS: dict[Reason, Meaning] = {
 }  # fmt: skip
 
 
-def describe(refusal: Refused) -> dict[str, Any]:
-    """A refusal as programs see it, with the words for people."""
+def describe(refusal: Refused, genesis: Genesis) -> dict[str, Any]:
+    """A refusal as programs see it, with the words for people and what time the slots in it are."""
     meaning = MEANINGS[refusal.reason]
     return {
         "refused": refusal.reason.code,
         "detail": refusal.detail,
         "rule": meaning.rule,
         "needed": meaning.needed,
+        "when": _times(refusal.detail, genesis),
     }
 
 
-def show(refusal: Refused, what: str) -> None:
+def show(refusal: Refused, what: str, genesis: Genesis) -> None:
     """Say on stderr that ``what`` was refused, by which rule, and what would be needed."""
     meaning = MEANINGS[refusal.reason]
     click.echo(f"{click.style('refused:', fg='red')} {what} ({refusal.reason.code})", err=True)
     click.echo(f"  rule    {meaning.rule}", err=True)
     if refusal.detail:
         click.echo(f"  here    {refusal.detail}", err=True)
+    for slot, moment in _times(refusal.detail, genesis).items():
+        click.echo(f"  when    {slot} is {moment}", err=True)
     click.echo(f"  needed  {meaning.needed}", err=True)
+
+
+def _times(detail: str, genesis: Genesis) -> dict[str, str]:
+    """When the slots that a text names begin, in UTC."""
+    return {f"slot {slot}": moment_of(genesis, int(slot)) for slot in _SLOT.findall(detail)}
+
+
+def moment_of(genesis: Genesis, slot: int) -> str:
+    """When a slot begins, to the minute and in UTC."""
+    try:
+        moment = datetime.fromtimestamp(genesis.slot_start_ms(slot) // 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return "beyond the calendar"
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

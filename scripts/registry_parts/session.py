@@ -183,7 +183,7 @@ def sends(deed: Deed) -> Callable[..., None]:
     def command(
         session: Session, until: Until, timeout_s: float, as_json: bool, is_dry_run: bool, **options: Any
     ) -> None:
-        with endings(as_json):
+        with endings(session.genesis, as_json=as_json):
             transaction = deed(session, **options)
             session.face.try_out(transaction.raw)
             facts, slot_ms = facts_of(transaction), session.genesis.slot_ms
@@ -201,15 +201,15 @@ def sends(deed: Deed) -> Callable[..., None]:
 
 
 @contextmanager
-def endings(as_json: bool) -> Iterator[None]:
+def endings(genesis: Genesis, *, as_json: bool) -> Iterator[None]:
     """A refusal is explained and ends the command with 1, an impatient wait with 3."""
     try:
         yield
     except Refused as refusal:
         what = "taken first, and dropped since" if isinstance(refusal, Dropped) else "not done"
-        show(refusal, what)
+        show(refusal, what, genesis)
         if as_json:
-            print_json({**describe(refusal), "dropped": isinstance(refusal, Dropped)})
+            print_json({**describe(refusal, genesis), "dropped": isinstance(refusal, Dropped)})
         click.get_current_context().exit(EXIT_WRONG)
 
 

@@ -16,6 +16,7 @@ import pytest
 from chain.genesis import found_genesis
 from chain.policy import shipped_policy
 from p2p.home import HomeConfig, create_home
+from tests.support.client import run_client
 from tests.support.running import DEADLINE_S, ROOT, RunningNode, running
 from tests.support.world import secret
 
@@ -42,11 +43,16 @@ class Desk:
         self.node = node
 
     def run(self, *arguments: str, code: int = 0) -> Any:
-        """Run one command with ``--json``: its document."""
+        """Run one command with ``--json`` in this process: its document."""
+        ended = run_client(*arguments, "--json")
+        assert ended.code == code, (arguments, ended)
+        return ended.document
+
+    def run_process(self, *arguments: str, code: int = 0) -> Any:
+        """The same in a process of its own, as people do."""
         command = [sys.executable, str(ROOT / "scripts" / "registry.py"), *arguments, "--json"]
         done = subprocess.run(
             command,
-            cwd=self.folder,
             env={"PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
@@ -58,21 +64,22 @@ class Desk:
         return json.loads(done.stdout)
 
     def new_key(self, name: str) -> str:
-        did: str = self.run("key", "new", name)["did"]
+        did: str = self.run("key", "new", str(self.folder / name))["did"]
         assert stat.S_IMODE((self.folder / name).stat().st_mode) == 0o600
         return did
 
     def act(self, *arguments: str, key: str, code: int = 0) -> Any:
         """Run a command that signs with the key of this name."""
-        return self.run(*arguments, "--key", key, "--node", self.node.url, code=code)
+        return self.run(*arguments, "--key", str(self.folder / key), "--node", self.node.url, code=code)
 
 
 def test_a_record_is_filed_objected_to_maintained_and_struck(tmp_path: Path, node: RunningNode) -> None:
     desk = Desk(tmp_path, node)
     ann, bank, court = (desk.new_key(name) for name in ("ann", "bank", "court"))
-    (tmp_path / "paper").write_text("what happened", encoding="utf-8")
+    paper = str(tmp_path / "paper")
+    Path(paper).write_text("what happened", encoding="utf-8")
 
-    alone = desk.act("enrol", key="ann", code=1)
+    alone = desk.run_process("enrol", "--key", str(tmp_path / "ann"), "--node", node.url, code=1)
     assert alone["refused"] == "no_consent"
     assert "registrar" in alone["needed"]
 
@@ -84,19 +91,19 @@ def test_a_record_is_filed_objected_to_maintained_and_struck(tmp_path: Path, nod
     token = desk.act("consent", "--member", ann, key="bank")["token"]
     assert desk.act("enrol", "--consent", token, key="ann")["state"] == "final"
 
-    filing = ("record", ann, *loans, "--severity", "minor", "--established", "now", "--evidence", "paper")
+    filing = ("record", ann, *loans, "--severity", "minor", "--established", "now", "--evidence", paper)
     assert desk.act(*filing, key="court", code=1)["refused"] == "not_accredited"
-    filed = desk.act(*filing, key="bank")
+    filed = desk.run_process(*filing, "--key", str(tmp_path / "bank"), "--node", node.url)
     assert (filed["kind"], filed["state"]) == ("record", "final")
     again = desk.run("transaction", filed["id"], "--node", node.url)
     assert (again["state"], again["height"]) == ("final", filed["height"])
 
-    assert desk.act("object", "0", "--grounds", "paper", key="ann")["state"] == "final"
-    early = desk.act("rule", "strike", ann, "0", "--reason", "paper", key="court", code=1)
+    assert desk.act("object", "0", "--grounds", paper, key="ann")["state"] == "final"
+    early = desk.act("rule", "strike", ann, "0", "--reason", paper, key="court", code=1)
     assert early["refused"] == "not_maintained"
-    assert desk.act("answer", "maintain", ann, "0", "--reason", "paper", key="bank")["state"] == "final"
-    assert desk.act("rule", "strike", ann, "0", "--reason", "paper", key="court")["state"] == "final"
-    assert desk.act("object", "0", "--grounds", "paper", key="ann", code=1)["refused"] == "unknown_record"
+    assert desk.act("answer", "maintain", ann, "0", "--reason", paper, key="bank")["state"] == "final"
+    assert desk.act("rule", "strike", ann, "0", "--reason", paper, key="court")["state"] == "final"
+    assert desk.act("object", "0", "--grounds", paper, key="ann", code=1)["refused"] == "unknown_record"
 
     status = desk.act("status", key="ann")
     assert (status["did"], status["member"], status["transactions"], status["waiting"]) == (ann, True, 2, 0)

@@ -1,0 +1,542 @@
+"""The commands of ``registry.py`` against a fake node that knows the real rules."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from chain import registry as rules
+from chain.codec import decode
+from chain.draft import Draft
+from chain.errors import Reason, Refused
+from chain.genesis import Genesis, found_genesis
+from chain.keys import SecretKey, did_from_key, key_from_did
+from chain.policy import shipped_policy
+from chain.proposals import ALL_RIGHTS, Accredit, Amend, Proposal
+from chain.registry import genesis_state
+from chain.state import Record, member_key, record_key
+from chain.transactions import (
+    MAX_TRANSACTION_BYTES,
+    Action,
+    Answer,
+    Comment,
+    File,
+    Object,
+    Propose,
+    Rate,
+    Repair,
+    Rule,
+    Transaction,
+    decode_transaction,
+    verify_transaction,
+)
+from p2p.home import read_key, write_key
+from p2p.http import describe_refusal
+from tests.support.client import Ended, run_client
+from tests.support.world import secret
+
+HOUR_MS = 3_600_000
+VALIDATOR = secret(1)
+TOWN = found_genesis(
+    "town", shipped_policy("municipal"), [VALIDATOR.public], genesis_time_ms=20_000 * 24 * HOUR_MS, slot_ms=HOUR_MS
+)
+MARKET = found_genesis("market", shipped_policy("marketplace"), [VALIDATOR.public], genesis_time_ms=0, slot_ms=1000)
+
+
+class FakeNode:
+    """Each submitted transaction is a block of its own, final at once; slots are moved by hand.
+
+    With ``is_stalled`` nothing enters a block, and ``drops`` lets the node forget what it took.
+    """
+
+    def __init__(self, genesis: Genesis, slot: int = 1) -> None:
+        self.genesis = genesis
+        self.slot = slot
+        self.height = 0
+        self.state: dict[bytes, bytes] = genesis_state(genesis)
+        self.blocks: dict[str, int] = {}
+        self.taken: list[Transaction] = []
+        self.is_stalled = False
+        self.is_away = False
+        self.loses_answers = False
+        self.transport = httpx.MockTransport(self._answer)
+
+    @property
+    def view(self) -> Draft:
+        return Draft(self.state, self.genesis, self.height + 1, self.slot)
+
+    def last(self) -> Action:
+        """What was submitted last."""
+        return self.taken[-1].action
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        if self.is_away:
+            raise httpx.ConnectError("refused")
+        match request.method, request.url.path.split("/")[1:]:
+            case "GET", ["status"]:
+                document: Any = {
+                    "chain_id": self.genesis.id.hex(),
+                    "height": self.height,
+                    "finalized_height": self.height,
+                }
+            case "GET", ["genesis"]:
+                return httpx.Response(200, text=self.genesis.to_json())
+            case "GET", ["policy"]:
+                document = {"policy": self.view.policy.to_document()}
+            case "GET", ["account", did]:
+                document = self._account(key_from_did(did))
+            case "GET", ["transactions", digits]:
+                document = self._find(digits)
+            case "POST", ["trial" | "transactions" as path]:
+                (raw,) = decode(request.content, max_bytes=MAX_TRANSACTION_BYTES + 9, max_items=1)
+                document = {"outcomes": [self._outcome(raw, is_kept=path == "transactions")]}
+                if path == "transactions" and self.loses_answers:
+                    raise httpx.ReadTimeout("no answer")
+            case _:
+                return httpx.Response(404, text="Not Found")
+        return httpx.Response(200, json=document)
+
+    def _account(self, key: bytes) -> dict[str, Any]:
+        account, identity = self.view.account(key), self.view.identity(key)
+        nonce = 0 if account is None else account.nonce
+        return {
+            "nonce": nonce,
+            "next_free": nonce,
+            "identity": did_from_key(identity),
+            "successor": did_from_key(account.successor) if account is not None and account.successor else None,
+            "member": self.view.get(member_key(identity)) is not None,
+            "authority": self.view.authority(identity) is not None,
+            "validator": any(seat.key == key for seat in self.view.validators.active),
+            "slot": self.slot,
+            "height": self.height,
+            "policy_version": self.view.rules.version,
+        }
+
+    def _find(self, digits: str) -> dict[str, Any]:
+        if digits in self.blocks:
+            return {"state": "final", "height": self.blocks[digits]}
+        is_waiting = any(item.id.hex() == digits for item in self.taken)
+        return {"state": "waiting" if is_waiting else "unknown", "height": None}
+
+    def _outcome(self, raw: bytes, *, is_kept: bool) -> Mapping[str, str] | None:
+        try:
+            transaction = verify_transaction(decode_transaction(raw), self.genesis.id)
+            draft = self.view
+            rules.apply(draft, transaction)
+        except Refused as refusal:
+            return describe_refusal(refusal)
+        if is_kept:
+            self.taken.append(transaction)
+            if not self.is_stalled:
+                self.state.update({key: after for key, (_, after) in draft.changes.items() if after is not None})
+                for key, (_, after) in draft.changes.items():
+                    if after is None:
+                        del self.state[key]
+                self.height += 1
+                self.blocks[transaction.id.hex()] = self.height
+        return None
+
+
+class Desk:
+    """A folder of keys and papers, and a fake node."""
+
+    def __init__(self, folder: Path, node: FakeNode) -> None:
+        self.folder = folder
+        self.node = node
+        (folder / "paper").write_bytes(b"what happened")
+        self.paper = str(folder / "paper")
+        for number, name in enumerate(("validator", "ann", "bob", "office", "court"), 1):
+            write_key(folder / name, secret(number).seed)
+
+    def key(self, name: str) -> SecretKey:
+        return read_key(self.folder / name)
+
+    def did(self, name: str) -> str:
+        return did_from_key(self.key(name).public)
+
+    def ends(self, *arguments: str, key: str) -> Ended:
+        return run_client(*arguments, "--key", str(self.folder / key), transport=self.node.transport)
+
+    def act(self, *arguments: str, key: str) -> Any:
+        """A command that is done: its document."""
+        ended = self.ends(*arguments, "--json", key=key)
+        assert ended.code == 0, (arguments, ended)
+        return ended.document
+
+    def refusal(self, *arguments: str, key: str) -> str:
+        """Why a command is refused."""
+        ended = self.ends(*arguments, "--json", key=key)
+        assert ended.code == 1, (arguments, ended)
+        reason: str = ended.document["refused"]
+        return reason
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Desk:
+    """Everybody may enrol; Ann and Bob have."""
+    desk = Desk(tmp_path, FakeNode(MARKET))
+    for name in ("ann", "bob"):
+        desk.act("enrol", key=name)
+    return desk
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Desk:
+    """The office files loans and enrols, the court rules, Ann is a member."""
+    desk = Desk(tmp_path, FakeNode(TOWN))
+    desk.act("motion", "accredit", desk.did("office"), "--category", "1", "--registrar", key="validator")
+    desk.act("motion", "accredit", desk.did("court"), "--arbiter", key="validator")
+    desk.act("enrol", "--registrar-key", str(tmp_path / "office"), key="ann")
+    return desk
+
+
+def file(desk: Desk) -> None:
+    arguments = ("--category", "1", "--severity", "minor", "--established", "0", "--evidence", desk.paper)
+    desk.act("record", desk.did("ann"), *arguments, key="office")
+
+
+def standing_record(desk: Desk, number: int = 0) -> Record:
+    found = desk.node.view.get(record_key(desk.key("ann").public, number))
+    assert isinstance(found, Record)
+    return found
+
+
+PAPER = sha256(b"what happened").digest()
+
+
+# ------------------------------------------------------------------------------------------------------- keys
+
+
+def test_a_key_is_made_once_and_shown_without_its_secret(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    made = run_client("key", "new", str(path))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert made.stdout.strip() == did_from_key(read_key(path).public)
+    shown = run_client("key", "show", str(path), "--json")
+    assert shown.document == {"did": made.stdout.strip()}
+    assert read_key(path).seed.hex() not in made.stdout + made.stderr + shown.stdout
+    again = run_client("key", "new", str(path))
+    assert (again.code, "never overwritten" in again.stderr) == (2, True)
+    assert run_client("key", "new", str(tmp_path / "no" / "key")).code == 2
+
+
+def test_a_key_that_is_missing_or_open_is_the_operators_mistake(market: Desk) -> None:
+    missing = market.ends("enrol", key="nobody")
+    assert (missing.code, "registry.py key new" in missing.stderr) == (2, True)
+    (market.folder / "bob").chmod(0o644)
+    assert "chmod 600" in market.ends("enrol", key="bob").stderr
+    nobody = run_client("enrol", transport=market.node.transport)
+    assert (nobody.code, "--key FILE" in nobody.stderr) == (2, True)
+
+
+def test_a_rotation_moves_to_the_new_key(market: Desk) -> None:
+    market.act("rotate", "--new-key", str(market.folder / "court"), key="ann")
+    assert market.refusal("rate", market.did("bob"), "--category", "trade", "--points", "1", key="ann") == "rotated_key"
+    market.act("rate", market.did("bob"), "--category", "trade", "--points", "1", key="court")
+    left = market.act("status", key="ann")
+    assert (left["successor"], left["may"]) == (market.did("court"), [])
+
+
+# ---------------------------------------------------------------------------------------------------- members
+
+
+def test_a_rating_is_signed_sent_and_final(market: Desk) -> None:
+    done = market.act("rate", market.did("bob"), "--category", "trade", "--points", "-7", key="ann")
+    assert market.node.last() == Rate(market.key("bob").public, 1, -7)
+    assert {name: done[name] for name in ("kind", "state", "height", "nonce", "actor")} == {
+        "kind": "rate",
+        "state": "final",
+        "height": 3,
+        "nonce": 1,
+        "actor": market.did("ann"),
+    }
+    plain = market.ends("rate", market.did("bob"), "--category", "trade", "--points", "5", key="ann")
+    assert plain.stdout == f"rate {market.node.taken[-1].id.hex()} is final in block 4\n"
+
+
+def test_a_refusal_says_the_rule_and_what_is_needed(market: Desk) -> None:
+    ended = market.ends("rate", market.did("office"), "--category", "trade", "--points", "5", key="ann")
+    assert (ended.code, ended.stdout) == (1, "")
+    assert "refused: not done (not_enrolled)" in ended.stderr
+    assert "Nothing is recorded about a key that has not enrolled" in ended.stderr
+    assert "the enrolment of that key" in ended.stderr
+    assert len(market.node.taken) == 2, "what is refused is not sent"
+
+
+def test_a_dry_run_sends_nothing(market: Desk) -> None:
+    arguments = ("rate", market.did("bob"), "--category", "1", "--points", "5", "--dry-run")
+    assert market.act(*arguments, key="ann")["state"] == "possible"
+    assert "nothing was sent" in market.ends(*arguments, key="ann").stdout
+    assert len(market.node.taken) == 2
+
+
+def test_a_consent_is_passed_on_as_a_token(town: Desk) -> None:
+    assert town.refusal("enrol", key="bob") == "no_consent"
+    given = town.act("consent", "--member", town.did("bob"), key="office")
+    assert given["expiry_height"] == town.node.height + TOWN.max_expiry_blocks // 2
+    assert town.act("enrol", "--consent", given["token"], key="bob")["expiry_height"] == given["expiry_height"]
+    stranger = town.ends("enrol", "--consent", given["token"], key="court")
+    assert (stranger.code, f"this consent is for {town.did('bob')}" in stranger.stderr) == (2, True)
+    far = town.ends("consent", "--member", town.did("bob"), "--valid", str(10**9), key="office")
+    assert (far.code, "at most" in far.stderr) == (2, True)
+
+
+def test_a_consent_of_somebody_else_is_refused(town: Desk) -> None:
+    token = town.act("consent", "--member", town.did("bob"), key="court")["token"]
+    assert town.refusal("enrol", "--consent", token, key="bob") == "not_registrar"
+
+
+def test_a_consent_for_another_network_is_refused(town: Desk, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = Desk(tmp_path / "elsewhere", FakeNode(MARKET))
+    token = elsewhere.act("consent", "--member", town.did("bob"), key="office")["token"]
+    assert town.refusal("enrol", "--consent", token, key="bob") == "bad_signature"
+
+
+# ------------------------------------------------------------------------------------------------- authorities
+
+
+def test_a_record_goes_its_way_until_it_is_struck(town: Desk) -> None:
+    arguments = ("--category", "loan default", "--severity", "general", "--established", "2024-10-03")
+    town.node.slot = 30
+    town.act("record", town.did("ann"), *arguments, "--evidence", town.paper, key="office")
+    # Day 20,000 is 2024-10-04.
+    assert town.node.last() == File(town.key("ann").public, 1, -20, 2, PAPER, b"", -24, 1)
+    town.act("object", "0", "--grounds", town.paper, key="ann")
+    assert town.node.last() == Object(town.key("ann").public, 0, PAPER)
+    town.act("answer", "maintain", town.did("ann"), "0", "--reason", town.paper, key="office")
+    assert town.node.last() == Answer(town.key("ann").public, 0, 3, 0, PAPER)
+    town.act("rule", "strike", town.did("ann"), "0", "--reason-digest", PAPER.hex(), key="court")
+    assert town.node.last() == Rule(town.key("ann").public, 0, 1, PAPER)
+    assert town.refusal("object", "0", "--grounds", town.paper, key="ann") == "unknown_record"
+
+
+def test_a_ruling_can_uphold(town: Desk) -> None:
+    file(town)
+    town.act("object", "0", "--grounds", town.paper, key="ann")
+    town.act("answer", "maintain", town.did("ann"), "0", "--reason", town.paper, key="office")
+    town.act("rule", "uphold", town.did("ann"), "0", "--reason", town.paper, key="court")
+    assert standing_record(town).upheld == 1
+    assert town.refusal("object", "0", "--grounds", town.paper, key="ann") == "already_upheld"
+
+
+def test_a_record_is_corrected_and_withdrawn(town: Desk) -> None:
+    file(town)
+    assert town.refusal("answer", "correct", town.did("ann"), "0", "--points", "-30", key="office") == "not_better"
+    town.act("answer", "correct", town.did("ann"), "0", "--points", "-5", key="office")
+    assert standing_record(town).points == -5
+    town.act("answer", "withdraw", town.did("ann"), "0", key="office")
+    assert town.refusal("answer", "withdraw", town.did("ann"), "0", key="office") == "unknown_record"
+
+
+def test_a_repair_is_asked_for_declined_and_approved(town: Desk) -> None:
+    town.node.slot = 0
+    file(town)
+    for decision in ("decline", "approve"):
+        assert town.refusal("repair", decision, town.did("ann"), "0", "--reason", town.paper, key="office") == (
+            "repair_not_asked"
+        )
+        early = town.ends("repair", "ask", "0", "--proof", town.paper, "--json", key="ann")
+        assert (early.code, early.document["refused"]) == (1, "too_early")
+        town.node.slot += 1
+        assert early.document["when"] == {f"slot {town.node.slot}": f"2024-10-04 0{town.node.slot}:00 UTC"}
+        assert f"slot {town.node.slot} is 2024-10-04 0{town.node.slot}:00 UTC" in early.stderr
+        town.act("repair", "ask", "0", "--proof", town.paper, key="ann")
+        assert town.node.last() == Repair(town.key("ann").public, 0, 1, PAPER)
+        town.act("repair", decision, town.did("ann"), "0", "--reason", town.paper, key="office")
+    assert town.refusal("repair", "ask", "0", "--proof", town.paper, key="ann") == "unknown_record"
+
+
+def test_a_statement_stands_beside_the_record_until_it_is_taken_back(town: Desk) -> None:
+    file(town)
+    town.act("statement", "0", "--words", town.paper, key="ann")
+    assert standing_record(town).words == PAPER
+    town.act("statement", "0", key="ann")
+    assert town.node.last() == Comment(town.key("ann").public, 0, b"")
+    assert standing_record(town).words == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ((), "the evidence is needed: --evidence FILE, or --evidence-digest HEX"),
+        (("--evidence", "nowhere"), "nowhere cannot be read"),
+        (("--evidence-digest", "00"), "64 hexadecimal digits"),
+        (("--evidence-digest", "zz" * 32), "64 hexadecimal digits"),
+        (("--evidence", "x", "--evidence-digest", "00"), "give one of them"),
+        (("--evidence-digest", "00" * 32, "--severity", "mild"), "one of 1 minor"),
+        (("--evidence-digest", "00" * 32, "--category", "tea"), "choose from 1 contract"),
+    ],
+)
+def test_what_is_written_wrong_is_said_in_a_sentence(town: Desk, arguments: tuple[str, ...], why: str) -> None:
+    start = ("record", town.did("ann"), "--category", "1", "--severity", "minor", "--established", "0")
+    ended = town.ends(*start, *arguments, key="office")
+    assert (ended.code, why in ended.stderr) == (2, True), ended.stderr
+
+
+def test_who_is_not_named_by_a_did_is_asked_for_one(town: Desk) -> None:
+    ended = town.ends("rate", "ann", "--category", "1", "--points", "1", key="bob")
+    assert (ended.code, "is no did like did:key:z6Mk" in ended.stderr) == (2, True)
+
+
+# ------------------------------------------------------------------------------------------------- validators
+
+
+def proposed(desk: Desk) -> Proposal:
+    action = desk.node.last()
+    assert isinstance(action, Propose)
+    return action.proposal
+
+
+def test_an_accreditation_names_categories_rights_and_term(town: Desk) -> None:
+    town.act("motion", "accredit", town.did("bob"), "--category", "traffic", "--category", "1", key="validator")
+    grant = proposed(town)
+    assert isinstance(grant, Accredit)
+    assert (grant.rights, len(grant.categories), grant.from_height) == (0, 2, 3)
+    term = ("--from", "7", "--until", "9")
+    town.act(
+        "motion", "accredit", town.did("bob"), "--all-categories", "--registrar", "--arbiter", *term, key="validator"
+    )
+    assert proposed(town) == Accredit(town.key("bob").public, ALL_RIGHTS, tuple(sorted(TOWN.policy.categories)), 7, 9)
+
+
+def test_an_authority_is_suspended_restored_and_revoked(town: Desk) -> None:
+    for verb in ("suspend", "restore", "revoke"):
+        town.act("motion", verb, town.did("office"), key="validator")
+    assert town.refusal("motion", "restore", town.did("office"), key="validator") == "useless_motion"
+    assert town.refusal("motion", "suspend", town.did("court"), key="ann") == "not_validator"
+
+
+def test_the_validators_change_by_motion(town: Desk) -> None:
+    town.act("motion", "add-validator", town.did("bob"), "--weight", "1", key="validator")
+    town.act("motion", "jail", town.did("bob"), key="validator")
+    assert town.refusal("motion", "jail", town.did("bob"), key="validator") == "already_jailed"
+    town.act("motion", "release", town.did("bob"), key="validator")
+    town.act("motion", "replace-validator", town.did("bob"), town.did("court"), key="validator")
+    town.act("motion", "remove-validator", town.did("court"), key="validator")
+    assert town.refusal("motion", "remove-validator", town.did("validator"), key="validator") == "too_much_weight"
+    assert town.refusal("approve", "0", key="validator") == "motion_closed"
+    assert town.refusal("approve", "99", key="validator") == "unknown_motion"
+
+
+def amended(desk: Desk, before: str, after: str) -> str:
+    text = (Path(rules.__file__).parent / "policies" / "municipal.toml").read_text(encoding="utf-8")
+    assert before in text
+    path = desk.folder / "new.toml"
+    path.write_text(text.replace("version = 1", "version = 2", 1).replace(before, after, 1), encoding="utf-8")
+    return str(path)
+
+
+def test_an_amendment_is_checked_here_and_announced(town: Desk) -> None:
+    worse = amended(town, "from = 1030", "from = 1040")
+    assert town.refusal("motion", "amend", "--policy", worse, key="validator") == "worsens_the_past"
+    better = amended(town, "from = 1030", "from = 1020")
+    assert town.refusal("motion", "amend", "--policy", better, "--effective", "3d", key="validator") == (
+        "notice_too_short"
+    )
+    town.act("motion", "amend", "--policy", better, key="validator")
+    motion = proposed(town)
+    assert isinstance(motion, Amend)
+    policy = TOWN.policy
+    assert (motion.base_version, motion.effective_slot) == (1, 1 + 24 * (policy.notice_days + policy.motion_days))
+    assert town.refusal("motion", "amend", "--policy", better, key="validator") == "stale_policy"
+    assert town.ends("motion", "amend", "--policy", "nowhere", key="validator").code == 2
+    assert town.ends("motion", "amend", "--policy", town.paper, key="validator").code == 2
+
+
+# -------------------------------------------------------------------------------------- the node and how it ends
+
+
+def test_status_says_what_a_key_is_and_may_do(town: Desk) -> None:
+    member = town.act("status", key="ann")
+    assert (member["member"], member["authority"], member["validator"], member["transactions"]) == (
+        True,
+        False,
+        False,
+        1,
+    )
+    stranger, office, validator = (town.act("status", key=name)["may"] for name in ("bob", "office", "validator"))
+    assert stranger == ["enrol --consent TOKEN, with a registrar's consent"]
+    assert any(line.startswith("record") for line in office)
+    assert any(line.startswith("motion") for line in validator)
+    assert "it may now" in town.ends("status", key="ann").stdout
+
+
+def test_a_wait_that_is_too_long_ends_with_3_and_can_be_taken_up(market: Desk) -> None:
+    market.node.is_stalled = True
+    arguments = ("rate", market.did("bob"), "--category", "1", "--points", "5", "--timeout", "0")
+    late = market.ends(*arguments, "--json", key="ann")
+    assert (late.code, late.document["state"]) == (3, "waiting")
+    assert f"registry.py transaction {late.document['id']}" in late.stderr
+    again = run_client("transaction", late.document["id"], "--wait", "none", "--json", transport=market.node.transport)
+    assert (again.code, again.document["state"]) == (0, "waiting")
+    none = market.ends(*arguments, "--wait", "none", "--json", key="bob")
+    assert (none.code, none.document["refused"]) == (1, "self_rating")
+
+
+def test_a_transaction_that_the_node_does_not_know_ends_with_1(market: Desk) -> None:
+    ended = run_client("transaction", "00" * 32, transport=market.node.transport)
+    assert (ended.code, "not known at this node" in ended.stdout) == (1, True)
+    assert run_client("transaction", "00", transport=market.node.transport).code == 2
+
+
+def test_a_taken_transaction_that_becomes_impossible_says_so(market: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    market.node.is_stalled = True
+    outcome = market.node._outcome
+
+    def changes_its_mind(raw: bytes, *, is_kept: bool) -> Mapping[str, str] | None:
+        if market.node.taken[2:]:
+            return describe_refusal(Refused(Reason.ROTATED_KEY, "its owner has moved to another key"))
+        return outcome(raw, is_kept=is_kept)
+
+    monkeypatch.setattr(market.node, "_outcome", changes_its_mind)
+    ended = market.ends("rate", market.did("bob"), "--category", "1", "--points", "5", "--json", key="ann")
+    assert (ended.code, ended.document["refused"], ended.document["dropped"]) == (1, "rotated_key", True)
+    assert "taken first, and dropped since" in ended.stderr
+
+
+def test_a_lost_answer_says_how_to_find_out(market: Desk) -> None:
+    market.node.loses_answers = True
+    ended = market.ends("rate", market.did("bob"), "--category", "1", "--points", "5", key="ann")
+    assert ended.code == 2
+    assert f"registry.py transaction {market.node.taken[-1].id.hex()}" in ended.stderr
+
+
+def test_a_node_that_is_away_or_of_another_kind_is_the_operators_matter(market: Desk, tmp_path: Path) -> None:
+    market.node.is_away = True
+    away = market.ends("enrol", key="ann")
+    assert (away.code, "node.py run" in away.stderr) == (2, True)
+    old = httpx.MockTransport(lambda _request: httpx.Response(404, text="Not Found"))
+    other = run_client("enrol", "--key", str(market.folder / "ann"), transport=old)
+    assert (other.code, "a node of this version" in other.stderr) == (2, True)
+    assert run_client("enrol", "--key", str(market.folder / "ann"), "--node", "ftp://x").code == 2
+    homeless = run_client("status", "--home", str(tmp_path), transport=market.node.transport)
+    assert (homeless.code, "no node of" in homeless.stderr) == (2, True)
+
+
+def test_a_node_of_another_network_is_noticed(market: Desk, tmp_path: Path) -> None:
+    genesis = tmp_path / "genesis.json"
+    genesis.write_text(TOWN.to_json(), encoding="utf-8")
+    ended = market.ends("enrol", "--genesis", str(genesis), key="court")
+    assert (ended.code, "another network" in ended.stderr) == (2, True)
+    genesis.write_text(MARKET.to_json(), encoding="utf-8")
+    market.act("enrol", "--genesis", str(genesis), key="court")
+
+
+def test_a_home_gives_address_genesis_and_key(market: Desk, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    write_key(home / "key", VALIDATOR.seed)
+    (home / "genesis.json").write_text(MARKET.to_json(), encoding="utf-8")
+    (home / "node.json").write_text(json.dumps({"http": "http://127.0.0.1:4999"}), encoding="utf-8")
+    ended = run_client("status", "--home", str(home), "--json", transport=market.node.transport)
+    assert (ended.code, ended.document["validator"]) == (0, True)
+    (home / "node.json").write_text("{}", encoding="utf-8")
+    assert "start the node again" in run_client("status", "--home", str(home)).stderr
