@@ -48,6 +48,7 @@ from chain.transactions import VerifiedTransaction
 from chain.trial import try_out
 from p2p.handover import export_signing, import_signing
 from p2p.home import Home, HomeConfig, create_home, load_home, locked, peer_id_of, read_key
+from p2p.views import newest_motions, policy_in_force, records_about
 
 if TYPE_CHECKING:
     from p2p.network import Transport
@@ -268,15 +269,16 @@ class Node:
         }
 
     def describe_policy(self) -> dict[str, Any]:
-        """``GET /policy``: the rules in force at the head, and which version follows from which slot (0: none)."""
-        view = self.engine.chain.ledger.view()
-        rules = view.rules
-        return {
-            "version": rules.version,
-            "next_version": rules.next_version,
-            "next_slot": rules.next_slot,
-            "policy": view.policy.to_document(),
-        }
+        """``GET /policy``."""
+        return policy_in_force(self.engine.chain.ledger.view())
+
+    def describe_records(self, key: bytes) -> dict[str, Any]:
+        """``GET /records/{key}``."""
+        return records_about(self.engine.chain.ledger.view(), key)
+
+    def describe_motions(self) -> dict[str, Any]:
+        """``GET /motions``."""
+        return newest_motions(self.engine.chain.ledger.view())
 
     def recent_heads(self, after: int) -> list[dict[str, Any]]:
         """``GET /heads``."""

@@ -60,6 +60,12 @@ class Face(Protocol):
     def describe_policy(self) -> dict[str, Any]:
         """The answer to ``GET /policy``."""
 
+    def describe_records(self, key: bytes) -> dict[str, Any]:
+        """The answer to ``GET /records/{key}``; the key is well formed and may be nobody's."""
+
+    def describe_motions(self) -> dict[str, Any]:
+        """The answer to ``GET /motions``."""
+
     def recent_heads(self, after: int) -> list[dict[str, Any]]:
         """The last head moves with a sequence number above ``after``."""
 
@@ -86,11 +92,13 @@ def build_app(face: Face) -> Starlette:
         return JSONResponse({"peers": face.describe_peers()})
 
     async def account(request: Request) -> Response:
-        try:
-            key = read_public_key(request.path_params["key"])
-        except Refused as refusal:
-            return _error(400, f"a key is a did:key or {2 * KEY_BYTES} hexadecimal digits: {refusal.detail}")
-        return JSONResponse(face.describe_account(key))
+        return _about_key(request, face.describe_account)
+
+    async def records(request: Request) -> Response:
+        return _about_key(request, face.describe_records)
+
+    async def motions(_request: Request) -> Response:
+        return JSONResponse(face.describe_motions())
 
     async def heads(request: Request) -> Response:
         after = request.query_params.get("after", "0")
@@ -141,6 +149,8 @@ def build_app(face: Face) -> Starlette:
             Route("/heads", heads),
             Route("/genesis", genesis),
             Route("/policy", policy),
+            Route("/records/{key}", records),
+            Route("/motions", motions),
             Route("/metrics", metrics),
             Route("/transactions", transactions, methods=["POST"]),
             Route("/transactions/{id}", transaction),
@@ -188,6 +198,15 @@ def read_public_key(text: str) -> bytes:
     if len(text) != 2 * KEY_BYTES or not set(text) <= set(hexdigits):
         raise Refused(Reason.MALFORMED, "this is neither")
     return bytes.fromhex(text)
+
+
+def _about_key(request: Request, describe: Callable[[bytes], dict[str, Any]]) -> Response:
+    """Answer about the key in the path."""
+    try:
+        key = read_public_key(request.path_params["key"])
+    except Refused as refusal:
+        return _error(400, f"a key is a did:key or {2 * KEY_BYTES} hexadecimal digits: {refusal.detail}")
+    return JSONResponse(describe(key))
 
 
 _Judge = Callable[[tuple[bytes, ...]], Awaitable[list[Refused | None]]]

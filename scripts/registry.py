@@ -56,6 +56,7 @@ from scripts.registry_parts.inputs import (
     read_slot,
 )
 from scripts.registry_parts.motions import motion
+from scripts.registry_parts.refusals import moment_of
 from scripts.registry_parts.session import (
     Session,
     connected,
@@ -63,6 +64,7 @@ from scripts.registry_parts.session import (
     follow,
     keyed,
     read_key_file,
+    report,
     sends,
     waits,
 )
@@ -178,6 +180,48 @@ def _possible(session: Session, account: Account) -> list[str]:
     elif account.member or account.authority:
         possible.append("rotate")
     return possible
+
+
+@registry.command()
+@click.argument("member", metavar="DID", type=DID)
+@connected
+@_as_json
+def records(face: NodeFace, genesis: Genesis, home: Path | None, member: bytes, as_json: bool) -> None:
+    """List the records about DID."""
+    found = face.records(member)
+    if as_json:
+        print_json(found)
+        return
+    columns = ("number", "category", "points", "status", "deadline", "repair_from", "expires", "issuer")
+    slots = ("deadline_slot", "repair_slot", "expires_slot")
+    rows = []
+    for row in found:
+        times = [moment_of(genesis, row[slot]) if row[slot] else None for slot in slots]
+        rows.append((row["number"], row["category"], row["points"], row["status"], *times, row["issuer"]))
+    table(f"{len(rows)} records", columns, rows)
+
+
+@registry.command()
+@connected
+@_as_json
+def motions(face: NodeFace, genesis: Genesis, home: Path | None, as_json: bool) -> None:
+    """List the newest motions of the validators."""
+    found = face.motions()
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            row["number"],
+            row["kind"],
+            row["status"],
+            row["approvals"],
+            moment_of(genesis, row["expires_slot"]),
+            " ".join(row["about"]) or None,
+        )
+        for row in found
+    ]
+    table(f"{len(rows)} motions", ("number", "kind", "status", "approvals", "lapses", "about"), rows)
 
 
 # ---------------------------------------------------------------------------------------------------- members
@@ -472,7 +516,8 @@ def transaction(
     if len(digits) != _ID_DIGITS or not set(digits) <= set("0123456789abcdef"):
         raise OperatorError(f"{digits!r} is no transaction's id; give all {_ID_DIGITS} hexadecimal digits")
     with endings(genesis, as_json=as_json):
-        follow(face, genesis.slot_ms, {"id": digits}, None, until, timeout_s, as_json=as_json)
+        found = follow(face, genesis.slot_ms, {"id": digits}, None, until, timeout_s, as_json=as_json)
+        report({"id": digits}, found, as_json=as_json)
 
 
 if __name__ == "__main__":

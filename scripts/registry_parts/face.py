@@ -85,6 +85,14 @@ class NodeFace:
         except KeyError as error:
             raise self._not_understood(f"an account without {error}") from error
 
+    def records(self, key: bytes) -> list[dict[str, Any]]:
+        """The records that there are about a key's owner, newest first."""
+        return self._list(f"/records/{did_from_key(key)}", "records")
+
+    def motions(self) -> list[dict[str, Any]]:
+        """The newest motions first."""
+        return self._list("/motions", "motions")
+
     def find(self, transaction_id: bytes) -> Found:
         """Where a transaction is."""
         document = self._get(f"/transactions/{transaction_id.hex()}")
@@ -111,6 +119,12 @@ class NodeFace:
             raise self._not_understood("no outcome that this version knows") from error
         if refusal is not None:
             raise refusal
+
+    def _list(self, path: str, name: str) -> list[dict[str, Any]]:
+        rows = self._get(path).get(name)
+        if not isinstance(rows, list):
+            raise self._not_understood(f"{path} without {name}")
+        return rows
 
     def _get(self, path: str) -> dict[str, Any]:
         return self._ask("GET", path)

@@ -23,8 +23,8 @@ _R = Reason
 _SLOT = re.compile(r"\bslot (-?\d+)")
 _FAULTY_CLIENT = "a client and a node of the same version; report this if they are"
 _BETWEEN_NODES = Meaning("This rule is about blocks and messages between nodes.", _FAULTY_CLIENT)
-_LOOK = "`inspect_chain.py member DID` shows the records that stand, with their numbers and states"
-_MOTIONS = "`inspect_chain.py motions` lists the open ones"
+_LOOK = "`records DID` shows the records that stand, with their numbers and states"
+_MOTIONS = "`motions` lists them, with their numbers"
 _ISSUER_FIRST = "wait for the issuer's answer, or for its deadline: silence deletes the record"
 
 MEANINGS: dict[Reason, Meaning] = {

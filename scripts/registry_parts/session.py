@@ -20,7 +20,7 @@ from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis, load_genesis
 from chain.keys import SecretKey, did_from_key
 from chain.policy import Policy
-from chain.transactions import Action, VerifiedTransaction, sign_transaction, verify_transaction
+from chain.transactions import Action, File, Propose, VerifiedTransaction, sign_transaction, verify_transaction
 from p2p.home import read_key
 from scripts.console import EXIT_WRONG, print_json, remark, stderr_console
 from scripts.registry_parts.face import Account, Found, NodeAway, NodeFace, url_of_home
@@ -191,7 +191,9 @@ def sends(deed: Deed) -> Callable[..., None]:
                 report(facts, Found("possible", None), as_json=as_json)
                 return
             _submit(session.face, transaction)
-            follow(session.face, slot_ms, facts, transaction.raw, until, timeout_s, as_json=as_json)
+            found = follow(session.face, slot_ms, facts, transaction.raw, until, timeout_s, as_json=as_json)
+            number = _number(session.face, transaction, found)
+            report(facts if number is None else {**facts, "number": number}, found, as_json=as_json)
 
     dry_run = click.option("--dry-run", "is_dry_run", is_flag=True, help="Only ask the node what would become of it.")
     return waits(dry_run(command))
@@ -246,13 +248,12 @@ def follow(
     timeout_s: float,
     *,
     as_json: bool,
-) -> None:
-    """Wait as long as the command's options say, with progress on stderr, and report.
+) -> Found:
+    """Wait as long as the command's options say, with progress on stderr; a wait that is too long is reported.
 
     ``facts`` are at least the ``id``.  ``raw`` is the encoded transaction, if it is known.
     """
     ask_again = f"it goes on by itself: ask with `registry.py transaction {facts['id']}`"
-    found: Found | None = None
     try:
         with _progress(f"{facts.get('kind', 'transaction')} {facts['id'][:16]}") as tell:
             found = Follower(face, bytes.fromhex(facts["id"]), raw, slot_ms, tell).wait(until, timeout_s)
@@ -263,7 +264,22 @@ def follow(
     except KeyboardInterrupt:
         remark(ask_again)
         raise
-    report(facts, found, as_json=as_json)
+    return found
+
+
+def _number(face: NodeFace, transaction: VerifiedTransaction, found: Found) -> int | None:
+    """The number that a record, or a motion, got with its block; None while it is in none, or gone again."""
+    if found.height is None:
+        return None
+    match transaction.action:
+        case File(subject=subject, evidence=evidence):
+            rows = [row for row in face.records(subject) if row["evidence"] == evidence.hex()]
+        case Propose():
+            rows = [row for row in face.motions() if row["proposer"] == did_from_key(transaction.actor)]
+        case _:
+            return None
+    numbers = [row["number"] for row in rows if row["height"] == found.height]
+    return numbers[0] if len(numbers) == 1 else None
 
 
 _IN_WORDS = {
@@ -280,7 +296,8 @@ def report(facts: dict[str, Any], found: Found, *, as_json: bool) -> None:
     if as_json:
         print_json({**facts, "state": found.state, "height": found.height})
     else:
-        what = f"{facts.get('kind', 'transaction')} {facts['id']}"
+        number = f" (number {facts['number']})" if "number" in facts else ""
+        what = f"{facts.get('kind', 'transaction')} {facts['id']}{number}"
         click.echo(_IN_WORDS[found.state].format(what=what, height=found.height))
     if found.state == "unknown":
         click.get_current_context().exit(EXIT_WRONG)

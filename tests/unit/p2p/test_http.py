@@ -52,6 +52,12 @@ class FakeFace:
     def describe_account(self, key: bytes) -> dict[str, Any]:
         return {"key": key.hex()}
 
+    def describe_records(self, key: bytes) -> dict[str, Any]:
+        return {"records of": key.hex()}
+
+    def describe_motions(self) -> dict[str, Any]:
+        return {"motions": []}
+
     def describe_policy(self) -> dict[str, Any]:
         return {"version": 3}
 
@@ -118,6 +124,12 @@ async def test_it_tells_the_genesis_and_the_policy(app: Starlette, face: FakeFac
     assert (genesis.headers["content-type"], genesis.text) == ("application/json", face.genesis.to_json())
     assert make_genesis(json.loads(genesis.text)).id == face.genesis.id
     assert (await ask(app, "GET", "/policy")).json() == {"version": 3}
+
+
+async def test_it_tells_records_and_motions(app: Starlette) -> None:
+    assert (await ask(app, "GET", f"/records/{did_from_key(KEY)}")).json() == {"records of": KEY.hex()}
+    assert (await ask(app, "GET", "/motions")).json() == {"motions": []}
+    assert (await ask(app, "GET", "/records/x")).status_code == 400
 
 
 @pytest.mark.parametrize("digits", ["ab" * 32, "AB" * 32])

@@ -39,6 +39,7 @@ from chain.transactions import (
 )
 from p2p.home import read_key, write_key
 from p2p.http import describe_refusal
+from p2p.views import newest_motions, policy_in_force, records_about
 from tests.support.client import Ended, run_client
 from tests.support.world import secret
 
@@ -89,7 +90,11 @@ class FakeNode:
             case "GET", ["genesis"]:
                 return httpx.Response(200, text=self.genesis.to_json())
             case "GET", ["policy"]:
-                document = {"policy": self.view.policy.to_document()}
+                document = policy_in_force(self.view)
+            case "GET", ["records", did]:
+                document = records_about(self.view, key_from_did(did))
+            case "GET", ["motions"]:
+                document = newest_motions(self.view)
             case "GET", ["account", did]:
                 document = self._account(key_from_did(did))
             case "GET", ["transactions", digits]:
@@ -316,6 +321,31 @@ def test_a_record_goes_its_way_until_it_is_struck(town: Desk) -> None:
     town.act("rule", "strike", town.did("ann"), "0", "--reason-digest", PAPER.hex(), key="court")
     assert town.node.last() == Rule(town.key("ann").public, 0, 1, PAPER)
     assert town.refusal("object", "0", "--grounds", town.paper, key="ann") == "unknown_record"
+
+
+def test_records_and_motions_are_listed_with_the_numbers_that_they_got(town: Desk) -> None:
+    arguments = ("--category", "1", "--severity", "minor", "--established", "0", "--evidence-digest")
+    filed = [town.act("record", town.did("ann"), *arguments, bytes([n] * 32).hex(), key="office") for n in (7, 8)]
+    assert [done["number"] for done in filed] == [0, 1]
+    moved = town.act("motion", "suspend", town.did("office"), key="validator")
+    assert moved["number"] == 2
+    listed = run_client("records", town.did("ann"), "--json", transport=town.node.transport).document
+    assert [(row["number"], row["status"], row["issuer"]) for row in listed] == [
+        (1, "standing", town.did("office")),
+        (0, "standing", town.did("office")),
+    ]
+    shown = run_client("records", town.did("ann"), transport=town.node.transport).stdout
+    assert "2 records" in shown
+    assert "contract or loan default" in shown
+    motions = run_client("motions", "--json", transport=town.node.transport).document
+    assert [(row["number"], row["kind"], row["status"]) for row in motions] == [
+        (2, "Suspend", "carried"),
+        (1, "Accredit", "carried"),
+        (0, "Accredit", "carried"),
+    ]
+    assert motions[0]["about"] == [town.did("office")]
+    assert "3 motions" in run_client("motions", transport=town.node.transport).stdout
+    assert run_client("records", town.did("bob"), "--json", transport=town.node.transport).document == []
 
 
 def test_a_ruling_can_uphold(town: Desk) -> None:
