@@ -40,6 +40,11 @@ from chain.transactions import (
 from p2p.home import read_key, write_key
 from p2p.http import describe_refusal
 from p2p.views import newest_motions, policy_in_force, records_about
+from scripts.console import run
+from scripts.registry import registry
+from scripts.registry_parts import session
+from scripts.registry_parts.face import Found, NodeFace
+from scripts.registry_parts.follow import Follower, Until
 from tests.support.client import Ended, run_client
 from tests.support.world import secret
 
@@ -570,3 +575,20 @@ def test_a_home_gives_address_genesis_and_key(market: Desk, tmp_path: Path) -> N
     assert (ended.code, ended.document["validator"]) == (0, True)
     (home / "node.json").write_text("{}", encoding="utf-8")
     assert "start the node again" in run_client("status", "--home", str(home)).stderr
+
+
+def test_ctrl_c_while_waiting_says_that_it_goes_on(
+    market: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_follower: Follower, _until: Until, _timeout_s: float) -> Found:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Follower, "wait", interrupted)
+    monkeypatch.setattr(session, "NodeFace", lambda url, _transport: NodeFace(url, market.node.transport))
+    arguments = ("rate", market.did("bob"), "--category", "1", "--points", "5", "--key", str(market.folder / "ann"))
+    with pytest.raises(SystemExit) as end:
+        run(registry, arguments)
+    assert end.value.code == 130
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert f"registry.py transaction {market.node.taken[-1].id.hex()}" in shown.err
