@@ -71,6 +71,7 @@ class Deeds:
         self.members = [key(20 + number) for number in range(random.randint(2, 5))]
         self.everybody = [*validators, *self.offices, *self.members]
         self._fresh = 100
+        self._next: list[Deed] = []
         is_ruled = bool(recount.policy.categories)
         # What is tried, and how often.
         self._menu: list[tuple[Callable[[], Deed | None], int]] = [
@@ -110,6 +111,8 @@ class Deeds:
 
     def next(self) -> Deed | None:
         """Something to try; None where nothing of the kind makes sense now."""
+        if self._next:
+            return self._next.pop()
         (choose,) = self.random.choices(self._choices, cum_weights=self._weights)
         deed = choose()
         if deed is not None and self.random.random() < 0.04:
@@ -164,7 +167,7 @@ class Deeds:
         return found and Deed(found[0], Comment(found[0], found[1], self._mostly(bytes(32), b"")))
 
     def _rotate(self) -> Deed:
-        who = self._now(self._mostly(self.random.choice(self.members + self.offices), *self.validators))
+        who = self._now(self._mostly(self.random.choice(self.members + self.offices), self._validator()))
         return Deed(who, Rotate(self._mostly(self._new_key(), self._somebody()), bytes(64)))
 
     # ---------------------------------------------------------------------------------------------------- records
@@ -191,7 +194,8 @@ class Deeds:
         return found and Deed(found[0], Object(found[0], found[1], bytes(32)))
 
     def _answer(self) -> Deed | None:
-        found = self._life(lambda life: life.status == 2)
+        is_needed = self.random.random() < 0.85
+        found = self._life(lambda life: (life.status == 2) == is_needed)
         if found is None:
             return None
         subject, number, life = found
@@ -215,7 +219,10 @@ class Deeds:
     # ------------------------------------------------------------------------------------------------- governance
 
     def _propose(self) -> Deed:
-        return Deed(self._validator(), Propose(self._proposal()))
+        mover, number = self._validator(), len(self.recount.moves)
+        if self.random.random() < 0.7:
+            self._next = [Deed(other, Approve(number)) for other in self.recount.weights if other != mover]
+        return Deed(mover, Propose(self._proposal()))
 
     def _approve(self) -> Deed | None:
         numbers = [number for number, move in enumerate(self.recount.moves) if move.status == OPEN]
@@ -240,7 +247,7 @@ class Deeds:
             case 0 | 1:
                 codes = sorted(random.sample(sorted(recount.policy.categories), len(recount.policy.categories) // 2))
                 from_height = self._mostly(0, recount.height + 2)
-                who = self._mostly(self._now(office), self._somebody(), random.choice(self.validators))
+                who = self._mostly(self._now(office), self._somebody(), random.choice(self.members), self.validators[0])
                 until = self._mostly(FOREVER, recount.height + 3, recount.height)
                 return Accredit(who, random.randint(0, ALL_RIGHTS), tuple(codes), from_height, until)
             case 2 | 3:
@@ -259,7 +266,7 @@ class Deeds:
 
     def _seat(self) -> Proposal:
         validator = self._validator()
-        other = self._mostly(self._new_key(), self._somebody(), validator)
+        other = self.random.choice((self._new_key(), self._new_key(), self.random.choice(self.members), validator))
         return self.random.choice(
             (
                 AddValidator(other, 1),

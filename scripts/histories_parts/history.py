@@ -19,7 +19,6 @@ from chain.headers import Header, VerifiedHeader
 from chain.ledger import Ledger
 from chain.scores import Line, explain, standing
 from chain.state import Entry, Rating, Record, read_rating_key, read_record_key
-from chain.statetree import StateTree
 from chain.transactions import Transaction, VerifiedTransaction
 from scripts.histories_parts.deeds import Deed, Deeds, key
 from scripts.histories_parts.policies import SLOT_MS, random_policy
@@ -172,8 +171,9 @@ class History:
     def _check_the_way_back(self) -> None:
         ledger = self.ledger
         state, root = self.states[-1]
-        claim(StateTree.build(state.items()).root == root, "the root is not that of the state")
-        claim(ledger.agenda == WatchedLedger(self.genesis, state).agenda, "the agenda is not that of the state")
+        again = WatchedLedger(self.genesis, state)
+        claim(again.state_root == root, "the root is not that of the state")
+        claim(again.agenda == ledger.agenda, "the agenda is not that of the state")
         undone = []
         for state, root in self.states[-2::-1]:
             undone.append(ledger.undo())

@@ -34,7 +34,7 @@ def amendment(random: Random, policy: Policy) -> Policy:
             changes["ratings_cap"] = policy.ratings_cap + random.choice((7, 1, -1 if policy.ratings_cap else 0))
         case 2:
             changes["tiers"] = tuple(
-                replace(tier, threshold=tier.threshold - random.choice((0, 1))) for tier in policy.tiers
+                replace(tier, threshold=tier.threshold - random.choice((0, 0, 0, 1, -1))) for tier in policy.tiers
             )
         case 3:
             changes["severities"] = tuple(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from chain.headers import decode_header
 from chain.policy import Policy
 from chain.proposals import Accredit, Amend, Proposal, Restore, Revoke, Suspend, encode_proposal
 from chain.state import (
@@ -159,6 +160,7 @@ class Recount:
     def begin(self, height: int, slot: int, weights: Mapping[bytes, int]) -> None:
         """A block begins; ``weights`` are those of its validators, 0 for one that is jailed."""
         self.height, self.slot, self.weights = height, slot, weights
+        claim(not self.successor.keys() & weights.keys(), "a key that was left makes blocks")
         if self.announced is not None and self.announced[1] <= slot:
             before = {member: self.standing(member) for member in self.enrolled}
             self.version, self.announced = self.announced[0], None
@@ -234,6 +236,8 @@ class Recount:
             case Accuse() as accuse:
                 claim(accuse not in self.punished, "punished twice for one offence")
                 self.punished.add(accuse)
+                slots = (decode_header(accuse.first).slot, decode_header(accuse.second).slot)
+                claim(max(slots) <= self.slot, "punished for an offence that is not over")
 
     def _file(self, who: bytes, filing: File) -> None:
         subject = self._about(filing.subject)
