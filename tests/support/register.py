@@ -105,7 +105,7 @@ def altered(policy: Policy, **changes: Any) -> Policy:
 
 def amended(policy: Policy, **changes: Any) -> Policy:
     """The next version of a policy."""
-    return altered(policy, version=policy.version + 1, **changes)
+    return altered(policy, **{"version": policy.version + 1, **changes})
 
 
 def with_category(policy: Policy, code: int, **changes: Any) -> list[dict[str, Any]]:
