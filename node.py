@@ -1,6 +1,7 @@
 """One node: command line, and the nursery that pumps events into the engine and carries out its effects.
 
-``python node.py init`` makes a home, ``run`` runs it, ``key show`` says who it is.
+``python node.py init`` makes a home, ``run`` runs it, ``key show`` says who it is, ``signing export`` and
+``signing import`` move a validator to another machine.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import filelock
 import psutil
 import structlog
 import trio
@@ -37,13 +37,15 @@ from chain.events import (
     Tick,
 )
 from chain.genesis import Genesis, found_genesis, load_genesis
+from chain.headers import Header
 from chain.keys import SecretKey, did_from_key, self_test
 from chain.messages import GetBlocks, Status, cut_to_size
 from chain.policy import parse_policy, shipped_policy
 from chain.reader import Reader
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
-from p2p.home import Home, HomeConfig, create_home, load_home, peer_id_of, read_key
+from p2p.handover import export_signing, import_signing
+from p2p.home import Home, HomeConfig, create_home, load_home, locked, peer_id_of, read_key
 
 if TYPE_CHECKING:
     from p2p.network import Transport
@@ -136,6 +138,9 @@ class Node:
     def status(self) -> Status:
         return self.engine.status()
 
+    def check_leader(self, header: Header) -> None:
+        self.engine.chain.check_leader(header)
+
     def is_known(self, block_id: bytes) -> bool:
         return block_id in self.engine.chain.tree
 
@@ -186,8 +191,8 @@ class Node:
             "chain_id": self.genesis.id.hex(),
             "did": did_from_key(self.home.secret.public),
             "peer_id": self.transport.peer_id,
-            "validator": producer is not None,
-            "silent": producer is not None and producer.is_silent,
+            "validator": self.engine.is_validator,
+            "silent": self.engine.is_validator and producer is not None and producer.is_silent,
             "height": head.height,
             "head_id": head.id.hex(),
             "state_root": head.state_root.hex(),
@@ -277,11 +282,14 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
 
     storage = Storage(home.database, home.genesis)
     chain, signing = storage.load()
-    engine = Engine(home.genesis, chain, secret=home.secret, signing=signing)
+    secret = None if storage.is_exported else home.secret
+    engine = Engine(home.genesis, chain, secret=secret, signing=signing)
     node = Node(home, engine, storage, Telemetry(storage.count_transactions(), home.secret.public))
     node.telemetry.show(engine)
     calm_collector()
-    if engine.producer is not None and engine.producer.is_silent:
+    if secret is None:
+        log.warning("exported", why="its signing state left this home: it follows the chain and signs nothing")
+    elif engine.is_validator and engine.producer is not None and engine.producer.is_silent:
         log.warning("silent", why="its signing state was lost; it signs once a block made from now on is final")
     config = TransportConfig(
         seed=home.network_seed,
@@ -322,7 +330,7 @@ def _announce(home: Home, node: Node, url: str) -> None:
     draft = home.path / "node.json.draft"
     draft.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     draft.replace(home.path / "node.json")
-    role = "validator" if node.engine.producer is not None else "observer"
+    role = "validator" if node.engine.is_validator else "observer"
     height = node.engine.chain.head.header.height
     log.info("ready", role=role, network=home.genesis.name, height=height, http=url, address=addresses[0])
 
@@ -446,6 +454,34 @@ def key_show(home: Path, as_json: bool) -> None:
         click.echo(json.dumps(identity) if as_json else "\n".join(f"{k:8} {v}" for k, v in identity.items()))
 
 
+@main.group()
+def signing() -> None:
+    """Move what this validator signed last to another machine."""
+
+
+_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+
+
+@signing.command("export")
+@_home
+@_file
+def signing_export(home: Path, file: Path) -> None:
+    """Move the signing state into FILE; this home then signs nothing until one is imported."""
+    with exit_codes():
+        state = export_signing(load_home(home), file)
+        click.echo(f"{file} holds what {home} signed, up to slot {state.slot}; {home} signs nothing from now on")
+
+
+@signing.command("import")
+@_home
+@_file
+def signing_import(home: Path, file: Path) -> None:
+    """Let this home sign where the home that made FILE left off.  Import a file in one home only."""
+    with exit_codes():
+        state = import_signing(load_home(home), file)
+        click.echo(f"{home} signs after slot {state.slot}; keep {file} from every other machine, or remove it")
+
+
 @main.command()
 @_home
 @click.option(
@@ -465,21 +501,8 @@ def run(home: Path, log_level: str, log_json: bool, stop_with_parent: bool) -> N
         configure_logging(log_level, as_json=log_json)
         self_test()
         loaded = load_home(home)
-        with _only_one(home):
+        with locked(home):
             trio.run(partial(run_node, loaded, stop_with_parent=stop_with_parent))
-
-
-@contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    lock = filelock.FileLock(home / "lock", timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise OperatorError(f"{home} is in use by another node; stop it first") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ files of this list touch the disk.  Files import only files above them in this l
     tables        documents, read with errors that say where
     policy        what may be recorded, and how a score follows from it
     genesis       the parameters that every node of one network shares
+    validators    who sits, what is announced, what waits
     blocks        a header and its transactions
     validators    who makes blocks, and how that changes
     state         what the registry knows, entry by entry
@@ -34,6 +35,7 @@ files of this list touch the disk.  Files import only files above them in this l
     production    when and what a validator signs
     arrivals      announced blocks that wait for their slot or their transactions
     sync          whom to ask for what
+    witness       who signed what, to notice who contradicts itself
     engine        one node's protocol
     database      the SQLite file, its tables and errors
     storage       the one writer, and what a node starts from

@@ -25,7 +25,7 @@ class Arrival:
 
 
 class WaitingRoom:
-    """Arrivals by block id, at most :data:`MAX_WAITING`, and as many of one slot as the block tree takes."""
+    """Arrivals by block id, at most :data:`MAX_WAITING`; of one slot and proposer, as many as the block tree takes."""
 
     def __init__(self) -> None:
         self._arrivals: dict[bytes, Arrival] = {}
@@ -38,8 +38,10 @@ class WaitingRoom:
 
     def add(self, arrival: Arrival) -> bool:
         """Let a block wait.  False where there is no room."""
-        slot = arrival.header.slot
-        same_slot = sum(waiting.header.slot == slot for waiting in self._arrivals.values())
+        slot, proposer = arrival.header.slot, arrival.header.proposer
+        same_slot = sum(
+            waiting.header.slot == slot and waiting.header.proposer == proposer for waiting in self._arrivals.values()
+        )
         if len(self._arrivals) >= MAX_WAITING or same_slot >= MAX_BLOCKS_PER_SLOT:
             return False
         self._arrivals[arrival.header.id] = arrival

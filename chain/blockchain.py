@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chain.blocks import Block
-from chain.blocktree import BlockTree, Node, genesis_header
+from chain.blocktree import BlockTree, Judged, Node, genesis_header
 from chain.draft import Changes
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.forkchoice import Choice, choose
 from chain.genesis import Genesis
 from chain.headers import Header
 from chain.ledger import Executed, Ledger
+from chain.validators import ANNOUNCED_ROUNDS, voting_set
 from chain.votes import Votes
 
 
@@ -64,7 +65,7 @@ class Blockchain:
             root, votes = snapshot.header, snapshot.votes
             if self.ledger.state_root != root.state_root:
                 raise Refused(Reason.WRONG_STATE_ROOT, f"the stored state is not that of height {root.height}")
-        self.tree = BlockTree(genesis, root, votes)
+        self.tree = BlockTree(root, votes, self.ledger.validators)
         self.head: Node = self.tree[root.id]
         self.finalized: Header = root
         self._settled: Header = root
@@ -75,22 +76,31 @@ class Blockchain:
         """How many final blocks the snapshot on disk is behind."""
         return self.finalized.height - self._settled.height
 
-    def add(self, block: Block, *, arrived_in_slot: bool, solicited: bool = True) -> Added:
-        """Judge a block and let fork choice decide.  Raises :class:`Refused`; a known block is a no-op."""
+    @property
+    def next_votes(self) -> Votes:
+        """The votes after the head, with the validators in force at the next height."""
+        return self.tree.next_votes(self.head)
+
+    def add(self, block: Block, *, arrived_in_slot: bool, judged: Judged | None = None) -> Added:
+        """Let fork choice decide on a block.  Raises :class:`Refused`; a known block is a no-op.
+
+        ``judged`` is what :meth:`check` just made of its header; without it, that happens here.
+        """
         header = block.header
         if header.id in self.tree:
             return Added()
-        votes = self.check(header, solicited=solicited)
+        if judged is None:
+            judged = self.check(header, solicited=True)
         choice = choose(self.head.header, self.head.arrived_in_slot, header, arrived_in_slot)
-        self.tree.make_room(self.head.header.id)
-        node = self.tree.insert(block, votes, arrived_in_slot=arrived_in_slot)
+        self.tree.make_room(self.head.header.id, header.parent)
+        node = self.tree.insert(block, judged, arrived_in_slot=arrived_in_slot)
         if choice not in (Choice.EXTENDS, Choice.TIE_BREAK, Choice.SWITCH):
             return Added()
         abandoned, adopted = self._move_head(node)
         return Added(abandoned, adopted, self._advance_finality())
 
-    def check(self, header: Header, *, solicited: bool) -> Votes:
-        """Judge a header that is not in the tree: the votes after it.  Raises :class:`Refused`.
+    def check(self, header: Header, *, solicited: bool) -> Judged:
+        """Judge a header that is not in the tree.  Raises :class:`Refused`.
 
         A branch that leaves the chain below what is final is refused with ``CROSSES_FINALITY``.
         """
@@ -100,12 +110,31 @@ class Blockchain:
             raise Refused(Reason.CROSSES_FINALITY, f"the chain is final up to height {final.height}")
         return self.tree.check(header, solicited=solicited)
 
+    def check_leader(self, header: Header) -> None:
+        """Look at a header's proposer alone, where its parent may not be known.
+
+        Raises :class:`Refused`: ``WRONG_LEADER`` if it leads this slot in no validator set that can be in force at
+        this height, ``NOT_EXECUTED`` (nobody's fault) if that cannot be told from here: another branch may have
+        announced another set in the first block that is not final.
+        """
+        votes, validators = self.next_votes, self.ledger.validators
+        sets = votes.sets
+        if validators.next:
+            sets = (votes.with_validators(voting_set(validators.next), votes.height + 1).newest_set, *sets)
+        if any(known.leader(header.slot) == header.proposer for known in sets):
+            return
+        horizon = self.finalized.height + ANNOUNCED_ROUNDS * min(len(known.keys) for known in sets)
+        if sets[-1].start <= header.height <= horizon:
+            raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
+        raise Refused(Reason.NOT_EXECUTED, f"who validates at height {header.height} is not known here")
+
     def adopt(self, block: Block, changes: Changes) -> Added:
         """Add a block that was just built on the head by sealing a draft with these ``changes``."""
-        votes = self.head.votes.apply(block.header)
+        judged = Judged(block.header, self.next_votes.apply(block.header))
         self.tree.make_room(self.head.header.id)
         self.ledger.adopt(block, changes)
-        self.head = self.tree.insert(block, votes, arrived_in_slot=True)
+        self.head = self.tree.insert(block, judged, arrived_in_slot=True)
+        self.tree.executed(block.id, self.ledger.validators)
         return Added((), (block,), self._advance_finality())
 
     def settle(self) -> Settled | None:
@@ -123,7 +152,7 @@ class Blockchain:
         for block_id in up:
             block = self._body(block_id)
             try:
-                self.ledger.extend(block, self.tree[block_id].votes.sets[0].start)
+                self.ledger.extend(block, self.tree[block_id].votes.newest_set.start)
             except Refused:
                 for _ in adopted:
                     self.ledger.undo()
@@ -131,6 +160,7 @@ class Blockchain:
                     self.ledger.redo(executed)
                 self.tree.mark_invalid(block_id)
                 raise
+            self.tree.executed(block_id, self.ledger.validators)
             adopted.append(block)
         self.head = node
         return tuple(executed.block for executed in undone), tuple(adopted)

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from chain.blocks import Block
-from chain.errors import Reason, Refused
+from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
-from chain.headers import Header
+from chain.headers import Header, VerifiedHeader
+from chain.validators import Validators, with_announced
 from chain.votes import Votes
 
 # How far a header may be ahead of our clock; nearer ones wait for their slot.
@@ -23,14 +24,27 @@ MAX_BLOCKS = 100_000
 MAX_BLOCKS_PER_SLOT = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A header that is valid on its branch, and the votes after it; the tree must not change until it is used."""
+
+    header: Header
+    votes: Votes
+
+
 @dataclass(slots=True)
 class Node:
-    """One block in the tree.  ``block`` is None only for the root, whose body is final and on disk."""
+    """One block in the tree.
+
+    ``block`` is None only for the root, whose body is final and on disk.  ``executed_height`` is the height of the
+    last block on its branch, itself included, that is known to have been executed.
+    """
 
     header: Header
     votes: Votes
     block: Block | None
     arrived_in_slot: bool
+    executed_height: int
     invalid: bool = False
     children: list[bytes] = field(default_factory=list)
 
@@ -40,19 +54,16 @@ def genesis_header(genesis: Genesis, state_root: bytes) -> Header:
     return Header(genesis.id, 0, 0, bytes(32), bytes(32), 0, 0, bytes(32), state_root, b"")
 
 
-def leader(genesis: Genesis, slot: int) -> bytes:
-    """The public key of the validator whose turn ``slot`` is."""
-    return genesis.validators[slot % len(genesis.validators)][0]
-
-
 class BlockTree:
-    """Blocks by id, all descending from ``root``."""
+    """Blocks by id, all descending from ``root``, after which votes and validators are the ones given."""
 
-    def __init__(self, genesis: Genesis, root: Header, votes: Votes) -> None:
-        self.genesis = genesis
+    def __init__(self, root: Header, votes: Votes, validators: Validators) -> None:
         self.root = root.id
-        self._nodes: dict[bytes, Node] = {root.id: Node(root, votes, None, arrived_in_slot=True)}
-        self._slots: dict[int, list[bytes]] = {}
+        self._nodes: dict[bytes, Node] = {root.id: Node(root, votes, None, True, root.height)}
+        # By slot and proposer: where the validators change, branches differ in whose turn a slot is.
+        self._slots: dict[tuple[int, bytes], list[bytes]] = {}
+        # Announced sets that are not in force on all branches yet, by the block that announced them.
+        self._announced: dict[bytes, Validators] = {root.id: validators} if validators.next else {}
 
     def __contains__(self, block_id: bytes) -> bool:
         return block_id in self._nodes
@@ -68,8 +79,8 @@ class BlockTree:
         """The largest height on any known branch."""
         return max(node.header.height for node in self._nodes.values())
 
-    def check(self, header: Header, *, solicited: bool) -> Votes:
-        """Judge a header on its branch and return the votes after it.  Raises :class:`Refused`.
+    def check(self, header: Header, *, solicited: bool) -> Judged:
+        """Judge a header on its branch.  Raises :class:`Refused`.
 
         A header is valid if its parent is known and valid, the leader is right, slot and height follow the
         parent's, ``mhp`` is what this branch says, and it does not contradict its proposer's latest block on
@@ -85,36 +96,61 @@ class BlockTree:
             raise Refused(Reason.WRONG_HEIGHT, f"height {header.height} after {parent.header.height}")
         if header.slot <= parent.header.slot:
             raise Refused(Reason.SLOT_NOT_AFTER_PARENT, f"slot {header.slot} after {parent.header.slot}")
-        if header.proposer != leader(self.genesis, header.slot):
+        votes = self.next_votes(parent)
+        if header.proposer != votes.newest_set.leader(header.slot):
             raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
-        if header.mhp != parent.votes.mhp:
-            raise Refused(Reason.WRONG_MHP, f"mhp {header.mhp} where the branch has {parent.votes.mhp}")
-        if parent.votes.contradicts(header):
+        if header.mhp != votes.mhp:
+            raise Refused(Reason.WRONG_MHP, f"mhp {header.mhp} where the branch has {votes.mhp}")
+        if votes.contradicts(header):
             raise Refused(Reason.CONTRADICTS_EARLIER_BLOCK, "its proposer's latest block rules it out")
-        rivals = self._slots.get(header.slot, ())
+        rivals = self._slots.get((header.slot, header.proposer), ())
         if len(rivals) >= MAX_BLOCKS_PER_SLOT and not solicited:
             raise Refused(Reason.TREE_FULL, f"{len(rivals)} blocks of slot {header.slot} are known")
-        return parent.votes.apply(header)
+        return Judged(header, votes.apply(header))
 
-    def insert(self, block: Block, votes: Votes, *, arrived_in_slot: bool) -> Node:
-        """Add a block whose header :meth:`check` accepted."""
-        header = block.header
-        node = Node(header, votes, block, arrived_in_slot)
+    def next_votes(self, parent: Node) -> Votes:
+        """The votes after ``parent`` with the validators in force at the next height.
+
+        They follow from blocks that were final on this branch before the parent came.  Raises :class:`Refused`
+        ``NOT_EXECUTED`` where these were not executed here.  While less than a third of the weight breaks the
+        rules that cannot be: a branch with that much final is the head's already.
+        """
+        votes = parent.votes
+        if votes.mhpc_before > parent.executed_height and votes.mhpc_before > self._find_executed(parent):
+            raise Refused(Reason.NOT_EXECUTED, f"who validates after height {votes.height} is not known here")
+        for block_id, validators in self._announced.items():
+            changed = with_announced(votes, validators)
+            if changed is not votes and self._stands_on(parent, block_id, validators.decided_height):
+                return changed
+        return votes
+
+    def executed(self, block_id: bytes, validators: Validators) -> None:
+        """A block of the tree was executed, with these validators in the state after it."""
+        node = self._nodes[block_id]
+        node.executed_height = node.header.height
+        if validators.decided_height == node.header.height:
+            self._announced[block_id] = validators
+
+    def insert(self, block: Block, judged: Judged, *, arrived_in_slot: bool) -> Node:
+        """Add a block whose header :meth:`check` just accepted."""
+        header, parent = block.header, self._nodes[block.header.parent]
+        if judged.header.id != header.id:
+            raise InvariantBroken("a block inserted by the verdict on another")
+        node = Node(header, judged.votes, block, arrived_in_slot, parent.executed_height)
         self._nodes[header.id] = node
-        self._nodes[header.parent].children.append(header.id)
-        self._slots.setdefault(header.slot, []).append(header.id)
+        parent.children.append(header.id)
+        self._slots.setdefault((header.slot, header.proposer), []).append(header.id)
         return node
 
-    def rivals(self, header: Header) -> list[Header]:
-        """Other known blocks of the same slot, and so of the same proposer."""
-        ids = self._slots.get(header.slot, ())
-        return [self._nodes[block_id].header for block_id in ids if block_id != header.id]
+    def headers(self) -> Iterator[VerifiedHeader]:
+        """The headers of all blocks above the root, in the order in which they came."""
+        return (node.block.header for node in self._nodes.values() if node.block is not None)
 
-    def make_room(self, head: bytes) -> None:
-        """Where the tree is full, drop the worst tip that ``head`` does not stand on, if there is one."""
+    def make_room(self, *needed: bytes) -> None:
+        """Where the tree is full, drop the worst tip that is not ``needed``, if there is one."""
         if len(self._nodes) < MAX_BLOCKS:
             return
-        tips = [node.header for node in self._nodes.values() if not node.children and node.header.id != head]
+        tips = [node.header for node in self._nodes.values() if not node.children and node.header.id not in needed]
         if tips:
             self._drop(min(tips, key=lambda header: (header.mhp, header.height, header.id)))
 
@@ -142,6 +178,11 @@ class BlockTree:
         if block_id == self.root:
             return
         keep = {node.header.id: node for node in self._subtree(block_id)}
+        self._announced = {
+            other: validators
+            for other, validators in self._announced.items()
+            if other in keep or self._is_pending(keep[block_id], other, validators)
+        }
         keep[block_id].block = None
         for gone in self._nodes.keys() - keep.keys():
             self._forget_slot(self._nodes[gone].header)
@@ -158,17 +199,40 @@ class BlockTree:
         ]
         return sorted(headers, key=lambda header: (-header.mhp, -header.height, header.id))
 
+    def _find_executed(self, node: Node) -> int:
+        """The height of the last executed block on a branch; the root is one, so the way ends."""
+        found = node
+        while found.executed_height < found.header.height:
+            found = self._nodes[found.header.parent]
+        node.executed_height = found.executed_height
+        return node.executed_height
+
+    def _stands_on(self, node: Node, block_id: bytes, height: int) -> bool:
+        """Whether a branch holds this block at ``height``; of those below the root only its ancestors are asked for."""
+        if height <= self._nodes[self.root].header.height:
+            return True
+        while node.header.height > height:
+            node = self._nodes[node.header.parent]
+        return node.header.id == block_id
+
+    def _is_pending(self, root: Node, block_id: bytes, validators: Validators) -> bool:
+        """Whether a set announced below a new root is on its branch, and not yet in force there."""
+        decided = validators.decided_height
+        return decided >= root.votes.newest_set.start and self._stands_on(root, block_id, decided)
+
     def _drop(self, header: Header) -> None:
         del self._nodes[header.id]
+        self._announced.pop(header.id, None)
         self._nodes[header.parent].children.remove(header.id)
         self._forget_slot(header)
 
     def _forget_slot(self, header: Header) -> None:
-        ids = self._slots.get(header.slot, [])
+        key = header.slot, header.proposer
+        ids = self._slots.get(key, [])
         if header.id in ids:
             ids.remove(header.id)
             if not ids:
-                del self._slots[header.slot]
+                del self._slots[key]
 
     def _subtree(self, block_id: bytes) -> Iterator[Node]:
         stack = [block_id]

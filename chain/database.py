@@ -1,9 +1,11 @@
 """The SQLite file: its tables, the connection, and errors that say what the operator can do.
 
-* ``meta``: format, genesis id, the snapshot (header, votes), the head, the finalized height, the signing state;
+* ``meta``: format, genesis id, the snapshot (header, votes), the head, the finalized height, and the signing state:
+  as ``signing``, or as ``exported`` once it left this home, or not at all where it was lost;
 * ``blocks``: every known block, one blob each; ``main`` marks the head's branch;
 * ``transactions``: the first 8 bytes of each transaction's id and its block, to look transactions up;
-* ``state``: the entries at the snapshot's height, by key.
+* ``state``: the entries at the snapshot's height, by key;
+* ``standings``: each member's score under the policy in force there, so that a rank is a query.
 """
 
 from __future__ import annotations
@@ -20,9 +22,11 @@ from chain.codec import decode, encode
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader
+from chain.policy import Policy, decode_policy
+from chain.state import RULES_KEY, Entry, PolicyText, Rules, decode_entry, policy_key
 from chain.transactions import VerifiedTransaction
 
-FORMAT = 1
+FORMAT = 2
 DATABASE = "chain.db"
 # The default checkpoints every 4 MB of log and doubles the cost of a busy second.
 _WAL_AUTOCHECKPOINT_PAGES = 4_000
@@ -47,7 +51,13 @@ CREATE TABLE blocks (
 CREATE INDEX blocks_by_height ON blocks (height, main);
 CREATE TABLE transactions (short INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (short, block)) WITHOUT ROWID;
 CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE standings (member BLOB PRIMARY KEY, score INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX standings_by_score ON standings (score DESC, member);
 """
+
+
+#: All keys that begin with one letter.
+PREFIX = "SELECT key, value, 0 FROM state WHERE key >= ? AND key < ? ORDER BY key"
 
 
 def short_id(transaction_id: bytes) -> int:
@@ -144,6 +154,11 @@ class Database:
                 opened = unseal(key, value)
             yield key, opened, number
 
+    def entry(self, key: bytes) -> Entry | None:
+        """One entry of the stored state.  Raises :class:`Refused` for a damaged one."""
+        rows = self.values("SELECT key, value, 0 FROM state WHERE key = ?", (key,))
+        return next((decode_entry(key, value) for _, value, _ in rows), None)
+
     def check(self, genesis: Genesis) -> None:
         """Raise :class:`OperatorError` unless this is a database of ``genesis`` in a known format."""
         found = self.meta("format")
@@ -174,3 +189,12 @@ def trusted_block(raw: bytes) -> Block:
     """Decode a block that this home stored: its signatures were checked before, its root is checked again."""
     header, transactions = decode_block(raw)
     return assemble(VerifiedHeader(header), [VerifiedTransaction(item) for item in transactions])
+
+
+def policy_in_force(database: Database) -> Policy:
+    """The policy of the stored state."""
+    rules = database.entry(RULES_KEY)
+    text = database.entry(policy_key(rules.version)) if isinstance(rules, Rules) else None
+    if not isinstance(text, PolicyText):
+        raise Refused(Reason.MALFORMED, "the stored state has no policy")
+    return decode_policy(text.document)

@@ -7,10 +7,12 @@ the next effect begins.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from chain.arrivals import Arrival, WaitingRoom
 from chain.blockchain import Added, Blockchain, Settled
 from chain.blocks import Block, assemble
-from chain.blocktree import CLOCK_DISPARITY_MS, leader
+from chain.blocktree import CLOCK_DISPARITY_MS, Judged
 from chain.errors import Disposition, Reason, Refused
 from chain.events import (
     AnnounceBlock,
@@ -39,7 +41,7 @@ from chain.events import (
     TransactionsReceived,
 )
 from chain.genesis import Genesis
-from chain.headers import Header
+from chain.headers import Header, VerifiedHeader
 from chain.keys import SecretKey
 from chain.mempool import Mempool
 from chain.merkle import merkle_root
@@ -48,7 +50,8 @@ from chain.production import Producer
 from chain.registry import check_action, check_standing
 from chain.state import Account, account_key, decode_entry
 from chain.sync import Sync
-from chain.transactions import VerifiedTransaction
+from chain.transactions import Accuse, VerifiedTransaction, sign_transaction
+from chain.witness import Witness
 
 # The state on disk follows what is final at most this often, so that busy records are written once.
 SETTLE_INTERVAL_MS = 1_000
@@ -57,6 +60,8 @@ MAX_UNSETTLED = 256
 STATUS_EVERY_SLOTS = 8
 REGOSSIP_EVERY_SLOTS = 32
 MAX_REGOSSIP = 1_024
+# So long an accusation waits for a block; another one is made if the validator goes on.
+ACCUSATION_BLOCKS = 1_000
 EXPIRE_EVERY_BLOCKS = 16
 # While a download brings blocks, ours would be made on a stale head; one that brings nothing for so long does not
 # keep a validator from its slots.
@@ -68,7 +73,7 @@ MAX_GAP_SLOTS = 5
 
 
 class Engine:
-    """The protocol of one node.  ``secret`` makes it a validator, if the genesis lists its public key."""
+    """The protocol of one node.  With a ``secret`` it makes blocks while this key is a validator's."""
 
     def __init__(
         self,
@@ -82,10 +87,13 @@ class Engine:
         self.chain = chain
         self.mempool = Mempool(self._next_nonce, genesis.max_expiry_blocks)
         self.sync = Sync()
-        is_validator = secret is not None and any(key == secret.public for key, _ in genesis.validators)
-        self.producer = Producer(genesis, secret, signing) if secret is not None and is_validator else None
+        self.producer = None if secret is None else Producer(genesis, secret, signing)
         self._own: dict[bytes, None] = {}
         self._waiting = WaitingRoom()
+        self._witness = Witness()
+        self._accused: dict[bytes, bytes] = {}
+        for header in chain.tree.headers():
+            self._witness.note(header)
         self._last_slot = 0
         self._last_settled_ms = 0
         self._started_ms: int | None = None
@@ -140,6 +148,12 @@ class Engine:
         """Where this node stands."""
         head = self.chain.head.header
         return Status(head.id, head.height, head.mhp, self.chain.finalized.height)
+
+    @property
+    def is_validator(self) -> bool:
+        """Whether this node's key leads slots, as of the head."""
+        producer = self.producer
+        return producer is not None and producer.secret.public in self.chain.next_votes.newest_set.leaders
 
     def stop(self) -> list[Effect]:
         """The last effects before a clean end: bring the state on disk up to what is final."""
@@ -198,14 +212,13 @@ class Engine:
         start_ms = self.genesis.slot_start_ms(header.slot)
         try:
             self._check_clock(header, now_ms)
-            if header.proposer != leader(self.genesis, header.slot):
-                raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
+            self.chain.check_leader(header)
             if merkle_root(event.transaction_ids) != header.transaction_root:
                 raise Refused(Reason.WRONG_TX_ROOT, "announced with other transactions than it commits to")
         except Refused as refusal:
             self._note_refused(header, refusal)
             return
-        self._watch_own_key(header)
+        self._watch(header)
         arrival = Arrival(
             event.peer,
             header,
@@ -218,41 +231,54 @@ class Engine:
         else:
             self._proceed(arrival, now_ms)
 
-    def _proceed(self, arrival: Arrival, now_ms: int) -> None:
-        """Judge an announced header and complete its block, from the mempool or by asking its announcer."""
+    def _proceed(
+        self, arrival: Arrival, now_ms: int, fetched: Mapping[bytes, VerifiedTransaction] | None = None
+    ) -> None:
+        """Judge an announced header and complete its block, from the mempool or by asking its announcer.
+
+        ``fetched`` is what the announcer answered, once it was asked.  What waited is judged again: clock and tree
+        may have changed.
+        """
         header = arrival.header
+        if header.id in self.chain.tree:
+            return
         try:
-            self.chain.check(header, solicited=False)
+            self._check_clock(header, now_ms)
+            judged = self.chain.check(header, solicited=False)
         except Refused as refusal:
             if refusal.reason is Reason.UNKNOWN_PARENT:
                 self.sync.note_header(arrival.peer, header)
             else:
                 self._note_refused(header, refusal)
             return
-        missing = tuple(key for key in arrival.transaction_ids if key not in self.mempool)
-        if not missing:
-            self._complete(arrival, {}, now_ms)
-        elif self._waiting.add(arrival):
-            self._effects.append(Ask(arrival.peer, GetTransactions(missing)))
-
-    def _complete(self, arrival: Arrival, fetched: dict[bytes, VerifiedTransaction], now_ms: int) -> None:
-        transactions = []
+        found: dict[bytes, VerifiedTransaction] = {}
+        missing: list[bytes] = []
         for key in arrival.transaction_ids:
-            transaction = fetched.get(key) or self.mempool.get(key)
+            transaction = (fetched or {}).get(key) or self.mempool.get(key)
             if transaction is None:
-                self.sync.note_header(arrival.peer, arrival.header)
-                return
-            transactions.append(transaction)
+                missing.append(key)
+            else:
+                found[key] = transaction
+        if not missing:
+            self._complete(arrival, judged, [found[key] for key in arrival.transaction_ids], now_ms)
+        elif fetched is not None:
+            self.sync.note_header(arrival.peer, header)
+        elif self._waiting.add(arrival):
+            self._effects.append(Ask(arrival.peer, GetTransactions(tuple(missing))))
+
+    def _complete(
+        self, arrival: Arrival, judged: Judged, transactions: Sequence[VerifiedTransaction], now_ms: int
+    ) -> None:
         try:
             block = assemble(arrival.header, transactions)
-            self._add(block, now_ms, arrived_in_slot=arrival.arrived_in_slot, solicited=False)
+            self._add(block, judged, now_ms, arrived_in_slot=arrival.arrived_in_slot)
         except Refused as refusal:
             self._note_refused(arrival.header, refusal)
 
     def _on_missing(self, event: MissingReceived, now_ms: int) -> None:
         fetched = {transaction.id: transaction for transaction in event.transactions}
         for arrival in self._waiting.take_completed(event.peer, event.request):
-            self._complete(arrival, fetched, now_ms)
+            self._proceed(arrival, now_ms, fetched)
 
     def _on_failed(self, peer: Peer, now_ms: int) -> None:
         self._waiting.drop(peer)
@@ -300,8 +326,8 @@ class Engine:
         if header.height < final.height or header.id == final.id or header.id in self.chain.tree:
             return
         self._check_clock(header, now_ms)
-        self._watch_own_key(header)
-        self._add(block, now_ms, arrived_in_slot=True, solicited=True)
+        self._watch(block.header)
+        self._add(block, self.chain.check(header, solicited=True), now_ms, arrived_in_slot=True)
         self._news_ms = now_ms
         self.sync.delivered(peer)
 
@@ -310,17 +336,38 @@ class Engine:
         if start_ms > now_ms + CLOCK_DISPARITY_MS:
             raise Refused(Reason.FUTURE_SLOT, f"slot {header.slot} begins in {start_ms - now_ms} ms")
 
-    def _watch_own_key(self, header: Header) -> None:
-        """A key that signs on another machine too must stop here, before the two contradict each other."""
+    def _watch(self, header: VerifiedHeader) -> None:
+        """See who signs, before the header is judged: also a refused one is evidence.
+
+        A key that signs on another machine too must stop here, before the two contradict each other.
+        """
+        rival = self._witness.note(header)
+        if rival is not None:
+            self._effects.append(Equivocation(rival, header))
+            self._accuse(rival, header)
         if self.producer is not None and self.producer.seen_elsewhere(header):
             self._signing = self.producer.signing
             self._note("key_used_elsewhere", "another machine signs with this key: this node signs no more; stop one")
 
-    def _add(self, block: Block, now_ms: int, *, arrived_in_slot: bool, solicited: bool) -> None:
-        self.chain.check(block.header, solicited=solicited)
-        for rival in self.chain.tree.rivals(block.header):
-            self._effects.append(Equivocation(rival, block.header))
-        added = self.chain.add(block, arrived_in_slot=arrived_in_slot, solicited=solicited)
+    def _accuse(self, rival: VerifiedHeader, header: VerifiedHeader) -> None:
+        """A validator that sees another contradict itself brings the evidence on the chain, once an offence."""
+        culprit = header.proposer
+        if self.producer is None or culprit == self.producer.secret.public:
+            return
+        if self._accused.get(culprit, b"") in self.mempool:
+            return
+        first, second = sorted((rival, header), key=lambda item: item.id)
+        key, height = self.producer.secret, self.chain.head.header.height + 1
+        expiry_height = height + min(ACCUSATION_BLOCKS, self.genesis.max_expiry_blocks)
+        nonce = self.mempool.next_free(key.public)
+        accusation = sign_transaction(key, self.genesis.id, nonce, expiry_height, Accuse(first.raw, second.raw))
+        if self._take_transactions((accusation,)) == [None]:
+            self._accused[culprit] = accusation.id
+            self._own[accusation.id] = None
+            self._effects.append(GossipTransactions((accusation,)))
+
+    def _add(self, block: Block, judged: Judged, now_ms: int, *, arrived_in_slot: bool) -> None:
+        added = self.chain.add(block, arrived_in_slot=arrived_in_slot, judged=judged)
         if not added.adopted:
             self._side.append(block)
         self._after(added, now_ms)
@@ -374,7 +421,8 @@ class Engine:
             self._note("signing_again", "a block made after the return is final: this validator signs again")
         if slot is None:
             return
-        is_needed = self._is_unfinished() or slot - self.chain.head.header.slot >= self.genesis.quiet_slots
+        quiet_slots = self.genesis.quiet_slots(len(self.chain.next_votes.newest_set.leaders))
+        is_needed = self._is_unfinished(slot) or slot - self.chain.head.header.slot >= quiet_slots
         attempt = (slot, self.chain.head.header.id, self.mempool.arrivals)
         if not is_needed and (not len(self.mempool) or attempt == self._last_attempt):
             return
@@ -395,17 +443,29 @@ class Engine:
         if self._started_ms is None or not 0 <= gap_ms <= MAX_GAP_SLOTS * self.genesis.slot_ms:
             self._started_ms = self._news_ms = now_ms
         self._last_ms = now_ms
-        just_started = 0 <= now_ms - self._started_ms < START_PAUSE_MS and len(self.genesis.validators) > 1
+        is_alone = len(self.chain.next_votes.newest_set.leaders) == 1
+        just_started = 0 <= now_ms - self._started_ms < START_PAUSE_MS and not is_alone
         return just_started or (self.sync.is_downloading and 0 <= now_ms - self._news_ms < CATCH_UP_MS)
 
-    def _is_unfinished(self) -> bool:
+    def _is_unfinished(self, slot: int) -> bool:
         """Whether blocks are wanted though nothing waits.
 
-        That is while transactions are not final yet, or while nodes may disagree on what is final because this
-        node saw it on a branch that lost.
+        That is while changes are not final yet, a deadline has passed, or a change of the validators is on its
+        way; and while nodes may disagree on what is final because this node saw it on a branch that lost.  While
+        too many validators are away for anything to become final, haste would only grow the chain: heartbeats
+        do, and whoever comes back says so with a block.
         """
-        final = self.chain.finalized.height
-        return self.chain.head.votes.finalized < final or self.chain.ledger.transactions_above(final) > 0
+        chain = self.chain
+        votes, final = chain.next_votes, chain.finalized.height
+        me = self.producer.secret.public if self.producer is not None else b""
+        if not votes.may_finalize(me):
+            return False
+        return (
+            chain.head.votes.finalized < final
+            or chain.ledger.is_due(slot)
+            or chain.ledger.validators.is_changing
+            or chain.ledger.is_changed_above(final)
+        )
 
     def _settle(self, now_ms: int) -> None:
         unsettled = self.chain.unsettled

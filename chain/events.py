@@ -200,7 +200,7 @@ class Finalized:
 
 @dataclass(frozen=True, slots=True)
 class Equivocation:
-    """Two headers of one validator in one slot."""
+    """Two headers that one validator must not both have signed."""
 
     first: Header
     second: Header

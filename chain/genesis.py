@@ -39,7 +39,8 @@ class Genesis:
     """A checked genesis.
 
     ``validators`` are ``(public key, weight)`` in leader order; the leader of a slot is
-    ``validators[slot mod n]``.  Votes are counted over the last ``3 * batch`` blocks.  A leader with nothing
+    ``validators[slot mod n]``, until they change (:mod:`chain.validators`).  There are never more than ``batch``,
+    and votes are counted over the last ``3 * batch`` blocks.  A leader with nothing
     to do skips its slot unless the chain has been silent for ``heartbeat_slots``.  A transaction may expire at
     most ``max_expiry_blocks`` after the block that holds it.
     """
@@ -65,13 +66,12 @@ class Genesis:
         )
         return sha256(b"goodfaith/genesis/1" + encode(fields)).digest()
 
-    @property
-    def quiet_slots(self) -> int:
+    def quiet_slots(self, leaders: int) -> int:
         """After how many slots without a block a heartbeat is due: ``heartbeat_slots``, rounded up to 1 modulo n.
 
-        So heartbeats come from one leader after the other, and become final like other blocks.
+        So heartbeats come from one of the n ``leaders`` after the other, and become final like other blocks.
         """
-        return self.heartbeat_slots + (1 - self.heartbeat_slots) % len(self.validators)
+        return self.heartbeat_slots + (1 - self.heartbeat_slots) % leaders
 
     def slot_at(self, now_ms: int) -> int:
         """The slot that contains ``now_ms``; negative before the genesis."""
@@ -103,14 +103,17 @@ def found_genesis(
     heartbeat_slots: int = 60,
     max_expiry_blocks: int = 100_000,
 ) -> Genesis:
-    """The genesis of a new network with the usual numbers and equal weights.  Raises :class:`OperatorError`."""
+    """The genesis of a new network with the usual numbers and equal weights.  Raises :class:`OperatorError`.
+
+    Its batch leaves room for a third more validators, and for two at least.
+    """
     return make_genesis(
         {
             "format": FORMAT,
             "name": name,
             "genesis_time_ms": genesis_time_ms,
             "slot_ms": slot_ms,
-            "batch": max(4, len(validators)),
+            "batch": min(len(validators) + max(2, len(validators) // 3), BATCH_MAX),
             "heartbeat_slots": heartbeat_slots,
             "max_expiry_blocks": max_expiry_blocks,
             "validators": [{"did": did_from_key(key), "weight": 1} for key in validators],

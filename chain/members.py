@@ -24,9 +24,7 @@ from chain.transactions import Enrol, Rate, Rotate
 
 def enrol(draft: Draft, action: Enrol, actor: bytes) -> None:
     """The actor joins; where the policy asks for it, with the consent of a registrar who signed this enrolment."""
-    identity = draft.identity(actor)
-    if draft.get(member_key(identity)) is not None:
-        raise Refused(Reason.ALREADY_ENROLLED, "this key is enrolled")
+    identity = check_new(draft, actor)
     check_public_key(actor)
     if action.registrar:
         registrar = draft.authority(draft.identity(action.registrar))
@@ -37,6 +35,14 @@ def enrol(draft: Draft, action: Enrol, actor: bytes) -> None:
     elif draft.policy.enrolment_by_registrar:
         raise Refused(Reason.NO_CONSENT, "this policy wants a registrar's signature under an enrolment")
     draft.put(member_key(identity), Member(actor, draft.height, 0, 0, 0, 0, 0, 0, ()))
+
+
+def check_new(draft: Draft, actor: bytes) -> bytes:
+    """The identity of somebody who has not enrolled.  Raises ``ALREADY_ENROLLED``."""
+    identity = draft.identity(actor)
+    if draft.get(member_key(identity)) is not None:
+        raise Refused(Reason.ALREADY_ENROLLED, "this key is enrolled")
+    return identity
 
 
 def rate(draft: Draft, action: Rate, actor: bytes) -> None:

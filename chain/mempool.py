@@ -56,6 +56,14 @@ class Mempool:
         """The waiting transaction with this id."""
         return self._by_id.get(transaction_id)
 
+    def next_free(self, actor: bytes) -> int:
+        """The first nonce of ``actor`` that neither the chain nor this pool has used."""
+        queue = self._by_actor.get(actor, {})
+        nonce = self._next_nonce(actor) or 0
+        while nonce in queue:
+            nonce += 1
+        return nonce
+
     def add(self, transaction: VerifiedTransaction, height: int, *, room: int = 1) -> None:
         """Take a transaction that can enter the block at ``height`` or later.  Raises :class:`Refused`.
 

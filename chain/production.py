@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from chain import registry
 from chain.blockchain import Blockchain
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, assemble
-from chain.blocktree import leader
 from chain.draft import Changes, Draft
 from chain.errors import Disposition, Refused
 from chain.events import SigningState
@@ -22,6 +21,10 @@ from chain.mempool import Mempool
 from chain.merkle import merkle_root
 from chain.transactions import VerifiedTransaction
 from chain.votes import Ballot, contradicting
+
+# Transactions that are not final are in memory, with the way back: about 2 kB each, 400 MB.
+MAX_OPEN_TRANSACTIONS = 200_000
+ROOM_SHARE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Made:
 
 
 class Producer:
-    """The signing side of a validator.
+    """The signing side of a validator, or of a key that may become one: while it is none, no slot is its own.
 
     ``signing`` is None where the signing state was lost; ``is_stopped`` once the key was seen signing elsewhere.
     """
@@ -57,11 +60,12 @@ class Producer:
             return None
         if self.signing is None or self.is_stopped or slot <= self.signing.slot or slot <= chain.head.header.slot:
             return None
-        if leader(self.genesis, slot) != self.secret.public:
+        validators = chain.next_votes.newest_set
+        if validators.leader(slot) != self.secret.public:
             return None
         if 2 * (now_ms - self.genesis.slot_start_ms(slot)) > self.genesis.slot_ms:
             return None
-        if not has_work and slot - chain.head.header.slot < self.genesis.quiet_slots:
+        if not has_work and slot - chain.head.header.slot < self.genesis.quiet_slots(len(validators.leaders)):
             return None
         return slot
 
@@ -97,7 +101,7 @@ class Producer:
         """
         if self.signing is None:
             return None
-        head, votes = chain.head.header, chain.head.votes
+        head, votes = chain.head.header, chain.next_votes
         signing = SigningState(
             slot=slot,
             height=max(self.signing.height, head.height + 1),
@@ -108,8 +112,9 @@ class Producer:
         ballot = self._ballot(signing)
         if votes.contradicts(ballot) or (self.signing.slot and contradicting(self._ballot(self.signing), ballot)):
             return None
-        draft = chain.ledger.draft(slot, votes.sets[0].start)
-        included, hopeless = _fill(draft, mempool)
+        draft = chain.ledger.draft(slot, votes.newest_set.start)
+        limit = block_limit(chain.ledger.transactions_above(chain.finalized.height))
+        included, hopeless = _fill(draft, mempool, limit)
         if not included and not may_be_empty:
             return None
         state_root, changes = chain.ledger.seal(draft)
@@ -140,13 +145,23 @@ class Producer:
         return True
 
 
-def _fill(draft: Draft, mempool: Mempool) -> tuple[list[VerifiedTransaction], list[VerifiedTransaction]]:
+def block_limit(open_transactions: int) -> int:
+    """How many transactions a block may hold while so many are not final.
+
+    Each takes a share of the room that is left, so a chain that cannot become final goes on and never fills the
+    memory of its nodes.
+    """
+    room = max(0, MAX_OPEN_TRANSACTIONS - open_transactions)
+    return min(MAX_BLOCK_TRANSACTIONS, room // ROOM_SHARE)
+
+
+def _fill(draft: Draft, mempool: Mempool, limit: int) -> tuple[list[VerifiedTransaction], list[VerifiedTransaction]]:
     """Try waiting transactions in order until the block is full: those that entered, those that never can."""
     included: list[VerifiedTransaction] = []
     hopeless: list[VerifiedTransaction] = []
     size = 0
     for transaction in mempool.candidates():
-        if len(included) == MAX_BLOCK_TRANSACTIONS or size + len(transaction.raw) > MAX_BODY_BYTES:
+        if len(included) == limit or size + len(transaction.raw) > MAX_BODY_BYTES:
             break
         try:
             registry.apply(draft, transaction)

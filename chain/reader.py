@@ -10,11 +10,20 @@ from pathlib import Path
 
 from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block
 from chain.codec import array, decode
-from chain.database import MAX_SIDE_BRANCH, Database, short_id, stored_finality, trusted_block
+from chain.database import (
+    MAX_SIDE_BRANCH,
+    PREFIX,
+    Database,
+    policy_in_force,
+    short_id,
+    stored_finality,
+    trusted_block,
+)
 from chain.errors import InvariantBroken
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
 from chain.messages import FRAMING_BYTES
+from chain.policy import Policy
 from chain.state import Entry, decode_entry
 from chain.transactions import Transaction
 
@@ -159,15 +168,30 @@ class Reader:
 
     def entry(self, key: bytes) -> Entry | None:
         """One entry of the snapshot's state."""
-        rows = self._database.values("SELECT key, value, 0 FROM state WHERE key = ?", (key,))
-        return next((decode_entry(key, value) for _, value, _ in rows), None)
+        return self._database.entry(key)
+
+    def policy(self) -> Policy:
+        """The policy in force at the snapshot."""
+        return policy_in_force(self._database)
+
+    def standings(self, limit: int) -> list[tuple[bytes, int]]:
+        """``(member, score)`` of the best, equal scores by the member's key."""
+        rows = self._database.rows("SELECT member, score FROM standings ORDER BY score DESC, member LIMIT ?", (limit,))
+        return [(bytes(member), score) for member, score in rows]
+
+    def rank(self, score: int) -> int:
+        """The rank of a score: 1 + how many members have a higher one."""
+        (row,) = self._database.rows("SELECT 1 + count(*) FROM standings WHERE score > ?", (score,))
+        return int(row[0])
+
+    def count_members(self) -> int:
+        """How many have a score."""
+        (row,) = self._database.rows("SELECT count(*) FROM standings")
+        return int(row[0])
 
     def entries(self, prefix: bytes) -> Iterator[tuple[bytes, Entry]]:
         """All entries of the snapshot's state whose keys start with ``prefix``, by key."""
-        rows = self._database.values(
-            "SELECT key, value, 0 FROM state WHERE key >= ? AND key < ? ORDER BY key",
-            (prefix, prefix + b"\xff" * 128),
-        )
+        rows = self._database.values(PREFIX, (prefix, prefix + b"\xff" * 128))
         for key, value, _ in rows:
             yield key, decode_entry(key, value)
 

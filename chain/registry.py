@@ -151,6 +151,8 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
     if account is not None and account.successor:
         raise Refused(Reason.ROTATED_KEY, "its owner has moved to another key")
     match transaction.action:
+        case Enrol():
+            members.check_new(draft, transaction.actor)
         case File() | Answer() | Rule():
             records.check_authority(draft, transaction.actor)
         case Propose() | Approve():

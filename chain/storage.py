@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
+from itertools import takewhile
 from pathlib import Path
 
 from chain.blockchain import Blockchain, Snapshot
@@ -16,9 +17,11 @@ from chain.blocks import Block, encode_block
 from chain.codec import decode, encode
 from chain.database import (
     FORMAT,
+    PREFIX,
     SCHEMA,
     Database,
     corrupt,
+    policy_in_force,
     seal,
     short_id,
     stored_finality,
@@ -29,6 +32,8 @@ from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.headers import decode_header
 from chain.registry import genesis_state
+from chain.scores import standing
+from chain.state import RULES_KEY, Member, decode_entry
 from chain.votes import Votes
 
 
@@ -78,8 +83,7 @@ class Storage:
 
     def _load(self) -> tuple[Blockchain, SigningState | None]:
         database = self._database
-        raw_signing = database.meta("signing")
-        signing = None if raw_signing is None else SigningState(*decode(raw_signing, max_bytes=64))
+        signing = None if self.is_exported else self._signing("signing")
         header, votes = database.meta("snapshot_header"), database.meta("snapshot_votes")
         snapshot = None
         if header is not None and votes is not None:
@@ -104,14 +108,68 @@ class Storage:
         (row,) = self._database.rows("SELECT total(transactions) FROM blocks WHERE main = 1")
         return int(row[0])
 
+    @property
+    def is_exported(self) -> bool:
+        """Whether the signing state left this home; it signs nothing until one is imported."""
+        return self._database.meta("exported") is not None
+
+    def export_signing(self) -> SigningState:
+        """Give the signing state away: once this returns, durably, the home has none.  Asked again, it says the same.
+
+        Raises :class:`OperatorError` where there is none to give.
+        """
+        exported = self._signing("exported")
+        if exported is not None:
+            return exported
+        signing = self._signing("signing")
+        if signing is None:
+            raise OperatorError(
+                f"the signing state in {self.path} was lost; make the new home with `python node.py init --key FILE` "
+                "instead: it keeps silent until it is safe to sign"
+            )
+        with self._transaction():
+            self._put([("exported", encode(astuple(signing)))])
+            self._connection.execute("DELETE FROM meta WHERE key = 'signing'")
+        return signing
+
+    def import_signing(self, key: bytes, signing: SigningState) -> None:
+        """Let this home sign with ``key`` above ``signing``, durably.
+
+        Raises :class:`OperatorError` where the key is known to have signed since.
+        """
+        known = self._signing("exported") or self._signing("signing") or SigningState()
+        if signing.slot < known.slot or signing.height < known.height or self._has_signed_since(key, signing.slot):
+            raise OperatorError(
+                f"this key signed blocks after slot {signing.slot}, where the export ends; export again on the machine "
+                "that signed last"
+            )
+        with self._transaction():
+            self._put([("signing", encode(astuple(signing)))])
+            self._connection.execute("DELETE FROM meta WHERE key = 'exported'")
+
+    def _signing(self, key: str) -> SigningState | None:
+        raw = self._database.meta(key)
+        return None if raw is None else SigningState(*decode(raw, max_bytes=64))
+
+    def _has_signed_since(self, key: bytes, slot: int) -> bool:
+        rows = self._database.values("SELECT id, body, 0 FROM blocks WHERE main = 1 ORDER BY height DESC")
+        headers = (trusted_block(body).header for _, body, _ in rows)
+        return any(header.proposer == key for header in takewhile(lambda header: header.slot > slot, headers))
+
     def commit(self, commits: Sequence[Commit]) -> None:
         """Make these durable in their order, all or nothing.  Raises :class:`OperatorError`."""
+        with self._transaction():
+            for commit in commits:
+                self._write(commit)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """What is written inside is written whole and durable at the end, or not at all."""
         connection = self._connection
         with self._database.translated():
             connection.execute("BEGIN IMMEDIATE")
             try:
-                for commit in commits:
-                    self._write(commit)
+                yield
                 connection.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):
@@ -137,12 +195,28 @@ class Storage:
                 "INSERT OR REPLACE INTO state VALUES (?, ?)",
                 [(key, seal(key, value)) for key, value in rows if value is not None],
             )
+            self._rank(settled.rows)
             meta.append(("snapshot_header", settled.header.raw))
             meta.append(("snapshot_votes", settled.votes.encode()))
         if commit.signing is not None:
             meta.append(("signing", encode(astuple(commit.signing))))
-        connection.executemany(
-            "INSERT OR REPLACE INTO meta VALUES (?, ?)", [(key, seal(key.encode(), value)) for key, value in meta]
+        self._put(meta)
+
+    def _put(self, meta: Sequence[tuple[str, bytes]]) -> None:
+        rows = [(key, seal(key.encode(), value)) for key, value in meta]
+        self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+
+    def _rank(self, rows: Mapping[bytes, bytes | None]) -> None:
+        """Bring the scores of members up to date: of those that changed, or of all under another policy."""
+        policy = policy_in_force(self._database)
+        if RULES_KEY in rows:
+            changed = [(key, value) for key, value, _ in self._database.values(PREFIX, (b"m", b"n"))]
+        else:
+            changed = [(key, value) for key, value in rows.items() if value is not None and key[:1] == b"m"]
+        members = ((key[1:], decode_entry(key, value)) for key, value in changed)
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO standings VALUES (?, ?)",
+            [(member, standing(policy, entry).score) for member, entry in members if isinstance(entry, Member)],
         )
 
     def _insert(self, block: Block, *, is_main: bool) -> None:

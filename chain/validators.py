@@ -4,8 +4,7 @@ The state holds one :class:`Validators`.  A change is requested, waits in a queu
 set, and is in force some rounds later.  No announced set moves more than a third of the weight, and the next is
 announced only when the last is in force, so that those who know the chain outnumber those who are new to it.
 
-At which height an announced set comes into force follows from the votes: see
-:meth:`chain.blocktree.BlockTree.next_votes`.
+At which height an announced set comes into force follows from the votes: see :func:`with_announced`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.keys import KEY_BYTES, check_public_key
 from chain.proposals import MAX_WEIGHT
-from chain.votes import BATCH_MAX
+from chain.votes import BATCH_MAX, Votes
 
 ADD, REMOVE, JAIL, RELEASE, REPLACE = 1, 2, 3, 4, 5
 
@@ -136,6 +135,19 @@ def begin(validators: Validators, *, height: int, slot: int, set_start: int) -> 
     if voting_set(seats) == voting_set(active):  # say, jailed and released: there is nothing to announce
         return Validators(seats, (), 0, 0, queue)
     return Validators(active, seats, height, height + ANNOUNCED_ROUNDS * len(active), queue)
+
+
+def with_announced(votes: Votes, validators: Validators) -> Votes:
+    """The votes with the announced set in force from the next height, if it is due there; else as they are.
+
+    It is due from the first height that is not below its announced height, and on whose branch the block that
+    announced it was final before the tip was added.  The validators must be of that branch.
+    """
+    is_pending = validators.next and votes.newest_set.start <= validators.decided_height
+    is_final = validators.decided_height <= votes.mhpc_before
+    if not is_pending or not is_final or votes.height + 1 < validators.announced_height:
+        return votes
+    return votes.with_validators(voting_set(validators.next), votes.height + 1)
 
 
 def read_validators(fields: Any) -> Validators:

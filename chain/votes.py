@@ -77,16 +77,24 @@ class BlockVotes:
 
 @dataclass(frozen=True, slots=True)
 class ValidatorSet:
-    """The validators in force from height ``start`` until the next set starts, in the order given."""
+    """The validators in force from height ``start`` until the next set starts, in the order given.
+
+    ``leaders`` are those with any weight; they lead slots in turn.
+    """
 
     start: int
     keys: tuple[bytes, ...]
     weights: tuple[int, ...]
     threshold: int
+    leaders: tuple[bytes, ...]
 
     def weight(self, validator: bytes) -> int:
         """The weight of a validator, 0 if it is not in the set."""
         return self.weights[self.keys.index(validator)] if validator in self.keys else 0
+
+    def leader(self, slot: int) -> bytes:
+        """Whose turn ``slot`` is, where this set is in force."""
+        return self.leaders[slot % len(self.leaders)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,8 @@ class Votes:
     ``ballots``, ``prevotes`` and ``precommits`` run in parallel over the last ``3 * batch`` blocks, newest
     first (:attr:`infos` joins them); ``voters`` runs parallel to the keys of the newest of ``sets``, which
     are newest first too and reach back as far as the window does.  ``mhp`` and ``mhpc`` are the largest
-    heights ever prevoted and precommitted on the branch, the genesis height at first.
+    heights ever prevoted and precommitted on the branch, the genesis height at first; ``mhpc_before`` is what
+    ``mhpc`` was before the tip.
     """
 
     batch: int
@@ -115,6 +124,7 @@ class Votes:
     voters: tuple[Voter, ...]
     mhp: int
     mhpc: int
+    mhpc_before: int
 
     @classmethod
     def genesis(cls, validators: Sequence[tuple[bytes, int]], batch: int, height: int = 0) -> Votes:
@@ -124,7 +134,7 @@ class Votes:
         """
         newest = _validator_set(height + 1, validators, batch)
         voters = tuple(Voter(height + 1, height) for _ in validators)
-        return cls(batch, (), (), (), (newest,), voters, mhp=height, mhpc=height)
+        return cls(batch, (), (), (), (newest,), voters, mhp=height, mhpc=height, mhpc_before=height)
 
     @property
     def height(self) -> int:
@@ -141,10 +151,27 @@ class Votes:
         return self.mhpc
 
     @property
+    def newest_set(self) -> ValidatorSet:
+        """The validators in force at the tip, or at the next height once they are set for it."""
+        return self.sets[0]
+
+    @property
     def infos(self) -> tuple[BlockVotes, ...]:
         """The window, newest first, at most ``3 * batch`` blocks."""
         columns = zip(self.ballots, self.prevotes, self.precommits, strict=True)
         return tuple(BlockVotes(*ballot, prevotes, precommits) for ballot, prevotes, precommits in columns)
+
+    def may_finalize(self, validator: bytes) -> bool:
+        """Whether those who made the blocks of the last two rounds, and ``validator``, can make blocks final.
+
+        A branch too short to tell is given the benefit of the doubt.
+        """
+        newest = self.sets[0]
+        recent = self.ballots[: 2 * len(newest.leaders)]
+        if len(recent) < 2 * len(newest.leaders):
+            return True
+        signers = {ballot.proposer for ballot in recent} | {validator}
+        return sum(map(newest.weight, signers)) >= newest.threshold
 
     def threshold(self, height: int) -> int:
         """The weight of votes that a block at ``height``, in the window or next, needs."""
@@ -188,6 +215,7 @@ class Votes:
             voters,
             mhp=_highest(sets, top, max(bottom, self.mhp + 1), prevotes, self.mhp),
             mhpc=_highest(sets, top, max(bottom, self.mhpc + 1), precommits, self.mhpc),
+            mhpc_before=self.mhpc,
         )
 
     def with_validators(self, validators: Sequence[tuple[bytes, int]], height: int) -> Votes:
@@ -216,6 +244,7 @@ class Votes:
                 self.height,
                 self.mhp,
                 self.mhpc,
+                self.mhpc_before,
                 tuple((b.proposer, b.mhg, b.mhp, pre, com) for b, pre, com in columns),
                 tuple((s.start, tuple(zip(s.keys, s.weights, strict=True))) for s in self.sets),
                 tuple((v.min_active_height, v.largest_precommit) for v in self.voters),
@@ -226,20 +255,21 @@ class Votes:
     def decode(cls, data: bytes) -> Votes:
         """The state that :meth:`encode` wrote; raises :class:`Refused` for bytes it cannot have written."""
         fields = codec.decode(data, max_bytes=ENCODED_BYTES_MAX, max_items=3 * BATCH_MAX + 1)
-        raw = codec.array(fields, 7, 7, "votes")
+        raw = codec.array(fields, 8, 8, "votes")
         batch = codec.integer(raw[0], 1, BATCH_MAX, "batch")
         height = codec.integer(raw[1], 0, codec.U64_MAX, "height")
         mhp = codec.integer(raw[2], 0, height, "mhp")
         mhpc = codec.integer(raw[3], 0, mhp, "mhpc")
-        rows = codec.array(raw[4], 0, min(3 * batch, height), "window")
-        if not rows and mhpc != height:
+        mhpc_before = codec.integer(raw[4], 0, mhpc, "mhpc_before")
+        rows = codec.array(raw[5], 0, min(3 * batch, height), "window")
+        if not rows and mhpc_before != height:
             raise Refused(Reason.MALFORMED, "votes without a block where not everything is final")
         infos = [_info(row, height - index) for index, row in enumerate(rows)]
-        sets = _sets(codec.array(raw[5], 1, 3 * batch + 1, "validator sets"), batch, height, len(rows))
+        sets = _sets(codec.array(raw[6], 1, 3 * batch + 1, "validator sets"), batch, height, len(rows))
         seats = len(sets[0].keys)
-        voters = tuple(_voter(row, height) for row in codec.array(raw[6], seats, seats, "voters"))
+        voters = tuple(_voter(row, height) for row in codec.array(raw[7], seats, seats, "voters"))
         ballots, prevotes, precommits = zip(*infos, strict=True) if infos else ((), (), ())
-        return cls(batch, ballots, prevotes, precommits, sets, voters, mhp, mhpc)
+        return cls(batch, ballots, prevotes, precommits, sets, voters, mhp, mhpc, mhpc_before)
 
 
 def contradicting(b1: VotingHeader, b2: VotingHeader) -> bool:
@@ -350,7 +380,8 @@ def _validator_set(start: int, validators: Sequence[tuple[bytes, int]], batch: i
         raise InvariantBroken(fault)
     keys = tuple(key for key, _ in validators)
     weights = tuple(weight for _, weight in validators)
-    return ValidatorSet(start, keys, weights, threshold=2 * sum(weights) // 3 + 1)
+    leaders = tuple(key for key, weight in validators if weight)
+    return ValidatorSet(start, keys, weights, threshold=2 * sum(weights) // 3 + 1, leaders=leaders)
 
 
 def _info(row: Any, height: int) -> tuple[Ballot, int, int]:

@@ -21,4 +21,5 @@ From the wire up::
     telemetry    logs, metrics, the last head moves
     http         the local face: status, submission, metrics
     home         a node's folder: key, configuration, genesis, database
+    handover     a validator's signing state, on its way to another machine
 """

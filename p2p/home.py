@@ -6,6 +6,7 @@
 ``genesis.json``  the network
 ``chain.db``      the chain, the state and what this validator signed last
 ``node.json``     written by a running node: process id and addresses
+``lock``          held by the one process that runs or changes the home
 ================  ==========================================================
 """
 
@@ -15,11 +16,14 @@ import json
 import os
 import stat
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import base58
+import filelock
 
 from chain.database import DATABASE
 from chain.errors import OperatorError
@@ -113,6 +117,20 @@ def load_home(path: Path) -> Home:
     if not path.is_dir():
         raise OperatorError(f"{path} is no folder; make a home with `python node.py init --home {path}`")
     return Home(path, load_genesis(path / "genesis.json"), read_key(path / "key"), read_config(path / "config.toml"))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep every other process from running or changing this home.  Raises :class:`OperatorError` where one does."""
+    lock = filelock.FileLock(path / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise OperatorError(f"{path} is in use by another process; stop its node first") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def read_key(path: Path) -> SecretKey:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
-from chain.blocktree import CLOCK_DISPARITY_MS, leader
+from chain.blocktree import CLOCK_DISPARITY_MS
 from chain.errors import Disposition, Reason, Refused
 from chain.events import (
     AnnounceBlock,
@@ -32,7 +32,7 @@ from chain.events import (
     TransactionsReceived,
 )
 from chain.genesis import Genesis
-from chain.headers import decode_header
+from chain.headers import Header, decode_header
 from chain.merkle import merkle_root
 from chain.messages import (
     BATCH_TARGET_BYTES,
@@ -85,6 +85,9 @@ class Node(Protocol):
 
     def is_known(self, block_id: bytes) -> bool:
         """Whether a block's announcement brings nothing new."""
+
+    def check_leader(self, header: Header) -> None:
+        """Refuse a header that its proposer cannot make: see :meth:`chain.blockchain.Blockchain.check_leader`."""
 
     def waiting(self, transaction_id: bytes) -> VerifiedTransaction | None:
         """A transaction in the mempool."""
@@ -241,8 +244,7 @@ class LedgerProtocol:
         try:
             announcement = Announcement.decode(data)
             header = decode_header(announcement.header)
-            if header.proposer != leader(genesis, header.slot):
-                raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
+            self._node.check_leader(header)
             # Also for a block that is known: a good header must not carry other ids through the network.
             if merkle_root(announcement.transaction_ids) != header.transaction_root:
                 raise Refused(Reason.WRONG_TX_ROOT, "announced with other transactions than it commits to")
@@ -250,6 +252,8 @@ class LedgerProtocol:
                 return True
             verified = await self._signatures.header(header)
         except Refused as refusal:
+            if refusal.reason.disposition is not Disposition.BLAME:
+                raise  # we are behind: dropped without blame
             log.info("announcement from %s refused: %s", peer, refusal)
             return False
         early_ms = genesis.slot_start_ms(header.slot) - self._node.now_ms()

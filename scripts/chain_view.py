@@ -21,7 +21,8 @@ from chain.headers import Header
 from chain.keys import did_from_key
 from chain.ledger import Ledger
 from chain.reader import Reader
-from chain.registry import Member, Rating, Record, read_rating_key
+from chain.scores import standing
+from chain.state import Entry, Member, Rating, read_rating_key
 from chain.transactions import Transaction
 from scripts.console import remark, short, short_did
 
@@ -194,9 +195,10 @@ def find_block(view: View, digits: str) -> tuple[Block | None, bool]:
 
 def ranking(view: View) -> list[tuple[int, int, Member]]:
     """``(rank, score, member)``, best first; equal scores share a rank and are ordered by their did."""
-    score = view.genesis.policy.score
-    members = [record for _, record in view.reader.records(b"m") if isinstance(record, Member)]
-    scored = sorted((-score(0, member.points), member.key, member) for member in members)  # keys sort as their dids do
+    policy = view.genesis.policy
+    members = [entry for _, entry in view.reader.entries(b"m") if isinstance(entry, Member)]
+    # keys sort as their dids do
+    scored = sorted((-standing(policy, member).score, member.key, member) for member in members)
     ranked: list[tuple[int, int, Member]] = []
     for place, (negative, _, member) in enumerate(scored, 1):
         rank = ranked[-1][0] if ranked and ranked[-1][1] == -negative else place
@@ -204,7 +206,22 @@ def ranking(view: View) -> list[tuple[int, int, Member]]:
     return ranked
 
 
-def rating_document(view: View, other: str, key: bytes, record: Record) -> dict[str, Any]:
+def member_summary(view: View, member: Member) -> dict[str, Any]:
+    """What people see of a member: score, tier and what they follow from."""
+    score, _, tier = standing(view.genesis.policy, member)
+    return {
+        "score": score,
+        "tier": tier,
+        "record_points": member.record_points,
+        "records": member.standing,
+        "suspended": member.suspended,
+        "rated_points": member.rated_points,
+        "ratings": member.ratings,
+        "enrolled_height": member.enrolled_height,
+    }
+
+
+def rating_document(view: View, other: str, key: bytes, record: Entry) -> dict[str, Any]:
     """A standing rating; ``other`` says who is named in it, the ``rater`` or the ``subject``."""
     if not isinstance(record, Rating):
         raise InvariantBroken("a rating's key holds another record")

@@ -22,7 +22,7 @@ from chain.database import corrupt
 from chain.errors import OperatorError, Refused
 from chain.headers import VerifiedHeader
 from chain.keys import did_from_key, key_from_did
-from chain.registry import POLICY_KEY, Member, PolicyInForce, member_key, member_summary
+from chain.state import RULES_KEY, Member, Rules, member_key
 from scripts.chain_view import (
     Answer,
     Sheet,
@@ -32,6 +32,7 @@ from scripts.chain_view import (
     facts,
     find_block,
     header_of_genesis,
+    member_summary,
     open_view,
     ranking,
     rating_document,
@@ -247,12 +248,12 @@ def top(view: View, limit: int) -> Answer:
         {
             "rank": rank,
             "member": did_from_key(member.key),
-            **member_summary(view.genesis.policy, member),
+            **member_summary(view, member),
             **at_state,
         }
         for rank, _, member in ranking(view)[:limit]
     ]
-    columns = ("rank", "member", "score", "tier", "points", "ratings")
+    columns = ("rank", "member", "score", "tier", "record_points", "rated_points", "ratings")
     rows = [tuple(item[name] for name in columns) for item in found]
     return Answer(found, [Sheet(f"Members by score, {as_of(at_state)}", columns, rows)])
 
@@ -266,12 +267,12 @@ def member(view: View, did: str) -> Answer:
     except Refused as refusal:
         raise OperatorError(f"{did!r} is no member's did: {refusal.detail}") from refusal
     ranks = {member.key: rank for rank, _, member in ranking(view)}
-    record = view.reader.record(member_key(key))
+    record = view.reader.entry(member_key(key))
     if not isinstance(record, Member) or key not in ranks:
         raise OperatorError(f"{did} is not enrolled {as_of(view.at_state)}")
-    received = [rating_document(view, "rater", *row) for row in view.reader.records(b"r" + key)]
+    received = [rating_document(view, "rater", *row) for row in view.reader.entries(b"r" + key)]
     given = [rating_document(view, "subject", *row) for row in view.reader.ratings_by(key)]
-    summary = {"member": did, "rank": ranks[key], **member_summary(view.genesis.policy, record), **view.at_state}
+    summary = {"member": did, "rank": ranks[key], **member_summary(view, record), **view.at_state}
     sheets = [facts(f"Member, {as_of(view.at_state)}", summary)]
     for title, other, ratings in (("Ratings received", "rater", received), ("Ratings given", "subject", given)):
         columns = (other, "category", "points", "height")
@@ -282,9 +283,9 @@ def member(view: View, did: str) -> Answer:
 @_question
 def policy(view: View) -> Answer:
     """The rules in force: tiers, categories and how a score follows."""
-    record = view.reader.record(POLICY_KEY)
+    record = view.reader.entry(RULES_KEY)
     rules = view.genesis.policy
-    if not isinstance(record, PolicyInForce) or record.digest != rules.digest():
+    if not isinstance(record, Rules) or record.digest != rules.digest():
         raise corrupt(view.reader.path, "the policy in force is not the genesis's")
     document = {"policy": rules.to_document(), "digest": record.digest.hex(), **view.at_state}
     shown = {

@@ -18,13 +18,14 @@ from typing import NamedTuple
 from chain.blockchain import Blockchain
 from chain.blocks import Block, assemble, decode_block
 from chain.blocktree import BlockTree, Node
-from chain.errors import Reason, Refused
+from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, verify_header
 from chain.keys import did_from_key, self_test
 from chain.reader import Reader
-from chain.registry import POLICY_KEY, decode_record, encode_record, member_key, rating_key, read_rating_key
+from chain.state import RULES_KEY, VALIDATORS_KEY, decode_entry, member_key, rating_key, read_rating_key
 from chain.transactions import Transaction, VerifiedTransaction, verify_transaction
+from chain.validators import Validators
 
 # Decoded blocks that wait for their turn: twice the threads keeps all of them busy, and 16 blocks of 900 kB are
 # what memory has to hold.
@@ -93,7 +94,7 @@ class _Recheck:
         self._problems = self._report.problems
         self._chain = Blockchain(genesis)
         self._side: list[VerifiedHeader] = []
-        self._branch_points: dict[bytes, Node] = {}
+        self._branch_points: dict[bytes, tuple[Node, Validators]] = {}
 
     def run(self) -> Report:
         with ThreadPoolExecutor(_THREADS) as pool:
@@ -145,7 +146,7 @@ class _Recheck:
         """Look at what has to be seen while the head is where it is."""
         head = self._chain.head
         if head.header.id in parents:
-            self._branch_points[head.header.id] = head
+            self._branch_points[head.header.id] = head, self._chain.ledger.validators
         if head.header.height == state_height:
             self._compare_state(head)
         if self._chain.unsettled >= _SETTLE_BLOCKS:
@@ -182,7 +183,7 @@ class _Recheck:
             self._blame(height, "the stored state is of another block than the main chain's")
         if stored_header is not None and stored_votes != head.votes.encode():
             self._blame(height, "the stored votes are not those that the headers cast")
-        computed = {key: encode_record(record) for key, record in self._chain.ledger.records.items()}
+        computed = dict(self._chain.ledger.state)
         wrong: list[str] = []
         for key, value in self._reader.state_rows():
             self._report.state_rows += 1
@@ -224,8 +225,8 @@ class _Recheck:
     def _judge_side(self, *, complete: bool) -> int:
         """Judge those headers, each on its branch; the largest height that a branch beside the main chain proves."""
         trees: dict[bytes, BlockTree] = {
-            block_id: BlockTree(self._genesis, node.header, node.votes)
-            for block_id, node in self._branch_points.items()
+            block_id: BlockTree(node.header, node.votes, validators)
+            for block_id, (node, validators) in self._branch_points.items()
         }
         proven = 0
         for header in self._side:  # by height, so parents come first
@@ -235,13 +236,13 @@ class _Recheck:
                     self._blame(header.height, f"{_beside(header.id)}: its parent is not stored")
                 continue
             try:
-                votes = tree.check(header, solicited=True)
+                judged = tree.check(header, solicited=True)
             except Refused as refusal:
                 self._blame(header.height, f"{_beside(header.id)}: {refusal}")
                 continue
-            tree.insert(Block(header, ()), votes, arrived_in_slot=True)  # a tree looks at headers only
+            tree.insert(Block(header, ()), judged, arrived_in_slot=True)  # a tree looks at headers only
             trees[header.id] = tree
-            proven = max(proven, votes.finalized)
+            proven = max(proven, judged.votes.finalized)
         return proven
 
 
@@ -276,8 +277,10 @@ def _beside(block_id: bytes) -> str:
 
 def _name(key: bytes) -> str:
     """A state key for people."""
-    if key == POLICY_KEY:
+    if key == RULES_KEY:
         return "the policy in force"
+    if key == VALIDATORS_KEY:
+        return "the validators"
     if key[:1] == b"m" and len(key) == len(member_key(bytes(32))):
         return f"member {did_from_key(key[1:])}"
     if key[:1] == b"r" and len(key) == len(rating_key(bytes(32), bytes(32), 0)):
@@ -288,10 +291,10 @@ def _name(key: bytes) -> str:
 
 def _difference(key: bytes, stored: bytes, expected: bytes) -> str:
     try:
-        record = decode_record(key, stored)
-    except Refused as refusal:
-        return str(refusal)
-    right = decode_record(key, expected)
+        record = decode_entry(key, stored)
+    except (Refused, InvariantBroken) as error:
+        return str(error)
+    right = decode_entry(key, expected)
     differing = [
         f"{name} {_shown(found)} instead of {_shown(wanted)}"
         for name, found, wanted in zip(right._fields, record, right, strict=True)

@@ -24,7 +24,6 @@ from chain.mempool import Mempool
 from chain.messages import GetBlocks, Status
 from chain.policy import shipped_policy
 from chain.production import Producer
-from chain.registry import Member, member_key
 from chain.storage import Storage
 from chain.transactions import Enrol, Rate, VerifiedTransaction, sign_transaction, verify_transaction
 from node import calm_collector
@@ -161,8 +160,8 @@ def _secret(number: int) -> SecretKey:
 
 
 def _next_nonce(chain: Blockchain, actor: bytes) -> int | None:
-    member = chain.ledger.records.get(member_key(actor))
-    return member.nonce if isinstance(member, Member) else None
+    account = chain.ledger.view().account(actor)
+    return None if account is None else account.nonce
 
 
 def _genesis(validators: Sequence[SecretKey]) -> Genesis:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import partial
 
 from chain.blocks import Block
-from chain.blocktree import leader
 from chain.events import BlocksReceived, Event, MissingReceived, Request, TransactionsReceived
 from chain.headers import Header
 from chain.messages import GetBlocks, GetTransactions, Status
@@ -51,9 +50,13 @@ class Villain(Node):
     def _act(self) -> None:
         slot = self.world.slot
         self.strategy.each_slot(self, slot)
-        if leader(self.world.genesis, slot) == self.secret.public:
+        if self.leader(slot) == self.secret.public:
             self.strategy.lead(self, slot)
         self._next_slot()
+
+    def leader(self, slot: int) -> bytes:
+        """Whose turn ``slot`` is, on the head that it follows."""
+        return self.engine.chain.next_votes.newest_set.leader(slot)
 
     @property
     def head(self) -> tuple[Header, Votes]:
@@ -115,7 +118,7 @@ class Equivocates(Strategy):
     def lead(self, villain: Villain, slot: int) -> None:
         head = villain.head
         enrols = (villain.cabal.stranger_enrols(),)
-        root = root_with(villain, enrols)
+        root = root_with(villain, slot, enrols)
         others = [node for node in villain.world.nodes if node is not villain]
         half = len(others) // 2
         villain.tell(villain.forge(head, slot), others[:half])
@@ -207,7 +210,7 @@ class Floods(Strategy):
     def each_slot(self, villain: Villain, slot: int) -> None:
         world, head, cabal = villain.world, villain.head, villain.cabal
         count = len(world.secrets)
-        mine = next(at for at in range(slot, slot + count) if leader(world.genesis, at) == villain.secret.public)
+        mine = next(at for at in range(slot, slot + count) if villain.leader(at) == villain.secret.public)
         for number in range(FLOOD):
             orphan_slot = max(mine - count * number, mine % count or count)
             random_id = world.random.randbytes(32)

@@ -14,13 +14,14 @@ What each node promises its own users, that what it called final stays final, is
 
 from __future__ import annotations
 
-from chain import arrivals, blocktree, mempool, sync
+from chain import arrivals, blocktree, mempool, registry, sync
 from chain.blocks import Block
 from chain.errors import Refused
 from chain.events import Commit, Effect
 from chain.headers import Header
 from chain.ledger import Ledger
-from chain.votes import is_equivocation
+from chain.validators import with_announced
+from chain.votes import Votes, is_equivocation
 from scripts.simulation.node import Node
 from scripts.simulation.oracle import Oracle
 from scripts.simulation.settings import Violation
@@ -47,6 +48,7 @@ class Checks:
         self.most_waiting = 0
         self.most_pooled = 0
         self._ledger = Ledger(genesis)
+        self._votes = self._first_votes = Votes.genesis(genesis.validators, genesis.batch)
         self._final_of: dict[str, list[bytes]] = {}
         self._proven: dict[str, int] = {}
         self._signed: dict[bytes, list[Header]] = {}
@@ -157,10 +159,10 @@ class Checks:
             if not node.is_up:
                 continue
             chain = node.engine.chain
-            ledger = Ledger(self.world.genesis)
+            ledger, votes = Ledger(self.world.genesis), self._first_votes
             for height in range(1, chain.head.header.height + 1):
-                _execute(ledger, node.disk.main[height])
-            if ledger.state_root != chain.ledger.state_root or ledger.records != chain.ledger.records:
+                votes = _execute(ledger, votes, node.disk.main[height])
+            if ledger.state_root != chain.ledger.state_root or ledger.state != chain.ledger.state:
                 self._fail(node, "its state is not that of its chain")
 
     def culprits(self) -> tuple[str, ...]:
@@ -228,7 +230,11 @@ class Checks:
             if self.is_safe:
                 raise Violation(f"the block final at height {block.header.height} does not follow the one before")
             return
-        _execute(self._ledger, block)
+        self._votes = _execute(self._ledger, self._votes, block)
+        decided = self._ledger.validators
+        if decided.decided_height == block.header.height:
+            weights = {seat.key: 0 if seat.is_jailed else seat.weight for seat in decided.next}
+            self.oracle.announce(decided.decided_height, decided.announced_height, weights)
         self.final.append(block.id)
         self.final_transactions.update((item.id, block.header.height) for item in block.transactions)
 
@@ -236,17 +242,20 @@ class Checks:
         raise Violation(f"{node.name} {what}")
 
 
-def _execute(ledger: Ledger, block: Block) -> None:
-    draft = ledger.draft()
+def _execute(ledger: Ledger, votes: Votes, block: Block) -> Votes:
+    """Execute a block on the head of a ledger where votes stand so; the votes after it."""
+    votes = with_announced(votes, ledger.validators)
+    draft = ledger.draft(block.header.slot, votes.newest_set.start)
     try:
         for transaction in block.transactions:
-            draft.apply(transaction)
+            registry.apply(draft, transaction)
     except Refused as refusal:
         raise Violation(f"an invalid transaction at height {block.header.height} was taken: {refusal}") from refusal
     root, changes = ledger.seal(draft)
     if root != block.header.state_root:
         raise Violation(f"the block at height {block.header.height} was taken with a wrong state root")
     ledger.adopt(block, changes)
+    return votes.apply(block.header)
 
 
 def _fields(header: Header) -> tuple[int, int, int, int]:

@@ -9,7 +9,7 @@ from chain.blocks import Block
 from chain.errors import Refused
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
-from chain.registry import decode_record, encode_record, genesis_records
+from chain.registry import genesis_state
 
 
 class Disk:
@@ -27,7 +27,7 @@ class Disk:
         self.finalized = 0
         self.settled: Settled | None = None
         self.write_ms = 0
-        self._state = {key: encode_record(record) for key, record in genesis_records(genesis).items()}
+        self._state = genesis_state(genesis)
 
     def commit(self, commit: Commit) -> None:
         """Make a commit durable."""
@@ -44,7 +44,11 @@ class Disk:
             self.finalized = commit.finalized_height
         if commit.settled is not None:
             self.settled = commit.settled
-            self._state.update(commit.settled.rows)
+            for key, value in commit.settled.rows.items():
+                if value is None:
+                    self._state.pop(key, None)
+                else:
+                    self._state[key] = value
         if commit.signing is not None:
             self.signing = commit.signing
 
@@ -60,8 +64,7 @@ class Disk:
         """The chain as it was when the last commit was durable, as :meth:`chain.storage.Storage.load` does it."""
         snapshot = None
         if self.settled is not None:
-            records = {key: decode_record(key, value) for key, value in self._state.items()}
-            snapshot = Snapshot(self.settled.header, self.settled.votes, records)
+            snapshot = Snapshot(self.settled.header, self.settled.votes, self._state)
         chain = Blockchain(self.genesis, snapshot)
         base = chain.finalized.height
         for height in range(base + 1, max(self.main, default=0) + 1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from chain import registry
 from chain.blocks import Block, assemble
 from chain.events import BlockAnnounced
 from chain.headers import Header, sign_header
@@ -75,12 +76,13 @@ def tell(sender: Node, block: Block, receivers: Iterable[Node]) -> None:
         sender.world.network.send(sender.name, receiver, BlockAnnounced(sender.name, block.header, ids))
 
 
-def root_with(node: Node, transactions: Sequence[VerifiedTransaction]) -> bytes:
-    """The state root after these valid transactions on the head of a node."""
-    ledger = node.engine.chain.ledger
-    draft = ledger.draft()
+def root_with(node: Node, slot: int, transactions: Sequence[VerifiedTransaction]) -> bytes:
+    """The state root after a block of ``slot`` with these valid transactions on the head of a node."""
+    chain = node.engine.chain
+    ledger = chain.ledger
+    draft = ledger.draft(slot, chain.next_votes.newest_set.start)
     for transaction in transactions:
-        draft.apply(transaction)
+        registry.apply(draft, transaction)
     root, changes = ledger.seal(draft)
     ledger.discard(changes)
     return root

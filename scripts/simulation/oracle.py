@@ -1,11 +1,12 @@
 """An independent count of votes, written from the text of the protocol and sharing no code with the chain.
 
-It knows validators of weight 1 that never change, which is what a history has.
+Which sets of validators the state announced it is told (:meth:`Oracle.announce`); when they are in force it
+finds out by itself.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chain.headers import Header
 from scripts.simulation.settings import Violation
@@ -19,29 +20,46 @@ class Info:
     proposer: bytes
     mhg: int
     mhp: int
+    weights: dict[bytes, int]
     prevotes: int = 0
     precommits: int = 0
+
+    @property
+    def threshold(self) -> int:
+        """The weight of votes that this block needs."""
+        return 2 * sum(self.weights.values()) // 3 + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """The votes after one block; ``infos`` is the window, newest first."""
+    """The votes after one block; ``infos`` is the window, newest first.
+
+    ``weights`` are those in force from the height ``since``, ``reach`` is for each validator the lowest height that
+    it votes for and the highest that it precommitted.
+    """
 
     header: Header | None
     infos: tuple[Info, ...]
-    largest_precommit: dict[bytes, int]
+    weights: dict[bytes, int]
+    since: int
+    reach: dict[bytes, tuple[int, int]]
     mhp: int
     mhpc: int
+    mhpc_before: int
 
 
 class Oracle:
     """Counts the votes after every block that an honest node stored, and judges its header."""
 
     def __init__(self, genesis_id: bytes, validators: tuple[bytes, ...], batch: int) -> None:
-        self.counts = {genesis_id: Count(None, (), dict.fromkeys(validators, 0), 0, 0)}
-        self._validators = validators
-        self._threshold = 2 * len(validators) // 3 + 1
+        weights, reach = dict.fromkeys(validators, 1), dict.fromkeys(validators, (1, 0))
+        self.counts = {genesis_id: Count(None, (), weights, 1, reach, 0, 0, 0)}
         self._window = 3 * batch
+        self._announced: list[tuple[int, int, dict[bytes, int]]] = []
+
+    def announce(self, decided_height: int, announced_height: int, weights: dict[bytes, int]) -> None:
+        """The final chain decided on another set; the order of ``weights`` is that of the leaders."""
+        self._announced.append((decided_height, announced_height, weights))
 
     def learn(self, header: Header) -> None:
         """Count a block on top of its parent.  Raises :class:`Violation` for one that no honest node may store."""
@@ -54,7 +72,9 @@ class Oracle:
         height, slot = (0, 0) if before.header is None else (before.header.height, before.header.slot)
         if header.height != height + 1 or header.slot <= slot:
             raise Violation(f"{name} in slot {header.slot} was stored on height {height} and slot {slot}")
-        if header.proposer != self._validators[header.slot % len(self._validators)]:
+        before = self._changed(before, header.height)
+        leaders = [key for key, weight in before.weights.items() if weight]
+        if header.proposer != leaders[header.slot % len(leaders)]:
             raise Violation(f"{name} was stored, but slot {header.slot} is another validator's")
         if header.mhp != before.mhp:
             raise Violation(f"{name} was stored with mhp {header.mhp}, but {before.mhp} is prevoted before it")
@@ -63,25 +83,36 @@ class Oracle:
             raise Violation(f"{name} was stored, but contradicts its proposer's block at height {earlier.height}")
         self.counts[header.id] = self._apply(before, header)
 
+    def _changed(self, before: Count, height: int) -> Count:
+        """With the set that is in force from ``height``, if one was decided on final ground and is due."""
+        for decided_height, announced_height, weights in self._announced:
+            is_new = before.since <= decided_height <= before.mhpc_before
+            if is_new and announced_height <= height:
+                reach = {key: before.reach.get(key, (height, height - 1)) for key in weights}
+                return replace(before, weights=weights, since=height, reach=reach)
+        return before
+
     def _apply(self, before: Count, header: Header) -> Count:
-        infos = [Info(header.height, header.proposer, header.mhg, header.mhp)]
-        infos += [Info(i.height, i.proposer, i.mhg, i.mhp, i.prevotes, i.precommits) for i in before.infos]
+        proposer = header.proposer
+        infos = [Info(header.height, proposer, header.mhg, header.mhp, before.weights)]
+        infos += [replace(info) for info in before.infos]
         del infos[self._window :]
-        largest = before.largest_precommit
+        reach = before.reach
         if header.mhg < header.height:
-            lowest = max(1, _not_voted(infos) + 1, largest[header.proposer] + 1)
-            hits = [info for info in infos if info.height >= lowest and info.prevotes >= self._threshold]
+            first, largest = reach[proposer]
+            lowest = max(first, _not_voted(infos) + 1, largest + 1)
+            hits = [info for info in infos if info.height >= lowest and info.prevotes >= info.threshold]
             for info in hits:
-                info.precommits += 1
+                info.precommits += info.weights.get(proposer, 0)
             if hits:
-                largest = {**largest, header.proposer: hits[0].height}
+                reach = {**reach, proposer: (first, hits[0].height)}
             for info in infos:
-                if info.height >= max(header.mhg + 1, 1):
-                    info.prevotes += 1
-        prevoted = [info.height for info in infos if info.prevotes >= self._threshold]
-        precommitted = [info.height for info in infos if info.precommits >= self._threshold]
-        mhp = max([before.mhp, *prevoted])
-        return Count(header, tuple(infos), largest, mhp, max([before.mhpc, *precommitted]))
+                if info.height >= max(header.mhg + 1, first):
+                    info.prevotes += info.weights.get(proposer, 0)
+        prevoted = [info.height for info in infos if info.prevotes >= info.threshold]
+        precommitted = [info.height for info in infos if info.precommits >= info.threshold]
+        mhp, mhpc = max([before.mhp, *prevoted]), max([before.mhpc, *precommitted])
+        return Count(header, tuple(infos), before.weights, before.since, reach, mhp, mhpc, before.mhpc)
 
 
 def _not_voted(infos: list[Info]) -> int:

@@ -65,7 +65,7 @@ def test_a_home_is_made_run_and_stopped(tmp_path: Path) -> None:
         assert node.status()["peer_id"] == shown["peer_id"]
         second = run_to_end("run", "--home", str(home))
         assert (second.returncode, second.stderr.count("\n")) == (2, 1)
-        assert "in use by another node" in second.stderr
+        assert "in use by another process" in second.stderr
         node.process.send_signal(signal.SIGTERM)
         assert node.process.wait(60) == 0
     assert not (home / "node.json").exists()

@@ -11,9 +11,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,15 @@ import httpx
 import psutil
 import pytest
 
+from chain.codec import encode
 from chain.database import DATABASE
 from chain.genesis import load_genesis
-from chain.keys import SecretKey, did_from_key
+from chain.headers import Header
+from chain.keys import SecretKey, did_from_key, key_from_did
 from chain.reader import Reader
+from chain.transactions import Enrol
 from tests.support.running import DEADLINE_S, ROOT, wait_for
+from tests.support.world import Actor
 
 SAMPLE = ROOT / "scripts" / "data" / "bitcoin-otc-sample.csv.gz"
 SAMPLE_TRANSACTIONS = 1_500
@@ -77,9 +83,9 @@ class Running:
         out, _ = self.process.communicate(timeout=deadline_s)
         return self.process.returncode, json.loads(out.splitlines()[-1])
 
-    def interrupt(self) -> tuple[int, dict[str, Any]]:
-        """Ctrl-C."""
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> tuple[int, dict[str, Any]]:
+        """Ctrl-C, or another signal."""
+        self.process.send_signal(number)
         return self.finish()
 
     def assert_nothing_left(self) -> None:
@@ -94,12 +100,16 @@ def _is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def testnet(home: Path, *args: str) -> Iterator[Running]:
+def testnet(
+    home: Path,
+    *args: str,
+    program: Sequence[str] = (str(ROOT / "scripts" / "testnet.py"),),  # noqa: PT028 - it is no test
+) -> Iterator[Running]:
     """Start a testnet with quick slots; whatever is left of it at the end is killed."""
-    command = [sys.executable, str(ROOT / "scripts" / "testnet.py"), "--home", str(home), "--json", *args]
+    command = [sys.executable, *program, "--home", str(home), "--json", *args]
     with (
         (home.parent / "testnet.log").open("a") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT) as process,
     ):
         running = Running(home, process)
         try:
@@ -247,6 +257,80 @@ def test_ctrl_c_in_mid_replay_stops_every_node_and_says_130(tmp_path: Path) -> N
     assert report["interrupted"] is True
     assert report["final"] < report["submitted"]
     running.assert_nothing_left()
+
+
+# A testnet that waits forever for the clean end of its nodes, so that only a second signal can end it.
+PATIENT = """
+from math import inf
+from scripts import console, testnet
+from scripts.testnet_parts import nodes
+nodes.STOP_TIMEOUT_S = inf
+console.run(testnet.main)
+"""
+
+
+def test_a_second_signal_kills_nodes_that_do_not_stop(tmp_path: Path) -> None:
+    shape = ("--slot-ms", "1000", "--nodes", "2")
+    with testnet(tmp_path / "net", *shape, program=("-c", PATIENT)) as running:
+        running.wait_ready(2)
+        wait_for(lambda: running.status(0)["transactions"] > 0, "the replay is under way")
+        willing, stubborn = (running.now(index)["pid"] for index in range(2))
+        os.kill(stubborn, signal.SIGSTOP)
+        running.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not _is_alive(willing), "the first signal stops the nodes")
+        assert _is_alive(stubborn)
+        code, report = running.interrupt()
+    assert (code, report["interrupted"]) == (130, True)
+    assert [detail["ended"] for detail in report["nodes_detail"]] == [None, "did not stop cleanly (code -9)"]
+    running.assert_nothing_left()
+
+
+def test_a_validator_that_sleeps_catches_up_and_signs_no_slot_twice(tmp_path: Path) -> None:
+    home = tmp_path / "net"
+    with testnet(home, "--slot-ms", "300", "--limit", "300") as running:
+        running.wait_ready(4)
+        wait_for(lambda: running.status(0)["transactions"] > 0, "the replay is under way")
+        sleeper, key = running.now(2)["pid"], key_from_did(running.now(2)["did"])
+        os.kill(sleeper, signal.SIGSTOP)
+        wait_for(lambda: psutil.Process(sleeper).status() == psutil.STATUS_STOPPED, "node2 sleeps")
+        asleep = running.status(0)
+        actors = (Actor(load_genesis(home / "genesis.json"), number) for number in count(5_000))
+        keep_busy = partial(_keep_busy, running, actors)
+        wait_for(lambda: keep_busy()["finalized_height"] > asleep["height"], "three of four make progress")
+        awake = running.status(0)["slot"]
+        os.kill(sleeper, signal.SIGCONT)
+        wait_for(
+            lambda: keep_busy() and any(item.slot > awake and item.proposer == key for item in headers_of(home, 0)),
+            "node2 signs again",
+        )
+        wait_for(lambda: "transactions are final on 4 nodes" in running.log(), "everything is final, also on node2")
+        code, report = running.interrupt(signal.SIGTERM)
+    assert code == 0
+    assert report["agree"] is True
+    assert [(detail["ended"], detail["deaths"]) for detail in report["nodes_detail"]] == [(None, 0)] * 4
+    running.assert_nothing_left()
+    headers = {header for index in range(4) for header in headers_of(home, index)}
+    assert len({header.slot for header in headers}) == len(headers)  # a slot has one leader
+
+
+def _keep_busy(running: Running, actors: Iterator[Actor]) -> dict[str, Any]:
+    """Give an idle network something to do; returns what node0 says."""
+    status = running.status(0)
+    if status["transactions"] == status["final_transactions"]:
+        body = encode((next(actors).sign(Enrol()).raw,))
+        headers = {"content-type": "application/msgpack"}
+        httpx.post(
+            running.now(0)["http"] + "/transactions", content=body, headers=headers, timeout=10, trust_env=False
+        ).raise_for_status()
+    return status
+
+
+def headers_of(home: Path, index: int) -> list[Header]:
+    """Every header that a node has stored, on whatever branch."""
+    reader = Reader(home / f"node{index}" / DATABASE, load_genesis(home / "genesis.json"))
+    headers: list[Header] = [item for main in (True, False) for item, _ in reader.headers(1, 1_000_000, main=main)]
+    reader.close()
+    return headers
 
 
 @pytest.mark.parametrize("groups", [({0, 1}, {2, 3}), ({0, 1, 2}, {3})], ids=["2-2", "3-1"])

@@ -15,6 +15,7 @@ from chain.codec import encode
 from chain.errors import Reason
 from chain.headers import VerifiedHeader, decode_header
 from chain.messages import Announcement, GetBlocks, GetTransactions, RawItems, Status
+from chain.policy import decode_policy, shipped_policy
 from chain.registry import decode_record, encode_record
 from chain.transactions import Enrol, Rate, VerifiedTransaction, decode_transaction
 from tests.support.forge import Forge
@@ -52,6 +53,7 @@ DECODERS: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], bytes], list[b
     "get blocks": (GetBlocks.decode, same, [GetBlocks(BLOCK.id, 2**40, 256).encode()]),
     "get transactions": (GetTransactions.decode, same, [GetTransactions((BODY[0].id, BODY[1].id)).encode()]),
     "items": (partial(RawItems.decode, max_items=20), same, [RawItems((b"", BODY[0].raw, b"x")).encode()]),
+    "policy": (decode_policy, same, [shipped_policy(name).encode() for name in ("marketplace", "municipal")]),
     "record": (partial(decode_record, b"p"), encode_record, [encode((1, bytes(32)))]),
 }
 pytestmark = pytest.mark.parametrize("name", DECODERS)

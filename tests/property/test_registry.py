@@ -79,7 +79,7 @@ def grow(ledger: Ledger, forge: Forge, plan: list[list[Step]]) -> list[tuple[int
     parent: Block | None = None
     nonces: dict[int, int] = {}
     for planned in plan:
-        draft = ledger.draft()
+        draft = ledger.draft(0 if parent is None else parent.header.slot + 1, 1)
         body: list[VerifiedTransaction] = []
         for step in planned:
             transaction = attempt(step, nonces, draft.height)
@@ -93,7 +93,7 @@ def grow(ledger: Ledger, forge: Forge, plan: list[list[Step]]) -> list[tuple[int
             nonces[step.actor] = transaction.nonce + 1
             history.append((draft.height, transaction))
         parent = forge.block(parent, body)
-        ledger.extend(parent)
+        ledger.extend(parent, 1)
     return history
 
 
@@ -133,7 +133,7 @@ def test_any_number_of_blocks_can_be_undone_and_redone(plan: list[list[Step]], d
     # what is left is what executing the remaining blocks from the genesis gives
     fresh = Ledger(GENESIS)
     for block in blocks[: len(blocks) - len(undone)]:
-        fresh.extend(block)
+        fresh.extend(block, 1)
     assert look(ledger) == look(fresh)
     if len(undone) == len(blocks):
         assert ledger.records == genesis_records(GENESIS)
@@ -156,5 +156,5 @@ def test_a_refused_block_changes_nothing(plan: list[list[Step]], data: st.DataOb
     body = [item for item in fresh if member_key(item.actor) not in ledger.records]
     body.insert(data.draw(st.integers(0, len(body))), data.draw(st.sampled_from(history)))
     bad = forge.block(next(iter(ledger.blocks())), body)
-    assert refusal(ledger.extend, bad) is Reason.INVALID_TRANSACTION
+    assert refusal(ledger.extend, bad, 1) is Reason.INVALID_TRANSACTION
     assert (look(ledger), list(ledger.blocks())) == before

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from chain import registry
 from chain.blocks import Block, assemble
 from chain.blocktree import genesis_header
 from chain.errors import Reason, Refused
@@ -14,15 +15,18 @@ from chain.headers import sign_header
 from chain.ledger import Ledger
 from chain.merkle import merkle_root
 from chain.transactions import Enrol, Rate, VerifiedTransaction
+from chain.validators import with_announced
 from chain.votes import Votes
 from tests.support.world import Actor, Host, World, secret
 
 
 def replay(world: World, blocks: Sequence[Block]) -> Ledger:
     """Execute blocks from the genesis, as somebody who trusts nobody."""
-    ledger = Ledger(world.genesis)
+    ledger, votes = Ledger(world.genesis), Votes.genesis(world.genesis.validators, world.genesis.batch)
     for block in blocks:
-        ledger.extend(block)
+        votes = with_announced(votes, ledger.validators)
+        ledger.extend(block, votes.newest_set.start)
+        votes = votes.apply(block.header)
     return ledger
 
 
@@ -48,12 +52,12 @@ def craft(
 ) -> Block:
     """The block that the leader of ``slot`` would make after ``branch``; ``changes`` replace header fields."""
     signer = secret(slot % len(world.genesis.validators) + 1)
-    state_root = bytes(32)
+    votes, state_root = votes_after(world, branch), bytes(32)
     with suppress(Refused):  # after an invalid block there is no right state
         ledger = replay(world, branch)
-        draft = ledger.draft()
+        draft = ledger.draft(slot, votes.newest_set.start)
         for transaction in transactions:
-            draft.apply(transaction)
+            registry.apply(draft, transaction)
         state_root, _ = ledger.seal(draft)
     genesis = genesis_header(world.genesis, Ledger(world.genesis).state_root)
     fields: dict[str, Any] = {
@@ -61,7 +65,7 @@ def craft(
         "slot": slot,
         "parent": branch[-1].id if branch else genesis.id,
         "mhg": max([block.header.height for block in branch if block.header.proposer == signer.public], default=0),
-        "mhp": votes_after(world, branch).mhp,
+        "mhp": votes.mhp,
         "transaction_root": merkle_root([transaction.id for transaction in transactions]),
         "state_root": state_root,
     }

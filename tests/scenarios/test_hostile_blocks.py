@@ -201,7 +201,6 @@ def test_a_flood_of_early_headers_does_not_push_an_honest_one_out() -> None:
     [
         ("height", 1_000, Reason.WRONG_HEIGHT),
         ("mhp", 1_000, Reason.WRONG_MHP),
-        ("mhg", 0, Reason.CONTRADICTS_EARLIER_BLOCK),
         ("secret", secret(1), Reason.WRONG_LEADER),
         ("state_root", bytes(32), Reason.WRONG_STATE_ROOT),
     ],
@@ -222,6 +221,33 @@ def test_a_block_with_a_wrong_field_changes_nothing(field: str, value: Any, reas
     # then it is refused for that reason, and nothing has changed
     assert everything(host) == before
     assert any(reason.code in notice for notice in host.notices)
+
+
+def test_a_block_that_contradicts_its_signers_last_one_is_refused_and_its_signer_accused() -> None:
+    # given a network at work
+    world, traffic = busy_world(56)
+    host = world.hosts[0]
+    slot = next_slot(world, 3, slot_now(world) + 1)
+    world.hosts[3].crash()
+    clock_to(world, slot)
+    world.submit(0, [traffic.next()])
+    head_id = host.head_id
+
+    # when the leader of this slot denies what it signed before
+    host.handle(announcement(craft(world, branch_of(host), slot, mhg=0)))
+
+    # then its block is refused, and the evidence waits for a block
+    assert host.head_id == head_id
+    assert any(Reason.CONTRADICTS_EARLIER_BLOCK.code in notice for notice in host.notices)
+    assert [item.kind for item in host.engine.mempool][-1] == "evidence"
+
+    # and once that is final the signer has neither slots nor weight
+    world.hosts[3].start()
+    world.run(40)
+    assert world.agree()
+    seats = world.hosts[0].engine.chain.ledger.validators.active
+    assert [seat.key for seat in seats if seat.is_jailed] == [secret(4).public]
+    assert secret(4).public not in world.hosts[0].engine.chain.next_votes.newest_set.leaders
 
 
 def test_a_better_branch_that_is_invalid_half_way_leaves_everything_as_it_was() -> None:

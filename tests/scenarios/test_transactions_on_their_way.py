@@ -9,7 +9,7 @@ import pytest
 from chain import mempool
 from chain.errors import Reason, Refused
 from chain.events import TransactionsReceived
-from chain.registry import Member, member_key
+from chain.state import Member
 from chain.transactions import Enrol, Rate
 from tests.scenarios.crafting import Traffic, announcement, branch_of, craft, next_slot, slot_now
 from tests.support.world import Actor, Host, World
@@ -22,9 +22,7 @@ def reasons(outcomes: tuple[Refused | None, ...]) -> list[Reason | None]:
 
 def member(host: Host, key: bytes) -> Member:
     """A member at the head of a node."""
-    record = host.engine.chain.ledger.records[member_key(key)]
-    assert isinstance(record, Member)
-    return record
+    return host.engine.chain.ledger.view().member(key)[1]
 
 
 def check_pool(host: Host) -> None:
@@ -99,7 +97,9 @@ def test_a_transaction_of_an_abandoned_block_is_included_again() -> None:
     for host in world.hosts:
         check_pool(host)
         assert len(host.engine.mempool) == 0
-    assert member(world.hosts[3], traffic.actors[0].key).nonce == 2
+    account = world.hosts[3].engine.chain.ledger.view().account(traffic.actors[0].key)
+    assert account is not None
+    assert account.nonce == 2
 
 
 def test_an_enrolment_of_an_abandoned_block_is_counted_as_a_strangers_again() -> None:
@@ -150,7 +150,7 @@ def test_two_sides_of_a_cut_spend_the_same_nonce_and_one_wins() -> None:
     # then exactly one of them counts, the same everywhere, and nothing waits for ever
     assert world.agree()
     assert len({left.id, right.id} & world.hosts[0].final_ids) == 1
-    assert len({member(host, subject.key).points for host in world.hosts}) == 1
+    assert len({member(host, subject.key).rated_points for host in world.hosts}) == 1
     for host in world.hosts:
         check_pool(host)
         assert len(host.engine.mempool) == 0

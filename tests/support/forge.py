@@ -7,9 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from chain import registry
 from chain.blockchain import Blockchain
 from chain.blocks import Block, assemble
 from chain.blocktree import genesis_header
+from chain.draft import Draft
 from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import BlockAnnounced, BlocksReceived, Effect, Event, SigningState, StatusReceived
@@ -19,38 +21,39 @@ from chain.keys import SecretKey
 from chain.ledger import Ledger
 from chain.merkle import merkle_root
 from chain.messages import GetBlocks, Status
-from chain.registry import Record
 from chain.transactions import VerifiedTransaction
+from chain.validators import Validators, with_announced
 from chain.votes import Votes
 from tests.support.world import secret
 
 T = TypeVar("T")
+NAMED_KEYS = 100
 
 
 @dataclass(frozen=True)
 class _Known:
-    """A block's place: its slot, its branch up to and with it, the votes and the records after it."""
+    """A block's place: its slot, its branch up to and with it, the votes and the state after it."""
 
     slot: int
     branch: tuple[Block, ...]
     votes: Votes
-    records: dict[bytes, Record]
+    state: dict[bytes, bytes]
 
 
 class Forge:
-    """Makes blocks after any block that it made; every validator's key is at hand."""
+    """Makes blocks after any block that it made; the keys of all validators that tests name are at hand."""
 
     def __init__(self, genesis: Genesis) -> None:
         self.genesis = genesis
-        self._secrets = {secret(n + 1).public: secret(n + 1) for n in range(len(genesis.validators))}
+        self._secrets = {secret(n).public: secret(n) for n in range(1, NAMED_KEYS)}
         ledger = Ledger(genesis)
         self.root = genesis_header(genesis, ledger.state_root)
         votes = Votes.genesis(genesis.validators, genesis.batch)
-        self._known = {self.root.id: _Known(0, (), votes, ledger.records)}
+        self._known = {self.root.id: _Known(0, (), votes, ledger.state)}
 
-    def signer(self, slot: int) -> SecretKey:
-        """The leader of a slot."""
-        return self._secrets[self.genesis.validators[slot % len(self.genesis.validators)][0]]
+    def signer(self, slot: int, parent: Block | None = None) -> SecretKey:
+        """The leader of a slot after ``parent`` (default: the genesis)."""
+        return self._secrets[self._next_votes(parent).newest_set.leader(slot)]
 
     def slot_of(self, leader: int, after: int) -> int:
         """The first slot after ``after`` that belongs to the validator with index ``leader``."""
@@ -71,14 +74,15 @@ class Forge:
 
         ``fields`` replace fields of the header.  Transactions that are refused are put in all the same.
         """
-        before = self._known[self.root.id if parent is None else parent.id]
+        before = self._after(parent)
+        votes = self._next_votes(parent)
         slot = before.slot + 1 if slot is None else slot
-        signer = self.signer(slot) if signer is None else signer
-        ledger = Ledger(self.genesis, before.records, len(before.branch))
-        draft = ledger.draft()
+        signer = self.signer(slot, parent) if signer is None else signer
+        ledger = Ledger(self.genesis, before.state, len(before.branch))
+        draft = ledger.draft(slot, votes.newest_set.start)
         for transaction in transactions:
             with suppress(Refused):
-                draft.apply(transaction)
+                registry.apply(draft, transaction)
         state_root, changes = ledger.seal(draft)
         mine = [block.header.height for block in before.branch if block.header.proposer == signer.public]
         header = {
@@ -86,7 +90,7 @@ class Forge:
             "slot": slot,
             "parent": self.root.id if parent is None else parent.id,
             "mhg": max(mine, default=0),
-            "mhp": before.votes.mhp,
+            "mhp": votes.mhp,
             "transaction_root": merkle_root([transaction.id for transaction in transactions]),
             "state_root": state_root,
         }
@@ -94,9 +98,13 @@ class Forge:
         fits = signed.transaction_root == header["transaction_root"]
         block = assemble(signed, transactions) if fits else Block(signed, tuple(transactions))
         if signed.height == header["height"]:
-            records = before.records | {key: after for key, (_, after) in changes.items()}
-            votes = before.votes.apply(signed)
-            self._known[block.id] = _Known(slot, (*before.branch, block), votes, records)
+            state = dict(before.state)
+            for key, (_, after) in changes.items():
+                if after is None:
+                    del state[key]
+                else:
+                    state[key] = after
+            self._known[block.id] = _Known(slot, (*before.branch, block), votes.apply(signed), state)
         return block
 
     def chain(self, length: int, parent: Block | None = None, *, slot: int | None = None) -> list[Block]:
@@ -107,13 +115,27 @@ class Forge:
             parent = blocks[-1]
         return blocks
 
+    def _after(self, parent: Block | None) -> _Known:
+        return self._known[self.root.id if parent is None else parent.id]
+
+    def _next_votes(self, parent: Block | None) -> Votes:
+        known = self._after(parent)
+        return with_announced(known.votes, self._validators(known))
+
+    def validators(self, block: Block) -> Validators:
+        """The validators in the state after a block."""
+        return self._validators(self._known[block.id])
+
+    def _validators(self, known: _Known) -> Validators:
+        return Draft(known.state, self.genesis, 0, 0).validators
+
     def votes(self, block: Block) -> Votes:
         """The votes after a block."""
         return self._known[block.id].votes
 
-    def records(self, block: Block) -> dict[bytes, Record]:
+    def state(self, block: Block) -> dict[bytes, bytes]:
         """The state after a block."""
-        return self._known[block.id].records
+        return self._known[block.id].state
 
 
 def blockchain(genesis: Genesis, blocks: Sequence[Block]) -> Blockchain:

@@ -49,7 +49,7 @@ from chain.genesis import Genesis, make_genesis
 from chain.keys import SecretKey, did_from_key
 from chain.messages import GetBlocks, GetTransactions, Status, cut_to_size
 from chain.policy import shipped_policy
-from chain.registry import decode_record, encode_record, genesis_records
+from chain.registry import genesis_state
 from chain.transactions import Action, VerifiedTransaction, sign_transaction
 
 GENESIS_MS = 1_000_000
@@ -105,7 +105,7 @@ class Disk:
     def __init__(self, genesis: Genesis) -> None:
         self.genesis = genesis
         self.blocks: dict[bytes, tuple[Block, bool]] = {}
-        self.state = {key: encode_record(record) for key, record in genesis_records(genesis).items()}
+        self.state = genesis_state(genesis)
         self.settled: Settled | None = None
         self.finalized = 0
         self.signing: SigningState | None = SigningState()
@@ -126,7 +126,11 @@ class Disk:
             self.finalized = commit.finalized_height
         if commit.settled is not None:
             self.settled = commit.settled
-            self.state.update(commit.settled.rows)
+            for key, value in commit.settled.rows.items():
+                if value is None:
+                    self.state.pop(key, None)
+                else:
+                    self.state[key] = value
         if commit.signing is not None:
             self.signing = commit.signing
 
@@ -149,8 +153,7 @@ class Disk:
         """As :meth:`chain.storage.Storage.load`."""
         snapshot = None
         if self.settled is not None:
-            records = {key: decode_record(key, value) for key, value in self.state.items()}
-            snapshot = Snapshot(self.settled.header, self.settled.votes, records)
+            snapshot = Snapshot(self.settled.header, self.settled.votes, self.state)
         chain = Blockchain(self.genesis, snapshot)
         base = chain.finalized.height
         for height, block in sorted(self._main.items()):

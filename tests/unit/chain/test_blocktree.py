@@ -8,8 +8,9 @@ import pytest
 
 from chain import blocktree
 from chain.blocks import Block
-from chain.blocktree import BlockTree, leader
+from chain.blocktree import BlockTree
 from chain.errors import Reason, Refused
+from chain.validators import genesis_validators
 from chain.votes import Votes
 from tests.support.forge import Forge
 from tests.support.world import genesis_of, secret
@@ -17,17 +18,23 @@ from tests.support.world import genesis_of, secret
 GENESIS = genesis_of(4)
 
 
+def first_votes() -> Votes:
+    return Votes.genesis(GENESIS.validators, GENESIS.batch)
+
+
 class Grove:
     """A tree, and the forge of what grows in it."""
 
     def __init__(self) -> None:
         self.forge = Forge(GENESIS)
-        self.tree = BlockTree(GENESIS, self.forge.root, Votes.genesis(GENESIS.validators, GENESIS.batch))
+        self.tree = BlockTree(self.forge.root, first_votes(), genesis_validators(GENESIS))
 
-    def plant(self, *blocks: Block) -> None:
+    def plant(self, *blocks: Block, are_executed: bool = True) -> None:
         for block in blocks:
-            votes = self.tree.check(block.header, solicited=True)
-            self.tree.insert(block, votes, arrived_in_slot=True)
+            judged = self.tree.check(block.header, solicited=True)
+            self.tree.insert(block, judged, arrived_in_slot=True)
+            if are_executed:
+                self.tree.executed(block.id, self.forge.validators(block))
 
     def refusal(self, block: Block, *, solicited: bool = False) -> Reason:
         before = len(self.tree)
@@ -44,8 +51,9 @@ def grove() -> Grove:
 
 def test_leaders_take_turns_in_the_order_of_the_genesis() -> None:
     keys = [key for key, _ in GENESIS.validators]
-    assert [leader(GENESIS, slot) for slot in range(8)] == keys + keys
-    assert leader(GENESIS, 2**64 - 1) == keys[3]
+    validators = first_votes().newest_set
+    assert [validators.leader(slot) for slot in range(8)] == keys + keys
+    assert validators.leader(2**64 - 1) == keys[3]
 
 
 def test_a_good_header_gets_the_votes_of_its_branch(grove: Grove) -> None:
@@ -98,11 +106,9 @@ def test_slots_may_be_skipped(grove: Grove) -> None:
 def test_two_blocks_of_a_slot_are_kept_and_a_third_only_on_request(grove: Grove) -> None:
     first, second, third = (grove.forge.block(None, slot=1, state_root=bytes([n]) * 32) for n in range(3))
     grove.plant(first)
-    assert grove.tree.rivals(second.header) == [first.header]
     grove.plant(second)
     assert grove.refusal(third) is Reason.TREE_FULL
     grove.plant(third)
-    assert grove.tree.rivals(third.header) == [first.header, second.header]
 
 
 def test_a_full_tree_gives_up_its_worst_tip_but_never_the_head(grove: Grove, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +122,6 @@ def test_a_full_tree_gives_up_its_worst_tip_but_never_the_head(grove: Grove, mon
         grove.tree.make_room(trunk[2].id)
         assert len(grove.tree) == left
     assert all(block.id in grove.tree for block in trunk)
-    assert grove.tree.rivals(side[0].header) == []
 
 
 def test_what_stands_on_an_invalid_block_is_invalid(grove: Grove) -> None:
@@ -151,7 +156,6 @@ def test_a_new_root_forgets_everything_beside_it(grove: Grove) -> None:
     assert grove.tree.root == trunk[1].id
     assert grove.tree[trunk[1].id].block is None
     assert [block.id in grove.tree for block in (*trunk, *stale, twin)] == [False, True, True, False, False, False]
-    assert grove.tree.rivals(stale[0].header) == []
     assert grove.refusal(stale[0]) is Reason.UNKNOWN_PARENT
     grove.tree.reroot(trunk[1].id)
     assert len(grove.tree) == 2
@@ -183,3 +187,16 @@ def test_a_block_whose_only_child_is_invalid_is_a_tip(grove: Grove) -> None:
     grove.plant(*trunk, bad)
     grove.tree.mark_invalid(bad.id)
     assert grove.tree.tips() == [trunk[-1].header]
+
+
+def test_a_branch_is_judged_only_as_far_as_its_validators_are_known(grove: Grove) -> None:
+    # given a branch that makes blocks final which were not executed here
+    branch = grove.forge.chain(10)
+    grove.plant(*branch[:7], are_executed=False)
+    # then nobody can tell who validates beyond them
+    assert grove.refusal(branch[7]) is Reason.NOT_EXECUTED
+    # until they are executed, as far as that is
+    for block in branch[:2]:
+        grove.tree.executed(block.id, genesis_validators(GENESIS))
+    grove.plant(*branch[7:9], are_executed=False)
+    assert grove.refusal(branch[9]) is Reason.NOT_EXECUTED

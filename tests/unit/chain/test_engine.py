@@ -11,7 +11,7 @@ import pytest
 from chain import blocktree, engine
 from chain.arrivals import MAX_WAITING
 from chain.blocks import Block
-from chain.blocktree import CLOCK_DISPARITY_MS
+from chain.blocktree import CLOCK_DISPARITY_MS, BlockTree, Judged
 from chain.errors import Reason
 from chain.events import (
     AnnounceBlock,
@@ -34,6 +34,7 @@ from chain.events import (
     Tick,
     TransactionsReceived,
 )
+from chain.headers import Header
 from chain.messages import GetBlocks, GetTransactions
 from chain.transactions import Enrol, Rate, VerifiedTransaction
 from tests.support.forge import Forge, Rig, announced, only
@@ -165,6 +166,85 @@ def test_a_block_of_the_future_is_refused_and_nobody_blamed_for_another_clock(ri
         assert blamed(effects) == []
     assert rig.head == GENESIS.id
     assert rig.engine.wake_ms(rig.now_ms) == GENESIS.slot_start_ms(1)
+
+
+def test_a_block_that_waited_while_the_clock_stepped_back_is_not_taken(rig: Rig, forge: Forge) -> None:
+    # given a block that waits for its transactions
+    body = enrolments(1)
+    block = forge.block(None, body, slot=9)
+    (ask,) = only(rig.at(9).handle(announced(block)), Ask)
+    assert isinstance(ask.request, GetTransactions)
+
+    # when the clock is set right, and they come
+    effects = rig.at(3).handle(MissingReceived("peer", ask.request, tuple(body)))
+
+    # then the block is one of the future
+    assert "future_slot" in only(effects, Notice)[0].text
+    assert rig.head == GENESIS.id
+    rig.at(9).handle(announced(block, "another"))
+
+
+def test_a_block_that_waited_is_judged_by_what_is_known_now(rig: Rig, forge: Forge) -> None:
+    # given a block that waits for its transactions while others become final
+    trunk = forge.chain(3)
+    body = enrolments(1)
+    late = forge.block(trunk[0], body, slot=4)
+    rig.grow(trunk)
+    (ask,) = only(rig.at(4).handle(announced(late)), Ask)
+    assert isinstance(ask.request, GetTransactions)
+    rig.grow(forge.chain(6, trunk[-1], slot=5))
+    assert rig.engine.chain.finalized.height >= 2
+
+    # when they come, then it is too late
+    (notice,) = only(rig.handle(MissingReceived("peer", ask.request, tuple(body))), Notice)
+    assert "crosses_finality" in notice.text
+
+
+def test_a_block_that_was_fetched_while_it_waited_stays_on_the_main_chain(rig: Rig, forge: Forge) -> None:
+    # given a block that waits for its transactions
+    body = enrolments(1)
+    block = forge.block(None, body)
+    (ask,) = only(rig.at(1).handle(announced(block)), Ask)
+    assert isinstance(ask.request, GetTransactions)
+
+    # when a download brings it, and then the transactions come
+    rig.reply("other", request_of(rig.at(2).claim("other", block)), [block])
+    assert rig.head == block.id
+    effects = rig.handle(MissingReceived("peer", ask.request, tuple(body)))
+
+    # then nothing is stored again: beside the main chain it would be missing there
+    assert only(effects, Commit) == []
+
+
+def test_a_header_is_judged_once_on_its_way_in(rig: Rig, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[bytes] = []
+    check = BlockTree.check
+
+    def counted(self: BlockTree, header: Header, *, solicited: bool) -> Judged:
+        judged.append(header.id)
+        return check(self, header, solicited=solicited)
+
+    monkeypatch.setattr(BlockTree, "check", counted)
+    blocks = forge.chain(3)
+    rig.grow(blocks[:2])
+    ask = request_of(rig.at(3).claim("peer", blocks[2]))
+    rig.reply("peer", ask, blocks[ask.from_height - 1 :])
+    assert rig.head == blocks[2].id
+    assert judged == [block.id for block in blocks]
+
+
+def test_two_headers_of_a_slot_are_shown_though_the_block_proves_invalid(rig: Rig, forge: Forge) -> None:
+    one = forge.block(None, slot=1)
+    other = forge.block(one, slot=2)
+    bad = forge.block(one, slot=2, state_root=bytes(32))
+    longer = forge.block(bad, slot=3)
+    rig.grow([one, other])
+    assert only(rig.handle(announced(bad)), Equivocation) == [Equivocation(other.header, bad.header)]
+    assert not only(rig.at(3).handle(announced(longer)), Equivocation)
+    assert rig.head == other.id
+    twin = forge.block(other, slot=3, state_root=bytes(32))
+    assert only(rig.handle(announced(twin)), Equivocation) == [Equivocation(longer.header, twin.header)]
+    assert rig.head == other.id
 
 
 def test_a_served_block_of_the_future_is_refused_and_the_rest_kept(rig: Rig, forge: Forge) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from chain.blockchain import Blockchain
 from chain.errors import OperatorError
-from chain.genesis import MAX_VALIDATORS, MAX_WEIGHT, load_genesis, make_genesis
+from chain.genesis import MAX_VALIDATORS, load_genesis, make_genesis
 from chain.keys import did_from_key
+from chain.proposals import MAX_WEIGHT
 from tests.support.world import genesis_of, secret
 
 DOCUMENT: dict[str, Any] = json.loads(genesis_of(4).to_json())
@@ -169,5 +170,5 @@ def test_slots_and_time() -> None:
 @pytest.mark.parametrize("nodes", range(1, 32))
 def test_heartbeats_come_from_every_leader_in_turn(nodes: int) -> None:
     genesis = genesis_of(nodes)
-    assert genesis.heartbeat_slots <= genesis.quiet_slots < genesis.heartbeat_slots + nodes
-    assert len({beat * genesis.quiet_slots % nodes for beat in range(nodes)}) == nodes
+    assert genesis.heartbeat_slots <= genesis.quiet_slots(nodes) < genesis.heartbeat_slots + nodes
+    assert len({beat * genesis.quiet_slots(nodes) % nodes for beat in range(nodes)}) == nodes

@@ -45,7 +45,7 @@ def look(ledger: Ledger) -> tuple[object, ...]:
 def test_blocks_are_executed_in_order() -> None:
     ledger = Ledger(GENESIS)
     for block in story():
-        ledger.extend(block)
+        ledger.extend(block, 1)
         assert ledger.state_root == block.header.state_root
     assert ledger.height == 4
     assert [ledger.block_at(height) for height in range(6)] == [None, *story(), None]
@@ -55,7 +55,7 @@ def test_undo_and_redo_restore_everything() -> None:
     ledger = Ledger(GENESIS)
     looks = [look(ledger)]
     for block in story():
-        ledger.extend(block)
+        ledger.extend(block, 1)
         looks.append(look(ledger))
     undone = []
     for expected in looks[-2::-1]:
@@ -73,7 +73,7 @@ def test_a_block_with_a_bad_transaction_changes_nothing() -> None:
     ledger = Ledger(GENESIS)
     before = look(ledger)
     with pytest.raises(Refused, match="transaction 1: nonce_used") as refused:
-        ledger.extend(forge.block(None, [good, good]))
+        ledger.extend(forge.block(None, [good, good]), 1)
     assert refused.value.reason is Reason.INVALID_TRANSACTION
     assert look(ledger) == before
 
@@ -83,7 +83,7 @@ def test_a_block_with_another_state_root_changes_nothing() -> None:
     ledger = Ledger(GENESIS)
     before = look(ledger)
     with pytest.raises(Refused) as refused:
-        ledger.extend(forge.block(None, [ann.sign(Enrol())], state_root=bytes(32)))
+        ledger.extend(forge.block(None, [ann.sign(Enrol())], state_root=bytes(32)), 1)
     assert refused.value.reason is Reason.WRONG_STATE_ROOT
     assert look(ledger) == before
 
@@ -91,7 +91,7 @@ def test_a_block_with_another_state_root_changes_nothing() -> None:
 def test_a_discarded_seal_changes_nothing() -> None:
     ledger = Ledger(GENESIS)
     before = look(ledger)
-    draft = ledger.draft()
+    draft = ledger.draft(1, 1)
     draft.apply(Actor(GENESIS, 50).sign(Enrol()))
     root, changes = ledger.seal(draft)
     assert root != before[1]
@@ -112,7 +112,7 @@ def test_settling_moves_the_snapshot_and_returns_what_changed() -> None:
     blocks, ledger = story(), Ledger(GENESIS)
     records = {key: encode_record(record) for key, record in ledger.records.items()}
     for block in blocks:
-        ledger.extend(block)
+        ledger.extend(block, 1)
     assert ledger.settle(0) == {}
     records.update(ledger.settle(3))
     assert (ledger.base_height, ledger.height) == (3, 4)
@@ -120,7 +120,7 @@ def test_settling_moves_the_snapshot_and_returns_what_changed() -> None:
 
     again = Ledger(GENESIS, {key: decode_record(key, value) for key, value in records.items()}, 3)
     assert again.state_root == blocks[2].header.state_root
-    again.extend(blocks[3])
+    again.extend(blocks[3], 1)
     assert again.records == ledger.records
 
     records.update(ledger.settle(4))
@@ -131,7 +131,7 @@ def test_settling_moves_the_snapshot_and_returns_what_changed() -> None:
 def test_nothing_below_the_snapshot_can_be_undone_or_settled() -> None:
     ledger = Ledger(GENESIS)
     for block in story():
-        ledger.extend(block)
+        ledger.extend(block, 1)
     ledger.settle(4)
     with pytest.raises(InvariantBroken):
         ledger.undo()

@@ -9,7 +9,6 @@ from chain.blockchain import Blockchain
 from chain.events import SigningState
 from chain.mempool import Mempool
 from chain.production import Made, Producer
-from chain.registry import Member, member_key
 from chain.transactions import Enrol, Rate
 from tests.support.forge import Forge, blockchain
 from tests.support.world import Actor, genesis_of, secret
@@ -28,8 +27,8 @@ def at(slot: int, into_ms: int = 0) -> int:
 
 def pool(chain: Blockchain) -> Mempool:
     def next_nonce(actor: bytes) -> int | None:
-        member = chain.ledger.records.get(member_key(actor))
-        return member.nonce if isinstance(member, Member) else None
+        account = chain.ledger.view().account(actor)
+        return None if account is None else account.nonce
 
     return Mempool(next_nonce)
 
@@ -90,7 +89,7 @@ def test_a_block_holds_what_waits_and_follows_from_the_state() -> None:
     header = made.block.header
     assert (header.height, header.slot, header.parent, header.mhg, header.mhp) == (1, 1, GENESIS.id, 0, 0)
     chain.adopt(made.block, made.changes)
-    assert blockchain(GENESIS, [made.block]).ledger.records == chain.ledger.records
+    assert blockchain(GENESIS, [made.block]).ledger.state == chain.ledger.state
 
 
 def test_what_never_can_enter_a_block_is_named() -> None:

@@ -12,6 +12,7 @@ import pytest
 from chain import blocks, mempool
 from chain.blocks import Block, assemble
 from chain.codec import decode
+from chain.draft import Draft
 from chain.errors import Disposition, InvariantBroken, OperatorError, Reason, Refused
 from chain.events import Notice
 from chain.headers import decode_header, verify_header
@@ -19,14 +20,25 @@ from chain.keys import check_public_key
 from chain.ledger import Ledger
 from chain.mempool import Mempool
 from chain.merkle import merkle_root
-from chain.registry import Draft, genesis_records
+from chain.registry import apply, genesis_state
 from chain.transactions import Action, Enrol, Rate, VerifiedTransaction, sign_transaction
+from chain.validators import (
+    ADD,
+    JAIL,
+    MAX_QUEUED,
+    RELEASE,
+    REMOVE,
+    Change,
+    genesis_validators,
+    request,
+)
 from tests.support.forge import Forge, Rig, announced, blockchain, only
 from tests.support.world import FAR, genesis_of, secret
 
 ROOT = Path(__file__).parents[3]
 GENESIS = genesis_of(4)
 ANN, BOB = secret(50), secret(51)
+LEADER = secret(1).public
 BLAME, IGNORE, LATER = Disposition.BLAME, Disposition.IGNORE, Disposition.LATER
 Case = Callable[[pytest.MonkeyPatch], object]
 
@@ -39,10 +51,10 @@ def recorded(nonce: int, action: Action, expiry: int = 50) -> Case:
     """A transaction of Ann tried at height 10, where she and Bob are enrolled."""
 
     def case(_: pytest.MonkeyPatch) -> None:
-        draft = Draft(genesis_records(GENESIS), GENESIS, 10)
+        draft = Draft(genesis_state(GENESIS), GENESIS, 10, 10)
         for member in (ANN, BOB):
-            draft.apply(sign_transaction(member, GENESIS.id, 0, 50, Enrol()))
-        draft.apply(signed(nonce, action, expiry))
+            apply(draft, sign_transaction(member, GENESIS.id, 0, 50, Enrol()))
+        apply(draft, signed(nonce, action, expiry))
 
     return case
 
@@ -68,8 +80,9 @@ def grown(after: int = 3, *, length: int = 3, at_least: int = 0, **fields: Any) 
         trunk = forge.chain(length)
         chain = blockchain(GENESIS, trunk)
         for number in range(at_least):
-            chain.add(forge.block(trunk[after - 1], slot=20, mhg=900 + number), arrived_in_slot=True, solicited=False)
-        chain.add(forge.block(trunk[after - 1], **fields), arrived_in_slot=True, solicited=False)
+            chain.add(forge.block(trunk[after - 1], slot=20, mhg=900 + number), arrived_in_slot=True)
+        block = forge.block(trunk[after - 1], **fields)
+        chain.add(block, arrived_in_slot=True, judged=chain.check(block.header, solicited=False))
 
     return case
 
@@ -95,7 +108,23 @@ def with_transactions(count: int, *, root_of: int = 0, max_bytes: int | None = N
 
 
 def executed(*transactions: VerifiedTransaction) -> Case:
-    return lambda _: Ledger(GENESIS).extend(Forge(GENESIS).block(None, transactions))
+    return lambda _: Ledger(GENESIS).extend(Forge(GENESIS).block(None, transactions), 1)
+
+
+def requested(*changes: Change) -> Case:
+    def case(_: pytest.MonkeyPatch) -> None:
+        validators = genesis_validators(GENESIS)
+        for change in changes:
+            validators = request(validators, change, batch=4, slot=1)
+
+    return case
+
+
+def on_a_branch_that_was_not_executed(_: pytest.MonkeyPatch) -> None:
+    forge = Forge(GENESIS)
+    tree = blockchain(GENESIS, []).tree
+    for block in forge.chain(9):
+        tree.insert(block, tree.check(block.header, solicited=True), arrived_in_slot=True)
 
 
 def from_the_future(_: pytest.MonkeyPatch) -> None:
@@ -125,6 +154,13 @@ CASES: dict[Reason, tuple[Disposition, Case]] = {
     Reason.SELF_RATING: (IGNORE, recorded(1, Rate(ANN.public, 1, 1))),
     Reason.UNKNOWN_CATEGORY: (IGNORE, recorded(1, Rate(BOB.public, 2, 1))),
     Reason.POINTS_OUT_OF_RANGE: (IGNORE, recorded(1, Rate(BOB.public, 1, 11))),
+    Reason.ALREADY_VALIDATOR: (IGNORE, requested(Change(ADD, LEADER, b"", 1))),
+    Reason.NOT_VALIDATOR: (IGNORE, requested(Change(REMOVE, ANN.public))),
+    Reason.ALREADY_JAILED: (IGNORE, requested(Change(JAIL, LEADER), Change(JAIL, LEADER))),
+    Reason.NOT_JAILED: (IGNORE, requested(Change(RELEASE, LEADER))),
+    Reason.TOO_MUCH_WEIGHT: (IGNORE, requested(Change(ADD, ANN.public, b"", 0))),
+    Reason.TOO_MANY_VALIDATORS: (LATER, requested(Change(ADD, ANN.public, b"", 1))),
+    Reason.TOO_MANY_CHANGES: (LATER, requested(*[Change(JAIL, LEADER), Change(RELEASE, LEADER)] * MAX_QUEUED)),
     Reason.DUPLICATE: (IGNORE, offered(signed(1, GOOD), signed(1, GOOD))),
     Reason.NONCE_TAKEN: (IGNORE, offered(signed(1, GOOD), signed(1, GOOD, 51))),
     Reason.ACTOR_QUOTA: (LATER, offered(signed(1, GOOD), signed(2, GOOD), bound="MAX_PER_ACTOR", value=1)),
@@ -132,6 +168,7 @@ CASES: dict[Reason, tuple[Disposition, Case]] = {
     Reason.FUTURE_SLOT: (LATER, from_the_future),
     Reason.UNKNOWN_PARENT: (LATER, grown(parent=bytes(32))),
     Reason.INVALID_PARENT: (IGNORE, on_an_invalid_block),
+    Reason.NOT_EXECUTED: (LATER, on_a_branch_that_was_not_executed),
     Reason.SLOT_NOT_AFTER_PARENT: (BLAME, grown(slot=3)),
     Reason.WRONG_HEIGHT: (BLAME, grown(height=5)),
     Reason.WRONG_LEADER: (BLAME, grown(signer=secret(3))),

@@ -11,6 +11,7 @@ from chain.errors import Reason, Refused
 from chain.genesis import make_genesis
 from chain.registry import (
     POLICY_KEY,
+    VALIDATORS_KEY,
     Draft,
     Member,
     PolicyInForce,
@@ -25,6 +26,7 @@ from chain.registry import (
     read_rating_key,
 )
 from chain.transactions import Action, Enrol, Rate, Transaction, VerifiedTransaction, sign_transaction
+from chain.validators import genesis_validators
 from tests.support.world import FAR, genesis_of, secret
 
 TWO_CATEGORIES = json.loads(genesis_of(4).to_json())
@@ -41,7 +43,7 @@ def signed(actor: Any, nonce: int, action: Action, expiry: int = HEIGHT) -> Veri
 @pytest.fixture
 def draft() -> Draft:
     """Ann and Bob are enrolled, Cleo is not."""
-    fresh = Draft(genesis_records(GENESIS), GENESIS, HEIGHT)
+    fresh = Draft(genesis_records(GENESIS), GENESIS, HEIGHT, HEIGHT, 1)
     for actor in (ANN, BOB):
         fresh.apply(signed(actor, 0, Enrol()))
     return fresh
@@ -62,8 +64,11 @@ def member(draft: Draft, actor: Any) -> Member:
     return found
 
 
-def test_the_state_begins_with_the_policy() -> None:
-    assert genesis_records(GENESIS) == {POLICY_KEY: PolicyInForce(1, GENESIS.policy.digest())}
+def test_the_state_begins_with_policy_and_validators() -> None:
+    assert genesis_records(GENESIS) == {
+        POLICY_KEY: PolicyInForce(1, GENESIS.policy.digest()),
+        VALIDATORS_KEY: genesis_validators(GENESIS),
+    }
 
 
 def test_enrolling(draft: Draft) -> None:
@@ -92,8 +97,8 @@ def test_members_rate_each_other(draft: Draft) -> None:
 
 
 def test_changes_hold_both_sides(draft: Draft) -> None:
-    base = {key: after for key, (_, after) in draft.changes.items()}
-    later = Draft(base, GENESIS, HEIGHT + 1)
+    base = genesis_records(GENESIS) | {key: after for key, (_, after) in draft.changes.items()}
+    later = Draft(base, GENESIS, HEIGHT + 1, HEIGHT + 1, 1)
     later.apply(signed(ANN, 1, Rate(BOB.public, 1, 4), HEIGHT + 1))
     assert later.changes == {
         member_key(ANN.public): (base[member_key(ANN.public)], Member(ANN.public, HEIGHT, 2, 0, 0)),

@@ -24,7 +24,6 @@ from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.ledger import Ledger
 from chain.reader import Reader
-from chain.registry import encode_record
 from chain.storage import Storage
 from chain.transactions import Enrol, Rate
 from tests.support.world import Actor, Disk, World, genesis_of
@@ -59,7 +58,7 @@ def stored(path: Path, genesis: Genesis) -> tuple[Any, ...]:
     reader = Reader(path, genesis)
     blocks = sorted((row[0], is_main) for is_main in (True, False) for row in reader.summaries(0, 10**6, main=is_main))
     settled = reader.snapshot_header()
-    records = tuple((key, encode_record(record)) for key, record in reader.records(b""))
+    records = tuple(reader.state_rows())
     finalized = reader.finalized_height()
     reader.close()
     return blocks, finalized, None if settled is None else settled.id, records, signing
@@ -175,12 +174,12 @@ def test_the_settled_state_is_the_state_of_its_height(history: History, reader: 
     assert header is not None
     ledger = Ledger(history.genesis)
     for block in reader.blocks(1, header.height):
-        ledger.extend(block)
-    assert dict(reader.records(b"")) == ledger.records
+        ledger.extend(block, 1)
+    assert dict(reader.state_rows()) == ledger.state
     assert header.state_root == ledger.state_root
-    some = next(iter(ledger.records))
-    assert reader.record(some) == ledger.records[some]
-    assert reader.record(b"m" + bytes(32)) is None
+    some = next(iter(ledger.state))
+    assert dict(reader.state_rows())[some] == ledger.state[some]
+    assert reader.entry(b"m" + bytes(32)) is None
 
 
 def test_a_restart_at_any_commit_continues_where_it_was(history: History, tmp_path: Path) -> None:
@@ -222,6 +221,16 @@ def test_a_lost_signing_state_stays_lost(tmp_path: Path) -> None:
     storage.close()
 
 
+def test_an_exported_signing_state_is_gone_whatever_is_stored_after_it(tmp_path: Path) -> None:
+    genesis = genesis_of(4)
+    Storage.create(tmp_path / DATABASE, genesis, SigningState(7, 6, 5, 4, 3))
+    storage = Storage(tmp_path / DATABASE, genesis)
+    assert storage.export_signing() == SigningState(7, 6, 5, 4, 3)
+    storage.commit([Commit(signing=SigningState(8, 7, 6, 5, 4))])
+    assert (storage.is_exported, storage.load()[1]) == (True, None)
+    storage.close()
+
+
 def test_a_block_that_entered_and_left_the_main_chain_in_one_commit_is_kept_beside_it(
     history: History, tmp_path: Path
 ) -> None:
@@ -257,7 +266,7 @@ def test_what_is_missing_or_foreign_is_said_in_one_sentence(full: Path, history:
     copy = tmp_path / DATABASE
     shutil.copy(full, copy)
     connection = sqlite3.connect(copy)
-    connection.execute("UPDATE meta SET value = x'02' WHERE key = 'format'")
+    connection.execute("UPDATE meta SET value = x'7f' WHERE key = 'format'")
     connection.commit()
     connection.close()
     for opener in openers:
@@ -273,7 +282,7 @@ def use(path: Path, history: History) -> tuple[Any, ...]:
     finally:
         storage.close()
     facts = (chain.head.header, chain.finalized, chain.ledger.state_root, chain.head.votes, signing)
-    return (*facts, tuple(sorted(chain.ledger.records.items())))
+    return (*facts, tuple(sorted(chain.ledger.state.items())))
 
 
 def read_all(path: Path, history: History, ids: Sequence[bytes]) -> dict[str, Any]:
@@ -285,7 +294,7 @@ def read_all(path: Path, history: History, ids: Sequence[bytes]) -> dict[str, An
                 "snapshot": reader.snapshot_header(),
                 "finalized": reader.finalized_height(),
                 "head": reader.head_height(),
-                "records": list(reader.records(b"")),
+                "records": list(reader.state_rows()),
                 "blocks": list(reader.blocks(1, 10_000)),
                 "headers": list(reader.headers(1, 10_000)),
                 "by_id": [reader.block(key) for key in ids],
@@ -504,7 +513,7 @@ while not Path(sys.argv[3]).exists():
         finalized = reader.finalized_height()
         chain = list(reader.blocks(1, 10_000))
         header = reader.snapshot_header()
-        records = len(list(reader.records(b"")))
+        records = len(list(reader.state_rows()))
     assert [block.header.height for block in chain] == list(range(1, height + 1)), "a gap"
     assert all(child.header.parent == block.id for block, child in zip(chain, chain[1:])), "two branches in one"
     assert finalized >= seen and finalized <= height, "finality fell"

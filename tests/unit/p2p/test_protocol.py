@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 import trio
 
+from chain.blockchain import Blockchain
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block, encode_block
 from chain.blocktree import CLOCK_DISPARITY_MS
 from chain.codec import encode
@@ -33,7 +34,7 @@ from chain.events import (
     TransactionsReceived,
 )
 from chain.genesis import Genesis
-from chain.headers import sign_header
+from chain.headers import Header, sign_header
 from chain.messages import (
     BATCH_TARGET_BYTES,
     MAX_ANNOUNCEMENT_BYTES,
@@ -75,6 +76,7 @@ class FakeNode:
 
     def __init__(self, genesis: Genesis) -> None:
         self.genesis = genesis
+        self.chain = Blockchain(genesis)
         self.posted: list[Event] = []
         self.known: set[bytes] = set()
         self.mempool: dict[bytes, VerifiedTransaction] = {}
@@ -90,6 +92,9 @@ class FakeNode:
 
     def is_known(self, block_id: bytes) -> bool:
         return block_id in self.known
+
+    def check_leader(self, header: Header) -> None:
+        self.chain.check_leader(header)
 
     def waiting(self, transaction_id: bytes) -> VerifiedTransaction | None:
         return self.mempool.get(transaction_id)
@@ -345,6 +350,20 @@ async def test_a_block_of_the_future_is_dropped_without_blame(caplog: pytest.Log
         await peer.say(BLOCKS, announcement(late))
         await until(lambda: victim.events(BlockAnnounced))
         assert [event.header for event in victim.events(BlockAnnounced)] == [late.header]
+        assert victim.score(peer.peer_id) == 0
+
+
+async def test_a_leader_that_nobody_can_know_yet_is_dropped_without_blame(caplog: pytest.LogCaptureFixture) -> None:
+    # given a node that is far behind, where other validators may be in force by now
+    forge = Forge(NETWORK)
+    ahead, known = forge.block(None, slot=3, signer=secret(3), height=9), forge.block(None, slot=4)
+    async with party(1) as victim, rogue(9, victim) as peer:
+        with caplog.at_level(logging.INFO):
+            await peer.say(BLOCKS, announcement(ahead))
+            await until(lambda: "not_executed" in caplog.text)
+        await peer.say(BLOCKS, announcement(known))
+        await until(lambda: victim.events(BlockAnnounced))
+        assert [event.header.id for event in victim.events(BlockAnnounced)] == [known.id]
         assert victim.score(peer.peer_id) == 0
 
 

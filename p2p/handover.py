@@ -1,0 +1,110 @@
+"""A validator's signing state, on its way to another machine.
+
+It moves, it is never copied: its home has given it up, durably, before the first byte of it is in a file, and signs
+nothing until a state is imported again.  A crash in between costs the ability to sign, at most; exporting once more
+brings it back.  The file holds no secret, and is signed by the key that it is about.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, astuple, fields
+from pathlib import Path
+from typing import TextIO
+
+from chain.codec import U64_MAX, encode, integer
+from chain.errors import OperatorError, Reason, Refused
+from chain.events import SigningState
+from chain.keys import did_from_key, key_from_did, verify
+from chain.storage import Storage
+from p2p.home import Home, locked
+
+FORMAT = "goodfaith signing state"
+VERSION = 1
+SIGNING_TAG = b"goodfaith/signing-state/1"
+# Some 600 are needed; whoever indents it more may.
+MAX_FILE_BYTES = 4_096
+
+
+def export_signing(home: Home, file: Path) -> SigningState:
+    """Move the signing state of ``home`` into a new ``file``.  Raises :class:`OperatorError`.
+
+    Exporting again writes the same state, for a file that got lost before it was imported.
+    """
+    with locked(home.path), closing(Storage(home.database, home.genesis)) as storage, _new_file(file) as out:
+        signing = storage.export_signing()
+        out.write(_document(home, signing))
+    return signing
+
+
+def import_signing(home: Home, file: Path) -> SigningState:
+    """Let ``home`` sign above the state in ``file``.  Raises :class:`OperatorError`; the home is then as before."""
+    try:
+        with file.open("rb") as source:
+            raw = source.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise OperatorError(f"{file} cannot be read ({error.strerror}); name the file that was exported") from error
+    try:
+        chain_id, public, signing = _read(raw)
+    except (Refused, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise OperatorError(f"{file} is no undamaged export ({error}); copy it again, or export it again") from error
+    if chain_id != home.genesis.id:
+        raise OperatorError(f"{file} was exported from another network; import it into a home of that network")
+    if public != home.secret.public:
+        raise OperatorError(
+            f"{file} is of another key, {did_from_key(public)}; import it into a home made with "
+            "`python node.py init --key FILE` from that key"
+        )
+    with locked(home.path), closing(Storage(home.database, home.genesis)) as storage:
+        storage.import_signing(public, signing)
+    return signing
+
+
+def _document(home: Home, signing: SigningState) -> str:
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "chain_id": home.genesis.id.hex(),
+        "did": did_from_key(home.secret.public),
+        "signing": asdict(signing),
+        "signature": home.secret.sign(_message(home.genesis.id, signing)).hex(),
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _read(raw: bytes) -> tuple[bytes, bytes, SigningState]:
+    """The chain id, the public key and the state of an export."""
+    if len(raw) > MAX_FILE_BYTES:
+        raise Refused(Reason.TOO_LARGE, f"more than {MAX_FILE_BYTES} bytes")
+    document = json.loads(raw)
+    if (document["format"], document["version"]) != (FORMAT, VERSION):
+        raise Refused(Reason.MALFORMED, "another format or version")
+    chain_id, public = bytes.fromhex(document["chain_id"]), key_from_did(str(document["did"]))
+    names = [field.name for field in fields(SigningState)]
+    signing = SigningState(*(integer(document["signing"][name], 0, U64_MAX, name) for name in names))
+    if not verify(public, _message(chain_id, signing), bytes.fromhex(document["signature"])):
+        raise Refused(Reason.BAD_SIGNATURE, "it is not what was written")
+    return chain_id, public, signing
+
+
+def _message(chain_id: bytes, signing: SigningState) -> bytes:
+    return SIGNING_TAG + encode((chain_id, astuple(signing)))
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[TextIO]:
+    """A file that is whole and durable in the end, or gone."""
+    try:
+        with path.open("x", encoding="ascii") as out:
+            try:
+                yield out
+                out.flush()
+                os.fsync(out.fileno())
+            except BaseException:
+                path.unlink()
+                raise
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be written ({error.strerror}); export to another file") from error

@@ -1,0 +1,46 @@
+"""Changes of the validators, asked for by whoever enrols with a certain key."""
+
+from __future__ import annotations
+
+import pytest
+
+from chain import registry
+from chain.draft import Draft
+from chain.keys import SecretKey
+from chain.state import VALIDATORS_KEY
+from chain.transactions import Enrol, Transaction, VerifiedTransaction
+from chain.validators import Change, request
+from tests.support.world import Actor, genesis_of, secret
+
+#: Room for two more than the four that there are at first.
+ROOMY = genesis_of(4, batch=6)
+
+
+class Wishes:
+    """While ``patch`` lasts, an enrolment that :meth:`sign` made requests a change as well."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._changes: dict[bytes, Change] = {}
+        apply = registry.apply
+
+        def apply_and_request(draft: Draft, transaction: Transaction) -> None:
+            change = self._changes.get(transaction.actor)
+            if change is None:
+                apply(draft, transaction)
+                return
+            after = request(draft.validators, change, batch=draft.genesis.batch, slot=draft.slot)
+            apply(draft, transaction)
+            draft.put(VALIDATORS_KEY, after)
+
+        patch.setattr(registry, "apply", apply_and_request)
+
+    def sign(self, kind: int, key: SecretKey, other: bytes = b"", weight: int = 0) -> VerifiedTransaction:
+        """An enrolment of somebody new that asks for this change."""
+        actor = Actor(ROOMY, 500 + len(self._changes))
+        self._changes[actor.key] = Change(kind, key.public, other, weight)
+        return actor.sign(Enrol())
+
+
+def named(*numbers: int) -> tuple[bytes, ...]:
+    """The public keys of ``secret(number)``."""
+    return tuple(secret(number).public for number in numbers)
