@@ -16,7 +16,7 @@ from chain.draft import Changes, Draft
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.registry import MAX_DUE_A_BLOCK, genesis_state
-from chain.state import VALIDATORS_KEY, due_slot
+from chain.state import RULES_KEY, VALIDATORS_KEY, due_slot
 from chain.statetree import StateTree
 from chain.validators import Validators
 
@@ -170,7 +170,8 @@ class Ledger:
         for index, (due, key) in enumerate(self._agenda):
             if due > slot or index == MAX_DUE_A_BLOCK:
                 return
-            yield key
+            if key != RULES_KEY:  # a policy waits for nothing: every block looks for it by itself
+                yield key
 
     def _set(self, key: bytes, before: bytes | None, after: bytes | None) -> None:
         if after is None:

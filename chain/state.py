@@ -282,7 +282,9 @@ def due_slot(key: bytes, value: bytes | None) -> int | None:
             return record.due_slot
         case Motion(status=0) as motion:
             return motion.expires_slot
+        case Rules() as rules if rules.next_version:
+            return rules.next_slot
     return None
 
 
-_WITH_DEADLINES = frozenset(b"do")
+_WITH_DEADLINES = frozenset(b"dop")

@@ -160,14 +160,16 @@ class Recount:
     def begin(self, height: int, slot: int, weights: Mapping[bytes, int]) -> None:
         """A block begins; ``weights`` are those of its validators, 0 for one that is jailed."""
         self.height, self.slot, self.weights = height, slot, weights
+        waiting: list[tuple[int, bytes, Life | Move | None]] = []
         claim(not self.successor.keys() & weights.keys(), "a key that was left makes blocks")
         if self.announced is not None and self.announced[1] <= slot:
             before = {member: self.standing(member) for member in self.enrolled}
+            waiting.append((self.announced[1], b"p", None))
             self.version, self.announced = self.announced[0], None
             for member, (score, level) in before.items():
                 new_score, new_level = self.standing(member)
                 claim(new_score >= score and new_level >= level, "an amendment worsened a score or a tier")
-        waiting: list[tuple[int, bytes, Life | Move]] = [
+        waiting += [
             (life.due, b"d" + subject + number.to_bytes(4, "big"), life)
             for (subject, number), life in self.lives.items()
             if not life.is_over and life.due <= slot
@@ -180,7 +182,7 @@ class Recount:
         for _, _, due in sorted(waiting, key=lambda row: row[:2])[: self._due_a_block]:
             if isinstance(due, Move):
                 due.status, due.closed = LAPSED, height
-            else:
+            elif due is not None:
                 due.is_over = True
                 if due.is_suspended and due.deadline < due.expires:
                     self._deed(due.issuer, "overturned")
