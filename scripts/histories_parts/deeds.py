@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import sha256
+from itertools import accumulate
 from random import Random
 from typing import NamedTuple, TypeVar
 
@@ -88,8 +90,7 @@ class Deeds:
             (self._approve, 8),
             (self._accuse, 1),
         ]
-        self._choices, weights = zip(*self._menu, strict=True)
-        self._weights = [sum(weights[: at + 1]) for at in range(len(weights))]
+        self._weights = list(accumulate(weight for _, weight in self._menu))
 
     def opening(self) -> Iterator[Deed]:
         """How most histories begin: offices are accredited, members enrol."""
@@ -113,8 +114,7 @@ class Deeds:
         """Something to try; None where nothing of the kind makes sense now."""
         if self._next:
             return self._next.pop()
-        (choose,) = self.random.choices(self._choices, cum_weights=self._weights)
-        deed = choose()
+        deed = self._menu[bisect(self._weights, self.random.randrange(self._weights[-1]))][0]()
         if deed is not None and self.random.random() < 0.04:
             deed = deed._replace(actor=self.random.choice(self.everybody))
         return deed

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from chain import ledger as ledgers
 from chain import registry
 from chain.blocks import Block
 from chain.draft import Draft
@@ -84,7 +83,7 @@ class History:
 
     def live(self) -> None:
         """All of it.  Raises :class:`Violation` or :class:`InvariantBroken`."""
-        usual, ledgers.MAX_DUE_A_BLOCK = ledgers.MAX_DUE_A_BLOCK, self.due_a_block
+        usual, registry.MAX_DUE_A_BLOCK = registry.MAX_DUE_A_BLOCK, self.due_a_block
         try:
             slot = 0
             for number in range(self.random.randint(3, 9)):
@@ -94,7 +93,7 @@ class History:
             self._check_explanations()
             self._check_the_way_back()
         finally:
-            ledgers.MAX_DUE_A_BLOCK = usual
+            registry.MAX_DUE_A_BLOCK = usual
 
     def _block(self, slot: int, *, opens: bool) -> None:
         ledger, height = self.ledger, self.ledger.height + 1

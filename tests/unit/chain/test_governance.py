@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chain import ledger as ledgers
+from chain import registry
 from chain.errors import InvariantBroken, Reason
 from chain.governance import EVIDENCE_MAX_AGE_SLOTS, MAX_OPEN_MOTIONS, MAX_WAIT_DAYS, carry, fall_due
 from chain.headers import sign_header
@@ -123,7 +123,7 @@ def test_a_motion_lapses(register: Register) -> None:
 
 def test_a_motion_that_waits_to_lapse_is_not_carried(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
     number = register.propose(accreditation(register.person()))
-    monkeypatch.setattr(ledgers, "MAX_DUE_A_BLOCK", 0)
+    monkeypatch.setattr(registry, "MAX_DUE_A_BLOCK", 0)
     register.block(MOTION_DAYS)
     assert register.motion(number).status == OPEN
     assert register.refusal(register.validators[1], Approve(number)) is Reason.DEADLINE_PASSED
@@ -302,7 +302,7 @@ def test_an_amendment_waits_for_nothing_that_falls_due_with_it(
     register: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register.amend(NOTICE_DAYS, score={"base": 1001})
-    monkeypatch.setattr(ledgers, "MAX_DUE_A_BLOCK", 0)
+    monkeypatch.setattr(registry, "MAX_DUE_A_BLOCK", 0)
     register.block(NOTICE_DAYS)
     assert register.draft.policy.version == 2
 

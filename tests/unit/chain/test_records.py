@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from chain import ledger as ledgers
+from chain import registry
 from chain.errors import InvariantBroken, Reason
 from chain.proposals import REGISTRAR, Restore, Revoke, Suspend
 from chain.records import fall_due
@@ -629,7 +629,7 @@ def test_what_is_due_and_still_waits_for_its_block_cannot_be_touched(
     register.do(ann, Object(ann.key, 1, DIGEST))
     register.do(office, answer(town, MAINTAIN, number=1))
     register.do(ann, repair(town, ASK, 2))
-    monkeypatch.setattr(ledgers, "MAX_DUE_A_BLOCK", 0)
+    monkeypatch.setattr(registry, "MAX_DUE_A_BLOCK", 0)
     register.block(30)
 
     # then nobody takes back what silence has already decided
