@@ -74,6 +74,7 @@ class Deeds:
         self.everybody = [*validators, *self.offices, *self.members]
         self._fresh = 100
         self._next: list[Deed] = []
+        self._invited: list[bytes] = []
         is_ruled = bool(recount.policy.categories)
         # What is tried, and how often.
         self._menu: list[tuple[Callable[[], Deed | None], int]] = [
@@ -133,6 +134,9 @@ class Deeds:
     def _somebody(self) -> bytes:
         return self._now(self.random.choice(self.members))
 
+    def _left_key(self) -> bytes:
+        return self.random.choice(list(self.recount.successor) or self.members)
+
     def _new_key(self) -> bytes:
         self._fresh += 1
         return key(self._fresh)
@@ -168,6 +172,8 @@ class Deeds:
 
     def _rotate(self) -> Deed:
         who = self._now(self._mostly(self.random.choice(self.members + self.offices), self._validator()))
+        if self._invited and self.random.random() < 0.3:
+            who = self._invited.pop()
         return Deed(who, Rotate(self._mostly(self._new_key(), self._somebody()), bytes(64)))
 
     # ---------------------------------------------------------------------------------------------------- records
@@ -194,8 +200,8 @@ class Deeds:
         return found and Deed(found[0], Object(found[0], found[1], bytes(32)))
 
     def _answer(self) -> Deed | None:
-        is_needed = self.random.random() < 0.85
-        found = self._life(lambda life: (life.status == 2) == is_needed)
+        wanted = self.random.choice((2, 2, 2, 2, 1, 0))
+        found = self._life(lambda life: life.status == wanted)
         if found is None:
             return None
         subject, number, life = found
@@ -247,7 +253,7 @@ class Deeds:
             case 0 | 1:
                 codes = sorted(random.sample(sorted(recount.policy.categories), len(recount.policy.categories) // 2))
                 from_height = self._mostly(0, recount.height + 2)
-                who = self._mostly(self._now(office), self._somebody(), random.choice(self.members), self.validators[0])
+                who = self.random.choice((self._now(office), self._now(office), self._left_key(), self._somebody()))
                 until = self._mostly(FOREVER, recount.height + 3, recount.height)
                 return Accredit(who, random.randint(0, ALL_RIGHTS), tuple(codes), from_height, until)
             case 2 | 3:
@@ -266,7 +272,8 @@ class Deeds:
 
     def _seat(self) -> Proposal:
         validator = self._validator()
-        other = self.random.choice((self._new_key(), self._new_key(), self.random.choice(self.members), validator))
+        other = self.random.choice((self._new_key(), self._new_key(), self._somebody(), self._left_key(), validator))
+        self._invited.append(other)
         return self.random.choice(
             (
                 AddValidator(other, 1),
