@@ -105,6 +105,11 @@ class Deeds:
         enrol = Enrol(self.offices[0], bytes(64)) if self.recount.policy.enrolment_by_registrar else Enrol()
         for member in self.members + self.offices[2:] * self.random.randrange(2):
             yield Deed(member, enrol)
+        if self.random.random() < 0.5:
+            number = len(self.recount.moves)
+            yield Deed(self.validators[0], Propose(self._amendment()))
+            for validator in self.validators[1:enough]:
+                yield Deed(validator, Approve(number))
 
     def _enough(self) -> int:
         """So many validators, from the first, carry a motion."""
@@ -262,13 +267,17 @@ class Deeds:
             case 4:
                 return Revoke(self._now(office)) if random.random() < 0.3 else Restore(self._now(office))
             case 5 | 6 | 7:
-                new = amendment(random, recount.policy)
-                document = new.encode()
-                recount.drafts[document] = new
-                notice = recount.policy.notice_days + self._mostly(random.randint(0, 5), -1, 500)
-                return Amend(self._mostly(recount.version, recount.version + 1), recount.slot + notice, document)
+                return self._amendment()
             case _:
                 return self._seat()
+
+    def _amendment(self) -> Amend:
+        recount = self.recount
+        new = amendment(self.random, recount.policy)
+        document = new.encode()
+        recount.drafts[document] = new
+        notice = recount.policy.notice_days + self._mostly(self.random.randint(0, 5), -1, 500)
+        return Amend(self._mostly(recount.version, recount.version + 1), recount.slot + notice, document)
 
     def _seat(self) -> Proposal:
         validator = self._validator()
