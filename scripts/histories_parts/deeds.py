@@ -42,8 +42,9 @@ from chain.transactions import (
     Rotate,
     Rule,
 )
+from scripts.histories_parts.lives import Life
 from scripts.histories_parts.policies import amendment
-from scripts.histories_parts.recount import Life, Recount
+from scripts.histories_parts.recount import Recount
 
 FOREVER = 2**64 - 1
 T = TypeVar("T")

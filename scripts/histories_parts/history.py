@@ -16,12 +16,13 @@ from chain.errors import Disposition, InvariantBroken, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader
 from chain.ledger import Ledger
-from chain.scores import Line, explain, standing
+from chain.scores import explain, standing
 from chain.state import Entry, Rating, Record, read_rating_key, read_record_key
 from chain.transactions import Transaction, VerifiedTransaction
 from scripts.histories_parts.deeds import Deed, Deeds, key
+from scripts.histories_parts.lives import Violation, claim
 from scripts.histories_parts.policies import SLOT_MS, random_policy
-from scripts.histories_parts.recount import Recount, Violation, claim
+from scripts.histories_parts.recount import Recount
 
 # Refused or accepted, a transaction lives so many blocks at most.
 MAX_EXPIRY_BLOCKS = 20
@@ -101,7 +102,7 @@ class History:
         if validators.next and height >= validators.announced_height and self.random.random() < 0.8:
             self._set_start = height
         draft = ledger.draft(slot, self._set_start)
-        claim(isinstance(draft, WatchedDraft), "a draft that nobody watches")
+        assert isinstance(draft, WatchedDraft)
         weights = {seat.key: 0 if seat.is_jailed else seat.weight for seat in draft.validators.active}
         self.recount.begin(height, slot, weights)
         body: list[VerifiedTransaction] = []
@@ -119,7 +120,7 @@ class History:
         self.blocks.append((block, self._set_start))
         self.states.append((dict(ledger.state), root))
 
-    def _attempt(self, draft: Draft, deed: Deed, body: list[VerifiedTransaction], oddity: float = 0) -> None:
+    def _attempt(self, draft: WatchedDraft, deed: Deed, body: list[VerifiedTransaction], oddity: float = 0) -> None:
         random, height = self.random, draft.height
         life, slip = random.randint(0, MAX_EXPIRY_BLOCKS), 0
         if random.random() < oddity:
@@ -127,13 +128,13 @@ class History:
         nonce = max(0, self.recount.nonces[deed.actor] + slip)
         raw = b"%d" % random.getrandbits(64)
         transaction = Transaction(raw.rjust(32), deed.actor, nonce, max(0, height + life), deed.action, raw)
-        kind, writes = transaction.kind, getattr(draft, "writes", 0)
+        kind, writes = transaction.kind, draft.writes
         happened = len(draft.happenings)
         try:
             registry.apply(draft, transaction)
         except Refused as refusal:
             self.refused[refusal.reason.code] += 1
-            claim(getattr(draft, "writes", 0) == writes, f"{kind} was refused ({refusal}) and had written")
+            claim(draft.writes == writes, f"{kind} was refused ({refusal}) and had written")
             claim(len(draft.happenings) == happened, f"{kind} was refused ({refusal}) and something happened")
             blamed = refusal.reason.disposition is Disposition.BLAME
             claim(not blamed or refusal.reason.code == "malformed", f"an honest sender is blamed: {refusal}")
@@ -156,6 +157,9 @@ class History:
             wrong = sorted(key for key in found | expected if found.get(key) != expected.get(key))
             told = "; ".join(f"{key!r}: {found.get(key)} and not {expected.get(key)}" for key in wrong[:3])
             raise Violation(f"the state is not what a recount gives: {told}")
+        validators = ledger.validators
+        makers = {seat.key for seat in (*validators.active, *validators.next)}
+        claim(not makers & recount.successor.keys(), "a key that was left makes blocks")
         view = ledger.view()
         for member in recount.enrolled:
             now = standing(view.policy, view.get(b"m" + member))
@@ -203,13 +207,6 @@ def _entries_by_member(ledger: Ledger) -> dict[bytes, tuple[list[Any], list[Any]
             subject, rater, code = read_rating_key(entry_key)
             about.setdefault(subject, ([], []))[1].append((rater, code, entry))
     return about
-
-
-def explained(ledger: Ledger, member: bytes) -> list[Line]:
-    """Every point of a member's score at the head, found by reading the whole state."""
-    view = ledger.view()
-    identity, entry = view.member(member)
-    return explain(view.policy, entry, *_entries_by_member(ledger).get(identity, ([], [])))
 
 
 def run_history(seed: int) -> Outcome:

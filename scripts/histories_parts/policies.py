@@ -33,9 +33,8 @@ def amendment(random: Random, policy: Policy) -> Policy:
         case 1:
             changes["ratings_cap"] = policy.ratings_cap + random.choice((7, 1, -1 if policy.ratings_cap else 0))
         case 2:
-            changes["tiers"] = tuple(
-                replace(tier, threshold=tier.threshold - random.choice((0, 0, 0, 1, -1))) for tier in policy.tiers
-            )
+            down = random.choice((0, 1, -1, -12))
+            changes["tiers"] = tuple(replace(tier, threshold=tier.threshold - down) for tier in policy.tiers)
         case 3:
             changes["severities"] = tuple(
                 replace(severity, repair_after_days=random.randint(0, 2)) for severity in policy.severities

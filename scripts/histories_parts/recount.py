@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from chain.headers import decode_header
 from chain.policy import Policy
-from chain.proposals import Accredit, Amend, Proposal, Restore, Revoke, Suspend, encode_proposal
+from chain.proposals import Accredit, Amend, Restore, Revoke, Suspend
 from chain.state import (
     ACTIVE,
     CARRIED,
@@ -25,7 +24,6 @@ from chain.state import (
     REPAIR_ASKED,
     REVOKED,
     STANDING,
-    SUSPENDED,
 )
 from chain.transactions import (
     APPROVE,
@@ -48,87 +46,7 @@ from chain.transactions import (
     Rule,
     Transaction,
 )
-
-
-class Violation(Exception):
-    """Something that must never happen."""
-
-
-def claim(holds: object, what: str) -> None:
-    """Raise :class:`Violation` unless it holds."""
-    if not holds:
-        raise Violation(what)
-
-
-@dataclass(slots=True)
-class Life:
-    """One record, from its filing on."""
-
-    issuer: bytes
-    filing: File
-    points: int
-    height: int
-    expires: int
-    repairable_from: int
-    cap: int
-    status: int = STANDING
-    upheld: int = 0
-    deadline: int = 0
-    grounds: bytes = b""
-    words: bytes = b""
-    proof: bytes = b""
-    is_over: bool = False
-
-    @property
-    def due(self) -> int:
-        return min(filter(None, (self.expires, self.deadline)))
-
-    @property
-    def is_suspended(self) -> bool:
-        return self.status in (OBJECTED, MAINTAINED)
-
-
-@dataclass(slots=True)
-class Office:
-    """One authority; ``deeds`` are what counts about it, each with the policy of its time."""
-
-    terms: Accredit
-    deeds: list[tuple[str, Policy]] = field(default_factory=list)
-
-    def account(self) -> tuple[int, int, int, int, int]:
-        """Status, filed, overturned, and how many of both are forgiven, by going through the deeds."""
-        status, filed, overturned, old_filed, old_overturned = ACTIVE, 0, 0, 0, 0
-        for deed, policy in self.deeds:
-            if deed == "revoked":
-                status = REVOKED
-            elif deed == "accredited" and status == REVOKED:
-                status = ACTIVE
-            elif deed == "suspended":
-                status = SUSPENDED
-            elif deed == "restored":
-                status, old_filed, old_overturned = ACTIVE, filed, overturned
-            if deed not in ("filed", "overturned"):
-                continue
-            filed += deed == "filed"
-            overturned += deed == "overturned"
-            of = filed - old_filed
-            errors = min(of, overturned - old_overturned)
-            if status == ACTIVE and of >= policy.overturned_minimum and errors * 1000 > of * policy.overturned_permille:
-                status = SUSPENDED
-        return status, filed, overturned, old_filed, old_overturned
-
-
-@dataclass(slots=True)
-class Move:
-    """One motion."""
-
-    proposer: bytes
-    proposal: Proposal
-    height: int
-    expires: int
-    approvals: list[bytes]
-    status: int = OPEN
-    closed: int = 0
+from scripts.histories_parts.lives import Life, Move, Office, claim
 
 
 class Recount:
@@ -161,7 +79,6 @@ class Recount:
         """A block begins; ``weights`` are those of its validators, 0 for one that is jailed."""
         self.height, self.slot, self.weights = height, slot, weights
         waiting: list[tuple[int, bytes, Life | Move | None]] = []
-        claim(not self.successor.keys() & weights.keys(), "a key that was left makes blocks")
         if self.announced is not None and self.announced[1] <= slot:
             before = {member: self.standing(member) for member in self.enrolled}
             waiting.append((self.announced[1], b"p", None))
@@ -370,19 +287,11 @@ class Recount:
             entries[b"r" + subject + rater + code.to_bytes(4, "big")] = rating
         for (subject, number), life in self.lives.items():
             if not life.is_over:
-                entries[b"d" + subject + number.to_bytes(4, "big")] = _record(life)
+                entries[b"d" + subject + number.to_bytes(4, "big")] = life.entry()
         for who, office in self.offices.items():
             entries[b"a" + who] = (self.current[who], *office.terms[1:], *office.account())
         for number, move in enumerate(self.moves):
-            entries[b"o" + number.to_bytes(4, "big")] = (
-                move.proposer,
-                encode_proposal(move.proposal),
-                move.height,
-                move.expires,
-                tuple(move.approvals),
-                move.status,
-                move.closed,
-            )
+            entries[b"o" + number.to_bytes(4, "big")] = move.entry()
         still_open = tuple(number for number, move in enumerate(self.moves) if move.status == OPEN)
         entries[b"g"] = (len(self.moves), still_open)
         return entries
@@ -447,27 +356,3 @@ class Recount:
 @lru_cache(maxsize=16)
 def _digest(policy: Policy) -> bytes:
     return policy.digest()
-
-
-def _record(life: Life) -> tuple[Any, ...]:
-    filing = life.filing
-    return (
-        life.issuer,
-        filing.category,
-        life.points,
-        filing.severity,
-        filing.evidence,
-        filing.reason,
-        filing.established_slot,
-        life.height,
-        filing.policy_version,
-        life.expires,
-        life.repairable_from,
-        life.cap,
-        life.status,
-        life.upheld,
-        life.deadline,
-        life.grounds,
-        life.words,
-        life.proof,
-    )

@@ -36,7 +36,6 @@ from chain.state import (
     Authority,
     Member,
     Motion,
-    Rating,
     Record,
     read_rating_key,
     read_record_key,
@@ -334,21 +333,10 @@ class Register:
         return [happening.what for happening in self.draft.happenings]
 
     def explain(self, person: Person) -> list[Line]:
-        """Every point of a member's score at the head, which is also checked."""
-        return explain_from(self.ledger, self.draft.identity(person.key))
-
-
-def explain_from(ledger: Ledger, identity: bytes) -> list[Line]:
-    """Every point of a member's score at the head, found by reading the whole state."""
-    view = ledger.view()
-    records: list[tuple[int, Record]] = []
-    ratings: list[tuple[bytes, int, Rating]] = []
-    for key in ledger.state:
-        if key[1:33] != identity:
-            continue
-        if key[:1] == b"d":
-            records.append((read_record_key(key)[1], view.get(key)))
-        elif key[:1] == b"r":
-            _, rater, code = read_rating_key(key)
-            ratings.append((rater, code, view.get(key)))
-    return explain(view.policy, view.member(identity)[1], records, ratings)
+        """Every point of a member's score at the head, found by reading the whole state."""
+        view = self.ledger.view()
+        identity, member = view.member(person.key)
+        about = [key for key in self.ledger.state if key[1:33] == identity]
+        records = [(read_record_key(key)[1], view.get(key)) for key in about if key[:1] == b"d"]
+        ratings = [(*read_rating_key(key)[1:], view.get(key)) for key in about if key[:1] == b"r"]
+        return explain(view.policy, member, records, ratings)
