@@ -119,11 +119,6 @@ def _print_rich(title: str, columns: Sequence[str], cells: Sequence[Sequence[str
     stdout_console().print(shown)
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run(command: click.Command, args: Sequence[str] | None = None) -> NoReturn:
     """Run a command to its end and exit; ``args`` are those of the process by default.
 

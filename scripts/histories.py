@@ -18,8 +18,9 @@ from typing import Any
 
 import click
 
-from scripts.console import EXIT_WRONG, cores, print_json, remark, run, table
+from scripts.console import EXIT_WRONG, print_json, remark, run, table
 from scripts.histories_parts.history import Outcome, run_history
+from scripts.simulation.parallel import cores
 
 PROGRESS_EVERY_S = 2.0
 # Long enough that handing out work costs nothing, short enough that progress is seen.

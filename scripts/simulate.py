@@ -14,11 +14,11 @@ from typing import Any
 
 import click
 
-from scripts.console import EXIT_WRONG, cores, print_json, remark, run, table
+from scripts.console import EXIT_WRONG, print_json, remark, run, table
 from scripts.simulation.byzantine import STRATEGIES
 from scripts.simulation.history import run_history
 from scripts.simulation.mutations import MUTATIONS
-from scripts.simulation.parallel import run_many
+from scripts.simulation.parallel import cores, run_many
 from scripts.simulation.settings import PROFILES, Outcome, Settings, tolerated
 
 PROGRESS_EVERY_S = 2.0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from scripts.console import cores
 from scripts.simulation.history import run_history
 from scripts.simulation.settings import Outcome, Settings
 
@@ -20,3 +20,8 @@ def run_many(settings: Settings, seeds: Iterable[int], processes: int | None = N
         return
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         yield from pool.imap(partial(run_history, settings), wanted)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
