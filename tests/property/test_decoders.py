@@ -16,7 +16,7 @@ from chain.errors import Reason
 from chain.headers import VerifiedHeader, decode_header
 from chain.messages import Announcement, GetBlocks, GetTransactions, RawItems, Status
 from chain.policy import decode_policy, shipped_policy
-from chain.proposals import Accredit, Amend, ReplaceValidator, decode_proposal, encode_proposal
+from chain.proposals import Accredit, Amend, Proposal, ReplaceValidator, decode_proposal, encode_proposal
 from chain.transactions import Accuse, Enrol, File, Propose, Rate, VerifiedTransaction, decode_transaction
 from tests.support.forge import Forge
 from tests.support.refusals import refusal
@@ -27,7 +27,7 @@ ANN = Actor(GENESIS, 50)
 BODY = [ANN.sign(Enrol()), ANN.sign(Rate(bytes(32), 1, -10))]
 BLOCK = Forge(GENESIS).block(None, BODY)
 KEY = bytes(32)
-PROPOSALS = [Accredit(KEY, 3, (1, 2), 0, 9), Amend(1, 9, b"a policy"), ReplaceValidator(KEY, ANN.key)]
+PROPOSALS: list[Proposal] = [Accredit(KEY, 3, (1, 2), 0, 9), Amend(1, 9, b"a policy"), ReplaceValidator(KEY, ANN.key)]
 OTHERS = [
     ANN.sign(File(KEY, 1, -5, 1, KEY, b"", -7, 1)),
     ANN.sign(Propose(PROPOSALS[0])),
