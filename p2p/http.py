@@ -44,7 +44,7 @@ class Face(Protocol):
     def describe(self) -> dict[str, Any]:
         """The answer to ``GET /status``."""
 
-    def describe_peers(self) -> list[dict[str, Any]]:
+    def describe_peers(self) -> dict[str, Any]:
         """The answer to ``GET /peers``."""
 
     def recent_heads(self, after: int) -> list[dict[str, Any]]:
@@ -64,7 +64,7 @@ def build_app(face: Face) -> Starlette:
         return JSONResponse(face.describe())
 
     async def peers(_request: Request) -> Response:
-        return JSONResponse({"peers": face.describe_peers()})
+        return JSONResponse(face.describe_peers())
 
     async def heads(request: Request) -> Response:
         after = request.query_params.get("after", "0")
