@@ -52,6 +52,10 @@ times what a core can take."""
 MAX_TOPICS_PER_PEER = 16
 """We use a handful of topics."""
 
+SUBSCRIPTION_RATE_PER_S, SUBSCRIPTION_BURST = 1.0, 64.0
+"""Subscriptions that a peer may begin or end: ours are a handful after each connect.  The library starts tasks
+for each, at a cost that grows with their number."""
+
 MAX_PARTS = 256
 """Messages, subscriptions and control messages in one frame: ours hold one message, or a few of each topic.  A
 frame could hold half a million empty ones."""
@@ -108,6 +112,7 @@ class Sender:
         self.backlog = Backlog(MAX_VALIDATING, MAX_VALIDATING_BYTES)
         self.messages = TokenBucket(MESSAGE_RATE_PER_S, MESSAGE_BURST)
         self.bytes = TokenBucket(BYTE_RATE_PER_S, BYTE_BURST)
+        self.subscriptions = TokenBucket(SUBSCRIPTION_RATE_PER_S, SUBSCRIPTION_BURST)
 
 
 class GuardedPubsub(Pubsub):
@@ -167,7 +172,7 @@ class GuardedPubsub(Pubsub):
                 if not (sender.messages.take(max(1, parts)) and sender.bytes.take(len(frame))):
                     self.report(str(peer_id), Weight.EXCESS, "sends gossip too fast")
                     continue
-                await self._take_control(peer_id, rpc)
+                await self._take_control(peer_id, rpc, sender)
                 for message in rpc.publish:
                     await self._take_message(peer_id, message, sender, nursery)
         except StreamEnded:
@@ -189,9 +194,11 @@ class GuardedPubsub(Pubsub):
             del self._senders[next(iter(self._senders))]
         return sender
 
-    async def _take_control(self, peer_id: ID, rpc: rpc_pb2.RPC) -> None:
+    async def _take_control(self, peer_id: ID, rpc: rpc_pb2.RPC, sender: Sender) -> None:
         for subscription in rpc.subscriptions:
-            if subscription.topicid.startswith(self._prefix):
+            if not sender.subscriptions.take():
+                self.report(str(peer_id), Weight.EXCESS, "subscribes too often")
+            elif subscription.topicid.startswith(self._prefix):
                 self.handle_subscription(peer_id, subscription)
         if rpc.HasField("control"):
             await self.router.handle_rpc(rpc, peer_id)
