@@ -31,9 +31,7 @@ ATTACKS = (
     Attack("validator-fodder", "well-signed gossip that does not decode", gossip.validator_fodder),
     Attack("giant-keys", "messages signed with RSA keys of a megabyte", gossip.giant_keys),
     Attack("countless-parts", "half a million empty messages in one frame", gossip.countless_parts),
-    Attack(
-        "control-flood", "grafts, prunes, wants and subscriptions without end", gossip.control_flood, is_banned=False
-    ),
+    Attack("control-flood", "grafts, prunes, wants and subscriptions without end", gossip.control_flood),
     Attack("invalid-transactions", "transactions with bad signatures", gossip.invalid_transactions),
     Attack(
         "duplicate-transactions", "the same good batch again and again", gossip.duplicate_transactions, is_banned=False

@@ -76,6 +76,7 @@ async def giant_keys(target: Target) -> None:
         for number in itertools.count():
             message.seqno = b"%d" % number
             await stream.write(framed(rpc_pb2.RPC(publish=[message]).SerializeToString()))
+            await trio.sleep(target.pace_s)
 
 
 async def countless_parts(target: Target) -> None:
@@ -97,6 +98,7 @@ async def control_flood(target: Target) -> None:
         stream = await visitor.open_gossip()
         while True:
             await stream.write(frame)
+            await trio.sleep(target.pace_s)
 
 
 def enrolments(target: Target) -> list[bytes]:
@@ -127,7 +129,7 @@ async def useless_transactions(target: Target) -> None:
                 sign_transaction(secret, target.genesis.id, nonce, 1_000_000, rate).raw for nonce in range(1, BATCH)
             ]
             await stream.write(visitor.message(TRANSACTIONS, RawItems(tuple(batch)).encode()))
-            await trio.lowlevel.checkpoint()
+            await trio.sleep(target.pace_s)
 
 
 def announcements(target: Target, secrets: dict[bytes, SecretKey], slots: Iterator[int]) -> Iterator[bytes]:
@@ -156,7 +158,7 @@ async def announce(visitor: Visitor, items: Iterator[bytes]) -> None:
     stream = await visitor.open_gossip()
     for item in items:
         await stream.write(visitor.message(BLOCKS, item))
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(visitor.target.pace_s)
 
 
 async def wrong_leaders(target: Target) -> None:

@@ -68,6 +68,7 @@ async def request_flood(target: Target) -> None:
                 except THROWN_OUT:
                     if target.peer_id not in visitor.host.swarm.connections:
                         return
+                await trio.sleep(target.pace_s)
 
         for name, question in questions.items():
             for _ in range(4):
@@ -86,6 +87,7 @@ async def dropped_streams(target: Target) -> None:
         while True:
             stream = await visitor.host.swarm.new_stream(target.peer_id)
             await stream.reset()
+            await trio.sleep(target.pace_s)
 
 
 async def slow_requests(target: Target) -> None:

@@ -49,9 +49,14 @@ def framed(payload: bytes) -> bytes:
 
 
 class Target:
-    """A running node, known by its home.  ``stolen`` are keys of validators that the attacker got hold of."""
+    """A running node, known by its home.
 
-    def __init__(self, home: Path, stolen: Sequence[SecretKey] = ()) -> None:
+    ``stolen`` are keys of validators that the attacker got hold of; ``pace_s`` is its pause between messages, for
+    an attacker that shares the machine with those it attacks.
+    """
+
+    def __init__(self, home: Path, stolen: Sequence[SecretKey] = (), pace_s: float = 0.0) -> None:
+        self.pace_s = pace_s
         self.genesis = load_genesis(home / "genesis.json")
         self.stolen = {secret.public: secret for secret in stolen}
         try:
@@ -122,6 +127,7 @@ class Visitor:
         stream = await self.open_gossip()
         for item in itertools.cycle(data):
             await stream.write(self.message(topic, item))
+            await trio.sleep(self.target.pace_s)
 
     async def thrown_out(self) -> None:
         """Wait until the node cuts the connection."""

@@ -53,6 +53,16 @@ async def test_a_frame_of_countless_empty_parts_is_not_worked_through(field: str
         await require_service(node, friend)
 
 
+async def test_who_subscribes_over_and_over_is_banned_and_the_others_go_on() -> None:
+    flips = [rpc_pb2.RPC.SubOpts(subscribe=bool(number % 2), topicid=PREFIX + "t") for number in range(200)]
+    async with mesh_of(2) as (node, friend), impostor(9, node) as (host, _):
+        await until(lambda: peer_id_of(9) in node.neighbours)
+        stream = await open_gossip_stream(host, node)
+        await stream.write(framed(rpc_pb2.RPC(subscriptions=flips).SerializeToString()))
+        await until(lambda: peer_id_of(9) in node.transport.peers.bans())
+        await require_service(node, friend)
+
+
 async def test_a_new_gossip_stream_is_no_new_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pubsub_module, "MESSAGE_RATE_PER_S", 0.0)
     monkeypatch.setattr(pubsub_module, "MESSAGE_BURST", 20.0)
