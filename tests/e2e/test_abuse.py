@@ -56,7 +56,7 @@ class Network:
         for node, seq in zip(self.nodes, heads, strict=True):
 
             def made_one(node: RunningNode = node, seq: int = seq) -> bool:
-                self._give_work()
+                self._give_work(node)
                 return any(head["made_here"] for head in node.get(f"/heads?after={seq}")["heads"])
 
             wait_for(made_one, f"{node.home.name} makes a block")
@@ -64,10 +64,9 @@ class Network:
         for node in self.nodes:
             wait_for(lambda node=node: node.status()["finalized_height"] >= height, "it is final")  # type: ignore[misc]
 
-    def _give_work(self) -> None:
-        for node in self.nodes:
-            self._actors += 1
-            assert node.submit([Actor(self.genesis, self._actors).sign(Enrol())]) == [None]
+    def _give_work(self, node: RunningNode) -> None:
+        self._actors += 1
+        assert node.submit([Actor(self.genesis, self._actors).sign(Enrol())]) == [None]
 
     def require_health(self) -> None:
         """Nothing died, grew, or turned against an honest peer."""
