@@ -236,14 +236,15 @@ class Requests:
         except FrameRefused as error:
             self.report(peer_id, Weight.INVALID, f"sent {error} as {endpoint.name}")
             raise
-        self.report(peer_id, Weight.EXCESS, "asks too slowly")
+        # Without blame, here and below: honest peers stop and stall, and on a busy machine it may be our own fault.
+        log.info("peer %s asks too slowly", peer_id)
         return None
 
     async def _reply(self, peer_id: str, stream: INetStream, status: Status, body: bytes) -> bool:
         with trio.move_on_after(WRITE_TIMEOUT_S):
             await write_frame(stream, bytes([status.value]) + body)
             return True
-        self.report(peer_id, Weight.EXCESS, "does not take what it asked for")
+        log.info("peer %s does not take what it asked for", peer_id)
         return False
 
     async def _answer(self, endpoint: Endpoint, peer_id: str, request: bytes) -> tuple[Status, bytes]:

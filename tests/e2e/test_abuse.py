@@ -141,12 +141,11 @@ GROUPS = {
         "dropped-streams",
         "slow-requests",
         "unread-replies",
-        "half-open-handshakes",
     ),
     "lies": ("garbage-status", "impossible-status", "lying-statuses", "slow-replies"),
     "another network's chain": ("foreign-chain",),
     "other heights": ("other-heights",),
-    "500 connections": ("many-connections",),
+    "500 connections": ("many-connections", "half-open-handshakes"),
 }
 
 
@@ -161,8 +160,8 @@ async def test_blocks_are_made_and_final_under(network: Network, group: str) -> 
 
         async def attack_and_be_banned(attack: Attack) -> None:
             target = network.target()
-            await carry_out(attack, target)
-            assert target.visitors
+            while not target.visitors:  # the door is crowded with other attackers
+                await carry_out(attack, target)
             await in_thread(wait_for, lambda: all(map(network.has_banned, target.visitors)), f"{attack.name} is banned")
 
         async with trio.open_nursery() as until_banned:

@@ -89,15 +89,13 @@ async def test_streams_that_are_opened_and_dropped_are_counted(monkeypatch: pyte
         await until(lambda: peer_id_of(9) in node.transport.peers.bans())
 
 
-async def test_who_dawdles_over_a_request_keeps_nobody_from_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests_module, "READ_TIMEOUT_S", 1.0)
+async def test_who_dawdles_over_a_request_keeps_nobody_from_theirs() -> None:
     async with mesh_of(2) as (node, friend), impostor(9, node) as (host, _):
         await until(lambda: peer_id_of(9) in node.neighbours)
         for _ in range(8):  # twice what this node answers at once
             stream = await host.new_stream(ID.from_base58(node.peer_id), [ECHO])
             await stream.write(framed(b"x" * 500)[:10])
         await require_service(node, friend)
-        await until(lambda: score_of(node, peer_id_of(9)) > 30)
 
 
 async def test_who_takes_no_reply_gives_way_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
