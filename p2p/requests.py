@@ -50,7 +50,8 @@ WRITE_TIMEOUT_S = 20.0
 """For the stages of an inbound request.  A peer that is slower is given up."""
 
 GRACE_S = 2.0
-"""A megabyte takes 0.03 s on loopback.  A reply that takes longer than this gives way where others wait."""
+"""A megabyte takes 0.03 s on loopback.  A reply that takes longer than this gives way where others wait; one that
+is cut off in the middle of a write takes its connection with it."""
 
 LINGER_S = 5.0
 """How long the asker may take to close its side; the library keeps a stream until both are closed."""
