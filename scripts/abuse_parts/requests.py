@@ -18,7 +18,7 @@ from chain.keys import SecretKey
 from chain.messages import GetBlocks, GetTransactions, RawItems, Status
 from chain.policy import shipped_policy
 from p2p.host import MAX_INBOUND_STREAMS
-from scripts.abuse_parts.target import PATIENCE_S, THROWN_OUT, Target, Visitor, framed, visit
+from scripts.abuse_parts.target import PATIENCE_S, THROWN_OUT, Target, Visitor, framed, until_thrown_out, visit
 
 QUESTIONS = ("status", "blocks", "transactions", "hello", "ping", "peers")
 # More than a node's connections and handshakes together.
@@ -130,7 +130,7 @@ async def many_connections(target: Target) -> None:
     async with trio.open_nursery() as nursery:
 
         async def stay() -> None:
-            with suppress(*THROWN_OUT):
+            with until_thrown_out():
                 async with visit(target) as visitor:
                     await visitor.thrown_out()
 

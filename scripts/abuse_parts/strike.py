@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 
 import httpx
@@ -14,7 +13,7 @@ from chain.codec import encode
 from chain.keys import SecretKey
 from chain.transactions import Enrol, sign_transaction
 from scripts.abuse_parts.catalogue import Attack
-from scripts.abuse_parts.target import PATIENCE_S, THROWN_OUT, Target
+from scripts.abuse_parts.target import PATIENCE_S, Target, until_thrown_out
 
 # How often the node is looked at, and given something to put into a block.
 LOOK_S = 0.25
@@ -47,14 +46,8 @@ class Outcome:
 
 async def carry_out(attack: Attack, target: Target) -> None:
     """Run an attack until the node throws the attacker out, or for ever."""
-    # One that fails in several tasks at once arrives in groups.
-    with suppress(*THROWN_OUT):
-        try:
-            await attack.run(target)
-        except BaseExceptionGroup as group:
-            rest = group.split(lambda error: isinstance(error, THROWN_OUT))[1]
-            if rest is not None:
-                raise rest from group
+    with until_thrown_out():
+        await attack.run(target)
 
 
 async def strike(attack: Attack, target: Target, seconds: float) -> Outcome:

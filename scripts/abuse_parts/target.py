@@ -9,8 +9,8 @@ import itertools
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,19 @@ MESHSUB = TProtocol("/meshsub/1.1.0")
 PATIENCE_S = 60.0
 THROWN_OUT = (*LIBRARY_ERRORS, StreamFailure, RequestFailed, trio.TooSlowError)
 """What a visitor sees when the node has had enough of it."""
+
+
+@contextmanager
+def until_thrown_out() -> Iterator[None]:
+    """What is inside may end with the node throwing us out, in one task or in several at once."""
+    try:
+        yield
+    except THROWN_OUT:
+        pass
+    except BaseExceptionGroup as group:
+        rest = group.split(lambda error: isinstance(error, THROWN_OUT))[1]
+        if rest is not None:
+            raise rest from group
 
 
 def framed(payload: bytes) -> bytes:

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
 import psutil
 import pytest
@@ -18,7 +18,7 @@ from p2p.home import HomeConfig, create_home, peer_id_of
 from p2p.host import MAX_HANDSHAKES
 from scripts.abuse_parts.catalogue import ATTACKS, Attack
 from scripts.abuse_parts.strike import carry_out
-from scripts.abuse_parts.target import THROWN_OUT, Target, visit
+from scripts.abuse_parts.target import Target, until_thrown_out, visit
 from scripts.testnet_parts.homes import free_ports
 from tests.support.running import RunningNode, running, wait_for
 from tests.support.world import Actor, genesis_of, secret
@@ -183,14 +183,14 @@ async def test_blocks_are_made_and_final_under(network: Network, group: str) -> 
 async def test_a_ban_ends_and_who_behaves_then_is_welcome(network: Network) -> None:
     target, seed = network.target(), os.urandom(32)
     impossible = Status(bytes(32), 1, 2, 0).encode()
-    with suppress(*THROWN_OUT):
+    with until_thrown_out():
         async with visit(target, impossible, seed) as visitor:
             await visitor.thrown_out()
     (peer_id,) = target.visitors
     await in_thread(wait_for, lambda: network.has_banned(peer_id), "it is banned")
     with trio.fail_after(120):
         while True:
-            with suppress(*THROWN_OUT):
+            with until_thrown_out():
                 async with visit(target, seed=seed):
                     while not (known := [p for p in (await target.get("/peers"))["peers"] if p["peer_id"] == peer_id]):
                         await trio.sleep(0.1)
