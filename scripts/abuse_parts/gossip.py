@@ -10,8 +10,8 @@ import trio
 from libp2p.crypto.pb import crypto_pb2
 from libp2p.pubsub.pb import rpc_pb2
 
-from chain.blocks import sign_header
-from chain.blocktree import leader
+from chain.genesis import Genesis
+from chain.headers import sign_header
 from chain.keys import SecretKey
 from chain.merkle import EMPTY_ROOT
 from chain.messages import MAX_ANNOUNCEMENT_BYTES, Announcement, RawItems
@@ -136,7 +136,7 @@ def announcements(target: Target, secrets: dict[bytes, SecretKey], slots: Iterat
     """A header for each slot whose leader's key is among ``secrets``; it stands on nothing."""
     for number in itertools.count(1):
         slot = next(slots)
-        secret = secrets.get(leader(target.genesis, slot))
+        secret = secrets.get(_leader(target.genesis, slot))
         if secret is not None:
             yield Announcement(
                 sign_header(
@@ -175,8 +175,8 @@ async def forged_announcements(target: Target) -> None:
 
     def forge() -> Iterator[bytes]:
         for slot in itertools.count(1):
-            header = next(announcements(target, {leader(target.genesis, slot): own}, itertools.repeat(slot)))
-            yield header.replace(own.public, leader(target.genesis, slot))
+            header = next(announcements(target, {_leader(target.genesis, slot): own}, itertools.repeat(slot)))
+            yield header.replace(own.public, _leader(target.genesis, slot))
 
     async with visit(target) as visitor:
         await announce(visitor, forge())
@@ -197,3 +197,8 @@ async def future_blocks(target: Target) -> None:
     """Well signed by the right leader, for slots of next year."""
     async with visit(target) as visitor:
         await announce(visitor, announcements(target, target.stolen, itertools.count(target.slot_now() + 10_000_000)))
+
+
+def _leader(genesis: Genesis, slot: int) -> bytes:
+    """Whose turn ``slot`` is while the validators are those of the genesis."""
+    return genesis.validators[slot % len(genesis.validators)][0]
