@@ -61,7 +61,6 @@ class Node:
         self.generation = 0
         self.clock_offset_ms = 0
         self.drift_ppm = 0
-        self.clock_fell_ms = 0
         # What becomes of the next write, in which the machine dies: "" if nothing does.
         self.doom: Doom = ""
         # The share in a thousand of reorgs after which the machine dies at once, when most is in flux.
@@ -85,10 +84,7 @@ class Node:
 
     def set_clock(self, offset_ms: int, drift_ppm: int) -> None:
         """The clock jumps to the true time plus ``offset_ms`` and drifts from there."""
-        before_ms = self.now_ms
         self.clock_offset_ms, self.drift_ppm, self._drift_since_ms = offset_ms, drift_ppm, self.world.now_ms
-        if self.now_ms < before_ms:
-            self.clock_fell_ms = self.world.now_ms
         if self.is_up:
             self._schedule_tick()
 
@@ -144,7 +140,7 @@ class Node:
         self.world.timeline.trace(self.name, type(event).__name__)
         wake_ms = self.engine.wake_ms(self.now_ms)
         effects = self.engine.handle(event, self.now_ms)
-        self.world.checks.on_handled(self, effects)
+        self.world.checks.on_handled(self, event, effects)
         if effects and isinstance(effects[0], Commit):
             self._write(effects[0], effects[1:], event)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
+from chain import blocktree
 from chain.genesis import found_genesis
 from chain.keys import SecretKey
 from chain.policy import shipped_policy
@@ -28,14 +29,18 @@ def secret(number: int) -> SecretKey:
 
 
 class World:
-    """One history: its genesis, its one source of randomness, its clock, and who takes part."""
+    """One history: its genesis, its one source of randomness, its clock, and who takes part.
+
+    ``slots`` is how long faults last; in the later half of them villains leave the network alone.
+    """
 
     network: Network
     checks: Checks
     workload: Workload
 
-    def __init__(self, seed: int, validators: int, *, keep_timeline: bool) -> None:
+    def __init__(self, seed: int, validators: int, slots: int, *, keep_timeline: bool) -> None:
         self.random = Random(seed)
+        self.half_slot = slots // 2
         self.secrets = [secret(number + 1) for number in range(validators)]
         self.genesis = found_genesis(
             "simulation",
@@ -60,6 +65,10 @@ class World:
     def slot(self) -> int:
         """The slot of the true time."""
         return self.genesis.slot_at(self.now_ms)
+
+    def leader(self, slot: int) -> bytes:
+        """The key of the validator whose turn ``slot`` is."""
+        return blocktree.leader(self.genesis, slot)
 
     def add(self, node: Node) -> None:
         """One more node; it is not started yet."""
