@@ -13,6 +13,7 @@ from chain.blocks import Block
 from chain.events import BlocksReceived, Event, MissingReceived, Request, TransactionsReceived
 from chain.messages import GetBlocks, GetTransactions, Status
 from chain.transactions import Rate, sign_transaction
+from scripts.simulation.copies import CopiedHome, CopiedKey
 from scripts.simulation.forge import Cabal, root_with, tell
 from scripts.simulation.node import Node
 from scripts.simulation.villain import Expectation, Strategy, Villain
@@ -273,6 +274,8 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "floods": Floods,
     "statuses": LiesAboutStatus,
     "rewrites": Rewrites,
+    "copied-key": CopiedKey,
+    "copied-home": CopiedHome,
 }
 
 
@@ -280,7 +283,7 @@ def join_cabal(world: World, name: str, seats: list[int]) -> None:
     """Add the villains of a world."""
     cabal, strategy = Cabal(world), STRATEGIES[name]()
     for seat in seats:
-        world.add(Villain(world, seat, cabal, strategy))
+        strategy.join(cabal, seat)
 
 
 def _halves(villain: Villain) -> tuple[list[Node], list[Node]]:

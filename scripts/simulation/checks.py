@@ -174,7 +174,8 @@ class Checks:
 
     def culprits(self, *, stored: bool = False) -> tuple[str, ...]:
         """The validators that two headers prove guilty, both seen, or even ``stored``, by honest nodes."""
-        names = {node.key.public: node.name for node in self.world.nodes if node.key is not None}
+        # Where a key is on two machines, the name is the first one's.
+        names = {node.key.public: node.name for node in reversed(self.world.nodes) if node.key is not None}
         return tuple(
             sorted(
                 names[key]

@@ -40,6 +40,7 @@ class History:
         villains = wanted if settings.byzantine else 0
         world.checks = Checks(world, is_safe=villains <= tolerated(validators), only_damage=settings.only_damage)
         villain_seats = sorted(world.random.sample(range(validators), villains))
+        self.villains = tuple(f"villain{seat}" for seat in villain_seats)
         honest = [number for number in range(validators) if number not in villain_seats]
         for number in range(validators):
             if number in honest:
@@ -157,6 +158,6 @@ def run_history(settings: Settings, seed: int) -> Outcome:
         cpu_ms=(time.process_time_ns() - started) // 1_000_000,
         facts=facts,
         culprits=checks.culprits(),
-        villains=tuple(node.name for node in world.nodes if not node.is_honest),
+        villains=history.villains,
         timeline=tuple(world.timeline.lines),
     )

@@ -229,5 +229,7 @@ MUTATIONS: dict[str, Mutation] = {
     "unbounded-waiting": Mutation(
         "any number of blocks may wait for their slot", _unbounded_waiting, "none", "floods", is_inside=True
     ),
-    "precommit-again": Mutation("a validator precommits a block again and again", _precommit_again),
+    "precommit-again": Mutation(
+        "a validator precommits a block again and again", _precommit_again, "network", "clones", 4
+    ),
 }

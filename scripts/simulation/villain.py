@@ -138,6 +138,10 @@ class Strategy:
     tolerated: ClassVar[Expectation] = Expectation("live", named=False)
     too_many: ClassVar[Expectation] = Expectation("stalls", named=False)
 
+    def join(self, cabal: Cabal, seat: int) -> None:
+        """Take a validator's seat in the world."""
+        cabal.world.add(Villain(cabal.world, seat, cabal, self))
+
     def each_slot(self, villain: Villain, slot: int) -> None:
         """A slot begins."""
 
