@@ -137,10 +137,10 @@ def _run_matrix(seeds: range, processes: int | None, *, write: bool, as_json: bo
         matrix.DOCUMENT.parent.mkdir(exist_ok=True)
         matrix.DOCUMENT.write_text(matrix.document(rows), encoding="utf-8")
     if as_json:
-        print_json([{**asdict(row.case), "predicted": row.predicted, "seen": row.seen} for row in rows])
+        print_json([{**asdict(row.case), "predicted": row.case.predicted, "seen": row.seen} for row in rows])
     else:
         shown = [
-            (row.case.strategy, row.case.nodes, row.case.villains, row.predicted, "; ".join(sorted(set(row.seen))))
+            (row.case.strategy, row.case.nodes, row.case.villains, row.case.predicted, "; ".join(sorted(set(row.seen))))
             for row in rows
         ]
         table("", ("attack", "nodes", "villains", "predicted", f"seen in {len(seeds)} seeds"), shown)
@@ -211,7 +211,7 @@ def _show(settings: Settings, outcomes: list[Outcome], elapsed_s: float, process
         "longest_heal_slots": max(outcome.heal_slots for outcome in outcomes),
         **{
             name: sum(outcome.facts[name] for outcome in outcomes)
-            for name in ("transactions", "refused", "messages", "faults", "crashes", "reorgs", "forked")
+            for name in ("transactions", "refused", "messages", "faults", "crashes", "forgot", "reorgs", "forked")
         },
         "culprits": sorted({name for outcome in outcomes for name in outcome.culprits}),
     }

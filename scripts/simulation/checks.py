@@ -16,12 +16,13 @@ broken rule would hurt anybody.
 
 from __future__ import annotations
 
-from chain import arrivals, blocktree, mempool, sync
 from chain.blocks import Block, Header
+from chain.blocktree import MAX_BLOCKS_PER_SLOT
 from chain.errors import Refused
-from chain.events import BlockAnnounced, BlocksReceived, Commit, Effect, Event
+from chain.events import BlockAnnounced, BlocksReceived, Commit, Effect, Event, Submitted
 from chain.ledger import Ledger
 from chain.votes import is_equivocation
+from scripts.simulation.bounds import kept, sent
 from scripts.simulation.node import Node
 from scripts.simulation.oracle import Oracle
 from scripts.simulation.settings import BrokenInside, Violation
@@ -47,8 +48,6 @@ class Checks:
         self.final: list[bytes] = []
         self.final_transactions: dict[bytes, int] = {}
         self.forked = 0
-        self.most_waiting = 0
-        self.most_pooled = 0
         self._ledger = Ledger(genesis)
         self._final_of: dict[str, list[bytes]] = {}
         self._proven: dict[str, int] = {}
@@ -93,15 +92,19 @@ class Checks:
         if not node.is_honest:
             return
         self._note_headers(node, event)
-        for block in (*effects[0].adopted, *effects[0].side) if effects and isinstance(effects[0], Commit) else ():
+        commit = effects[0] if effects and isinstance(effects[0], Commit) else Commit()
+        for block in (*commit.adopted, *commit.side):
+            is_flood = isinstance(event, BlockAnnounced) and event.header.id == block.id
+            if is_flood and len(node.engine.chain.tree.rivals(block.header)) >= MAX_BLOCKS_PER_SLOT:
+                self._fail_inside(node, f"took one block more of slot {block.header.slot} without asking for it")
             if self._is_early(node, block.header) and block.id not in self._timely[node.name]:
                 self._fail_inside(
                     node, f"took a block of slot {block.header.slot} in slot {self.world.genesis.slot_at(node.now_ms)}"
                 )
-        waiting, pooled = len(node.engine._waiting), len(node.engine.mempool)
-        self.most_waiting, self.most_pooled = max(self.most_waiting, waiting), max(self.most_pooled, pooled)
-        if waiting > arrivals.MAX_WAITING or pooled > mempool.MAX_TRANSACTIONS:
-            self._fail_inside(node, f"holds {waiting} waiting blocks and {pooled} transactions")
+        submitted = len(event.transactions) if isinstance(event, Submitted) else 0
+        for what, size, limit in (*kept(node.engine), *sent(effects, submitted)):
+            if size > limit:
+                self._fail_inside(node, f"holds or sends {what}: {size}, where the bound is {limit}")
 
     def on_stored(self, node: Node, commit: Commit, made: list[Header]) -> None:
         """A commit is durable."""
@@ -146,13 +149,8 @@ class Checks:
             if not node.is_up:
                 continue
             engine = node.engine
-            pool, conversation = engine.mempool, engine.sync
-            if pool.bytes != sum(len(item.raw) for item in pool) or pool.bytes > 2 * mempool.MAX_BYTES:
-                self._fail_inside(node, f"its mempool counts {pool.bytes} bytes")
-            if max(len(conversation._statuses), len(conversation._resting)) > sync.MAX_STATUSES:
-                self._fail_inside(node, "remembers more peers than it may")
-            if len(conversation._cursors) > sync.MAX_STATUSES or len(engine.chain.tree) > blocktree.MAX_BLOCKS:
-                self._fail_inside(node, "holds more blocks or downloads than it may")
+            if engine.mempool.bytes != sum(len(item.raw) for item in engine.mempool):
+                self._fail_inside(node, f"its mempool counts {engine.mempool.bytes} bytes")
             if engine.chain.finalized.height < len(self._final_of[node.name]):
                 self._fail(node, "its final height fell")
             if engine.producer is not None and engine.producer.is_stopped:

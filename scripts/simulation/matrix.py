@@ -54,6 +54,11 @@ class Case:
         """The run that shows it."""
         return Settings(self.nodes, SLOTS, "none", self.strategy, self.villains)
 
+    @property
+    def predicted(self) -> str:
+        """What is expected, in the words of :func:`describe`."""
+        return self.expected.outcome + (", named" if self.expected.named else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -63,14 +68,9 @@ class Row:
     seen: tuple[str, ...]
 
     @property
-    def predicted(self) -> str:
-        """The word for what is expected."""
-        return self.case.expected.outcome + (", named" if self.case.expected.named else "")
-
-    @property
     def is_right(self) -> bool:
         """Whether every seed shows what is predicted."""
-        return set(self.seen) == {self.predicted}
+        return set(self.seen) == {self.case.predicted}
 
 
 def cases(names: Iterable[str] = STRATEGIES) -> list[Case]:
@@ -118,14 +118,14 @@ def document(rows: Sequence[Row]) -> str:
         "|---|---|" + "---|" * len(columns),
     ]
     by_case = {(row.case.strategy, row.case.nodes, row.case.villains): row for row in rows}
-    for name, strategy in STRATEGIES.items():
-        what = " ".join((strategy.__doc__ or "").split("\n\n")[0].split()).rstrip(".")
+    for name in dict.fromkeys(row.case.strategy for row in rows):
+        what = " ".join((STRATEGIES[name].__doc__ or "").split("\n\n")[0].split()).rstrip(".")
         cells = [_cell(by_case[name, nodes, villains]) for nodes, villains in columns]
         lines.append(f"| {name} | {what} | " + " | ".join(cells) + " |")
     count = len(rows[0].seen)
-    lines += ["", f"Each cell is what all of {count} seeds showed, and what was predicted."]
+    lines += ["", f"A cell is what was predicted and what each of {count} histories of {SLOTS} slots showed."]
     return _HEAD + "\n".join(lines) + "\n"
 
 
 def _cell(row: Row) -> str:
-    return row.predicted if row.is_right else f"**{'; '.join(sorted(set(row.seen)))}**, not {row.predicted}"
+    return row.case.predicted if row.is_right else f"**{'; '.join(sorted(set(row.seen)))}**, not {row.case.predicted}"

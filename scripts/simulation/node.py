@@ -67,6 +67,7 @@ class Node:
         self.fragility = 0
         self.reply_bytes = REPLY_BYTES
         self.crashes = 0
+        self.amnesias = 0
         self.reorgs = 0
         self.inbox: deque[Event] = deque()
         self._is_writing = False
@@ -116,6 +117,7 @@ class Node:
         if wipe:
             self.disk = Disk(self.world.genesis, None)
         self.disk.signing = None
+        self.amnesias += 1
         self.say("lost its whole disk" if wipe else "lost its signing state")
         self.world.checks.on_amnesia(self, wipe=wipe)
 
