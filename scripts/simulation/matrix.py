@@ -24,18 +24,21 @@ _HEAD = """\
 Made by `python scripts/simulate.py --matrix --write`; do not edit.
 
 Theory (Lisk-BFT, arXiv 1903.11434): with f < n/3 villains no two honest nodes finalize different blocks, and finality
-moves on. With one more, one of the two is lost, and where it is safety, signed headers prove at least a third guilty.
+moves on. With one more, either can be lost, and where it is safety, signed headers prove at least a third guilty.
 
 * **live**: honest nodes agree, finality moves on while the villains are at work, and nothing recorded is lost.
 * **stalls**: honest nodes agree and their chain grows, but nothing new is final; once the villains return to their
   duty, everything becomes final.
 * **forks**: two honest nodes finalize different blocks; none of them takes back what it called final, and the headers
   that they stored prove it against every villain.
-* **named**: headers that honest nodes saw prove every villain guilty; everywhere else they prove nothing against
-  anybody. They never prove anything against an honest node.
+* **named**: headers that honest nodes saw, stored or refused, prove every villain guilty; everywhere else they prove
+  nothing against anybody. They never prove anything against an honest node.
 
 Those who sign twice also rule the network: for the first half of the time the honest nodes are parted into two halves
-that hear only what the villains tell them.
+that hear only what the villains tell them. Whether finality moves on is asked of the second half, when all links are
+good. See one of them happen:
+
+    python scripts/simulate.py --replay-seed 0 --slots 80 --faults none --byzantine clones --nodes 4 --villains 2
 
 """
 
