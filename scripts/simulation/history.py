@@ -18,12 +18,11 @@ from scripts.simulation.world import World
 # What follows the faults.  First the nodes connect and the last requests into the void time out.
 CALM_SLOTS = 12
 # Then all must have one head and new final blocks within this many slots.  Before it a download may time out (10 s) and
-# its peer rest (4 s); finality takes less than three slots a validator, also with f silent ones (19 slots for seven).
-# In 300 histories with all faults (150 slots, 4 to 7 nodes) it took 6 to 18 slots, at the median 9 of the 26 to 35
-# allowed.  Villains do not end when faults do: they may leave rival branches, which took 36 slots of 56.
-HEAL_SLOTS = 14
+# its peer rest (8 s after three failures in a row, the more the longer links were bad); finality takes less than three
+# slots a validator, also with f silent ones (19 slots for seven).  In 457 histories with all faults (150 slots, 4 to 7
+# nodes) it took 5 to 18 slots, at the median 10.
+HEAL_SLOTS = 20
 HEAL_SLOTS_A_VALIDATOR = 3
-HEAL_SLOTS_A_VALIDATOR_WITH_VILLAINS = 6
 # With villains at work there is no end of faults; finality must move on in so many slots all the same.
 STALL_SLOTS_A_VALIDATOR = 16
 
@@ -93,9 +92,10 @@ class History:
         world.workload.enrol_all(world.honest[0])
         world.workload.offer_again(world.honest[0])
         before = max(node.engine.chain.finalized.height for node in world.honest)
-        each = HEAL_SLOTS_A_VALIDATOR_WITH_VILLAINS if self.villains else HEAL_SLOTS_A_VALIDATOR
         ahead_slots = max(0, longest_wait_slots(self.profile) - CALM_SLOTS)
-        bound = HEAL_SLOTS + each * len(world.secrets) + ahead_slots
+        # Villains may have parted honest nodes for half the time; peers that failed for so long rest as long again.
+        rest_slots = world.half_slot if self.villains else 0
+        bound = HEAL_SLOTS + HEAL_SLOTS_A_VALIDATOR * len(world.secrets) + ahead_slots + rest_slots
         for slot in range(bound):
             world.run_slots(1)
             world.checks.each_slot()
