@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from chain.events import Commit, Effect, Finalized
+from chain.events import Commit, Effect, Event, Finalized
 from chain.headers import Header
 from scripts.simulation.checks import Checks
 from scripts.simulation.node import Node
@@ -46,8 +46,8 @@ class Scoreboard(Checks):
             if node.key is not None:
                 self.to_validators[took_ms] += 1
 
-    def on_handled(self, node: Node, effects: list[Effect]) -> None:
-        super().on_handled(node, effects)
+    def on_handled(self, node: Node, event: Event, effects: list[Effect]) -> None:
+        super().on_handled(node, event, effects)
         if node.key is None:
             return
         for effect in effects:
