@@ -54,7 +54,7 @@ def make_audit(
     rings = find_rings(ratings)
     trust = compare(ratings, seeds)
     if policy is not None:
-        trust["score"] = [policy.score(int(points)) for points in trust["points"]]
+        trust["score"] = [policy.score(0, int(points)) for points in trust["points"]]
     tests = audit_issuers(records, window_slots, groups)
     return Audit(ratings, records, rings, fed_by_rings(ratings, rings), trust, tests)
 

@@ -124,7 +124,7 @@ def test_the_command_reports_a_chain_and_leaves_it_as_it_was(home: tuple[Path, l
     assert document["seeds"] == [a]
     assert document["most_trusted"][0]["member"] == a
     scores = {row["member"]: row["score"] for row in document["most_trusted"]}
-    assert scores[home[1][1]] == load_genesis(path / "genesis.json").policy.score(-3)
+    assert scores[home[1][1]] == load_genesis(path / "genesis.json").policy.score(0, -3)
     assert len(pd.read_csv(tmp_path / "trust.csv")) == 3
     assert sha256((path / DATABASE).read_bytes()).digest() == before
 
