@@ -17,6 +17,7 @@ import click
 from chain.codec import U64_MAX, array, blob, decode, encode, integer
 from chain.errors import OperatorError, Refused
 from chain.genesis import Genesis
+from chain.governance import MAX_WAIT_DAYS
 from chain.keys import KEY_BYTES, SIGNATURE_BYTES, key_from_did
 from chain.policy import Category, Policy, RatingCategory
 from chain.transactions import SLOT_LIMIT
@@ -169,11 +170,11 @@ def read_slot(genesis: Genesis, text: str, now_slot: int, option: str) -> int:
 def read_start(genesis: Genesis, policy: Policy, text: str | None, now_slot: int) -> int:
     """The slot from which an amendment binds: like :func:`read_slot`, or ``30d`` from now.
 
-    Without a text it is as soon as a motion that takes all the time it may have can still be carried.
+    Without a text the motion may take all the time that motions have, and is still in time.
     """
     days = _DAYS.fullmatch(text) if text is not None else None
     if text is None:
-        return now_slot + policy.slots(policy.notice_days + policy.motion_days, genesis.slot_ms)
+        return now_slot + policy.slots(policy.notice_days + min(policy.motion_days, MAX_WAIT_DAYS), genesis.slot_ms)
     if days:
         return now_slot + policy.slots(int(days[1]), genesis.slot_ms)
     return read_slot(genesis, text, now_slot, "--effective")
