@@ -15,9 +15,9 @@ from scripts.inspect_parts.words import policy_changes
 
 
 class Move(NamedTuple):
-    """A member's score and tier before and after; ``levels`` is by how many tiers it climbs."""
+    """The score and tier of the member with this key, before and after; ``levels`` is by how many tiers it climbs."""
 
-    member: str
+    member: bytes
     score: int
     new_score: int
     tier: str
@@ -34,8 +34,7 @@ def dry_run(view: View, new: Policy, limit: int) -> dict[str, Any]:
     for identity, member in members(view):
         before = standing(old, member)
         after = standing(new, member if points is None else member._replace(record_points=points[identity]))
-        did = did_from_key(member.key)
-        moves.append(Move(did, before.score, after.score, before.tier, after.tier, after.level - before.level))
+        moves.append(Move(member.key, before.score, after.score, before.tier, after.tier, after.level - before.level))
     affected = [move for move in moves if move.levels or move.score != move.new_score or move.tier != move.new_tier]
     affected.sort(key=lambda move: (-abs(move.new_score - move.score), -abs(move.levels), move.member))
     between = Counter((move.tier, move.new_tier) for move in affected if move.tier != move.new_tier)
@@ -53,7 +52,7 @@ def dry_run(view: View, new: Policy, limit: int) -> dict[str, Any]:
             {"tier": tier, "new_tier": new_tier, "members": count} for (tier, new_tier), count in between.most_common()
         ],
         "affected": len(affected),
-        "most_affected": [move._asdict() for move in affected[:limit]],
+        "most_affected": [{**move._asdict(), "member": did_from_key(move.member)} for move in affected[:limit]],
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import click
 
 from chain.errors import InvariantBroken, OperatorError
 from chain.keys import did_from_key
-from chain.scores import standing
+from chain.scores import Standing, standing
 from chain.state import STATUS_NAMES, Member, Rating, Record, member_key
 from scripts.chain_view import Answer, Sheet, View, as_of, facts, sheet
 from scripts.console import Share, remark, short_did
@@ -29,7 +29,7 @@ from scripts.inspect_parts.documents import (
     record_document,
     state_in_words,
 )
-from scripts.inspect_parts.question import ALL, limit, progress, question
+from scripts.inspect_parts.question import limit, progress, question
 
 _RECORD_COLUMNS = ("member", "number", "category", "points", "severity", "issuer", "height", "expires")
 
@@ -100,24 +100,25 @@ def lists(view: View, tier: str | None, file: str | None, limit: int) -> Answer:
     names = [known.name for known in view.policy.tiers]
     if tier is not None and tier not in names:
         raise OperatorError(f"no tier is called {tier!r}; choose from {', '.join(names)}")
-    listed = [row for row in _ranked(view) if tier in (None, row["tier"])]
-    listed.sort(key=lambda row: names.index(row["tier"]))  # a tier cap can put a high score into a low tier
-    document = {**view.at_state, "tier": tier, "count": len(listed), "members": listed}
+    listed = [row for row in _ranked(view) if tier in (None, row[1].tier)]
+    listed.sort(key=lambda row: -row[1].level)  # a tier cap can put a high score into a low tier
     columns = ("rank", "member", "score", "tier", "records", "suspended")
     if file is not None:
-        buffer = io.StringIO(newline="")
-        writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(listed)
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(_list_row(*row) for row in listed)
+        document = {**view.at_state, "tier": tier, "count": len(listed), "file": file}
         if file == "-":
-            return Answer(document, text=buffer.getvalue())
-        _write(Path(file), buffer.getvalue())
+            return Answer(document, text=text.getvalue())
+        _write(Path(file), text.getvalue())
         remark(f"{len(listed)} members {as_of(document)} are in {file}")
         return Answer(document, text="")
+    rows = [_list_row(*row) for row in listed[:limit]]
+    shown = [dict(zip(columns, row, strict=True)) for row in rows]
+    document = {**view.at_state, "tier": tier, "count": len(listed), "members": shown}
     title = f"{'Members' if tier is None else f'Tier {tier}'}: {len(listed)}, {as_of(document)}"
-    if len(listed) > limit:
-        title += f"; the first {limit} of them"
-    return Answer(document, [Sheet(title, columns, [tuple(row[name] for name in columns) for row in listed[:limit]])])
+    return Answer(document, [Sheet(_cut(title, len(listed), limit), columns, rows)])
 
 
 @question
@@ -167,13 +168,11 @@ def records(
             and (wanted is None or record.status == wanted)
         )
 
-    fitting = [row for row in find_records(view, subject) if fits(row[2])]
-    shown = [record_document(view, *row) for row in fitting[:limit]]
-    document = {**view.at_state, "count": len(fitting), "records": shown}
-    title = f"Records: {len(fitting)}, {as_of(document)}"
-    if len(fitting) > limit:
-        title += f"; the first {limit} of them"
-    return Answer(document, [_records_sheet(title, shown)])
+    # Not all of them only to say how many: there can be millions.
+    found = list(islice((row for row in find_records(view, subject) if fits(row[2])), limit + 1))
+    shown = [record_document(view, *row) for row in found[:limit]]
+    document = {**view.at_state, "more": len(found) > limit, "records": shown}
+    return Answer(document, [_records_sheet(_cut(f"Records, {as_of(document)}", len(found), limit), shown)])
 
 
 @question
@@ -224,14 +223,20 @@ def _member(view: View, identity: bytes) -> Member:
     return entry
 
 
-def _ranked(view: View) -> Iterator[dict[str, Any]]:
-    """All members, best first; equal scores share a rank."""
-    everybody = dict(members(view))
-    last = (0, 0)
-    for place, (identity, score) in enumerate(view.reader.standings(ALL), 1):
-        rank = last[0] if last[0] and last[1] == score else place
-        last = rank, score
-        yield {"rank": rank, **member_document(view, identity, everybody[identity])}
+def _ranked(view: View) -> list[tuple[int, Standing, Member]]:
+    """All members, best first; equal scores share a rank and are ordered by identity."""
+    scored = [(standing(view.policy, entry), entry) for _, entry in members(view)]
+    scored.sort(key=lambda row: -row[0].score)
+    first: dict[int, int] = {}
+    return [(first.setdefault(found.score, place), found, entry) for place, (found, entry) in enumerate(scored, 1)]
+
+
+def _list_row(rank: int, found: Standing, entry: Member) -> tuple[object, ...]:
+    return rank, did_from_key(entry.key), found.score, found.tier, entry.standing, entry.suspended
+
+
+def _cut(title: str, count: int, limit: int) -> str:
+    return f"{title}; the first {limit} of them" if count > limit else title
 
 
 def _explained(lines: list[dict[str, Any]], total: int) -> Sheet:

@@ -89,6 +89,12 @@ class City:
     def height(self) -> int:
         return len(self.blocks)
 
+    @property
+    def announced(self) -> bool:
+        """Whether other validators are announced in the settled state, which is some blocks behind."""
+        final = self._forge.votes(self.blocks[-1]).finalized
+        return bool(final and self._forge.validators(self.blocks[final - 1]).next)
+
     def did(self, actor: Actor) -> str:
         """The key that somebody has now."""
         return did_from_key(actor.key)

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from chain.blocks import encode_block
 from chain.codec import encode
@@ -24,6 +24,7 @@ from chain.storage import Storage
 from chain.transactions import Enrol, Rate
 from scripts.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, run
 from scripts.inspect_chain import inspect_chain
+from tests.support.asking import answer, ask, mistake, problems
 from tests.support.homes import RecordingDisk, look_up, record, tamper, write_genesis, write_home
 from tests.support.world import Actor, World, genesis_of
 
@@ -82,42 +83,6 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 def damaged(story: Story, tmp_path: Path) -> Path:
     """A copy of the story's home, there to be spoilt."""
     return Path(shutil.copytree(story.home, tmp_path / "home"))
-
-
-class _AsProcess(click.Command):
-    """The command as the process runs it, exit codes included."""
-
-    def main(self, args: Any = None, *_: Any, **__: Any) -> Any:
-        run(inspect_chain, args)
-
-
-def ask(home: Path, *args: str) -> Result:
-    return CliRunner().invoke(_AsProcess("inspect_chain"), [*args, "--home", str(home)])
-
-
-def answer(home: Path, *args: str) -> Any:
-    """The one JSON document."""
-    result = ask(home, *args, "--json")
-    assert (result.exit_code, result.stderr) == (0, "")
-    return json.loads(result.stdout)
-
-
-def problems(home: Path) -> list[tuple[int, str]]:
-    """What ``verify`` finds wrong, as ``(height, what)``."""
-    result = ask(home, "verify", "--json")
-    document = json.loads(result.stdout)
-    assert document["ok"] is (result.exit_code == 0) is (not document["problems"])
-    assert result.exit_code in (0, 1)
-    return [(problem["height"], problem["what"]) for problem in document["problems"]]
-
-
-def mistake(home: Path, *args: str) -> str:
-    """The one sentence on stderr."""
-    result = ask(home, *args)
-    assert (result.exit_code, result.stdout) == (2, "")
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("error: ")
-    return line
 
 
 # ---------------------------------------------------------------------------------------------- every command

@@ -1,0 +1,443 @@
+"""What ``inspect_chain.py`` says about members, records, institutions and policies."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chain.database import seal
+from chain.keys import did_from_key
+from chain.policy import read_policy
+from chain.proposals import AddValidator, JailValidator
+from chain.state import Member, decode_entry, encode_entry, member_key
+from tests.support.asking import answer, ask, mistake, problems
+from tests.support.homes import look_up, tamper
+from tests.support.registered import (
+    DIGEST,
+    City,
+    lively_city,
+    next_policy,
+)
+from tests.support.world import Actor, secret
+
+
+@dataclass(frozen=True)
+class Told:
+    """A city, and its home on disk."""
+
+    city: City
+    home: Path
+
+    def did(self, name: str) -> str:
+        actor: Actor = getattr(self.city, name)
+        return self.city.did(actor)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    city = lively_city()
+    return Told(city, city.write(tmp_path_factory.mktemp("city") / "home"))
+
+
+@pytest.fixture
+def damaged(told: Told, tmp_path: Path) -> Path:
+    """A copy of the home, there to be spoilt."""
+    return Path(shutil.copytree(told.home, tmp_path / "home"))
+
+
+def toml(document: dict[str, Any]) -> str:
+    """A policy's document as its file."""
+    lines = [f"{name} = {json.dumps(value)}" for name, value in document.items() if not isinstance(value, dict | list)]
+    for name, value in document.items():
+        tables = [(f"[{name}]", value)] if isinstance(value, dict) else []
+        tables += [(f"[[{name}]]", row) for row in value] if isinstance(value, list) else []
+        for title, table in tables:
+            lines += [title, *(f"{key} = {json.dumps(item)}" for key, item in table.items())]
+    return "\n".join(lines)
+
+
+def column(rows: Sequence[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
+    return [tuple(row[name] for name in names) for row in rows]
+
+
+# ------------------------------------------------------------------------------------------------ one member
+
+
+def test_an_explanation_traces_every_point_and_adds_up_to_the_score(told: Told) -> None:
+    document = answer(told.home, "member", told.did("ann"), "--explain")
+    lines = document["lines"]
+    assert [(line["kind"], line["points"]) for line in lines] == [
+        *(("base", 1000), ("record", -5), ("record", 0), ("record", 30)),
+        *(("rating", points) for points in sorted((6, 7, -2), key=lambda points: by_rater(told, points))),
+        ("ratings cap", -3),
+    ]
+    assert sum(line["points"] for line in lines) == document["sum"] == document["score"] == 1033
+    for line in lines:
+        if line["kind"] in ("record", "rating"):
+            block = told.city.blocks[line["height"] - 1]
+            assert line["block"] == block.id.hex()
+    ticket, default, heroism = (line for line in lines if line["kind"] == "record")
+    assert column([ticket, default], "number", "issuer", "category", "policy", "status") == [
+        (0, told.did("office"), "traffic ticket", 1, "standing"),
+        (1, told.did("office"), "contract or loan default", 1, "objected"),
+    ]
+    assert (default["points_recorded"], default["grounds"], default["waits_for"]) == (
+        *(-20, DIGEST.hex()),
+        "the issuer's answer",
+    )
+    assert heroism["deadline_slot"] is None
+    shown = ask(told.home, "member", told.did("ann"), "--explain").stdout
+    assert "objected, 5 s left (-20 suspended)" in shown
+    assert shown.splitlines()[-1].split()[:2] == ["score", "1033"]
+
+
+def by_rater(told: Told, points: int) -> bytes:
+    """Explanations order ratings by rater."""
+    rater: Actor = {6: told.city.bob, 7: told.city.cleo, -2: told.city.dan}[points]
+    return rater.key
+
+
+def test_rank_and_percentile_count_equal_scores_alike(told: Told) -> None:
+    standings = {name: answer(told.home, "member", told.did(name)) for name in ("ann", "bob", "cleo", "dan", "eve")}
+    found = {name: (row["score"], row["rank"], row["of"], row["percentile"]) for name, row in standings.items()}
+    assert found == {
+        "ann": (1033, 1, 5, 100),
+        "cleo": (1004, 2, 5, 80),
+        "dan": (1000, 3, 5, 60),
+        "eve": (1000, 3, 5, 60),
+        "bob": (999, 5, 5, 20),
+    }
+    assert [row["rank"] for row in answer(told.home, "top")["members"]] == [1, 2, 3, 3, 5]
+
+
+def test_a_member_is_found_by_any_of_its_keys_and_shown_with_the_current_one(told: Told) -> None:
+    by_new = answer(told.home, "member", told.did("ann"))
+    first_key = by_new["first_key"]
+    assert by_new["member"] == did_from_key(secret(90).public)
+    assert first_key == did_from_key(secret(60).public)
+    assert answer(told.home, "member", first_key) == by_new
+    assert answer(told.home, "records", "--member", first_key)["records"][0]["member"] == by_new["member"]
+    given = answer(told.home, "member", first_key, "--given")["given"]
+    assert column(given, "subject", "points") == [(told.did("cleo"), 4)]
+    assert "first_key" not in answer(told.home, "member", told.did("bob"))
+
+
+def test_a_tier_cap_is_seen(told: Told) -> None:
+    dan = answer(told.home, "member", told.did("dan"))
+    assert (dan["score"], dan["tier"], dan["tier_without_cap"]) == (1000, "C", "A")
+    assert "tier_without_cap" not in answer(told.home, "member", told.did("eve"))
+
+
+def test_an_explanation_that_does_not_add_up_is_damage(told: Told, damaged: Path) -> None:
+    key = member_key(told.city.bob.key)
+    stored = bytes(look_up(damaged, "SELECT value FROM state WHERE key = ?", key))
+    entry = decode_entry(key, stored[:-4])
+    assert isinstance(entry, Member)
+    forged = encode_entry(entry._replace(record_points=entry.record_points + 7))
+    tamper(damaged, "UPDATE state SET value = ? WHERE key = ?", seal(key, forged), key)
+    assert "the lines add up to 999, and the score is 1006" in mistake(damaged, "member", told.did("bob"), "--explain")
+
+
+# ------------------------------------------------------------------------------------------- lists and tiers
+
+
+def test_lists_follow_tiers_and_their_csv_is_whole(told: Told, tmp_path: Path) -> None:
+    listed = answer(told.home, "lists")["members"]
+    assert column(listed, "tier", "score") == [("AA", 1033), ("A", 1004), ("A", 1000), ("A", 999), ("C", 1000)]
+    only_a = answer(told.home, "lists", "--tier", "A", "--limit", "2")
+    assert (only_a["count"], only_a["members"]) == (3, listed[1:3])
+    assert "Tier A: 3, as of height" in ask(told.home, "lists", "--tier", "A").stdout
+
+    printed = ask(told.home, "lists", "--csv", "-", "--limit", "1")
+    rows = list(csv.DictReader(io.StringIO(printed.stdout)))
+    assert [(row["member"], int(row["rank"])) for row in rows] == column(listed, "member", "rank")
+    result = ask(told.home, "lists", "--tier", "A", "--csv", str(tmp_path / "a.csv"))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "3 members" in result.stderr
+    with (tmp_path / "a.csv").open(newline="") as file:
+        assert [row["tier"] for row in csv.DictReader(file)] == ["A"] * 3
+
+
+def test_tiers_count_everybody_once(told: Told) -> None:
+    document = answer(told.home, "tiers")
+    assert column(document["tiers"], "tier", "members") == [
+        *(("AAA", 0), ("AA", 1), ("A", 3)),
+        *(("B", 0), ("C", 1), ("D", 0)),
+    ]
+    assert document["members"] == 5
+    assert "60.0%" in ask(told.home, "tiers").stdout
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_tiers_are_drawn_the_same_each_time(told: Told, tmp_path: Path, suffix: str) -> None:
+    pytest.importorskip("matplotlib")
+    files = [tmp_path / f"{number}.{suffix}" for number in range(2)]
+    for file in files:
+        result = ask(told.home, "tiers", "--plot", str(file))
+        assert (result.exit_code, "the figure is in" in result.stderr) == (0, True)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert len(files[0].read_bytes()) > 1_000
+
+
+def test_a_figure_that_cannot_be_drawn_is_one_sentence(told: Told, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    assert "cannot be written" in mistake(told.home, "tiers", "--plot", str(tmp_path / "tiers.nothing"))
+    assert "cannot be written" in mistake(told.home, "tiers", "--plot", str(tmp_path / "nowhere" / "tiers.svg"))
+
+
+def test_without_matplotlib_the_remedy_is_named(told: Told) -> None:
+    code = (
+        "import sys\nsys.modules['matplotlib'] = None\nfrom pathlib import Path\n"
+        "from tests.support.asking import mistake\n"
+        f"print(mistake(Path({str(told.home)!r}), 'tiers', '--plot', 'x.svg'))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        cwd=Path(__file__).parents[3],
+    )
+    assert "uv sync --group analysis" in found.stdout
+
+
+# ---------------------------------------------------------------------------------------------------- records
+
+
+def test_records_are_filtered(told: Told) -> None:
+    def numbers(*args: str) -> set[tuple[str, int]]:
+        return {(row["member"], row["number"]) for row in answer(told.home, "records", *args)["records"]}
+
+    ann, bob, dan = told.did("ann"), told.did("bob"), told.did("dan")
+    assert numbers() == {(ann, 0), (ann, 1), (ann, 2), (bob, 2), (dan, 0)}
+    assert numbers("--member", bob) == {(bob, 2)}
+    assert numbers("--status", "objected") == {(ann, 1)}
+    assert numbers("--category", "1") == numbers("--category", "contract or loan default") == {(ann, 1), (bob, 2)}
+    assert numbers("--issuer", told.did("office")) == numbers()
+    assert numbers("--issuer", told.did("judge")) == set()
+    assert numbers("--member", ann, "--category", "traffic ticket", "--status", "standing") == {(ann, 0)}
+    limited = answer(told.home, "records", "--limit", "4")
+    assert (len(limited["records"]), limited["more"]) == (4, True)
+    assert answer(told.home, "records", "--limit", "5")["more"] is False
+    assert "no category of records" in mistake(told.home, "records", "--category", "nothing")
+
+
+def test_open_objections_say_who_has_to_act_until_when(told: Told) -> None:
+    (open_one,) = answer(told.home, "objections")["objections"]
+    objected_in = next(
+        block.header.slot
+        for block in told.city.blocks
+        if any(item.kind == "object" and item.actor == told.city.ann.key for item in block.transactions)
+    )
+    assert (open_one["member"], open_one["number"]) == (told.did("ann"), 1)
+    assert open_one["deadline_slot"] == objected_in + 20
+    assert open_one["left"] == f"{objected_in + 20 - told.city.height} s"
+    assert "the issuer's answer" in ask(told.home, "objections").stdout
+
+
+# ---------------------------------------------------------------------------------------------------- history
+
+
+def test_the_history_of_a_record_says_who_acted_and_how_it_ended(told: Told) -> None:
+    office, judge, bob, cleo = (told.did(name) for name in ("office", "judge", "bob", "cleo"))
+
+    def story(did: str, number: int) -> list[tuple[Any, ...]]:
+        return column(answer(told.home, "history", did, "--record", str(number))["events"], "what", "by", "score")
+
+    assert story(bob, 0) == [
+        ("recorded", office, 980),
+        ("objected", bob, 1000),
+        ("maintained", office, 1000),
+        ("struck", judge, 1000),
+    ]
+    assert story(bob, 1) == [
+        ("recorded", office, 980),
+        ("asked for repair", bob, 960),
+        ("repaired", None, 999),
+    ]
+    assert [(what, by) for what, by, _ in story(bob, 2)] == [
+        ("recorded", office),
+        ("objected", bob),
+        ("corrected", office),
+    ]
+    assert story(cleo, 0)[-1] == ("deleted: unanswered", None, 1004)
+    assert "never was a record 7" in mistake(told.home, "history", bob, "--record", "7")
+
+
+def test_the_history_of_a_member_ends_with_its_score(told: Told) -> None:
+    for name in ("ann", "bob", "cleo", "dan", "eve"):
+        document = answer(told.home, "history", told.did(name))
+        events = document["events"]
+        assert (events[0]["what"], events[0]["height"]) == ("enrolled", 1)
+        last = answer(told.home, "member", told.did(name))
+        assert (events[-1]["score"], events[-1]["tier"]) == (last["score"], last["tier"])
+        for event in events:
+            block = told.city.blocks[event["height"] - 1]
+            assert (event["block"], event["slot"]) == (block.id.hex(), block.header.slot)
+            signed = {item.id.hex(): did_from_key(item.actor) for item in block.transactions}
+            assert event["by"] == (None if event["transaction"] is None else signed[event["transaction"]])
+    ann = answer(told.home, "history", did_from_key(secret(60).public))
+    assert ann["member"] == told.did("ann")
+    assert [event["what"] for event in ann["events"]].count("moved to another key") == 1
+    assert [event["points"] for event in ann["events"] if event["what"] == "rated"] == [6, 7, -2]
+
+
+# ----------------------------------------------------------------------------------------------- institutions
+
+
+def test_authorities(told: Told) -> None:
+    document = answer(told.home, "authorities")
+    found = {row["authority"]: row for row in document["authorities"]}
+    office, judge = found[told.did("office")], found[told.did("judge")]
+    assert (office["filed"], office["overturned"], office["overturned_permille"]) == (8, 3, 375)
+    assert (office["rights"], office["status"], office["in_term"]) == ([], "active", True)
+    assert "heroic act" in office["categories"]
+    assert (judge["rights"], judge["categories"], judge["until_height"]) == (["arbiter"], [], 1_000)
+    assert (document["limit_permille"], document["limit_minimum"]) == (400, 4)
+    shown = ask(told.home, "authorities").stdout
+    assert "suspended above 400 ‰" in shown
+    assert "no end" in shown
+
+
+def test_motions_say_what_they_propose_and_what_they_need(told: Told) -> None:
+    newest, amend, judge, office = answer(told.home, "motions")["motions"]
+    assert (newest["status"], newest["weight"], newest["weight_needed"]) == ("open", 1, 2)
+    assert newest["proposes"] == f"add validator {did_from_key(secret(99).public)} with weight 1"
+    assert newest["left"] == f"{newest['expires_slot'] - told.city.height} s"
+    assert amend["proposes"].startswith("replace policy 1 by policy 2 from slot ")
+    assert amend["policy"]["score"]["base"] == 1010
+    assert (amend["status"], len(amend["approvals"])) == ("carried", 3)
+    assert "to be arbiter, from height 0 to 1000" in judge["proposes"]
+    assert f"accredit {told.did('office')} to file contract or loan default" in office["proposes"]
+    assert [row["number"] for row in answer(told.home, "motions", "--open")["motions"]] == [3]
+    assert [row["number"] for row in answer(told.home, "motions", "--limit", "2")["motions"]] == [3, 2]
+
+
+def test_validators_that_come_and_that_are_jailed(tmp_path: Path) -> None:
+    city = City()
+    jailed, added = city.validators[3].key, secret(99).public
+    city.carried(JailValidator(jailed))
+    for _ in range(20):
+        city.block()
+    city.carried(AddValidator(added, 1))
+    while not city.announced:
+        city.block()
+    home = city.write(tmp_path / "home")
+    document = answer(home, "validators")
+    status = {row["validator"]: row["status"] for row in document["validators"]}
+    assert status == {
+        **{city.did(actor): "active" for actor in city.validators[:3]},
+        did_from_key(jailed): "jailed",
+        did_from_key(added): "announced",
+    }
+    assert document["announced_from_height"] > document["state_height"]
+    assert did_from_key(added) in document["announced"]
+    assert "Announced, in force from height" in ask(home, "validators").stdout
+
+
+# --------------------------------------------------------------------------------------------------- policies
+
+
+def test_the_policy_in_force_and_the_announced_one(told: Told) -> None:
+    document = answer(told.home, "policy")
+    assert document["policy"] == told.city.genesis.policy.to_document()
+    assert document["announced"]["policy"] == next_policy(told.city).to_document()
+    shown = ask(told.home, "policy").stdout
+    for category in told.city.genesis.policy.categories.values():
+        assert category.name in shown
+    assert "Announced: policy 2 from slot" in shown
+    assert [line.split() for line in shown.splitlines()][-1] == ["score.base", "1000", "1010"]
+
+
+def test_a_dry_run_of_an_allowed_policy(told: Told, tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(toml(next_policy(told.city).to_document()))
+    found = answer(told.home, "policy", "--dry-run", str(file))
+    assert (found["allowed"], found["fault"]) == (True, None)
+    assert found["scores"] == {"up": 5, "down": 0, "unchanged": 0}
+    assert found["tiers"] == {"up": 0, "down": 0, "unchanged": 5}
+    assert {row["new_score"] - row["score"] for row in found["most_affected"]} == {10}
+    by_motion = answer(told.home, "policy", "--motion", "2")
+    assert {**by_motion, "policy": None} == {**found, "policy": None}
+    assert "proposes no policy" in mistake(told.home, "policy", "--motion", "0")
+    assert "no motion 9" in mistake(told.home, "policy", "--motion", "9")
+
+
+def test_a_dry_run_says_why_a_policy_is_not_allowed_and_what_it_would_do(told: Told, tmp_path: Path) -> None:
+    document = next_policy(told.city).to_document()
+    document["score"]["base"] = 950
+    file = tmp_path / "policy.toml"
+    file.write_text(toml(document))
+    found = answer(told.home, "policy", "--dry-run", str(file), exit_code=1)
+    assert (found["allowed"], found["fault"]) == (False, "base must not get lower than 1000")
+    assert found["scores"] == {"up": 0, "down": 5, "unchanged": 0}
+    assert found["tiers"] == {"up": 0, "down": 4, "unchanged": 1}
+    assert {(row["tier"], row["new_tier"]): row["members"] for row in found["between_tiers"]} == {
+        ("A", "B"): 3,
+        ("AA", "A"): 1,
+    }
+
+
+def test_a_dry_run_counts_the_records_again_where_caps_of_categories_change(told: Told, tmp_path: Path) -> None:
+    document = next_policy(told.city).to_document()
+    document["score"]["base"] = 1000
+    for row in document["category"]:
+        if row["name"] == "heroic act":
+            row["ceiling"] = 12
+    document["category"] = [row for row in document["category"] if row["name"] != "traffic ticket"]
+    file = tmp_path / "policy.toml"
+    file.write_text(toml(read_policy(document).to_document()))
+    found = answer(told.home, "policy", "--dry-run", str(file), exit_code=1)
+    assert "floor and ceiling" in found["fault"]
+    # Of ann's heroism 12 points are left, and her ticket counts for nothing.
+    assert column(found["most_affected"], "member", "score", "new_score") == [(told.did("ann"), 1033, 1033 - 18 + 5)]
+
+
+def test_a_policy_that_cannot_be_read_is_one_sentence(told: Told, tmp_path: Path) -> None:
+    assert "cannot be read" in mistake(told.home, "policy", "--dry-run", str(tmp_path / "nothing.toml"))
+    (tmp_path / "bad.toml").write_text("name = 3")
+    assert "policy: line 1" in mistake(told.home, "policy", "--dry-run", str(tmp_path / "bad.toml"))
+
+
+# ----------------------------------------------------------------------------------------------------- verify
+
+
+def test_verify_rechecks_a_register_with_its_standings(told: Told) -> None:
+    document = answer(told.home, "verify")
+    assert (document["ok"], document["standings"], document["blocks"]) == (True, 5, told.city.height)
+
+
+def test_verify_finds_wrong_missing_and_invented_standings(told: Told, damaged: Path) -> None:
+    bob, eve, nobody = told.city.bob.key, told.city.eve.key, secret(77).public
+    tamper(damaged, "UPDATE standings SET score = 1234 WHERE member = ?", bob)
+    tamper(damaged, "DELETE FROM standings WHERE member = ?", eve)
+    tamper(damaged, "INSERT INTO standings VALUES (?, 5)", nobody)
+    assert f"rank {did_from_key(nobody)}, which is no member" in mistake(damaged, "top")
+    height = answer(damaged, "tiers")["as_of_height"]
+    assert set(problems(damaged)) == {
+        (height, f"the stored standings give {did_from_key(bob)} the score 1234 instead of 999"),
+        (height, f"the stored standings lack {did_from_key(eve)}"),
+        (height, f"the stored standings rank {did_from_key(nobody)}, who is no member"),
+    }
+
+
+@pytest.mark.parametrize("command", [["member", "x"], ["history", "did:key:zz"], ["records", "--member", "nobody"]])
+def test_what_is_no_did_is_one_sentence(told: Told, command: list[str]) -> None:
+    assert "is no did:key" in mistake(told.home, *command)
+
+
+def test_who_is_not_enrolled_is_one_sentence(told: Told) -> None:
+    stranger = did_from_key(secret(88).public)
+    assert "is not enrolled as of height" in mistake(told.home, "member", stranger)
+    assert "is not enrolled as of height" in mistake(told.home, "history", stranger)
