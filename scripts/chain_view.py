@@ -94,12 +94,8 @@ class View:
         return {}
 
     def time(self, slot: int) -> str | None:
-        """When a slot begins, in UTC; None beyond the year 9999."""
-        try:
-            moment = datetime.fromtimestamp(self.genesis.slot_start_ms(slot) / 1000, UTC)
-        except (ValueError, OverflowError, OSError):
-            return None
-        return moment.isoformat(timespec="milliseconds")
+        """When a slot begins, in UTC."""
+        return time_of(self.genesis, slot)
 
     def left(self, slot: int) -> str:
         """How long it is from the newest block until ``slot`` begins."""
@@ -182,6 +178,15 @@ def read_hex(text: str, digits: int, what: str) -> str:
 def header_of_genesis(genesis: Genesis) -> Header:
     """The header that stands for the genesis."""
     return genesis_header(genesis, Ledger(genesis).state_root)
+
+
+def time_of(genesis: Genesis, slot: int) -> str | None:
+    """When a slot begins, in UTC; None beyond the year 9999."""
+    try:
+        moment = datetime.fromtimestamp(genesis.slot_start_ms(slot) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment.isoformat(timespec="milliseconds")
 
 
 def _duration(ms: int) -> str:

@@ -31,12 +31,12 @@ from scripts.chain_view import (
     transaction_document,
 )
 from scripts.console import EXIT_WRONG, run
-from scripts.inspect_parts import institutions, people
+from scripts.inspect_parts import institutions, people, proofs
 from scripts.inspect_parts.question import ALL, inspect_chain, limit, progress, question
 from scripts.inspect_parts.words import change_in_words
 
 # The commands of the parts are those of this one.
-__all__ = ["inspect_chain", "institutions", "people"]
+__all__ = ["inspect_chain", "institutions", "people", "proofs"]
 
 # 12 digits are an id's beginning rather than a height: 31,000 years of one-second slots.
 _HEIGHT_DIGITS = 12

@@ -32,17 +32,7 @@ def question(ask: Callable[..., Answer]) -> Callable[..., Answer]:
     def command(home: Path, as_json: bool, **arguments: Any) -> None:
         with open_view(home) as view:
             answer = _answer(view, functools.partial(ask, view, **arguments))
-        if as_json:
-            print_json(answer.document)
-        elif answer.text is not None:
-            click.echo(answer.text, nl=False)
-        else:
-            for number, sheet in enumerate(answer.sheets):
-                if number:
-                    click.echo()
-                table(*sheet)
-        if answer.exit_code:
-            click.get_current_context().exit(answer.exit_code)
+        show(answer, as_json=as_json)
 
     home = click.option(
         "--home",
@@ -56,6 +46,21 @@ def question(ask: Callable[..., Answer]) -> Callable[..., Answer]:
     as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
     inspect_chain.command()(home(as_json(command)))
     return ask
+
+
+def show(answer: Answer, *, as_json: bool) -> None:
+    """Print an answer, and exit with its code if that is not 0."""
+    if as_json:
+        print_json(answer.document)
+    elif answer.text is not None:
+        click.echo(answer.text, nl=False)
+    else:
+        for number, sheet in enumerate(answer.sheets):
+            if number:
+                click.echo()
+            table(*sheet)
+    if answer.exit_code:
+        click.get_current_context().exit(answer.exit_code)
 
 
 def limit(default: int) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
