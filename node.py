@@ -42,6 +42,7 @@ from chain.keys import SecretKey, did_from_key, self_test
 from chain.messages import GetBlocks, Status, cut_to_size
 from chain.policy import parse_policy, shipped_policy
 from chain.reader import Reader
+from chain.state import member_key
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
 from p2p.handover import export_signing, import_signing
@@ -210,9 +211,9 @@ class Node:
             "rss_bytes": psutil.Process().memory_info().rss,
         }
 
-    def describe_peers(self) -> list[dict[str, Any]]:
-        """``GET /peers``."""
-        return [
+    def describe_peers(self) -> dict[str, Any]:
+        """``GET /peers``: who is connected, and for how many seconds more others are kept out."""
+        connected = [
             {
                 "peer_id": peer.peer_id,
                 "address": peer.address,
@@ -222,6 +223,25 @@ class Node:
             }
             for peer in self.transport.peers.connected()
         ]
+        banned = {peer_id: round(left_s, 1) for peer_id, left_s in self.transport.peers.bans().items()}
+        return {"peers": connected, "banned": banned}
+
+    def describe_account(self, key: bytes) -> dict[str, Any]:
+        """``GET /account/{key}``: what a signer has to know, as of the head and this node's mempool."""
+        view = self.engine.chain.ledger.view()
+        account, identity = view.account(key), view.identity(key)
+        return {
+            "nonce": 0 if account is None else account.nonce,
+            "next_free": self.engine.mempool.next_free(key),
+            "identity": None if account is None else did_from_key(identity),
+            "successor": did_from_key(account.successor) if account is not None and account.successor else None,
+            "member": view.get(member_key(identity)) is not None,
+            "authority": view.authority(identity) is not None,
+            "validator": any(seat.key == key for seat in view.validators.active),
+            "slot": self.genesis.slot_at(self.now_ms()),
+            "height": self.engine.chain.head.header.height,
+            "policy_version": view.rules.version,
+        }
 
     def recent_heads(self, after: int) -> list[dict[str, Any]]:
         """``GET /heads``."""
@@ -297,7 +317,8 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
         listen=tuple(home.config.listen),
         bootstrap=tuple(home.config.peers),
         max_connections=2 * home.config.max_peers,
-        peers=PeerSettings(max_peers=home.config.max_peers),
+        peers=PeerSettings(max_peers=home.config.max_peers, max_strangers=home.config.max_peers),
+        ban_s=home.config.ban_s,
     )
     try:
         async with open_transport(config) as transport, trio.open_nursery() as nursery:

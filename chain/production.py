@@ -22,6 +22,10 @@ from chain.merkle import merkle_root
 from chain.transactions import VerifiedTransaction
 from chain.votes import Ballot, contradicting
 
+# Transactions that are not final are in memory, with the way back: about 2 kB each, 400 MB.
+MAX_OPEN_TRANSACTIONS = 200_000
+ROOM_SHARE = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -45,6 +49,7 @@ class Producer:
         self.signing = signing
         self.is_stopped = False
         self._silent_since_slot: int | None = None
+        self._made_id = b""
 
     def due_slot(self, chain: Blockchain, now_ms: int, *, has_work: bool) -> int | None:
         """The slot to make a block for right now, if any.
@@ -52,9 +57,9 @@ class Producer:
         Only the first half of a slot is used: a block made later would reach most nodes outside its slot.
         """
         slot = self.genesis.slot_at(now_ms)
-        if self.signing is None and not self._may_sign_again(chain, slot):
+        if self.is_stopped or (self.signing is None and not self._may_sign_again(chain, slot)):
             return None
-        if self.signing is None or self.is_stopped or slot <= self.signing.slot or slot <= chain.head.header.slot:
+        if self.signing is None or slot <= self.signing.slot or slot <= chain.head.header.slot:
             return None
         validators = chain.next_votes.newest_set
         if validators.leader(slot) != self.secret.public:
@@ -73,11 +78,18 @@ class Producer:
     def seen_elsewhere(self, header: Header) -> bool:
         """A block by our own key that we know nothing of: another machine signs with it, so this one stops.
 
-        True where that is news.  The signing state then covers the foreign block, for the next start.
+        True where that is news.  The signing state, if there is one, then covers the foreign block, for the next
+        start.
         """
-        if self.signing is None or self.is_stopped or header.proposer != self.secret.public:
+        if self.is_stopped or header.proposer != self.secret.public:
             return False
-        if header.slot <= self.signing.slot:
+        if self.signing is None:
+            # Silent, so a block of a later slot is another machine's.
+            self.is_stopped = self._silent_since_slot is not None and header.slot > self._silent_since_slot
+            return self.is_stopped
+        # Two machines whose clocks agree sign in the same instant, each before it hears of the other.
+        is_twin = header.slot == self.signing.slot and self._made_id not in (b"", header.id)
+        if header.slot <= self.signing.slot and not is_twin:
             return False
         self.is_stopped = True
         self.signing = SigningState(
@@ -109,7 +121,8 @@ class Producer:
         if votes.contradicts(ballot) or (self.signing.slot and contradicting(self._ballot(self.signing), ballot)):
             return None
         draft = chain.ledger.draft(slot, votes.newest_set.start)
-        included, hopeless = _fill(draft, mempool)
+        limit = block_limit(chain.ledger.transactions_above(chain.finalized.height))
+        included, hopeless = _fill(draft, mempool, limit)
         if not included and not may_be_empty:
             return None
         state_root, changes = chain.ledger.seal(draft)
@@ -124,7 +137,7 @@ class Producer:
             transaction_root=merkle_root([transaction.id for transaction in included]),
             state_root=state_root,
         )
-        self.signing = signing
+        self.signing, self._made_id = signing, header.id
         return Made(assemble(header, included), changes, signing, tuple(hopeless))
 
     def _ballot(self, signed: SigningState) -> Ballot:
@@ -140,13 +153,23 @@ class Producer:
         return True
 
 
-def _fill(draft: Draft, mempool: Mempool) -> tuple[list[VerifiedTransaction], list[VerifiedTransaction]]:
+def block_limit(open_transactions: int) -> int:
+    """How many transactions a block may hold while so many are not final.
+
+    Each takes a share of the room that is left, so a chain that cannot become final goes on and never fills the
+    memory of its nodes.
+    """
+    room = max(0, MAX_OPEN_TRANSACTIONS - open_transactions)
+    return min(MAX_BLOCK_TRANSACTIONS, room // ROOM_SHARE)
+
+
+def _fill(draft: Draft, mempool: Mempool, limit: int) -> tuple[list[VerifiedTransaction], list[VerifiedTransaction]]:
     """Try waiting transactions in order until the block is full: those that entered, those that never can."""
     included: list[VerifiedTransaction] = []
     hopeless: list[VerifiedTransaction] = []
     size = 0
     for transaction in mempool.candidates():
-        if len(included) == MAX_BLOCK_TRANSACTIONS or size + len(transaction.raw) > MAX_BODY_BYTES:
+        if len(included) == limit or size + len(transaction.raw) > MAX_BODY_BYTES:
             break
         try:
             registry.apply(draft, transaction)

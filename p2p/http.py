@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from string import hexdigits
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
@@ -24,15 +25,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from chain.errors import OperatorError, Reason, Refused
+from chain.keys import KEY_BYTES, key_from_did
 from chain.messages import RawItems
-from chain.transactions import MAX_TRANSACTION_BYTES
 from p2p.home import split_http
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
 
 MAX_SUBMISSION = 512
-MAX_BODY_BYTES = MAX_SUBMISSION * (MAX_TRANSACTION_BYTES + 5)
+# 512 transactions of the usual kinds, or 40 motions that carry a policy each.
+MAX_BODY_BYTES = 1_000_000
 MAX_PARTITION_BODY_BYTES = 64_000
 
 
@@ -44,8 +46,11 @@ class Face(Protocol):
     def describe(self) -> dict[str, Any]:
         """The answer to ``GET /status``."""
 
-    def describe_peers(self) -> list[dict[str, Any]]:
+    def describe_peers(self) -> dict[str, Any]:
         """The answer to ``GET /peers``."""
+
+    def describe_account(self, key: bytes) -> dict[str, Any]:
+        """The answer to ``GET /account/{key}``; the key is well formed and may be nobody's."""
 
     def recent_heads(self, after: int) -> list[dict[str, Any]]:
         """The last head moves with a sequence number above ``after``."""
@@ -64,7 +69,14 @@ def build_app(face: Face) -> Starlette:
         return JSONResponse(face.describe())
 
     async def peers(_request: Request) -> Response:
-        return JSONResponse({"peers": face.describe_peers()})
+        return JSONResponse(face.describe_peers())
+
+    async def account(request: Request) -> Response:
+        try:
+            key = read_public_key(request.path_params["key"])
+        except Refused as refusal:
+            return _error(400, f"a key is a did:key or {2 * KEY_BYTES} hexadecimal digits: {refusal.detail}")
+        return JSONResponse(face.describe_account(key))
 
     async def heads(request: Request) -> Response:
         after = request.query_params.get("after", "0")
@@ -105,6 +117,7 @@ def build_app(face: Face) -> Starlette:
         routes=[
             Route("/status", status),
             Route("/peers", peers),
+            Route("/account/{key}", account),
             Route("/heads", heads),
             Route("/metrics", metrics),
             Route("/transactions", transactions, methods=["POST"]),
@@ -142,6 +155,15 @@ def describe_refusal(refusal: Refused) -> dict[str, str]:
     """A refusal as programs see it."""
     reason = refusal.reason
     return {"reason": reason.code, "detail": refusal.detail, "disposition": reason.disposition.value}
+
+
+def read_public_key(text: str) -> bytes:
+    """A public key as a ``did:key`` or in hexadecimal.  Raises :class:`Refused`."""
+    if text.startswith("did:"):
+        return key_from_did(text)
+    if len(text) != 2 * KEY_BYTES or not set(text) <= set(hexdigits):
+        raise Refused(Reason.MALFORMED, "this is neither")
+    return bytes.fromhex(text)
 
 
 async def _body(request: Request, limit: int) -> bytes:

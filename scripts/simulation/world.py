@@ -28,25 +28,29 @@ def secret(number: int) -> SecretKey:
 
 
 class World:
-    """One history: its genesis, its one source of randomness, its clock, and who takes part."""
+    """One history: its genesis, its one source of randomness, its clock, and who takes part.
+
+    ``slots`` is how long faults last; in the later half of them villains leave the network alone.
+    """
 
     network: Network
     checks: Checks
     workload: Workload
 
-    def __init__(self, seed: int, validators: int, *, keep_timeline: bool) -> None:
+    def __init__(self, seed: int, validators: int, slots: int, *, keep_timeline: bool, slot_ms: int = SLOT_MS) -> None:
         self.random = Random(seed)
+        self.half_slot = slots // 2
         self.secrets = [secret(number + 1) for number in range(validators)]
         self.genesis = found_genesis(
             "simulation",
             shipped_policy("marketplace"),
             [key.public for key in self.secrets],
             genesis_time_ms=GENESIS_MS,
-            slot_ms=SLOT_MS,
+            slot_ms=slot_ms,
             heartbeat_slots=HEARTBEAT_SLOTS,
         )
-        self.schedule = Schedule(GENESIS_MS + SLOT_MS // 2)
-        self.timeline = Timeline(self.schedule, GENESIS_MS, SLOT_MS, keep=keep_timeline)
+        self.schedule = Schedule(GENESIS_MS + slot_ms // 2)
+        self.timeline = Timeline(self.schedule, GENESIS_MS, slot_ms, keep=keep_timeline)
         self.is_mended = False
         self.nodes: list[Node] = []
         self.by_name: dict[str, Node] = {}
@@ -77,4 +81,4 @@ class World:
 
     def run_slots(self, slots: int) -> None:
         """Let slots pass."""
-        self.schedule.run_until(self.now_ms + slots * SLOT_MS)
+        self.schedule.run_until(self.now_ms + slots * self.genesis.slot_ms)

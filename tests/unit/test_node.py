@@ -15,8 +15,9 @@ import trio.testing
 from chain.engine import Engine
 from chain.errors import OperatorError
 from chain.events import Commit, Effect, Submitted
+from chain.keys import did_from_key
 from chain.storage import Storage
-from chain.transactions import Enrol
+from chain.transactions import Enrol, Rotate, sign_rotation
 from node import Node
 from p2p.home import HomeConfig, create_home, load_home
 from p2p.protocol import LedgerProtocol
@@ -125,3 +126,58 @@ async def test_nothing_is_written_after_a_commit_that_failed(home: Path) -> None
     assert chain.head.header.height == 0
     assert signing is not None
     assert signing.slot == 0
+
+
+async def test_an_account_is_told_as_of_the_head_and_the_mempool(home: Path) -> None:
+    storage = SlowStorage(home)
+    storage.go_on.set()
+    node = node_of(home, storage)
+    ann, heir = Actor(node.genesis, 100), Actor(node.genesis, 101)
+    stranger = node.describe_account(ann.key)
+    known = {name: stranger.pop(name) for name in ("slot", "height", "policy_version")}
+    assert known == {"slot": 1, "height": 0, "policy_version": 1}
+    assert stranger == {
+        "nonce": 0,
+        "next_free": 0,
+        "identity": None,
+        "successor": None,
+        "member": False,
+        "authority": False,
+        "validator": False,
+    }
+    assert node.describe_account(node.home.secret.public)["validator"] is True
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(node.pump)
+        # The first goes into the block of this hour; the two others wait for the next one.
+        rotation = Rotate(heir.key, sign_rotation(heir.secret, node.genesis.id, ann.key, nonce=1))
+        for action in (Enrol(), rotation, Enrol()):
+            await node.post(Submitted((ann.sign(action),)))
+        with trio.fail_after(60):
+            while node.describe_account(ann.key)["next_free"] < 3:
+                await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    account = node.describe_account(ann.key)
+    node.stop()
+    assert (account["nonce"], account["next_free"], account["height"]) == (1, 3, 1)
+    assert (account["identity"], account["successor"]) == (did_from_key(ann.key), None)
+    assert (account["member"], account["authority"], account["validator"]) == (True, False, False)
+
+
+async def test_a_key_that_was_left_names_its_successor(home: Path) -> None:
+    storage = SlowStorage(home)
+    storage.go_on.set()
+    node = node_of(home, storage)
+    ann, heir = Actor(node.genesis, 100), Actor(node.genesis, 101)
+    enrolment = ann.sign(Enrol())
+    rotation = ann.sign(Rotate(heir.key, sign_rotation(heir.secret, node.genesis.id, ann.key, nonce=1)))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(node.pump)
+        await node.post(Submitted((enrolment, rotation)))
+        with trio.fail_after(60):
+            while node.engine.chain.head.header.height == 0:
+                await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    left, taken_up = node.describe_account(ann.key), node.describe_account(heir.key)
+    node.stop()
+    assert (left["nonce"], left["successor"]) == (2, did_from_key(heir.key))
+    assert (taken_up["nonce"], taken_up["identity"], taken_up["member"]) == (0, did_from_key(ann.key), True)

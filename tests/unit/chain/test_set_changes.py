@@ -247,3 +247,15 @@ def test_two_blocks_of_a_slot_by_two_leaders_are_no_rivals(forge: Forge, fifth: 
     judged = chain.check(new.header, solicited=False)
     chain.add(new, arrived_in_slot=True, judged=judged)
     assert new.id in chain.tree
+
+
+def test_an_announcement_beside_a_branch_means_nothing_to_it(forge: Forge, fifth: VerifiedTransaction) -> None:
+    # given two branches, both executed, and only one of them announces a set
+    early, late = with_fifth(forge, fifth, 3), grown(forge, *[()] * 14, slot=10)
+    tree = Blockchain(ROOMY).tree
+    for block in early + late:
+        tree.insert(block, tree.check(block.header, solicited=True), arrived_in_slot=True)
+        tree.executed(block.id, forge.validators(block))
+    # then it is not in force on the other, whatever is final there
+    assert tree[late[-1].id].votes.mhpc_before >= 2
+    assert tree.next_votes(tree[late[-1].id]).newest_set.leaders == OLD

@@ -12,8 +12,11 @@ from starlette.applications import Starlette
 
 from chain.codec import encode
 from chain.errors import OperatorError, Reason, Refused
+from chain.keys import did_from_key
 from p2p.http import MAX_BODY_BYTES, MAX_PARTITION_BODY_BYTES, MAX_SUBMISSION, build_app, describe_refusal, serve_http
+from tests.support.world import secret
 
+KEY = secret(7).public
 MSGPACK = {"content-type": "application/msgpack"}
 JSON = {"content-type": "application/json"}
 
@@ -31,8 +34,11 @@ class FakeFace:
     def describe(self) -> dict[str, Any]:
         return {"height": 7}
 
-    def describe_peers(self) -> list[dict[str, Any]]:
-        return [{"peer_id": "12D3"}]
+    def describe_peers(self) -> dict[str, Any]:
+        return {"peers": [{"peer_id": "12D3"}], "banned": {}}
+
+    def describe_account(self, key: bytes) -> dict[str, Any]:
+        return {"key": key.hex()}
 
     def recent_heads(self, after: int) -> list[dict[str, Any]]:
         return [{"seq": seq} for seq in range(1, 4) if seq > after]
@@ -65,10 +71,24 @@ async def ask(app: Starlette, method: str, path: str, host: str = "127.0.0.1:408
 
 async def test_it_tells_status_peers_and_metrics(app: Starlette) -> None:
     assert (await ask(app, "GET", "/status")).json() == {"height": 7}
-    assert (await ask(app, "GET", "/peers")).json() == {"peers": [{"peer_id": "12D3"}]}
+    assert (await ask(app, "GET", "/peers")).json() == {"peers": [{"peer_id": "12D3"}], "banned": {}}
     metrics = await ask(app, "GET", "/metrics")
     assert metrics.headers["content-type"].startswith("text/plain; version=")
     assert "goodfaith_things_total 3.0" in metrics.text
+
+
+@pytest.mark.parametrize("written", [did_from_key(KEY), KEY.hex(), KEY.hex().upper()])
+async def test_it_tells_about_the_account_of_a_key(app: Starlette, written: str) -> None:
+    assert (await ask(app, "GET", f"/account/{written}")).json() == {"key": KEY.hex()}
+
+
+@pytest.mark.parametrize(
+    "written", ["x", "00", KEY.hex()[1:], KEY.hex() + "00", "_" * 64, "+1" * 32, " " * 64, "did:key:z6Mk", "did:web:a"]
+)
+async def test_what_is_no_key_is_refused(app: Starlette, written: str) -> None:
+    reply = await ask(app, "GET", f"/account/{written}")
+    assert reply.status_code == 400
+    assert reply.json()["error"].startswith("a key is a did:key or 64 hexadecimal digits: ")
 
 
 @pytest.mark.parametrize(("query", "seqs"), [("", [1, 2, 3]), ("?after=2", [3]), ("?after=" + "9" * 18, [])])
@@ -87,6 +107,8 @@ async def test_a_number_that_is_none_is_refused(app: Starlette, after: str) -> N
     [
         ("GET", "/", 404),
         ("POST", "/status", 405),
+        ("GET", "/account", 404),
+        ("POST", "/account/00", 405),
         ("GET", "/transactions", 405),
         ("PUT", "/transactions", 405),
         ("GET", "/partition", 405),
