@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import base58
+
 from chain.blocks import Block
 from chain.blocktree import genesis_header
 from chain.database import DATABASE, corrupt
@@ -31,6 +33,10 @@ from scripts.inspect_parts.words import category_name, proposal_in_words
 # Fields that tables shorten.
 _KEYS = frozenset({"proposer", "actor", "subject", "issuer", "by", "rater"})
 _IDS = frozenset({"id", "tip", "leaves_at", "block", "digest"})
+# A did without its "did:key:", and how much of its beginning says whose it is.
+_DID_DIGITS = 48
+_SHORT_DID = 10
+_FIRST_KEY = 0xED01 << 256  # what a did writes in base 58: the code of Ed25519, and a key
 
 
 @dataclass(frozen=True)
@@ -61,12 +67,23 @@ class View:
         found = next(self.reader.headers(self.head_height, 1), None)
         return header_of_genesis(self.genesis) if found is None else found[0]
 
-    def identity(self, did: str) -> bytes:
-        """Whose key this is, by any key that its owner ever had.  Raises :class:`OperatorError`."""
+    def key(self, text: str) -> bytes:
+        """A public key by its did, or by the beginning of it that tables show.  Raises :class:`OperatorError`."""
+        start = text.removeprefix("did:key:").removesuffix("…")
+        if start.startswith("z6Mk") and _SHORT_DID <= len(start) < _DID_DIGITS:
+            found = self.reader.keys_between(*_bounds(start), 2)
+            if len(found) != 1:
+                problem = "several keys begin" if found else "no key in the register begins"
+                raise OperatorError(f"{problem} with {start}; give the whole did:key:z6Mk…")
+            return found[0]
         try:
-            key = key_from_did(did)
+            return key_from_did(text)
         except Refused as refusal:
-            raise OperatorError(f"{did!r} is no did:key: {refusal.detail}") from refusal
+            raise OperatorError(f"{text!r} is no did:key: {refusal.detail}") from refusal
+
+    def identity(self, text: str) -> bytes:
+        """Who has or had the key that :meth:`key` finds.  Raises :class:`OperatorError`."""
+        key = self.key(text)
         account = self.reader.entry(account_key(key))
         return account.identity or key if isinstance(account, Account) else key
 
@@ -178,6 +195,16 @@ def read_hex(text: str, digits: int, what: str) -> str:
 def header_of_genesis(genesis: Genesis) -> Header:
     """The header that stands for the genesis."""
     return genesis_header(genesis, Ledger(genesis).state_root)
+
+
+def _bounds(start: str) -> tuple[bytes, bytes]:
+    """The first and the last key whose did begins so."""
+    try:
+        ends = [base58.b58decode_int(start[1:].ljust(_DID_DIGITS - 1, digit)) for digit in "1z"]
+    except ValueError as error:
+        raise OperatorError(f"{start!r} begins no did:key:z6Mk…") from error
+    low, high = (min(max(end - _FIRST_KEY, 0), 2**256 - 1).to_bytes(32, "big") for end in ends)
+    return low, high
 
 
 def time_of(genesis: Genesis, slot: int) -> str | None:

@@ -20,7 +20,7 @@ from scripts.console import print_json, stderr_console, table
 ALL = 2**62
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 def inspect_chain() -> None:
     """Look inside a node's home, while the node runs or after it stopped."""
 

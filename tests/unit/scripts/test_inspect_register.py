@@ -19,7 +19,8 @@ from chain.database import seal
 from chain.keys import did_from_key
 from chain.policy import read_policy
 from chain.proposals import AddValidator, JailValidator
-from chain.state import Member, decode_entry, encode_entry, member_key
+from chain.state import Account, Member, account_key, decode_entry, encode_entry, member_key
+from scripts.console import short_did
 from tests.support.asking import answer, ask, mistake, problems
 from tests.support.homes import look_up, tamper
 from tests.support.registered import (
@@ -130,6 +131,24 @@ def test_a_member_is_found_by_any_of_its_keys_and_shown_with_the_current_one(tol
     given = answer(told.home, "member", first_key, "--given")["given"]
     assert column(given, "subject", "points") == [(told.did("cleo"), 4)]
     assert "first_key" not in answer(told.home, "member", told.did("bob"))
+
+
+def test_a_did_can_be_given_as_tables_shorten_it(told: Told) -> None:
+    for name in ("ann", "bob", "cleo", "dan", "eve"):
+        did = told.did(name)
+        whole = answer(told.home, "member", did)
+        for beginning in (short_did(did), did[:20], did[8:30], did[:-1]):
+            assert answer(told.home, "member", beginning) == whole
+    assert "no key in the register begins" in mistake(told.home, "member", "z6MkzzzzzzzZ")
+    assert "begins no did" in mistake(told.home, "member", "z6Mk0000000000")
+    assert "is no did:key" in mistake(told.home, "member", "z6Mk")
+
+
+def test_the_beginning_of_several_dids_names_none(told: Told, damaged: Path) -> None:
+    key = told.city.eve.key
+    twin = account_key(key[:-1] + bytes([key[-1] ^ 1]))
+    tamper(damaged, "INSERT INTO state VALUES (?, ?)", twin, seal(twin, encode_entry(Account(0, b"", b""))))
+    assert "several keys begin" in mistake(damaged, "member", short_did(told.did("eve")))
 
 
 def test_a_tier_cap_is_seen(told: Told) -> None:
