@@ -15,20 +15,21 @@ from typing import Any, NamedTuple
 
 import base58
 
+from chain import transactions
 from chain.blocks import Block
 from chain.blocktree import genesis_header
 from chain.database import DATABASE, corrupt
 from chain.errors import InvariantBroken, OperatorError, Refused
 from chain.genesis import Genesis, load_genesis
-from chain.headers import Header, VerifiedHeader
+from chain.headers import Header, VerifiedHeader, decode_header
 from chain.keys import did_from_key, key_from_did
 from chain.ledger import Ledger
 from chain.policy import Policy
 from chain.reader import Reader
 from chain.state import RULES_KEY, Account, Authority, Member, Rules, account_key, authority_key, member_key
-from chain.transactions import Propose, Transaction
+from chain.transactions import Accuse, Propose, Repair, Rule, Transaction
 from scripts.console import remark, short, short_did
-from scripts.inspect_parts.words import category_name, proposal_in_words
+from scripts.inspect_parts.words import ANSWERS, REPAIRS, RULINGS, category_name, proposal_in_words
 
 # Fields that tables shorten.
 _KEYS = frozenset({"proposer", "actor", "subject", "issuer", "by", "rater"})
@@ -250,11 +251,23 @@ def block_document(view: View, header: Header, count: int, *, main: bool = True)
 def transaction_document(view: View, transaction: Transaction) -> dict[str, Any]:
     """A transaction with the fields of its kind; digests and keys of others in hexadecimal."""
     action = transaction.action._asdict()
-    if isinstance(transaction.action, Propose):
-        action["proposal"] = proposal_in_words(view.policy, transaction.action.proposal)
-    for name in ("subject", "registrar", "new_key"):
-        if action.get(name):
-            action[name] = did_from_key(action[name])
+    match transaction.action:
+        case Propose(proposal):
+            action = {"proposal": proposal_in_words(view.policy, proposal)}
+        case Accuse(first, second):
+            headers = decode_header(first), decode_header(second)
+            action = {"subject": headers[0].proposer, "first": headers[0].id, "second": headers[1].id}
+        case transactions.Answer(verdict=verdict):
+            action["verdict"] = ANSWERS[verdict]
+        case Rule(verdict=verdict):
+            action["verdict"] = RULINGS[verdict]
+        case Repair(step=step):
+            action["step"] = REPAIRS[step]
+    for name, value in action.items():
+        if name in ("subject", "registrar", "new_key") and value:
+            action[name] = did_from_key(value)
+        elif type(value) is bytes:
+            action[name] = value.hex() or None
     if "category" in action:
         action["category"] = category_name(view.policy, action["category"])
     return {

@@ -43,7 +43,7 @@ _HEIGHT_DIGITS = 12
 # Transactions are looked up by the first 8 bytes of their ids, which is what tables show of an id.
 _TRANSACTION_DIGITS = 16
 # What only some kinds of transactions have.
-_ACTION_FIELDS = ("subject", "category", "points")
+_ACTION_FIELDS = ("subject", "number", "category", "points", "verdict", "step")
 
 
 # ------------------------------------------------------------------------------------------------- the chain

@@ -61,19 +61,24 @@ def motions(view: View, only_open: bool, limit: int) -> Answer:
         numbers = range(docket.next_motion - 1, -1, -1)
     found = [motion_document(view, motion_key(number), _motion(view, number)) for number in numbers[:limit]]
     document = {**view.at_state, "open": len(docket.open), "motions": found}
-    columns = ("number", "status", "approvals", "weight_needed", "left", "proposes")
+    columns = ("number", "status", "proposer", "approvals", "weight_needed", "left")
     rows = [
         (
             row["number"],
             row["status"] if row["closed_height"] is None else f"{row['status']} at height {row['closed_height']}",
+            short_did(row["proposer"]),
             len(row["approvals"]),
             row.get("weight_needed"),
             row.get("left"),
-            row["proposes"],
         )
         for row in found
     ]
-    return Answer(document, [Sheet(f"Motions: {len(docket.open)} open, {as_of(document)}", columns, rows)])
+    sheets = [Sheet(f"Motions: {len(docket.open)} open, {as_of(document)}", columns, rows)]
+    if found:
+        sheets.append(
+            Sheet("What they propose", ("number", "proposal"), [(row["number"], row["proposes"]) for row in found])
+        )
+    return Answer(document, sheets)
 
 
 @question

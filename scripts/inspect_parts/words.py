@@ -22,9 +22,14 @@ from chain.proposals import (
     Revoke,
     Suspend,
 )
+from chain.transactions import APPROVE, ASK, CORRECT, DECLINE, MAINTAIN, STRIKE, UPHOLD, WITHDRAW
 from chain.validators import ADD, JAIL, RELEASE, REMOVE, REPLACE, Change
 
 _RIGHTS = ((REGISTRAR, "registrar"), (ARBITER, "arbiter"))
+# What the codes of transactions mean.
+ANSWERS = {CORRECT: "correct", WITHDRAW: "withdraw", MAINTAIN: "maintain"}
+RULINGS = {STRIKE: "strike", UPHOLD: "uphold"}
+REPAIRS = {ASK: "ask", APPROVE: "approve", DECLINE: "decline"}
 _CHANGES = {REMOVE: "remove", JAIL: "jail", RELEASE: "release"}
 # How a row of a policy's list is called in a comparison.
 _NAMED_BY = {"tier": "name", "severity": "name", "category": "code", "rating": "code"}

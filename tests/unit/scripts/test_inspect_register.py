@@ -16,10 +16,13 @@ from typing import Any
 import pytest
 
 from chain.database import seal
+from chain.headers import Header, sign_header
 from chain.keys import did_from_key
 from chain.policy import read_policy
 from chain.proposals import AddValidator, JailValidator
 from chain.state import Account, Member, account_key, decode_entry, encode_entry, member_key
+from chain.transactions import Accuse
+from scripts.chain_view import open_view, transaction_document
 from scripts.console import short_did
 from tests.support.asking import answer, ask, mistake, problems
 from tests.support.homes import look_up, tamper
@@ -310,6 +313,42 @@ def test_the_history_of_a_member_ends_with_its_score(told: Told) -> None:
     assert ann["member"] == told.did("ann")
     assert [event["what"] for event in ann["events"]].count("moved to another key") == 1
     assert [event["points"] for event in ann["events"] if event["what"] == "rated"] == [6, 7, -2]
+
+
+def test_transactions_of_every_kind_are_shown_in_words(told: Told) -> None:
+    shown: dict[str, list[dict[str, Any]]] = {}
+    for block in told.city.blocks:
+        if block.transactions:
+            for row in answer(told.home, "block", str(block.header.height))["transactions"]:
+                shown.setdefault(row["kind"], []).append(row)
+    assert set(shown) == {
+        *("enrol", "rate", "rotate", "record", "object"),
+        *("answer", "rule", "repair", "motion", "approve"),
+    }
+    assert [row["verdict"] for row in shown["answer"]] == ["maintain", "correct"]
+    assert [row["verdict"] for row in shown["rule"]] == ["strike"]
+    assert [row["step"] for row in shown["repair"]] == ["ask"]
+    assert shown["rotate"][0]["new_key"] == told.did("ann")
+    assert shown["object"][0]["grounds"] == DIGEST.hex()
+    assert shown["motion"][0]["proposal"].startswith("accredit did:key:")
+
+
+def test_evidence_is_shown_by_its_signer_and_the_ids_of_the_headers(told: Told) -> None:
+    def header(slot: int) -> Header:
+        roots = {"transaction_root": bytes(32), "state_root": bytes(32)}
+        return sign_header(
+            secret(1), told.city.genesis.id, height=1, slot=slot, parent=bytes(32), mhg=0, mhp=0, **roots
+        )
+
+    first, second = sorted((header(4), header(8)), key=lambda header: header.id)
+    accusation = Actor(told.city.genesis, 70).sign(Accuse(first.raw, second.raw))
+    with open_view(told.home) as view:
+        document = transaction_document(view, accusation)
+    assert (document["subject"], document["first"], document["second"]) == (
+        did_from_key(secret(1).public),
+        first.id.hex(),
+        second.id.hex(),
+    )
 
 
 # ----------------------------------------------------------------------------------------------- institutions
