@@ -117,7 +117,7 @@ class View:
 
     def left(self, slot: int) -> str:
         """How long it is from the newest block until ``slot`` begins."""
-        return _duration((slot - self.head.slot) * self.genesis.slot_ms)
+        return duration((slot - self.head.slot) * self.genesis.slot_ms)
 
     @cached_property
     def at_head(self) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def time_of(genesis: Genesis, slot: int) -> str | None:
     return moment.isoformat(timespec="milliseconds")
 
 
-def _duration(ms: int) -> str:
+def duration(ms: int) -> str:
     """A span of time in its two largest units."""
     if ms <= 0:
         return "none"

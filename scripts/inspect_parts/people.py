@@ -56,7 +56,10 @@ def top(view: View, limit: int) -> Answer:
 @click.option("--explain", "is_explained", is_flag=True, help="Every point of the score, and where it comes from.")
 @click.option("--given", "is_given", is_flag=True, help="Also the ratings that the member gave; reads all ratings.")
 def member(view: View, did: str, is_explained: bool, is_given: bool) -> Answer:
-    """One member, by any key it ever had: score, rank, records and ratings."""
+    """One member, by any key it ever had: score, rank, records and ratings.
+
+    The percentile says how many percent of all members have no higher score.
+    """
     identity = view.identity(did)
     entry = view.reader.entry(member_key(identity))
     if not isinstance(entry, Member):

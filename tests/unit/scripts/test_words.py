@@ -1,4 +1,4 @@
-"""Proposals, changes and policies in words."""
+"""Proposals, changes, policies and spans of time in words."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from chain.proposals import (
     Suspend,
 )
 from chain.validators import ADD, JAIL, RELEASE, REMOVE, REPLACE, Change
+from scripts.chain_view import duration
 from scripts.inspect_parts.words import change_in_words, policy_changes, proposal_in_words
 from tests.support.registered import HEROISM, TICKET, City, city_policy, next_policy
 from tests.support.world import secret
@@ -47,6 +48,18 @@ PROPOSALS: dict[str, Proposal] = {
 @pytest.mark.parametrize("words", PROPOSALS)
 def test_a_proposal_says_what_it_would_do(words: str) -> None:
     assert proposal_in_words(city_policy(), PROPOSALS[words]) == words
+
+
+@pytest.mark.parametrize(
+    ("ms", "words"),
+    [
+        *((-5, "none"), (0, "none"), (1, "1 s"), (1_001, "2 s"), (59_000, "59 s"), (60_000, "1 min")),
+        *((61_000, "1 min 1 s"), (3_599_000, "59 min 59 s"), (3_600_000, "1 h"), (86_399_000, "23 h 59 min")),
+        *((86_400_000, "1 d"), (20 * 86_400_000 - 1_000, "19 d 23 h")),
+    ],
+)
+def test_spans_of_time(ms: int, words: str) -> None:
+    assert duration(ms) == words
 
 
 def test_changes_of_validators() -> None:
