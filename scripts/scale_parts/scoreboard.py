@@ -24,7 +24,7 @@ class Scoreboard(Checks):
         self.finality_blocks: Counter[int] = Counter()
         self.made: list[Header] = []
         self._published_ms: dict[bytes, int] = {}
-        self._stored: dict[str, set[bytes]] = {}
+        self._stored_by: dict[str, set[bytes]] = {}
 
     def on_announced(self, node: Node, header: Header) -> None:
         super().on_announced(node, header)
@@ -33,7 +33,7 @@ class Scoreboard(Checks):
 
     def on_stored(self, node: Node, commit: Commit, made: list[Header]) -> None:
         super().on_stored(node, commit, made)
-        stored = self._stored.setdefault(node.name, set())
+        stored = self._stored_by.setdefault(node.name, set())
         own = {header.id for header in made}
         for block in (*commit.adopted, *commit.side):
             if block.id in stored:

@@ -13,7 +13,7 @@ from scripts.simulation.network import Network
 from scripts.simulation.node import Node
 from scripts.simulation.settings import PROFILES, BrokenInside, Outcome, Settings, Violation, tolerated
 from scripts.simulation.workload import Workload
-from scripts.simulation.world import World
+from scripts.simulation.world import HEARTBEAT_SLOTS, World
 
 # What follows the faults.  First the nodes connect and the last requests into the void time out.
 CALM_SLOTS = 12
@@ -23,6 +23,7 @@ CALM_SLOTS = 12
 # nodes) it took 5 to 18 slots, at the median 10.
 HEAL_SLOTS = 20
 HEAL_SLOTS_A_VALIDATOR = 3
+REPENTANCE_BLOCKS = 8
 # With villains at work there is no end of faults; finality must move on in so many slots all the same.
 STALL_SLOTS_A_VALIDATOR = 16
 
@@ -95,6 +96,9 @@ class History:
         ahead_slots = max(0, longest_wait_slots(self.profile) - CALM_SLOTS)
         # Villains may have parted honest nodes for half the time; peers that failed for so long rest as long again.
         rest_slots = world.half_slot if self.villains else 0
+        if not world.checks.is_safe:
+            # Who lied signs again once the chain has outgrown its lies, and a stalled chain grows by heartbeats.
+            rest_slots += REPENTANCE_BLOCKS * HEARTBEAT_SLOTS
         bound = HEAL_SLOTS + HEAL_SLOTS_A_VALIDATOR * len(world.secrets) + ahead_slots + rest_slots
         for slot in range(bound):
             world.run_slots(1)
