@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -192,3 +193,15 @@ def next_policy(city: City, **changes: Any) -> Policy:
 
 def _signed(actor: Actor, *actions: Action) -> Sequence[VerifiedTransaction]:
     return [actor.sign(action) for action in actions]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A city, and its home on disk."""
+
+    city: City
+    home: Path
+
+    def did(self, name: str) -> str:
+        actor: Actor = getattr(self.city, name)
+        return self.city.did(actor)
