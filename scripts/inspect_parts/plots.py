@@ -12,7 +12,9 @@ try:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 except ImportError as error:
-    raise OperatorError("a figure needs matplotlib; ask again with `uv run --group analysis scripts/inspect_chain.py …`") from error
+    raise OperatorError(
+        "a figure needs matplotlib; ask again with `uv run --group analysis scripts/inspect_chain.py …`"
+    ) from error
 
 # Fixed, so that the same state gives the same file.
 _STYLE: Any = {"svg.hashsalt": "goodfaith", "axes.spines.top": False, "axes.spines.right": False, "font.size": 9}

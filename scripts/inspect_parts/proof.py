@@ -7,7 +7,8 @@ needs the genesis's set.  Votes for a height are cast by blocks at and above it 
 height where the set is known, and counts the same as from the genesis.  A run but the last begins with the header
 that announced the next set, and proves it final; it carries the announcement and its path under that header's state
 root, and ends where the announced set comes into force.  The last run makes the header final whose state the
-*entries* are of: each with its key, its value, whether it is there at all, and its path.
+*entries* are of: each with its key, its value, whether it is there at all, and its path.  A set counts only where the
+state says that it is in force; what that state announces, the run has to begin with.
 
 **What is trusted**: the genesis file; that of each set of validators in the file, less than a third of the weight
 ever signed against the rules, also with keys long left; Ed25519 and SHA-256.  **What is not shown**: that the
@@ -101,9 +102,10 @@ def check_evidence(genesis: Genesis, data: bytes) -> Proven:
     """Check a file against a genesis.  Raises :class:`Refused`, whatever the bytes are."""
     evidence = _read(genesis, data)
     try:
-        header = _final_header(genesis, evidence)
-        entries = dict(_entries(header.state_root, evidence.entries))
-        return _conclude(header, evidence.key, entries)
+        final = _final(genesis, evidence)
+        entries = dict(_entries(final.header.state_root, evidence.entries))
+        _check_in_force(final, entries.get(VALIDATORS_KEY))
+        return _conclude(final.header, evidence.key, entries)
     except InvariantBroken as error:  # an entry that is none, or a set that cannot be: here it is not our own
         raise Refused(Reason.MALFORMED, str(error)) from error
 
@@ -139,34 +141,56 @@ def count(genesis: Genesis, seats: Set, headers: Sequence[Header], announced: Va
     return votes if announced is None else with_announced(votes, announced)
 
 
-def _final_header(genesis: Genesis, evidence: Evidence) -> Header:
+class _Final(NamedTuple):
+    """A header that is final if ``seats`` were in force there, and ``announced`` (if any) was what is to follow."""
+
+    header: Header
+    seats: Set
+    announced: Validators | None
+
+
+def _final(genesis: Genesis, evidence: Evidence) -> _Final:
     """The header that the runs make final."""
     seats, start = genesis.validators, 1
     *handovers, last = evidence.runs
     for run in handovers:
-        headers, announced = _headers(run), _announced(run)
+        headers, announced = _headers(run), _announced(run, seats)
         if headers[0].height < start or announced is None:
             raise Refused(Reason.MALFORMED, "a run of headers but the last hands over to no other validators")
         votes = count(genesis, seats, headers, announced)
         if votes.newest_set.start <= announced.decided_height:
             raise Refused(Reason.NOT_EXECUTED, "the headers do not bring the announced validators into force")
         seats, start = voting_set(announced.next), votes.newest_set.start
-    headers = _headers(last)
+    headers, announced = _headers(last), _announced(last, seats)
     header = next((header for header in headers if header.height == evidence.height), None)
     if header is None or headers[0].height < start:
         raise Refused(Reason.MALFORMED, f"the last run of headers does not hold height {evidence.height}")
-    final = count(genesis, seats, headers, _announced(last)).finalized
-    if final < header.height:
-        raise Refused(Reason.CROSSES_FINALITY, f"the headers make final what is up to height {final}")
-    return header
+    finalized = count(genesis, seats, headers, announced).finalized
+    if finalized < header.height:
+        raise Refused(Reason.CROSSES_FINALITY, f"the headers make final what is up to height {finalized}")
+    return _Final(header, seats, announced)
+
+
+def _check_in_force(final: _Final, validators: Entry | None) -> None:
+    """Whether the final state names the validators that were counted.
+
+    Those who are validators no more have no say, also where a network that fell apart lets only them go on.
+    """
+    following = () if final.announced is None else final.announced.next
+    if (
+        not isinstance(validators, Validators)
+        or voting_set(validators.active) != final.seats
+        or voting_set(validators.next) != voting_set(following)
+    ):
+        raise Refused(Reason.NOT_VALIDATOR, f"other validators were in force at height {final.header.height}")
 
 
 def _headers(run: Run) -> list[Header]:
     return [decode_header(raw) for raw in run.headers]
 
 
-def _announced(run: Run) -> Validators | None:
-    """The announcement of the run's first header."""
+def _announced(run: Run, seats: Set) -> Validators | None:
+    """The announcement of the run's first header, where ``seats`` are in force."""
     if not run.announced:
         return None
     header = decode_header(run.headers[0])
@@ -175,6 +199,8 @@ def _announced(run: Run) -> Validators | None:
     validators = decode_entry(VALIDATORS_KEY, run.announced)
     if not isinstance(validators, Validators) or not validators.next or validators.decided_height != header.height:
         raise Refused(Reason.MALFORMED, f"the header at height {header.height} announced no validators")
+    if voting_set(validators.active) != seats:
+        raise Refused(Reason.NOT_VALIDATOR, f"other validators were in force at height {header.height}")
     return validators
 
 
@@ -223,7 +249,7 @@ def needed(key: bytes, read: Any) -> list[bytes]:
     rules, account = read(RULES_KEY), read(account_key(key))
     identity = account.identity or key if isinstance(account, Account) else key
     member = read(member_key(identity))
-    keys = [RULES_KEY, policy_key(rules.version), account_key(key), member_key(identity)]
+    keys = [VALIDATORS_KEY, RULES_KEY, policy_key(rules.version), account_key(key), member_key(identity)]
     if isinstance(member, Member) and member.suspended:
         records = (record_key(identity, number) for number in range(member.filed))
         keys += [at for at in records if isinstance(record := read(at), Record) and not record.counts]

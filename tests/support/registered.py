@@ -100,11 +100,15 @@ class City:
         """The key that somebody has now."""
         return did_from_key(actor.key)
 
-    def block(self, *transactions: VerifiedTransaction) -> Block:
-        """The next block."""
+    def block(self, *transactions: VerifiedTransaction, slot: int | None = None) -> Block:
+        """The next block, in the next slot by default."""
         parent = self.blocks[-1] if self.blocks else None
-        self.blocks.append(self._forge.block(parent, transactions))
+        self.blocks.append(self._forge.block(parent, transactions, slot=slot))
         return self.blocks[-1]
+
+    def state(self, block: Block) -> dict[bytes, bytes]:
+        """The state after a block."""
+        return self._forge.state(block)
 
     def filing(self, subject: Actor, category: int, points: int, severity: int) -> File:
         """A record of what was established one slot ago."""

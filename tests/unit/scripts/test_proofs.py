@@ -17,6 +17,7 @@ from chain.errors import Reason, Refused
 from chain.genesis import load_genesis
 from chain.headers import Header, sign_header
 from chain.proposals import AddValidator, JailValidator
+from chain.registry import genesis_state
 from chain.state import (
     RULES_KEY,
     VALIDATORS_KEY,
@@ -25,15 +26,17 @@ from chain.state import (
     PolicyText,
     Rules,
     account_key,
+    decode_entry,
     encode_entry,
     member_key,
     policy_key,
 )
 from chain.statetree import StateTree
 from chain.validators import Seat, Validators, genesis_validators
+from chain.votes import Votes
 from scripts.chain_view import open_view
 from scripts.inspect_chain import inspect_chain
-from scripts.inspect_parts.proof import Evidence, Proven, Run, Shown, check_evidence, count, encode_evidence
+from scripts.inspect_parts.proof import Evidence, Proven, Run, Shown, check_evidence, count, encode_evidence, needed
 from scripts.inspect_parts.prove import prove
 from tests.support.asking import answer, ask, mistake
 from tests.support.forge import Forge
@@ -135,7 +138,8 @@ def test_nothing_that_counts_can_be_left_out(city: City, home: Path) -> None:
 
         return change
 
-    for number in range(len(others)):
+    assert "other validators were in force" in refusal(home, altered(data, leave_out(0)))
+    for number in range(1, len(others)):
         assert "is missing" in refusal(home, altered(data, leave_out(number)))
     assert objection[0][:1] == b"d"
     assert "0 of 1 open objections" in refusal(home, altered(data, leave_out(len(others))))
@@ -244,6 +248,78 @@ def test_one_validator_alone_hands_over_to_nobody(city: City) -> None:
         with pytest.raises(Refused) as caught:
             check_evidence(genesis, encode_evidence(genesis, Evidence(villain.public, 1, runs, shown)))
         assert caught.value.reason in (Reason.CROSSES_FINALITY, Reason.NOT_EXECUTED)
+
+
+def test_founders_who_were_cut_off_prove_nothing_final(tmp_path: Path) -> None:
+    city = City()
+    city.carried(AddValidator(secret(98).public, 1))
+    city.carried(AddValidator(secret(99).public, 1))
+    for _ in range(40):
+        city.block()
+    # In these slots the four founders lead, whether four or six validators take turns.
+    together = city.height
+    for slot in range(120, 240):
+        if slot % 12 < 4:
+            city.block(slot=slot)
+    cut_off = city.blocks[together + 3 :]
+    home = city.write(tmp_path / "home")
+    assert answer(home, "head")["finalized_height"] <= together + 3
+    assert len(answer(home, "validators")["validators"]) == 6
+
+    first, key = cut_off[0], city.bob.key
+    raws = tuple(block.header.raw for block in cut_off)
+    shown = entries_of(city.state(first), key)
+    data = encode_evidence(city.genesis, Evidence(key, first.header.height, (Run(raws, b"", b""),), shown))
+    assert "wrong_mhp" in refusal(home, data)
+
+
+@pytest.mark.parametrize("case", ["right", "others", "others announced", "unknown"])
+def test_a_set_counts_only_where_the_state_says_that_it_is_in_force(city: City, case: str) -> None:
+    genesis, key = city.genesis, city.bob.key
+    seats, other = genesis_validators(genesis).active, Seat(secret(99).public, 1, 0, 0)
+    claims = {
+        "right": Validators(seats, (), 0, 0, ()),
+        "others": Validators((*seats, other), (), 0, 0, ()),
+        "others announced": Validators(seats, (*seats, other), 1, 9, ()),
+    }
+    state = genesis_state(genesis)
+    if case in claims:
+        state[VALIDATORS_KEY] = encode_entry(claims[case])
+    root = StateTree.build(state.items()).root
+    votes, headers = Votes.genesis(genesis.validators, genesis.batch), list[Header]()
+    for height in range(1, 12):
+        headers.append(
+            sign_header(
+                secret(1 + height % 4),
+                genesis.id,
+                height=height,
+                slot=height,
+                parent=headers[-1].id if headers else bytes(32),
+                mhg=max(0, height - 4),
+                mhp=votes.mhp,
+                transaction_root=bytes(32),
+                state_root=root,
+            )
+        )
+        votes = votes.apply(headers[-1])
+    entries = entries_of(state, key)[1 if case == "unknown" else 0 :]
+    run = Run(tuple(header.raw for header in headers), b"", b"")
+    data = encode_evidence(genesis, Evidence(key, 2, (run,), entries))
+    if case == "right":
+        assert check_evidence(genesis, data).header == headers[1]
+        return
+    with pytest.raises(Refused) as caught:
+        check_evidence(genesis, data)
+    assert caught.value.reason is Reason.NOT_VALIDATOR
+
+
+def entries_of(state: dict[bytes, bytes], key: bytes) -> tuple[Shown, ...]:
+    """What a proof about ``key`` shows of a state."""
+    tree = StateTree.build(state.items())
+    return tuple(
+        Shown(at, int(at in state), state.get(at, b""), tree.prove(at).encode())
+        for at in needed(key, lambda at: decode_entry(at, state[at]) if at in state else None)
+    )
 
 
 # ------------------------------------------------------------------------------------------- counting from anywhere
