@@ -469,7 +469,7 @@ class Engine:
         chain = self.chain
         votes, final = chain.next_votes, chain.finalized.height
         me = self.producer.secret.public if self.producer is not None else b""
-        if not votes.may_finalize(me):
+        if not votes.is_worth_a_block(me):
             return False
         return (
             chain.head.votes.finalized < final

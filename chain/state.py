@@ -26,6 +26,7 @@ nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import msgpack
@@ -267,10 +268,19 @@ def encode_entry(entry: Entry) -> bytes:
 
 def decode_entry(key: bytes, value: bytes) -> Entry:
     """Read an entry of a state whose root was checked; its key tells its type."""
+    return _decode_again(key, value) if key in _OFTEN_READ else _decode(key, value)
+
+
+def _decode(key: bytes, value: bytes) -> Entry:
     try:
         return _READERS[key[0]](msgpack.unpackb(value, use_list=False, raw=True))
     except (KeyError, IndexError, ValueError, TypeError, msgpack.UnpackException, Refused) as error:
         raise InvariantBroken(f"no entry of this state under {key.hex()}") from error
+
+
+# Every block reads these, and they hardly ever change.
+_OFTEN_READ = frozenset((RULES_KEY, VALIDATORS_KEY))
+_decode_again = lru_cache(maxsize=16)(_decode)
 
 
 def due_slot(key: bytes, value: bytes | None) -> int | None:

@@ -161,16 +161,17 @@ class Votes:
         columns = zip(self.ballots, self.prevotes, self.precommits, strict=True)
         return tuple(BlockVotes(*ballot, prevotes, precommits) for ballot, prevotes, precommits in columns)
 
-    def may_finalize(self, validator: bytes) -> bool:
-        """Whether those who made the blocks of the last two rounds, and ``validator``, can make blocks final.
+    def is_worth_a_block(self, validator: bytes) -> bool:
+        """Whether a block by ``validator`` can help to make blocks final.
 
-        A branch too short to tell is given the benefit of the doubt.
+        It can while those who made the blocks of the last two rounds are enough for that, and where it would be
+        news that ``validator`` is back.  A branch too short to tell is given the benefit of the doubt.
         """
         newest = self.sets[0]
         recent = self.ballots[: 2 * len(newest.leaders)]
-        if len(recent) < 2 * len(newest.leaders):
+        signers = {ballot.proposer for ballot in recent}
+        if len(recent) < 2 * len(newest.leaders) or validator not in signers:
             return True
-        signers = {ballot.proposer for ballot in recent} | {validator}
         return sum(map(newest.weight, signers)) >= newest.threshold
 
     def threshold(self, height: int) -> int:

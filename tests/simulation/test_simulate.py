@@ -23,6 +23,12 @@ QUICK_SEEDS = 40
 QUICK_SLOTS = 100
 
 
+def test_validators_that_were_away_say_that_they_are_back() -> None:
+    """Found by chance: three of six returned to a branch that showed none of them, and each waited for the others."""
+    outcome = run_history(Settings(), 122)
+    assert outcome.violation == ""
+
+
 @pytest.mark.parametrize("seed", range(QUICK_SEEDS), ids=lambda seed: f"seed{seed}")
 def test_everything_holds_under_all_faults(seed: int) -> None:
     outcome = run_history(Settings(slots=QUICK_SLOTS), seed)

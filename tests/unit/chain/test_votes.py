@@ -429,3 +429,18 @@ def test_bytes_that_no_state_encodes_to_are_refused(field: int, value: Any) -> N
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(Refused):
         Votes.decode(data)
+
+
+def test_a_block_is_worth_making_while_it_can_help_or_tells_that_somebody_is_back() -> None:
+    four = [bytes([n]) * 32 for n in range(4)]
+    votes = Votes.genesis([(key, 1) for key in four], 4)
+    assert votes.is_worth_a_block(four[0])  # a young branch: nobody can tell
+    heights = dict.fromkeys(four, 0)
+    for height in range(1, 9):
+        key = four[height % 2]
+        votes = votes.apply(Ballot(height, key, heights[key], votes.mhp))
+        heights[key] = height
+    assert not votes.is_worth_a_block(four[0])  # two of four, for two rounds
+    assert votes.is_worth_a_block(four[2])  # who comes back says so
+    votes = votes.apply(Ballot(9, four[2], 0, votes.mhp))
+    assert votes.is_worth_a_block(four[0])
