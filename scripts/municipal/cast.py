@@ -53,7 +53,7 @@ class Cast:
         self.heir = player("member 19, with a new key")
         self.institutions = (
             Institution(self.civil, REGISTRAR, (10, 12, 101, 111, 112, 113)),
-            Institution(self.bank, 0, (1, 3, 4, 6, 7)),
+            Institution(self.bank, 0, (1, 2, 3, 4, 6, 7)),
             Institution(self.market, 0, (8, 9, 13, 14, 15)),
             Institution(self.arbiter, ARBITER, ()),
         )

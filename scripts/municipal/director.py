@@ -95,7 +95,7 @@ class Director:
         for errand in self._errands():
             errand.is_over |= not found.isdisjoint(errand.ids)
         for event in self.paper.events[self._seen :]:
-            if sentence := sentence_of(event, self.cast):
+            if sentence := sentence_of(event, self.paper, self.cast):
                 self._tell(sentence)
         self._seen = len(self.paper.events)
 

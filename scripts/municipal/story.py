@@ -136,13 +136,15 @@ class Story:
             yield [Do(mover, Propose(proposal), partial(self._is_timely, proposal))]
             mine = [at for at in range(before, len(motions)) if motions[at]["proposer"] == mover.key]
             for number in mine:
-                is_open = partial(self._is_open, number)
-                yield [Do(voter, Approve(number), is_open) for voter in needed]
-                yield Until(lambda is_open=is_open: not is_open())
+                yield [Do(voter, Approve(number), partial(self._is_open, number)) for voter in needed]
+                yield Until(partial(self._is_closed, number))
                 status = motions[number]["status"]
 
     def _is_open(self, number: int) -> bool:
         return bool(self.paper.motions[number]["status"] == "open")
+
+    def _is_closed(self, number: int) -> bool:
+        return not self._is_open(number)
 
     def _is_timely(self, proposal: Proposal) -> bool:
         """Whether an amendment still leaves the notice that it has to give."""
@@ -206,6 +208,7 @@ class Story:
             *(self._file(cast.bank, cast.member(at), *bank[at % 5], GENERAL) for at in range(41, 86)),
             *(self._file(cast.bank, cast.member(at), 4, -20, MINOR, age_days=50) for at in range(86, 91)),
             *(self._file(cast.bank, cast.member(at), 7, -30, SERIOUS) for at in range(91, 96)),
+            *(self._file(cast.bank, cast.member(at), 2, -50, SERIOUS) for at in (96, 97)),
             *(self._file(cast.civil, cast.member(at), 101, 30, 0) for at in range(101, 111)),
             # Hours of volunteering count once, however often they are filed.
             *(self._file(cast.civil, cast.member(at), 111, 5, 0) for at in range(101, 106) for _ in range(2)),

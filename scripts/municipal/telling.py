@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scripts.municipal.cast import Cast
-from scripts.municipal.paper import Event
+from scripts.municipal.paper import Event, Paper, Row
 
 # What is filed comes in dozens: it is counted, not told.
 _RECORD = {
@@ -26,14 +26,13 @@ _IDENTITY = {
     "rotated": "{who} moves to a new key, and its history follows",
     "suspended": "{who} may not file any more: too many of its records were overturned",
 }
-_NUMBER = {
-    "carried": "motion {number} is carried by more than two thirds",
-    "motion lapsed": "motion {number} lapses: too few approved in time",
-    "amended": "policy {number} is in force; nobody stands worse than a moment before",
+_MOTION = {
+    "carried": "the validators carry a motion to {what}",
+    "motion lapsed": "a motion to {what} lapses: too few approved in time",
 }
 
 
-def sentence_of(event: Event, cast: Cast) -> str:
+def sentence_of(event: Event, paper: Paper, cast: Cast) -> str:
     """The event as a sentence; empty where it is not worth one."""
     what, about = event.what, event.about
     if what in _RECORD:
@@ -41,4 +40,20 @@ def sentence_of(event: Event, cast: Cast) -> str:
         return _RECORD[what].format(who=cast.name(member), number=number)
     if what in _IDENTITY:
         return _IDENTITY[what].format(who=cast.name(about))
-    return _NUMBER[what].format(number=about) if what in _NUMBER else ""
+    if what in _MOTION:
+        return _MOTION[what].format(what=_purpose(paper.motions[about]["proposal"], cast))
+    return f"policy {about} is in force, and nobody stands worse than a moment before" if what == "amended" else ""
+
+
+def _purpose(proposal: Row, cast: Cast) -> str:
+    match proposal["kind"]:
+        case "accredit":
+            return f"accredit {cast.name(proposal['authority'])}"
+        case "restore":
+            return f"let {cast.name(proposal['authority'])} file again"
+        case "replace validator":
+            return f"give the seat of {cast.name(proposal['key'])} to {cast.name(proposal['other'])}"
+        case "amend":
+            return f"amend the policy; version {proposal['policy']['version']} is in force after its notice"
+        case other:
+            return f"{other}"
