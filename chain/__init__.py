@@ -16,7 +16,6 @@ files of this list touch the disk.  Files import only files above them in this l
     tables        documents, read with errors that say where
     policy        what may be recorded, and how a score follows from it
     genesis       the parameters that every node of one network shares
-    validators    who sits, what is announced, what waits
     blocks        a header and its transactions
     validators    who makes blocks, and how that changes
     state         what the registry knows, entry by entry

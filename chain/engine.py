@@ -422,7 +422,7 @@ class Engine:
         if slot is None:
             return
         quiet_slots = self.genesis.quiet_slots(len(self.chain.next_votes.newest_set.leaders))
-        is_needed = self._is_unfinished() or slot - self.chain.head.header.slot >= quiet_slots
+        is_needed = self._is_unfinished(slot) or slot - self.chain.head.header.slot >= quiet_slots
         attempt = (slot, self.chain.head.header.id, self.mempool.arrivals)
         if not is_needed and (not len(self.mempool) or attempt == self._last_attempt):
             return
@@ -447,17 +447,24 @@ class Engine:
         just_started = 0 <= now_ms - self._started_ms < START_PAUSE_MS and not is_alone
         return just_started or (self.sync.is_downloading and 0 <= now_ms - self._news_ms < CATCH_UP_MS)
 
-    def _is_unfinished(self) -> bool:
+    def _is_unfinished(self, slot: int) -> bool:
         """Whether blocks are wanted though nothing waits.
 
-        That is while transactions are not final yet, while a change of the validators is on its way, or while
-        nodes may disagree on what is final because this node saw it on a branch that lost.
+        That is while changes are not final yet, a deadline has passed, or a change of the validators is on its
+        way; and while nodes may disagree on what is final because this node saw it on a branch that lost.  While
+        too many validators are away for anything to become final, haste would only grow the chain: heartbeats
+        do, and whoever comes back says so with a block.
         """
-        final = self.chain.finalized.height
+        chain = self.chain
+        votes, final = chain.next_votes, chain.finalized.height
+        me = self.producer.secret.public if self.producer is not None else b""
+        if not votes.may_finalize(me):
+            return False
         return (
-            self.chain.head.votes.finalized < final
-            or self.chain.ledger.validators.is_changing
-            or self.chain.ledger.transactions_above(final) > 0
+            chain.head.votes.finalized < final
+            or chain.ledger.is_due(slot)
+            or chain.ledger.validators.is_changing
+            or chain.ledger.is_changed_above(final)
         )
 
     def _settle(self, now_ms: int) -> None:

@@ -23,11 +23,12 @@ from chain.validators import Validators
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """A block on the branch, what it changed, and how many transactions there are above the first snapshot."""
+    """A block on the branch and what it changed; transactions and changes are counted since the first snapshot."""
 
     block: Block
     changes: Changes
     transactions: int
+    work: int
 
 
 class Ledger:
@@ -43,7 +44,7 @@ class Ledger:
         self.base_height = base_height
         self._tree = StateTree.build(self.state.items())
         self._executed: list[Executed] = []
-        self._base_transactions = 0
+        self._base_counts = 0, 0
         self._validators: tuple[bytes, Validators] | None = None
         due = ((due_slot(key, value), key) for key, value in self.state.items())
         self._agenda: SortedList[tuple[int, bytes]] = SortedList((slot, key) for slot, key in due if slot is not None)
@@ -95,7 +96,8 @@ class Ledger:
             raise InvariantBroken(f"block {block.id.hex()[:12]} does not follow from its draft")
         for key, (before, after) in changes.items():
             self._set(key, before, after)
-        self._executed.append(Executed(block, changes, self._transactions_at(self.height) + len(block.transactions)))
+        transactions, work = self._counts_at(self.height)
+        self._executed.append(Executed(block, changes, transactions + len(block.transactions), work + len(changes)))
 
     def extend(self, block: Block, set_start: int) -> None:
         """Execute ``block`` on the head.  Raises :class:`Refused` and leaves everything as it was."""
@@ -133,7 +135,15 @@ class Ledger:
 
     def transactions_above(self, height: int) -> int:
         """How many transactions the blocks above ``height`` hold; ``height`` is not below the snapshot."""
-        return self._transactions_at(self.height) - self._transactions_at(height)
+        return self._counts_at(self.height)[0] - self._counts_at(height)[0]
+
+    def is_changed_above(self, height: int) -> bool:
+        """Whether the blocks above ``height`` changed anything; ``height`` is not below the snapshot."""
+        return self._counts_at(self.height)[1] > self._counts_at(height)[1]
+
+    def is_due(self, slot: int) -> bool:
+        """Whether the chain itself has something to do in a block of ``slot``."""
+        return bool(self._agenda) and self._agenda[0][0] <= slot
 
     def settle(self, height: int) -> dict[bytes, bytes | None]:
         """Move the snapshot up to ``height`` and return the entries changed on the way; None where one is gone.
@@ -147,7 +157,7 @@ class Ledger:
         for executed in self._executed[:count]:
             for key, (_, after) in executed.changes.items():
                 rows[key] = after
-        self._base_transactions = self._transactions_at(height)
+        self._base_counts = self._counts_at(height)
         del self._executed[:count]
         self.base_height = height
         return rows
@@ -174,6 +184,9 @@ class Ledger:
             if is_due is not None:
                 self._agenda.add((is_due, key))
 
-    def _transactions_at(self, height: int) -> int:
+    def _counts_at(self, height: int) -> tuple[int, int]:
         index = height - self.base_height - 1
-        return self._executed[index].transactions if index >= 0 else self._base_transactions
+        if index < 0:
+            return self._base_counts
+        executed = self._executed[index]
+        return executed.transactions, executed.work

@@ -22,6 +22,10 @@ from chain.merkle import merkle_root
 from chain.transactions import VerifiedTransaction
 from chain.votes import Ballot, contradicting
 
+# Transactions that are not final are in memory, with the way back: about 2 kB each, 400 MB.
+MAX_OPEN_TRANSACTIONS = 200_000
+ROOM_SHARE = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -109,7 +113,8 @@ class Producer:
         if votes.contradicts(ballot) or (self.signing.slot and contradicting(self._ballot(self.signing), ballot)):
             return None
         draft = chain.ledger.draft(slot, votes.newest_set.start)
-        included, hopeless = _fill(draft, mempool)
+        limit = block_limit(chain.ledger.transactions_above(chain.finalized.height))
+        included, hopeless = _fill(draft, mempool, limit)
         if not included and not may_be_empty:
             return None
         state_root, changes = chain.ledger.seal(draft)
@@ -140,13 +145,23 @@ class Producer:
         return True
 
 
-def _fill(draft: Draft, mempool: Mempool) -> tuple[list[VerifiedTransaction], list[VerifiedTransaction]]:
+def block_limit(open_transactions: int) -> int:
+    """How many transactions a block may hold while so many are not final.
+
+    Each takes a share of the room that is left, so a chain that cannot become final goes on and never fills the
+    memory of its nodes.
+    """
+    room = max(0, MAX_OPEN_TRANSACTIONS - open_transactions)
+    return min(MAX_BLOCK_TRANSACTIONS, room // ROOM_SHARE)
+
+
+def _fill(draft: Draft, mempool: Mempool, limit: int) -> tuple[list[VerifiedTransaction], list[VerifiedTransaction]]:
     """Try waiting transactions in order until the block is full: those that entered, those that never can."""
     included: list[VerifiedTransaction] = []
     hopeless: list[VerifiedTransaction] = []
     size = 0
     for transaction in mempool.candidates():
-        if len(included) == MAX_BLOCK_TRANSACTIONS or size + len(transaction.raw) > MAX_BODY_BYTES:
+        if len(included) == limit or size + len(transaction.raw) > MAX_BODY_BYTES:
             break
         try:
             registry.apply(draft, transaction)

@@ -20,7 +20,7 @@ from chain.votes import BATCH_MAX, Votes
 
 ADD, REMOVE, JAIL, RELEASE, REPLACE = 1, 2, 3, 4, 5
 
-# A third of the largest set may misbehave at once, and is then jailed within one announcement.
+# What motions can ask for at once; jails come on top, at most one a seat.
 MAX_QUEUED = 64
 # So long before an announced set can be in force: finality takes 4/3 of a round where nobody fails.
 ANNOUNCED_ROUNDS = 2
@@ -89,7 +89,7 @@ def request(validators: Validators, change: Change, *, batch: int, slot: int) ->
     ``batch`` bounds the seats.  A seat that is to be jailed is clean up to ``slot`` from now on: one offence
     jails once.
     """
-    if len(validators.queue) >= MAX_QUEUED:
+    if len(validators.queue) >= MAX_QUEUED and change.kind != JAIL:  # each seat is jailed once
         raise Refused(Reason.TOO_MANY_CHANGES, f"{MAX_QUEUED} changes of the validators wait already")
     seats = validators.next or validators.active
     for queued in validators.queue:
@@ -158,7 +158,7 @@ def read_validators(fields: Any) -> Validators:
         tuple(map(_seat, array(following, 0, BATCH_MAX, "seats"))),
         integer(decided_height, 0, U64_MAX, "the decided height"),
         integer(announced_height, 0, U64_MAX, "the announced height"),
-        tuple(map(_change, array(queue, 0, MAX_QUEUED, "changes"))),
+        tuple(map(_change, array(queue, 0, MAX_QUEUED + BATCH_MAX, "changes"))),
     )
 
 

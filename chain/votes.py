@@ -161,6 +161,18 @@ class Votes:
         columns = zip(self.ballots, self.prevotes, self.precommits, strict=True)
         return tuple(BlockVotes(*ballot, prevotes, precommits) for ballot, prevotes, precommits in columns)
 
+    def may_finalize(self, validator: bytes) -> bool:
+        """Whether those who made the blocks of the last two rounds, and ``validator``, can make blocks final.
+
+        A branch too short to tell is given the benefit of the doubt.
+        """
+        newest = self.sets[0]
+        recent = self.ballots[: 2 * len(newest.leaders)]
+        if len(recent) < 2 * len(newest.leaders):
+            return True
+        signers = {ballot.proposer for ballot in recent} | {validator}
+        return sum(map(newest.weight, signers)) >= newest.threshold
+
     def threshold(self, height: int) -> int:
         """The weight of votes that a block at ``height``, in the window or next, needs."""
         return next(validators.threshold for validators in self.sets if validators.start <= height)

@@ -27,14 +27,14 @@ from starlette.routing import Route
 from chain.errors import OperatorError, Reason, Refused
 from chain.keys import KEY_BYTES, key_from_did
 from chain.messages import RawItems
-from chain.transactions import MAX_TRANSACTION_BYTES
 from p2p.home import split_http
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
 
 MAX_SUBMISSION = 512
-MAX_BODY_BYTES = MAX_SUBMISSION * (MAX_TRANSACTION_BYTES + 5)
+# 512 transactions of the usual kinds, or 40 motions that carry a policy each.
+MAX_BODY_BYTES = 1_000_000
 MAX_PARTITION_BODY_BYTES = 64_000
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from chain.blocks import Header
 from chain.database import DATABASE
 from chain.genesis import Genesis
+from chain.headers import Header
 from chain.reader import Reader
 from chain.transactions import Enrol
 from p2p.home import HomeConfig, create_home

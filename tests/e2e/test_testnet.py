@@ -23,10 +23,10 @@ import httpx
 import psutil
 import pytest
 
-from chain.blocks import Header
 from chain.codec import encode
 from chain.database import DATABASE
 from chain.genesis import load_genesis
+from chain.headers import Header
 from chain.keys import SecretKey, did_from_key, key_from_did
 from chain.reader import Reader
 from chain.transactions import Enrol

@@ -17,7 +17,7 @@ P2P = sorted((ROOT / "p2p").rglob("*.py"))
 SOURCES = [*CHAIN, *P2P, ROOT / "node.py"]
 
 # What chain/ may import besides the standard library, and SQLite for one file.
-LIBRARIES = {"msgpack", "cryptography", "nacl"}
+LIBRARIES = {"msgpack", "cryptography", "nacl", "sortedcontainers"}
 # Clocks, randomness, the network, other processes and other worlds of concurrency.
 FORBIDDEN = {
     "asyncio", "concurrent", "ctypes", "http", "logging", "multiprocessing", "os", "pickle", "queue", "random",

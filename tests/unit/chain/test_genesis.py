@@ -11,8 +11,9 @@ import pytest
 
 from chain.blockchain import Blockchain
 from chain.errors import OperatorError
-from chain.genesis import MAX_VALIDATORS, load_genesis, make_genesis
+from chain.genesis import MAX_VALIDATORS, found_genesis, load_genesis, make_genesis
 from chain.keys import did_from_key
+from chain.policy import shipped_policy
 from chain.proposals import MAX_WEIGHT
 from tests.support.world import genesis_of, secret
 
@@ -33,6 +34,13 @@ def test_the_file_holds_everything(tmp_path: Path) -> None:
     path.write_text(genesis.to_json(), encoding="utf-8")
     assert load_genesis(path) == genesis
     assert load_genesis(path).id == genesis.id
+
+
+@pytest.mark.parametrize(("validators", "batch"), [(1, 3), (4, 6), (7, 9), (10, 13), (101, 134)])
+def test_a_new_network_has_room_for_more_validators(validators: int, batch: int) -> None:
+    keys = [secret(number).public for number in range(1, validators + 1)]
+    genesis = found_genesis("new", shipped_policy("marketplace"), keys, genesis_time_ms=1, slot_ms=1_000)
+    assert genesis.batch == batch
 
 
 def test_the_layout_of_the_file_does_not_matter() -> None:

@@ -9,7 +9,7 @@ import pytest
 from chain.blockchain import Blockchain, Snapshot
 from chain.blocks import Block
 from chain.errors import Reason
-from chain.registry import decode_record, encode_record, genesis_records, read_validators
+from chain.registry import genesis_state
 from chain.transactions import VerifiedTransaction
 from chain.validators import ADD, JAIL
 from tests.support.forge import Forge, blockchain
@@ -144,17 +144,17 @@ def test_a_restart_at_any_height_changes_nothing(forge: Forge, fifth: VerifiedTr
     chain = blockchain(ROOMY, blocks[:settled_at])
     settled = chain.settle()
     assert settled is not None
-    rows = {key: encode_record(record) for key, record in genesis_records(ROOMY).items()} | settled.rows
-    records = {key: decode_record(key, value) for key, value in rows.items()}
+    rows = genesis_state(ROOMY) | settled.rows
+    state = {key: value for key, value in rows.items() if value is not None}
 
-    again = Blockchain(ROOMY, Snapshot(settled.header, settled.votes, records))
+    again = Blockchain(ROOMY, Snapshot(settled.header, settled.votes, state))
     for block in blocks[settled.header.height :]:
         again.add(block, arrived_in_slot=True)
         if block.header.height > settled_at:
             chain.add(block, arrived_in_slot=True)
     assert again.head.header.id == blocks[-1].id
     assert again.head.votes == chain.head.votes
-    assert again.ledger.records == chain.ledger.records
+    assert again.ledger.state == chain.ledger.state
     assert again.head.votes.newest_set.start == IN_FORCE
 
 
@@ -229,7 +229,7 @@ def test_the_state_and_the_votes_agree_on_who_is_in_force(forge: Forge, wishes: 
     blocks = grown(forge, [wishes.sign(ADD, secret(5), weight=1)], (), [wishes.sign(JAIL, secret(2))], slot=1)
     blocks += grown(forge, *[()] * 40, parent=blocks[-1], slot=4)
     for block in blocks:
-        seats = read_validators(forge.records(block)).active
+        seats = forge.validators(block).active
         newest = forge.votes(block).newest_set
         assert newest.leaders == tuple(seat.key for seat in seats if not seat.is_jailed)
 
@@ -243,8 +243,19 @@ def test_two_blocks_of_a_slot_by_two_leaders_are_no_rivals(forge: Forge, fifth: 
     twin = forge.block(blocks[IN_FORCE - 3], slot=14, state_root=bytes(32))
     for block in (old, twin):
         chain.add(block, arrived_in_slot=False)
-    # then neither accuses the other, nor takes its place
-    assert chain.tree.rivals(twin.header) == [old.header]
+    # then neither takes the other's place
     judged = chain.check(new.header, solicited=False)
     chain.add(new, arrived_in_slot=True, judged=judged)
-    assert chain.tree.rivals(new.header) == []
+    assert new.id in chain.tree
+
+
+def test_an_announcement_beside_a_branch_means_nothing_to_it(forge: Forge, fifth: VerifiedTransaction) -> None:
+    # given two branches, both executed, and only one of them announces a set
+    early, late = with_fifth(forge, fifth, 3), grown(forge, *[()] * 14, slot=10)
+    tree = Blockchain(ROOMY).tree
+    for block in early + late:
+        tree.insert(block, tree.check(block.header, solicited=True), arrived_in_slot=True)
+        tree.executed(block.id, forge.validators(block))
+    # then it is not in force on the other, whatever is final there
+    assert tree[late[-1].id].votes.mhpc_before >= 2
+    assert tree.next_votes(tree[late[-1].id]).newest_set.leaders == OLD

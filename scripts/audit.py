@@ -1,0 +1,124 @@
+"""Analysis that watches the judges: what is unusual in who rated and recorded whom.
+
+    python scripts/audit.py --home HOME                  a node's chain, also while the node runs
+    python scripts/audit.py --ratings-csv FILE           a file in the Bitcoin OTC form
+    python scripts/audit.py --ratings-csv FILE --measure how well the analysis finds what is known and planted
+
+It only reads.  What it finds is evidence to look into, never a verdict.  Methods, sources and measured figures:
+``scripts/docs/audit.md``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from chain.errors import OperatorError
+from scripts.console import print_json, remark, run, table
+
+if TYPE_CHECKING:
+    from scripts.audit_parts.report import Audit
+
+_DAY_MS = 86_400_000
+# A csv file has no slots, and no records that would need them.
+_CSV_SLOTS = 1
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--home", type=click.Path(path_type=Path), help="A node's home, or a testnet's.")
+@click.option("--ratings-csv", type=click.Path(path_type=Path), help="Ratings in the Bitcoin OTC form instead.")
+@click.option("--seeds", help="Pre-trusted members, separated by commas; by default the earliest.")
+@click.option("--groups", type=click.Path(path_type=Path), help="member,group lines: are issuers biased against one?")
+@click.option("--window-days", type=click.IntRange(1, 366), default=7, show_default=True, help="How long a burst is.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=15, show_default=True, help="Rows of a table.")
+@click.option("--out", type=click.Path(path_type=Path), help="A folder for plots and csv files.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--measure", is_flag=True, help="Measure the analysis itself on the Bitcoin OTC data; takes minutes.")
+@click.option("--write", is_flag=True, help="Put what --measure finds into scripts/docs/audit.md.")
+def audit(
+    home: Path | None,
+    ratings_csv: Path | None,
+    seeds: str | None,
+    groups: Path | None,
+    window_days: int,
+    limit: int,
+    out: Path | None,
+    as_json: bool,
+    measure: bool,
+    write: bool,
+) -> None:
+    """Report unusual issuers, rings of ratings, and members by trust beside the plain score.  Changes nothing."""
+    if write and not measure:
+        raise click.UsageError("--write goes with --measure")
+    chosen = [seed.strip() for seed in seeds.split(",")] if seeds else []
+    if ratings_csv is not None and home is None and groups is None:
+        if measure:
+            _measure(ratings_csv, as_json, write)
+            return
+        found = _of_csv(ratings_csv, chosen)
+    elif home is not None and ratings_csv is None and not measure:
+        found = _of_home(home, chosen, groups, window_days)
+    else:
+        raise click.UsageError("give --home, or --ratings-csv; --groups is for the former, --measure for the latter")
+    _show(found, limit, out, as_json)
+
+
+def _of_home(home: Path, seeds: list[str], groups: Path | None, window_days: int) -> Audit:
+    from scripts.audit_parts.frames import read_ratings, read_records
+    from scripts.audit_parts.report import make_audit
+    from scripts.chain_view import as_of, open_view
+
+    with open_view(home) as view:
+        remark(f"reading {home} {as_of(view.at_head)} …")
+        ratings, records = read_ratings(view.reader), read_records(view.reader)
+        genesis = view.genesis
+    if ratings.empty:
+        raise OperatorError(f"the chain in {home} holds no ratings yet; analyse it when members have rated")
+    window_slots = max(1, window_days * _DAY_MS // genesis.slot_ms)
+    return make_audit(ratings, records, window_slots, seeds, genesis.policy, groups)
+
+
+def _of_csv(path: Path, seeds: list[str]) -> Audit:
+    from scripts.audit_parts.frames import RECORD_TYPES, empty, read_csv
+    from scripts.audit_parts.report import make_audit
+
+    return make_audit(read_csv(path), empty(RECORD_TYPES), _CSV_SLOTS, seeds)
+
+
+def _show(found: Audit, limit: int, out: Path | None, as_json: bool) -> None:
+    from scripts.audit_parts.report import document, sheets, write_files
+
+    if as_json:
+        print_json(document(found, limit))
+    else:
+        for number, sheet in enumerate(sheets(found, limit)):
+            if number:
+                click.echo()
+            table(*sheet)
+    if out is not None:
+        for path in write_files(found, out):
+            remark(f"wrote {path}")
+
+
+def _measure(path: Path, as_json: bool, write: bool) -> None:
+    from scripts.audit_parts.frames import read_csv
+    from scripts.audit_parts.manual import MANUAL, measure_all, measured_sheets, write_manual
+    from scripts.audit_parts.report import rows
+
+    measured = measure_all(read_csv(path), remark)
+    if as_json:
+        print_json({name: rows(frame) for name, frame in measured.items()})
+    else:
+        for number, sheet in enumerate(measured_sheets(measured)):
+            if number:
+                click.echo()
+            table(*sheet)
+    if write:
+        write_manual(measured)
+        remark(f"wrote {MANUAL}")
+
+
+if __name__ == "__main__":
+    run(audit)

@@ -1,0 +1,162 @@
+"""The two frames that everything else works on, read from a home's database or from a csv file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from chain.errors import OperatorError
+from chain.keys import did_from_key
+from chain.reader import Reader
+from chain.transactions import Rate
+
+RATING_TYPES = {
+    "rater": "str",
+    "subject": "str",
+    "category": "int64",
+    "points": "int64",
+    "height": "int64",
+    "slot": "int64",
+    "time": "float64",
+}
+# outcome: standing, objected, corrected, withdrawn, struck, lapsed (its issuer was silent), repaired or expired.
+RECORD_TYPES = {
+    "issuer": "str",
+    "subject": "str",
+    "category": "int64",
+    "points": "int64",
+    "severity": "int64",
+    "height": "int64",
+    "slot": "int64",
+    "outcome": "str",
+    "objected": "bool",
+}
+# Blocks are read in portions, so that a long chain does not have to fit into memory as bytes.
+_BLOCKS_AT_ONCE = 256
+_CSV_COLUMNS = ("rater", "subject", "points", "time")
+_CSV_POINTS = 10
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def empty(types: dict[str, str]) -> pd.DataFrame:
+    """A frame without rows."""
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Ratings from a csv or csv.gz file in the Bitcoin OTC form.  Raises :class:`OperatorError`."""
+    try:
+        lines: pd.DataFrame = pd.read_csv(path, header=None, names=list(_CSV_COLUMNS), dtype="str", compression="infer")
+    except (OSError, EOFError, ValueError) as error:
+        raise OperatorError(f"{path} cannot be read as csv ({error}); give FROM,TO,POINTS,SECONDS lines") from error
+    if pd.to_numeric(lines["points"].head(1), errors="coerce").isna().any():
+        lines = lines.iloc[1:]  # a header line
+    points, time = (pd.to_numeric(lines[name], errors="coerce") for name in ("points", "time"))
+    wrong = lines["rater"].isna() | lines["subject"].isna() | time.isna() | ~points.between(-_CSV_POINTS, _CSV_POINTS)
+    if lines.empty or wrong.any():
+        at = (
+            "it is empty"
+            if lines.empty
+            else f"line {int(lines.index[int(wrong.to_numpy().argmax())]) + 1} is no rating"
+        )
+        raise OperatorError(f"{path}: {at}; give FROM,TO,POINTS,SECONDS lines with points from -10 to 10")
+    ratings = lines.assign(points=points, time=time, category=1, height=0, slot=0)
+    ratings = ratings[list(RATING_TYPES)].astype(RATING_TYPES)
+    return ratings.sort_values("time", kind="stable", ignore_index=True)
+
+
+def read_ratings(reader: Reader) -> pd.DataFrame:
+    """Every rating on the main chain up to the head, oldest first, those that were replaced later too."""
+    rows: list[tuple[Any, ...]] = []
+    for start in range(1, reader.head_height() + 1, _BLOCKS_AT_ONCE):
+        for block in reader.blocks(start, _BLOCKS_AT_ONCE):
+            header = block.header
+            time = reader.genesis.slot_start_ms(header.slot) / 1000
+            rows.extend(
+                (did_from_key(item.actor), did_from_key(act.subject), act.category, act.points, header.height,
+                 header.slot, time)
+                for item in block.transactions
+                if isinstance(act := item.action, Rate)
+            )  # fmt: skip
+    if not rows:
+        return empty(RATING_TYPES)
+    return pd.DataFrame(rows, columns=list(RATING_TYPES)).astype(RATING_TYPES)
+
+
+def read_records(reader: Reader) -> pd.DataFrame:
+    """Every record that authorities filed; empty as long as this chain has no such transactions."""
+    return empty(RECORD_TYPES)
+
+
+def standing(ratings: pd.DataFrame) -> pd.DataFrame:
+    """The ratings that count: of the same rater, subject and category only the last one."""
+    return ratings.drop_duplicates(["rater", "subject", "category"], keep="last")
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Ratings as arrays: ``rater`` and ``subject`` are positions in ``members``, who stand in order of appearance."""
+
+    members: pd.Index
+    rater: Ints
+    subject: Ints
+    points: Floats
+    time: Floats
+
+    @property
+    def count(self) -> int:
+        """The number of members."""
+        return len(self.members)
+
+    def positions(self, names: Iterable[str]) -> Ints:
+        """Where these members stand; -1 for those who are none."""
+        return np.asarray(self.members.get_indexer(pd.Index(list(names), dtype="str")), dtype=np.int64)
+
+    def keep(self, chosen: NDArray[Any]) -> Edges:
+        """The chosen edges, by a mask or positions, of the same members."""
+        return Edges(self.members, self.rater[chosen], self.subject[chosen], self.points[chosen], self.time[chosen])
+
+    def sums(self, of: Ints, values: Floats | None = None) -> Floats:
+        """For each member the sum of ``values``, or the number, of the edges whose ``of`` it is."""
+        return np.bincount(of, values, self.count).astype(np.float64)
+
+    def means(self, of: Ints, values: Floats, default: float) -> Floats:
+        """The same as means; ``default`` for members without edges."""
+        counts = self.sums(of)
+        return np.where(counts > 0, self.sums(of, values) / np.maximum(counts, 1), default)
+
+
+def edges_of(ratings: pd.DataFrame) -> Edges:
+    """The standing ratings as arrays; several categories of one pair are added up."""
+    both = np.empty(2 * len(ratings), dtype=object)
+    both[::2], both[1::2] = ratings["rater"], ratings["subject"]
+    members = pd.Index(pd.unique(both), dtype="str")
+    by_pair = standing(ratings).groupby(["rater", "subject"], sort=False, as_index=False)
+    pairs = by_pair.agg(points=("points", "sum"), time=("time", "last"))
+    return Edges(
+        members,
+        members.get_indexer(pd.Index(pairs["rater"])).astype(np.int64),
+        members.get_indexer(pd.Index(pairs["subject"])).astype(np.int64),
+        pairs["points"].to_numpy(np.float64),
+        pairs["time"].to_numpy(np.float64),
+    )
+
+
+def read_groups(path: Path) -> pd.Series:
+    """The group of each member from a csv file of ``member,group`` lines.  Raises :class:`OperatorError`."""
+    try:
+        lines = pd.read_csv(path, header=None, names=["member", "group"], dtype="str")
+    except (OSError, ValueError) as error:
+        raise OperatorError(f"{path} cannot be read as csv ({error}); give member,group lines") from error
+    if lines.empty or lines.isna().any(axis=None) or lines["member"].duplicated().any():
+        raise OperatorError(f"{path} must name each member once, in member,group lines without a header")
+    groups: pd.Series = lines.set_index("member")["group"]
+    return groups
