@@ -71,7 +71,9 @@ class Applier:
         self._nonces: dict[bytes, int] = {}
         self._parent = self.genesis.id
         self._authorities = [_secret(10 + number).public for number in range(AUTHORITIES)]
-        self._category = next(item for item in self.policy.categories.values() if item.severities and item.low < item.high < 0)
+        self._category = next(
+            item for item in self.policy.categories.values() if item.severities and item.low < item.high < 0
+        )
         codes = (self._category.code,)
         for authority in self._authorities:
             self.block([self._sign(self._maker.public, Propose(Accredit(authority, ARBITER, codes, 0, 10**6)))])

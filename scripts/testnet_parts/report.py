@@ -15,31 +15,27 @@ from scripts.testnet_parts.verdict import agreement, describe_propagation, exit_
 
 def build_report(testnet: Testnet) -> dict[str, Any]:
     """The object that ``--json`` prints, from the databases of the stopped nodes and what they said before."""
-    home, feed, nodes = testnet.home, testnet.feed, testnet.nodes
+    home, load, nodes = testnet.home, testnet.load, testnet.nodes
     chains = final_chains([node.home for node in nodes], home.genesis)
     verdict = agreement(chains)
     roots = {state_root_at(node.home, home.genesis, verdict.height) for node in nodes}
     root = next(iter(roots)) if len(roots) == 1 else None
     heads = {node.name: node.moves for node in nodes}
     ready = {node.name: node.ready_ms for node in nodes}
-    fresh = feed.final - testnet.resumed
+    fresh = load.fresh
     seconds = testnet.seconds
     cpu_s = sum(node.cpu_s for node in nodes)
+    told = load.report(testnet)
     return {
         "nodes": home.shape.nodes,
         "observers": home.shape.observers,
         "slot_ms": home.shape.slot_ms,
         "height": max((node.last.get("height", 0) for node in nodes), default=0),
         "finalized_height": verdict.height,
-        "agree": verdict.holds and len(roots) == 1,
+        "agree": verdict.holds and len(roots) == 1 and told.get("audited", True),
         "differing": list(verdict.differing),
         "state_root": None if root is None else root.hex(),
-        "submitted": feed.submitted,
-        "final": feed.final,
-        "refused": dict(feed.refused),
-        "lost": feed.lost,
-        "resumed": testnet.resumed,
-        "resubmitted": feed.resubmitted,
+        **told,
         "seconds": round(seconds, 3),
         "tx_per_s": round(fresh / seconds, 1) if seconds else 0.0,
         "block_propagation_ms": describe_propagation(propagation_ms(heads, ready)),
@@ -94,8 +90,16 @@ def print_summary(report: dict[str, Any]) -> None:
         ("processor", f"{report['cpu_ms_per_tx']} ms a transaction, all nodes together"),
         ("home", report["home"]),
     ]
+    if "explained" in report:
+        rows += [
+            ("story", f"{len(report['chapters'])} chapters{'' if report['complete'] else ', broken off'}"),
+            ("scores", f"{report['explained']} explain themselves, {len(report['differences'])} differ from the paper"),
+            ("outcome", report["outcome"]),
+        ]
     rows += [(detail["node"], detail["ended"]) for detail in report["nodes_detail"] if detail["ended"]]
     table("", ("", ""), rows)
+    for text in (*report.get("differences", ()), *report.get("faults", ())):
+        click.echo(f"  {text}")
     node = f"{report['home']}/node0"
     for text in (
         "",
@@ -103,7 +107,11 @@ def print_summary(report: dict[str, Any]) -> None:
         f"  python scripts/inspect_chain.py head --home {node}",
         f"  python scripts/inspect_chain.py top --home {node}",
         f"  python scripts/inspect_chain.py verify --home {node}",
-        f"Go on with this network:  python scripts/testnet.py --home {report['home']}",
+        *(
+            []
+            if "explained" in report
+            else [f"Go on with this network:  python scripts/testnet.py --home {report['home']}"]
+        ),
     ):
         click.echo(text)
 

@@ -1,0 +1,173 @@
+"""A testnet that is told the municipal story, and audited when it has stopped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from chain.blocks import Block
+from chain.database import DATABASE
+from chain.errors import OperatorError
+from chain.genesis import Genesis
+from chain.keys import SecretKey
+from chain.reader import Reader
+from chain.transactions import VerifiedTransaction
+from scripts.municipal.audit import COLUMNS, OFFICE_COLUMNS, Audit, audit, member_table, office_table, paper_of, to_csv
+from scripts.municipal.cast import Cast
+from scripts.municipal.director import Director
+from scripts.municipal.paper import COUNTING, MAINTAINED, OBJECTED
+from scripts.municipal.story import Story
+from scripts.replay import node_seed, pack
+from scripts.testnet_parts.confirm import FinalReader
+from scripts.testnet_parts.homes import TestnetHome
+from scripts.testnet_parts.nodes import Node, Unreachable
+from scripts.testnet_parts.run import SHORT_NAP_S, Testnet
+
+if TYPE_CHECKING:
+    from scripts.testnet_parts.view import Bar
+
+
+class Rehearsal:
+    """The load of ``testnet.py --scenario municipal``; see :class:`~scripts.testnet_parts.run.Load`."""
+
+    def __init__(self, home: TestnetHome, tell: Callable[[str], None]) -> None:
+        shape = home.shape
+        secrets = [SecretKey(node_seed(shape.seed, index)) for index in range(shape.nodes + 1)]
+        self.director = Director(home.genesis, Cast(shape.seed, secrets[:-1], secrets[-1]), tell)
+        self.director.begin(Story(self.director).chapters())
+        self.reader = FinalReader(home.genesis)
+        self._home = home
+        self._is_closed = False
+
+    @property
+    def height(self) -> int:
+        """Up to which the final chain was read."""
+        return self.reader.height
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the story is over."""
+        return self._is_closed or self.director.is_done
+
+    @property
+    def fresh(self) -> int:
+        """Transactions that are final."""
+        return self.director.transactions
+
+    async def prepare(self, _nodes: Sequence[Node]) -> None:
+        """A story is told once.  Raises :class:`OperatorError`."""
+        if self._home.is_resumed:
+            raise OperatorError(f"the story was begun in {self._home.path}; leave out --home to tell it in a fresh one")
+
+    async def run(self, testnet: Testnet) -> None:
+        """Tell the story, until cancelled."""
+        await testnet.wait_for_mesh()
+        testnet.note_start()
+        while True:
+            best = testnet.furthest
+            blocks = [] if best is None else await trio.to_thread.run_sync(self.reader.read, best.home)
+            for block in blocks:
+                self.director.observe(block)
+            offers = [] if self.is_done else self.director.offers()
+            if offers:
+                await self._submit(testnet, offers)
+            elif not blocks:
+                await trio.sleep(SHORT_NAP_S)
+
+    async def _submit(self, testnet: Testnet, offers: Sequence[VerifiedTransaction]) -> None:
+        """To one node that takes it.  What is refused, the director offers again, or gives up."""
+        body = pack(transaction.raw for transaction in offers)
+        while True:
+            for node in testnet.live:
+                try:
+                    await node.submit(testnet.client, body)
+                except Unreachable:
+                    continue
+                return
+            await trio.sleep(SHORT_NAP_S)
+
+    def close(self) -> None:
+        """Break off."""
+        self._is_closed = True
+
+    def stop(self) -> None:
+        """Let go of the databases."""
+        self.reader.close()
+
+    # ------------------------------------------------------------------------------------- what it tells of itself
+
+    def bars(self, _testnet: Testnet) -> list[Bar]:
+        """A story has none: nobody knows how long the chain will take."""
+        return []
+
+    def line(self, _testnet: Testnet) -> str:
+        """How far it is, on part of a line."""
+        records = Counter(record["status"] for record in self.director.paper.records.values())
+        standing, objected = (sum(records[name] for name in names) for names in (COUNTING, (OBJECTED, MAINTAINED)))
+        members = len(self.director.paper.members)
+        return f"chapter {len(self.director.told)}  members {members}  records {standing}  under objection {objected}"
+
+    def hint(self, testnet: Testnet) -> str:
+        """The same under the table."""
+        return f"{self.line(testnet)}{'; the story is over' if testnet.finished_s is not None else ''}"
+
+    def report(self, testnet: Testnet) -> dict[str, Any]:
+        """The verdict on what every stopped node's state says."""
+        genesis, paper = self._home.genesis, self.director.paper
+        audits = {node.name: audit_home(node.home, genesis) for node in testnet.nodes}
+        differences = [f"{name}: {text}" for name, found in audits.items() for text in found.differences]
+        told = self.director.told
+        ends = [*(chapter.height for chapter in told[1:]), paper.height]
+        least = min(audits.values(), key=lambda found: found.explained)
+        self._write_outcome(genesis, testnet.nodes[0].home)
+        return {
+            "scenario": "municipal",
+            "complete": self.director.is_done,
+            "submitted": self.director.submitted,
+            "final": self.director.transactions,
+            "refused": {},
+            "lost": 0,
+            "skipped": self.director.skipped,
+            "chapters": [
+                {"title": chapter.title, "from_height": chapter.height, "to_height": end}
+                for chapter, end in zip(told, ends, strict=False)
+            ],
+            "counts": dict(Counter(event.what for event in paper.events)),
+            "explained": f"{least.explained} of {least.members}",
+            "differences": differences,
+            "faults": list(paper.faults),
+            "audited": all(found.holds for found in audits.values()),
+            "outcome": str(self._home.path / "outcome.csv"),
+        }
+
+    def _write_outcome(self, genesis: Genesis, home: Path) -> None:
+        _, blocks, _ = _state_of(home, genesis)
+        paper = paper_of(genesis, blocks.values())
+        for name, columns, table in (
+            ("outcome.csv", COLUMNS, member_table(paper)),
+            ("authorities.csv", OFFICE_COLUMNS, office_table(paper)),
+        ):
+            (self._home.path / name).write_text(to_csv(columns, table), encoding="utf-8")
+
+
+def audit_home(home: Path, genesis: Genesis) -> Audit:
+    """Compare what one stopped node's state says with the paper of its own final blocks."""
+    height, blocks, state = _state_of(home, genesis)
+    return audit(genesis, blocks, state, height)
+
+
+def _state_of(home: Path, genesis: Genesis) -> tuple[int, dict[int, Block], dict[bytes, bytes]]:
+    """The height of a home's state, the blocks up to it, and the state."""
+    reader = Reader(home / DATABASE, genesis)
+    try:
+        with reader.consistent():
+            header = reader.snapshot_header()
+            height = 0 if header is None else header.height
+            blocks = {block.header.height: block for block in reader.blocks(1, height)}
+            return height, blocks, dict(reader.state_rows())
+    finally:
+        reader.close()
