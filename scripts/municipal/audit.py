@@ -26,13 +26,17 @@ Table = dict[str, tuple[object, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What a comparison found; ``explained`` of ``members`` scores could be traced to their blocks."""
+    """What a comparison found; ``explained`` of ``members`` scores could be traced to their blocks.
+
+    ``tables`` are files for people: what the state says, and the same on paper.
+    """
 
     height: int
     members: int
     explained: int
     differences: tuple[str, ...]
     faults: tuple[str, ...]
+    tables: dict[str, str]
 
     @property
     def holds(self) -> bool:
@@ -52,15 +56,18 @@ def audit(genesis: Genesis, blocks: Mapping[int, Block], state: Mapping[bytes, b
     """Compare the state after the block at ``height`` with the paper of the blocks up to it."""
     paper = paper_of(genesis, (blocks[at] for at in range(1, height + 1)))
     view = Draft(state, genesis, height + 1, paper.slot)
-    differences = [
-        *_differences(member_table(paper), _members_of(view, state)),
-        *_differences(office_table(paper), _offices_of(view, state)),
-    ]
+    members, offices = _members_of(view, state), _offices_of(view, state)
+    differences = [*_differences(member_table(paper), members), *_differences(office_table(paper), offices)]
     if paper.version != view.rules.version:
         differences.append(f"policy {view.rules.version} is in force, on paper {paper.version}")
-    members = [key[1:] for key in state if key[:1] == b"m"]
-    explained = sum(_is_explained(view, state, member, blocks) for member in members)
-    return Audit(height, len(members), explained, tuple(differences), tuple(paper.faults))
+    explained = sum(_is_explained(view, state, key[1:], blocks) for key in state if key[:1] == b"m")
+    tables = {
+        "outcome.csv": to_csv(COLUMNS, members),
+        "outcome-on-paper.csv": to_csv(COLUMNS, member_table(paper)),
+        "authorities.csv": to_csv(OFFICE_COLUMNS, offices),
+        "authorities-on-paper.csv": to_csv(OFFICE_COLUMNS, office_table(paper)),
+    }
+    return Audit(height, len(members), explained, tuple(differences), tuple(paper.faults), tables)
 
 
 def member_table(paper: Paper) -> Table:

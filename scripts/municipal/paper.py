@@ -69,7 +69,11 @@ class Paper:
         self.height, self.slot = height, slot
         self._fall_due()
         for row in rows:
-            self._do[row["kind"]](row)
+            rule = self._do.get(row["kind"])
+            if rule is None:
+                self._fault(f"no rule on paper for {row['kind']}")
+            else:
+                rule(row)
             self.nonces[row["actor"]] += 1
 
     # ---------------------------------------------------------------------------------------------- what it says
@@ -322,7 +326,7 @@ class Paper:
             case "replace validator":
                 next(seat for seat in self.seats if proposal["key"] in seat).add(proposal["other"])
             case other:
-                raise NotImplementedError(f"no rule on paper for a motion to {other}")
+                self._fault(f"no rule on paper for a motion to {other}")
 
     # ------------------------------------------------------------------------------------------------------- tools
 

@@ -26,11 +26,12 @@ def row_of(transaction: Transaction) -> dict[str, Any]:
     """A transaction as a row."""
     row = {"kind": transaction.kind, "actor": transaction.actor, **transaction.action._asdict()}
     if isinstance(transaction.action, Propose):
-        row["proposal"] = _proposal(transaction.action.proposal)
+        row["proposal"] = proposal_row(transaction.action.proposal)
     return row
 
 
-def _proposal(proposal: Proposal) -> dict[str, Any]:
+def proposal_row(proposal: Proposal) -> dict[str, Any]:
+    """What a motion proposes, as part of its row."""
     match proposal:
         case Accredit():
             rights = {"is_registrar": bool(proposal.rights & REGISTRAR), "is_arbiter": bool(proposal.rights & ARBITER)}

@@ -44,6 +44,7 @@ from chain.transactions import (
 from scripts.municipal.cast import Player
 from scripts.municipal.director import Director
 from scripts.municipal.paper import COUNTING, MAINTAINED, OBJECTED, REPAIR_ASKED
+from scripts.municipal.rows import proposal_row
 from scripts.municipal.scenes import Chapter, Do, Scene, Until
 
 # Long enough for an answer that takes eight slots to be seen and two to be heard: 20 days are 40 slots.
@@ -134,8 +135,8 @@ class Story:
         while status != "carried":
             before, proposal = len(motions), make()
             yield [Do(mover, Propose(proposal), partial(self._is_timely, proposal))]
-            mine = [at for at in range(before, len(motions)) if motions[at]["proposer"] == mover.key]
-            for number in mine:
+            row = proposal_row(proposal)
+            for number in [at for at in range(before, len(motions)) if motions[at]["proposal"] == row]:
                 yield [Do(voter, Approve(number), partial(self._is_open, number)) for voter in needed]
                 yield Until(partial(self._is_closed, number))
                 status = motions[number]["status"]
@@ -185,7 +186,7 @@ class Story:
         """The new validator moves it; from now on, the market office's errors are counted anew."""
         market = self.cast.market
         if self.paper.authorities[market.key]["status"] == "suspended":
-            yield from self._carry(self.cast.newcomer, self.cast.validators[:2], lambda: Restore(market.key))
+            yield from self._carry(self.cast.newcomer, self.cast.validators[:-1], lambda: Restore(market.key))
         yield [self._file(market, self.cast.member(150), FINE_CODE, -3, MINOR)]
 
     # ---------------------------------------------------------------------------------------- members and records

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from chain.blocks import Block
 from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.genesis import Genesis
 from chain.keys import SecretKey
 from chain.reader import Reader
 from chain.transactions import VerifiedTransaction
-from scripts.municipal.audit import COLUMNS, OFFICE_COLUMNS, Audit, audit, member_table, office_table, paper_of, to_csv
+from scripts.municipal.audit import Audit, audit
 from scripts.municipal.cast import Cast
 from scripts.municipal.director import Director
 from scripts.municipal.paper import COUNTING, MAINTAINED, OBJECTED
 from scripts.municipal.story import Story
 from scripts.replay import node_seed, pack
 from scripts.testnet_parts.confirm import FinalReader
+from scripts.testnet_parts.feed import BATCH
 from scripts.testnet_parts.homes import TestnetHome
 from scripts.testnet_parts.nodes import Node, Unreachable
 from scripts.testnet_parts.run import SHORT_NAP_S, Testnet
@@ -79,16 +79,19 @@ class Rehearsal:
                 await trio.sleep(SHORT_NAP_S)
 
     async def _submit(self, testnet: Testnet, offers: Sequence[VerifiedTransaction]) -> None:
-        """To one node that takes it.  What is refused, the director offers again, or gives up."""
-        body = pack(transaction.raw for transaction in offers)
-        while True:
-            for node in testnet.live:
-                try:
-                    await node.submit(testnet.client, body)
-                except Unreachable:
-                    continue
-                return
-            await trio.sleep(SHORT_NAP_S)
+        """To a node that answers.  What it refuses, the director offers again later, or gives up."""
+        for batch in (offers[at : at + BATCH] for at in range(0, len(offers), BATCH)):
+            while not await self._taken(testnet, pack(transaction.raw for transaction in batch)):
+                await trio.sleep(SHORT_NAP_S)
+
+    async def _taken(self, testnet: Testnet, body: bytes) -> bool:
+        for node in testnet.live:
+            try:
+                await node.submit(testnet.client, body)
+            except Unreachable:
+                continue
+            return True
+        return False
 
     def close(self) -> None:
         """Break off."""
@@ -123,7 +126,8 @@ class Rehearsal:
         told = self.director.told
         ends = [*(chapter.height for chapter in told[1:]), paper.height]
         least = min(audits.values(), key=lambda found: found.explained)
-        self._write_outcome(genesis, testnet.nodes[0].home)
+        for name, text in least.tables.items():
+            (self._home.path / name).write_text(text, encoding="utf-8")
         return {
             "scenario": "municipal",
             "complete": self.director.is_done,
@@ -144,30 +148,15 @@ class Rehearsal:
             "outcome": str(self._home.path / "outcome.csv"),
         }
 
-    def _write_outcome(self, genesis: Genesis, home: Path) -> None:
-        _, blocks, _ = _state_of(home, genesis)
-        paper = paper_of(genesis, blocks.values())
-        for name, columns, table in (
-            ("outcome.csv", COLUMNS, member_table(paper)),
-            ("authorities.csv", OFFICE_COLUMNS, office_table(paper)),
-        ):
-            (self._home.path / name).write_text(to_csv(columns, table), encoding="utf-8")
-
 
 def audit_home(home: Path, genesis: Genesis) -> Audit:
     """Compare what one stopped node's state says with the paper of its own final blocks."""
-    height, blocks, state = _state_of(home, genesis)
-    return audit(genesis, blocks, state, height)
-
-
-def _state_of(home: Path, genesis: Genesis) -> tuple[int, dict[int, Block], dict[bytes, bytes]]:
-    """The height of a home's state, the blocks up to it, and the state."""
     reader = Reader(home / DATABASE, genesis)
     try:
         with reader.consistent():
             header = reader.snapshot_header()
             height = 0 if header is None else header.height
             blocks = {block.header.height: block for block in reader.blocks(1, height)}
-            return height, blocks, dict(reader.state_rows())
+            return audit(genesis, blocks, dict(reader.state_rows()), height)
     finally:
         reader.close()

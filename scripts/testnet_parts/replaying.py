@@ -98,8 +98,10 @@ class Replay:
 
     def line(self, testnet: Testnet) -> str:
         """The same on part of a line."""
-        included = min(testnet.included, self.feed.total)
-        return f"submitted {self.feed.submitted}  included {included}  final {self.feed.final}/{self.feed.total}  pace {self.pace.per_s}"
+        feed, included = self.feed, min(testnet.included, self.feed.total)
+        return (
+            f"submitted {feed.submitted}  included {included}  final {feed.final}/{feed.total}  pace {self.pace.per_s}"
+        )
 
     def hint(self, testnet: Testnet) -> str:
         """What is worth a word under the table."""
