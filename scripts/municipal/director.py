@@ -17,7 +17,7 @@ from scripts.municipal.cast import Cast
 from scripts.municipal.paper import Paper
 from scripts.municipal.rows import blank_paper, write_block
 from scripts.municipal.scenes import Chapter, Do, Scene, Step, Until
-from scripts.municipal.telling import sentence_of
+from scripts.municipal.telling import sentence_of, summary_of
 
 # Finality takes 5 slots with four validators: what is not final after so many was dropped, or is refused.
 PATIENCE_SLOTS = 20
@@ -132,6 +132,8 @@ class Director:
     def _next_chapter(self) -> bool:
         if self._threads or self._is_told:
             return False
+        if self.told:
+            self._tell(f"    {summary_of(self.paper)}")
         chapter = next(self._chapters, None)
         if chapter is None:
             self._is_told = True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from scripts.municipal.cast import Cast
-from scripts.municipal.paper import Event, Paper, Row
+from scripts.municipal.paper import COUNTING, MAINTAINED, OBJECTED, Event, Paper, Row
 
 # What is filed comes in dozens: it is counted, not told.
 _RECORD = {
@@ -57,3 +59,10 @@ def _purpose(proposal: Row, cast: Cast) -> str:
             return f"amend the policy; version {proposal['policy']['version']} is in force after its notice"
         case other:
             return f"{other}"
+
+
+def summary_of(paper: Paper) -> str:
+    """Where the register stands, in half a line."""
+    statuses = Counter(record["status"] for record in paper.records.values())
+    standing, objected = (sum(statuses[name] for name in names) for names in (COUNTING, (OBJECTED, MAINTAINED)))
+    return f"{len(paper.members)} members, {standing} records that stand, {objected} under objection"

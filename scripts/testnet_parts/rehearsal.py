@@ -18,8 +18,8 @@ from chain.transactions import VerifiedTransaction
 from scripts.municipal.audit import Audit, audit
 from scripts.municipal.cast import Cast
 from scripts.municipal.director import Director
-from scripts.municipal.paper import COUNTING, MAINTAINED, OBJECTED
 from scripts.municipal.story import Story
+from scripts.municipal.telling import summary_of
 from scripts.replay import node_seed, pack
 from scripts.testnet_parts.confirm import FinalReader
 from scripts.testnet_parts.feed import BATCH
@@ -109,10 +109,7 @@ class Rehearsal:
 
     def line(self, _testnet: Testnet) -> str:
         """How far it is, on part of a line."""
-        records = Counter(record["status"] for record in self.director.paper.records.values())
-        standing, objected = (sum(records[name] for name in names) for names in (COUNTING, (OBJECTED, MAINTAINED)))
-        members = len(self.director.paper.members)
-        return f"chapter {len(self.director.told)}  members {members}  records {standing}  under objection {objected}"
+        return f"chapter {len(self.director.told)}: {summary_of(self.director.paper)}"
 
     def hint(self, testnet: Testnet) -> str:
         """The same under the table."""

@@ -32,8 +32,9 @@ class Stage:
     def block(self, *transactions: VerifiedTransaction, slots: int = 1) -> None:
         """The next final block, so many slots after the last."""
         height, slot = self.director.paper.height + 1, self.director.paper.slot + slots
-        fields: dict[str, Any] = {"parent": bytes(32), "mhg": 0, "mhp": 0, "transaction_root": bytes(32), "state_root": bytes(32)}
-        header = sign_header(secret(1), GENESIS.id, height=height, slot=slot, **fields)
+        roots = dict.fromkeys(("parent", "transaction_root", "state_root"), bytes(32))
+        fields: dict[str, Any] = {"height": height, "slot": slot, "mhg": 0, "mhp": 0, **roots}
+        header = sign_header(secret(1), GENESIS.id, **fields)
         self.director.observe(Block(header, transactions))
 
 
@@ -115,7 +116,7 @@ def test_chapters_follow_each_other_and_what_happens_meanwhile_holds_up_the_end_
     stage = Stage(Chapter("one", [doing()], [slow]), Chapter("two", [doing([Do(ANN, Enrol())])]))
     stage.block(*stage.director.offers())
     assert stage.director.offers() == []
-    assert stage.told == ["Chapter 1: one", "Chapter 2: two"]
+    assert [line for line in stage.told if line.startswith("Chapter")] == ["Chapter 1: one", "Chapter 2: two"]
     assert not stage.director.is_done
     is_over = True
     stage.director.offers()
