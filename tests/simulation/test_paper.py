@@ -43,6 +43,7 @@ MEMBERS = [secret(100 + number).public for number in range(12)]
 AGENCIES = [secret(200 + number).public for number in range(3)]
 ARBITERS = [secret(300).public]
 BLOCKS = 80
+AUDIT_EVERY = 10
 TRIES_A_BLOCK = 25
 DOCUMENT = bytes(32)
 
@@ -114,7 +115,9 @@ class History:
         return identity
 
     def _filing(self, policy: Policy, member: bytes) -> File:
-        category = self.random.choice(list(policy.categories.values()))
+        categories = list(policy.categories.values())
+        # Often one with a cap, so that the cap is reached.
+        category = self.random.choice([*categories, *(3 * [item for item in categories if item.is_capped])])
         points = self.random.randint(category.low, category.high)
         severity = self.random.choice(category.severities or (0,))
         slots = policy.slots(self.random.choice((0, 5, 80, 100, 400)), GENESIS.slot_ms)
@@ -150,9 +153,10 @@ class History:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_state_says_what_the_paper_says(seed: int) -> None:
     history = History(seed)
-    for _ in range(BLOCKS):
+    while history.ledger.height < BLOCKS:
         history.grow()
-    check(history, BLOCKS)
+        if history.ledger.height % AUDIT_EVERY == 0:
+            check(history, history.ledger.height)
     # And so it does after the second half was taken back.
     while history.ledger.height > BLOCKS // 2:
         history.ledger.undo()
@@ -163,4 +167,4 @@ def check(history: History, height: int) -> None:
     found = audit(GENESIS, history.blocks, history.ledger.state, height)
     assert found.differences == ()
     assert found.faults == ()
-    assert found.explained == found.members > 0
+    assert found.explained == found.members
