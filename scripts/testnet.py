@@ -111,7 +111,7 @@ def main(
     if as_json:
         print_json(report)
     else:
-        print_summary(report)
+        print_summary(report, testnet)
     context.exit(code_of(report, testnet))
 
 

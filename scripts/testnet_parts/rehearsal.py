@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 class Rehearsal:
     """The load of ``testnet.py --scenario municipal``; see :class:`~scripts.testnet_parts.run.Load`."""
 
+    can_go_on = False
+
     def __init__(self, home: TestnetHome, tell: Callable[[str], None]) -> None:
         shape = home.shape
         secrets = [SecretKey(node_seed(shape.seed, index)) for index in range(shape.nodes + 1)]
@@ -144,6 +146,16 @@ class Rehearsal:
             "audited": all(found.holds for found in audits.values()),
             "outcome": str(self._home.path / "outcome.csv"),
         }
+
+    def rows(self, report: dict[str, Any]) -> list[tuple[str, object]]:
+        """How it ended, and what is wrong if anything is."""
+        wrong = [("WRONG", text) for text in (*report["differences"], *report["faults"])]
+        return [
+            ("story", f"{len(report['chapters'])} chapters{'' if report['complete'] else ', broken off'}"),
+            ("scores", f"{report['explained']} explain themselves, {len(report['differences'])} differ from the paper"),
+            ("outcome", f"{report['outcome']}, the same on paper beside it"),
+            *wrong,
+        ]
 
 
 def audit_home(home: Path, genesis: Genesis) -> Audit:

@@ -29,6 +29,8 @@ SIGN_CHUNK = 500
 class Replay:
     """The load of ``testnet.py --replay``; see :class:`~scripts.testnet_parts.run.Load`."""
 
+    can_go_on = True
+
     def __init__(self, home: TestnetHome, plan: Plan) -> None:
         slot_ms = home.shape.slot_ms
         self.signer = Signer(plan, home.genesis, home.shape.seed)
@@ -122,6 +124,13 @@ class Replay:
             "resumed": self.resumed,
             "resubmitted": self.feed.resubmitted,
         }
+
+    def rows(self, report: dict[str, Any]) -> list[tuple[str, object]]:
+        """How fast it was."""
+        return [
+            ("rate", f"{report['tx_per_s']:,} final transactions a second over {report['seconds']:.1f} s"),
+            ("processor", f"{report['cpu_ms_per_tx']} ms a transaction, all nodes together"),
+        ]
 
     # --------------------------------------------------------------------------------------------------- at work
 

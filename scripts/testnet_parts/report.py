@@ -75,31 +75,22 @@ def code_of(report: dict[str, Any], testnet: Testnet) -> int:
     )
 
 
-def print_summary(report: dict[str, Any]) -> None:
+def print_summary(report: dict[str, Any], testnet: Testnet) -> None:
     """The same for people, with what to try next."""
-    agree = "every node agrees" if report["agree"] else f"NODES DISAGREE: {', '.join(report['differing'])}"
+    agree = f"NODES DISAGREE: {', '.join(report['differing'])}" if report["differing"] else "every node agrees"
     spread = report["block_propagation_ms"]
     rows: list[tuple[str, object]] = [
         ("agreement", agree),
         ("heights", f"{report['height']}, final up to {report['finalized_height']} on every node"),
         ("state root", report["state_root"]),
         ("transactions", _transactions(report)),
-        ("rate", f"{report['tx_per_s']:,} final transactions a second over {report['seconds']:.1f} s"),
+        *testnet.load.rows(report),
         ("blocks", f"p50 {spread['p50']} ms, p95 {spread['p95']} ms from their maker to another node"),
         ("reorgs", report["reorgs"]),
-        ("processor", f"{report['cpu_ms_per_tx']} ms a transaction, all nodes together"),
         ("home", report["home"]),
     ]
-    if "explained" in report:
-        rows += [
-            ("story", f"{len(report['chapters'])} chapters{'' if report['complete'] else ', broken off'}"),
-            ("scores", f"{report['explained']} explain themselves, {len(report['differences'])} differ from the paper"),
-            ("outcome", report["outcome"]),
-        ]
     rows += [(detail["node"], detail["ended"]) for detail in report["nodes_detail"] if detail["ended"]]
     table("", ("", ""), rows)
-    for text in (*report.get("differences", ()), *report.get("faults", ())):
-        click.echo(f"  {text}")
     node = f"{report['home']}/node0"
     for text in (
         "",
@@ -107,13 +98,10 @@ def print_summary(report: dict[str, Any]) -> None:
         f"  python scripts/inspect_chain.py head --home {node}",
         f"  python scripts/inspect_chain.py top --home {node}",
         f"  python scripts/inspect_chain.py verify --home {node}",
-        *(
-            []
-            if "explained" in report
-            else [f"Go on with this network:  python scripts/testnet.py --home {report['home']}"]
-        ),
     ):
         click.echo(text)
+    if testnet.load.can_go_on:
+        click.echo(f"Go on with this network:  python scripts/testnet.py --home {report['home']}")
 
 
 def _transactions(report: dict[str, Any]) -> str:

@@ -47,8 +47,11 @@ class Load(Protocol):
     """What a testnet is fed with.
 
     ``height`` is that up to which it has read the final chain; ``fresh`` counts the transactions that this run made
-    final.  ``bars``, ``line`` and ``hint`` are for the view, ``report`` is its part of the report.
+    final.  ``bars``, ``line`` and ``hint`` are for the view, ``report`` is its part of the report, and ``rows`` are the
+    same for people.  What ``can_go_on`` goes on when its home is opened again.
     """
+
+    can_go_on: bool
 
     @property
     def height(self) -> int: ...
@@ -74,6 +77,8 @@ class Load(Protocol):
     def hint(self, testnet: Testnet) -> str: ...
 
     def report(self, testnet: Testnet) -> dict[str, Any]: ...
+
+    def rows(self, report: dict[str, Any]) -> list[tuple[str, object]]: ...
 
 
 Watch: TypeAlias = "Callable[[Testnet], Awaitable[None]]"

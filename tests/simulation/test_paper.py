@@ -32,6 +32,7 @@ from chain.transactions import (
     Rotate,
     Rule,
     Transaction,
+    VerifiedTransaction,
 )
 from scripts.municipal.audit import audit
 from scripts.municipal.story import rehearsal_policy
@@ -69,7 +70,10 @@ class History:
             actor, action = self._anything()
             account = draft.account(actor)
             number = next(self._ids).to_bytes(32, "big")
-            transaction = Transaction(number, actor, account.nonce if account else 0, height, action, b"")
+            # Signatures are not the register's affair.
+            transaction = VerifiedTransaction(
+                Transaction(number, actor, account.nonce if account else 0, height, action, b"")
+            )
             with suppress(Refused):
                 registry.apply(draft, transaction)
                 taken.append(transaction)
