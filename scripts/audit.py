@@ -31,6 +31,7 @@ _CSV_SLOTS = 1
 @click.option("--ratings-csv", type=click.Path(path_type=Path), help="Ratings in the Bitcoin OTC form instead.")
 @click.option("--seeds", help="Pre-trusted members, separated by commas; by default the earliest.")
 @click.option("--groups", type=click.Path(path_type=Path), help="member,group lines: are issuers biased against one?")
+@click.option("--group-by", type=click.Choice(["registrar", "tier"]), help="Ask that about groups the chain knows.")
 @click.option("--window-days", type=click.IntRange(1, 366), default=7, show_default=True, help="How long a burst is.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=15, show_default=True, help="Rows of a table.")
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for plots and csv files.")
@@ -42,6 +43,7 @@ def audit(
     ratings_csv: Path | None,
     seeds: str | None,
     groups: Path | None,
+    group_by: str | None,
     window_days: int,
     limit: int,
     out: Path | None,
@@ -52,39 +54,43 @@ def audit(
     """Report unusual issuers, rings of ratings, and members by trust beside the plain score.  Changes nothing."""
     if write and not measure:
         raise click.UsageError("--write goes with --measure")
+    if groups is not None and group_by is not None:
+        raise click.UsageError("--groups or --group-by: one of them says what the groups are")
     chosen = [seed.strip() for seed in seeds.split(",")] if seeds else []
-    if ratings_csv is not None and home is None and groups is None:
+    if ratings_csv is not None and home is None and (groups or group_by) is None:
         if measure:
             _measure(ratings_csv, as_json, write)
             return
         found = _of_csv(ratings_csv, chosen)
     elif home is not None and ratings_csv is None and not measure:
-        found = _of_home(home, chosen, groups, window_days)
+        found = _of_home(home, chosen, groups, group_by, window_days)
     else:
-        raise click.UsageError("give --home, or --ratings-csv; --groups is for the former, --measure for the latter")
+        raise click.UsageError("give --home, or --ratings-csv; groups are for the former, --measure for the latter")
     _show(found, limit, out, as_json)
 
 
-def _of_home(home: Path, seeds: list[str], groups: Path | None, window_days: int) -> Audit:
-    from scripts.audit_parts.frames import read_ratings, read_records
+def _of_home(home: Path, seeds: list[str], file: Path | None, group_by: str | None, window_days: int) -> Audit:
+    from scripts.audit_parts.home import read_home
     from scripts.audit_parts.report import make_audit
     from scripts.chain_view import as_of, open_view
+    from scripts.inspect_parts.question import progress
 
     with open_view(home) as view:
-        remark(f"reading {home} {as_of(view.at_head)} …")
-        ratings, records = read_ratings(view.reader), read_records(view.reader)
-        genesis = view.genesis
-    if ratings.empty:
-        raise OperatorError(f"the chain in {home} holds no ratings yet; analyse it when members have rated")
-    window_slots = max(1, window_days * _DAY_MS // genesis.slot_ms)
-    return make_audit(ratings, records, window_slots, seeds, genesis.policy, groups)
+        remark(f"executing {home} {as_of(view.at_head)} …")
+        with progress("blocks", view.head_height) as advance:
+            frames = read_home(view, advance)
+        slot_ms = view.genesis.slot_ms
+    if frames.ratings.empty and frames.records.empty:
+        raise OperatorError(f"the chain in {home} holds no ratings and no records yet; analyse it when there are some")
+    groups = frames.groups_in(file) if file else frames.groups(group_by) if group_by else None
+    return make_audit(frames, max(1, window_days * _DAY_MS // slot_ms), seeds, groups)
 
 
 def _of_csv(path: Path, seeds: list[str]) -> Audit:
-    from scripts.audit_parts.frames import RECORD_TYPES, empty, read_csv
+    from scripts.audit_parts.frames import Frames, read_csv
     from scripts.audit_parts.report import make_audit
 
-    return make_audit(read_csv(path), empty(RECORD_TYPES), _CSV_SLOTS, seeds)
+    return make_audit(Frames(read_csv(path)), _CSV_SLOTS, seeds)
 
 
 def _show(found: Audit, limit: int, out: Path | None, as_json: bool) -> None:

@@ -1,9 +1,9 @@
-"""The two frames that everything else works on, read from a home's database or from a csv file."""
+"""The frames that everything else works on, and how they are read from csv files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from chain.errors import OperatorError
-from chain.keys import did_from_key
-from chain.reader import Reader
-from chain.transactions import Rate
 
 RATING_TYPES = {
     "rater": "str",
@@ -25,7 +22,9 @@ RATING_TYPES = {
     "slot": "int64",
     "time": "float64",
 }
-# outcome: standing, objected, corrected, withdrawn, struck, lapsed (its issuer was silent), repaired or expired.
+# Points and severity are as filed, the tier is the member's before.  The outcome is what last became of a record:
+# standing, objected, maintained, upheld or corrected, or gone: withdrawn, struck, lapsed (the issuer was silent),
+# unruled (the arbiters were), repaired or expired.  It is overturned once it did not hold when it was objected to.
 RECORD_TYPES = {
     "issuer": "str",
     "subject": "str",
@@ -34,11 +33,21 @@ RECORD_TYPES = {
     "severity": "int64",
     "height": "int64",
     "slot": "int64",
+    "tier": "str",
     "outcome": "str",
     "objected": "bool",
+    "overturned": "bool",
 }
-# Blocks are read in portions, so that a long chain does not have to fit into memory as bytes.
-_BLOCKS_AT_ONCE = 256
+MEMBER_TYPES = {"member": "str", "key": "str", "registrar": "str", "score": "int64"}
+# A suspension's height, and what had been filed and overturned by then, are of the last one, NA if there was none.
+AUTHORITY_TYPES = {
+    "issuer": "str",
+    "key": "str",
+    "status": "str",
+    "suspended_height": "Int64",
+    "suspended_filed": "Int64",
+    "suspended_overturned": "Int64",
+}
 _CSV_COLUMNS = ("rater", "subject", "points", "time")
 _CSV_POINTS = 10
 
@@ -49,6 +58,40 @@ Ints = NDArray[np.int64]
 def empty(types: dict[str, str]) -> pd.DataFrame:
     """A frame without rows."""
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})
+
+
+def frame_of(rows: list[tuple[Any, ...]], types: dict[str, str]) -> pd.DataFrame:
+    """A frame of rows."""
+    return pd.DataFrame(rows, columns=list(types)).astype(types) if rows else empty(types)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What there is to analyse.  Who has ever been somebody is named by its identity: its first key, as a did.
+
+    ``members`` and ``authorities`` are known of a home's chain only; ``key`` is the one they have now.
+    """
+
+    ratings: pd.DataFrame
+    records: pd.DataFrame = field(default_factory=lambda: empty(RECORD_TYPES))
+    members: pd.DataFrame = field(default_factory=lambda: empty(MEMBER_TYPES))
+    authorities: pd.DataFrame = field(default_factory=lambda: empty(AUTHORITY_TYPES))
+
+    def identities(self, names: Iterable[str]) -> list[str]:
+        """The same names, with the identity in place of a current key."""
+        of_key = dict(zip(self.members["key"], self.members["member"], strict=True))
+        return [of_key.get(name, name) for name in names]
+
+    def groups(self, by: str) -> pd.Series:
+        """Of which group the member of each record is, by ``registrar`` or by ``tier``; NA if of none."""
+        if by == "tier":
+            return self.records["tier"]
+        return self.records["subject"].map(self.members.set_index("member")[by])
+
+    def groups_in(self, path: Path) -> pd.Series:
+        """The same from a csv file of ``member,group`` lines.  Raises :class:`OperatorError`."""
+        groups = read_groups(path)
+        return self.records["subject"].map(groups.set_axis(pd.Index(self.identities(groups.index), dtype="str")))
 
 
 def read_csv(path: Path) -> pd.DataFrame:
@@ -71,29 +114,6 @@ def read_csv(path: Path) -> pd.DataFrame:
     ratings = lines.assign(points=points, time=time, category=1, height=0, slot=0)
     ratings = ratings[list(RATING_TYPES)].astype(RATING_TYPES)
     return ratings.sort_values("time", kind="stable", ignore_index=True)
-
-
-def read_ratings(reader: Reader) -> pd.DataFrame:
-    """Every rating on the main chain up to the head, oldest first, those that were replaced later too."""
-    rows: list[tuple[Any, ...]] = []
-    for start in range(1, reader.head_height() + 1, _BLOCKS_AT_ONCE):
-        for block in reader.blocks(start, _BLOCKS_AT_ONCE):
-            header = block.header
-            time = reader.genesis.slot_start_ms(header.slot) / 1000
-            rows.extend(
-                (did_from_key(item.actor), did_from_key(act.subject), act.category, act.points, header.height,
-                 header.slot, time)
-                for item in block.transactions
-                if isinstance(act := item.action, Rate)
-            )  # fmt: skip
-    if not rows:
-        return empty(RATING_TYPES)
-    return pd.DataFrame(rows, columns=list(RATING_TYPES)).astype(RATING_TYPES)
-
-
-def read_records(reader: Reader) -> pd.DataFrame:
-    """Every record that authorities filed; empty as long as this chain has no such transactions."""
-    return empty(RECORD_TYPES)
 
 
 def standing(ratings: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ findings with ``q <= 0.05`` at most 5 % are expected to be chance, as far as hon
 =========  ==========================================================================================================
 burst      so many of its records in one window, given its share of all records and how unevenly all issuers file
 one-sided  within its categories its points are lower, or higher, than those of the others
-overturned more of its records were corrected, withdrawn, struck or lost by silence than of those of the others
+overturned more of its records were corrected or withdrawn after an objection, struck, or lost by silence
 biased     more of the members it filed negative records about are of one group than of those of the others
 collusion  two issuers file about the same member within days more often than other pairs do
 =========  ==========================================================================================================
@@ -22,10 +22,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scripts.audit_parts.frames import Floats
+from scripts.audit_parts.frames import Floats, Ints
 
-OVERTURNED = ("corrected", "withdrawn", "struck", "lapsed")
 SIGNIFICANT = 0.05
+# The outcomes of a record that is still there.
+THERE = ("standing", "objected", "maintained", "upheld", "corrected")
 # An issuer with fewer records is not judged: nothing could be told from chance.
 MIN_RECORDS = 20
 COLUMNS = ("kind", "issuer", "other", "observed", "expected", "evidence", "p")
@@ -47,8 +48,8 @@ def audit_issuers(records: pd.DataFrame, window_slots: int, groups: pd.Series | 
     """Every test of every issuer with its ``q``, the least likely first.
 
     ``window_slots`` is how long a burst takes, and how close in time two records must be to count as one act of two
-    issuers.  ``groups`` says of which group each member is; the chain does not know, so without it nothing is
-    asked about groups.
+    issuers.  ``groups`` says of which group the member of each record is, NA where it is of none; without it nothing
+    is asked about groups.
     """
     counts = records["issuer"].value_counts()
     records = records[records["issuer"].isin(counts.index[counts >= MIN_RECORDS])]
@@ -63,6 +64,19 @@ def audit_issuers(records: pd.DataFrame, window_slots: int, groups: pd.Series | 
     frame = pd.DataFrame(found, columns=list(COLUMNS))
     frame["q"] = frame.groupby("kind")["p"].transform(stats.false_discovery_control)
     return frame.sort_values(["p", "issuer"], kind="stable", ignore_index=True)
+
+
+def describe_issuers(records: pd.DataFrame, authorities: pd.DataFrame) -> pd.DataFrame:
+    """Each issuer, the one with the largest overturned share first: no test, what is on the chain.
+
+    ``authorities`` adds the key and the status that it has now, and its last suspension.
+    """
+    counted = records.assign(filed=True, there=records["outcome"].isin(THERE)).groupby("issuer")
+    frame = counted[["filed", "there", "objected", "overturned"]].sum().astype("int64")
+    frame["overturned_share"] = frame["overturned"] / frame["filed"]
+    frame = frame.reset_index().merge(authorities, "left", on="issuer")
+    order = ["overturned_share", "issuer"]
+    return frame.sort_values(order, ascending=[False, True], kind="stable", ignore_index=True)
 
 
 def unusual(tests: pd.DataFrame, level: float = SIGNIFICANT) -> pd.DataFrame:
@@ -138,20 +152,17 @@ def one_sided(records: pd.DataFrame) -> list[Finding]:
 
 def overturned(records: pd.DataFrame) -> list[Finding]:
     """Records that did not hold; what is expected follows from the others' share in each category."""
-    lost = records["outcome"].isin(OVERTURNED)
 
     def evidence(observed: int, expected: float, records_count: int) -> str:
-        return (
-            f"{observed} of {records_count} records were corrected, withdrawn, struck or lost, {expected:.1f} expected"
-        )
+        return f"{observed} of {records_count} records did not hold when objected to, {expected:.1f} expected"
 
-    return _more_than_others("overturned", "", records, lost, evidence)
+    return _more_than_others("overturned", "", records, records["overturned"], evidence)
 
 
 def biased(records: pd.DataFrame, groups: pd.Series) -> list[Finding]:
     """Members with negative records of each group; a member counts once, for some draw many records by themselves."""
     negative = records[records["points"] < 0].drop_duplicates(["issuer", "category", "subject"])
-    member_group = negative["subject"].map(groups)
+    member_group = groups.reindex(negative.index)
 
     found: list[Finding] = []
     for group in sorted(member_group.dropna().unique()):
@@ -172,9 +183,14 @@ def _more_than_others(
     frame = pd.DataFrame({"issuer": records["issuer"], "category": records["category"], "hit": hit})
     cells = frame.groupby(["issuer", "category"])["hit"].agg(["sum", "size"])
     totals = cells.groupby("category").transform("sum")
-    # Half a hit and half a miss more: nobody else in a category is no proof that it never happens.
-    share = (totals["sum"] - cells["sum"] + 0.5) / (totals["size"] - cells["size"] + 1)
-    cells["expected"] = cells["size"] * share
+    others = totals - cells
+    # Half a hit and half a miss more: what never happened to a few others may happen all the same.
+    share = (others["sum"] + 0.5) / (others["size"] + 1)
+    # Whoever is alone in a category can only be compared with what the others do in all of theirs.
+    elsewhere = cells.sum() - cells.groupby("issuer").transform("sum")
+    cells["expected"] = cells["size"] * share.where(
+        others["size"] > 0, (elsewhere["sum"] + 0.5) / (elsewhere["size"] + 1)
+    )
     sums = cells.groupby("issuer").sum()
     observed, size, mean = (sums[name].to_numpy(np.float64) for name in ("sum", "size", "expected"))
     dispersion = _dispersion((observed - mean) ** 2 / (mean * (1 - mean / size)))
@@ -196,12 +212,19 @@ def collusion(records: pd.DataFrame, window_slots: int) -> list[Finding]:
     from all other pairs, for one event may well concern two institutions.
     """
     issuers = np.sort(records["issuer"].unique())
-    times = {issuer: np.sort(own["slot"].to_numpy()) for issuer, own in records.groupby("issuer")}
-    near = np.zeros((len(issuers), len(issuers)))
+    times = records["slot"] - records["slot"].min()
+    # Time of one's own for each member, too far from everybody else's to be near: so the same count, without ever
+    # joining records with records, finds who is near about one member.
+    member = pd.Series(pd.factorize(records["subject"])[0], records.index)
+    about = member * (int(times.max()) + window_slots + 1) + times
+    own = {issuer: rows.index for issuer, rows in records.groupby("issuer")}
+    near, same, members = np.zeros((3, len(issuers), len(issuers)))
     upper = np.triu_indices(len(issuers), 1)
     for a, b in zip(*upper, strict=True):
-        near[a, b] = _pairs_within(times[issuers[a]], times[issuers[b]], window_slots)
-    same, members = _same_member(records, issuers, window_slots)
+        mine, others = own[issuers[a]], own[issuers[b]]
+        near[a, b] = _others_within(times[mine], times[others], window_slots).sum()
+        met = _others_within(about[mine], about[others], window_slots)
+        same[a, b], members[a, b] = met.sum(), member[mine][met > 0].nunique()
     seen, chances = same[upper], near[upper]
     expected = chances * (seen.sum() - seen + 0.5) / np.maximum(chances.sum() - chances, 1)
     # Some pairs meet over the same members by the nature of their work: the spread is that of all pairs.
@@ -218,19 +241,8 @@ def collusion(records: pd.DataFrame, window_slots: int) -> list[Finding]:
     return found
 
 
-def _pairs_within(one: Floats, other: Floats, distance: int) -> int:
-    """How many pairs of two sorted lists are at most ``distance`` apart."""
-    above = np.searchsorted(other, one + distance, side="right")
-    return int((above - np.searchsorted(other, one - distance)).sum())
-
-
-def _same_member(records: pd.DataFrame, issuers: np.ndarray, window_slots: int) -> tuple[Floats, Floats]:
-    """For each pair of issuers: near records about one member, and the number of these members."""
-    columns = records[["subject", "slot"]].assign(issuer=np.searchsorted(issuers, records["issuer"]))
-    pairs = columns.merge(columns, on="subject")
-    pairs = pairs[(pairs["issuer_x"] < pairs["issuer_y"]) & ((pairs["slot_x"] - pairs["slot_y"]).abs() <= window_slots)]
-    counted = pairs.groupby(["issuer_x", "issuer_y"])["subject"].agg(["size", "nunique"])
-    same, members = np.zeros((2, len(issuers), len(issuers)))
-    at = tuple(counted.index.get_level_values(level).to_numpy() for level in (0, 1))
-    same[at], members[at] = counted["size"], counted["nunique"]
-    return same, members
+def _others_within(one: pd.Series, other: pd.Series, distance: int) -> Ints:
+    """For each time of ``one``, how many of ``other`` are at most ``distance`` away."""
+    times, others = one.to_numpy(np.int64), np.sort(other.to_numpy(np.int64))
+    above = np.searchsorted(others, times + distance, side="right")
+    return np.asarray(above - np.searchsorted(others, times - distance), dtype=np.int64)

@@ -107,7 +107,7 @@ _GROUPS = ("group A", "group B", "group C", "group D")
 
 @dataclass(frozen=True)
 class Population:
-    """Records of a year: frame, the group of each member, and the planted ``(kind, issuer)``."""
+    """Records of a year: frame, the group of each record's member, and the planted ``(kind, issuer)``."""
 
     records: pd.DataFrame
     groups: pd.Series
@@ -166,6 +166,8 @@ def plant_issuers(strength: float, seed: int, issuers: int = 40, members: int = 
     rows.append(_echoes(rows[one], names[other], int(4 * more), rng))
     records = pd.concat(rows).assign(severity=1, height=0)
     records["objected"] = (records["outcome"] != "standing") | (rng.random(len(records)) < 0.05)
+    records["overturned"] = records["outcome"] != "standing"
+    records["tier"] = ""
     records["subject"] = "member-" + records["subject"].astype("str")
     records = records.sort_values("slot", kind="stable", ignore_index=True)[list(RECORD_TYPES)].astype(RECORD_TYPES)
     planted = {("burst", burst), ("one-sided", harsh), ("one-sided", mild), ("overturned", lost), ("biased", bias)}
@@ -173,7 +175,8 @@ def plant_issuers(strength: float, seed: int, issuers: int = 40, members: int = 
         {(kind, names[at]) for kind, at in planted}
         | {("collusion", f"{names[min(one, other)]}+{names[max(one, other)]}")}
     )
-    return Population(records, pd.Series([_GROUPS[at] for at in group], [f"member-{n}" for n in range(members)]), pairs)
+    groups = pd.Series([_GROUPS[at] for at in group], [f"member-{n}" for n in range(members)])
+    return Population(records, records["subject"].map(groups), pairs)
 
 
 def _echoes(records: pd.DataFrame, issuer: str, count: int, rng: np.random.Generator) -> pd.DataFrame:

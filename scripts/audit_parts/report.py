@@ -10,9 +10,8 @@ from typing import Any
 import pandas as pd
 
 from chain.errors import OperatorError
-from chain.policy import Policy
-from scripts.audit_parts.frames import read_groups, standing
-from scripts.audit_parts.issuers import SIGNIFICANT, audit_issuers, unusual
+from scripts.audit_parts.frames import Frames, standing
+from scripts.audit_parts.issuers import SIGNIFICANT, audit_issuers, describe_issuers, unusual
 from scripts.audit_parts.plots import plot_issuers, plot_rings, plot_trust, save
 from scripts.audit_parts.rings import fed_by_rings, find_rings
 from scripts.audit_parts.trust import compare
@@ -25,13 +24,14 @@ _DIGITS = 3
 
 @dataclass(frozen=True)
 class Audit:
-    """All findings: ``trust`` has every member, ``tests`` every test of an issuer, significant or not."""
+    """All findings: ``trust`` has who rated or was rated, ``tests`` every test of an issuer, significant or not."""
 
     ratings: pd.DataFrame
     records: pd.DataFrame
     rings: pd.DataFrame
     fed: pd.DataFrame
     trust: pd.DataFrame
+    issuers: pd.DataFrame
     tests: pd.DataFrame
 
     @property
@@ -41,22 +41,19 @@ class Audit:
         return ahead.sort_values(["moved", "points"], ascending=False, kind="stable", ignore_index=True)
 
 
-def make_audit(
-    ratings: pd.DataFrame,
-    records: pd.DataFrame,
-    window_slots: int,
-    seeds: Sequence[str] = (),
-    policy: Policy | None = None,
-    groups_file: Path | None = None,
-) -> Audit:
-    """Ask everything.  ``policy`` adds the plain score.  Raises :class:`OperatorError`."""
-    groups = None if groups_file is None else read_groups(groups_file)
+def make_audit(frames: Frames, window_slots: int, seeds: Sequence[str] = (), groups: pd.Series | None = None) -> Audit:
+    """Ask everything; ``groups`` are those of the records.  Raises :class:`OperatorError`."""
+    ratings, records = frames.ratings, frames.records
     rings = find_rings(ratings)
-    trust = compare(ratings, seeds)
-    if policy is not None:
-        trust["score"] = [policy.score(0, int(points)) for points in trust["points"]]
+    fed = fed_by_rings(ratings, rings)
+    trust = compare(ratings, frames.identities(seeds))
+    if len(frames.members):
+        known = frames.members.set_index("member")
+        trust["key"], fed["key"] = (frame["member"].map(known["key"]) for frame in (trust, fed))
+        trust["score"] = trust["member"].map(known["score"])
+    issuers = describe_issuers(records, frames.authorities)
     tests = audit_issuers(records, window_slots, groups)
-    return Audit(ratings, records, rings, fed_by_rings(ratings, rings), trust, tests)
+    return Audit(ratings, records, rings, fed, trust, issuers, tests)
 
 
 def document(audit: Audit, limit: int) -> dict[str, Any]:
@@ -66,8 +63,9 @@ def document(audit: Audit, limit: int) -> dict[str, Any]:
         "standing_ratings": len(standing(audit.ratings)),
         "members": len(audit.trust),
         "records": len(audit.records),
-        "issuers": int(audit.records["issuer"].nunique()),
+        "issuers": len(audit.issuers),
         "seeds": audit.trust.loc[audit.trust["seed"], "member"].tolist(),
+        "all_issuers": rows(audit.issuers),
         "unusual_issuers": rows(unusual(audit.tests)),
         "rings": rows(audit.rings),
         "fed_by_rings": rows(audit.fed.head(limit)),
@@ -83,6 +81,8 @@ def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _plain(value: Any) -> Any:
     """A value of the standard library's types, for JSON."""
+    if value is pd.NA:
+        return None
     if hasattr(value, "item"):
         value = value.item()
     return float(f"{value:.6g}") if isinstance(value, float) else value
@@ -93,17 +93,18 @@ def sheets(audit: Audit, limit: int) -> list[Sheet]:
     facts = [
         ("ratings, of which stand", f"{len(audit.ratings):,}, {len(standing(audit.ratings)):,}"),
         ("members", f"{len(audit.trust):,}"),
-        ("records, issuers", f"{len(audit.records):,}, {audit.records['issuer'].nunique()}"),
+        ("records, issuers", f"{len(audit.records):,}, {len(audit.issuers)}"),
         ("rings, members in rings", f"{len(audit.rings)}, {int(audit.rings['size'].sum())}"),
         ("tests of issuers, unusual", f"{len(audit.tests)}, {len(unusual(audit.tests))}"),
     ]
     issuers = unusual(audit.tests)[["kind", "issuer", "other", "evidence", "p", "q"]]
     rings = audit.rings.drop(columns="conductance").head(limit)
     rings = rings.assign(members=[_some(members) for members in rings["members"]])
-    score = ["score"] if "score" in audit.trust else []
-    trust = ["rank_trust", "rank_points", "member", *score, "points", "trust", "seed"]
+    known = ["key", "score"] if "score" in audit.trust else []
+    trust = ["rank_trust", "rank_points", "member", *known, "points", "trust", "seed"]
     about = f"q <= {SIGNIFICANT}; not a verdict: numbers to look into" if len(audit.tests) else "too few records to ask"
     tables = (
+        ("Issuers, and how their records held", audit.issuers.rename(columns=lambda name: name.replace("_", " "))),
         (f"Unusual issuers ({about})", issuers),
         ("Rings: groups whose support comes from within", rings),
         ("Members who live on the support of a ring", audit.fed.head(limit)),
@@ -139,7 +140,13 @@ def _shown(value: Any) -> object:
 
 def write_files(audit: Audit, folder: Path) -> list[Path]:
     """Every frame of findings as csv and every plot as SVG.  Raises :class:`OperatorError`."""
-    frames = {"rings": audit.rings, "fed-by-rings": audit.fed, "trust": audit.trust, "issuers": audit.tests}
+    frames = {
+        "rings": audit.rings,
+        "fed-by-rings": audit.fed,
+        "trust": audit.trust,
+        "issuers": audit.tests,
+        "records": audit.records,
+    }
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -150,7 +157,9 @@ def write_files(audit: Audit, folder: Path) -> list[Path]:
             written.append(folder / f"{name}.csv")
     except OSError as error:
         raise OperatorError(f"{folder} cannot be written: {error.strerror}; name another --out") from error
-    plots = {"trust.svg": plot_trust(audit.trust, {one for ring in audit.rings["members"] for one in ring})}
+    plots = {}
+    if len(audit.trust):
+        plots["trust.svg"] = plot_trust(audit.trust, {one for ring in audit.rings["members"] for one in ring})
     if len(audit.rings):
         plots["rings.svg"] = plot_rings(audit.ratings, audit.rings)
     if len(audit.tests):

@@ -38,6 +38,8 @@ def choose_seeds(edges: Edges, seeds: Sequence[str], count: int = DEFAULT_SEEDS)
 
 def eigentrust(edges: Edges, seeds: np.ndarray, restart: float = RESTART) -> Floats:
     """The trust of every member; it sums up to 1."""
+    if not edges.count:
+        return np.zeros(0)
     start = np.zeros(edges.count)
     start[seeds] = 1 / len(seeds)
     given = np.maximum(edges.points, 0)

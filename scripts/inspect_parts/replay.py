@@ -1,4 +1,4 @@
-"""The stored chain executed again, to tell what happened to a member and its records.
+"""The stored chain executed again, step by step, and what happened to a member and its records on the way.
 
 The blocks are this home's own, so their signatures are not checked again; that they lead to the state roots of
 their headers is.
@@ -49,8 +49,21 @@ class Event(NamedTuple):
     tier: str | None
 
 
-def follow(view: View, identity: bytes, advance: Callable[[int], None]) -> Iterator[Event]:
-    """What happened to the member, oldest first; ``advance`` is told of executed blocks.
+class Step(NamedTuple):
+    """What a transaction did, or the chain itself where that is None; ``draft`` is the state right after it.
+
+    ``before`` is the state before the block.
+    """
+
+    block: Block
+    before: Draft
+    draft: Draft
+    transaction: Transaction | None
+    happenings: list[Happening]
+
+
+def steps(view: View, advance: Callable[[int], None]) -> Iterator[Step]:
+    """The main chain, executed step by step as far as it is taken; ``advance`` is told of executed blocks.
 
     Raises :class:`Refused` where the stored blocks do not lead to their state roots.
     """
@@ -60,9 +73,12 @@ def follow(view: View, identity: bytes, advance: Callable[[int], None]) -> Itera
         for block in view.reader.blocks(start, _READ_BLOCKS):
             header = block.header
             votes = with_announced(votes, ledger.validators)
-            version = ledger.view().rules.version
-            draft = ledger.draft(header.slot, votes.newest_set.start)
-            yield from _Told(view, identity, block, draft).whole(version)
+            before, draft = ledger.view(), ledger.draft(header.slot, votes.newest_set.start)
+            yield Step(block, before, draft, None, list(draft.happenings))
+            for transaction in block.transactions:
+                seen = len(draft.happenings)
+                registry.apply(draft, transaction)
+                yield Step(block, before, draft, transaction, draft.happenings[seen:])
             root, changes = ledger.seal(draft)
             if root != header.state_root:
                 raise Refused(Reason.WRONG_STATE_ROOT, f"the state root at height {header.height} differs")
@@ -72,30 +88,34 @@ def follow(view: View, identity: bytes, advance: Callable[[int], None]) -> Itera
         advance(_READ_BLOCKS)
 
 
-class _Told:
-    """One block, executed as it is told."""
+def follow(view: View, identity: bytes, advance: Callable[[int], None]) -> Iterator[Event]:
+    """What happened to the member, oldest first; ``advance`` and what is raised are those of :func:`steps`."""
+    for step in steps(view, advance):
+        yield from _Told(view, identity, step).whole()
 
-    def __init__(self, view: View, identity: bytes, block: Block, draft: Draft) -> None:
+
+class _Told:
+    """One step, told as what it was for one member."""
+
+    def __init__(self, view: View, identity: bytes, step: Step) -> None:
         self._view = view
         self._identity = identity
-        self._block = block
-        self._draft = draft
+        self._step = step
+        self._draft = step.draft
 
-    def whole(self, version: int) -> Iterator[Event]:
-        """First what the chain itself did; ``version`` is that of the policy before."""
-        draft = self._draft
-        if draft.rules.version != version and draft.get(member_key(self._identity)) is not None:
+    def whole(self) -> Iterator[Event]:
+        """What happened."""
+        draft, before, transaction = self._draft, self._step.before, self._step.transaction
+        if transaction is not None:
+            yield from self._deed(transaction)
+        elif draft.rules.version != before.rules.version and draft.get(member_key(self._identity)) is not None:
             yield self._event(f"policy {draft.rules.version} in force", None)
-        for happening in draft.happenings:
+        for happening in self._step.happenings:
             if happening.subject == self._identity:
-                yield self._record_event(happening, None)
-        for transaction in self._block.transactions:
-            seen = len(draft.happenings)
-            registry.apply(draft, transaction)
-            yield from self._after(transaction, draft.happenings[seen:])
+                yield self._record_event(happening, transaction)
 
-    def _after(self, transaction: Transaction, happenings: list[Happening]) -> Iterator[Event]:
-        """What a transaction that was just applied did to the member."""
+    def _deed(self, transaction: Transaction) -> Iterator[Event]:
+        """What a transaction did to the member, its records aside."""
         draft, identity = self._draft, self._identity
         actor_is_it = draft.identity(transaction.actor) == identity
         match transaction.action:
@@ -109,9 +129,6 @@ class _Told:
                 yield self._event("asked for repair", transaction, number)
             case Comment(subject, number, words) if draft.identity(subject) == identity:
                 yield self._event("commented" if words else "took its words back", transaction, number)
-        for happening in happenings:
-            if happening.subject == identity:
-                yield self._record_event(happening, transaction)
 
     def _record_event(self, happening: Happening, transaction: Transaction | None) -> Event:
         action = None if transaction is None else transaction.action
@@ -130,7 +147,7 @@ class _Told:
         category: int | None = None,
         points: int | None = None,
     ) -> Event:
-        draft, header = self._draft, self._block.header
+        draft, header = self._draft, self._step.block.header
         member = draft.get(member_key(self._identity))
         stands = standing(draft.policy, member) if isinstance(member, Member) else None
         return Event(

@@ -1,0 +1,145 @@
+"""The frames of a home's chain, by executing it again: everything in them is as of the head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from chain.draft import Draft, Happening
+from chain.keys import did_from_key
+from chain.ledger import Ledger
+from chain.scores import standing
+from chain.state import AUTHORITY_STATUS_NAMES, SUSPENDED, Member, member_key
+from chain.transactions import Enrol, Rate
+from scripts.audit_parts.frames import AUTHORITY_TYPES, MEMBER_TYPES, RATING_TYPES, RECORD_TYPES, Frames, frame_of
+from scripts.chain_view import View
+from scripts.inspect_parts.replay import Step, steps
+
+_LOST = ("lapsed", "unruled", "struck")
+_MENDED = ("corrected", "withdrawn")
+
+
+def read_home(view: View, advance: Callable[[int], None]) -> Frames:
+    """Everything there is to analyse; ``advance`` is told of executed blocks.
+
+    Raises :class:`chain.errors.Refused` where the stored blocks do not lead to their state roots.
+    """
+    reading = _Reading(view)
+    for step in steps(view, advance):
+        reading.take(step)
+    return reading.frames()
+
+
+@dataclass
+class _Filed:
+    """A record that was filed, and what became of it."""
+
+    first: tuple[Any, ...]
+    outcome: str = "standing"
+    objected: bool = False
+    overturned: bool = False
+
+
+@dataclass
+class _Issuer:
+    """Whether an issuer is suspended, and what it had filed and lost when it last was."""
+
+    suspended: bool = False
+    height: int = 0
+    filed: int = 0
+    overturned: int = 0
+
+
+class _Reading:
+    """The frames in the making."""
+
+    def __init__(self, view: View) -> None:
+        self._genesis = view.genesis
+        self._ratings: list[tuple[Any, ...]] = []
+        self._records: dict[tuple[bytes, int], _Filed] = {}
+        self._issuers: dict[bytes, _Issuer] = {}
+        self._registrars: dict[bytes, str | None] = {}
+        self._head = Ledger(view.genesis).view()
+
+    def take(self, step: Step) -> None:
+        """The next step of the chain."""
+        draft, header = step.draft, step.block.header
+        self._head = draft
+        if step.transaction is not None:
+            actor, action = draft.identity(step.transaction.actor), step.transaction.action
+            if isinstance(action, Enrol):
+                registrar = did_from_key(draft.identity(action.registrar)) if action.registrar else None
+                self._registrars[actor] = registrar
+            elif isinstance(action, Rate):
+                subject, time = draft.identity(action.subject), self._genesis.slot_start_ms(header.slot) / 1000
+                who = did_from_key(actor), did_from_key(subject)
+                self._ratings.append((*who, action.category, action.points, header.height, header.slot, time))
+        for happening in step.happenings:
+            self._happened(step, happening)
+
+    def _happened(self, step: Step, happening: Happening) -> None:
+        what, subject, number, record = happening
+        if what == "filed":
+            self._records[subject, number] = _Filed(
+                (
+                    did_from_key(record.issuer),
+                    did_from_key(subject),
+                    record.category,
+                    record.points,
+                    record.severity,
+                    record.height,
+                    step.draft.slot,
+                    _tier(step.before, subject),
+                )
+            )
+        filed = self._records[subject, number]
+        if what not in ("filed", "repair declined"):  # after these the record is what it was
+            filed.outcome = what
+        filed.objected |= what == "objected"
+        # What an issuer mends before anybody objects is not held against it, as on the chain.
+        filed.overturned |= what in _LOST or (what in _MENDED and not record.counts)
+        self._watch(step.draft, record.issuer)
+
+    def _watch(self, draft: Draft, identity: bytes) -> None:
+        """Only what becomes of its records suspends an issuer."""
+        issuer, authority = self._issuers.setdefault(identity, _Issuer()), draft.authority(identity)
+        is_suspended = authority is not None and authority.status == SUSPENDED
+        if authority is not None and is_suspended and not issuer.suspended:
+            issuer.height = draft.height
+            issuer.filed = authority.filed - authority.forgiven_filed
+            issuer.overturned = authority.overturned - authority.forgiven_overturned
+        issuer.suspended = is_suspended
+
+    def frames(self) -> Frames:
+        """The frames."""
+        records = [(*one.first, one.outcome, one.objected, one.overturned) for one in self._records.values()]
+        return Frames(
+            frame_of(self._ratings, RATING_TYPES), frame_of(records, RECORD_TYPES), self._members(), self._authorities()
+        )
+
+    def _members(self) -> pd.DataFrame:
+        rows = []
+        for identity, registrar in self._registrars.items():
+            _, member = self._head.member(identity)
+            score = standing(self._head.policy, member).score
+            rows.append((did_from_key(identity), did_from_key(member.key), registrar, score))
+        return frame_of(rows, MEMBER_TYPES)
+
+    def _authorities(self) -> pd.DataFrame:
+        rows = []
+        for identity, issuer in self._issuers.items():
+            authority = self._head.authority(identity)
+            if authority is not None:
+                at = (issuer.height, issuer.filed, issuer.overturned) if issuer.height else (pd.NA, pd.NA, pd.NA)
+                status = AUTHORITY_STATUS_NAMES[authority.status]
+                rows.append((did_from_key(identity), did_from_key(authority.key), status, *at))
+        return frame_of(rows, AUTHORITY_TYPES)
+
+
+def _tier(before: Draft, subject: bytes) -> str | None:
+    """The tier of a member before the block: afterwards, a record itself would have put it where it is."""
+    member = before.get(member_key(subject))
+    return standing(before.policy, member).tier if isinstance(member, Member) else None

@@ -1,0 +1,71 @@
+"""The story of a city's credit register, told to a network in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from scripts.municipal.audit import Audit, audit
+from scripts.municipal.cast import MEMBERS, Cast
+from scripts.municipal.director import Director
+from scripts.municipal.story import Story, rehearsal_policy
+from tests.support.homes import record, write_home
+from tests.support.world import Host, World, secret
+
+# The story takes about 150; where motions lapse and are moved again, more.
+SLOTS = 500
+
+
+class Rehearsal:
+    """Four validators, an observer that is to become one, and the story told to its end.
+
+    Transactions of the kinds in ``late`` reach nobody before slot ``late_until``, as on a machine that is too slow.
+    """
+
+    def __init__(self, late: frozenset[str] = frozenset(), late_until: int = 0) -> None:
+        policy = rehearsal_policy(1_000).to_document()
+        self.world = World(4, seed=2, batch=6, heartbeat_slots=1, policy=policy)
+        self.disk = record(self.world.hosts[0])
+        newcomer = Host(self.world, "node4", secret(5))
+        self.world.hosts.append(newcomer)
+        newcomer.start()
+        self.told: list[str] = []
+        self.cast = Cast(b"rehearsal", [secret(number) for number in range(1, 5)], secret(5))
+        self.director = Director(self.world.genesis, self.cast, self.told.append)
+        self.director.begin(Story(self.director).chapters())
+        self._late, self._late_until = late, late_until
+        self.world.run_until(self._turn, SLOTS)
+        self.paper = self.director.paper
+        self.counts = Counter(event.what for event in self.paper.events)
+
+    def _turn(self) -> bool:
+        """What a driver does in a slot: hand over what became final, submit what is asked for, to whom it likes."""
+        host, slot = self.world.hosts[0], self.world.genesis.slot_at(self.world.now_ms)
+        for height in range(self.director.paper.height + 1, host.final_height + 1):
+            self.director.observe(host.disk.main()[height])
+        offers = self.director.offers()
+        if slot < self._late_until:
+            offers = [transaction for transaction in offers if transaction.kind not in self._late]
+        self.world.submit(slot % 4, offers)
+        return self.director.is_done
+
+    def standing(self, number: int) -> tuple[int, str]:
+        return self.paper.standing(self.cast.member(number).key)
+
+    def audit(self, index: int) -> Audit:
+        """The state of one node at its head, compared with the paper."""
+        host = self.world.hosts[index]
+        return audit(self.world.genesis, host.disk.main(), host.engine.chain.ledger.state, host.height)
+
+    def assert_everybody_agrees(self) -> None:
+        """Every node's state is what the paper says, and explains every score."""
+        self.world.check_agreement()
+        for index in range(len(self.world.hosts)):
+            found = self.audit(index)
+            assert found.differences == ()
+            assert found.faults == ()
+            assert found.explained == found.members == MEMBERS
+
+    def write(self, home: Path) -> Path:
+        """A home with everything that the first node committed."""
+        return write_home(home, self.world, self.disk)
