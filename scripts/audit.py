@@ -21,7 +21,6 @@ from scripts.console import print_json, remark, run, table
 if TYPE_CHECKING:
     from scripts.audit_parts.report import Audit
 
-_DAY_MS = 86_400_000
 # A csv file has no slots, and no records that would need them.
 _CSV_SLOTS = 1
 
@@ -32,7 +31,13 @@ _CSV_SLOTS = 1
 @click.option("--seeds", help="Pre-trusted members, separated by commas; by default the earliest.")
 @click.option("--groups", type=click.Path(path_type=Path), help="member,group lines: are issuers biased against one?")
 @click.option("--group-by", type=click.Choice(["registrar", "tier"]), help="Ask that about groups the chain knows.")
-@click.option("--window-days", type=click.IntRange(1, 366), default=7, show_default=True, help="How long a burst is.")
+@click.option(
+    "--window-days",
+    type=click.IntRange(1, 366),
+    default=7,
+    show_default=True,
+    help="How long a burst is, in days of the policy.",
+)
 @click.option("--limit", type=click.IntRange(1, 100_000), default=15, show_default=True, help="Rows of a table.")
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for plots and csv files.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -79,11 +84,11 @@ def _of_home(home: Path, seeds: list[str], file: Path | None, group_by: str | No
         remark(f"executing {home} {as_of(view.at_head)} …")
         with progress("blocks", view.head_height) as advance:
             frames = read_home(view, advance)
-        slot_ms = view.genesis.slot_ms
+        window_slots = view.policy.slots(window_days, view.genesis.slot_ms)
     if frames.ratings.empty and frames.records.empty:
         raise OperatorError(f"the chain in {home} holds no ratings and no records yet; analyse it when there are some")
     groups = frames.groups_in(file) if file else frames.groups(group_by) if group_by else None
-    return make_audit(frames, max(1, window_days * _DAY_MS // slot_ms), seeds, groups)
+    return make_audit(frames, window_slots, seeds, groups)
 
 
 def _of_csv(path: Path, seeds: list[str]) -> Audit:

@@ -1,8 +1,9 @@
-"""Analysis that watches the judges: pure functions over two frames, one of ratings and one of records.
+"""Analysis that watches the judges: pure functions over frames, above all one of ratings and one of records.
 
 From the data up::
 
-    frames       the two frames, from a home's database or a csv file
+    frames       the frames, and csv files
+    home         the frames of a home's chain, executed again
     trust        EigenTrust with pre-trusted seeds beside the plain score
     fairness     fairness and goodness of members, REV2
     rings        groups whose members' support comes from within

@@ -92,7 +92,7 @@ def sheets(audit: Audit, limit: int) -> list[Sheet]:
     """For people."""
     facts = [
         ("ratings, of which stand", f"{len(audit.ratings):,}, {len(standing(audit.ratings)):,}"),
-        ("members", f"{len(audit.trust):,}"),
+        ("members with ratings", f"{len(audit.trust):,}"),
         ("records, issuers", f"{len(audit.records):,}, {len(audit.issuers)}"),
         ("rings, members in rings", f"{len(audit.rings)}, {int(audit.rings['size'].sum())}"),
         ("tests of issuers, unusual", f"{len(audit.tests)}, {len(unusual(audit.tests))}"),

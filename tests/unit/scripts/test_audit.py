@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.genesis import load_genesis
-from chain.keys import did_from_key, key_from_did
+from chain.keys import did_from_key
 from chain.reader import Reader
 from chain.transactions import Enrol, Rate
 from scripts.audit import audit
@@ -35,7 +35,6 @@ from scripts.audit_parts.trust import RESTART, compare, eigentrust
 from scripts.chain_view import open_view
 from scripts.replay import SAMPLE
 from tests.support.homes import record, write_home
-from tests.support.rehearsal import Rehearsal
 from tests.support.world import Actor, World
 
 WEEK = 7 * DAY_SLOTS
@@ -348,8 +347,7 @@ def test_who_is_alone_in_its_categories_is_compared_with_what_the_others_do_in_t
     tests = audit_issuers(records, WEEK)
     wrong = row_of(tests, kind="overturned", issuer="b")
     assert wrong["expected"] == pytest.approx(100 * 10.5 / 501)
-    assert wrong["q"] < 1e-6
-    assert row_of(tests, kind="overturned", issuer="a")["q"] > 0.5
+    assert unusual(tests[tests["kind"] == "overturned"])["issuer"].tolist() == ["b"]
 
 
 def test_meetings_over_a_member_are_counted_as_joining_all_records_would(bad: Population) -> None:
@@ -373,75 +371,6 @@ def test_a_member_with_ever_so_many_records_is_no_reason_to_join_them_all() -> N
     records = records.assign(slot=range(count), overturned=False, objected=False)
     tests = audit_issuers(records, 1)
     assert row_of(tests, kind="collusion")["observed"] == count - 1
-
-
-# ---------------------------------------------------------------------------------------------- a city's register
-
-
-@pytest.fixture(scope="module")
-def city(tmp_path_factory: pytest.TempPathFactory) -> tuple[Rehearsal, Path]:
-    """The story of a city, and a home that holds it."""
-    story = Rehearsal()
-    return story, story.write(tmp_path_factory.mktemp("city") / "home")
-
-
-def test_the_records_of_a_story_end_as_it_tells(city: tuple[Rehearsal, Path]) -> None:
-    story, path = city
-    cast = story.cast
-    with open_view(path) as view:
-        frames = read_home(view, lambda _: None)
-    records = frames.records
-    assert len(records) == story.counts["filed"]
-    about = dict(iter(records.groupby("subject")))
-    outcomes = {
-        number: about[did_from_key(cast.member(number).key)].iloc[0]["outcome"]
-        for number in (17, 19, 20, 31, 32, 33, 34, 35, 36, 37, 38, 86)
-    }
-    assert outcomes == {
-        17: "lapsed", 19: "struck", 20: "upheld", 31: "withdrawn", 32: "corrected", 33: "unruled", 34: "upheld",
-        35: "repaired", 36: "repaired", 37: "standing", 38: "corrected", 86: "expired",
-    }  # fmt: skip
-    assert records["objected"].sum() == story.counts["objected"]
-    lost = records.groupby("issuer")["overturned"].sum()
-    for agency in (cast.civil, cast.bank, cast.market):
-        assert lost[did_from_key(agency.key)] == story.paper.authorities[agency.key]["overturned"]
-    unasked = about[did_from_key(cast.member(38).key)].iloc[0]  # a mistake that its issuer found by itself
-    assert (unasked["overturned"], unasked["objected"], unasked["points"]) == (False, False, -20)
-    for height, slot in records[["height", "slot"]].drop_duplicates().itertuples(index=False):
-        assert story.disk.main()[height].header.slot == slot
-    ill_famed = about[did_from_key(cast.member(200).key)]
-    assert set(ill_famed["tier"]) == {"A"}  # all five in one block: where it stood before any of them
-    moved = row_of(frames.members, member=did_from_key(cast.member(19).key))
-    assert (moved["key"], moved["registrar"]) == (did_from_key(cast.heir.key), did_from_key(cast.civil.key))
-    for row in frames.members.itertuples():
-        assert row.score == story.paper.standing(key_from_did(str(row.key)))[0]
-
-
-def test_the_suspended_agency_of_the_story_is_reported_with_its_overturned_rate(city: tuple[Rehearsal, Path]) -> None:
-    story, path = city
-    market = did_from_key(story.cast.market.key)
-    suspended = next(event for event in story.paper.events if event.what == "suspended")
-    result = CliRunner().invoke(audit, ["--home", str(path), "--json", "--group-by", "registrar"])
-    assert result.exit_code == 0, result.output
-    document = json.loads(result.stdout)
-    worst = document["all_issuers"][0]
-    assert (worst["issuer"], worst["filed"], worst["overturned"]) == (market, 21, 3)
-    assert worst["overturned_share"] == pytest.approx(3 / 21, rel=1e-5)
-    assert (worst["status"], worst["suspended_filed"], worst["suspended_overturned"]) == ("active", 20, 3)
-    assert worst["suspended_height"] == suspended.height
-    assert [row["suspended_height"] for row in document["all_issuers"][1:]] == [None, None]
-    assert market in {row["issuer"] for row in document["unusual_issuers"] if row["kind"] == "overturned"}
-
-
-@pytest.mark.parametrize("group_by", ["registrar", "tier"])
-def test_groups_the_chain_knows_need_no_file(city: tuple[Rehearsal, Path], group_by: str, tmp_path: Path) -> None:
-    story, path = city
-    result = CliRunner().invoke(audit, ["--home", str(path), "--group-by", group_by, "--out", str(tmp_path)])
-    assert result.exit_code == 0, result.output
-    tests = pd.read_csv(tmp_path / "issuers.csv")
-    groups = set(tests.loc[tests["kind"] == "biased", "other"])
-    assert groups == ({did_from_key(story.cast.civil.key)} if group_by == "registrar" else {"A"})
-    assert len(pd.read_csv(tmp_path / "records.csv")) == story.counts["filed"]
 
 
 # ----------------------------------------------------------------------------------------------------- published
