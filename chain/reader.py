@@ -24,7 +24,7 @@ from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
 from chain.messages import FRAMING_BYTES
 from chain.policy import Policy
-from chain.state import Entry, decode_entry
+from chain.state import Entry, account_key, decode_entry
 from chain.transactions import Transaction
 
 
@@ -169,6 +169,14 @@ class Reader:
     def entry(self, key: bytes) -> Entry | None:
         """One entry of the snapshot's state."""
         return self._database.entry(key)
+
+    def keys_between(self, first: bytes, last: bytes, count: int) -> list[bytes]:
+        """Up to ``count`` public keys that have an account in the snapshot's state, between two 32-byte bounds."""
+        rows = self._database.rows(
+            "SELECT key FROM state WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",
+            (account_key(first), account_key(last), count),
+        )
+        return [bytes(key[1:]) for (key,) in rows]
 
     def policy(self) -> Policy:
         """The policy in force at the snapshot."""

@@ -9,29 +9,38 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import base58
+
+from chain import transactions
 from chain.blocks import Block
 from chain.blocktree import genesis_header
 from chain.database import DATABASE, corrupt
 from chain.errors import InvariantBroken, OperatorError, Refused
 from chain.genesis import Genesis, load_genesis
-from chain.headers import Header
-from chain.keys import did_from_key
+from chain.headers import Header, VerifiedHeader, decode_header
+from chain.keys import did_from_key, key_from_did
 from chain.ledger import Ledger
+from chain.policy import Policy
 from chain.reader import Reader
-from chain.scores import standing
-from chain.state import Entry, Member, Rating, read_rating_key
-from chain.transactions import Transaction
+from chain.state import RULES_KEY, Account, Authority, Member, Rules, account_key, authority_key, member_key
+from chain.transactions import Accuse, Propose, Repair, Rule, Transaction
 from scripts.console import remark, short, short_did
+from scripts.inspect_parts.words import ANSWERS, REPAIRS, RULINGS, category_name, proposal_in_words
 
 # Fields that tables shorten.
-_KEYS = frozenset({"proposer", "actor", "subject"})
-_IDS = frozenset({"id", "tip", "leaves_at"})
+_KEYS = frozenset({"proposer", "actor", "subject", "issuer", "by", "rater"})
+_IDS = frozenset({"id", "tip", "leaves_at", "block", "digest"})
+# A did without its "did:key:", and how much of its beginning says whose it is.
+_DID_DIGITS = 48
+_SHORT_DID = 10
+_FIRST_KEY = 0xED01 << 256  # what a did writes in base 58: the code of Ed25519, and a key
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class View:
     """One commit of a home's database."""
 
@@ -40,7 +49,77 @@ class View:
     head_height: int
     finalized_height: int
 
-    @property
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self.reader.policy()
+
+    @cached_property
+    def rules(self) -> Rules:
+        """Which policy is in force, and which is announced."""
+        rules = self.reader.entry(RULES_KEY)
+        if not isinstance(rules, Rules):
+            raise InvariantBroken("the stored state has no policy")
+        return rules
+
+    @cached_property
+    def head(self) -> Header | VerifiedHeader:
+        """The newest header; that of the genesis where there is no block."""
+        found = next(self.reader.headers(self.head_height, 1), None)
+        return header_of_genesis(self.genesis) if found is None else found[0]
+
+    def key(self, text: str) -> bytes:
+        """A public key by its did, or by the beginning of it that tables show.  Raises :class:`OperatorError`."""
+        start = text.removeprefix("did:key:").removesuffix("…")
+        if start.startswith("z6Mk") and _SHORT_DID <= len(start) < _DID_DIGITS:
+            found = self.reader.keys_between(*_bounds(start), 2)
+            if len(found) != 1:
+                problem = "several keys begin" if found else "no key in the register begins"
+                raise OperatorError(f"{problem} with {start}; give the whole did:key:z6Mk…")
+            return found[0]
+        try:
+            return key_from_did(text)
+        except Refused as refusal:
+            raise OperatorError(f"{text!r} is no did:key: {refusal.detail}") from refusal
+
+    def identity(self, text: str) -> bytes:
+        """Who has or had the key that :meth:`key` finds.  Raises :class:`OperatorError`."""
+        key = self.key(text)
+        account = self.reader.entry(account_key(key))
+        return account.identity or key if isinstance(account, Account) else key
+
+    def did(self, identity: bytes) -> str:
+        """The key that a member or an authority, filed under ``identity``, has now."""
+        if identity not in self._dids:
+            entry = self.reader.entry(member_key(identity)) or self.reader.entry(authority_key(identity))
+            key = entry.key if isinstance(entry, Member | Authority) else identity
+            self._dids[identity] = did_from_key(key)
+        return self._dids[identity]
+
+    @cached_property
+    def _dids(self) -> dict[bytes, str]:
+        return {}
+
+    def block_id(self, height: int) -> str | None:
+        """The id of the main chain's block at ``height``."""
+        if height not in self._block_ids:
+            row = next(self.reader.summaries(height, 1), None)
+            self._block_ids[height] = row[0].hex() if row is not None and row[1] == height else None
+        return self._block_ids[height]
+
+    @cached_property
+    def _block_ids(self) -> dict[int, str | None]:
+        return {}
+
+    def time(self, slot: int) -> str | None:
+        """When a slot begins, in UTC."""
+        return time_of(self.genesis, slot)
+
+    def left(self, slot: int) -> str:
+        """How long it is from the newest block until ``slot`` begins."""
+        return duration((slot - self.head.slot) * self.genesis.slot_ms)
+
+    @cached_property
     def at_head(self) -> dict[str, Any]:
         """As of which height an answer about blocks is, and whether that is final."""
         return {
@@ -49,7 +128,7 @@ class View:
             "finalized_height": self.finalized_height,
         }
 
-    @property
+    @cached_property
     def at_state(self) -> dict[str, Any]:
         """The same for an answer about members: the state on disk is of a final block."""
         header = self.reader.snapshot_header()
@@ -66,11 +145,12 @@ class Sheet(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command found: for programs, for people, and the exit code."""
+    """What a command found: for programs, for people, and the exit code.  ``text`` is printed instead of sheets."""
 
     document: Any
     sheets: list[Sheet] = field(default_factory=list)
     exit_code: int = 0
+    text: str | None = None
 
 
 @contextmanager
@@ -118,12 +198,35 @@ def header_of_genesis(genesis: Genesis) -> Header:
     return genesis_header(genesis, Ledger(genesis).state_root)
 
 
-def _time(ms: int) -> str | None:
-    """A moment in UTC, None beyond the year 9999."""
+def _bounds(start: str) -> tuple[bytes, bytes]:
+    """The first and the last key whose did begins so."""
     try:
-        return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
+        ends = [base58.b58decode_int(start[1:].ljust(_DID_DIGITS - 1, digit)) for digit in "1z"]
+    except ValueError as error:
+        raise OperatorError(f"{start!r} begins no did:key:z6Mk…") from error
+    low, high = (min(max(end - _FIRST_KEY, 0), 2**256 - 1).to_bytes(32, "big") for end in ends)
+    return low, high
+
+
+def time_of(genesis: Genesis, slot: int) -> str | None:
+    """When a slot begins, in UTC; None beyond the year 9999."""
+    try:
+        moment = datetime.fromtimestamp(genesis.slot_start_ms(slot) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return None
+    return moment.isoformat(timespec="milliseconds")
+
+
+def duration(ms: int) -> str:
+    """A span of time in its two largest units."""
+    if ms <= 0:
+        return "none"
+    seconds = -(-ms // 1000)
+    for size, unit, part, part_unit in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
+        if seconds >= size:
+            rest = seconds % size // part
+            return f"{seconds // size} {unit}" + (f" {rest} {part_unit}" if rest else "")
+    return f"{seconds} s"
 
 
 def block_document(view: View, header: Header, count: int, *, main: bool = True) -> dict[str, Any]:
@@ -132,7 +235,7 @@ def block_document(view: View, header: Header, count: int, *, main: bool = True)
         "id": header.id.hex(),
         "height": header.height,
         "slot": header.slot,
-        "time": _time(view.genesis.slot_start_ms(header.slot)),
+        "time": view.time(header.slot),
         "proposer": did_from_key(header.proposer) if header.height else None,
         "parent": header.parent.hex(),
         "mhg": header.mhg,
@@ -146,12 +249,27 @@ def block_document(view: View, header: Header, count: int, *, main: bool = True)
 
 
 def transaction_document(view: View, transaction: Transaction) -> dict[str, Any]:
-    """A transaction with the fields of its kind."""
+    """A transaction with the fields of its kind; digests and keys of others in hexadecimal."""
     action = transaction.action._asdict()
-    if "subject" in action:
-        action["subject"] = did_from_key(action["subject"])
+    match transaction.action:
+        case Propose(proposal):
+            action = {"proposal": proposal_in_words(view.policy, proposal)}
+        case Accuse(first, second):
+            headers = decode_header(first), decode_header(second)
+            action = {"subject": headers[0].proposer, "first": headers[0].id, "second": headers[1].id}
+        case transactions.Answer(verdict=verdict):
+            action["verdict"] = ANSWERS[verdict]
+        case Rule(verdict=verdict):
+            action["verdict"] = RULINGS[verdict]
+        case Repair(step=step):
+            action["step"] = REPAIRS[step]
+    for name, value in action.items():
+        if name in ("subject", "registrar", "new_key") and value:
+            action[name] = did_from_key(value)
+        elif type(value) is bytes:
+            action[name] = value.hex() or None
     if "category" in action:
-        action["category"] = category_name(view, action["category"])
+        action["category"] = category_name(view.policy, action["category"])
     return {
         "id": transaction.id.hex(),
         "kind": transaction.kind,
@@ -160,12 +278,6 @@ def transaction_document(view: View, transaction: Transaction) -> dict[str, Any]
         "expiry_height": transaction.expiry_height,
         **action,
     }
-
-
-def category_name(view: View, code: int) -> str:
-    """What the policy calls a category of ratings."""
-    category = view.genesis.policy.ratings.get(code)
-    return str(code) if category is None else category.name
 
 
 def sheet(title: str, columns: tuple[str, ...], documents: list[dict[str, Any]]) -> Sheet:
@@ -191,44 +303,3 @@ def find_block(view: View, digits: str) -> tuple[Block | None, bool]:
         problem = "several blocks begin" if ids else "no stored block begins"
         raise OperatorError(f"{problem} with {digits}; {'give more of the id' if ids else 'see `blocks` and `forks`'}")
     return view.reader.block(ids[0]) or (None, True)
-
-
-def ranking(view: View) -> list[tuple[int, int, Member]]:
-    """``(rank, score, member)``, best first; equal scores share a rank and are ordered by their did."""
-    policy = view.genesis.policy
-    members = [entry for _, entry in view.reader.entries(b"m") if isinstance(entry, Member)]
-    # keys sort as their dids do
-    scored = sorted((-standing(policy, member).score, member.key, member) for member in members)
-    ranked: list[tuple[int, int, Member]] = []
-    for place, (negative, _, member) in enumerate(scored, 1):
-        rank = ranked[-1][0] if ranked and ranked[-1][1] == -negative else place
-        ranked.append((rank, -negative, member))
-    return ranked
-
-
-def member_summary(view: View, member: Member) -> dict[str, Any]:
-    """What people see of a member: score, tier and what they follow from."""
-    score, _, tier = standing(view.genesis.policy, member)
-    return {
-        "score": score,
-        "tier": tier,
-        "record_points": member.record_points,
-        "records": member.standing,
-        "suspended": member.suspended,
-        "rated_points": member.rated_points,
-        "ratings": member.ratings,
-        "enrolled_height": member.enrolled_height,
-    }
-
-
-def rating_document(view: View, other: str, key: bytes, record: Entry) -> dict[str, Any]:
-    """A standing rating; ``other`` says who is named in it, the ``rater`` or the ``subject``."""
-    if not isinstance(record, Rating):
-        raise InvariantBroken("a rating's key holds another record")
-    subject, rater, category = read_rating_key(key)
-    return {
-        other: did_from_key(rater if other == "rater" else subject),
-        "category": category_name(view, category),
-        "points": record.points,
-        "height": record.height,
-    }

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
@@ -30,6 +30,7 @@ EXIT_BROKEN_PIPE = 141
 
 # Storage finds a transaction by the first 8 bytes of its id.
 _SHORT_BYTES = 8
+_BAR_WIDTH = 40
 
 
 @cache
@@ -58,6 +59,16 @@ def short_did(did: str) -> str:
     return did.removeprefix("did:key:")[:12] + "…"
 
 
+class Share(NamedTuple):
+    """A part of a whole, shown as a bar on a terminal."""
+
+    part: int
+    whole: int
+
+    def __str__(self) -> str:
+        return f"{self.part / self.whole if self.whole else 0:.1%}"
+
+
 def print_json(obj: Any) -> None:
     """Print one JSON document: indented on a terminal, else on one line.  Bytes become hexadecimal."""
     indent = 2 if sys.stdout.isatty() else None
@@ -73,14 +84,14 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     """Print a table: with colour and lines on a terminal, else as aligned plain text.
 
     Columns of numbers are aligned to the right.  None is shown as ``-``, a bool as yes or no, bytes as
-    :func:`short`.  ``title`` may be empty.
+    :func:`short`, a :class:`Share` as a bar or as per cent.  ``title`` may be empty.
     """
     values = [list(row) for row in rows]
-    cells = [[_cell(value) for value in row] for row in values]
     is_number = [all(type(row[at]) in (int, NoneType) for row in values) for at in range(len(columns))]
     if sys.stdout.isatty():
-        _print_rich(title, columns, cells, is_number)
+        _print_rich(title, columns, values, is_number)
         return
+    cells = [[_cell(value) for value in row] for row in values]
     if title:
         click.echo(title)
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
@@ -104,7 +115,10 @@ def _cell(value: object) -> str:
             return str(value)
 
 
-def _print_rich(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], is_number: Sequence[bool]) -> None:
+def _print_rich(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], is_number: Sequence[bool]
+) -> None:
+    from rich.bar import Bar  # noqa: PLC0415
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -112,8 +126,15 @@ def _print_rich(title: str, columns: Sequence[str], cells: Sequence[Sequence[str
     shown = Table(box=SIMPLE_HEAD)
     for name, right in zip(columns, is_number, strict=True):
         shown.add_column(Text(name), justify="right" if right else "left", overflow="fold")
-    for row in cells:
-        shown.add_row(*map(Text, row))  # as Text, so that nothing in a name is read as markup
+    for row in rows:
+        shown.add_row(
+            *(
+                Bar(value.whole, 0, value.part, width=_BAR_WIDTH, color="cyan")
+                if isinstance(value, Share)
+                else Text(_cell(value))  # as Text, so that nothing in a name is read as markup
+                for value in row
+            )
+        )
     if title:  # not the table's own title, which is wrapped to the width of the table
         stdout_console().print(Text(title, style="bold"))
     stdout_console().print(shown)

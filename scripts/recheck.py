@@ -23,7 +23,21 @@ from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, verify_header
 from chain.keys import did_from_key, self_test
 from chain.reader import Reader
-from chain.state import RULES_KEY, VALIDATORS_KEY, decode_entry, member_key, rating_key, read_rating_key
+from chain.scores import standing
+from chain.state import (
+    DOCKET_KEY,
+    RULES_KEY,
+    VALIDATORS_KEY,
+    authority_key,
+    decode_entry,
+    member_key,
+    motion_key,
+    rating_key,
+    read_motion_key,
+    read_rating_key,
+    read_record_key,
+    record_key,
+)
 from chain.transactions import Transaction, VerifiedTransaction, verify_transaction
 from chain.validators import Validators
 
@@ -59,6 +73,7 @@ class Report:
     transactions: int = 0
     side_blocks: int = 0
     state_rows: int = 0
+    standings: int = 0
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -193,10 +208,25 @@ class _Recheck:
             elif expected != value:
                 wrong.append(f"{_name(key)} is stored wrong: {_difference(key, value, expected)}")
         wrong += [f"the stored state lacks {_name(key)}" for key in sorted(computed)]
+        wrong += self._compare_standings()
         for what in wrong[:_MAX_NAMED_ROWS]:
             self._blame(height, what)
         if len(wrong) > _MAX_NAMED_ROWS:
             self._blame(height, f"{len(wrong) - _MAX_NAMED_ROWS} more rows of the state are wrong")
+
+    def _compare_standings(self) -> Iterator[str]:
+        """The stored scores against those that follow from the state at the head."""
+        view = self._chain.ledger.view()
+        members = (key for key in self._chain.ledger.state if key[:1] == b"m")
+        computed = {key[1:]: standing(view.policy, view.get(key)).score for key in members}
+        for member, score in self._reader.standings(_ALL):
+            self._report.standings += 1
+            expected = computed.pop(member, None)
+            if expected is None:
+                yield f"the stored standings rank {did_from_key(member)}, who is no member"
+            elif score != expected:
+                yield f"the stored standings give {did_from_key(member)} the score {score} instead of {expected}"
+        yield from (f"the stored standings lack {did_from_key(member)}" for member in sorted(computed))
 
     def _judge_finality(self, proven_beside: int) -> None:
         """What is stored as final must be proven by the votes of this branch, or of one that was left."""
@@ -277,15 +307,26 @@ def _beside(block_id: bytes) -> str:
 
 def _name(key: bytes) -> str:
     """A state key for people."""
-    if key == RULES_KEY:
-        return "the policy in force"
-    if key == VALIDATORS_KEY:
-        return "the validators"
-    if key[:1] == b"m" and len(key) == len(member_key(bytes(32))):
-        return f"member {did_from_key(key[1:])}"
-    if key[:1] == b"r" and len(key) == len(rating_key(bytes(32), bytes(32), 0)):
-        subject, rater, category = read_rating_key(key)
-        return f"the rating of {did_from_key(subject)} by {did_from_key(rater)} in category {category}"
+    single = {
+        RULES_KEY: "the policy in force",
+        VALIDATORS_KEY: "the validators",
+        DOCKET_KEY: "the list of open motions",
+    }
+    if key in single:
+        return single[key]
+    match key[:1], len(key):
+        case b"m", size if size == len(member_key(bytes(32))):
+            return f"member {did_from_key(key[1:])}"
+        case b"a", size if size == len(authority_key(bytes(32))):
+            return f"authority {did_from_key(key[1:])}"
+        case b"o", size if size == len(motion_key(0)):
+            return f"motion {read_motion_key(key)}"
+        case b"d", size if size == len(record_key(bytes(32), 0)):
+            subject, number = read_record_key(key)
+            return f"record {number} about {did_from_key(subject)}"
+        case b"r", size if size == len(rating_key(bytes(32), bytes(32), 0)):
+            subject, rater, category = read_rating_key(key)
+            return f"the rating of {did_from_key(subject)} by {did_from_key(rater)} in category {category}"
     return f"the key {key.hex()}"
 
 

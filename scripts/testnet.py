@@ -16,23 +16,41 @@ from chain.errors import OperatorError
 from chain.policy import shipped_policy
 from scripts.console import print_json, run
 from scripts.replay import MAX_RATINGS, SAMPLE, Plan, read_ratings
-from scripts.testnet_parts.homes import DEFAULT_NODES, DEFAULT_SLOT_MS, Wanted, open_testnet
+from scripts.testnet_parts.homes import (
+    DEFAULT_NODES,
+    DEFAULT_SLOT_MS,
+    MARKETPLACE,
+    MUNICIPAL,
+    STORY_SLOT_MS,
+    TestnetHome,
+    Wanted,
+    open_testnet,
+)
+from scripts.testnet_parts.rehearsal import Rehearsal
+from scripts.testnet_parts.replaying import Replay
 from scripts.testnet_parts.report import build_report, code_of, print_summary
-from scripts.testnet_parts.run import Testnet, Until, Watch
-from scripts.testnet_parts.view import open_view
+from scripts.testnet_parts.run import Load, Testnet, Until, Watch
+from scripts.testnet_parts.view import View, open_view
 
 # A node takes about 100 MB and, in a small slot, some of a core: more than this no machine at hand carries.
 MAX_NODES = 31
+# One leaves and two others carry what is decided.
+MIN_STORY_NODES = 3
 MAX_DURATION_S = 31_536_000.0
 
 
 @click.command()
+@click.option(
+    "--scenario",
+    type=click.Choice([MARKETPLACE, MUNICIPAL]),
+    help=f"Replay ratings, or tell the story of a city's register.  [default: {MARKETPLACE}]",
+)
 @click.option("--nodes", type=click.IntRange(1, MAX_NODES), help=f"Validators.  [default: {DEFAULT_NODES}]")
 @click.option("--observers", type=click.IntRange(0, MAX_NODES), help="Nodes that only follow.  [default: 0]")
 @click.option(
     "--slot-ms",
     type=click.IntRange(50, 3_600_000),
-    help=f"Length of a slot in milliseconds.  [default: {DEFAULT_SLOT_MS}]",
+    help=f"Length of a slot in milliseconds.  [default: {DEFAULT_SLOT_MS}; {MUNICIPAL}: {STORY_SLOT_MS}]",
 )
 @click.option("--home", type=click.Path(path_type=Path), help="Folder to keep or to resume.  [default: a fresh one]")
 @click.option("--replay", type=click.Path(path_type=Path), help="csv or csv.gz in the Bitcoin OTC form.")
@@ -48,6 +66,7 @@ MAX_DURATION_S = 31_536_000.0
 @click.pass_context
 def main(
     context: click.Context,
+    scenario: str | None,
     nodes: int | None,
     observers: int | None,
     slot_ms: int | None,
@@ -59,20 +78,30 @@ def main(
     restart_dead: bool,
     as_json: bool,
 ) -> None:
-    """Run a testnet of real node processes and replay real ratings into it.
+    """Run a testnet of real node processes and replay real ratings into it, or tell it a story.
 
-    Without --replay it takes the sample of the Bitcoin OTC data that comes with the project.  It runs until
-    Ctrl-C unless --until-final or --duration is given.
+    Without --replay it takes the sample of the Bitcoin OTC data that comes with the project.  The municipal
+    scenario tells how a city's register is used; its first observer becomes a validator.  It runs until Ctrl-C unless
+    --until-final or --duration is given.
     """
-    wanted = Wanted(nodes, observers, slot_ms)
+    wanted = Wanted(nodes, observers, slot_ms, scenario)
     if (nodes or DEFAULT_NODES) + (observers or 0) > MAX_NODES + 1:
         raise OperatorError(f"--nodes and --observers together are at most {MAX_NODES + 1}: a node has 32 connections")
-    # The file comes first: a mistake in it leaves no folder behind.
-    (category,) = shipped_policy("marketplace").ratings.values()
-    plan = Plan(read_ratings(replay or SAMPLE, category, limit), category.code)
+    if scenario == MUNICIPAL:
+        if replay or limit:
+            raise OperatorError(
+                "--replay and --limit are for the marketplace; leave them out with --scenario municipal"
+            )
+        if nodes is not None and nodes < MIN_STORY_NODES:
+            raise OperatorError(f"--scenario municipal needs --nodes {MIN_STORY_NODES} or more")
+        plan = None
+    else:
+        # The file comes first: a mistake in it leaves no folder behind.
+        (category,) = shipped_policy(MARKETPLACE).ratings.values()
+        plan = Plan(read_ratings(replay or SAMPLE, category, limit), category.code)
     opened = open_testnet(home, wanted)
     with open_view(plain=as_json) as view:
-        testnet = Testnet(opened, plan, restart_dead=restart_dead, note=view.note)
+        testnet = Testnet(opened, _load(opened, plan, view), restart_dead=restart_dead, note=view.note)
         view.note(f"{'resuming the' if opened.is_resumed else 'a new'} testnet in {opened.path}")
         try:
             trio.run(_live, testnet, Until(until_final, duration), view.watch)
@@ -82,8 +111,14 @@ def main(
     if as_json:
         print_json(report)
     else:
-        print_summary(report)
+        print_summary(report, testnet)
     context.exit(code_of(report, testnet))
+
+
+def _load(opened: TestnetHome, plan: Plan | None, view: View) -> Load:
+    if opened.shape.scenario == MUNICIPAL or plan is None:
+        return Rehearsal(opened, view.note)
+    return Replay(opened, plan)
 
 
 async def _live(testnet: Testnet, until: Until, watch: Watch) -> None:

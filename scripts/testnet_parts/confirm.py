@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from chain.blocks import Block
 from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.genesis import Genesis
@@ -26,15 +27,16 @@ class FinalReader:
 
     def advance(self, home: Path, locate: Callable[[Transaction], int | None]) -> list[int]:
         """Read on in ``home``: the positions whose transactions are in newly final blocks."""
+        found = (locate(transaction) for block in self.read(home) for transaction in block.transactions)
+        return [position for position in found if position is not None]
+
+    def read(self, home: Path) -> list[Block]:
+        """Read on in ``home``: the newly final blocks, oldest first."""
         reader = self._reader(home)
         count = min(reader.finalized_height() - self.height, MAX_BLOCKS_A_READ)
-        if count <= 0:
-            return []
-        positions: list[int] = []
-        for block in reader.blocks(self.height + 1, count):
-            positions += [at for at in map(locate, block.transactions) if at is not None]
-            self.height = block.header.height
-        return positions
+        blocks = list(reader.blocks(self.height + 1, count)) if count > 0 else []
+        self.height += len(blocks)
+        return blocks
 
     def is_behind(self, home: Path) -> bool:
         """Whether ``home`` has final blocks that were not read yet."""

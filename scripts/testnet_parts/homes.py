@@ -21,12 +21,16 @@ from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.keys import SecretKey
 from chain.policy import shipped_policy
 from p2p.home import HomeConfig, create_home, peer_id_of, read_config
+from scripts.municipal.story import rehearsal_policy
 from scripts.replay import EXPIRY_HEIGHT, node_seed
 
 FORMAT = 1
 SHAPE = "testnet.json"
 DEFAULT_NODES = 4
 DEFAULT_SLOT_MS = 1_000
+MARKETPLACE, MUNICIPAL = "marketplace", "municipal"
+# The story takes about 150 slots.
+STORY_SLOT_MS = 500
 # Twenty seconds of silence at the default slot: a watcher sees that the network lives.
 HEARTBEAT_SLOTS = 20
 
@@ -39,6 +43,7 @@ class Shape:
     observers: int
     slot_ms: int
     seed: bytes
+    scenario: str = MARKETPLACE
 
     @property
     def names(self) -> list[str]:
@@ -65,6 +70,7 @@ class Wanted:
     nodes: int | None
     observers: int | None
     slot_ms: int | None
+    scenario: str | None = None
 
 
 def open_testnet(path: Path | None, wanted: Wanted) -> TestnetHome:
@@ -88,11 +94,15 @@ def open_testnet(path: Path | None, wanted: Wanted) -> TestnetHome:
 
 
 def _create(path: Path, wanted: Wanted) -> TestnetHome:
+    is_story = wanted.scenario == MUNICIPAL
+    default_slot_ms = STORY_SLOT_MS if is_story else DEFAULT_SLOT_MS
     shape = Shape(
         nodes=DEFAULT_NODES if wanted.nodes is None else wanted.nodes,
-        observers=wanted.observers or 0,
-        slot_ms=DEFAULT_SLOT_MS if wanted.slot_ms is None else wanted.slot_ms,
+        # The first observer of the story is to become a validator.
+        observers=max(int(is_story), wanted.observers or 0),
+        slot_ms=default_slot_ms if wanted.slot_ms is None else wanted.slot_ms,
         seed=os.urandom(32),
+        scenario=wanted.scenario or MARKETPLACE,
     )
     genesis = _genesis(shape, time.time_ns() // 1_000_000)
     seeds = [node_seed(shape.seed, index) for index in range(len(shape.names))]
@@ -121,13 +131,15 @@ def _create(path: Path, wanted: Wanted) -> TestnetHome:
 
 def _genesis(shape: Shape, now_ms: int) -> Genesis:
     validators = [SecretKey(node_seed(shape.seed, index)).public for index in range(shape.nodes)]
+    is_story = shape.scenario == MUNICIPAL
     return found_genesis(
         "testnet",
-        shipped_policy("marketplace"),
+        rehearsal_policy(shape.slot_ms) if is_story else shipped_policy(MARKETPLACE),
         validators,
         genesis_time_ms=now_ms,
         slot_ms=shape.slot_ms,
-        heartbeat_slots=HEARTBEAT_SLOTS,
+        # What a story waits for happens in blocks: a chain that sleeps would let it wait.
+        heartbeat_slots=1 if is_story else HEARTBEAT_SLOTS,
         max_expiry_blocks=EXPIRY_HEIGHT,
     )
 
@@ -141,6 +153,7 @@ def _resume(path: Path, wanted: Wanted) -> TestnetHome:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise OperatorError(f"{path / SHAPE} cannot be read; start with a fresh home") from error
     for option, asked, have in (
+        ("--scenario", wanted.scenario, shape.scenario),
         ("--nodes", wanted.nodes, shape.nodes),
         ("--observers", wanted.observers, shape.observers),
         ("--slot-ms", wanted.slot_ms, shape.slot_ms),

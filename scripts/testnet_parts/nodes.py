@@ -45,7 +45,7 @@ class Node:
         self.index = index
         self.home = home
         self.name = home.name
-        self.is_validator = is_validator
+        self._starts_as_validator = is_validator
         self.process: trio.Process | None = None
         self.status: dict[str, Any] | None = None
         self.last: dict[str, Any] = {}
@@ -64,6 +64,11 @@ class Node:
     def is_live(self) -> bool:
         """Whether the node is up and answered last time."""
         return self.status is not None
+
+    @property
+    def is_validator(self) -> bool:
+        """Whether its key makes blocks, as it said last."""
+        return bool(self.last.get("validator", self._starts_as_validator))
 
     @property
     def cpu_s(self) -> float:

@@ -15,31 +15,27 @@ from scripts.testnet_parts.verdict import agreement, describe_propagation, exit_
 
 def build_report(testnet: Testnet) -> dict[str, Any]:
     """The object that ``--json`` prints, from the databases of the stopped nodes and what they said before."""
-    home, feed, nodes = testnet.home, testnet.feed, testnet.nodes
+    home, load, nodes = testnet.home, testnet.load, testnet.nodes
     chains = final_chains([node.home for node in nodes], home.genesis)
     verdict = agreement(chains)
     roots = {state_root_at(node.home, home.genesis, verdict.height) for node in nodes}
     root = next(iter(roots)) if len(roots) == 1 else None
     heads = {node.name: node.moves for node in nodes}
     ready = {node.name: node.ready_ms for node in nodes}
-    fresh = feed.final - testnet.resumed
+    fresh = load.fresh
     seconds = testnet.seconds
     cpu_s = sum(node.cpu_s for node in nodes)
+    told = load.report(testnet)
     return {
         "nodes": home.shape.nodes,
         "observers": home.shape.observers,
         "slot_ms": home.shape.slot_ms,
         "height": max((node.last.get("height", 0) for node in nodes), default=0),
         "finalized_height": verdict.height,
-        "agree": verdict.holds and len(roots) == 1,
+        "agree": verdict.holds and len(roots) == 1 and told.get("audited", True),
         "differing": list(verdict.differing),
         "state_root": None if root is None else root.hex(),
-        "submitted": feed.submitted,
-        "final": feed.final,
-        "refused": dict(feed.refused),
-        "lost": feed.lost,
-        "resumed": testnet.resumed,
-        "resubmitted": feed.resubmitted,
+        **told,
         "seconds": round(seconds, 3),
         "tx_per_s": round(fresh / seconds, 1) if seconds else 0.0,
         "block_propagation_ms": describe_propagation(propagation_ms(heads, ready)),
@@ -79,19 +75,18 @@ def code_of(report: dict[str, Any], testnet: Testnet) -> int:
     )
 
 
-def print_summary(report: dict[str, Any]) -> None:
+def print_summary(report: dict[str, Any], testnet: Testnet) -> None:
     """The same for people, with what to try next."""
-    agree = "every node agrees" if report["agree"] else f"NODES DISAGREE: {', '.join(report['differing'])}"
+    agree = f"NODES DISAGREE: {', '.join(report['differing'])}" if report["differing"] else "every node agrees"
     spread = report["block_propagation_ms"]
     rows: list[tuple[str, object]] = [
         ("agreement", agree),
         ("heights", f"{report['height']}, final up to {report['finalized_height']} on every node"),
         ("state root", report["state_root"]),
         ("transactions", _transactions(report)),
-        ("rate", f"{report['tx_per_s']:,} final transactions a second over {report['seconds']:.1f} s"),
+        *testnet.load.rows(report),
         ("blocks", f"p50 {spread['p50']} ms, p95 {spread['p95']} ms from their maker to another node"),
         ("reorgs", report["reorgs"]),
-        ("processor", f"{report['cpu_ms_per_tx']} ms a transaction, all nodes together"),
         ("home", report["home"]),
     ]
     rows += [(detail["node"], detail["ended"]) for detail in report["nodes_detail"] if detail["ended"]]
@@ -103,9 +98,10 @@ def print_summary(report: dict[str, Any]) -> None:
         f"  python scripts/inspect_chain.py head --home {node}",
         f"  python scripts/inspect_chain.py top --home {node}",
         f"  python scripts/inspect_chain.py verify --home {node}",
-        f"Go on with this network:  python scripts/testnet.py --home {report['home']}",
     ):
         click.echo(text)
+    if testnet.load.can_go_on:
+        click.echo(f"Go on with this network:  python scripts/testnet.py --home {report['home']}")
 
 
 def _transactions(report: dict[str, Any]) -> str:

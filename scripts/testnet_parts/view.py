@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import trio
 from rich.box import SIMPLE_HEAD
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 FRAME_S = 0.5
 LINE_S = 3.0
 _BAR_COLUMNS = 40
+
+
+#: A name, how many there are, and of how many.
+Bar: TypeAlias = tuple[str, int, int]
 
 
 class View(Protocol):
@@ -53,19 +57,17 @@ class PlainView:
 
 def progress_line(testnet: Testnet, elapsed_s: float) -> str:
     """Where everything stands, on one line."""
-    feed = testnet.feed
     live = testnet.live
     height = max((node.last["height"] for node in live), default=0)
     final = max((node.last["finalized_height"] for node in live), default=0)
     return (
         f"{elapsed_s:5.0f} s  {len(live)}/{len(testnet.nodes)} nodes  height {height}  finalized {final}  "
-        f"submitted {feed.submitted}  included {min(testnet.included, feed.total)}  final {feed.final}/{feed.total}  "
-        f"{max((node.transactions_per_s for node in live), default=0)} tx/s  pace {testnet.pace.per_s}"
+        f"{testnet.load.line(testnet)}  {max((node.transactions_per_s for node in live), default=0)} tx/s"
     )
 
 
 class LiveView:
-    """A table that renews itself, with the progress of the replay under it."""
+    """A table that renews itself, with the progress of its load under it."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
@@ -93,7 +95,7 @@ def open_view(*, plain: bool) -> Iterator[View]:
 
 
 def frame(testnet: Testnet) -> Group:
-    """The table of nodes and the three bars of the replay."""
+    """The table of nodes, and how far its load is."""
     return Group(_nodes_table(testnet.nodes), _progress(testnet), Text(_hint(testnet), style="dim"))
 
 
@@ -120,25 +122,15 @@ def _nodes_table(nodes: list[Node]) -> Table:
 
 
 def _progress(testnet: Testnet) -> Table:
-    feed = testnet.feed
     table = Table.grid(padding=(0, 1))
-    for name, count in (
-        ("submitted", feed.submitted),
-        ("included", min(testnet.included, feed.total)),
-        ("final", feed.final),
-    ):
-        done = "green" if count == feed.total else "cyan"
-        bar = ProgressBar(total=feed.total, completed=count, width=_BAR_COLUMNS, complete_style=done)
-        table.add_row(name, bar, f"{count:,} of {feed.total:,}")
+    for name, count, total in testnet.load.bars(testnet):
+        done = "green" if count == total else "cyan"
+        bar = ProgressBar(total=total, completed=count, width=_BAR_COLUMNS, complete_style=done)
+        table.add_row(name, bar, f"{count:,} of {total:,}")
     return table
 
 
 def _hint(testnet: Testnet) -> str:
     if not testnet.live:
         return "starting the nodes …"
-    refused = sum(testnet.feed.refused.values())
-    problem = f"{refused} refused; " if refused else ""
-    if testnet.finished_s is not None:
-        return f"{problem}everything is final; Ctrl-C stops all nodes"
-    rate = (testnet.feed.final - testnet.resumed) / testnet.seconds if testnet.seconds else 0.0
-    return f"{problem}{testnet.seconds:.0f} s, {rate:,.0f} final transactions a second; Ctrl-C stops all nodes"
+    return f"{testnet.load.hint(testnet)}; Ctrl-C stops all nodes"

@@ -126,7 +126,7 @@ def inspect_top(home: Path) -> list[dict[str, Any]]:
     done = subprocess.run(
         [*command, "--home", str(home), "--limit", "100000", "--json"], capture_output=True, text=True, check=True
     )
-    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    rows: list[dict[str, Any]] = json.loads(done.stdout)["members"]
     return rows
 
 

@@ -13,7 +13,7 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
 from chain.blockchain import Blockchain, Settled, Snapshot
 from chain.blocks import Block, encode_block
@@ -64,7 +64,7 @@ def secret(number: int) -> SecretKey:
     return SecretKey(number.to_bytes(32, "big"))
 
 
-def genesis_of(validators: int, **changes: int) -> Genesis:
+def genesis_of(validators: int, **changes: Any) -> Genesis:
     """A small genesis under the marketplace policy whose validators are ``secret(1)``, ``secret(2)``, …"""
     document = {
         "format": 1,
@@ -353,7 +353,7 @@ class World:
     whose way or reply is lost fails after ``REQUEST_TIMEOUT_MS``); ``reply_bytes`` what one reply holds.
     """
 
-    def __init__(self, validators: int = 4, observers: int = 0, seed: int = 0, **genesis: int) -> None:
+    def __init__(self, validators: int = 4, observers: int = 0, seed: int = 0, **genesis: Any) -> None:
         self.genesis = genesis_of(validators, **genesis)
         self.random = Random(seed)
         # Tests act late in a slot, when its block has reached everybody and it is too late to make one.

@@ -13,22 +13,26 @@ from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from chain.blocks import encode_block
 from chain.codec import encode
 from chain.database import DATABASE, seal
 from chain.keys import did_from_key
-from chain.registry import Member, Rating, encode_record, member_key, rating_key
+from chain.state import Member, Rating, decode_entry, encode_entry, member_key, rating_key
 from chain.storage import Storage
 from chain.transactions import Enrol, Rate
 from scripts.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, run
 from scripts.inspect_chain import inspect_chain
+from tests.support.asking import answer, ask, mistake, problems
 from tests.support.homes import RecordingDisk, look_up, record, tamper, write_genesis, write_home
 from tests.support.world import Actor, World, genesis_of
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "inspect_chain.py"
-COMMANDS = ("head", "blocks", "block", "tx", "member", "top", "validators", "policy", "forks", "verify")
+COMMANDS = (
+    *("head", "blocks", "block", "tx", "forks", "validators", "verify"),
+    *("member", "top", "lists", "tiers", "records", "objections", "history", "authorities", "motions", "policy"),
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Story:
         """A question that has an answer in this story."""
         first = next(block for _, block in sorted(self.disk.main().items()) if block.transactions)
         more = {"block": [str(first.header.height)], "tx": [first.transactions[0].id.hex()], "member": [self.dids[0]]}
+        more["history"] = more["member"]
         return [command, *more.get(command, [])]
 
 
@@ -80,42 +85,6 @@ def damaged(story: Story, tmp_path: Path) -> Path:
     return Path(shutil.copytree(story.home, tmp_path / "home"))
 
 
-class _AsProcess(click.Command):
-    """The command as the process runs it, exit codes included."""
-
-    def main(self, args: Any = None, *_: Any, **__: Any) -> Any:
-        run(inspect_chain, args)
-
-
-def ask(home: Path, *args: str) -> Result:
-    return CliRunner().invoke(_AsProcess("inspect_chain"), [*args, "--home", str(home)])
-
-
-def answer(home: Path, *args: str) -> Any:
-    """The one JSON document."""
-    result = ask(home, *args, "--json")
-    assert (result.exit_code, result.stderr) == (0, "")
-    return json.loads(result.stdout)
-
-
-def problems(home: Path) -> list[tuple[int, str]]:
-    """What ``verify`` finds wrong, as ``(height, what)``."""
-    result = ask(home, "verify", "--json")
-    document = json.loads(result.stdout)
-    assert document["ok"] is (result.exit_code == 0) is (not document["problems"])
-    assert result.exit_code in (0, 1)
-    return [(problem["height"], problem["what"]) for problem in document["problems"]]
-
-
-def mistake(home: Path, *args: str) -> str:
-    """The one sentence on stderr."""
-    result = ask(home, *args)
-    assert (result.exit_code, result.stdout) == (2, "")
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("error: ")
-    return line
-
-
 # ---------------------------------------------------------------------------------------------- every command
 
 
@@ -123,12 +92,11 @@ def mistake(home: Path, *args: str) -> str:
 def test_every_command_says_as_of_which_height_and_whether_it_is_final(story: Story, command: str) -> None:
     host = story.world.hosts[2]
     document = answer(story.home, *story.arguments(command))
-    first = document[0] if command == "top" else document
-    assert first["as_of_height"] <= host.height
-    assert type(first["final"]) is bool
+    assert document["as_of_height"] <= host.height
+    assert type(document["final"]) is bool
     result = ask(story.home, *story.arguments(command))
     assert (result.exit_code, result.stderr) == (0, "")
-    assert f"as of height {first['as_of_height']}, final" in result.stdout.splitlines()[0]
+    assert f"as of height {document['as_of_height']}, final" in result.stdout.splitlines()[0]
     assert not any(mark in result.stdout for mark in "\x1b│─")
 
 
@@ -193,21 +161,21 @@ def test_a_transaction(story: Story) -> None:
 
 def test_top_ranks_equal_scores_alike_and_orders_them_by_did(story: Story) -> None:
     a, b, c, d, e = story.dids
-    top = answer(story.home, "top")
+    top = answer(story.home, "top")["members"]
     scores = {a: 5 - 4, b: 3 - 2, c: 0, d: 0, e: 1}
     expected = sorted(scores, key=lambda did: (-scores[did], did))
     assert [row["member"] for row in top] == expected
     assert [row["score"] for row in top] == [scores[did] for did in expected]
     assert [row["rank"] for row in top] == [1, 1, 1, 4, 4]
     assert [row["tier"] for row in top] == ["known"] * 3 + ["unrated"] * 2
-    assert answer(story.home, "top", "--limit", "2") == top[:2]
+    assert answer(story.home, "top", "--limit", "2")["members"] == top[:2]
 
 
 def test_a_member_with_its_ratings(story: Story) -> None:
     a, b, c, *_ = story.dids
-    shown = answer(story.home, "member", b)
+    shown = answer(story.home, "member", b, "--given")
     assert (shown["member"], shown["score"], shown["tier"], shown["rank"]) == (b, 1, "known", 1)
-    assert (shown["points"], shown["ratings"]) == (1, 2)
+    assert (shown["rated_points"], shown["ratings"]) == (1, 2)
     received = {row["rater"]: (row["category"], row["points"]) for row in shown["received"]}
     assert received == {a: ("trade", 3), c: ("trade", -2)}
     assert [(row["subject"], row["points"]) for row in shown["given"]] == [(a, 5)]
@@ -218,6 +186,7 @@ def test_a_member_with_its_ratings(story: Story) -> None:
     )
     assert shown["given"][0]["height"] == rated_at
     table = ask(story.home, "member", b).stdout
+    assert "Ratings given" not in table
     assert a in table
     assert c in table
 
@@ -268,8 +237,10 @@ def test_an_empty_chain(tmp_path: Path) -> None:
     assert answer(home, "head")["height"] == 0
     assert answer(home, "head")["final"] is True
     assert answer(home, "verify")["ok"] is True
-    assert answer(home, "top") == []
-    for command in ("blocks", "forks", "validators", "policy"):
+    assert answer(home, "top")["members"] == []
+    for command in COMMANDS:
+        if command in ("block", "tx", "member", "history"):
+            continue
         assert answer(home, command)["as_of_height"] == 0
         assert ask(home, command).exit_code == 0
 
@@ -313,15 +284,16 @@ def test_verify_finds_a_second_block_of_one_height(story: Story, damaged: Path) 
 
 def test_verify_finds_a_wrong_state_row(story: Story, damaged: Path) -> None:
     key = member_key(story.actors[1].key)
-    right = Member(story.actors[1].key, 1, 1, 1, 2)
-    height = answer(damaged, "top")[0]["as_of_height"]
+    height = answer(damaged, "top")["as_of_height"]
     stored = bytes(look_up(damaged, "SELECT value FROM state WHERE key = ?", key))
-    forged = encode_record(right._replace(points=900))
+    right = decode_entry(key, stored[:-4])
+    assert isinstance(right, Member)
+    forged = encode_entry(right._replace(rated_points=900))
     tamper(damaged, "UPDATE state SET value = ? WHERE key = ?", seal(key, forged), key)
     ((found, what),) = problems(damaged)
     assert found == height
     assert story.dids[1] in what
-    assert "points 900 instead of 1" in what
+    assert "rated_points 900 instead of 1" in what
     tamper(damaged, "UPDATE state SET value = ? WHERE key = ?", seal(key, stored[:-5]), key)
     ((found, what),) = problems(damaged)
     assert (found, story.dids[1] in what) == (height, True)
@@ -330,7 +302,7 @@ def test_verify_finds_a_wrong_state_row(story: Story, damaged: Path) -> None:
 def test_verify_finds_state_rows_too_many_and_too_few(story: Story, damaged: Path) -> None:
     a, _, c, d, e = (actor.key for actor in story.actors)
     false_key = rating_key(d, e, 1)
-    tamper(damaged, "INSERT INTO state VALUES (?, ?)", false_key, seal(false_key, encode_record(Rating(9, 3))))
+    tamper(damaged, "INSERT INTO state VALUES (?, ?)", false_key, seal(false_key, encode_entry(Rating(9, 3))))
     tamper(damaged, "DELETE FROM state WHERE key = ?", rating_key(a, c, 1))
     (_, holds), (_, lacks) = problems(damaged)
     assert holds.startswith(f"the stored state holds the rating of {did_from_key(d)} by {did_from_key(e)}")
@@ -455,7 +427,7 @@ def _process(*args: str, **options: Any) -> subprocess.CompletedProcess[str]:
 def test_it_runs_from_anywhere(story: Story, tmp_path: Path) -> None:
     found = _process("top", "--limit", "3", "--json", "--home", str(story.home), cwd=tmp_path)
     assert (found.returncode, found.stderr) == (0, "")
-    assert json.loads(found.stdout) == answer(story.home, "top")[:3]
+    assert json.loads(found.stdout) == answer(story.home, "top", "--limit", "3")
     missing = _process("top", cwd=tmp_path)
     assert (missing.returncode, missing.stdout) == (2, "")
     assert missing.stderr == "error: home is no folder; name a node's home with --home\n"

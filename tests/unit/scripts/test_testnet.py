@@ -35,6 +35,9 @@ def refused(capsys: pytest.CaptureFixture[str], *args: str | Path) -> str:
         ("--duration", "0"),
         ("--duration", "soon"),
         ("--colour", "blue"),
+        ("--scenario", "fairy-tale"),
+        ("--scenario", "municipal", "--limit", "3"),
+        ("--scenario", "municipal", "--nodes", "2"),
     ],
 )
 def test_bad_numbers_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, args: tuple[str, ...]) -> None:
@@ -59,3 +62,22 @@ def test_a_bad_line_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path)
 def test_a_home_of_another_shape_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     open_testnet(tmp_path / "net", Wanted(1, 0, 300))
     assert "--nodes 1, not 4" in refused(capsys, "--home", tmp_path / "net", "--nodes", "4", "--replay", SAMPLE)
+
+
+def test_a_story_needs_no_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    args = ("--home", tmp_path / "net", "--scenario", "municipal", "--replay", SAMPLE)
+    assert "--replay and --limit are for the marketplace" in refused(capsys, *args)
+
+
+@pytest.mark.parametrize(("made", "asked"), [("municipal", "marketplace"), ("marketplace", "municipal")])
+def test_a_home_of_another_scenario_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, made: str, asked: str
+) -> None:
+    open_testnet(tmp_path / "net", Wanted(4, None, 300, made))
+    said = refused(capsys, "--home", tmp_path / "net", "--scenario", asked)
+    assert f"made with --scenario {made}, not {asked}" in said
+
+
+def test_a_story_is_told_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    open_testnet(tmp_path / "net", Wanted(4, None, 300, "municipal"))
+    assert "leave out --home to tell it in a fresh one" in refused(capsys, "--home", tmp_path / "net")

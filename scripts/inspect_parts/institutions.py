@@ -1,0 +1,200 @@
+"""Commands about those who judge and decide: authorities, motions, policies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chain.draft import read_policy_text
+from chain.errors import InvariantBroken, OperatorError
+from chain.policy import SCORE_LIMIT, Policy, parse_policy
+from chain.proposals import Amend, decode_proposal
+from chain.state import DOCKET_KEY, Authority, Docket, Motion, motion_key
+from scripts.chain_view import Answer, Sheet, View, as_of, facts, sheet
+from scripts.console import EXIT_WRONG, short_did
+from scripts.inspect_parts.documents import authority_document, entries, motion_document, policy_of
+from scripts.inspect_parts.dryrun import dry_run
+from scripts.inspect_parts.question import limit, question
+from scripts.inspect_parts.words import height_in_words, policy_changes
+
+
+@question
+def authorities(view: View) -> Answer:
+    """Accredited institutions: what they may do, until when, and how many of their records were overturned."""
+    found = [authority_document(view, key[1:], entry) for key, entry in entries(view, b"a", Authority)]
+    limits = {"limit_permille": view.policy.overturned_permille, "limit_minimum": view.policy.overturned_minimum}
+    document = {**view.at_state, **limits, "authorities": found}
+    columns = ("authority", "status", "rights", "term", "filed", "overturned", "rate ‰")
+    rows = [
+        (
+            row["authority"],
+            row["status"] if row["in_term"] else f"{row['status']}, out of term",
+            ", ".join(row["rights"]) or None,
+            f"{row['from_height']}–{height_in_words(row['until_height'])}",
+            row["filed"],
+            row["overturned"],
+            row["overturned_permille"],
+        )
+        for row in found
+    ]
+    grants = [(short_did(row["authority"]), name) for row in found for name in row["categories"]]
+    limit = f"suspended above {limits['limit_permille']} ‰ of {limits['limit_minimum']} records or more"
+    sheets = [Sheet(f"Authorities, {as_of(document)}; {limit}", columns, rows)]
+    if grants:
+        sheets.append(Sheet("What they may file", ("authority", "category"), grants))
+    return Answer(document, sheets)
+
+
+@question
+@click.option("--open", "only_open", is_flag=True, help="Only those that can still be approved.")
+@limit(20)
+def motions(view: View, only_open: bool, limit: int) -> Answer:
+    """Motions, the newest first: what they propose, who approves, and the weight that they still need."""
+    docket = view.reader.entry(DOCKET_KEY)
+    if not isinstance(docket, Docket):
+        raise InvariantBroken("the stored state has no docket")
+    numbers: Sequence[int] = sorted(docket.open, reverse=True)
+    if not only_open:
+        numbers = range(docket.next_motion - 1, -1, -1)
+    found = [motion_document(view, motion_key(number), _motion(view, number)) for number in numbers[:limit]]
+    document = {**view.at_state, "open": len(docket.open), "motions": found}
+    columns = ("number", "status", "proposer", "approvals", "weight_needed", "left")
+    rows = [
+        (
+            row["number"],
+            row["status"] if row["closed_height"] is None else f"{row['status']} at height {row['closed_height']}",
+            short_did(row["proposer"]),
+            len(row["approvals"]),
+            row.get("weight_needed"),
+            row.get("left"),
+        )
+        for row in found
+    ]
+    sheets = [Sheet(f"Motions: {len(docket.open)} open, {as_of(document)}", columns, rows)]
+    if found:
+        sheets.append(
+            Sheet("What they propose", ("number", "proposal"), [(row["number"], row["proposes"]) for row in found])
+        )
+    return Answer(document, sheets)
+
+
+@question
+@click.option(
+    "--dry-run",
+    "file",
+    metavar="FILE.toml",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What this policy would do to every score and tier; exits with 1 where it may not replace the one in force.",
+)
+@click.option("--motion", "number", type=click.IntRange(0), help="The same for the policy that a motion proposes.")
+@limit(10)
+def policy(view: View, file: Path | None, number: int | None, limit: int) -> Answer:
+    """The rules in force and those announced: tiers, categories, and how a score follows."""
+    if file is not None and number is not None:
+        raise OperatorError("--dry-run and --motion are two questions; ask one at a time")
+    if file is not None:
+        return _compared(view, _read(file), str(file), limit)
+    if number is not None:
+        return _compared(view, _proposed(view, number), f"motion {number}", limit)
+    rules, known = view.rules, view.policy
+    document = {"policy": known.to_document(), "digest": rules.digest.hex(), **view.at_state, "announced": None}
+    shown = {
+        "name": known.name,
+        "version": known.version,
+        "digest": rules.digest.hex(),
+        "score": f"{known.base} + points of records + points of ratings, held from {known.ratings_floor}"
+        f" to {known.ratings_cap}",
+        "enrolment": document["policy"]["enrolment"],
+        **document["policy"]["periods"],
+        "suspended above": f"{known.overturned_permille} ‰ overturned, of {known.overturned_minimum} records or more",
+    }
+    sheets = [facts(f"Policy, {as_of(document)}", shown), *_rules_sheets(known)]
+    if rules.next_version:
+        coming = policy_of(view, rules.next_version)
+        document["announced"] = {
+            "policy": coming.to_document(),
+            "slot": rules.next_slot,
+            "time": view.time(rules.next_slot),
+            "left": view.left(rules.next_slot),
+        }
+        title = f"Announced: policy {coming.version} from slot {rules.next_slot}, in {view.left(rules.next_slot)}"
+        sheets.append(Sheet(title, ("rule", "before", "after"), policy_changes(known, coming)))
+    return Answer(document, sheets)
+
+
+def _rules_sheets(known: Policy) -> list[Sheet]:
+    """What a policy lists, as far as it lists anything."""
+    tiers = [(tier.name, tier.threshold) for tier in known.tiers]
+    severities = [(item.name, item.repair_after_days, item.expires_after_days) for item in known.severities]
+    categories = [
+        (
+            item.code,
+            item.name,
+            item.low,
+            item.high,
+            None if item.floor == -SCORE_LIMIT else item.floor,
+            None if item.ceiling == SCORE_LIMIT else item.ceiling,
+            ", ".join(known.severities[code - 1].name for code in item.severities) or None,
+            item.needs_reason,
+            None if item.tier_cap is None else known.tier(item.tier_cap).name,
+            item.is_closed,
+        )
+        for _, item in sorted(known.categories.items())
+    ]
+    ratings = [(item.code, item.name, item.low, item.high) for _, item in sorted(known.ratings.items())]
+    names = ("code", "category", "min", "max", "floor", "ceiling", "severities", "reason", "tier_cap", "closed")
+    sheets = [
+        Sheet("Tiers", ("tier", "from_score"), tiers),
+        Sheet("Severities", ("severity", "repair_after_days", "expires_after_days"), severities),
+        Sheet("Categories of records", names, categories),
+        Sheet("Categories of ratings", ("code", "category", "min", "max"), ratings),
+    ]
+    return [found for found in sheets if found.rows]
+
+
+def _compared(view: View, new: Policy, source: str, limit: int) -> Answer:
+    found = dry_run(view, new, limit)
+    document = {**view.at_state, "policy": source, **found}
+    verdict = "may replace the one in force" if found["allowed"] else f"may not replace it: {found['fault']}"
+    title = f"Policy {new.version} of {source} {verdict}, {as_of(document)}"
+    counts: list[dict[str, Any]] = [{"of": name, **found[name]} for name in ("scores", "tiers")]
+    sheets = [
+        sheet(title, ("of", "up", "down", "unchanged"), counts),
+        sheet("Rules that change", ("rule", "before", "after"), found["changes"]),
+        sheet("Moves between tiers", ("tier", "new_tier", "members"), found["between_tiers"]),
+        Sheet(
+            f"Most affected of {found['affected']} members",
+            ("member", "score", "new_score", "tier", "new_tier"),
+            [
+                tuple(row[name] for name in ("member", "score", "new_score", "tier", "new_tier"))
+                for row in found["most_affected"]
+            ],
+        ),
+    ]
+    return Answer(
+        document, [sheets[0], *(item for item in sheets[1:] if item.rows)], 0 if found["allowed"] else EXIT_WRONG
+    )
+
+
+def _read(file: Path) -> Policy:
+    try:
+        return parse_policy(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OperatorError(f"{file} cannot be read: {error}") from error
+
+
+def _proposed(view: View, number: int) -> Policy:
+    proposal = decode_proposal(_motion(view, number).proposal)
+    if not isinstance(proposal, Amend):
+        raise OperatorError(f"motion {number} proposes no policy; see `motions`")
+    return read_policy_text(proposal.document)
+
+
+def _motion(view: View, number: int) -> Motion:
+    motion = view.reader.entry(motion_key(number)) if number < 2**32 else None
+    if not isinstance(motion, Motion):
+        raise OperatorError(f"there is no motion {number}; see `motions`")
+    return motion

@@ -1,0 +1,103 @@
+"""Commands that make a proof and check one, the latter without a home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chain.errors import OperatorError, Refused
+from chain.genesis import Genesis, load_genesis
+from chain.keys import did_from_key
+from chain.state import STATUS_NAMES, Record
+from scripts.chain_view import Answer, View, facts, sheet, time_of
+from scripts.console import EXIT_WRONG
+from scripts.inspect_parts.proof import MAX_FILE_BYTES, Proven, check_evidence
+from scripts.inspect_parts.prove import prove
+from scripts.inspect_parts.question import inspect_chain, progress, question, show
+from scripts.inspect_parts.words import category_name
+
+_TRUST = {
+    "trusted": "the genesis file; that of each set of validators in the proof less than a third of the weight ever "
+    "signed against the rules, also with keys long left; Ed25519 and SHA-256",
+    "not_shown": "that nothing has changed since this height; that each transaction was valid, beyond the signatures "
+    "of validators who checked it",
+}
+
+
+@question
+@click.argument("did")
+@click.option("-o", "file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), required=True)
+def proof(view: View, did: str, file: Path) -> Answer:
+    """Write a file that shows offline, to whoever has the genesis file, where a member stands, or that it is none."""
+    with progress("blocks", view.head_height) as advance:
+        data = prove(view, view.key(did), advance)
+    try:
+        file.write_bytes(data)
+    except OSError as error:
+        raise OperatorError(f"{file} cannot be written: {error.strerror}") from error
+    document = {**view.at_state, "file": str(file), "bytes": len(data)}
+    document |= _document(view.genesis, check_evidence(view.genesis, data))
+    return _answer(f"{file} proves", document)
+
+
+@inspect_chain.command("verify-proof")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--genesis", "genesis_file", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def verify_file(file: Path, genesis_file: Path, as_json: bool) -> None:
+    """Check a file that `proof` wrote, with nothing but the genesis file; exits with 1 where it proves nothing."""
+    genesis = load_genesis(genesis_file)
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise OperatorError(f"{file} cannot be read: {error.strerror}") from error
+    try:
+        document = {"ok": True, **_document(genesis, check_evidence(genesis, data)), **_TRUST}
+    except Refused as refusal:
+        document = {"ok": False, "problem": str(refusal)}
+        show(Answer(document, [facts(f"{file} proves nothing", document)], EXIT_WRONG), as_json=as_json)
+    else:
+        show(_answer(f"{file} proves", document), as_json=as_json)
+
+
+def _answer(title: str, document: dict[str, Any]) -> Answer:
+    shown = {name: value for name, value in document.items() if name != "objections"}
+    sheets = [facts(title, shown)]
+    if document["objections"]:
+        columns = ("number", "category", "points", "status", "issuer", "deadline_slot")
+        sheets.append(sheet("Open objections", columns, document["objections"]))
+    return Answer(document, sheets)
+
+
+def _document(genesis: Genesis, proven: Proven) -> dict[str, Any]:
+    """What is proven, and as of which block."""
+    document: dict[str, Any] = {"key": did_from_key(proven.key), "enrolled": proven.member is not None}
+    if proven.member is not None and proven.standing is not None:
+        document |= {
+            "member": did_from_key(proven.member.key),
+            "score": proven.standing.score,
+            "tier": proven.standing.tier,
+        }
+    return {
+        **document,
+        "network": genesis.name,
+        "height": proven.header.height,
+        "block": proven.header.id.hex(),
+        "time": time_of(genesis, proven.header.slot),
+        "policy": proven.policy.version,
+        "objections": [_objection(proven, number, record) for number, record in proven.objections],
+    }
+
+
+def _objection(proven: Proven, number: int, record: Record) -> dict[str, Any]:
+    return {
+        "number": number,
+        "category": category_name(proven.policy, record.category),
+        "points": record.points,
+        "status": STATUS_NAMES[record.status],
+        "issuer": did_from_key(record.issuer),
+        "deadline_slot": record.deadline_slot,
+    }

@@ -1,0 +1,148 @@
+"""The stored chain executed again, to tell what happened to a member and its records.
+
+The blocks are this home's own, so their signatures are not checked again; that they lead to the state roots of
+their headers is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from chain import registry
+from chain.blocks import Block
+from chain.draft import Draft, Happening
+from chain.errors import Reason, Refused
+from chain.keys import did_from_key
+from chain.ledger import Ledger
+from chain.scores import standing
+from chain.state import Member, member_key
+from chain.transactions import ASK, Answer, Comment, Enrol, Rate, Repair, Rotate, Transaction
+from chain.validators import with_announced
+from chain.votes import Votes
+from scripts.chain_view import View
+from scripts.inspect_parts.words import category_name
+
+# Blocks read at once, and undone never: what they changed is forgotten after so many.
+_READ_BLOCKS = 16
+_DEEDS = {
+    "filed": "recorded",
+    "repaired": "repaired",
+    "lapsed": "deleted: unanswered",
+    "unruled": "deleted: no ruling",
+}
+
+
+class Event(NamedTuple):
+    """Something that happened, and the score right after it.  ``by`` is None where the chain itself acted."""
+
+    height: int
+    slot: int
+    block: str
+    transaction: str | None
+    what: str
+    number: int | None
+    category: str | None
+    points: int | None
+    by: str | None
+    score: int | None
+    tier: str | None
+
+
+def follow(view: View, identity: bytes, advance: Callable[[int], None]) -> Iterator[Event]:
+    """What happened to the member, oldest first; ``advance`` is told of executed blocks.
+
+    Raises :class:`Refused` where the stored blocks do not lead to their state roots.
+    """
+    ledger = Ledger(view.genesis)
+    votes = Votes.genesis(view.genesis.validators, view.genesis.batch)
+    for start in range(1, view.head_height + 1, _READ_BLOCKS):
+        for block in view.reader.blocks(start, _READ_BLOCKS):
+            header = block.header
+            votes = with_announced(votes, ledger.validators)
+            version = ledger.view().rules.version
+            draft = ledger.draft(header.slot, votes.newest_set.start)
+            yield from _Told(view, identity, block, draft).whole(version)
+            root, changes = ledger.seal(draft)
+            if root != header.state_root:
+                raise Refused(Reason.WRONG_STATE_ROOT, f"the state root at height {header.height} differs")
+            ledger.adopt(block, changes)
+            votes = votes.apply(header)
+        ledger.settle(ledger.height)
+        advance(_READ_BLOCKS)
+
+
+class _Told:
+    """One block, executed as it is told."""
+
+    def __init__(self, view: View, identity: bytes, block: Block, draft: Draft) -> None:
+        self._view = view
+        self._identity = identity
+        self._block = block
+        self._draft = draft
+
+    def whole(self, version: int) -> Iterator[Event]:
+        """First what the chain itself did; ``version`` is that of the policy before."""
+        draft = self._draft
+        if draft.rules.version != version and draft.get(member_key(self._identity)) is not None:
+            yield self._event(f"policy {draft.rules.version} in force", None)
+        for happening in draft.happenings:
+            if happening.subject == self._identity:
+                yield self._record_event(happening, None)
+        for transaction in self._block.transactions:
+            seen = len(draft.happenings)
+            registry.apply(draft, transaction)
+            yield from self._after(transaction, draft.happenings[seen:])
+
+    def _after(self, transaction: Transaction, happenings: list[Happening]) -> Iterator[Event]:
+        """What a transaction that was just applied did to the member."""
+        draft, identity = self._draft, self._identity
+        actor_is_it = draft.identity(transaction.actor) == identity
+        match transaction.action:
+            case Enrol() if actor_is_it:
+                yield self._event("enrolled", transaction)
+            case Rotate() if actor_is_it:
+                yield self._event("moved to another key", transaction)
+            case Rate(subject, code, points) if draft.identity(subject) == identity:
+                yield self._event("rated", transaction, category=code, points=points)
+            case Repair(subject, number, step) if step == ASK and draft.identity(subject) == identity:
+                yield self._event("asked for repair", transaction, number)
+            case Comment(subject, number, words) if draft.identity(subject) == identity:
+                yield self._event("commented" if words else "took its words back", transaction, number)
+        for happening in happenings:
+            if happening.subject == identity:
+                yield self._record_event(happening, transaction)
+
+    def _record_event(self, happening: Happening, transaction: Transaction | None) -> Event:
+        action = None if transaction is None else transaction.action
+        points = action.points if isinstance(action, Answer) and happening.what == "corrected" else None
+        record = happening.record
+        what = _DEEDS.get(happening.what, happening.what)
+        return self._event(
+            what, transaction, happening.number, record.category, record.points if points is None else points
+        )
+
+    def _event(
+        self,
+        what: str,
+        transaction: Transaction | None,
+        number: int | None = None,
+        category: int | None = None,
+        points: int | None = None,
+    ) -> Event:
+        draft, header = self._draft, self._block.header
+        member = draft.get(member_key(self._identity))
+        stands = standing(draft.policy, member) if isinstance(member, Member) else None
+        return Event(
+            header.height,
+            header.slot,
+            header.id.hex(),
+            None if transaction is None else transaction.id.hex(),
+            what,
+            number,
+            None if category is None else category_name(draft.policy, category),
+            points,
+            None if transaction is None else did_from_key(transaction.actor),
+            None if stands is None else stands.score,
+            None if stands is None else stands.tier,
+        )

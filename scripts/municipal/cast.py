@@ -1,0 +1,79 @@
+"""Who takes part in the story, each with a key that follows from the network's seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from chain.keys import SecretKey
+from chain.proposals import ARBITER, REGISTRAR
+
+MEMBERS = 200
+
+_DOMAIN = b"goodfaith/municipal/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """Somebody with a name for people and a key for the chain."""
+
+    name: str
+    secret: SecretKey
+
+    @property
+    def key(self) -> bytes:
+        """The public key."""
+        return self.secret.public
+
+
+@dataclass(frozen=True, slots=True)
+class Institution:
+    """What an authority shall be accredited for."""
+
+    player: Player
+    rights: int
+    categories: tuple[int, ...]
+
+
+class Cast:
+    """Everybody.  ``members`` are numbered from 1; ``heir`` is the key that one of them moves to."""
+
+    def __init__(self, seed: bytes, validators: Sequence[SecretKey], newcomer: SecretKey) -> None:
+        def player(name: str) -> Player:
+            return Player(name, SecretKey(sha256(_DOMAIN + seed + name.encode()).digest()))
+
+        self.validators = [Player(f"validator {number}", secret) for number, secret in enumerate(validators, 1)]
+        self.newcomer = Player("the new validator", newcomer)
+        self.civil = player("the civil office")
+        self.bank = player("the savings bank")
+        self.market = player("the market office")
+        self.arbiter = player("the arbiter")
+        self._members = [player(f"member {number}") for number in range(1, MEMBERS + 1)]
+        self.heir = player("member 19, with a new key")
+        self.institutions = (
+            Institution(self.civil, REGISTRAR, (10, 12, 101, 111, 112, 113)),
+            Institution(self.bank, 0, (1, 2, 3, 4, 6, 7)),
+            Institution(self.market, 0, (8, 9, 13, 14, 15)),
+            Institution(self.arbiter, ARBITER, ()),
+        )
+        self._names = {player.key: player.name for player in self.everybody}
+
+    @property
+    def members(self) -> Sequence[Player]:
+        """The first is member 1."""
+        return self._members
+
+    def member(self, number: int) -> Player:
+        """Member ``number``, from 1."""
+        return self._members[number - 1]
+
+    @property
+    def everybody(self) -> list[Player]:
+        """All of them."""
+        offices = [institution.player for institution in self.institutions]
+        return [*self.validators, self.newcomer, *offices, *self._members, self.heir]
+
+    def name(self, key: bytes) -> str:
+        """The name of whoever has this key."""
+        return self._names[key]

@@ -1,0 +1,300 @@
+"""The story of a city's credit register.
+
+Three agencies and an arbiter are accredited, two hundred members enrol, records of all severities are filed.
+Objections are won by silence, by ruling, and lost; records are repaired and expire; an issuer is suspended by its
+own error rate; the policy is amended without worsening anybody's past; a validator is replaced.
+
+A rehearsal's day is short, and everything else is as the city's policy has it.  Nothing here waits for a moment:
+where somebody answers, the chain decides whether that was in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+from chain.genesis import Genesis
+from chain.policy import Policy, read_policy, shipped_policy
+from chain.proposals import Accredit, Amend, Proposal, ReplaceValidator, Restore
+from chain.transactions import (
+    APPROVE,
+    ASK,
+    CORRECT,
+    DECLINE,
+    MAINTAIN,
+    STRIKE,
+    UPHOLD,
+    WITHDRAW,
+    Action,
+    Answer,
+    Approve,
+    Comment,
+    Enrol,
+    File,
+    Object,
+    Propose,
+    Repair,
+    Rotate,
+    Rule,
+    sign_consent,
+    sign_rotation,
+)
+from scripts.municipal.cast import Player
+from scripts.municipal.director import Director
+from scripts.municipal.paper import COUNTING, MAINTAINED, OBJECTED, REPAIR_ASKED
+from scripts.municipal.rows import proposal_row
+from scripts.municipal.scenes import Chapter, Do, Scene, Until
+
+# Long enough for an answer that takes eight slots to be seen and two to be heard: 20 days are 40 slots.
+SLOTS_A_DAY = 2
+# An amendment that is moved has to be carried before its notice begins: three times what that takes.
+CARRYING_DAYS = 15
+FOREVER = 2**32
+MINOR, GENERAL, SERIOUS = 1, 2, 3
+# When conduct was established, in days before it is filed, so that its repair can be asked for at once.
+_AGE_DAYS = {0: 10, MINOR: 10, GENERAL: 100, SERIOUS: 400}
+FINE_CODE = 13
+
+
+def rehearsal_policy(slot_ms: int) -> Policy:
+    """The city's policy with a day of :data:`SLOTS_A_DAY` slots."""
+    return read_policy({**shipped_policy("municipal").to_document(), "day_ms": SLOTS_A_DAY * slot_ms})
+
+
+def digest(text: str) -> bytes:
+    """What stands on the chain for a document that is kept elsewhere."""
+    return sha256(text.encode()).digest()
+
+
+def _same(proposal: Proposal) -> Proposal:
+    return proposal
+
+
+class Story:
+    """The chapters, for one director's chain."""
+
+    def __init__(self, director: Director) -> None:
+        self.director = director
+        self.genesis: Genesis = director.genesis
+        self.cast = director.cast
+        self.paper = director.paper
+
+    def chapters(self) -> Iterator[Chapter]:
+        """One after the other; each is made when it begins."""
+        cast, member = self.cast, self.cast.member
+        yield Chapter("three agencies and an arbiter are accredited by motion", list(self._accreditations()))
+        yield Chapter("two hundred members enrol, each with the civil office's consent", [self._enrolments()])
+        yield Chapter("the agencies file what they know", [self._filings()])
+        market, bank = cast.market, cast.bank
+        yield Chapter(
+            "members object, and an amendment is announced",
+            [
+                self._silence(member(17)),
+                self._silence(member(18)),
+                self._ruling_after_moving(member(19), market),
+                self._ruling(member(20), market, UPHOLD),
+                self._answered(member(31), bank, WITHDRAW),
+                self._answered(member(32), bank, CORRECT),
+                self._ruling(member(33), bank, None),
+                self._ruling(member(34), bank, UPHOLD),
+                self._comment(member(39)),
+            ],
+            [self._amendment()],
+        )
+        yield Chapter(
+            "records are repaired, corrected, and expire",
+            [
+                self._repair(member(35), bank, APPROVE),
+                self._repair(member(36), bank, None),
+                self._repair(member(37), bank, DECLINE),
+                self._corrected_unasked(member(38), bank),
+                self._expiry(member(86)),
+            ],
+        )
+        yield Chapter("the amended policy comes into force", [self._in_force()])
+        yield Chapter("a validator is replaced", [self._replacement()])
+        yield Chapter("the market office is restored, and files under the new policy", [self._restoration()])
+
+    # ------------------------------------------------------------------------------------------------- validators
+
+    def _accreditations(self) -> Iterator[Scene]:
+        for number, office in enumerate(self.cast.institutions):
+            mover = self.cast.validators[number % len(self.cast.validators)]
+            proposal = Accredit(office.player.key, office.rights, office.categories, 0, FOREVER)
+            voters = [voter for voter in self.cast.validators if voter is not mover]
+            yield self._carry(mover, voters, partial(_same, proposal))
+
+    def _carry(self, mover: Player, voters: Sequence[Player], make: Callable[[], Proposal]) -> Scene:
+        """Move, and approve; where the motion lapses before enough did, move it again."""
+        motions = self.paper.motions
+        # Who approves after it is carried is refused.
+        needed = voters[: 2 * len(self.cast.validators) // 3]
+        status = ""
+        while status != "carried":
+            before, proposal = len(motions), make()
+            yield [Do(mover, Propose(proposal), partial(self._is_timely, proposal))]
+            row = proposal_row(proposal)
+            for number in [at for at in range(before, len(motions)) if motions[at]["proposal"] == row]:
+                yield [Do(voter, Approve(number), partial(self._is_open, number)) for voter in needed]
+                yield Until(partial(self._is_closed, number))
+                status = motions[number]["status"]
+
+    def _is_open(self, number: int) -> bool:
+        return bool(self.paper.motions[number]["status"] == "open")
+
+    def _is_closed(self, number: int) -> bool:
+        return not self._is_open(number)
+
+    def _is_timely(self, proposal: Proposal) -> bool:
+        """Whether an amendment still leaves the notice that it has to give."""
+        notice_slots = SLOTS_A_DAY * self.paper.policy["periods"]["notice_days"]
+        return not isinstance(proposal, Amend) or self.paper.slot + notice_slots < proposal.effective_slot
+
+    def _amendment(self) -> Scene:
+        mover, *voters = self.cast.validators
+        return self._carry(mover, voters, self._amend)
+
+    def _amend(self) -> Amend:
+        """Tier A begins lower, a fine costs less, the discretionary category takes no new records."""
+        document = self.paper.policy
+        days = document["periods"]["notice_days"] + CARRYING_DAYS
+        tiers = [{**tier, "from": 950} if tier["name"] == "A" else tier for tier in document["tier"]]
+        categories = [self._amended_category(category) for category in document["category"]]
+        version = document["version"] + 1
+        policy = read_policy({**document, "version": version, "tier": tiers, "category": categories})
+        return Amend(version - 1, self.paper.slot + SLOTS_A_DAY * days, policy.encode())
+
+    @staticmethod
+    def _amended_category(category: dict[str, Any]) -> dict[str, Any]:
+        if category["code"] == FINE_CODE:
+            return {**category, "min": -3, "max": -3}
+        return {**category, "closed": True} if category["reason"] else category
+
+    def _in_force(self) -> Scene:
+        yield Until(lambda: self.paper.version > self.genesis.policy.version)
+
+    def _replacement(self) -> Scene:
+        """The last validator hands its seat to a newcomer, who makes blocks from then on."""
+        *others, leaving = self.cast.validators
+        newcomer = self.cast.newcomer
+        yield from self._carry(others[0], others[1:], lambda: ReplaceValidator(leaving.key, newcomer.key))
+        yield Until(lambda: newcomer.key in self.director.proposers)
+
+    def _restoration(self) -> Scene:
+        """The new validator moves it; from now on, the market office's errors are counted anew."""
+        market = self.cast.market
+        if self.paper.authorities[market.key]["status"] == "suspended":
+            yield from self._carry(self.cast.newcomer, self.cast.validators[:-1], lambda: Restore(market.key))
+        yield [self._file(market, self.cast.member(150), FINE_CODE, -3, MINOR)]
+
+    # ---------------------------------------------------------------------------------------- members and records
+
+    def _enrolments(self) -> Scene:
+        civil, chain_id, expiry_height = self.cast.civil, self.genesis.id, self.genesis.max_expiry_blocks
+        yield [
+            Do(member, Enrol(civil.key, sign_consent(civil.secret, chain_id, member.key, expiry_height)))
+            for member in self.cast.members
+        ]
+
+    def _filings(self) -> Scene:
+        cast = self.cast
+        bank = [(1, -20), (3, -10), (4, -20), (6, -20), (7, -30)]
+        market = [(8, -30), (9, -30), (14, 0), (15, -25)]
+        filings = [
+            *(self._file(cast.market, cast.member(at), *market[at % 4], GENERAL + at % 2) for at in range(11, 29)),
+            *(self._file(cast.market, cast.member(at), FINE_CODE, -5, MINOR) for at in (29, 30)),
+            *(self._file(cast.bank, cast.member(at), 1, -20, GENERAL) for at in range(31, 41)),
+            *(self._file(cast.bank, cast.member(at), *bank[at % 5], GENERAL) for at in range(41, 86)),
+            *(self._file(cast.bank, cast.member(at), 4, -20, MINOR, age_days=50) for at in range(86, 91)),
+            *(self._file(cast.bank, cast.member(at), 7, -30, SERIOUS) for at in range(91, 96)),
+            *(self._file(cast.bank, cast.member(at), 2, -50, SERIOUS) for at in (96, 97)),
+            *(self._file(cast.civil, cast.member(at), 101, 30, 0) for at in range(101, 111)),
+            # Hours of volunteering count once, however often they are filed.
+            *(self._file(cast.civil, cast.member(at), 111, 5, 0) for at in range(101, 106) for _ in range(2)),
+            *(self._file(cast.civil, cast.member(at), code, 5, 0) for at in range(106, 121) for code in (111, 112)),
+            *(self._file(cast.civil, cast.member(200), 12, -100, SERIOUS) for _ in range(5)),
+            *(self._file(cast.civil, cast.member(at), 10, -20, MINOR) for at in range(196, 200)),
+        ]
+        yield filings
+
+    def _file(
+        self, agency: Player, member: Player, code: int, points: int, severity: int, age_days: int | None = None
+    ) -> Do:
+        """A record of conduct that was established some time ago."""
+        days = _AGE_DAYS[severity] if age_days is None else age_days
+        established_slot = self.paper.slot - SLOTS_A_DAY * days
+        evidence = digest(f"{agency.name} on {member.name}: {code}")
+        version = self.paper.version
+        rules = next(item for item in self.paper.policy["category"] if item["code"] == code)
+        reason = digest(f"why {evidence.hex()}") if rules["reason"] else b""
+        action = File(member.key, code, points, severity, evidence, reason, established_slot, version)
+        lasts_days = self.paper.policy["periods"]["retention_days"]
+        if severity:
+            lasts_days = self.paper.policy["severity"][severity - 1]["expires_after_days"]
+        return Do(agency, action, lambda: self.paper.slot < established_slot + SLOTS_A_DAY * lasts_days)
+
+    def _status(self, member: Player) -> str:
+        """The status of the first record about a member; empty where it is gone."""
+        record = self.paper.records.get((self.paper.who(member.key), 0))
+        return "" if record is None else str(record["status"])
+
+    def _when(self, member: Player, *statuses: str) -> Callable[[], bool]:
+        return lambda: self._status(member) in statuses
+
+    def _objection(self, member: Player, signer: Player | None = None) -> Scene:
+        action = Object(member.key, 0, digest(f"{member.name} objects"))
+        yield [Do(signer or member, action, self._when(member, *COUNTING))]
+
+    def _silence(self, member: Player) -> Scene:
+        """The agency does not answer."""
+        yield from self._objection(member)
+        yield Until(self._when(member, ""))
+
+    def _answered(self, member: Player, agency: Player, verdict: int, signer: Player | None = None) -> Scene:
+        yield from self._objection(member, signer)
+        yield [self._answer(member, agency, verdict)]
+
+    def _answer(self, member: Player, agency: Player, verdict: int) -> Do:
+        """The correction halves a minor default."""
+        points, reason = (-10 if verdict == CORRECT else 0), digest(f"{agency.name} answers {member.name}")
+        return Do(agency, Answer(member.key, 0, verdict, points, reason), self._when(member, OBJECTED))
+
+    def _ruling(self, member: Player, agency: Player, verdict: int | None, signer: Player | None = None) -> Scene:
+        """The agency maintains its record, and the arbiter rules, or is silent."""
+        yield from self._answered(member, agency, MAINTAIN, signer)
+        if verdict is None:
+            yield Until(self._when(member, ""))
+            return
+        action = Rule(member.key, 0, verdict, digest(f"the ruling on {member.name}"))
+        yield [Do(self.cast.arbiter, action, self._when(member, MAINTAINED))]
+
+    def _ruling_after_moving(self, member: Player, agency: Player) -> Scene:
+        """A member moves to another key, and objects with that one."""
+        heir = self.cast.heir
+
+        def action(nonce: int) -> Action:
+            return Rotate(heir.key, sign_rotation(heir.secret, self.genesis.id, member.key, nonce))
+
+        yield [Do(member, action)]
+        yield from self._ruling(member, agency, STRIKE, heir)
+
+    def _comment(self, member: Player) -> Scene:
+        yield [Do(member, Comment(member.key, 0, digest("I had paid.")), self._when(member, *COUNTING))]
+
+    def _corrected_unasked(self, member: Player, agency: Player) -> Scene:
+        """An agency that finds its own mistake does not pay for it."""
+        yield [Do(agency, Answer(member.key, 0, CORRECT, -10, b""), self._when(member, *COUNTING))]
+
+    def _repair(self, member: Player, agency: Player, step: int | None) -> Scene:
+        """The member asks; the agency approves, declines, or is silent."""
+        document = digest(f"{member.name} has paid")
+        yield [Do(member, Repair(member.key, 0, ASK, document), self._when(member, *COUNTING))]
+        if step is None:
+            yield Until(self._when(member, ""))
+            return
+        yield [Do(agency, Repair(member.key, 0, step, document), self._when(member, REPAIR_ASKED))]
+
+    def _expiry(self, member: Player) -> Scene:
+        yield Until(self._when(member, ""))

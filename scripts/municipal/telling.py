@@ -1,0 +1,68 @@
+"""What happened, in sentences for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from scripts.municipal.cast import Cast
+from scripts.municipal.paper import COUNTING, MAINTAINED, OBJECTED, Event, Paper, Row
+
+# What is filed comes in dozens: it is counted, not told.
+_RECORD = {
+    "objected": "{who} objects to record {number}: its points are suspended",
+    "commented": "{who} puts words of its own beside record {number}",
+    "maintained": "objection of {who} to record {number}: the agency maintains it, with a written reason",
+    "withdrawn": "objection of {who} to record {number}: the agency withdraws it",
+    "corrected": "record {number} about {who} is corrected for the better",
+    "silence": "objection of {who} to record {number}: the agency was silent, struck",
+    "struck": "objection of {who} to record {number}: the arbiter rules for the member, struck",
+    "upheld": "objection of {who} to record {number}: the arbiter upholds the record, it stands for good",
+    "unruled": "objection of {who} to record {number}: the arbiter was silent, struck",
+    "repair asked": "{who} asks for repair of record {number}",
+    "repaired": "repair of record {number} about {who}: the agency approves, it is gone",
+    "repaired by silence": "repair of record {number} about {who}: the agency was silent, it is gone",
+    "repair declined": "repair of record {number} about {who}: the agency declines",
+    "expired": "record {number} about {who} has expired by itself",
+}
+_IDENTITY = {
+    "rotated": "{who} moves to a new key, and its history follows",
+    "suspended": "{who} may not file any more: too many of its records were overturned",
+}
+_MOTION = {
+    "carried": "the validators carry a motion to {what}",
+    "motion lapsed": "a motion to {what} lapses: too few approved in time",
+}
+
+
+def sentence_of(event: Event, paper: Paper, cast: Cast) -> str:
+    """The event as a sentence; empty where it is not worth one."""
+    what, about = event.what, event.about
+    if what in _RECORD:
+        member, number = about
+        return _RECORD[what].format(who=cast.name(member), number=number)
+    if what in _IDENTITY:
+        return _IDENTITY[what].format(who=cast.name(about))
+    if what in _MOTION:
+        return _MOTION[what].format(what=_purpose(paper.motions[about]["proposal"], cast))
+    return f"policy {about} is in force, and nobody stands worse than a moment before" if what == "amended" else ""
+
+
+def _purpose(proposal: Row, cast: Cast) -> str:
+    match proposal["kind"]:
+        case "accredit":
+            return f"accredit {cast.name(proposal['authority'])}"
+        case "restore":
+            return f"let {cast.name(proposal['authority'])} file again"
+        case "replace validator":
+            return f"give the seat of {cast.name(proposal['key'])} to {cast.name(proposal['other'])}"
+        case "amend":
+            return f"amend the policy; version {proposal['policy']['version']} is in force after its notice"
+        case other:
+            return f"{other}"
+
+
+def summary_of(paper: Paper) -> str:
+    """Where the register stands, in half a line."""
+    statuses = Counter(record["status"] for record in paper.records.values())
+    standing, objected = (sum(statuses[name] for name in names) for names in (COUNTING, (OBJECTED, MAINTAINED)))
+    return f"{len(paper.members)} members, {standing} records that stand, {objected} under objection"

@@ -1,0 +1,171 @@
+"""A testnet that is told the municipal story, and audited when it has stopped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from chain.database import DATABASE
+from chain.errors import OperatorError
+from chain.genesis import Genesis
+from chain.keys import SecretKey
+from chain.reader import Reader
+from chain.transactions import VerifiedTransaction
+from scripts.municipal.audit import Audit, audit
+from scripts.municipal.cast import Cast
+from scripts.municipal.director import Director
+from scripts.municipal.story import Story
+from scripts.municipal.telling import summary_of
+from scripts.replay import node_seed, pack
+from scripts.testnet_parts.confirm import FinalReader
+from scripts.testnet_parts.feed import BATCH
+from scripts.testnet_parts.homes import TestnetHome
+from scripts.testnet_parts.nodes import Node, Unreachable
+from scripts.testnet_parts.run import SHORT_NAP_S, Testnet
+
+if TYPE_CHECKING:
+    from scripts.testnet_parts.view import Bar
+
+
+class Rehearsal:
+    """The load of ``testnet.py --scenario municipal``; see :class:`~scripts.testnet_parts.run.Load`."""
+
+    can_go_on = False
+
+    def __init__(self, home: TestnetHome, tell: Callable[[str], None]) -> None:
+        shape = home.shape
+        secrets = [SecretKey(node_seed(shape.seed, index)) for index in range(shape.nodes + 1)]
+        self.director = Director(home.genesis, Cast(shape.seed, secrets[:-1], secrets[-1]), tell)
+        self.director.begin(Story(self.director).chapters())
+        self.reader = FinalReader(home.genesis)
+        self._home = home
+        self._is_closed = False
+
+    @property
+    def height(self) -> int:
+        """Up to which the final chain was read."""
+        return self.reader.height
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the story is over."""
+        return self._is_closed or self.director.is_done
+
+    @property
+    def fresh(self) -> int:
+        """Transactions that are final."""
+        return self.director.transactions
+
+    async def prepare(self, _nodes: Sequence[Node]) -> None:
+        """A story is told once.  Raises :class:`OperatorError`."""
+        if self._home.is_resumed:
+            raise OperatorError(f"the story was begun in {self._home.path}; leave out --home to tell it in a fresh one")
+
+    async def run(self, testnet: Testnet) -> None:
+        """Tell the story, until cancelled."""
+        await testnet.wait_for_mesh()
+        testnet.note_start()
+        while True:
+            best = testnet.furthest
+            blocks = [] if best is None else await trio.to_thread.run_sync(self.reader.read, best.home)
+            for block in blocks:
+                self.director.observe(block)
+            offers = [] if self.is_done else self.director.offers()
+            if offers:
+                await self._submit(testnet, offers)
+            elif not blocks:
+                await trio.sleep(SHORT_NAP_S)
+
+    async def _submit(self, testnet: Testnet, offers: Sequence[VerifiedTransaction]) -> None:
+        """To a node that answers.  What it refuses, the director offers again later, or gives up."""
+        for batch in (offers[at : at + BATCH] for at in range(0, len(offers), BATCH)):
+            while not await self._taken(testnet, pack(transaction.raw for transaction in batch)):
+                await trio.sleep(SHORT_NAP_S)
+
+    async def _taken(self, testnet: Testnet, body: bytes) -> bool:
+        for node in testnet.live:
+            try:
+                await node.submit(testnet.client, body)
+            except Unreachable:
+                continue
+            return True
+        return False
+
+    def close(self) -> None:
+        """Break off."""
+        self._is_closed = True
+
+    def stop(self) -> None:
+        """Let go of the databases."""
+        self.reader.close()
+
+    # ------------------------------------------------------------------------------------- what it tells of itself
+
+    def bars(self, _testnet: Testnet) -> list[Bar]:
+        """A story has none: nobody knows how long the chain will take."""
+        return []
+
+    def line(self, _testnet: Testnet) -> str:
+        """How far it is, on part of a line."""
+        return f"chapter {len(self.director.told)}: {summary_of(self.director.paper)}"
+
+    def hint(self, testnet: Testnet) -> str:
+        """The same under the table."""
+        return f"{self.line(testnet)}{'; the story is over' if testnet.finished_s is not None else ''}"
+
+    def report(self, testnet: Testnet) -> dict[str, Any]:
+        """The verdict on what every stopped node's state says."""
+        genesis, paper = self._home.genesis, self.director.paper
+        audits = {node.name: audit_home(node.home, genesis) for node in testnet.nodes}
+        differences = [f"{name}: {text}" for name, found in audits.items() for text in found.differences]
+        told = self.director.told
+        ends = [*(chapter.height for chapter in told[1:]), paper.height]
+        least = min(audits.values(), key=lambda found: found.explained)
+        for name, text in least.tables.items():
+            (self._home.path / name).write_text(text, encoding="utf-8")
+        return {
+            "scenario": "municipal",
+            "complete": self.director.is_done,
+            "submitted": self.director.submitted,
+            "final": self.director.transactions,
+            "refused": {},
+            "lost": 0,
+            "skipped": self.director.skipped,
+            "chapters": [
+                {"title": chapter.title, "from_height": chapter.height, "to_height": end}
+                for chapter, end in zip(told, ends, strict=False)
+            ],
+            "counts": dict(Counter(event.what for event in paper.events)),
+            "explained": f"{least.explained} of {least.members}",
+            "differences": differences,
+            "faults": list(paper.faults),
+            "audited": all(found.holds for found in audits.values()),
+            "outcome": str(self._home.path / "outcome.csv"),
+        }
+
+    def rows(self, report: dict[str, Any]) -> list[tuple[str, object]]:
+        """How it ended, and what is wrong if anything is."""
+        wrong = [("WRONG", text) for text in (*report["differences"], *report["faults"])]
+        return [
+            ("story", f"{len(report['chapters'])} chapters{'' if report['complete'] else ', broken off'}"),
+            ("scores", f"{report['explained']} explain themselves, {len(report['differences'])} differ from the paper"),
+            ("outcome", f"{report['outcome']}, the same on paper beside it"),
+            *wrong,
+        ]
+
+
+def audit_home(home: Path, genesis: Genesis) -> Audit:
+    """Compare what one stopped node's state says with the paper of its own final blocks."""
+    reader = Reader(home / DATABASE, genesis)
+    try:
+        with reader.consistent():
+            header = reader.snapshot_header()
+            height = 0 if header is None else header.height
+            blocks = {block.header.height: block for block in reader.blocks(1, height)}
+            return audit(genesis, blocks, dict(reader.state_rows()), height)
+    finally:
+        reader.close()

@@ -1,0 +1,194 @@
+"""The story of a city's credit register, in memory; ``testnet.py --scenario municipal`` tells it on real nodes."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from chain.keys import did_from_key
+from chain.state import Member, decode_entry, encode_entry, member_key
+from scripts.municipal.audit import Audit, audit
+from scripts.municipal.cast import MEMBERS, Cast
+from scripts.municipal.director import Director
+from scripts.municipal.story import Story, rehearsal_policy
+from tests.support.world import Host, World, secret
+
+# The story takes about 150; where motions lapse and are moved again, more.
+SLOTS = 500
+
+
+class Rehearsal:
+    """Four validators, an observer that is to become one, and the story told to its end.
+
+    Transactions of the kinds in ``late`` reach nobody before slot ``late_until``, as on a machine that is too slow.
+    """
+
+    def __init__(self, late: frozenset[str] = frozenset(), late_until: int = 0) -> None:
+        policy = rehearsal_policy(1_000).to_document()
+        self.world = World(4, seed=2, batch=6, heartbeat_slots=1, policy=policy)
+        newcomer = Host(self.world, "node4", secret(5))
+        self.world.hosts.append(newcomer)
+        newcomer.start()
+        self.told: list[str] = []
+        self.cast = Cast(b"rehearsal", [secret(number) for number in range(1, 5)], secret(5))
+        self.director = Director(self.world.genesis, self.cast, self.told.append)
+        self.director.begin(Story(self.director).chapters())
+        self._late, self._late_until = late, late_until
+        self.world.run_until(self._turn, SLOTS)
+        self.paper = self.director.paper
+        self.counts = Counter(event.what for event in self.paper.events)
+
+    def _turn(self) -> bool:
+        """What a driver does in a slot: hand over what became final, submit what is asked for, to whom it likes."""
+        host, slot = self.world.hosts[0], self.world.genesis.slot_at(self.world.now_ms)
+        for height in range(self.director.paper.height + 1, host.final_height + 1):
+            self.director.observe(host.disk.main()[height])
+        offers = self.director.offers()
+        if slot < self._late_until:
+            offers = [transaction for transaction in offers if transaction.kind not in self._late]
+        self.world.submit(slot % 4, offers)
+        return self.director.is_done
+
+    def standing(self, number: int) -> tuple[int, str]:
+        return self.paper.standing(self.cast.member(number).key)
+
+    def audit(self, index: int) -> Audit:
+        """The state of one node at its head, compared with the paper."""
+        host = self.world.hosts[index]
+        return audit(self.world.genesis, host.disk.main(), host.engine.chain.ledger.state, host.height)
+
+    def assert_everybody_agrees(self) -> None:
+        """Every node's state is what the paper says, and explains every score."""
+        self.world.check_agreement()
+        for index in range(len(self.world.hosts)):
+            found = self.audit(index)
+            assert found.differences == ()
+            assert found.faults == ()
+            assert found.explained == found.members == MEMBERS
+
+
+@pytest.fixture(scope="module")
+def story() -> Rehearsal:
+    return Rehearsal()
+
+
+def test_every_node_agrees_with_the_paper_and_explains_every_score(story: Rehearsal) -> None:
+    story.assert_everybody_agrees()
+    assert story.director.skipped == []
+
+
+def test_every_right_of_a_member_is_used_once_at_least(story: Rehearsal) -> None:
+    assert story.counts == {
+        "carried": 7,
+        "filed": 147,  # 20 + 67 + 59, and one under the new policy
+        "rotated": 1,
+        "commented": 1,
+        "objected": 8,
+        "maintained": 4,
+        "silence": 2,
+        "struck": 1,
+        "unruled": 1,
+        "upheld": 2,
+        "withdrawn": 1,
+        "corrected": 2,
+        "repair asked": 3,
+        "repaired": 1,
+        "repaired by silence": 1,
+        "repair declined": 1,
+        "expired": 5,
+        "suspended": 1,
+        "amended": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("number", "score", "tier", "why"),
+    [
+        (1, 1000, "A", "nothing is recorded"),
+        (14, 1000, "C", "drunk driving takes no points, and caps the tier"),
+        (17, 1000, "A", "the market office was silent"),
+        (18, 1000, "A", "so it was, and the cap is lifted too"),
+        (19, 1000, "A", "the arbiter struck it, under the member's new key"),
+        (20, 970, "A", "the arbiter upheld it"),
+        (31, 1000, "A", "withdrawn"),
+        (32, 990, "A", "corrected"),
+        (33, 1000, "A", "the arbiter was silent"),
+        (34, 980, "A", "upheld"),
+        (35, 1000, "A", "repaired"),
+        (36, 1000, "A", "repaired: the bank was silent"),
+        (37, 980, "A", "the repair was declined"),
+        (86, 1000, "A", "expired"),
+        (96, 950, "A", "B, but for the amendment"),
+        (101, 1035, "AA", "a heroic act, and hours that count once"),
+        (106, 1040, "AA", "a heroic act, and two steps of hours"),
+        (150, 997, "A", "a fine under the new policy"),
+        (30, 995, "A", "a fine under the old one keeps its points"),
+        (200, 500, "D", "five times damage to public equipment"),
+    ],
+)
+def test_where_a_member_stands_in_the_end(story: Rehearsal, number: int, score: int, tier: str, why: str) -> None:
+    assert story.standing(number) == (score, tier), why
+
+
+def test_an_issuer_is_suspended_by_its_own_error_rate_and_restored_by_motion(story: Rehearsal) -> None:
+    market = story.paper.authorities[story.cast.market.key]
+    assert (market["filed"], market["overturned"], market["status"]) == (21, 3, "active")
+    assert (market["forgiven_filed"], market["forgiven_overturned"]) == (20, 3)
+    suspended = next(event for event in story.paper.events if event.what == "suspended")
+    assert suspended.about == story.cast.market.key
+    bank = story.paper.authorities[story.cast.bank.key]
+    assert (bank["overturned"], bank["status"]) == (3, "active")
+
+
+def test_a_validator_is_replaced(story: Rehearsal) -> None:
+    *_, leaving, newcomer = story.world.hosts
+    assert not leaving.engine.is_validator
+    assert newcomer.engine.is_validator
+    assert newcomer.signed
+    assert max(leaving.signed) < min(newcomer.signed)
+
+
+def test_the_story_is_told_in_sentences(story: Rehearsal) -> None:
+    chapters = [line for line in story.told if line.startswith("Chapter ")]
+    assert len(chapters) == len(story.director.told) == 8
+    assert "objection of member 17 to record 0: the agency was silent, struck" in story.told
+    assert "the market office may not file any more: too many of its records were overturned" in story.told
+
+
+def test_the_outcome_and_the_paper_are_the_same_files(story: Rehearsal) -> None:
+    tables = story.audit(0).tables
+    assert tables["outcome.csv"] == tables["outcome-on-paper.csv"]
+    assert tables["authorities.csv"] == tables["authorities-on-paper.csv"]
+    header, *lines = tables["outcome.csv"].splitlines()
+    assert header == "member,score,tier,open_objections,records_standing"
+    assert len(lines) == MEMBERS
+    assert f"{did_from_key(story.cast.heir.key)},1000,A,0,0" in lines
+    assert tables["authorities.csv"].count(",active,") == 4
+
+
+def test_who_is_too_late_loses_by_silence_and_the_story_goes_on() -> None:
+    story = Rehearsal(frozenset({"answer", "rule"}), 150)
+    story.assert_everybody_agrees()
+    assert story.counts["silence"] == 8
+    assert not story.counts.keys() & {"maintained", "upheld", "struck", "withdrawn"}
+    assert "the savings bank: answer" in story.director.skipped
+
+
+def test_a_motion_that_lapses_is_moved_again() -> None:
+    story = Rehearsal(frozenset({"approve"}), 80)
+    story.assert_everybody_agrees()
+    assert (story.counts["motion lapsed"], story.counts["carried"]) == (4, 7)
+
+
+def test_a_score_that_is_wrong_on_one_node_is_noticed(story: Rehearsal) -> None:
+    host = story.world.hosts[2]
+    key = member_key(story.cast.member(1).key)
+    member = decode_entry(key, host.engine.chain.ledger.state[key])
+    assert isinstance(member, Member)
+    state = {**host.engine.chain.ledger.state, key: encode_entry(member._replace(record_points=30))}
+    found = audit(story.world.genesis, host.disk.main(), state, host.height)
+    assert not found.holds
+    assert (found.explained, found.members) == (MEMBERS - 1, MEMBERS)
+    assert len(found.differences) == 1
+    assert "(1030, 'AA', 0, 0) in the state, (1000, 'A', 0, 0) on paper" in found.differences[0]

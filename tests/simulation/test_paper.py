@@ -1,0 +1,174 @@
+"""Random histories of a city's register: whatever happens, the state says what the paper says.
+
+Two computations that share no code, so a difference is a mistake in one of them.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import count
+from random import Random
+from typing import Any
+
+import pytest
+
+from chain import registry
+from chain.blocks import Block
+from chain.errors import Refused
+from chain.headers import sign_header
+from chain.ledger import Ledger
+from chain.policy import Policy, read_policy
+from chain.proposals import ARBITER, REGISTRAR, Accredit, Amend, Proposal, Restore
+from chain.state import read_record_key, record_key
+from chain.transactions import (
+    Action,
+    Answer,
+    Comment,
+    Enrol,
+    File,
+    Object,
+    Propose,
+    Repair,
+    Rotate,
+    Rule,
+    Transaction,
+    VerifiedTransaction,
+)
+from scripts.municipal.audit import audit
+from scripts.municipal.story import rehearsal_policy
+from tests.support.world import genesis_of, secret
+
+GENESIS = genesis_of(1, policy=rehearsal_policy(1_000).to_document())
+VALIDATOR = secret(1)
+MEMBERS = [secret(100 + number).public for number in range(12)]
+AGENCIES = [secret(200 + number).public for number in range(3)]
+ARBITERS = [secret(300).public]
+BLOCKS = 80
+AUDIT_EVERY = 10
+TRIES_A_BLOCK = 25
+DOCUMENT = bytes(32)
+
+
+class History:
+    """One validator's chain, and whoever tries things on it; what is refused leaves no trace."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.ledger = Ledger(GENESIS)
+        self.blocks: dict[int, Block] = {}
+        self.slot = 0
+        self.spare_keys = (secret(1_000 + number).public for number in count())
+        self._ids = count()
+
+    def grow(self) -> None:
+        """One more block, after some slots or many."""
+        self.slot += self.random.choice((1, 1, 1, 2, 5, 20))
+        height = self.ledger.height + 1
+        draft = self.ledger.draft(self.slot, 1)
+        taken = []
+        for _ in range(TRIES_A_BLOCK):
+            actor, action = self._anything()
+            account = draft.account(actor)
+            number = next(self._ids).to_bytes(32, "big")
+            # Signatures are not the register's affair.
+            transaction = VerifiedTransaction(
+                Transaction(number, actor, account.nonce if account else 0, height, action, b"")
+            )
+            with suppress(Refused):
+                registry.apply(draft, transaction)
+                taken.append(transaction)
+        root, changes = self.ledger.seal(draft)
+        fields: dict[str, Any] = {"parent": bytes(32), "transaction_root": bytes(32), "mhg": 0, "mhp": 0}
+        header = sign_header(VALIDATOR, GENESIS.id, height=height, slot=self.slot, state_root=root, **fields)
+        self.blocks[height] = Block(header, tuple(taken))
+        self.ledger.adopt(self.blocks[height], changes)
+
+    def _anything(self) -> tuple[bytes, Action]:
+        choice, view = self.random.choice, self.ledger.view(self.slot)
+        records = [key for key in self.ledger.state if key[:1] == b"d"]
+        member, number = read_record_key(choice(records)) if records else (choice(MEMBERS), 0)
+        issuer = view.get(record_key(member, number)).issuer if records else AGENCIES[0]
+        # Whoever moved acts with the newest key.
+        key, agency = self._key(member), self._key(choice((issuer, issuer, *AGENCIES)))
+        match self.random.randrange(12):
+            case 0:
+                return VALIDATOR.public, Propose(self._proposal(view.policy))
+            case 1:
+                return choice(MEMBERS), Enrol(self._key(AGENCIES[0]), bytes(64))
+            case 2 | 3:
+                return agency, self._filing(view.policy, choice(MEMBERS))
+            case 4 | 5:
+                return key, Object(member, number, DOCUMENT)
+            case 6 | 7:
+                points = choice((0, -1, -10))
+                return agency, Answer(member, number, choice((1, 2, 3, 3)), points, DOCUMENT)
+            case 8:
+                return self._key(choice(ARBITERS)), Rule(member, number, choice((1, 2)), DOCUMENT)
+            case 9 | 10:
+                step = choice((1, 1, 2, 3))
+                return (key if step == 1 else agency), Repair(member, number, step, DOCUMENT)
+            case _:
+                if self.random.randrange(4):
+                    return key, Comment(member, number, DOCUMENT)
+                return choice((key, agency)), Rotate(next(self.spare_keys), bytes(64))
+
+    def _key(self, identity: bytes) -> bytes:
+        view = self.ledger.view(self.slot)
+        while (account := view.account(identity)) is not None and account.successor:
+            identity = account.successor
+        return identity
+
+    def _filing(self, policy: Policy, member: bytes) -> File:
+        categories = list(policy.categories.values())
+        # Often one with a cap, so that the cap is reached.
+        category = self.random.choice([*categories, *(3 * [item for item in categories if item.is_capped])])
+        points = self.random.randint(category.low, category.high)
+        severity = self.random.choice(category.severities or (0,))
+        slots = policy.slots(self.random.choice((0, 5, 80, 100, 400)), GENESIS.slot_ms)
+        return File(member, category.code, points, severity, DOCUMENT, DOCUMENT, self.slot - slots, policy.version)
+
+    def _proposal(self, policy: Policy) -> Proposal:
+        choice = self.random.choice
+        agency = choice(AGENCIES)
+        match self.random.randrange(5):
+            case 0 | 1:
+                rights = REGISTRAR if agency == AGENCIES[0] else 0
+                codes = tuple(sorted(self.random.sample(sorted(policy.categories), 16)))
+                return Accredit(agency, rights, codes, 0, 10_000)
+            case 2:
+                return Accredit(ARBITERS[0], ARBITER, (), 0, 10_000)
+            case 3:
+                return Restore(agency)
+            case _:
+                return Amend(policy.version, self.slot + policy.slots(31, GENESIS.slot_ms), self._amended(policy))
+
+    def _amended(self, policy: Policy) -> bytes:
+        """A base that is not lower, tiers that begin not higher, and other periods and limits."""
+        document = policy.to_document()
+        document["version"] += 1
+        document["score"]["base"] += self.random.randint(0, 3)
+        tiers = [{**tier, "from": tier["from"] - self.random.randint(0, 5)} for tier in document["tier"]]
+        document["periods"]["answer_days"] = self.random.randint(1, 30)
+        document["authorities"]["overturned_permille"] = self.random.choice((50, 100, 300))
+        document["authorities"]["overturned_minimum"] = self.random.choice((1, 5, 10))
+        return read_policy({**document, "tier": tiers}).encode()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_state_says_what_the_paper_says(seed: int) -> None:
+    history = History(seed)
+    while history.ledger.height < BLOCKS:
+        history.grow()
+        if history.ledger.height % AUDIT_EVERY == 0:
+            check(history, history.ledger.height)
+    # And so it does after the second half was taken back.
+    while history.ledger.height > BLOCKS // 2:
+        history.ledger.undo()
+    check(history, BLOCKS // 2)
+
+
+def check(history: History, height: int) -> None:
+    found = audit(GENESIS, history.blocks, history.ledger.state, height)
+    assert found.differences == ()
+    assert found.faults == ()
+    assert found.explained == found.members

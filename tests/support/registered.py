@@ -1,0 +1,211 @@
+"""A small register in a home on disk: a city's policy, five members, an office that records and one that rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from chain.blockchain import Blockchain
+from chain.blocks import Block
+from chain.database import DATABASE
+from chain.events import Commit, SigningState
+from chain.genesis import Genesis, make_genesis
+from chain.keys import did_from_key
+from chain.policy import Policy, read_policy, shipped_policy
+from chain.proposals import ARBITER, Accredit, AddValidator, Amend
+from chain.storage import Storage
+from chain.transactions import (
+    ASK,
+    CORRECT,
+    MAINTAIN,
+    STRIKE,
+    Action,
+    Answer,
+    Approve,
+    Enrol,
+    File,
+    Object,
+    Propose,
+    Rate,
+    Repair,
+    Rotate,
+    Rule,
+    VerifiedTransaction,
+    sign_rotation,
+)
+from tests.support.forge import Forge
+from tests.support.homes import write_genesis
+from tests.support.world import Actor, secret
+
+DIGEST = sha256(b"a document kept elsewhere").digest()
+SLOT_MS = 1_000
+TICKET, DRUNK, DEFAULT, HEROISM = 13, 14, 1, 101
+NEIGHBOURS = 901
+
+
+def city_policy(**changes: Any) -> Policy:
+    """The municipal policy with a slot for a day, open enrolment, and members who rate each other."""
+    document = shipped_policy("municipal").to_document()
+    document |= {"day_ms": SLOT_MS, "enrolment": "open"}
+    document["score"] |= {"ratings_floor": -8, "ratings_cap": 8}
+    document["authorities"] |= {"overturned_permille": 400, "overturned_minimum": 4}
+    document["rating"] = [{"code": NEIGHBOURS, "name": "neighbours", "min": -10, "max": 10}]
+    return read_policy(document | changes)
+
+
+def city_genesis(policy: Policy) -> Genesis:
+    """Four validators with ``secret(1)`` to ``secret(4)``."""
+    return make_genesis(
+        {
+            "format": 1,
+            "name": "city",
+            "genesis_time_ms": 1_700_000_000_000,
+            "slot_ms": SLOT_MS,
+            "batch": 6,
+            "heartbeat_slots": 20,
+            "max_expiry_blocks": 100_000,
+            "validators": [{"did": did_from_key(secret(n).public), "weight": 1} for n in range(1, 5)],
+            "policy": policy.to_document(),
+        }
+    )
+
+
+class City:
+    """The history of a register, block by block; slots are heights."""
+
+    def __init__(self) -> None:
+        self.genesis = city_genesis(city_policy())
+        self.validators = [Actor(self.genesis, n) for n in range(1, 5)]
+        self.office, self.judge = Actor(self.genesis, 50), Actor(self.genesis, 51)
+        self.ann, self.bob, self.cleo, self.dan, self.eve = self.members = [
+            Actor(self.genesis, 60 + n) for n in range(5)
+        ]
+        self.blocks: list[Block] = []
+        self._forge = Forge(self.genesis)
+
+    @property
+    def height(self) -> int:
+        return len(self.blocks)
+
+    @property
+    def announced(self) -> bool:
+        """Whether other validators are announced in the settled state, which is some blocks behind."""
+        final = self._forge.votes(self.blocks[-1]).finalized
+        return bool(final and self._forge.validators(self.blocks[final - 1]).next)
+
+    def did(self, actor: Actor) -> str:
+        """The key that somebody has now."""
+        return did_from_key(actor.key)
+
+    def block(self, *transactions: VerifiedTransaction, slot: int | None = None) -> Block:
+        """The next block, in the next slot by default."""
+        parent = self.blocks[-1] if self.blocks else None
+        self.blocks.append(self._forge.block(parent, transactions, slot=slot))
+        return self.blocks[-1]
+
+    def state(self, block: Block) -> dict[bytes, bytes]:
+        """The state after a block."""
+        return self._forge.state(block)
+
+    def filing(self, subject: Actor, category: int, points: int, severity: int) -> File:
+        """A record of what was established one slot ago."""
+        return File(subject.key, category, points, severity, DIGEST, b"", self.height, 1)
+
+    def carried(self, *proposals: Any) -> None:
+        """The first validator proposes, two more approve; the first motion has number 0."""
+        first = sum(isinstance(tx.action, Propose) for block in self.blocks for tx in block.transactions)
+        self.block(*[self.validators[0].sign(Propose(proposal)) for proposal in proposals])
+        numbers = range(first, first + len(proposals))
+        self.block(*[actor.sign(Approve(number)) for actor in self.validators[1:3] for number in numbers])
+
+    def rotate(self, actor: Actor, number: int) -> VerifiedTransaction:
+        """``actor`` moves to the key ``secret(number)``."""
+        fresh = secret(number)
+        proof = sign_rotation(fresh, self.genesis.id, actor.key, actor.nonce)
+        transaction = actor.sign(Rotate(fresh.public, proof))
+        actor.secret, actor.nonce = fresh, 0
+        return transaction
+
+    def write(self, home: Path) -> Path:
+        """A home that took all blocks, its state settled as far as they are final."""
+        write_genesis(home, self.genesis)
+        Storage.create(home / DATABASE, self.genesis, SigningState())
+        chain = Blockchain(self.genesis)
+        for block in self.blocks:
+            chain.add(block, arrived_in_slot=True)
+        assert chain.head.header.id == self.blocks[-1].id
+        storage = Storage(home / DATABASE, self.genesis)
+        storage.commit(
+            [Commit(adopted=tuple(self.blocks), finalized_height=chain.finalized.height, settled=chain.settle())]
+        )
+        storage.close()
+        return home
+
+
+def lively_city() -> City:
+    """What may happen in a register, most of it once.
+
+    =====  ======================================================================
+    ann    a ticket, a default (objected to, open), heroism, ratings beyond the cap; a new key
+    bob    a default, objected to, maintained, struck; another, repaired on silence
+    cleo   a ticket, objected to and never answered; a rating
+    dan    drunk driving, which caps the tier
+    eve    nothing
+    =====  ======================================================================
+    """
+    city = City()
+    office, judge, ann, bob, cleo, dan = city.office, city.judge, city.ann, city.bob, city.cleo, city.dan
+    forever = 2**63
+    city.block(*[member.sign(Enrol()) for member in city.members])
+    city.carried(
+        Accredit(office.key, 0, (DEFAULT, TICKET, DRUNK, HEROISM), 0, forever),
+        Accredit(judge.key, ARBITER, (), 0, 1_000),
+    )
+    city.block(*_signed(office, city.filing(ann, TICKET, -5, 1), city.filing(ann, DEFAULT, -20, 2)))
+    city.block(*_signed(office, city.filing(bob, DEFAULT, -20, 1), city.filing(cleo, TICKET, -5, 1)))
+    city.block(*_signed(office, city.filing(dan, DRUNK, 0, 2), city.filing(ann, HEROISM, 30, 0)))
+    city.block(
+        *[rater.sign(Rate(ann.key, NEIGHBOURS, points)) for rater, points in ((bob, 6), (cleo, 7), (dan, -2))],
+        ann.sign(Rate(cleo.key, NEIGHBOURS, 4)),
+    )
+    city.block(bob.sign(Object(bob.key, 0, DIGEST)), cleo.sign(Object(cleo.key, 0, DIGEST)))
+    city.block(office.sign(Answer(bob.key, 0, MAINTAIN, 0, DIGEST)))
+    city.block(judge.sign(Rule(bob.key, 0, STRIKE, DIGEST)))
+    city.block(*_signed(office, city.filing(bob, DEFAULT, -20, 1), city.filing(bob, DEFAULT, -20, 1)))
+    city.block(bob.sign(Repair(bob.key, 1, ASK, DIGEST)), bob.sign(Object(bob.key, 2, DIGEST)))
+    city.block(office.sign(Answer(bob.key, 2, CORRECT, -1, DIGEST)))
+    for _ in range(20):  # until silence has deleted cleo's ticket and repaired bob's default
+        city.block()
+    city.block(city.rotate(ann, 90))
+    city.block(ann.sign(Object(ann.key, 1, DIGEST)))
+    city.carried(Amend(1, city.height + 40, next_policy(city).encode()))
+    city.block(city.validators[3].sign(Propose(AddValidator(secret(99).public, 1))))
+    for _ in range(12):  # so that all of it is final
+        city.block()
+    return city
+
+
+def next_policy(city: City, **changes: Any) -> Policy:
+    """Policy 2: the base is raised by ten."""
+    document = city.genesis.policy.to_document() | {"version": 2}
+    document["score"] = document["score"] | {"base": 1010}
+    return read_policy(document | changes)
+
+
+def _signed(actor: Actor, *actions: Action) -> Sequence[VerifiedTransaction]:
+    return [actor.sign(action) for action in actions]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A city, and its home on disk."""
+
+    city: City
+    home: Path
+
+    def did(self, name: str) -> str:
+        actor: Actor = getattr(self.city, name)
+        return self.city.did(actor)
