@@ -198,7 +198,7 @@ def records(face: NodeFace, genesis: Genesis, home: Path | None, member: bytes, 
     for row in found:
         times = [moment_of(genesis, row[slot]) if row[slot] else None for slot in slots]
         rows.append((row["number"], row["category"], row["points"], row["status"], *times, row["issuer"]))
-    table(f"{len(rows)} records", columns, rows)
+    table(f"Records: {len(rows)}", columns, rows)
 
 
 @registry.command()
@@ -216,12 +216,12 @@ def motions(face: NodeFace, genesis: Genesis, home: Path | None, as_json: bool) 
             row["kind"],
             row["status"],
             row["approvals"],
-            moment_of(genesis, row["expires_slot"]),
+            moment_of(genesis, row["expires_slot"]) if row["status"] == "open" else None,
             " ".join(row["about"]) or None,
         )
         for row in found
     ]
-    table(f"{len(rows)} motions", ("number", "kind", "status", "approvals", "lapses", "about"), rows)
+    table(f"Motions: {len(rows)}", ("number", "kind", "status", "approvals", "lapses", "about"), rows)
 
 
 # ---------------------------------------------------------------------------------------------------- members
