@@ -211,9 +211,9 @@ class Node:
             "rss_bytes": psutil.Process().memory_info().rss,
         }
 
-    def describe_peers(self) -> list[dict[str, Any]]:
-        """``GET /peers``."""
-        return [
+    def describe_peers(self) -> dict[str, Any]:
+        """``GET /peers``: who is connected, and for how many seconds more others are kept out."""
+        connected = [
             {
                 "peer_id": peer.peer_id,
                 "address": peer.address,
@@ -223,6 +223,8 @@ class Node:
             }
             for peer in self.transport.peers.connected()
         ]
+        banned = {peer_id: round(left_s, 1) for peer_id, left_s in self.transport.peers.bans().items()}
+        return {"peers": connected, "banned": banned}
 
     def describe_account(self, key: bytes) -> dict[str, Any]:
         """``GET /account/{key}``: what a signer has to know, as of the head and this node's mempool."""
@@ -315,7 +317,8 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
         listen=tuple(home.config.listen),
         bootstrap=tuple(home.config.peers),
         max_connections=2 * home.config.max_peers,
-        peers=PeerSettings(max_peers=home.config.max_peers),
+        peers=PeerSettings(max_peers=home.config.max_peers, max_strangers=home.config.max_peers),
+        ban_s=home.config.ban_s,
     )
     try:
         async with open_transport(config) as transport, trio.open_nursery() as nursery:

@@ -43,7 +43,7 @@ from chain.events import (
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader
 from chain.keys import SecretKey
-from chain.mempool import Mempool
+from chain.mempool import MAX_TRANSACTIONS, Mempool
 from chain.merkle import merkle_root
 from chain.messages import GetTransactions, Status
 from chain.production import Producer
@@ -60,6 +60,8 @@ MAX_UNSETTLED = 256
 STATUS_EVERY_SLOTS = 8
 REGOSSIP_EVERY_SLOTS = 32
 MAX_REGOSSIP = 1_024
+# A full mempool, and as many that blocks took since they were last looked through.
+MAX_OWN = 2 * MAX_TRANSACTIONS
 # So long an accusation waits for a block; another one is made if the validator goes on.
 ACCUSATION_BLOCKS = 1_000
 EXPIRE_EVERY_BLOCKS = 16
@@ -168,7 +170,7 @@ class Engine:
         taken = tuple(
             transaction for transaction, outcome in zip(transactions, outcomes, strict=True) if outcome is None
         )
-        self._own.update((transaction.id, None) for transaction in taken)
+        self._adopt_own(taken)
         self._effects.append(Answer(tuple(outcomes)))
         if taken:
             self._effects.append(GossipTransactions(taken))
@@ -196,9 +198,18 @@ class Engine:
         account = decode_entry(key, value)
         return account.nonce if isinstance(account, Account) else None
 
+    def _adopt_own(self, transactions: Sequence[VerifiedTransaction]) -> None:
+        """These are ours to offer again until a block holds them."""
+        self._own.update((transaction.id, None) for transaction in transactions)
+        if len(self._own) > MAX_OWN:
+            self._forget_included()
+
+    def _forget_included(self) -> None:
+        self._own = {key: None for key in self._own if key in self.mempool}
+
     def _regossip(self) -> None:
         mempool = self.mempool
-        self._own = {key: None for key in self._own if key in mempool}
+        self._forget_included()
         mine = [transaction for key in self._own if (transaction := mempool.get(key)) is not None]
         if mine:
             self._effects.append(GossipTransactions(tuple(mine[:MAX_REGOSSIP])))
@@ -363,7 +374,7 @@ class Engine:
         accusation = sign_transaction(key, self.genesis.id, nonce, expiry_height, Accuse(first.raw, second.raw))
         if self._take_transactions((accusation,)) == [None]:
             self._accused[culprit] = accusation.id
-            self._own[accusation.id] = None
+            self._adopt_own((accusation,))
             self._effects.append(GossipTransactions((accusation,)))
 
     def _add(self, block: Block, judged: Judged, now_ms: int, *, arrived_in_slot: bool) -> None:
@@ -385,7 +396,7 @@ class Engine:
             self.mempool.discard(block.transactions)
         for block in reversed(added.abandoned):
             self.mempool.restore(block.transactions, head.height + 1)
-            self._own.update((transaction.id, None) for transaction in block.transactions)
+            self._adopt_own(block.transactions)
         if head.height % EXPIRE_EVERY_BLOCKS == 0:
             self.mempool.expire(head.height + 1)
         delay_ms = now_ms - self.genesis.slot_start_ms(head.slot)

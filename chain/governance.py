@@ -43,11 +43,13 @@ from chain.state import (
     Account,
     Authority,
     Docket,
+    Member,
     Motion,
     PolicyText,
     Rules,
     account_key,
     authority_key,
+    member_key,
     motion_key,
     policy_key,
     read_motion_key,
@@ -59,7 +61,8 @@ from chain.votes import is_equivocation
 MAX_OPEN_MOTIONS = 8
 # A day of one-second slots and a margin for a stall: later, the validator may long be another's.
 EVIDENCE_MAX_AGE_SLOTS = 200_000
-
+# Beyond its notice.  While a policy is announced no other can be: one announced for the year 3000 would be the last.
+MAX_WAIT_DAYS = 366
 
 _POSSIBLE_FROM = {Suspend: (ACTIVE,), Revoke: (ACTIVE, SUSPENDED), Restore: (SUSPENDED,)}
 
@@ -106,7 +109,10 @@ def approve(draft: Draft, action: Approve, actor: bytes) -> None:
 
 def accuse(draft: Draft, action: Accuse, _actor: bytes) -> None:
     """Two headers jail the validator that signed both, once for all it did until now."""
-    draft.put(VALIDATORS_KEY, _seated(draft, JailValidator(check_open(draft, action))))
+    signer = check_open(draft, action)
+    if max(decode_header(action.first).slot, decode_header(action.second).slot) > draft.slot:
+        raise Refused(Reason.FUTURE_SLOT, "the slot of a header is yet to come; until then the offence is not over")
+    draft.put(VALIDATORS_KEY, _seated(draft, JailValidator(signer)))
 
 
 def check_open(draft: Draft, action: Accuse) -> bytes:
@@ -133,7 +139,13 @@ def check_evidence(action: Accuse) -> None:
 
 
 def begin(draft: Draft, set_start: int) -> None:
-    """What the start of a block, whose validators are in force from height ``set_start``, means for the validators."""
+    """What the start of a block, whose validators are in force from height ``set_start``, brings into force.
+
+    An announced policy waits for no other deadline: it binds from the first block at or after its slot.
+    """
+    rules = draft.rules
+    if rules.next_version and rules.next_slot <= draft.slot:
+        draft.put(RULES_KEY, Rules(rules.next_version, draft.policy_of(rules.next_version).digest(), 0, 0))
     before = draft.validators
     after = seats.begin(before, height=draft.height, slot=draft.slot, set_start=set_start)
     if after is not before:
@@ -141,11 +153,7 @@ def begin(draft: Draft, set_start: int) -> None:
 
 
 def fall_due(draft: Draft, key: bytes) -> None:
-    """An open motion lapses, or the announced policy comes into force."""
-    if key == RULES_KEY:
-        version = draft.rules.next_version
-        draft.put(RULES_KEY, Rules(version, draft.policy_of(version).digest(), 0, 0))
-        return
+    """An open motion lapses."""
     motion = draft.get(key)
     if not isinstance(motion, Motion) or motion.status != OPEN or motion.expires_slot > draft.slot:
         raise InvariantBroken("a motion that is not due")
@@ -172,6 +180,10 @@ def check_proposal(draft: Draft, proposal: Proposal) -> None:
         case Amend():
             _check_amendment(draft, proposal)
         case _:
+            if isinstance(proposal, AddValidator | ReplaceValidator):
+                account = draft.account(_newcomer(proposal))
+                if account is not None and account.successor:
+                    raise Refused(Reason.ROTATED_KEY, "the owner of this key has moved to another")
             _seated(draft, proposal)
 
 
@@ -200,7 +212,7 @@ def carry(draft: Draft, proposal: Proposal) -> None:
         case _:
             draft.put(VALIDATORS_KEY, _seated(draft, proposal))
             if isinstance(proposal, AddValidator | ReplaceValidator):
-                _open_account(draft, proposal.key if isinstance(proposal, AddValidator) else proposal.other)
+                _open_account(draft, _newcomer(proposal))
 
 
 def _counted(draft: Draft, motion: Motion) -> Motion:
@@ -243,12 +255,18 @@ def _accredit(draft: Draft, proposal: Accredit) -> None:
     old = draft.authority(identity)
     terms = (proposal.rights, proposal.categories, proposal.from_height, proposal.until_height)
     if old is None:
-        authority = Authority(proposal.authority, *terms, ACTIVE, 0, 0, 0, 0)
+        member: Member | None = draft.get(member_key(identity))
+        key = proposal.authority if member is None else member.key  # it may have moved since
+        authority = Authority(key, *terms, ACTIVE, 0, 0, 0, 0)
     else:
         status = ACTIVE if old.status == REVOKED else old.status
         authority = Authority(old.key, *terms, status, *old[6:])
     draft.put(authority_key(identity), authority)
     _open_account(draft, proposal.authority)
+
+
+def _newcomer(proposal: AddValidator | ReplaceValidator) -> bytes:
+    return proposal.key if isinstance(proposal, AddValidator) else proposal.other
 
 
 def _open_account(draft: Draft, key: bytes) -> None:
@@ -269,6 +287,9 @@ def _check_amendment(draft: Draft, proposal: Amend) -> None:
     earliest = draft.slot + draft.slots(draft.policy.notice_days)
     if proposal.effective_slot < earliest:
         raise Refused(Reason.NOTICE_TOO_SHORT, f"carried now, it is in force from slot {earliest} at the earliest")
+    latest = earliest + draft.slots(MAX_WAIT_DAYS)
+    if proposal.effective_slot > latest:
+        raise Refused(Reason.USELESS_MOTION, f"carried now, it must be in force from slot {latest} at the latest")
 
 
 def _seated(draft: Draft, proposal: SeatProposal) -> seats.Validators:

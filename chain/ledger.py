@@ -15,8 +15,8 @@ from chain.blocks import Block
 from chain.draft import Changes, Draft
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
-from chain.registry import MAX_DUE_A_BLOCK, genesis_state
-from chain.state import VALIDATORS_KEY, due_slot
+from chain.registry import genesis_state
+from chain.state import RULES_KEY, VALIDATORS_KEY, due_slot
 from chain.statetree import StateTree
 from chain.validators import Validators
 
@@ -168,9 +168,10 @@ class Ledger:
 
     def _due(self, slot: int) -> Iterator[bytes]:
         for index, (due, key) in enumerate(self._agenda):
-            if due > slot or index == MAX_DUE_A_BLOCK:
+            if due > slot or index == registry.MAX_DUE_A_BLOCK:
                 return
-            yield key
+            if key != RULES_KEY:  # a policy waits for nothing: every block looks for it by itself
+                yield key
 
     def _set(self, key: bytes, before: bytes | None, after: bytes | None) -> None:
         if after is None:

@@ -66,10 +66,11 @@ def rotate(draft: Draft, action: Rotate, actor: bytes) -> None:
     member, authority = draft.get(member_key(identity)), draft.authority(identity)
     if member is None and authority is None:
         raise Refused(Reason.NOT_ENROLLED, "only members and authorities rotate; validators change by motion")
-    if draft.validators.seat(actor) is not None:
+    validators = draft.validators
+    if validators.seat(actor) is not None or any(actor in (change.key, change.other) for change in validators.queue):
         raise Refused(Reason.KEY_IN_USE, "this key makes blocks; replace it by motion first")
     check_public_key(action.new_key)
-    if draft.account(action.new_key) is not None or draft.validators.seat(action.new_key) is not None:
+    if draft.account(action.new_key) is not None:
         raise Refused(Reason.KEY_IN_USE, "the new key is in use; make a fresh one")
     draft.put(account_key(action.new_key), Account(0, identity, b""))
     old = draft.account(actor)

@@ -49,6 +49,7 @@ class Producer:
         self.signing = signing
         self.is_stopped = False
         self._silent_since_slot: int | None = None
+        self._made_id = b""
 
     def due_slot(self, chain: Blockchain, now_ms: int, *, has_work: bool) -> int | None:
         """The slot to make a block for right now, if any.
@@ -56,9 +57,9 @@ class Producer:
         Only the first half of a slot is used: a block made later would reach most nodes outside its slot.
         """
         slot = self.genesis.slot_at(now_ms)
-        if self.signing is None and not self._may_sign_again(chain, slot):
+        if self.is_stopped or (self.signing is None and not self._may_sign_again(chain, slot)):
             return None
-        if self.signing is None or self.is_stopped or slot <= self.signing.slot or slot <= chain.head.header.slot:
+        if self.signing is None or slot <= self.signing.slot or slot <= chain.head.header.slot:
             return None
         validators = chain.next_votes.newest_set
         if validators.leader(slot) != self.secret.public:
@@ -77,11 +78,18 @@ class Producer:
     def seen_elsewhere(self, header: Header) -> bool:
         """A block by our own key that we know nothing of: another machine signs with it, so this one stops.
 
-        True where that is news.  The signing state then covers the foreign block, for the next start.
+        True where that is news.  The signing state, if there is one, then covers the foreign block, for the next
+        start.
         """
-        if self.signing is None or self.is_stopped or header.proposer != self.secret.public:
+        if self.is_stopped or header.proposer != self.secret.public:
             return False
-        if header.slot <= self.signing.slot:
+        if self.signing is None:
+            # Silent, so a block of a later slot is another machine's.
+            self.is_stopped = self._silent_since_slot is not None and header.slot > self._silent_since_slot
+            return self.is_stopped
+        # Two machines whose clocks agree sign in the same instant, each before it hears of the other.
+        is_twin = header.slot == self.signing.slot and self._made_id not in (b"", header.id)
+        if header.slot <= self.signing.slot and not is_twin:
             return False
         self.is_stopped = True
         self.signing = SigningState(
@@ -129,7 +137,7 @@ class Producer:
             transaction_root=merkle_root([transaction.id for transaction in included]),
             state_root=state_root,
         )
-        self.signing = signing
+        self.signing, self._made_id = signing, header.id
         return Made(assemble(header, included), changes, signing, tuple(hopeless))
 
     def _ballot(self, signed: SigningState) -> Ballot:

@@ -122,7 +122,7 @@ def file(draft: Draft, action: File, actor: bytes) -> None:
         proof=b"",
     )
     draft.put(record_key(subject, number), record)
-    draft.put(authority_key(issuer), authority._replace(filed=authority.filed + 1))
+    draft.put(authority_key(issuer), _judged(policy, authority._replace(filed=authority.filed + 1)))
     draft.put(member_key(subject), _counted(draft, subject, member._replace(filed=number + 1), record, 1))
     draft.happenings.append(Happening("filed", subject, number, record))
 
@@ -145,12 +145,9 @@ def answer(draft: Draft, action: Answer, actor: bytes) -> None:
     """The issuer corrects for the better, withdraws, or maintains.  The first two need no objection."""
     subject, member = draft.member(action.subject)
     record, issuer, authority = _own_record(draft, subject, action.number, actor)
-    is_objected = record.status == OBJECTED
-    if action.verdict == MAINTAIN and not is_objected:
+    if action.verdict == MAINTAIN and record.status != OBJECTED:
         already = Reason.ALREADY_MAINTAINED if record.status == MAINTAINED else Reason.NOT_UNDER_OBJECTION
         raise Refused(already, "there is no objection to answer")
-    if is_objected and record.deadline_slot <= draft.slot:
-        raise Refused(Reason.DEADLINE_PASSED, f"the answer was due before slot {record.deadline_slot}")
     key = record_key(subject, action.number)
     if action.verdict == MAINTAIN:
         if not action.reason:
@@ -164,7 +161,9 @@ def answer(draft: Draft, action: Answer, actor: bytes) -> None:
         category = draft.policy.categories[record.category]
         if not record.points < action.points <= max(category.high, 0):
             raise Refused(Reason.NOT_BETTER, f"a correction raises the points, from {record.points}")
-        corrected = record._replace(points=action.points, status=STANDING, deadline_slot=0, grounds=b"", proof=b"")
+        corrected = record._replace(points=action.points)
+        if not record.counts:  # what the objection was about is no more
+            corrected = corrected._replace(status=STANDING, deadline_slot=0, grounds=b"")
         member = _counted(draft, subject, _lifted(draft, subject, member, record), corrected, 1)
         draft.put(key, corrected)
     else:
@@ -189,8 +188,6 @@ def rule(draft: Draft, action: Rule, actor: bytes) -> None:
         raise Refused(Reason.OWN_RECORD, "nobody rules on a record of its own, or about itself")
     if record.status != MAINTAINED:
         raise Refused(Reason.NOT_MAINTAINED, "an arbiter rules once the issuer has maintained a record")
-    if record.deadline_slot <= draft.slot:
-        raise Refused(Reason.DEADLINE_PASSED, f"the ruling was due before slot {record.deadline_slot}")
     if action.verdict == STRIKE:
         _end(draft, subject, member, action.number, record, "struck", is_overturned=True)
         return
@@ -236,7 +233,7 @@ def fall_due(draft: Draft, key: bytes) -> None:
         raise InvariantBroken("a record that is not due")
     subject, number = read_record_key(key)
     member: Member = draft.get(member_key(subject))
-    if record.expires_slot <= draft.slot:
+    if record.due_slot == record.expires_slot:  # what came first counts, however late the block is
         _end(draft, subject, member, number, record, "expired")
     elif record.status == REPAIR_ASKED:
         _end(draft, subject, member, number, record, "repaired")
@@ -260,6 +257,8 @@ def _record(draft: Draft, subject: bytes, number: int) -> Record:
     record = draft.get(record_key(subject, number))
     if not isinstance(record, Record):
         raise Refused(Reason.UNKNOWN_RECORD, f"no record {number} stands about {subject.hex()[:12]}…")
+    if record.due_slot <= draft.slot:  # more fell due than one block works off
+        raise Refused(Reason.DEADLINE_PASSED, f"its deadline was slot {record.due_slot}; the next blocks act on it")
     return record
 
 
@@ -304,15 +303,17 @@ def _end(
 
 
 def _overturn(draft: Draft, issuer: bytes, authority: Authority) -> None:
-    """Count a record that did not hold; an issuer that errs too often may not file until a motion restores it."""
-    policy = draft.policy
-    authority = authority._replace(overturned=authority.overturned + 1)
+    """Count a record that did not hold."""
+    draft.put(authority_key(issuer), _judged(draft.policy, authority._replace(overturned=authority.overturned + 1)))
+
+
+def _judged(policy: Policy, authority: Authority) -> Authority:
+    """An issuer that errs too often is suspended: it may not file until a motion restores it."""
     filed = authority.filed - authority.forgiven_filed
-    overturned = authority.overturned - authority.forgiven_overturned
+    # One record can be corrected twice, or have been filed before a motion put the rest behind.
+    overturned = min(filed, authority.overturned - authority.forgiven_overturned)
     errs_often = filed >= policy.overturned_minimum and overturned * 1000 > policy.overturned_permille * filed
-    if errs_often and authority.status == ACTIVE:
-        authority = authority._replace(status=SUSPENDED)
-    draft.put(authority_key(issuer), authority)
+    return authority._replace(status=SUSPENDED) if errs_often and authority.status == ACTIVE else authority
 
 
 def _suspended(draft: Draft, subject: bytes, member: Member, record: Record) -> Member:

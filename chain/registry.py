@@ -90,7 +90,7 @@ def begin(draft: Draft, due: Iterable[bytes], set_start: int) -> None:
         match key[:1]:
             case b"d":
                 records.fall_due(draft, key)
-            case b"o" | b"p":
+            case b"o":
                 governance.fall_due(draft, key)
             case _:
                 raise InvariantBroken("an entry that knows no deadline is due")

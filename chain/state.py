@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgpack
 
 from chain.codec import encode
-from chain.errors import InvariantBroken
+from chain.errors import InvariantBroken, Refused
 from chain.validators import Validators, read_validators
 
 RULES_KEY = b"p"
@@ -269,7 +269,7 @@ def decode_entry(key: bytes, value: bytes) -> Entry:
     """Read an entry of a state whose root was checked; its key tells its type."""
     try:
         return _READERS[key[0]](msgpack.unpackb(value, use_list=False, raw=True))
-    except (KeyError, IndexError, ValueError, TypeError, msgpack.UnpackException) as error:
+    except (KeyError, IndexError, ValueError, TypeError, msgpack.UnpackException, Refused) as error:
         raise InvariantBroken(f"no entry of this state under {key.hex()}") from error
 
 

@@ -6,6 +6,7 @@ From the wire up::
     limits       token buckets and backlogs
     reputation   penalties that fade, bans that end
     frames       length-prefixed messages on a stream
+    library      libp2p without what a stranger could abuse
     host         libp2p, guarded: TCP, Noise, Yamux, nothing else
     router       GossipSub, tuned
     pubsub       GossipSub, guarded: each message checked once, no input ends the process

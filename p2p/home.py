@@ -45,6 +45,7 @@ class HomeConfig:
     peers: list[str] = field(default_factory=list)
     http: str = "127.0.0.1:4080"
     max_peers: int = 32
+    ban_s: int = 300
     allow_partitions: bool = False
 
     def to_toml(self) -> str:
@@ -61,6 +62,9 @@ http = {_toml(self.http)}
 
 # Connections that this node looks for; it accepts twice as many.
 max_peers = {self.max_peers}
+
+# For how many seconds a peer that misbehaved is kept out.
+ban_s = {self.ban_s}
 
 # Whether the HTTP face may cut this node from others.  For tests of partitions only.
 allow_partitions = {_toml(self.allow_partitions)}
@@ -179,6 +183,8 @@ def _check_setting(path: Path, name: str, value: Any, default: Any) -> None:
         raise OperatorError(f"{path}: listen must name at least one address, like {json.dumps(default)}")
     if name == "max_peers" and not 1 <= value <= 1_000:
         raise OperatorError(f"{path}: max_peers must be from 1 to 1000")
+    if name == "ban_s" and not 1 <= value <= 86_400:
+        raise OperatorError(f"{path}: ban_s must be from 1 to 86400")
     if name == "http":
         split_http(value)
 

@@ -45,6 +45,8 @@ from multiaddr.exceptions import Error as MultiaddrError
 
 from chain.errors import OperatorError
 from p2p.frames import LIBRARY_ERRORS, reset_quietly
+from p2p.library import tame
+from p2p.limits import Buckets, Places
 from p2p.reputation import Weight
 
 log = logging.getLogger(__name__)
@@ -53,7 +55,13 @@ DEFAULT_MAX_CONNECTIONS = 64
 """Twice the peers a node looks for by itself, so that others still find room."""
 
 MAX_HANDSHAKES = 64
-"""Inbound connections that have not yet proved an identity.  Idle sockets are cut off below."""
+"""Inbound connections that have not yet proved an identity; half of them from one remote host."""
+
+HANDSHAKE_GRACE_S = 1.0
+"""Beyond it a handshake gives way to a newcomer where there is no other room: idle sockets are cheap to open."""
+
+HANDSHAKE_RATE_PER_S, HANDSHAKE_BURST = 10.0, 128.0
+"""Handshakes with one remote host: each costs a core a hundredth of a second, whoever it turns out to be."""
 
 HANDSHAKE_TIMEOUT_S = 5.0
 """A handshake takes 0.25 s; this leaves room for a slow machine that starts several nodes at once."""
@@ -63,6 +71,9 @@ NEGOTIATION_TIMEOUT_S = 10
 
 MAX_INBOUND_STREAMS = 64
 """Streams a peer may hold open towards us: one for gossip, the rest for requests."""
+
+STREAM_RATE_PER_S, STREAM_BURST = 200.0, 800.0
+"""Streams a peer may open, also if it abandons each at once: four times the requests that it may make."""
 
 MAX_UNREAD_BYTES = 20 * 1024 * 1024
 """What a peer may have sent that nobody has read yet.  The library's multiplexer does not enforce the
@@ -112,6 +123,8 @@ class GuardedSwarm(Swarm):
         super().__init__(peer_id, peerstore, upgrader, [TCP()], retry, config)
         self._inbound_limiter = trio.CapacityLimiter(limit + MAX_HANDSHAKES)
         self.auto_connector.maybe_connect = _nothing  # type: ignore[method-assign]
+        self._handshakes = Places(MAX_HANDSHAKES, MAX_HANDSHAKES // 2, grace_s=HANDSHAKE_GRACE_S, wait_s=0.0)
+        self._handshake_rates = Buckets(HANDSHAKE_RATE_PER_S, HANDSHAKE_BURST)
         self._joining: set[ID] = set()
         self.admit: Callable[[str], bool] = lambda _peer_id: False
 
@@ -149,9 +162,14 @@ class GuardedSwarm(Swarm):
         # The library holds the slot of an inbound connection until the node stops, even after the
         # connection has ended, and so stops accepting after some hundred of them.
         raw_conn = RawConnection(read_write_closer, False)
+        remote_host = (raw_conn.get_remote_address() or ("", 0))[0]
+        muxed_conn: Any = None
         try:
-            muxed_conn: Any = await self.upgrade_inbound_raw_conn(raw_conn, maddr)
-            await muxed_conn.event_closed.wait()
+            if self._handshake_rates.take(remote_host):
+                async with self._handshakes.hold(remote_host):
+                    muxed_conn = await self.upgrade_inbound_raw_conn(raw_conn, maddr)
+            if muxed_conn is not None:
+                await muxed_conn.event_closed.wait()
         except Exception as error:  # noqa: BLE001 - garbage breaks a handshake in any way it likes
             log.debug("inbound connection failed: %r", error)
         finally:
@@ -175,6 +193,7 @@ class GuardedHost(BasicHost):
         super().__init__(network, disable_identify_address_discovery=True)
         self.multiselect = Multiselect({})
         self._open_streams: Counter[ID] = Counter()
+        self._stream_rates = Buckets(STREAM_RATE_PER_S, STREAM_BURST)
         self.report: Report = lambda _peer_id, _weight, _why: None
 
     @property
@@ -213,7 +232,8 @@ class GuardedHost(BasicHost):
 
     async def _swarm_stream_handler(self, net_stream: INetStream) -> None:
         peer_id = net_stream.muxed_conn.peer_id
-        if self._open_streams[peer_id] >= MAX_INBOUND_STREAMS:
+        is_within_rate = self._stream_rates.take(str(peer_id))
+        if not is_within_rate or self._open_streams[peer_id] >= MAX_INBOUND_STREAMS:
             self.report(str(peer_id), Weight.EXCESS, "opened too many streams")
             await reset_quietly(net_stream)
             return
@@ -279,21 +299,6 @@ def _require_free(address: Multiaddr) -> None:
             raise OperatorError(f"Cannot listen on {address}: {os.strerror(error.errno or 0)}.") from error
 
 
-def _quieten_library() -> None:
-    # Anyone who can reach the port decides what the library logs, so it is not shown unless asked for.
-    if "LIBP2P_DEBUG" in os.environ:
-        return
-    library = logging.getLogger("libp2p")
-    library.setLevel(logging.CRITICAL)
-    if not library.handlers:
-        library.addHandler(logging.NullHandler())
-    # Parts of the library log through the root logger's functions, which install a handler to stderr
-    # where there is none.
-    root = logging.getLogger()
-    if not root.handlers:
-        root.addHandler(logging.NullHandler())
-
-
 def build_host(seed: bytes, max_connections: int = DEFAULT_MAX_CONNECTIONS) -> GuardedHost:
     """The host of the identity that a 32-byte Ed25519 ``seed`` stands for.  It is not running yet."""
     key_pair = create_new_key_pair(seed)
@@ -313,7 +318,7 @@ async def open_host(
 
     Raises :class:`OperatorError` if one of them is malformed or in use.
     """
-    _quieten_library()
+    tame()
     addresses = [parse_listen_address(text) for text in listen]
     for address in addresses:
         _require_free(address)

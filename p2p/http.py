@@ -46,7 +46,7 @@ class Face(Protocol):
     def describe(self) -> dict[str, Any]:
         """The answer to ``GET /status``."""
 
-    def describe_peers(self) -> list[dict[str, Any]]:
+    def describe_peers(self) -> dict[str, Any]:
         """The answer to ``GET /peers``."""
 
     def describe_account(self, key: bytes) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def build_app(face: Face) -> Starlette:
         return JSONResponse(face.describe())
 
     async def peers(_request: Request) -> Response:
-        return JSONResponse({"peers": face.describe_peers()})
+        return JSONResponse(face.describe_peers())
 
     async def account(request: Request) -> Response:
         try:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import trio
 
 Clock = Callable[[], float]
+
+MAX_RATED = 1024
+"""Peers or hosts whose rate is remembered: more than can be connected in the time a bucket takes to refill."""
 
 
 class TokenBucket:
@@ -27,6 +32,96 @@ class TokenBucket:
         if amount > self._tokens:
             return False
         self._tokens -= amount
+        return True
+
+
+class Buckets:
+    """A bucket for each of the latest :data:`MAX_RATED` peers or hosts; a new connection is no new bucket."""
+
+    def __init__(self, rate_per_s: float, burst: float) -> None:
+        self._rate = (rate_per_s, burst)
+        self._buckets: dict[str, TokenBucket] = {}
+
+    def take(self, key: str, amount: float = 1.0) -> bool:
+        """Whether ``amount`` is still within the limit of ``key``; if so it is spent."""
+        bucket = self._buckets.pop(key, None) or TokenBucket(*self._rate)
+        self._buckets[key] = bucket
+        while len(self._buckets) > MAX_RATED:
+            del self._buckets[next(iter(self._buckets))]
+        return bucket.take(amount)
+
+
+class Quota:
+    """At most ``limit`` things under each of the latest ``max_keys`` numbers."""
+
+    def __init__(self, limit: int, max_keys: int) -> None:
+        self._limit = limit
+        self._max_keys = max_keys
+        self._counts: dict[int, int] = {}
+
+    def take(self, key: int) -> bool:
+        """Whether one more is within the limit of ``key``; if so it is counted."""
+        count = self._counts.get(key, 0)
+        if count >= self._limit:
+            return False
+        self._counts[key] = count + 1
+        while len(self._counts) > self._max_keys:
+            del self._counts[min(self._counts)]
+        return True
+
+
+class Places:
+    """``count`` places, of which one owner holds at most ``share``.
+
+    A newcomer waits ``wait_s`` for one.  Where there is none, whoever has held one longest gives way, but not
+    before ``grace_s``: being slow gains a peer that much, and costs it nothing while nobody waits.
+    """
+
+    def __init__(self, count: int, share: int, *, grace_s: float, wait_s: float) -> None:
+        self._count = count
+        self._share = share
+        self._grace_s = grace_s
+        self._wait_s = wait_s
+        self._held: dict[trio.CancelScope, float] = {}  # since when; the longest comes first
+        self._lines: defaultdict[str, list[trio.CancelScope]] = defaultdict(list)
+        self._waiting = trio.lowlevel.ParkingLot()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @asynccontextmanager
+    async def hold(self, owner: str) -> AsyncIterator[None]:
+        """Hold a place inside.  The inside is cancelled, and that alone, when another gets the place.
+
+        Raises ``trio.TooSlowError`` where none became free.
+        """
+        line = self._lines[owner]
+        with trio.CancelScope() as scope:
+            line.append(scope)
+            try:
+                with trio.fail_after(self._wait_s):
+                    while not self._enter(scope, line):
+                        with trio.move_on_after(self._grace_s):
+                            await self._waiting.park()
+                yield
+            finally:
+                self._held.pop(scope, None)
+                line.remove(scope)
+                if not line:
+                    self._lines.pop(owner, None)
+                self._waiting.unpark_all()
+
+    def _enter(self, scope: trio.CancelScope, line: list[trio.CancelScope]) -> bool:
+        now = trio.current_time()
+        mine = [other for other in line if other in self._held]
+        if len(mine) >= self._share or len(self._held) >= self._count:
+            # Of its own where it has its share, else of all.
+            longest = mine[0] if len(mine) >= self._share else next(iter(self._held))
+            if now - self._held[longest] < self._grace_s:
+                return False
+            del self._held[longest]
+            longest.cancel()
+        self._held[scope] = now
         return True
 
 

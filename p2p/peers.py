@@ -44,7 +44,8 @@ IDLE_TICK_S = 1.0
 class PeerSettings:
     """How the supervisor behaves.  The times are seconds."""
 
-    max_peers: int = 32  # dialled by ourselves; inbound peers may come on top, up to the host's limit
+    max_peers: int = 32  # dialled by ourselves
+    max_strangers: int = 32  # on top: those that dial us and that nobody told us to know
     ping_interval_s: float = 5.0
     ping_timeout_s: float = 4.0
     max_misses: int = 2  # together: a stopped peer is gone after 13 s
@@ -146,6 +147,10 @@ class PeerSupervisor:
             if link.up
         ]
 
+    def bans(self) -> dict[str, float]:
+        """Who is kept out, and for how many seconds more."""
+        return self._reputation.bans()
+
     def penalise(self, peer_id: str, weight: float, why: str) -> None:
         """Hold something against a peer.  At :data:`p2p.reputation.BAN_THRESHOLD` it is banned for a while."""
         if peer_id == self._own_id:
@@ -184,7 +189,18 @@ class PeerSupervisor:
             nursery.start_soon(self._exchange_forever)
 
     def _admit(self, peer_id: str) -> bool:
-        return self._started and peer_id not in self._links and self._welcome(peer_id)
+        return self._started and peer_id not in self._links and self._welcome(peer_id) and self._has_room(peer_id)
+
+    def _has_room(self, peer_id: str) -> bool:
+        # Identities are free: however many come, those that we were told to know and those that we dial get in.
+        contact = self._book.get(peer_id)
+        if contact is not None and (contact.bootstrap or contact.dialling):
+            return True
+        return sum(map(self._is_stranger, self._links.values())) < self._settings.max_strangers
+
+    def _is_stranger(self, link: Link) -> bool:
+        contact = self._book.get(link.peer_id)
+        return link.direction == "inbound" and not (contact is not None and contact.bootstrap)
 
     def _welcome(self, peer_id: str) -> bool:
         return peer_id != self._own_id and peer_id not in self._blocked and not self._reputation.banned(peer_id)
@@ -314,9 +330,12 @@ class PeerSupervisor:
             self._started
             and not contact.dialling
             and contact.peer_id not in self._links
-            and (contact.bootstrap or len(self._links) < self._settings.max_peers)
+            and (contact.bootstrap or self._dialled() < self._settings.max_peers)
             and self._welcome(contact.peer_id)
         )
+
+    def _dialled(self) -> int:
+        return sum(link.direction == "outbound" for link in self._links.values())
 
     async def _dial(self, contact: Contact) -> None:
         for address in list(contact.addresses):
@@ -372,7 +391,7 @@ class PeerSupervisor:
         while True:
             await trio.sleep(self._settings.exchange_interval_s)
             candidates = [link for _, link in sorted(self._links.items()) if link.up]
-            if candidates and len(candidates) < self._settings.max_peers:
+            if candidates and self._dialled() < self._settings.max_peers:
                 await self._learn(self._rng.choice(candidates))
 
     async def _serve_ping(self, peer_id: str, request: bytes) -> bytes:

@@ -50,8 +50,9 @@ from chain.messages import (
 )
 from chain.transactions import VerifiedTransaction
 from p2p import requests
+from p2p.limits import Quota
 from p2p.network import Transport
-from p2p.reputation import BAN_THRESHOLD, Weight
+from p2p.reputation import Weight
 from p2p.signatures import Signatures
 
 if TYPE_CHECKING:
@@ -68,6 +69,12 @@ MAX_OUTBOX = 40_000
 # A megabyte takes 0.03 s on loopback; ten seconds is a slow line.
 REQUEST_TIMEOUT_S = 10.0
 STATUS_TIMEOUT_S = 5.0
+# An announcement is made in its slot.  What comes later than this was held back, and sync brings it if it matters.
+MAX_LATE_SLOTS = 1_024
+# An honest leader makes one block a slot.  The second is evidence; more would be a flood that everyone forwards.
+MAX_ANNOUNCED_PER_SLOT = 2
+# What no honest peer even stores, so it did not come by it through others: a proof, where the rest is a suspicion.
+_PROOFS = frozenset({Reason.MALFORMED, Reason.BAD_KEY, Reason.BAD_SIGNATURE})
 # Failures that no honest peer causes; the others happen to anyone who is slow, busy or gone.
 _BLAMED = frozenset({requests.Failure.TOO_LARGE, requests.Failure.MALFORMED})
 
@@ -109,6 +116,7 @@ class LedgerProtocol:
         self._node = node
         self._transport = transport
         self._signatures = signatures
+        self._announced = Quota(MAX_ANNOUNCED_PER_SLOT, 2 * MAX_LATE_SLOTS)
         self._outbox: dict[bytes, VerifiedTransaction] = {}
         self._outbox_filled = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -201,7 +209,7 @@ class LedgerProtocol:
         )
         if isinstance(request, GetTransactions):
             items = RawItems.decode(reply, max_items=len(request.transaction_ids))
-            return MissingReceived(peer, request, await self._signatures.transactions(items.items))
+            return MissingReceived(peer, request, await self._signatures.transactions(items.items, for_block=True))
         items = RawItems.decode(reply, max_items=request.count)
         blocks = [await self._signatures.block(raw) for raw in items.items]
         return BlocksReceived(peer, request, tuple(blocks))
@@ -211,7 +219,7 @@ class LedgerProtocol:
             reply = await self._transport.requests.ask(
                 peer, "status", b"", max_response=128, timeout_s=STATUS_TIMEOUT_S
             )
-            await self._node.post(StatusReceived(peer, Status.decode(reply)))
+            await self._note_status(peer, reply)
         except requests.RequestFailed as failure:
             log.debug("no status from %s: %s", peer, failure)
             self._blame(peer, failure)
@@ -223,7 +231,7 @@ class LedgerProtocol:
             self._transport.peers.penalise(peer, Weight.INVALID, f"answers with what is no reply: {failure}")
 
     def _penalise(self, peer: str, refusal: Refused) -> None:
-        weight = BAN_THRESHOLD if refusal.reason is Reason.MALFORMED else Weight.INVALID
+        weight = Weight.MALICE if refusal.reason in _PROOFS else Weight.INVALID
         if refusal.reason.disposition is Disposition.BLAME:
             self._transport.peers.penalise(peer, weight, f"sent what is refused: {refusal}")
 
@@ -263,18 +271,34 @@ class LedgerProtocol:
         if header.height <= self._node.status().finalized_height:
             # Anyone can send old announcements again, one after the other: they are good, but no news.
             raise Refused(Reason.CROSSES_FINALITY, f"height {header.height} is final here")
+        if early_ms < -MAX_LATE_SLOTS * genesis.slot_ms:
+            raise Refused(Reason.EXPIRED, f"slot {header.slot} began {-early_ms} ms ago")
+        if not self._announced.take(header.slot):
+            raise Refused(Reason.TREE_FULL, f"{MAX_ANNOUNCED_PER_SLOT} blocks of slot {header.slot} were announced")
         await self._node.post(BlockAnnounced(peer, verified, announcement.transaction_ids))
         return True
 
     # ---------------------------------------------------------------------------------------------- requests
 
     def _on_hello(self, peer: str, payload: bytes) -> None:
+        self._spawn(self._greet, peer, payload)
+
+    async def _greet(self, peer: str, payload: bytes) -> None:
         try:
-            status = Status.decode(payload)
+            await self._note_status(peer, payload)
         except Refused as refusal:
             self._penalise(peer, refusal)
+
+    async def _note_status(self, peer: str, data: bytes) -> None:
+        """Pass on a claim that can be true.  Raises :class:`Refused` for one that never is."""
+        status, genesis = Status.decode(data), self._node.genesis
+        if max(status.mhp, status.finalized_height) > status.height:
+            raise Refused(Reason.MALFORMED, "a status that contradicts itself")
+        # No chain has more blocks than slots have begun.  That depends on our clock: ignored without blame.
+        if status.height > max(0, genesis.slot_at(self._node.now_ms() + CLOCK_DISPARITY_MS)):
+            log.info("peer %s claims height %d, for which there were too few slots", peer, status.height)
             return
-        self._spawn(self._node.post, StatusReceived(peer, status))
+        await self._node.post(StatusReceived(peer, status))
 
     async def _serve_status(self, _peer: str, _request: bytes) -> bytes:
         return self._node.status().encode()

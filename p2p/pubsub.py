@@ -26,7 +26,7 @@ from libp2p.pubsub.validators import signature_validator
 from chain.errors import InvariantBroken, Refused
 from p2p.frames import FrameReader, FrameRefused, StreamEnded, reset_quietly, write_frame
 from p2p.host import GuardedHost, Report
-from p2p.limits import Backlog, TokenBucket
+from p2p.limits import MAX_RATED, Backlog, TokenBucket
 from p2p.reputation import Weight
 from p2p.router import MAX_QUEUED_RPCS, MAX_RPC_BYTES, BoundedRpcQueue, TunedGossipSub
 
@@ -50,8 +50,15 @@ BYTE_RATE_PER_S, BYTE_BURST = 16.0 * 1024 * 1024, 64.0 * 1024 * 1024
 times what a core can take."""
 
 MAX_TOPICS_PER_PEER = 16
-MAX_SUBSCRIPTIONS_PER_RPC = 64
 """We use a handful of topics."""
+
+SUBSCRIPTION_RATE_PER_S, SUBSCRIPTION_BURST = 1.0, 64.0
+"""Subscriptions that a peer may begin or end: ours are a handful after each connect.  The library starts tasks
+for each, at a cost that grows with their number."""
+
+MAX_PARTS = 256
+"""Messages, subscriptions and control messages in one frame: ours hold one message, or a few of each topic.  A
+frame could hold half a million empty ones."""
 
 Validate = Callable[[str, bytes], Awaitable[bool]]
 
@@ -99,12 +106,13 @@ class SeenCache:
 
 
 class Sender:
-    """What one peer's gossip stream has used up."""
+    """What one peer has used up, on however many streams."""
 
     def __init__(self) -> None:
         self.backlog = Backlog(MAX_VALIDATING, MAX_VALIDATING_BYTES)
         self.messages = TokenBucket(MESSAGE_RATE_PER_S, MESSAGE_BURST)
         self.bytes = TokenBucket(BYTE_RATE_PER_S, BYTE_BURST)
+        self.subscriptions = TokenBucket(SUBSCRIPTION_RATE_PER_S, SUBSCRIPTION_BURST)
 
 
 class GuardedPubsub(Pubsub):
@@ -128,6 +136,7 @@ class GuardedPubsub(Pubsub):
         self._prefix = prefix
         self._validating: set[bytes] = set()
         self._readers: dict[ID, trio.CancelScope] = {}
+        self._senders: dict[ID, Sender] = {}
 
     # -- what peers send ------------------------------------------------------------------------------
 
@@ -150,12 +159,20 @@ class GuardedPubsub(Pubsub):
 
     async def _read_frames(self, stream: INetStream, peer_id: ID, nursery: trio.Nursery) -> str:
         reader = FrameReader(stream)
-        sender = Sender()
+        sender = self._sender(peer_id)
         try:
             while True:
+                await trio.lowlevel.checkpoint()  # small frames come from memory: let others run between them
+                frame = await reader.frame(MAX_RPC_BYTES)
                 rpc = rpc_pb2.RPC()
-                rpc.ParseFromString(await reader.frame(MAX_RPC_BYTES))
-                await self._take_control(peer_id, rpc)
+                rpc.ParseFromString(frame)
+                parts = _count_parts(rpc)
+                if parts > MAX_PARTS:
+                    return f"sent {parts} messages in one frame of gossip"
+                if not (sender.messages.take(max(1, parts)) and sender.bytes.take(len(frame))):
+                    self.report(str(peer_id), Weight.EXCESS, "sends gossip too fast")
+                    continue
+                await self._take_control(peer_id, rpc, sender)
                 for message in rpc.publish:
                     await self._take_message(peer_id, message, sender, nursery)
         except StreamEnded:
@@ -170,18 +187,24 @@ class GuardedPubsub(Pubsub):
         except Exception as error:  # noqa: BLE001 - the library's handlers raise anything at odd input
             return f"sent gossip that cannot be handled ({error!r:.100})"
 
-    async def _take_control(self, peer_id: ID, rpc: rpc_pb2.RPC) -> None:
-        for subscription in rpc.subscriptions[:MAX_SUBSCRIPTIONS_PER_RPC]:
-            if subscription.topicid.startswith(self._prefix):
+    def _sender(self, peer_id: ID) -> Sender:
+        sender = self._senders.pop(peer_id, None) or Sender()
+        self._senders[peer_id] = sender
+        while len(self._senders) > MAX_RATED:
+            del self._senders[next(iter(self._senders))]
+        return sender
+
+    async def _take_control(self, peer_id: ID, rpc: rpc_pb2.RPC, sender: Sender) -> None:
+        for subscription in rpc.subscriptions:
+            if not sender.subscriptions.take():
+                self.report(str(peer_id), Weight.EXCESS, "subscribes too often")
+            elif subscription.topicid.startswith(self._prefix):
                 self.handle_subscription(peer_id, subscription)
         if rpc.HasField("control"):
             await self.router.handle_rpc(rpc, peer_id)
 
     async def _take_message(self, peer_id: ID, message: rpc_pb2.Message, sender: Sender, nursery: trio.Nursery) -> None:
         size = len(message.data)
-        if not (sender.messages.take() and sender.bytes.take(size)):
-            self.report(str(peer_id), Weight.EXCESS, "sends gossip too fast")
-            return
         if len(message.topicIDs) != 1:
             self.report(str(peer_id), Weight.INVALID, "sent a message without one topic")
             return
@@ -279,6 +302,12 @@ class GuardedPubsub(Pubsub):
     def _build_announce_rpc(self, topic_id: str, subscribe: bool) -> tuple[rpc_pb2.RPC, rpc_pb2.RPC.SubOpts]:
         announcement = rpc_pb2.RPC.SubOpts(subscribe=subscribe, topicid=topic_id)
         return rpc_pb2.RPC(subscriptions=[announcement]), announcement
+
+
+def _count_parts(rpc: rpc_pb2.RPC) -> int:
+    control = rpc.control
+    lists = (rpc.publish, rpc.subscriptions, control.ihave, control.iwant, control.graft, control.prune)
+    return sum(len(parts) for parts in lists)
 
 
 def _signed_by_its_author(message: rpc_pb2.Message) -> bool:

@@ -69,6 +69,11 @@ class Reputation:
         """Keep the peer out for ``duration_s`` from now."""
         _remember(self._banned_until, peer_id, self._clock() + duration_s)
 
+    def bans(self) -> dict[str, float]:
+        """Who is kept out, and for how many seconds more."""
+        now = self._clock()
+        return {peer_id: until - now for peer_id, until in self._banned_until.items() if now < until}
+
     def banned(self, peer_id: str) -> bool:
         until = self._banned_until.get(peer_id)
         if until is None:

@@ -29,7 +29,7 @@ from p2p.frames import (
     write_frame,
 )
 from p2p.host import GuardedHost, Report
-from p2p.limits import TokenBucket
+from p2p.limits import Buckets, Places
 from p2p.reputation import Weight
 
 log = logging.getLogger(__name__)
@@ -44,15 +44,17 @@ MAX_ANSWERED_AT_ONCE = 2 * MAX_ASKED_AT_ONCE
 """A peer's requests under way here: twice what an honest one has, as both sides see their ends apart."""
 
 READ_TIMEOUT_S = 10.0
+TURN_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 10.0
 WRITE_TIMEOUT_S = 20.0
-"""For the three stages of an inbound request.  A peer that is slower is given up."""
+"""For the stages of an inbound request.  A peer that is slower is given up."""
+
+GRACE_S = 2.0
+"""A megabyte takes 0.03 s on loopback.  A reply that takes longer than this gives way where others wait; one that
+is cut off in the middle of a write takes its connection with it."""
 
 LINGER_S = 5.0
 """How long the asker may take to close its side; the library keeps a stream until both are closed."""
-
-MAX_RATED_PEERS = 1024
-"""Peers whose rate is remembered; more than can be connected in the time a bucket takes to refill."""
 
 Handler = Callable[[str, bytes], Awaitable[bytes]]
 
@@ -107,8 +109,7 @@ class Endpoint:
     handler: Handler
     max_request: int
     max_response: int
-    max_concurrent: int
-    active: int = 0
+    places: Places
 
 
 class Requests:
@@ -117,8 +118,7 @@ class Requests:
     def __init__(self, host: GuardedHost, prefix: str, rate: tuple[float, float] = DEFAULT_RATE) -> None:
         self._host = host
         self._prefix = prefix
-        self._rate = rate
-        self._buckets: dict[str, TokenBucket] = {}
+        self._buckets = Buckets(*rate)
         self._answering: Counter[str] = Counter()
         self._asking: defaultdict[str, trio.CapacityLimiter] = defaultdict(
             lambda: trio.CapacityLimiter(MAX_ASKED_AT_ONCE)
@@ -129,10 +129,13 @@ class Requests:
     def serve(self, name: str, handler: Handler, *, max_request: int, max_response: int, max_concurrent: int) -> None:
         """Answer ``name`` with ``await handler(peer_id, request)``; sizes are in bytes.
 
+        At most ``max_concurrent`` are being worked on; others wait for their turn.
         ``Refused`` from the handler tells the peer no.  Anything else it raises is logged as our fault
         and the peer told so; ``InvariantBroken`` also stops the transport.
         """
-        endpoint = Endpoint(name, handler, max_request, max_response, max_concurrent)
+        # A quarter for one peer: it takes several to be in anybody's way.
+        places = Places(max_concurrent, max(1, max_concurrent // 4), grace_s=GRACE_S, wait_s=TURN_TIMEOUT_S)
+        endpoint = Endpoint(name, handler, max_request, max_response, places)
 
         async def handle(stream: INetStream) -> None:
             await self._handle(endpoint, stream)
@@ -193,34 +196,59 @@ class Requests:
     async def _handle(self, endpoint: Endpoint, stream: INetStream) -> None:
         peer_id = str(stream.muxed_conn.peer_id)
         self._answering[peer_id] += 1
-        endpoint.active += 1
+        is_answered = False
         try:
-            status, body = await self._answer(endpoint, peer_id, FrameReader(stream))
-            with trio.fail_after(WRITE_TIMEOUT_S):
-                await write_frame(stream, bytes([status.value]) + body)
-        except (StreamEnded, FrameRefused, trio.TooSlowError) as error:
+            is_answered = await self._converse(endpoint, peer_id, stream)
+        except (StreamEnded, FrameRefused) as error:
             log.debug("request %s of %s not answered: %r", endpoint.name, peer_id, error)
-            await reset_quietly(stream)
-            return
         finally:
-            endpoint.active -= 1
             self._answering[peer_id] -= 1
             if not self._answering[peer_id]:
                 del self._answering[peer_id]
-        await _finish(stream)
+            if not is_answered:
+                await reset_quietly(stream)
+        if is_answered:
+            await _finish(stream)
 
-    async def _answer(self, endpoint: Endpoint, peer_id: str, reader: FrameReader) -> tuple[Status, bytes]:
-        if not self._bucket(peer_id).take():
+    async def _converse(self, endpoint: Endpoint, peer_id: str, stream: INetStream) -> bool:
+        """Read a request, answer it, write the reply.  False where that came to nothing."""
+        if not self._buckets.take(peer_id):
             self.report(peer_id, Weight.EXCESS, "asks too often")
-            return Status.BUSY, b"too many requests"
-        if endpoint.active > endpoint.max_concurrent or self._answering[peer_id] > MAX_ANSWERED_AT_ONCE:
-            return Status.BUSY, b"too many requests at once"
+            return await self._reply(peer_id, stream, Status.BUSY, b"too many requests")
+        if self._answering[peer_id] > MAX_ANSWERED_AT_ONCE:
+            return await self._reply(peer_id, stream, Status.BUSY, b"too many requests at once")
+        request = await self._read(endpoint, peer_id, stream)
+        if request is None:
+            return False
+        is_answered = False
         try:
-            with trio.fail_after(READ_TIMEOUT_S):
-                request = await reader.frame(endpoint.max_request)
+            # Only now, since whoever dawdles over a request must not keep others from theirs.
+            async with endpoint.places.hold(peer_id):
+                status, body = await self._answer(endpoint, peer_id, request)
+                is_answered = await self._reply(peer_id, stream, status, body)
+        except trio.TooSlowError:
+            return await self._reply(peer_id, stream, Status.BUSY, b"too many requests at once")
+        return is_answered
+
+    async def _read(self, endpoint: Endpoint, peer_id: str, stream: INetStream) -> bytes | None:
+        try:
+            with trio.move_on_after(READ_TIMEOUT_S):
+                return await FrameReader(stream).frame(endpoint.max_request)
         except FrameRefused as error:
             self.report(peer_id, Weight.INVALID, f"sent {error} as {endpoint.name}")
             raise
+        # Without blame, here and below: honest peers stop and stall, and on a busy machine it may be our own fault.
+        log.info("peer %s asks too slowly", peer_id)
+        return None
+
+    async def _reply(self, peer_id: str, stream: INetStream, status: Status, body: bytes) -> bool:
+        with trio.move_on_after(WRITE_TIMEOUT_S):
+            await write_frame(stream, bytes([status.value]) + body)
+            return True
+        log.info("peer %s does not take what it asked for", peer_id)
+        return False
+
+    async def _answer(self, endpoint: Endpoint, peer_id: str, request: bytes) -> tuple[Status, bytes]:
         try:
             with trio.fail_after(ANSWER_TIMEOUT_S):
                 reply = await endpoint.handler(peer_id, request)
@@ -235,13 +263,6 @@ class Requests:
             log.exception("answering %s failed", endpoint.name)
             return Status.FAILED, b""
         return Status.OK, reply
-
-    def _bucket(self, peer_id: str) -> TokenBucket:
-        bucket = self._buckets.pop(peer_id, None) or TokenBucket(*self._rate)
-        self._buckets[peer_id] = bucket
-        while len(self._buckets) > MAX_RATED_PEERS:
-            del self._buckets[next(iter(self._buckets))]
-        return bucket
 
 
 def _body(reply: bytes, max_response: int) -> bytes:

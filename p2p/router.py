@@ -15,6 +15,8 @@ from libp2p.pubsub.mcache import CacheEntry, MessageCache
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.rpc_queue import RpcQueue
 
+from p2p.limits import Buckets
+
 HEARTBEAT_S = 1
 """The library's 120 s repair a mesh after minutes; a second is what GossipSub 1.1 recommends."""
 
@@ -43,8 +45,8 @@ MAX_CACHED_BYTES = 32 * 1024 * 1024
 MAX_IDS = 1024
 """Message ids taken from one IHAVE or IWANT: some seconds of the fastest traffic."""
 
-MAX_WANTED_BYTES = 4 * MAX_RPC_BYTES
-"""What one IWANT may make us send: thirty bytes of request must not buy megabytes without end."""
+WANTED_BYTES_PER_S, WANTED_BURST_BYTES = 0.25 * MAX_RPC_BYTES, 4.0 * MAX_RPC_BYTES
+"""What a peer's IWANTs and subscriptions may make us send: thirty bytes must not buy megabytes without end."""
 
 MessageId = Callable[[Any], bytes]
 
@@ -117,6 +119,7 @@ class TunedGossipSub(GossipSub):
         )
         self.scorer = None  # peers are scored in one place, and not here
         self.mcache = ContentCache(3, 5, message_id)
+        self._wanted_bytes = Buckets(WANTED_BYTES_PER_S, WANTED_BURST_BYTES)
 
     async def publish(self, msg_forwarder: ID, pubsub_msg: rpc_pb2.Message) -> None:
         """Send a message, our own or one that was accepted, to the mesh.
@@ -137,7 +140,8 @@ class TunedGossipSub(GossipSub):
         """
         for message_id in self.mcache.window(topic):
             message = self.mcache.get(message_id)
-            if message is not None:
+            # Who unsubscribes and subscribes again gets them again.
+            if message is not None and self._wanted_bytes.take(str(peer_id), len(message.data)):
                 self.send_rpc(peer_id, rpc_pb2.RPC(publish=[message]))
 
     async def emit_control_message(self, control_msg: rpc_pb2.ControlMessage, to_peer: ID) -> None:
@@ -163,12 +167,10 @@ class TunedGossipSub(GossipSub):
     async def handle_iwant(self, iwant_msg: rpc_pb2.ControlIWant, sender_peer_id: ID) -> None:
         if not self._check_iwant_rate_limit(sender_peer_id):
             return
-        sent_bytes = 0
         for message_id in dict.fromkeys(iwant_msg.messageIDs[:MAX_IDS]):
             message = self.mcache.get(bytes(message_id))
             if message is None:
                 continue
-            sent_bytes += len(message.data)
-            if sent_bytes > MAX_WANTED_BYTES:
+            if not self._wanted_bytes.take(str(sender_peer_id), len(message.data)):
                 return
             self.send_rpc(sender_peer_id, rpc_pb2.RPC(publish=[message]))

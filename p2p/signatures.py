@@ -32,15 +32,20 @@ class Signatures:
         self._chain_id = chain_id
         self._known = known
         self._remembered: dict[bytes, None] = {}
-        self._limiter = trio.CapacityLimiter(THREADS)
+        # Blocks have threads of their own: a flood of transactions must not make them wait.
+        self._for_blocks = trio.CapacityLimiter(THREADS)
+        self._for_transactions = trio.CapacityLimiter(THREADS)
         self.checked = 0
 
     async def header(self, header: Header) -> VerifiedHeader:
         """Check one header.  Raises :class:`Refused`."""
-        return await trio.to_thread.run_sync(verify_header, header, self._chain_id, limiter=self._limiter)
+        return await trio.to_thread.run_sync(verify_header, header, self._chain_id, limiter=self._for_blocks)
 
-    async def transactions(self, raws: Sequence[bytes]) -> tuple[VerifiedTransaction, ...]:
-        """Decode and check encoded transactions.  Raises :class:`Refused` for the first bad one."""
+    async def transactions(self, raws: Sequence[bytes], *, for_block: bool = False) -> tuple[VerifiedTransaction, ...]:
+        """Decode and check encoded transactions.  Raises :class:`Refused` for the first bad one.
+
+        ``for_block`` says that an announced block waits for them.
+        """
         decoded: list[VerifiedTransaction | Transaction] = []
         for raw in raws:
             known = self._known(sha256(raw).digest())
@@ -48,7 +53,7 @@ class Signatures:
                 decoded.append(known)
                 continue
             decoded.append(decode_transaction(raw))
-        await self._check(decoded)
+        await self._check(decoded, self._for_blocks if for_block else self._for_transactions)
         return tuple(VerifiedTransaction(transaction) for transaction in decoded)
 
     async def outcomes(self, raws: Sequence[bytes]) -> list[VerifiedTransaction | Refused]:
@@ -68,10 +73,10 @@ class Signatures:
         """Decode and check a whole block.  Raises :class:`Refused`."""
         header, transactions = decode_block(raw)
         verified = await self.header(header)
-        await self._check(transactions)
+        await self._check(transactions, self._for_blocks)
         return assemble(verified, [VerifiedTransaction(transaction) for transaction in transactions])
 
-    async def _check(self, transactions: Sequence[Transaction]) -> None:
+    async def _check(self, transactions: Sequence[Transaction], limiter: trio.CapacityLimiter) -> None:
         """Check those that were not checked before.  Raises :class:`Refused`."""
         unchecked = {item.id: item for item in transactions if item.id not in self._remembered}
         fresh = [item for key, item in unchecked.items() if self._known(key) is None]
@@ -79,7 +84,7 @@ class Signatures:
         refusals: list[Refused] = []
 
         async def check(chunk: list[Transaction]) -> None:
-            good, refusal = await trio.to_thread.run_sync(self._check_chunk, chunk, limiter=self._limiter)
+            good, refusal = await trio.to_thread.run_sync(self._check_chunk, chunk, limiter=limiter)
             self._remember(chunk[:good])
             self.checked += good
             if refusal is not None:

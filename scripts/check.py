@@ -17,6 +17,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("lint", ("ruff", "check", ".")),
     ("types", ("mypy",)),
     ("histories", ("scripts.simulate", "--seeds", "0..150")),
+    ("registry", ("scripts.histories", "--count", "400")),
     ("tests", ("pytest",)),
 )
 

@@ -1,7 +1,8 @@
 """Run many adversarial histories of the node's own engine, each from one seed: ``python scripts/simulate.py``.
 
 Exit codes: 0 if everything held in every history; 1 at the first violation, with its seed and the command that
-replays it (with --mutate: if nothing was noticed); 2 for a mistake in usage; 130 for Ctrl-C.
+replays it (with --mutate: if a broken rule was not noticed; with --matrix: if an attack ended otherwise than
+predicted); 2 for a mistake in usage; 130 for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from scripts.console import EXIT_WRONG, print_json, remark, run, table
+from scripts.simulation import matrix, sweep
 from scripts.simulation.byzantine import STRATEGIES
 from scripts.simulation.history import run_history
 from scripts.simulation.mutations import MUTATIONS
@@ -24,6 +26,10 @@ from scripts.simulation.settings import PROFILES, Outcome, Settings, tolerated
 PROGRESS_EVERY_S = 2.0
 MAX_NODES = 100
 MAX_SLOTS = 1_000_000
+SEEDS = range(150)
+ALL = "all"
+
+Item = TypeVar("Item")
 
 
 class SeedRange(click.ParamType[range]):
@@ -45,26 +51,38 @@ class SeedRange(click.ParamType[range]):
 
 
 @click.command()
-@click.option("--seeds", type=SeedRange(), default="0..150", show_default=True, help="Which histories to run.")
+@click.option(
+    "--seeds",
+    type=SeedRange(),
+    help="Which histories to run.  [default: 0..150; 0..5 with --matrix; 0..1000 with --mutate all]",
+)
 @click.option("--nodes", type=click.IntRange(1, MAX_NODES), help="Validators.  [default: 4 to 7, by the seed]")
 @click.option("--slots", type=click.IntRange(1, MAX_SLOTS), default=300, show_default=True, help="Slots with faults.")
 @click.option("--faults", type=click.Choice(list(PROFILES)), default="all", show_default=True, help="What goes wrong.")
 @click.option("--byzantine", type=click.Choice(list(STRATEGIES)), help="What some validators do instead of their duty.")
 @click.option("--villains", type=click.IntRange(1, MAX_NODES), help="How many of them.  [default: as many as allowed]")
-@click.option("--mutate", type=click.Choice(list(MUTATIONS)), help="Break one rule, and see that it is noticed.")
+@click.option(
+    "--mutate",
+    type=click.Choice([*MUTATIONS, ALL]),
+    help="Break one rule, or each in turn, and see that it is noticed.",
+)
+@click.option("--matrix", "is_matrix", is_flag=True, help="Every attack, with f villains and one more, against theory.")
+@click.option("--write", is_flag=True, help="With --matrix: write the result to scripts/docs/attacks.md.")
 @click.option("--replay-seed", type=click.IntRange(0), help="Run one history and tell all of it.")
 @click.option("--processes", type=click.IntRange(1, 256), help="[default: one for each core]")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
 @click.pass_context
 def main(
     context: click.Context,
-    seeds: range,
+    seeds: range | None,
     nodes: int | None,
     slots: int,
     faults: str,
     byzantine: str | None,
     villains: int | None,
     mutate: str | None,
+    is_matrix: bool,
+    write: bool,
     replay_seed: int | None,
     processes: int | None,
     as_json: bool,
@@ -74,6 +92,13 @@ def main(
     The same seed gives the same history, to the byte, on every machine.  With --mutate the faults and villains that
     should show the broken rule are chosen for it, unless they are given.
     """
+    if write and not is_matrix:
+        raise click.UsageError("--write writes what --matrix finds; give both")
+    if is_matrix:
+        context.exit(_run_matrix(seeds or matrix.SEEDS, processes, write=write, as_json=as_json))
+    if mutate == ALL:
+        context.exit(_run_sweep(seeds or sweep.SEEDS, slots, processes, as_json=as_json))
+    seeds = seeds or SEEDS
     settings = Settings(nodes, slots, faults, byzantine or "", villains, mutate or "")
     if mutate:
         settings = _for_mutation(context, settings)
@@ -96,28 +121,63 @@ def main(
 
 
 def _for_mutation(context: click.Context, settings: Settings) -> Settings:
-    mutation = MUTATIONS[settings.mutation]
-    chosen: dict[str, Any] = {
-        "faults": mutation.faults,
-        "byzantine": mutation.byzantine,
-        "villains": mutation.villains,
-        "nodes": mutation.nodes,
+    chosen = sweep.settings_for(MUTATIONS[settings.mutation], settings.mutation, settings.slots)
+    given = {
+        name: getattr(settings, name)
+        for name in ("faults", "byzantine", "villains", "nodes")
+        if context.get_parameter_source(name) != click.core.ParameterSource.DEFAULT
     }
-    default = click.core.ParameterSource.DEFAULT
-    return replace(
-        settings, **{name: value for name, value in chosen.items() if context.get_parameter_source(name) == default}
-    )
+    return replace(chosen, **given)
 
 
-def _with_progress(outcomes: Iterator[Outcome], count: int) -> Iterator[Outcome]:
+def _run_matrix(seeds: range, processes: int | None, *, write: bool, as_json: bool) -> int:
+    wanted = matrix.cases()
+    rows = list(_with_progress(matrix.run_matrix(wanted, seeds, processes), len(wanted), "attacks"))
+    if write:
+        matrix.DOCUMENT.parent.mkdir(exist_ok=True)
+        matrix.DOCUMENT.write_text(matrix.document(rows), encoding="utf-8")
+    if as_json:
+        print_json([{**asdict(row.case), "predicted": row.case.predicted, "seen": row.seen} for row in rows])
+    else:
+        shown = [
+            (row.case.strategy, row.case.nodes, row.case.villains, row.case.predicted, "; ".join(sorted(set(row.seen))))
+            for row in rows
+        ]
+        table("", ("attack", "nodes", "villains", "predicted", f"seen in {len(seeds)} seeds"), shown)
+    return 0 if all(row.is_right for row in rows) else EXIT_WRONG
+
+
+def _run_sweep(seeds: range, slots: int, processes: int | None, *, as_json: bool) -> int:
+    found = list(_with_progress(sweep.run_sweep(seeds, slots, processes), len(MUTATIONS), "broken rules"))
+    rows = [
+        {
+            "mutation": one.name,
+            "rule": MUTATIONS[one.name].what,
+            "noticed": one.outcome and ("by damage" if one.outcome.is_damage else "inside a node"),
+            "seed": one.outcome and one.outcome.seed,
+            "slot": one.outcome and one.outcome.at_slot,
+            "violation": one.outcome and one.outcome.violation,
+            "replay": one.outcome and replay_command(one.settings, one.outcome.seed),
+        }
+        for one in found
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ("mutation", "rule", "noticed", "seed", "slot", "violation")
+        table("", columns, [[row[name] for name in columns] for row in rows])
+    return 0 if all(one.outcome for one in found) else EXIT_WRONG
+
+
+def _with_progress(items: Iterator[Item], count: int, what: str = "histories") -> Iterator[Item]:
     """Say on stderr how far it is, every few seconds."""
     started = told = time.monotonic()
-    for done, outcome in enumerate(outcomes, start=1):
+    for done, item in enumerate(items, start=1):
         now = time.monotonic()
         if now - told > PROGRESS_EVERY_S:
             told = now
-            remark(f"{done} of {count} histories, {round((now - started) / done * (count - done))} s to go")
-        yield outcome
+            remark(f"{done} of {count} {what}, {round((now - started) / done * (count - done))} s to go")
+        yield item
 
 
 def replay_command(settings: Settings, seed: int) -> str:
@@ -151,7 +211,7 @@ def _show(settings: Settings, outcomes: list[Outcome], elapsed_s: float, process
         "longest_heal_slots": max(outcome.heal_slots for outcome in outcomes),
         **{
             name: sum(outcome.facts[name] for outcome in outcomes)
-            for name in ("transactions", "refused", "messages", "faults", "crashes", "reorgs", "forked")
+            for name in ("transactions", "refused", "messages", "faults", "crashes", "forgot", "reorgs", "forked")
         },
         "culprits": sorted({name for outcome in outcomes for name in outcome.culprits}),
     }

@@ -88,7 +88,7 @@ class Experiment:
 
     def __init__(self, setup: Setup, seed: int) -> None:
         self.setup = setup
-        self.world = world = World(seed, setup.validators, keep_timeline=False, slot_ms=setup.slot_ms)
+        self.world = world = World(seed, setup.validators, setup.slots, keep_timeline=False, slot_ms=setup.slot_ms)
         delays = Delays()
         self.network = WideArea(world, delays, setup.transactions_per_s * BUNDLE_EVERY_MS // 1_000)
         self.board = Scoreboard(world)

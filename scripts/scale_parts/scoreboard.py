@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from chain.events import Commit, Effect, Finalized
+from chain.events import Commit, Effect, Event, Finalized
 from chain.headers import Header
 from scripts.simulation.checks import Checks
 from scripts.simulation.node import Node
@@ -24,7 +24,7 @@ class Scoreboard(Checks):
         self.finality_blocks: Counter[int] = Counter()
         self.made: list[Header] = []
         self._published_ms: dict[bytes, int] = {}
-        self._stored: dict[str, set[bytes]] = {}
+        self._stored_by: dict[str, set[bytes]] = {}
 
     def on_announced(self, node: Node, header: Header) -> None:
         super().on_announced(node, header)
@@ -33,7 +33,7 @@ class Scoreboard(Checks):
 
     def on_stored(self, node: Node, commit: Commit, made: list[Header]) -> None:
         super().on_stored(node, commit, made)
-        stored = self._stored.setdefault(node.name, set())
+        stored = self._stored_by.setdefault(node.name, set())
         own = {header.id for header in made}
         for block in (*commit.adopted, *commit.side):
             if block.id in stored:
@@ -46,8 +46,8 @@ class Scoreboard(Checks):
             if node.key is not None:
                 self.to_validators[took_ms] += 1
 
-    def on_handled(self, node: Node, effects: list[Effect]) -> None:
-        super().on_handled(node, effects)
+    def on_handled(self, node: Node, event: Event, effects: list[Effect]) -> None:
+        super().on_handled(node, event, effects)
         if node.key is None:
             return
         for effect in effects:

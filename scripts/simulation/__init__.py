@@ -10,12 +10,17 @@ Files, each importing only those above it::
     world       the parts of one history that everybody in it reaches
     node        one node: an engine, a disk, a clock
     network     links with delay, loss, duplication, reordering, cuts and clogs
+    bounds      how much an engine may keep and send
     checks      what must hold whatever happens
     workload    clients, honest and not
     faults      what goes wrong, and when
     forge       blocks that no honest validator makes
-    byzantine   validators that break the rules
+    villain     a validator that breaks the rules, and what theory can predict of it
+    copies      a validator's key on two machines
+    byzantine   the ways in which the rules are broken
     mutations   rules broken on purpose, to see that the simulator notices
     history     one run, from its seed to its outcome
     parallel    many runs on all cores
+    matrix      every attack against what theory predicts of it
+    sweep       every broken rule, until a history shows it
 """

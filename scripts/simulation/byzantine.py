@@ -1,4 +1,4 @@
-"""Validators that break the rules, each in one way.
+"""The ways in which validators break the rules, each with what theory predicts of it.
 
 A villain follows the chain with an engine that has no key, sees what it likes of the world, and forges what it
 signs.  The villains of one world share one strategy, which is asked at the beginning of each slot, and for each
@@ -11,160 +11,104 @@ from functools import partial
 
 from chain.blocks import Block
 from chain.events import BlocksReceived, Event, MissingReceived, Request, TransactionsReceived
-from chain.headers import Header
 from chain.messages import GetBlocks, GetTransactions, Status
 from chain.transactions import Rate, sign_transaction
-from chain.votes import Votes
+from scripts.simulation.copies import CopiedHome, CopiedKey
 from scripts.simulation.forge import Cabal, root_with, tell
 from scripts.simulation.node import Node
+from scripts.simulation.villain import Expectation, Strategy, Villain
 from scripts.simulation.world import World, secret
 
-# A leader signs a little after its slot began.
-INTO_SLOT_MS = 10
-FLOOD = 8
+FLOOD = 4
 
 
-class Villain(Node):
-    """A validator that does what its strategy says."""
-
-    is_honest = False
-
-    def __init__(self, world: World, seat: int, cabal: Cabal, strategy: Strategy) -> None:
-        super().__init__(world, f"villain{seat}", world.secrets[seat])
-        self.engine_key = None
-        self.secret = world.secrets[seat]
-        self.cabal = cabal
-        self.strategy = strategy
-
-    def start(self) -> None:
-        """Join, and act at the beginning of each slot."""
-        super().start()
-        self._next_slot()
-
-    def _next_slot(self) -> None:
-        genesis = self.world.genesis
-        self.world.schedule.later(
-            genesis.slot_start_ms(self.world.slot + 1) + INTO_SLOT_MS - self.world.now_ms, self._act
-        )
-
-    def _act(self) -> None:
-        slot = self.world.slot
-        self.strategy.each_slot(self, slot)
-        if self.leader(slot) == self.secret.public:
-            self.strategy.lead(self, slot)
-        self._next_slot()
-
-    def leader(self, slot: int) -> bytes:
-        """Whose turn ``slot`` is, on the head that it follows."""
-        return self.engine.chain.next_votes.newest_set.leader(slot)
-
-    @property
-    def head(self) -> tuple[Header, Votes]:
-        """The head that it follows, and the votes there."""
-        node = self.engine.chain.head
-        return node.header, node.votes
-
-    def forge(
-        self, parent: tuple[Header, Votes], slot: int, *, mhg: int | None = None, mhp: int | None = None
-    ) -> Block:
-        """An empty block of this villain, true but for what is given."""
-        return self.cabal.forge(self.secret, *parent, slot, mhg=mhg, mhp=mhp)
-
-    def tell(self, block: Block, receivers: list[Node] | None = None) -> None:
-        """Announce a block, to everybody or to some."""
-        header = block.header
-        self.say(
-            f"forges  {header.id.hex()[:8]} height {header.height} slot {header.slot} on {header.parent.hex()[:8]}"
-        )
-        tell(self, block, self.world.nodes if receivers is None else receivers)
-
-    def status_for(self, peer: str) -> Status | None:
-        return self.strategy.status(self, peer, self.engine.status())
-
-    def answer(self, request: Request) -> Event | None:
-        return self.strategy.answer(self, request, super().answer(request))
-
-    def find_branch(self, tip_id: bytes, from_height: int) -> list[Block]:
-        blocks: list[Block] = []
-        while True:
-            block = self.cabal.blocks.get(tip_id) or self.disk.blocks.get(tip_id, (None, False))[0]
-            if block is None or block.header.height < from_height:
-                return blocks[::-1]
-            blocks.append(block)
-            tip_id = block.header.parent
+class Silent(Strategy):
+    """Makes no block."""
 
 
-class Strategy:
-    """What a villain does; this one is silent in its slots and polite otherwise."""
+class SignsTwice(Strategy):
+    """What double signers share: at first they rule the network and part the honest nodes; and they serve nobody."""
+
+    tolerated = Expectation("live", named=True)
+    too_many = Expectation("forks", named=True)
 
     def each_slot(self, villain: Villain, slot: int) -> None:
-        """A slot begins."""
-
-    def lead(self, villain: Villain, slot: int) -> None:
-        """It is the villain's turn."""
+        network = villain.world.network
+        if slot < villain.world.half_slot:
+            left, right = _halves(villain)
+            ways = [(one.name, two.name) for one in left for two in right]
+            network.cut(ways + [(two, one) for one, two in ways], noticed=False)
+        elif slot == villain.world.half_slot:
+            network.heal()
 
     def status(self, villain: Villain, peer: str, status: Status) -> Status | None:
-        """What it tells a peer about itself, where ``status`` is true."""
-        return status
+        return None
 
     def answer(self, villain: Villain, request: Request, reply: Event | None) -> Event | None:
-        """What it replies to a request, where ``reply`` is right."""
-        return reply
+        return _forged_transactions(villain, request)
 
 
-class Equivocates(Strategy):
-    """Signs two blocks for one slot and shows each to one half."""
-
-    def lead(self, villain: Villain, slot: int) -> None:
-        head = villain.head
-        enrols = (villain.cabal.stranger_enrols(),)
-        root = root_with(villain, slot, enrols)
-        others = [node for node in villain.world.nodes if node is not villain]
-        half = len(others) // 2
-        villain.tell(villain.forge(head, slot), others[:half])
-        villain.tell(villain.cabal.forge(villain.secret, *head, slot, enrols, state_root=root), others[half:])
-
-    def answer(self, villain: Villain, request: Request, reply: Event | None) -> Event | None:
-        return _with_forged_transactions(villain, request, reply)
-
-
-class Clones(Strategy):
-    """Signs on every fork that it knows, and opens one where there is none (the attack of the clones)."""
+class Equivocates(SignsTwice):
+    """Signs two blocks for one slot and shows one to each half, each on the head of that half."""
 
     def lead(self, villain: Villain, slot: int) -> None:
-        tree = villain.engine.chain.tree
-        tips = [tip for tip in tree.tips() if tip.slot < slot][:4]
-        parents = [tree[tip.id].header for tip in tips]
-        if len(parents) == 1 and parents[0].parent in tree:
-            parents.append(tree[parents[0].parent].header)
-        for parent in parents:
-            villain.tell(villain.forge((parent, tree[parent.id].votes), slot))
+        for half, is_second in zip(_halves(villain), (False, True), strict=True):
+            up, best = _best(half, slot)
+            if best is None:
+                continue
+            head = best.engine.chain.head
+            enrols = (villain.cabal.stranger_enrols(),) if is_second else ()
+            root = root_with(best, slot, enrols)
+            parent = head.header, head.votes
+            villain.tell(villain.cabal.forge(villain.secret, *parent, slot, enrols, state_root=root), up)
+
+
+class Clones(SignsTwice):
+    """Signs on every fork there is, and opens one where there is none (the attack of the clones)."""
+
+    def lead(self, villain: Villain, slot: int) -> None:
+        honest = [node for node in villain.world.honest if node.is_up]
+        parents = {node.engine.chain.head.header.id: node.engine.chain.head for node in honest}
+        for node in honest[:1] if len(parents) == 1 else ():
+            tree, head = node.engine.chain.tree, node.engine.chain.head.header
+            if head.parent in tree:
+                parents[head.parent] = tree[head.parent]
+        for parent_id, parent in parents.items():
+            if parent.header.slot < slot:
+                block = villain.forge((parent.header, parent.votes), slot)
+                villain.tell(block, [node for node in honest if parent_id in node.engine.chain.tree])
+
+
+class Betrays(SignsTwice):
+    """Helps the larger half until something is final there, then only the other, with votes that it cast before."""
+
+    def lead(self, villain: Villain, slot: int) -> None:
+        left, right = _halves(villain)
+        is_final = any(node.is_up and node.engine.chain.finalized.height for node in right)
+        up, best = _best(left if is_final else right, slot)
+        if best is None:
+            return
+        head = best.engine.chain.head
+        for mhg in (0, None) if is_final else (None,):
+            villain.tell(villain.forge((head.header, head.votes), slot, mhg=mhg), up)
 
 
 class Withholds(Strategy):
-    """Keeps its blocks, builds on them in secret, and releases them late."""
+    """Signs as it should, but keeps each block until its next turn, when it is too late for it."""
 
     def __init__(self) -> None:
-        self._kept: list[tuple[int, Block]] = []
+        self._kept: dict[str, Block | None] = {}
 
     def lead(self, villain: Villain, slot: int) -> None:
-        parent = villain.head
-        if self._kept:
-            tip = self._kept[-1][1]
-            if tip.header.height >= parent[0].height:
-                parent = tip.header, villain.cabal.votes[tip.id]
-        block = villain.forge(parent, slot)
-        self._kept.append((slot + villain.world.random.randint(1, 3 * len(villain.world.secrets)), block))
-
-    def each_slot(self, villain: Villain, slot: int) -> None:
-        for due, block in self._kept:
-            if due <= slot:
-                villain.tell(block)
-        self._kept = [(due, block) for due, block in self._kept if due > slot]
+        villain.tell(self._kept.get(villain.name))
+        self._kept[villain.name] = villain.sign(slot)
 
 
 class BuildsOnStale(Strategy):
     """Builds some blocks below the head."""
+
+    tolerated = Expectation("live", named=True)
+    too_many = Expectation("stalls", named=True)
 
     def lead(self, villain: Villain, slot: int) -> None:
         tree = villain.engine.chain.tree
@@ -178,39 +122,50 @@ class BuildsOnStale(Strategy):
 class Lies(Strategy):
     """Says what is not so about the heights that it generated and saw prevoted."""
 
+    tolerated = Expectation("live", named=True)
+    too_many = Expectation("stalls", named=True)
+
     def lead(self, villain: Villain, slot: int) -> None:
         random, (header, votes) = villain.world.random, villain.head
         top = header.height + 1
-        mhg = random.choice([0, random.randrange(top), header.height, top, top + 100, 2**63])
+        lies = [header.height, top, top + 100, 2**63]
+        if any(ballot.proposer == villain.secret.public for ballot in votes.ballots):
+            lies.append(0)
         mhp = random.choice([votes.mhp, votes.mhp, votes.mhp + 1, 0, 2**63])
-        villain.tell(villain.forge((header, votes), slot, mhg=mhg, mhp=mhp))
+        villain.tell(villain.forge((header, votes), slot, mhg=random.choice(lies), mhp=mhp))
 
 
 class Stalls(Strategy):
     """Makes valid blocks that cast no vote, to keep finality back with the least it can do."""
 
     def lead(self, villain: Villain, slot: int) -> None:
-        head = villain.head
-        villain.tell(villain.forge(head, slot, mhg=head[0].height + 1))
+        villain.tell(villain.sign(slot, votes_not=True))
 
 
 class Censors(Strategy):
-    """Makes empty blocks only, and gives nobody anything."""
+    """Makes empty blocks only, and gives nobody anything: others record what it does not."""
+
+    too_many = Expectation("live", named=False)
 
     def lead(self, villain: Villain, slot: int) -> None:
-        villain.tell(villain.forge(villain.head, slot))
+        villain.tell(villain.sign(slot))
 
     def answer(self, villain: Villain, request: Request, reply: Event | None) -> Event | None:
         return None
 
 
 class Floods(Strategy):
-    """Orphans, blocks of the future, blocks that are invalid when executed, transactions that never can enter."""
+    """Orphans, blocks of the future, invalid blocks and transactions, beside the blocks that it should make."""
+
+    tolerated = Expectation("live", named=True)
+    too_many = Expectation("live", named=True)
 
     def each_slot(self, villain: Villain, slot: int) -> None:
         world, head, cabal = villain.world, villain.head, villain.cabal
         count = len(world.secrets)
-        mine = next(at for at in range(slot, slot + count) if villain.leader(at) == villain.secret.public)
+        mine = next((at for at in range(slot, slot + count) if villain.leader(at) == villain.secret.public), None)
+        if mine is None:  # jailed: it has no slots left
+            return
         for number in range(FLOOD):
             orphan_slot = max(mine - count * number, mine % count or count)
             random_id = world.random.randbytes(32)
@@ -227,21 +182,28 @@ class Floods(Strategy):
         world.network.broadcast(villain, TransactionsReceived(villain.name, junk))
 
     def lead(self, villain: Villain, slot: int) -> None:
-        cabal, head = villain.cabal, villain.head
+        cabal, head, random = villain.cabal, villain.head, villain.world.random
         enrols = cabal.stranger_enrols()
-        root = villain.world.random.randbytes(32)
-        villain.tell(cabal.forge(villain.secret, *head, slot, state_root=root))
-        villain.tell(cabal.forge(villain.secret, *head, slot, (enrols, enrols), state_root=root))
+        match random.randrange(4):
+            case 0:
+                villain.tell(cabal.forge(villain.secret, *head, slot, state_root=random.randbytes(32)))
+            case 1:
+                root = root_with(villain, slot, (enrols,))
+                villain.tell(cabal.forge(villain.secret, *head, slot, (enrols, enrols), state_root=root))
+            case _:
+                villain.tell(villain.sign(slot))
 
     def answer(self, villain: Villain, request: Request, reply: Event | None) -> Event | None:
-        return _with_forged_transactions(villain, request, reply)
+        return _forged_transactions(villain, request) or reply
 
 
 class LiesAboutStatus(Strategy):
     """Claims another chain to each peer, and answers with nothing, with what nobody asked for, or not at all."""
 
+    too_many = Expectation("live", named=False)
+
     def lead(self, villain: Villain, slot: int) -> None:
-        villain.tell(villain.forge(villain.head, slot))
+        villain.tell(villain.sign(slot))
 
     def each_slot(self, villain: Villain, slot: int) -> None:
         for node in villain.world.honest:
@@ -276,35 +238,11 @@ class LiesAboutStatus(Strategy):
                 return reply
 
 
-class Splits(Strategy):
-    """Cuts the honest nodes into two halves and helps both: with f + 1 villains both become final."""
-
-    def each_slot(self, villain: Villain, slot: int) -> None:
-        if villain.world.is_mended:
-            return
-        left, right = _halves(villain)
-        ways = [(one.name, two.name) for one in left for two in right]
-        villain.world.network.cut(ways + [(two, one) for one, two in ways], noticed=False)
-
-    def lead(self, villain: Villain, slot: int) -> None:
-        for half in _halves(villain):
-            up = [node for node in half if node.is_up]
-            if up:
-                best = max(up, key=lambda node: (node.engine.status().rank, node.name))
-                head = best.engine.chain.head
-                if head.header.slot < slot:
-                    villain.tell(villain.forge((head.header, head.votes), slot), up)
-
-    def status(self, villain: Villain, peer: str, status: Status) -> Status | None:
-        return None
-
-    def answer(self, villain: Villain, request: Request, reply: Event | None) -> Event | None:
-        return None
-
-
 class Rewrites(Strategy):
-    """With a quorum of villains: behaves at first, then grows another past in secret and shows all of it at once."""
+    """Behaves at first, then grows another past in secret, shows all of it at once, and behaves again."""
 
+    tolerated = Expectation("live", named=True)
+    too_many = Expectation("live", named=True)
     BEHAVES_SLOTS = 20
     SECRET_SLOTS = 60
 
@@ -326,9 +264,10 @@ class Rewrites(Strategy):
 
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    "silent": Strategy,
+    "silent": Silent,
     "equivocates": Equivocates,
     "clones": Clones,
+    "betrays": Betrays,
     "withholds": Withholds,
     "stale": BuildsOnStale,
     "lies": Lies,
@@ -336,8 +275,9 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "censors": Censors,
     "floods": Floods,
     "statuses": LiesAboutStatus,
-    "splits": Splits,
     "rewrites": Rewrites,
+    "copied-key": CopiedKey,
+    "copied-home": CopiedHome,
 }
 
 
@@ -345,7 +285,7 @@ def join_cabal(world: World, name: str, seats: list[int]) -> None:
     """Add the villains of a world."""
     cabal, strategy = Cabal(world), STRATEGIES[name]()
     for seat in seats:
-        world.add(Villain(world, seat, cabal, strategy))
+        strategy.join(cabal, seat)
 
 
 def _halves(villain: Villain) -> tuple[list[Node], list[Node]]:
@@ -353,10 +293,17 @@ def _halves(villain: Villain) -> tuple[list[Node], list[Node]]:
     return honest[: len(honest) // 2], honest[len(honest) // 2 :]
 
 
-def _with_forged_transactions(villain: Villain, request: Request, reply: Event | None) -> Event | None:
+def _best(nodes: list[Node], slot: int) -> tuple[list[Node], Node | None]:
+    """Those of some nodes that run, and the one with the best head to build on in a slot."""
+    up = [node for node in nodes if node.is_up]
+    best = max(up, key=lambda node: (node.engine.status().rank, node.name), default=None)
+    return up, best if best is not None and best.engine.chain.head.header.slot < slot else None
+
+
+def _forged_transactions(villain: Villain, request: Request) -> Event | None:
     """The villain's engine does not know the transactions of a block that it made."""
     if not isinstance(request, GetTransactions):
-        return reply
+        return None
     forged = villain.cabal.transactions
     found = tuple(forged[key] for key in request.transaction_ids if key in forged)
-    return MissingReceived(villain.name, request, found) if found else reply
+    return MissingReceived(villain.name, request, found) if found else None

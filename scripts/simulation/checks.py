@@ -10,43 +10,48 @@ Of honest nodes, while at most a third of the validators is not honest:
 * queues, caches and the mempool keep their bounds.
 
 What each node promises its own users, that what it called final stays final, is checked for any number of villains.
+What only shows inside a node is told apart from what hurts somebody outside, and can be left out, to see whether a
+broken rule would hurt anybody.
 """
 
 from __future__ import annotations
 
-from chain import arrivals, blocktree, mempool, registry, sync
+from chain import registry
 from chain.blocks import Block
+from chain.blocktree import MAX_BLOCKS_PER_SLOT
 from chain.errors import Refused
-from chain.events import Commit, Effect
+from chain.events import BlockAnnounced, BlocksReceived, Commit, Effect, Event, Submitted
 from chain.headers import Header
 from chain.ledger import Ledger
 from chain.validators import with_announced
 from chain.votes import Votes, is_equivocation
+from scripts.simulation.bounds import kept, sent
 from scripts.simulation.node import Node
 from scripts.simulation.oracle import Oracle
-from scripts.simulation.settings import Violation
+from scripts.simulation.settings import BrokenInside, Violation
 from scripts.simulation.world import World
 
 # How far ahead of a node's clock a block's slot may begin, by the rules of the protocol.
 CLOCK_DISPARITY_MS = 500
-# As long as a block may wait for transactions that were asked for.
-REQUEST_TIMEOUT_MS = 10_000
 
 
 class Checks:
-    """Watches a world.  ``is_safe`` says that theory promises agreement, with so few villains."""
+    """Watches a world.
 
-    def __init__(self, world: World, *, is_safe: bool) -> None:
+    ``is_safe`` says that theory promises agreement, with so few villains; with ``only_damage`` it does not look inside.
+    """
+
+    def __init__(self, world: World, *, is_safe: bool, only_damage: bool = False) -> None:
         genesis = world.genesis
         self.world = world
         self.is_safe = is_safe
+        self.only_damage = only_damage
         self.oracle = Oracle(genesis.id, tuple(key for key, _ in genesis.validators), genesis.batch)
         # The final chain, by height, executed once from the genesis.
         self.final: list[bytes] = []
         self.final_transactions: dict[bytes, int] = {}
         self.forked = 0
-        self.most_waiting = 0
-        self.most_pooled = 0
+        self._stored: set[bytes] = set()
         self._ledger = Ledger(genesis)
         self._votes = self._first_votes = Votes.genesis(genesis.validators, genesis.batch)
         self._final_of: dict[str, list[bytes]] = {}
@@ -55,10 +60,15 @@ class Checks:
         self._honest_keys: dict[bytes, str] = {}
         # What each validator's durable state covers: the last slot it may have signed.
         self._durable: dict[str, dict[bytes, None]] = {}
+        # Blocks that each node heard of when their slot was near enough: its clock may step back before it takes them.
+        self._timely: dict[str, dict[bytes, None]] = {}
+        # All headers that reached an honest node, by their signer.
+        self._seen: dict[bytes, dict[bytes, Header]] = {}
 
     def watch(self, node: Node) -> None:
         """Take a node in."""
         self._final_of[node.name], self._proven[node.name], self._durable[node.name] = [], 0, {}
+        self._timely[node.name] = {}
         if node.is_honest and node.key is not None:
             self._honest_keys[node.key.public] = node.name
 
@@ -73,53 +83,60 @@ class Checks:
             self._fail(node, f"was final up to {len(known)} before its restart, now up to {chain.finalized.height}")
         head = node.disk.main[max(node.disk.main)].id if node.disk.main else self.world.genesis.id
         if chain.head.header.id != head:
-            self._fail(node, "has another head after its restart than its disk says")
+            self._fail_inside(node, "has another head after its restart than its disk says")
 
     def on_amnesia(self, node: Node, *, wipe: bool) -> None:
         """A node's disk lost something; with ``wipe`` it begins again."""
         if wipe:
             self._final_of[node.name], self._proven[node.name] = [], 0
 
-    def on_handled(self, node: Node, effects: list[Effect]) -> None:
+    def on_handled(self, node: Node, event: Event, effects: list[Effect]) -> None:
         """An event was handled."""
         if any(isinstance(effect, Commit) for effect in effects[1:]):
-            self._fail(node, "wants a commit after other effects")
+            self._fail_inside(node, "wants a commit after other effects")
         if not node.is_honest:
             return
-        # What was judged by a clock that was fast may still wait for its transactions when the clock is set right.
-        is_steady = self.world.now_ms - node.clock_fell_ms > REQUEST_TIMEOUT_MS
-        if is_steady and effects and isinstance(effects[0], Commit):
-            for block in (*effects[0].adopted, *effects[0].side):
-                early_ms = self.world.genesis.slot_start_ms(block.header.slot) - node.now_ms
-                if early_ms > CLOCK_DISPARITY_MS and block.id not in node.disk.blocks:
-                    self._fail(node, f"took a block whose slot begins in {early_ms} ms")
-        waiting, pooled = len(node.engine._waiting), len(node.engine.mempool)
-        self.most_waiting, self.most_pooled = max(self.most_waiting, waiting), max(self.most_pooled, pooled)
-        if waiting > arrivals.MAX_WAITING or pooled > mempool.MAX_TRANSACTIONS:
-            self._fail(node, f"holds {waiting} waiting blocks and {pooled} transactions")
+        self._note_headers(node, event)
+        commit = effects[0] if effects and isinstance(effects[0], Commit) else Commit()
+        for block in (*commit.adopted, *commit.side):
+            is_flood = isinstance(event, BlockAnnounced) and event.header.id == block.id
+            if is_flood and _rivals(node, block.header) >= MAX_BLOCKS_PER_SLOT:
+                self._fail_inside(node, f"took one block more of slot {block.header.slot} without asking for it")
+            if self._is_early(node, block.header) and block.id not in self._timely[node.name]:
+                self._fail_inside(
+                    node, f"took a block of slot {block.header.slot} in slot {self.world.genesis.slot_at(node.now_ms)}"
+                )
+        submitted = len(event.transactions) if isinstance(event, Submitted) else 0
+        for what, size, limit in (*kept(node.engine), *sent(effects, submitted)):
+            if size > limit:
+                self._fail_inside(node, f"holds or sends {what}: {size}, where the bound is {limit}")
 
     def on_stored(self, node: Node, commit: Commit, made: list[Header]) -> None:
         """A commit is durable."""
         if not node.is_honest:
             return
         for header in made:
+            self._seen.setdefault(header.proposer, {})[header.id] = header
             self._on_signed(node, header)
         if self._final_of[node.name] and commit.abandoned:
             lowest = min(block.header.height for block in commit.abandoned)
             if lowest <= len(self._final_of[node.name]):
                 self._fail(node, f"abandoned the final block at height {lowest}")
         blocks: list[Block] = sorted((*commit.adopted, *commit.side), key=lambda block: block.header.height)
-        for block in blocks:
-            self.oracle.learn(block.header)
-        if commit.adopted:
-            self._compare_votes(node)
+        self._stored.update(block.id for block in blocks)
+        if not self.only_damage:
+            # After a fork there are two final chains, each with validators of its own: no count is right for both.
+            for block in blocks if not self.forked else ():
+                self.oracle.learn(block.header)
+            if commit.adopted and not self.forked:
+                self._compare_votes(node)
         if commit.finalized_height is not None:
             self._on_final(node, commit.finalized_height)
 
     def on_announced(self, node: Node, header: Header) -> None:
         """A header leaves the machine."""
         if node.is_honest and header.id not in self._durable[node.name]:
-            self._fail(node, f"announced block {header.id.hex()[:8]} before it was durable")
+            self._fail_inside(node, f"announced block {header.id.hex()[:8]} before it was durable")
 
     def on_blame(self, node: Node, peer: str, refusal: Refused) -> None:
         """A node blames a peer."""
@@ -139,13 +156,8 @@ class Checks:
             if not node.is_up:
                 continue
             engine = node.engine
-            pool, conversation = engine.mempool, engine.sync
-            if pool.bytes != sum(len(item.raw) for item in pool) or pool.bytes > 2 * mempool.MAX_BYTES:
-                self._fail(node, f"its mempool counts {pool.bytes} bytes")
-            if max(len(conversation._statuses), len(conversation._resting)) > sync.MAX_STATUSES:
-                self._fail(node, "remembers more peers than it may")
-            if len(conversation._cursors) > sync.MAX_STATUSES or len(engine.chain.tree) > blocktree.MAX_BLOCKS:
-                self._fail(node, "holds more blocks or downloads than it may")
+            if engine.mempool.bytes != sum(len(item.raw) for item in engine.mempool):
+                self._fail_inside(node, f"its mempool counts {engine.mempool.bytes} bytes")
             if engine.chain.finalized.height < len(self._final_of[node.name]):
                 self._fail(node, "its final height fell")
             if engine.producer is not None and engine.producer.is_stopped:
@@ -165,27 +177,38 @@ class Checks:
             if ledger.state_root != chain.ledger.state_root or ledger.state != chain.ledger.state:
                 self._fail(node, "its state is not that of its chain")
 
-    def culprits(self) -> tuple[str, ...]:
-        """The validators that two headers, both stored by honest nodes, prove guilty."""
-        headers: dict[bytes, list[Header]] = {}
-        for count in self.oracle.counts.values():
-            if count.header is not None:
-                headers.setdefault(count.header.proposer, []).append(count.header)
-        names = {node.key.public: node.name for node in self.world.nodes if node.key is not None}
+    def culprits(self, *, stored: bool = False) -> tuple[str, ...]:
+        """The validators that two headers prove guilty, both seen, or even ``stored``, by honest nodes."""
+        # Where a key is on two machines, the name is the first one's.
+        names = {node.key.public: node.name for node in reversed(self.world.nodes) if node.key is not None}
         return tuple(
             sorted(
                 names[key]
-                for key, signed in headers.items()
-                if any(is_equivocation(one, two) for at, one in enumerate(signed) for two in signed[:at])
+                for key, headers in self._seen.items()
+                if _proves_guilt([item for item in headers.values() if not stored or item.id in self._stored])
             )
         )
 
     # -------------------------------------------------------------------------------------------------- parts
 
+    def _note_headers(self, node: Node, event: Event) -> None:
+        headers: list[Header] = []
+        if isinstance(event, BlockAnnounced):
+            headers = [event.header]
+        elif isinstance(event, BlocksReceived):
+            headers = [block.header for block in event.blocks]
+        for header in headers:
+            self._seen.setdefault(header.proposer, {})[header.id] = header
+            if not self._is_early(node, header):
+                self._timely[node.name][header.id] = None
+
+    def _is_early(self, node: Node, header: Header) -> bool:
+        return self.world.genesis.slot_start_ms(header.slot) - node.now_ms > CLOCK_DISPARITY_MS
+
     def _on_signed(self, node: Node, header: Header) -> None:
         signing = node.disk.signing
         if signing is None or (signing.slot, signing.last_height) != (header.slot, header.height):
-            self._fail(node, f"signed slot {header.slot}, but its durable signing state does not say so")
+            self._fail_inside(node, f"signed slot {header.slot}, but its durable signing state does not say so")
         signed = self._signed.setdefault(header.proposer, [])
         for earlier in signed:
             if is_equivocation(earlier, header):
@@ -200,7 +223,7 @@ class Checks:
         chain = node.engine.chain
         count, votes = self.oracle.counts[chain.head.header.id], chain.head.votes
         if (votes.mhp, votes.mhpc) != (count.mhp, count.mhpc):
-            self._fail(
+            self._fail_inside(
                 node,
                 f"counts mhp {votes.mhp} and final {votes.mhpc} at height {votes.height}, "
                 f"where {count.mhp} and {count.mhpc} are right",
@@ -208,8 +231,8 @@ class Checks:
         self._proven[node.name] = max(self._proven[node.name], count.mhpc)
 
     def _on_final(self, node: Node, height: int) -> None:
-        if height != self._proven[node.name]:
-            self._fail(node, f"says that {height} is final, where {self._proven[node.name]} is proven")
+        if not self.forked and height != self._proven[node.name]:
+            self._fail_inside(node, f"says that {height} is final, where {self._proven[node.name]} is proven")
         known = self._final_of[node.name]
         for at in range(len(known) + 1, height + 1):
             block = node.disk.main[at]
@@ -240,6 +263,20 @@ class Checks:
 
     def _fail(self, node: Node, what: str) -> None:
         raise Violation(f"{node.name} {what}")
+
+    def _fail_inside(self, node: Node, what: str) -> None:
+        if not self.only_damage:
+            raise BrokenInside(f"{node.name} {what}")
+
+
+def _rivals(node: Node, header: Header) -> int:
+    place = (header.slot, header.proposer)
+    others = (other for other in node.engine.chain.tree.headers() if other.id != header.id)
+    return sum((other.slot, other.proposer) == place for other in others)
+
+
+def _proves_guilt(signed: list[Header]) -> bool:
+    return any(is_equivocation(one, two) for at, one in enumerate(signed) for two in signed[:at])
 
 
 def _execute(ledger: Ledger, votes: Votes, block: Block) -> Votes:

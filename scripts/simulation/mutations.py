@@ -30,7 +30,8 @@ Patch = tuple[Any, str, Any]
 class Mutation:
     """``what`` is broken; ``faults``, ``byzantine`` and ``villains`` are the runs that should show it.
 
-    ``villains`` None is as many as are tolerated.
+    ``villains`` None is as many as are tolerated.  ``is_inside`` marks what hurts nobody within a run: it only shows
+    by looking inside a node.
     """
 
     what: str
@@ -39,6 +40,7 @@ class Mutation:
     byzantine: str = ""
     nodes: int | None = None
     villains: int | None = None
+    is_inside: bool = False
 
 
 @contextmanager
@@ -212,9 +214,9 @@ def _precommit_again() -> Sequence[Patch]:
 
 MUTATIONS: dict[str, Mutation] = {
     "no-contradiction-check": Mutation(
-        "a block may contradict its proposer's latest", _no_contradiction_check, "none", "lies"
+        "a block may contradict its proposer's latest", _no_contradiction_check, "none", "betrays"
     ),
-    "double-prevotes": Mutation("prevotes count twice", _double_prevotes),
+    "double-prevotes": Mutation("prevotes count twice", _double_prevotes, "none", "betrays", 7),
     "forget-mhg": Mutation("a restarted validator forgets what it generated", _forget_mhg),
     "cross-finality": Mutation("a reorg may cross what is final", _cross_finality, "none", "rewrites", 4, 3),
     "skip-signing-store": Mutation("the signing state is not stored before a block is sent", _skip_signing_store),
@@ -222,10 +224,14 @@ MUTATIONS: dict[str, Mutation] = {
     "accept-future": Mutation("blocks of the future are taken at once", _accept_future, "none", "floods"),
     "sign-twice": Mutation("a validator does not mind having signed a slot", _sign_a_slot_twice),
     "forget-finality": Mutation("a restarted node forgets what was final", _forget_finality, "all", "stalls", 4),
-    "majority": Mutation("more than half of the votes is enough", _majority_is_enough),
+    "majority": Mutation("more than half of the votes is enough", _majority_is_enough, "none", "equivocates", 7),
     "amnesiac-signs": Mutation("a validator that lost its signing state signs at once", _amnesiac_signs),
     "any-state-root": Mutation("state roots are not compared", _any_state_root, "none", "floods"),
     "drop-abandoned": Mutation("transactions of abandoned blocks are dropped", _drop_abandoned),
-    "unbounded-waiting": Mutation("any number of blocks may wait for their slot", _unbounded_waiting, "none", "floods"),
-    "precommit-again": Mutation("a validator precommits a block again and again", _precommit_again),
+    "unbounded-waiting": Mutation(
+        "any number of blocks may wait for their slot", _unbounded_waiting, "none", "floods", is_inside=True
+    ),
+    "precommit-again": Mutation(
+        "a validator precommits a block again and again", _precommit_again, "network", "clones", 4
+    ),
 }

@@ -62,13 +62,13 @@ class Node:
         self.generation = 0
         self.clock_offset_ms = 0
         self.drift_ppm = 0
-        self.clock_fell_ms = 0
         # What becomes of the next write, in which the machine dies: "" if nothing does.
         self.doom: Doom = ""
         # The share in a thousand of reorgs after which the machine dies at once, when most is in flux.
         self.fragility = 0
         self.reply_bytes = REPLY_BYTES
         self.crashes = 0
+        self.amnesias = 0
         self.reorgs = 0
         self.inbox: deque[Event] = deque()
         self._is_writing = False
@@ -86,10 +86,7 @@ class Node:
 
     def set_clock(self, offset_ms: int, drift_ppm: int) -> None:
         """The clock jumps to the true time plus ``offset_ms`` and drifts from there."""
-        before_ms = self.now_ms
         self.clock_offset_ms, self.drift_ppm, self._drift_since_ms = offset_ms, drift_ppm, self.world.now_ms
-        if self.now_ms < before_ms:
-            self.clock_fell_ms = self.world.now_ms
         if self.is_up:
             self._schedule_tick()
 
@@ -121,6 +118,7 @@ class Node:
         if wipe:
             self.disk = Disk(self.world.genesis, None)
         self.disk.signing = None
+        self.amnesias += 1
         self.say("lost its whole disk" if wipe else "lost its signing state")
         self.world.checks.on_amnesia(self, wipe=wipe)
 
@@ -145,7 +143,7 @@ class Node:
         self.world.timeline.trace(self.name, type(event).__name__)
         wake_ms = self.engine.wake_ms(self.now_ms)
         effects = self.engine.handle(event, self.now_ms)
-        self.world.checks.on_handled(self, effects)
+        self.world.checks.on_handled(self, event, effects)
         if effects and isinstance(effects[0], Commit):
             self._write(effects[0], effects[1:], event)
         else:

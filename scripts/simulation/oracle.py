@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from chain.headers import Header
-from scripts.simulation.settings import Violation
+from scripts.simulation.settings import BrokenInside
 
 
 @dataclass(slots=True)
@@ -62,25 +62,25 @@ class Oracle:
         self._announced.append((decided_height, announced_height, weights))
 
     def learn(self, header: Header) -> None:
-        """Count a block on top of its parent.  Raises :class:`Violation` for one that no honest node may store."""
+        """Count a block on top of its parent.  Raises :class:`BrokenInside` for one that no honest node may store."""
         if header.id in self.counts:
             return
         before = self.counts.get(header.parent)
         name = f"block {header.id.hex()[:8]} at height {header.height}"
         if before is None:
-            raise Violation(f"{name} was stored without its parent")
+            raise BrokenInside(f"{name} was stored without its parent")
         height, slot = (0, 0) if before.header is None else (before.header.height, before.header.slot)
         if header.height != height + 1 or header.slot <= slot:
-            raise Violation(f"{name} in slot {header.slot} was stored on height {height} and slot {slot}")
+            raise BrokenInside(f"{name} in slot {header.slot} was stored on height {height} and slot {slot}")
         before = self._changed(before, header.height)
         leaders = [key for key, weight in before.weights.items() if weight]
         if header.proposer != leaders[header.slot % len(leaders)]:
-            raise Violation(f"{name} was stored, but slot {header.slot} is another validator's")
+            raise BrokenInside(f"{name} was stored, but slot {header.slot} is another validator's")
         if header.mhp != before.mhp:
-            raise Violation(f"{name} was stored with mhp {header.mhp}, but {before.mhp} is prevoted before it")
+            raise BrokenInside(f"{name} was stored with mhp {header.mhp}, but {before.mhp} is prevoted before it")
         earlier = next((info for info in before.infos if info.proposer == header.proposer), None)
         if earlier is not None and contradict(earlier, header):
-            raise Violation(f"{name} was stored, but contradicts its proposer's block at height {earlier.height}")
+            raise BrokenInside(f"{name} was stored, but contradicts its proposer's block at height {earlier.height}")
         self.counts[header.id] = self._apply(before, header)
 
     def _changed(self, before: Count, height: int) -> Count:

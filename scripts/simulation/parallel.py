@@ -1,25 +1,37 @@
-"""Many runs on all cores.  The same seeds give the same outcomes, whatever the number of processes."""
+"""Many runs on all cores.  The same jobs give the same results in the same order, whatever the number of processes."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from scripts.simulation.history import run_history
 from scripts.simulation.settings import Outcome, Settings
 
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
 
 def run_many(settings: Settings, seeds: Iterable[int], processes: int | None = None) -> Iterator[Outcome]:
-    """The outcomes in the order of the seeds; stop reading, and what is not run yet is never run."""
-    wanted = list(seeds)
-    processes = min(len(wanted), processes or cores())
+    """The outcomes of these seeds; stop reading, and what is not run yet is never run."""
+    return in_parallel(run_job, [(settings, seed) for seed in seeds], processes)
+
+
+def run_job(job: tuple[Settings, int]) -> Outcome:
+    """One history."""
+    return run_history(*job)
+
+
+def in_parallel(work: Callable[[Job], Result], jobs: list[Job], processes: int | None = None) -> Iterator[Result]:
+    """What ``work``, a function of a module, makes of each job; stop reading, and the rest is never done."""
+    processes = min(len(jobs), processes or cores())
     if processes <= 1:
-        yield from map(partial(run_history, settings), wanted)
+        yield from map(work, jobs)
         return
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap(partial(run_history, settings), wanted)
+        yield from pool.imap(work, jobs)
 
 
 def cores() -> int:

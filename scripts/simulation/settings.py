@@ -28,7 +28,7 @@ class Settings:
     """One run without its seed.
 
     ``nodes`` None lets the seed choose 4 to 7; ``villains`` None is as many as the protocol tolerates;
-    ``byzantine`` and ``mutation`` are names, "" for none.
+    ``byzantine`` and ``mutation`` are names, "" for none.  With ``only_damage`` nobody looks inside the nodes.
     """
 
     nodes: int | None = None
@@ -37,6 +37,7 @@ class Settings:
     byzantine: str = ""
     villains: int | None = None
     mutation: str = ""
+    only_damage: bool = False
     keep_timeline: bool = False
 
 
@@ -44,13 +45,14 @@ class Settings:
 class Outcome:
     """What became of one run.
 
-    ``history`` is the SHA-256 of everything that happened, in hexadecimal; ``heal_slots`` how long it took after
-    the faults ended until all agreed and finality had moved on; ``culprits`` the validators that the headers seen
-    prove guilty.
+    ``is_damage`` tells a violation outside from one that only shows inside a node.  ``history`` is the SHA-256 of
+    everything that happened, in hexadecimal; ``heal_slots`` how long it took after the faults ended until all agreed
+    and finality had moved on, -1 where it did not; ``culprits`` the validators that the headers seen prove guilty.
     """
 
     seed: int
     violation: str
+    is_damage: bool
     at_slot: int
     nodes: int
     final_height: int
@@ -64,7 +66,11 @@ class Outcome:
 
 
 class Violation(Exception):
-    """What must hold did not."""
+    """What must hold did not, and somebody outside is hurt: by a fork, a lost transaction, evidence that is wrong."""
+
+
+class BrokenInside(Violation):
+    """What only shows by looking inside a node, as a wrong count of votes; it may hurt somebody later, or never."""
 
 
 def tolerated(validators: int) -> int:

@@ -1,4 +1,4 @@
-"""Clients: random traffic, valid and not, and what they were promised.
+"""Clients: random traffic, or real ratings, and what is not valid; and what they were promised.
 
 **The promise.**  A node that answered a transaction with "accepted" and does not lose its memory afterwards sees to
 it that the transaction becomes final, if it can be executed and everything that its actor signed before it was
@@ -9,12 +9,16 @@ twice.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from chain.errors import Refused
 from chain.keys import SecretKey
 from chain.mempool import MAX_AGE_BLOCKS
+from chain.policy import RatingCategory
 from chain.transactions import Action, Enrol, Rate, VerifiedTransaction, sign_transaction
+from scripts.replay import SAMPLE, Rating, read_ratings
 from scripts.simulation.node import Node
 from scripts.simulation.settings import Violation
 from scripts.simulation.world import World, secret
@@ -25,6 +29,10 @@ VANDALS = 4
 # Shares in a thousand, for each slot.
 HONEST_TRAFFIC = 500
 INVALID_TRAFFIC = 250
+
+CATEGORY = 1
+# The keys of the members of the real data: their numbers, counted from here.
+FIRST_MEMBER = 100_000
 
 
 @dataclass(slots=True)
@@ -62,6 +70,8 @@ class Workload:
         self.vandals = [Client(world, 2_000 + number) for number in range(VANDALS)]
         self.refused = 0
         self._offers: dict[bytes, Offer] = {}
+        self._members: dict[int, Client] = {}
+        self._traffic = world.random.choice([self._invented, self._recorded])()
 
     def each_slot(self) -> None:
         """Some traffic."""
@@ -90,7 +100,7 @@ class Workload:
 
     def enrol_all(self, node: Node) -> None:
         """Whoever is rated must be enrolled in the end; and a newcomer, so that there is something new to record."""
-        self.clients.append(Client(self.world, 1_000 + len(self.clients)))
+        self.clients.append(Client(self.world, 1_000 + CLIENTS))
         for client in self.clients:
             if not client.nonce:
                 self._submit(node, client, Enrol())
@@ -135,14 +145,36 @@ class Workload:
         return node.is_up and node.generation == offer.generation and age < MAX_AGE_BLOCKS // 2
 
     def _offer(self, node: Node) -> None:
+        for _ in range(self.world.random.randint(1, 3)):
+            client, action = next(self._traffic)
+            self._submit(node, client, action)
+
+    # What honest clients do: each is an endless source of actions and of those who sign them next.  Another kind of
+    # transaction has its place in _invented, or is one more source.
+
+    def _invented(self) -> Iterator[tuple[Client, Action]]:
+        """Clients enrol and rate one another at random."""
         random = self.world.random
-        client = random.choice(self.clients)
-        for _ in range(random.randint(1, 3)):
+        while True:
+            client = random.choice(self.clients)
             if not client.nonce:
-                self._submit(node, client, Enrol())
+                yield client, Enrol()
                 continue
             subject = random.choice([other for other in self.clients if other is not client])
-            self._submit(node, client, Rate(subject.key.public, 1, random.randint(-10, 10)))
+            yield client, Rate(subject.key.public, CATEGORY, random.randint(-10, 10))
+
+    def _recorded(self) -> Iterator[tuple[Client, Action]]:
+        """The shipped real ratings from some line on; whoever is new enrols first."""
+        ratings = _sample(self.world.genesis.policy.ratings[CATEGORY])
+        for rating in ratings[self.world.random.randrange(len(ratings)) :]:
+            for number in rating[:2]:
+                if number not in self._members:
+                    self._members[number] = Client(self.world, FIRST_MEMBER + number)
+                    self.clients.append(self._members[number])
+                    yield self._members[number], Enrol()
+            subject = self._members[rating.subject].key.public
+            yield self._members[rating.rater], Rate(subject, CATEGORY, rating.points)
+        yield from self._invented()
 
     def _submit(self, node: Node, client: Client, action: Action) -> None:
         transaction = client.sign(action)
@@ -174,3 +206,8 @@ class Workload:
                 return [vandal.sign(Rate(other, 1, points), nonce=nonce) for points in (-9, 9)] + [
                     vandal.sign(Enrol(), nonce=0)
                 ]
+
+
+@cache
+def _sample(category: RatingCategory) -> list[Rating]:
+    return read_ratings(SAMPLE, category)

@@ -28,14 +28,18 @@ def secret(number: int) -> SecretKey:
 
 
 class World:
-    """One history: its genesis, its one source of randomness, its clock, and who takes part."""
+    """One history: its genesis, its one source of randomness, its clock, and who takes part.
+
+    ``slots`` is how long faults last; in the later half of them villains leave the network alone.
+    """
 
     network: Network
     checks: Checks
     workload: Workload
 
-    def __init__(self, seed: int, validators: int, *, keep_timeline: bool, slot_ms: int = SLOT_MS) -> None:
+    def __init__(self, seed: int, validators: int, slots: int, *, keep_timeline: bool, slot_ms: int = SLOT_MS) -> None:
         self.random = Random(seed)
+        self.half_slot = slots // 2
         self.secrets = [secret(number + 1) for number in range(validators)]
         self.genesis = found_genesis(
             "simulation",

@@ -16,8 +16,8 @@ from chain.errors import Reason
 from chain.headers import VerifiedHeader, decode_header
 from chain.messages import Announcement, GetBlocks, GetTransactions, RawItems, Status
 from chain.policy import decode_policy, shipped_policy
-from chain.registry import decode_record, encode_record
-from chain.transactions import Enrol, Rate, VerifiedTransaction, decode_transaction
+from chain.proposals import Accredit, Amend, Proposal, ReplaceValidator, decode_proposal, encode_proposal
+from chain.transactions import Accuse, Enrol, File, Propose, Rate, VerifiedTransaction, decode_transaction
 from tests.support.forge import Forge
 from tests.support.refusals import refusal
 from tests.support.world import Actor, genesis_of
@@ -26,6 +26,13 @@ GENESIS = genesis_of(4)
 ANN = Actor(GENESIS, 50)
 BODY = [ANN.sign(Enrol()), ANN.sign(Rate(bytes(32), 1, -10))]
 BLOCK = Forge(GENESIS).block(None, BODY)
+KEY = bytes(32)
+PROPOSALS: list[Proposal] = [Accredit(KEY, 3, (1, 2), 0, 9), Amend(1, 9, b"a policy"), ReplaceValidator(KEY, ANN.key)]
+OTHERS = [
+    ANN.sign(File(KEY, 1, -5, 1, KEY, b"", -7, 1)),
+    ANN.sign(Propose(PROPOSALS[0])),
+    ANN.sign(Accuse(BLOCK.header.raw, BLOCK.header.raw)),
+]
 
 
 def again_block(decoded: Any) -> bytes:
@@ -41,7 +48,7 @@ def same(decoded: Any) -> bytes:
 
 # decoder, how its result is encoded again, valid bytes to mutate
 DECODERS: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], bytes], list[bytes]]] = {
-    "transaction": (decode_transaction, lambda decoded: decoded.raw, [item.raw for item in BODY]),
+    "transaction": (decode_transaction, lambda decoded: decoded.raw, [item.raw for item in (*BODY, *OTHERS)]),
     "header": (decode_header, lambda decoded: decoded.raw, [BLOCK.header.raw]),
     "block": (decode_block, again_block, [encode_block(BLOCK), encode((BLOCK.header.raw, ()))]),
     "announcement": (
@@ -54,7 +61,7 @@ DECODERS: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], bytes], list[b
     "get transactions": (GetTransactions.decode, same, [GetTransactions((BODY[0].id, BODY[1].id)).encode()]),
     "items": (partial(RawItems.decode, max_items=20), same, [RawItems((b"", BODY[0].raw, b"x")).encode()]),
     "policy": (decode_policy, same, [shipped_policy(name).encode() for name in ("marketplace", "municipal")]),
-    "record": (partial(decode_record, b"p"), encode_record, [encode((1, bytes(32)))]),
+    "proposal": (decode_proposal, encode_proposal, [encode_proposal(proposal) for proposal in PROPOSALS]),
 }
 pytestmark = pytest.mark.parametrize("name", DECODERS)
 

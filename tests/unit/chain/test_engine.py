@@ -539,6 +539,40 @@ def test_a_key_seen_signing_elsewhere_signs_no_more(forge: Forge) -> None:
     assert made == []
 
 
+@pytest.mark.parametrize("twin_differs", [True, False])
+def test_a_key_that_signs_elsewhere_in_the_same_instant_signs_no_more(forge: Forge, *, twin_differs: bool) -> None:
+    # given a validator that just signed its slot
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    rig.handle(TransactionsReceived("peer", tuple(enrolments(1))))
+    (made,) = only(rig.at(1).handle(Tick()), AnnounceBlock)
+
+    # when another machine's block for that slot, or an echo of its own, comes in
+    twin = forge.block(slot=1) if twin_differs else made.block
+    effects = rig.at(1, 20).handle(announced(twin))
+
+    # then it says so and stops, unless it was its own
+    assert [notice.name for notice in only(effects, Notice)] == ["key_used_elsewhere"] * twin_differs
+    rig.handle(TransactionsReceived("peer", tuple(enrolments(2))))
+    again = [slot for slot in range(2, 10) for _ in only(rig.at(slot).handle(Tick()), AnnounceBlock)]
+    assert bool(again) != twin_differs
+
+
+def test_a_silent_validator_whose_key_signs_elsewhere_stays_silent(forge: Forge) -> None:
+    # given a copy of a key without its signing state
+    rig = Rig(GENESIS, validator=1, signing=None)
+    rig.at(0).handle(Tick())
+
+    # when the first machine goes on, and all that it made is final
+    blocks = forge.chain(14)
+    effects = [effect for block in blocks for effect in rig.at(block.header.slot, 600).handle(announced(block))]
+    assert rig.engine.chain.finalized.height > 4
+    rig.handle(TransactionsReceived("peer", tuple(enrolments(1))))
+
+    # then the copy says once why it never signs
+    assert [notice.name for notice in only(effects, Notice)] == ["key_used_elsewhere"]
+    assert [slot for slot in range(15, 24) for _ in only(rig.at(slot).handle(Tick()), AnnounceBlock)] == []
+
+
 def test_a_full_tree_does_not_stop_a_validator(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a tree without room
     rig = Rig(GENESIS, validator=1, signing=FRESH)

@@ -2,97 +2,132 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from chain import registry
 from chain.blocks import Block
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.ledger import Ledger
-from chain.registry import decode_record, encode_record, member_key
-from chain.transactions import Enrol, Rate
-from tests.support.forge import Forge
-from tests.support.world import Actor, genesis_of
+from chain.proposals import Suspend
+from chain.state import member_key
+from chain.statetree import StateTree
+from chain.transactions import ASK, Enrol, Object, Repair
+from tests.support.refusals import refusal
+from tests.support.register import DIGEST, MARKETPLACE, Register
 
-GENESIS = genesis_of(4)
+TICKET = 13
 
 
-def story() -> list[Block]:
-    """Two members enrol, rate each other, and change their minds."""
-    forge, ann, bob = Forge(GENESIS), Actor(GENESIS, 50), Actor(GENESIS, 51)
-    bodies = [
-        [ann.sign(Enrol())],
-        [bob.sign(Enrol()), ann.sign(Rate(bob.key, 1, 5))],
-        [],
-        [ann.sign(Rate(bob.key, 1, -3)), bob.sign(Rate(ann.key, 1, 9))],
-    ]
-    blocks: list[Block] = []
-    for body in bodies:
-        blocks.append(forge.block(blocks[-1] if blocks else None, body))
-    return blocks
+def story() -> Register:
+    """Records that are objected to, repaired, expire and lapse, a motion, and an amendment that comes into force."""
+    register = Register()
+    office, ann = register.office(TICKET), register.member()
+    for _ in range(3):
+        register.file(office, ann, TICKET, -5)
+    register.block()
+    register.do(ann, Object(ann.key, 0, DIGEST))
+    register.do(ann, Repair(ann.key, 1, ASK, DIGEST))
+    register.propose(Suspend(office.key))
+    register.amend(30, score={"base": 1001})
+    for slots in (14, 10, 10, 80, 1):
+        register.block(slots)
+    return register
+
+
+def replay(register: Register, ledger: Ledger, count: int | None = None) -> None:
+    for block, set_start in register.blocks[ledger.height : count]:
+        ledger.extend(block, set_start)
 
 
 def look(ledger: Ledger) -> tuple[object, ...]:
-    """Everything that must be the same again."""
-    return (
-        ledger.height,
-        ledger.state_root,
-        {key: encode_record(record) for key, record in ledger.records.items()},
-        list(ledger.blocks()),
-    )
+    """Everything that must be the same again, to the byte."""
+    return ledger.height, ledger.state_root, dict(ledger.state), list(ledger.blocks()), list(ledger._agenda)
 
 
 def test_blocks_are_executed_in_order() -> None:
-    ledger = Ledger(GENESIS)
-    for block in story():
-        ledger.extend(block, 1)
-        assert ledger.state_root == block.header.state_root
-    assert ledger.height == 4
-    assert [ledger.block_at(height) for height in range(6)] == [None, *story(), None]
+    register, fresh = story(), Ledger(story().genesis)
+    assert len({block.header.state_root for block, _ in register.blocks}) == len(register.blocks) == 6
+    for count, (block, _) in enumerate(register.blocks, 1):
+        replay(register, fresh, count)
+        assert fresh.state_root == block.header.state_root == StateTree.build(fresh.state.items()).root
+    assert look(fresh) == look(register.ledger)
+    assert [fresh.block_at(height) for height in (0, 1, 6, 7)] == [
+        None,
+        register.blocks[0][0],
+        register.blocks[5][0],
+        None,
+    ]
 
 
 def test_undo_and_redo_restore_everything() -> None:
-    ledger = Ledger(GENESIS)
+    register = story()
+    ledger = Ledger(register.genesis)
     looks = [look(ledger)]
-    for block in story():
-        ledger.extend(block, 1)
+    for count in range(1, len(register.blocks) + 1):
+        replay(register, ledger, count)
         looks.append(look(ledger))
     undone = []
     for expected in looks[-2::-1]:
         undone.append(ledger.undo())
         assert look(ledger) == expected
-    assert [executed.block for executed in undone] == story()[::-1]
+    assert [executed.block for executed in undone] == [block for block, _ in register.blocks][::-1]
     for expected in looks[1:]:
         ledger.redo(undone.pop())
         assert look(ledger) == expected
 
 
-def test_a_block_with_a_bad_transaction_changes_nothing() -> None:
-    forge, ann = Forge(GENESIS), Actor(GENESIS, 50)
-    good = ann.sign(Enrol())
-    ledger = Ledger(GENESIS)
-    before = look(ledger)
-    with pytest.raises(Refused, match="transaction 1: nonce_used") as refused:
-        ledger.extend(forge.block(None, [good, good]), 1)
-    assert refused.value.reason is Reason.INVALID_TRANSACTION
-    assert look(ledger) == before
+def test_the_agenda_is_that_of_the_state() -> None:
+    register = story()
+    while register.ledger.height:
+        again = Ledger(register.genesis, register.ledger.state, register.ledger.height)
+        assert list(again._agenda) == list(register.ledger._agenda)
+        register.ledger.undo()
+    assert list(register.ledger._agenda) == []
 
 
-def test_a_block_with_another_state_root_changes_nothing() -> None:
-    forge, ann = Forge(GENESIS), Actor(GENESIS, 50)
-    ledger = Ledger(GENESIS)
+def bad_transaction(register: Register) -> tuple[Block, Reason]:
+    block = register.block()
+    return replace(block, transactions=(block.transactions[0], *block.transactions)), Reason.INVALID_TRANSACTION
+
+
+def other_root(register: Register) -> tuple[Block, Reason]:
+    block = register.block()
+    header = replace(block.header, state_root=bytes(32))
+    return replace(block, header=header), Reason.WRONG_STATE_ROOT
+
+
+@pytest.mark.parametrize("spoil", [bad_transaction, other_root])
+def test_a_bad_block_changes_nothing(spoil: Callable[[Register], tuple[Block, Reason]]) -> None:
+    register = Register(MARKETPLACE)
+    register.member()
+    register.block()
+    register.member()
+    bad, reason = spoil(register)
+    ledger = Ledger(register.genesis)
+    replay(register, ledger, 1)
     before = look(ledger)
-    with pytest.raises(Refused) as refused:
-        ledger.extend(forge.block(None, [ann.sign(Enrol())], state_root=bytes(32)), 1)
-    assert refused.value.reason is Reason.WRONG_STATE_ROOT
+    assert refusal(ledger.extend, bad, 0) is reason
     assert look(ledger) == before
+    replay(register, ledger)
+
+
+def test_a_bad_transaction_is_named() -> None:
+    register = Register(MARKETPLACE)
+    register.member()
+    bad, _ = bad_transaction(register)
+    with pytest.raises(Refused, match="transaction 1: nonce_used"):
+        Ledger(register.genesis).extend(bad, 0)
 
 
 def test_a_discarded_seal_changes_nothing() -> None:
-    ledger = Ledger(GENESIS)
+    register = Register(MARKETPLACE)
+    ledger = register.ledger
     before = look(ledger)
-    draft = ledger.draft(1, 1)
-    draft.apply(Actor(GENESIS, 50).sign(Enrol()))
+    draft = ledger.draft(1, 0)
+    registry.apply(draft, register.sign(register.person(), Enrol()))
     root, changes = ledger.seal(draft)
     assert root != before[1]
     ledger.discard(changes)
@@ -100,41 +135,79 @@ def test_a_discarded_seal_changes_nothing() -> None:
 
 
 def test_a_block_that_does_not_follow_from_its_draft_is_our_bug() -> None:
-    first, second, *_ = story()
-    ledger = Ledger(GENESIS)
+    register = story()
+    (first, _), (second, _), *_ = register.blocks
+    ledger = Ledger(register.genesis)
     with pytest.raises(InvariantBroken):
         ledger.adopt(first, {})
+    header = replace(second.header, state_root=ledger.state_root)
     with pytest.raises(InvariantBroken):
-        ledger.adopt(replace(second, header=replace(second.header, state_root=ledger.state_root)), {})
+        ledger.adopt(replace(second, header=header), {})
 
 
 def test_settling_moves_the_snapshot_and_returns_what_changed() -> None:
-    blocks, ledger = story(), Ledger(GENESIS)
-    records = {key: encode_record(record) for key, record in ledger.records.items()}
-    for block in blocks:
-        ledger.extend(block, 1)
+    register = story()
+    ledger = Ledger(register.genesis)
+    stored: dict[bytes, bytes | None] = dict(ledger.state)
+    replay(register, ledger)
     assert ledger.settle(0) == {}
-    records.update(ledger.settle(3))
-    assert (ledger.base_height, ledger.height) == (3, 4)
-    assert ledger.block_at(3) is None
+    stored.update(ledger.settle(3))
+    assert (ledger.base_height, ledger.height, ledger.block_at(3)) == (3, 6, None)
 
-    again = Ledger(GENESIS, {key: decode_record(key, value) for key, value in records.items()}, 3)
-    assert again.state_root == blocks[2].header.state_root
-    again.extend(blocks[3], 1)
-    assert again.records == ledger.records
+    again = Ledger(register.genesis, {key: value for key, value in stored.items() if value is not None}, 3)
+    assert again.state_root == register.blocks[2][0].header.state_root
+    replay(register, again)
+    assert look(again) == look(ledger)
 
-    records.update(ledger.settle(4))
-    assert records == {key: encode_record(record) for key, record in ledger.records.items()}
-    assert member_key(Actor(GENESIS, 50).key) in records
+    stored.update(ledger.settle(6))
+    assert {key: value for key, value in stored.items() if value is not None} == ledger.state
+    assert None in stored.values()  # what has ended
+
+
+def test_transactions_and_changes_are_counted_across_settling() -> None:
+    register = story()
+    ledger = register.ledger
+    counts = [len(block.transactions) for block, _ in register.blocks]
+    for settled in (0, 2, 6):
+        ledger.settle(settled)
+        for height in range(settled, 7):
+            assert ledger.transactions_above(height) == sum(counts[height:])
+        assert ledger.is_changed_above(settled) == (settled < 6)
+
+
+def test_the_agenda_tells_when_the_chain_itself_acts() -> None:
+    register = Register()
+    assert not register.ledger.is_due(2**60)
+    register.amend(30)
+    register.block()
+    assert [register.ledger.is_due(slot) for slot in (30, 31, 99)] == [False, True, True]
+
+
+def test_the_validators_are_those_of_the_head_after_undoing_too() -> None:
+    register = Register(weights=(1, 1, 1, 1))
+    before = register.ledger.validators
+    v3 = register.validators[3]
+    register.draft.put(b"v", before._replace(active=tuple(seat._replace(weight=2) for seat in before.active)))
+    register.block()
+    assert [seat.weight for seat in register.ledger.validators.active] == [2] * 4
+    register.ledger.undo()
+    assert register.ledger.validators == before
+    assert before.seat(v3.key) is not None
 
 
 def test_nothing_below_the_snapshot_can_be_undone_or_settled() -> None:
-    ledger = Ledger(GENESIS)
-    for block in story():
-        ledger.extend(block, 1)
-    ledger.settle(4)
+    ledger = story().ledger
+    ledger.settle(6)
     with pytest.raises(InvariantBroken):
         ledger.undo()
-    for height in (3, 5):
+    for height in (3, 7):
         with pytest.raises(InvariantBroken):
             ledger.settle(height)
+
+
+def test_a_member_is_found_in_the_state_by_its_key() -> None:
+    register = Register(MARKETPLACE)
+    ann = register.member()
+    assert member_key(ann.key) not in register.ledger.state
+    register.block()
+    assert member_key(ann.key) in register.ledger.state

@@ -225,10 +225,6 @@ def test_removing_what_is_not_there_changes_nothing(pool: Pool) -> None:
     assert len(pool) == 0
 
 
-def test_nobody_enrols_twice(pool: Pool) -> None:
-    assert pool.refusal(member(pool, 1).sign(Enrol())) is Reason.ALREADY_ENROLLED
-
-
 def test_what_no_block_took_for_long_makes_room(pool: Pool) -> None:
     (waiting,) = rates(member(pool, 1), 1, expiry=10_000)
     pool.take(waiting)

@@ -25,7 +25,7 @@ from chain.messages import (
     Status,
     cut_to_size,
 )
-from chain.transactions import MAX_TRANSACTION_BYTES
+from chain.transactions import MAX_TRANSACTION_BYTES, MAX_USUAL_BYTES
 
 ID = bytes(range(32))
 
@@ -118,8 +118,9 @@ def test_messages_are_measured_before_they_are_read(decode: Callable[[bytes], ob
 
 
 def test_a_batch_holds_what_its_limits_promise() -> None:
-    batch = RawItems((b"x" * MAX_TRANSACTION_BYTES,) * 100)
-    assert RawItems.decode(batch.encode(), max_items=MAX_BATCH_TRANSACTIONS, max_bytes=MAX_BATCH_BYTES) == batch
+    for size, count in ((MAX_USUAL_BYTES, 100), (MAX_TRANSACTION_BYTES, 5)):
+        batch = RawItems((b"x" * size,) * count)
+        assert RawItems.decode(batch.encode(), max_items=MAX_BATCH_TRANSACTIONS, max_bytes=MAX_BATCH_BYTES) == batch
     with pytest.raises(Refused, match="too_large"):
         RawItems.decode(RawItems((b"x" * MAX_BATCH_BYTES,)).encode(), max_items=9, max_bytes=MAX_BATCH_BYTES)
 

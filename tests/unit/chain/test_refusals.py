@@ -33,6 +33,7 @@ from chain.validators import (
     request,
 )
 from tests.support.forge import Forge, Rig, announced, blockchain, only
+from tests.support.hostile_acts import REGISTRY_CASES
 from tests.support.world import FAR, genesis_of, secret
 
 ROOT = Path(__file__).parents[3]
@@ -180,6 +181,7 @@ CASES: dict[Reason, tuple[Disposition, Case]] = {
     Reason.INVALID_TRANSACTION: (BLAME, executed(signed(0, Enrol()), signed(0, Enrol()))),
     Reason.CROSSES_FINALITY: (BLAME, grown(1, length=8, slot=20)),
     Reason.TREE_FULL: (LATER, grown(slot=20, at_least=2)),
+    **REGISTRY_CASES,
 }
 
 

@@ -1,201 +1,261 @@
-"""What each transaction does to the state, and what it is refused for."""
+"""What holds for every transaction, what the chain itself does, and what is known before a transaction is tried."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from chain.errors import Reason, Refused
-from chain.genesis import make_genesis
-from chain.registry import (
-    POLICY_KEY,
+from chain import registry
+from chain.draft import Draft
+from chain.errors import InvariantBroken, Reason
+from chain.proposals import Accredit, JailValidator, Revoke, Suspend
+from chain.registry import MAX_DUE_A_BLOCK, check_action, check_standing, genesis_state
+from chain.state import (
+    DOCKET_KEY,
+    RULES_KEY,
     VALIDATORS_KEY,
-    Draft,
-    Member,
-    PolicyInForce,
-    Rating,
-    Record,
-    decode_record,
-    encode_record,
-    genesis_records,
+    Account,
+    Docket,
+    PolicyText,
+    Rules,
+    account_key,
+    decode_entry,
     member_key,
-    member_summary,
-    rating_key,
-    read_rating_key,
+    policy_key,
+    record_key,
 )
-from chain.transactions import Action, Enrol, Rate, Transaction, VerifiedTransaction, sign_transaction
+from chain.transactions import (
+    ASK,
+    MAINTAIN,
+    STRIKE,
+    Accuse,
+    Action,
+    Answer,
+    Approve,
+    Comment,
+    Enrol,
+    Object,
+    Propose,
+    Rate,
+    Repair,
+    Rule,
+)
 from chain.validators import genesis_validators
-from tests.support.world import FAR, genesis_of, secret
+from tests.support.refusals import refusal
+from tests.support.register import DIGEST, FAR, FOREVER, MARKETPLACE, Person, Register
 
-TWO_CATEGORIES = json.loads(genesis_of(4).to_json())
-TWO_CATEGORIES["policy"]["rating"].append({"code": 7, "name": "help", "min": 0, "max": 3})
-GENESIS = make_genesis(TWO_CATEGORIES)
-HEIGHT = 50
-ANN, BOB, CLEO = secret(10), secret(11), secret(12)
-
-
-def signed(actor: Any, nonce: int, action: Action, expiry: int = HEIGHT) -> VerifiedTransaction:
-    return sign_transaction(actor, GENESIS.id, nonce, expiry, action)
+TICKET = 13
 
 
 @pytest.fixture
-def draft() -> Draft:
-    """Ann and Bob are enrolled, Cleo is not."""
-    fresh = Draft(genesis_records(GENESIS), GENESIS, HEIGHT, HEIGHT, 1)
-    for actor in (ANN, BOB):
-        fresh.apply(signed(actor, 0, Enrol()))
-    return fresh
+def market() -> Register:
+    return Register(MARKETPLACE)
 
 
-def refusal(draft: Draft, transaction: Transaction) -> Reason:
-    """The reason for a refusal that changes nothing."""
-    before = dict(draft.changes)
-    with pytest.raises(Refused) as caught:
-        draft.apply(transaction)
-    assert draft.changes == before
-    return caught.value.reason
-
-
-def member(draft: Draft, actor: Any) -> Member:
-    found = draft.member(actor.public)
-    assert found is not None
-    return found
-
-
-def test_the_state_begins_with_policy_and_validators() -> None:
-    assert genesis_records(GENESIS) == {
-        POLICY_KEY: PolicyInForce(1, GENESIS.policy.digest()),
-        VALIDATORS_KEY: genesis_validators(GENESIS),
+def test_the_state_begins_with_policy_validators_and_their_accounts(market: Register) -> None:
+    genesis = market.genesis
+    entries = {key: decode_entry(key, value) for key, value in genesis_state(genesis).items()}
+    assert entries == {
+        RULES_KEY: Rules(1, genesis.policy.digest(), 0, 0),
+        policy_key(1): PolicyText(genesis.policy.encode()),
+        VALIDATORS_KEY: genesis_validators(genesis),
+        DOCKET_KEY: Docket(0, ()),
+        **{account_key(person.key): Account(0, b"", b"") for person in market.validators},
     }
 
 
-def test_enrolling(draft: Draft) -> None:
-    draft.apply(signed(CLEO, 0, Enrol()))
-    assert member(draft, CLEO) == Member(CLEO.public, HEIGHT, nonce=1, points=0, ratings=0)
+# -------------------------------------------------------------------------------------------- nonces and expiry
 
 
-def test_a_rating_counts_for_its_subject_and_uses_the_raters_nonce(draft: Draft) -> None:
-    draft.apply(signed(ANN, 1, Rate(BOB.public, 1, -7)))
-    assert member(draft, BOB) == Member(BOB.public, HEIGHT, nonce=1, points=-7, ratings=1)
-    assert member(draft, ANN) == Member(ANN.public, HEIGHT, nonce=2, points=0, ratings=0)
-    assert draft.get(rating_key(BOB.public, ANN.public, 1)) == Rating(-7, HEIGHT)
+def test_an_actors_transactions_are_counted(market: Register) -> None:
+    ann, bob = market.member(), market.member()
+    good = Rate(bob.key, 1, 1)
+    assert market.refusal(ann, good, slip=1) is Reason.NONCE_GAP
+    assert market.refusal(ann, good, slip=-1) is Reason.NONCE_USED
+    assert market.refusal(ann, Enrol(), slip=-1) is Reason.NONCE_USED
+    assert market.refusal(market.person(), Enrol(), slip=1) is Reason.NONCE_GAP
+    market.do(ann, good)
+    assert market.draft.account(ann.key) == Account(2, b"", b"")
 
 
-def test_a_new_rating_replaces_the_old_one_of_its_category(draft: Draft) -> None:
-    for nonce, rate in enumerate([(1, 10), (7, 3), (1, -2), (7, 0)], 1):
-        draft.apply(signed(ANN, nonce, Rate(BOB.public, *rate)))
-    assert (member(draft, BOB).points, member(draft, BOB).ratings) == (-2, 2)
-
-
-def test_members_rate_each_other(draft: Draft) -> None:
-    draft.apply(signed(ANN, 1, Rate(BOB.public, 1, 4)))
-    draft.apply(signed(BOB, 1, Rate(ANN.public, 1, 5)))
-    assert (member(draft, ANN).points, member(draft, BOB).points) == (5, 4)
-    assert (member(draft, ANN).nonce, member(draft, BOB).nonce) == (2, 2)
-
-
-def test_changes_hold_both_sides(draft: Draft) -> None:
-    base = genesis_records(GENESIS) | {key: after for key, (_, after) in draft.changes.items()}
-    later = Draft(base, GENESIS, HEIGHT + 1, HEIGHT + 1, 1)
-    later.apply(signed(ANN, 1, Rate(BOB.public, 1, 4), HEIGHT + 1))
-    assert later.changes == {
-        member_key(ANN.public): (base[member_key(ANN.public)], Member(ANN.public, HEIGHT, 2, 0, 0)),
-        member_key(BOB.public): (base[member_key(BOB.public)], Member(BOB.public, HEIGHT, 1, 4, 1)),
-        rating_key(BOB.public, ANN.public, 1): (None, Rating(4, HEIGHT + 1)),
-    }
-
-
-GOOD = Rate(BOB.public, 1, 1)
-REFUSALS = {
-    "a nonce again": (signed(ANN, 0, GOOD), Reason.NONCE_USED),
-    "an enrolment again": (signed(ANN, 0, Enrol()), Reason.NONCE_USED),
-    "a second enrolment": (signed(ANN, 1, Enrol()), Reason.ALREADY_ENROLLED),
-    "a gap": (signed(ANN, 2, GOOD), Reason.NONCE_GAP),
-    "a gap before enrolling": (signed(CLEO, 1, Enrol()), Reason.NONCE_GAP),
-    "a stranger who rates": (signed(CLEO, 0, GOOD), Reason.NOT_ENROLLED),
-    "a stranger who is rated": (signed(ANN, 1, Rate(CLEO.public, 1, 1)), Reason.NOT_ENROLLED),
-    "oneself": (signed(ANN, 1, Rate(ANN.public, 1, 1)), Reason.SELF_RATING),
-    "another category": (signed(ANN, 1, Rate(BOB.public, 2, 1)), Reason.UNKNOWN_CATEGORY),
-    "one point too many": (signed(ANN, 1, Rate(BOB.public, 1, 11)), Reason.POINTS_OUT_OF_RANGE),
-    "one point too few": (signed(ANN, 1, Rate(BOB.public, 1, -11)), Reason.POINTS_OUT_OF_RANGE),
-    "points of another category": (signed(ANN, 1, Rate(BOB.public, 7, -1)), Reason.POINTS_OUT_OF_RANGE),
-    "an expired one": (signed(ANN, 1, GOOD, HEIGHT - 1), Reason.EXPIRED),
-    "one that lives too long": (signed(ANN, 1, GOOD, HEIGHT + FAR + 1), Reason.EXPIRY_TOO_FAR),
-}
-
-
-@pytest.mark.parametrize(("transaction", "reason"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_refusals_change_nothing(draft: Draft, transaction: VerifiedTransaction, reason: Reason) -> None:
-    assert refusal(draft, transaction) is reason
-
-
-@pytest.mark.parametrize("expiry", [HEIGHT, HEIGHT + FAR])
-def test_the_bounds_of_the_expiry_are_inclusive(draft: Draft, expiry: int) -> None:
-    draft.apply(signed(ANN, 1, GOOD, expiry))
-
-
-@pytest.mark.parametrize("points", [-10, 0, 10])
-def test_the_bounds_of_a_category_are_inclusive(draft: Draft, points: int) -> None:
-    draft.apply(signed(ANN, 1, Rate(BOB.public, 1, points)))
-    assert member(draft, BOB).points == points
-
-
-def test_a_key_that_no_signature_could_bind_does_not_enrol(draft: Draft) -> None:
-    forged = signed(CLEO, 0, Enrol())._replace(actor=bytes(32))
-    assert refusal(draft, forged) is Reason.BAD_KEY
-
-
-RECORDS: dict[bytes, Record] = {
-    POLICY_KEY: PolicyInForce(1, bytes(32)),
-    member_key(ANN.public): Member(ANN.public, 5, 2**40, -(2**40), 7),
-    rating_key(BOB.public, ANN.public, 2**32 - 1): Rating(-10, 2**40),
-}
-
-
-@pytest.mark.parametrize(("key", "record"), RECORDS.items(), ids=["policy", "member", "rating"])
-def test_records_come_back(key: bytes, record: Any) -> None:
-    again = decode_record(key, encode_record(record))
-    assert again == record
-    assert type(again) is type(record)
+def test_a_refused_transaction_uses_no_nonce(market: Register) -> None:
+    ann = market.member()
+    assert market.refusal(ann, Rate(ann.key, 1, 1)) is Reason.SELF_RATING
+    assert market.draft.account(ann.key) == Account(1, b"", b"")
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        (b"", encode_record(RECORDS[POLICY_KEY])),
-        (b"x", encode_record(RECORDS[POLICY_KEY])),
-        (b"m" + bytes(32), encode_record(RECORDS[POLICY_KEY])),
-        (b"p", b""),
-        (b"p", b"\x92\x01"),
-        (b"p", b"\x93\x01\x02\x03"),
-        (b"p", bytes(5_000)),
-    ],
+    ("life", "reason"),
+    [(-1, Reason.EXPIRED), (0, None), (1, None), (FAR, None), (FAR + 1, Reason.EXPIRY_TOO_FAR)],
 )
-def test_a_damaged_record_is_refused(key: bytes, value: bytes) -> None:
-    with pytest.raises(Refused):
-        decode_record(key, value)
+def test_a_transaction_has_its_time(market: Register, life: int, reason: Reason | None) -> None:
+    ann, bob = market.member(), market.member()
+    market.block()
+    assert market.refusal(ann, Rate(bob.key, 1, 1), life=life) is reason
 
 
-def test_the_key_of_a_rating_can_be_read() -> None:
-    key = rating_key(BOB.public, ANN.public, 77)
-    assert read_rating_key(key) == (BOB.public, ANN.public, 77)
-    assert key.startswith(b"r" + BOB.public)
+def test_the_bounds_of_the_wire_do_not_surprise_the_rules(market: Register) -> None:
+    ann, bob = market.member(), market.member()
+    transaction = market.sign(ann, Rate(bob.key, 1, 1))
+    for odd, reason in (
+        (transaction._replace(nonce=2**64 - 1), Reason.NONCE_GAP),
+        (transaction._replace(expiry_height=2**64 - 1), Reason.EXPIRY_TOO_FAR),
+        (transaction._replace(expiry_height=0), Reason.EXPIRED),
+    ):
+        assert refusal(registry.apply, market.draft, odd) is reason
 
 
-def test_keys_of_different_things_differ() -> None:
-    keys = [POLICY_KEY, member_key(ANN.public), member_key(BOB.public)]
-    keys += [rating_key(a, b, c) for a, b in ((ANN.public, BOB.public), (BOB.public, ANN.public)) for c in (1, 256)]
-    assert len(set(keys)) == len(keys)
+def test_the_chain_works_at_the_ends_of_time() -> None:
+    # given a chain whose slots and heights are as large as a header's can sensibly be
+    slot, height = 2**48, 2**63
+    base = Register(slot=1)
+    register = Register(slot=slot)
+    register.draft = Draft(genesis_state(base.genesis), base.genesis, height, slot)
+    office, ann = register.office(TICKET), register.member()
+    number = register.file(office, ann, TICKET, -5)
+    register.do(ann, Object(ann.key, number, DIGEST))
+    # then its state has an encoding
+    assert record_key(ann.key, number) in register.draft.changes
+    record = register.standing_record(ann, number)
+    assert (record.expires_slot, record.deadline_slot, record.height) == (slot + 90, slot + 20, height)
 
 
-def test_what_people_see_of_a_member() -> None:
-    assert member_summary(GENESIS.policy, Member(ANN.public, 5, 3, 12, 2)) == {
-        "score": 12,
-        "tier": "good",
-        "points": 12,
-        "ratings": 2,
-        "enrolled_height": 5,
-        "nonce": 3,
-    }
+# ------------------------------------------------------------------------------------------------------ deadlines
+
+
+def test_one_block_works_off_so_many_deadlines_and_the_next_the_others() -> None:
+    # given thousands of records that expire in one of two slots, the later ones filed first
+    register = Register()
+    office, people = register.office(TICKET), [register.member() for _ in range(3)]
+    count = 2 * MAX_DUE_A_BLOCK + 200
+    for number in range(count):
+        late = number < MAX_DUE_A_BLOCK
+        register.file(office, people[number % 3], TICKET, -5, established_slot=1 if late else 0)
+
+    # when no block is made until all of them have expired
+    left = count
+    register.block(200)
+    order: list[tuple[int, bytes, int]] = []
+    while left:
+        done = [(item.record.expires_slot, item.subject, item.number) for item in register.draft.happenings]
+        assert len(done) == min(left, MAX_DUE_A_BLOCK)
+        assert sum(register.entry(person).standing for person in people) == left - len(done)
+        order += done
+        left -= len(done)
+        register.block()
+
+    # then they go in the order of their slots and keys, and nothing is left
+    assert order == sorted(order)
+    assert register.happened == []
+    for person in people:
+        entry = register.entry(person)
+        assert (register.score(person), entry.standing, entry.record_points) == (1000, 0, 0)
+
+
+def test_what_falls_due_together_is_done_in_the_order_of_slots_and_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    register = Register()
+    office, ann = register.office(TICKET), register.member()
+    motion = register.propose(Suspend(office.key))
+    for established in (-59, -60):  # they expire in slot 31, in which the motion lapses, and in slot 30
+        register.file(office, ann, TICKET, -5, established_slot=established)
+    monkeypatch.setattr(registry, "MAX_DUE_A_BLOCK", 1)
+    seen = []
+    for slots in (40, 1, 1):
+        register.block(slots)
+        gone = [register.record(ann, number) is None for number in range(2)]
+        seen.append((gone, register.motion(motion).closed_height))
+    assert seen == [([False, True], 0), ([True, True], 0), ([True, True], 4)]
+
+
+def test_only_entries_with_deadlines_fall_due(market: Register) -> None:
+    ann = market.member()
+    market.block()
+    with pytest.raises(InvariantBroken):
+        registry.begin(market.draft, [member_key(ann.key)], 0)
+
+
+# ------------------------------------------------------------------------------------- what the mempool asks first
+
+
+def standing_refusal(register: Register, person: Person, action: Action) -> Reason | None:
+    return refusal(check_standing, register.draft, register.sign(person, action))
+
+
+def test_strangers_and_members_do_not_fill_the_mempool_with_what_institutions_send() -> None:
+    register = Register()
+    office, ann, stranger = register.office(TICKET), register.member(), register.person()
+    acts: list[Action] = [
+        register.filing(ann, TICKET, -5),
+        Answer(ann.key, 0, MAINTAIN, 0, DIGEST),
+        Rule(ann.key, 0, STRIKE, DIGEST),
+    ]
+    votes: list[Action] = [Propose(Accredit(stranger.key, 1, (), 0, FOREVER)), Approve(0)]
+    for person in (ann, stranger, register.validators[0]):
+        assert {standing_refusal(register, person, action) for action in acts} == {Reason.NOT_AUTHORITY}
+    for person in (ann, stranger, office):
+        assert {standing_refusal(register, person, action) for action in votes} == {Reason.NOT_VALIDATOR}
+    assert {standing_refusal(register, office, action) for action in acts} == {None}
+    assert {standing_refusal(register, register.validators[0], action) for action in votes} == {None}
+    register.carry(Revoke(office.key))
+    assert {standing_refusal(register, office, action) for action in acts} == {Reason.AUTHORITY_REVOKED}
+
+
+def test_what_members_may_send_is_tried_in_a_block() -> None:
+    register = Register()
+    ann, stranger = register.member(), register.person()
+    acts: list[Action] = [Object(ann.key, 0, DIGEST), Repair(ann.key, 0, ASK, DIGEST), Comment(ann.key, 0, b"")]
+    assert {standing_refusal(register, ann, action) for action in acts} == {None}
+    assert standing_refusal(register, stranger, Enrol()) is None
+    assert standing_refusal(register, ann, Enrol()) is Reason.ALREADY_ENROLLED
+
+
+def test_a_key_that_was_left_sends_nothing(market: Register) -> None:
+    ann, bob = market.member(), market.member()
+    market.rotate(ann)
+    assert standing_refusal(market, ann.with_key(0), Rate(bob.key, 1, 1)) is Reason.ROTATED_KEY
+
+
+def test_a_jailed_validator_sends_no_motion() -> None:
+    register = Register()
+    v3 = register.validators[3]
+    register.carry(JailValidator(v3.key))
+    assert standing_refusal(register, v3, Approve(0)) is None
+    for _ in range(10):
+        register.block()
+    assert standing_refusal(register, v3, Approve(0)) is Reason.NOT_VALIDATOR
+
+
+POLICY_REFUSALS: dict[str, tuple[Reason, dict[str, Any]]] = {
+    "a category that is not in the policy": (Reason.UNKNOWN_CATEGORY, {"category": 99}),
+    "points out of range": (Reason.POINTS_OUT_OF_RANGE, {"points": -6}),
+    "another severity": (Reason.WRONG_SEVERITY, {"severity": 3}),
+    "no reason": (Reason.NO_REASON_GIVEN, {"category": 15}),
+    "an old policy": (Reason.STALE_POLICY, {"policy_version": 0}),
+}
+
+
+@pytest.mark.parametrize(("reason", "fields"), POLICY_REFUSALS.values(), ids=POLICY_REFUSALS)
+def test_what_follows_from_the_policy_alone_is_known_before(reason: Reason, fields: dict[str, Any]) -> None:
+    register = Register()
+    office, ann = register.office(TICKET, 15), register.member()
+    action = register.filing(ann, TICKET, -5)._replace(**fields)
+    early = refusal(check_action, register.draft.policy, register.sign(office, action))
+    # whether the policy is stale depends on the block that holds the record
+    assert early is (None if reason is Reason.STALE_POLICY else reason)
+    assert register.refusal(office, action) is reason
+
+
+def test_ratings_and_evidence_are_judged_before_too(market: Register) -> None:
+    ann, bob = market.member(), market.member()
+
+    def early(action: Action) -> Reason | None:
+        return refusal(check_action, market.draft.policy, market.sign(ann, action))
+
+    assert early(Rate(ann.key, 1, 1)) is Reason.SELF_RATING
+    assert early(Rate(bob.key, 2, 1)) is Reason.UNKNOWN_CATEGORY
+    assert early(Rate(bob.key, 1, 11)) is Reason.POINTS_OUT_OF_RANGE
+    assert early(Rate(bob.key, 1, 10)) is None
+    header = market.block().header.raw
+    assert early(Accuse(header, header)) is Reason.MALFORMED
+    assert early(Enrol()) is None

@@ -9,17 +9,39 @@ import pytest
 
 from chain.codec import U32_MAX, U64_MAX, encode
 from chain.errors import Reason, Refused
+from chain.headers import sign_header
+from chain.proposals import ALL_RIGHTS, MAX_DOCUMENT_BYTES, MAX_GRANT, Accredit, Amend, Suspend
 from chain.transactions import (
+    ASK,
+    CORRECT,
+    DECLINE,
+    MAINTAIN,
     MAX_TRANSACTION_BYTES,
     POINTS_LIMIT,
     SIGNING_TAG,
+    SLOT_LIMIT,
+    STRIKE,
+    UPHOLD,
+    Accuse,
     Action,
+    Answer,
+    Approve,
+    Comment,
     Enrol,
+    File,
+    Object,
+    Propose,
     Rate,
+    Repair,
+    Rotate,
+    Rule,
     decode_transaction,
+    sign_consent,
+    sign_rotation,
     sign_transaction,
     verify_transaction,
 )
+from tests.support.refusals import refusal as refused
 from tests.support.world import secret
 
 CHAIN = sha256(b"one network").digest()
@@ -38,16 +60,51 @@ def refusal(data: bytes) -> Reason:
     return caught.value.reason
 
 
-@pytest.mark.parametrize(
-    "action",
-    [
-        Enrol(),
-        Rate(BOB.public, 1, -10),
-        Rate(bytes(32), U32_MAX, POINTS_LIMIT),
-        Rate(bytes(32), 0, -POINTS_LIMIT),
-    ],
-    ids=str,
+KEY, DIGEST = bytes(32), sha256(b"a document").digest()
+HEADERS = sorted(
+    (
+        sign_header(
+            BOB,
+            CHAIN,
+            height=U64_MAX,
+            slot=U64_MAX,
+            parent=KEY,
+            mhg=U64_MAX,
+            mhp=U64_MAX,
+            transaction_root=KEY,
+            state_root=bytes([number]) * 32,
+        )
+        for number in range(2)
+    ),
+    key=lambda header: header.id,
 )
+ACCUSE = Accuse(HEADERS[0].raw, HEADERS[1].raw)
+# Each kind with its smallest and its largest fields.
+ACTIONS: list[Action] = [
+    Enrol(),
+    Rate(BOB.public, 1, -10),
+    Rate(KEY, U32_MAX, POINTS_LIMIT),
+    Rate(KEY, 0, -POINTS_LIMIT),
+    File(KEY, 0, -POINTS_LIMIT, 0, DIGEST, b"", -SLOT_LIMIT, 0),
+    File(KEY, U32_MAX, POINTS_LIMIT, 255, DIGEST, DIGEST, SLOT_LIMIT, U32_MAX),
+    Object(KEY, U32_MAX, DIGEST),
+    Answer(KEY, 0, CORRECT, -POINTS_LIMIT, b""),
+    Answer(KEY, U32_MAX, MAINTAIN, POINTS_LIMIT, DIGEST),
+    Rule(KEY, 0, STRIKE, DIGEST),
+    Rule(KEY, U32_MAX, UPHOLD, DIGEST),
+    Repair(KEY, 0, ASK, DIGEST),
+    Repair(KEY, U32_MAX, DECLINE, DIGEST),
+    Comment(KEY, 0, b""),
+    Comment(KEY, U32_MAX, DIGEST),
+    Propose(Suspend(KEY)),
+    Propose(Accredit(KEY, ALL_RIGHTS, tuple(range(U32_MAX - MAX_GRANT, U32_MAX)), U64_MAX, U64_MAX)),
+    Propose(Amend(U32_MAX, U64_MAX, bytes(MAX_DOCUMENT_BYTES))),
+    Approve(U32_MAX),
+    ACCUSE,
+]
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: type(action).__name__)
 @pytest.mark.parametrize("number", [0, 1, U64_MAX])
 def test_what_was_signed_comes_back_and_verifies(action: Action, number: int) -> None:
     signed = sign_transaction(ANN, CHAIN, number, U64_MAX - number, action)
@@ -56,7 +113,7 @@ def test_what_was_signed_comes_back_and_verifies(action: Action, number: int) ->
     assert verify_transaction(decode_transaction(signed.raw), CHAIN) == signed
     assert (signed.actor, signed.nonce, signed.expiry_height) == (ANN.public, number, U64_MAX - number)
     assert signed.action == action
-    assert len(signed.raw) < 300
+    assert len(signed.raw) < 300 or isinstance(action, Propose | Accuse)
 
 
 def test_the_bytes_are_those_of_the_documentation() -> None:
@@ -67,8 +124,62 @@ def test_the_bytes_are_those_of_the_documentation() -> None:
 
 
 def test_kinds_have_names() -> None:
-    assert sign_transaction(ANN, CHAIN, 0, 9, Enrol()).kind == "enrol"
-    assert sign_transaction(ANN, CHAIN, 0, 9, Rate(BOB.public, 1, 1)).kind == "rate"
+    actions = [*ACTIONS, Rotate(BOB.public, sign_rotation(BOB, CHAIN, ANN.public, 0))]
+    names = {type(action): sign_transaction(ANN, CHAIN, 0, 9, action).kind for action in actions}
+    assert list(names.values()) == [
+        "enrol", "rate", "record", "object", "answer", "rule", "repair", "statement", "motion", "approve", "evidence",
+        "rotate",
+    ]  # fmt: skip
+
+
+def unsigned_by_others(action: Action, nonce: int = 0, expiry: int = 9) -> Reason | None:
+    """Why Ann's transaction is refused, whose own signature is good."""
+    raw = sign_transaction(ANN, CHAIN, nonce, expiry, action).raw
+    return refused(verify_transaction, decode_transaction(raw), CHAIN)
+
+
+def test_a_registrars_consent_binds_the_member_the_expiry_and_the_network() -> None:
+    consent = sign_consent(BOB, CHAIN, ANN.public, 9)
+    assert unsigned_by_others(Enrol(BOB.public, consent)) is None
+    cases = [
+        (Enrol(BOB.public, consent), 10),
+        (Enrol(ANN.public, consent), 9),
+        (Enrol(BOB.public, sign_consent(BOB, CHAIN, BOB.public, 9)), 9),
+        (Enrol(BOB.public, sign_consent(BOB, OTHER_CHAIN, ANN.public, 9)), 9),
+        (Enrol(BOB.public, b""), 9),
+        (Enrol(b"", consent), 9),
+    ]
+    for action, expiry in cases:
+        assert unsigned_by_others(action, expiry=expiry) is Reason.BAD_SIGNATURE
+
+
+def test_the_proof_of_a_new_key_binds_the_old_key_its_nonce_and_the_network() -> None:
+    proof = sign_rotation(BOB, CHAIN, ANN.public, 3)
+    assert unsigned_by_others(Rotate(BOB.public, proof), nonce=3) is None
+    cases = [
+        (Rotate(BOB.public, proof), 4),
+        (Rotate(ANN.public, proof), 3),
+        (Rotate(BOB.public, sign_rotation(BOB, CHAIN, BOB.public, 3)), 3),
+        (Rotate(BOB.public, sign_rotation(BOB, OTHER_CHAIN, ANN.public, 3)), 3),
+        (Rotate(BOB.public, bytes(64)), 3),
+    ]
+    for action, nonce in cases:
+        assert unsigned_by_others(action, nonce) is Reason.BAD_SIGNATURE
+
+
+def test_both_headers_of_evidence_are_signed() -> None:
+    assert unsigned_by_others(ACCUSE) is None
+    forged = ACCUSE.second[:-1] + bytes([ACCUSE.second[-1] ^ 1])
+    assert unsigned_by_others(Accuse(ACCUSE.first, forged)) is Reason.BAD_SIGNATURE
+    assert unsigned_by_others(Accuse(forged, ACCUSE.first)) is Reason.BAD_SIGNATURE
+
+
+def test_only_motions_and_evidence_may_be_large() -> None:
+    header = bytes(2_000)
+    body = (9, ANN.public, 0, 9, (BOB.public, header))
+    assert refusal(raw(*body)) is Reason.TOO_LARGE
+    assert refusal(raw(12, ANN.public, 0, 9, (header, header))) is Reason.TOO_LARGE
+    assert refusal(raw(10, ANN.public, 0, 9, ((5, 1, 0, bytes(MAX_DOCUMENT_BYTES + 1)),))) is Reason.MALFORMED
 
 
 def test_a_signature_binds_the_network_the_actor_and_every_byte() -> None:
@@ -79,7 +190,7 @@ def test_a_signature_binds_the_network_the_actor_and_every_byte() -> None:
         (encode((2, BOB.public, 3, 99, (BOB.public, 1, -7))) + signed.raw[-64:], CHAIN),
         (encode((2, ANN.public, 4, 99, (BOB.public, 1, -7))) + signed.raw[-64:], CHAIN),
         (encode((2, ANN.public, 3, 99, (BOB.public, 1, 7))) + signed.raw[-64:], CHAIN),
-        (encode((1, ANN.public, 3, 99, ())) + signed.raw[-64:], CHAIN),
+        (encode((1, ANN.public, 3, 99, (b"", b""))) + signed.raw[-64:], CHAIN),
     ]
     for data, chain in forged:
         with pytest.raises(Refused) as caught:
@@ -89,7 +200,7 @@ def test_a_signature_binds_the_network_the_actor_and_every_byte() -> None:
 
 RATE = (2, ANN.public, 0, 9, (BOB.public, 1, 1))
 BROKEN = {
-    "unknown kind": (3, *RATE[1:]),
+    "unknown kind": (13, *RATE[1:]),
     "kind 0": (0, *RATE[1:]),
     "a negative kind": (-1, *RATE[1:]),
     "a kind that equals 1": (True, ANN.public, 0, 9, ()),
@@ -105,8 +216,10 @@ BROKEN = {
     "no expiry": (2, ANN.public, 0, None, RATE[4]),
     "a field too few": RATE[:4],
     "a field too many": (*RATE, 0),
-    "an enrolment with a body": (1, ANN.public, 0, 9, (1,)),
+    "an enrolment without fields": (1, ANN.public, 0, 9, ()),
+    "an enrolment of one field": (1, ANN.public, 0, 9, (b"",)),
     "an enrolment with an int for a body": (1, ANN.public, 0, 9, 0),
+    "an enrolment with half a key": (1, ANN.public, 0, 9, (bytes(16), bytes(64))),
     "a rating without a body": (2, ANN.public, 0, 9, ()),
     "a rating of two fields": (2, ANN.public, 0, 9, (BOB.public, 1)),
     "a rating of four fields": (2, ANN.public, 0, 9, (BOB.public, 1, 1, 1)),
@@ -120,6 +233,26 @@ BROKEN = {
     "too few points": (2, ANN.public, 0, 9, (BOB.public, 1, -POINTS_LIMIT - 1)),
     "points that are true": (2, ANN.public, 0, 9, (BOB.public, 1, True)),
     "points that are a float": (2, ANN.public, 0, 9, (BOB.public, 1, 1.0)),
+    "a slot too early": (3, ANN.public, 0, 9, (KEY, 1, 1, 0, DIGEST, b"", -SLOT_LIMIT - 1, 1)),
+    "a slot too late": (3, ANN.public, 0, 9, (KEY, 1, 1, 0, DIGEST, b"", SLOT_LIMIT + 1, 1)),
+    "a severity of two bytes": (3, ANN.public, 0, 9, (KEY, 1, 1, 256, DIGEST, b"", 1, 1)),
+    "a record without evidence": (3, ANN.public, 0, 9, (KEY, 1, 1, 0, b"", b"", 1, 1)),
+    "a reason of one byte": (3, ANN.public, 0, 9, (KEY, 1, 1, 0, DIGEST, b"x", 1, 1)),
+    "an objection without grounds": (4, ANN.public, 0, 9, (KEY, 0, b"")),
+    "verdict 0": (5, ANN.public, 0, 9, (KEY, 0, 0, 0, b"")),
+    "verdict 4": (5, ANN.public, 0, 9, (KEY, 0, 4, 0, b"")),
+    "a ruling that is none": (6, ANN.public, 0, 9, (KEY, 0, 3, DIGEST)),
+    "a ruling without a reason": (6, ANN.public, 0, 9, (KEY, 0, 1, b"")),
+    "step 0": (7, ANN.public, 0, 9, (KEY, 0, 0, DIGEST)),
+    "step 4": (7, ANN.public, 0, 9, (KEY, 0, 4, DIGEST)),
+    "half a statement": (8, ANN.public, 0, 9, (KEY, 0, bytes(16))),
+    "a rotation without a proof": (9, ANN.public, 0, 9, (KEY, b"")),
+    "a motion of nothing": (10, ANN.public, 0, 9, ((),)),
+    "a motion of an unknown kind": (10, ANN.public, 0, 9, ((99, KEY),)),
+    "a motion that is a number": (10, ANN.public, 0, 9, (2,)),
+    "an approval of no motion": (11, ANN.public, 0, 9, (-1,)),
+    "evidence of no headers": (12, ANN.public, 0, 9, (b"", b"")),
+    "evidence of one header": (12, ANN.public, 0, 9, (HEADERS[0].raw, 7)),
 }
 
 

@@ -20,6 +20,7 @@ CONFIG = HomeConfig(
     peers=["/dns4/bücher.example/tcp/1/p2p/x"],
     http="[::1]:0",
     max_peers=7,
+    ban_s=60,
     allow_partitions=True,
 )
 
@@ -98,7 +99,8 @@ def test_a_key_that_is_a_folder_is_refused(home: Path) -> None:
     ("text", "remedy"),
     [
         ("listen = [", "is not valid TOML"),
-        ("liste = []", "is not a setting; choose from allow_partitions, http, listen, max_peers, peers"),
+        ("liste = []", "is not a setting; choose from allow_partitions, ban_s, http, listen, max_peers, peers"),
+        ("ban_s = 0", "ban_s must be from 1 to 86400"),
         ("listen = []", "listen must name at least one address, like"),
         ('listen = "/ip4/127.0.0.1/tcp/0"', r"listen must be written like \["),
         ("peers = [1]", "peers must be a list of texts"),

@@ -34,8 +34,8 @@ class FakeFace:
     def describe(self) -> dict[str, Any]:
         return {"height": 7}
 
-    def describe_peers(self) -> list[dict[str, Any]]:
-        return [{"peer_id": "12D3"}]
+    def describe_peers(self) -> dict[str, Any]:
+        return {"peers": [{"peer_id": "12D3"}], "banned": {}}
 
     def describe_account(self, key: bytes) -> dict[str, Any]:
         return {"key": key.hex()}
@@ -71,7 +71,7 @@ async def ask(app: Starlette, method: str, path: str, host: str = "127.0.0.1:408
 
 async def test_it_tells_status_peers_and_metrics(app: Starlette) -> None:
     assert (await ask(app, "GET", "/status")).json() == {"height": 7}
-    assert (await ask(app, "GET", "/peers")).json() == {"peers": [{"peer_id": "12D3"}]}
+    assert (await ask(app, "GET", "/peers")).json() == {"peers": [{"peer_id": "12D3"}], "banned": {}}
     metrics = await ask(app, "GET", "/metrics")
     assert metrics.headers["content-type"].startswith("text/plain; version=")
     assert "goodfaith_things_total 3.0" in metrics.text

@@ -50,7 +50,7 @@ from chain.messages import (
 from chain.transactions import Enrol, Rate, VerifiedTransaction
 from p2p import requests
 from p2p.network import Transport, open_transport
-from p2p.protocol import BLOCKS, TRANSACTIONS, LedgerProtocol
+from p2p.protocol import BLOCKS, MAX_LATE_SLOTS, TRANSACTIONS, LedgerProtocol
 from p2p.reputation import Weight
 from p2p.signatures import Signatures
 from tests.support.forge import Forge
@@ -510,6 +510,63 @@ async def test_a_garbage_status_is_blamed(reply: bytes) -> None:
         await victim.protocol.perform(AskStatus(peer.peer_id))
         await until(lambda: victim.score(peer.peer_id) > Weight.INVALID - 1)
         assert len(victim.events(StatusReceived)) == heard
+
+
+async def test_a_claim_that_contradicts_itself_gets_a_peer_banned() -> None:
+    for number, claim in ((8, Status(bytes(32), 5, 6, 0)), (9, Status(bytes(32), 5, 5, 6))):
+        async with party(1) as victim, rogue(number, victim, hello=claim.encode()) as peer:
+            await until(lambda: peer.peer_id in victim.transport.peers.bans())
+            assert not victim.events(StatusReceived)
+
+
+async def test_a_claim_of_more_blocks_than_slots_is_not_believed(caplog: pytest.LogCaptureFixture) -> None:
+    async with party(1) as victim, rogue(9, victim) as peer:
+        claims = [SLOT + 1, 2**63, SLOT]
+
+        async def claim() -> bytes:
+            return Status(bytes(32), claims[0], 0, 0).encode()
+
+        peer.answer("status", claim)
+        with caplog.at_level(logging.INFO):
+            while len(claims) > 1:
+                await victim.protocol.perform(AskStatus(peer.peer_id))
+                await until(lambda: f"claims height {claims[0]}, for which" in caplog.text)
+                del claims[0]
+        await victim.protocol.perform(AskStatus(peer.peer_id))
+        await until(lambda: any(event.status.height == SLOT for event in victim.events(StatusReceived)))
+        assert {event.status.height for event in victim.events(StatusReceived)} == {0, SLOT}
+        assert victim.score(peer.peer_id) == 0
+
+
+async def test_a_forged_reply_is_proof_enough() -> None:
+    request, reply = hostile_replies()["bad-header-signature"]
+    async with party(1) as victim, rogue(9, victim) as peer:
+
+        async def lie() -> bytes:
+            return reply
+
+        peer.answer("blocks", lie)
+        await victim.protocol.perform(Ask(peer.peer_id, request))
+        await until(lambda: peer.peer_id in victim.transport.peers.bans())
+
+
+async def test_of_one_slot_two_blocks_are_passed_on_and_of_long_ago_none() -> None:
+    forge = Forge(NETWORK)
+    rivals = [forge.block(None, slot=SLOT, state_root=bytes([number]) * 32) for number in range(5)]
+    old, last = forge.block(None, slot=1), forge.block(None, slot=SLOT - 1)
+    async with party(1) as victim, rogue(8, victim) as witness, rogue(9, victim) as peer:
+        witness.transport.peers.block({peer.peer_id})  # hears it through the victim or not at all
+        victim.node.time_ms = NETWORK.slot_start_ms(MAX_LATE_SLOTS + 2)
+        await peer.say(BLOCKS, announcement(old))
+        await until(lambda: victim.transport.peers.connected())
+        for block in (*rivals, last):
+            await peer.say(BLOCKS, announcement(block))
+        await until(lambda: announcement(last) in witness.heard)
+        heard = [event.header.id for event in victim.events(BlockAnnounced)]
+        assert len(heard) == 3
+        assert last.header.id in heard
+        assert len(set(heard) & {block.id for block in rivals}) == 2
+        assert victim.score(peer.peer_id) == 0
 
 
 # ------------------------------------------------------------------------------------------ coming and going

@@ -75,7 +75,9 @@ async def test_what_a_handler_does_is_told_as_what_it_is(caplog: pytest.LogCaptu
         await require_service(node, friend)
 
 
-async def test_more_at_once_than_served_is_busy() -> None:
+async def test_more_at_once_than_served_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p.requests.TURN_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("p2p.requests.GRACE_S", PATIENCE_S)
     async with mesh_of(2) as (node, friend):
         started, release = trio.Event(), trio.Event()
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from scripts import simulate
 from scripts.console import EXIT_MISTAKE, EXIT_WRONG, _run
+from scripts.simulation import matrix, sweep
+from scripts.simulation.mutations import MUTATIONS
 from scripts.simulation.settings import Settings
 
 
@@ -61,12 +65,52 @@ def test_a_replay_is_the_same_each_time(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_mutation_that_is_noticed_ends_with_0_and_one_that_is_not_with_1(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--mutate", "double-prevotes", "--seeds", "0..3", "--slots", "20", "--processes", "1") == 0
+    assert run("--mutate", "majority", "--seeds", "0..3", "--slots", "40", "--processes", "1") == 0
     assert "noticed at seed" in capsys.readouterr().out
     # without a restart nobody can forget anything
     options = ("--mutate", "forget-mhg", "--faults", "none", "--seeds", "0", "--slots", "20", "--processes", "1")
     assert run(*options) == EXIT_WRONG
     assert "NOT NOTICED" in capsys.readouterr().out
+
+
+def test_all_broken_rules_are_tried_one_by_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given one that shows at once, and one that these histories are too short for
+    tried = {name: MUTATIONS[name] for name in ("any-state-root", "drop-abandoned")}
+    monkeypatch.setattr(sweep, "MUTATIONS", tried)
+    monkeypatch.setattr(simulate, "MUTATIONS", tried)
+    # when both are tried
+    options = ("--mutate", "all", "--seeds", "0..3", "--slots", "40", "--processes", "1", "--json")
+    assert run(*options) == EXIT_WRONG
+    # then the command says what it saw of each
+    seen, unseen = json.loads(capsys.readouterr().out)
+    assert (seen["noticed"], unseen["noticed"]) == ("by damage", None)
+    assert run(*seen["replay"].split()[2:]) == EXIT_WRONG
+    assert seen["violation"] in capsys.readouterr().out
+
+
+def test_the_matrix_ends_with_0_where_theory_is_right_and_with_1_where_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # given two attacks
+    some = matrix.cases(["silent", "clones"])
+    monkeypatch.setattr(matrix, "cases", lambda: some)
+    monkeypatch.setattr(matrix, "DOCUMENT", tmp_path / "docs" / "attacks.md")
+    # when theory is right about them
+    assert run("--matrix", "--seeds", "0", "--processes", "1", "--write") == 0
+    # then the document and the table say so
+    assert "| live | stalls |" in matrix.DOCUMENT.read_text()
+    assert "forks, named" in capsys.readouterr().out
+    # and where it is not, the command fails
+    monkeypatch.setattr(matrix, "cases", lambda: [replace(case, expected=some[0].expected) for case in some[:2]])
+    assert run("--matrix", "--seeds", "0", "--processes", "1", "--json") == EXIT_WRONG
+    right, wrong = json.loads(capsys.readouterr().out)
+    assert (right["seen"], wrong["seen"]) == (["live"], ["stalls"])
+
+
+def test_only_a_matrix_can_be_written() -> None:
+    assert run("--write") == EXIT_MISTAKE
 
 
 @pytest.mark.parametrize("seeds", ["", "a..b", "5..5", "9..3", "-1", "1...3"])
@@ -79,8 +123,8 @@ def test_villains_leave_an_honest_node() -> None:
 
 
 def test_the_command_of_a_replay_names_all_that_matters() -> None:
-    settings = Settings(nodes=7, slots=50, faults="none", byzantine="splits", villains=3, mutation="majority")
+    settings = Settings(nodes=7, slots=50, faults="none", byzantine="clones", villains=3, mutation="majority")
     assert simulate.replay_command(settings, 9) == (
         "python scripts/simulate.py --replay-seed 9 --slots 50 --faults none "
-        "--nodes 7 --byzantine splits --villains 3 --mutate majority"
+        "--nodes 7 --byzantine clones --villains 3 --mutate majority"
     )

@@ -1,0 +1,1 @@
+"""Attacks on a node of one's own, over real libp2p."""

@@ -1,0 +1,57 @@
+"""Every attack by name: what it sends, and what a sound node does about it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from scripts.abuse_parts import gossip, requests
+from scripts.abuse_parts.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """``is_banned``: whoever does it is thrown out.  Other attacks are limited: honest peers may do a little of it.
+
+    ``needs_key``: only the holder of a validator's key can do it.
+    """
+
+    name: str
+    sent: str
+    run: Callable[[Target], Awaitable[None]]
+    is_banned: bool = True
+    needs_key: bool = False
+
+
+ATTACKS = (
+    Attack("raw-bytes", "HTTP, noise, a name of a gigabyte", requests.raw_bytes, is_banned=False),
+    Attack("undecodable-identities", "gossip from ids and keys that do not decode", gossip.undecodable_identities),
+    Attack("not-protobuf", "gossip frames that are no protobuf, or have no end", gossip.not_protobuf),
+    Attack("garbage-requests", "garbage to each kind of request", requests.garbage_requests),
+    Attack("validator-fodder", "well-signed gossip that does not decode", gossip.validator_fodder),
+    Attack("giant-keys", "messages signed with RSA keys of a megabyte", gossip.giant_keys),
+    Attack("countless-parts", "half a million empty messages in one frame", gossip.countless_parts),
+    Attack("control-flood", "grafts, prunes, wants and subscriptions without end", gossip.control_flood),
+    Attack("invalid-transactions", "transactions with bad signatures", gossip.invalid_transactions),
+    Attack(
+        "duplicate-transactions", "the same good batch again and again", gossip.duplicate_transactions, is_banned=False
+    ),
+    Attack("useless-transactions", "well-signed ones of strangers", gossip.useless_transactions, is_banned=False),
+    Attack("wrong-leaders", "headers well signed by nobody in particular", gossip.wrong_leaders),
+    Attack("forged-announcements", "headers in the right leader's name", gossip.forged_announcements),
+    Attack("orphans", "headers of one slot that stand on nothing", gossip.orphans, is_banned=False, needs_key=True),
+    Attack("future-blocks", "headers of next year's slots", gossip.future_blocks, is_banned=False, needs_key=True),
+    Attack("request-flood", "the largest requests as fast as it goes", requests.request_flood, is_banned=False),
+    Attack("idle-streams", "streams that are never used", requests.idle_streams),
+    Attack("dropped-streams", "streams that are dropped at once", requests.dropped_streams, is_banned=False),
+    Attack("slow-requests", "requests byte by byte, on every stream", requests.slow_requests, is_banned=False),
+    Attack("unread-replies", "megabytes asked for and not taken", requests.unread_replies, is_banned=False),
+    Attack("half-open-handshakes", "a hundred silent sockets", requests.half_open_handshakes, is_banned=False),
+    Attack("many-connections", "500 sockets, 30 identities", requests.many_connections, is_banned=False),
+    Attack("garbage-status", "a hello that is none", requests.garbage_status),
+    Attack("impossible-status", "a status that contradicts itself", requests.impossible_status),
+    Attack("lying-statuses", "a crowd that claims longer chains", requests.lying_statuses, is_banned=False),
+    Attack("slow-replies", "a claim, and replies that never end", requests.slow_replies, is_banned=False),
+    Attack("foreign-chain", "another network's valid chain for a reply", requests.foreign_chain),
+    Attack("other-heights", "good blocks of other heights for a reply", requests.other_heights, is_banned=False),
+)

@@ -1,0 +1,204 @@
+"""Attacks on gossip: bytes that broke the process once, and floods of each kind of message."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+
+import trio
+from libp2p.crypto.pb import crypto_pb2
+from libp2p.pubsub.pb import rpc_pb2
+
+from chain.genesis import Genesis
+from chain.headers import sign_header
+from chain.keys import SecretKey
+from chain.merkle import EMPTY_ROOT
+from chain.messages import MAX_ANNOUNCEMENT_BYTES, Announcement, RawItems
+from chain.transactions import Enrol, Rate, sign_transaction
+from p2p.protocol import BLOCKS, TRANSACTIONS
+from p2p.router import MAX_RPC_BYTES
+from scripts.abuse_parts.target import Target, Visitor, framed, visit
+
+# Transactions in one hostile batch, signed once and sent again and again.
+BATCH = 100
+# An honest header names a parent; nobody has this one.
+NOWHERE = b"\xee" * 32
+
+
+async def write_gossip(target: Target, frame: bytes) -> None:
+    async with visit(target) as visitor:
+        stream = await visitor.open_gossip()
+        await stream.write(frame)
+        await visitor.thrown_out()
+
+
+async def undecodable_identities(target: Target) -> None:
+    message = rpc_pb2.Message(
+        from_id=b"\xff\x00",
+        key=b"\xff\xff\xff",
+        signature=b"?",
+        seqno=b"1",
+        data=b"x",
+        topicIDs=[target.prefix + TRANSACTIONS],
+    )
+    await write_gossip(target, framed(rpc_pb2.RPC(publish=[message]).SerializeToString()) * 5)
+
+
+async def not_protobuf(target: Target) -> None:
+    for frame in (framed(b"\xff" * 40), b"\xff" * 20, framed(bytes(MAX_RPC_BYTES + 1))[:100]):
+        await write_gossip(target, frame)
+
+
+async def validator_fodder(target: Target) -> None:
+    fodder = [b"", b"\xc1", b"\x92\xc0\xc0", bytes(MAX_ANNOUNCEMENT_BYTES + 1), b"\x91" * 1_000]
+    for topic in (TRANSACTIONS, BLOCKS):
+        async with visit(target) as visitor:
+            await visitor.shout(topic, fodder)
+
+
+async def giant_keys(target: Target) -> None:
+    """RSA keys with an exponent of a megabyte: whoever checks one signature with them is busy for minutes."""
+    modulus, exponent = b"\x00\xff" + os.urandom(510) + b"\x01", b"\x00" + os.urandom(900_000) + b"\x01"
+    numbers = b"".join(b"\x02\x83" + len(part).to_bytes(3, "big") + part for part in (modulus, exponent))
+    der = b"\x30\x83" + len(numbers).to_bytes(3, "big") + numbers
+    key = crypto_pb2.PublicKey(key_type=crypto_pb2.RSA, data=der).SerializeToString()
+    message = rpc_pb2.Message(
+        from_id=b"\x12\x20" + bytes(32),
+        key=key,
+        signature=bytes(512),
+        seqno=b"1",
+        data=b"x",
+        topicIDs=[target.prefix + TRANSACTIONS],
+    )
+    async with visit(target) as visitor:
+        stream = await visitor.open_gossip()
+        for number in itertools.count():
+            message.seqno = b"%d" % number
+            await stream.write(framed(rpc_pb2.RPC(publish=[message]).SerializeToString()))
+            await trio.sleep(target.pace_s)
+
+
+async def countless_parts(target: Target) -> None:
+    await write_gossip(target, framed(b"\x12\x00" * 500_000))
+
+
+async def control_flood(target: Target) -> None:
+    """Grafts, prunes, subscriptions on and off, and requests for whatever was said lately."""
+    topic = target.prefix + TRANSACTIONS
+    control = rpc_pb2.ControlMessage(
+        graft=[rpc_pb2.ControlGraft(topicID=topic)],
+        prune=[rpc_pb2.ControlPrune(topicID=topic, backoff=2**40)],
+        iwant=[rpc_pb2.ControlIWant(messageIDs=[bytes(32)] * 500)],
+        ihave=[rpc_pb2.ControlIHave(topicID=topic, messageIDs=[os.urandom(32).hex().encode() for _ in range(500)])],
+    )
+    flips = [rpc_pb2.RPC.SubOpts(subscribe=bool(number % 2), topicid=topic) for number in range(100)]
+    frame = framed(rpc_pb2.RPC(control=control, subscriptions=flips).SerializeToString())
+    async with visit(target) as visitor:
+        stream = await visitor.open_gossip()
+        while True:
+            await stream.write(frame)
+            await trio.sleep(target.pace_s)
+
+
+def enrolments(target: Target) -> list[bytes]:
+    """Good signatures of keys that nobody knows."""
+    secrets = [SecretKey(os.urandom(32)) for _ in range(BATCH)]
+    return [sign_transaction(secret, target.genesis.id, 0, 1_000_000, Enrol()).raw for secret in secrets]
+
+
+async def invalid_transactions(target: Target) -> None:
+    spoilt = [raw[:-1] + bytes([raw[-1] ^ 1]) for raw in enrolments(target)]
+    async with visit(target) as visitor:
+        await visitor.shout(TRANSACTIONS, [RawItems((raw,)).encode() for raw in spoilt])
+
+
+async def duplicate_transactions(target: Target) -> None:
+    async with visit(target) as visitor:
+        await visitor.shout(TRANSACTIONS, [RawItems(tuple(enrolments(target))).encode()])
+
+
+async def useless_transactions(target: Target) -> None:
+    """Well signed, each one new, and of keys that never enrolled: nobody can tell them from good ones too early."""
+    async with visit(target) as visitor:
+        stream = await visitor.open_gossip()
+        while True:
+            secret = SecretKey(os.urandom(32))
+            rate = Rate(bytes(32), 0, 1)
+            batch = [
+                sign_transaction(secret, target.genesis.id, nonce, 1_000_000, rate).raw for nonce in range(1, BATCH)
+            ]
+            await stream.write(visitor.message(TRANSACTIONS, RawItems(tuple(batch)).encode()))
+            await trio.sleep(target.pace_s)
+
+
+def announcements(target: Target, secrets: dict[bytes, SecretKey], slots: Iterator[int]) -> Iterator[bytes]:
+    """A header for each slot whose leader's key is among ``secrets``; it stands on nothing."""
+    for number in itertools.count(1):
+        slot = next(slots)
+        secret = secrets.get(_leader(target.genesis, slot))
+        if secret is not None:
+            yield Announcement(
+                sign_header(
+                    secret,
+                    target.genesis.id,
+                    height=1_000_000 + number,
+                    slot=slot,
+                    parent=NOWHERE,
+                    mhg=0,
+                    mhp=0,
+                    transaction_root=EMPTY_ROOT,
+                    state_root=os.urandom(32),
+                ).raw,
+                (),
+            ).encode()
+
+
+async def announce(visitor: Visitor, items: Iterator[bytes]) -> None:
+    stream = await visitor.open_gossip()
+    for item in items:
+        await stream.write(visitor.message(BLOCKS, item))
+        await trio.sleep(visitor.target.pace_s)
+
+
+async def wrong_leaders(target: Target) -> None:
+    """Well signed, by a key that is nobody's."""
+    own = SecretKey(os.urandom(32))
+    everyone = {key: own for key, _ in target.genesis.validators}
+    async with visit(target) as visitor:
+        await announce(visitor, announcements(target, everyone, itertools.count(1)))
+
+
+async def forged_announcements(target: Target) -> None:
+    """In the name of the right leader, whose signature nobody else can make."""
+    own = SecretKey(os.urandom(32))
+
+    def forge() -> Iterator[bytes]:
+        for slot in itertools.count(1):
+            header = next(announcements(target, {_leader(target.genesis, slot): own}, itertools.repeat(slot)))
+            yield header.replace(own.public, _leader(target.genesis, slot))
+
+    async with visit(target) as visitor:
+        await announce(visitor, forge())
+
+
+async def orphans(target: Target) -> None:
+    """Well signed by the right leader, without end, for the slot that runs: what a stolen validator's key can do."""
+    async with visit(target) as visitor:
+
+        def now() -> Iterator[int]:
+            while True:
+                yield target.slot_now()
+
+        await announce(visitor, announcements(target, target.stolen, now()))
+
+
+async def future_blocks(target: Target) -> None:
+    """Well signed by the right leader, for slots of next year."""
+    async with visit(target) as visitor:
+        await announce(visitor, announcements(target, target.stolen, itertools.count(target.slot_now() + 10_000_000)))
+
+
+def _leader(genesis: Genesis, slot: int) -> bytes:
+    """Whose turn ``slot`` is while the validators are those of the genesis."""
+    return genesis.validators[slot % len(genesis.validators)][0]

@@ -1,0 +1,246 @@
+"""Attacks on requests and connections: floods, dawdling, squatting, and answers that are somebody else's."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+import trio
+
+from chain.blockchain import Blockchain
+from chain.blocks import encode_block
+from chain.engine import Engine
+from chain.events import AnnounceBlock, SigningState, Tick
+from chain.genesis import found_genesis
+from chain.keys import SecretKey
+from chain.messages import GetBlocks, GetTransactions, RawItems, Status
+from chain.policy import shipped_policy
+from p2p.host import MAX_INBOUND_STREAMS
+from scripts.abuse_parts.target import PATIENCE_S, THROWN_OUT, Target, Visitor, framed, until_thrown_out, visit
+
+QUESTIONS = ("status", "blocks", "transactions", "hello", "ping", "peers")
+# More than a node's connections and handshakes together.
+MANY_CONNECTIONS = 500
+IDENTITIES = 30
+# A chain that is longer than what a node asks for at once.
+FOREIGN_BLOCKS = 40
+
+
+async def raw_bytes(target: Target) -> None:
+    """No libp2p at all, and names that would fill the memory."""
+    for opening in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 10_000, b"\xff\xff\xff\xff\x07" + bytes(4_000_000)):
+        with suppress(trio.BrokenResourceError):
+            stream = await trio.open_tcp_stream("127.0.0.1", target.port)
+            async with stream:
+                await stream.send_all(opening)
+                while await stream.receive_some():
+                    pass
+
+
+async def garbage_requests(target: Target) -> None:
+    async with visit(target) as visitor:
+        nameless = await visitor.host.swarm.new_stream(target.peer_id)
+        await nameless.write(framed(b"/multistream/1.0.0\n") + framed(b"\xff\xfe\n"))
+        for garbage in (framed(b"\x92junk"), framed(b""), b"\x05x", b"\xff" * 30, b"\x80\x94\xeb\xdc\x03"):
+            for name in QUESTIONS:
+                stream = await visitor.open(name)
+                await stream.write(garbage)
+                await stream.close()
+        await visitor.thrown_out()
+
+
+async def request_flood(target: Target) -> None:
+    """Each question as fast as it goes, in the largest form."""
+    status = await target.status()
+    questions = {
+        "status": b"",
+        "blocks": GetBlocks(status.head_id, 1, 256).encode(),
+        "transactions": GetTransactions(tuple(os.urandom(32) for _ in range(4_096))).encode(),
+    }
+    async with visit(target) as visitor, trio.open_nursery() as nursery:
+
+        async def repeat(name: str, question: bytes) -> None:
+            while True:
+                try:
+                    await visitor.ask(name, question)
+                except THROWN_OUT:
+                    if target.peer_id not in visitor.host.swarm.connections:
+                        return
+                await trio.sleep(target.pace_s)
+
+        for name, question in questions.items():
+            for _ in range(4):
+                nursery.start_soon(repeat, name, question)
+
+
+async def idle_streams(target: Target) -> None:
+    async with visit(target) as visitor:
+        for _ in range(4 * MAX_INBOUND_STREAMS):
+            await visitor.host.swarm.new_stream(target.peer_id)
+        await visitor.thrown_out()
+
+
+async def dropped_streams(target: Target) -> None:
+    async with visit(target) as visitor:
+        while True:
+            stream = await visitor.host.swarm.new_stream(target.peer_id)
+            await stream.reset()
+            await trio.sleep(target.pace_s)
+
+
+async def slow_requests(target: Target) -> None:
+    """Byte by byte, on as many streams as there are."""
+    async with visit(target) as visitor, trio.open_nursery() as nursery:
+
+        async def dawdle(name: str) -> None:
+            with suppress(*THROWN_OUT):
+                while True:
+                    stream = await visitor.open(name)
+                    with suppress(*THROWN_OUT):  # given up; the next one then
+                        for byte in framed(bytes(60)):
+                            await stream.write(bytes([byte]))
+                            await trio.sleep(1)
+
+        for name in ("blocks", "transactions"):
+            for _ in range(8):
+                nursery.start_soon(dawdle, name)
+        await visitor.thrown_out()
+        nursery.cancel_scope.cancel()
+
+
+async def unread_replies(target: Target) -> None:
+    """Ask for megabytes and take none."""
+    status = await target.status()
+    async with visit(target) as visitor:
+        while True:
+            for _ in range(8):
+                stream = await visitor.open("blocks")
+                await stream.write(framed(GetBlocks(status.head_id, 1, 256).encode()))
+            await trio.sleep(1)
+
+
+async def half_open_handshakes(target: Target) -> None:
+    await squat(target, MANY_CONNECTIONS // 5)
+
+
+async def many_connections(target: Target) -> None:
+    """Hundreds of sockets, and dozens of identities that greet and stay."""
+    async with trio.open_nursery() as nursery:
+
+        async def stay() -> None:
+            with until_thrown_out():
+                async with visit(target) as visitor:
+                    await visitor.thrown_out()
+
+        for _ in range(IDENTITIES):
+            nursery.start_soon(stay)
+        await squat(target, MANY_CONNECTIONS)
+
+
+async def squat(target: Target, count: int) -> None:
+    """Keep as many sockets open as the node lets us, none of which says a word."""
+
+    async def hold() -> None:
+        with suppress(OSError, trio.BrokenResourceError):
+            async with await trio.open_tcp_stream("127.0.0.1", target.port) as stream:
+                while await stream.receive_some():
+                    pass
+
+    async def hold_on() -> None:
+        while True:
+            await hold()
+            await trio.sleep(1)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(count):
+            nursery.start_soon(hold_on)
+
+
+# ------------------------------------------------------------------------------------------------ lies
+
+
+async def impossible_status(target: Target) -> None:
+    """A head that is lower than what it has prevoted."""
+    async with visit(target, Status(os.urandom(32), 5, 2**63, 0).encode()) as visitor:
+        await visitor.thrown_out()
+
+
+async def garbage_status(target: Target) -> None:
+    async with visit(target, b"trust me") as visitor:
+        await visitor.thrown_out()
+
+
+async def lying_statuses(target: Target) -> None:
+    """A crowd of whom each claims another, far longer chain, and has nothing of it."""
+
+    async def nothing(_visitor: Visitor, _request: GetBlocks) -> bytes:
+        return RawItems(()).encode()
+
+    async with trio.open_nursery() as nursery:
+        for number in range(6):
+            height = 2**62 + number if number % 2 else target.slot_now() - 1
+            nursery.start_soon(lie, target, nothing, height)
+
+
+async def slow_replies(target: Target) -> None:
+    """Claims a longer chain and sends it byte by byte."""
+
+    async def dribble(_visitor: Visitor, _request: GetBlocks) -> bytes:
+        await trio.sleep(PATIENCE_S)
+        return RawItems(()).encode()
+
+    await lie(target, dribble, target.slot_now() - 1)
+
+
+async def foreign_chain(target: Target) -> None:
+    """Answers with the valid chain of another network."""
+    blocks = RawItems(tuple(chain_of_another_network())).encode()
+
+    async def answer(_visitor: Visitor, _request: GetBlocks) -> bytes:
+        return blocks
+
+    await lie(target, answer, target.slot_now() - 1)
+
+
+async def other_heights(target: Target) -> None:
+    """Answers with good blocks of the right network, from other heights than those asked for."""
+
+    async def answer(visitor: Visitor, request: GetBlocks) -> bytes:
+        status = await target.status()
+        wanted = GetBlocks(status.head_id, 1, 256)
+        items = RawItems.decode(await visitor.ask("blocks", wanted.encode()), max_items=256).items
+        shifted = itertools.islice(items, 0 if request.from_height > 1 else 1, request.count)
+        return RawItems(tuple(shifted)).encode()
+
+    await lie(target, answer, target.slot_now() - 1)
+
+
+async def lie(target: Target, answer: Callable[[Visitor, GetBlocks], Awaitable[bytes]], height: int) -> None:
+    """Claim a chain of ``height`` and answer questions about it, until thrown out."""
+    status = Status(os.urandom(32), height, height, 0).encode()
+    async with visit(target, status) as visitor:
+
+        async def blocks(_peer_id: str, request: bytes) -> bytes:
+            return await answer(visitor, GetBlocks.decode(request))
+
+        async def again(_peer_id: str, _request: bytes) -> bytes:
+            return status
+
+        visitor.requests.serve("blocks", blocks, max_request=64, max_response=1_000_000, max_concurrent=8)
+        visitor.requests.serve("status", again, max_request=16, max_response=128, max_concurrent=8)
+        await visitor.thrown_out()
+
+
+def chain_of_another_network() -> Sequence[bytes]:
+    """Blocks that are valid where they come from."""
+    secret = SecretKey(os.urandom(32))
+    policy = shipped_policy("marketplace")
+    genesis = found_genesis("elsewhere", policy, [secret.public], genesis_time_ms=0, slot_ms=100, heartbeat_slots=1)
+    engine = Engine(genesis, Blockchain(genesis), secret=secret, signing=SigningState())
+    blocks: list[bytes] = []
+    for slot in range(1, FOREIGN_BLOCKS):
+        effects = engine.handle(Tick(), genesis.slot_start_ms(slot))
+        blocks += [encode_block(effect.block) for effect in effects if isinstance(effect, AnnounceBlock)]
+    return blocks

@@ -1,0 +1,109 @@
+"""Carrying out an attack, and what the node did about it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+
+import httpx
+import trio
+
+from chain.codec import encode
+from chain.keys import SecretKey
+from chain.transactions import Enrol, sign_transaction
+from scripts.abuse_parts.catalogue import Attack
+from scripts.abuse_parts.target import PATIENCE_S, Target, until_thrown_out
+
+# How often the node is looked at, and given something to put into a block.
+LOOK_S = 0.25
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What an attack came to.  ``slots`` had work to do, ``kept`` of them brought a block."""
+
+    attack: str
+    sent: str
+    visitors: int = 0
+    banned: int = 0
+    worst_score: float = 0.0
+    most_peers: int = 0
+    most_rss_mb: int = 0
+    slots: int = 0
+    kept: int = 0
+    answers: bool = True
+
+    @property
+    def did(self) -> str:
+        """In a word."""
+        if not self.answers:
+            return "no longer answers"
+        if self.banned:
+            return f"banned {self.banned} of {self.visitors}"
+        return f"blamed (score {self.worst_score:.0f})" if self.worst_score else "limited"
+
+
+async def carry_out(attack: Attack, target: Target) -> None:
+    """Run an attack until the node throws the attacker out, or for ever."""
+    with until_thrown_out():
+        await attack.run(target)
+
+
+async def strike(attack: Attack, target: Target, seconds: float) -> Outcome:
+    """Attack for ``seconds``, or until everybody is thrown out, while the node has work for each slot."""
+    outcome = Outcome(attack.name, attack.sent)
+    known, seq = set(target.visitors), await last_seq(target)
+    is_over = trio.Event()
+
+    async def run() -> None:
+        with trio.move_on_after(seconds):
+            await carry_out(attack, target)
+        is_over.set()
+
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run)
+            while not is_over.is_set():
+                await give_work(target)
+                await look(target, outcome, set(target.visitors) - known)
+                with trio.move_on_after(LOOK_S):
+                    await is_over.wait()
+        await look(target, outcome, set(target.visitors) - known)
+        await count_slots(target, outcome, seq)
+    except* httpx.HTTPError:
+        outcome.answers = False
+    return outcome
+
+
+async def look(target: Target, outcome: Outcome, visitors: set[str]) -> None:
+    """Note what the node says of the visitors, and of itself."""
+    table, status = await target.get("/peers"), await target.get("/status")
+    scores = [peer["score"] for peer in table["peers"] if peer["peer_id"] in visitors]
+    outcome.visitors = len(visitors)
+    outcome.banned = max(outcome.banned, len(visitors & set(table["banned"])))
+    outcome.worst_score = max([outcome.worst_score, *scores])
+    outcome.most_peers = max(outcome.most_peers, status["peers"])
+    outcome.most_rss_mb = max(outcome.most_rss_mb, status["rss_bytes"] >> 20)
+
+
+async def last_seq(target: Target) -> int:
+    heads = (await target.get("/heads"))["heads"]
+    return max((head["seq"] for head in heads), default=0)
+
+
+async def count_slots(target: Target, outcome: Outcome, seq: int) -> None:
+    """Between the first and the last block of the attack, every slot had work."""
+    slots = {head["slot"] for head in (await target.get(f"/heads?after={seq}"))["heads"]}
+    outcome.slots = max(slots) - min(slots) + 1 if slots else 0
+    outcome.kept = len(slots)
+
+
+async def give_work(target: Target) -> bytes:
+    """Have somebody new enrol; the id of the transaction."""
+    transaction = sign_transaction(SecretKey(os.urandom(32)), target.genesis.id, 0, 100_000, Enrol())
+    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=PATIENCE_S) as client:
+        headers = {"content-type": "application/msgpack"}
+        reply = await client.post(target.http + "/transactions", content=encode((transaction.raw,)), headers=headers)
+        assert json.loads(reply.text)["outcomes"] == [None], reply.text
+    return transaction.id

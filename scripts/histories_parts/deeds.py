@@ -1,0 +1,309 @@
+"""What people try in a random history: mostly what they may, sometimes not; and now and then with the wrong key."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Callable, Iterator
+from functools import cache
+from hashlib import sha256
+from itertools import accumulate
+from random import Random
+from typing import NamedTuple, TypeVar
+
+from chain.codec import encode
+from chain.keys import SecretKey
+from chain.proposals import (
+    ALL_RIGHTS,
+    Accredit,
+    AddValidator,
+    Amend,
+    JailValidator,
+    Proposal,
+    ReleaseValidator,
+    RemoveValidator,
+    ReplaceValidator,
+    Restore,
+    Revoke,
+    Suspend,
+)
+from chain.state import OPEN, REVOKED, SUSPENDED
+from chain.transactions import (
+    Accuse,
+    Action,
+    Answer,
+    Approve,
+    Comment,
+    Enrol,
+    File,
+    Object,
+    Propose,
+    Rate,
+    Repair,
+    Rotate,
+    Rule,
+)
+from scripts.histories_parts.lives import Life
+from scripts.histories_parts.policies import amendment
+from scripts.histories_parts.recount import Recount
+
+FOREVER = 2**64 - 1
+T = TypeVar("T")
+
+
+class Deed(NamedTuple):
+    """An attempt by the holder of a key."""
+
+    actor: bytes
+    action: Action
+
+
+@cache
+def key(number: int) -> bytes:
+    """The public key of somebody; nobody signs here, as signatures are checked before the registry."""
+    return SecretKey(sha256(b"history %d" % number).digest()).public
+
+
+class Deeds:
+    """Chooses what is tried next, from what the recount says there is."""
+
+    def __init__(self, random: Random, recount: Recount, validators: list[bytes]) -> None:
+        self.random = random
+        self.recount = recount
+        self.validators = validators
+        self.offices = [key(10 + number) for number in range(3)]
+        self.members = [key(20 + number) for number in range(random.randint(2, 5))]
+        self.everybody = [*validators, *self.offices, *self.members]
+        self._fresh = 100
+        self._next: list[Deed] = []
+        self._invited: list[bytes] = []
+        is_ruled = bool(recount.policy.categories)
+        # What is tried, and how often.
+        self._menu: list[tuple[Callable[[], Deed | None], int]] = [
+            (self._enrol, 3),
+            (self._rate, (5 if is_ruled else 30) if recount.policy.ratings else 0),
+            (self._file, 14 if is_ruled else 0),
+            (self._object, 8),
+            (self._answer, 12),
+            (self._rule, 14),
+            (self._repair, 10),
+            (self._comment, 1),
+            (self._rotate, 2),
+            (self._propose, 3),
+            (self._approve, 8),
+            (self._accuse, 1),
+        ]
+        self._weights = list(accumulate(weight for _, weight in self._menu))
+
+    def opening(self) -> Iterator[Deed]:
+        """How most histories begin: offices are accredited, members enrol."""
+        codes = tuple(sorted(self.recount.policy.categories))
+        enough = self._enough()
+        for number, office in enumerate(self.offices):
+            rights = ALL_RIGHTS if number != 1 or not codes else 0
+            yield Deed(self.validators[0], Propose(Accredit(office, rights, codes, 0, FOREVER)))
+            for validator in self.validators[1:enough]:
+                yield Deed(validator, Approve(number))
+        enrol = Enrol(self.offices[0], bytes(64)) if self.recount.policy.enrolment_by_registrar else Enrol()
+        for member in self.members + self.offices[2:] * self.random.randrange(2):
+            yield Deed(member, enrol)
+        if self.random.random() < 0.5:
+            number = len(self.recount.moves)
+            yield Deed(self.validators[0], Propose(self._amendment()))
+            for validator in self.validators[1:enough]:
+                yield Deed(validator, Approve(number))
+
+    def _enough(self) -> int:
+        """So many validators, from the first, carry a motion."""
+        weights = list(self.recount.weights.values())
+        return next(count for count in range(1, len(weights) + 1) if 3 * sum(weights[:count]) > 2 * sum(weights))
+
+    def next(self) -> Deed | None:
+        """Something to try; None where nothing of the kind makes sense now."""
+        if self._next:
+            return self._next.pop()
+        deed = self._menu[bisect(self._weights, self.random.randrange(self._weights[-1]))][0]()
+        if deed is not None and self.random.random() < 0.04:
+            deed = deed._replace(actor=self.random.choice(self.everybody))
+        return deed
+
+    # ------------------------------------------------------------------------------------------------------ people
+
+    def _now(self, identity: bytes) -> bytes:
+        """The key of somebody today, sometimes an earlier one."""
+        if self.random.random() < 0.03:
+            return identity
+        return self.recount.current.get(identity, identity)
+
+    def _mostly(self, usual: T, *odd: T) -> T:
+        return usual if self.random.random() < 0.93 else self.random.choice(odd)
+
+    def _somebody(self) -> bytes:
+        return self._now(self.random.choice(self.members))
+
+    def _left_key(self) -> bytes:
+        return self.random.choice(list(self.recount.successor) or self.members)
+
+    def _new_key(self) -> bytes:
+        self._fresh += 1
+        return key(self._fresh)
+
+    def _life(self, wanted: Callable[[Life], object]) -> tuple[bytes, int, Life] | None:
+        lives = [
+            (subject, number, life)
+            for (subject, number), life in self.recount.lives.items()
+            if not life.is_over and (wanted(life) or self.random.random() < 0.05)
+        ]
+        if not lives:
+            return None
+        subject, number, life = self.random.choice(lives)
+        return self._now(subject), self._mostly(number, number + 1), life
+
+    # ---------------------------------------------------------------------------------------------------- members
+
+    def _enrol(self) -> Deed:
+        registrar = self._now(self._mostly(self.offices[0], *self.offices))
+        if self._mostly(not self.recount.policy.enrolment_by_registrar, True, False):
+            return Deed(self._somebody(), Enrol())
+        return Deed(self._mostly(self._new_key(), self._somebody()), Enrol(registrar, bytes(64)))
+
+    def _rate(self) -> Deed:
+        code = self._mostly(self.random.choice(list(self.recount.policy.ratings)), 99)
+        rater, subject = self.random.sample(self.members, 2) if self.random.random() < 0.95 else self.members[:1] * 2
+        points = self._mostly(self.random.randint(-5, 5), 11)
+        return Deed(self._now(rater), Rate(self._now(subject), code, points))
+
+    def _comment(self) -> Deed | None:
+        found = self._life(lambda life: True)
+        return found and Deed(found[0], Comment(found[0], found[1], self._mostly(bytes(32), b"")))
+
+    def _rotate(self) -> Deed:
+        who = self._now(self._mostly(self.random.choice(self.members + self.offices), self._validator()))
+        if self._invited and self.random.random() < 0.3:
+            who = self._invited.pop()
+        return Deed(who, Rotate(self._mostly(self._new_key(), self._somebody()), bytes(64)))
+
+    # ---------------------------------------------------------------------------------------------------- records
+
+    def _file(self) -> Deed | None:
+        policy, random = self.recount.policy, self.random
+        if not policy.categories:
+            return None
+        category = random.choice(list(policy.categories.values()))
+        filing = File(
+            subject=self._mostly(self._somebody(), self.offices[2], self._new_key()),
+            category=self._mostly(category.code, 99),
+            points=self._mostly(random.randint(category.low, category.high), category.high + 1, -1_000_000),
+            severity=self._mostly(random.choice(category.severities or (0,)), 0, 1, 255),
+            evidence=bytes(32),
+            reason=bytes(32) if self._mostly(category.needs_reason, False) else b"",
+            established_slot=self.recount.slot - self._mostly(random.choice((0, 0, 1, 5)), -1, 30, 2**48),
+            policy_version=self._mostly(policy.version, policy.version + 1, 0),
+        )
+        return Deed(self._now(random.choice(self.offices)), filing)
+
+    def _object(self) -> Deed | None:
+        found = self._life(lambda life: not life.is_suspended and not life.upheld)
+        return found and Deed(found[0], Object(found[0], found[1], bytes(32)))
+
+    def _answer(self) -> Deed | None:
+        wanted = self.random.choice((2, 2, 2, 2, 1, 0))
+        found = self._life(lambda life: life.status == wanted)
+        if found is None:
+            return None
+        subject, number, life = found
+        points = life.points + self._mostly(self.random.randint(1, 5), 0, 100)
+        answer = Answer(subject, number, self.random.choice((1, 2, 3, 3, 3)), points, self._mostly(bytes(32), b""))
+        return Deed(self._now(life.issuer), answer)
+
+    def _rule(self) -> Deed | None:
+        found = self._life(lambda life: life.status == 3)
+        arbiter = self._now(self.random.choice(self.offices))
+        return found and Deed(arbiter, Rule(found[0], found[1], self.random.choice((1, 2)), bytes(32)))
+
+    def _repair(self) -> Deed | None:
+        if self.random.random() < 0.6:
+            found = self._life(lambda life: life.status == 0 and 0 < life.repairable_from <= self.recount.slot)
+            return found and Deed(found[0], Repair(found[0], found[1], 1, bytes(32)))
+        found = self._life(lambda life: life.status == 1)
+        step = self.random.choice((2, 3))
+        return found and Deed(self._now(found[2].issuer), Repair(found[0], found[1], step, bytes(32)))
+
+    # ------------------------------------------------------------------------------------------------- governance
+
+    def _propose(self) -> Deed:
+        mover, number = self._validator(), len(self.recount.moves)
+        if self.random.random() < 0.7:
+            self._next = [Deed(other, Approve(number)) for other in self.recount.weights if other != mover]
+        return Deed(mover, Propose(self._proposal()))
+
+    def _approve(self) -> Deed | None:
+        numbers = [number for number, move in enumerate(self.recount.moves) if move.status == OPEN]
+        if not numbers:
+            return None
+        number = self._mostly(numbers[-1], *numbers, 99)
+        silent = [
+            validator
+            for validator in self.recount.weights
+            if number >= len(self.recount.moves) or validator not in self.recount.moves[number].approvals
+        ]
+        return Deed(self.random.choice(silent or self.validators), Approve(number))
+
+    def _validator(self) -> bytes:
+        return self.random.choice(list(self.recount.weights))
+
+    def _proposal(self) -> Proposal:
+        random, recount = self.random, self.recount
+        office = random.choice(self.offices)
+        status = recount.offices[office].account()[0] if office in recount.offices else REVOKED
+        match random.randrange(10):
+            case 0 | 1:
+                codes = sorted(random.sample(sorted(recount.policy.categories), len(recount.policy.categories) // 2))
+                from_height = self._mostly(0, recount.height + 2)
+                who = self.random.choice((self._now(office), self._now(office), self._left_key(), self._somebody()))
+                until = self._mostly(FOREVER, recount.height + 3, recount.height)
+                return Accredit(who, random.randint(0, ALL_RIGHTS), tuple(codes), from_height, until)
+            case 2 | 3:
+                usual: Proposal = Restore(self._now(office)) if status == SUSPENDED else Suspend(self._now(office))
+                return self._mostly(usual, Revoke(office), Restore(office), Suspend(self._somebody()))
+            case 4:
+                return Revoke(self._now(office)) if random.random() < 0.3 else Restore(self._now(office))
+            case 5 | 6 | 7:
+                return self._amendment()
+            case _:
+                return self._seat()
+
+    def _amendment(self) -> Amend:
+        recount = self.recount
+        new = amendment(self.random, recount.policy)
+        document = new.encode()
+        recount.drafts[document] = new
+        notice = recount.policy.notice_days + self._mostly(self.random.randint(0, 5), -1, 500)
+        return Amend(self._mostly(recount.version, recount.version + 1), recount.slot + notice, document)
+
+    def _seat(self) -> Proposal:
+        validator = self._validator()
+        other = self.random.choice((self._new_key(), self._new_key(), self._somebody(), self._left_key(), validator))
+        self._invited.append(other)
+        return self.random.choice(
+            (
+                AddValidator(other, 1),
+                RemoveValidator(validator),
+                JailValidator(validator),
+                ReleaseValidator(validator),
+                ReplaceValidator(validator, other),
+            )
+        )
+
+    def _accuse(self) -> Deed:
+        signer, slot = self._validator(), max(1, self.recount.slot - self._mostly(0, 3, -2))
+        headers = sorted(
+            (
+                encode((1, 5, slot + other, bytes(32), signer, 1, 1, bytes(32), bytes([other]) * 32)) + bytes(64)
+                for other in (0, self._mostly(0, 1))
+            ),
+            key=lambda raw: sha256(raw).digest(),
+        )
+        if headers[0] == headers[1]:
+            headers[1] = encode((1, 5, slot, bytes(32), signer, 1, 1, bytes(32), b"\x07" * 32)) + bytes(64)
+            headers.sort(key=lambda raw: sha256(raw).digest())
+        return Deed(self._somebody(), Accuse(*headers))

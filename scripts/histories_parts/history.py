@@ -1,0 +1,227 @@
+"""One random history of the registry, and everything that must hold in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, NamedTuple
+
+import msgpack
+
+from chain import registry
+from chain.blocks import Block
+from chain.draft import Draft
+from chain.errors import Disposition, InvariantBroken, Refused
+from chain.genesis import Genesis
+from chain.headers import Header, VerifiedHeader
+from chain.ledger import Ledger
+from chain.scores import explain, standing
+from chain.state import Entry, Rating, Record, read_rating_key, read_record_key
+from chain.transactions import Transaction, VerifiedTransaction
+from scripts.histories_parts.deeds import Deed, Deeds, key
+from scripts.histories_parts.lives import Violation, claim
+from scripts.histories_parts.policies import SLOT_MS, random_policy
+from scripts.histories_parts.recount import Recount
+
+# Refused or accepted, a transaction lives so many blocks at most.
+MAX_EXPIRY_BLOCKS = 20
+
+
+class Outcome(NamedTuple):
+    """What came of one history; ``violation`` is empty where everything held."""
+
+    seed: int
+    violation: str
+    blocks: int
+    accepted: dict[str, int]
+    refused: dict[str, int]
+
+
+class WatchedDraft(Draft):
+    """A draft that counts what is written, so that a refusal that wrote is noticed."""
+
+    writes = 0
+
+    def put(self, key: bytes, entry: Entry | None) -> None:
+        self.writes += 1
+        super().put(key, entry)
+
+
+class WatchedLedger(Ledger):
+    """A ledger of watched drafts."""
+
+    def view(self, slot: int = 0) -> WatchedDraft:
+        return WatchedDraft(self.state, self.genesis, self.height + 1, slot)
+
+    @property
+    def agenda(self) -> list[tuple[int, bytes]]:
+        """What falls due, and when."""
+        return list(self._agenda)
+
+
+@dataclass
+class History:
+    """A history as it is lived: the ledger, the recount, and the state after each block."""
+
+    random: Random
+    accepted: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    blocks: list[tuple[Block, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        random = self.random
+        validators = [(key(number), random.choice((1, 1, 1, 2))) for number in range(random.choice((1, 3, 4, 4, 5)))]
+        self.genesis = Genesis(
+            "history", 0, SLOT_MS, 8, 20, MAX_EXPIRY_BLOCKS, tuple(validators), random_policy(random)
+        )
+        self.due_a_block = random.choice((2, registry.MAX_DUE_A_BLOCK))
+        self.ledger = WatchedLedger(self.genesis)
+        self.recount = Recount(self.genesis.policy, SLOT_MS, dict(validators), self.due_a_block)
+        self.deeds = Deeds(random, self.recount, [validator for validator, _ in validators])
+        self.states = [(dict(self.ledger.state), self.ledger.state_root)]
+        self._set_start = 0
+
+    def live(self) -> None:
+        """All of it.  Raises :class:`Violation` or :class:`InvariantBroken`."""
+        usual, registry.MAX_DUE_A_BLOCK = registry.MAX_DUE_A_BLOCK, self.due_a_block
+        try:
+            slot = 0
+            for number in range(self.random.randint(3, 9)):
+                slot += self.random.choice((1, 1, 1, 1, 2, 3, 5, 25))
+                self._block(slot, opens=number == 0 and self.random.random() < 0.9)
+                self._check_head()
+            self._check_explanations()
+            self._check_the_way_back()
+        finally:
+            registry.MAX_DUE_A_BLOCK = usual
+
+    def _block(self, slot: int, *, opens: bool) -> None:
+        ledger, height = self.ledger, self.ledger.height + 1
+        validators = ledger.validators
+        if validators.next and height >= validators.announced_height and self.random.random() < 0.8:
+            self._set_start = height
+        draft = ledger.draft(slot, self._set_start)
+        assert isinstance(draft, WatchedDraft)
+        weights = {seat.key: 0 if seat.is_jailed else seat.weight for seat in draft.validators.active}
+        self.recount.begin(height, slot, weights)
+        body: list[VerifiedTransaction] = []
+        for deed in self.deeds.opening() if opens else ():
+            self._attempt(draft, deed, body)
+        for _ in range(self.random.randint(1, 14)):
+            if (chosen := self.deeds.next()) is not None:
+                self._attempt(draft, chosen, body, oddity=0.05)
+        root, changes = ledger.seal(draft)
+        header = Header(
+            height.to_bytes(32, "big"), height, slot, bytes(32), bytes(32), 0, 0, bytes(32), root, bytes(100)
+        )
+        block = Block(VerifiedHeader(header), tuple(body))
+        ledger.adopt(block, changes)
+        self.blocks.append((block, self._set_start))
+        self.states.append((dict(ledger.state), root))
+
+    def _attempt(self, draft: WatchedDraft, deed: Deed, body: list[VerifiedTransaction], oddity: float = 0) -> None:
+        random, height = self.random, draft.height
+        life, slip = random.randint(0, MAX_EXPIRY_BLOCKS), 0
+        if random.random() < oddity:
+            life, slip = random.choice(((-1, 0), (MAX_EXPIRY_BLOCKS + 1, 0), (5, 1), (5, -1)))
+        nonce = max(0, self.recount.nonces[deed.actor] + slip)
+        raw = b"%d" % random.getrandbits(64)
+        transaction = Transaction(raw.rjust(32), deed.actor, nonce, max(0, height + life), deed.action, raw)
+        kind, writes = transaction.kind, draft.writes
+        happened = len(draft.happenings)
+        try:
+            registry.apply(draft, transaction)
+        except Refused as refusal:
+            self.refused[refusal.reason.code] += 1
+            claim(draft.writes == writes, f"{kind} was refused ({refusal}) and had written")
+            claim(len(draft.happenings) == happened, f"{kind} was refused ({refusal}) and something happened")
+            blamed = refusal.reason.disposition is Disposition.BLAME
+            claim(not blamed or refusal.reason.code == "malformed", f"an honest sender is blamed: {refusal}")
+        else:
+            self.accepted[kind] += 1
+            body.append(VerifiedTransaction(transaction))
+            self.recount.accept(transaction)
+
+    # ------------------------------------------------------------------------------------------- what must hold
+
+    def _check_head(self) -> None:
+        ledger, recount = self.ledger, self.recount
+        found = {
+            key: msgpack.unpackb(value, use_list=False, raw=True)
+            for key, value in ledger.state.items()
+            if key[:1] not in (b"P", b"v")
+        }
+        expected = recount.entries()
+        if found != expected:
+            wrong = sorted(key for key in found | expected if found.get(key) != expected.get(key))
+            told = "; ".join(f"{key!r}: {found.get(key)} and not {expected.get(key)}" for key in wrong[:3])
+            raise Violation(f"the state is not what a recount gives: {told}")
+        validators = ledger.validators
+        makers = {seat.key for seat in (*validators.active, *validators.next)}
+        claim(not makers & recount.successor.keys(), "a key that was left makes blocks")
+        view = ledger.view()
+        for member in recount.enrolled:
+            now = standing(view.policy, view.get(b"m" + member))
+            claim((now.score, now.level) == recount.standing(member), "a score or a tier is not what a recount gives")
+
+    def _check_explanations(self) -> None:
+        view, about = self.ledger.view(), _entries_by_member(self.ledger)
+        for member in self.recount.enrolled:
+            explain(view.policy, view.get(b"m" + member), *about.pop(member, ([], [])))
+        claim(not about, "something is recorded about somebody who has not enrolled")
+
+    def _check_the_way_back(self) -> None:
+        ledger = self.ledger
+        state, root = self.states[-1]
+        again = WatchedLedger(self.genesis, state)
+        claim(again.state_root == root, "the root is not that of the state")
+        claim(again.agenda == ledger.agenda, "the agenda is not that of the state")
+        undone = []
+        for state, root in self.states[-2::-1]:
+            undone.append(ledger.undo())
+            claim(ledger.state == state and ledger.state_root == root, "undoing a block does not bring back the state")
+        claim(ledger.agenda == [], "undoing leaves something on the agenda")
+        for state, root in self.states[1:]:
+            ledger.redo(undone.pop())
+            claim(ledger.state == state and ledger.state_root == root, "redoing a block does not bring back the state")
+        fresh = Ledger(self.genesis, self.states[0][0])
+        for block, set_start in self.blocks:
+            try:
+                fresh.extend(block, set_start)
+            except Refused as refusal:
+                raise Violation(f"another node refuses the block: {refusal}") from refusal
+        claim(fresh.state == ledger.state, "another node comes to another state")
+
+
+def _entries_by_member(ledger: Ledger) -> dict[bytes, tuple[list[Any], list[Any]]]:
+    """``(records, ratings)`` about each member, as :func:`chain.scores.explain` takes them."""
+    view = ledger.view()
+    about: dict[bytes, tuple[list[Any], list[Any]]] = {}
+    for entry_key in ledger.state:
+        entry = view.get(entry_key) if entry_key[:1] in (b"d", b"r") else None
+        if isinstance(entry, Record):
+            subject, number = read_record_key(entry_key)
+            about.setdefault(subject, ([], []))[0].append((number, entry))
+        elif isinstance(entry, Rating):
+            subject, rater, code = read_rating_key(entry_key)
+            about.setdefault(subject, ([], []))[1].append((rater, code, entry))
+    return about
+
+
+def run_history(seed: int) -> Outcome:
+    """The history of one seed; the same on every machine."""
+    return live(Random(seed), seed)
+
+
+def live(random: Random, seed: int = 0) -> Outcome:
+    """A history whose choices are those of ``random``."""
+    history = History(random)
+    violation = ""
+    try:
+        history.live()
+    except (Violation, InvariantBroken) as error:
+        violation = str(error)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong, the seed must be told
+        violation = f"{type(error).__name__}: {error}"
+    return Outcome(seed, violation, len(history.blocks), dict(history.accepted), dict(history.refused))

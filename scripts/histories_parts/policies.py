@@ -1,0 +1,117 @@
+"""Policies and amendments for random histories: small, with tight caps, short periods and odd thresholds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from random import Random
+from typing import Any
+
+from chain.policy import Policy, read_policy, shipped_policy
+
+SLOT_MS = 1_000
+# Of each kind, so that a process reads few documents and still meets many.
+VARIANTS = 200
+_PERIODS = ("answer_days", "ruling_days", "repair_answer_days", "motion_days", "notice_days")
+
+
+def random_policy(random: Random) -> Policy:
+    """A policy whose days last one slot: a shipped one in a third of the cases."""
+    if random.random() < 0.33:
+        return _shipped(random.choice(("municipal", "municipal", "marketplace")))
+    return _small(random.randrange(VARIANTS))
+
+
+def amendment(random: Random, policy: Policy) -> Policy:
+    """The next version of a policy; one in four breaks the rules of amendments."""
+    changes: dict[str, Any] = {"version": policy.version + 1}
+    for name in random.sample(_PERIODS, 2):
+        changes[name] = random.randint(1, 12)
+    match random.randrange(8):
+        case 0:
+            changes["base"] = policy.base + random.choice((5, 0, -1))
+        case 1:
+            changes["ratings_cap"] = policy.ratings_cap + random.choice((7, 1, -1 if policy.ratings_cap else 0))
+        case 2:
+            down = random.choice((0, 1, -1, -12))
+            changes["tiers"] = tuple(replace(tier, threshold=tier.threshold - down) for tier in policy.tiers)
+        case 3:
+            changes["severities"] = tuple(
+                replace(severity, repair_after_days=random.randint(0, 2)) for severity in policy.severities
+            )
+        case 4 | 5 if policy.categories:
+            code = random.choice(list(policy.categories))
+            category = policy.categories[code]
+            low = category.low - random.randint(0, 3)
+            changed = random.choice(
+                (
+                    replace(category, low=low),
+                    replace(category, is_closed=not category.is_closed),
+                    replace(category, tier_cap=random.choice((None, 0))),
+                    replace(category, floor=category.floor // 2),
+                )
+            )
+            changes["categories"] = {**policy.categories, code: changed}
+        case 6:
+            changes["overturned_permille"] = random.choice((0, 300, 1_000))
+        case _:
+            changes["version"] += random.choice((0, 0, 1))
+    return replace(policy, **changes)
+
+
+@cache
+def _shipped(name: str) -> Policy:
+    return read_policy({**shipped_policy(name).to_document(), "day_ms": SLOT_MS})
+
+
+@cache
+def _small(variant: int) -> Policy:
+    random = Random(variant)
+    tiers = random.randint(1, 4)
+    names = ["top", "high", "low", "bottom"][:tiers]
+    thresholds = sorted(random.sample(range(-20, 30), tiers), reverse=True)
+    severities = [
+        {
+            "name": name,
+            "repair_after_days": (repairable := random.randint(0, 4)),
+            "expires_after_days": repairable + random.randint(1, 20),
+        }
+        for name in ("minor", "serious")
+    ]
+    return read_policy(
+        {
+            "name": f"small {variant}",
+            "version": 1,
+            "day_ms": SLOT_MS,
+            "enrolment": random.choice(("open", "registrar")),
+            "score": {
+                "base": random.randint(-5, 10),
+                "ratings_floor": -random.randint(0, 8),
+                "ratings_cap": random.randint(0, 8),
+            },
+            "periods": {**{name: random.randint(1, 9) for name in _PERIODS}, "retention_days": random.randint(24, 60)},
+            "authorities": {
+                "overturned_permille": random.choice((0, 250, 500, 1_000)),
+                "overturned_minimum": random.randint(1, 3),
+            },
+            "tier": [{"name": name, "from": at} for name, at in zip(names, thresholds, strict=True)],
+            "severity": severities,
+            "category": [_category(random, code, names) for code in range(1, random.randint(2, 5))],
+            "rating": [{"code": code, "name": f"rating {code}", "min": -5, "max": 5} for code in (1, 7)],
+        }
+    )
+
+
+def _category(random: Random, code: int, tiers: list[str]) -> dict[str, Any]:
+    category: dict[str, Any] = {"code": code, "name": f"category {code}"}
+    category["min"] = random.randint(-9, 4)
+    category["max"] = random.randint(category["min"], 6)
+    if random.random() < 0.6:
+        category["floor"] = -random.randint(0, 12)
+    if random.random() < 0.4:
+        category["ceiling"] = random.randint(0, 9)
+    category["severities"] = random.choice(([], ["minor"], ["serious"], ["minor", "serious"]))
+    category["reason"] = random.random() < 0.2
+    if random.random() < 0.4:
+        category["tier_cap"] = random.choice(tiers)
+    return category

@@ -1,0 +1,67 @@
+"""Every bound of the engine on what it keeps and what it sends.
+
+Not here: bounds on what is read (sizes of messages, fields, proofs), which decoders enforce before there is an event,
+and those of the database, which the simulator replaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from chain import arrivals, blocks, blocktree, mempool, messages, sync
+from chain import engine as engine_module
+from chain.engine import Engine
+from chain.events import AnnounceBlock, Ask, Effect, GossipTransactions
+from chain.messages import GetBlocks, GetTransactions
+
+# What it is, how much of it there is, and how much there may be.
+Measure = tuple[str, int, int]
+
+
+def kept(engine: Engine) -> Iterator[Measure]:
+    """What an engine keeps between events."""
+    yield "waiting blocks", len(engine._waiting), arrivals.MAX_WAITING
+    slots = [arrival.header.slot for arrival in engine._waiting._arrivals.values()]
+    yield "waiting blocks of one slot", max(map(slots.count, slots), default=0), blocktree.MAX_BLOCKS_PER_SLOT
+    yield "blocks in the tree", len(engine.chain.tree), blocktree.MAX_BLOCKS
+    yield "final blocks that the state on disk is behind", engine.chain.unsettled, engine_module.MAX_UNSETTLED
+    yield from _pooled(engine)
+    conversation = engine.sync
+    yield "claims of peers", len(conversation._statuses), sync.MAX_STATUSES
+    yield "resting peers", len(conversation._resting), sync.MAX_STATUSES
+    yield "places in downloads", len(conversation._cursors), sync.MAX_STATUSES
+    votes = engine.chain.head.votes
+    yield "blocks in the window of votes", len(votes.ballots), 3 * votes.batch
+    yield "validator sets in the window", len(votes.sets), 3 * votes.batch + 1
+
+
+def _pooled(engine: Engine) -> Iterator[Measure]:
+    pool = engine.mempool
+    # Twice, because what a reorg abandons comes back into a full pool, too.
+    yield "transactions in the pool", len(pool), 2 * mempool.MAX_TRANSACTIONS
+    yield "bytes in the pool", pool.bytes, 2 * mempool.MAX_BYTES
+    yield "transactions of one actor", max(map(len, pool._by_actor.values()), default=0), mempool.MAX_PER_ACTOR
+    yield "transactions of strangers", pool._stranger_count, mempool.MAX_FROM_STRANGERS
+    # Old ones are looked for at some heights only, and a reorg may jump over one.
+    age = engine.chain.head.header.height + 1 - min(pool._taken_at.values(), default=2**63)
+    yield "age in blocks of a pooled transaction", age, mempool.MAX_AGE_BLOCKS + 4 * engine_module.EXPIRE_EVERY_BLOCKS
+    yield "own transactions", len(engine._own), 2 * mempool.MAX_TRANSACTIONS
+
+
+def sent(effects: Iterable[Effect], submitted: int) -> Iterator[Measure]:
+    """What leaves the machine, where a client just submitted so many transactions."""
+    for effect in effects:
+        match effect:
+            case AnnounceBlock(block):
+                bodies = sum(len(item.raw) for item in block.transactions)
+                yield "transactions in a block", len(block.transactions), blocks.MAX_BLOCK_TRANSACTIONS
+                yield "bytes of a body", bodies, blocks.MAX_BODY_BYTES
+                yield "bytes of a block", len(blocks.encode_block(block)), blocks.MAX_BLOCK_BYTES
+            case Ask(_, GetBlocks() as request):
+                yield "blocks in a request", request.count, messages.MAX_BLOCKS_PER_REQUEST
+            case Ask(_, GetTransactions() as request):
+                yield "transactions in a request", len(request.transaction_ids), blocks.MAX_BLOCK_TRANSACTIONS
+            case GossipTransactions(transactions):
+                yield "transactions offered", len(transactions), max(engine_module.MAX_REGOSSIP, submitted)
+            case _:
+                pass

@@ -1,0 +1,200 @@
+"""Four real validators, one of them abused: blocks are made and final, and no honest peer is blamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+
+import psutil
+import pytest
+import trio
+
+from chain.messages import Status
+from chain.transactions import Enrol
+from p2p.home import HomeConfig, create_home, peer_id_of
+from p2p.host import MAX_HANDSHAKES
+from scripts.abuse_parts.catalogue import ATTACKS, Attack
+from scripts.abuse_parts.strike import carry_out
+from scripts.abuse_parts.target import Target, until_thrown_out, visit
+from scripts.testnet_parts.homes import free_ports
+from tests.support.running import RunningNode, running, wait_for
+from tests.support.world import Actor, genesis_of, secret
+
+VALIDATORS = 4
+SLOT_MS = 400
+# The attacker has no machine of its own here: its work must not be what keeps the validators from theirs.
+PACE_S = 0.02
+MAX_PEERS = 16
+BAN_S = 5
+# Threads, the database, the HTTP face and its clients: what a node has open besides its connections.
+OTHER_FILES = 100
+# An idle node has 100 MB; what one attacker may keep busy is megabytes, what it can send in the time is gigabytes.
+MAX_GROWTH_BYTES = 150_000_000
+
+
+class Network:
+    """The validators; the first one is attacked."""
+
+    def __init__(self, nodes: Sequence[RunningNode]) -> None:
+        self.nodes = nodes
+        self.genesis = Target(nodes[0].home).genesis
+        self.peer_ids = {peer_id_of(secret(number + 1).seed) for number in range(VALIDATORS)}
+        self.processes = [psutil.Process(node.process.pid) for node in nodes]
+        self.rss = self.processes[0].memory_info().rss
+        self._actors = 10_000
+
+    def target(self) -> Target:
+        """The first validator; the attacker stole the key of the second."""
+        return Target(self.nodes[0].home, [secret(2)], PACE_S)
+
+    def make_progress(self, robbed: bool = False) -> None:
+        """Work given to each node from now on becomes final everywhere, by blocks of every validator.
+
+        ``robbed``: but for the second, whose key was stolen.
+        """
+        heads = [max((head["seq"] for head in node.get("/heads")["heads"]), default=0) for node in self.nodes]
+        for number, (node, seq) in enumerate(zip(self.nodes, heads, strict=True)):
+            if robbed and number == 1:
+                continue
+
+            def made_one(node: RunningNode = node, seq: int = seq) -> bool:
+                self._give_work(node)
+                return any(head["made_here"] for head in node.get(f"/heads?after={seq}")["heads"])
+
+            wait_for(made_one, f"{node.home.name} makes a block")
+        height = max(node.status()["height"] for node in self.nodes)
+        for node in self.nodes:
+            wait_for(lambda node=node: node.status()["finalized_height"] >= height, "it is final")  # type: ignore[misc]
+
+    def _give_work(self, node: RunningNode) -> None:
+        self._actors += 1
+        assert node.submit([Actor(self.genesis, self._actors).sign(Enrol())]) == [None]
+
+    def require_health(self) -> None:
+        """Nothing died, grew, or turned against an honest peer."""
+        for node in self.nodes:
+            assert node.process.poll() is None
+            log = node.log()
+            assert "Traceback" not in log
+            assert not [line for line in log.splitlines() if "is banned" in line and self.peer_ids & set(line.split())]
+            scores = {peer["peer_id"]: peer["score"] for peer in node.get("/peers")["peers"]}
+            assert {peer_id: scores[peer_id] for peer_id in self.peer_ids & set(scores) if scores[peer_id]} == {}
+        attacked = self.processes[0]
+        assert attacked.num_fds() <= 2 * MAX_PEERS + MAX_HANDSHAKES + OTHER_FILES
+        assert attacked.memory_info().rss < self.rss + MAX_GROWTH_BYTES
+        assert self.nodes[0].status()["peers"] <= 2 * MAX_PEERS
+
+    def has_banned(self, peer_id: str) -> bool:
+        return f"peer {peer_id} is banned" in self.nodes[0].log()
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    path = tmp_path_factory.mktemp("abuse")
+    genesis = genesis_of(VALIDATORS, genesis_time_ms=time.time_ns() // 1_000_000, slot_ms=SLOT_MS)
+    listen = [f"/ip4/127.0.0.1/tcp/{port}" for port in free_ports(VALIDATORS)]
+    full = [f"{address}/p2p/{peer_id_of(secret(number + 1).seed)}" for number, address in enumerate(listen)]
+    with ExitStack() as stack:
+        nodes = []
+        for number, address in enumerate(listen):
+            config = HomeConfig(
+                listen=[address],
+                peers=[other for other in full if not other.startswith(address + "/")],
+                http="127.0.0.1:0",
+                max_peers=MAX_PEERS,
+                ban_s=BAN_S,
+            )
+            create_home(path / f"node{number}", genesis, secret(number + 1).seed, config)
+            nodes.append(stack.enter_context(running(path / f"node{number}")))
+        wait_for(lambda: all(node.status()["peers"] == VALIDATORS - 1 for node in nodes), "everybody is connected")
+        made = Network(nodes)
+        made.make_progress()
+        yield made
+
+
+async def in_thread(function: Callable[..., object], *arguments: object) -> None:
+    """What waits for nodes must not hold up the attack."""
+    await trio.to_thread.run_sync(lambda: function(*arguments))
+
+
+STOLEN_KEY = "a stolen key"
+GROUPS = {
+    "what once crashed it": (
+        "raw-bytes",
+        "undecodable-identities",
+        "not-protobuf",
+        "garbage-requests",
+        "validator-fodder",
+        "giant-keys",
+        "countless-parts",
+    ),
+    "floods of gossip": (
+        "control-flood",
+        "invalid-transactions",
+        "duplicate-transactions",
+        "useless-transactions",
+        "wrong-leaders",
+        "forged-announcements",
+    ),
+    "floods of requests": (
+        "request-flood",
+        "idle-streams",
+        "dropped-streams",
+        "slow-requests",
+        "unread-replies",
+    ),
+    "lies": ("garbage-status", "impossible-status", "lying-statuses", "slow-replies"),
+    "another network's chain": ("foreign-chain",),
+    "other heights": ("other-heights",),
+    "500 connections": ("many-connections", "half-open-handshakes"),
+    STOLEN_KEY: ("orphans", "future-blocks"),  # last: its owner stops for good when it sees its key in use elsewhere
+}
+
+
+def test_every_attack_is_tried() -> None:
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(attack.name for attack in ATTACKS)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+async def test_blocks_are_made_and_final_under(network: Network, group: str) -> None:
+    attacks = [attack for attack in ATTACKS if attack.name in GROUPS[group]]
+    async with trio.open_nursery() as nursery:
+
+        async def attack_and_be_banned(attack: Attack) -> None:
+            target = network.target()
+            while not target.visitors:  # the door is crowded with other attackers
+                await carry_out(attack, target)
+            await in_thread(wait_for, lambda: all(map(network.has_banned, target.visitors)), f"{attack.name} is banned")
+
+        async with trio.open_nursery() as until_banned:
+            for attack in attacks:
+                if attack.is_banned:
+                    until_banned.start_soon(attack_and_be_banned, attack)
+                else:
+                    nursery.start_soon(carry_out, attack, network.target())
+            await in_thread(network.make_progress, group == STOLEN_KEY)
+        await in_thread(network.require_health)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_ban_ends_and_who_behaves_then_is_welcome(network: Network) -> None:
+    target, seed = network.target(), os.urandom(32)
+    impossible = Status(bytes(32), 1, 2, 0).encode()
+    with until_thrown_out():
+        async with visit(target, impossible, seed) as visitor:
+            await visitor.thrown_out()
+    (peer_id,) = target.visitors
+    await in_thread(wait_for, lambda: network.has_banned(peer_id), "it is banned")
+    with trio.fail_after(120):
+        while True:
+            with until_thrown_out():
+                async with visit(target, seed=seed):
+                    while not (known := [p for p in (await target.get("/peers"))["peers"] if p["peer_id"] == peer_id]):
+                        await trio.sleep(0.1)
+                    break
+            await trio.sleep(0.2)
+    assert known[0]["score"] == 0
+    assert peer_id not in json.dumps((await target.get("/peers"))["banned"])

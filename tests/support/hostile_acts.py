@@ -1,0 +1,230 @@
+"""One transaction for every reason for which the registry refuses, and what is to be done about its sender."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from chain import registry
+from chain.errors import Disposition, Reason
+from chain.governance import EVIDENCE_MAX_AGE_SLOTS, MAX_OPEN_MOTIONS
+from chain.headers import sign_header
+from chain.proposals import ARBITER, Accredit, Amend, Restore, Revoke, Suspend
+from chain.state import DOCKET_KEY, Docket
+from chain.transactions import (
+    APPROVE,
+    ASK,
+    CORRECT,
+    MAINTAIN,
+    STRIKE,
+    UPHOLD,
+    Accuse,
+    Action,
+    Answer,
+    Approve,
+    Comment,
+    Enrol,
+    Object,
+    Propose,
+    Repair,
+    Rule,
+)
+from tests.support.register import DIGEST, FOREVER, MUNICIPAL, Person, Register, amended, with_category
+
+DEFAULT, TICKET, DISCRETIONARY, HERO = 1, 13, 15, 101
+Case = Callable[[pytest.MonkeyPatch], object]
+Act = tuple[Person, Action]
+
+
+class Town(NamedTuple):
+    """A municipal register; the office has recorded a default (record 0) about Ann."""
+
+    register: Register
+    office: Person
+    judge: Person
+    ann: Person
+    patch: pytest.MonkeyPatch
+
+    def files(self, category: int = DEFAULT, points: int = -20, **fields: int) -> Act:
+        return self.office, self.register.filing(self.ann, category, points, **fields)
+
+    def objects(self) -> Act:
+        return self.ann, Object(self.ann.key, 0, DIGEST)
+
+    def answers(self, verdict: int, points: int = 0) -> Act:
+        return self.office, Answer(self.ann.key, 0, verdict, points, DIGEST)
+
+    def rules(self, verdict: int = UPHOLD) -> Act:
+        return self.judge, Rule(self.ann.key, 0, verdict, DIGEST)
+
+    def asks(self, number: int = 0) -> Act:
+        return self.ann, Repair(self.ann.key, number, ASK, DIGEST)
+
+    def moves(self, proposal: Accredit | Suspend | Restore | Amend) -> Act:
+        return self.register.validators[0], Propose(proposal)
+
+    def accredits(self) -> Act:
+        return self.moves(Accredit(self.register.person().key, ARBITER, (), 0, FOREVER))
+
+    def accuses(self, slot: int = 1, other_slot: int = 1, height: int = 4, mhg: int = 0) -> Act:
+        signer = self.register.validators[3]
+        headers = [
+            sign_header(
+                signer.secret,
+                self.register.genesis.id,
+                height=5 if number else height,
+                slot=other_slot if number else slot,
+                parent=DIGEST,
+                mhg=0 if number else mhg,
+                mhp=0,
+                transaction_root=DIGEST,
+                state_root=DIGEST,
+            )
+            for number in range(2)
+        ]
+        first, second = sorted(headers, key=lambda header: header.id)
+        return self.ann, Accuse(first.raw, second.raw)
+
+    def after(self, *acts: Act) -> Town:
+        for person, action in acts:
+            self.register.do(person, action)
+        return self
+
+
+def found_town(patch: pytest.MonkeyPatch) -> Town:
+    register = Register()
+    office = register.office(DEFAULT, TICKET, DISCRETIONARY, HERO, rights=ARBITER)
+    town = Town(register, office, register.arbiter(), register.member(), patch)
+    return town.after(town.files())
+
+
+def acted(story: Callable[[Town], Act]) -> Case:
+    """What a story ends with is tried."""
+
+    def case(patch: pytest.MonkeyPatch) -> None:
+        town = found_town(patch)
+        town.register.do(*story(town))
+
+    return case
+
+
+def too_late(town: Town) -> Act:
+    town.after(town.objects())
+    town.patch.setattr(registry, "MAX_DUE_A_BLOCK", 0)
+    town.register.block(20)
+    return town.answers(MAINTAIN)
+
+
+def closed(town: Town) -> Act:
+    town.register.amend(category=with_category(MUNICIPAL, DEFAULT, closed=True))
+    town.register.block(30)
+    return town.files()
+
+
+def to_a_key_in_use(town: Town) -> Act:
+    return town.ann, town.register.rotation(town.ann, town.office)
+
+
+def with_a_left_key(town: Town) -> Act:
+    town.register.rotate(town.ann)
+    return town.ann.with_key(0), Comment(town.ann.key, 0, b"")
+
+
+def after_the_last_number(town: Town) -> Act:
+    town.register.draft.put(DOCKET_KEY, Docket(2**32, ()))
+    return town.accredits()
+
+
+def about_itself(town: Town) -> Act:
+    town.after((town.office, town.register.enrolment(town.office, town.register.registrar())))
+    return town.office, town.register.filing(town.office, HERO, 30)
+
+
+def with_a_false_registrar(town: Town) -> Act:
+    person = town.register.person()
+    return person, town.register.enrolment(person, town.judge)
+
+
+def as_one_whom_a_motion_stopped(kind: type[Suspend] | type[Revoke]) -> Callable[[Town], Act]:
+    def story(town: Town) -> Act:
+        town.register.carry(kind(town.office.key))
+        return town.files()
+
+    return story
+
+
+def once_too_often(town: Town) -> Act:
+    return town.after(*(town.accredits() for _ in range(MAX_OPEN_MOTIONS))).accredits()
+
+
+def approves(number: int, *, by: int) -> Callable[[Town], Act]:
+    return lambda town: (town.register.validators[by], Approve(number))
+
+
+def amends(*, notice: int = 30, base_version: int = 1, base: int = 1000) -> Callable[[Town], Act]:
+    def story(town: Town) -> Act:
+        policy = amended(town.register.draft.policy, score={"base": base})
+        return town.moves(Amend(base_version, town.register.draft.slot + notice, policy.encode()))
+
+    return story
+
+
+def with_old_evidence(town: Town) -> Act:
+    town.register.block(EVIDENCE_MAX_AGE_SLOTS + 1)
+    return town.accuses()
+
+
+def maintained(town: Town) -> Town:
+    return town.after(town.objects(), town.answers(MAINTAIN))
+
+
+IGNORE = Disposition.IGNORE
+REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
+    reason: (IGNORE, acted(story))
+    for reason, story in {
+        Reason.KEY_IN_USE: to_a_key_in_use,
+        Reason.ROTATED_KEY: with_a_left_key,
+        Reason.NO_CONSENT: lambda town: (town.register.person(), Enrol()),
+        Reason.COUNTER_LIMIT: after_the_last_number,
+        Reason.NOT_AUTHORITY: lambda town: (town.ann, town.files()[1]),
+        Reason.NOT_REGISTRAR: with_a_false_registrar,
+        Reason.NOT_ARBITER: lambda town: (town.register.registrar(), maintained(town).rules()[1]),
+        Reason.NOT_ACCREDITED: lambda town: (town.judge, town.files()[1]),
+        Reason.AUTHORITY_SUSPENDED: as_one_whom_a_motion_stopped(Suspend),
+        Reason.AUTHORITY_REVOKED: as_one_whom_a_motion_stopped(Revoke),
+        Reason.SELF_RECORD: about_itself,
+        Reason.CATEGORY_CLOSED: closed,
+        Reason.WRONG_SEVERITY: lambda town: town.files(severity=4),
+        Reason.NO_REASON_GIVEN: lambda town: town.files(DISCRETIONARY, -5),
+        Reason.STALE_POLICY: amends(base_version=2),
+        Reason.NOT_YET_ESTABLISHED: lambda town: town.files(established_slot=2),
+        Reason.TOO_OLD: lambda town: town.files(established_slot=-89),
+        Reason.UNKNOWN_RECORD: lambda town: town.asks(7),
+        Reason.OTHERS_RECORD: lambda town: (town.office, town.objects()[1]),
+        Reason.NOT_ISSUER: lambda town: (town.judge, town.answers(CORRECT)[1]),
+        Reason.OWN_RECORD: lambda town: (town.office, maintained(town).rules(STRIKE)[1]),
+        Reason.UNDER_OBJECTION: lambda town: town.after(town.objects()).objects(),
+        Reason.NOT_UNDER_OBJECTION: lambda town: town.answers(MAINTAIN),
+        Reason.ALREADY_MAINTAINED: lambda town: maintained(town).answers(MAINTAIN),
+        Reason.NOT_MAINTAINED: lambda town: town.after(town.objects()).rules(),
+        Reason.ALREADY_UPHELD: lambda town: maintained(town).after(town.rules()).objects(),
+        Reason.DEADLINE_PASSED: too_late,
+        Reason.NOT_BETTER: lambda town: town.answers(CORRECT, -20),
+        Reason.NOT_REPAIRABLE: lambda town: town.after(town.files(HERO, 30)).asks(1),
+        Reason.TOO_EARLY: lambda town: town.after(town.files(severity=3)).asks(1),
+        Reason.REPAIR_ALREADY_ASKED: lambda town: town.after(town.files(established_slot=0), town.asks(1)).asks(1),
+        Reason.REPAIR_NOT_ASKED: lambda town: (town.office, Repair(town.ann.key, 0, APPROVE, DIGEST)),
+        Reason.UNKNOWN_MOTION: approves(99, by=0),
+        Reason.MOTION_CLOSED: approves(0, by=3),
+        Reason.ALREADY_APPROVED: lambda town: approves(3, by=0)(town.after(town.accredits())),
+        Reason.TOO_MANY_MOTIONS: once_too_often,
+        Reason.USELESS_MOTION: lambda town: town.moves(Restore(town.office.key)),
+        Reason.WORSENS_THE_PAST: amends(base=999),
+        Reason.NOTICE_TOO_SHORT: amends(notice=29),
+        Reason.NO_EQUIVOCATION: lambda town: town.accuses(slot=2, other_slot=1, height=7, mhg=5),
+        Reason.ALREADY_PUNISHED: lambda town: town.after(town.accuses()).accuses(height=6),
+        Reason.EVIDENCE_TOO_OLD: with_old_evidence,
+    }.items()
+}

@@ -1,0 +1,342 @@
+"""A register for tests, told as a story: who there is, what they do, and how time passes.
+
+::
+
+    register = Register()                                   # four validators, the municipal policy, a day a slot
+    office, judge = register.office(1, 13), register.arbiter()
+    ann = register.member()
+    number = register.file(office, ann, 13, -5)
+    register.do(ann, Object(ann.key, number, DIGEST))       # or: assert register.refusal(…) is Reason.…
+    register.block(20)                                      # the block after this one, 20 slots later
+    assert register.score(ann) == 1000
+
+Everything happens in the block in the making, ``register.draft``; :meth:`Register.block` makes it the head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from itertools import count
+from typing import Any
+
+from chain import registry
+from chain.blocks import Block, assemble
+from chain.errors import Reason
+from chain.genesis import Genesis, make_genesis
+from chain.headers import sign_header
+from chain.keys import SecretKey, did_from_key
+from chain.ledger import Ledger
+from chain.merkle import merkle_root
+from chain.policy import Policy, read_policy, shipped_policy
+from chain.proposals import ARBITER, REGISTRAR, Accredit, Amend, Proposal
+from chain.scores import Line, Standing, explain, standing
+from chain.state import (
+    CARRIED,
+    Authority,
+    Member,
+    Motion,
+    Record,
+    read_rating_key,
+    read_record_key,
+    record_key,
+)
+from chain.transactions import (
+    Action,
+    Approve,
+    Enrol,
+    File,
+    Propose,
+    Rotate,
+    VerifiedTransaction,
+    sign_consent,
+    sign_rotation,
+    sign_transaction,
+)
+from tests.support.refusals import refusal
+
+DIGEST = sha256(b"a document kept elsewhere").digest()
+SLOT_MS = 1_000
+FAR = 100_000
+FOREVER = 2**64 - 1
+MUNICIPAL, MARKETPLACE = shipped_policy("municipal"), shipped_policy("marketplace")
+
+
+class Person:
+    """Somebody with a key, the same in every run; ``keys`` are all it ever had."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.keys: list[bytes] = []
+        self.renew()
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def key(self) -> bytes:
+        return self.secret.public
+
+    @property
+    def identity(self) -> bytes:
+        return self.keys[0]
+
+    def renew(self) -> None:
+        """Take a fresh key."""
+        self.secret = SecretKey(sha256(f"{self.name} {len(self.keys)}".encode()).digest())
+        self.keys.append(self.key)
+
+    def with_key(self, index: int) -> Person:
+        """The person as it was with an earlier key."""
+        past = Person(self.name)
+        for _ in range(index):
+            past.renew()
+        return past
+
+
+def altered(policy: Policy, **changes: Any) -> Policy:
+    """A policy with other tables: fields of a table are merged, lists and plain fields replaced."""
+    document = policy.to_document()
+    for name, value in changes.items():
+        document[name] = {**document[name], **value} if isinstance(value, Mapping) else value
+    return read_policy(document)
+
+
+def amended(policy: Policy, **changes: Any) -> Policy:
+    """The next version of a policy."""
+    return altered(policy, **{"version": policy.version + 1, **changes})
+
+
+def with_category(policy: Policy, code: int, **changes: Any) -> list[dict[str, Any]]:
+    """The categories of a policy, one of them changed or added; for ``altered(policy, category=…)``."""
+    rows: dict[int, dict[str, Any]] = {row["code"]: row for row in policy.to_document()["category"]}
+    rows[code] = {**rows.get(code, {"code": code, "name": f"category {code}", "min": -10, "max": 10}), **changes}
+    return [rows[code] for code in sorted(rows)]
+
+
+def genesis_for(policy: Policy, validators: Sequence[tuple[Person, int]]) -> Genesis:
+    """A genesis whose slots last one day of the policy."""
+    return make_genesis(
+        {
+            "format": 1,
+            "name": "test",
+            "genesis_time_ms": 0,
+            "slot_ms": SLOT_MS,
+            "batch": max(8, len(validators)),
+            "heartbeat_slots": 20,
+            "max_expiry_blocks": FAR,
+            "validators": [{"did": did_from_key(person.key), "weight": weight} for person, weight in validators],
+            "policy": altered(policy, day_ms=SLOT_MS).to_document(),
+        }
+    )
+
+
+class Register:
+    """A ledger and the block in the making on top of it."""
+
+    def __init__(self, policy: Policy = MUNICIPAL, weights: Sequence[int] = (1, 1, 1, 1), *, slot: int = 1) -> None:
+        self.validators = [Person(f"validator {number}") for number in range(len(weights))]
+        self.genesis = genesis_for(policy, list(zip(self.validators, weights, strict=True)))
+        self.ledger = Ledger(self.genesis)
+        self.blocks: list[tuple[Block, int]] = []
+        self._body: list[VerifiedTransaction] = []
+        self._numbers = count(1)
+        self._set_start = 0
+        self.draft = self.ledger.draft(slot, 0)
+
+    # ----------------------------------------------------------------------------------------------------- time
+
+    def block(self, slots: int = 1) -> Block:
+        """Make the block in the making the head, and begin the next one ``slots`` later."""
+        root, changes = self.ledger.seal(self.draft)
+        header = sign_header(
+            self.validators[0].secret,
+            self.genesis.id,
+            height=self.draft.height,
+            slot=self.draft.slot,
+            parent=self.blocks[-1][0].id if self.blocks else self.genesis.id,
+            mhg=0,
+            mhp=0,
+            transaction_root=merkle_root([transaction.id for transaction in self._body]),
+            state_root=root,
+        )
+        block = assemble(header, self._body)
+        self.ledger.adopt(block, changes)
+        self.blocks.append((block, self._set_start))
+        self._body = []
+        validators = self.ledger.validators
+        # Finality does not fail here: what is announced is in force as early as it may be.
+        if validators.next and self.ledger.height + 1 >= validators.announced_height:
+            self._set_start = self.ledger.height + 1
+        self.draft = self.ledger.draft(self.draft.slot + slots, self._set_start)
+        return block
+
+    # --------------------------------------------------------------------------------------------- transactions
+
+    def sign(self, person: Person, action: Action, *, slip: int = 0, life: int = 10) -> VerifiedTransaction:
+        """The person's next transaction; ``slip`` is added to its nonce, ``life`` to the height."""
+        account = self.draft.account(person.key)
+        nonce = slip + (0 if account is None else account.nonce)
+        return sign_transaction(person.secret, self.genesis.id, nonce, self.draft.height + life, action)
+
+    def do(self, person: Person, action: Action) -> None:
+        """It happens, or :class:`Refused` is raised."""
+        transaction = self.sign(person, action)
+        registry.apply(self.draft, transaction)
+        self._body.append(transaction)
+
+    def refusal(self, person: Person, action: Action, **odd: int) -> Reason | None:
+        """Why it is refused, having changed nothing; None where it is not, and then it has happened."""
+        before, happened = self.draft.changes, list(self.draft.happenings)
+        transaction = self.sign(person, action, **odd)
+        reason = refusal(registry.apply, self.draft, transaction)
+        if reason is None:
+            self._body.append(transaction)
+        else:
+            assert (self.draft.changes, self.draft.happenings) == (before, happened)
+        return reason
+
+    # -------------------------------------------------------------------------------------------------- people
+
+    def person(self) -> Person:
+        """Somebody whom the register does not know."""
+        return Person(f"person {next(self._numbers)}")
+
+    def office(self, *categories: int, rights: int = 0, term: tuple[int, int] = (0, FOREVER)) -> Person:
+        """An authority that may file in these categories."""
+        office = self.person()
+        self.carry(Accredit(office.key, rights, categories, *term))
+        return office
+
+    def registrar(self) -> Person:
+        """An authority that may co-sign enrolments."""
+        return self.office(rights=REGISTRAR)
+
+    def arbiter(self) -> Person:
+        """An authority that may rule on objections."""
+        return self.office(rights=ARBITER)
+
+    def member(self, registrar: Person | None = None) -> Person:
+        """Somebody who enrolled, where the policy wants it with the consent of a registrar."""
+        person = self.person()
+        if self.draft.policy.enrolment_by_registrar and registrar is None:
+            registrar = self.registrar()
+        self.do(person, self.enrolment(person, registrar))
+        return person
+
+    def enrolment(self, person: Person, registrar: Person | None, life: int = 10) -> Enrol:
+        """An enrolment, which a registrar co-signed if there is one."""
+        if registrar is None:
+            return Enrol()
+        return Enrol(
+            registrar.key, sign_consent(registrar.secret, self.genesis.id, person.key, self.draft.height + life)
+        )
+
+    def rotation(self, person: Person, other: Person) -> Rotate:
+        """The move of a person to another's key, as both of them sign it."""
+        account = self.draft.account(person.key)
+        nonce = 0 if account is None else account.nonce
+        return Rotate(other.key, sign_rotation(other.secret, self.genesis.id, person.key, nonce))
+
+    def rotate(self, person: Person) -> None:
+        """The person moves to a fresh key."""
+        past = person.with_key(len(person.keys) - 1)
+        person.renew()
+        self.do(past, self.rotation(past, person))
+
+    # ----------------------------------------------------------------------------------------------- governance
+
+    def propose(self, proposal: Proposal, by: int = 0) -> int:
+        """A validator moves; the number of the motion."""
+        number = self.draft.docket.next_motion
+        self.do(self.validators[by], Propose(proposal))
+        return number
+
+    def carry(self, proposal: Proposal) -> int:
+        """Validators move and approve, one after the other, until the motion is carried."""
+        number = self.propose(proposal)
+        for validator in self.validators[1:]:
+            if self.motion(number).status == CARRIED:
+                break
+            self.do(validator, Approve(number))
+        assert self.motion(number).status == CARRIED
+        return number
+
+    def amend(self, notice: int = 30, **changes: Any) -> Policy:
+        """Carry an amendment of the policy, in force ``notice`` slots from now."""
+        policy = amended(self.draft.policy, **changes)
+        self.carry(Amend(policy.version - 1, self.draft.slot + notice, policy.encode()))
+        return policy
+
+    # ---------------------------------------------------------------------------------------------------- records
+
+    def filing(self, subject: Person, category: int, points: int, **fields: Any) -> File:
+        """A record of what was established in this slot, with the mildest severity, as the policy in force wants it."""
+        known = self.draft.policy.categories.get(category)
+        severities = known.severities if known is not None else ()
+        filing = File(
+            subject=subject.key,
+            category=category,
+            points=points,
+            severity=severities[0] if severities else 0,
+            evidence=DIGEST,
+            reason=b"",
+            established_slot=self.draft.slot,
+            policy_version=self.draft.policy.version,
+        )
+        return filing._replace(**fields)
+
+    def file(self, office: Person, subject: Person, category: int, points: int, **fields: Any) -> int:
+        """An office records something; the number of the record."""
+        _, member = self.draft.member(subject.key)
+        self.do(office, self.filing(subject, category, points, **fields))
+        return member.filed
+
+    # --------------------------------------------------------------------------------------------------- reading
+
+    def entry(self, person: Person) -> Member:
+        """A member's entry."""
+        return self.draft.member(person.key)[1]
+
+    def authority(self, person: Person) -> Authority:
+        """An authority's entry."""
+        found = self.draft.authority(self.draft.identity(person.key))
+        assert found is not None
+        return found
+
+    def record(self, person: Person, number: int) -> Record | None:
+        """A record, while it is there."""
+        found: Record | None = self.draft.get(record_key(self.draft.identity(person.key), number))
+        return found
+
+    def standing_record(self, person: Person, number: int) -> Record:
+        """A record that is there."""
+        found = self.record(person, number)
+        assert found is not None
+        return found
+
+    def motion(self, number: int) -> Motion:
+        """A motion."""
+        return self.draft.motion(number)
+
+    def standing(self, person: Person) -> Standing:
+        """Score and tier."""
+        return standing(self.draft.policy, self.entry(person))
+
+    def score(self, person: Person) -> int:
+        """The score."""
+        return self.standing(person).score
+
+    @property
+    def happened(self) -> list[str]:
+        """What became of records in the block in the making."""
+        return [happening.what for happening in self.draft.happenings]
+
+    def explain(self, person: Person) -> list[Line]:
+        """Every point of a member's score at the head, found by reading the whole state."""
+        view = self.ledger.view()
+        identity, member = view.member(person.key)
+        about = [key for key in self.ledger.state if key[1:33] == identity]
+        records = [(read_record_key(key)[1], view.get(key)) for key in about if key[:1] == b"d"]
+        ratings = [(*read_rating_key(key)[1:], view.get(key)) for key in about if key[:1] == b"r"]
+        return explain(view.policy, member, records, ratings)

@@ -1,0 +1,113 @@
+"""Proposals on the wire: every kind comes back, and nothing else is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chain.codec import U32_MAX, U64_MAX
+from chain.errors import Reason
+from chain.policy import MAX_POLICY_BYTES
+from chain.proposals import (
+    ALL_RIGHTS,
+    MAX_DOCUMENT_BYTES,
+    MAX_GRANT,
+    MAX_WEIGHT,
+    Accredit,
+    AddValidator,
+    Amend,
+    JailValidator,
+    Proposal,
+    ReleaseValidator,
+    RemoveValidator,
+    ReplaceValidator,
+    Restore,
+    Revoke,
+    Suspend,
+    decode_proposal,
+    encode_proposal,
+    proposal_fields,
+    read_proposal,
+)
+from tests.support.refusals import refusal
+
+KEY, OTHER = bytes(32), bytes([7]) * 32
+PROPOSALS: list[Proposal] = [
+    Accredit(KEY, 0, (), 0, 0),
+    Accredit(KEY, ALL_RIGHTS, tuple(range(U32_MAX - MAX_GRANT + 1, U32_MAX + 1)), U64_MAX, U64_MAX),
+    Suspend(KEY),
+    Revoke(KEY),
+    Restore(KEY),
+    Amend(1, 0, b"\x00"),
+    Amend(U32_MAX, U64_MAX, bytes(MAX_DOCUMENT_BYTES)),
+    AddValidator(KEY, 1),
+    AddValidator(KEY, MAX_WEIGHT),
+    RemoveValidator(KEY),
+    JailValidator(KEY),
+    ReleaseValidator(KEY),
+    ReplaceValidator(KEY, OTHER),
+]
+
+
+@pytest.mark.parametrize("proposal", PROPOSALS, ids=lambda proposal: type(proposal).__name__)
+def test_what_was_proposed_comes_back(proposal: Proposal) -> None:
+    for again in (decode_proposal(encode_proposal(proposal)), read_proposal(proposal_fields(proposal))):
+        assert again == proposal
+        assert type(again) is type(proposal)
+
+
+def test_every_kind_has_a_number_of_its_own() -> None:
+    assert len({proposal_fields(proposal)[0] for proposal in PROPOSALS}) == len({type(item) for item in PROPOSALS})
+
+
+def test_the_largest_policy_fits() -> None:
+    assert MAX_DOCUMENT_BYTES >= MAX_POLICY_BYTES
+
+
+MALFORMED: list[Any] = [
+    (),
+    None,
+    b"\x02",
+    [2, KEY],
+    (0, KEY),
+    (11, KEY),
+    (True, KEY),
+    (b"\x02", KEY),
+    (2,),
+    (2, KEY, KEY),
+    (2, KEY[1:]),
+    (2, KEY + b"\x00"),
+    (2, 7),
+    (1, KEY, ALL_RIGHTS + 1, (), 0, 0),
+    (1, KEY, -1, (), 0, 0),
+    (1, KEY, 0, (2, 1), 0, 0),
+    (1, KEY, 0, (1, 1), 0, 0),
+    (1, KEY, 0, (-1,), 0, 0),
+    (1, KEY, 0, (U32_MAX + 1,), 0, 0),
+    (1, KEY, 0, (b"\x01",), 0, 0),
+    (1, KEY, 0, tuple(range(MAX_GRANT + 1)), 0, 0),
+    (1, KEY, 0, 1, 0, 0),
+    (1, KEY, 0, (), -1, 0),
+    (1, KEY, 0, (), 0, U64_MAX + 1),
+    (5, 0, 0, b"\x00"),
+    (5, 1, -1, b"\x00"),
+    (5, 1, 0, b""),
+    (5, 1, 0, bytes(MAX_DOCUMENT_BYTES + 1)),
+    (5, 1, 0, "text"),
+    (6, KEY, 0),
+    (6, KEY, MAX_WEIGHT + 1),
+    (6, KEY, True),
+    (10, KEY, b""),
+    (2, *[KEY] * 8),
+]
+
+
+@pytest.mark.parametrize("fields", MALFORMED, ids=lambda fields: repr(fields)[:40])
+def test_nothing_else_is_a_proposal(fields: Any) -> None:
+    assert refusal(read_proposal, fields) is Reason.MALFORMED
+
+
+def test_a_motion_of_the_state_is_decoded_within_bounds() -> None:
+    assert refusal(decode_proposal, bytes(MAX_DOCUMENT_BYTES + 513)) is Reason.TOO_LARGE
+    assert refusal(decode_proposal, b"") is Reason.MALFORMED

@@ -1,0 +1,131 @@
+"""Entries of the state: each comes back from its bytes, keys tell their type, and deadlines are found."""
+
+from __future__ import annotations
+
+import pytest
+
+from chain.codec import U32_MAX, U64_MAX, encode
+from chain.errors import InvariantBroken
+from chain.state import (
+    CARRIED,
+    DOCKET_KEY,
+    LAPSED,
+    MAINTAINED,
+    OBJECTED,
+    OPEN,
+    REPAIR_ASKED,
+    RULES_KEY,
+    STANDING,
+    VALIDATORS_KEY,
+    Account,
+    Authority,
+    CategorySum,
+    Docket,
+    Entry,
+    Member,
+    Motion,
+    PolicyText,
+    Rating,
+    Record,
+    Rules,
+    account_key,
+    authority_key,
+    decode_entry,
+    due_slot,
+    encode_entry,
+    member_key,
+    motion_key,
+    policy_key,
+    rating_key,
+    read_motion_key,
+    read_rating_key,
+    read_record_key,
+    record_key,
+    sum_key,
+)
+from chain.validators import Change, Seat, Validators
+
+ANN, BOB = bytes([1]) * 32, bytes([2]) * 32
+DIGEST = bytes([9]) * 32
+RECORD = Record(BOB, U32_MAX, -(10**6), 255, DIGEST, b"", -(2**48), U64_MAX, 1, 90, 1, -1, 0, 0, 0, b"", b"", b"")
+MOTION = Motion(ANN, b"\x92\x02" + ANN, 7, 40, (ANN, BOB), OPEN, 0)
+ENTRIES: dict[bytes, Entry] = {
+    RULES_KEY: Rules(1, DIGEST, 2, 2**48),
+    policy_key(U32_MAX): PolicyText(b"a document"),
+    account_key(ANN): Account(U64_MAX, BOB, ANN),
+    member_key(ANN): Member(ANN, 5, -(2**40), 7, 2**40, U32_MAX, 1, 2, ((0, 1), (3, 2))),
+    rating_key(BOB, ANN, U32_MAX): Rating(-10, U64_MAX),
+    record_key(ANN, U32_MAX): RECORD,
+    sum_key(ANN, U32_MAX): CategorySum(-(2**40)),
+    authority_key(ANN): Authority(ANN, 3, (1, 2), 0, U64_MAX, 1, 5, 4, 3, 2),
+    VALIDATORS_KEY: Validators((Seat(ANN, 1, 0, 0),), (Seat(BOB, 2, 1, 9),), 3, 11, (Change(5, ANN, BOB),)),
+    DOCKET_KEY: Docket(U32_MAX + 1, (0, U32_MAX)),
+    motion_key(U32_MAX): MOTION,
+}
+
+
+@pytest.mark.parametrize(("key", "entry"), ENTRIES.items(), ids=[type(entry).__name__ for entry in ENTRIES.values()])
+def test_entries_come_back_with_their_type(key: bytes, entry: Entry) -> None:
+    again = decode_entry(key, encode_entry(entry))
+    assert again == entry
+    assert type(again) is type(entry)
+
+
+def test_no_key_is_the_beginning_of_anothers_namespace() -> None:
+    assert len({key[:1] for key in ENTRIES}) == len(ENTRIES)
+
+
+def test_keys_hold_what_they_name_and_sort_by_it() -> None:
+    assert read_rating_key(rating_key(ANN, BOB, 2**31)) == (ANN, BOB, 2**31)
+    assert read_record_key(record_key(ANN, 2**31)) == (ANN, 2**31)
+    assert read_motion_key(motion_key(2**31)) == 2**31
+    for make in (lambda number: record_key(ANN, number), motion_key, policy_key, lambda code: sum_key(ANN, code)):
+        keys = [make(number) for number in (0, 1, 255, 256, 2**16, U32_MAX)]
+        assert keys == sorted(keys)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (b"", encode(())),
+        (b"x" + ANN, encode(())),
+        (RULES_KEY, b""),
+        (RULES_KEY, b"\xc1"),
+        (RULES_KEY, encode((1, DIGEST))),
+        (RULES_KEY, encode((1, DIGEST, 0, 0, 0))),
+        (RULES_KEY, encode(7)),
+        (member_key(ANN), encode_entry(RECORD)),
+        (VALIDATORS_KEY, encode(((), (), 0, 0, ()))),
+        (VALIDATORS_KEY, encode(1)),
+    ],
+    ids=repr,
+)
+def test_what_is_no_entry_is_our_bug(key: bytes, value: bytes) -> None:
+    with pytest.raises(InvariantBroken):
+        decode_entry(key, value)
+
+
+@pytest.mark.parametrize(
+    ("status", "counts"), [(STANDING, True), (REPAIR_ASKED, True), (OBJECTED, False), (MAINTAINED, False)]
+)
+def test_points_count_unless_an_objection_is_open(status: int, counts: bool) -> None:
+    assert RECORD._replace(status=status).counts is counts
+
+
+@pytest.mark.parametrize(("deadline_slot", "due"), [(0, 90), (89, 89), (90, 90), (91, 90)])
+def test_a_record_is_due_when_its_deadline_passes_or_it_expires(deadline_slot: int, due: int) -> None:
+    record = RECORD._replace(deadline_slot=deadline_slot)
+    assert record.due_slot == due
+    assert due_slot(record_key(ANN, 0), encode_entry(record)) == due
+
+
+def test_what_the_chain_itself_acts_on_and_when() -> None:
+    key = motion_key(0)
+    assert due_slot(key, encode_entry(MOTION)) == 40
+    for status in (CARRIED, LAPSED):
+        assert due_slot(key, encode_entry(MOTION._replace(status=status))) is None
+    assert due_slot(RULES_KEY, encode_entry(Rules(1, DIGEST, 2, 77))) == 77
+    assert due_slot(RULES_KEY, encode_entry(Rules(1, DIGEST, 0, 0))) is None
+    assert due_slot(key, None) is None
+    timeless = [key for key in ENTRIES if key[:1] not in (b"d", b"o", b"p")]
+    assert [due_slot(key, encode_entry(ENTRIES[key])) for key in timeless] == [None] * len(timeless)

@@ -1,0 +1,41 @@
+"""What a stranger could have the library do."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.crypto.exceptions import MissingDeserializerError
+from libp2p.crypto.pb import crypto_pb2
+from libp2p.crypto.serialization import deserialize_public_key
+
+from p2p.library import MAX_NAME_BYTES, tame
+from tests.unit.p2p.net import framed, mesh_of, require_service
+
+
+def test_keys_of_other_kinds_are_not_even_read() -> None:
+    tame()
+    key = create_new_key_pair(bytes(32)).public_key
+    assert deserialize_public_key(key.serialize()) == key
+    for kind in (crypto_pb2.RSA, crypto_pb2.Secp256k1, crypto_pb2.ECDSA):
+        with pytest.raises(MissingDeserializerError):
+            deserialize_public_key(crypto_pb2.PublicKey(key_type=kind, data=b"").SerializeToString())
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [b"\x80\x80\x80\x80\x40", b"\xff" * 11, framed(b"x" * (MAX_NAME_BYTES + 1)), framed(b"no line feed")],
+    ids=["gigabytes", "endless-length", "long-name", "no-line"],
+)
+async def test_a_long_name_ends_a_handshake_before_it_is_read(opening: bytes) -> None:
+    async with mesh_of(2) as (node, friend):
+        stream = await trio.open_tcp_stream("127.0.0.1", int(node.address.split("/")[4]))
+        await stream.send_all(opening)
+        with trio.fail_after(4):  # before the handshake's own time-out
+            try:
+                while await stream.receive_some():
+                    pass
+            except trio.BrokenResourceError:
+                pass
+        await stream.aclose()
+        await require_service(node, friend)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+
+from p2p import limits
+from p2p.limits import Buckets, Places, Quota
+
+
+def test_a_bucket_for_each_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_RATED", 2)
+    monkeypatch.setattr(limits.TokenBucket.__init__, "__defaults__", (lambda: 0.0,))
+    buckets = Buckets(1.0, 2.0)
+    assert [buckets.take("a") for _ in range(3)] == [True, True, False]
+    assert [buckets.take("b", 2.0), buckets.take("a")] == [True, False]
+    assert buckets.take("c")  # b has been idle longest and is forgotten
+    assert not buckets.take("a")
+    assert buckets.take("b")
+
+
+def test_a_quota_is_for_each_number_and_forgets_the_lowest() -> None:
+    quota = Quota(2, 2)
+    assert [quota.take(5) for _ in range(3)] == [True, True, False]
+    assert quota.take(6)
+    assert quota.take(7)
+    assert quota.take(5)  # forgotten, and forgotten again at once
+    assert [quota.take(7), quota.take(7)] == [True, False]
+
+
+class Workshop:
+    """Work that takes a place for some seconds, on a clock that jumps; what came of it, in order."""
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self.log: list[tuple[str, str, float]] = []
+
+    async def work(self, owner: str, seconds: float) -> None:
+        is_done = False
+        try:
+            async with self.places.hold(owner):
+                await trio.sleep(seconds)
+                is_done = True
+        except trio.TooSlowError:
+            self.log.append((owner, "refused", trio.current_time()))
+            return
+        self.log.append((owner, "done" if is_done else "gave way", trio.current_time()))
+
+    async def run(self, *jobs: tuple[str, float]) -> list[tuple[str, str, float]]:
+        async with trio.open_nursery() as nursery:
+            for job in jobs:
+                nursery.start_soon(self.work, *job)
+                await trio.testing.wait_all_tasks_blocked()
+        assert len(self.places) == 0
+        return self.log
+
+
+async def test_whoever_holds_a_place_longest_gives_way_but_not_at_once(autojump_clock: trio.testing.MockClock) -> None:
+    shop = Workshop(Places(2, 2, grace_s=1.0, wait_s=5.0))
+    assert await shop.run(("slow", 100.0), ("slower", 100.0), ("quick", 0.5)) == [
+        ("slow", "gave way", 1.0),
+        ("quick", "done", 1.5),
+        ("slower", "done", 100.0),
+    ]
+
+
+async def test_one_owner_keeps_only_itself_waiting(autojump_clock: trio.testing.MockClock) -> None:
+    shop = Workshop(Places(4, 2, grace_s=50.0, wait_s=5.0))
+    greedy = [("greedy", 20.0)] * 4
+    assert await shop.run(*greedy, ("modest", 1.0)) == [
+        ("modest", "done", 1.0),
+        ("greedy", "refused", 5.0),
+        ("greedy", "refused", 5.0),
+        ("greedy", "done", 20.0),
+        ("greedy", "done", 20.0),
+    ]
+
+
+async def test_a_place_that_becomes_free_is_taken_at_once(autojump_clock: trio.testing.MockClock) -> None:
+    shop = Workshop(Places(1, 1, grace_s=10.0, wait_s=5.0))
+    jobs = [("first", 3.0), ("second", 1.0)]
+    assert await shop.run(*jobs) == [("first", "done", 3.0), ("second", "done", 4.0)]
+
+
+async def test_without_a_wait_it_is_now_or_never(autojump_clock: trio.testing.MockClock) -> None:
+    shop = Workshop(Places(1, 1, grace_s=1.0, wait_s=0.0))
+
+    async def late() -> None:
+        await trio.sleep(2.0)
+        await shop.work("late", 1.0)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(shop.work, "idle", 100.0)
+        await trio.testing.wait_all_tasks_blocked(0.0)
+        nursery.start_soon(shop.work, "early", 1.0)
+        nursery.start_soon(late)
+    assert [entry[:2] for entry in shop.log] == [("early", "refused"), ("idle", "gave way"), ("late", "done")]
