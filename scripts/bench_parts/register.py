@@ -100,17 +100,13 @@ def _lived(members: int, records: int) -> Ledger:
     """A ledger with so many members, about each of whom so many records were filed."""
     random = Random(1)
     ledger = found_ledger()
-    applier = Applier(ledger, ledger.genesis.id, [secret_of(1_000 + number).public for number in range(members)])
+    subjects = [secret_of(1_000 + number).public for number in range(members)]
+    applier = Applier(ledger, ledger.genesis.id, subjects)
     applier.enrol()
     categories = list(ledger.genesis.policy.categories.values())
-    subjects = [member for member in applier.members for _ in range(records)]
-    random.shuffle(subjects)
-    applier.blocks([applier.file(subject, random.choice(categories)) for subject in subjects])
-    applier.blocks(
-        [
-            applier.object_to(member, place // members)
-            for place, member in enumerate(applier.members * records)
-            if place % OBJECTED_EVERY == OBJECTED_EVERY - 1
-        ]
-    )
+    for _ in range(records):
+        random.shuffle(subjects)
+        applier.blocks([applier.file(subject, random.choice(categories)) for subject in subjects])
+    filed = [(subject, number) for number in range(records) for subject in subjects]
+    applier.blocks([applier.object_to(*record) for record in filed[::OBJECTED_EVERY]])
     return ledger
