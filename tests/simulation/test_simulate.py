@@ -29,6 +29,12 @@ def test_validators_that_were_away_say_that_they_are_back() -> None:
     assert outcome.violation == ""
 
 
+def test_a_validator_with_a_slow_clock_does_not_take_its_own_old_block_for_anothers() -> None:
+    """Found by chance: it had lost its signing state, and its clock was 17 slots behind."""
+    outcome = run_history(Settings(), 1_003)
+    assert outcome.violation == ""
+
+
 @pytest.mark.parametrize("seed", range(QUICK_SEEDS), ids=lambda seed: f"seed{seed}")
 def test_everything_holds_under_all_faults(seed: int) -> None:
     outcome = run_history(Settings(slots=QUICK_SLOTS), seed)
