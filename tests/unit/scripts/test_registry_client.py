@@ -478,7 +478,9 @@ def test_an_amendment_is_checked_here_and_announced(town: Desk) -> None:
     assert town.refusal("motion", "amend", "--policy", better, "--effective", "3d", key="validator") == (
         "notice_too_short"
     )
-    town.act("motion", "amend", "--policy", better, key="validator")
+    told = town.ends("motion", "amend", "--policy", better, key="validator").stderr
+    assert "tier AA.from: 1030 → 1020" in told
+    assert "policy 2 would bind from 2024-12-03 01:00 UTC, if it is carried by 2024-11-03 01:00 UTC" in told
     motion = proposed(town)
     assert isinstance(motion, Amend)
     policy = TOWN.policy
