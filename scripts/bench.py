@@ -19,7 +19,7 @@ from scripts.bench_parts.chainwork import import_rates, record_chain, verify_rat
 from scripts.bench_parts.mixed import applied_per_s
 from scripts.bench_parts.network import NODES, measure_idle, measure_load
 from scripts.bench_parts.register import Register
-from scripts.bench_parts.startup import apart, node_costs, query_costs
+from scripts.bench_parts.startup import apart, command_costs, node_costs, query_costs
 from scripts.console import EXIT_WRONG, print_json, remark, run, table
 
 
@@ -132,7 +132,7 @@ def bench_state() -> list[Figure]:
         home = Path(folder) / "home"
         Register(members=100_000, records=10).write(home)
         remark("state: looking into it …")
-        queries = apart(query_costs, home)
+        queries, commands = apart(query_costs, home), command_costs(home)
         remark("state: starting with it …")
         node = apart(node_costs, home)
     start, member_ms, top_ms = node.start, 1_000 * queries.member.cpu_s, 1_000 * queries.top.cpu_s
@@ -141,8 +141,8 @@ def bench_state() -> list[Figure]:
     return [
         Figure("memory after start-up", round(node.memory_mb), "MB", "< 1500", node.memory_mb < 1_500, of),
         Figure("start-up", round(start.cpu_s, 1), "s", "< 20", start.cpu_s < 20, f"CPU; wall {start.wall_s:.1f} s"),
-        Figure("member", round(member_ms, 2), "ms", "< 50", member_ms < 50, told(queries.member_command.cpu_s)),
-        Figure("top", round(top_ms, 2), "ms", "< 200", top_ms < 200, told(queries.top_command.cpu_s)),
+        Figure("member", round(member_ms, 2), "ms", "< 50", member_ms < 50, told(commands.member.cpu_s)),
+        Figure("top", round(top_ms, 2), "ms", "< 200", top_ms < 200, told(commands.top.cpu_s)),
         Figure("a mixed block of 500", round(1_000 * node.block.cpu_s), "ms", "-", True, "applied on top, CPU"),
         Figure("storing it", round(1_000 * node.store.cpu_s), "ms", "-", True, f"CPU; wall {node.store.wall_s:.2f} s"),
         Figure("proof of a member", round(node.proof_bytes), "bytes", "-", True, of),

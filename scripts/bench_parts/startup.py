@@ -71,12 +71,10 @@ class NodeCosts:
 
 @dataclass(frozen=True, slots=True)
 class QueryCosts:
-    """Medians: one member with its records, rank and explanation, and the best members; in process and as commands."""
+    """Medians: one member with its records, rank and explanation, and the best members."""
 
     member: Time
     top: Time
-    member_command: Time
-    top_command: Time
 
 
 def apart(measure: Callable[[Path], _T], home: Path) -> _T:
@@ -136,8 +134,15 @@ def query_costs(home: Path) -> QueryCosts:
     members = _median([timed(lambda key=key: look_up(reader, key))[1] for key in known])  # type: ignore[misc]
     tops = _median([timed(lambda: best(reader))[1] for _ in range(SAMPLE)])
     reader.close()
-    commands = (("member", did_from_key(next(filter(_is_key, known)))), ("top",))
-    return QueryCosts(members, tops, *(_median([_command(home, *words) for _ in range(3)]) for words in commands))
+    return QueryCosts(members, tops)
+
+
+def command_costs(home: Path) -> QueryCosts:
+    """The same as whole commands of ``inspect_chain.py``: the interpreter, its imports, the answer."""
+    reader = Reader(home / DATABASE, load_genesis(home / "genesis.json"))
+    member = next(key[1:] for key, _ in reader.entries(b"m") if _is_key(key[1:]))
+    reader.close()
+    return QueryCosts(_command(home, "member", did_from_key(member)), _command(home, "top"))
 
 
 def look_up(reader: Reader, identity: bytes) -> tuple[int, list[Line]]:
@@ -184,7 +189,6 @@ def _is_key(identity: bytes) -> bool:
 
 
 def _command(home: Path, *words: str) -> Time:
-    """A whole command of ``inspect_chain.py``: the interpreter, imports, the answer."""
     command = [sys.executable, str(INSPECT), words[0], "--home", str(home), "--json", *words[1:]]
     before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
