@@ -339,6 +339,7 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
     from p2p.signatures import Signatures
     from p2p.telemetry import Telemetry
 
+    calm_collector()  # the state is millions of objects, and each time it is walked through while it loads is in vain
     storage = Storage(home.database, home.genesis)
     chain, signing = storage.load()
     secret = None if storage.is_exported else home.secret

@@ -17,7 +17,7 @@ from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.registry import genesis_state
 from chain.state import RULES_KEY, VALIDATORS_KEY, due_slot
-from chain.statetree import StateTree
+from chain.statetree import Proof, StateTree
 from chain.validators import Validators
 
 
@@ -58,6 +58,10 @@ class Ledger:
     def state_root(self) -> bytes:
         """32 bytes: the root over every entry at the head."""
         return self._tree.root
+
+    def prove(self, key: bytes) -> Proof:
+        """What shows the entry of ``key`` at the head, or that there is none, to whoever knows :attr:`state_root`."""
+        return self._tree.prove(key)
 
     @property
     def validators(self) -> Validators:

@@ -84,9 +84,10 @@ class Producer:
         if self.is_stopped or header.proposer != self.secret.public:
             return False
         if self.signing is None:
-            # Silent, so a block of a later slot is another machine's.
-            self.is_stopped = self._silent_since_slot is not None and header.slot > self._silent_since_slot
-            return self.is_stopped
+            # Another machine's, or one that this one forgot: silence lasts until what was made after it is final.
+            if self._silent_since_slot is not None:
+                self._silent_since_slot = max(self._silent_since_slot, header.slot)
+            return False
         # Two machines whose clocks agree sign in the same instant, each before it hears of the other.
         is_twin = header.slot == self.signing.slot and self._made_id not in (b"", header.id)
         if header.slot <= self.signing.slot and not is_twin:

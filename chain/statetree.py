@@ -101,7 +101,9 @@ def _grow(entries: list[bytes], depth: int, low: int, high: int) -> tuple[_Node,
         bucket = b"".join(entries[low:high])
         return bucket, _hash_bucket(bucket)
     byte, bit = depth >> 3, 0x80 >> (depth & 7)
-    middle = bisect_left(entries, bit, low, high, key=lambda entry: entry[byte] & bit)
+    first = entries[low]
+    boundary = first[:byte] + bytes((first[byte] & -bit | bit,))  # the least on the right, as bytes compare
+    middle = bisect_left(entries, boundary, low, high)
     left, left_hash = _grow(entries, depth + 1, low, middle)
     right, right_hash = _grow(entries, depth + 1, middle, high)
     return _Inner(left, left_hash, right, right_hash), _hash_pair(left_hash, right_hash)

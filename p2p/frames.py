@@ -16,6 +16,9 @@ from libp2p.utils.varint import encode_uvarint
 READ_BYTES = 64 * 1024
 """One frame of the multiplexer; a larger read never returns more."""
 
+PIECE_BYTES = 32 * 1024
+"""The multiplexer carries a write in frames of twice that, each of which arrives whole or not at all."""
+
 MAX_PREFIX_BYTES = 5
 """A length of 32 bits; every limit of ours is far below."""
 
@@ -44,6 +47,16 @@ class FrameReader:
     def __init__(self, stream: INetStream) -> None:
         self._stream = stream
         self._buffer = bytearray()
+        self._received = 0
+
+    @property
+    def is_dribbled(self) -> bool:
+        """Whether of a frame, while it is being waited for, less came than any single write brings.
+
+        Then it was begun and held back on purpose: wherever an honest writer, its line or this node stops, the
+        first frame is here altogether, or its first :data:`PIECE_BYTES` are, or nothing is.
+        """
+        return 0 < self._received < PIECE_BYTES
 
     async def frame(self, max_bytes: int) -> bytes:
         """The next frame.  Raises :class:`StreamEnded`, or :class:`FrameRefused` before reading a larger one."""
@@ -82,6 +95,7 @@ class FrameReader:
         if not piece:
             raise StreamEnded("end of stream")
         self._buffer += piece
+        self._received += len(piece)
 
 
 async def write_frame(stream: INetStream, payload: bytes) -> None:

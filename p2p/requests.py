@@ -231,14 +231,18 @@ class Requests:
         return is_answered
 
     async def _read(self, endpoint: Endpoint, peer_id: str, stream: INetStream) -> bytes | None:
+        reader = FrameReader(stream)
         try:
             with trio.move_on_after(READ_TIMEOUT_S):
-                return await FrameReader(stream).frame(endpoint.max_request)
+                return await reader.frame(endpoint.max_request)
         except FrameRefused as error:
             self.report(peer_id, Weight.INVALID, f"sent {error} as {endpoint.name}")
             raise
-        # Without blame, here and below: honest peers stop and stall, and on a busy machine it may be our own fault.
-        log.info("peer %s asks too slowly", peer_id)
+        # Else without blame, here and below: honest peers stop and stall, and it may be this machine that is busy.
+        if reader.is_dribbled:
+            self.report(peer_id, Weight.EXCESS, f"holds back the rest of {endpoint.name}")
+        else:
+            log.info("peer %s asks too slowly", peer_id)
         return None
 
     async def _reply(self, peer_id: str, stream: INetStream, status: Status, body: bytes) -> bool:

@@ -7,14 +7,19 @@ printed beside what was measured.  Exit codes: 0 all goals reached, 1 some misse
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 
 import click
 
 from scripts.bench_parts.chainwork import import_rates, record_chain, verify_rate
+from scripts.bench_parts.mixed import applied_per_s
 from scripts.bench_parts.network import NODES, measure_idle, measure_load
+from scripts.bench_parts.register import Register
+from scripts.bench_parts.startup import apart, command_costs, node_costs, query_costs
 from scripts.console import EXIT_WRONG, print_json, remark, run, table
 
 
@@ -103,9 +108,52 @@ def bench_idle(seconds: float) -> list[Figure]:
     return [Figure("idle node", round(100 * share, 1), "% of a core", "< 5", share < 0.05, f"over {seconds:.0f} s")]
 
 
+def bench_registry(rounds: int) -> list[Figure]:
+    """Apply registry transactions whose signatures are known, ratings alone and all kinds mixed."""
+    rates, mixed, ratios = [], [], []
+    for number in range(rounds):
+        remark(f"registry: round {number + 1} of {rounds} …")
+        rates.append(applied_per_s("rate", 10_000))
+        mixed.append(applied_per_s("mixed", 10_000))
+        ratios.append(mixed[-1] / rates[-1])
+    per_s, ratio = median(mixed), median(ratios)
+    how = f"apply, and hash the state, a CPU second; blocks of 500, 5,000 members, median of {rounds}"
+    return [
+        Figure("applying ratings", round(median(rates)), "tx/s", "-", True, how),
+        Figure("applying mixed transactions", round(per_s), "tx/s", ">= 10000", per_s >= 10_000, how),
+        Figure("mixed / ratings", round(ratio, 2), "x", ">= 0.5", ratio >= 0.5, "in the same round"),
+    ]
+
+
+def bench_state() -> list[Figure]:
+    """Start with a million records, and look into them."""
+    remark("state: writing 1,000,000 records about 100,000 members …")
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        Register(members=100_000, records=10).write(home)
+        remark("state: looking into it …")
+        queries, commands = apart(query_costs, home), command_costs(home)
+        remark("state: starting with it …")
+        node = apart(node_costs, home)
+    start, member_ms, top_ms = node.start, 1_000 * queries.member.cpu_s, 1_000 * queries.top.cpu_s
+    of = f"a million records, {node.entries:,} entries"
+    told = "in process, CPU; the whole command takes {:.2f} s of CPU".format
+    return [
+        Figure("memory after start-up", round(node.memory_mb), "MB", "< 1500", node.memory_mb < 1_500, of),
+        Figure("start-up", round(start.cpu_s, 1), "s", "< 20", start.cpu_s < 20, f"CPU; wall {start.wall_s:.1f} s"),
+        Figure("member", round(member_ms, 2), "ms", "< 50", member_ms < 50, told(commands.member.cpu_s)),
+        Figure("top", round(top_ms, 2), "ms", "< 200", top_ms < 200, told(commands.top.cpu_s)),
+        Figure("a mixed block of 500", round(1_000 * node.block.cpu_s), "ms", "-", True, "applied on top, CPU"),
+        Figure("storing it", round(1_000 * node.store.cpu_s), "ms", "-", True, f"CPU; wall {node.store.wall_s:.2f} s"),
+        Figure("proof of a member", round(node.proof_bytes), "bytes", "-", True, of),
+    ]
+
+
 @click.command()
-@click.option("--only", type=click.Choice(["import", "load", "idle"]), help="One measurement instead of all.")
-@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 100), help="Of the import.")
+@click.option(
+    "--only", type=click.Choice(["import", "load", "idle", "registry", "state"]), help="One measurement instead of all."
+)
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 100), help="Of import and registry.")
 @click.option(
     "--ratings", default=30_000, show_default=True, type=click.IntRange(1_000, 1_000_000), help="Of the load."
 )
@@ -118,6 +166,8 @@ def main(context: click.Context, only: str | None, rounds: int, ratings: int, id
         "import": lambda: bench_import(rounds),
         "load": lambda: bench_load(ratings),
         "idle": lambda: bench_idle(idle_s),
+        "registry": lambda: bench_registry(rounds),
+        "state": bench_state,
     }
     figures = [figure for name, part in parts.items() if only in (None, name) for figure in part()]
     if as_json:

@@ -19,24 +19,12 @@ from chain.errors import OperatorError
 from chain.genesis import Genesis
 from chain.keys import SecretKey, did_from_key
 from chain.transactions import (
-    APPROVE,
-    ASK,
-    CORRECT,
-    DECLINE,
-    MAINTAIN,
-    STRIKE,
-    UPHOLD,
-    WITHDRAW,
-    Answer,
     Approve,
     Comment,
     Enrol,
-    File,
     Object,
     Rate,
-    Repair,
     Rotate,
-    Rule,
     VerifiedTransaction,
     sign_consent,
     sign_rotation,
@@ -44,16 +32,14 @@ from chain.transactions import (
 from p2p.home import write_key
 from scripts.console import print_json, remark, run, table
 from scripts.registry_parts.face import Account, NodeFace
+from scripts.registry_parts.filing import answer, record, repair, rule
 from scripts.registry_parts.follow import Until
 from scripts.registry_parts.inputs import (
     DID,
     Consent,
     document,
     find_category,
-    find_points,
-    find_severity,
     read_consent,
-    read_slot,
 )
 from scripts.registry_parts.motions import motion
 from scripts.registry_parts.refusals import moment_of
@@ -85,7 +71,8 @@ def registry() -> None:
     """
 
 
-registry.add_command(motion)
+for _command in (record, answer, rule, repair, motion):
+    registry.add_command(_command)
 
 
 # ------------------------------------------------------------------------------------------------------- keys
@@ -198,7 +185,7 @@ def records(face: NodeFace, genesis: Genesis, home: Path | None, member: bytes, 
     for row in found:
         times = [moment_of(genesis, row[slot]) if row[slot] else None for slot in slots]
         rows.append((row["number"], row["category"], row["points"], row["status"], *times, row["issuer"]))
-    table(f"{len(rows)} records", columns, rows)
+    table(f"Records: {len(rows)}", columns, rows)
 
 
 @registry.command()
@@ -216,12 +203,12 @@ def motions(face: NodeFace, genesis: Genesis, home: Path | None, as_json: bool) 
             row["kind"],
             row["status"],
             row["approvals"],
-            moment_of(genesis, row["expires_slot"]),
+            moment_of(genesis, row["expires_slot"]) if row["status"] == "open" else None,
             " ".join(row["about"]) or None,
         )
         for row in found
     ]
-    table(f"{len(rows)} motions", ("number", "kind", "status", "approvals", "lapses", "about"), rows)
+    table(f"Motions: {len(rows)}", ("number", "kind", "status", "approvals", "lapses", "about"), rows)
 
 
 # ---------------------------------------------------------------------------------------------------- members
@@ -343,151 +330,6 @@ def rotate(session: Session, new_key: Path) -> VerifiedTransaction:
     new = read_key_file(new_key)
     proof = sign_rotation(new, session.genesis.id, session.secret.public, session.nonce)
     return session.sign(Rotate(new.public, proof))
-
-
-# ------------------------------------------------------------------------------------------------- authorities
-
-
-@registry.command()
-@_member
-@click.option("--category", required=True, help="Name or code of a category of the policy.")
-@click.option("--points", type=int, help="May be left out where the category gives a fixed number.")
-@click.option("--severity", help="Name or code; may be left out where the category knows one or none.")
-@click.option(
-    "--established", required=True, metavar="DATE|now|SLOT", help="When the conduct was established (UTC), or a slot."
-)
-@document("evidence", "the evidence")
-@document("reason", "the written reason of a discretionary record", needed=False)
-@sends
-def record(
-    session: Session,
-    member: bytes,
-    category: str,
-    points: int | None,
-    severity: str | None,
-    established: str,
-    evidence: bytes,
-    reason: bytes,
-) -> VerifiedTransaction:
-    """Record about the member DID, as an authority."""
-    policy = session.policy
-    found = find_category(policy.categories, category)
-    return session.sign(
-        File(
-            subject=member,
-            category=found.code,
-            points=find_points(found, points),
-            severity=find_severity(policy, found, severity),
-            evidence=evidence,
-            reason=reason,
-            established_slot=read_slot(session.genesis, established, session.account.slot, "--established"),
-            policy_version=policy.version,
-        )
-    )
-
-
-@registry.group()
-def answer() -> None:
-    """Answer for a record, as its issuer."""
-
-
-@answer.command()
-@_member
-@_number
-@click.option("--points", type=int, required=True, help="More than now.")
-@document("reason", "the reason", needed=False)
-@sends
-def correct(session: Session, member: bytes, number: int, points: int, reason: bytes) -> VerifiedTransaction:
-    """Correct record NUMBER about DID for the better."""
-    return session.sign(Answer(member, number, CORRECT, points, reason))
-
-
-@answer.command()
-@_member
-@_number
-@document("reason", "the reason", needed=False)
-@sends
-def withdraw(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
-    """Withdraw record NUMBER about DID: it is gone."""
-    return session.sign(Answer(member, number, WITHDRAW, 0, reason))
-
-
-@answer.command()
-@_member
-@_number
-@document("reason", "the written reason")
-@sends
-def maintain(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
-    """Maintain record NUMBER about DID against its objection; then an arbiter rules."""
-    return session.sign(Answer(member, number, MAINTAIN, 0, reason))
-
-
-@registry.group()
-def rule() -> None:
-    """Rule on a maintained record, as an arbiter."""
-
-
-@rule.command()
-@_member
-@_number
-@document("reason", "the reason of the ruling")
-@sends
-def strike(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
-    """Strike record NUMBER about DID: it is gone, and counts against its issuer."""
-    return session.sign(Rule(member, number, STRIKE, reason))
-
-
-@rule.command()
-@_member
-@_number
-@document("reason", "the reason of the ruling")
-@sends
-def uphold(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
-    """Uphold record NUMBER about DID: it stands, and nobody can object again."""
-    return session.sign(Rule(member, number, UPHOLD, reason))
-
-
-# ----------------------------------------------------------------------------------------------------- repair
-
-
-@registry.group()
-def repair() -> None:
-    """Repair: the member asks, the issuer decides."""
-
-
-@repair.command("ask")
-@_number
-@document("proof", "the proof that the duty is fulfilled")
-@sends
-def repair_ask(session: Session, number: int, proof: bytes) -> VerifiedTransaction:
-    """Ask for the repair of a record about yourself.
-
-    The issuer of record NUMBER approves or declines; no answer in time approves.
-    """
-    return session.sign(Repair(session.secret.public, number, ASK, proof))
-
-
-@repair.command("approve")
-@_member
-@_number
-@document("reason", "the decision")
-@sends
-def repair_approve(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
-    """Lift record NUMBER about DID, as its issuer."""
-    return session.sign(Repair(member, number, APPROVE, reason))
-
-
-@repair.command("decline")
-@_member
-@_number
-@document("reason", "the written reason")
-@sends
-def repair_decline(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
-    """Let record NUMBER about DID stand, as its issuer.
-
-    The period until the member may ask again starts anew.
-    """
-    return session.sign(Repair(member, number, DECLINE, reason))
 
 
 # ------------------------------------------------------------------------------------------------- validators

@@ -22,6 +22,7 @@ from scripts.simulation.history import run_history
 from scripts.simulation.mutations import MUTATIONS
 from scripts.simulation.parallel import cores, run_many
 from scripts.simulation.settings import PROFILES, Outcome, Settings, tolerated
+from scripts.simulation.workload import TRAFFIC
 
 PROGRESS_EVERY_S = 2.0
 MAX_NODES = 100
@@ -61,13 +62,14 @@ class SeedRange(click.ParamType[range]):
 @click.option("--faults", type=click.Choice(list(PROFILES)), default="all", show_default=True, help="What goes wrong.")
 @click.option("--byzantine", type=click.Choice(list(STRATEGIES)), help="What some validators do instead of their duty.")
 @click.option("--villains", type=click.IntRange(1, MAX_NODES), help="How many of them.  [default: as many as allowed]")
+@click.option("--traffic", type=click.Choice(list(TRAFFIC)), help="What clients do.  [default: by the seed]")
 @click.option(
     "--mutate",
     type=click.Choice([*MUTATIONS, ALL]),
     help="Break one rule, or each in turn, and see that it is noticed.",
 )
 @click.option("--matrix", "is_matrix", is_flag=True, help="Every attack, with f villains and one more, against theory.")
-@click.option("--write", is_flag=True, help="With --matrix: write the result to scripts/docs/attacks.md.")
+@click.option("--write", is_flag=True, help="With --matrix or --mutate all: write what was found to scripts/docs.")
 @click.option("--replay-seed", type=click.IntRange(0), help="Run one history and tell all of it.")
 @click.option("--processes", type=click.IntRange(1, 256), help="[default: one for each core]")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
@@ -80,6 +82,7 @@ def main(
     faults: str,
     byzantine: str | None,
     villains: int | None,
+    traffic: str | None,
     mutate: str | None,
     is_matrix: bool,
     write: bool,
@@ -92,14 +95,14 @@ def main(
     The same seed gives the same history, to the byte, on every machine.  With --mutate the faults and villains that
     should show the broken rule are chosen for it, unless they are given.
     """
-    if write and not is_matrix:
-        raise click.UsageError("--write writes what --matrix finds; give both")
+    if write and not is_matrix and mutate != ALL:
+        raise click.UsageError("--write writes what --matrix or --mutate all finds; give one of them, too")
     if is_matrix:
         context.exit(_run_matrix(seeds or matrix.SEEDS, processes, write=write, as_json=as_json))
     if mutate == ALL:
-        context.exit(_run_sweep(seeds or sweep.SEEDS, slots, processes, as_json=as_json))
+        context.exit(_run_sweep(seeds or sweep.SEEDS, slots, processes, write=write, as_json=as_json))
     seeds = seeds or SEEDS
-    settings = Settings(nodes, slots, faults, byzantine or "", villains, mutate or "")
+    settings = Settings(nodes, slots, faults, byzantine or "", villains, mutate or "", traffic or "")
     if mutate:
         settings = _for_mutation(context, settings)
     if (villains or 0) >= (settings.nodes or 4):
@@ -124,7 +127,7 @@ def _for_mutation(context: click.Context, settings: Settings) -> Settings:
     chosen = sweep.settings_for(MUTATIONS[settings.mutation], settings.mutation, settings.slots)
     given = {
         name: getattr(settings, name)
-        for name in ("faults", "byzantine", "villains", "nodes")
+        for name in ("faults", "byzantine", "villains", "nodes", "traffic")
         if context.get_parameter_source(name) != click.core.ParameterSource.DEFAULT
     }
     return replace(chosen, **given)
@@ -147,8 +150,11 @@ def _run_matrix(seeds: range, processes: int | None, *, write: bool, as_json: bo
     return 0 if all(row.is_right for row in rows) else EXIT_WRONG
 
 
-def _run_sweep(seeds: range, slots: int, processes: int | None, *, as_json: bool) -> int:
+def _run_sweep(seeds: range, slots: int, processes: int | None, *, write: bool, as_json: bool) -> int:
     found = list(_with_progress(sweep.run_sweep(seeds, slots, processes), len(MUTATIONS), "broken rules"))
+    if write:
+        sweep.DOCUMENT.parent.mkdir(exist_ok=True)
+        sweep.DOCUMENT.write_text(sweep.document(found), encoding="utf-8")
     rows = [
         {
             "mutation": one.name,
@@ -187,6 +193,7 @@ def replay_command(settings: Settings, seed: int) -> str:
         "nodes": settings.nodes,
         "byzantine": settings.byzantine,
         "villains": settings.villains,
+        "traffic": settings.traffic,
         "mutate": settings.mutation,
     }
     parts += [f"--{name} {value}" for name, value in names.items() if value]

@@ -11,7 +11,7 @@ from scripts.abuse_parts.target import Target
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """``is_banned``: whoever does it is thrown out.  Other attacks are limited: honest peers may do a little of it.
+    """``limit``: what keeps it small, where honest peers may do a little of it and it is no reason for a ban.
 
     ``needs_key``: only the holder of a validator's key can do it.
     """
@@ -19,12 +19,17 @@ class Attack:
     name: str
     sent: str
     run: Callable[[Target], Awaitable[None]]
-    is_banned: bool = True
+    limit: str = ""
     needs_key: bool = False
+
+    @property
+    def is_banned(self) -> bool:
+        """Whether whoever does it is thrown out."""
+        return not self.limit
 
 
 ATTACKS = (
-    Attack("raw-bytes", "HTTP, noise, a name of a gigabyte", requests.raw_bytes, is_banned=False),
+    Attack("raw-bytes", "HTTP, noise, a name of a gigabyte", requests.raw_bytes, "a handshake ends after 5 s"),
     Attack("undecodable-identities", "gossip from ids and keys that do not decode", gossip.undecodable_identities),
     Attack("not-protobuf", "gossip frames that are no protobuf, or have no end", gossip.not_protobuf),
     Attack("garbage-requests", "garbage to each kind of request", requests.garbage_requests),
@@ -34,24 +39,89 @@ ATTACKS = (
     Attack("control-flood", "grafts, prunes, wants and subscriptions without end", gossip.control_flood),
     Attack("invalid-transactions", "transactions with bad signatures", gossip.invalid_transactions),
     Attack(
-        "duplicate-transactions", "the same good batch again and again", gossip.duplicate_transactions, is_banned=False
+        "duplicate-transactions",
+        "the same good batch again and again",
+        gossip.duplicate_transactions,
+        "a signature is checked once; a ban beyond 500 messages a second",
     ),
-    Attack("useless-transactions", "well-signed ones of strangers", gossip.useless_transactions, is_banned=False),
+    Attack(
+        "useless-transactions",
+        "well-signed ones of strangers",
+        gossip.useless_transactions,
+        "4 MB of a peer are checked at once, the rest waits at its end",
+    ),
     Attack("wrong-leaders", "headers well signed by nobody in particular", gossip.wrong_leaders),
     Attack("forged-announcements", "headers in the right leader's name", gossip.forged_announcements),
-    Attack("orphans", "headers of one slot that stand on nothing", gossip.orphans, is_banned=False, needs_key=True),
-    Attack("future-blocks", "headers of next year's slots", gossip.future_blocks, is_banned=False, needs_key=True),
-    Attack("request-flood", "the largest requests as fast as it goes", requests.request_flood, is_banned=False),
+    Attack(
+        "orphans",
+        "headers of one slot that stand on nothing",
+        gossip.orphans,
+        "two are announced for a slot, the rest is dropped",
+        needs_key=True,
+    ),
+    Attack(
+        "future-blocks",
+        "headers of next year's slots",
+        gossip.future_blocks,
+        "dropped, as a clock may be wrong",
+        needs_key=True,
+    ),
+    Attack(
+        "request-flood",
+        "the largest requests as fast as it goes",
+        requests.request_flood,
+        "two of a peer are answered at once; a ban beyond 50 a second",
+    ),
     Attack("idle-streams", "streams that are never used", requests.idle_streams),
-    Attack("dropped-streams", "streams that are dropped at once", requests.dropped_streams, is_banned=False),
-    Attack("slow-requests", "requests byte by byte, on every stream", requests.slow_requests, is_banned=False),
-    Attack("unread-replies", "megabytes asked for and not taken", requests.unread_replies, is_banned=False),
-    Attack("half-open-handshakes", "a hundred silent sockets", requests.half_open_handshakes, is_banned=False),
-    Attack("many-connections", "500 sockets, 30 identities", requests.many_connections, is_banned=False),
+    Attack(
+        "dropped-streams",
+        "streams that are dropped at once",
+        requests.dropped_streams,
+        "a ban beyond 200 a second",
+    ),
+    Attack(
+        "slow-requests",
+        "requests byte by byte, on every stream",
+        requests.slow_requests,
+        "given up after 10 s each; a ban for some twenty",
+    ),
+    Attack(
+        "unread-replies",
+        "megabytes asked for and not taken",
+        requests.unread_replies,
+        "gives way after 2 s where another waits, and loses its connection",
+    ),
+    Attack(
+        "half-open-handshakes",
+        "a hundred silent sockets",
+        requests.half_open_handshakes,
+        "64 handshakes at once, 32 from one address; the oldest gives way",
+    ),
+    Attack(
+        "many-connections",
+        "500 sockets, 30 identities",
+        requests.many_connections,
+        "32 strangers, besides the peers that it was told of or dials",
+    ),
     Attack("garbage-status", "a hello that is none", requests.garbage_status),
     Attack("impossible-status", "a status that contradicts itself", requests.impossible_status),
-    Attack("lying-statuses", "a crowd that claims longer chains", requests.lying_statuses, is_banned=False),
-    Attack("slow-replies", "a claim, and replies that never end", requests.slow_replies, is_banned=False),
+    Attack(
+        "lying-statuses",
+        "a crowd that claims longer chains",
+        requests.lying_statuses,
+        "one is asked at a time, and then rests, longer each time",
+    ),
+    Attack(
+        "slow-replies",
+        "a claim, and replies that never end",
+        requests.slow_replies,
+        "given up after 10 s, and then rests, longer each time",
+    ),
     Attack("foreign-chain", "another network's valid chain for a reply", requests.foreign_chain),
-    Attack("other-heights", "good blocks of other heights for a reply", requests.other_heights, is_banned=False),
+    Attack(
+        "other-heights",
+        "good blocks of other heights for a reply",
+        requests.other_heights,
+        "nothing of it is taken; it rests, longer each time",
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import trio
 from libp2p.crypto.pb import crypto_pb2
@@ -24,6 +24,10 @@ from scripts.abuse_parts.target import Target, Visitor, framed, visit
 BATCH = 100
 # An honest header names a parent; nobody has this one.
 NOWHERE = b"\xee" * 32
+# The height of a header that claims a longer chain than any there is.
+FAR = 1_000_000
+# How often the thief of a key looks whether its slot has come.
+SLOT_LOOK_S = 0.01
 
 
 async def write_gossip(target: Target, frame: bytes) -> None:
@@ -132,26 +136,25 @@ async def useless_transactions(target: Target) -> None:
             await trio.sleep(target.pace_s)
 
 
-def announcements(target: Target, secrets: dict[bytes, SecretKey], slots: Iterator[int]) -> Iterator[bytes]:
-    """A header for each slot whose leader's key is among ``secrets``; it stands on nothing."""
-    for number in itertools.count(1):
-        slot = next(slots)
+def announcements(
+    target: Target, height: int, secrets: dict[bytes, SecretKey], slots: Iterable[int]
+) -> Iterator[bytes]:
+    """A header of this height for each slot whose leader's key is among ``secrets``; it stands on nothing."""
+    for slot in slots:
         secret = secrets.get(_leader(target.genesis, slot))
         if secret is not None:
-            yield Announcement(
-                sign_header(
-                    secret,
-                    target.genesis.id,
-                    height=1_000_000 + number,
-                    slot=slot,
-                    parent=NOWHERE,
-                    mhg=0,
-                    mhp=0,
-                    transaction_root=EMPTY_ROOT,
-                    state_root=os.urandom(32),
-                ).raw,
-                (),
-            ).encode()
+            header = sign_header(
+                secret,
+                target.genesis.id,
+                height=height,
+                slot=slot,
+                parent=NOWHERE,
+                mhg=0,
+                mhp=0,
+                transaction_root=EMPTY_ROOT,
+                state_root=os.urandom(32),
+            )
+            yield Announcement(header.raw, ()).encode()
 
 
 async def announce(visitor: Visitor, items: Iterator[bytes]) -> None:
@@ -165,8 +168,9 @@ async def wrong_leaders(target: Target) -> None:
     """Well signed, by a key that is nobody's."""
     own = SecretKey(os.urandom(32))
     everyone = {key: own for key, _ in target.genesis.validators}
+    height = (await target.status()).height + 1  # who validates far above is not decided yet, and nobody's fault
     async with visit(target) as visitor:
-        await announce(visitor, announcements(target, everyone, itertools.count(1)))
+        await announce(visitor, announcements(target, height, everyone, itertools.count(1)))
 
 
 async def forged_announcements(target: Target) -> None:
@@ -175,8 +179,9 @@ async def forged_announcements(target: Target) -> None:
 
     def forge() -> Iterator[bytes]:
         for slot in itertools.count(1):
-            header = next(announcements(target, {_leader(target.genesis, slot): own}, itertools.repeat(slot)))
-            yield header.replace(own.public, _leader(target.genesis, slot))
+            leader = _leader(target.genesis, slot)
+            for header in announcements(target, FAR, {leader: own}, [slot]):
+                yield header.replace(own.public, leader)
 
     async with visit(target) as visitor:
         await announce(visitor, forge())
@@ -185,18 +190,18 @@ async def forged_announcements(target: Target) -> None:
 async def orphans(target: Target) -> None:
     """Well signed by the right leader, without end, for the slot that runs: what a stolen validator's key can do."""
     async with visit(target) as visitor:
-
-        def now() -> Iterator[int]:
-            while True:
-                yield target.slot_now()
-
-        await announce(visitor, announcements(target, target.stolen, now()))
+        stream = await visitor.open_gossip()
+        while True:
+            for item in announcements(target, FAR, target.stolen, [target.slot_now()]):
+                await stream.write(visitor.message(BLOCKS, item))
+            await trio.sleep(max(target.pace_s, SLOT_LOOK_S))
 
 
 async def future_blocks(target: Target) -> None:
     """Well signed by the right leader, for slots of next year."""
+    slots = itertools.count(target.slot_now() + 10_000_000)
     async with visit(target) as visitor:
-        await announce(visitor, announcements(target, target.stolen, itertools.count(target.slot_now() + 10_000_000)))
+        await announce(visitor, announcements(target, FAR, target.stolen, slots))
 
 
 def _leader(genesis: Genesis, slot: int) -> bytes:

@@ -17,11 +17,16 @@ from scripts.abuse_parts.target import PATIENCE_S, Target, until_thrown_out
 
 # How often the node is looked at, and given something to put into a block.
 LOOK_S = 0.25
+# For what was the head when an attack began to become final: minutes more than that takes.
+FINALITY_TIMEOUT_S = 180.0
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What an attack came to.  ``slots`` had work to do, ``kept`` of them brought a block."""
+    """What an attack came to.  ``slots`` had work to do, ``kept`` of them brought a block.
+
+    ``goes_on``: the head of before the attack became final.
+    """
 
     attack: str
     sent: str
@@ -33,6 +38,7 @@ class Outcome:
     slots: int = 0
     kept: int = 0
     answers: bool = True
+    goes_on: bool = False
 
     @property
     def did(self) -> str:
@@ -40,8 +46,8 @@ class Outcome:
         if not self.answers:
             return "no longer answers"
         if self.banned:
-            return f"banned {self.banned} of {self.visitors}"
-        return f"blamed (score {self.worst_score:.0f})" if self.worst_score else "limited"
+            return "banned"
+        return "blamed" if self.worst_score else "limited"
 
 
 async def carry_out(attack: Attack, target: Target) -> None:
@@ -53,7 +59,7 @@ async def carry_out(attack: Attack, target: Target) -> None:
 async def strike(attack: Attack, target: Target, seconds: float) -> Outcome:
     """Attack for ``seconds``, or until everybody is thrown out, while the node has work for each slot."""
     outcome = Outcome(attack.name, attack.sent)
-    known, seq = set(target.visitors), await last_seq(target)
+    known, seq, head = set(target.visitors), await last_seq(target), await target.status()
     is_over = trio.Event()
 
     async def run() -> None:
@@ -71,6 +77,11 @@ async def strike(attack: Attack, target: Target, seconds: float) -> Outcome:
                     await is_over.wait()
         await look(target, outcome, set(target.visitors) - known)
         await count_slots(target, outcome, seq)
+        with trio.move_on_after(FINALITY_TIMEOUT_S):
+            while (await target.status()).finalized_height < head.height:
+                await give_work(target)
+                await trio.sleep(LOOK_S)
+            outcome.goes_on = True
     except* httpx.HTTPError:
         outcome.answers = False
     return outcome

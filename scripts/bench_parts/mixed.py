@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from random import Random
 
 from chain.blocks import Block
-from chain.genesis import Genesis, found_genesis
+from chain.genesis import found_genesis
 from chain.headers import sign_header
 from chain.keys import SecretKey
 from chain.ledger import Ledger
-from chain.policy import Policy, read_policy, shipped_policy
+from chain.merkle import merkle_root
+from chain.policy import Category, Policy, read_policy, shipped_policy
 from chain.proposals import ARBITER, Accredit
 from chain.registry import apply
 from chain.transactions import (
@@ -36,9 +37,20 @@ from chain.transactions import (
 )
 
 BLOCK_TRANSACTIONS = 500
+SLOT_MS = 1_000
+# A block an hour: conduct and deadlines lie days apart, as they would.
+BLOCK_SLOTS = 3_600
 EXPIRY_HEIGHT = 50_000
-AUTHORITIES = 4
 DIGEST = bytes(range(32))
+
+
+def secret_of(number: int) -> SecretKey:
+    """The same keys in every run."""
+    return SecretKey(number.to_bytes(31, "big") + b"\x05")
+
+
+MAKER = secret_of(1)
+AUTHORITIES = tuple(secret_of(10 + number).public for number in range(4))
 
 
 def bench_policy() -> Policy:
@@ -49,44 +61,51 @@ def bench_policy() -> Policy:
     return read_policy({**document, "enrolment": "open", "rating": [rating], "authorities": lenient})
 
 
-@dataclass(slots=True)
-class _Filed:
-    issuer: int
-    subject: int
-    number: int
-
-
 class Applier:
-    """A ledger fed with blocks of transactions that nobody signed; only applying them is measured."""
+    """A ledger fed with blocks of transactions that nobody signed; only applying them is measured.
 
-    def __init__(self, members: int, seed: int = 1) -> None:
+    ``parent`` is the id of the ledger's head, ``members`` are those who rate and whom records are about.
+    """
+
+    def __init__(self, ledger: Ledger, parent: bytes, members: Sequence[bytes], seed: int = 1) -> None:
+        self.ledger = ledger
+        self.parent = parent
+        self.members = members
+        self.cpu_s = 0.0
+        self.wall_s = 0.0
         self._random = Random(seed)
-        self._maker = _secret(1)
-        self.policy = bench_policy()
-        self.genesis: Genesis = found_genesis(
-            "bench", self.policy, [self._maker.public], genesis_time_ms=0, slot_ms=1_000
-        )
-        self.ledger = Ledger(self.genesis)
-        self.seconds = 0.0
         self._nonces: dict[bytes, int] = {}
-        self._parent = self.genesis.id
-        self._authorities = [_secret(10 + number).public for number in range(AUTHORITIES)]
-        self._category = next(
-            item for item in self.policy.categories.values() if item.severities and item.low < item.high < 0
-        )
-        codes = (self._category.code,)
-        for authority in self._authorities:
-            self.block([self._sign(self._maker.public, Propose(Accredit(authority, ARBITER, codes, 0, 10**6)))])
-        self.members = [_secret(1_000 + number).public for number in range(members)]
-        self._filed = [0] * members
-        self.blocks([self._sign(member, Enrol()) for member in self.members])
+        self._filed: dict[bytes, int] = {}
+        graded = (item for item in ledger.genesis.policy.categories.values() if item.severities)
+        self._category = next(item for item in graded if item.low < item.high < 0)
+
+    def enrol(self) -> None:
+        """Accredit the authorities and enrol the members of an empty ledger."""
+        codes = tuple(sorted(self.ledger.genesis.policy.categories))
+        for authority in AUTHORITIES:
+            self.block([self.sign(MAKER.public, Propose(Accredit(authority, ARBITER, codes, 0, 10**6)))])
+        self.blocks([self.sign(member, Enrol()) for member in self.members])
+
+    def file(self, subject: bytes, category: Category) -> VerifiedTransaction:
+        """An authority records something about a member."""
+        random = self._random
+        points, severity = random.randint(category.low, category.high), random.choice(category.severities or (0,))
+        established_slot = random.randint(0, self.ledger.height * BLOCK_SLOTS)
+        reason = DIGEST if category.needs_reason else b""
+        evidence = random.randbytes(len(DIGEST))
+        action = File(subject, category.code, points, severity, evidence, reason, established_slot, 1)
+        return self.sign(random.choice(AUTHORITIES), action)
+
+    def object_to(self, subject: bytes, number: int) -> VerifiedTransaction:
+        """A member objects to a record."""
+        return self.sign(subject, Object(subject, number, DIGEST))
 
     def ratings(self, count: int) -> list[VerifiedTransaction]:
         """Random members rate random others."""
         made = []
         for _ in range(count):
             rater, subject = self._random.sample(self.members, 2)
-            made.append(self._sign(rater, Rate(subject, 1_000, self._random.randint(-10, 10))))
+            made.append(self.sign(rater, Rate(subject, 1_000, self._random.randint(-10, 10))))
         return made
 
     def mixed(self, count: int) -> list[VerifiedTransaction]:
@@ -108,78 +127,94 @@ class Applier:
         """Apply these in full blocks; the time goes into :attr:`seconds`."""
         for start in range(0, len(transactions), BLOCK_TRANSACTIONS):
             self.block(transactions[start : start + BLOCK_TRANSACTIONS])
+            self.ledger.settle(self.ledger.height)
 
-    def block(self, transactions: list[VerifiedTransaction]) -> None:
+    def block(self, transactions: Sequence[VerifiedTransaction]) -> Block:
         """Apply one block."""
-        height = self.ledger.height + 1
-        started = time.perf_counter()
-        draft = self.ledger.draft(height, 1)
-        for transaction in transactions:
-            apply(draft, transaction)
-        root, changes = self.ledger.seal(draft)
-        self.seconds += time.perf_counter() - started
+        ledger, height = self.ledger, self.ledger.height + 1
+        slot = height * BLOCK_SLOTS
+        with self._measured():
+            draft = ledger.draft(slot, 1)
+            for transaction in transactions:
+                apply(draft, transaction)
+            root, changes = ledger.seal(draft)
         header = sign_header(
-            self._maker,
-            self.genesis.id,
+            MAKER,
+            ledger.genesis.id,
             height=height,
-            slot=height,
-            parent=self._parent,
+            slot=slot,
+            parent=self.parent,
             mhg=height - 1,
             mhp=0,
-            transaction_root=DIGEST,
+            transaction_root=merkle_root([transaction.id for transaction in transactions]),
             state_root=root,
         )
-        started = time.perf_counter()
-        self.ledger.adopt(Block(header, tuple(transactions)), changes)
-        self.seconds += time.perf_counter() - started
-        self.ledger.settle(height)
-        self._parent = header.id
+        block = Block(header, tuple(transactions))
+        with self._measured():
+            ledger.adopt(block, changes)
+        self.parent = header.id
+        return block
 
-    def _story(self) -> Iterator[VerifiedTransaction]:
-        random = self._random
-        for _ in range(2):  # one by one: a nonce is taken when its turn comes
-            yield from self.ratings(1)
-        issuer, subject = random.randrange(AUTHORITIES), random.randrange(len(self.members))
-        filed = _Filed(issuer, subject, self._filed[subject])
-        self._filed[subject] += 1
-        category, key = self._category, self.members[subject]
-        record = File(key, category.code, category.low, category.severities[-1], DIGEST, DIGEST, 0, 1)
-        yield self._sign(self._authorities[issuer], record)
-        yield from self._ending(filed, key)
-
-    def _ending(self, filed: _Filed, key: bytes) -> Iterator[VerifiedTransaction]:
-        issuer, arbiter = (self._authorities[(filed.issuer + step) % AUTHORITIES] for step in (0, 1))
-        number = filed.number
-        match self._random.randrange(8):
-            case 0:
-                yield self._sign(key, Comment(key, number, DIGEST))
-            case 1:
-                yield self._sign(issuer, Answer(key, number, CORRECT, self._category.high, b""))
-            case 2:
-                yield self._sign(issuer, Answer(key, number, WITHDRAW, 0, b""))
-            case 3 | 4:
-                yield self._sign(key, Object(key, number, DIGEST))
-                yield self._sign(issuer, Answer(key, number, MAINTAIN, 0, DIGEST))
-                yield self._sign(arbiter, Rule(key, number, self._random.choice((STRIKE, UPHOLD, UPHOLD)), DIGEST))
-            case _:
-                return
-
-    def _sign(self, actor: bytes, action: Action) -> VerifiedTransaction:
-        nonce = self._nonces.get(actor, 0)
+    def sign(self, actor: bytes, action: Action) -> VerifiedTransaction:
+        """A transaction as if ``actor`` had signed it."""
+        nonce = self._nonces.get(actor)
+        if nonce is None:
+            account = self.ledger.view().account(actor)
+            nonce = 0 if account is None else account.nonce
         self._nonces[actor] = nonce + 1
         raw = bytes(200)
         key = sha256(actor + nonce.to_bytes(8, "big")).digest()
         return VerifiedTransaction(Transaction(key, actor, nonce, EXPIRY_HEIGHT, action, raw))
 
+    @contextmanager
+    def _measured(self) -> Iterator[None]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        self.cpu_s += time.process_time() - cpu
+        self.wall_s += time.perf_counter() - wall
+
+    def _story(self) -> Iterator[VerifiedTransaction]:
+        random = self._random
+        for _ in range(2):  # one by one: a nonce is taken when its turn comes
+            yield from self.ratings(1)
+        issuer, key, category = random.randrange(len(AUTHORITIES)), random.choice(self.members), self._category
+        number = self._filed.get(key)
+        if number is None:
+            number = self.ledger.view().member(key)[1].filed
+        self._filed[key] = number + 1
+        record = File(key, category.code, category.low, category.severities[-1], DIGEST, DIGEST, 0, 1)
+        yield self.sign(AUTHORITIES[issuer], record)
+        yield from self._ending(issuer, key, number)
+
+    def _ending(self, by: int, key: bytes, number: int) -> Iterator[VerifiedTransaction]:
+        issuer, arbiter = AUTHORITIES[by], AUTHORITIES[(by + 1) % len(AUTHORITIES)]
+        match self._random.randrange(8):
+            case 0:
+                yield self.sign(key, Comment(key, number, DIGEST))
+            case 1:
+                yield self.sign(issuer, Answer(key, number, CORRECT, self._category.high, b""))
+            case 2:
+                yield self.sign(issuer, Answer(key, number, WITHDRAW, 0, b""))
+            case 3 | 4:
+                yield self.sign(key, Object(key, number, DIGEST))
+                yield self.sign(issuer, Answer(key, number, MAINTAIN, 0, DIGEST))
+                yield self.sign(arbiter, Rule(key, number, self._random.choice((STRIKE, UPHOLD, UPHOLD)), DIGEST))
+            case _:
+                return
+
+
+def found_ledger() -> Ledger:
+    """A ledger at its genesis, made by one validator."""
+    genesis = found_genesis("bench", bench_policy(), [MAKER.public], genesis_time_ms=0, slot_ms=SLOT_MS)
+    return Ledger(genesis)
+
 
 def applied_per_s(kind: str, count: int, members: int = 5_000) -> float:
-    """Transactions a second on one core, ``kind`` being ``rate`` or ``mixed``."""
-    applier = Applier(members)
+    """Transactions a CPU second on one core, ``kind`` being ``rate`` or ``mixed``."""
+    ledger = found_ledger()
+    applier = Applier(ledger, ledger.genesis.id, [secret_of(1_000 + number).public for number in range(members)])
+    applier.enrol()
     transactions = applier.ratings(count) if kind == "rate" else applier.mixed(count)
-    applier.seconds = 0.0
+    applier.cpu_s = 0.0
     applier.blocks(transactions)
-    return len(transactions) / applier.seconds
-
-
-def _secret(number: int) -> SecretKey:
-    return SecretKey(number.to_bytes(31, "big") + b"\x05")
+    return len(transactions) / applier.cpu_s

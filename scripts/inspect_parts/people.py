@@ -130,7 +130,7 @@ def tiers(view: View, plot: Path | None) -> Answer:
     """How many members stand in which tier."""
     counts = Counter(standing(view.policy, entry).tier for _, entry in members(view))
     total = counts.total()
-    found = [
+    found: list[dict[str, Any]] = [
         {"tier": tier.name, "from_score": tier.threshold, "members": counts[tier.name]} for tier in view.policy.tiers
     ]
     document = {**view.at_state, "members": total, "tiers": found}

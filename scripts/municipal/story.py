@@ -15,6 +15,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
+from chain.errors import OperatorError
 from chain.genesis import Genesis
 from chain.policy import Policy, read_policy, shipped_policy
 from chain.proposals import Accredit, Amend, Proposal, ReplaceValidator, Restore
@@ -51,6 +52,8 @@ from scripts.municipal.scenes import Chapter, Do, Scene, Until
 SLOTS_A_DAY = 2
 # An amendment that is moved has to be carried before its notice begins: three times what that takes.
 CARRYING_DAYS = 15
+# A motion lives for 60 slots, and being carried takes it 12 where nothing is slow.
+MAX_MOVES = 5
 FOREVER = 2**32
 MINOR, GENERAL, SERIOUS = 1, 2, 3
 # When conduct was established, in days before it is filed, so that its repair can be asked for at once.
@@ -131,15 +134,19 @@ class Story:
         motions = self.paper.motions
         # Who approves after it is carried is refused.
         needed = voters[: 2 * len(self.cast.validators) // 3]
-        status = ""
-        while status != "carried":
+        for _ in range(MAX_MOVES):
             before, proposal = len(motions), make()
             yield [Do(mover, Propose(proposal), partial(self._is_timely, proposal))]
             row = proposal_row(proposal)
             for number in [at for at in range(before, len(motions)) if motions[at]["proposal"] == row]:
                 yield [Do(voter, Approve(number), partial(self._is_open, number)) for voter in needed]
                 yield Until(partial(self._is_closed, number))
-                status = motions[number]["status"]
+                if motions[number]["status"] == "carried":
+                    return
+        raise OperatorError(
+            f"{MAX_MOVES} motions in a row lapsed before enough validators could approve: "
+            "this machine is too slow for such short slots; choose a larger --slot-ms"
+        )
 
     def _is_open(self, number: int) -> bool:
         return bool(self.paper.motions[number]["status"] == "open")

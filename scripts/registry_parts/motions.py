@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,6 +27,7 @@ from chain.proposals import (
 )
 from chain.transactions import Propose, VerifiedTransaction
 from scripts.console import remark
+from scripts.inspect_parts.words import policy_changes
 from scripts.registry_parts.inputs import DID, find_category, read_start
 from scripts.registry_parts.refusals import moment_of
 from scripts.registry_parts.session import Session, sends
@@ -126,9 +128,15 @@ def amend(session: Session, file: Path, effective: str | None) -> VerifiedTransa
         raise Refused(Reason.WORSENS_THE_PAST, fault)
     slot = read_start(genesis, old, effective, now_slot)
     spare_slots = slot - now_slot - old.slots(old.notice_days, genesis.slot_ms)
+    for where, before, after in policy_changes(old, new):
+        remark(f"  {where}: {_rule(before)} → {_rule(after)}")
     carried_by = moment_of(genesis, now_slot + spare_slots)
     remark(f"policy {new.version} would bind from {moment_of(genesis, slot)}, if it is carried by {carried_by}")
     return session.sign(Propose(Amend(old.version, slot, new.encode())))
+
+
+def _rule(value: Any) -> str:
+    return "none" if value is None else str(value)
 
 
 def _read_policy(file: Path) -> Policy:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -192,8 +192,10 @@ def sends(deed: Deed) -> Callable[..., None]:
                 return
             _submit(session.face, transaction)
             found = follow(session.face, slot_ms, facts, transaction.raw, until, timeout_s, as_json=as_json)
-            number = _number(session.face, transaction, found)
-            report(facts if number is None else {**facts, "number": number}, found, as_json=as_json)
+            with suppress(NodeAway):  # it is done, whether its number can be asked for or not
+                number = _number(session.face, transaction, found)
+                facts.update({} if number is None else {"number": number})
+            report(facts, found, as_json=as_json)
 
     dry_run = click.option("--dry-run", "is_dry_run", is_flag=True, help="Only ask the node what would become of it.")
     return waits(dry_run(command))

@@ -19,7 +19,8 @@ from scripts.scale_parts.mesh import build_mesh
 from scripts.scale_parts.scoreboard import Scoreboard
 from scripts.scale_parts.sharing import SharedVotes, SharingDisk
 from scripts.simulation.node import Node
-from scripts.simulation.workload import EXPIRY_HEIGHT, Workload
+from scripts.simulation.ratings import EXPIRY_HEIGHT
+from scripts.simulation.workload import Workload
 from scripts.simulation.world import World, secret
 
 # Transactions come in one batch a second, which a single one stands for; its batch stays under the usual 48 kB.
@@ -92,7 +93,7 @@ class Experiment:
         delays = Delays()
         self.network = WideArea(world, delays, setup.transactions_per_s * BUNDLE_EVERY_MS // 1_000)
         self.board = Scoreboard(world)
-        world.network, world.checks, world.workload = self.network, self.board, Workload(world)
+        world.network, world.checks, world.workload = self.network, self.board, Workload(world, "ratings")
         self._submitted = 0
         votes = SharedVotes.of(Votes.genesis(world.genesis.validators, world.genesis.batch))
         repeated = delays.regions * (setup.nodes // len(delays.regions) + 1)

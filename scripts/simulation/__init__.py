@@ -3,6 +3,7 @@
 Files, each importing only those above it::
 
     settings    what a run is asked to do, and the violation that ends one
+    rules       the policy of simulated chains
     schedule    the virtual clock and its queue
     timeline    what happened, as text and as one hash
     disk        what survives a crash
@@ -11,8 +12,11 @@ Files, each importing only those above it::
     node        one node: an engine, a disk, a clock
     network     links with delay, loss, duplication, reordering, cuts and clogs
     bounds      how much an engine may keep and send
+    standings   what the state must add up to
     checks      what must hold whatever happens
-    workload    clients, honest and not
+    ratings     what members sign: ratings, invented or real
+    offices     what everybody in a registry signs
+    workload    clients, honest and not, and what they were promised
     faults      what goes wrong, and when
     forge       blocks that no honest validator makes
     villain     a validator that breaks the rules, and what theory can predict of it

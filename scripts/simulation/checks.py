@@ -21,10 +21,12 @@ from chain.blocks import Block
 from chain.blocktree import MAX_BLOCKS_PER_SLOT
 from chain.errors import Refused
 from chain.events import BlockAnnounced, BlocksReceived, Commit, Effect, Event, Submitted
-from chain.headers import Header
+from chain.headers import Header, decode_header
 from chain.ledger import Ledger
+from chain.transactions import Accuse
 from chain.validators import with_announced
 from chain.votes import Votes, is_equivocation
+from scripts.simulation import standings
 from scripts.simulation.bounds import kept, sent
 from scripts.simulation.node import Node
 from scripts.simulation.oracle import Oracle
@@ -50,6 +52,9 @@ class Checks:
         # The final chain, by height, executed once from the genesis.
         self.final: list[bytes] = []
         self.final_transactions: dict[bytes, int] = {}
+        self.accusations: list[Accuse] = []
+        # For each validator the last slot of offences that were punished.
+        self._punished: dict[bytes, int] = {}
         self.forked = 0
         self._stored: set[bytes] = set()
         self._ledger = Ledger(genesis)
@@ -166,16 +171,21 @@ class Checks:
     # ----------------------------------------------------------------------------------------------- at the end
 
     def at_end(self) -> None:
-        """Every node's head, executed again from the genesis, has the state that the node holds."""
+        """Every node's head, executed again from the genesis, has the state that the node holds; and that adds up."""
+        executed: dict[bytes, Ledger] = {}
         for node in self.world.honest:
             if not node.is_up:
                 continue
-            chain = node.engine.chain
-            ledger, votes = Ledger(self.world.genesis), self._first_votes
-            for height in range(1, chain.head.header.height + 1):
-                votes = _execute(ledger, votes, node.disk.main[height])
-            if ledger.state_root != chain.ledger.state_root or ledger.state != chain.ledger.state:
+            chain, head = node.engine.chain, node.engine.chain.head.header
+            if head.id not in executed:
+                executed[head.id] = ledger = Ledger(self.world.genesis)
+                votes = self._first_votes
+                for height in range(1, head.height + 1):
+                    votes = _execute(ledger, votes, node.disk.main[height])
+            if executed[head.id].state != chain.ledger.state or executed[head.id].state_root != chain.ledger.state_root:
                 self._fail(node, "its state is not that of its chain")
+            if fault := next(standings.faults(chain.ledger, head.slot), ""):
+                self._fail(node, f"its state does not add up: {fault}")
 
     def culprits(self, *, stored: bool = False) -> tuple[str, ...]:
         """The validators that two headers prove guilty, both seen, or even ``stored``, by honest nodes."""
@@ -188,6 +198,11 @@ class Checks:
                 if _proves_guilt([item for item in headers.values() if not stored or item.id in self._stored])
             )
         )
+
+    @property
+    def jailed(self) -> int:
+        """How many seats are jailed in what is final."""
+        return sum(seat.is_jailed for seat in self._ledger.validators.active)
 
     # -------------------------------------------------------------------------------------------------- parts
 
@@ -258,8 +273,18 @@ class Checks:
         if decided.decided_height == block.header.height:
             weights = {seat.key: 0 if seat.is_jailed else seat.weight for seat in decided.next}
             self.oracle.announce(decided.decided_height, decided.announced_height, weights)
+        for item in block.transactions:
+            if isinstance(item.action, Accuse):
+                self._on_accused(item.action, block.header)
         self.final.append(block.id)
         self.final_transactions.update((item.id, block.header.height) for item in block.transactions)
+
+    def _on_accused(self, accusation: Accuse, at: Header) -> None:
+        first, second = decode_header(accusation.first), decode_header(accusation.second)
+        if max(first.slot, second.slot) <= self._punished.get(first.proposer, 0):
+            raise Violation(f"the block final at height {at.height} punishes an offence a second time")
+        self._punished[first.proposer] = at.slot
+        self.accusations.append(accusation)
 
     def _fail(self, node: Node, what: str) -> None:
         raise Violation(f"{node.name} {what}")

@@ -12,8 +12,12 @@ from scripts.simulation.mutations import MUTATIONS, mutated
 from scripts.simulation.network import Network
 from scripts.simulation.node import Node
 from scripts.simulation.settings import PROFILES, BrokenInside, Outcome, Settings, Violation, tolerated
-from scripts.simulation.workload import Workload
-from scripts.simulation.world import HEARTBEAT_SLOTS, World
+from scripts.simulation.workload import TRAFFIC, Workload
+from scripts.simulation.world import HEARTBEAT_SLOTS, World, secret
+
+# Nodes that observe until they become validators, and the number of the first one's key.
+SPARES = 2
+FIRST_SPARE = 500
 
 # What follows the faults.  First the nodes connect and the last requests into the void time out.
 CALM_SLOTS = 12
@@ -24,6 +28,9 @@ CALM_SLOTS = 12
 HEAL_SLOTS = 20
 HEAL_SLOTS_A_VALIDATOR = 3
 REPENTANCE_BLOCKS = 8
+# Jails come one after another where they move a third of the weight: two rounds until one is in force, and one more
+# until that is final.
+JAIL_SLOTS_A_VALIDATOR = 12
 # With villains at work there is no end of faults; finality must move on in so many slots all the same.
 STALL_SLOTS_A_VALIDATOR = 16
 
@@ -37,7 +44,8 @@ class History:
         self.profile = PROFILES[settings.faults]
         self.world = world = World(seed, validators, settings.slots, keep_timeline=settings.keep_timeline)
         world.network = Network(world)
-        world.workload = Workload(world)
+        traffic = settings.traffic or list(TRAFFIC)[seed % (2 if settings.byzantine else 3)]
+        world.workload = Workload(world, traffic)
         self.faults = Faults(world, self.profile)
         wanted = tolerated(validators) if settings.villains is None else settings.villains
         villains = wanted if settings.byzantine else 0
@@ -48,6 +56,8 @@ class History:
         for number in range(validators):
             if number in honest:
                 world.add(Node(world, f"node{number}", world.secrets[number]))
+        for number in range(SPARES if traffic == "registry" else 0):
+            world.add(Node(world, f"spare{number}", secret(FIRST_SPARE + number)))
         if settings.byzantine:
             join_cabal(world, settings.byzantine, villain_seats)
         self.heal_slots = -1
@@ -79,6 +89,7 @@ class History:
         )
         if not world.checks.forked:
             self._heal()
+            self._let_jail()
         world.checks.at_end()
 
     def _progress(self) -> tuple[int, int]:
@@ -90,8 +101,7 @@ class History:
         world = self.world
         self.faults.mend()
         world.run_slots(CALM_SLOTS)
-        world.workload.enrol_all(world.honest[0])
-        world.workload.offer_again(world.honest[0])
+        world.workload.offer_last(world.honest[0])
         before = max(node.engine.chain.finalized.height for node in world.honest)
         ahead_slots = max(0, longest_wait_slots(self.profile) - CALM_SLOTS)
         # Villains may have parted honest nodes for half the time; peers that failed for so long rest as long again.
@@ -99,8 +109,9 @@ class History:
         if not world.checks.is_safe:
             # Who lied signs again once the chain has outgrown its lies, and a stalled chain grows by heartbeats.
             rest_slots += REPENTANCE_BLOCKS * HEARTBEAT_SLOTS
-        bound = HEAL_SLOTS + HEAL_SLOTS_A_VALIDATOR * len(world.secrets) + ahead_slots + rest_slots
+        bound = HEAL_SLOTS + HEAL_SLOTS_A_VALIDATOR * world.genesis.batch + ahead_slots + rest_slots
         for slot in range(bound):
+            world.workload.offer_again(world.honest[0])
             world.run_slots(1)
             world.checks.each_slot()
             if self._is_healed(before):
@@ -115,6 +126,15 @@ class History:
             for node in world.honest
         )
         raise Violation(f"no agreement {CALM_SLOTS + bound} slots after the faults: {stands} (final before: {before})")
+
+    def _let_jail(self) -> None:
+        """Time for whom evidence names to be jailed; where nodes crash and links fail, evidence may get lost."""
+        world, count = self.world, len(self.world.checks.culprits())
+        left_slots = JAIL_SLOTS_A_VALIDATOR * len(world.secrets) if self.settings.faults == "none" else 0
+        while world.checks.jailed < count and left_slots:
+            left_slots -= 1
+            world.run_slots(1)
+            world.checks.each_slot()
 
     def _is_healed(self, before: int) -> bool:
         honest = self.world.honest
@@ -151,6 +171,7 @@ def run_history(settings: Settings, seed: int) -> Outcome:
         "reorgs": sum(node.reorgs for node in world.nodes),
         "forked": checks.forked,
         "proven": len(checks.culprits(stored=True)),
+        "jailed": checks.jailed,
         "late_blocks": history.late_blocks,
         "late_final": history.late_final,
     }

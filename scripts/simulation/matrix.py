@@ -33,6 +33,8 @@ moves on. With one more, either can be lost, and where it is safety, signed head
   that they stored prove it against every villain.
 * **named**: headers that honest nodes saw, stored or refused, prove every villain guilty; everywhere else they prove
   nothing against anybody. They never prove anything against an honest node.
+* **jailed**: honest nodes brought this evidence on the chain, and in the end every villain's seat is jailed in what is
+  final: it leads no slot, and its votes weigh nothing. A chain that forked needs people to choose a side first.
 
 Those who sign twice also rule the network: for the first half of the time the honest nodes are parted into two halves
 that hear only what the villains tell them. Whether finality moves on is asked of the second half, when all links are
@@ -60,7 +62,8 @@ class Case:
     @property
     def predicted(self) -> str:
         """What is expected, in the words of :func:`describe`."""
-        return self.expected.outcome + (", named" if self.expected.named else "")
+        end = "" if not self.expected.named else ", named" if self.expected.outcome == "forks" else ", named, jailed"
+        return self.expected.outcome + end
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,10 @@ def describe(outcome: Outcome) -> str:
         return f"never mended (seed {outcome.seed})"
     if facts["late_blocks"] <= 0:
         return f"nobody makes blocks (seed {outcome.seed})"
-    return f"{'live' if facts['late_final'] > 0 else 'stalls'}{named}"
+    if facts["jailed"] != len(outcome.culprits):
+        return f"{facts['jailed']} of {len(outcome.culprits)} named villains are jailed (seed {outcome.seed})"
+    jailed = ", jailed" if facts["jailed"] else ""
+    return f"{'live' if facts['late_final'] > 0 else 'stalls'}{named}{jailed}"
 
 
 def document(rows: Sequence[Row]) -> str:

@@ -11,16 +11,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
-from chain import arrivals, engine, production, registry, votes
+from chain import arrivals, blocktree, engine, governance, production, records, registry, validators, votes
 from chain.arrivals import WaitingRoom
 from chain.blockchain import Blockchain
 from chain.blocks import Block
 from chain.blocktree import BlockTree, Judged
+from chain.draft import Draft
 from chain.engine import Engine
+from chain.errors import Reason, Refused
 from chain.events import Commit, Effect, SigningState
+from chain.headers import decode_header
 from chain.ledger import Ledger
 from chain.mempool import Mempool
 from chain.production import Producer
+from chain.state import Record
+from chain.transactions import Accuse
+from chain.validators import Validators
 from chain.votes import Votes
 
 Patch = tuple[Any, str, Any]
@@ -28,10 +34,10 @@ Patch = tuple[Any, str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """``what`` is broken; ``faults``, ``byzantine`` and ``villains`` are the runs that should show it.
+    """``what`` is broken; ``faults``, ``byzantine``, ``villains`` and ``traffic`` are the runs that should show it.
 
-    ``villains`` None is as many as are tolerated.  ``is_inside`` marks what hurts nobody within a run: it only shows
-    by looking inside a node.
+    ``villains`` None is as many as are tolerated, ``traffic`` "" what the seed chooses.  ``is_inside`` marks what
+    hurts nobody within a run: it only shows by looking inside a node.
     """
 
     what: str
@@ -41,6 +47,7 @@ class Mutation:
     nodes: int | None = None
     villains: int | None = None
     is_inside: bool = False
+    traffic: str = ""
 
 
 @contextmanager
@@ -212,6 +219,71 @@ def _precommit_again() -> Sequence[Patch]:
     return [(votes, "_precommit", forgetting)]
 
 
+def _evidence_twice() -> Sequence[Patch]:
+    check = governance.check_open
+
+    def check_unpunished(draft: Draft, action: Accuse) -> bytes:
+        try:
+            return check(draft, action)
+        except Refused as refusal:
+            if refusal.reason is not Reason.ALREADY_PUNISHED:
+                raise
+            return decode_header(action.first).proposer
+
+    return [(governance, "check_open", check_unpunished)]
+
+
+def _set_at_once() -> Sequence[Patch]:
+    wait = blocktree.with_announced
+
+    def at_once(counted: Votes, seats: Validators) -> Votes:
+        return wait(counted, seats._replace(announced_height=0))
+
+    return [(blocktree, "with_announced", at_once)]
+
+
+def _set_before_final() -> Sequence[Patch]:
+    def unproven(counted: Votes, seats: Validators) -> Votes:
+        is_pending = seats.next and counted.newest_set.start <= seats.decided_height
+        if not is_pending or counted.height + 1 < seats.announced_height:
+            return counted
+        return counted.with_validators(validators.voting_set(seats.next), counted.height + 1)
+
+    return [(blocktree, "with_announced", unproven)]
+
+
+def _struck_counts() -> Sequence[Patch]:
+    end = records._end
+
+    def end_for_show(
+        draft: Draft,
+        subject: bytes,
+        member: Any,
+        number: int,
+        record: Record,
+        what: str,
+        *,
+        is_overturned: bool = False,
+    ) -> None:
+        kept = record.points if what == "struck" else 0
+        member = member._replace(record_points=member.record_points + kept)
+        end(draft, subject, member, number, record, what, is_overturned=is_overturned)
+
+    return [(records, "_end", end_for_show)]
+
+
+def _no_deadlines() -> Sequence[Patch]:
+    begin = registry.begin
+    return [(registry, "begin", lambda draft, _due, set_start: begin(draft, (), set_start))]
+
+
+def _objection_counts() -> Sequence[Patch]:
+    def suspended(_draft: Draft, _subject: bytes, member: Any, _record: Record) -> Any:
+        return member._replace(standing=member.standing - 1, suspended=member.suspended + 1)
+
+    return [(records, "_suspended", suspended)]
+
+
 MUTATIONS: dict[str, Mutation] = {
     "no-contradiction-check": Mutation(
         "a block may contradict its proposer's latest", _no_contradiction_check, "none", "betrays"
@@ -230,6 +302,25 @@ MUTATIONS: dict[str, Mutation] = {
     "drop-abandoned": Mutation("transactions of abandoned blocks are dropped", _drop_abandoned),
     "unbounded-waiting": Mutation(
         "any number of blocks may wait for their slot", _unbounded_waiting, "none", "floods", is_inside=True
+    ),
+    "evidence-twice": Mutation(
+        "one offence jails as often as somebody brings the evidence",
+        _evidence_twice,
+        "none",
+        "equivocates",
+        4,
+        traffic="registry",
+    ),
+    "set-at-once": Mutation(
+        "announced validators, as after a jail, are in force as soon as that is final", _set_at_once, traffic="registry"
+    ),
+    "set-before-final": Mutation(
+        "announced validators are in force before that is final", _set_before_final, traffic="registry"
+    ),
+    "struck-counts": Mutation("the points of a struck record still count", _struck_counts, traffic="registry"),
+    "no-deadlines": Mutation("nothing happens when a deadline passes", _no_deadlines, traffic="registry"),
+    "objection-counts": Mutation(
+        "the points of a record count while an objection is open", _objection_counts, traffic="registry"
     ),
     "precommit-again": Mutation(
         "a validator precommits a block again and again", _precommit_again, "network", "clones", 4

@@ -28,7 +28,9 @@ class Settings:
     """One run without its seed.
 
     ``nodes`` None lets the seed choose 4 to 7; ``villains`` None is as many as the protocol tolerates;
-    ``byzantine`` and ``mutation`` are names, "" for none.  With ``only_damage`` nobody looks inside the nodes.
+    ``byzantine`` and ``mutation`` are names, "" for none.  ``traffic`` is the name of what clients do; "" lets the
+    seed choose, but with villains only ratings, as theory speaks of validators that stay.  With ``only_damage``
+    nobody looks inside the nodes.
     """
 
     nodes: int | None = None
@@ -37,6 +39,7 @@ class Settings:
     byzantine: str = ""
     villains: int | None = None
     mutation: str = ""
+    traffic: str = ""
     only_damage: bool = False
     keep_timeline: bool = False
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from scripts.simulation.history import run_history
 from scripts.simulation.mutations import MUTATIONS, Mutation
 from scripts.simulation.parallel import in_parallel
 from scripts.simulation.settings import Outcome, Settings
 
+DOCUMENT = Path(__file__).parent.parent / "docs" / "mutations.md"
 SEEDS = range(1_000)
+
+_HEAD = """\
+# Rules broken on purpose, and what noticed
+
+Made by `python scripts/simulate.py --mutate all --write`; do not edit.
+
+A simulator that notices no broken rule proves nothing. Here one rule at a time is broken in the node's own code, and
+histories are run from seed 0 on until one shows it: by the damage that somebody outside would have, or, where it hurts
+nobody within a history, by a look inside a node. The same history is fine with all rules in force. See one of them:
+
+    python scripts/simulate.py --mutate majority
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +45,21 @@ def settings_for(mutation: Mutation, name: str, slots: int) -> Settings:
         mutation.byzantine,
         mutation.villains,
         name,
+        mutation.traffic,
         only_damage=not mutation.is_inside,
     )
+
+
+def document(findings: Sequence[Finding]) -> str:
+    """The result as Markdown."""
+    lines = [_HEAD, "| rule broken on purpose | faults | attack | noticed | as |", "|---|---|---|---|---|"]
+    for one in findings:
+        mutation, outcome = MUTATIONS[one.name], one.outcome
+        attack = " by ".join(filter(None, (mutation.byzantine, str(mutation.villains or "")))) or "none"
+        noticed = "**not at all**" if outcome is None else f"seed {outcome.seed}, slot {outcome.at_slot}"
+        as_what = "" if outcome is None else f"{outcome.violation}{'' if outcome.is_damage else ' (inside a node)'}"
+        lines.append(f"| {one.name}: {mutation.what} | {mutation.faults} | {attack} | {noticed} | {as_what} |")
+    return "\n".join(lines) + "\n"
 
 
 def run_sweep(seeds: range, slots: int, processes: int | None = None) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chain.genesis import found_genesis
 from chain.keys import SecretKey
-from chain.policy import shipped_policy
+from scripts.simulation.rules import simulated_policy
 from scripts.simulation.schedule import Schedule
 from scripts.simulation.timeline import Timeline
 
@@ -43,7 +43,7 @@ class World:
         self.secrets = [secret(number + 1) for number in range(validators)]
         self.genesis = found_genesis(
             "simulation",
-            shipped_policy("marketplace"),
+            simulated_policy(slot_ms),
             [key.public for key in self.secrets],
             genesis_time_ms=GENESIS_MS,
             slot_ms=slot_ms,

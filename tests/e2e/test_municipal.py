@@ -12,7 +12,7 @@ from tests.support.running import DEADLINE_S, ROOT
 
 def test_the_municipal_story_ends_in_agreement(tmp_path: Path) -> None:
     home = tmp_path / "net"
-    command = [sys.executable, str(ROOT / "scripts" / "testnet.py"), "--scenario", "municipal", "--slot-ms", "250"]
+    command = [sys.executable, str(ROOT / "scripts" / "testnet.py"), "--scenario", "municipal"]
     told = subprocess.run(
         [*command, "--until-final", "--json", "--home", str(home)],
         capture_output=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chain.errors import OperatorError
 from chain.keys import did_from_key
 from chain.state import Member, decode_entry, encode_entry, member_key
 from scripts.municipal.audit import audit
@@ -122,6 +123,11 @@ def test_a_motion_that_lapses_is_moved_again() -> None:
     story = Rehearsal(frozenset({"approve"}), 80)
     story.assert_everybody_agrees()
     assert (story.counts["motion lapsed"], story.counts["carried"]) == (4, 7)
+
+
+def test_a_story_whose_motions_all_lapse_is_given_up() -> None:
+    with pytest.raises(OperatorError, match="choose a larger --slot-ms"):
+        Rehearsal(frozenset({"approve"}), SLOTS)
 
 
 def test_a_score_that_is_wrong_on_one_node_is_noticed(story: Rehearsal) -> None:

@@ -18,15 +18,15 @@ from chain.transactions import Transaction
 
 ROOT = Path(__file__).parents[2]
 # Far more than a slow machine needs; a test that waits this long has failed.
-DEADLINE_S = 120.0
+DEADLINE_S = 300.0
 
 
-def wait_for(condition: Callable[[], object], what: str) -> None:
+def wait_for(condition: Callable[[], object], what: str, every_s: float = 0.02) -> None:
     """Wait until ``condition`` holds."""
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.02)
+        time.sleep(every_s)
 
 
 def node_command(*arguments: str) -> list[str]:
@@ -85,17 +85,23 @@ class RunningNode:
 
 
 @contextmanager
-def running(home: Path, *arguments: str, **options: Any) -> Iterator[RunningNode]:
-    """A node of this home, ready; killed at the end if it still runs."""
+def starting(home: Path, *arguments: str, **options: Any) -> Iterator[RunningNode]:
+    """A node of this home, not ready yet; killed at the end if it still runs."""
     with (
         (home.parent / f"{home.name}.log").open("a") as log,
         subprocess.Popen(
             node_command("run", "--home", str(home), *arguments), stderr=log, text=True, **options
         ) as process,
     ):
-        node = RunningNode(home, process)
         try:
-            node.wait_ready()
-            yield node
+            yield RunningNode(home, process)
         finally:
             process.kill()
+
+
+@contextmanager
+def running(home: Path, *arguments: str, **options: Any) -> Iterator[RunningNode]:
+    """A node of this home, ready; killed at the end if it still runs."""
+    with starting(home, *arguments, **options) as node:
+        node.wait_ready()
+        yield node

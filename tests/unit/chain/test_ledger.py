@@ -13,7 +13,7 @@ from chain.errors import InvariantBroken, Reason, Refused
 from chain.ledger import Ledger
 from chain.proposals import Suspend
 from chain.state import member_key
-from chain.statetree import StateTree
+from chain.statetree import StateTree, verify_proof
 from chain.transactions import ASK, Enrol, Object, Repair
 from tests.support.refusals import refusal
 from tests.support.register import DIGEST, MARKETPLACE, Register
@@ -60,6 +60,13 @@ def test_blocks_are_executed_in_order() -> None:
         register.blocks[5][0],
         None,
     ]
+
+
+def test_entries_are_proved_under_the_root_of_the_head() -> None:
+    ledger = story().ledger
+    for key, value in ledger.state.items():
+        assert verify_proof(ledger.state_root, key, value, ledger.prove(key))
+    assert verify_proof(ledger.state_root, b"nobody", None, ledger.prove(b"nobody"))
 
 
 def test_undo_and_redo_restore_everything() -> None:

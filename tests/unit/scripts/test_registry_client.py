@@ -59,7 +59,8 @@ MARKET = found_genesis("market", shipped_policy("marketplace"), [VALIDATOR.publi
 class FakeNode:
     """Each submitted transaction is a block of its own, final at once; slots are moved by hand.
 
-    With ``is_stalled`` nothing enters a block, and ``drops`` lets the node forget what it took.
+    With ``is_stalled`` nothing enters a block, with ``is_away`` nobody answers, and with ``loses_answers`` what is
+    submitted is taken without a word.
     """
 
     def __init__(self, genesis: Genesis, slot: int = 1) -> None:
@@ -72,6 +73,7 @@ class FakeNode:
         self.is_stalled = False
         self.is_away = False
         self.loses_answers = False
+        self.hides_motions = False
         self.transport = httpx.MockTransport(self._answer)
 
     @property
@@ -83,7 +85,7 @@ class FakeNode:
         return self.taken[-1].action
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
-        if self.is_away:
+        if self.is_away or (self.hides_motions and request.url.path == "/motions"):
             raise httpx.ConnectError("refused")
         match request.method, request.url.path.split("/")[1:]:
             case "GET", ["status"]:
@@ -340,7 +342,7 @@ def test_records_and_motions_are_listed_with_the_numbers_that_they_got(town: Des
         (0, "standing", town.did("office")),
     ]
     shown = run_client("records", town.did("ann"), transport=town.node.transport).stdout
-    assert "2 records" in shown
+    assert "Records: 2" in shown
     assert "contract or loan default" in shown
     motions = run_client("motions", "--json", transport=town.node.transport).document
     assert [(row["number"], row["kind"], row["status"]) for row in motions] == [
@@ -349,7 +351,7 @@ def test_records_and_motions_are_listed_with_the_numbers_that_they_got(town: Des
         (0, "Accredit", "carried"),
     ]
     assert motions[0]["about"] == [town.did("office")]
-    assert "3 motions" in run_client("motions", transport=town.node.transport).stdout
+    assert "Motions: 3" in run_client("motions", transport=town.node.transport).stdout
     assert run_client("records", town.did("bob"), "--json", transport=town.node.transport).document == []
 
 
@@ -476,7 +478,9 @@ def test_an_amendment_is_checked_here_and_announced(town: Desk) -> None:
     assert town.refusal("motion", "amend", "--policy", better, "--effective", "3d", key="validator") == (
         "notice_too_short"
     )
-    town.act("motion", "amend", "--policy", better, key="validator")
+    told = town.ends("motion", "amend", "--policy", better, key="validator").stderr
+    assert "tier AA.from: 1030 → 1020" in told
+    assert "policy 2 would bind from 2024-12-03 01:00 UTC, if it is carried by 2024-11-03 01:00 UTC" in told
     motion = proposed(town)
     assert isinstance(motion, Amend)
     policy = TOWN.policy
@@ -535,6 +539,12 @@ def test_a_taken_transaction_that_becomes_impossible_says_so(market: Desk, monke
     ended = market.ends("rate", market.did("bob"), "--category", "1", "--points", "5", "--json", key="ann")
     assert (ended.code, ended.document["refused"], ended.document["dropped"]) == (1, "rotated_key", True)
     assert "taken first, and dropped since" in ended.stderr
+
+
+def test_what_is_done_is_done_also_where_its_number_cannot_be_asked_for(town: Desk) -> None:
+    town.node.hides_motions = True
+    done = town.act("motion", "suspend", town.did("office"), key="validator")
+    assert (done["state"], "number" in done) == ("final", False)
 
 
 def test_a_lost_answer_says_how_to_find_out(market: Desk) -> None:

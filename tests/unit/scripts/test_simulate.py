@@ -74,18 +74,22 @@ def test_a_mutation_that_is_noticed_ends_with_0_and_one_that_is_not_with_1(capsy
 
 
 def test_all_broken_rules_are_tried_one_by_one(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # given one that shows at once, and one that these histories are too short for
     tried = {name: MUTATIONS[name] for name in ("any-state-root", "drop-abandoned")}
     monkeypatch.setattr(sweep, "MUTATIONS", tried)
     monkeypatch.setattr(simulate, "MUTATIONS", tried)
+    monkeypatch.setattr(sweep, "DOCUMENT", tmp_path / "docs" / "mutations.md")
     # when both are tried
-    options = ("--mutate", "all", "--seeds", "0..3", "--slots", "40", "--processes", "1", "--json")
+    options = ("--mutate", "all", "--seeds", "0..3", "--slots", "40", "--processes", "1", "--json", "--write")
     assert run(*options) == EXIT_WRONG
-    # then the command says what it saw of each
+    # then the command says what it saw of each, and so does the document
     seen, unseen = json.loads(capsys.readouterr().out)
     assert (seen["noticed"], unseen["noticed"]) == ("by damage", None)
+    first, second = sweep.DOCUMENT.read_text(encoding="utf-8").splitlines()[-2:]
+    assert f"| seed {seen['seed']}, slot {seen['slot']} | {seen['violation']} |" in first
+    assert "| **not at all** |" in second
     assert run(*seen["replay"].split()[2:]) == EXIT_WRONG
     assert seen["violation"] in capsys.readouterr().out
 
@@ -109,8 +113,9 @@ def test_the_matrix_ends_with_0_where_theory_is_right_and_with_1_where_not(
     assert (right["seen"], wrong["seen"]) == (["live"], ["stalls"])
 
 
-def test_only_a_matrix_can_be_written() -> None:
+def test_single_histories_are_not_written() -> None:
     assert run("--write") == EXIT_MISTAKE
+    assert run("--write", "--mutate", "majority") == EXIT_MISTAKE
 
 
 @pytest.mark.parametrize("seeds", ["", "a..b", "5..5", "9..3", "-1", "1...3"])
@@ -123,8 +128,10 @@ def test_villains_leave_an_honest_node() -> None:
 
 
 def test_the_command_of_a_replay_names_all_that_matters() -> None:
-    settings = Settings(nodes=7, slots=50, faults="none", byzantine="clones", villains=3, mutation="majority")
+    settings = Settings(
+        nodes=7, slots=50, faults="none", byzantine="clones", villains=3, mutation="majority", traffic="registry"
+    )
     assert simulate.replay_command(settings, 9) == (
         "python scripts/simulate.py --replay-seed 9 --slots 50 --faults none "
-        "--nodes 7 --byzantine clones --villains 3 --mutate majority"
+        "--nodes 7 --byzantine clones --villains 3 --traffic registry --mutate majority"
     )

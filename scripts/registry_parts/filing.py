@@ -1,0 +1,172 @@
+"""What authorities do about records, and the repair that members ask for."""
+
+from __future__ import annotations
+
+import click
+
+from chain.transactions import (
+    APPROVE,
+    ASK,
+    CORRECT,
+    DECLINE,
+    MAINTAIN,
+    STRIKE,
+    UPHOLD,
+    WITHDRAW,
+    Answer,
+    File,
+    Repair,
+    Rule,
+    VerifiedTransaction,
+)
+from scripts.registry_parts.inputs import (
+    DID,
+    document,
+    find_category,
+    find_points,
+    find_severity,
+    read_slot,
+)
+from scripts.registry_parts.session import Session, sends
+
+_member = click.argument("member", metavar="DID", type=DID)
+_number = click.argument("number", type=click.IntRange(0, 2**32 - 1))
+
+
+@click.command()
+@_member
+@click.option("--category", required=True, help="Name or code of a category of the policy.")
+@click.option("--points", type=int, help="May be left out where the category gives a fixed number.")
+@click.option("--severity", help="Name or code; may be left out where the category knows one or none.")
+@click.option(
+    "--established", required=True, metavar="DATE|now|SLOT", help="When the conduct was established (UTC), or a slot."
+)
+@document("evidence", "the evidence")
+@document("reason", "the written reason of a discretionary record", needed=False)
+@sends
+def record(
+    session: Session,
+    member: bytes,
+    category: str,
+    points: int | None,
+    severity: str | None,
+    established: str,
+    evidence: bytes,
+    reason: bytes,
+) -> VerifiedTransaction:
+    """Record about the member DID, as an authority."""
+    policy = session.policy
+    found = find_category(policy.categories, category)
+    return session.sign(
+        File(
+            subject=member,
+            category=found.code,
+            points=find_points(found, points),
+            severity=find_severity(policy, found, severity),
+            evidence=evidence,
+            reason=reason,
+            established_slot=read_slot(session.genesis, established, session.account.slot, "--established"),
+            policy_version=policy.version,
+        )
+    )
+
+
+@click.group()
+def answer() -> None:
+    """Answer for a record, as its issuer."""
+
+
+@answer.command()
+@_member
+@_number
+@click.option("--points", type=int, required=True, help="More than now.")
+@document("reason", "the reason", needed=False)
+@sends
+def correct(session: Session, member: bytes, number: int, points: int, reason: bytes) -> VerifiedTransaction:
+    """Correct record NUMBER about DID for the better."""
+    return session.sign(Answer(member, number, CORRECT, points, reason))
+
+
+@answer.command()
+@_member
+@_number
+@document("reason", "the reason", needed=False)
+@sends
+def withdraw(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
+    """Withdraw record NUMBER about DID: it is gone."""
+    return session.sign(Answer(member, number, WITHDRAW, 0, reason))
+
+
+@answer.command()
+@_member
+@_number
+@document("reason", "the written reason")
+@sends
+def maintain(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
+    """Maintain record NUMBER about DID against its objection; then an arbiter rules."""
+    return session.sign(Answer(member, number, MAINTAIN, 0, reason))
+
+
+@click.group()
+def rule() -> None:
+    """Rule on a maintained record, as an arbiter."""
+
+
+@rule.command()
+@_member
+@_number
+@document("reason", "the reason of the ruling")
+@sends
+def strike(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
+    """Strike record NUMBER about DID: it is gone, and counts against its issuer."""
+    return session.sign(Rule(member, number, STRIKE, reason))
+
+
+@rule.command()
+@_member
+@_number
+@document("reason", "the reason of the ruling")
+@sends
+def uphold(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
+    """Uphold record NUMBER about DID: it stands, and nobody can object again."""
+    return session.sign(Rule(member, number, UPHOLD, reason))
+
+
+@click.group()
+def repair() -> None:
+    """Repair: the member asks, the issuer decides."""
+
+
+@repair.command("ask")
+@_number
+@document("proof", "the proof that the duty is fulfilled")
+@sends
+def repair_ask(session: Session, number: int, proof: bytes) -> VerifiedTransaction:
+    """Ask for the repair of a record about yourself.
+
+    The issuer of record NUMBER approves or declines; no answer in time approves.
+    """
+    return session.sign(Repair(session.secret.public, number, ASK, proof))
+
+
+@repair.command("approve")
+@_member
+@_number
+@document("reason", "the decision")
+@sends
+def repair_approve(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
+    """Lift record NUMBER about DID, as its issuer."""
+    return session.sign(Repair(member, number, APPROVE, reason))
+
+
+@repair.command("decline")
+@_member
+@_number
+@document("reason", "the written reason")
+@sends
+def repair_decline(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
+    """Let record NUMBER about DID stand, as its issuer.
+
+    The period until the member may ask again starts anew.
+    """
+    return session.sign(Repair(member, number, DECLINE, reason))
