@@ -9,7 +9,7 @@ from chain.keys import did_from_key
 from chain.state import Member, decode_entry, encode_entry, member_key
 from scripts.municipal.audit import audit
 from scripts.municipal.cast import MEMBERS
-from tests.support.rehearsal import Rehearsal
+from tests.support.rehearsal import SLOTS, Rehearsal
 
 
 @pytest.fixture(scope="module")
