@@ -365,12 +365,14 @@ class Engine:
         culprit = header.proposer
         if self.producer is None or culprit == self.producer.secret.public:
             return
-        if self._accused.get(culprit, b"") in self.mempool:
+        waiting = self.mempool.get(self._accused.get(culprit, b""))
+        nonce = self.mempool.next_free(self.producer.secret.public)
+        # Behind a gap, which an accusation left that came too late, it would wait for ever.
+        if waiting is not None and waiting.nonce < nonce:
             return
         first, second = sorted((rival, header), key=lambda item: item.id)
         key, height = self.producer.secret, self.chain.head.header.height + 1
         expiry_height = height + min(ACCUSATION_BLOCKS, self.genesis.max_expiry_blocks)
-        nonce = self.mempool.next_free(key.public)
         accusation = sign_transaction(key, self.genesis.id, nonce, expiry_height, Accuse(first.raw, second.raw))
         if self._take_transactions((accusation,)) == [None]:
             self._accused[culprit] = accusation.id

@@ -130,7 +130,9 @@ class History:
     def _let_jail(self) -> None:
         """Time for whom evidence names to be jailed; where nodes crash and links fail, evidence may get lost."""
         world, count = self.world, len(self.world.checks.culprits())
-        left_slots = JAIL_SLOTS_A_VALIDATOR * len(world.secrets) if self.settings.faults == "none" else 0
+        left_slots = JAIL_SLOTS_A_VALIDATOR * len(world.secrets) + REPENTANCE_BLOCKS * HEARTBEAT_SLOTS
+        if self.settings.faults != "none":
+            return
         while world.checks.jailed < count and left_slots:
             left_slots -= 1
             world.run_slots(1)

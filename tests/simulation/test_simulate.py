@@ -79,6 +79,13 @@ def test_an_attack_ends_as_theory_predicts(case: Case) -> None:
     assert describe(run_history(case.settings, 0)) == case.predicted
 
 
+def test_evidence_does_not_wait_behind_evidence_that_came_too_late() -> None:
+    # given two liars: all accuse the first, but only one accusation is needed, and then they accuse the second
+    settings = Settings(nodes=7, slots=80, faults="none", byzantine="lies", villains=2)
+    # then that one is jailed, too
+    assert describe(run_history(settings, 2)) == "live, named, jailed"
+
+
 def test_the_document_says_what_is_predicted() -> None:
     rows = [Row(case, (case.predicted,) * len(SEEDS)) for case in cases()]
     assert DOCUMENT.read_text(encoding="utf-8") == document(rows), "run scripts/simulate.py --matrix --write"
