@@ -69,11 +69,13 @@ class Mempool:
         queue = self._by_actor.get(transaction.actor, {})
         return [queue[nonce] for nonce in sorted(queue) if nonce < transaction.nonce][:limit]
 
-    def add(self, transaction: VerifiedTransaction, height: int, *, room: int = 1) -> None:
+    def add(self, transaction: VerifiedTransaction, height: int, *, is_back: bool = False) -> None:
         """Take a transaction that can enter the block at ``height`` or later.  Raises :class:`Refused`.
 
-        ``room`` multiplies the bounds of the whole pool.
+        One that ``is_back`` from an abandoned block finds twice the room, and may wait for what made its key known:
+        that is back as well.
         """
+        room = 2 if is_back else 1
         if transaction.id in self._by_id:
             raise Refused(Reason.DUPLICATE, "already waiting")
         if transaction.expiry_height < height:
@@ -85,7 +87,7 @@ class Mempool:
         if transaction.nonce < (next_nonce or 0):
             raise Refused(Reason.NONCE_USED, f"nonce {transaction.nonce} where {next_nonce} is next")
         enrols = type(transaction.action) is Enrol
-        if next_nonce is None and transaction.nonce == 0 and not enrols:
+        if next_nonce is None and transaction.nonce == 0 and not (enrols or is_back):
             raise Refused(Reason.NOT_ENROLLED, "the first transaction of a key is its enrolment")
         queue = self._by_actor.get(transaction.actor)
         if queue is not None:
@@ -97,7 +99,7 @@ class Mempool:
             raise Refused(Reason.NONCE_GAP, f"nonce {transaction.nonce} where {next_nonce or 0} is next")
         if len(self._by_id) >= room * MAX_TRANSACTIONS or self.bytes + len(transaction.raw) > room * MAX_BYTES:
             raise Refused(Reason.POOL_FULL, f"{len(self._by_id)} transactions wait; submit again later")
-        if next_nonce is None and self._stranger_count >= MAX_FROM_STRANGERS:
+        if next_nonce is None and self._stranger_count >= room * MAX_FROM_STRANGERS:
             raise Refused(Reason.POOL_FULL, "too many keys wait to enrol; submit again later")
         self._insert(transaction, height, is_stranger=next_nonce is None)
 
@@ -105,7 +107,7 @@ class Mempool:
         """Take back the transactions of an abandoned block, also into a full pool: they were accepted before."""
         for transaction in transactions:
             try:
-                self.add(transaction, height, room=2)
+                self.add(transaction, height, is_back=True)
             except Refused:
                 continue
 

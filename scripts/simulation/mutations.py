@@ -234,7 +234,7 @@ def _evidence_twice() -> Sequence[Patch]:
 
 
 def _set_at_once() -> Sequence[Patch]:
-    wait = blocktree.with_announced
+    wait = validators.with_announced
 
     def at_once(counted: Votes, seats: Validators) -> Votes:
         return wait(counted, seats._replace(announced_height=0))

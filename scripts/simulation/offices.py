@@ -85,6 +85,7 @@ TRIES = 5
 UNASKED = 100  # of a thousand answers: nobody objected
 DIGEST = bytes(range(32))
 # An amendment is in force so many slots after the notice that it needs if it is carried at once.
+REVOKED = 333  # of a thousand wishes against an authority; the others suspend it
 SLOTS_TO_CARRY = 30
 
 Wish = tuple[bytes, Action]
@@ -270,8 +271,9 @@ class Offices:
             wishes.append(ReplaceValidator(some.key, free))
         are_enough = sum(not seat.is_jailed for seat in seats) > len(view.genesis.validators)
         if are_enough and some is not None and not some.is_jailed:
-            wishes.append(random.choice([JailValidator, RemoveValidator])(some.key))
-        return self._pick(wishes)
+            wishes.append(JailValidator(some.key) if self.world.chance(500) else RemoveValidator(some.key))
+        wish: Proposal | None = self._pick(wishes)
+        return wish
 
     def _accredit(self, view: Draft) -> Proposal | None:
         # By their first keys: somebody who moved to another one keeps its identity.
@@ -288,7 +290,7 @@ class Offices:
             return None
         if who[1].status == SUSPENDED:
             return Restore(who[0])
-        return self.world.random.choice([Suspend, Suspend, Revoke])(who[0])
+        return Revoke(who[0]) if self.world.chance(REVOKED) else Suspend(who[0])
 
     def _amend(self, view: Draft) -> Proposal | None:
         if view.rules.next_version:

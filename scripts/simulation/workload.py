@@ -40,7 +40,7 @@ class Traffic(Protocol):
         """What they sign once all faults are over; it holds something new."""
 
 
-TRAFFIC = {"ratings": Invented, "recorded": Recorded, "registry": Offices}
+TRAFFIC: dict[str, type[Traffic]] = {"ratings": Invented, "recorded": Recorded, "registry": Offices}
 
 
 @dataclass(slots=True)

@@ -239,3 +239,14 @@ def test_a_stranger_can_do_nothing_but_enrol_first(pool: Pool) -> None:
     stranger = Actor(GENESIS, 1)
     with pytest.raises(Refused):
         pool.add(stranger.sign(Rate(bytes(32), 1, 1), 2**64 - 1), HEIGHT)
+
+
+def test_what_was_abandoned_waits_for_what_made_its_key_known(pool: Pool) -> None:
+    # given a key that is known by a rotation, and a block with its first transaction
+    moved = Actor(GENESIS, 8)
+    first = moved.sign(Rate(bytes(32), 1, 5))
+    assert pool.refusal(first) is Reason.NOT_ENROLLED
+    # when that block is abandoned, and the rotation with it
+    pool.restore([first], HEIGHT)
+    # then it is not lost: the rotation comes back as well
+    assert pool.order() == [first]
