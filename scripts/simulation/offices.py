@@ -84,8 +84,8 @@ AUTHORITIES = 3
 TRIES = 5
 UNASKED = 100  # of a thousand answers: nobody objected
 DIGEST = bytes(range(32))
-# An amendment is in force so many slots after the notice that it needs if it is carried at once.
 REVOKED = 333  # of a thousand wishes against an authority; the others suspend it
+# An amendment is in force so many slots after the notice that it needs if it is carried at once.
 SLOTS_TO_CARRY = 30
 
 Wish = tuple[bytes, Action]
@@ -260,7 +260,7 @@ class Offices:
             return None
         if view.validators.is_changing or any(isinstance(item, SeatProposal) for item in open_motions):
             return None
-        random, seats, mine = self.world.random, view.validators.active, self._seated()
+        seats, mine = view.validators.active, self._seated()
         free = self._pick([key for key in mine if view.validators.seat(key) is None])
         some = self._pick([seat for seat in seats if seat.key in mine and seat.key != self._chair])
         jailed = self._pick([seat.key for seat in seats if seat.is_jailed])

@@ -9,6 +9,7 @@ against what honest clients offered, all of it must be final, without any of the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,7 +41,7 @@ class Traffic(Protocol):
         """What they sign once all faults are over; it holds something new."""
 
 
-TRAFFIC: dict[str, type[Traffic]] = {"ratings": Invented, "recorded": Recorded, "registry": Offices}
+TRAFFIC: dict[str, Callable[[World], Traffic]] = {"ratings": Invented, "recorded": Recorded, "registry": Offices}
 
 
 @dataclass(slots=True)
