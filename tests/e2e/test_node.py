@@ -160,7 +160,7 @@ def test_what_is_submitted_is_taken_or_refused_with_a_reason(solo: Path) -> None
         wait_for(lambda: node.status()["final_transactions"] == 2, "the enrolments are final")
 
         refused = node.submit([enrolments[0], stranger.sign(Enrol()), bob.sign(Rate(ann.key, 1, 3), expiry_height=0)])
-        assert [outcome["reason"] for outcome in refused] == ["nonce_used", "bad_signature", "expired"]
+        assert [outcome["reason"] for outcome in refused] == ["already_enrolled", "bad_signature", "expired"]
 
         assert node.post(b"\x93garbage").status_code == 400
         assert node.post(b"\x90", content_type="text/plain").status_code == 415
