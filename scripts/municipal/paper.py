@@ -114,7 +114,9 @@ class Paper:
     # ------------------------------------------------------------------------------------- what falls due by itself
 
     def _fall_due(self) -> None:
-        """In the order of deadlines; of those in one slot, records come before motions, and these before the policy."""
+        """An announced policy first; then in the order of deadlines, of those in one slot records before motions."""
+        if self.announced is not None and self.announced[0] <= self.slot:
+            self._amended(self.announced[1])
         due: list[tuple[int, str, Any]] = []
         for name, record in self.records.items():
             if _due(record) <= self.slot:
@@ -122,20 +124,16 @@ class Paper:
         for number, motion in enumerate(self.motions):
             if motion["status"] == "open" and motion["expires"] <= self.slot:
                 due.append((motion["expires"], "2", number))
-        if self.announced is not None and self.announced[0] <= self.slot:
-            due.append((self.announced[0], "3", self.announced[1]))
         for _, kind, name in sorted(due):
             if kind == "1":
                 self._record_due(name)
-            elif kind == "2":
+            else:
                 self.motions[name]["status"] = "lapsed"
                 self._tell("motion lapsed", name)
-            else:
-                self._amended(name)
 
     def _record_due(self, name: tuple[bytes, int]) -> None:
         record = self.records[name]
-        if record["expires"] <= self.slot:
+        if _due(record) == record["expires"]:  # what came first counts, however late the block is
             self._end(name, "expired")
         elif record["status"] == REPAIR_ASKED:
             self._end(name, "repaired by silence")
@@ -214,6 +212,7 @@ class Paper:
             "deadline": None,
         }
         self._tell("filed", name)
+        self._judge(issuer)  # it may have been the one that makes enough of them
 
     def _answer(self, row: Row) -> None:
         name, record = self._find(row)
@@ -269,10 +268,14 @@ class Paper:
             self._overturn(issuer)
 
     def _overturn(self, issuer: bytes) -> None:
+        self.authorities[issuer]["overturned"] += 1
+        self._judge(issuer)
+
+    def _judge(self, issuer: bytes) -> None:
         authority, limits = self.authorities[issuer], self.policy["authorities"]
-        authority["overturned"] += 1
         filed = authority["filed"] - authority["forgiven_filed"]
-        overturned = authority["overturned"] - authority["forgiven_overturned"]
+        # No more than all: what was filed before a motion may be overturned after it.
+        overturned = min(filed, authority["overturned"] - authority["forgiven_overturned"])
         is_over = overturned * 1000 > limits["overturned_permille"] * filed
         if is_over and filed >= limits["overturned_minimum"] and authority["status"] == "active":
             authority["status"] = "suspended"
