@@ -48,7 +48,6 @@ from chain.merkle import merkle_root
 from chain.messages import GetTransactions, Status
 from chain.production import Producer
 from chain.registry import check_action, check_standing
-from chain.state import Account, account_key, decode_entry
 from chain.sync import Sync
 from chain.transactions import Accuse, VerifiedTransaction, sign_transaction
 from chain.witness import Witness
@@ -191,12 +190,7 @@ class Engine:
         return outcomes
 
     def _next_nonce(self, actor: bytes) -> int | None:
-        key = account_key(actor)
-        value = self.chain.ledger.state.get(key)
-        if value is None:
-            return None
-        account = decode_entry(key, value)
-        return account.nonce if isinstance(account, Account) else None
+        return self.chain.ledger.next_nonce(actor)
 
     def _adopt_own(self, transactions: Sequence[VerifiedTransaction]) -> None:
         """These are ours to offer again until a block holds them."""

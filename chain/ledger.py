@@ -16,7 +16,7 @@ from chain.draft import Changes, Draft
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.registry import genesis_state
-from chain.state import RULES_KEY, VALIDATORS_KEY, due_slot
+from chain.state import RULES_KEY, VALIDATORS_KEY, Account, account_key, decode_entry, due_slot
 from chain.statetree import Proof, StateTree
 from chain.validators import Validators
 
@@ -74,6 +74,13 @@ class Ledger:
     def view(self, slot: int = 0) -> Draft:
         """The state at the head by names, for those who only look; ``slot`` is the one to judge deadlines in."""
         return Draft(self.state, self.genesis, self.height + 1, slot)
+
+    def next_nonce(self, actor: bytes) -> int | None:
+        """The nonce of an actor's next transaction at the head; None for a stranger."""
+        key = account_key(actor)
+        value = self.state.get(key)
+        account = None if value is None else decode_entry(key, value)
+        return account.nonce if isinstance(account, Account) else None
 
     def draft(self, slot: int, set_start: int) -> Draft:
         """The block after the head, in ``slot``, as the chain itself begins it.

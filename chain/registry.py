@@ -108,8 +108,7 @@ def apply(draft: Draft, transaction: Transaction) -> None:
     next_nonce = 0
     if account is not None:
         next_nonce = account.nonce
-        if account.successor:
-            raise Refused(Reason.ROTATED_KEY, "its owner has moved to another key")
+        _check_key(account)
     if transaction.nonce != next_nonce:
         reason = Reason.NONCE_USED if transaction.nonce < next_nonce else Reason.NONCE_GAP
         raise Refused(reason, f"nonce {transaction.nonce} where {next_nonce} is next")
@@ -148,8 +147,8 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
     The mempool asks, so that strangers and members cannot fill it with what only institutions may send.
     """
     account = draft.account(transaction.actor)
-    if account is not None and account.successor:
-        raise Refused(Reason.ROTATED_KEY, "its owner has moved to another key")
+    if account is not None:
+        _check_key(account)
     match transaction.action:
         case Enrol():
             members.check_new(draft, transaction.actor)
@@ -161,3 +160,8 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
             governance.check_open(draft, action)
         case _:
             pass
+
+
+def _check_key(account: Account) -> None:
+    if account.successor:
+        raise Refused(Reason.ROTATED_KEY, "its owner has moved to another key")

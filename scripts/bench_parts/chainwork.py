@@ -89,7 +89,7 @@ def _extend(
 ) -> list[bytes]:
     raws = []
     for start in range(0, len(transactions), BLOCK_TRANSACTIONS):
-        mempool = Mempool(lambda actor: _next_nonce(chain, actor))
+        mempool = Mempool(chain.ledger.next_nonce)
         for transaction in transactions[start : start + BLOCK_TRANSACTIONS]:
             mempool.add(transaction, chain.head.header.height + 1)
         slot = chain.head.header.slot + 1
@@ -157,11 +157,6 @@ def import_rates(recorded: RecordedChain) -> tuple[float, float]:
 
 def _secret(number: int) -> SecretKey:
     return SecretKey(number.to_bytes(31, "big") + b"\x02")
-
-
-def _next_nonce(chain: Blockchain, actor: bytes) -> int | None:
-    account = chain.ledger.view().account(actor)
-    return None if account is None else account.nonce
 
 
 def _genesis(validators: Sequence[SecretKey]) -> Genesis:

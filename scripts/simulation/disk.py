@@ -27,7 +27,7 @@ class Disk:
         self.finalized = 0
         self.settled: Settled | None = None
         self.write_ms = 0
-        self._state = genesis_state(genesis)
+        self.state = genesis_state(genesis)
 
     def commit(self, commit: Commit) -> None:
         """Make a commit durable."""
@@ -46,9 +46,9 @@ class Disk:
             self.settled = commit.settled
             for key, value in commit.settled.rows.items():
                 if value is None:
-                    self._state.pop(key, None)
+                    self.state.pop(key, None)
                 else:
-                    self._state[key] = value
+                    self.state[key] = value
         if commit.signing is not None:
             self.signing = commit.signing
 
@@ -64,7 +64,7 @@ class Disk:
         """The chain as it was when the last commit was durable, as :meth:`chain.storage.Storage.load` does it."""
         snapshot = None
         if self.settled is not None:
-            snapshot = Snapshot(self.settled.header, self.settled.votes, self._state)
+            snapshot = Snapshot(self.settled.header, self.settled.votes, self.state)
         chain = Blockchain(self.genesis, snapshot)
         base = chain.finalized.height
         for height in range(base + 1, max(self.main, default=0) + 1):

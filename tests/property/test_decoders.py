@@ -2,67 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chain.blocks import Block, decode_block, encode_block
 from chain.codec import encode
 from chain.errors import Reason
-from chain.headers import VerifiedHeader, decode_header
-from chain.messages import Announcement, GetBlocks, GetTransactions, RawItems, Status
-from chain.policy import decode_policy, shipped_policy
-from chain.proposals import Accredit, Amend, Proposal, ReplaceValidator, decode_proposal, encode_proposal
-from chain.transactions import Accuse, Enrol, File, Propose, Rate, VerifiedTransaction, decode_transaction
-from tests.support.forge import Forge
+from scripts.fuzz_parts.decoders import DECODERS as TABLE
 from tests.support.refusals import refusal
-from tests.support.world import Actor, genesis_of
 
-GENESIS = genesis_of(4)
-ANN = Actor(GENESIS, 50)
-BODY = [ANN.sign(Enrol()), ANN.sign(Rate(bytes(32), 1, -10))]
-BLOCK = Forge(GENESIS).block(None, BODY)
-KEY = bytes(32)
-PROPOSALS: list[Proposal] = [Accredit(KEY, 3, (1, 2), 0, 9), Amend(1, 9, b"a policy"), ReplaceValidator(KEY, ANN.key)]
-OTHERS = [
-    ANN.sign(File(KEY, 1, -5, 1, KEY, b"", -7, 1)),
-    ANN.sign(Propose(PROPOSALS[0])),
-    ANN.sign(Accuse(BLOCK.header.raw, BLOCK.header.raw)),
-]
-
-
-def again_block(decoded: Any) -> bytes:
-    header, transactions = decoded
-    body = tuple(VerifiedTransaction(item) for item in transactions)
-    return encode_block(Block(VerifiedHeader(header), body))
-
-
-def same(decoded: Any) -> bytes:
-    encoded: bytes = decoded.encode()
-    return encoded
-
-
-# decoder, how its result is encoded again, valid bytes to mutate
-DECODERS: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], bytes], list[bytes]]] = {
-    "transaction": (decode_transaction, lambda decoded: decoded.raw, [item.raw for item in (*BODY, *OTHERS)]),
-    "header": (decode_header, lambda decoded: decoded.raw, [BLOCK.header.raw]),
-    "block": (decode_block, again_block, [encode_block(BLOCK), encode((BLOCK.header.raw, ()))]),
-    "announcement": (
-        Announcement.decode,
-        same,
-        [Announcement(BLOCK.header.raw, (BODY[0].id, BODY[1].id)).encode(), Announcement(b"", ()).encode()],
-    ),
-    "status": (Status.decode, same, [Status(BLOCK.id, 300, 2**40, 0).encode()]),
-    "get blocks": (GetBlocks.decode, same, [GetBlocks(BLOCK.id, 2**40, 256).encode()]),
-    "get transactions": (GetTransactions.decode, same, [GetTransactions((BODY[0].id, BODY[1].id)).encode()]),
-    "items": (partial(RawItems.decode, max_items=20), same, [RawItems((b"", BODY[0].raw, b"x")).encode()]),
-    "policy": (decode_policy, same, [shipped_policy(name).encode() for name in ("marketplace", "municipal")]),
-    "proposal": (decode_proposal, encode_proposal, [encode_proposal(proposal) for proposal in PROPOSALS]),
-}
+# Those whose result tells the bytes that it was read from.
+DECODERS = {name: (item.decode, item.again, list(item.originals)) for name, item in TABLE.items() if item.again}
 pytestmark = pytest.mark.parametrize("name", DECODERS)
 
 

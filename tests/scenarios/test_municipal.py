@@ -136,7 +136,7 @@ def test_a_score_that_is_wrong_on_one_node_is_noticed(story: Rehearsal) -> None:
     member = decode_entry(key, host.engine.chain.ledger.state[key])
     assert isinstance(member, Member)
     state = {**host.engine.chain.ledger.state, key: encode_entry(member._replace(record_points=30))}
-    found = audit(story.world.genesis, host.disk.main(), state, host.height)
+    found = audit(story.world.genesis, host.disk.main, state, host.height)
     assert not found.holds
     assert (found.explained, found.members) == (MEMBERS - 1, MEMBERS)
     assert len(found.differences) == 1

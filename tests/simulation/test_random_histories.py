@@ -83,7 +83,7 @@ class History:
             assert host.final_height >= self.final.get(host.name, 0), f"finality of {host.name} fell"
             self.final[host.name] = host.final_height
             assert host.disk.finalized == host.final_height
-            assert host.disk.main()[host.height].id == host.head_id if host.height else True
+            assert host.disk.main[host.height].id == host.head_id if host.height else True
             pool = host.engine.mempool
             assert len(pool) <= mempool.MAX_TRANSACTIONS
             assert pool.bytes == sum(len(item.raw) for item in pool) <= mempool.MAX_BYTES

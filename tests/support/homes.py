@@ -11,14 +11,15 @@ from chain.database import DATABASE
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.storage import Storage
-from tests.support.world import Disk, Host, World
+from scripts.simulation.disk import Disk
+from tests.support.world import Host, World
 
 
 class RecordingDisk(Disk):
     """A disk that also remembers its commits in their order."""
 
     def __init__(self, genesis: Genesis) -> None:
-        super().__init__(genesis)
+        super().__init__(genesis, SigningState())
         self.commits: list[Commit] = []
 
     def commit(self, commit: Commit) -> None:

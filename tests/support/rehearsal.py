@@ -42,7 +42,7 @@ class Rehearsal:
         """What a driver does in a slot: hand over what became final, submit what is asked for, to whom it likes."""
         host, slot = self.world.hosts[0], self.world.genesis.slot_at(self.world.now_ms)
         for height in range(self.director.paper.height + 1, host.final_height + 1):
-            self.director.observe(host.disk.main()[height])
+            self.director.observe(host.disk.main[height])
         offers = self.director.offers()
         if slot < self._late_until:
             offers = [transaction for transaction in offers if transaction.kind not in self._late]
@@ -55,7 +55,7 @@ class Rehearsal:
     def audit(self, index: int) -> Audit:
         """The state of one node at its head, compared with the paper."""
         host = self.world.hosts[index]
-        return audit(self.world.genesis, host.disk.main(), host.engine.chain.ledger.state, host.height)
+        return audit(self.world.genesis, host.disk.main, host.engine.chain.ledger.state, host.height)
 
     def assert_everybody_agrees(self) -> None:
         """Every node's state is what the paper says, and explains every score."""

@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from random import Random
 from typing import Any, Literal
 
-from chain.blockchain import Blockchain, Settled, Snapshot
-from chain.blocks import Block, encode_block
+from chain.blocks import encode_block
 from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import (
@@ -49,8 +47,8 @@ from chain.genesis import Genesis, make_genesis
 from chain.keys import SecretKey, did_from_key
 from chain.messages import GetBlocks, GetTransactions, Status, cut_to_size
 from chain.policy import shipped_policy
-from chain.registry import genesis_state
 from chain.transactions import Action, VerifiedTransaction, sign_transaction
+from scripts.simulation.disk import Disk
 
 GENESIS_MS = 1_000_000
 FAR = 100_000
@@ -99,74 +97,6 @@ class Actor:
         return transaction
 
 
-class Disk:
-    """What survives a crash: blocks, the settled snapshot and the signing state."""
-
-    def __init__(self, genesis: Genesis) -> None:
-        self.genesis = genesis
-        self.blocks: dict[bytes, tuple[Block, bool]] = {}
-        self.state = genesis_state(genesis)
-        self.settled: Settled | None = None
-        self.finalized = 0
-        self.signing: SigningState | None = SigningState()
-        self._main: dict[int, Block] = {}
-
-    def commit(self, commit: Commit) -> None:
-        for block in commit.abandoned:
-            self._put(block, is_main=False)
-            if self._main.get(block.header.height) == block:
-                del self._main[block.header.height]
-        for block in commit.side:
-            if block.id not in self.blocks:
-                self._put(block, is_main=False)
-        for block in commit.adopted:
-            self._put(block, is_main=True)
-            self._main[block.header.height] = block
-        if commit.finalized_height is not None:
-            self.finalized = commit.finalized_height
-        if commit.settled is not None:
-            self.settled = commit.settled
-            for key, value in commit.settled.rows.items():
-                if value is None:
-                    self.state.pop(key, None)
-                else:
-                    self.state[key] = value
-        if commit.signing is not None:
-            self.signing = commit.signing
-
-    def _put(self, block: Block, *, is_main: bool) -> None:
-        self.blocks[block.id] = (block, is_main)
-
-    def main(self) -> dict[int, Block]:
-        """The main chain by height."""
-        return self._main
-
-    def branch(self, tip_id: bytes, from_height: int) -> list[Block]:
-        """As :meth:`chain.storage.Reader.branch`."""
-        blocks: list[Block] = []
-        while tip_id in self.blocks and self.blocks[tip_id][0].header.height >= from_height:
-            blocks.append(self.blocks[tip_id][0])
-            tip_id = blocks[-1].header.parent
-        return blocks[::-1]
-
-    def load(self) -> Blockchain:
-        """As :meth:`chain.storage.Storage.load`."""
-        snapshot = None
-        if self.settled is not None:
-            snapshot = Snapshot(self.settled.header, self.settled.votes, self.state)
-        chain = Blockchain(self.genesis, snapshot)
-        base = chain.finalized.height
-        for height, block in sorted(self._main.items()):
-            if height > base:
-                chain.add(block, arrived_in_slot=True)
-        chain.restore_finality(self.finalized)
-        side = [block for block, is_main in self.blocks.values() if not is_main and block.header.height > base]
-        for block in sorted(side, key=lambda block: block.header.height):
-            with suppress(Refused):
-                chain.add(block, arrived_in_slot=True)
-        return chain
-
-
 class Stranger:
     """Somebody on the wire who runs no engine; a test says what it claims and what it answers."""
 
@@ -195,7 +125,7 @@ class Host:
         self.world = world
         self.name = name
         self.key = key
-        self.disk = Disk(world.genesis)
+        self.disk = Disk(world.genesis, SigningState())
         self.engine: Engine
         self.is_up = False
         self.generation = 0
@@ -340,7 +270,7 @@ class Host:
                 self.answers = outcomes
 
     def _record_final(self, height: int) -> None:
-        main = self.disk.main()
+        main = self.disk.main
         for at in range(len(self.finalized) + 1, height + 1):
             self.finalized[at] = main[at].id
             self.final_ids.update(transaction.id for transaction in main[at].transactions)

@@ -26,11 +26,7 @@ def at(slot: int, into_ms: int = 0) -> int:
 
 
 def pool(chain: Blockchain) -> Mempool:
-    def next_nonce(actor: bytes) -> int | None:
-        account = chain.ledger.view().account(actor)
-        return None if account is None else account.nonce
-
-    return Mempool(next_nonce)
+    return Mempool(chain.ledger.next_nonce)
 
 
 def make(maker: Producer, chain: Blockchain, waiting: Mempool, slot: int) -> Made:

@@ -26,7 +26,8 @@ from chain.ledger import Ledger
 from chain.reader import Reader
 from chain.storage import Storage
 from chain.transactions import Enrol, Rate
-from tests.support.world import Actor, Disk, World, genesis_of
+from scripts.simulation.disk import Disk
+from tests.support.world import Actor, World, genesis_of
 
 FLIPS = 500
 TRUNCATIONS = 40
@@ -90,7 +91,7 @@ def history() -> History:
     assert max(host.reorgs) > 5
     assert any(not is_main for _, is_main in host.disk.blocks.values())
     assert any(commit.side for commit in host.commits)
-    disk = Disk(world.genesis)
+    disk = Disk(world.genesis, SigningState())
     states = [on_disk(disk)]
     for commit in host.commits:
         disk.commit(commit)
@@ -100,7 +101,7 @@ def history() -> History:
 
 def disk_after(history: History, count: int) -> Disk:
     """The virtual disk after the first ``count`` commits."""
-    disk = Disk(history.genesis)
+    disk = Disk(history.genesis, SigningState())
     for commit in history.commits[:count]:
         disk.commit(commit)
     return disk
@@ -143,10 +144,10 @@ def test_every_block_comes_back_with_its_branch(history: History, reader: Reader
             found = reader.transaction(transaction.id)
             assert found is not None
             assert found[0] == transaction
-            assert found[2] is any(transaction in main.transactions for main in disk.main().values()), (
+            assert found[2] is any(transaction in main.transactions for main in disk.main.values()), (
                 "the main chain's block comes first"
             )
-    main = [block for _, block in sorted(disk.main().items())]
+    main = [block for _, block in sorted(disk.main.items())]
     assert reader.head_height() == len(main)
     assert list(reader.blocks(1, 10_000)) == main
     assert reader.raw_blocks(5, 3) == [encode_block(block) for block in main[4:7]]
@@ -345,7 +346,7 @@ def test_flipped_bytes_are_found_or_harmless(small: Path, history: History, tmp_
 def test_a_reader_of_flipped_bytes_raises_nothing_else(small: Path, history: History, tmp_path: Path) -> None:
     original = small.read_bytes()
     disk = disk_after(history, 45)
-    ids = [block.id for block in disk.main().values()]
+    ids = [block.id for block in disk.main.values()]
     records = read_all(small, history, ids)["records"]
     wrong: list[str] = []
     for seed in range(FLIPS):
@@ -415,7 +416,7 @@ def test_values_of_another_type_are_damage(
     with pytest.raises(OperatorError):
         use(path, history)
     with pytest.raises(OperatorError):
-        read_all(path, history, [block.id for block in disk_after(history, 45).main().values()])
+        read_all(path, history, [block.id for block in disk_after(history, 45).main.values()])
 
 
 def test_a_truncated_file_is_found(small: Path, history: History, tmp_path: Path) -> None:

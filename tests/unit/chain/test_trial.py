@@ -20,11 +20,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.chain = Blockchain(GENESIS)
-        self.mempool = Mempool(self._next_nonce)
-
-    def _next_nonce(self, actor: bytes) -> int | None:
-        account = self.chain.ledger.view().account(actor)
-        return None if account is None else account.nonce
+        self.mempool = Mempool(self.chain.ledger.next_nonce)
 
     def waits(self, *transactions: VerifiedTransaction) -> None:
         for transaction in transactions:

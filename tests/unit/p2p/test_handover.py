@@ -290,7 +290,7 @@ def test_an_export_is_refused_once_the_chain_holds_a_later_block_by_the_key(tmp_
     home = make_home(tmp_path / "old", world.genesis, 2, is_new=True)
     with closing(Storage(home.database, home.genesis)) as database:
         database.commit([replace(commit, signing=None) for commit in disk.commits])
-    mine = [block.header for _, block in sorted(disk.main().items()) if block.header.proposer == home.secret.public]
+    mine = [block.header for _, block in sorted(disk.main.items()) if block.header.proposer == home.secret.public]
     earlier, last = mine[-2:]
     # when the old export is imported where it came from, then it is refused; the export of the last block is not
     sign(home, SigningState(slot=earlier.slot, height=earlier.height))

@@ -46,7 +46,7 @@ def test_the_records_of_a_story_end_as_it_tells(city: tuple[Rehearsal, Path]) ->
     unasked = about[did_from_key(cast.member(38).key)].iloc[0]  # a mistake that its issuer found by itself
     assert (unasked["overturned"], unasked["objected"], unasked["points"]) == (False, False, -20)
     for height, slot in records[["height", "slot"]].drop_duplicates().itertuples(index=False):
-        assert story.disk.main()[height].header.slot == slot
+        assert story.disk.main[height].header.slot == slot
     ill_famed = about[did_from_key(cast.member(200).key)]
     assert set(ill_famed["tier"]) == {"A"}  # all five in one block: where it stood before any of them
     (moved,) = frames.members[frames.members["member"] == did_from_key(cast.member(19).key)].to_dict("records")

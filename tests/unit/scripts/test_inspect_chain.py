@@ -50,7 +50,7 @@ class Story:
 
     def arguments(self, command: str) -> list[str]:
         """A question that has an answer in this story."""
-        first = next(block for _, block in sorted(self.disk.main().items()) if block.transactions)
+        first = next(block for _, block in sorted(self.disk.main.items()) if block.transactions)
         more = {"block": [str(first.header.height)], "tx": [first.transactions[0].id.hex()], "member": [self.dids[0]]}
         more["history"] = more["member"]
         return [command, *more.get(command, [])]
@@ -75,7 +75,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     world.run(20)
     host = world.hosts[2]
     assert host.reorgs
-    assert sum(len(block.transactions) for at, block in disk.main().items() if at <= host.final_height) == 11
+    assert sum(len(block.transactions) for at, block in disk.main.items() if at <= host.final_height) == 11
     return Story(world, disk, actors, write_home(tmp_path_factory.mktemp("story") / "home", world, disk))
 
 
@@ -110,7 +110,7 @@ def test_head(story: Story) -> None:
 
 
 def test_blocks(story: Story) -> None:
-    main = story.disk.main()
+    main = story.disk.main
     listed = answer(story.home, "blocks", "--from", "3", "--limit", "4")["blocks"]
     assert [(block["height"], block["id"]) for block in listed] == [(at, main[at].id.hex()) for at in range(3, 7)]
     newest = answer(story.home, "blocks", "--limit", "2")["blocks"]
@@ -120,7 +120,7 @@ def test_blocks(story: Story) -> None:
 
 
 def test_a_block_by_height_by_id_and_by_the_beginning_of_it(story: Story) -> None:
-    height, block = next((at, block) for at, block in story.disk.main().items() if len(block.transactions) == 5)
+    height, block = next((at, block) for at, block in story.disk.main.items() if len(block.transactions) == 5)
     by_height = answer(story.home, "block", str(height))
     assert by_height["id"] == block.id.hex()
     assert [shown["actor"] for shown in by_height["transactions"]] == [
@@ -146,13 +146,13 @@ def test_the_genesis_is_the_block_at_height_0(story: Story) -> None:
 
 
 def test_a_transaction(story: Story) -> None:
-    for height, block in story.disk.main().items():
+    for height, block in story.disk.main.items():
         for transaction in block.transactions:
             for digits in (64, 16, 17):
                 shown = answer(story.home, "tx", transaction.id.hex()[:digits])
                 assert (shown["id"], shown["height"], shown["block"]) == (transaction.id.hex(), height, block.id.hex())
                 assert shown["kind"] == transaction.kind
-    rate = next(item for block in story.disk.main().values() for item in block.transactions if item.kind == "rate")
+    rate = next(item for block in story.disk.main.values() for item in block.transactions if item.kind == "rate")
     shown = answer(story.home, "tx", rate.id.hex())
     assert isinstance(rate.action, Rate)
     assert (shown["subject"], shown["points"]) == (did_from_key(rate.action.subject), rate.action.points)
@@ -181,7 +181,7 @@ def test_a_member_with_its_ratings(story: Story) -> None:
     assert [(row["subject"], row["points"]) for row in shown["given"]] == [(a, 5)]
     rated_at = next(
         height
-        for height, block in story.disk.main().items()
+        for height, block in story.disk.main.items()
         if any(item.action == Rate(story.actors[0].key, 1, 5) for item in block.transactions)
     )
     assert shown["given"][0]["height"] == rated_at
@@ -193,7 +193,7 @@ def test_a_member_with_its_ratings(story: Story) -> None:
 
 def test_validators(story: Story) -> None:
     document = answer(story.home, "validators")
-    main = story.disk.main().values()
+    main = story.disk.main.values()
     for (key, weight), shown in zip(story.world.genesis.validators, document["validators"], strict=True):
         made = [block.header for block in main if block.header.proposer == key]
         assert (shown["validator"], shown["weight"]) == (did_from_key(key), weight)
@@ -214,14 +214,14 @@ def test_forks(story: Story) -> None:
     (branch,) = document["branches"]
     assert {block["id"] for block in branch["blocks"]} == side
     assert branch["tip"] == branch["blocks"][-1]["id"]
-    assert branch["leaves_at"] == story.disk.main()[branch["leaves_at_height"]].id.hex()
+    assert branch["leaves_at"] == story.disk.main[branch["leaves_at_height"]].id.hex()
     assert branch["leaves_at_height"] == branch["blocks"][0]["height"] - 1
     assert branch["can_win"] is False
 
 
 def test_verify_counts_what_it_checked(story: Story) -> None:
     document = answer(story.home, "verify")
-    main = story.disk.main()
+    main = story.disk.main
     assert document["ok"] is True
     assert document["problems"] == []
     assert document["blocks"] == len(main)
@@ -249,7 +249,7 @@ def test_an_empty_chain(tmp_path: Path) -> None:
 
 
 def test_verify_finds_any_spoilt_byte_of_a_block(story: Story, damaged: Path) -> None:
-    height, block = next((at, block) for at, block in sorted(story.disk.main().items()) if len(block.transactions) == 5)
+    height, block = next((at, block) for at, block in sorted(story.disk.main.items()) if len(block.transactions) == 5)
     body = encode_block(block)
     for at in range(3, len(body), 41):
         spoilt = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
@@ -262,7 +262,7 @@ def test_verify_finds_any_spoilt_byte_of_a_block(story: Story, damaged: Path) ->
 
 
 def test_verify_finds_a_block_in_another_ones_place(story: Story, damaged: Path) -> None:
-    main = story.disk.main()
+    main = story.disk.main
     other = seal(main[4].id, encode_block(main[5]))
     tamper(damaged, "UPDATE blocks SET body = ? WHERE main = 1 AND height = 4", other)
     ((height, what),) = problems(damaged)
