@@ -18,37 +18,26 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-import psutil
 import structlog
 import trio
 
 from chain.blocks import MAX_BLOCK_BYTES
 from chain.engine import Engine
-from chain.errors import InvariantBroken, OperatorError, Refused
-from chain.events import (
-    Answer,
-    Commit,
-    Effect,
-    Event,
-    Submitted,
-    Tick,
-)
+from chain.errors import InvariantBroken, OperatorError
+from chain.events import Commit, Effect, Event, Tick
 from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.headers import Header
 from chain.keys import SecretKey, did_from_key, self_test
 from chain.messages import GetBlocks, Status, cut_to_size
 from chain.policy import parse_policy, shipped_policy
 from chain.reader import Reader
-from chain.state import member_key
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
-from chain.trial import try_out
-from p2p.handover import export_signing, import_signing
+from p2p.handover import export_signing, import_signing, renew_database
 from p2p.home import Home, HomeConfig, create_home, load_home, locked, peer_id_of, read_key
-from p2p.views import newest_motions, policy_in_force, records_about
 
 if TYPE_CHECKING:
     from p2p.network import Transport
@@ -75,7 +64,6 @@ class Node:
         self.engine = engine
         self.storage = storage
         self.telemetry = telemetry
-        self.registry = telemetry.registry
         self.transport: Transport
         self.protocol: LedgerProtocol
         self.signatures: Signatures
@@ -173,127 +161,18 @@ class Node:
 
     # -------------------------------------------------------------------------------------- what the HTTP face needs
 
-    async def submit(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
-        """Check encoded transactions and offer the good ones to the mempool."""
-        checked = await self.signatures.outcomes(raws)
-        good = tuple(item for item in checked if not isinstance(item, Refused))
+    async def ask(self, event: Event) -> list[Effect]:
         reply = _Reply()
-        await self._inbox.send((Submitted(good), reply))
-        answers = iter(next(effect.outcomes for effect in await reply.wait() if isinstance(effect, Answer)))
-        outcomes = [item if isinstance(item, Refused) else next(answers) for item in checked]
-        self.telemetry.tell_outcomes(outcomes)
-        return outcomes
+        await self._inbox.send((event, reply))
+        return await reply.wait()
 
-    async def try_out(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
-        """What the next block would make of encoded transactions, each on top of those before it."""
-        checked = await self.signatures.outcomes(raws)
-        good = [item for item in checked if not isinstance(item, Refused)]
-        slot = self.genesis.slot_at(self.now_ms())
-        answers = iter(try_out(self.engine.chain, self.engine.mempool, good, slot))
-        return [item if isinstance(item, Refused) else next(answers) for item in checked]
-
-    async def find_transaction(self, transaction_id: bytes) -> dict[str, Any]:
-        """``GET /transactions/{id}``: whether it waits here, is in a block of the main chain, or neither."""
-        chain = self.engine.chain
-        if transaction_id in self.engine.mempool:
-            return {"state": "waiting", "height": None}
+    async def locate(self, transaction_id: bytes) -> int | None:
         # What the database does not hold yet is in the newest blocks.
-        recent = islice(chain.ledger.blocks(), MAX_RECENT_BLOCKS)
-        found = (block for block in recent for item in block.transactions if item.id == transaction_id)
-        block = next(found, None)
-        if block is None:
-            stored = await trio.to_thread.run_sync(self._reader.transaction, transaction_id, limiter=self._reading)
-            if stored is None or not stored[2]:
-                return {"state": "unknown", "height": None}
-            block = stored[1]
-        height = block.header.height
-        return {"state": "final" if height <= chain.finalized.height else "included", "height": height}
-
-    def describe(self) -> dict[str, Any]:
-        """``GET /status``."""
-        chain = self.engine.chain
-        head, final = chain.head.header, chain.finalized
-        producer = self.engine.producer
-        return {
-            "network": self.genesis.name,
-            "chain_id": self.genesis.id.hex(),
-            "did": did_from_key(self.home.secret.public),
-            "peer_id": self.transport.peer_id,
-            "validator": self.engine.is_validator,
-            "silent": self.engine.is_validator and producer is not None and producer.is_silent,
-            "height": head.height,
-            "head_id": head.id.hex(),
-            "state_root": head.state_root.hex(),
-            "finalized_height": final.height,
-            "finalized_id": final.id.hex(),
-            "slot": self.genesis.slot_at(self.now_ms()),
-            "mempool": len(self.engine.mempool),
-            "peers": len(self.transport.peers.connected()),
-            "syncing": self.engine.sync.is_downloading,
-            "reorgs": self.telemetry.reorg_count,
-            "transactions": self.telemetry.transaction_count,
-            "final_transactions": self.telemetry.transaction_count - chain.ledger.transactions_above(final.height),
-            "signatures_checked": self.signatures.checked,
-            "cpu_s": round(time.process_time(), 3),
-            "rss_bytes": psutil.Process().memory_info().rss,
-        }
-
-    def describe_peers(self) -> dict[str, Any]:
-        """``GET /peers``: who is connected, and for how many seconds more others are kept out."""
-        connected = [
-            {
-                "peer_id": peer.peer_id,
-                "address": peer.address,
-                "direction": peer.direction,
-                "rtt_ms": peer.rtt_ms,
-                "score": round(peer.score, 1),
-            }
-            for peer in self.transport.peers.connected()
-        ]
-        banned = {peer_id: round(left_s, 1) for peer_id, left_s in self.transport.peers.bans().items()}
-        return {"peers": connected, "banned": banned}
-
-    def describe_account(self, key: bytes) -> dict[str, Any]:
-        """``GET /account/{key}``: what a signer has to know, as of the head and this node's mempool."""
-        view = self.engine.chain.ledger.view()
-        account, identity = view.account(key), view.identity(key)
-        return {
-            "nonce": 0 if account is None else account.nonce,
-            "next_free": self.engine.mempool.next_free(key),
-            "identity": None if account is None else did_from_key(identity),
-            "successor": did_from_key(account.successor) if account is not None and account.successor else None,
-            "member": view.get(member_key(identity)) is not None,
-            "authority": view.authority(identity) is not None,
-            "validator": any(seat.key == key for seat in view.validators.active),
-            "slot": self.genesis.slot_at(self.now_ms()),
-            "height": self.engine.chain.head.header.height,
-            "policy_version": view.rules.version,
-        }
-
-    def describe_policy(self) -> dict[str, Any]:
-        """``GET /policy``."""
-        return policy_in_force(self.engine.chain.ledger.view())
-
-    def describe_records(self, key: bytes) -> dict[str, Any]:
-        """``GET /records/{key}``."""
-        return records_about(self.engine.chain.ledger.view(), key)
-
-    def describe_motions(self) -> dict[str, Any]:
-        """``GET /motions``."""
-        return newest_motions(self.engine.chain.ledger.view())
-
-    def recent_heads(self, after: int) -> list[dict[str, Any]]:
-        """``GET /heads``."""
-        return [head for head in self.telemetry.heads if head["seq"] > after]
-
-    def partition(self, peer_ids: set[str] | None) -> None:
-        """Cut peers off, or heal with None; for tests of partitions."""
-        if not self.home.config.allow_partitions:
-            raise OperatorError("set allow_partitions = true in config.toml first")
-        if peer_ids is None:
-            self.transport.peers.unblock()
-        else:
-            self.transport.peers.block(peer_ids)
+        for block in islice(self.engine.chain.ledger.blocks(), MAX_RECENT_BLOCKS):
+            if any(item.id == transaction_id for item in block.transactions):
+                return block.header.height
+        stored = await trio.to_thread.run_sync(self._reader.transaction, transaction_id, limiter=self._reading)
+        return stored[1].header.height if stored is not None and stored[2] else None
 
     def _watch_clock(self) -> None:
         offset_ms = self._offset_ms()
@@ -332,6 +211,7 @@ def calm_collector() -> None:
 async def run_node(home: Home, *, stop_with_parent: bool) -> None:
     """Run until a signal.  Raises :class:`OperatorError` for what the operator can mend."""
     # libp2p takes a second to import: commands that only read must not pay for it.
+    from p2p.face import LocalFace
     from p2p.http import serve_http
     from p2p.network import TransportConfig, open_transport
     from p2p.peers import PeerSettings
@@ -370,7 +250,7 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
             node.protocol = LedgerProtocol(node, transport, node.signatures)
             await nursery.start(node.protocol.run)
             nursery.start_soon(node.pump)
-            url = await nursery.start(serve_http, node, home.config.http)
+            url = await nursery.start(serve_http, LocalFace(node), home.config.http)
             _announce(home, node, url)
     finally:
         node.stop()
@@ -471,7 +351,12 @@ def init(
     """Make a home: a key, a configuration, the genesis and an empty database."""
     with exit_codes():
         if resync:
-            _resync(home)
+            renewed = load_home(home)
+            renew_database(renewed)
+            click.echo(
+                f"{renewed.database} is new and empty; the node will sync, and a validator signs again once a block "
+                "made after that is final, unless its signing state was exported"
+            )
             return
         if (genesis_path is None) == (new_network is None):
             raise OperatorError("say either --genesis FILE or --new-network NAME")
@@ -488,15 +373,6 @@ def _found_network(name: str, policy: str, slot_ms: int, secret: SecretKey) -> G
     path = Path(policy)
     rules = parse_policy(path.read_text(encoding="utf-8")) if path.is_file() else shipped_policy(policy)
     return found_genesis(name, rules, [secret.public], genesis_time_ms=time.time_ns() // 1_000_000, slot_ms=slot_ms)
-
-
-def _resync(path: Path) -> None:
-    """An empty database beside the old key: what was signed before is unknown, so the validator keeps silent."""
-    home = load_home(path)
-    Storage.create(home.database, home.genesis, None)
-    click.echo(
-        f"{home.database} is new and empty; the node will sync, and sign again once a block made after that is final"
-    )
 
 
 @main.group()

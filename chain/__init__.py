@@ -36,6 +36,7 @@ files of this list touch the disk.  Files import only files above them in this l
     arrivals      announced blocks that wait for their slot or their transactions
     sync          whom to ask for what
     witness       who signed what, to notice who contradicts itself
+    outbox        what one event makes of a node, in its order
     engine        one node's protocol
     database      the SQLite file, its tables and errors
     storage       the one writer, and what a node starts from

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from chain.arrivals import Arrival, WaitingRoom
-from chain.blockchain import Added, Blockchain, Settled
+from chain.blockchain import Added, Blockchain
 from chain.blocks import Block, assemble
 from chain.blocktree import CLOCK_DISPARITY_MS, Judged
 from chain.errors import Disposition, Reason, Refused
@@ -21,7 +21,6 @@ from chain.events import (
     AskStatus,
     BlockAnnounced,
     BlocksReceived,
-    Commit,
     Effect,
     Equivocation,
     Event,
@@ -29,7 +28,6 @@ from chain.events import (
     GossipTransactions,
     HeadMoved,
     MissingReceived,
-    Notice,
     Peer,
     PeerLost,
     Penalise,
@@ -43,12 +41,13 @@ from chain.events import (
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader
 from chain.keys import SecretKey
-from chain.mempool import MAX_TRANSACTIONS, Mempool
+from chain.mempool import Mempool
 from chain.merkle import merkle_root
 from chain.messages import GetTransactions, Status
+from chain.outbox import Outbox
 from chain.production import Producer
 from chain.registry import check_action, check_standing
-from chain.sync import Sync
+from chain.sync import Sync, linked
 from chain.transactions import Accuse, VerifiedTransaction, sign_transaction
 from chain.witness import Witness
 
@@ -59,18 +58,9 @@ MAX_UNSETTLED = 256
 STATUS_EVERY_SLOTS = 8
 REGOSSIP_EVERY_SLOTS = 32
 MAX_REGOSSIP = 1_024
-# A full mempool, and as many that blocks took since they were last looked through.
-MAX_OWN = 2 * MAX_TRANSACTIONS
 # So long an accusation waits for a block; another one is made if the validator goes on.
 ACCUSATION_BLOCKS = 1_000
 EXPIRE_EVERY_BLOCKS = 16
-# While a download brings blocks, ours would be made on a stale head; one that brings nothing for so long does not
-# keep a validator from its slots.
-CATCH_UP_MS = 2_000
-# Time for peers to say where they stand, before a validator that just started, or slept, makes a block.
-START_PAUSE_MS = 900
-# Ticks come every slot: without an event for so many, the process was suspended or the clock jumped.
-MAX_GAP_SLOTS = 5
 
 
 class Engine:
@@ -86,10 +76,9 @@ class Engine:
     ) -> None:
         self.genesis = genesis
         self.chain = chain
-        self.mempool = Mempool(self._next_nonce, genesis.max_expiry_blocks)
+        self.mempool = Mempool(chain.ledger.next_nonce, genesis.max_expiry_blocks)
         self.sync = Sync()
         self.producer = None if secret is None else Producer(genesis, secret, signing)
-        self._own: dict[bytes, None] = {}
         self._waiting = WaitingRoom()
         self._witness = Witness()
         self._accused: dict[bytes, bytes] = {}
@@ -97,22 +86,14 @@ class Engine:
             self._witness.note(header)
         self._last_slot = 0
         self._last_settled_ms = 0
-        self._started_ms: int | None = None
-        self._news_ms = 0
-        self._last_ms = 0
         self._last_attempt: tuple[int, bytes, int] | None = None
-        self._effects: list[Effect] = []
-        self._main: dict[bytes, tuple[Block, bool]] = {}
-        self._side: list[Block] = []
-        self._settled: Settled | None = None
-        self._signing: SigningState | None = None
-        self._final_height: int | None = None
+        self._out = Outbox()
 
     # -------------------------------------------------------------------------------- what is seen from outside
 
     def handle(self, event: Event, now_ms: int) -> list[Effect]:
         """Let ``event`` happen at ``now_ms`` (Unix milliseconds) and return what is to be done, in order."""
-        self._effects = []
+        self._out = Outbox()
         match event:
             case Tick():
                 self._on_tick(now_ms)
@@ -135,10 +116,10 @@ class Engine:
                 self.sync.forget(peer)
         ask = self.sync.next_request(self.chain, now_ms)
         if ask is not None:
-            self._effects.append(ask)
+            self._out.put(ask)
         self._produce(now_ms)
         self._settle(now_ms)
-        return self._commit() + self._effects
+        return self._out.take()
 
     def wake_ms(self, now_ms: int) -> int:
         """When the next :class:`Tick` is wanted."""
@@ -158,9 +139,9 @@ class Engine:
 
     def stop(self) -> list[Effect]:
         """The last effects before a clean end: bring the state on disk up to what is final."""
-        self._effects = []
-        self._settled = self.chain.settle()
-        return self._commit()
+        self._out = Outbox()
+        self._out.settled = self.chain.settle()
+        return self._out.take()
 
     # ---------------------------------------------------------------------------------------------- transactions
 
@@ -169,10 +150,10 @@ class Engine:
         taken = tuple(
             transaction for transaction, outcome in zip(transactions, outcomes, strict=True) if outcome is None
         )
-        self._adopt_own(taken)
-        self._effects.append(Answer(tuple(outcomes)))
+        self.mempool.claim(taken)
+        self._out.put(Answer(tuple(outcomes)))
         if taken:
-            self._effects.append(GossipTransactions(taken))
+            self._out.put(GossipTransactions(taken))
 
     def _take_transactions(self, transactions: tuple[VerifiedTransaction, ...]) -> list[Refused | None]:
         height = self.chain.head.header.height + 1
@@ -188,25 +169,6 @@ class Engine:
             else:
                 outcomes.append(None)
         return outcomes
-
-    def _next_nonce(self, actor: bytes) -> int | None:
-        return self.chain.ledger.next_nonce(actor)
-
-    def _adopt_own(self, transactions: Sequence[VerifiedTransaction]) -> None:
-        """These are ours to offer again until a block holds them."""
-        self._own.update((transaction.id, None) for transaction in transactions)
-        if len(self._own) > MAX_OWN:
-            self._forget_included()
-
-    def _forget_included(self) -> None:
-        self._own = {key: None for key in self._own if key in self.mempool}
-
-    def _regossip(self) -> None:
-        mempool = self.mempool
-        self._forget_included()
-        mine = [transaction for key in self._own if (transaction := mempool.get(key)) is not None]
-        if mine:
-            self._effects.append(GossipTransactions(tuple(mine[:MAX_REGOSSIP])))
 
     # -------------------------------------------------------------------------------------------------- blocks
 
@@ -269,7 +231,7 @@ class Engine:
         elif fetched is not None:
             self.sync.note_header(arrival.peer, header)
         elif self._waiting.add(arrival):
-            self._effects.append(Ask(arrival.peer, GetTransactions(tuple(missing))))
+            self._out.put(Ask(arrival.peer, GetTransactions(tuple(missing))))
 
     def _complete(
         self, arrival: Arrival, judged: Judged, transactions: Sequence[VerifiedTransaction], now_ms: int
@@ -289,7 +251,7 @@ class Engine:
         self._waiting.drop(peer)
         self.sync.failed(peer, now_ms)
         # Its claim may have been good and the network bad: hear it again before the next try.
-        self._effects.append(AskStatus(peer))
+        self._out.put(AskStatus(peer))
 
     def _on_blocks(self, event: BlocksReceived, now_ms: int) -> None:
         """The reply to a download: add block after block; the first bad one ends it and blames the peer."""
@@ -298,8 +260,7 @@ class Engine:
         attached = True
         last_height = 0
         try:
-            for index, block in enumerate(event.blocks):
-                self._check_link(event, index)
+            for block in linked(event.request, event.blocks):
                 self._take_downloaded(event.peer, block, now_ms)
                 last_height = block.header.height
             claimed_height = self.sync.claimed_height(event.peer, event.request.tip_id)
@@ -311,20 +272,12 @@ class Engine:
                 last_height = event.request.from_height
             else:
                 last_height = 0
-                self._note("download_refused", f"from {event.peer}: {refusal}")
+                self._out.note("download_refused", f"from {event.peer}: {refusal}")
                 if refusal.reason.disposition is Disposition.BLAME:
-                    self._effects.append(Penalise(event.peer, refusal))
+                    self._out.put(Penalise(event.peer, refusal))
         if not self.sync.received(event.peer, event.request, last_height=last_height, attached=attached):
             self.sync.failed(event.peer, now_ms)
-            self._effects.append(AskStatus(event.peer))
-
-    def _check_link(self, event: BlocksReceived, index: int) -> None:
-        """The reply must be a chain that starts at the height asked for."""
-        header = event.blocks[index].header
-        if header.height != event.request.from_height + index:
-            raise Refused(Reason.WRONG_HEIGHT, f"height {header.height} in place {index} of the reply")
-        if index and header.parent != event.blocks[index - 1].id:
-            raise Refused(Reason.UNSOLICITED, "the reply is not one branch")
+            self._out.put(AskStatus(event.peer))
 
     def _take_downloaded(self, peer: Peer, block: Block, now_ms: int) -> None:
         header, final = block.header, self.chain.finalized
@@ -333,8 +286,7 @@ class Engine:
         self._check_clock(header, now_ms)
         self._watch(block.header)
         self._add(block, self.chain.check(header, solicited=True), now_ms, arrived_in_slot=True)
-        self._news_ms = now_ms
-        self.sync.delivered(peer)
+        self.sync.delivered(peer, now_ms)
 
     def _check_clock(self, header: Header, now_ms: int) -> None:
         start_ms = self.genesis.slot_start_ms(header.slot)
@@ -348,11 +300,12 @@ class Engine:
         """
         rival = self._witness.note(header)
         if rival is not None:
-            self._effects.append(Equivocation(rival, header))
+            self._out.put(Equivocation(rival, header))
             self._accuse(rival, header)
         if self.producer is not None and self.producer.seen_elsewhere(header):
-            self._signing = self.producer.signing
-            self._note("key_used_elsewhere", "another machine signs with this key: this node signs no more; stop one")
+            self._out.signing = self.producer.signing
+            why = "another machine signs with this key: this node signs no more; stop one"
+            self._out.note("key_used_elsewhere", why)
 
     def _accuse(self, rival: VerifiedHeader, header: VerifiedHeader) -> None:
         """A validator that sees another contradict itself brings the evidence on the chain, once an offence."""
@@ -370,36 +323,33 @@ class Engine:
         accusation = sign_transaction(key, self.genesis.id, nonce, expiry_height, Accuse(first.raw, second.raw))
         if self._take_transactions((accusation,)) == [None]:
             self._accused[culprit] = accusation.id
-            self._adopt_own((accusation,))
-            self._effects.append(GossipTransactions((accusation,)))
+            self.mempool.claim((accusation,))
+            self._out.put(GossipTransactions((accusation,)))
 
     def _add(self, block: Block, judged: Judged, now_ms: int, *, arrived_in_slot: bool) -> None:
         added = self.chain.add(block, arrived_in_slot=arrived_in_slot, judged=judged)
         if not added.adopted:
-            self._side.append(block)
+            self._out.store_side(block)
         self._after(added, now_ms)
 
     def _after(self, added: Added, now_ms: int) -> None:
         """Bring mempool and commit in line with a chain that changed."""
         if not added.adopted:
             return
-        for block in added.abandoned:
-            self._main[block.id] = (block, False)
-        for block in added.adopted:
-            self._main[block.id] = (block, True)
+        self._out.store_move(added.abandoned, added.adopted)
         head = self.chain.head.header
         for block in added.adopted:
             self.mempool.discard(block.transactions)
         for block in reversed(added.abandoned):
             self.mempool.restore(block.transactions, head.height + 1)
-            self._adopt_own(block.transactions)
+            self.mempool.claim(block.transactions)
         if head.height % EXPIRE_EVERY_BLOCKS == 0:
             self.mempool.expire(head.height + 1)
         delay_ms = now_ms - self.genesis.slot_start_ms(head.slot)
-        self._effects.append(HeadMoved(head, len(added.adopted[-1].transactions), len(added.abandoned), delay_ms))
+        self._out.put(HeadMoved(head, len(added.adopted[-1].transactions), len(added.abandoned), delay_ms))
         if added.finalized:
-            self._final_height = added.finalized[-1].height
-            self._effects.append(Finalized(added.finalized[-1]))
+            self._out.finalized_height = added.finalized[-1].height
+            self._out.put(Finalized(added.finalized[-1]))
 
     # ---------------------------------------------------------------------------------------------------- time
 
@@ -412,20 +362,21 @@ class Engine:
         self._last_slot = slot
         if slot % STATUS_EVERY_SLOTS == 0 and self.sync.statuses:
             peers = sorted(self.sync.statuses)
-            self._effects.append(AskStatus(peers[slot // STATUS_EVERY_SLOTS % len(peers)]))
+            self._out.put(AskStatus(peers[slot // STATUS_EVERY_SLOTS % len(peers)]))
         if slot % REGOSSIP_EVERY_SLOTS == 0:
-            self._regossip()
+            mine = self.mempool.claimed(MAX_REGOSSIP)
+            if mine:
+                self._out.put(GossipTransactions(mine))
 
     def _produce(self, now_ms: int) -> None:
-        if self.producer is None:
-            return
-        if self._is_catching_up(now_ms):
+        is_alone = len(self.chain.next_votes.newest_set.leaders) == 1
+        if self.producer is None or self.sync.is_catching_up(now_ms, self.genesis.slot_ms, is_alone=is_alone):
             return
         was_silent = self.producer.is_silent
         slot = self.producer.due_slot(self.chain, now_ms, has_work=True)
         if was_silent and not self.producer.is_silent:
-            self._signing = self.producer.signing
-            self._note("signing_again", "a block made after the return is final: this validator signs again")
+            self._out.signing = self.producer.signing
+            self._out.note("signing_again", "a block made after the return is final: this validator signs again")
         if slot is None:
             return
         quiet_slots = self.genesis.quiet_slots(len(self.chain.next_votes.newest_set.leaders))
@@ -438,21 +389,11 @@ class Engine:
         if made is None:
             return
         added = self.chain.adopt(made.block, made.changes)
-        self._signing = made.signing
+        self._out.signing = made.signing
         self._after(added, now_ms)
         for transaction in made.hopeless:
             self.mempool.remove(transaction.id)
-        self._effects.append(AnnounceBlock(made.block))
-
-    def _is_catching_up(self, now_ms: int) -> bool:
-        """Whether a block made now would stand on a head that is known, or likely, to be stale."""
-        gap_ms = now_ms - self._last_ms
-        if self._started_ms is None or not 0 <= gap_ms <= MAX_GAP_SLOTS * self.genesis.slot_ms:
-            self._started_ms = self._news_ms = now_ms
-        self._last_ms = now_ms
-        is_alone = len(self.chain.next_votes.newest_set.leaders) == 1
-        just_started = 0 <= now_ms - self._started_ms < START_PAUSE_MS and not is_alone
-        return just_started or (self.sync.is_downloading and 0 <= now_ms - self._news_ms < CATCH_UP_MS)
+        self._out.put(AnnounceBlock(made.block))
 
     def _is_unfinished(self, slot: int) -> bool:
         """Whether blocks are wanted though nothing waits.
@@ -478,27 +419,8 @@ class Engine:
         unsettled = self.chain.unsettled
         since_ms = now_ms - self._last_settled_ms
         if unsettled and (not 0 <= since_ms < SETTLE_INTERVAL_MS or unsettled >= MAX_UNSETTLED):
-            self._settled = self.chain.settle()
+            self._out.settled = self.chain.settle()
             self._last_settled_ms = now_ms
 
-    # --------------------------------------------------------------------------------------------------- effects
-
     def _note_refused(self, header: Header, refusal: Refused) -> None:
-        self._note("block_refused", f"block {header.id.hex()[:12]}: {refusal}")
-
-    def _note(self, name: str, text: str) -> None:
-        self._effects.append(Notice(name, text))
-
-    def _commit(self) -> list[Effect]:
-        """Everything that this event made to be stored, as one commit, before any other effect."""
-        commit = Commit(
-            abandoned=tuple(block for block, is_main in self._main.values() if not is_main),
-            adopted=tuple(block for block, is_main in self._main.values() if is_main),
-            side=tuple(block for block in self._side if block.id not in self._main),
-            finalized_height=self._final_height,
-            settled=self._settled,
-            signing=self._signing,
-        )
-        self._main, self._side = {}, []
-        self._settled = self._signing = self._final_height = None
-        return [] if commit == Commit() else [commit]
+        self._out.note("block_refused", f"block {header.id.hex()[:12]}: {refusal}")

@@ -24,7 +24,6 @@ turned cofactored in 2022, and PyNaCl may be built against any of them: :func:`s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -130,14 +129,6 @@ def verify(public: bytes, message: bytes, signature: bytes) -> bool:
     except BadSignatureError:
         return False
     return True
-
-
-def verify_many(items: Sequence[tuple[bytes, bytes, bytes]]) -> list[bool]:
-    """:func:`verify` for each ``(public, message, signature)``, in order; meant to run in a thread.
-
-    The caller bounds the chunk: 100 to 250 items keep two threads busy and the event loop responsive.
-    """
-    return [verify(public, message, signature) for public, message, signature in items]
 
 
 def did_from_key(key: bytes) -> str:

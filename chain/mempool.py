@@ -8,6 +8,7 @@ valid by what stands before it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from chain.codec import U64_MAX
 from chain.errors import Reason, Refused
@@ -41,6 +42,7 @@ class Mempool:
         self._by_actor: dict[bytes, dict[int, VerifiedTransaction]] = {}
         self._strangers: set[bytes] = set()
         self._stranger_count = 0
+        self._claimed: dict[bytes, None] = {}
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -140,6 +142,7 @@ class Mempool:
         if transaction is None:
             return
         del self._taken_at[transaction_id]
+        self._claimed.pop(transaction_id, None)
         self.bytes -= len(transaction.raw)
         queue = self._by_actor[transaction.actor]
         del queue[transaction.nonce]
@@ -148,6 +151,14 @@ class Mempool:
         if not queue:
             del self._by_actor[transaction.actor]
             self._strangers.discard(transaction.actor)
+
+    def claim(self, transactions: Iterable[VerifiedTransaction]) -> None:
+        """Those of these that wait here are this node's to offer again, until a block holds them."""
+        self._claimed.update((item.id, None) for item in transactions if item.id in self._by_id)
+
+    def claimed(self, limit: int) -> tuple[VerifiedTransaction, ...]:
+        """What this node has to offer again, the oldest claims first, at most ``limit``."""
+        return tuple(self._by_id[key] for key in islice(self._claimed, limit))
 
     def candidates(self) -> Iterator[VerifiedTransaction]:
         """What a block may hold: in order of arrival, but each actor's in order of its nonces without a gap."""

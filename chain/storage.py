@@ -47,8 +47,13 @@ class Storage:
         self._connection = self._database.connection
 
     @staticmethod
-    def create(path: Path, genesis: Genesis, signing: SigningState | None) -> None:
-        """Make an empty database.  ``signing`` is None where this key may have signed before."""
+    def create(
+        path: Path, genesis: Genesis, signing: SigningState | None, *, exported: SigningState | None = None
+    ) -> None:
+        """Make an empty database.  ``signing`` is None where this key may have signed before.
+
+        ``exported`` is what left this home, which then signs nothing until it is imported.
+        """
         if path.exists():
             raise OperatorError(f"{path} exists already")
         connection = sqlite3.connect(path, isolation_level=None)
@@ -62,10 +67,11 @@ class Storage:
                 "INSERT INTO state VALUES (?, ?)",
                 [(key, seal(key, value)) for key, value in sorted(genesis_state(genesis).items())],
             )
-            if signing is not None:
-                connection.execute(
-                    "INSERT INTO meta VALUES ('signing', ?)", (seal(b"signing", encode(astuple(signing))),)
-                )
+            known = {"signing": signing, "exported": exported}
+            connection.executemany(
+                "INSERT INTO meta VALUES (?, ?)",
+                [(key, seal(key.encode(), encode(astuple(it)))) for key, it in known.items() if it is not None],
+            )
             connection.execute("COMMIT")
         finally:
             connection.close()

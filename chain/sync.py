@@ -6,7 +6,11 @@ head; where the branch does not attach there, it begins again after what is fina
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from chain.blockchain import Blockchain
+from chain.blocks import Block
+from chain.errors import Reason, Refused
 from chain.events import Ask, Peer, Request
 from chain.headers import Header
 from chain.messages import MAX_BLOCKS_PER_REQUEST, GetBlocks, Status
@@ -19,6 +23,13 @@ REST_MS = 2_000
 MAX_REST_MS = 300_000
 # Where so little lies above what is final, asking for all of it costs less than a second try.
 SHORT_BRANCH = 32
+# While a download brings blocks, ours would be made on a stale head; one that brings nothing for so long does not
+# keep a validator from its slots.
+CATCH_UP_MS = 2_000
+# Time for peers to say where they stand, before a validator that just started, or slept, makes a block.
+START_PAUSE_MS = 900
+# A node looks every slot: where it did not for so many, it was suspended or its clock jumped.
+MAX_GAP_SLOTS = 5
 
 
 class Sync:
@@ -31,6 +42,9 @@ class Sync:
         self._cursors: dict[Peer, int] = {}
         # Peers that failed: (how often in a row, not to be asked before).
         self._resting: dict[Peer, tuple[int, int]] = {}
+        self._started_ms: int | None = None
+        self._news_ms = 0
+        self._last_ms = 0
 
     @property
     def is_downloading(self) -> bool:
@@ -125,10 +139,35 @@ class Sync:
             return True
         return False
 
-    def delivered(self, peer: Peer) -> None:
+    def delivered(self, peer: Peer, now_ms: int) -> None:
         """A download brought blocks that we did not know."""
         self._resting.pop(peer, None)
+        self._news_ms = now_ms
+
+    def is_catching_up(self, now_ms: int, slot_ms: int, *, is_alone: bool) -> bool:
+        """Whether our head is known, or likely, to be stale; nobody is ahead of the one who ``is_alone``.
+
+        To be asked at least once a slot, so that a pause of the process shows.
+        """
+        if self._started_ms is None or not 0 <= now_ms - self._last_ms <= MAX_GAP_SLOTS * slot_ms:
+            self._started_ms = self._news_ms = now_ms
+        self._last_ms = now_ms
+        just_started = 0 <= now_ms - self._started_ms < START_PAUSE_MS and not is_alone
+        return just_started or (self.is_downloading and 0 <= now_ms - self._news_ms < CATCH_UP_MS)
 
     def _rests(self, peer: Peer, now_ms: int) -> bool:
         _, until_ms = self._resting.get(peer, (0, 0))
         return now_ms < until_ms <= now_ms + MAX_REST_MS  # a clock that jumped back must not silence a peer
+
+
+def linked(request: GetBlocks, blocks: Iterable[Block]) -> Iterator[Block]:
+    """The blocks of a reply, as long as they are one branch from the height asked for.  Raises :class:`Refused`."""
+    parent, height = b"", request.from_height
+    for block in blocks:
+        header = block.header
+        if header.height != height:
+            raise Refused(Reason.WRONG_HEIGHT, f"height {header.height} where {height} comes next in the reply")
+        if parent and header.parent != parent:
+            raise Refused(Reason.UNSOLICITED, "the reply is not one branch")
+        yield block
+        parent, height = block.id, height + 1

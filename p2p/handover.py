@@ -27,6 +27,8 @@ VERSION = 1
 SIGNING_TAG = b"goodfaith/signing-state/1"
 # Some 600 are needed; whoever indents it more may.
 MAX_FILE_BYTES = 4_096
+# Beside the database, for the day it is lost: the home remembers what it gave away.
+MARK = "exported.json"
 
 
 def export_signing(home: Home, file: Path) -> SigningState:
@@ -36,19 +38,51 @@ def export_signing(home: Home, file: Path) -> SigningState:
     """
     with locked(home.path), closing(Storage(home.database, home.genesis)) as storage, _new_file(file) as out:
         signing = storage.export_signing()
+        mark, draft = home.path / MARK, home.path / f"{MARK}.draft"
+        draft.unlink(missing_ok=True)
+        with _new_file(draft) as note:
+            note.write(_document(home, signing))
+        draft.replace(mark)
         out.write(_document(home, signing))
     return signing
 
 
 def import_signing(home: Home, file: Path) -> SigningState:
     """Let ``home`` sign above the state in ``file``.  Raises :class:`OperatorError`; the home is then as before."""
+    signing = _read_export(home, file)
+    with locked(home.path), closing(Storage(home.database, home.genesis)) as storage:
+        storage.import_signing(home.secret.public, signing)
+        (home.path / MARK).unlink(missing_ok=True)
+    return signing
+
+
+def renew_database(home: Home) -> None:
+    """An empty database beside the old key, where the old one was lost.  Raises :class:`OperatorError`.
+
+    What was signed before is then unknown, so a validator keeps silent until nothing older can matter; one whose
+    signing state left this home signs nothing, as before.
+    """
+    with locked(home.path):
+        mark = home.path / MARK
+        try:
+            exported = _read_export(home, mark) if mark.exists() else None
+        except OperatorError as error:
+            raise OperatorError(
+                f"{mark} says that the signing state left this home, and is damaged; remove it if no other machine "
+                "signs with this key"
+            ) from error
+        Storage.create(home.database, home.genesis, None, exported=exported)
+
+
+def _read_export(home: Home, file: Path) -> SigningState:
+    """What ``file`` holds, which must be this home's key and network.  Raises :class:`OperatorError`."""
     try:
         with file.open("rb") as source:
             raw = source.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise OperatorError(f"{file} cannot be read ({error.strerror}); name the file that was exported") from error
     try:
-        chain_id, public, signing = _read(raw)
+        chain_id, public, signing = _parse(raw)
     except (Refused, ValueError, TypeError, KeyError, RecursionError) as error:
         raise OperatorError(f"{file} is no undamaged export ({error}); copy it again, or export it again") from error
     if chain_id != home.genesis.id:
@@ -58,8 +92,6 @@ def import_signing(home: Home, file: Path) -> SigningState:
             f"{file} is of another key, {did_from_key(public)}; import it into a home made with "
             "`python node.py init --key FILE` from that key"
         )
-    with locked(home.path), closing(Storage(home.database, home.genesis)) as storage:
-        storage.import_signing(public, signing)
     return signing
 
 
@@ -75,7 +107,7 @@ def _document(home: Home, signing: SigningState) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _read(raw: bytes) -> tuple[bytes, bytes, SigningState]:
+def _parse(raw: bytes) -> tuple[bytes, bytes, SigningState]:
     """The chain id, the public key and the state of an export."""
     if len(raw) > MAX_FILE_BYTES:
         raise Refused(Reason.TOO_LARGE, f"more than {MAX_FILE_BYTES} bytes")

@@ -125,18 +125,7 @@ def build_app(face: Face) -> Starlette:
         return JSONResponse(await face.find_transaction(bytes.fromhex(digits)))
 
     async def partition(request: Request) -> Response:
-        try:
-            if request.method == "DELETE":
-                face.partition(None)
-            else:
-                if request.headers.get("content-type") != "application/json":
-                    return _error(415, 'send application/json: {"peer_ids": [...]}')
-                face.partition(_peer_ids(await _body(request, MAX_PARTITION_BODY_BYTES)))
-        except OperatorError as error:
-            return _error(403, str(error))
-        except (Refused, ValueError):
-            return _error(400, 'send {"peer_ids": [...]}')
-        return JSONResponse({})
+        return await _partition(request, face)
 
     async def metrics(_request: Request) -> Response:
         return Response(generate_latest(face.registry), media_type=CONTENT_TYPE_LATEST)
@@ -222,6 +211,22 @@ async def _outcomes(request: Request, max_items: int, judge: _Judge) -> Response
         return _error(400, str(refusal))
     outcomes = await judge(items.items)
     return JSONResponse({"outcomes": [None if item is None else describe_refusal(item) for item in outcomes]})
+
+
+async def _partition(request: Request, face: Face) -> Response:
+    """Cut peers off, or heal."""
+    try:
+        if request.method == "DELETE":
+            face.partition(None)
+        else:
+            if request.headers.get("content-type") != "application/json":
+                return _error(415, 'send application/json: {"peer_ids": [...]}')
+            face.partition(_peer_ids(await _body(request, MAX_PARTITION_BODY_BYTES)))
+    except OperatorError as error:
+        return _error(403, str(error))
+    except (Refused, ValueError):
+        return _error(400, 'send {"peer_ids": [...]}')
+    return JSONResponse({})
 
 
 async def _body(request: Request, limit: int) -> bytes:

@@ -32,7 +32,7 @@ SIZES = (10_000, 100_000, 1_000_000)
 @click.option("--write", is_flag=True, help="Keep the figures, and write scripts/docs/scaling.md and .svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def scaling(sizes: tuple[int, ...], folder: Path | None, draw_only: bool, write: bool, as_json: bool) -> None:
-    """Build registers of several sizes and measure what they cost a node; a million members take half an hour."""
+    """Build registers of several sizes and measure what they cost a node; a million take ten minutes and 8 GB."""
     figures = MANUAL.with_suffix(".json")
     rows = {row.members: row for row in load(figures)} if write or draw_only else {}
     for members in () if draw_only else sizes:

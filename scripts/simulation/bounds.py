@@ -45,7 +45,7 @@ def _pooled(engine: Engine) -> Iterator[Measure]:
     # Old ones are looked for at some heights only, and a reorg may jump over one.
     age = engine.chain.head.header.height + 1 - min(pool._taken_at.values(), default=2**63)
     yield "age in blocks of a pooled transaction", age, mempool.MAX_AGE_BLOCKS + 4 * engine_module.EXPIRE_EVERY_BLOCKS
-    yield "own transactions", len(engine._own), 2 * mempool.MAX_TRANSACTIONS
+    yield "claimed transactions", len(pool._claimed), len(pool)
 
 
 def sent(effects: Iterable[Effect], submitted: int) -> Iterator[Measure]:

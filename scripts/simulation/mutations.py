@@ -23,6 +23,7 @@ from chain.events import Commit, Effect, SigningState
 from chain.headers import decode_header
 from chain.ledger import Ledger
 from chain.mempool import Mempool
+from chain.outbox import Outbox
 from chain.production import Producer
 from chain.state import Record
 from chain.transactions import Accuse
@@ -111,12 +112,13 @@ def _cross_finality() -> Sequence[Patch]:
 
 
 def _skip_signing_store() -> Sequence[Patch]:
-    collect = Engine._commit
+    take = Outbox.take
 
-    def without_signing(self: Engine) -> list[Effect]:
-        return [replace(e, signing=None) if isinstance(e, Commit) else e for e in collect(self)]
+    def without_signing(self: Outbox) -> list[Effect]:
+        self.signing = None
+        return take(self)
 
-    return [(Engine, "_commit", without_signing)]
+    return [(Outbox, "take", without_signing)]
 
 
 def _announce_first() -> Sequence[Patch]:

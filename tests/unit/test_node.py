@@ -13,15 +13,13 @@ import trio
 import trio.testing
 
 from chain.engine import Engine
-from chain.errors import OperatorError, Reason
+from chain.errors import OperatorError
 from chain.events import Commit, Effect, Submitted
-from chain.keys import did_from_key
 from chain.storage import Storage
-from chain.transactions import Approve, Enrol, Rotate, sign_rotation
+from chain.transactions import Enrol
 from node import Node
 from p2p.home import HomeConfig, create_home, load_home
 from p2p.protocol import LedgerProtocol
-from p2p.signatures import Signatures
 from p2p.telemetry import Telemetry
 from tests.support.world import Actor, genesis_of, secret
 
@@ -129,64 +127,8 @@ async def test_nothing_is_written_after_a_commit_that_failed(home: Path) -> None
     assert signing.slot == 0
 
 
-async def test_an_account_is_told_as_of_the_head_and_the_mempool(home: Path) -> None:
-    storage = SlowStorage(home)
-    storage.go_on.set()
-    node = node_of(home, storage)
-    ann, heir = Actor(node.genesis, 100), Actor(node.genesis, 101)
-    stranger = node.describe_account(ann.key)
-    known = {name: stranger.pop(name) for name in ("slot", "height", "policy_version")}
-    assert known == {"slot": 1, "height": 0, "policy_version": 1}
-    assert stranger == {
-        "nonce": 0,
-        "next_free": 0,
-        "identity": None,
-        "successor": None,
-        "member": False,
-        "authority": False,
-        "validator": False,
-    }
-    assert node.describe_account(node.home.secret.public)["validator"] is True
-    enrolment = ann.sign(Enrol())
-    rotation = ann.sign(Rotate(heir.key, sign_rotation(heir.secret, node.genesis.id, ann.key, nonce=1)))
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(node.pump)
-        # The enrolment goes into the block of this hour; the other waits for the next one.
-        for transaction in (enrolment, rotation):
-            await node.post(Submitted((transaction,)))
-        with trio.fail_after(60):
-            while node.describe_account(ann.key)["next_free"] < 2:
-                await trio.testing.wait_all_tasks_blocked()
-        nursery.cancel_scope.cancel()
-    account = node.describe_account(ann.key)
-    node.stop()
-    assert (account["nonce"], account["next_free"], account["height"]) == (1, 2, 1)
-    assert (account["identity"], account["successor"]) == (did_from_key(ann.key), None)
-    assert (account["member"], account["authority"], account["validator"]) == (True, False, False)
-
-
-async def test_a_key_that_was_left_names_its_successor(home: Path) -> None:
-    storage = SlowStorage(home)
-    storage.go_on.set()
-    node = node_of(home, storage)
-    ann, heir = Actor(node.genesis, 100), Actor(node.genesis, 101)
-    enrolment = ann.sign(Enrol())
-    rotation = ann.sign(Rotate(heir.key, sign_rotation(heir.secret, node.genesis.id, ann.key, nonce=1)))
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(node.pump)
-        await node.post(Submitted((enrolment, rotation)))
-        with trio.fail_after(60):
-            while node.engine.chain.head.header.height == 0:
-                await trio.testing.wait_all_tasks_blocked()
-        nursery.cancel_scope.cancel()
-    left, taken_up = node.describe_account(ann.key), node.describe_account(heir.key)
-    node.stop()
-    assert (left["nonce"], left["successor"]) == (2, did_from_key(heir.key))
-    assert (taken_up["nonce"], taken_up["identity"], taken_up["member"]) == (0, did_from_key(ann.key), True)
-
-
 @pytest.mark.parametrize("recent_blocks", [0, 8], ids=["on disk", "in memory"])
-async def test_a_transaction_is_found(home: Path, monkeypatch: pytest.MonkeyPatch, recent_blocks: int) -> None:
+async def test_a_transaction_is_located(home: Path, monkeypatch: pytest.MonkeyPatch, recent_blocks: int) -> None:
     monkeypatch.setattr("node.MAX_RECENT_BLOCKS", recent_blocks)
     storage = SlowStorage(home)
     storage.go_on.set()
@@ -201,37 +143,8 @@ async def test_a_transaction_is_found(home: Path, monkeypatch: pytest.MonkeyPatc
         with trio.fail_after(60):
             while waiting not in node.engine.mempool:
                 await trio.testing.wait_all_tasks_blocked()
-        found = [await node.find_transaction(item) for item in (included, waiting, stranger)]
+        found = [await node.locate(item) for item in (included, waiting, stranger)]
         nursery.cancel_scope.cancel()
         assert storage.asked.is_set()
     node.stop()
-    assert found == [
-        {"state": "included", "height": 1},
-        {"state": "waiting", "height": None},
-        {"state": "unknown", "height": None},
-    ]
-
-
-async def test_a_trial_keeps_nothing_and_finds_bad_signatures(home: Path) -> None:
-    storage = SlowStorage(home)
-    storage.go_on.set()
-    node = node_of(home, storage)
-    node.signatures = Signatures(node.genesis.id, node.waiting)
-    ann = Actor(node.genesis, 100)
-    foreign = Actor(genesis_of(2), 101).sign(Enrol())
-    raws = (ann.sign(Enrol()).raw, foreign.raw, ann.sign(Approve(0)).raw, b"junk")
-    outcomes = await node.try_out(raws)
-    node.stop()
-    reasons = [None if outcome is None else outcome.reason for outcome in outcomes]
-    assert reasons == [None, Reason.BAD_SIGNATURE, Reason.NOT_VALIDATOR, Reason.MALFORMED]
-    assert (len(node.engine.mempool), node.describe_account(ann.key)["nonce"]) == (0, 0)
-
-
-async def test_the_policy_in_force_is_told(home: Path) -> None:
-    storage = SlowStorage(home)
-    storage.go_on.set()
-    node = node_of(home, storage)
-    told = node.describe_policy()
-    node.stop()
-    assert told.pop("policy") == node.genesis.policy.to_document()
-    assert told == {"version": 1, "next_version": 0, "next_slot": 0}
+    assert found == [1, None, None]

@@ -250,3 +250,14 @@ def test_what_was_abandoned_waits_for_what_made_its_key_known(pool: Pool) -> Non
     pool.restore([first], HEIGHT)
     # then it is not lost: the rotation comes back as well
     assert pool.order() == [first]
+
+
+def test_what_this_node_has_to_offer_again(pool: Pool) -> None:
+    one, two, three = rates(member(pool, 1), 3)
+    pool.take(one, two, three)
+    pool.claim([three, one, rates(member(pool, 2), 1)[0]])
+    assert pool.claimed(9) == (three, one), "the oldest claims first, and only what waits here"
+    assert pool.claimed(1) == (three,)
+    pool.remove(three.id)
+    pool.take(three)
+    assert pool.claimed(9) == (one,), "what was dropped is nobody's"

@@ -6,10 +6,12 @@ import pytest
 
 from chain.blockchain import Blockchain
 from chain.blocks import Block
+from chain.errors import Reason
 from chain.events import Ask
 from chain.messages import MAX_BLOCKS_PER_REQUEST, GetBlocks, Status
-from chain.sync import MAX_STATUSES, REST_MS, SHORT_BRANCH, Sync
+from chain.sync import CATCH_UP_MS, MAX_GAP_SLOTS, MAX_STATUSES, REST_MS, SHORT_BRANCH, START_PAUSE_MS, Sync, linked
 from tests.support.forge import Forge, blockchain
+from tests.support.refusals import refusal
 from tests.support.world import genesis_of
 
 GENESIS = genesis_of(4)
@@ -135,7 +137,7 @@ def test_an_empty_claim_rests_longer_each_time_until_it_is_kept(chain: Blockchai
         assert peer_asked(sync, chain, now_ms + rest_ms - 1) == "other"
         sync.forget("other")
         now_ms += rest_ms
-    sync.delivered("peer")
+    sync.delivered("peer", now_ms)
     assert peer_asked(sync, chain, 0) == "peer"
 
 
@@ -188,3 +190,41 @@ def test_claims_are_bounded() -> None:
     assert len(sync.statuses) == MAX_STATUSES
     assert "peer9" not in sync.statuses
     assert "peer10" in sync.statuses
+
+
+def test_a_validator_that_starts_or_slept_first_listens() -> None:
+    sync, slot_ms = Sync(), 1_000
+    assert [sync.is_catching_up(at, slot_ms, is_alone=False) for at in (5_000, 5_000 + START_PAUSE_MS - 1)] == [
+        True
+    ] * 2
+    assert not sync.is_catching_up(5_000 + START_PAUSE_MS, slot_ms, is_alone=False)
+    woke_ms = 5_000 + START_PAUSE_MS + MAX_GAP_SLOTS * slot_ms
+    assert not sync.is_catching_up(woke_ms, slot_ms, is_alone=False), "a few slots are no sleep"
+    assert sync.is_catching_up(2 * woke_ms, slot_ms, is_alone=False)
+    assert sync.is_catching_up(woke_ms, slot_ms, is_alone=False), "neither is a clock that went back trusted"
+    assert not Sync().is_catching_up(5_000, slot_ms, is_alone=True), "nobody could be ahead"
+
+
+def test_a_download_holds_a_validator_back_while_it_brings_blocks(chain: Blockchain) -> None:
+    sync, now_ms = Sync(), 10_000
+    sync.is_catching_up(now_ms, 1_000, is_alone=True)
+    assert not sync.is_catching_up(now_ms, 1_000, is_alone=True)
+    sync.note("ahead", claim(20))
+    request(sync, chain)
+    assert sync.is_catching_up(now_ms + CATCH_UP_MS - 1, 1_000, is_alone=True)
+    assert not sync.is_catching_up(now_ms + CATCH_UP_MS, 1_000, is_alone=True), "it brings nothing"
+    sync.delivered("ahead", now_ms + CATCH_UP_MS)
+    assert sync.is_catching_up(now_ms + CATCH_UP_MS, 1_000, is_alone=True)
+
+
+def test_a_reply_is_one_branch_from_the_height_asked_for() -> None:
+    asked = GetBlocks(BLOCKS[7].id, 3, 6)
+    assert list(linked(asked, BLOCKS[2:])) == BLOCKS[2:]
+    assert list(linked(asked, [])) == []
+    other = FORGE.chain(4, slot=20)
+    for blocks, reason in (
+        (BLOCKS[3:], Reason.WRONG_HEIGHT),
+        ([BLOCKS[2], BLOCKS[2]], Reason.WRONG_HEIGHT),
+        ([BLOCKS[2], other[3]], Reason.UNSOLICITED),
+    ):
+        assert refusal(list, linked(asked, blocks)) is reason

@@ -24,7 +24,7 @@ from chain.genesis import Genesis
 from chain.storage import Storage
 from chain.transactions import Enrol
 from p2p import handover
-from p2p.handover import export_signing, import_signing
+from p2p.handover import export_signing, import_signing, renew_database
 from p2p.home import Home, HomeConfig, create_home, load_home, locked
 from tests.support.homes import record, tamper
 from tests.support.world import Actor, World, genesis_of, secret
@@ -209,6 +209,39 @@ def test_a_home_whose_mark_is_damaged_does_not_sign(old: Home, new: Home, file: 
         with pytest.raises(OperatorError, match="is damaged"):
             use()
     assert import_signing(new, file) == SIGNED
+
+
+def test_a_home_that_lost_its_database_remembers_what_it_gave_away(old: Home, new: Home, file: Path) -> None:
+    export_signing(old, file)
+    old.database.unlink()
+    renew_database(old)
+    assert signing_of(old) == (True, None)
+    assert import_signing(new, file) == SIGNED
+    # when it comes back, then the home signs again, and remembers no more than that
+    with closing(Storage(new.database, GENESIS)) as database:
+        database.commit([Commit(signing=replace(SIGNED, slot=12))])
+    file.unlink()
+    export_signing(new, file)
+    import_signing(old, file)
+    assert signing_of(old) == (False, replace(SIGNED, slot=12))
+    old.database.unlink()
+    renew_database(old)
+    assert signing_of(old) == (False, None)
+
+
+def test_a_home_with_a_database_keeps_it(old: Home) -> None:
+    with pytest.raises(OperatorError, match="exists already"):
+        renew_database(old)
+    assert signing_of(old) == (False, SIGNED)
+
+
+def test_a_home_that_cannot_read_what_it_gave_away_says_so(old: Home, file: Path) -> None:
+    export_signing(old, file)
+    old.database.unlink()
+    (old.path / handover.MARK).write_bytes(b"{")
+    with pytest.raises(OperatorError, match="remove it if no other machine signs"):
+        renew_database(old)
+    assert not old.database.exists()
 
 
 def test_a_disk_that_is_full_leaves_no_file(old: Home, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,169 @@
+"""What the HTTP face answers: the node as people and scripts see it, and the ways in that they have."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+import psutil
+
+from chain.engine import Engine
+from chain.errors import OperatorError, Refused
+from chain.events import Answer, Effect, Event, Submitted
+from chain.keys import did_from_key
+from chain.state import member_key
+from chain.trial import try_out
+from p2p.home import Home
+from p2p.views import newest_motions, policy_in_force, records_about
+
+if TYPE_CHECKING:
+    from p2p.network import Transport
+    from p2p.signatures import Signatures
+    from p2p.telemetry import Telemetry
+
+
+class Running(Protocol):
+    """What the face needs of a running node."""
+
+    home: Home
+    engine: Engine
+    telemetry: Telemetry
+    transport: Transport
+    signatures: Signatures
+
+    def now_ms(self) -> int:
+        """Unix milliseconds."""
+
+    async def ask(self, event: Event) -> list[Effect]:
+        """Let the engine handle an event in its turn; what came of it."""
+
+    async def locate(self, transaction_id: bytes) -> int | None:
+        """The height of the main chain's block that holds a transaction, if there is one."""
+
+
+class LocalFace:
+    """Implements :class:`p2p.http.Face` over a running node."""
+
+    def __init__(self, node: Running) -> None:
+        self.genesis = node.home.genesis
+        self.registry = node.telemetry.registry
+        self._node = node
+
+    def describe(self) -> dict[str, Any]:
+        """``GET /status``."""
+        node = self._node
+        engine, chain, telemetry = node.engine, node.engine.chain, node.telemetry
+        head, final = chain.head.header, chain.finalized
+        producer = engine.producer
+        return {
+            "network": self.genesis.name,
+            "chain_id": self.genesis.id.hex(),
+            "did": did_from_key(node.home.secret.public),
+            "peer_id": node.transport.peer_id,
+            "validator": engine.is_validator,
+            "silent": engine.is_validator and producer is not None and producer.is_silent,
+            "height": head.height,
+            "head_id": head.id.hex(),
+            "state_root": head.state_root.hex(),
+            "finalized_height": final.height,
+            "finalized_id": final.id.hex(),
+            "slot": self._slot(),
+            "mempool": len(engine.mempool),
+            "peers": len(node.transport.peers.connected()),
+            "syncing": engine.sync.is_downloading,
+            "reorgs": telemetry.reorg_count,
+            "transactions": telemetry.transaction_count,
+            "final_transactions": telemetry.transaction_count - chain.ledger.transactions_above(final.height),
+            "signatures_checked": node.signatures.checked,
+            "cpu_s": round(time.process_time(), 3),
+            "rss_bytes": psutil.Process().memory_info().rss,
+        }
+
+    def describe_peers(self) -> dict[str, Any]:
+        """``GET /peers``: who is connected, and for how many seconds more others are kept out."""
+        peers = self._node.transport.peers
+        connected = [
+            {
+                "peer_id": peer.peer_id,
+                "address": peer.address,
+                "direction": peer.direction,
+                "rtt_ms": peer.rtt_ms,
+                "score": round(peer.score, 1),
+            }
+            for peer in peers.connected()
+        ]
+        return {"peers": connected, "banned": {peer_id: round(left_s, 1) for peer_id, left_s in peers.bans().items()}}
+
+    def describe_account(self, key: bytes) -> dict[str, Any]:
+        """``GET /account/{key}``: what a signer has to know, as of the head and this node's mempool."""
+        engine = self._node.engine
+        view = engine.chain.ledger.view()
+        account, identity = view.account(key), view.identity(key)
+        return {
+            "nonce": 0 if account is None else account.nonce,
+            "next_free": engine.mempool.next_free(key),
+            "identity": None if account is None else did_from_key(identity),
+            "successor": did_from_key(account.successor) if account is not None and account.successor else None,
+            "member": view.get(member_key(identity)) is not None,
+            "authority": view.authority(identity) is not None,
+            "validator": any(seat.key == key for seat in view.validators.active),
+            "slot": self._slot(),
+            "height": engine.chain.head.header.height,
+            "policy_version": view.rules.version,
+        }
+
+    def describe_policy(self) -> dict[str, Any]:
+        """``GET /policy``."""
+        return policy_in_force(self._node.engine.chain.ledger.view())
+
+    def describe_records(self, key: bytes) -> dict[str, Any]:
+        """``GET /records/{key}``."""
+        return records_about(self._node.engine.chain.ledger.view(), key)
+
+    def describe_motions(self) -> dict[str, Any]:
+        """``GET /motions``."""
+        return newest_motions(self._node.engine.chain.ledger.view())
+
+    def recent_heads(self, after: int) -> list[dict[str, Any]]:
+        """``GET /heads``."""
+        return [head for head in self._node.telemetry.heads if head["seq"] > after]
+
+    async def find_transaction(self, transaction_id: bytes) -> dict[str, Any]:
+        """``GET /transactions/{id}``: whether it waits here, is in a block of the main chain, or neither."""
+        engine = self._node.engine
+        if transaction_id in engine.mempool:
+            return {"state": "waiting", "height": None}
+        height = await self._node.locate(transaction_id)
+        if height is None:
+            return {"state": "unknown", "height": None}
+        return {"state": "final" if height <= engine.chain.finalized.height else "included", "height": height}
+
+    async def submit(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
+        """``POST /transactions``: check encoded ones and offer the good ones to the mempool."""
+        checked = await self._node.signatures.outcomes(raws)
+        good = tuple(item for item in checked if not isinstance(item, Refused))
+        effects = await self._node.ask(Submitted(good))
+        answers = iter(next(effect.outcomes for effect in effects if isinstance(effect, Answer)))
+        outcomes = [item if isinstance(item, Refused) else next(answers) for item in checked]
+        self._node.telemetry.tell_outcomes(outcomes)
+        return outcomes
+
+    async def try_out(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
+        """``POST /trial``: what the next block would make of encoded transactions, each on top of those before it."""
+        checked = await self._node.signatures.outcomes(raws)
+        good = [item for item in checked if not isinstance(item, Refused)]
+        engine = self._node.engine
+        answers = iter(try_out(engine.chain, engine.mempool, good, self._slot()))
+        return [item if isinstance(item, Refused) else next(answers) for item in checked]
+
+    def partition(self, peer_ids: set[str] | None) -> None:
+        """``/partition``: cut peers off, or heal with None; for tests of partitions."""
+        if not self._node.home.config.allow_partitions:
+            raise OperatorError("set allow_partitions = true in config.toml first")
+        if peer_ids is None:
+            self._node.transport.peers.unblock()
+        else:
+            self._node.transport.peers.block(peer_ids)
+
+    def _slot(self) -> int:
+        return self.genesis.slot_at(self._node.now_ms())

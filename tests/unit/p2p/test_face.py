@@ -1,0 +1,185 @@
+"""What the HTTP face answers, before an engine that needs no network and no clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+import trio
+
+from chain.blockchain import Blockchain
+from chain.engine import Engine
+from chain.errors import OperatorError, Reason
+from chain.events import Effect, Event, SigningState, Submitted
+from chain.keys import did_from_key
+from chain.transactions import Approve, Enrol, Rotate, VerifiedTransaction, sign_rotation
+from p2p.face import LocalFace
+from p2p.home import Home, HomeConfig, create_home, load_home
+from p2p.network import Transport
+from p2p.signatures import Signatures
+from p2p.telemetry import Telemetry
+from tests.support.world import Actor, genesis_of, secret
+
+GENESIS = genesis_of(1)
+
+
+class Peers:
+    """Whom the network was told to cut off."""
+
+    def __init__(self) -> None:
+        self.cut: set[str] = set()
+
+    def block(self, peer_ids: set[str]) -> None:
+        self.cut = peer_ids
+
+    def unblock(self) -> None:
+        self.cut = set()
+
+    def connected(self) -> list[object]:
+        return [SimpleNamespace(peer_id="12D3", address="/ip4/1.2.3.4", direction="inbound", rtt_ms=None, score=-1.26)]
+
+    def bans(self) -> dict[str, float]:
+        return {"12D4": 61.04}
+
+
+class Stage:
+    """The only validator of a network; it makes a block when :meth:`make_block` says so."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.slot = 1
+        self.engine = Engine(GENESIS, Blockchain(GENESIS), secret=home.secret, signing=SigningState())
+        self.telemetry = Telemetry()
+        self.peers = Peers()
+        self.transport = cast(Transport, SimpleNamespace(peer_id="12D0", peers=self.peers))
+        self.signatures = Signatures(GENESIS.id, self.engine.mempool.get)
+        self.places: dict[bytes, int] = {}
+
+    def now_ms(self) -> int:
+        return GENESIS.slot_start_ms(self.slot)
+
+    async def ask(self, event: Event) -> list[Effect]:
+        await trio.lowlevel.checkpoint()
+        return self.engine.handle(event, self.now_ms() + GENESIS.slot_ms - 1)  # too late in the slot for a block
+
+    async def locate(self, transaction_id: bytes) -> int | None:
+        await trio.lowlevel.checkpoint()
+        return self.places.get(transaction_id)
+
+    def make_block(self, *transactions: VerifiedTransaction) -> None:
+        self.slot += 1
+        self.engine.handle(Submitted(transactions), self.now_ms())
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    create_home(tmp_path / "node", GENESIS, secret(1).seed, HomeConfig())
+    return Stage(load_home(tmp_path / "node"))
+
+
+@pytest.fixture
+def face(stage: Stage) -> LocalFace:
+    return LocalFace(stage)
+
+
+def rotation(ann: Actor, heir: Actor) -> VerifiedTransaction:
+    return ann.sign(Rotate(heir.key, sign_rotation(heir.secret, GENESIS.id, ann.key, nonce=1)))
+
+
+def test_where_the_node_stands(stage: Stage, face: LocalFace) -> None:
+    stage.make_block(Actor(GENESIS, 100).sign(Enrol()))
+    told, head = face.describe(), stage.engine.chain.head.header
+    assert (told["height"], told["head_id"], told["state_root"]) == (1, head.id.hex(), head.state_root.hex())
+    assert (told["slot"], told["mempool"], told["peers"], told["peer_id"]) == (2, 0, 1, "12D0")
+    assert (told["network"], told["chain_id"]) == (GENESIS.name, GENESIS.id.hex())
+    assert (told["validator"], told["silent"], told["syncing"]) == (True, False, False)
+
+
+def test_peers_and_bans(face: LocalFace) -> None:
+    assert face.describe_peers() == {
+        "peers": [
+            {"peer_id": "12D3", "address": "/ip4/1.2.3.4", "direction": "inbound", "rtt_ms": None, "score": -1.3},
+        ],
+        "banned": {"12D4": 61.0},
+    }
+
+
+def test_an_account_is_told_as_of_the_head_and_the_mempool(stage: Stage, face: LocalFace) -> None:
+    ann, heir = Actor(GENESIS, 100), Actor(GENESIS, 101)
+    stranger = face.describe_account(ann.key)
+    known = {name: stranger.pop(name) for name in ("slot", "height", "policy_version")}
+    assert known == {"slot": 1, "height": 0, "policy_version": 1}
+    assert stranger == {
+        "nonce": 0,
+        "next_free": 0,
+        "identity": None,
+        "successor": None,
+        "member": False,
+        "authority": False,
+        "validator": False,
+    }
+    assert face.describe_account(stage.home.secret.public)["validator"] is True
+    stage.make_block(ann.sign(Enrol()))
+    stage.engine.handle(Submitted((rotation(ann, heir),)), stage.now_ms())  # for the next block
+    account = face.describe_account(ann.key)
+    assert (account["nonce"], account["next_free"], account["height"]) == (1, 2, 1)
+    assert (account["identity"], account["successor"]) == (did_from_key(ann.key), None)
+    assert (account["member"], account["authority"], account["validator"]) == (True, False, False)
+
+
+def test_a_key_that_was_left_names_its_successor(stage: Stage, face: LocalFace) -> None:
+    ann, heir = Actor(GENESIS, 100), Actor(GENESIS, 101)
+    stage.make_block(ann.sign(Enrol()), rotation(ann, heir))
+    left, taken_up = face.describe_account(ann.key), face.describe_account(heir.key)
+    assert (left["nonce"], left["successor"]) == (2, did_from_key(heir.key))
+    assert (taken_up["nonce"], taken_up["identity"], taken_up["member"]) == (0, did_from_key(ann.key), True)
+
+
+async def test_what_is_submitted_waits_and_what_is_wrong_has_its_reason(stage: Stage, face: LocalFace) -> None:
+    enrolment = Actor(GENESIS, 100).sign(Enrol())
+    foreign = Actor(genesis_of(2), 101).sign(Enrol())
+    outcomes = await face.submit((b"junk", enrolment.raw, foreign.raw, Actor(GENESIS, 102).sign(Approve(0)).raw))
+    reasons = [None if outcome is None else outcome.reason for outcome in outcomes]
+    assert reasons == [Reason.MALFORMED, None, Reason.BAD_SIGNATURE, Reason.NOT_VALIDATOR]
+    assert await face.find_transaction(enrolment.id) == {"state": "waiting", "height": None}
+
+
+async def test_where_a_transaction_is(stage: Stage, face: LocalFace) -> None:
+    final, included, unknown = bytes([1]) * 32, bytes([2]) * 32, bytes([3]) * 32
+    actors = [Actor(GENESIS, 100 + number) for number in range(3)]
+    for actor in actors:
+        stage.make_block(actor.sign(Enrol()))
+    at = stage.engine.chain.finalized.height
+    stage.places = {final: at, included: at + 1}
+    assert at, "something is final"
+    assert await face.find_transaction(final) == {"state": "final", "height": at}
+    assert await face.find_transaction(included) == {"state": "included", "height": at + 1}
+    assert await face.find_transaction(unknown) == {"state": "unknown", "height": None}
+
+
+async def test_a_trial_keeps_nothing_and_finds_bad_signatures(stage: Stage, face: LocalFace) -> None:
+    ann = Actor(GENESIS, 100)
+    foreign = Actor(genesis_of(2), 101).sign(Enrol())
+    outcomes = await face.try_out((ann.sign(Enrol()).raw, foreign.raw, ann.sign(Approve(0)).raw, b"junk"))
+    reasons = [None if outcome is None else outcome.reason for outcome in outcomes]
+    assert reasons == [None, Reason.BAD_SIGNATURE, Reason.NOT_VALIDATOR, Reason.MALFORMED]
+    assert (len(stage.engine.mempool), face.describe_account(ann.key)["nonce"]) == (0, 0)
+
+
+def test_the_policy_in_force(face: LocalFace) -> None:
+    told = face.describe_policy()
+    assert told.pop("policy") == GENESIS.policy.to_document()
+    assert told == {"version": 1, "next_version": 0, "next_slot": 0}
+
+
+def test_peers_are_cut_off_only_where_the_operator_allows_it(stage: Stage, face: LocalFace, tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="allow_partitions"):
+        face.partition({"12D3"})
+    create_home(tmp_path / "other", GENESIS, secret(1).seed, HomeConfig(allow_partitions=True))
+    stage.home = load_home(tmp_path / "other")
+    face.partition({"12D3"})
+    assert stage.peers.cut == {"12D3"}
+    face.partition(None)
+    assert stage.peers.cut == set()
