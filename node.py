@@ -210,13 +210,6 @@ def calm_collector() -> None:
 
 async def run_node(home: Home, *, stop_with_parent: bool) -> None:
     """Run until a signal.  Raises :class:`OperatorError` for what the operator can mend."""
-    # libp2p takes a second to import: commands that only read must not pay for it.
-    from p2p.face import LocalFace
-    from p2p.http import serve_http
-    from p2p.network import TransportConfig, open_transport
-    from p2p.peers import PeerSettings
-    from p2p.protocol import LedgerProtocol
-    from p2p.signatures import Signatures
     from p2p.telemetry import Telemetry
 
     calm_collector()  # the state is millions of objects, and each time it is walked through while it loads is in vain
@@ -226,11 +219,20 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
     engine = Engine(home.genesis, chain, secret=secret, signing=signing)
     node = Node(home, engine, storage, Telemetry(storage.count_transactions(), home.secret.public))
     node.telemetry.show(engine)
-    calm_collector()
     if secret is None:
         log.warning("exported", why="its signing state left this home: it follows the chain and signs nothing")
     elif engine.is_validator and engine.producer is not None and engine.producer.is_silent:
         log.warning("silent", why="its signing state was lost; it signs once a block made from now on is final")
+
+    # libp2p takes two seconds to import: commands that only read, and most mistakes, must not pay for it.
+    from p2p.face import LocalFace
+    from p2p.http import serve_http
+    from p2p.network import TransportConfig, open_transport
+    from p2p.peers import PeerSettings
+    from p2p.protocol import LedgerProtocol
+    from p2p.signatures import Signatures
+
+    calm_collector()
     config = TransportConfig(
         seed=home.network_seed,
         genesis_id=home.genesis.id,

@@ -1,4 +1,4 @@
-"""What members do: enrol, rate, comment, move to another key.
+"""What members do: enrol, rate, move to another key.
 
 Each rule checks everything before it writes anything, so a refused transaction has changed nothing.
 """

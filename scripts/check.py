@@ -18,7 +18,8 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("types", ("mypy",)),
     ("histories", ("scripts.simulate", "--seeds", "0..150")),
     ("registry", ("scripts.histories", "--count", "400")),
-    ("tests", ("pytest",)),
+    # Two at a time: the tests with real processes beside all others, until one half helps the other.
+    ("tests", ("pytest", "--numprocesses", "2", "--dist", "worksteal")),
 )
 
 
