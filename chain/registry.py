@@ -46,8 +46,8 @@ from chain.transactions import (
 )
 from chain.validators import genesis_validators
 
-# Deadlines that one block works off; the others wait for the next one.  About as much work as 500 transactions.
-MAX_DUE_A_BLOCK = 500
+# Deadlines that one block works off; the others wait for the next one.  Half as much work as a full block.
+MAX_DUE_A_BLOCK = 2_000
 
 _Rule: TypeAlias = Callable[[Draft, Any, bytes], None]
 _RULES: dict[type[Action], _Rule] = {

@@ -132,6 +132,8 @@ def test_one_block_works_off_so_many_deadlines_and_the_next_the_others() -> None
     for number in range(count):
         late = number < MAX_DUE_A_BLOCK
         register.file(office, people[number % 3], TICKET, -5, established_slot=1 if late else 0)
+        if number % MAX_DUE_A_BLOCK == 0:
+            register.block()
 
     # when no block is made until all of them have expired
     left = count
