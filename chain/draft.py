@@ -98,13 +98,16 @@ class Draft:
 
     def identity(self, key: bytes) -> bytes:
         """Whose key this is: itself, but for those who moved to another key."""
-        account = self.account(key)
+        account: Account | None = self.get(b"n" + key)
         return account.identity or key if account is not None else key
 
     def member(self, key: bytes) -> tuple[bytes, Member]:
         """A member by any key it ever had: its identity and its entry.  Raises ``NOT_ENROLLED``."""
-        identity = self.identity(key)
-        member: Member | None = self.get(b"m" + identity)
+        identity = key
+        member: Member | None = self.get(b"m" + key)
+        if member is None:  # a stranger, or a key that a member moved to
+            identity = self.identity(key)
+            member = self.get(b"m" + identity)
         if member is None:
             raise Refused(Reason.NOT_ENROLLED, f"{key.hex()[:12]}… is not enrolled")
         return identity, member

@@ -16,7 +16,7 @@ from chain.draft import Changes, Draft
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.registry import genesis_state
-from chain.state import RULES_KEY, VALIDATORS_KEY, Account, account_key, decode_entry, due_slot
+from chain.state import RULES_KEY, VALIDATORS_KEY, WITH_DEADLINES, Account, account_key, decode_entry, due_slot
 from chain.statetree import Proof, StateTree
 from chain.validators import Validators
 
@@ -105,8 +105,7 @@ class Ledger:
         """Make a sealed draft the new head."""
         if block.header.height != self.height + 1 or block.header.state_root != self._tree.root:
             raise InvariantBroken(f"block {block.id.hex()[:12]} does not follow from its draft")
-        for key, (before, after) in changes.items():
-            self._set(key, before, after)
+        self._write((key, before, after) for key, (before, after) in changes.items())
         transactions, work = self._counts_at(self.height)
         self._executed.append(Executed(block, changes, transactions + len(block.transactions), work + len(changes)))
 
@@ -130,8 +129,7 @@ class Ledger:
             raise InvariantBroken("undo below the snapshot")
         executed = self._executed.pop()
         self.discard(executed.changes)
-        for key, (before, after) in executed.changes.items():
-            self._set(key, after, before)
+        self._write((key, after, before) for key, (before, after) in executed.changes.items())
         return executed
 
     def redo(self, executed: Executed) -> None:
@@ -184,11 +182,17 @@ class Ledger:
             if key != RULES_KEY:  # a policy waits for nothing: every block looks for it by itself
                 yield key
 
-    def _set(self, key: bytes, before: bytes | None, after: bytes | None) -> None:
-        if after is None:
-            del self.state[key]
-        else:
-            self.state[key] = after
+    def _write(self, changes: Iterable[tuple[bytes, bytes | None, bytes | None]]) -> None:
+        state = self.state
+        for key, before, after in changes:
+            if after is None:
+                del state[key]
+            else:
+                state[key] = after
+            if key[0] in WITH_DEADLINES:
+                self._schedule(key, before, after)
+
+    def _schedule(self, key: bytes, before: bytes | None, after: bytes | None) -> None:
         was_due, is_due = due_slot(key, before), due_slot(key, after)
         if was_due != is_due:
             if was_due is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.keys import check_public_key
+from chain.policy import Policy
 from chain.proposals import REGISTRAR
 from chain.state import (
     ACTIVE,
@@ -43,6 +44,17 @@ def check_new(draft: Draft, actor: bytes) -> bytes:
     if draft.get(member_key(identity)) is not None:
         raise Refused(Reason.ALREADY_ENROLLED, "this key is enrolled")
     return identity
+
+
+def check_rating(policy: Policy, action: Rate, actor: bytes) -> None:
+    """What follows from the policy alone.  Raises :class:`Refused`."""
+    if action.subject == actor:
+        raise Refused(Reason.SELF_RATING, "nobody rates itself")
+    category = policy.ratings.get(action.category)
+    if category is None:
+        raise Refused(Reason.UNKNOWN_CATEGORY, f"category {action.category} is not in the policy")
+    if not category.low <= action.points <= category.high:
+        raise Refused(Reason.POINTS_OUT_OF_RANGE, f"{action.points} is not from {category.low} to {category.high}")
 
 
 def rate(draft: Draft, action: Rate, actor: bytes) -> None:

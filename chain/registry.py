@@ -125,14 +125,8 @@ def apply(draft: Draft, transaction: Transaction) -> None:
 def check_action(policy: Policy, transaction: Transaction) -> None:
     """The rules that follow from the policy alone, whatever else the state is.  Raises :class:`Refused`."""
     match transaction.action:
-        case Rate(subject, code, points):
-            if subject == transaction.actor:
-                raise Refused(Reason.SELF_RATING, "nobody rates itself")
-            category = policy.ratings.get(code)
-            if category is None:
-                raise Refused(Reason.UNKNOWN_CATEGORY, f"category {code} is not in the policy")
-            if not category.low <= points <= category.high:
-                raise Refused(Reason.POINTS_OUT_OF_RANGE, f"{points} is not from {category.low} to {category.high}")
+        case Rate() as action:
+            members.check_rating(policy, action, transaction.actor)
         case File() as action:
             records.check_filing(policy, action)
         case Accuse() as action:

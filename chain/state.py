@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgpack
 
@@ -191,18 +191,18 @@ Entry: TypeAlias = (
     Rules | PolicyText | Account | Member | Rating | Record | CategorySum | Authority | Validators | Docket | Motion
 )
 
-_READERS: dict[int, Callable[[Any], Entry]] = {
-    ord("p"): Rules._make,
-    ord("P"): PolicyText._make,
-    ord("n"): Account._make,
-    ord("m"): Member._make,
-    ord("r"): Rating._make,
-    ord("d"): Record._make,
-    ord("s"): CategorySum._make,
-    ord("a"): Authority._make,
-    ord("v"): read_validators,
-    ord("g"): Docket._make,
-    ord("o"): Motion._make,
+_READERS: dict[int, Callable[..., Entry]] = {
+    ord("p"): Rules,
+    ord("P"): PolicyText,
+    ord("n"): Account,
+    ord("m"): Member,
+    ord("r"): Rating,
+    ord("d"): Record,
+    ord("s"): CategorySum,
+    ord("a"): Authority,
+    ord("v"): lambda *fields: read_validators(fields),
+    ord("g"): Docket,
+    ord("o"): Motion,
 }
 
 
@@ -273,7 +273,7 @@ def decode_entry(key: bytes, value: bytes) -> Entry:
 
 def _decode(key: bytes, value: bytes) -> Entry:
     try:
-        return _READERS[key[0]](msgpack.unpackb(value, use_list=False, raw=True))
+        return _READERS[key[0]](*msgpack.unpackb(value, use_list=False, raw=True))
     except (KeyError, IndexError, ValueError, TypeError, msgpack.UnpackException, Refused) as error:
         raise InvariantBroken(f"no entry of this state under {key.hex()}") from error
 
@@ -283,9 +283,13 @@ _OFTEN_READ = frozenset((RULES_KEY, VALIDATORS_KEY))
 _decode_again = lru_cache(maxsize=16)(_decode)
 
 
+# Kinds of entries, by the first byte of their keys, on which the chain itself may act.
+WITH_DEADLINES = frozenset(b"dop")
+
+
 def due_slot(key: bytes, value: bytes | None) -> int | None:
     """The slot in which the chain itself acts on an entry, if it ever does."""
-    if value is None or key[0] not in _WITH_DEADLINES:
+    if value is None or key[0] not in WITH_DEADLINES:
         return None
     match decode_entry(key, value):
         case Record() as record:
@@ -295,6 +299,3 @@ def due_slot(key: bytes, value: bytes | None) -> int | None:
         case Rules() as rules if rules.next_version:
             return rules.next_slot
     return None
-
-
-_WITH_DEADLINES = frozenset(b"dop")

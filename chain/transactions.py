@@ -229,6 +229,10 @@ class Transaction(NamedTuple):
 VerifiedTransaction = NewType("VerifiedTransaction", Transaction)
 
 
+def _read_field(read: Read, value: Any, name: str) -> Any:
+    return read(value, name)
+
+
 def decode_transaction(raw: bytes) -> Transaction:
     """Read a transaction.  Raises :class:`Refused` (``TOO_LARGE``, ``MALFORMED``); checks no signature."""
     if len(raw) <= SIGNATURE_BYTES:
@@ -244,9 +248,7 @@ def decode_transaction(raw: bytes) -> Transaction:
         raise Refused(Reason.TOO_LARGE, f"{len(raw)} bytes where {kind.name} may have {kind.max_bytes}")
     if type(body) is not tuple or len(body) != len(kind.reads):
         raise Refused(Reason.MALFORMED, f"the body of {kind.name} has {len(kind.reads)} fields")
-    action = kind.action(
-        *[read(value, name) for read, value, name in zip(kind.reads, body, kind.action._fields, strict=True)]
-    )
+    action = kind.action(*map(_read_field, kind.reads, body, kind.action._fields))
     return Transaction(
         sha256(raw).digest(),
         blob(actor, 32, "the actor"),
