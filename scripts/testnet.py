@@ -26,6 +26,7 @@ from scripts.testnet_parts.homes import (
     Wanted,
     open_testnet,
 )
+from scripts.testnet_parts.pace import MAX_PER_S, MIN_PER_S
 from scripts.testnet_parts.rehearsal import Rehearsal
 from scripts.testnet_parts.replaying import Replay
 from scripts.testnet_parts.report import build_report, code_of, print_summary
@@ -55,6 +56,11 @@ MAX_DURATION_S = 31_536_000.0
 @click.option("--home", type=click.Path(path_type=Path), help="Folder to keep or to resume.  [default: a fresh one]")
 @click.option("--replay", type=click.Path(path_type=Path), help="csv or csv.gz in the Bitcoin OTC form.")
 @click.option("--limit", type=click.IntRange(1, MAX_RATINGS), help="Only the first N ratings.")
+@click.option(
+    "--rate",
+    type=click.IntRange(MIN_PER_S, MAX_PER_S),
+    help="Submit at most so many a second.  [default: what it carries]",
+)
 @click.option("--until-final", is_flag=True, help="Exit once everything submitted is final everywhere.")
 @click.option(
     "--duration",
@@ -73,6 +79,7 @@ def main(
     home: Path | None,
     replay: Path | None,
     limit: int | None,
+    rate: int | None,
     until_final: bool,
     duration: float | None,
     restart_dead: bool,
@@ -88,9 +95,9 @@ def main(
     if (nodes or DEFAULT_NODES) + (observers or 0) > MAX_NODES + 1:
         raise OperatorError(f"--nodes and --observers together are at most {MAX_NODES + 1}: a node has 32 connections")
     if scenario == MUNICIPAL:
-        if replay or limit:
+        if replay or limit or rate:
             raise OperatorError(
-                "--replay and --limit are for the marketplace; leave them out with --scenario municipal"
+                "--replay, --limit and --rate are for the marketplace; leave them out with --scenario municipal"
             )
         if nodes is not None and nodes < MIN_STORY_NODES:
             raise OperatorError(f"--scenario municipal needs --nodes {MIN_STORY_NODES} or more")
@@ -101,7 +108,9 @@ def main(
         plan = Plan(read_ratings(replay or SAMPLE, category, limit), category.code)
     opened = open_testnet(home, wanted)
     with open_view(plain=as_json) as view:
-        testnet = Testnet(opened, _load(opened, plan, view), restart_dead=restart_dead, note=view.note)
+        testnet = Testnet(
+            opened, _load(opened, plan, rate or MAX_PER_S, view), restart_dead=restart_dead, note=view.note
+        )
         view.note(f"{'resuming the' if opened.is_resumed else 'a new'} testnet in {opened.path}")
         try:
             trio.run(_live, testnet, Until(until_final, duration), view.watch)
@@ -115,10 +124,10 @@ def main(
     context.exit(code_of(report, testnet))
 
 
-def _load(opened: TestnetHome, plan: Plan | None, view: View) -> Load:
+def _load(opened: TestnetHome, plan: Plan | None, max_per_s: int, view: View) -> Load:
     if opened.shape.scenario == MUNICIPAL or plan is None:
         return Rehearsal(opened, view.note)
-    return Replay(opened, plan)
+    return Replay(opened, plan, max_per_s)
 
 
 async def _live(testnet: Testnet, until: Until, watch: Watch) -> None:

@@ -57,12 +57,14 @@ def write_ratings(path: Path, members: int, ratings: int, seed: int = 1) -> None
             writer.writerow([rater, subject, random.choice([-10, -5, -1, 1, 2, 3, 5, 10]), 1_289_000_000 + number])
 
 
-def measure_load(members: int, ratings: int) -> Load:
-    """Replay random ratings on four validators until everything is final."""
+def measure_load(members: int, ratings: int, max_per_s: int | None = None) -> Load:
+    """Replay random ratings on four validators until everything is final, as fast as they carry it or slower."""
     with tempfile.TemporaryDirectory() as folder:
         replay, home = Path(folder) / "ratings.csv", Path(folder) / "testnet"
         write_ratings(replay, members, ratings)
         command = [sys.executable, str(TESTNET), "--home", str(home), "--replay", str(replay)]
+        if max_per_s is not None:
+            command += ["--rate", str(max_per_s)]
         ended = subprocess.run([*command, "--until-final", "--json"], stdout=subprocess.PIPE, check=False)
         if ended.returncode:
             raise OperatorError(f"the testnet ended with {ended.returncode}; run it by hand to see why")

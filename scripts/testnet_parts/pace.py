@@ -27,10 +27,11 @@ MIN_CHANGE_MS = 1_000
 
 
 class Pace:
-    """A token bucket whose rate follows the mempools.  All times are milliseconds of one clock."""
+    """A token bucket whose rate follows the mempools, up to ``max_per_s``.  All times are milliseconds of one clock."""
 
-    def __init__(self, slot_ms: int, now_ms: int) -> None:
-        self.per_s = START_PER_S
+    def __init__(self, slot_ms: int, now_ms: int, max_per_s: int = MAX_PER_S) -> None:
+        self.per_s = min(START_PER_S, max_per_s)
+        self._max_per_s = max_per_s
         self._slot_ms = slot_ms
         self._now_ms = now_ms
         self._saved_milli = 0  # thousandths of a transaction
@@ -63,6 +64,6 @@ class Pace:
             # A rate that something else holds down was not tried, and says nothing about a higher one.
             if 10_000 * self._spent >= 8 * self.per_s * (now_ms - self._changed_ms):
                 faster = self.per_s + STEP_PER_S if self._was_congested else self.per_s * FIRST_STEPS_PERCENT // 100
-                self.per_s = min(MAX_PER_S, faster)
+                self.per_s = min(self._max_per_s, faster)
             self._next_change_ms = now_ms + max(MIN_CHANGE_MS, self._slot_ms)
         self._spent, self._changed_ms = 0, now_ms

@@ -12,7 +12,7 @@ from scripts.testnet_parts.confirm import FinalReader
 from scripts.testnet_parts.feed import BATCH, MAX_OUTSTANDING, Feed
 from scripts.testnet_parts.homes import TestnetHome
 from scripts.testnet_parts.nodes import Node, Unreachable
-from scripts.testnet_parts.pace import Pace
+from scripts.testnet_parts.pace import MAX_PER_S, Pace
 from scripts.testnet_parts.run import SHORT_NAP_S, STATUS_EVERY_S, Testnet, now_ms
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ class Replay:
 
     can_go_on = True
 
-    def __init__(self, home: TestnetHome, plan: Plan) -> None:
+    def __init__(self, home: TestnetHome, plan: Plan, max_per_s: int = MAX_PER_S) -> None:
         slot_ms = home.shape.slot_ms
         self.signer = Signer(plan, home.genesis, home.shape.seed)
         self.feed = Feed(len(plan), patience_ms=max(MIN_PATIENCE_MS, PATIENCE_SLOTS * slot_ms))
-        self.pace = Pace(slot_ms, now_ms())
+        self.pace = Pace(slot_ms, now_ms(), max_per_s)
         self.reader = FinalReader(home.genesis)
         self.resumed = 0  # final before this run
         self._is_resumed = home.is_resumed

@@ -37,6 +37,8 @@ def refused(capsys: pytest.CaptureFixture[str], *args: str | Path) -> str:
         ("--colour", "blue"),
         ("--scenario", "fairy-tale"),
         ("--scenario", "municipal", "--limit", "3"),
+        ("--scenario", "municipal", "--rate", "500"),
+        ("--rate", "99"),
         ("--scenario", "municipal", "--nodes", "2"),
     ],
 )
@@ -66,7 +68,7 @@ def test_a_home_of_another_shape_is_refused(capsys: pytest.CaptureFixture[str], 
 
 def test_a_story_needs_no_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     args = ("--home", tmp_path / "net", "--scenario", "municipal", "--replay", SAMPLE)
-    assert "--replay and --limit are for the marketplace" in refused(capsys, *args)
+    assert "--replay, --limit and --rate are for the marketplace" in refused(capsys, *args)
 
 
 @pytest.mark.parametrize(("made", "asked"), [("municipal", "marketplace"), ("marketplace", "municipal")])

@@ -180,6 +180,13 @@ def test_the_pace_falls_when_the_mempools_grow_but_never_to_nothing() -> None:
     assert pace.per_s == MIN_PER_S
 
 
+def test_the_pace_stays_below_what_was_asked_for() -> None:
+    pace = Pace(slot_ms=500, now_ms=0, max_per_s=200)
+    assert pace.per_s == 200
+    assert spend_for(pace, 0, 20_000, waiting=0) <= 200 * 20 + BATCH
+    assert pace.per_s == 200
+
+
 def test_a_pace_that_is_not_used_does_not_rise() -> None:
     pace = Pace(slot_ms=500, now_ms=0)
     for now_ms in range(0, 20_000, 50):
