@@ -32,7 +32,6 @@ from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.headers import decode_header
 from chain.registry import genesis_state
-from chain.scores import standing
 from chain.state import RULES_KEY, Member, decode_entry
 from chain.votes import Votes
 
@@ -222,7 +221,11 @@ class Storage:
         members = ((key[1:], decode_entry(key, value)) for key, value in changed)
         self._connection.executemany(
             "INSERT OR REPLACE INTO standings VALUES (?, ?)",
-            [(member, standing(policy, entry).score) for member, entry in members if isinstance(entry, Member)],
+            [
+                (member, policy.score(entry.record_points, entry.rated_points))
+                for member, entry in members
+                if isinstance(entry, Member)
+            ],
         )
 
     def _insert(self, block: Block, *, is_main: bool) -> None:
