@@ -38,12 +38,13 @@ def export_signing(home: Home, file: Path) -> SigningState:
     """
     with locked(home.path), closing(Storage(home.database, home.genesis)) as storage, _new_file(file) as out:
         signing = storage.export_signing()
-        mark, draft = home.path / MARK, home.path / f"{MARK}.draft"
+        document = _document(home, signing)
+        draft = home.path / f"{MARK}.draft"
         draft.unlink(missing_ok=True)
-        with _new_file(draft) as note:
-            note.write(_document(home, signing))
-        draft.replace(mark)
-        out.write(_document(home, signing))
+        with _new_file(draft) as mark:
+            mark.write(document)
+        draft.replace(home.path / MARK)
+        out.write(document)
     return signing
 
 
