@@ -64,8 +64,8 @@ def bench_load(ratings: int) -> list[Figure]:
     """Four validators under load: as much as they carry, a steady one below that, and blocks of 500."""
     limit = verify_rate()
     full = _measured(ratings, None)
-    steady, calm = _measured(STEADY_RATINGS, STEADY_PER_S), _measured(CALM_RATINGS, CALM_PER_S)
     limit = (limit + verify_rate()) / 2
+    steady, calm = _measured(STEADY_RATINGS, STEADY_PER_S), _measured(CALM_RATINGS, CALM_PER_S)
     cores = os.cpu_count() or 1
     ceiling = limit * cores / NODES
     rate, kept, p95, cpu_ms = (
