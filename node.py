@@ -36,14 +36,14 @@ from chain.policy import parse_policy, shipped_policy
 from chain.reader import Reader
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
-from p2p.handover import export_signing, import_signing, renew_database
-from p2p.home import Home, HomeConfig, create_home, load_home, locked, peer_id_of, read_key
+from p2p.local.handover import export_signing, import_signing, renew_database
+from p2p.local.home import Home, HomeConfig, create_home, load_home, locked, peer_id_of, read_key
 
 if TYPE_CHECKING:
+    from p2p.local.telemetry import Telemetry
     from p2p.network import Transport
     from p2p.protocol import LedgerProtocol
     from p2p.signatures import Signatures
-    from p2p.telemetry import Telemetry
 
 # Events that wait for the engine; a full queue slows the network down instead of growing.
 MAX_QUEUED_EVENTS = 256
@@ -210,7 +210,7 @@ def calm_collector() -> None:
 
 async def run_node(home: Home, *, stop_with_parent: bool) -> None:
     """Run until a signal.  Raises :class:`OperatorError` for what the operator can mend."""
-    from p2p.telemetry import Telemetry
+    from p2p.local.telemetry import Telemetry
 
     calm_collector()  # the state is millions of objects, and each time it is walked through while it loads is in vain
     storage = Storage(home.database, home.genesis)
@@ -225,8 +225,8 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
         log.warning("silent", why="its signing state was lost; it signs once a block made from now on is final")
 
     # libp2p takes two seconds to import: commands that only read, and most mistakes, must not pay for it.
-    from p2p.face import LocalFace
-    from p2p.http import serve_http
+    from p2p.local.face import LocalFace
+    from p2p.local.http import serve_http
     from p2p.network import TransportConfig, open_transport
     from p2p.peers import PeerSettings
     from p2p.protocol import LedgerProtocol
@@ -435,7 +435,7 @@ def signing_import(home: Path, file: Path) -> None:
 def run(home: Path, log_level: str, log_json: bool, stop_with_parent: bool) -> None:
     """Run the node until Ctrl-C or SIGTERM."""
     with exit_codes():
-        from p2p.telemetry import configure_logging
+        from p2p.local.telemetry import configure_logging
 
         configure_logging(log_level, as_json=log_json)
         self_test()

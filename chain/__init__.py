@@ -3,14 +3,19 @@
 Nothing in here waits, reads a clock, draws a random number or opens a socket; only the last three
 files of this list touch the disk.  Files import only files above them in this list::
 
+  ground
     errors        why something is refused, and whose fault it is
     codec         canonical encoding
     keys          Ed25519, the acceptance rule of signatures, did:key
     merkle        the root over a block's transactions
     statetree     the authenticated tree over the state
+
+  consensus
     votes         prevotes, precommits, finality
     forkchoice    which of two tips wins
     headers       what a validator signs
+
+  register
     proposals     what validators can decide together
     transactions  what an actor signs
     tables        documents, read with errors that say where
@@ -25,9 +30,13 @@ files of this list touch the disk.  Files import only files above them in this l
     governance    the rules of validators: motions and evidence
     registry      what each transaction does, and what falls due
     scores        scores, tiers, and where each point comes from
+
+  branches
     ledger        one branch: state, votes and undo from the snapshot to the head
     blocktree     the branches that can still win
     blockchain    tree and ledger under the rule of the longest valid chain
+
+  protocol
     mempool       transactions that wait for a block
     trial         what the next block would make of a transaction
     messages      what nodes say to each other
@@ -38,6 +47,8 @@ files of this list touch the disk.  Files import only files above them in this l
     witness       who signed what, to notice who contradicts itself
     outbox        what one event makes of a node, in its order
     engine        one node's protocol
+
+  store
     database      the SQLite file, its tables and errors
     storage       the one writer, and what a node starts from
     reader        looking into a database, also beside a running node

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chain.blocks import Block
-from chain.blocktree import BlockTree, Judged, Node, genesis_header
+from chain.blocktree import BlockTree, Judged, TreeNode, genesis_header
 from chain.draft import Changes
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.forkchoice import Choice, choose
@@ -66,7 +66,7 @@ class Blockchain:
             if self.ledger.state_root != root.state_root:
                 raise Refused(Reason.WRONG_STATE_ROOT, f"the stored state is not that of height {root.height}")
         self.tree = BlockTree(root, votes, self.ledger.validators)
-        self.head: Node = self.tree[root.id]
+        self.head: TreeNode = self.tree[root.id]
         self.finalized: Header = root
         self._settled: Header = root
         self._settled_votes = votes
@@ -145,7 +145,7 @@ class Blockchain:
         self._settled = self.finalized
         return Settled(self._settled, self._settled_votes, rows)
 
-    def _move_head(self, node: Node) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
+    def _move_head(self, node: TreeNode) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
         down, up = self.tree.path(self.head.header.id, node.header.id)
         undone: list[Executed] = [self.ledger.undo() for _ in down]
         adopted: list[Block] = []

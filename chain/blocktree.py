@@ -33,7 +33,7 @@ class Judged:
 
 
 @dataclass(slots=True)
-class Node:
+class TreeNode:
     """One block in the tree.
 
     ``block`` is None only for the root, whose body is final and on disk.  ``executed_height`` is the height of the
@@ -59,7 +59,7 @@ class BlockTree:
 
     def __init__(self, root: Header, votes: Votes, validators: Validators) -> None:
         self.root = root.id
-        self._nodes: dict[bytes, Node] = {root.id: Node(root, votes, None, True, root.height)}
+        self._nodes: dict[bytes, TreeNode] = {root.id: TreeNode(root, votes, None, True, root.height)}
         # By slot and proposer: where the validators change, branches differ in whose turn a slot is.
         self._slots: dict[tuple[int, bytes], list[bytes]] = {}
         # Announced sets that are not in force on all branches yet, by the block that announced them.
@@ -71,7 +71,7 @@ class BlockTree:
     def __len__(self) -> int:
         return len(self._nodes)
 
-    def __getitem__(self, block_id: bytes) -> Node:
+    def __getitem__(self, block_id: bytes) -> TreeNode:
         return self._nodes[block_id]
 
     @property
@@ -108,7 +108,7 @@ class BlockTree:
             raise Refused(Reason.TREE_FULL, f"{len(rivals)} blocks of slot {header.slot} are known")
         return Judged(header, votes.apply(header))
 
-    def next_votes(self, parent: Node) -> Votes:
+    def next_votes(self, parent: TreeNode) -> Votes:
         """The votes after ``parent`` with the validators in force at the next height.
 
         They follow from blocks that were final on this branch before the parent came.  Raises :class:`Refused`
@@ -131,12 +131,12 @@ class BlockTree:
         if validators.decided_height == node.header.height:
             self._announced[block_id] = validators
 
-    def insert(self, block: Block, judged: Judged, *, arrived_in_slot: bool) -> Node:
+    def insert(self, block: Block, judged: Judged, *, arrived_in_slot: bool) -> TreeNode:
         """Add a block whose header :meth:`check` just accepted."""
         header, parent = block.header, self._nodes[block.header.parent]
         if judged.header.id != header.id:
             raise InvariantBroken("a block inserted by the verdict on another")
-        node = Node(header, judged.votes, block, arrived_in_slot, parent.executed_height)
+        node = TreeNode(header, judged.votes, block, arrived_in_slot, parent.executed_height)
         self._nodes[header.id] = node
         parent.children.append(header.id)
         self._slots.setdefault((header.slot, header.proposer), []).append(header.id)
@@ -199,7 +199,7 @@ class BlockTree:
         ]
         return sorted(headers, key=lambda header: (-header.mhp, -header.height, header.id))
 
-    def _find_executed(self, node: Node) -> int:
+    def _find_executed(self, node: TreeNode) -> int:
         """The height of the last executed block on a branch; the root is one, so the way ends."""
         found = node
         while found.executed_height < found.header.height:
@@ -207,7 +207,7 @@ class BlockTree:
         node.executed_height = found.executed_height
         return node.executed_height
 
-    def _stands_on(self, node: Node, block_id: bytes, height: int) -> bool:
+    def _stands_on(self, node: TreeNode, block_id: bytes, height: int) -> bool:
         """Whether a branch holds this block at ``height``; of those below the root only its ancestors are asked for."""
         if height <= self._nodes[self.root].header.height:
             return True
@@ -215,7 +215,7 @@ class BlockTree:
             node = self._nodes[node.header.parent]
         return node.header.id == block_id
 
-    def _is_pending(self, root: Node, block_id: bytes, validators: Validators) -> bool:
+    def _is_pending(self, root: TreeNode, block_id: bytes, validators: Validators) -> bool:
         """Whether a set announced below a new root is on its branch, and not yet in force there."""
         decided = validators.decided_height
         return decided >= root.votes.newest_set.start and self._stands_on(root, block_id, decided)
@@ -234,7 +234,7 @@ class BlockTree:
             if not ids:
                 del self._slots[key]
 
-    def _subtree(self, block_id: bytes) -> Iterator[Node]:
+    def _subtree(self, block_id: bytes) -> Iterator[TreeNode]:
         stack = [block_id]
         while stack:
             node = self._nodes[stack.pop()]

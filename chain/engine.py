@@ -16,7 +16,6 @@ from chain.blocktree import CLOCK_DISPARITY_MS, Judged
 from chain.errors import Disposition, Reason, Refused
 from chain.events import (
     AnnounceBlock,
-    Answer,
     Ask,
     AskStatus,
     BlockAnnounced,
@@ -28,6 +27,7 @@ from chain.events import (
     GossipTransactions,
     HeadMoved,
     MissingReceived,
+    Outcomes,
     Peer,
     PeerLost,
     Penalise,
@@ -48,7 +48,7 @@ from chain.outbox import Outbox
 from chain.production import Producer
 from chain.registry import check_action, check_standing
 from chain.sync import Sync, linked
-from chain.transactions import Accuse, VerifiedTransaction, sign_transaction
+from chain.transactions import Evidence, VerifiedTransaction, sign_transaction
 from chain.witness import Witness
 
 # The state on disk follows what is final at most this often, so that busy records are written once.
@@ -151,7 +151,7 @@ class Engine:
             transaction for transaction, outcome in zip(transactions, outcomes, strict=True) if outcome is None
         )
         self.mempool.claim(taken)
-        self._out.put(Answer(tuple(outcomes)))
+        self._out.put(Outcomes(tuple(outcomes)))
         if taken:
             self._out.put(GossipTransactions(taken))
 
@@ -320,7 +320,7 @@ class Engine:
         first, second = sorted((rival, header), key=lambda item: item.id)
         key, height = self.producer.secret, self.chain.head.header.height + 1
         expiry_height = height + min(ACCUSATION_BLOCKS, self.genesis.max_expiry_blocks)
-        accusation = sign_transaction(key, self.genesis.id, nonce, expiry_height, Accuse(first.raw, second.raw))
+        accusation = sign_transaction(key, self.genesis.id, nonce, expiry_height, Evidence(first.raw, second.raw))
         if self._take_transactions((accusation,)) == [None]:
             self._accused[culprit] = accusation.id
             self.mempool.claim((accusation,))

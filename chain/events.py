@@ -175,7 +175,7 @@ class Penalise:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Outcomes:
     """The outcome of :class:`Submitted`, one a transaction: None where it was taken."""
 
     outcomes: tuple[Refused | None, ...]
@@ -221,7 +221,7 @@ Effect: TypeAlias = (
     | Ask
     | AskStatus
     | Penalise
-    | Answer
+    | Outcomes
     | HeadMoved
     | Finalized
     | Equivocation

@@ -54,7 +54,7 @@ from chain.state import (
     policy_key,
     read_motion_key,
 )
-from chain.transactions import Accuse, Approve, Propose
+from chain.transactions import Approve, Evidence, Propose
 from chain.votes import is_equivocation
 
 # Open motions of one validator; a motion can hold a whole policy.
@@ -107,7 +107,7 @@ def approve(draft: Draft, action: Approve, actor: bytes) -> None:
     draft.put(motion_key(action.number), counted)
 
 
-def accuse(draft: Draft, action: Accuse, _actor: bytes) -> None:
+def present_evidence(draft: Draft, action: Evidence, _actor: bytes) -> None:
     """Two headers jail the validator that signed both, once for all it did until now."""
     signer = check_open(draft, action)
     if max(decode_header(action.first).slot, decode_header(action.second).slot) > draft.slot:
@@ -115,7 +115,7 @@ def accuse(draft: Draft, action: Accuse, _actor: bytes) -> None:
     draft.put(VALIDATORS_KEY, _seated(draft, JailValidator(signer)))
 
 
-def check_open(draft: Draft, action: Accuse) -> bytes:
+def check_open(draft: Draft, action: Evidence) -> bytes:
     """The validator whose offence this is, if it was not punished yet.  Raises :class:`Refused`."""
     first, second = decode_header(action.first), decode_header(action.second)
     seat = draft.validators.seat(first.proposer)
@@ -129,7 +129,7 @@ def check_open(draft: Draft, action: Accuse) -> bytes:
     return seat.key
 
 
-def check_evidence(action: Accuse) -> None:
+def check_evidence(action: Evidence) -> None:
     """What follows from the two headers alone.  Raises :class:`Refused`."""
     first, second = decode_header(action.first), decode_header(action.second)
     if first.id >= second.id:

@@ -46,15 +46,15 @@ from chain.transactions import (
     STRIKE,
     WITHDRAW,
     Answer,
-    Comment,
-    File,
+    FileRecord,
     Object,
     Repair,
     Rule,
+    Statement,
 )
 
 
-def check_filing(policy: Policy, action: File) -> Category:
+def check_filing(policy: Policy, action: FileRecord) -> Category:
     """What follows from the policy alone.  Raises :class:`Refused`."""
     category = policy.categories.get(action.category)
     if category is None:
@@ -70,7 +70,7 @@ def check_filing(policy: Policy, action: File) -> Category:
     return category
 
 
-def file(draft: Draft, action: File, actor: bytes) -> None:
+def file(draft: Draft, action: FileRecord, actor: bytes) -> None:
     """An authority records conduct, in a category that it is accredited for."""
     issuer, authority = check_authority(draft, actor)
     subject, member = draft.member(action.subject)
@@ -220,7 +220,7 @@ def repair(draft: Draft, action: Repair, actor: bytes) -> None:
     draft.happenings.append(Happening("repair declined", subject, action.number, record))
 
 
-def comment(draft: Draft, action: Comment, actor: bytes) -> None:
+def make_statement(draft: Draft, action: Statement, actor: bytes) -> None:
     """The member's own words stand beside the record as long as it does."""
     subject, _, record = _about_oneself(draft, action.subject, action.number, actor)
     draft.put(record_key(subject, action.number), record._replace(words=action.words))

@@ -29,19 +29,19 @@ from chain.state import (
     policy_key,
 )
 from chain.transactions import (
-    Accuse,
     Action,
     Answer,
     Approve,
-    Comment,
     Enrol,
-    File,
+    Evidence,
+    FileRecord,
     Object,
     Propose,
     Rate,
     Repair,
     Rotate,
     Rule,
+    Statement,
     Transaction,
 )
 from chain.validators import genesis_validators
@@ -54,15 +54,15 @@ _RULES: dict[type[Action], _Rule] = {
     Enrol: members.enrol,
     Rate: members.rate,
     Rotate: members.rotate,
-    File: records.file,
+    FileRecord: records.file,
     Object: records.object_to,
     Answer: records.answer,
     Rule: records.rule,
     Repair: records.repair,
-    Comment: records.comment,
+    Statement: records.make_statement,
     Propose: governance.propose,
     Approve: governance.approve,
-    Accuse: governance.accuse,
+    Evidence: governance.present_evidence,
 }
 
 
@@ -127,9 +127,9 @@ def check_action(policy: Policy, transaction: Transaction) -> None:
     match transaction.action:
         case Rate() as action:
             members.check_rating(policy, action, transaction.actor)
-        case File() as action:
+        case FileRecord() as action:
             records.check_filing(policy, action)
-        case Accuse() as action:
+        case Evidence() as action:
             governance.check_evidence(action)
         case _:
             pass
@@ -146,11 +146,11 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
     match transaction.action:
         case Enrol():
             members.check_new(draft, transaction.actor)
-        case File() | Answer() | Rule():
+        case FileRecord() | Answer() | Rule():
             records.check_authority(draft, transaction.actor)
         case Propose() | Approve():
             governance.check_validator(draft, transaction.actor)
-        case Accuse() as action:
+        case Evidence() as action:
             governance.check_open(draft, action)
         case _:
             pass

@@ -52,7 +52,7 @@ class Rate(NamedTuple):
     points: int
 
 
-class File(NamedTuple):
+class FileRecord(NamedTuple):
     """An authority records conduct of a member: ``evidence`` and ``reason`` are digests of documents kept elsewhere.
 
     ``established_slot`` is when the conduct was established, ``policy_version`` the rules that the authority filed
@@ -105,7 +105,7 @@ class Repair(NamedTuple):
     document: bytes
 
 
-class Comment(NamedTuple):
+class Statement(NamedTuple):
     """The member's own words beside a record; empty to take them back."""
 
     subject: bytes
@@ -132,7 +132,7 @@ class Approve(NamedTuple):
     number: int
 
 
-class Accuse(NamedTuple):
+class Evidence(NamedTuple):
     """Two headers that one validator must not both have signed, the one with the smaller id first."""
 
     first: bytes
@@ -140,7 +140,7 @@ class Accuse(NamedTuple):
 
 
 Action: TypeAlias = (
-    Enrol | Rate | File | Object | Answer | Rule | Repair | Comment | Rotate | Propose | Approve | Accuse
+    Enrol | Rate | FileRecord | Object | Answer | Rule | Repair | Statement | Rotate | Propose | Approve | Evidence
 )
 
 # Verdicts of Answer
@@ -183,7 +183,7 @@ _KINDS = (
     _Kind(
         3,
         "record",
-        File,
+        FileRecord,
         (
             _KEY,
             _U32,
@@ -199,11 +199,11 @@ _KINDS = (
     _Kind(5, "answer", Answer, (_KEY, _U32, an_integer(CORRECT, MAINTAIN), _POINTS, a_blob_or_nothing(32))),
     _Kind(6, "rule", Rule, (_KEY, _U32, an_integer(STRIKE, UPHOLD), _DIGEST)),
     _Kind(7, "repair", Repair, (_KEY, _U32, an_integer(ASK, DECLINE), _DIGEST)),
-    _Kind(8, "statement", Comment, (_KEY, _U32, a_blob_or_nothing(32))),
+    _Kind(8, "statement", Statement, (_KEY, _U32, a_blob_or_nothing(32))),
     _Kind(9, "rotate", Rotate, (_KEY, a_blob(SIGNATURE_BYTES))),
     _Kind(10, "motion", Propose, (_proposal,), MAX_TRANSACTION_BYTES),
     _Kind(11, "approve", Approve, (_U32,)),
-    _Kind(12, "evidence", Accuse, (_header, _header), MAX_EVIDENCE_BYTES),
+    _Kind(12, "evidence", Evidence, (_header, _header), MAX_EVIDENCE_BYTES),
 )
 _BY_NUMBER = {kind.number: kind for kind in _KINDS}
 _BY_ACTION = {kind.action: kind for kind in _KINDS}
@@ -296,7 +296,7 @@ def verify_transaction(transaction: Transaction, chain_id: bytes) -> VerifiedTra
         proof = ROTATION_TAG + chain_id + encode((transaction.actor, transaction.nonce))
         if not verify(action.new_key, proof, action.proof):
             raise Refused(Reason.BAD_SIGNATURE, "not signed by the new key")
-    elif isinstance(action, Accuse):
+    elif isinstance(action, Evidence):
         for header in (action.first, action.second):
             verify_header(decode_header(header), chain_id)
     return VerifiedTransaction(transaction)

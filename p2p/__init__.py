@@ -19,10 +19,6 @@ From the wire up::
 
     signatures   decoding and checking off the event loop, once
     protocol     the ledger's conversation over a network
-    telemetry    logs, metrics, the last head moves
-    views        the register at the head, as the local face tells it
-    face         what the local face answers
-    http         the local face: status, submission, metrics
-    home         a node's folder: key, configuration, genesis, database
-    handover     a validator's signing state, on its way to another machine
+
+What stays on this machine has a room of its own, :mod:`p2p.local`.
 """

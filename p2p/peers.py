@@ -20,7 +20,7 @@ from p2p.addresses import PeerAddress
 from p2p.book import Contact, PeerBook
 from p2p.host import HANDSHAKE_TIMEOUT_S, GuardedHost, cut
 from p2p.reputation import Reputation, Weight
-from p2p.requests import Failure, RequestFailed, Requests
+from p2p.requests import Failure, RequestError, Requests
 
 log = logging.getLogger(__name__)
 
@@ -261,7 +261,7 @@ class PeerSupervisor:
                 timeout_s=HELLO_TIMEOUT_S,
             )
             self._note_hello(link, reply)
-        except RequestFailed as error:
+        except RequestError as error:
             if error.failure is Failure.UNSUPPORTED:
                 log.warning("peer %s at %s belongs to a foreign network", link.peer_id, link.address)
                 self._reputation.ban(link.peer_id, FOREIGN_BAN_S)
@@ -298,7 +298,7 @@ class PeerSupervisor:
             await self._requests.ask_now(
                 link.peer_id, "ping", b"", max_response=0, timeout_s=self._settings.ping_timeout_s
             )
-        except RequestFailed as error:
+        except RequestError as error:
             if error.failure not in {Failure.BUSY, Failure.FAILED}:  # either is a sign of life
                 return
         link.rtt_ms = (trio.current_time() - asked_at) * 1000
@@ -382,7 +382,7 @@ class PeerSupervisor:
             for address in handshake.decode_peers(reply):
                 self._book.add(address, trio.current_time())
             self._wake.set()
-        except RequestFailed as error:
+        except RequestError as error:
             log.debug("peer %s names no others: %s", link.peer_id, error)
         except Refused as error:
             self.penalise(link.peer_id, Weight.INVALID, f"sent a list of peers that is {error}")

@@ -79,7 +79,7 @@ _PROOFS = frozenset({Reason.MALFORMED, Reason.BAD_KEY, Reason.BAD_SIGNATURE})
 _BLAMED = frozenset({requests.Failure.TOO_LARGE, requests.Failure.MALFORMED})
 
 
-class Node(Protocol):
+class Backend(Protocol):
     """What the conversation needs of the node behind it."""
 
     genesis: Genesis
@@ -112,7 +112,7 @@ class Node(Protocol):
 class LedgerProtocol:
     """One node's end of the conversation."""
 
-    def __init__(self, node: Node, transport: Transport, signatures: Signatures) -> None:
+    def __init__(self, node: Backend, transport: Transport, signatures: Signatures) -> None:
         self._node = node
         self._transport = transport
         self._signatures = signatures
@@ -194,7 +194,7 @@ class LedgerProtocol:
     async def _ask(self, peer: str, request: Request) -> None:
         try:
             await self._node.post(await self._fetch(peer, request))
-        except requests.RequestFailed as failure:
+        except requests.RequestError as failure:
             log.info("request to %s failed: %s", peer, failure)
             self._blame(peer, failure)
             await self._node.post(RequestFailed(peer, request))
@@ -220,13 +220,13 @@ class LedgerProtocol:
                 peer, "status", b"", max_response=128, timeout_s=STATUS_TIMEOUT_S
             )
             await self._note_status(peer, reply)
-        except requests.RequestFailed as failure:
+        except requests.RequestError as failure:
             log.debug("no status from %s: %s", peer, failure)
             self._blame(peer, failure)
         except Refused as refusal:
             self._penalise(peer, refusal)
 
-    def _blame(self, peer: str, failure: requests.RequestFailed) -> None:
+    def _blame(self, peer: str, failure: requests.RequestError) -> None:
         if failure.failure in _BLAMED:
             self._transport.peers.penalise(peer, Weight.INVALID, f"answers with what is no reply: {failure}")
 

@@ -72,7 +72,7 @@ class Failure(Enum):
     MALFORMED = "malformed"  # the reply is not one
 
 
-class RequestFailed(Exception):
+class RequestError(Exception):
     """A request that brought no reply; ``failure`` is for programs, ``detail`` for people."""
 
     def __init__(self, failure: Failure, detail: str = "") -> None:
@@ -84,7 +84,7 @@ class RequestFailed(Exception):
         return f"{self.failure.value}: {self.detail}" if self.detail else self.failure.value
 
 
-class Status(Enum):
+class ReplyStatus(Enum):
     OK = 0
     BUSY = 1
     REFUSED = 2
@@ -92,9 +92,9 @@ class Status(Enum):
 
 
 _FAILURE_OF = {
-    Status.BUSY.value: Failure.BUSY,
-    Status.REFUSED.value: Failure.REFUSED,
-    Status.FAILED.value: Failure.FAILED,
+    ReplyStatus.BUSY.value: Failure.BUSY,
+    ReplyStatus.REFUSED.value: Failure.REFUSED,
+    ReplyStatus.FAILED.value: Failure.FAILED,
 }
 
 MAX_DETAIL_BYTES = 200
@@ -143,18 +143,18 @@ class Requests:
         self._host.set_stream_handler(TProtocol(self._prefix + name), handle)
 
     async def ask(self, peer_id: str, name: str, payload: bytes, *, max_response: int, timeout_s: float) -> bytes:
-        """The reply of a connected peer.  Raises :class:`RequestFailed` and nothing else.
+        """The reply of a connected peer.  Raises :class:`RequestError` and nothing else.
 
         At most :data:`MAX_ASKED_AT_ONCE` requests to a peer are under way; ``timeout_s`` includes the
         wait for a turn.
         """
         await trio.lowlevel.checkpoint()  # so that a caller that tries again and again lets others run
         if not self._host.is_connected(peer_id):
-            raise RequestFailed(Failure.DISCONNECTED, f"before {name}")
+            raise RequestError(Failure.DISCONNECTED, f"before {name}")
         with trio.move_on_after(timeout_s):
             async with self._asking[peer_id]:
                 return await self.ask_now(peer_id, name, payload, max_response=max_response, timeout_s=timeout_s)
-        raise RequestFailed(Failure.TIMEOUT, f"no turn for {name} within {timeout_s} s")
+        raise RequestError(Failure.TIMEOUT, f"no turn for {name} within {timeout_s} s")
 
     async def ask_now(self, peer_id: str, name: str, payload: bytes, *, max_response: int, timeout_s: float) -> bytes:
         """As :meth:`ask`, past the queue: for what must not wait behind other requests."""
@@ -167,14 +167,14 @@ class Requests:
                 await stream.close()
                 replied = True
             except FrameRefused as error:
-                raise RequestFailed(Failure.TOO_LARGE, str(error)) from error
+                raise RequestError(Failure.TOO_LARGE, str(error)) from error
             except (StreamEnded, *LIBRARY_ERRORS) as error:
-                raise RequestFailed(Failure.DISCONNECTED, f"during {name}: {error}") from error
+                raise RequestError(Failure.DISCONNECTED, f"during {name}: {error}") from error
             finally:
                 if not replied:
                     await reset_quietly(stream)
             return _body(reply, max_response)
-        raise RequestFailed(Failure.TIMEOUT, f"no reply to {name} within {timeout_s} s")
+        raise RequestError(Failure.TIMEOUT, f"no reply to {name} within {timeout_s} s")
 
     async def _open(self, peer_id: str, name: str) -> INetStream:
         try:
@@ -182,10 +182,10 @@ class Requests:
             return await self._host.new_stream(peer, [TProtocol(self._prefix + name)])
         except StreamFailure as error:
             if isinstance(error.__cause__, MultiselectClientError) and "not supported" in str(error):
-                raise RequestFailed(Failure.UNSUPPORTED, name) from error
-            raise RequestFailed(Failure.DISCONNECTED, f"before {name}: {error}") from error
+                raise RequestError(Failure.UNSUPPORTED, name) from error
+            raise RequestError(Failure.DISCONNECTED, f"before {name}: {error}") from error
         except LIBRARY_ERRORS as error:
-            raise RequestFailed(Failure.DISCONNECTED, f"before {name}: {error}") from error
+            raise RequestError(Failure.DISCONNECTED, f"before {name}: {error}") from error
 
     def forget(self, peer_id: str) -> None:
         """A peer has gone; drop what was kept for it."""
@@ -214,9 +214,9 @@ class Requests:
         """Read a request, answer it, write the reply.  False where that came to nothing."""
         if not self._buckets.take(peer_id):
             self.report(peer_id, Weight.EXCESS, "asks too often")
-            return await self._reply(peer_id, stream, Status.BUSY, b"too many requests")
+            return await self._reply(peer_id, stream, ReplyStatus.BUSY, b"too many requests")
         if self._answering[peer_id] > MAX_ANSWERED_AT_ONCE:
-            return await self._reply(peer_id, stream, Status.BUSY, b"too many requests at once")
+            return await self._reply(peer_id, stream, ReplyStatus.BUSY, b"too many requests at once")
         request = await self._read(endpoint, peer_id, stream)
         if request is None:
             return False
@@ -227,7 +227,7 @@ class Requests:
                 status, body = await self._answer(endpoint, peer_id, request)
                 is_answered = await self._reply(peer_id, stream, status, body)
         except trio.TooSlowError:
-            return await self._reply(peer_id, stream, Status.BUSY, b"too many requests at once")
+            return await self._reply(peer_id, stream, ReplyStatus.BUSY, b"too many requests at once")
         return is_answered
 
     async def _read(self, endpoint: Endpoint, peer_id: str, stream: INetStream) -> bytes | None:
@@ -245,40 +245,40 @@ class Requests:
             log.info("peer %s asks too slowly", peer_id)
         return None
 
-    async def _reply(self, peer_id: str, stream: INetStream, status: Status, body: bytes) -> bool:
+    async def _reply(self, peer_id: str, stream: INetStream, status: ReplyStatus, body: bytes) -> bool:
         with trio.move_on_after(WRITE_TIMEOUT_S):
             await write_frame(stream, bytes([status.value]) + body)
             return True
         log.info("peer %s does not take what it asked for", peer_id)
         return False
 
-    async def _answer(self, endpoint: Endpoint, peer_id: str, request: bytes) -> tuple[Status, bytes]:
+    async def _answer(self, endpoint: Endpoint, peer_id: str, request: bytes) -> tuple[ReplyStatus, bytes]:
         try:
             with trio.fail_after(ANSWER_TIMEOUT_S):
                 reply = await endpoint.handler(peer_id, request)
             if len(reply) > endpoint.max_response:
                 raise InvariantBroken(f"a reply to {endpoint.name} has {len(reply)} bytes")
         except Refused as error:
-            return Status.REFUSED, str(error).encode()[:MAX_DETAIL_BYTES]
+            return ReplyStatus.REFUSED, str(error).encode()[:MAX_DETAIL_BYTES]
         except InvariantBroken as error:
             self.on_bug(error)
-            return Status.FAILED, b""
+            return ReplyStatus.FAILED, b""
         except Exception:
             log.exception("answering %s failed", endpoint.name)
-            return Status.FAILED, b""
-        return Status.OK, reply
+            return ReplyStatus.FAILED, b""
+        return ReplyStatus.OK, reply
 
 
 def _body(reply: bytes, max_response: int) -> bytes:
     status, body = reply[:1], reply[1:]
-    if status == bytes([Status.OK.value]):
+    if status == bytes([ReplyStatus.OK.value]):
         if len(body) > max_response:
-            raise RequestFailed(Failure.TOO_LARGE, f"{len(body)} bytes where {max_response} are allowed")
+            raise RequestError(Failure.TOO_LARGE, f"{len(body)} bytes where {max_response} are allowed")
         return body
     failure = _FAILURE_OF.get(status[0]) if status else None
     if failure is None:
-        raise RequestFailed(Failure.MALFORMED, "the reply has no known status")
-    raise RequestFailed(failure, body[:MAX_DETAIL_BYTES].decode(errors="replace"))
+        raise RequestError(Failure.MALFORMED, "the reply has no known status")
+    raise RequestError(failure, body[:MAX_DETAIL_BYTES].decode(errors="replace"))
 
 
 async def _finish(stream: Any) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import trio
 
-from p2p.home import read_key
+from p2p.local.home import read_key
 from scripts.abuse_parts.catalogue import ATTACKS, Attack
 from scripts.abuse_parts.report import DOCUMENT, document
 from scripts.abuse_parts.strike import Outcome, strike

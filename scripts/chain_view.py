@@ -27,7 +27,7 @@ from chain.ledger import Ledger
 from chain.policy import Policy
 from chain.reader import Reader
 from chain.state import RULES_KEY, Account, Authority, Member, Rules, account_key, authority_key, member_key
-from chain.transactions import Accuse, Propose, Repair, Rule, Transaction
+from chain.transactions import Evidence, Propose, Repair, Rule, Transaction
 from scripts.console import remark, short, short_did
 from scripts.inspect_parts.words import ANSWERS, REPAIRS, RULINGS, category_name, proposal_in_words
 
@@ -144,7 +144,7 @@ class Sheet(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Finding:
     """What a command found: for programs, for people, and the exit code.  ``text`` is printed instead of sheets."""
 
     document: Any
@@ -254,7 +254,7 @@ def transaction_document(view: View, transaction: Transaction) -> dict[str, Any]
     match transaction.action:
         case Propose(proposal):
             action = {"proposal": proposal_in_words(view.policy, proposal)}
-        case Accuse(first, second):
+        case Evidence(first, second):
             headers = decode_header(first), decode_header(second)
             action = {"subject": headers[0].proposer, "first": headers[0].id, "second": headers[1].id}
         case transactions.Answer(verdict=verdict):

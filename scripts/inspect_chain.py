@@ -18,7 +18,7 @@ from chain.keys import did_from_key
 from chain.state import VALIDATORS_KEY
 from chain.validators import Seat, Validators
 from scripts.chain_view import (
-    Answer,
+    Finding,
     Sheet,
     View,
     as_of,
@@ -50,7 +50,7 @@ _ACTION_FIELDS = ("subject", "number", "category", "points", "verdict", "step")
 
 
 @question
-def head(view: View) -> Answer:
+def head(view: View) -> Finding:
     """The newest block, and how far the chain is final."""
     header, count = next(view.reader.headers(view.head_height, 1), (header_of_genesis(view.genesis), 0))
     document = {
@@ -60,24 +60,24 @@ def head(view: View) -> Answer:
         "state_height": view.at_state["as_of_height"],
         **view.at_head,
     }
-    return Answer(document, [facts(f"Head, {as_of(document)}", document)])
+    return Finding(document, [facts(f"Head, {as_of(document)}", document)])
 
 
 @question
 @click.option("--from", "from_height", type=click.IntRange(0, ALL), help="The first height; by default the newest.")
 @limit(20)
-def blocks(view: View, from_height: int | None, limit: int) -> Answer:
+def blocks(view: View, from_height: int | None, limit: int) -> Finding:
     """Blocks of the main chain, oldest first."""
     start = max(0, view.head_height - limit + 1) if from_height is None else from_height
     found = [block_document(view, header, count) for header, count in view.reader.headers(start, limit)]
     document = {**view.at_head, "blocks": found}
     columns = ("height", "id", "slot", "time", "proposer", "transaction_count", "final")
-    return Answer(document, [sheet(f"Blocks, {as_of(document)}", columns, found)])
+    return Finding(document, [sheet(f"Blocks, {as_of(document)}", columns, found)])
 
 
 @question
 @click.argument("which", metavar="ID|HEIGHT")
-def block(view: View, which: str) -> Answer:
+def block(view: View, which: str) -> Finding:
     """One block, by its height or by its id or the beginning of it."""
     if which.isascii() and which.isdigit() and len(which) < _HEIGHT_DIGITS:
         found, is_main = view.reader.block_at(int(which)), True
@@ -99,12 +99,12 @@ def block(view: View, which: str) -> Answer:
             *[name for name in _ACTION_FIELDS if any(name in row for row in listed)],
         )
         sheets.append(sheet("Its transactions", columns, listed))
-    return Answer({**view.at_head, **summary, "transactions": listed}, sheets)
+    return Finding({**view.at_head, **summary, "transactions": listed}, sheets)
 
 
 @question
 @click.argument("which", metavar="ID")
-def tx(view: View, which: str) -> Answer:
+def tx(view: View, which: str) -> Finding:
     """One transaction of a block, by its id or the beginning of it (16 digits or more)."""
     digits = read_hex(which, _TRANSACTION_DIGITS, "transaction id")
     found = view.reader.transaction(bytes.fromhex(digits[: len(digits) // 2 * 2]))
@@ -118,11 +118,11 @@ def tx(view: View, which: str) -> Answer:
         "final": is_main and holder.header.height <= view.finalized_height,
     }
     document = {**view.at_head, **transaction_document(view, transaction), **position}
-    return Answer(document, [facts(f"Transaction, {as_of(view.at_head)}", document)])
+    return Finding(document, [facts(f"Transaction, {as_of(view.at_head)}", document)])
 
 
 @question
-def forks(view: View) -> Answer:
+def forks(view: View) -> Finding:
     """Stored blocks beside the main chain: each branch with where it leaves it."""
     side = {header.id: (header, count) for header, count in view.reader.headers(0, ALL, main=False)}
     inner = {header.parent for header, _ in side.values()}
@@ -148,11 +148,11 @@ def forks(view: View) -> Answer:
         )
     document = {**view.at_head, "side_blocks": len(side), "branches": branches}
     columns = ("tip", "height", "length", "leaves_at_height", "leaves_at", "can_win")
-    return Answer(document, [sheet(f"Branches beside the main chain, {as_of(document)}", columns, branches)])
+    return Finding(document, [sheet(f"Branches beside the main chain, {as_of(document)}", columns, branches)])
 
 
 @question
-def validators(view: View) -> Answer:
+def validators(view: View) -> Finding:
     """Who makes blocks, who is announced or jailed, and whose votes count lately."""
     made: Counter[bytes] = Counter()
     newest: dict[bytes, VerifiedHeader] = {}
@@ -196,7 +196,7 @@ def validators(view: View) -> Answer:
         sheets.append(Sheet(title, ("validator",), [(did,) for did in document["announced"]]))
     if waiting:
         sheets.append(Sheet("Changes that wait for their turn", ("change",), [(text,) for text in waiting]))
-    return Answer(document, sheets)
+    return Finding(document, sheets)
 
 
 def _status(known: Validators, seat: Seat) -> str:
@@ -213,7 +213,7 @@ def _status(known: Validators, seat: Seat) -> str:
 
 
 @question
-def verify(view: View) -> Answer:
+def verify(view: View) -> Finding:
     """Recheck the whole chain from its genesis; exits with 1 where something is wrong."""
     from scripts.recheck import recheck, signatures  # noqa: PLC0415  # threads, for this command alone
 
@@ -227,7 +227,7 @@ def verify(view: View) -> Answer:
     if problems:
         rows = [(problem.height, problem.what) for problem in report.problems]
         sheets.append(Sheet("What is wrong", ("height", "what"), rows))
-    return Answer(document, sheets, EXIT_WRONG if problems else 0)
+    return Finding(document, sheets, EXIT_WRONG if problems else 0)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from chain.blockchain import Blockchain
 from chain.blocks import Block, assemble, decode_block
-from chain.blocktree import BlockTree, Node
+from chain.blocktree import BlockTree, TreeNode
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, verify_header
@@ -109,7 +109,7 @@ class _Recheck:
         self._problems = self._report.problems
         self._chain = Blockchain(genesis)
         self._side: list[VerifiedHeader] = []
-        self._branch_points: dict[bytes, tuple[Node, Validators]] = {}
+        self._branch_points: dict[bytes, tuple[TreeNode, Validators]] = {}
 
     def run(self) -> Report:
         with ThreadPoolExecutor(_THREADS) as pool:
@@ -190,7 +190,7 @@ class _Recheck:
         self._report.state_height = 0 if header is None else header.height
         return self._report.state_height
 
-    def _compare_state(self, head: Node) -> None:
+    def _compare_state(self, head: TreeNode) -> None:
         """The stored state, its header and its votes against those at ``head``."""
         height = head.header.height
         stored_header, stored_votes = self._reader.snapshot_header(), self._reader.snapshot_votes()

@@ -20,16 +20,16 @@ from chain.genesis import Genesis
 from chain.keys import SecretKey, did_from_key
 from chain.transactions import (
     Approve,
-    Comment,
     Enrol,
     Object,
     Rate,
     Rotate,
+    Statement,
     VerifiedTransaction,
     sign_consent,
     sign_rotation,
 )
-from p2p.home import write_key
+from p2p.local.home import write_key
 from scripts.console import print_json, remark, run, table
 from scripts.registry_parts.face import Account, NodeFace
 from scripts.registry_parts.filing import answer, record, repair, rule
@@ -314,7 +314,7 @@ def statement(session: Session, number: int, words: bytes) -> VerifiedTransactio
 
     Your words stand beside record NUMBER as long as it does; without --words they are taken back.
     """
-    return session.sign(Comment(session.secret.public, number, words))
+    return session.sign(Statement(session.secret.public, number, words))
 
 
 @registry.command()

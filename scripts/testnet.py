@@ -27,8 +27,8 @@ from scripts.testnet_parts.homes import (
     open_testnet,
 )
 from scripts.testnet_parts.pace import MAX_PER_S, MIN_PER_S
+from scripts.testnet_parts.ratings_load import Replay
 from scripts.testnet_parts.rehearsal import Rehearsal
-from scripts.testnet_parts.replaying import Replay
 from scripts.testnet_parts.report import build_report, code_of, print_summary
 from scripts.testnet_parts.run import Load, Testnet, Until, Watch
 from scripts.testnet_parts.view import View, open_view

@@ -35,12 +35,12 @@ from p2p.frames import LIBRARY_ERRORS
 from p2p.host import GuardedHost, build_host
 from p2p.library import tame
 from p2p.network import TransportConfig
-from p2p.requests import RequestFailed, Requests
+from p2p.requests import RequestError, Requests
 
 MESHSUB = TProtocol("/meshsub/1.1.0")
 # For answers of a node that is being flooded.
 PATIENCE_S = 60.0
-THROWN_OUT = (*LIBRARY_ERRORS, StreamFailure, RequestFailed, trio.TooSlowError)
+THROWN_OUT = (*LIBRARY_ERRORS, StreamFailure, RequestError, trio.TooSlowError)
 """What a visitor sees when the node has had enough of it."""
 
 

@@ -16,7 +16,7 @@ from chain.state import AUTHORITY_STATUS_NAMES, SUSPENDED, Member, member_key
 from chain.transactions import Enrol, Rate
 from scripts.audit_parts.frames import AUTHORITY_TYPES, MEMBER_TYPES, RATING_TYPES, RECORD_TYPES, Frames, frame_of
 from scripts.chain_view import View
-from scripts.inspect_parts.replay import Step, steps
+from scripts.inspect_parts.reexecution import Step, steps
 
 _LOST = ("lapsed", "unruled", "struck")
 _MENDED = ("corrected", "withdrawn")

@@ -25,13 +25,13 @@ from chain.transactions import (
     WITHDRAW,
     Action,
     Answer,
-    Comment,
     Enrol,
-    File,
+    FileRecord,
     Object,
     Propose,
     Rate,
     Rule,
+    Statement,
     Transaction,
     VerifiedTransaction,
 )
@@ -93,7 +93,7 @@ class Applier:
         established_slot = random.randint(0, self.ledger.height * BLOCK_SLOTS)
         reason = DIGEST if category.needs_reason else b""
         evidence = random.randbytes(len(DIGEST))
-        action = File(subject, category.code, points, severity, evidence, reason, established_slot, 1)
+        action = FileRecord(subject, category.code, points, severity, evidence, reason, established_slot, 1)
         return self.sign(random.choice(AUTHORITIES), action)
 
     def object_to(self, subject: bytes, number: int) -> VerifiedTransaction:
@@ -182,7 +182,7 @@ class Applier:
         if number is None:
             number = self.ledger.view().member(key)[1].filed
         self._filed[key] = number + 1
-        record = File(key, category.code, category.low, category.severities[-1], DIGEST, DIGEST, 0, 1)
+        record = FileRecord(key, category.code, category.low, category.severities[-1], DIGEST, DIGEST, 0, 1)
         yield self.sign(AUTHORITIES[issuer], record)
         yield from self._ending(issuer, key, number)
 
@@ -190,7 +190,7 @@ class Applier:
         issuer, arbiter = AUTHORITIES[by], AUTHORITIES[(by + 1) % len(AUTHORITIES)]
         match self._random.randrange(8):
             case 0:
-                yield self.sign(key, Comment(key, number, DIGEST))
+                yield self.sign(key, Statement(key, number, DIGEST))
             case 1:
                 yield self.sign(issuer, Answer(key, number, CORRECT, self._category.high, b""))
             case 2:

@@ -25,7 +25,7 @@ from chain.state import authority_key, encode_entry
 from chain.statetree import StateTree
 from chain.storage import Storage
 from chain.votes import Votes
-from p2p.home import HomeConfig, create_home
+from p2p.local.home import HomeConfig, create_home
 from scripts.bench_parts.mixed import AUTHORITIES, BLOCK_SLOTS, MAKER, Applier, found_ledger, secret_of
 
 MAX_ORIGINALS = 500

@@ -28,19 +28,19 @@ from chain.proposals import (
 )
 from chain.state import OPEN, REVOKED, SUSPENDED
 from chain.transactions import (
-    Accuse,
     Action,
     Answer,
     Approve,
-    Comment,
     Enrol,
-    File,
+    Evidence,
+    FileRecord,
     Object,
     Propose,
     Rate,
     Repair,
     Rotate,
     Rule,
+    Statement,
 )
 from scripts.histories_parts.lives import Life
 from scripts.histories_parts.policies import amendment
@@ -174,7 +174,7 @@ class Deeds:
 
     def _comment(self) -> Deed | None:
         found = self._life(lambda life: True)
-        return found and Deed(found[0], Comment(found[0], found[1], self._mostly(bytes(32), b"")))
+        return found and Deed(found[0], Statement(found[0], found[1], self._mostly(bytes(32), b"")))
 
     def _rotate(self) -> Deed:
         who = self._now(self._mostly(self.random.choice(self.members + self.offices), self._validator()))
@@ -189,7 +189,7 @@ class Deeds:
         if not policy.categories:
             return None
         category = random.choice(list(policy.categories.values()))
-        filing = File(
+        filing = FileRecord(
             subject=self._mostly(self._somebody(), self.offices[2], self._new_key()),
             category=self._mostly(category.code, 99),
             points=self._mostly(random.randint(category.low, category.high), category.high + 1, -1_000_000),
@@ -306,4 +306,4 @@ class Deeds:
         if headers[0] == headers[1]:
             headers[1] = encode((1, 5, slot, bytes(32), signer, 1, 1, bytes(32), b"\x07" * 32)) + bytes(64)
             headers.sort(key=lambda raw: sha256(raw).digest())
-        return Deed(self._somebody(), Accuse(*headers))
+        return Deed(self._somebody(), Evidence(*headers))

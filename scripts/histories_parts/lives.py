@@ -8,7 +8,7 @@ from typing import Any
 from chain.policy import Policy
 from chain.proposals import Accredit, Proposal, encode_proposal
 from chain.state import ACTIVE, MAINTAINED, OBJECTED, OPEN, REVOKED, STANDING, SUSPENDED
-from chain.transactions import File
+from chain.transactions import FileRecord
 
 
 class Violation(Exception):
@@ -26,7 +26,7 @@ class Life:
     """One record, from its filing on."""
 
     issuer: bytes
-    filing: File
+    filing: FileRecord
     points: int
     height: int
     expires: int

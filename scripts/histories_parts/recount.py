@@ -32,18 +32,18 @@ from chain.transactions import (
     MAINTAIN,
     STRIKE,
     WITHDRAW,
-    Accuse,
     Answer,
     Approve,
-    Comment,
     Enrol,
-    File,
+    Evidence,
+    FileRecord,
     Object,
     Propose,
     Rate,
     Repair,
     Rotate,
     Rule,
+    Statement,
     Transaction,
 )
 from scripts.histories_parts.lives import Life, Move, Office, claim
@@ -67,7 +67,7 @@ class Recount:
         self.lives: dict[tuple[bytes, int], Life] = {}
         self.offices: dict[bytes, Office] = {}
         self.moves: list[Move] = []
-        self.punished: set[Accuse] = set()
+        self.punished: set[Evidence] = set()
         self.weights: Mapping[bytes, int] = validators
         self.height = self.slot = 0
         self._slot_ms = slot_ms
@@ -121,7 +121,7 @@ class Recount:
                 subject = self._about(subject)
                 claim(who in self.enrolled and who != subject, "a rating by nobody, or about oneself")
                 self.ratings[subject, who, code] = points, self.height
-            case File() as filing:
+            case FileRecord() as filing:
                 self._file(who, filing)
             case Object(subject, number, grounds):
                 life = self._life(subject, number)
@@ -135,7 +135,7 @@ class Recount:
                 self._rule(who, self._life(subject, number), verdict)
             case Repair(subject, number, step, document):
                 self._repair(who, self.identity(subject), self._life(subject, number), step, document)
-            case Comment(subject, number, words):
+            case Statement(subject, number, words):
                 claim(who == self.identity(subject), "a statement by another")
                 self._life(subject, number).words = words
             case Rotate(new_key, _):
@@ -152,13 +152,13 @@ class Recount:
                 claim(actor not in self.moves[number].approvals, "a validator approves twice")
                 self.moves[number].approvals.append(actor)
                 self._count(self.moves[number], actor)
-            case Accuse() as accuse:
+            case Evidence() as accuse:
                 claim(accuse not in self.punished, "punished twice for one offence")
                 self.punished.add(accuse)
                 slots = (decode_header(accuse.first).slot, decode_header(accuse.second).slot)
                 claim(max(slots) <= self.slot, "punished for an offence that is not over")
 
-    def _file(self, who: bytes, filing: File) -> None:
+    def _file(self, who: bytes, filing: FileRecord) -> None:
         subject = self._about(filing.subject)
         office, policy = self.offices[who], self.policy
         category = policy.categories[filing.category]

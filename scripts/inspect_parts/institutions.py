@@ -13,7 +13,7 @@ from chain.errors import InvariantBroken, OperatorError
 from chain.policy import SCORE_LIMIT, Policy, parse_policy
 from chain.proposals import Amend, decode_proposal
 from chain.state import DOCKET_KEY, Authority, Docket, Motion, motion_key
-from scripts.chain_view import Answer, Sheet, View, as_of, facts, sheet
+from scripts.chain_view import Finding, Sheet, View, as_of, facts, sheet
 from scripts.console import EXIT_WRONG, short_did
 from scripts.inspect_parts.documents import authority_document, entries, motion_document, policy_of
 from scripts.inspect_parts.dryrun import dry_run
@@ -22,7 +22,7 @@ from scripts.inspect_parts.words import height_in_words, policy_changes
 
 
 @question
-def authorities(view: View) -> Answer:
+def authorities(view: View) -> Finding:
     """Accredited institutions: what they may do, until when, and how many of their records were overturned."""
     found = [authority_document(view, key[1:], entry) for key, entry in entries(view, b"a", Authority)]
     limits = {"limit_permille": view.policy.overturned_permille, "limit_minimum": view.policy.overturned_minimum}
@@ -45,13 +45,13 @@ def authorities(view: View) -> Answer:
     sheets = [Sheet(f"Authorities, {as_of(document)}; {limit}", columns, rows)]
     if grants:
         sheets.append(Sheet("What they may file", ("authority", "category"), grants))
-    return Answer(document, sheets)
+    return Finding(document, sheets)
 
 
 @question
 @click.option("--open", "only_open", is_flag=True, help="Only those that can still be approved.")
 @limit(20)
-def motions(view: View, only_open: bool, limit: int) -> Answer:
+def motions(view: View, only_open: bool, limit: int) -> Finding:
     """Motions, the newest first: what they propose, who approves, and the weight that they still need."""
     docket = view.reader.entry(DOCKET_KEY)
     if not isinstance(docket, Docket):
@@ -78,7 +78,7 @@ def motions(view: View, only_open: bool, limit: int) -> Answer:
         sheets.append(
             Sheet("What they propose", ("number", "proposal"), [(row["number"], row["proposes"]) for row in found])
         )
-    return Answer(document, sheets)
+    return Finding(document, sheets)
 
 
 @question
@@ -91,7 +91,7 @@ def motions(view: View, only_open: bool, limit: int) -> Answer:
 )
 @click.option("--motion", "number", type=click.IntRange(0), help="The same for the policy that a motion proposes.")
 @limit(10)
-def policy(view: View, file: Path | None, number: int | None, limit: int) -> Answer:
+def policy(view: View, file: Path | None, number: int | None, limit: int) -> Finding:
     """The rules in force and those announced: tiers, categories, and how a score follows."""
     if file is not None and number is not None:
         raise OperatorError("--dry-run and --motion are two questions; ask one at a time")
@@ -122,7 +122,7 @@ def policy(view: View, file: Path | None, number: int | None, limit: int) -> Ans
         }
         title = f"Announced: policy {coming.version} from slot {rules.next_slot}, in {view.left(rules.next_slot)}"
         sheets.append(Sheet(title, ("rule", "before", "after"), policy_changes(known, coming)))
-    return Answer(document, sheets)
+    return Finding(document, sheets)
 
 
 def _rules_sheets(known: Policy) -> list[Sheet]:
@@ -155,7 +155,7 @@ def _rules_sheets(known: Policy) -> list[Sheet]:
     return [found for found in sheets if found.rows]
 
 
-def _compared(view: View, new: Policy, source: str, limit: int) -> Answer:
+def _compared(view: View, new: Policy, source: str, limit: int) -> Finding:
     found = dry_run(view, new, limit)
     document = {**view.at_state, "policy": source, **found}
     verdict = "may replace the one in force" if found["allowed"] else f"may not replace it: {found['fault']}"
@@ -174,7 +174,7 @@ def _compared(view: View, new: Policy, source: str, limit: int) -> Answer:
             ],
         ),
     ]
-    return Answer(
+    return Finding(
         document, [sheets[0], *(item for item in sheets[1:] if item.rows)], 0 if found["allowed"] else EXIT_WRONG
     )
 

@@ -15,7 +15,7 @@ from chain.errors import InvariantBroken, OperatorError
 from chain.keys import did_from_key
 from chain.scores import Standing, standing
 from chain.state import STATUS_NAMES, Member, Rating, Record, member_key
-from scripts.chain_view import Answer, Sheet, View, as_of, facts, sheet
+from scripts.chain_view import Finding, Sheet, View, as_of, facts, sheet
 from scripts.console import Share, remark, short_did
 from scripts.inspect_parts.documents import (
     entries,
@@ -36,7 +36,7 @@ _RECORD_COLUMNS = ("member", "number", "category", "points", "severity", "issuer
 
 @question
 @limit(20)
-def top(view: View, limit: int) -> Answer:
+def top(view: View, limit: int) -> Finding:
     """The members with the highest scores."""
     found: list[dict[str, Any]] = []
     for place, (identity, score) in enumerate(view.reader.standings(limit), 1):
@@ -48,14 +48,14 @@ def top(view: View, limit: int) -> Answer:
         for row in found
     ]
     columns = ("rank", "member", "score", "tier", "from_records", "from_ratings")
-    return Answer(document, [Sheet(f"Members by score, {as_of(document)}", columns, rows)])
+    return Finding(document, [Sheet(f"Members by score, {as_of(document)}", columns, rows)])
 
 
 @question
 @click.argument("did")
 @click.option("--explain", "is_explained", is_flag=True, help="Every point of the score, and where it comes from.")
 @click.option("--given", "is_given", is_flag=True, help="Also the ratings that the member gave; reads all ratings.")
-def member(view: View, did: str, is_explained: bool, is_given: bool) -> Answer:
+def member(view: View, did: str, is_explained: bool, is_given: bool) -> Finding:
     """One member, by any key it ever had: score, rank, records and ratings.
 
     The percentile says how many percent of all members have no higher score.
@@ -91,14 +91,14 @@ def member(view: View, did: str, is_explained: bool, is_given: bool) -> Answer:
         ]
         document["given"] = given
         sheets.append(_ratings_sheet("Ratings given", "subject", given))
-    return Answer(document, sheets)
+    return Finding(document, sheets)
 
 
 @question
 @click.option("--tier", help="Only the members of this tier.")
 @click.option("--csv", "file", metavar="FILE", help="Write the whole list as CSV; - is the standard output.")
 @limit(100)
-def lists(view: View, tier: str | None, file: str | None, limit: int) -> Answer:
+def lists(view: View, tier: str | None, file: str | None, limit: int) -> Finding:
     """Who stands in which tier, the highest first; the members of a tier by score."""
     names = [known.name for known in view.policy.tiers]
     if tier is not None and tier not in names:
@@ -113,20 +113,20 @@ def lists(view: View, tier: str | None, file: str | None, limit: int) -> Answer:
         writer.writerows(_list_row(*row) for row in listed)
         document = {**view.at_state, "tier": tier, "count": len(listed), "file": file}
         if file == "-":
-            return Answer(document, text=text.getvalue())
+            return Finding(document, text=text.getvalue())
         _write(Path(file), text.getvalue())
         remark(f"{len(listed)} members {as_of(document)} are in {file}")
-        return Answer(document, text="")
+        return Finding(document, text="")
     rows = [_list_row(*row) for row in listed[:limit]]
     shown = [dict(zip(columns, row, strict=True)) for row in rows]
     document = {**view.at_state, "tier": tier, "count": len(listed), "members": shown}
     title = f"{'Members' if tier is None else f'Tier {tier}'}: {len(listed)}, {as_of(document)}"
-    return Answer(document, [Sheet(_cut(title, len(listed), limit), columns, rows)])
+    return Finding(document, [Sheet(_cut(title, len(listed), limit), columns, rows)])
 
 
 @question
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it into a file: .svg, .png, .pdf.")
-def tiers(view: View, plot: Path | None) -> Answer:
+def tiers(view: View, plot: Path | None) -> Finding:
     """How many members stand in which tier."""
     counts = Counter(standing(view.policy, entry).tier for _, entry in members(view))
     total = counts.total()
@@ -141,7 +141,7 @@ def tiers(view: View, plot: Path | None) -> Answer:
         plot_tiers(plot, title, found)
         remark(f"the figure is in {plot}")
     rows = [(row["tier"], row["from_score"], row["members"], Share(row["members"], total)) for row in found]
-    return Answer(document, [Sheet(title, ("tier", "from_score", "members", "share"), rows)])
+    return Finding(document, [Sheet(title, ("tier", "from_score", "members", "share"), rows)])
 
 
 @question
@@ -157,7 +157,7 @@ def records(
     category: str | None,
     status: str | None,
     limit: int,
-) -> Answer:
+) -> Finding:
     """Records that stand or are suspended; what has ended is found by `history`."""
     subject = None if member_did is None else view.identity(member_did)
     issuer = None if issuer_did is None else view.identity(issuer_did)
@@ -175,11 +175,11 @@ def records(
     found = list(islice((row for row in find_records(view, subject) if fits(row[2])), limit + 1))
     shown = [record_document(view, *row) for row in found[:limit]]
     document = {**view.at_state, "more": len(found) > limit, "records": shown}
-    return Answer(document, [_records_sheet(_cut(f"Records, {as_of(document)}", len(found), limit), shown)])
+    return Finding(document, [_records_sheet(_cut(f"Records, {as_of(document)}", len(found), limit), shown)])
 
 
 @question
-def objections(view: View) -> Answer:
+def objections(view: View) -> Finding:
     """Open objections, and who has to act until when; time is counted from the newest block."""
     found = [
         record_document(view, *row)
@@ -191,15 +191,15 @@ def objections(view: View) -> Answer:
     found.sort(key=lambda record: (record["deadline_slot"], record["member"], record["number"]))
     document = {**view.at_state, "objections": found}
     columns = ("member", "number", "category", "points", "issuer", "waits_for", "deadline_slot", "left")
-    return Answer(document, [sheet(f"Open objections, {as_of(document)}", columns, _brief_members(found))])
+    return Finding(document, [sheet(f"Open objections, {as_of(document)}", columns, _brief_members(found))])
 
 
 @question
 @click.argument("did")
 @click.option("--record", "number", type=click.IntRange(0), help="Only this record.")
-def history(view: View, did: str, number: int | None) -> Answer:
+def history(view: View, did: str, number: int | None) -> Finding:
     """What happened to a member, from the blocks: who filed, objected, answered and ruled, and how it ended."""
-    from scripts.inspect_parts.replay import follow  # noqa: PLC0415  # executes the chain, for this command alone
+    from scripts.inspect_parts.reexecution import follow  # noqa: PLC0415  # executes the chain, for this command alone
 
     identity = view.identity(did)
     if view.reader.entry(member_key(identity)) is None:
@@ -216,7 +216,7 @@ def history(view: View, did: str, number: int | None) -> Answer:
     rows = [{**event, "time": (event["time"] or "")[:19].replace("T", " ")} for event in events]
     columns = ("height", "time", "what", "number", "category", "points", "by", "score", "tier")
     what = "Member" if number is None else f"Record {number} about"
-    return Answer(document, [sheet(f"{what} {document['member']}, {as_of(view.at_head)}", columns, rows)])
+    return Finding(document, [sheet(f"{what} {document['member']}, {as_of(view.at_head)}", columns, rows)])
 
 
 def _member(view: View, identity: bytes) -> Member:

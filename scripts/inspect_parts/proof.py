@@ -73,7 +73,7 @@ class Shown(NamedTuple):
     path: bytes
 
 
-class Evidence(NamedTuple):
+class ProofFile(NamedTuple):
     """What the file holds."""
 
     key: bytes
@@ -93,7 +93,7 @@ class Proven(NamedTuple):
     objections: tuple[tuple[int, Record], ...]
 
 
-def encode_evidence(genesis: Genesis, evidence: Evidence) -> bytes:
+def encode_evidence(genesis: Genesis, evidence: ProofFile) -> bytes:
     """The file."""
     return encode((FORMAT, genesis.id, *evidence))
 
@@ -149,7 +149,7 @@ class _Final(NamedTuple):
     announced: Validators | None
 
 
-def _final(genesis: Genesis, evidence: Evidence) -> _Final:
+def _final(genesis: Genesis, evidence: ProofFile) -> _Final:
     """The header that the runs make final."""
     seats, start = genesis.validators, 1
     *handovers, last = evidence.runs
@@ -259,7 +259,7 @@ def needed(key: bytes, read: Any) -> list[bytes]:
 # ------------------------------------------------------------------------------------------------- reading
 
 
-def _read(genesis: Genesis, data: bytes) -> Evidence:
+def _read(genesis: Genesis, data: bytes) -> ProofFile:
     fields = array(decode(data, max_bytes=MAX_FILE_BYTES, max_items=MAX_ITEMS), 6, 6, "a proof")
     integer(fields[0], FORMAT, FORMAT, "the format")
     if blob(fields[1], 32, "the genesis id") != genesis.id:
@@ -267,7 +267,7 @@ def _read(genesis: Genesis, data: bytes) -> Evidence:
     key = blob(fields[2], 32, "the key")
     height = integer(fields[3], 1, 2**63, "the height")
     runs = tuple(_run(row) for row in array(fields[4], 1, MAX_ITEMS, "the runs"))
-    return Evidence(key, height, runs, tuple(_shown(row) for row in array(fields[5], 1, MAX_ITEMS, "the entries")))
+    return ProofFile(key, height, runs, tuple(_shown(row) for row in array(fields[5], 1, MAX_ITEMS, "the entries")))
 
 
 def _run(row: Any) -> Run:

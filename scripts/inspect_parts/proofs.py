@@ -11,7 +11,7 @@ from chain.errors import OperatorError, Refused
 from chain.genesis import Genesis, load_genesis
 from chain.keys import did_from_key
 from chain.state import STATUS_NAMES, Record
-from scripts.chain_view import Answer, View, facts, sheet, time_of
+from scripts.chain_view import Finding, View, facts, sheet, time_of
 from scripts.console import EXIT_WRONG
 from scripts.inspect_parts.proof import MAX_FILE_BYTES, Proven, check_evidence
 from scripts.inspect_parts.prove import prove
@@ -29,7 +29,7 @@ _TRUST = {
 @question
 @click.argument("did")
 @click.option("-o", "file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), required=True)
-def proof(view: View, did: str, file: Path) -> Answer:
+def proof(view: View, did: str, file: Path) -> Finding:
     """Write a file that shows offline, to whoever has the genesis file, where a member stands, or that it is none."""
     with progress("blocks", view.head_height) as advance:
         data = prove(view, view.key(did), advance)
@@ -58,18 +58,18 @@ def verify_file(file: Path, genesis_file: Path, as_json: bool) -> None:
         document = {"ok": True, **_document(genesis, check_evidence(genesis, data)), **_TRUST}
     except Refused as refusal:
         document = {"ok": False, "problem": str(refusal)}
-        show(Answer(document, [facts(f"{file} proves nothing", document)], EXIT_WRONG), as_json=as_json)
+        show(Finding(document, [facts(f"{file} proves nothing", document)], EXIT_WRONG), as_json=as_json)
     else:
         show(_answer(f"{file} proves", document), as_json=as_json)
 
 
-def _answer(title: str, document: dict[str, Any]) -> Answer:
+def _answer(title: str, document: dict[str, Any]) -> Finding:
     shown = {name: value for name, value in document.items() if name != "objections"}
     sheets = [facts(title, shown)]
     if document["objections"]:
         columns = ("number", "category", "points", "status", "issuer", "deadline_slot")
         sheets.append(sheet("Open objections", columns, document["objections"]))
-    return Answer(document, sheets)
+    return Finding(document, sheets)
 
 
 def _document(genesis: Genesis, proven: Proven) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from chain.state import VALIDATORS_KEY, encode_entry
 from chain.statetree import StateTree
 from chain.validators import Validators, voting_set
 from scripts.chain_view import View
-from scripts.inspect_parts.proof import Evidence, Run, Shown, check_evidence, count, encode_evidence, needed
+from scripts.inspect_parts.proof import ProofFile, Run, Shown, check_evidence, count, encode_evidence, needed
 
 _READ_BLOCKS = 16
 # Headers until one is final, where everybody follows the rules: two rounds and a little.  Where finality stalls it
@@ -47,7 +47,7 @@ def prove(view: View, key: bytes, advance: Callable[[int], None]) -> bytes:
         entry = view.reader.entry(at)
         value = b"" if entry is None else encode_entry(entry)
         entries.append(Shown(at, int(entry is not None), value, tree.prove(at).encode()))
-    data = encode_evidence(view.genesis, Evidence(key, height, _runs(view, height, advance), tuple(entries)))
+    data = encode_evidence(view.genesis, ProofFile(key, height, _runs(view, height, advance), tuple(entries)))
     check_evidence(view.genesis, data)
     return data
 

@@ -13,7 +13,7 @@ import click
 
 from chain.database import corrupt
 from chain.errors import InvariantBroken, Refused
-from scripts.chain_view import Answer, View, open_view
+from scripts.chain_view import Finding, View, open_view
 from scripts.console import print_json, stderr_console, table
 
 #: More of anything than a home can hold.
@@ -25,7 +25,7 @@ def inspect_chain() -> None:
     """Look inside a node's home, while the node runs or after it stopped."""
 
 
-def question(ask: Callable[..., Answer]) -> Callable[..., Answer]:
+def question(ask: Callable[..., Finding]) -> Callable[..., Finding]:
     """Make a command of a function that answers from a :class:`View`."""
 
     @functools.wraps(ask)
@@ -48,7 +48,7 @@ def question(ask: Callable[..., Answer]) -> Callable[..., Answer]:
     return ask
 
 
-def show(answer: Answer, *, as_json: bool) -> None:
+def show(answer: Finding, *, as_json: bool) -> None:
     """Print an answer, and exit with its code if that is not 0."""
     if as_json:
         print_json(answer.document)
@@ -63,14 +63,14 @@ def show(answer: Answer, *, as_json: bool) -> None:
         click.get_current_context().exit(answer.exit_code)
 
 
-def limit(default: int) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
+def limit(default: int) -> Callable[[Callable[..., Finding]], Callable[..., Finding]]:
     """The option that says how many at most."""
     return click.option(
         "--limit", type=click.IntRange(1, ALL), default=default, show_default=True, help="How many at most."
     )
 
 
-def _answer(view: View, ask: Callable[[], Answer]) -> Answer:
+def _answer(view: View, ask: Callable[[], Finding]) -> Finding:
     """Ask; what proves damaged in the database becomes an :class:`OperatorError`."""
     failure: BaseException
     try:

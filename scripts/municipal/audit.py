@@ -14,7 +14,7 @@ from chain.genesis import Genesis
 from chain.keys import did_from_key
 from chain.scores import Line, explain, standing
 from chain.state import AUTHORITY_STATUS_NAMES, Record, decode_entry, read_record_key
-from chain.transactions import File
+from chain.transactions import FileRecord
 from scripts.municipal.paper import COUNTING, MAINTAINED, OBJECTED, Paper
 from scripts.municipal.rows import blank_paper, write_block
 
@@ -151,7 +151,7 @@ def _is_filed(view: Draft, subject: bytes, line: Line, blocks: Mapping[int, Bloc
     record = line.record
     return record is not None and any(
         view.identity(item.actor) == record.issuer
-        and isinstance(item.action, File)
+        and isinstance(item.action, FileRecord)
         and view.identity(item.action.subject) == subject
         and (item.action.category, item.action.policy_version) == (record.category, record.policy_version)
         for item in blocks[record.height].transactions

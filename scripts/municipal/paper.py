@@ -176,7 +176,7 @@ class Paper:
     def _statement(self, row: Row) -> None:
         name, _ = self._find(row)
         self._demand(self.who(row["actor"]) == name[0], "a statement by somebody else")
-        self._tell("commented", name)
+        self._tell("stated", name)
 
     # -------------------------------------------------------------------------------------------- the authorities
 

@@ -31,14 +31,14 @@ from chain.transactions import (
     Action,
     Answer,
     Approve,
-    Comment,
     Enrol,
-    File,
+    FileRecord,
     Object,
     Propose,
     Repair,
     Rotate,
     Rule,
+    Statement,
     sign_consent,
     sign_rotation,
 )
@@ -236,7 +236,7 @@ class Story:
         version = self.paper.version
         rules = next(item for item in self.paper.policy["category"] if item["code"] == code)
         reason = digest(f"why {evidence.hex()}") if rules["reason"] else b""
-        action = File(member.key, code, points, severity, evidence, reason, established_slot, version)
+        action = FileRecord(member.key, code, points, severity, evidence, reason, established_slot, version)
         lasts_days = self.paper.policy["periods"]["retention_days"]
         if severity:
             lasts_days = self.paper.policy["severity"][severity - 1]["expires_after_days"]
@@ -288,7 +288,7 @@ class Story:
         yield from self._ruling(member, agency, STRIKE, heir)
 
     def _comment(self, member: Player) -> Scene:
-        yield [Do(member, Comment(member.key, 0, digest("I had paid.")), self._when(member, *COUNTING))]
+        yield [Do(member, Statement(member.key, 0, digest("I had paid.")), self._when(member, *COUNTING))]
 
     def _corrected_unasked(self, member: Player, agency: Player) -> Scene:
         """An agency that finds its own mistake does not pay for it."""

@@ -10,7 +10,7 @@ from scripts.municipal.paper import COUNTING, MAINTAINED, OBJECTED, Event, Paper
 # What is filed comes in dozens: it is counted, not told.
 _RECORD = {
     "objected": "{who} objects to record {number}: its points are suspended",
-    "commented": "{who} puts words of its own beside record {number}",
+    "stated": "{who} puts words of its own beside record {number}",
     "maintained": "objection of {who} to record {number}: the agency maintains it, with a written reason",
     "withdrawn": "objection of {who} to record {number}: the agency withdraws it",
     "corrected": "record {number} about {who} is corrected for the better",

@@ -14,7 +14,7 @@ from chain.transactions import (
     UPHOLD,
     WITHDRAW,
     Answer,
-    File,
+    FileRecord,
     Repair,
     Rule,
     VerifiedTransaction,
@@ -58,7 +58,7 @@ def record(
     policy = session.policy
     found = find_category(policy.categories, category)
     return session.sign(
-        File(
+        FileRecord(
             subject=member,
             category=found.code,
             points=find_points(found, points),

@@ -20,8 +20,8 @@ from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis, load_genesis
 from chain.keys import SecretKey, did_from_key
 from chain.policy import Policy
-from chain.transactions import Action, File, Propose, VerifiedTransaction, sign_transaction, verify_transaction
-from p2p.home import read_key
+from chain.transactions import Action, FileRecord, Propose, VerifiedTransaction, sign_transaction, verify_transaction
+from p2p.local.home import read_key
 from scripts.console import EXIT_WRONG, print_json, remark, stderr_console
 from scripts.registry_parts.face import Account, Found, NodeAway, NodeFace, url_of_home
 from scripts.registry_parts.follow import Dropped, Follower, NotInTime, Until
@@ -274,7 +274,7 @@ def _number(face: NodeFace, transaction: VerifiedTransaction, found: Found) -> i
     if found.height is None:
         return None
     match transaction.action:
-        case File(subject=subject, evidence=evidence):
+        case FileRecord(subject=subject, evidence=evidence):
             rows = [row for row in face.records(subject) if row["evidence"] == evidence.hex()]
         case Propose():
             rows = [row for row in face.motions() if row["proposer"] == did_from_key(transaction.actor)]

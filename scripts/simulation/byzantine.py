@@ -15,7 +15,7 @@ from chain.messages import GetBlocks, GetTransactions, Status
 from chain.transactions import Rate, sign_transaction
 from scripts.simulation.copies import CopiedHome, CopiedKey
 from scripts.simulation.forge import Cabal, root_with, tell
-from scripts.simulation.node import Node
+from scripts.simulation.node import SimulatedNode
 from scripts.simulation.villain import Expectation, Strategy, Villain
 from scripts.simulation.world import World, secret
 
@@ -288,12 +288,12 @@ def join_cabal(world: World, name: str, seats: list[int]) -> None:
         strategy.join(cabal, seat)
 
 
-def _halves(villain: Villain) -> tuple[list[Node], list[Node]]:
+def _halves(villain: Villain) -> tuple[list[SimulatedNode], list[SimulatedNode]]:
     honest = villain.world.honest
     return honest[: len(honest) // 2], honest[len(honest) // 2 :]
 
 
-def _best(nodes: list[Node], slot: int) -> tuple[list[Node], Node | None]:
+def _best(nodes: list[SimulatedNode], slot: int) -> tuple[list[SimulatedNode], SimulatedNode | None]:
     """Those of some nodes that run, and the one with the best head to build on in a slot."""
     up = [node for node in nodes if node.is_up]
     best = max(up, key=lambda node: (node.engine.status().rank, node.name), default=None)

@@ -23,12 +23,12 @@ from chain.errors import Refused
 from chain.events import BlockAnnounced, BlocksReceived, Commit, Effect, Event, Submitted
 from chain.headers import Header, decode_header
 from chain.ledger import Ledger
-from chain.transactions import Accuse
+from chain.transactions import Evidence
 from chain.validators import with_announced
 from chain.votes import Votes, is_equivocation
 from scripts.simulation import standings
 from scripts.simulation.bounds import kept, sent
-from scripts.simulation.node import Node
+from scripts.simulation.node import SimulatedNode
 from scripts.simulation.oracle import Oracle
 from scripts.simulation.settings import BrokenInside, Violation
 from scripts.simulation.world import World
@@ -52,7 +52,7 @@ class Checks:
         # The final chain, by height, executed once from the genesis.
         self.final: list[bytes] = []
         self.final_transactions: dict[bytes, int] = {}
-        self.accusations: list[Accuse] = []
+        self.accusations: list[Evidence] = []
         # For each validator the last slot of offences that were punished.
         self._punished: dict[bytes, int] = {}
         self.forked = 0
@@ -70,7 +70,7 @@ class Checks:
         # All headers that reached an honest node, by their signer.
         self._seen: dict[bytes, dict[bytes, Header]] = {}
 
-    def watch(self, node: Node) -> None:
+    def watch(self, node: SimulatedNode) -> None:
         """Take a node in."""
         self._final_of[node.name], self._proven[node.name], self._durable[node.name] = [], 0, {}
         self._timely[node.name] = {}
@@ -79,7 +79,7 @@ class Checks:
 
     # ------------------------------------------------------------------------------------------ what nodes tell
 
-    def on_start(self, node: Node) -> None:
+    def on_start(self, node: SimulatedNode) -> None:
         """A node loaded its disk."""
         if not node.is_honest:
             return
@@ -90,12 +90,12 @@ class Checks:
         if chain.head.header.id != head:
             self._fail_inside(node, "has another head after its restart than its disk says")
 
-    def on_amnesia(self, node: Node, *, wipe: bool) -> None:
+    def on_amnesia(self, node: SimulatedNode, *, wipe: bool) -> None:
         """A node's disk lost something; with ``wipe`` it begins again."""
         if wipe:
             self._final_of[node.name], self._proven[node.name] = [], 0
 
-    def on_handled(self, node: Node, event: Event, effects: list[Effect]) -> None:
+    def on_handled(self, node: SimulatedNode, event: Event, effects: list[Effect]) -> None:
         """An event was handled."""
         if any(isinstance(effect, Commit) for effect in effects[1:]):
             self._fail_inside(node, "wants a commit after other effects")
@@ -116,7 +116,7 @@ class Checks:
             if size > limit:
                 self._fail_inside(node, f"holds or sends {what}: {size}, where the bound is {limit}")
 
-    def on_stored(self, node: Node, commit: Commit, made: list[Header]) -> None:
+    def on_stored(self, node: SimulatedNode, commit: Commit, made: list[Header]) -> None:
         """A commit is durable."""
         if not node.is_honest:
             return
@@ -138,17 +138,17 @@ class Checks:
         if commit.finalized_height is not None:
             self._on_final(node, commit.finalized_height)
 
-    def on_announced(self, node: Node, header: Header) -> None:
+    def on_announced(self, node: SimulatedNode, header: Header) -> None:
         """A header leaves the machine."""
         if node.is_honest and header.id not in self._durable[node.name]:
             self._fail_inside(node, f"announced block {header.id.hex()[:8]} before it was durable")
 
-    def on_blame(self, node: Node, peer: str, refusal: Refused) -> None:
+    def on_blame(self, node: SimulatedNode, peer: str, refusal: Refused) -> None:
         """A node blames a peer."""
         if self.is_safe and node.is_honest and self.world.by_name[peer].is_honest:
             self._fail(node, f"blamed {peer}, which is honest: {refusal}")
 
-    def on_equivocation(self, node: Node, header: Header) -> None:
+    def on_equivocation(self, node: SimulatedNode, header: Header) -> None:
         """A node saw two headers of one slot."""
         if header.proposer in self._honest_keys:
             self._fail(node, f"holds two headers of {self._honest_keys[header.proposer]} for slot {header.slot}")
@@ -206,7 +206,7 @@ class Checks:
 
     # -------------------------------------------------------------------------------------------------- parts
 
-    def _note_headers(self, node: Node, event: Event) -> None:
+    def _note_headers(self, node: SimulatedNode, event: Event) -> None:
         headers: list[Header] = []
         if isinstance(event, BlockAnnounced):
             headers = [event.header]
@@ -217,10 +217,10 @@ class Checks:
             if not self._is_early(node, header):
                 self._timely[node.name][header.id] = None
 
-    def _is_early(self, node: Node, header: Header) -> bool:
+    def _is_early(self, node: SimulatedNode, header: Header) -> bool:
         return self.world.genesis.slot_start_ms(header.slot) - node.now_ms > CLOCK_DISPARITY_MS
 
-    def _on_signed(self, node: Node, header: Header) -> None:
+    def _on_signed(self, node: SimulatedNode, header: Header) -> None:
         signing = node.disk.signing
         if signing is None or (signing.slot, signing.last_height) != (header.slot, header.height):
             self._fail_inside(node, f"signed slot {header.slot}, but its durable signing state does not say so")
@@ -234,7 +234,7 @@ class Checks:
         signed.append(header)
         self._durable[node.name][header.id] = None
 
-    def _compare_votes(self, node: Node) -> None:
+    def _compare_votes(self, node: SimulatedNode) -> None:
         chain = node.engine.chain
         count, votes = self.oracle.counts[chain.head.header.id], chain.head.votes
         if (votes.mhp, votes.mhpc) != (count.mhp, count.mhpc):
@@ -245,7 +245,7 @@ class Checks:
             )
         self._proven[node.name] = max(self._proven[node.name], count.mhpc)
 
-    def _on_final(self, node: Node, height: int) -> None:
+    def _on_final(self, node: SimulatedNode, height: int) -> None:
         if not self.forked and height != self._proven[node.name]:
             self._fail_inside(node, f"says that {height} is final, where {self._proven[node.name]} is proven")
         known = self._final_of[node.name]
@@ -274,27 +274,27 @@ class Checks:
             weights = {seat.key: 0 if seat.is_jailed else seat.weight for seat in decided.next}
             self.oracle.announce(decided.decided_height, decided.announced_height, weights)
         for item in block.transactions:
-            if isinstance(item.action, Accuse):
+            if isinstance(item.action, Evidence):
                 self._on_accused(item.action, block.header)
         self.final.append(block.id)
         self.final_transactions.update((item.id, block.header.height) for item in block.transactions)
 
-    def _on_accused(self, accusation: Accuse, at: Header) -> None:
+    def _on_accused(self, accusation: Evidence, at: Header) -> None:
         first, second = decode_header(accusation.first), decode_header(accusation.second)
         if max(first.slot, second.slot) <= self._punished.get(first.proposer, 0):
             raise Violation(f"the block final at height {at.height} punishes an offence a second time")
         self._punished[first.proposer] = at.slot
         self.accusations.append(accusation)
 
-    def _fail(self, node: Node, what: str) -> None:
+    def _fail(self, node: SimulatedNode, what: str) -> None:
         raise Violation(f"{node.name} {what}")
 
-    def _fail_inside(self, node: Node, what: str) -> None:
+    def _fail_inside(self, node: SimulatedNode, what: str) -> None:
         if not self.only_damage:
             raise BrokenInside(f"{node.name} {what}")
 
 
-def _rivals(node: Node, header: Header) -> int:
+def _rivals(node: SimulatedNode, header: Header) -> int:
     place = (header.slot, header.proposer)
     others = (other for other in node.engine.chain.tree.headers() if other.id != header.id)
     return sum((other.slot, other.proposer) == place for other in others)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scripts.simulation.forge import Cabal
-from scripts.simulation.node import Node
+from scripts.simulation.node import SimulatedNode
 from scripts.simulation.villain import Expectation, Strategy
 from scripts.simulation.world import SLOT_MS, World
 
@@ -11,7 +11,7 @@ from scripts.simulation.world import SLOT_MS, World
 COPIED_AT_SLOT = 10
 
 
-class Machine(Node):
+class Machine(SimulatedNode):
     """A validator's machine, which follows the protocol; but its key does so twice."""
 
     is_honest = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scripts.simulation.network import Weather
-from scripts.simulation.node import Doom, Node
+from scripts.simulation.node import Doom, SimulatedNode
 from scripts.simulation.settings import Profile, tolerated
 from scripts.simulation.world import SLOT_MS, World
 
@@ -130,7 +130,7 @@ class Faults:
 
     # ----------------------------------------------------------------------------------------------------- nodes
 
-    def _node_trouble(self, node: Node) -> None:
+    def _node_trouble(self, node: SimulatedNode) -> None:
         world, random = self.world, self.world.random
         node.fragility = CRASH_AFTER_REORG * self.intensity
         if not node.is_up:
@@ -154,14 +154,14 @@ class Faults:
         elif self._slow_until.get(node.name) == world.slot:
             node.disk.write_ms = 0
 
-    def _may_forget(self, node: Node) -> bool:
+    def _may_forget(self, node: SimulatedNode) -> bool:
         """More than f silent validators at once would wait for one another for ever."""
         silent = [other for other in self.world.nodes if not other.is_honest or other.disk.signing is None]
         return node.key is not None and len(silent) < tolerated(len(self.world.secrets))
 
     # ---------------------------------------------------------------------------------------------------- clocks
 
-    def _clock_trouble(self, node: Node) -> None:
+    def _clock_trouble(self, node: SimulatedNode) -> None:
         world, random = self.world, self.world.random
         if world.chance(JUMP * self.intensity):
             reach_ms = MAX_FAR_JUMP_MS if world.chance(FAR_JUMP) else MAX_JUMP_MS

@@ -12,7 +12,7 @@ from chain.keys import SecretKey
 from chain.merkle import merkle_root
 from chain.transactions import Enrol, VerifiedTransaction, sign_transaction
 from chain.votes import Votes
-from scripts.simulation.node import Node
+from scripts.simulation.node import SimulatedNode
 from scripts.simulation.world import World, secret
 
 
@@ -69,14 +69,14 @@ class Cabal:
         return sign_transaction(secret(50_000 + self._strangers), self.world.genesis.id, 0, 50_000, Enrol())
 
 
-def tell(sender: Node, block: Block, receivers: Iterable[Node]) -> None:
+def tell(sender: SimulatedNode, block: Block, receivers: Iterable[SimulatedNode]) -> None:
     """Announce a block to some."""
     ids = tuple(transaction.id for transaction in block.transactions)
     for receiver in receivers:
         sender.world.network.send(sender.name, receiver, BlockAnnounced(sender.name, block.header, ids))
 
 
-def root_with(node: Node, slot: int, transactions: Sequence[VerifiedTransaction]) -> bytes:
+def root_with(node: SimulatedNode, slot: int, transactions: Sequence[VerifiedTransaction]) -> bytes:
     """The state root after a block of ``slot`` with these valid transactions on the head of a node."""
     chain = node.engine.chain
     ledger = chain.ledger

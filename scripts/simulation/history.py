@@ -10,7 +10,7 @@ from scripts.simulation.checks import Checks
 from scripts.simulation.faults import Faults, longest_wait_slots
 from scripts.simulation.mutations import MUTATIONS, mutated
 from scripts.simulation.network import Network
-from scripts.simulation.node import Node
+from scripts.simulation.node import SimulatedNode
 from scripts.simulation.settings import PROFILES, BrokenInside, Outcome, Settings, Violation, tolerated
 from scripts.simulation.workload import TRAFFIC, Workload
 from scripts.simulation.world import HEARTBEAT_SLOTS, World, secret
@@ -55,9 +55,9 @@ class History:
         honest = [number for number in range(validators) if number not in villain_seats]
         for number in range(validators):
             if number in honest:
-                world.add(Node(world, f"node{number}", world.secrets[number]))
+                world.add(SimulatedNode(world, f"node{number}", world.secrets[number]))
         for number in range(SPARES if traffic == "registry" else 0):
-            world.add(Node(world, f"spare{number}", secret(FIRST_SPARE + number)))
+            world.add(SimulatedNode(world, f"spare{number}", secret(FIRST_SPARE + number)))
         if settings.byzantine:
             join_cabal(world, settings.byzantine, villain_seats)
         self.heal_slots = -1

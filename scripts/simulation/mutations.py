@@ -26,7 +26,7 @@ from chain.mempool import Mempool
 from chain.outbox import Outbox
 from chain.production import Producer
 from chain.state import Record
-from chain.transactions import Accuse
+from chain.transactions import Evidence
 from chain.validators import Validators
 from chain.votes import Votes
 
@@ -224,7 +224,7 @@ def _precommit_again() -> Sequence[Patch]:
 def _evidence_twice() -> Sequence[Patch]:
     check = governance.check_open
 
-    def check_unpunished(draft: Draft, action: Accuse) -> bytes:
+    def check_unpunished(draft: Draft, action: Evidence) -> bytes:
         try:
             return check(draft, action)
         except Refused as refusal:

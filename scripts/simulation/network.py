@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from chain.events import Event, PeerLost, Request, RequestFailed, StatusReceived
-from scripts.simulation.node import Node
+from scripts.simulation.node import SimulatedNode
 from scripts.simulation.world import World
 
 # As long as p2p/ waits for a reply; a connection that is gone is noticed at once.
@@ -68,19 +68,19 @@ class Network:
         for one, two in pairs:
             self.meet(self.world.by_name[one], self.world.by_name[two])
 
-    def join(self, node: Node) -> None:
+    def join(self, node: SimulatedNode) -> None:
         """A node that just started meets the others."""
         for other in self.world.nodes:
             if other is not node and other.is_up:
                 self.meet(node, other)
 
-    def leave(self, node: Node) -> None:
+    def leave(self, node: SimulatedNode) -> None:
         """The connections of a node that stopped are closed."""
         for other in self.world.nodes:
             if other is not node and other.is_up:
                 self.world.schedule.later(self._way_ms(), self._delivery(other, PeerLost(node.name)))
 
-    def meet(self, one: Node, two: Node) -> None:
+    def meet(self, one: SimulatedNode, two: SimulatedNode) -> None:
         """Two nodes connect, and ask each other where they stand."""
         if one.is_up and two.is_up:
             self.ask_status(one, two.name)
@@ -88,18 +88,18 @@ class Network:
 
     # ----------------------------------------------------------------------------------------------- for nodes
 
-    def broadcast(self, sender: Node, event: Event) -> None:
+    def broadcast(self, sender: SimulatedNode, event: Event) -> None:
         """Gossip: every other node receives it, or not."""
         for node in self.world.nodes:
             if node is not sender:
                 self.send(sender.name, node, event)
 
-    def send(self, sender: str, receiver: Node, event: Event) -> None:
+    def send(self, sender: str, receiver: SimulatedNode, event: Event) -> None:
         """One message on its way, at times none or two."""
         for delay_ms in self._ways_ms(sender, receiver.name):
             self.world.schedule.later(delay_ms, self._delivery(receiver, event))
 
-    def ask_status(self, asker: Node, peer: str) -> None:
+    def ask_status(self, asker: SimulatedNode, peer: str) -> None:
         """Where does this peer stand?  Nothing comes back where a message is lost."""
         other = self.world.by_name[peer]
 
@@ -112,7 +112,7 @@ class Network:
             self.world.schedule.later(delay_ms, arrive)
             break
 
-    def ask(self, asker: Node, peer: str, request: Request) -> None:
+    def ask(self, asker: SimulatedNode, peer: str, request: Request) -> None:
         """A request: exactly one answer follows, which may be that it failed."""
         other = self.world.by_name[peer]
         generation = asker.generation
@@ -139,7 +139,7 @@ class Network:
 
     # ------------------------------------------------------------------------------------------------- the wire
 
-    def _delivery(self, receiver: Node, event: Event) -> _Delivery:
+    def _delivery(self, receiver: SimulatedNode, event: Event) -> _Delivery:
         return _Delivery(receiver, receiver.generation, event)
 
     def _tell_lost(self, name: str, other: str) -> None:
@@ -179,7 +179,7 @@ class _Delivery:
 
     __slots__ = ("_event", "_generation", "_receiver")
 
-    def __init__(self, receiver: Node, generation: int, event: Event) -> None:
+    def __init__(self, receiver: SimulatedNode, generation: int, event: Event) -> None:
         self._receiver = receiver
         self._generation = generation
         self._event = event

@@ -10,7 +10,6 @@ from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import (
     AnnounceBlock,
-    Answer,
     Ask,
     AskStatus,
     BlockAnnounced,
@@ -24,6 +23,7 @@ from chain.events import (
     HeadMoved,
     MissingReceived,
     Notice,
+    Outcomes,
     Penalise,
     Request,
     SigningState,
@@ -45,7 +45,7 @@ MAX_INBOX = 256
 Doom = Literal["", "lost", "torn", "kept"]
 
 
-class Node:
+class SimulatedNode:
     """A validator (``key``) or an observer.  Effects are carried out in their order, as ``node.py`` does it."""
 
     is_honest = True
@@ -242,7 +242,7 @@ class Node:
                 world.network.ask(self, peer, request)
             case AskStatus(peer):
                 world.network.ask_status(self, peer)
-            case Answer(outcomes) if isinstance(event, Submitted):
+            case Outcomes(outcomes) if isinstance(event, Submitted):
                 world.workload.on_answered(self, event.transactions, outcomes)
             case Penalise(peer, refusal):
                 self._blame(peer, refusal)

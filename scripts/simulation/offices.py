@@ -59,21 +59,21 @@ from chain.transactions import (
     Action,
     Answer,
     Approve,
-    Comment,
     Enrol,
-    File,
+    FileRecord,
     Object,
     Propose,
     Rate,
     Repair,
     Rotate,
     Rule,
+    Statement,
     VerifiedTransaction,
     sign_consent,
     sign_rotation,
     sign_transaction,
 )
-from scripts.simulation.node import Node
+from scripts.simulation.node import SimulatedNode
 from scripts.simulation.ratings import EXPIRY_HEIGHT, FIRST_MEMBER, MEMBERS
 from scripts.simulation.rules import RATING
 from scripts.simulation.world import World, secret
@@ -95,7 +95,7 @@ class Offices:
     """Everybody who has to do with a registry."""
 
     is_firm = False
-    _node: Node
+    _node: SimulatedNode
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -120,7 +120,7 @@ class Offices:
             self._accuse_again,
         ]
 
-    def draw(self, node: Node) -> VerifiedTransaction | None:
+    def draw(self, node: SimulatedNode) -> VerifiedTransaction | None:
         """What somebody signs who sees the chain as ``node`` does; None where there is nothing to do."""
         self._node, chain = node, node.engine.chain
         view = chain.ledger.view(chain.head.header.slot + 1)
@@ -176,7 +176,7 @@ class Offices:
 
     def _comment(self, view: Draft) -> Wish | None:
         def comment(subject: bytes, number: int, _record: Record) -> Wish | None:
-            return view.member(subject)[1].key, Comment(subject, number, DIGEST)
+            return view.member(subject)[1].key, Statement(subject, number, DIGEST)
 
         return self._about_a_record(view, lambda _record: True, comment)
 
@@ -201,7 +201,7 @@ class Offices:
         reason = DIGEST if category.needs_reason else b""
         established_slot = view.slot - 1 - random.randrange(20)
         record = (points, severity, DIGEST, reason, established_slot, view.policy.version)
-        return issuer[1].key, File(subject[1].key, category.code, *record)
+        return issuer[1].key, FileRecord(subject[1].key, category.code, *record)
 
     def _answer(self, view: Draft) -> Wish | None:
         def answer(subject: bytes, number: int, record: Record) -> Wish | None:
@@ -345,13 +345,13 @@ class Offices:
         return [seat.key for seat in view.validators.active if seat.key in mine and not seat.is_jailed]
 
 
-def is_hopeless(node: Node, transaction: VerifiedTransaction) -> bool:
+def is_hopeless(node: SimulatedNode, transaction: VerifiedTransaction) -> bool:
     """Whether the next block after the head of ``node`` may not hold it, nor any later one."""
     refusal = refusal_of(node, transaction)
     return refusal is not None and refusal.reason.disposition is not Disposition.LATER
 
 
-def refusal_of(node: Node, transaction: VerifiedTransaction) -> Refused | None:
+def refusal_of(node: SimulatedNode, transaction: VerifiedTransaction) -> Refused | None:
     """Why the next block after the head of ``node`` may not hold it, if it may not."""
     chain = node.engine.chain
     draft = chain.ledger.draft(chain.head.header.slot + 1, chain.next_votes.newest_set.start)

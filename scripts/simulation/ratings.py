@@ -9,7 +9,7 @@ from chain.keys import SecretKey
 from chain.policy import RatingCategory
 from chain.transactions import Action, Enrol, Rate, VerifiedTransaction, sign_transaction
 from scripts.replay import SAMPLE, Rating, read_ratings
-from scripts.simulation.node import Node
+from scripts.simulation.node import SimulatedNode
 from scripts.simulation.rules import RATING
 from scripts.simulation.world import World, secret
 
@@ -44,7 +44,7 @@ class Invented:
         self.members = [Member(world, FIRST_MEMBER + number) for number in range(MEMBERS)]
         self._source = self._draw()
 
-    def draw(self, _node: Node) -> VerifiedTransaction | None:
+    def draw(self, _node: SimulatedNode) -> VerifiedTransaction | None:
         """What somebody wants recorded next."""
         member, action = next(self._source)
         return member.sign(action)

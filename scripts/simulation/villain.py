@@ -11,7 +11,7 @@ from chain.headers import Header
 from chain.messages import Status
 from chain.votes import Ballot, Votes, contradicting
 from scripts.simulation.forge import Cabal, tell
-from scripts.simulation.node import Node
+from scripts.simulation.node import SimulatedNode
 from scripts.simulation.world import World
 
 # A leader signs a little after its slot began.
@@ -33,7 +33,7 @@ class Expectation:
     named: bool
 
 
-class Villain(Node):
+class Villain(SimulatedNode):
     """A validator that does what its strategy says.
 
     Where there are more of them than are tolerated, they return to their duty once the faults end: the damage must
@@ -108,7 +108,7 @@ class Villain(Node):
         self._generated = max(self._generated, block.header.height)
         return block
 
-    def tell(self, block: Block | None, receivers: list[Node] | None = None) -> None:
+    def tell(self, block: Block | None, receivers: list[SimulatedNode] | None = None) -> None:
         """Announce a block, if there is one, to everybody or to some."""
         if block is None:
             return

@@ -16,7 +16,7 @@ from typing import Protocol
 from chain.errors import Refused
 from chain.mempool import MAX_AGE_BLOCKS
 from chain.transactions import Enrol, Rate, VerifiedTransaction
-from scripts.simulation.node import Node
+from scripts.simulation.node import SimulatedNode
 from scripts.simulation.offices import Offices, refusal_of
 from scripts.simulation.ratings import FIRST_MEMBER, Invented, Member, Recorded
 from scripts.simulation.rules import RATING
@@ -34,7 +34,7 @@ class Traffic(Protocol):
 
     is_firm: bool
 
-    def draw(self, node: Node) -> VerifiedTransaction | None:
+    def draw(self, node: SimulatedNode) -> VerifiedTransaction | None:
         """The next transaction, by a client of ``node``, if there is one."""
 
     def at_end(self) -> list[VerifiedTransaction]:
@@ -79,7 +79,7 @@ class Workload:
                 random.choice(up).submit((transaction,))
 
     def on_answered(
-        self, node: Node, transactions: tuple[VerifiedTransaction, ...], outcomes: tuple[Refused | None, ...]
+        self, node: SimulatedNode, transactions: tuple[VerifiedTransaction, ...], outcomes: tuple[Refused | None, ...]
     ) -> None:
         """A node answered."""
         for transaction, outcome in zip(transactions, outcomes, strict=True):
@@ -91,12 +91,12 @@ class Workload:
                 height = node.engine.chain.head.header.height
                 offer.node, offer.generation, offer.height = node.name, node.generation, height
 
-    def offer_last(self, node: Node) -> None:
+    def offer_last(self, node: SimulatedNode) -> None:
         """What clients offer once all faults are over."""
         for transaction in self._traffic.at_end():
             self._offer(node, transaction)
 
-    def offer_again(self, node: Node) -> None:
+    def offer_again(self, node: SimulatedNode) -> None:
         """Clients offer again, each in its order, what nobody promised."""
         waiting: set[bytes] = set()
         for offer in self._open():
@@ -141,7 +141,7 @@ class Workload:
         age = node.engine.chain.head.header.height - offer.height
         return node.is_up and node.generation == offer.generation and age < MAX_AGE_BLOCKS // 2
 
-    def _offer(self, node: Node, transaction: VerifiedTransaction | None) -> None:
+    def _offer(self, node: SimulatedNode, transaction: VerifiedTransaction | None) -> None:
         if transaction is None:
             return
         self._offers.setdefault(transaction.id, Offer(transaction))

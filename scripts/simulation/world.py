@@ -14,7 +14,7 @@ from scripts.simulation.timeline import Timeline
 if TYPE_CHECKING:
     from scripts.simulation.checks import Checks
     from scripts.simulation.network import Network
-    from scripts.simulation.node import Node
+    from scripts.simulation.node import SimulatedNode
     from scripts.simulation.workload import Workload
 
 GENESIS_MS = 1_000_000_000
@@ -52,8 +52,8 @@ class World:
         self.schedule = Schedule(GENESIS_MS + slot_ms // 2)
         self.timeline = Timeline(self.schedule, GENESIS_MS, slot_ms, keep=keep_timeline)
         self.is_mended = False
-        self.nodes: list[Node] = []
-        self.by_name: dict[str, Node] = {}
+        self.nodes: list[SimulatedNode] = []
+        self.by_name: dict[str, SimulatedNode] = {}
 
     @property
     def now_ms(self) -> int:
@@ -65,13 +65,13 @@ class World:
         """The slot of the true time."""
         return self.genesis.slot_at(self.now_ms)
 
-    def add(self, node: Node) -> None:
+    def add(self, node: SimulatedNode) -> None:
         """One more node; it is not started yet."""
         self.nodes.append(node)
         self.by_name[node.name] = node
 
     @property
-    def honest(self) -> list[Node]:
+    def honest(self) -> list[SimulatedNode]:
         """The nodes that follow the protocol, running or not."""
         return [node for node in self.nodes if node.is_honest]
 

@@ -20,7 +20,7 @@ from chain.errors import OperatorError
 from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.keys import SecretKey
 from chain.policy import shipped_policy
-from p2p.home import HomeConfig, create_home, peer_id_of, read_config
+from p2p.local.home import HomeConfig, create_home, peer_id_of, read_config
 from scripts.municipal.story import rehearsal_policy
 from scripts.replay import EXPIRY_HEIGHT, node_seed
 

@@ -35,7 +35,7 @@ class Unreachable(Exception):
     """The node did not answer; it may be gone, or busy."""
 
 
-class Node:
+class NodeProcess:
     """A node of the testnet.
 
     ``status`` is its last answer, None before it is ready or after it ended; ``last`` outlives the end.

@@ -24,7 +24,7 @@ from scripts.replay import node_seed, pack
 from scripts.testnet_parts.confirm import FinalReader
 from scripts.testnet_parts.feed import BATCH
 from scripts.testnet_parts.homes import TestnetHome
-from scripts.testnet_parts.nodes import Node, Unreachable
+from scripts.testnet_parts.nodes import NodeProcess, Unreachable
 from scripts.testnet_parts.run import SHORT_NAP_S, Testnet
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Rehearsal:
         """Transactions that are final."""
         return self.director.transactions
 
-    async def prepare(self, _nodes: Sequence[Node]) -> None:
+    async def prepare(self, _nodes: Sequence[NodeProcess]) -> None:
         """A story is told once.  Raises :class:`OperatorError`."""
         if self._home.is_resumed:
             raise OperatorError(f"the story was begun in {self._home.path}; leave out --home to tell it in a fresh one")

@@ -14,7 +14,7 @@ import trio
 
 from chain.errors import OperatorError
 from scripts.testnet_parts.homes import TestnetHome
-from scripts.testnet_parts.nodes import HTTP_TIMEOUT_S, Node
+from scripts.testnet_parts.nodes import HTTP_TIMEOUT_S, NodeProcess
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -62,7 +62,7 @@ class Load(Protocol):
     @property
     def fresh(self) -> int: ...
 
-    async def prepare(self, nodes: Sequence[Node]) -> None: ...
+    async def prepare(self, nodes: Sequence[NodeProcess]) -> None: ...
 
     async def run(self, testnet: Testnet) -> None: ...
 
@@ -94,7 +94,8 @@ class Testnet:
         self.home = home
         self.load = load
         self.nodes = [
-            Node(index, home.path / name, is_validator=index < shape.nodes) for index, name in enumerate(shape.names)
+            NodeProcess(index, home.path / name, is_validator=index < shape.nodes)
+            for index, name in enumerate(shape.names)
         ]
         self.started_s: float | None = None  # when the first transaction was submitted
         self.finished_s: float | None = None  # when everything was final everywhere
@@ -109,7 +110,7 @@ class Testnet:
     # --------------------------------------------------------------------------------------------- for the view
 
     @property
-    def live(self) -> list[Node]:
+    def live(self) -> list[NodeProcess]:
         """The nodes that answer."""
         return [node for node in self.nodes if node.is_live]
 
@@ -119,7 +120,7 @@ class Testnet:
         return max((node.last["transactions"] for node in self.nodes if node.last), default=0)
 
     @property
-    def furthest(self) -> Node | None:
+    def furthest(self) -> NodeProcess | None:
         """The live node that has most final blocks."""
         return max(self.live, key=lambda node: node.last["finalized_height"], default=None)
 
@@ -234,7 +235,7 @@ class Testnet:
 
     # ------------------------------------------------------------------------------------------------- processes
 
-    async def _tend(self, node: Node, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def _tend(self, node: NodeProcess, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Start a node and follow it to its end, and beyond where it is restarted."""
         await node.start()
         await node.wait_ready(self.client, _unix_ms())
@@ -245,7 +246,7 @@ class Testnet:
                 await self._await_return(node)
                 return
 
-    async def _restart(self, node: Node) -> bool:
+    async def _restart(self, node: NodeProcess) -> bool:
         self._restarting.add(node.name)
         for _ in range(MAX_RESTARTS):
             await trio.sleep(RESTART_DELAY_S)
@@ -261,14 +262,14 @@ class Testnet:
         self._restarting.discard(node.name)
         return False
 
-    async def _await_return(self, node: Node) -> None:
+    async def _await_return(self, node: NodeProcess) -> None:
         """A node may be started again by hand; it is then not ours to stop."""
         while True:
             if not node.is_live and await node.adopt(self.client, None, _unix_ms()):
                 self._note(f"{node.name} is back, started by hand")
             await trio.sleep(STATUS_EVERY_S)
 
-    async def _poll(self, node: Node) -> None:
+    async def _poll(self, node: NodeProcess) -> None:
         moves_due_s = time.monotonic() + MOVES_EVERY_S
         while True:
             await node.refresh(self.client, time.monotonic())

@@ -18,7 +18,7 @@ from rich.text import Text
 from scripts.console import remark, stdout_console
 
 if TYPE_CHECKING:
-    from scripts.testnet_parts.nodes import Node
+    from scripts.testnet_parts.nodes import NodeProcess
     from scripts.testnet_parts.run import Testnet
 
 FRAME_S = 0.5
@@ -99,7 +99,7 @@ def frame(testnet: Testnet) -> Group:
     return Group(_nodes_table(testnet.nodes), _progress(testnet), Text(_hint(testnet), style="dim"))
 
 
-def _nodes_table(nodes: list[Node]) -> Table:
+def _nodes_table(nodes: list[NodeProcess]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("node", no_wrap=True)
     table.add_column("role", no_wrap=True)

@@ -23,8 +23,8 @@ from chain.messages import MAX_ANNOUNCEMENT_BYTES, MAX_BATCH_BYTES, Announcement
 from chain.transactions import Enrol
 from p2p import handshake
 from p2p.frames import LIBRARY_ERRORS
-from p2p.home import HomeConfig, create_home
 from p2p.host import GuardedHost, open_host
+from p2p.local.home import HomeConfig, create_home
 from p2p.network import TransportConfig, open_transport
 from p2p.protocol import BLOCKS, TRANSACTIONS
 from p2p.requests import Requests

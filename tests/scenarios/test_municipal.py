@@ -27,7 +27,7 @@ def test_every_right_of_a_member_is_used_once_at_least(story: Rehearsal) -> None
         "carried": 7,
         "filed": 147,  # 20 + 67 + 59, and one under the new policy
         "rotated": 1,
-        "commented": 1,
+        "stated": 1,
         "objected": 8,
         "maintained": 4,
         "silence": 2,

@@ -23,14 +23,14 @@ from chain.state import read_record_key, record_key
 from chain.transactions import (
     Action,
     Answer,
-    Comment,
     Enrol,
-    File,
+    FileRecord,
     Object,
     Propose,
     Repair,
     Rotate,
     Rule,
+    Statement,
     Transaction,
     VerifiedTransaction,
 )
@@ -109,7 +109,7 @@ class History:
                 return (key if step == 1 else agency), Repair(member, number, step, DOCUMENT)
             case _:
                 if self.random.randrange(4):
-                    return key, Comment(member, number, DOCUMENT)
+                    return key, Statement(member, number, DOCUMENT)
                 return choice((key, agency)), Rotate(next(self.spare_keys), bytes(64))
 
     def _key(self, identity: bytes) -> bytes:
@@ -118,14 +118,16 @@ class History:
             identity = account.successor
         return identity
 
-    def _filing(self, policy: Policy, member: bytes) -> File:
+    def _filing(self, policy: Policy, member: bytes) -> FileRecord:
         categories = list(policy.categories.values())
         # Often one with a cap, so that the cap is reached.
         category = self.random.choice([*categories, *(3 * [item for item in categories if item.is_capped])])
         points = self.random.randint(category.low, category.high)
         severity = self.random.choice(category.severities or (0,))
         slots = policy.slots(self.random.choice((0, 5, 80, 100, 400)), GENESIS.slot_ms)
-        return File(member, category.code, points, severity, DOCUMENT, DOCUMENT, self.slot - slots, policy.version)
+        return FileRecord(
+            member, category.code, points, severity, DOCUMENT, DOCUMENT, self.slot - slots, policy.version
+        )
 
     def _proposal(self, policy: Policy) -> Proposal:
         choice = self.random.choice

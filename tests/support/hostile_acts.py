@@ -20,16 +20,16 @@ from chain.transactions import (
     MAINTAIN,
     STRIKE,
     UPHOLD,
-    Accuse,
     Action,
     Answer,
     Approve,
-    Comment,
     Enrol,
+    Evidence,
     Object,
     Propose,
     Repair,
     Rule,
+    Statement,
 )
 from tests.support.register import DIGEST, FOREVER, MUNICIPAL, Person, Register, amended, with_category
 
@@ -85,7 +85,7 @@ class Town(NamedTuple):
             for number in range(2)
         ]
         first, second = sorted(headers, key=lambda header: header.id)
-        return self.ann, Accuse(first.raw, second.raw)
+        return self.ann, Evidence(first.raw, second.raw)
 
     def after(self, *acts: Act) -> Town:
         for person, action in acts:
@@ -129,7 +129,7 @@ def to_a_key_in_use(town: Town) -> Act:
 
 def with_a_left_key(town: Town) -> Act:
     town.register.rotate(town.ann)
-    return town.ann.with_key(0), Comment(town.ann.key, 0, b"")
+    return town.ann.with_key(0), Statement(town.ann.key, 0, b"")
 
 
 def after_the_last_number(town: Town) -> Act:

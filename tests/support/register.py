@@ -45,7 +45,7 @@ from chain.transactions import (
     Action,
     Approve,
     Enrol,
-    File,
+    FileRecord,
     Propose,
     Rotate,
     VerifiedTransaction,
@@ -270,11 +270,11 @@ class Register:
 
     # ---------------------------------------------------------------------------------------------------- records
 
-    def filing(self, subject: Person, category: int, points: int, **fields: Any) -> File:
+    def filing(self, subject: Person, category: int, points: int, **fields: Any) -> FileRecord:
         """A record of what was established in this slot, with the mildest severity, as the policy in force wants it."""
         known = self.draft.policy.categories.get(category)
         severities = known.severities if known is not None else ()
-        filing = File(
+        filing = FileRecord(
             subject=subject.key,
             category=category,
             points=points,

@@ -26,7 +26,7 @@ from chain.transactions import (
     Answer,
     Approve,
     Enrol,
-    File,
+    FileRecord,
     Object,
     Propose,
     Rate,
@@ -110,9 +110,9 @@ class City:
         """The state after a block."""
         return self._forge.state(block)
 
-    def filing(self, subject: Actor, category: int, points: int, severity: int) -> File:
+    def filing(self, subject: Actor, category: int, points: int, severity: int) -> FileRecord:
         """A record of what was established one slot ago."""
-        return File(subject.key, category, points, severity, DIGEST, b"", self.height, 1)
+        return FileRecord(subject.key, category, points, severity, DIGEST, b"", self.height, 1)
 
     def carried(self, *proposals: Any) -> None:
         """The first validator proposes, two more approve; the first motion has number 0."""

@@ -19,7 +19,6 @@ from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import (
     AnnounceBlock,
-    Answer,
     Ask,
     AskStatus,
     BlockAnnounced,
@@ -33,6 +32,7 @@ from chain.events import (
     HeadMoved,
     MissingReceived,
     Notice,
+    Outcomes,
     PeerLost,
     Penalise,
     Request,
@@ -266,7 +266,7 @@ class Host:
                 self.equivocations += 1
             case Notice(name, text):
                 self.notices.append(f"{name}: {text}")
-            case Answer(outcomes):
+            case Outcomes(outcomes):
                 self.answers = outcomes
 
     def _record_final(self, height: int) -> None:

@@ -18,9 +18,9 @@ from chain.events import Commit, Effect, Submitted
 from chain.storage import Storage
 from chain.transactions import Enrol
 from node import Node
-from p2p.home import HomeConfig, create_home, load_home
+from p2p.local.home import HomeConfig, create_home, load_home
+from p2p.local.telemetry import Telemetry
 from p2p.protocol import LedgerProtocol
-from p2p.telemetry import Telemetry
 from tests.support.world import Actor, genesis_of, secret
 
 

@@ -15,7 +15,6 @@ from chain.blocktree import CLOCK_DISPARITY_MS, BlockTree, Judged
 from chain.errors import Reason
 from chain.events import (
     AnnounceBlock,
-    Answer,
     Ask,
     AskStatus,
     Commit,
@@ -26,6 +25,7 @@ from chain.events import (
     HeadMoved,
     MissingReceived,
     Notice,
+    Outcomes,
     PeerLost,
     Penalise,
     RequestFailed,
@@ -75,9 +75,9 @@ def request_of(effects: Sequence[Effect]) -> GetBlocks:
 def test_what_was_taken_is_answered_and_passed_on(rig: Rig) -> None:
     one, two = enrolments(2)
     expired = Actor(GENESIS, 60).sign(Enrol(), expiry_height=0)
-    assert rig.handle(Submitted((one, two))) == [Answer((None, None)), GossipTransactions((one, two))]
+    assert rig.handle(Submitted((one, two))) == [Outcomes((None, None)), GossipTransactions((one, two))]
     answer, *others = rig.handle(Submitted((one, expired)))
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, Outcomes)
     assert [outcome and outcome.reason for outcome in answer.outcomes] == [Reason.DUPLICATE, Reason.EXPIRED]
     assert others == []
 

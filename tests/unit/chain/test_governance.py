@@ -41,7 +41,7 @@ from chain.state import (
     authority_key,
     motion_key,
 )
-from chain.transactions import Accuse, Approve, Propose
+from chain.transactions import Approve, Evidence, Propose
 from chain.validators import ADD, MAX_QUEUED, Change
 from tests.support.refusals import refusal
 from tests.support.register import (
@@ -412,7 +412,9 @@ def test_the_network_has_room_for_so_many_validators_and_changes(register: Regis
 # --------------------------------------------------------------------------------------------------------- evidence
 
 
-def evidence(register: Register, signer: Person, slot: int = 1, other_slot: int | None = None, **fields: int) -> Accuse:
+def evidence(
+    register: Register, signer: Person, slot: int = 1, other_slot: int | None = None, **fields: int
+) -> Evidence:
     """Two headers of one validator for the same slot, or for two, with other roots."""
     usual = {"height": 5, "mhg": 0, "mhp": 0}
     headers = sorted(
@@ -430,7 +432,7 @@ def evidence(register: Register, signer: Person, slot: int = 1, other_slot: int 
         ),
         key=lambda header: header.id,
     )
-    return Accuse(headers[0].raw, headers[1].raw)
+    return Evidence(headers[0].raw, headers[1].raw)
 
 
 def test_two_blocks_in_one_slot_jail_once(register: Register) -> None:
@@ -470,8 +472,8 @@ def test_evidence_refused(register: Register) -> None:
     v3, ann = register.validators[3], register.member()
     register.block(4)
     good = evidence(register, v3)
-    assert register.refusal(ann, Accuse(good.second, good.first)) is Reason.MALFORMED
-    assert register.refusal(ann, Accuse(good.first, good.first)) is Reason.MALFORMED
+    assert register.refusal(ann, Evidence(good.second, good.first)) is Reason.MALFORMED
+    assert register.refusal(ann, Evidence(good.first, good.first)) is Reason.MALFORMED
     assert register.refusal(ann, evidence(register, ann)) is Reason.NOT_VALIDATOR
     honest = evidence(register, v3, 5, 3, height=7, mhg=5)
     assert register.refusal(ann, honest) is Reason.NO_EQUIVOCATION

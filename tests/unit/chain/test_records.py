@@ -34,10 +34,10 @@ from chain.transactions import (
     WITHDRAW,
     Action,
     Answer,
-    Comment,
     Object,
     Repair,
     Rule,
+    Statement,
 )
 from tests.support.register import DIGEST, MUNICIPAL, Person, Register, altered, with_category
 
@@ -238,7 +238,7 @@ def test_only_the_member_itself_objects_comments_and_asks_for_repair(town: Town)
     for other in (bob, office, judge, register.validators[0]):
         for action in (
             Object(ann.key, number, DIGEST),
-            Comment(ann.key, number, DIGEST),
+            Statement(ann.key, number, DIGEST),
             Repair(ann.key, number, ASK, DIGEST),
         ):
             assert register.refusal(other, action) is Reason.OTHERS_RECORD
@@ -261,7 +261,7 @@ def unknown(town: Town, *numbers: int) -> None:
     for number in numbers:
         attempts: list[tuple[Person, Action]] = [
             (ann, Object(ann.key, number, DIGEST)),
-            (ann, Comment(ann.key, number, b"")),
+            (ann, Statement(ann.key, number, b"")),
             (ann, repair(town, ASK, number)),
             (office, repair(town, APPROVE, number)),
             (office, answer(town, WITHDRAW, number=number)),
@@ -535,9 +535,9 @@ def test_a_statement_stands_beside_the_record_and_can_be_taken_back(town: Town) 
     register, office, _, ann = town
     number = register.file(office, ann, DEFAULT, -20)
     for words in (DIGEST, b""):
-        register.do(ann, Comment(ann.key, number, words))
+        register.do(ann, Statement(ann.key, number, words))
         assert register.standing_record(ann, number).words == words
-    register.do(ann, Comment(ann.key, number, DIGEST))
+    register.do(ann, Statement(ann.key, number, DIGEST))
     register.do(ann, Object(ann.key, number, DIGEST))
     assert register.standing_record(ann, number).words == DIGEST
 
@@ -640,7 +640,7 @@ def test_what_is_due_and_still_waits_for_its_block_cannot_be_touched(
         (judge, ruling(town, UPHOLD, 1)),
         (office, repair(town, DECLINE, 2)),
         (ann, Object(ann.key, 2, DIGEST)),
-        (ann, Comment(ann.key, 2, DIGEST)),
+        (ann, Statement(ann.key, 2, DIGEST)),
     ]
     for person, action in late:
         assert register.refusal(person, action) is Reason.DEADLINE_PASSED

@@ -29,17 +29,17 @@ from chain.transactions import (
     ASK,
     MAINTAIN,
     STRIKE,
-    Accuse,
     Action,
     Answer,
     Approve,
-    Comment,
     Enrol,
+    Evidence,
     Object,
     Propose,
     Rate,
     Repair,
     Rule,
+    Statement,
 )
 from chain.validators import genesis_validators
 from tests.support.refusals import refusal
@@ -206,7 +206,7 @@ def test_strangers_and_members_do_not_fill_the_mempool_with_what_institutions_se
 def test_what_members_may_send_is_tried_in_a_block() -> None:
     register = Register()
     ann, stranger = register.member(), register.person()
-    acts: list[Action] = [Object(ann.key, 0, DIGEST), Repair(ann.key, 0, ASK, DIGEST), Comment(ann.key, 0, b"")]
+    acts: list[Action] = [Object(ann.key, 0, DIGEST), Repair(ann.key, 0, ASK, DIGEST), Statement(ann.key, 0, b"")]
     assert {standing_refusal(register, ann, action) for action in acts} == {None}
     assert standing_refusal(register, stranger, Enrol()) is None
     assert standing_refusal(register, ann, Enrol()) is Reason.ALREADY_ENROLLED
@@ -259,5 +259,5 @@ def test_ratings_and_evidence_are_judged_before_too(market: Register) -> None:
     assert early(Rate(bob.key, 1, 11)) is Reason.POINTS_OUT_OF_RANGE
     assert early(Rate(bob.key, 1, 10)) is None
     header = market.block().header.raw
-    assert early(Accuse(header, header)) is Reason.MALFORMED
+    assert early(Evidence(header, header)) is Reason.MALFORMED
     assert early(Enrol()) is None

@@ -22,19 +22,19 @@ from chain.transactions import (
     SLOT_LIMIT,
     STRIKE,
     UPHOLD,
-    Accuse,
     Action,
     Answer,
     Approve,
-    Comment,
     Enrol,
-    File,
+    Evidence,
+    FileRecord,
     Object,
     Propose,
     Rate,
     Repair,
     Rotate,
     Rule,
+    Statement,
     decode_transaction,
     sign_consent,
     sign_rotation,
@@ -78,15 +78,15 @@ HEADERS = sorted(
     ),
     key=lambda header: header.id,
 )
-ACCUSE = Accuse(HEADERS[0].raw, HEADERS[1].raw)
+ACCUSE = Evidence(HEADERS[0].raw, HEADERS[1].raw)
 # Each kind with its smallest and its largest fields.
 ACTIONS: list[Action] = [
     Enrol(),
     Rate(BOB.public, 1, -10),
     Rate(KEY, U32_MAX, POINTS_LIMIT),
     Rate(KEY, 0, -POINTS_LIMIT),
-    File(KEY, 0, -POINTS_LIMIT, 0, DIGEST, b"", -SLOT_LIMIT, 0),
-    File(KEY, U32_MAX, POINTS_LIMIT, 255, DIGEST, DIGEST, SLOT_LIMIT, U32_MAX),
+    FileRecord(KEY, 0, -POINTS_LIMIT, 0, DIGEST, b"", -SLOT_LIMIT, 0),
+    FileRecord(KEY, U32_MAX, POINTS_LIMIT, 255, DIGEST, DIGEST, SLOT_LIMIT, U32_MAX),
     Object(KEY, U32_MAX, DIGEST),
     Answer(KEY, 0, CORRECT, -POINTS_LIMIT, b""),
     Answer(KEY, U32_MAX, MAINTAIN, POINTS_LIMIT, DIGEST),
@@ -94,8 +94,8 @@ ACTIONS: list[Action] = [
     Rule(KEY, U32_MAX, UPHOLD, DIGEST),
     Repair(KEY, 0, ASK, DIGEST),
     Repair(KEY, U32_MAX, DECLINE, DIGEST),
-    Comment(KEY, 0, b""),
-    Comment(KEY, U32_MAX, DIGEST),
+    Statement(KEY, 0, b""),
+    Statement(KEY, U32_MAX, DIGEST),
     Propose(Suspend(KEY)),
     Propose(Accredit(KEY, ALL_RIGHTS, tuple(range(U32_MAX - MAX_GRANT, U32_MAX)), U64_MAX, U64_MAX)),
     Propose(Amend(U32_MAX, U64_MAX, bytes(MAX_DOCUMENT_BYTES))),
@@ -113,7 +113,7 @@ def test_what_was_signed_comes_back_and_verifies(action: Action, number: int) ->
     assert verify_transaction(decode_transaction(signed.raw), CHAIN) == signed
     assert (signed.actor, signed.nonce, signed.expiry_height) == (ANN.public, number, U64_MAX - number)
     assert signed.action == action
-    assert len(signed.raw) < 300 or isinstance(action, Propose | Accuse)
+    assert len(signed.raw) < 300 or isinstance(action, Propose | Evidence)
 
 
 def test_the_bytes_are_those_of_the_documentation() -> None:
@@ -170,8 +170,8 @@ def test_the_proof_of_a_new_key_binds_the_old_key_its_nonce_and_the_network() ->
 def test_both_headers_of_evidence_are_signed() -> None:
     assert unsigned_by_others(ACCUSE) is None
     forged = ACCUSE.second[:-1] + bytes([ACCUSE.second[-1] ^ 1])
-    assert unsigned_by_others(Accuse(ACCUSE.first, forged)) is Reason.BAD_SIGNATURE
-    assert unsigned_by_others(Accuse(forged, ACCUSE.first)) is Reason.BAD_SIGNATURE
+    assert unsigned_by_others(Evidence(ACCUSE.first, forged)) is Reason.BAD_SIGNATURE
+    assert unsigned_by_others(Evidence(forged, ACCUSE.first)) is Reason.BAD_SIGNATURE
 
 
 def test_only_motions_and_evidence_may_be_large() -> None:

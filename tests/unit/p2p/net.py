@@ -47,7 +47,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 @dataclass
-class Node:
+class NetNode:
     """A transport that listens to the topic ``t`` and remembers what it was given and told."""
 
     transport: Transport
@@ -82,10 +82,10 @@ def config_of(number: int, *, bootstrap: tuple[str, ...] = (), **options: Any) -
 
 
 @asynccontextmanager
-async def running(number: int, *, bootstrap: tuple[str, ...] = (), **options: Any) -> AsyncIterator[Node]:
+async def running(number: int, *, bootstrap: tuple[str, ...] = (), **options: Any) -> AsyncIterator[NetNode]:
     """A started node with the identity ``number``."""
     async with open_transport(config_of(number, bootstrap=bootstrap, **options)) as transport:
-        node = Node(transport)
+        node = NetNode(transport)
         await transport.gossip.subscribe("t", node.validate, max_bytes=100_000)
         transport.requests.serve("echo", node.echo, max_request=1000, max_response=1000, max_concurrent=4)
         transport.peers.local_hello = lambda: b"hello of %d" % number
@@ -97,10 +97,10 @@ async def running(number: int, *, bootstrap: tuple[str, ...] = (), **options: An
 
 
 @asynccontextmanager
-async def mesh_of(count: int, **options: Any) -> AsyncIterator[list[Node]]:
+async def mesh_of(count: int, **options: Any) -> AsyncIterator[list[NetNode]]:
     """``count`` nodes, each connected to each and in its mesh."""
     async with AsyncExitStack() as stack:
-        nodes: list[Node] = []
+        nodes: list[NetNode] = []
         for number in range(1, count + 1):
             addresses = tuple(node.address for node in nodes)
             nodes.append(await stack.enter_async_context(running(number, bootstrap=addresses, **options)))
@@ -108,14 +108,14 @@ async def mesh_of(count: int, **options: Any) -> AsyncIterator[list[Node]]:
         yield nodes
 
 
-async def meshed(nodes: list[Node]) -> None:
+async def meshed(nodes: list[NetNode]) -> None:
     """Wait until each of ``nodes`` has each other one in its mesh."""
     everyone = {node.peer_id for node in nodes}
     for node in nodes:
         await until(lambda node=node: everyone - {node.peer_id} <= node.transport.gossip.mesh("t"))  # type: ignore[misc]
 
 
-async def require_service(node: Node, friend: Node) -> None:
+async def require_service(node: NetNode, friend: NetNode) -> None:
     """``node`` still answers its ``friend`` and still gets its gossip."""
     ask = friend.transport.requests.ask
     assert await ask(node.peer_id, "echo", b"there?", max_response=10, timeout_s=PATIENCE_S) == b"there?"
@@ -125,7 +125,7 @@ async def require_service(node: Node, friend: Node) -> None:
 
 
 @asynccontextmanager
-async def stranger(number: int, node: Node) -> AsyncIterator[GuardedHost]:
+async def stranger(number: int, node: NetNode) -> AsyncIterator[GuardedHost]:
     """A bare host, connected to ``node``, without any of our protocols."""
     async with open_host(seed_of(number), ["/ip4/127.0.0.1/tcp/0"]) as host:
         host.swarm.admit = lambda _peer_id: True
@@ -134,7 +134,7 @@ async def stranger(number: int, node: Node) -> AsyncIterator[GuardedHost]:
 
 
 @asynccontextmanager
-async def impostor(number: int, node: Node) -> AsyncIterator[tuple[GuardedHost, Requests]]:
+async def impostor(number: int, node: NetNode) -> AsyncIterator[tuple[GuardedHost, Requests]]:
     """A host that greets like one of ours; what else it answers is up to the test."""
     async with open_host(seed_of(number), ["/ip4/127.0.0.1/tcp/0"]) as host:
         host.swarm.admit = lambda _peer_id: True
@@ -145,7 +145,7 @@ async def impostor(number: int, node: Node) -> AsyncIterator[tuple[GuardedHost, 
         yield host, requests
 
 
-async def open_gossip_stream(host: GuardedHost, node: Node) -> INetStream:
+async def open_gossip_stream(host: GuardedHost, node: NetNode) -> INetStream:
     return await host.new_stream(ID.from_base58(node.peer_id), [MESHSUB])
 
 

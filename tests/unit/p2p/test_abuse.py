@@ -21,7 +21,7 @@ from p2p.pubsub import MAX_PARTS
 from tests.unit.p2p.net import (
     PATIENCE_S,
     PREFIX,
-    Node,
+    NetNode,
     framed,
     impostor,
     mesh_of,
@@ -38,7 +38,7 @@ ECHO = TProtocol(PREFIX + "echo")
 PATIENT = PeerSettings(ping_interval_s=10 * PATIENCE_S)
 
 
-def score_of(node: Node, peer_id: str) -> float:
+def score_of(node: NetNode, peer_id: str) -> float:
     scores = {info.peer_id: info.score for info in node.transport.peers.connected()}
     return scores.get(peer_id, float("inf"))
 

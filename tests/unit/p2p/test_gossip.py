@@ -11,7 +11,7 @@ from p2p.network import open_transport
 from p2p.router import MAX_RPC_BYTES
 from tests.unit.p2p.net import (
     PREFIX,
-    Node,
+    NetNode,
     config_of,
     framed,
     impostor,
@@ -119,7 +119,7 @@ async def test_a_broken_invariant_in_a_validator_stops_the_transport() -> None:
     async def broken(peer_id: str, data: bytes) -> bool:
         raise InvariantBroken("seen in a validator")
 
-    async def run_until_told(friend: Node) -> None:
+    async def run_until_told(friend: NetNode) -> None:
         async with open_transport(config_of(2, bootstrap=(friend.address,))) as transport:
             await transport.gossip.subscribe("t", broken, max_bytes=1000)
             transport.start()

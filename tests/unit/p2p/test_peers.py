@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from p2p.peers import PeerSettings
-from p2p.requests import RequestFailed
+from p2p.requests import RequestError
 from tests.unit.p2p.net import (
     PATIENCE_S,
     QUICK_PINGS,
@@ -169,7 +169,7 @@ async def test_a_cut_network_heals() -> None:
 
 async def test_an_unfounded_hello_is_penalised() -> None:
     async with mesh_of(2) as (node, friend), impostor(9, node) as (_, requests):
-        with pytest.raises(RequestFailed, match="unsolicited"):
+        with pytest.raises(RequestError, match="unsolicited"):
             await requests.ask(node.peer_id, "hello", b"\x92", max_response=100, timeout_s=PATIENCE_S)
         await require_service(node, friend)
 

@@ -421,7 +421,7 @@ async def test_blocks_transactions_and_status_are_asked_and_answered() -> None:
 @pytest.mark.parametrize("name", ["blocks", "transactions"])
 async def test_a_request_that_cannot_be_read_is_refused(name: str) -> None:
     async with party(1) as victim, rogue(9, victim) as peer:
-        with pytest.raises(requests.RequestFailed, match="malformed") as caught:
+        with pytest.raises(requests.RequestError, match="malformed") as caught:
             await peer.transport.requests.ask(
                 victim.peer_id, name, b"\x92junk", max_response=1_000, timeout_s=PATIENCE_S
             )

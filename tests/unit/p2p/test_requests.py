@@ -10,11 +10,11 @@ from libp2p.peer.id import ID
 
 from chain.errors import InvariantBroken, Reason, Refused
 from p2p.network import open_transport
-from p2p.requests import Failure, RequestFailed
+from p2p.requests import Failure, RequestError
 from tests.unit.p2p.net import (
     PATIENCE_S,
     PREFIX,
-    Node,
+    NetNode,
     config_of,
     framed,
     impostor,
@@ -26,9 +26,9 @@ from tests.unit.p2p.net import (
 )
 
 
-async def failure_of(node: Node, peer_id: str, name: str, request: bytes = b"", **options: Any) -> Failure:
+async def failure_of(node: NetNode, peer_id: str, name: str, request: bytes = b"", **options: Any) -> Failure:
     limits = {"max_response": 100, "timeout_s": PATIENCE_S, **options}
-    with pytest.raises(RequestFailed) as caught:
+    with pytest.raises(RequestError) as caught:
         await node.transport.requests.ask(peer_id, name, request, **limits)
     return caught.value.failure
 
@@ -105,7 +105,7 @@ async def test_who_asks_too_often_is_turned_away_and_in_the_end_banned() -> None
         while node.peer_id in friend.neighbours:
             try:
                 await friend.transport.requests.ask(node.peer_id, "echo", b"", max_response=10, timeout_s=PATIENCE_S)
-            except RequestFailed as error:
+            except RequestError as error:
                 failures.append(error.failure)
         assert set(failures) <= {Failure.BUSY, Failure.DISCONNECTED}
         assert failures.count(Failure.BUSY) >= 18
@@ -173,7 +173,7 @@ async def test_a_broken_invariant_in_a_handler_stops_the_transport() -> None:
     async def broken(peer_id: str, request: bytes) -> bytes:
         raise InvariantBroken("seen in a handler")
 
-    async def run_until_asked(friend: Node) -> None:
+    async def run_until_asked(friend: NetNode) -> None:
         async with open_transport(config_of(2, bootstrap=(friend.address,))) as transport:
             transport.requests.serve("broken", broken, max_request=1, max_response=1, max_concurrent=1)
             transport.start()

@@ -36,7 +36,7 @@ from chain.validators import Seat, Validators, genesis_validators
 from chain.votes import Votes
 from scripts.chain_view import open_view
 from scripts.inspect_chain import inspect_chain
-from scripts.inspect_parts.proof import Evidence, Proven, Run, Shown, check_evidence, count, encode_evidence, needed
+from scripts.inspect_parts.proof import ProofFile, Proven, Run, Shown, check_evidence, count, encode_evidence, needed
 from scripts.inspect_parts.prove import prove
 from tests.support.asking import answer, ask, mistake
 from tests.support.forge import Forge
@@ -246,7 +246,7 @@ def test_one_validator_alone_hands_over_to_nobody(city: City) -> None:
     announced = Run(raws, values[VALIDATORS_KEY], tree.prove(VALIDATORS_KEY).encode())
     for runs in ((announced,), (announced, Run(raws[1:], b"", b"")), (Run(raws, b"", b""),)):
         with pytest.raises(Refused) as caught:
-            check_evidence(genesis, encode_evidence(genesis, Evidence(villain.public, 1, runs, shown)))
+            check_evidence(genesis, encode_evidence(genesis, ProofFile(villain.public, 1, runs, shown)))
         assert caught.value.reason in (Reason.CROSSES_FINALITY, Reason.NOT_EXECUTED)
 
 
@@ -269,7 +269,7 @@ def test_founders_who_were_cut_off_prove_nothing_final(tmp_path: Path) -> None:
     first, key = cut_off[0], city.bob.key
     raws = tuple(block.header.raw for block in cut_off)
     shown = entries_of(city.state(first), key)
-    data = encode_evidence(city.genesis, Evidence(key, first.header.height, (Run(raws, b"", b""),), shown))
+    data = encode_evidence(city.genesis, ProofFile(key, first.header.height, (Run(raws, b"", b""),), shown))
     assert "wrong_mhp" in refusal(home, data)
 
 
@@ -304,7 +304,7 @@ def test_a_set_counts_only_where_the_state_says_that_it_is_in_force(city: City, 
         votes = votes.apply(headers[-1])
     entries = entries_of(state, key)[1 if case == "unknown" else 0 :]
     run = Run(tuple(header.raw for header in headers), b"", b"")
-    data = encode_evidence(genesis, Evidence(key, 2, (run,), entries))
+    data = encode_evidence(genesis, ProofFile(key, 2, (run,), entries))
     if case == "right":
         assert check_evidence(genesis, data).header == headers[1]
         return

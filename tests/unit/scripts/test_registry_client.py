@@ -26,20 +26,20 @@ from chain.transactions import (
     MAX_TRANSACTION_BYTES,
     Action,
     Answer,
-    Comment,
-    File,
+    FileRecord,
     Object,
     Propose,
     Rate,
     Repair,
     Rule,
+    Statement,
     Transaction,
     decode_transaction,
     verify_transaction,
 )
-from p2p.home import read_key, write_key
-from p2p.http import describe_refusal
-from p2p.views import newest_motions, policy_in_force, records_about
+from p2p.local.home import read_key, write_key
+from p2p.local.http import describe_refusal
+from p2p.local.views import newest_motions, policy_in_force, records_about
 from scripts.console import run
 from scripts.registry import registry
 from scripts.registry_parts import session
@@ -320,7 +320,7 @@ def test_a_record_goes_its_way_until_it_is_struck(town: Desk) -> None:
     town.node.slot = 30
     town.act("record", town.did("ann"), *arguments, "--evidence", town.paper, key="office")
     # Day 20,000 is 2024-10-04.
-    assert town.node.last() == File(town.key("ann").public, 1, -20, 2, PAPER, b"", -24, 1)
+    assert town.node.last() == FileRecord(town.key("ann").public, 1, -20, 2, PAPER, b"", -24, 1)
     town.act("object", "0", "--grounds", town.paper, key="ann")
     assert town.node.last() == Object(town.key("ann").public, 0, PAPER)
     town.act("answer", "maintain", town.did("ann"), "0", "--reason", town.paper, key="office")
@@ -396,7 +396,7 @@ def test_a_statement_stands_beside_the_record_until_it_is_taken_back(town: Desk)
     town.act("statement", "0", "--words", town.paper, key="ann")
     assert standing_record(town).words == PAPER
     town.act("statement", "0", key="ann")
-    assert town.node.last() == Comment(town.key("ann").public, 0, b"")
+    assert town.node.last() == Statement(town.key("ann").public, 0, b"")
     assert standing_record(town).words == b""
 
 

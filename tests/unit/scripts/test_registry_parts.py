@@ -307,7 +307,7 @@ def test_without_its_encoding_an_unknown_one_is_not_waited_for() -> None:
 
 
 def test_a_key_file_is_for_its_owner_only(tmp_path: Path) -> None:
-    from p2p.home import read_key, write_key  # noqa: PLC0415
+    from p2p.local.home import read_key, write_key  # noqa: PLC0415
 
     write_key(tmp_path / "key", bytes(range(32)))
     assert read_key(tmp_path / "key").seed == bytes(range(32))

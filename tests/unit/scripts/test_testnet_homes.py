@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chain.errors import OperatorError
-from p2p.home import load_home
+from p2p.local.home import load_home
 from scripts.replay import node_seed
 from scripts.testnet_parts.homes import Wanted, free_ports, open_testnet
 

@@ -11,7 +11,7 @@ from scripts.replay import Plan, Signer, pack
 from scripts.testnet_parts.confirm import FinalReader
 from scripts.testnet_parts.feed import BATCH, MAX_OUTSTANDING, Feed
 from scripts.testnet_parts.homes import TestnetHome
-from scripts.testnet_parts.nodes import Node, Unreachable
+from scripts.testnet_parts.nodes import NodeProcess, Unreachable
 from scripts.testnet_parts.pace import MAX_PER_S, Pace
 from scripts.testnet_parts.run import SHORT_NAP_S, STATUS_EVERY_S, Testnet, now_ms
 
@@ -56,7 +56,7 @@ class Replay:
         """Transactions that this run made final."""
         return self.feed.final - self.resumed
 
-    async def prepare(self, nodes: Sequence[Node]) -> None:
+    async def prepare(self, nodes: Sequence[NodeProcess]) -> None:
         """Derive the keys and see what an earlier run brought to finality.
 
         Raises :class:`OperatorError` where the home was fed from another file.
@@ -144,7 +144,7 @@ class Replay:
             chunk = range(start, min(start + SIGN_CHUNK, self.feed.total))
             self._raws += await trio.to_thread.run_sync(self.signer.sign, chunk)
 
-    async def _submit_to(self, testnet: Testnet, node: Node) -> None:
+    async def _submit_to(self, testnet: Testnet, node: NodeProcess) -> None:
         """Offer one batch after the other to this validator, while it lives."""
         while True:
             batch = self._next_batch() if node.is_live else []
@@ -181,7 +181,7 @@ class Replay:
             if best is None or not await self._read_final(best):
                 await trio.sleep(2 * SHORT_NAP_S)
 
-    async def _read_final(self, node: Node) -> int:
+    async def _read_final(self, node: NodeProcess) -> int:
         positions = await trio.to_thread.run_sync(self.reader.advance, node.home, self.signer.locate)
         for position in positions:
             self.feed.confirm(position)

@@ -17,9 +17,9 @@ from scripts.bench_parts import register as registers
 from scripts.bench_parts import startup
 from scripts.bench_parts.register import Register
 from scripts.bench_parts.startup import best, disk_mb, look_up, node_costs
-from scripts.scaling_parts import report, study
-from scripts.scaling_parts.plot import draw
-from scripts.scaling_parts.study import Row
+from scripts.growth_parts import report, study
+from scripts.growth_parts.plot import draw
+from scripts.growth_parts.study import Row
 
 MEMBERS, ORIGINALS, RECORDS = 200, 50, 5
 
@@ -112,7 +112,7 @@ def test_a_country_is_extrapolated() -> None:
 
 
 def test_the_manual_is_written_again(tmp_path: Path) -> None:
-    manual, figures = tmp_path / "scaling.md", tmp_path / "scaling.json"
+    manual, figures = tmp_path / "growth.md", tmp_path / "growth.json"
     manual.write_text(report.MANUAL.read_text(encoding="utf-8"), encoding="utf-8")
     study.store([LARGE, SMALL], figures)
     rows = study.load(figures)
@@ -129,7 +129,7 @@ def test_the_manual_is_written_again(tmp_path: Path) -> None:
 
 def test_the_manual_tells_what_was_measured(tmp_path: Path) -> None:
     rows = study.load(report.MANUAL.with_suffix(".json"))
-    manual = tmp_path / "scaling.md"
+    manual = tmp_path / "growth.md"
     text = report.MANUAL.read_text(encoding="utf-8")
     manual.write_text(text, encoding="utf-8")
     report.write_manual(rows, manual)

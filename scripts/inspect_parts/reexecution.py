@@ -17,7 +17,7 @@ from chain.keys import did_from_key
 from chain.ledger import Ledger
 from chain.scores import standing
 from chain.state import Member, member_key
-from chain.transactions import ASK, Answer, Comment, Enrol, Rate, Repair, Rotate, Transaction
+from chain.transactions import ASK, Answer, Enrol, Rate, Repair, Rotate, Statement, Transaction
 from chain.validators import with_announced
 from chain.votes import Votes
 from scripts.chain_view import View
@@ -127,8 +127,8 @@ class _Told:
                 yield self._event("rated", transaction, category=code, points=points)
             case Repair(subject, number, step) if step == ASK and draft.identity(subject) == identity:
                 yield self._event("asked for repair", transaction, number)
-            case Comment(subject, number, words) if draft.identity(subject) == identity:
-                yield self._event("commented" if words else "took its words back", transaction, number)
+            case Statement(subject, number, words) if draft.identity(subject) == identity:
+                yield self._event("made a statement" if words else "took its statement back", transaction, number)
 
     def _record_event(self, happening: Happening, transaction: Transaction | None) -> Event:
         action = None if transaction is None else transaction.action

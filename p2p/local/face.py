@@ -9,17 +9,17 @@ import psutil
 
 from chain.engine import Engine
 from chain.errors import OperatorError, Refused
-from chain.events import Answer, Effect, Event, Submitted
+from chain.events import Effect, Event, Outcomes, Submitted
 from chain.keys import did_from_key
 from chain.state import member_key
 from chain.trial import try_out
-from p2p.home import Home
-from p2p.views import newest_motions, policy_in_force, records_about
+from p2p.local.home import Home
+from p2p.local.views import newest_motions, policy_in_force, records_about
 
 if TYPE_CHECKING:
+    from p2p.local.telemetry import Telemetry
     from p2p.network import Transport
     from p2p.signatures import Signatures
-    from p2p.telemetry import Telemetry
 
 
 class Running(Protocol):
@@ -42,7 +42,7 @@ class Running(Protocol):
 
 
 class LocalFace:
-    """Implements :class:`p2p.http.Face` over a running node."""
+    """Implements :class:`p2p.local.http.Face` over a running node."""
 
     def __init__(self, node: Running) -> None:
         self.genesis = node.home.genesis
@@ -143,7 +143,7 @@ class LocalFace:
         checked = await self._node.signatures.outcomes(raws)
         good = tuple(item for item in checked if not isinstance(item, Refused))
         effects = await self._node.ask(Submitted(good))
-        answers = iter(next(effect.outcomes for effect in effects if isinstance(effect, Answer)))
+        answers = iter(next(effect.outcomes for effect in effects if isinstance(effect, Outcomes)))
         outcomes = [item if isinstance(item, Refused) else next(answers) for item in checked]
         self._node.telemetry.tell_outcomes(outcomes)
         return outcomes

@@ -20,7 +20,7 @@ from chain.errors import OperatorError, Reason, Refused
 from chain.events import SigningState
 from chain.keys import did_from_key, key_from_did, verify
 from chain.storage import Storage
-from p2p.home import Home, locked
+from p2p.local.home import Home, locked
 
 FORMAT = "goodfaith signing state"
 VERSION = 1

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from chain.errors import OperatorError
 from chain.keys import SecretKey
-from chain.transactions import File, sign_transaction
+from chain.transactions import FileRecord, sign_transaction
 from scripts.chain_view import Sheet
-from scripts.scaling_parts.study import RECORDS, Row
+from scripts.growth_parts.study import RECORDS, Row
 
-MANUAL = Path(__file__).resolve().parents[1] / "docs" / "scaling.md"
+MANUAL = Path(__file__).resolve().parents[1] / "docs" / "growth.md"
 COUNTRY = 1_400_000_000
 YEAR_S = 365 * 86_400
 # Ten records a person and year, as a rate.
@@ -56,7 +56,7 @@ def measured_sheet(rows: Sequence[Row]) -> Sheet:
 def country_sheet(rows: Sequence[Row]) -> Sheet:
     """The largest register, and a country, extrapolated from it and from the second largest."""
     if len(rows) < 2:
-        raise OperatorError("two sizes at least must be measured; run scripts/scaling.py with two --members")
+        raise OperatorError("two sizes at least must be measured; run scripts/growth.py with two --members")
     before, last = rows[-2:]
     more = COUNTRY - last.members
     grown = last.members - before.members
@@ -92,7 +92,7 @@ def country_sheet(rows: Sequence[Row]) -> Sheet:
 def transaction_bytes() -> int:
     """A signed filing, as it is in a block."""
     secret = SecretKey(bytes(31) + b"\x01")
-    action = File(secret.public, 13, -5, 1, bytes(32), b"", YEAR_S, 1)
+    action = FileRecord(secret.public, 13, -5, 1, bytes(32), b"", YEAR_S, 1)
     return len(sign_transaction(secret, bytes(32), 1_000_000, YEAR_S, action).raw)
 
 

@@ -15,7 +15,7 @@ from prometheus_client import generate_latest
 from chain.errors import Reason, Refused
 from chain.events import Commit, Equivocation, Finalized, HeadMoved, Notice, PeerLost, Penalise, SigningState
 from chain.transactions import Enrol
-from p2p.telemetry import MAX_HEADS, Telemetry, configure_logging
+from p2p.local.telemetry import MAX_HEADS, Telemetry, configure_logging
 from tests.support.forge import Forge, Rig
 from tests.support.world import Actor, genesis_of
 

@@ -1,4 +1,4 @@
-"""How far it scales, by simulation: ``python scripts/scale.py`` measures, and writes the tables and the picture.
+"""How far it scales, by simulation: ``python scripts/propagation.py`` measures, and writes the tables and the picture.
 
 Every node is the engine that a real one runs; the network between them is simulated, with delays measured by others.
 The same seeds give the same figures on every machine.  Exit codes: 0 fine; 1 if a node broke a rule; 2 for a mistake
@@ -20,9 +20,9 @@ import click
 
 from chain.errors import OperatorError
 from scripts.console import EXIT_WRONG, remark, run
-from scripts.scale_parts.experiment import Figures, Setup, run_all
-from scripts.scale_parts.plot import draw, load_pyplot
-from scripts.scale_parts.report import Row, fill, summarize
+from scripts.propagation_parts.experiment import Figures, Setup, run_all
+from scripts.propagation_parts.plot import draw, load_pyplot
+from scripts.propagation_parts.report import Row, fill, summarize
 from scripts.simulation.parallel import cores
 from scripts.simulation.settings import Violation
 
@@ -89,16 +89,16 @@ def _row(item: dict[str, Any]) -> Row:
     type=click.Path(file_okay=False, path_type=Path),
     default=DOCS,
     show_default=True,
-    help="Where scale.json, scale.md and scale.svg go.",
+    help="Where propagation.json, propagation.md and propagation.svg go.",
 )
-@click.option("--draw-only", is_flag=True, help="Make the tables and the picture from the scale.json that is there.")
+@click.option("--draw-only", is_flag=True, help="Tables and picture from the propagation.json that is there.")
 @click.pass_context
 def main(
     context: click.Context, quick: bool, slots: int | None, processes: int | None, out: Path, draw_only: bool
 ) -> None:
     """Measure networks of 10, 100 and 1,000 nodes, and write the tables and the picture."""
     load_pyplot()  # before the measuring, in case it is missing
-    figures = out / "scale.json"
+    figures = out / "propagation.json"
     if not draw_only:
         try:
             rows = measure((quick_plan if quick else full_plan)(slots), processes or cores())
@@ -108,10 +108,10 @@ def main(
         out.mkdir(parents=True, exist_ok=True)
         figures.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
     rows = load(figures)
-    document = (DOCS / "scale.md").read_text(encoding="utf-8")
-    (out / "scale.md").write_text(fill(document, rows), encoding="utf-8")
-    draw(rows, out / "scale.svg")
-    remark(f"written: scale.json, scale.md and scale.svg in {out}")
+    document = (DOCS / "propagation.md").read_text(encoding="utf-8")
+    (out / "propagation.md").write_text(fill(document, rows), encoding="utf-8")
+    draw(rows, out / "propagation.svg")
+    remark(f"written: propagation.json, propagation.md and propagation.svg in {out}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chain.errors import OperatorError
-from scripts.scaling_parts.study import Row
+from scripts.growth_parts.study import Row
 
 # Told apart also by those who see colours differently (Okabe and Ito); a mark for each, too.
 _STYLES = (("#0072b2", "o"), ("#d55e00", "s"))
@@ -27,7 +27,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         from matplotlib import rc_context  # noqa: PLC0415  # a second, which only who draws pays
         from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError as error:
-        raise OperatorError("matplotlib is missing; use: uv run --group analysis scripts/scaling.py") from error
+        raise OperatorError("matplotlib is missing; use: uv run --group analysis scripts/growth.py") from error
     members = [row.members for row in rows]
     with rc_context(_STYLE):
         figure = Figure(figsize=(10, 7), layout="constrained")

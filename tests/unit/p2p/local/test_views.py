@@ -24,8 +24,8 @@ from chain.state import (
     motion_key,
     record_key,
 )
-from p2p import views
-from p2p.views import newest_motions, policy_in_force, records_about
+from p2p.local import views
+from p2p.local.views import newest_motions, policy_in_force, records_about
 from tests.support.world import secret
 
 TOWN: Genesis = found_genesis("town", shipped_policy("municipal"), [secret(1).public], genesis_time_ms=0, slot_ms=1000)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chain.errors import OperatorError
-from scripts.scale_parts.delays import CITATION
-from scripts.scale_parts.report import Row, by_degree, by_slot, sizes
+from scripts.propagation_parts.delays import CITATION
+from scripts.propagation_parts.report import Row, by_degree, by_slot, sizes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ def load_pyplot() -> Any:
     try:
         import matplotlib  # noqa: PLC0415
     except ImportError as error:
-        raise OperatorError("matplotlib is missing; use: uv run --group analysis scripts/scale.py") from error
+        raise OperatorError("matplotlib is missing; use: uv run --group analysis scripts/propagation.py") from error
     matplotlib.use("agg")
     from matplotlib import pyplot  # noqa: PLC0415
 

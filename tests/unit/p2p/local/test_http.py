@@ -15,7 +15,7 @@ from chain.codec import encode
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import make_genesis
 from chain.keys import did_from_key
-from p2p.http import (
+from p2p.local.http import (
     MAX_BODY_BYTES,
     MAX_PARTITION_BODY_BYTES,
     MAX_SUBMISSION,

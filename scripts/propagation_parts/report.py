@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chain.errors import OperatorError
-from scripts.scale_parts.experiment import Figures, Setup
-from scripts.scale_parts.scoreboard import percentile
+from scripts.propagation_parts.experiment import Figures, Setup
+from scripts.propagation_parts.scoreboard import percentile
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def fill(document: str, rows: Sequence[Row]) -> str:
         before, _, rest = document.partition(begin)
         _, mark, after = rest.partition(end)
         if not mark:
-            raise OperatorError(f"scale.md has no place for the table of {name}; restore {begin.strip()} … {end}")
+            raise OperatorError(f"propagation.md has no place for the table of {name}; restore {begin.strip()} … {end}")
         document = before + begin + table + end + after
     return document
 

@@ -7,7 +7,7 @@ from collections import Counter
 from chain.events import Commit, Effect, Event, Finalized
 from chain.headers import Header
 from scripts.simulation.checks import Checks
-from scripts.simulation.node import Node
+from scripts.simulation.node import SimulatedNode
 from scripts.simulation.world import World
 
 
@@ -26,12 +26,12 @@ class Scoreboard(Checks):
         self._published_ms: dict[bytes, int] = {}
         self._stored_by: dict[str, set[bytes]] = {}
 
-    def on_announced(self, node: Node, header: Header) -> None:
+    def on_announced(self, node: SimulatedNode, header: Header) -> None:
         super().on_announced(node, header)
         self.made.append(header)
         self._published_ms[header.id] = self.world.now_ms
 
-    def on_stored(self, node: Node, commit: Commit, made: list[Header]) -> None:
+    def on_stored(self, node: SimulatedNode, commit: Commit, made: list[Header]) -> None:
         super().on_stored(node, commit, made)
         stored = self._stored_by.setdefault(node.name, set())
         own = {header.id for header in made}
@@ -46,7 +46,7 @@ class Scoreboard(Checks):
             if node.key is not None:
                 self.to_validators[took_ms] += 1
 
-    def on_handled(self, node: Node, event: Event, effects: list[Effect]) -> None:
+    def on_handled(self, node: SimulatedNode, event: Event, effects: list[Effect]) -> None:
         super().on_handled(node, event, effects)
         if node.key is None:
             return

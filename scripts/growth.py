@@ -1,10 +1,10 @@
 """How a register grows: measured from ten thousand to a million members, and what that means for a country.
 
-    python scripts/scaling.py --write                    measure all sizes, and make the tables and the picture
-    python scripts/scaling.py --members 10000 --write    one size anew; the others stay as they were measured
-    python scripts/scaling.py --draw-only --write        measure nothing: tables and picture from the figures
+    python scripts/growth.py --write                    measure all sizes, and make the tables and the picture
+    python scripts/growth.py --members 10000 --write    one size anew; the others stay as they were measured
+    python scripts/growth.py --draw-only --write        measure nothing: tables and picture from the figures
 
-What holds and what breaks is told in ``scripts/docs/scaling.md``.
+What holds and what breaks is told in ``scripts/docs/growth.md``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 import click
 
 from scripts.console import print_json, remark, run, table
-from scripts.scaling_parts.plot import draw
-from scripts.scaling_parts.report import MANUAL, country_sheet, measured_sheet, write_manual
-from scripts.scaling_parts.study import Row, load, measure, store
+from scripts.growth_parts.plot import draw
+from scripts.growth_parts.report import MANUAL, country_sheet, measured_sheet, write_manual
+from scripts.growth_parts.study import Row, load, measure, store
 
 SIZES = (10_000, 100_000, 1_000_000)
 
@@ -29,9 +29,9 @@ SIZES = (10_000, 100_000, 1_000_000)
     "--folder", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Where registers are built."
 )
 @click.option("--draw-only", is_flag=True, help="Measure nothing.")
-@click.option("--write", is_flag=True, help="Keep the figures, and write scripts/docs/scaling.md and .svg.")
+@click.option("--write", is_flag=True, help="Keep the figures, and write scripts/docs/growth.md and .svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def scaling(sizes: tuple[int, ...], folder: Path | None, draw_only: bool, write: bool, as_json: bool) -> None:
+def growth(sizes: tuple[int, ...], folder: Path | None, draw_only: bool, write: bool, as_json: bool) -> None:
     """Build registers of several sizes and measure what they cost a node; a million take ten minutes and 8 GB."""
     figures = MANUAL.with_suffix(".json")
     rows = {row.members: row for row in load(figures)} if write or draw_only else {}
@@ -60,4 +60,4 @@ def _by_members(row: Row) -> int:
 
 
 if __name__ == "__main__":
-    run(scaling)
+    run(growth)

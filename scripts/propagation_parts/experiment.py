@@ -12,13 +12,13 @@ from chain.keys import SecretKey
 from chain.transactions import Enrol, Rate, sign_transaction
 from chain.votes import Votes
 from node import calm_collector
-from scripts.scale_parts.costs import COMMIT_MS, OBSERVER_UPLOAD_MBPS, VALIDATOR_UPLOAD_MBPS
-from scripts.scale_parts.delays import Delays
-from scripts.scale_parts.gossip import Tally, WideArea
-from scripts.scale_parts.mesh import build_mesh
-from scripts.scale_parts.scoreboard import Scoreboard
-from scripts.scale_parts.sharing import SharedVotes, SharingDisk
-from scripts.simulation.node import Node
+from scripts.propagation_parts.costs import COMMIT_MS, OBSERVER_UPLOAD_MBPS, VALIDATOR_UPLOAD_MBPS
+from scripts.propagation_parts.delays import Delays
+from scripts.propagation_parts.gossip import Tally, WideArea
+from scripts.propagation_parts.mesh import build_mesh
+from scripts.propagation_parts.scoreboard import Scoreboard
+from scripts.propagation_parts.sharing import SharedVotes, SharingDisk
+from scripts.simulation.node import SimulatedNode
 from scripts.simulation.ratings import EXPIRY_HEIGHT
 from scripts.simulation.workload import Workload
 from scripts.simulation.world import World, secret
@@ -99,7 +99,7 @@ class Experiment:
         repeated = delays.regions * (setup.nodes // len(delays.regions) + 1)
         for number, region in enumerate(world.random.sample(repeated, setup.nodes)):
             key = world.secrets[number] if number < setup.validators else None
-            node = Node(world, f"node{number}", key)
+            node = SimulatedNode(world, f"node{number}", key)
             node.disk = SharingDisk(world.genesis, votes)
             node.disk.write_ms = COMMIT_MS
             world.add(node)

@@ -1,4 +1,4 @@
-"""The simulated networks behind scripts/docs/scale.md, in small."""
+"""The simulated networks behind scripts/docs/propagation.md, in small."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 
 from chain.errors import OperatorError
 from chain.events import SigningState
-from scripts import scale
+from scripts import propagation
 from scripts.console import EXIT_MISTAKE, _run
-from scripts.scale_parts.delays import Delays
-from scripts.scale_parts.experiment import Experiment, Figures, Setup, run_all, run_experiment
-from scripts.scale_parts.gossip import Wire
-from scripts.scale_parts.mesh import build_mesh
-from scripts.scale_parts.report import fill
-from scripts.scale_parts.scoreboard import percentile
+from scripts.propagation_parts.delays import Delays
+from scripts.propagation_parts.experiment import Experiment, Figures, Setup, run_all, run_experiment
+from scripts.propagation_parts.gossip import Wire
+from scripts.propagation_parts.mesh import build_mesh
+from scripts.propagation_parts.report import fill
+from scripts.propagation_parts.scoreboard import percentile
 from scripts.simulation.disk import Disk
 
 SMALL = Setup(nodes=10, validators=4, degree=6, slot_ms=1_000, slots=20)
@@ -135,15 +135,15 @@ def test_a_percentile_is_a_value_that_was_seen() -> None:
 
 
 def test_the_tables_in_the_docs_are_those_of_the_figures_beside_them() -> None:
-    document = (scale.DOCS / "scale.md").read_text(encoding="utf-8")
-    rows = scale.load(scale.DOCS / "scale.json")
+    document = (propagation.DOCS / "propagation.md").read_text(encoding="utf-8")
+    rows = propagation.load(propagation.DOCS / "propagation.json")
     assert fill(document, rows) == document
-    planned = {(s.nodes, s.validators, s.degree, s.slot_ms, seeds) for s, seeds in scale.full_plan()}
+    planned = {(s.nodes, s.validators, s.degree, s.slot_ms, seeds) for s, seeds in propagation.full_plan()}
     assert {(r.nodes, r.validators, r.degree, r.slot_ms, r.runs) for r in rows} == planned
 
 
 def test_a_document_without_a_place_for_the_tables_is_a_mistake() -> None:
-    rows = scale.load(scale.DOCS / "scale.json")
+    rows = propagation.load(propagation.DOCS / "propagation.json")
     with pytest.raises(OperatorError, match="no place for the table of slots"):
         fill("# Nothing here\n", rows)
 
@@ -153,17 +153,17 @@ def test_a_quick_run_writes_figures_tables_and_the_picture_and_draws_it_again_to
 ) -> None:
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(
-        scale, "quick_plan", lambda slots: [(replace(SMALL, slots=8), 1), (replace(SMALL, degree=4), 1)]
+        propagation, "quick_plan", lambda slots: [(replace(SMALL, slots=8), 1), (replace(SMALL, degree=4), 1)]
     )
-    assert _run(scale.main, ["--quick", "--processes", "1", "--out", str(tmp_path)]) == 0
-    assert len(json.loads((tmp_path / "scale.json").read_text())) == 2
-    assert "| 10 / 4 | 1,000 | 8 of 8 | 0.0 % |" in (tmp_path / "scale.md").read_text()
-    picture = (tmp_path / "scale.svg").read_bytes()
-    assert _run(scale.main, ["--draw-only", "--out", str(tmp_path)]) == 0
-    assert (tmp_path / "scale.svg").read_bytes() == picture
+    assert _run(propagation.main, ["--quick", "--processes", "1", "--out", str(tmp_path)]) == 0
+    assert len(json.loads((tmp_path / "propagation.json").read_text())) == 2
+    assert "| 10 / 4 | 1,000 | 8 of 8 | 0.0 % |" in (tmp_path / "propagation.md").read_text()
+    picture = (tmp_path / "propagation.svg").read_bytes()
+    assert _run(propagation.main, ["--draw-only", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "propagation.svg").read_bytes() == picture
 
 
 def test_drawing_without_figures_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
-    assert _run(scale.main, ["--draw-only", "--out", str(tmp_path)]) == EXIT_MISTAKE
+    assert _run(propagation.main, ["--draw-only", "--out", str(tmp_path)]) == EXIT_MISTAKE
     assert "run without --draw-only" in capsys.readouterr().err

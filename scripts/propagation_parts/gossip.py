@@ -15,10 +15,10 @@ from hashlib import sha256
 from chain.events import BlockAnnounced, BlocksReceived, Event, MissingReceived, Request, TransactionsReceived
 from chain.headers import Header
 from chain.messages import Announcement
-from scripts.scale_parts import costs
-from scripts.scale_parts.delays import Delays
+from scripts.propagation_parts import costs
+from scripts.propagation_parts.delays import Delays
 from scripts.simulation.network import Network
-from scripts.simulation.node import Node
+from scripts.simulation.node import SimulatedNode
 from scripts.simulation.world import World
 
 
@@ -46,7 +46,7 @@ class Tally:
 class Wire:
     """One node's place in the network: who it talks to, how fast, and until when it is busy."""
 
-    def __init__(self, node: Node, region: str, upload_mbps: int) -> None:
+    def __init__(self, node: SimulatedNode, region: str, upload_mbps: int) -> None:
         self.node = node
         self.region = region
         self.upload_mbps = upload_mbps
@@ -77,7 +77,7 @@ class WideArea(Network):
         self.wires: dict[str, Wire] = {}
         self._delays = delays
 
-    def place(self, node: Node, region: str, upload_mbps: int) -> None:
+    def place(self, node: SimulatedNode, region: str, upload_mbps: int) -> None:
         """A node gets a place on the map."""
         self.wires[node.name] = Wire(node, region, upload_mbps)
 
@@ -89,13 +89,13 @@ class WideArea(Network):
 
     # ------------------------------------------------------------------------------------------- what nodes use
 
-    def join(self, node: Node) -> None:
+    def join(self, node: SimulatedNode) -> None:
         """Hello to the mesh peers that are up already."""
         for other, _ in self.wires[node.name].links:
             if other.node.is_up:
                 self.meet(node, other.node)
 
-    def broadcast(self, sender: Node, event: Event) -> None:
+    def broadcast(self, sender: SimulatedNode, event: Event) -> None:
         """Publish to the mesh."""
         wire = self.wires[sender.name]
         now_us = 1_000 * self.world.now_ms
@@ -116,7 +116,7 @@ class WideArea(Network):
         wire.seen.add(message.id)
         self._forward(wire, message, ready_us, None)
 
-    def ask(self, asker: Node, peer: str, request: Request) -> None:
+    def ask(self, asker: SimulatedNode, peer: str, request: Request) -> None:
         """A request, answered without fail: nothing gets lost here."""
         here, there = self.wires[asker.name], self.wires[peer]
         way_us = self._delays.one_way_us(here.region, there.region)

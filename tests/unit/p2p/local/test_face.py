@@ -15,11 +15,11 @@ from chain.errors import OperatorError, Reason
 from chain.events import Effect, Event, SigningState, Submitted
 from chain.keys import did_from_key
 from chain.transactions import Approve, Enrol, Rotate, VerifiedTransaction, sign_rotation
-from p2p.face import LocalFace
-from p2p.home import Home, HomeConfig, create_home, load_home
+from p2p.local.face import LocalFace
+from p2p.local.home import Home, HomeConfig, create_home, load_home
+from p2p.local.telemetry import Telemetry
 from p2p.network import Transport
 from p2p.signatures import Signatures
-from p2p.telemetry import Telemetry
 from tests.support.world import Actor, genesis_of, secret
 
 GENESIS = genesis_of(1)
