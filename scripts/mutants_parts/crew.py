@@ -1,0 +1,216 @@
+"""Workers, one for each core, and which tests are worth running against a mutant."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
+
+from chain.errors import OperatorError
+from scripts.console import remark
+from scripts.mutants_parts.breaks import Mutant
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".mutants" / "reach.json"
+FOLDERS = ("tests/unit/chain", "tests/property", "tests/scenarios")
+
+# What a test's reach depends on beside its own text.
+_GROUND = ("chain/**/*", "tests/conftest.py", "tests/support/*.py", "tests/scenarios/crafting.py")
+
+Job = dict[str, Any]
+Result = dict[str, Any]
+
+
+class Verdict(NamedTuple):
+    """What became of a mutant: the test that noticed it ("" if none did), of so many that could."""
+
+    mutant: Mutant
+    noticed: str
+    tests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A test with the CPU time it takes and the lines it executes, module by module."""
+
+    name: str
+    cpu_s: float
+    lines: dict[str, frozenset[int]]
+
+    @property
+    def file(self) -> str:
+        """The file it is in."""
+        return self.name.partition("::")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """All tests, the lines that are executed before any of them runs, and how long it takes to get there."""
+
+    tests: tuple[Test, ...]
+    collected: dict[str, frozenset[int]]
+    collect_s: dict[str, float]
+
+    def is_early(self, mutant: Mutant) -> bool:
+        """Whether it breaks what happens while modules are imported and tests collected."""
+        return not self.collected.get(mutant.path.stem, frozenset()).isdisjoint(_lines(mutant))
+
+    def tests_for(self, mutant: Mutant) -> list[Test]:
+        """The tests that could notice it: those of its own module first, then the fastest first."""
+        module, lines = mutant.path.stem, _lines(mutant)
+        early = self.is_early(mutant)
+        found = [test for test in self.tests if module in test.lines and (early or lines & test.lines[module])]
+        mirror = f"tests/unit/chain/test_{module}.py"
+        return sorted(found, key=lambda test: (test.file != mirror, test.cpu_s))
+
+
+def _lines(mutant: Mutant) -> frozenset[int]:
+    return frozenset(range(mutant.first, mutant.last + 1))
+
+
+def reach(processes: int) -> Reach:
+    """What each test executes: from the cache what has not changed, the rest measured now.
+
+    Raises :class:`OperatorError` if a test fails with nothing broken.
+    """
+    files = sorted(str(file.relative_to(ROOT)) for folder in FOLDERS for file in (ROOT / folder).glob("test_*.py"))
+    ground = _digest(path for pattern in _GROUND for path in sorted(ROOT.glob(pattern)) if path.is_file())
+    cached = json.loads(CACHE.read_text("ascii")) if CACHE.exists() else {}
+    measured = {}
+    for file in files:
+        digest = f"{ground} {_digest([ROOT / file])}"
+        measured[file] = cached[file] if cached.get(file, {}).get("digest") == digest else {"digest": digest}
+    missing = [file for file in files if "tests" not in measured[file]]
+    if missing:
+        remark(f"measuring which lines the tests of {len(missing)} files execute …")
+        _measure(missing, measured, processes)
+        CACHE.parent.mkdir(exist_ok=True)
+        CACHE.write_text(json.dumps(measured), "ascii")
+    return _joined(measured)
+
+
+def _measure(files: Sequence[str], measured: dict[str, Any], processes: int) -> None:
+    todo = _queue(files)
+
+    def work() -> None:
+        with worker("reach") as ask:
+            for file in _drain(todo):
+                measured[file].update(ask({"file": file}))
+
+    _in_threads(work, processes)
+    for file in files:
+        if failed := measured[file].get("failed", [measured[file].get("noticed")]):
+            raise OperatorError(f"{failed[0]} fails with nothing broken; mend it first")
+
+
+def _joined(measured: dict[str, Any]) -> Reach:
+    tests = []
+    collected: dict[str, set[int]] = {}
+    for found in measured.values():
+        for name, (cpu_s, lines) in found["tests"].items():
+            tests.append(Test(name, cpu_s, {module: frozenset(numbers) for module, numbers in lines.items()}))
+        for module, numbers in found["collected"].items():
+            collected.setdefault(module, set()).update(numbers)
+    return Reach(
+        tuple(tests),
+        {module: frozenset(numbers) for module, numbers in collected.items()},
+        {file: found["collect_s"] for file, found in measured.items()},
+    )
+
+
+def try_all(mutants: Sequence[Mutant], known: Reach, processes: int, tell: Callable[[Verdict], None]) -> list[Verdict]:
+    """What becomes of each mutant, in their order; ``tell`` hears of each at once."""
+    verdicts: dict[str, Verdict] = {}
+    late, early = SimpleQueue[Mutant](), SimpleQueue[Mutant]()
+    for mutant in mutants:
+        (early if known.is_early(mutant) else late).put(mutant)
+    files = sorted(known.collect_s)
+
+    def work() -> None:
+        if not late.empty():
+            with worker("collected") as ask:
+                ask({"files": files})
+                for mutant in _drain(late):
+                    keep(mutant, ask, [])
+        if not early.empty():
+            with worker("fresh") as ask:
+                for mutant in _drain(early):
+                    keep(mutant, ask, files)
+
+    def keep(mutant: Mutant, ask: Callable[[Job], Result], files: Sequence[str]) -> None:
+        tests = known.tests_for(mutant)
+        used = {test.file for test in tests}
+        own = [test.file for test in tests[:1]]
+        job = {
+            "path": str(mutant.path),
+            "number": mutant.number,
+            "tests": [(test.name, test.cpu_s) for test in tests],
+            "files": [group for group in (own, sorted(used - set(own))) if group],
+            "collect_s": sum(known.collect_s[file] for file in used),
+        }
+        noticed = ask(job)["noticed"] if tests else ""
+        verdicts[mutant.key] = Verdict(mutant, noticed, len(tests))
+        tell(verdicts[mutant.key])
+
+    _in_threads(work, processes)
+    return [verdicts[mutant.key] for mutant in mutants]
+
+
+@contextmanager
+def worker(kind: str) -> Iterator[Callable[[Job], Result]]:
+    """A process that answers jobs, one at a time, until the end of the block."""
+    command = [sys.executable, "-m", "scripts.mutants_parts.worker", kind]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        source, answers = process.stdin, process.stdout
+
+        def ask(job: Job) -> Result:
+            source.write(json.dumps(job) + "\n")
+            source.flush()
+            answer = answers.readline()
+            if not answer:
+                raise OperatorError(f"a worker ({kind}) ended; is there memory left?")
+            result: Result = json.loads(answer)
+            return result
+
+        try:
+            yield ask
+        finally:
+            source.close()
+
+
+def _in_threads(work: Callable[[], None], count: int) -> None:
+    with ThreadPoolExecutor(count) as pool:
+        for done in [pool.submit(work) for _ in range(count)]:
+            done.result()
+
+
+def _queue(items: Sequence[str]) -> SimpleQueue[str]:
+    queue = SimpleQueue[str]()
+    for item in items:
+        queue.put(item)
+    return queue
+
+
+def _drain(queue: SimpleQueue[Any]) -> Iterator[Any]:
+    while True:
+        try:
+            yield queue.get_nowait()
+        except Empty:
+            return
+
+
+def _digest(paths: Any) -> str:
+    hasher = hashlib.sha256()
+    for path in paths:
+        hasher.update(path.read_bytes())
+    return hasher.hexdigest()[:16]
