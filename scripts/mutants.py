@@ -35,6 +35,13 @@ from scripts.simulation.parallel import cores
     "--sample", type=click.IntRange(1), help="So many of each module, all where it has fewer.  [default: all]"
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which ones.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(0),
+    default=10,
+    show_default=True,
+    help="Seconds of CPU time of the tests that a mutant is tried with; 0: all tests that execute it.",
+)
 @click.option("--processes", type=click.IntRange(1, 256), help="[default: one for each core]")
 @click.option("--write", is_flag=True, help="Write scripts/docs/mutants.md.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -45,6 +52,7 @@ def main(
     every: bool,
     sample: int | None,
     seed: int,
+    patience: float,
     processes: int | None,
     write: bool,
     as_json: bool,
@@ -63,7 +71,7 @@ def main(
         elif count % 100 == 0:
             remark(f"{count} of {len(chosen)}")
 
-    verdicts = try_all(chosen, known, processes or cores(), tell)
+    verdicts = try_all(chosen, known, patience, processes or cores(), tell)
     if as_json:
         print_json({"mutants": [_document(verdict) for verdict in verdicts]})
     else:

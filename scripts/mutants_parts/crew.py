@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
@@ -53,23 +54,28 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """All tests, the lines that are executed before any of them runs, and how long it takes to get there."""
+    """All tests, and for each file what its collection executes, module by module, and the CPU time it takes."""
 
     tests: tuple[Test, ...]
-    collected: dict[str, frozenset[int]]
+    collected: dict[str, dict[str, frozenset[int]]]
     collect_s: dict[str, float]
 
-    def is_early(self, mutant: Mutant) -> bool:
-        """Whether it breaks what happens while modules are imported and tests collected."""
-        return not self.collected.get(mutant.path.stem, frozenset()).isdisjoint(_lines(mutant))
+    def tests_for(self, mutant: Mutant) -> tuple[list[Test], list[Test]]:
+        """The tests that could notice it: after all is collected, and only if they are collected with it.
 
-    def tests_for(self, mutant: Mutant) -> list[Test]:
-        """The tests that could notice it: those of its own module first, then the fastest first."""
+        The second are those of files whose collection executes it, and all, if the tests of its own module are
+        among them: these come first, then the fastest.
+        """
         module, lines = mutant.path.stem, _lines(mutant)
-        early = self.is_early(mutant)
-        found = [test for test in self.tests if module in test.lines and (early or lines & test.lines[module])]
         mirror = f"tests/unit/chain/test_{module}.py"
-        return sorted(found, key=lambda test: (test.file != mirror, test.cpu_s))
+        late, early = [], []
+        for test in sorted(self.tests, key=lambda test: (test.file != mirror, test.cpu_s)):
+            if not lines.isdisjoint(self.collected[test.file].get(module, ())):
+                if module in test.lines:
+                    early.append(test)
+            elif not lines.isdisjoint(test.lines.get(module, ())):
+                late.append(test)
+        return ([], early + late) if early and early[0].file == mirror else (late, early)
 
 
 def _lines(mutant: Mutant) -> frozenset[int]:
@@ -112,56 +118,80 @@ def _measure(files: Sequence[str], measured: dict[str, Any], processes: int) -> 
 
 
 def _joined(measured: dict[str, Any]) -> Reach:
-    tests = []
-    collected: dict[str, set[int]] = {}
-    for found in measured.values():
-        for name, (cpu_s, lines) in found["tests"].items():
-            tests.append(Test(name, cpu_s, {module: frozenset(numbers) for module, numbers in lines.items()}))
-        for module, numbers in found["collected"].items():
-            collected.setdefault(module, set()).update(numbers)
+    tests = [
+        Test(name, cpu_s, _sets(lines))
+        for found in measured.values()
+        for name, (cpu_s, lines) in found["tests"].items()
+    ]
     return Reach(
         tuple(tests),
-        {module: frozenset(numbers) for module, numbers in collected.items()},
+        {file: _sets(found["collected"]) for file, found in measured.items()},
         {file: found["collect_s"] for file, found in measured.items()},
     )
 
 
-def try_all(mutants: Sequence[Mutant], known: Reach, processes: int, tell: Callable[[Verdict], None]) -> list[Verdict]:
-    """What becomes of each mutant, in their order; ``tell`` hears of each at once."""
+def _sets(lines: dict[str, list[int]]) -> dict[str, frozenset[int]]:
+    return {module: frozenset(numbers) for module, numbers in lines.items()}
+
+
+def try_all(
+    mutants: Sequence[Mutant], known: Reach, patience_s: float, processes: int, tell: Callable[[Verdict], None]
+) -> list[Verdict]:
+    """What becomes of each mutant, in their order; ``tell`` hears of each at once.
+
+    A mutant is tried with tests of up to ``patience_s`` of CPU time: 0 is all that could notice it.
+    """
     verdicts: dict[str, Verdict] = {}
     late, early = SimpleQueue[Mutant](), SimpleQueue[Mutant]()
     for mutant in mutants:
-        (early if known.is_early(mutant) else late).put(mutant)
+        late.put(mutant)
     files = sorted(known.collect_s)
 
     def work() -> None:
-        if not late.empty():
-            with worker("collected") as ask:
-                ask({"files": files})
-                for mutant in _drain(late):
-                    keep(mutant, ask, [])
-        if not early.empty():
-            with worker("fresh") as ask:
-                for mutant in _drain(early):
-                    keep(mutant, ask, files)
+        with worker("collected") as ask:
+            ask({"files": files})
+            for mutant in _drain(late):
+                tests, others = known.tests_for(mutant)
+                noticed = ask(_job(mutant, _affordable(tests, patience_s)))["noticed"] if tests else ""
+                if others and not noticed:
+                    early.put(mutant)
+                else:
+                    keep(Verdict(mutant, noticed, len(tests)))
+        with worker("fresh") as ask:
+            for mutant in _drain(early):
+                others, tests = known.tests_for(mutant)
+                noticed = ask(_fresh_job(mutant, _affordable(tests, patience_s), known))["noticed"]
+                keep(Verdict(mutant, noticed, len(others) + len(tests)))
 
-    def keep(mutant: Mutant, ask: Callable[[Job], Result], files: Sequence[str]) -> None:
-        tests = known.tests_for(mutant)
-        used = {test.file for test in tests}
-        own = [test.file for test in tests[:1]]
-        job = {
-            "path": str(mutant.path),
-            "number": mutant.number,
-            "tests": [(test.name, test.cpu_s) for test in tests],
-            "files": [group for group in (own, sorted(used - set(own))) if group],
-            "collect_s": sum(known.collect_s[file] for file in used),
-        }
-        noticed = ask(job)["noticed"] if tests else ""
-        verdicts[mutant.key] = Verdict(mutant, noticed, len(tests))
-        tell(verdicts[mutant.key])
+    def keep(verdict: Verdict) -> None:
+        verdicts[verdict.mutant.key] = verdict
+        tell(verdict)
 
     _in_threads(work, processes)
     return [verdicts[mutant.key] for mutant in mutants]
+
+
+def _affordable(tests: Sequence[Test], patience_s: float) -> list[Test]:
+    """As many of them, from the first on, as take so long; at least one."""
+    spent_s = list(accumulate(test.cpu_s for test in tests))
+    return [
+        test for test, spent in zip(tests, spent_s, strict=True) if not patience_s or spent - test.cpu_s <= patience_s
+    ]
+
+
+def _job(mutant: Mutant, tests: Sequence[Test]) -> Job:
+    return {
+        "path": str(mutant.path),
+        "number": mutant.number,
+        "tests": [(test.name, test.cpu_s) for test in tests],
+    }
+
+
+def _fresh_job(mutant: Mutant, tests: Sequence[Test], known: Reach) -> Job:
+    own = tests[0].file
+    used = {test.file for test in tests} - {own}
+    collect_s = sum(known.collect_s[file] for file in (own, *used))
+    return {**_job(mutant, tests), "files": [[own], *([sorted(used)] if used else [])], "collect_s": collect_s}
 
 
 @contextmanager

@@ -116,8 +116,9 @@ def in_fork(work: Callable[[], Result]) -> Result:
             os.killpg(child, signal.SIGKILL)
         except ProcessLookupError:
             os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-    return json.loads(said) if said else {"noticed": f"hangs ({signal.Signals(status & 0x7F).name})"}
+        _, status, used = os.wait4(child, 0)
+    result: Result = json.loads(said) if said else {"noticed": f"hangs ({signal.Signals(status & 0x7F).name})"}
+    return {**result, "cpu_s": used.ru_utime + used.ru_stime}
 
 
 def _pytest(arguments: Sequence[str], scratch: str, plugin: object) -> int:
