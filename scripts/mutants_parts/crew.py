@@ -39,7 +39,7 @@ class Verdict(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Case:
     """A test with the CPU time it takes and the lines it executes, module by module."""
 
     name: str
@@ -56,11 +56,11 @@ class Test:
 class Reach:
     """All tests, and for each file what its collection executes, module by module, and the CPU time it takes."""
 
-    tests: tuple[Test, ...]
+    tests: tuple[Case, ...]
     collected: dict[str, dict[str, frozenset[int]]]
     collect_s: dict[str, float]
 
-    def tests_for(self, mutant: Mutant) -> tuple[list[Test], list[Test]]:
+    def tests_for(self, mutant: Mutant) -> tuple[list[Case], list[Case]]:
         """The tests that could notice it: after all is collected, and only if they are collected with it.
 
         The second are those of files whose collection executes it, and all, if the tests of its own module are
@@ -119,7 +119,7 @@ def _measure(files: Sequence[str], measured: dict[str, Any], processes: int) -> 
 
 def _joined(measured: dict[str, Any]) -> Reach:
     tests = [
-        Test(name, cpu_s, _sets(lines))
+        Case(name, cpu_s, _sets(lines))
         for found in measured.values()
         for name, (cpu_s, lines) in found["tests"].items()
     ]
@@ -171,7 +171,7 @@ def try_all(
     return [verdicts[mutant.key] for mutant in mutants]
 
 
-def _affordable(tests: Sequence[Test], patience_s: float) -> list[Test]:
+def _affordable(tests: Sequence[Case], patience_s: float) -> list[Case]:
     """As many of them, from the first on, as take so long; at least one."""
     spent_s = list(accumulate(test.cpu_s for test in tests))
     return [
@@ -179,7 +179,7 @@ def _affordable(tests: Sequence[Test], patience_s: float) -> list[Test]:
     ]
 
 
-def _job(mutant: Mutant, tests: Sequence[Test]) -> Job:
+def _job(mutant: Mutant, tests: Sequence[Case]) -> Job:
     return {
         "path": str(mutant.path),
         "number": mutant.number,
@@ -187,7 +187,7 @@ def _job(mutant: Mutant, tests: Sequence[Test]) -> Job:
     }
 
 
-def _fresh_job(mutant: Mutant, tests: Sequence[Test], known: Reach) -> Job:
+def _fresh_job(mutant: Mutant, tests: Sequence[Case], known: Reach) -> Job:
     own = tests[0].file
     used = {test.file for test in tests} - {own}
     collect_s = sum(known.collect_s[file] for file in (own, *used))
