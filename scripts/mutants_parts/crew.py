@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -25,6 +26,8 @@ FOLDERS = ("tests/unit/chain", "tests/property", "tests/scenarios")
 
 # What a test's reach depends on beside its own text.
 _GROUND = ("chain/**/*", "tests/conftest.py", "tests/support/*.py", "tests/scenarios/crafting.py")
+
+_working: set[subprocess.Popen[str]] = set()
 
 Job = dict[str, Any]
 Result = dict[str, Any]
@@ -198,30 +201,42 @@ def _fresh_job(mutant: Mutant, tests: Sequence[Case], known: Reach) -> Job:
 def worker(kind: str) -> Iterator[Callable[[Job], Result]]:
     """A process that answers jobs, one at a time, until the end of the block."""
     command = [sys.executable, "-m", "scripts.mutants_parts.worker", kind]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         source, answers = process.stdin, process.stdout
 
         def ask(job: Job) -> Result:
-            source.write(json.dumps(job) + "\n")
-            source.flush()
+            with suppress(BrokenPipeError):
+                source.write(json.dumps(job) + "\n")
+                source.flush()
             answer = answers.readline()
             if not answer:
                 raise OperatorError(f"a worker ({kind}) ended; is there memory left?")
             result: Result = json.loads(answer)
             return result
 
+        _working.add(process)
         try:
             yield ask
         finally:
-            source.close()
+            _working.discard(process)
+            with suppress(BrokenPipeError):
+                source.close()
 
 
 def _in_threads(work: Callable[[], None], count: int) -> None:
     with ThreadPoolExecutor(count) as pool:
-        for done in [pool.submit(work) for _ in range(count)]:
-            done.result()
+        begun = [pool.submit(work) for _ in range(count)]
+        try:
+            for done in as_completed(begun):
+                done.result()
+        except BaseException:
+            for process in tuple(_working):  # the other threads wait for these
+                process.send_signal(signal.SIGINT)
+            raise
 
 
 def _queue(items: Sequence[str]) -> SimpleQueue[str]:
