@@ -13,6 +13,7 @@ from types import FunctionType
 import pytest
 
 from scripts.mutants import choose
+from scripts.mutants_parts.argued import ARGUED
 from scripts.mutants_parts.breaks import Mutant, broken, mutants
 from scripts.mutants_parts.crew import ROOT, Case, Reach, Verdict, worker
 from scripts.mutants_parts.report import show
@@ -183,3 +184,8 @@ def test_survivors_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     told = capsys.readouterr().out
     assert "rules       2  50.0%" in told
     assert "- LIMIT = 3\n  + LIMIT = 2" in told
+
+
+def test_what_is_argued_is_a_mutant_still() -> None:
+    keys = {mutant.key for path in (ROOT / "chain").glob("[!_]*.py") for mutant in mutants(path)}
+    assert set(ARGUED) <= keys
