@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -150,6 +151,24 @@ def test_the_marketplace_leaves_out_what_it_does_not_need() -> None:
     assert (MARKET.ratings[1].low, MARKET.ratings[1].high) == (-10, 10)
     assert (MARKET.enrolment_by_registrar, MARKET.day_ms, MARKET.retention_days) == (False, 86_400_000, 1_826)
     assert (MARKET.severities, MARKET.categories, MARKET.overturned_permille) == ((), {}, 1_000)
+
+
+def test_what_holds_where_a_file_says_nothing() -> None:
+    left_out = ("day_ms", "periods", "authorities")
+    policy = read_policy({name: value for name, value in DOCUMENT.items() if name not in left_out})
+    usual = replace(
+        TEST,
+        day_ms=86_400_000,
+        answer_days=20,
+        ruling_days=20,
+        repair_answer_days=20,
+        motion_days=30,
+        notice_days=30,
+        retention_days=1_826,
+        overturned_permille=1_000,
+        overturned_minimum=1,
+    )
+    assert policy == usual
 
 
 def test_the_municipal_policy_says_what_its_sources_say() -> None:
