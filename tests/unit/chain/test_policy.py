@@ -367,6 +367,39 @@ def test_mistakes_name_the_field(path: str, value: object, sentence: str) -> Non
         read_policy(changed(path, value))
 
 
+RIGHT = {
+    "version": (1, 2**32 - 1),
+    "day_ms": (1, 86_400_000),
+    "score.base": (-(10**12), 10**12),
+    "score.ratings_floor": (-(10**12), 0),
+    "score.ratings_cap": (0, 10**12),
+    "periods.answer_days": (1, 36_525),
+    "periods.retention_days": (100, 36_525),
+    "authorities.overturned_permille": (0, 1_000),
+    "authorities.overturned_minimum": (1, 2**32 - 1),
+    "tier.0.from": (951, 10**12),
+    "tier.2.from": (-(10**12), 949),
+    "severity.0.repair_after_days": (0, 10),
+    "severity.0.expires_after_days": (1, 100),
+    "category.0.code": (0, 2**32 - 1),
+    "category.0.min": (-1_000_000, 5),
+    "category.0.max": (1, 1_000_000),
+    "category.0.floor": (-(10**12), 0),
+    "category.0.ceiling": (0, 10**12),
+    "rating.0.code": (0, 2**32 - 1),
+    "rating.0.min": (-1_000_000, 1),
+    "rating.0.max": (1, 1_000_000),
+}
+
+
+@pytest.mark.parametrize(("path", "ends"), RIGHT.items(), ids=RIGHT)
+def test_both_ends_are_right_and_nothing_beyond(path: str, ends: tuple[int, int]) -> None:
+    for value, beyond in zip(ends, (ends[0] - 1, ends[1] + 1), strict=True):
+        read_policy(changed(path, value))
+        with pytest.raises(OperatorError):
+            read_policy(changed(path, beyond))
+
+
 @pytest.mark.parametrize("document", [None, 5, [], "policy"])
 def test_what_is_no_table(document: object) -> None:
     with pytest.raises(OperatorError, match="the document must be a table"):
