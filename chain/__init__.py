@@ -40,6 +40,8 @@ files of this list touch the disk.  Files import only files above them in this l
     mempool       transactions that wait for a block
     trial         what the next block would make of a transaction
     messages      what nodes say to each other
+    admission     what the network brings unasked, and whether it gets in
+    serving       what a node replies to a peer that asks
     events        what happens to an engine, and what it wants done
     production    when and what a validator signs
     arrivals      announced blocks that wait for their slot or their transactions

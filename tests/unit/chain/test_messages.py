@@ -140,5 +140,5 @@ def test_cutting_counts_the_framing_and_keeps_at_least_one(sizes: list[int], lim
 
 def test_what_was_cut_fits_a_message() -> None:
     blocks = [bytes(90_000)] * 30
-    reply = RawItems(cut_to_size(blocks))
+    reply = RawItems(cut_to_size(blocks, MAX_BLOCK_BYTES))
     assert RawItems.decode(reply.encode(), max_items=MAX_BLOCKS_PER_REQUEST) == reply
