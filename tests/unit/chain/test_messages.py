@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chain.blocks import MAX_BLOCK_TRANSACTIONS
+from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS
 from chain.codec import U64_MAX, encode
 from chain.errors import Reason, Refused
 from chain.headers import MAX_HEADER_BYTES

@@ -55,7 +55,7 @@ from p2p.network import Transport, open_transport
 from p2p.protocol import BLOCKS, TRANSACTIONS, LedgerProtocol
 from p2p.reputation import Weight
 from p2p.signatures import Signatures
-from tests.support.forge import Forge, announced, claimed
+from tests.support.forge import Forge, announced, blockchain, claimed
 from tests.support.world import Actor, genesis_of, secret
 from tests.unit.p2p.net import PATIENCE_S, config_of, until
 
@@ -242,10 +242,12 @@ async def test_a_thousand_transactions_travel_in_a_few_messages_and_in_order() -
     async with two_parties() as (sender, receiver):
         for start in range(0, len(sent), 100):
             await sender.protocol.perform(GossipTransactions(sent[start : start + 100]))
-        await until(
-            lambda: sum(len(event.batch.transactions) for event in receiver.events(TransactionsReceived)) >= 1_000
-        )
-        batches = [event.batch.transactions for event in receiver.events(TransactionsReceived)]
+
+        def heard() -> list[tuple[VerifiedTransaction, ...]]:
+            return [event.batch.transactions for event in receiver.events(TransactionsReceived)]
+
+        await until(lambda: sum(map(len, heard())) >= 1_000)
+        batches = heard()
         total = sum(len(transaction.raw) + 5 for transaction in sent)
         assert len(batches) <= total // BATCH_TARGET_BYTES + 3
         for batch in batches:
@@ -351,7 +353,7 @@ async def test_a_block_of_the_future_is_dropped_without_blame(caplog: pytest.Log
 async def test_a_leader_that_nobody_can_know_yet_is_dropped_without_blame(caplog: pytest.LogCaptureFixture) -> None:
     # given a node that is far behind, where other validators may be in force by now
     forge = Forge(NETWORK)
-    ahead, known = forge.block(None, slot=3, signer=secret(3), height=9), forge.block(None, slot=4)
+    ahead, known = forge.block(None, slot=9, signer=secret(3), height=9), forge.block(None, slot=10)
     async with party(1) as victim, rogue(9, victim) as peer:
         with caplog.at_level(logging.INFO):
             await peer.say(BLOCKS, announcement(ahead))
@@ -363,9 +365,9 @@ async def test_a_leader_that_nobody_can_know_yet_is_dropped_without_blame(caplog
 
 
 async def test_an_announcement_below_what_is_final_goes_no_further(caplog: pytest.LogCaptureFixture) -> None:
-    old, new = Forge(NETWORK).chain(2)
+    old, *others, new = Forge(NETWORK).chain(7)
     async with party(1) as victim, rogue(8, victim) as witness, rogue(9, victim) as peer:
-        victim.node.standing = Status(bytes(32), 1, 0, 1)
+        victim.node.chain = blockchain(NETWORK, [old, *others])
         witness.transport.peers.block({peer.peer_id})
         with caplog.at_level(logging.INFO):
             await peer.say(BLOCKS, announcement(old))
@@ -380,7 +382,7 @@ async def test_an_announcement_below_what_is_final_goes_no_further(caplog: pytes
 async def test_a_known_block_is_passed_on_but_not_handed_up_nor_under_other_ids() -> None:
     block = Forge(NETWORK).block(None, enrolments(2))
     async with party(1) as victim, rogue(8, victim) as witness, rogue(9, victim) as peer:
-        victim.node.known.add(block.id)
+        victim.node.chain.add(block, arrived_in_slot=True)
         witness.transport.peers.block({peer.peer_id})
         await peer.say(BLOCKS, announcement(block))
         await until(lambda: announcement(block) in witness.heard)
@@ -410,7 +412,7 @@ async def test_blocks_transactions_and_status_are_asked_and_answered() -> None:
         await until(lambda: len(asker.events(StatusReceived)) >= 2)
         assert asker.events(BlocksReceived) == [BlocksReceived(server.peer_id, get_blocks, tuple(blocks[1:]))]
         assert asker.events(MissingReceived) == [MissingReceived(server.peer_id, get_transactions, waiting[:2])]
-        assert asker.events(StatusReceived)[-1] == StatusReceived(server.peer_id, server.node.standing)
+        assert asker.events(StatusReceived)[-1] == claimed(server.peer_id, server.node.standing)
 
 
 @pytest.mark.parametrize("name", ["blocks", "transactions"])
