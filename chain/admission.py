@@ -126,6 +126,9 @@ class Admission:
         self._genesis = genesis
         self._announced = Quota(MAX_ANNOUNCED_PER_SLOT, MAX_COUNTED)
 
+    def __len__(self) -> int:
+        return len(self._announced)
+
     def announcement(
         self, data: bytes, chain: Blockchain, now_ms: int
     ) -> PlausibleAnnouncement | Known | Dropped | Blamed:

@@ -7,7 +7,7 @@ Gossip carries :class:`Announcement` and :class:`RawItems` of transactions.  Of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from chain.blocks import MAX_BLOCK_TRANSACTIONS
@@ -152,6 +152,15 @@ def cut_to_size(items: Iterable[bytes], limit: int) -> tuple[bytes, ...]:
             break
         fitting.append(item)
     return tuple(fitting)
+
+
+def batches(raws: Sequence[bytes]) -> Iterator[RawItems]:
+    """Transactions for gossip, in their order, cut into messages of about :data:`BATCH_TARGET_BYTES`."""
+    start = 0
+    while start < len(raws):
+        batch = cut_to_size(raws[start : start + MAX_BATCH_TRANSACTIONS], BATCH_TARGET_BYTES)
+        start += len(batch)
+        yield RawItems(batch)
 
 
 def _split_ids(data: object, limit: int) -> tuple[bytes, ...]:

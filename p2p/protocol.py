@@ -48,16 +48,13 @@ from chain.events import (
 )
 from chain.genesis import Genesis
 from chain.messages import (
-    BATCH_TARGET_BYTES,
     MAX_ANNOUNCEMENT_BYTES,
     MAX_BATCH_BYTES,
-    MAX_BATCH_TRANSACTIONS,
     Announcement,
     GetStatus,
     GetTransactions,
-    RawItems,
     Status,
-    cut_to_size,
+    batches,
 )
 from chain.serving import Kind, Question
 from chain.transactions import VerifiedTransaction
@@ -182,10 +179,8 @@ class LedgerProtocol:
             self._outbox_filled = trio.Event()
             raws = [transaction.raw for transaction in self._outbox.values()]
             self._outbox.clear()
-            while raws:
-                batch = cut_to_size(raws[:MAX_BATCH_TRANSACTIONS], BATCH_TARGET_BYTES)
-                del raws[: len(batch)]
-                await self._transport.gossip.publish(TRANSACTIONS, RawItems(batch).encode())
+            for batch in batches(raws):
+                await self._transport.gossip.publish(TRANSACTIONS, batch.encode())
                 # publish() only queues: let the senders run before the next one.
                 await trio.sleep(0)
 
