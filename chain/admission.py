@@ -53,6 +53,8 @@ class Blamed:
 class Known:
     """A good announcement of a block that is here already: to be passed on, and no news."""
 
+    header: Header
+
 
 @dataclass(frozen=True, slots=True)
 class PlausibleAnnouncement:
@@ -150,7 +152,7 @@ class Admission:
         except Refused as refusal:
             return rejected(refusal)
         if header.id in chain.tree:
-            return Known()
+            return Known(header)
         return PlausibleAnnouncement(header, announcement.transaction_ids)
 
     def admit(self, plausible: PlausibleAnnouncement, header: VerifiedHeader) -> AdmittedAnnouncement | Dropped:

@@ -142,7 +142,7 @@ class Experiment:
             blocks=len(counted),
             orphans=sum(header.id not in chain for header in counted),
             published=len(board.made),
-            reorgs=sum(node.reorgs for node in self.world.nodes),
+            reorgs=sum(len(node.reorgs) for node in self.world.nodes),
             links=sum(len(wire.links) for wire in wires),
             to_validators=board.to_validators,
             to_all=board.to_all,

@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections import Counter
 
 from chain import registry
-from chain.admission import AdmittedAnnouncement
 from chain.blocks import Block
 from chain.blocktree import MAX_BLOCKS_PER_SLOT
 from chain.errors import Reason, Refused
@@ -162,11 +161,11 @@ class Checks:
         if node.is_honest and header.id not in self._durable[node.name]:
             self._fail_inside(node, f"announced block {header.id.hex()[:8]} before it was durable")
 
-    def on_passed_on(self, node: SimulatedNode, announcement: AdmittedAnnouncement) -> None:
-        """A node tells everybody of a block that is news: whoever can make it do so in vain floods all of them."""
+    def on_passed_on(self, node: SimulatedNode, header: Header, *, is_news: bool = False) -> None:
+        """A node passes a header on to everybody: whoever can make it do so in vain floods all of them."""
         if not node.is_honest:
             return
-        header, genesis = announcement.header, self.world.genesis
+        genesis = self.world.genesis
         what = f"passed on block {header.id.hex()[:8]} of slot {header.slot}"
         if header.proposer not in self._keys:
             self._fail(node, f"{what}, signed by somebody who is no validator")
@@ -177,7 +176,7 @@ class Checks:
         if header.height <= len(self._final_of[node.name]):
             self._fail(node, f"{what} at height {header.height}, which is final there already")
         passed_on = self._passed_on.setdefault((node.name, node.generation), Counter())
-        passed_on[header.slot, header.proposer] += 1
+        passed_on[header.slot, header.proposer] += is_news
         if passed_on[header.slot, header.proposer] > MAX_ANNOUNCED_PER_SLOT:
             self._fail(node, f"{what}, one more by the same signer")
 

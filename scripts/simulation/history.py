@@ -174,7 +174,7 @@ def run_history(settings: Settings, seed: int) -> Outcome:
         "faults": history.faults.count,
         "crashes": sum(node.crashes for node in world.nodes),
         "forgot": sum(node.amnesias for node in world.nodes),
-        "reorgs": sum(node.reorgs for node in world.nodes),
+        "reorgs": sum(len(node.reorgs) for node in world.nodes),
         "strangers": len(world.strangers),
         "forked": checks.forked,
         "proven": len(checks.culprits(stored=True)),

@@ -70,7 +70,7 @@ class SimulatedNode:
         self.fragility = 0
         self.crashes = 0
         self.amnesias = 0
-        self.reorgs = 0
+        self.reorgs: list[int] = []
         self.inbox: deque[Event] = deque()
         self._is_writing = False
         self._ticks = 0
@@ -137,11 +137,12 @@ class SimulatedNode:
                 self._blame(sender, refusal)
             case Dropped(refusal):
                 self.world.timeline.trace(self.name, refusal.reason.code)
-            case Known():
+            case Known(header):
+                self.world.checks.on_passed_on(self, header)
                 self.world.network.pass_on(self, sender, message)
             case event:
                 if isinstance(event, BlockAnnounced):
-                    self.world.checks.on_passed_on(self, event.announcement)
+                    self.world.checks.on_passed_on(self, event.announcement.header, is_news=True)
                 self.world.network.pass_on(self, sender, message)
                 self.receive(event)
 
@@ -282,7 +283,7 @@ class SimulatedNode:
                 self.say(f"final   {header.id.hex()[:8]} height {header.height}")
             case HeadMoved(header, depth=depth):
                 if depth:
-                    self.reorgs += 1
+                    self.reorgs.append(depth)
                     self.say(f"reorg   {header.id.hex()[:8]} height {header.height}, {depth} blocks abandoned")
                     if self.fragility and world.chance(self.fragility):
                         self.crash("right after a reorg")

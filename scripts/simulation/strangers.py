@@ -158,11 +158,13 @@ class Stranger:
         return self.world.honest[0]
 
     def _header(self, slot: int, *, height: int | None = None) -> Header:
+        # So near to what is final that everybody knows who leads there.
+        final_height = max(node.engine.chain.finalized.height for node in self.world.honest)
         head = self._witness().engine.chain.head.header
         return sign_header(
             self.secret,
             self.world.genesis.id,
-            height=min(head.height + 1, max(1, slot)) if height is None else height,
+            height=min(final_height + 1, max(1, slot)) if height is None else height,
             slot=max(1, slot),
             parent=head.id,
             mhg=0,
