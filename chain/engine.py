@@ -271,7 +271,11 @@ class Engine:
             else:
                 last_height = 0
                 self._out.note("download_refused", f"from {event.peer}: {refusal}")
-                if refusal.reason.disposition is Disposition.BLAME:
+                # A branch that lost while it was on its way is nobody's fault.
+                has_lost = (
+                    refusal.reason is Reason.CROSSES_FINALITY and self.sync.final_height < self.chain.finalized.height
+                )
+                if refusal.reason.disposition is Disposition.BLAME and not has_lost:
                     self._out.put(Penalise(event.peer, refusal))
         if not self.sync.received(event.peer, event.request, last_height=last_height, attached=attached):
             self.sync.failed(event.peer, now_ms)

@@ -368,6 +368,25 @@ def test_whoever_serves_a_bad_block_is_blamed(rig: Rig, forge: Forge, fields: di
     assert only(effects, AskStatus) == [AskStatus("peer")]
 
 
+@pytest.mark.parametrize("is_late", [True, False])
+def test_a_branch_that_lost_while_it_was_on_its_way_is_nobodys_fault(rig: Rig, forge: Forge, *, is_late: bool) -> None:
+    # given a peer that claims more than we have, on another branch
+    main, other = forge.chain(9), forge.chain(9, slot=20)
+    rig.grow(main[: 5 if is_late else 9])
+    (ask,) = only(rig.at(40).claim("peer", other[-1], mhp=9), Ask)
+    assert isinstance(ask.request, GetBlocks)
+
+    # when more of our branch is final by the time that it answers
+    if is_late:
+        rig.grow(main[5:])
+    assert rig.engine.chain.finalized.height == 4
+    effects = rig.at(40).reply("peer", ask.request, other[ask.request.from_height - 1 :])
+
+    # then it is not blamed for what it could not know; otherwise it is
+    assert rig.head == main[-1].id
+    assert blamed(effects) == ([] if is_late else [("peer", Reason.CROSSES_FINALITY)])
+
+
 def test_a_silent_peer_makes_room_for_another(rig: Rig, forge: Forge) -> None:
     blocks = forge.chain(7)
     rig.at(20)
