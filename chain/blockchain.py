@@ -52,7 +52,10 @@ class Added:
 
 
 class Blockchain:
-    """The head, what is final, and every branch that can still win."""
+    """The head, what is final, and every branch that can still win.
+
+    Raises :class:`Refused` ``WRONG_STATE_ROOT`` for a snapshot whose state is not that of its header.
+    """
 
     def __init__(self, genesis: Genesis, snapshot: Snapshot | None = None) -> None:
         self.genesis = genesis

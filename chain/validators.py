@@ -115,7 +115,26 @@ def begin(validators: Validators, *, height: int, slot: int, set_start: int) -> 
 
     ``set_start`` is since when the voting set in force at ``height`` has been.  If that is the announced one, it
     is now active, and changes that wait may be announced: in their order, as many as move at most a third of the
-    weight together.
+    weight together; the first always is, since a third was asked for when it was requested.
+
+    Example: six seats of weight 1, and three who wait to be added.  A third of six is two:
+
+    >>> seats = tuple(Seat(bytes([number]) * 32, 1, 0, 0) for number in range(6))
+    >>> from chain.keys import SecretKey
+    >>> newcomers = [Change(ADD, SecretKey(bytes([number]) * 32).public, weight=1) for number in range(3)]
+    >>> waiting = Validators(seats, (), 0, 0, tuple(newcomers))
+    >>> announced = begin(waiting, height=100, slot=120, set_start=1)
+    >>> len(announced.next), len(announced.queue), announced.announced_height
+    (8, 1, 112)
+
+    While the first set is in force nothing more happens.  Once the voting set has changed, at height 115, say,
+    because finality took a while, the eight are active, and the third newcomer's set is announced:
+
+    >>> begin(announced, height=114, slot=134, set_start=1) is announced
+    True
+    >>> following = begin(announced, height=115, slot=135, set_start=115)
+    >>> len(following.active), len(following.next), following.announced_height
+    (8, 9, 131)
     """
     if validators.next:
         if set_start <= validators.decided_height:
