@@ -2,6 +2,7 @@
 
 :meth:`Blockchain.add` is the only way a block becomes part of it.  The head moves atomically: where a block
 of a better branch proves invalid when it is executed, the old head, state and votes stay as they were.
+Source: protocol 4.1.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 A header is judged here in full (leader, slot, height, votes, contradiction) on whatever branch it stands;
 only the execution of its transactions waits until its branch wins.
+Source: protocol 2.4 and 4.2.
 """
 
 from __future__ import annotations

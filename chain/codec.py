@@ -3,6 +3,7 @@
 The format is MessagePack restricted to arrays, integers and byte strings.  MessagePack alone is not
 canonical (its decoders accept longer forms of the same number), so :func:`decode` re-encodes what it
 read and refuses anything but the identical bytes.  Hashes are always taken of the bytes received.
+Source: protocol 1.1.
 """
 
 from __future__ import annotations

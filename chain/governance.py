@@ -2,6 +2,7 @@
 
 More than two thirds of the weight carries a motion at the block that holds the last approval needed.  What it
 decides must still be possible then, else that approval is refused.
+Source: protocol 6.6 and 6.7.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What members do: enrol, rate, move to another key.
 
 Each rule checks everything before it writes anything, so a refused transaction has changed nothing.
+Source: protocol 6.2.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 Gossip carries :class:`Announcement` and :class:`RawItems` of transactions.  Of one peer a node asks its
 :class:`Status`, :class:`RawItems` of blocks with :class:`GetBlocks`, and :class:`RawItems` of transactions
 with :class:`GetTransactions`.
+Source: protocol 7.3 and 7.4.
 """
 
 from __future__ import annotations

@@ -347,7 +347,11 @@ def _overturn(draft: Draft, issuer: bytes, authority: Authority) -> None:
 
 
 def _judged(policy: Policy, authority: Authority) -> Authority:
-    """An issuer that errs too often is suspended: it may not file until a motion restores it."""
+    """An issuer that errs too often is suspended: it may not file until a motion restores it.
+
+    Source: protocol 6.4.  Example: with 400 of 1,000 and a minimum of 4, an issuer of 5 records is suspended by the
+    third that did not hold (3,000 > 2,000), and not by the second (2,000 = 2,000); one of 3 records by none.
+    """
     filed = authority.filed - authority.forgiven_filed
     # One record can be corrected twice, or have been filed before a motion put the rest behind.
     overturned = min(filed, authority.overturned - authority.forgiven_overturned)

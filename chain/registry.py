@@ -3,6 +3,7 @@
 The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.records` and
 :mod:`chain.governance`; each checks everything before it writes anything, so a refused transaction has
 changed nothing.
+Source: protocol 6.1 and 6.5.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ set, and is in force some rounds later.  No announced set moves more than a thir
 announced only when the last is in force, so that those who know the chain outnumber those who are new to it.
 
 At which height an announced set comes into force follows from the votes: see :func:`with_announced`.
+Source: protocol 5.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def request(validators: Validators, change: Change, *, batch: int, slot: int) ->
     """Queue a change.  Raises :class:`Refused` where it does not fit what will be once the queue is empty.
 
     ``batch`` bounds the seats.  A seat that is to be jailed is clean up to ``slot`` from now on: one offence
-    jails once.
+    jails once.  Source: protocol 5.2.
     """
     if len(validators.queue) >= MAX_QUEUED and change.kind != JAIL:  # each seat is jailed once
         raise Refused(Reason.TOO_MANY_CHANGES, f"{MAX_QUEUED} changes of the validators wait already")
@@ -160,7 +161,7 @@ def with_announced(votes: Votes, validators: Validators) -> Votes:
     """The votes with the announced set in force from the next height, if it is due there; else as they are.
 
     It is due from the first height that is not below its announced height, and on whose branch the block that
-    announced it was final before the tip was added.  The validators must be of that branch.
+    announced it was final before the tip was added.  The validators must be of that branch.  Source: protocol 5.3.
     """
     is_pending = validators.next and votes.newest_set.start <= validators.decided_height
     is_final = validators.decided_height <= votes.mhpc_before

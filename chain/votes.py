@@ -288,7 +288,10 @@ def contradicting(b1: VotingHeader, b2: VotingHeader) -> bool:
 
 
 def is_equivocation(h1: SignedHeader, h2: SignedHeader) -> bool:
-    """Whether two headers are evidence against one validator: contradicting, or two for the same slot."""
+    """Whether two headers are evidence against one validator: contradicting, or two for the same slot.
+
+    Source: protocol 3.4.
+    """
     if h1.proposer != h2.proposer or h1.id == h2.id:
         return False
     return h1.slot == h2.slot or contradicting(h1, h2)
@@ -385,7 +388,7 @@ def _precommit(
 
 
 def _prevote(sets: Sequence[ValidatorSet], voter: Voter, ballots: Sequence[Ballot], prevotes: list[int]) -> None:
-    """Add the prevotes that the newest block casts, its own for itself among them."""
+    """Add the prevotes that the newest block casts, its own for itself among them.  Source: LIP 0014, protocol 3.1."""
     newest = ballots[0]
     lowest = max(ballots[-1].height, newest.mhg + 1, voter.min_active_height)
     for validators, indexes in _spans(sets, newest.height, lowest):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def test_examples_come_out_as_they_are_written(name: str) -> None:
 def silent(tree: ast.Module | ast.ClassDef, promise: str = "") -> Iterator[str]:
     """The public functions that raise something by themselves, where no docstring says so.
 
-    A class may say it for its ``__init__``; what is private, raises nothing new owes no word.
+    A class may say it for its ``__init__``; what is private owes no word.
     """
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
@@ -45,3 +46,16 @@ def silent(tree: ast.Module | ast.ClassDef, promise: str = "") -> Iterator[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_raises_says_so(path: Path) -> None:
     assert list(silent(ast.parse(path.read_text("utf-8")))) == []
+
+
+def test_the_sections_that_are_cited_exist() -> None:
+    page = (ROOT / "scripts" / "docs" / "protocol.md").read_text("utf-8")
+    there = set(re.findall(r"^(?:## |\*\*)(\d(?:\.\d)?)", page, re.MULTILINE))
+    cited = {
+        section
+        for path in SOURCES
+        for names in re.findall(r"protocol (\d[\d., and]*)", path.read_text("utf-8"))
+        for section in re.findall(r"\d(?:\.\d)?", names)
+    }
+    assert len(cited) >= 15
+    assert cited <= there
