@@ -48,7 +48,9 @@ def test_the_cache_knows_messages_by_their_content() -> None:
     cache.put(message(b"one"))
     cache.put(message(b"two"))  # the same sender and number: the library would take it for the first
     assert set(cache.window(TOPIC)) == {message_id(message(b"one")), message_id(message(b"two"))}
-    assert cache.get(message_id(message(b"two"))).data == b"two"
+    found = cache.get(message_id(message(b"two")))
+    assert found is not None
+    assert found.data == b"two"
 
 
 def test_the_cache_is_bounded_in_bytes_and_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
