@@ -213,7 +213,7 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
     from p2p.local.telemetry import Telemetry
 
     calm_collector()  # the state is millions of objects, and each time it is walked through while it loads is in vain
-    storage = Storage(home.database, home.genesis)
+    storage = Storage(home.database, home.genesis, lambda why: log.warning("outdated", why=why))
     chain, signing = storage.load()
     secret = None if storage.is_exported else home.secret
     engine = Engine(home.genesis, chain, secret=secret, signing=signing)

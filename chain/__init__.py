@@ -1,7 +1,7 @@
 """The whole protocol as a synchronous state machine: ``effects = engine.handle(event, now_ms)``.
 
-Nothing in here waits, reads a clock, draws a random number or opens a socket; only the last three
-files of this list touch the disk.  Files import only files above them in this list::
+Nothing in here waits, reads a clock, draws a random number or opens a socket; only the last
+files of this list, the store, touch the disk.  Files import only files above them in this list::
 
   ground
     errors        why something is refused, and whose fault it is
@@ -14,6 +14,7 @@ files of this list touch the disk.  Files import only files above them in this l
     votes         prevotes, precommits, finality
     forkchoice    which of two tips wins
     headers       what a validator signs
+    judgement     what every header must satisfy on its branch
 
   register
     proposals     what validators can decide together
@@ -30,6 +31,8 @@ files of this list touch the disk.  Files import only files above them in this l
     governance    the rules of validators: motions and evidence
     registry      what each transaction does, and what falls due
     scores        scores, tiers, and where each point comes from
+    proof         what shows offline where a member stands, and how that is checked
+    prove         making one
 
   branches
     ledger        one branch: state, votes and undo from the snapshot to the head
@@ -50,6 +53,8 @@ files of this list touch the disk.  Files import only files above them in this l
 
   store
     database      the SQLite file, its tables and errors
+    migrations    databases of older versions
     storage       the one writer, and what a node starts from
     reader        looking into a database, also beside a running node
+    recheck       a stored chain again, from its genesis
 """

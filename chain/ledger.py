@@ -18,17 +18,21 @@ from chain.genesis import Genesis
 from chain.registry import genesis_state
 from chain.state import RULES_KEY, VALIDATORS_KEY, WITH_DEADLINES, Account, account_key, decode_entry, due_slot
 from chain.statetree import Proof, StateTree
-from chain.validators import Validators
+from chain.validators import Announcement, Validators
 
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """A block on the branch and what it changed; transactions and changes are counted since the first snapshot."""
+    """A block on the branch, what it changed, and the other validators that it announced, if it did.
+
+    Transactions and changes are counted since the first snapshot.
+    """
 
     block: Block
     changes: Changes
     transactions: int
     work: int
+    announcement: Announcement | None
 
 
 class Ledger:
@@ -107,7 +111,8 @@ class Ledger:
             raise InvariantBroken(f"block {block.id.hex()[:12]} does not follow from its draft")
         self._write((key, before, after) for key, (before, after) in changes.items())
         transactions, work = self._counts_at(self.height)
-        self._executed.append(Executed(block, changes, transactions + len(block.transactions), work + len(changes)))
+        counts = transactions + len(block.transactions), work + len(changes)
+        self._executed.append(Executed(block, changes, *counts, self._announcement(block, changes)))
 
     def extend(self, block: Block, set_start: int) -> None:
         """Execute ``block`` on the head.  Raises :class:`Refused` and leaves everything as it was."""
@@ -171,9 +176,21 @@ class Ledger:
         self.base_height = height
         return rows
 
+    def announced(self, height: int) -> tuple[Announcement, ...]:
+        """What the blocks above the snapshot and up to ``height`` announced, oldest first."""
+        executed = self._executed[: height - self.base_height]
+        return tuple(each.announcement for each in executed if each.announcement is not None)
+
     def blocks(self) -> Iterable[Block]:
         """The executed blocks above the snapshot, newest first."""
         return (executed.block for executed in reversed(self._executed))
+
+    def _announcement(self, block: Block, changes: Changes) -> Announcement | None:
+        """What the block just executed announced: now that the tree is at its state, the path costs next to nothing."""
+        height = block.header.height
+        if VALIDATORS_KEY not in changes or self.validators.decided_height != height:
+            return None
+        return Announcement(height, self.state[VALIDATORS_KEY], self._tree.prove(VALIDATORS_KEY).encode())
 
     def _due(self, slot: int) -> Iterator[bytes]:
         for index, (due, key) in enumerate(self._agenda):

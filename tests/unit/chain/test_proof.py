@@ -16,7 +16,10 @@ from chain.codec import decode, encode
 from chain.errors import Reason, Refused
 from chain.genesis import load_genesis
 from chain.headers import Header, sign_header
+from chain.proof import ProofFile, Proven, Run, Shown, check_evidence, count, encode_evidence, needed
 from chain.proposals import AddValidator, JailValidator
+from chain.prove import prove
+from chain.reader import StoredState
 from chain.registry import genesis_state
 from chain.state import (
     RULES_KEY,
@@ -36,8 +39,6 @@ from chain.validators import Seat, Validators, genesis_validators
 from chain.votes import Votes
 from scripts.chain_view import open_view
 from scripts.inspect_chain import inspect_chain
-from scripts.inspect_parts.proof import ProofFile, Proven, Run, Shown, check_evidence, count, encode_evidence, needed
-from scripts.inspect_parts.prove import prove
 from tests.support.asking import answer, ask, mistake
 from tests.support.forge import Forge
 from tests.support.homes import write_genesis
@@ -57,7 +58,9 @@ def home(city: City, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def proof_of(home: Path, key: bytes) -> bytes:
     with open_view(home) as view:
-        return prove(view, key, lambda _: None)
+        header = view.reader.snapshot_header()
+        assert header is not None
+        return prove(view.genesis, StoredState(view.reader, header), key)
 
 
 def checked(home: Path, data: bytes) -> Proven:
