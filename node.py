@@ -33,7 +33,9 @@ from chain.headers import Header
 from chain.keys import SecretKey, did_from_key, self_test
 from chain.messages import GetBlocks, Status, cut_to_size
 from chain.policy import parse_policy, shipped_policy
+from chain.prove import prove
 from chain.reader import Reader
+from chain.sources import LiveState
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
 from p2p.local.handover import export_signing, import_signing, renew_database
@@ -165,6 +167,10 @@ class Node:
         reply = _Reply()
         await self._inbox.send((event, reply))
         return await reply.wait()
+
+    async def prove(self, key: bytes) -> bytes:
+        source = LiveState(self.engine.chain, self._reader, key)
+        return await trio.to_thread.run_sync(prove, self.genesis, source, key, limiter=self._reading)
 
     async def locate(self, transaction_id: bytes) -> int | None:
         # What the database does not hold yet is in the newest blocks.

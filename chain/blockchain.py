@@ -82,6 +82,11 @@ class Blockchain:
         return self.finalized.height - self._settled.height
 
     @property
+    def settled(self) -> Header:
+        """The final header whose state is, or is about to be, on disk; that of the genesis at first."""
+        return self._settled
+
+    @property
     def next_votes(self) -> Votes:
         """The votes after the head, with the validators in force at the next height."""
         return self.tree.next_votes(self.head)

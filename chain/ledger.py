@@ -6,6 +6,7 @@ Blocks are executed here; whether a block should be executed is decided in :mod:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sortedcontainers import SortedList
@@ -142,6 +143,21 @@ class Ledger:
         self._tree.update({key: after for key, (_, after) in executed.changes.items()})
         self.adopt(executed.block, executed.changes)
 
+    @contextmanager
+    def rewound(self, height: int) -> Iterator[None]:
+        """The ledger as it was at ``height`` while the block lasts, which must not change it.
+
+        It costs what all changes above ``height`` cost, twice.  Raises :class:`InvariantBroken` below the snapshot.
+        """
+        if not self.base_height <= height <= self.height:
+            raise InvariantBroken(f"the state at height {height} is not at hand")
+        undone = [self.undo() for _ in range(self.height - height)]
+        try:
+            yield
+        finally:
+            for executed in reversed(undone):
+                self.redo(executed)
+
     def block_at(self, height: int) -> Block | None:
         """The executed block at ``height``, while it is above the snapshot."""
         index = height - self.base_height - 1
@@ -153,7 +169,11 @@ class Ledger:
 
     def is_changed_above(self, height: int) -> bool:
         """Whether the blocks above ``height`` changed anything; ``height`` is not below the snapshot."""
-        return self._counts_at(self.height)[1] > self._counts_at(height)[1]
+        return self.changes_above(height) > 0
+
+    def changes_above(self, height: int) -> int:
+        """How many entries the blocks above ``height`` changed; ``height`` is not below the snapshot."""
+        return self._counts_at(self.height)[1] - self._counts_at(height)[1]
 
     def is_due(self, slot: int) -> bool:
         """Whether the chain itself has something to do in a block of ``slot``."""

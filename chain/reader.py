@@ -20,13 +20,12 @@ from chain.database import (
     stored_finality,
     trusted_block,
 )
-from chain.errors import InvariantBroken, Reason, Refused
+from chain.errors import InvariantBroken
 from chain.genesis import Genesis
-from chain.headers import Header, VerifiedHeader, decode_header
+from chain.headers import VerifiedHeader, decode_header
 from chain.messages import FRAMING_BYTES
 from chain.policy import Policy
 from chain.state import Entry, account_key, decode_entry
-from chain.statetree import Proof, StateTree
 from chain.transactions import Transaction
 from chain.validators import Announcement
 
@@ -233,35 +232,3 @@ class Reader:
     def close(self) -> None:
         """End the connection."""
         self._database.close()
-
-
-# Headers come with whole blocks; 16 of the largest are 14 MB.
-_READ_HEADERS = 16
-
-
-class StoredState:
-    """The state on disk as :mod:`chain.prove` wants it; the caller holds the reader :meth:`Reader.consistent`.
-
-    The state is kept without its tree, which is built here: that reads and hashes all of it, but then serves any
-    number of proofs.
-    """
-
-    def __init__(self, reader: Reader, header: Header) -> None:
-        """``header`` is :meth:`Reader.snapshot_header`.  Raises :class:`Refused` where the state is not its."""
-        self.header = header
-        self.entry = reader.entry
-        self.announcements = reader.announcements
-        self._reader = reader
-        self._tree = StateTree.build(reader.state_rows())
-        if self._tree.root != header.state_root:
-            raise Refused(Reason.WRONG_STATE_ROOT, "the stored state is not that of its header")
-
-    def path(self, key: bytes) -> Proof:
-        """The path of an entry, or of its absence."""
-        return self._tree.prove(key)
-
-    def headers(self, first: int) -> Iterator[Header]:
-        """The main chain from a height to the head, oldest first."""
-        while chunk := [header for header, _ in self._reader.headers(first, _READ_HEADERS)]:
-            yield from chunk
-            first = chunk[-1].height + 1

@@ -12,7 +12,7 @@ from chain.genesis import Genesis, load_genesis
 from chain.keys import did_from_key
 from chain.proof import MAX_FILE_BYTES, Proven, check_evidence
 from chain.prove import prove
-from chain.reader import StoredState
+from chain.sources import StoredState
 from chain.state import STATUS_NAMES, Record
 from scripts.chain_view import Finding, View, facts, sheet, time_of
 from scripts.console import EXIT_WRONG

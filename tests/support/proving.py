@@ -10,7 +10,8 @@ from chain.database import DATABASE
 from chain.genesis import load_genesis
 from chain.proof import Proven, check_evidence
 from chain.prove import prove
-from chain.reader import Reader, StoredState
+from chain.reader import Reader
+from chain.sources import StoredState
 
 
 @contextmanager
