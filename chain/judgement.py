@@ -2,6 +2,7 @@
 
 Two steps, because between them the looker finds out who validates at the header's height.  Signatures are another
 matter (:func:`~chain.headers.verify_header`), and so is what the transactions do (:mod:`chain.ledger`).
+Source: protocol 2.4.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A proof of where a member stands, that whoever holds the genesis file can check without a node.
 
-The file is one canonical encoding, ``[format, genesis id, key, runs, entries]``.
+The file is one canonical encoding, ``[format, genesis id, key, height, runs, entries]``.
 
 A *run* is consecutive headers under one known set of validators, from which finality is counted; only the first one
 needs the genesis's set.  Votes for a height are cast by blocks at and above it alone, so counting may begin at any
@@ -14,6 +14,7 @@ state says that it is in force; what that state announces, the run has to begin 
 ever signed against the rules, also with keys long left; Ed25519 and SHA-256.  **What is not shown**: that the
 transactions were valid (two thirds of the validators, who checked them, signed what follows from them), and that
 nothing has changed since that height.
+Source: protocol 3.5.
 """
 
 from __future__ import annotations
