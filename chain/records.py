@@ -118,7 +118,7 @@ def file(draft: Draft, action: FileRecord, actor: bytes) -> None:
         upheld=0,
         deadline_slot=0,
         grounds=b"",
-        words=b"",
+        statement=b"",
         proof=b"",
     )
     draft.put(record_key(subject, number), record)
@@ -223,7 +223,7 @@ def repair(draft: Draft, action: Repair, actor: bytes) -> None:
 def make_statement(draft: Draft, action: Statement, actor: bytes) -> None:
     """The member's own words stand beside the record as long as it does."""
     subject, _, record = _about_oneself(draft, action.subject, action.number, actor)
-    draft.put(record_key(subject, action.number), record._replace(words=action.words))
+    draft.put(record_key(subject, action.number), record._replace(statement=action.statement))
 
 
 def fall_due(draft: Draft, key: bytes) -> None:
