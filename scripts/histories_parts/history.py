@@ -17,18 +17,7 @@ from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader
 from chain.ledger import Ledger
 from chain.scores import explain, standing
-from chain.state import (
-    POLICIES,
-    RATINGS,
-    RECORDS,
-    VALIDATORS_KEY,
-    Entry,
-    Rating,
-    Record,
-    member_key,
-    read_rating_key,
-    read_record_key,
-)
+from chain.state import Entry, Rating, Record, read_rating_key, read_record_key
 from chain.transactions import Transaction, VerifiedTransaction
 from scripts.histories_parts.deeds import Deed, Deeds, key
 from scripts.histories_parts.lives import Violation, claim
@@ -161,7 +150,7 @@ class History:
         found = {
             key: msgpack.unpackb(value, use_list=False, raw=True)
             for key, value in ledger.state.items()
-            if not key.startswith((POLICIES, VALIDATORS_KEY))
+            if key[:1] not in (b"P", b"v")
         }
         expected = recount.entries()
         if found != expected:
@@ -173,13 +162,13 @@ class History:
         claim(not makers & recount.successor.keys(), "a key that was left makes blocks")
         view = ledger.view()
         for member in recount.enrolled:
-            now = standing(view.policy, view.get(member_key(member)))
+            now = standing(view.policy, view.get(b"m" + member))
             claim((now.score, now.level) == recount.standing(member), "a score or a tier is not what a recount gives")
 
     def _check_explanations(self) -> None:
         view, about = self.ledger.view(), _entries_by_member(self.ledger)
         for member in self.recount.enrolled:
-            explain(view.policy, view.get(member_key(member)), *about.pop(member, ([], [])))
+            explain(view.policy, view.get(b"m" + member), *about.pop(member, ([], [])))
         claim(not about, "something is recorded about somebody who has not enrolled")
 
     def _check_the_way_back(self) -> None:
@@ -210,7 +199,7 @@ def _entries_by_member(ledger: Ledger) -> dict[bytes, tuple[list[Any], list[Any]
     view = ledger.view()
     about: dict[bytes, tuple[list[Any], list[Any]]] = {}
     for entry_key in ledger.state:
-        entry = view.get(entry_key) if entry_key.startswith((RECORDS, RATINGS)) else None
+        entry = view.get(entry_key) if entry_key[:1] in (b"d", b"r") else None
         if isinstance(entry, Record):
             subject, number = read_record_key(entry_key)
             about.setdefault(subject, ([], []))[0].append((number, entry))

@@ -36,7 +36,7 @@ class Life:
     upheld: int = 0
     deadline: int = 0
     grounds: bytes = b""
-    statement: bytes = b""
+    words: bytes = b""
     proof: bytes = b""
     is_over: bool = False
 
@@ -68,7 +68,7 @@ class Life:
             self.upheld,
             self.deadline,
             self.grounds,
-            self.statement,
+            self.words,
             self.proof,
         )
 

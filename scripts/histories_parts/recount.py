@@ -135,9 +135,9 @@ class Recount:
                 self._rule(who, self._life(subject, number), verdict)
             case Repair(subject, number, step, document):
                 self._repair(who, self.identity(subject), self._life(subject, number), step, document)
-            case Statement(subject, number, statement):
+            case Statement(subject, number, words):
                 claim(who == self.identity(subject), "a statement by another")
-                self._life(subject, number).statement = statement
+                self._life(subject, number).words = words
             case Rotate(new_key, _):
                 claim(new_key not in self.accounts, "a key of somebody else is taken over")
                 claim(not self.weights.get(actor), "a validator rotates by itself")

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from io import StringIO
 
 from chain.blocks import Block
-from chain.documents import members as enrolled
+from chain.draft import Draft
 from chain.errors import InvariantBroken
 from chain.genesis import Genesis
 from chain.keys import did_from_key
 from chain.scores import Line, explain, standing
-from chain.state import AUTHORITIES, AUTHORITY_STATUS_NAMES, RECORDS, Authority, Member, Record, read_record_key
+from chain.state import AUTHORITY_STATUS_NAMES, Record, decode_entry, read_record_key
 from chain.transactions import FileRecord
-from chain.view import MemoryView, StateView
 from scripts.municipal.paper import COUNTING, MAINTAINED, OBJECTED, Paper
 from scripts.municipal.rows import blank_paper, write_block
 
@@ -56,12 +55,12 @@ def paper_of(genesis: Genesis, blocks: Iterable[Block]) -> Paper:
 def audit(genesis: Genesis, blocks: Mapping[int, Block], state: Mapping[bytes, bytes], height: int) -> Audit:
     """Compare the state after the block at ``height`` with the paper of the blocks up to it."""
     paper = paper_of(genesis, (blocks[at] for at in range(1, height + 1)))
-    view = MemoryView(state, genesis, height, paper.slot)
-    members, offices = _members_of(view), _offices_of(view)
+    view = Draft(state, genesis, height + 1, paper.slot)
+    members, offices = _members_of(view, state), _offices_of(view, state)
     differences = [*_differences(member_table(paper), members), *_differences(office_table(paper), offices)]
     if paper.version != view.rules.version:
         differences.append(f"policy {view.rules.version} is in force, on paper {paper.version}")
-    explained = sum(_is_explained(view, identity, member, blocks) for identity, member in enrolled(view))
+    explained = sum(_is_explained(view, state, key[1:], blocks) for key in state if key[:1] == b"m")
     tables = {
         "outcome.csv": to_csv(COLUMNS, members),
         "outcome-on-paper.csv": to_csv(COLUMNS, member_table(paper)),
@@ -100,15 +99,18 @@ def to_csv(columns: tuple[str, ...], table: Table) -> str:
     return text.getvalue()
 
 
-def _members_of(view: StateView) -> Table:
+def _members_of(view: Draft, state: Mapping[bytes, bytes]) -> Table:
     table: Table = {}
-    for _, member in enrolled(view):
-        place = standing(view.policy, member)
-        table[did_from_key(member.key)] = (place.score, place.tier, member.suspended, member.standing)
+    for key in state:
+        if key[:1] == b"m":
+            _, member = view.member(key[1:])
+            place = standing(view.policy, member)
+            table[did_from_key(member.key)] = (place.score, place.tier, member.suspended, member.standing)
     return table
 
 
-def _offices_of(view: StateView) -> Table:
+def _offices_of(view: Draft, state: Mapping[bytes, bytes]) -> Table:
+    found = [view.authority(key[1:]) for key in state if key[:1] == b"a"]
     return {
         did_from_key(item.key): (
             AUTHORITY_STATUS_NAMES[item.status],
@@ -117,7 +119,8 @@ def _offices_of(view: StateView) -> Table:
             item.forgiven_filed,
             item.forgiven_overturned,
         )
-        for _, item in view.entries(AUTHORITIES, Authority)
+        for item in found
+        if item is not None
     }
 
 
@@ -129,9 +132,14 @@ def _differences(paper: Table, state: Table) -> list[str]:
     ]
 
 
-def _is_explained(view: StateView, identity: bytes, member: Member, blocks: Mapping[int, Block]) -> bool:
+def _is_explained(view: Draft, state: Mapping[bytes, bytes], identity: bytes, blocks: Mapping[int, Block]) -> bool:
     """Whether the lines add up to the score, and each record among them is in the block that it names."""
-    records = [(read_record_key(key)[1], record) for key, record in view.entries(RECORDS + identity, Record)]
+    _, member = view.member(identity)
+    records = [
+        (read_record_key(key)[1], entry)
+        for key in state
+        if key[:33] == b"d" + identity and isinstance(entry := decode_entry(key, state[key]), Record)
+    ]
     try:
         lines = explain(view.policy, member, records, ())
     except InvariantBroken:
@@ -139,7 +147,7 @@ def _is_explained(view: StateView, identity: bytes, member: Member, blocks: Mapp
     return all(_is_filed(view, identity, line, blocks) for line in lines if line.record is not None)
 
 
-def _is_filed(view: StateView, subject: bytes, line: Line, blocks: Mapping[int, Block]) -> bool:
+def _is_filed(view: Draft, subject: bytes, line: Line, blocks: Mapping[int, Block]) -> bool:
     record = line.record
     return record is not None and any(
         view.identity(item.actor) == record.issuer
