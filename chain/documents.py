@@ -2,6 +2,8 @@
 
 Heights, slots and counts are integers, keys are dids, digests and ids are hexadecimal, times are those at which slots
 begin (ISO 8601, UTC).  A member or an authority is named by the key that it has now.  What there is none of is None.
+
+Where a state is damaged, everything raises :class:`chain.errors.InvariantBroken`, or what its view does.
 """
 
 from __future__ import annotations

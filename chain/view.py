@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -36,16 +37,19 @@ _T = TypeVar("_T")
 read_policy_text = lru_cache(maxsize=16)(decode_policy)
 
 
-class Lookup:
-    """The entries of a state by their names; :meth:`get` says where they come from."""
+class Lookup(ABC):
+    """The entries of a state by their names; :meth:`get` says where they come from.
+
+    Raises :class:`InvariantBroken` where one is missing that every state has, or is no entry at all.
+    """
 
     def __init__(self, genesis: Genesis) -> None:
         self.genesis = genesis
         self._policy: Policy | None = None
 
+    @abstractmethod
     def get(self, key: bytes) -> Any:
         """The entry under a state key, or None; the key decides its type."""
-        raise NotImplementedError
 
     def account(self, key: bytes) -> Account | None:
         """The account of a public key."""
@@ -147,8 +151,9 @@ class StateView(Lookup):
                 raise InvariantBroken(f"no {kind.__name__} under {key.hex()}")
             yield key, entry
 
+    @abstractmethod
     def _under(self, prefix: bytes) -> Iterator[tuple[bytes, Entry]]:
-        raise NotImplementedError
+        """The same, of whatever kinds they are."""
 
 
 class MemoryView(StateView):
