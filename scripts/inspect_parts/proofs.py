@@ -14,10 +14,10 @@ from chain.proof import MAX_FILE_BYTES, Proven, check_evidence
 from chain.prove import prove
 from chain.sources import StoredState
 from chain.state import STATUS_NAMES, Record
-from scripts.chain_view import Finding, View, facts, sheet, time_of
+from chain.words import category_name, time_of
+from scripts.chain_view import Finding, View, facts, sheet
 from scripts.console import EXIT_WRONG
 from scripts.inspect_parts.question import inspect_chain, question, show
-from scripts.inspect_parts.words import category_name
 
 _TRUST = {
     "trusted": "the genesis file; that of each set of validators in the proof less than a third of the weight ever "
