@@ -33,10 +33,10 @@ files of this list, the store, touch the disk.  Files import only files above th
     governance    the rules of validators: motions and evidence
     registry      what each transaction does, and what falls due
     scores        scores, tiers, and where each point comes from
-    proof         what shows offline where a member stands, and how that is checked
-    prove         making one
     words         proposals, changes, policies, moments in words for people
     documents     the things of the register as documents, for HTTP and commands alike
+    proof         what shows offline where a member stands, and how that is checked
+    prove         making one
 
   branches
     ledger        one branch: state, votes and undo from the snapshot to the head
