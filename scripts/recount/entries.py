@@ -47,8 +47,26 @@ def differences(recount: Recount, state: Mapping[bytes, bytes]) -> Iterator[str]
     found = {key: decode_entry(key, value) for key, value in state.items() if key != VALIDATORS_KEY}
     expected = dict(entries(recount))
     for key in sorted(found.keys() | expected.keys()):
-        if found.get(key) != expected.get(key):
-            yield f"{chr(key[0])} {key[1:].hex()}: {found.get(key)} in the state, {expected.get(key)} by recount"
+        one, other = found.get(key), expected.get(key)
+        if one != other:
+            yield f"{_name(key)}: {_told(one, other)} in the state, {_told(other, one)} by recount"
+
+
+def _name(key: bytes) -> str:
+    """The kind of an entry, the beginning of whom it is about, and the end of what comes behind that."""
+    return " ".join(filter(None, (chr(key[0]), key[1:33].hex()[:12], key[33:].hex()[-8:])))
+
+
+def _told(entry: Entry | None, other: Entry | None) -> str:
+    """The fields of an entry that are not those of the other; its type where there is no other."""
+    if entry is None or other is None:
+        return "nothing" if entry is None else f"a {type(entry).__name__}"
+    pairs = zip(entry._fields, entry, other, strict=True)
+    return ", ".join(f"{name} {_plain(mine)}" for name, mine, yours in pairs if mine != yours)
+
+
+def _plain(value: object) -> object:
+    return value.hex()[:16] if isinstance(value, bytes) else value
 
 
 def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
