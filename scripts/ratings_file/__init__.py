@@ -74,6 +74,7 @@ class _Lines:
         self._category = category
         self._separator = ""
         self._columns: Columns | None = None
+        self._has_names = False
         self._rows: list[tuple[int | None, Rating]] = []
 
     def take(self, line: str) -> None:
@@ -92,6 +93,7 @@ class _Lines:
         """The first line that is no comment decides about the separator, and may be a header."""
         self._separator = separator_of(line)
         fields = split(line, self._separator)
+        self._has_names = is_header(fields) or self._columns is not None
         if is_header(fields):
             self._columns = columns_of(fields)
         else:
@@ -120,9 +122,15 @@ class _Lines:
         if {rating.points for _, rating in self._rows} == {-1, 1} and self._category.high > 1:
             self.notes.append(f"knows only 1 and -1: each counts as one point of {self._category.high}")
         times = [time for time, _ in self._rows if time is not None]
+        if not self._has_names and times and self._seems_turned(max(times)):
+            raise Unreadable(f"seems to begin with its times; name its columns in a header, in their order: {WANTED}")
         if not times:
             self.notes.append("has no times: its lines are taken in their order")
         elif any(later < earlier for earlier, later in pairwise(times)):
             self.notes.append("is not in the order of its times: sorted, lines of one time in their order")
             self._rows.sort(key=lambda row: row[0] or 0)
         return [rating for _, rating in self._rows]
+
+    def _seems_turned(self, last_ns: int) -> bool:
+        """Whether what should be raters reads like times after 1973, and what should be times like ratings."""
+        return last_ns <= self._category.high * 10**9 and all(row.rater >= 10**8 for _, row in self._rows)

@@ -155,6 +155,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a decimal comma in a time": (b"6;2;4;12892,5\n", "'12892,5' is no time .* write decimals with a point"),
     "a header that contradicts itself": (b"to,from,x,time\n6,2,4,1\n", "header 'to,from,x,time' does not tell"),
     "a header with a name twice": (b"source,from,to,rating\n6,6,2,4\n", "two columns .* may be the rater"),
+    "times first, and no header": (b"1289241911,6,2,4\n1289241912,5,6,7\n", "begin with its times; name its columns"),
     "an index that no header names": (b"0,6,2,4,1\n", "5 fields where 3 or 4 are wanted"),
     "a second header": (LINES + KNOWN, "line 4: 'TRUST_INDEX' is no rating"),
     "times in some lines": (b"6,2,4,1\n6,5,2,\n", "line 2: a time in some lines and none in others"),
