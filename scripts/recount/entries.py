@@ -135,7 +135,7 @@ def _record(record: lives.Record) -> Record:
         upheld=int(record.is_upheld),
         deadline_slot=record.deadline,
         grounds=record.grounds,
-        words=record.words,
+        statement=record.statement,
         proof=record.proof,
     )
 

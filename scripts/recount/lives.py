@@ -37,7 +37,7 @@ class Record:
     is_upheld: bool = False
     deadline: int = 0
     grounds: bytes = b""
-    words: bytes = b""
+    statement: bytes = b""
     proof: bytes = b""
     end: str = ""
 

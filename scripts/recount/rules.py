@@ -88,7 +88,7 @@ class Recount(Book):
             case "repair":
                 self._repair(row, who)
             case "statement":
-                self._own_record(row, who).words = row["words"]
+                self._own_record(row, who).statement = row["statement"]
                 self._tell("stated", (who, row["number"]))
             case "motion":
                 expires = self.slot + self._slots("motion_days")
