@@ -34,8 +34,10 @@ from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.keys import SecretKey, did_from_key, self_test
 from chain.messages import Status
 from chain.policy import parse_policy, shipped_policy
+from chain.prove import prove
 from chain.reader import Reader
 from chain.serving import MAX_RECENT_BLOCKS, Question
+from chain.sources import LiveState
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
 from p2p.local.handover import export_signing, import_signing, renew_database
@@ -157,6 +159,10 @@ class Node:
         await self._inbox.send((event, reply))
         return await reply.wait()
 
+    async def prove(self, key: bytes) -> bytes:
+        source = LiveState(self.engine.chain, self._reader, key)
+        return await trio.to_thread.run_sync(prove, self.genesis, source, key, limiter=self._reading)
+
     async def locate(self, transaction_id: bytes) -> int | None:
         # What the database does not hold yet is in the newest blocks.
         for block in islice(self.engine.chain.ledger.blocks(), MAX_RECENT_BLOCKS):
@@ -204,7 +210,7 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
     from p2p.local.telemetry import Telemetry
 
     calm_collector()  # the state is millions of objects, and each time it is walked through while it loads is in vain
-    storage = Storage(home.database, home.genesis)
+    storage = Storage(home.database, home.genesis, lambda why: log.warning("outdated", why=why))
     chain, signing = storage.load()
     secret = None if storage.is_exported else home.secret
     engine = Engine(home.genesis, chain, secret=secret, signing=signing)

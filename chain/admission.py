@@ -10,6 +10,7 @@ must be checked elsewhere in between, the signatures, parts the stages, each of 
 
 What does not get in is :class:`Dropped`, which is nobody's fault, or :class:`Blamed`.  Whether a block is any good on
 its branch is the engine's to say, and never a reason to blame who passed it on.
+Source: protocol 4.3 and 4.4.
 """
 
 from __future__ import annotations

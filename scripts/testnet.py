@@ -15,7 +15,8 @@ import trio
 from chain.errors import OperatorError
 from chain.policy import shipped_policy
 from scripts.console import print_json, run
-from scripts.replay import MAX_RATINGS, SAMPLE, Plan, read_ratings
+from scripts.ratings_file import MAX_RATINGS
+from scripts.replay import SAMPLE, Plan, read_ratings
 from scripts.testnet_parts.homes import (
     DEFAULT_NODES,
     DEFAULT_SLOT_MS,
@@ -54,7 +55,7 @@ MAX_DURATION_S = 31_536_000.0
     help=f"Length of a slot in milliseconds.  [default: {DEFAULT_SLOT_MS}; {MUNICIPAL}: {STORY_SLOT_MS}]",
 )
 @click.option("--home", type=click.Path(path_type=Path), help="Folder to keep or to resume.  [default: a fresh one]")
-@click.option("--replay", type=click.Path(path_type=Path), help="csv or csv.gz in the Bitcoin OTC form.")
+@click.option("--replay", type=click.Path(path_type=Path), help="Who rated whom: csv, packed or not; - for stdin.")
 @click.option("--limit", type=click.IntRange(1, MAX_RATINGS), help="Only the first N ratings.")
 @click.option(
     "--rate",
