@@ -63,14 +63,19 @@ class PlausibleAnnouncement:
 
     header: Header
     transaction_ids: tuple[bytes, ...]
+    is_news: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class AdmittedAnnouncement:
-    """A header that its proposer signed and may sign, in time, with the ids of the transactions it commits to."""
+    """A header that its proposer signed and may sign, in time, with the ids of the transactions it commits to.
+
+    Unless it ``is_news``, it does not stand above what is final here: it is evidence at most, and not passed on.
+    """
 
     header: VerifiedHeader
     transaction_ids: tuple[bytes, ...]
+    is_news: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,7 @@ class Admission:
         except Refused as refusal:
             return rejected(refusal)
         try:
-            self._check_news(header, chain, now_ms)
+            self._check_timely(header, chain, now_ms)
         except Refused as refusal:
             return Dropped(refusal)
         try:
@@ -152,9 +157,10 @@ class Admission:
             check_root(header, announcement.transaction_ids)
         except Refused as refusal:
             return rejected(refusal)
-        if header.id in chain.tree:
+        is_news = _is_news(header, chain)
+        if header.id in chain.tree and is_news:
             return Known(header)
-        return PlausibleAnnouncement(header, announcement.transaction_ids)
+        return PlausibleAnnouncement(header, announcement.transaction_ids, is_news)
 
     def admit(self, plausible: PlausibleAnnouncement, header: VerifiedHeader) -> AdmittedAnnouncement | Dropped:
         """Let an announcement in whose ``header`` is verified by now, as long as its slot has room.
@@ -165,7 +171,7 @@ class Admission:
             raise InvariantBroken("an announcement admitted by the signature of another")
         if not self._announced.take(header.slot, header.proposer):
             return Dropped(_flood(header))
-        return AdmittedAnnouncement(header, plausible.transaction_ids)
+        return AdmittedAnnouncement(header, plausible.transaction_ids, plausible.is_news)
 
     def claim(self, data: bytes, now_ms: int) -> AdmittedClaim | Dropped | Blamed:
         """Judge what a peer says of itself.  Never raises for what it says."""
@@ -181,13 +187,15 @@ class Admission:
             return Dropped(refusal)
         return AdmittedClaim(status)
 
-    def _check_news(self, header: Header, chain: Blockchain, now_ms: int) -> None:
-        """Refuse what is good perhaps, but no news to us, or not yet."""
+    def _check_timely(self, header: Header, chain: Blockchain, now_ms: int) -> None:
+        """Refuse what is good perhaps, but comes too early, too late, or too often."""
         check_clock(self._genesis, header, now_ms)
         check_not_late(self._genesis, header, now_ms)
-        check_not_final(header, chain)
-        if self._announced.is_used_up(header.slot, header.proposer) and header.id not in chain.tree:
-            raise _flood(header)
+        if self._announced.is_used_up(header.slot, header.proposer):
+            # What is above the final block and here already passes all the same.
+            check_not_final(header, chain)
+            if header.id not in chain.tree:
+                raise _flood(header)
 
 
 def batch(data: bytes) -> ReadBatch | Dropped | Blamed:
@@ -235,7 +243,8 @@ def check_not_late(genesis: Genesis, header: Header, now_ms: int) -> None:
 def check_not_final(header: Header, chain: Blockchain) -> None:
     """Above what is final here.  Raises :class:`Refused` ``CROSSES_FINALITY``.
 
-    Anyone can send old announcements again, one after the other: they are good, but no news.
+    Anyone can send old announcements again, one after the other: they are good, but no news.  A validator's other block
+    of a slot long final is evidence all the same, so what is old gets in as often as what is new, and no further.
     """
     if header.height <= chain.finalized.height:
         raise Refused(Reason.CROSSES_FINALITY, f"height {header.height} is final here")
@@ -245,6 +254,14 @@ def check_root(header: Header, transaction_ids: tuple[bytes, ...]) -> None:
     """These transactions are what the header commits to.  Raises :class:`Refused` ``WRONG_TX_ROOT``."""
     if merkle_root(transaction_ids) != header.transaction_root:
         raise Refused(Reason.WRONG_TX_ROOT, "announced with other transactions than it commits to")
+
+
+def _is_news(header: Header, chain: Blockchain) -> bool:
+    try:
+        check_not_final(header, chain)
+    except Refused:
+        return False
+    return True
 
 
 def _flood(header: Header) -> Refused:

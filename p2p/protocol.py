@@ -244,6 +244,8 @@ class LedgerProtocol:
         match await self._admit_announcement(data):
             case AdmittedAnnouncement() as announcement:
                 await self._node.post(BlockAnnounced(peer, announcement))
+                if not announcement.is_news:
+                    raise Refused(Reason.CROSSES_FINALITY, f"height {announcement.header.height} is final here")
                 return True
             case Known():
                 return True

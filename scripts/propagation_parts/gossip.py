@@ -13,7 +13,7 @@ from functools import partial
 from hashlib import sha256
 
 from chain.admission import Blamed, Dropped, Known
-from chain.events import BlocksReceived, Event, MissingReceived, Request
+from chain.events import BlockAnnounced, BlocksReceived, Event, MissingReceived, Request
 from chain.messages import MAX_BATCH_TRANSACTIONS, Announcement, RawItems
 from scripts.propagation_parts import costs
 from scripts.propagation_parts.delays import Delays
@@ -167,6 +167,8 @@ class WideArea(Network):
         outcome = node.door.let_in(sender.node.name, parcel.message, node.engine.chain, node.now_ms)
         if isinstance(outcome, Dropped | Blamed):
             return  # no news: passed on neither to the mesh nor to the engine
+        if isinstance(outcome, BlockAnnounced) and not outcome.announcement.is_news:
+            return  # evidence at most
         self._forward(wire, parcel, checked_us, sender)
         if not isinstance(outcome, Known):
             self._at(wire.work_us(checked_us, parcel.apply_us), partial(node.receive, outcome))

@@ -140,9 +140,12 @@ class SimulatedNode:
             case Known(header):
                 self.world.checks.on_passed_on(self, header)
                 self.world.network.pass_on(self, sender, message)
+            case BlockAnnounced(_, announcement) as event:
+                if announcement.is_news:
+                    self.world.checks.on_passed_on(self, announcement.header, is_news=True)
+                    self.world.network.pass_on(self, sender, message)
+                self.receive(event)
             case event:
-                if isinstance(event, BlockAnnounced):
-                    self.world.checks.on_passed_on(self, event.announcement.header, is_news=True)
                 self.world.network.pass_on(self, sender, message)
                 self.receive(event)
 

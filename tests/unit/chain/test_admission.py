@@ -158,15 +158,22 @@ def test_too_early_or_too_late_is_nobodys_fault(
         assert why(outcome) == (Dropped, reason)
 
 
-def test_what_is_final_is_no_news_though_it_would_be_blamed_in_a_download(door: Admission, forge: Forge) -> None:
+def test_what_is_final_is_no_news_but_evidence_perhaps(door: Admission, forge: Forge) -> None:
     blocks = forge.chain(7)
     chain = blockchain(GENESIS, blocks[:-1])
     assert chain.finalized.height == 1
-    rival = forge.block(None, slot=5)
-    assert why(judge(door, chain, rival, start_ms(7))) == (Dropped, Reason.CROSSES_FINALITY)
-    assert why(judge(door, chain, blocks[0], start_ms(7))) == (Dropped, Reason.CROSSES_FINALITY)
-    assert Reason.CROSSES_FINALITY.disposition is Disposition.BLAME
-    assert isinstance(judge(door, chain, blocks[-1]), AdmittedAnnouncement)
+    for block, is_news in ((forge.block(None, slot=5), False), (blocks[0], False), (blocks[-1], True)):
+        outcome = judge(door, chain, block, start_ms(7))
+        assert isinstance(outcome, AdmittedAnnouncement)
+        assert outcome.is_news is is_news
+
+
+def test_what_is_final_is_looked_at_as_seldom_as_what_is_new(door: Admission, forge: Forge) -> None:
+    blocks = forge.chain(6)
+    chain = blockchain(GENESIS, blocks)
+    outcomes = [judge(door, chain, blocks[0], start_ms(7)) for _ in range(MAX_ANNOUNCED_PER_SLOT + 3)]
+    assert all(isinstance(outcome, AdmittedAnnouncement) for outcome in outcomes[:MAX_ANNOUNCED_PER_SLOT])
+    assert {why(outcome) for outcome in outcomes[MAX_ANNOUNCED_PER_SLOT:]} == {(Dropped, Reason.CROSSES_FINALITY)}
 
 
 def test_a_leader_that_cannot_be_known_yet_is_nobodys_fault(door: Admission, chain: Blockchain, forge: Forge) -> None:
@@ -262,7 +269,7 @@ def test_what_is_counted_covers_every_slot_that_is_not_too_late() -> None:
 # ----------------------------------------------------------------------------------------------- from cheap to dear
 
 
-def test_what_is_no_news_costs_neither_a_root_nor_a_look_at_the_leader(
+def test_what_is_untimely_costs_neither_a_root_nor_a_look_at_the_leader(
     door: Admission, forge: Forge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain = blockchain(GENESIS, forge.chain(6))
@@ -279,7 +286,7 @@ def test_what_is_no_news_costs_neither_a_root_nor_a_look_at_the_leader(
         Reason.TREE_FULL: (forge.block(None, slot=SLOT, height=9), start_ms(SLOT)),
     }
     for reason, (block, now_ms) in cases.items():
-        if reason is Reason.TREE_FULL:
+        if reason in (Reason.TREE_FULL, Reason.CROSSES_FINALITY):
             for _ in range(MAX_ANNOUNCED_PER_SLOT):
                 door._announced.take(SLOT, block.header.proposer)
         assert why(door.announcement(encoded(block), chain, now_ms)) == (Dropped, reason)

@@ -374,7 +374,7 @@ async def test_an_announcement_below_what_is_final_goes_no_further(caplog: pytes
             await until(lambda: "crosses_finality" in caplog.text)
         await peer.say(BLOCKS, announcement(new))
         await until(lambda: announcement(new) in witness.heard)
-        assert [event.announcement.header for event in victim.events(BlockAnnounced)] == [new.header]
+        assert [event.announcement.is_news for event in victim.events(BlockAnnounced)] == [False, True]
         assert announcement(old) not in witness.heard
         assert victim.score(peer.peer_id) == 0
 
