@@ -29,11 +29,11 @@ from chain.transactions import (
     sign_consent,
     sign_rotation,
 )
+from p2p import client
+from p2p.client import Account, Client, Until
 from p2p.local.home import write_key
 from scripts.console import print_json, remark, run, table
-from scripts.registry_parts.face import Account, NodeFace
 from scripts.registry_parts.filing import answer, record, repair, rule
-from scripts.registry_parts.follow import Until
 from scripts.registry_parts.inputs import (
     DID,
     Consent,
@@ -173,9 +173,9 @@ def _possible(session: Session, account: Account) -> list[str]:
 @click.argument("member", metavar="DID", type=DID)
 @connected
 @_as_json
-def records(face: NodeFace, genesis: Genesis, home: Path | None, member: bytes, as_json: bool) -> None:
+def records(node: Client, genesis: Genesis, home: Path | None, member: bytes, as_json: bool) -> None:
     """List the records about DID."""
-    found = face.records(member)
+    found = node.ask(client.records(member))
     if as_json:
         print_json(found)
         return
@@ -191,9 +191,9 @@ def records(face: NodeFace, genesis: Genesis, home: Path | None, member: bytes, 
 @registry.command()
 @connected
 @_as_json
-def motions(face: NodeFace, genesis: Genesis, home: Path | None, as_json: bool) -> None:
+def motions(node: Client, genesis: Genesis, home: Path | None, as_json: bool) -> None:
     """List the newest motions of the validators."""
-    found = face.motions()
+    found = node.ask(client.MOTIONS)
     if as_json:
         print_json(found)
         return
@@ -348,7 +348,7 @@ def approve(session: Session, number: int) -> VerifiedTransaction:
 @waits
 @connected
 def transaction(
-    face: NodeFace, genesis: Genesis, home: Path | None, digits: str, until: Until, timeout_s: float, as_json: bool
+    node: Client, genesis: Genesis, home: Path | None, digits: str, until: Until, timeout_s: float, as_json: bool
 ) -> None:
     """Follow a transaction by its ID.
 
@@ -358,7 +358,7 @@ def transaction(
     if len(digits) != _ID_DIGITS or not set(digits) <= set("0123456789abcdef"):
         raise OperatorError(f"{digits!r} is no transaction's id; give all {_ID_DIGITS} hexadecimal digits")
     with endings(genesis, as_json=as_json):
-        found = follow(face, genesis.slot_ms, {"id": digits}, None, until, timeout_s, as_json=as_json)
+        found = follow(node, genesis.slot_ms, {"id": digits}, None, until, timeout_s, as_json=as_json)
         report({"id": digits}, found, as_json=as_json)
 
 

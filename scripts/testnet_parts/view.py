@@ -58,8 +58,8 @@ class PlainView:
 def progress_line(testnet: Testnet, elapsed_s: float) -> str:
     """Where everything stands, on one line."""
     live = testnet.live
-    height = max((node.last["height"] for node in live), default=0)
-    final = max((node.last["finalized_height"] for node in live), default=0)
+    height = max((node.told["height"] for node in live), default=0)
+    final = max((node.told["finalized_height"] for node in live), default=0)
     return (
         f"{elapsed_s:5.0f} s  {len(live)}/{len(testnet.nodes)} nodes  height {height}  finalized {final}  "
         f"{testnet.load.line(testnet)}  {max((node.transactions_per_s for node in live), default=0)} tx/s"
@@ -108,15 +108,25 @@ def _nodes_table(nodes: list[NodeProcess]) -> Table:
     table.add_column("head", no_wrap=True)
     for node in nodes:
         role = "validator" if node.is_validator else "observer"
-        last = node.last
-        if not node.is_live:
-            numbers = [str(last.get(name, "-")) for name in ("height", "finalized_height")]
+        status = node.status
+        if status is None:
+            numbers = [str(node.last["height"]), str(node.last["finalized_height"])] if node.last else ["-", "-"]
             cells = [node.name, role, "-", *numbers, "-", "-", "-", node.ended or "starting…"]
             table.add_row(*map(Text, cells), style="red" if node.ended else "dim")
             continue
-        names = ("peers", "height", "finalized_height", "mempool", "reorgs")
-        cells = [node.name, role, *(f"{last[name]:,}" for name in names), f"{node.transactions_per_s:,}"]
-        head = str(last["head_id"])[:12] + (" syncing" if last.get("syncing") else "")
+        numbers = [
+            f"{number:,}"
+            for number in (
+                status["peers"],
+                status["height"],
+                status["finalized_height"],
+                status["mempool"],
+                status["reorgs"],
+                node.transactions_per_s,
+            )
+        ]
+        cells = [node.name, role, *numbers]
+        head = status["head_id"][:12] + (" syncing" if status["syncing"] else "")
         table.add_row(*map(Text, cells), Text(head))
     return table
 
