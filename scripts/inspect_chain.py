@@ -215,7 +215,7 @@ def _status(known: Validators, seat: Seat) -> str:
 @question
 def verify(view: View) -> Finding:
     """Recheck the whole chain from its genesis; exits with 1 where something is wrong."""
-    from scripts.recheck import recheck, signatures  # noqa: PLC0415  # threads, for this command alone
+    from scripts.recheck import recheck, signatures  # threads, for this command alone
 
     with progress("signatures", signatures(view.reader)) as advance:
         report = recheck(view.reader, view.genesis, advance)

@@ -136,7 +136,7 @@ def tiers(view: View, plot: Path | None) -> Finding:
     document = {**view.at_state, "members": total, "tiers": found}
     title = f"{total} members by tier, {as_of(document)}"
     if plot is not None:
-        from scripts.inspect_parts.plots import plot_tiers  # noqa: PLC0415  # matplotlib, for this option alone
+        from scripts.inspect_parts.plots import plot_tiers  # matplotlib, for this option alone
 
         plot_tiers(plot, title, found)
         remark(f"the figure is in {plot}")
@@ -199,7 +199,7 @@ def objections(view: View) -> Finding:
 @click.option("--record", "number", type=click.IntRange(0), help="Only this record.")
 def history(view: View, did: str, number: int | None) -> Finding:
     """What happened to a member, from the blocks: who filed, objected, answered and ruled, and how it ended."""
-    from scripts.inspect_parts.reexecution import follow  # noqa: PLC0415  # executes the chain, for this command alone
+    from scripts.inspect_parts.reexecution import follow  # executes the chain, for this command alone
 
     identity = view.identity(did)
     if view.reader.entry(member_key(identity)) is None:

@@ -90,7 +90,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.progress import Progress  # noqa: PLC0415
+    from rich.progress import Progress
 
     with Progress(console=stderr_console(), transient=True) as shown:
         bar = shown.add_task(what, total=total)

@@ -306,7 +306,7 @@ def _progress(what: str) -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield lambda text: remark(f"{what}: {text}")
         return
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     with stderr_console().status(Text(what)) as status:
         yield lambda text: status.update(Text(f"{what}: {text}"))
