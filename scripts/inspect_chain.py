@@ -7,6 +7,8 @@ Nothing is written, and nothing but ``verify`` checks a signature again.
 
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_WRONG
+
 from collections import Counter
 from dataclasses import asdict
 
@@ -30,7 +32,6 @@ from scripts.chain_view import (
     sheet,
     transaction_document,
 )
-from scripts.console import EXIT_WRONG, run
 from scripts.inspect_parts import institutions, people, proofs
 from scripts.inspect_parts.question import ALL, inspect_chain, limit, progress, question
 from scripts.inspect_parts.words import change_in_words
@@ -231,4 +232,4 @@ def verify(view: View) -> Finding:
 
 
 if __name__ == "__main__":
-    run(inspect_chain)
+    inspect_chain()

@@ -9,6 +9,8 @@ Exit codes: 0 done, 1 refused, 2 usage or your mistake, 3 not final in time (it 
 
 from __future__ import annotations
 
+from p2p.local.commandline import as_json, group
+
 import secrets
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ from chain.transactions import (
 from p2p import client
 from p2p.client import Account, Client, Until
 from p2p.local.home import write_key
-from scripts.console import print_json, remark, run, table
+from scripts.console import print_json, remark, table
 from scripts.registry_parts.filing import answer, record, repair, rule
 from scripts.registry_parts.inputs import (
     DID,
@@ -57,12 +59,11 @@ from scripts.registry_parts.session import (
 
 _ID_DIGITS = 64
 _key_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _member = click.argument("member", metavar="DID", type=DID)
 _number = click.argument("number", type=click.IntRange(0, 2**32 - 1))
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@group
 def registry() -> None:
     """Take part in a register through a running node.
 
@@ -88,7 +89,7 @@ def key() -> None:
 
 @key.command("new")
 @_key_file
-@_as_json
+@as_json
 def key_new(file: Path, as_json: bool) -> None:
     """Make a new key in FILE.
 
@@ -106,7 +107,7 @@ def key_new(file: Path, as_json: bool) -> None:
 
 @key.command("show")
 @_key_file
-@_as_json
+@as_json
 def key_show(file: Path, as_json: bool) -> None:
     """Say whose key FILE is, never the secret."""
     _show_key(read_key_file(file), as_json=as_json)
@@ -122,7 +123,7 @@ def _show_key(secret: SecretKey, *, as_json: bool) -> None:
 
 @registry.command()
 @keyed
-@_as_json
+@as_json
 def status(session: Session, as_json: bool) -> None:
     """What a key is, and what it may do now."""
     account = session.account
@@ -172,7 +173,7 @@ def _possible(session: Session, account: Account) -> list[str]:
 @registry.command()
 @click.argument("member", metavar="DID", type=DID)
 @connected
-@_as_json
+@as_json
 def records(node: Client, genesis: Genesis, home: Path | None, member: bytes, as_json: bool) -> None:
     """List the records about DID."""
     found = node.ask(client.records(member))
@@ -190,7 +191,7 @@ def records(node: Client, genesis: Genesis, home: Path | None, member: bytes, as
 
 @registry.command()
 @connected
-@_as_json
+@as_json
 def motions(node: Client, genesis: Genesis, home: Path | None, as_json: bool) -> None:
     """List the newest motions of the validators."""
     found = node.ask(client.MOTIONS)
@@ -250,7 +251,7 @@ def enrol(session: Session, token: str | None, registrar_key: Path | None) -> Ve
     help="For how many blocks.  [default: half of what the network allows]",
 )
 @keyed
-@_as_json
+@as_json
 def consent(session: Session, member: bytes, valid_blocks: int | None, as_json: bool) -> None:
     """Let a member enrol, as a registrar.
 
@@ -363,4 +364,4 @@ def transaction(
 
 
 if __name__ == "__main__":
-    run(registry)
+    registry()

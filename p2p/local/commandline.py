@@ -10,7 +10,7 @@ not wait for trio, libp2p or pandas.
 
 from __future__ import annotations
 
-from p2p.local.startup import INSTALLED, ROOT
+from p2p.local.startup import INSTALLED, ROOT, is_command
 
 import codecs
 import errno
@@ -36,7 +36,7 @@ EXIT_WRONG = 1
 _AT_FIRST = signal.getsignal(signal.SIGINT)
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 # A command as messages and documents spell it; it is printed as it works from here.
-_SPELLED = re.compile(r"\bpython (node\.py|scripts/\w+\.py)")
+_SPELLED = re.compile(r"(?<![\w/])python (node\.py|scripts/\w+\.py)")
 # What a terminal that knows no Unicode gets instead.
 _PLAIN = {"…": "...", "–": "-", "—": "-", "─": "-", "━": "-", "█": "#", "→": "->", "×": "x", "≥": ">=", "≤": "<="}
 
@@ -185,7 +185,7 @@ def _near(path: Path) -> str:
 
 def _own_name() -> str:
     program = Path(sys.argv[0]).resolve()
-    return launched(f"python {program.relative_to(ROOT)}") if program.is_relative_to(ROOT) else program.name
+    return _launch(str(program.relative_to(ROOT))) if is_command() and program.suffix == ".py" else program.name
 
 
 # ----------------------------------------------------------------------------------------------------- how it ends

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_WRONG
+
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from chain.policy import SCORE_LIMIT, Policy, parse_policy
 from chain.proposals import Amend, decode_proposal
 from chain.state import DOCKET_KEY, Authority, Docket, Motion, motion_key
 from scripts.chain_view import Finding, Sheet, View, as_of, facts, sheet
-from scripts.console import EXIT_WRONG, short_did
+from scripts.console import short_did
 from scripts.inspect_parts.documents import authority_document, entries, motion_document, policy_of
 from scripts.inspect_parts.dryrun import dry_run
 from scripts.inspect_parts.question import limit, question

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_WRONG
+
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,6 @@ from chain.genesis import Genesis, load_genesis
 from chain.keys import did_from_key
 from chain.state import STATUS_NAMES, Record
 from scripts.chain_view import Finding, View, facts, sheet, time_of
-from scripts.console import EXIT_WRONG
 from scripts.inspect_parts.proof import MAX_FILE_BYTES, Proven, check_evidence
 from scripts.inspect_parts.prove import prove
 from scripts.inspect_parts.question import inspect_chain, progress, question, show

@@ -5,7 +5,10 @@ Exit codes: 0 done, 1 refused, 2 usage or the operator's mistake, 3 not there in
 
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_WRONG, home_of_node
+
 import functools
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,8 +26,9 @@ from chain.policy import Policy
 from chain.transactions import Action, FileRecord, Propose, VerifiedTransaction, sign_transaction, verify_transaction
 from p2p import client
 from p2p.client import Account, Client, Dropped, Follower, Found, NodeAway, NotInTime, Until, announced
+from p2p.local import commandline
 from p2p.local.home import read_key
-from scripts.console import EXIT_WRONG, print_json, remark, stderr_console
+from scripts.console import print_json, remark, stderr_console
 from scripts.registry_parts.refusals import describe, show
 
 EXIT_NOT_IN_TIME = 3
@@ -91,13 +95,7 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
 
     for option in (
         click.option("--genesis", "genesis_path", type=click.Path(path_type=Path), help="The network's genesis.json."),
-        click.option(
-            "--home",
-            type=click.Path(path_type=Path, file_okay=False),
-            envvar="GOODFAITH_HOME",
-            show_envvar=True,
-            help="A node's home on this machine: its address, genesis and, without --key, its key.",
-        ),
+        home_of_node("A node's home on this machine: its address, genesis and, without --key, its key.", default=None),
         click.option("--node", "url", metavar="URL", help=f"A node's HTTP face.  [default: {DEFAULT_NODE}]"),
     ):
         with_node = option(with_node)
@@ -141,14 +139,16 @@ def keyed(command: Callable[..., None]) -> Callable[..., None]:
 def read_key_file(path: Path) -> SecretKey:
     """Read a person's key file.  Raises :class:`OperatorError`."""
     if not path.exists():
-        raise OperatorError(f"{path} is missing; make a key with `registry.py key new {path}`")
+        raise OperatorError(
+            f"{path} is missing; make a key with `python scripts/registry.py key new {shlex.quote(str(path))}`"
+        )
     return read_key(path)
 
 
 def waits(command: Callable[..., None]) -> Callable[..., None]:
     """Options that say how far to follow a transaction; the command gets ``until``, ``timeout_s`` and ``as_json``."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+        commandline.as_json,
         click.option(
             "--timeout",
             "timeout_s",
@@ -218,7 +218,7 @@ def _submit(node: Client, transaction: VerifiedTransaction) -> None:
     except NodeAway as error:
         raise NodeAway(
             f"{error}; whether it took the transaction is unknown: "
-            f"ask with `registry.py transaction {transaction.id.hex()}` before trying again"
+            f"ask with `python scripts/registry.py transaction {transaction.id.hex()}` before trying again"
         ) from error
     except Refused as refusal:
         if refusal.reason is not Reason.DUPLICATE:
@@ -250,7 +250,7 @@ def follow(
 
     ``facts`` are at least the ``id``.  ``raw`` is the encoded transaction, if it is known.
     """
-    ask_again = f"it goes on by itself: ask with `registry.py transaction {facts['id']}`"
+    ask_again = f"it goes on by itself: ask with `python scripts/registry.py transaction {facts['id']}`"
     try:
         with _progress(f"{facts.get('kind', 'transaction')} {facts['id'][:16]}") as tell:
             found = Follower(node, bytes.fromhex(facts["id"]), raw, slot_ms, tell).wait(until, timeout_s)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import launched
+
+import shlex
 import time
 from typing import Any
 
@@ -91,17 +94,13 @@ def print_summary(report: dict[str, Any], testnet: Testnet) -> None:
     ]
     rows += [(detail["node"], detail["ended"]) for detail in report["nodes_detail"] if detail["ended"]]
     table("", ("", ""), rows)
-    node = f"{report['home']}/node0"
-    for text in (
-        "",
-        "Look inside:",
-        f"  python scripts/inspect_chain.py head --home {node}",
-        f"  python scripts/inspect_chain.py top --home {node}",
-        f"  python scripts/inspect_chain.py verify --home {node}",
-    ):
-        click.echo(text)
+    home = shlex.quote(report["home"])
+    click.echo("\nLook inside:\n")
+    for question in ("head", "top", "verify"):
+        click.echo(launched(f"    python scripts/inspect_chain.py {question} --home {home}/node0"))
     if testnet.load.can_go_on:
-        click.echo(f"Go on with this network:  python scripts/testnet.py --home {report['home']}")
+        click.echo("\nGo on with this network:\n")
+        click.echo(launched(f"    python scripts/testnet.py --home {home}"))
 
 
 def _transactions(report: dict[str, Any]) -> str:

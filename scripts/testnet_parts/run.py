@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -15,6 +14,7 @@ from chain.errors import OperatorError
 from p2p.client import AsyncClient
 from scripts.testnet_parts.homes import TestnetHome
 from scripts.testnet_parts.nodes import NodeProcess
+from scripts.testnet_parts.shape import Until
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -33,14 +33,6 @@ DRAIN_S = 60.0
 QUORUM_GRACE_S = 60.0
 RESTART_DELAY_S = 1.0
 MAX_RESTARTS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Until:
-    """When a testnet stops by itself: once everything is final, after ``duration_s``, or never."""
-
-    is_final: bool
-    duration_s: float | None
 
 
 class Load(Protocol):

@@ -41,10 +41,10 @@ from p2p.client import Announced, Client, Follower, Found, NodeStatus, Until
 from p2p.local.home import read_key, write_key
 from p2p.local.http import describe_refusal
 from p2p.local.views import newest_motions, policy_in_force, records_about
-from scripts.console import run
 from scripts.registry import registry
 from scripts.registry_parts import session
 from tests.support.client import Ended, run_client
+from tests.support.commands import exit_code
 from tests.support.world import secret
 
 HOUR_MS = 3_600_000
@@ -596,9 +596,7 @@ def test_ctrl_c_while_waiting_says_that_it_goes_on(
     monkeypatch.setattr(Follower, "wait", interrupted)
     monkeypatch.setattr(session, "Client", lambda url, _transport: Client(url, market.node.transport))
     arguments = ("rate", market.did("bob"), "--category", "1", "--points", "5", "--key", str(market.folder / "ann"))
-    with pytest.raises(SystemExit) as end:
-        run(registry, arguments)
-    assert end.value.code == 130
+    assert exit_code(registry, arguments) == 130
     shown = capsys.readouterr()
     assert shown.out == ""
     assert f"registry.py transaction {market.node.taken[-1].id.hex()}" in shown.err
