@@ -21,7 +21,10 @@ class Disposition(Enum):
 
 
 class Reason(Enum):
-    """Every reason for a refusal: a stable code for programs and what to do about it."""
+    """Every reason for a refusal: a stable code for programs, and what the receiver does.
+
+    What each means to people, and what would be needed instead, is in :mod:`chain.meanings`.
+    """
 
     def __init__(self, code: str, disposition: Disposition) -> None:
         self.code = code
@@ -147,10 +150,3 @@ class OperatorError(Exception):
 
 class InvariantBroken(Exception):
     """A state that our own code must never reach."""
-
-
-def innermost(error: BaseException) -> BaseException:
-    """The one exception that a nest of groups is about; ``error`` itself where there are several."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

@@ -9,7 +9,7 @@ Exit codes: 0 done, 1 refused, 2 usage or your mistake, 3 not final in time (it 
 
 from __future__ import annotations
 
-from p2p.local.commandline import as_json, group
+from p2p.local.commandline import as_json, group, importing
 
 import secrets
 from pathlib import Path
@@ -33,7 +33,6 @@ from chain.transactions import (
 )
 from p2p import client
 from p2p.client import Account, Client, Until
-from p2p.local.home import write_key
 from scripts.console import print_json, remark, table
 from scripts.registry_parts.filing import answer, record, repair, rule
 from scripts.registry_parts.inputs import (
@@ -95,6 +94,8 @@ def key_new(file: Path, as_json: bool) -> None:
 
     Keep a copy where nobody else finds it: whoever has it acts for you.
     """
+    with importing():
+        from p2p.local.home import write_key
     seed = secrets.token_bytes(32)
     try:
         write_key(file, seed)

@@ -10,7 +10,7 @@ not wait for trio, libp2p or pandas.
 
 from __future__ import annotations
 
-from p2p.local.startup import INSTALLED, ROOT, is_command
+from p2p.local.startup import EXIT_INTERRUPTED, FOLDER, INSTALLED, is_command, is_installed
 
 import codecs
 import errno
@@ -29,9 +29,10 @@ from typing import Any, NoReturn
 import click
 
 from chain.errors import OperatorError
-from p2p.local.process import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_MISTAKE, interruptible, runs_as
+from p2p.local.process import interruptible, open_streams
 
-EXIT_WRONG = 1
+ROOT = Path(FOLDER)
+EXIT_WRONG, EXIT_MISTAKE, EXIT_BROKEN_PIPE = 1, 2, 141
 # How Ctrl-C ends this process while nothing is begun; tests and others who import a command have their own way.
 _AT_FIRST = signal.getsignal(signal.SIGINT)
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -160,7 +161,7 @@ def launched(text: str) -> str:
 
 
 def _launch(script: str) -> str:
-    if script == "node.py" and runs_as(INSTALLED):
+    if script == "node.py" and is_installed():
         return shlex.quote(INSTALLED if shutil.which(INSTALLED) else _near(Path(sys.argv[0])))
     return shlex.join([*_launcher(), _near(ROOT / script)])
 
@@ -192,6 +193,7 @@ def _own_name() -> str:
 
 
 def _code_of(program: click.Command, args: Sequence[str], extra: dict[str, Any]) -> int:
+    open_streams()
     _soften(sys.stdout, sys.stderr)
     try:
         with interruptible(), program.make_context(_own_name(), list(args), **extra) as context:

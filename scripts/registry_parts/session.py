@@ -5,7 +5,7 @@ Exit codes: 0 done, 1 refused, 2 usage or the operator's mistake, 3 not there in
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_WRONG, home_of_node
+from p2p.local.commandline import EXIT_WRONG, home_of_node, importing
 
 import functools
 import shlex
@@ -27,7 +27,6 @@ from chain.transactions import Action, FileRecord, Propose, VerifiedTransaction,
 from p2p import client
 from p2p.client import Account, Client, Dropped, Follower, Found, NodeAway, NotInTime, Until, announced
 from p2p.local import commandline
-from p2p.local.home import read_key
 from scripts.console import print_json, remark, stderr_console
 from scripts.registry_parts.refusals import describe, show
 
@@ -121,7 +120,7 @@ def keyed(command: Callable[..., None]) -> Callable[..., None]:
         if key_path is not None:
             secret = read_key_file(key_path)
         elif home is not None:
-            secret = read_key(home / "key")
+            secret = _read_key(home / "key")
         else:
             raise OperatorError("say whose key signs: --key FILE, or --home HOME for a node's own")
         command(session=Session(node, genesis, secret), **options)
@@ -142,6 +141,12 @@ def read_key_file(path: Path) -> SecretKey:
         raise OperatorError(
             f"{path} is missing; make a key with `python scripts/registry.py key new {shlex.quote(str(path))}`"
         )
+    return _read_key(path)
+
+
+def _read_key(path: Path) -> SecretKey:
+    with importing():
+        from p2p.local.home import read_key
     return read_key(path)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_WRONG
+from p2p.local.commandline import EXIT_MISTAKE, EXIT_WRONG
 
 import json
 from typing import Any
 
 import pytest
 
-from p2p.local.process import EXIT_MISTAKE
 from scripts import histories
 from scripts.histories_parts import tally
 from scripts.histories_parts.history import Outcome

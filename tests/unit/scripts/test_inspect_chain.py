@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_BROKEN_PIPE
+
 import json
 import os
 import pty
@@ -22,7 +24,6 @@ from chain.keys import did_from_key
 from chain.state import Member, Rating, decode_entry, encode_entry, member_key, rating_key
 from chain.storage import Storage
 from chain.transactions import Enrol, Rate
-from p2p.local.process import EXIT_BROKEN_PIPE
 from scripts.inspect_chain import inspect_chain
 from tests.support.asking import answer, ask, mistake, problems
 from tests.support.homes import RecordingDisk, look_up, record, tamper, write_genesis, write_home

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_MISTAKE
+
 import json
 from collections import Counter
 from dataclasses import replace
@@ -12,7 +14,6 @@ import pytest
 
 from chain.errors import OperatorError
 from chain.events import SigningState
-from p2p.local.process import EXIT_MISTAKE
 from scripts import propagation
 from scripts.propagation_parts import plans
 from scripts.propagation_parts.delays import Delays

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_WRONG
+from p2p.local.commandline import EXIT_MISTAKE, EXIT_WRONG
 
 import json
 import re
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from p2p.local.process import EXIT_MISTAKE
 from scripts import simulate
 from scripts.simulation import matrix, sweep, telling
 from scripts.simulation.mutations import MUTATIONS
