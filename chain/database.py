@@ -56,8 +56,13 @@ CREATE INDEX standings_by_score ON standings (score DESC, member);
 """
 
 
-#: All keys that begin with one letter.
-PREFIX = "SELECT key, value, 0 FROM state WHERE key >= ? AND key < ? ORDER BY key"
+#: The entries between two :func:`bounds`.
+BETWEEN = "SELECT key, value, 0 FROM state WHERE key >= ? AND key < ? ORDER BY key"
+
+
+def bounds(prefix: bytes) -> tuple[bytes, bytes]:
+    """What is not below, and above, all state keys that begin with ``prefix``: none is longer than 69 bytes."""
+    return prefix, prefix + b"\xff" * 128
 
 
 def short_id(transaction_id: bytes) -> int:

@@ -5,7 +5,6 @@
     home         a node's folder: key, configuration, genesis, database
     handover     a validator's signing state, on its way to another machine
     telemetry    logs, metrics, the last head moves
-    views        the register at the head, as the local face tells it
     face         what the local face answers
     http         the local face: status, submission, metrics
 """
