@@ -32,7 +32,7 @@ from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.headers import Header
 from chain.keys import SecretKey, did_from_key, self_test
 from chain.messages import GetBlocks, Status, cut_to_size
-from chain.policy import parse_policy, shipped_policy
+from chain.policy import load_policy, shipped_policy
 from chain.reader import Reader
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
@@ -373,7 +373,7 @@ def init(
 
 def _found_network(name: str, policy: str, slot_ms: int, secret: SecretKey) -> Genesis:
     path = Path(policy)
-    rules = parse_policy(path.read_text(encoding="utf-8")) if path.is_file() else shipped_policy(policy)
+    rules = load_policy(path) if path.is_file() else shipped_policy(policy)
     return found_genesis(name, rules, [secret.public], genesis_time_ms=time.time_ns() // 1_000_000, slot_ms=slot_ms)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from scripts.tables import lay_out
+from scripts.tables import lay_out, wrapped
 
 # Rich takes 100 ms to import, and neither JSON nor a pipe needs it, so it is imported where it is used.
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     cells = [[_cell(value, is_terminal) for value in row] for row in values]
     width = shutil.get_terminal_size().columns if is_terminal else None
     (heading, *body), left_out = lay_out(columns, cells, is_number, width, least)
-    if title:
-        _echo(title, bold=True)
+    for line in wrapped(title, width):
+        _echo(line, bold=True)
     if any(columns):
         for line in heading:
             _echo(line, bold=True)

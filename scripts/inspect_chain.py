@@ -74,7 +74,7 @@ def blocks(view: View, from_height: int | None, limit: int) -> Finding:
     ]
     document = {**view.at_head, "blocks": found}
     columns = ("height", "id", "slot", "time", "proposer", "transaction_count", "final")
-    return Finding(document, [sheet(f"Blocks, {as_of(document)}", columns, found)])
+    return Finding(document, [sheet(f"Blocks, {as_of(document)}", columns, found, ("time", "proposer"))])
 
 
 @question

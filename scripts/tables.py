@@ -87,17 +87,21 @@ def _fitted(cells: list[list[str]], shown: list[int], width: int, least: int) ->
     return widths
 
 
+def wrapped(text: str, width: int | None) -> list[str]:
+    """``text`` in lines of ``width`` characters, broken between words; None for one line."""
+    if width is None or len(text) <= width:
+        return [text] if text else []
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
 def _lines(cells: list[str], widths: list[int], is_number: list[bool]) -> list[str]:
-    wrapped = [
-        textwrap.wrap(cell, width, break_long_words=False, break_on_hyphens=False) if len(cell) > width else [cell]
-        for cell, width in zip(cells, widths, strict=True)
-    ]
+    folded = [wrapped(cell, width) for cell, width in zip(cells, widths, strict=True)]
     return [
         GAP.join(
             text.rjust(width) if right else text.ljust(width)
             for text, width, right in zip(
-                (lines[number] if number < len(lines) else "" for lines in wrapped), widths, is_number, strict=True
+                (lines[number] if number < len(lines) else "" for lines in folded), widths, is_number, strict=True
             )
         ).rstrip()
-        for number in range(max(map(len, wrapped)))
+        for number in range(max(1, *map(len, folded)))
     ]

@@ -225,7 +225,10 @@ def history(view: View, did: str, number: int | None) -> Finding:
     rows = [{**event, "time": (event["time"] or "")[:19].replace("T", " ")} for event in events]
     columns = ("height", "time", "what", "number", "category", "points", "by", "score", "tier")
     what = "Member" if number is None else f"Record {number} about"
-    return Finding(document, [sheet(f"{what} {document['member']}, {as_of(view.at_head)}", columns, rows)])
+    return Finding(
+        document,
+        [sheet(f"{what} {document['member']}, {as_of(view.at_head)}", columns, rows, ("by", "points", "category"))],
+    )
 
 
 def _member(view: View, identity: bytes) -> Member:
@@ -299,7 +302,7 @@ def _records_sheet(title: str, found: list[dict[str, Any]]) -> Sheet:
         {**record, "expires": (record["expires_time"] or "")[:10], "state": _state_in_words(record)}
         for record in _brief_members(found)
     ]
-    return sheet(title, (*_RECORD_COLUMNS, "state"), rows)
+    return sheet(title, (*_RECORD_COLUMNS, "state"), rows, ("severity", "height", "expires"))
 
 
 def _ratings_sheet(title: str, other: str, ratings: list[dict[str, Any]]) -> Sheet:

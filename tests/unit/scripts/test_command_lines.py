@@ -24,9 +24,8 @@ HEAVY = {"trio", "libp2p", "httpx", "pandas", "numpy", "matplotlib", "sklearn", 
 
 def run(program: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(program), *arguments]
-    options = {"stdout": subprocess.PIPE, "text": True, "cwd": ROOT} | options
-    ended: subprocess.CompletedProcess[str]
-    ended = subprocess.run(command, stderr=subprocess.PIPE, timeout=DEADLINE_S, check=False, **options)
+    settings: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    ended: subprocess.CompletedProcess[str] = subprocess.run(command, check=False, **settings | options)
     return ended
 
 
