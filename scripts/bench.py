@@ -193,7 +193,7 @@ def main(context: click.Context, only: str | None, rounds: int, ratings: int, du
         print_json({"figures": [asdict(figure) for figure in figures]})
     else:
         rows = [(f.name, f"{f.measured:g}", f.unit, f.goal, "yes" if f.reached else "NO", f.how) for f in figures]
-        table("", ["figure", "measured", "unit", "goal", "reached", "how"], rows)
+        table("", ["figure", "measured", "unit", "goal", "reached", "how"], rows, least=("how", "unit"))
     context.exit(0 if all(figure.reached for figure in figures) else EXIT_WRONG)
 
 

@@ -151,8 +151,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
             _echo("─" * max(map(len, (*heading, *(line for lines in body for line in lines)))), dim=True)
     for line in (line for lines in body for line in lines):
         click.echo(line)
-    if left_out:
-        _echo(f"(no room for {', '.join(left_out)})", dim=True)
+    for line in wrapped(f"(no room for {', '.join(left_out)})", width) if left_out else ():
+        _echo(line, dim=True)
 
 
 def _echo(text: str, **style: bool) -> None:
