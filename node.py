@@ -6,15 +6,17 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import as_json, group, home_of_node, importing, launched
+
 import gc
 import json
 import os
 import secrets
+import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -26,14 +28,16 @@ import trio
 
 from chain.blocks import MAX_BLOCK_BYTES
 from chain.engine import Engine
-from chain.errors import InvariantBroken, OperatorError
+from chain.errors import OperatorError
 from chain.events import Commit, Effect, Event, Tick
 from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.headers import Header
 from chain.keys import SecretKey, did_from_key, self_test
 from chain.messages import GetBlocks, Status, cut_to_size
 from chain.policy import load_policy, shipped_policy
+from chain.prove import prove
 from chain.reader import Reader
+from chain.sources import LiveState
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
 from p2p.local.handover import export_signing, import_signing, renew_database
@@ -166,6 +170,10 @@ class Node:
         await self._inbox.send((event, reply))
         return await reply.wait()
 
+    async def prove(self, key: bytes) -> bytes:
+        source = LiveState(self.engine.chain, self._reader, key)
+        return await trio.to_thread.run_sync(prove, self.genesis, source, key, limiter=self._reading)
+
     async def locate(self, transaction_id: bytes) -> int | None:
         # What the database does not hold yet is in the newest blocks.
         for block in islice(self.engine.chain.ledger.blocks(), MAX_RECENT_BLOCKS):
@@ -213,7 +221,7 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
     from p2p.local.telemetry import Telemetry
 
     calm_collector()  # the state is millions of objects, and each time it is walked through while it loads is in vain
-    storage = Storage(home.database, home.genesis)
+    storage = Storage(home.database, home.genesis, lambda why: log.warning("outdated", why=why))
     chain, signing = storage.load()
     secret = None if storage.is_exported else home.secret
     engine = Engine(home.genesis, chain, secret=secret, signing=signing)
@@ -294,41 +302,12 @@ async def _stop_on_end_of_input(scope: trio.CancelScope) -> None:
             return
 
 
-def _innermost(error: BaseException) -> BaseException:
-    """The one exception that a nest of nurseries is about."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
-
-
-@contextmanager
-def exit_codes() -> Iterator[None]:
-    """0 a clean end, 1 our own fault (with a traceback), 2 the operator can mend it (one sentence), 130 Ctrl-C."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except (OperatorError, InvariantBroken, BaseExceptionGroup) as group:
-        error = _innermost(group)
-        if not isinstance(error, OperatorError):
-            raise
-        click.echo(f"node: {error}", err=True)
-        sys.exit(2)
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@group
 def main() -> None:
     """Run a Goodfaith node, or make its home."""
 
 
-_home = click.option(
-    "--home",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("home"),
-    show_default=True,
-    envvar="GOODFAITH_HOME",
-    help="The node's folder.",
-)
+_home = home_of_node("The node's folder.")
 
 
 @main.command()
@@ -351,24 +330,23 @@ def init(
     resync: bool,
 ) -> None:
     """Make a home: a key, a configuration, the genesis and an empty database."""
-    with exit_codes():
-        if resync:
-            renewed = load_home(home)
-            renew_database(renewed)
-            click.echo(
-                f"{renewed.database} is new and empty; the node will sync, and a validator signs again once a block "
-                "made after that is final, unless its signing state was exported"
-            )
-            return
-        if (genesis_path is None) == (new_network is None):
-            raise OperatorError("say either --genesis FILE or --new-network NAME")
-        seed = secrets.token_bytes(32) if key_path is None else read_key(key_path).seed
-        if genesis_path is not None:
-            genesis = load_genesis(genesis_path)
-        else:
-            genesis = _found_network(new_network or "", policy, slot_ms, SecretKey(seed))
-        create_home(home, genesis, seed, HomeConfig(peers=list(peers)), may_have_signed=key_path is not None)
-        click.echo(f"{home} is ready; start it with `python node.py run --home {home}`")
+    if resync:
+        renewed = load_home(home)
+        renew_database(renewed)
+        click.echo(
+            f"{renewed.database} is new and empty; the node will sync, and a validator signs again once a block "
+            "made after that is final, unless its signing state was exported"
+        )
+        return
+    if (genesis_path is None) == (new_network is None):
+        raise OperatorError("say either --genesis FILE or --new-network NAME")
+    seed = secrets.token_bytes(32) if key_path is None else read_key(key_path).seed
+    if genesis_path is not None:
+        genesis = load_genesis(genesis_path)
+    else:
+        genesis = _found_network(new_network or "", policy, slot_ms, SecretKey(seed))
+    create_home(home, genesis, seed, HomeConfig(peers=list(peers)), may_have_signed=key_path is not None)
+    click.echo(launched(f"{home} is ready; start it with `python node.py run --home {shlex.quote(str(home))}`"))
 
 
 def _found_network(name: str, policy: str, slot_ms: int, secret: SecretKey) -> Genesis:
@@ -384,13 +362,12 @@ def key() -> None:
 
 @key.command("show")
 @_home
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@as_json
 def key_show(home: Path, as_json: bool) -> None:
     """Say who this node is: its public identities, never the secret."""
-    with exit_codes():
-        secret = read_key(home / "key")
-        identity = {"did": did_from_key(secret.public), "peer_id": peer_id_of(secret.seed)}
-        click.echo(json.dumps(identity) if as_json else "\n".join(f"{k:8} {v}" for k, v in identity.items()))
+    secret = read_key(home / "key")
+    identity = {"did": did_from_key(secret.public), "peer_id": peer_id_of(secret.seed)}
+    click.echo(json.dumps(identity) if as_json else "\n".join(f"{k:8} {v}" for k, v in identity.items()))
 
 
 @main.group()
@@ -406,9 +383,8 @@ _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @_file
 def signing_export(home: Path, file: Path) -> None:
     """Move the signing state into FILE; this home then signs nothing until one is imported."""
-    with exit_codes():
-        state = export_signing(load_home(home), file)
-        click.echo(f"{file} holds what {home} signed, up to slot {state.slot}; {home} signs nothing from now on")
+    state = export_signing(load_home(home), file)
+    click.echo(f"{file} holds what {home} signed, up to slot {state.slot}; {home} signs nothing from now on")
 
 
 @signing.command("import")
@@ -416,9 +392,8 @@ def signing_export(home: Path, file: Path) -> None:
 @_file
 def signing_import(home: Path, file: Path) -> None:
     """Let this home sign where the home that made FILE left off.  Import a file in one home only."""
-    with exit_codes():
-        state = import_signing(load_home(home), file)
-        click.echo(f"{home} signs after slot {state.slot}; keep {file} from every other machine, or remove it")
+    state = import_signing(load_home(home), file)
+    click.echo(f"{home} signs after slot {state.slot}; keep {file} from every other machine, or remove it")
 
 
 @main.command()
@@ -434,14 +409,14 @@ def signing_import(home: Path, file: Path) -> None:
 @click.option("--stop-with-parent", is_flag=True, help="End when standard input ends.")
 def run(home: Path, log_level: str, log_json: bool, stop_with_parent: bool) -> None:
     """Run the node until Ctrl-C or SIGTERM."""
-    with exit_codes():
+    with importing():
         from p2p.local.telemetry import configure_logging
 
-        configure_logging(log_level, as_json=log_json)
-        self_test()
-        loaded = load_home(home)
-        with locked(home):
-            trio.run(partial(run_node, loaded, stop_with_parent=stop_with_parent))
+    configure_logging(log_level, as_json=log_json)
+    self_test()
+    loaded = load_home(home)
+    with locked(home):
+        trio.run(partial(run_node, loaded, stop_with_parent=stop_with_parent))
 
 
 if __name__ == "__main__":

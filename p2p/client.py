@@ -243,12 +243,15 @@ class Client:
 
 
 class AsyncClient:
-    """Asks any node from a task, an answer within ``timeout_s``; an async context manager."""
+    """Asks any node from a task, an answer within ``timeout_s``; an async context manager.
 
-    def __init__(self, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+    ``transport`` takes the place of the network.
+    """
+
+    def __init__(self, timeout_s: float = ANSWER_TIMEOUT_S, transport: httpx.AsyncBaseTransport | None = None) -> None:
         import httpx
 
-        self._client = httpx.AsyncClient(**_settings("", timeout_s))
+        self._client = httpx.AsyncClient(transport=transport, **_settings("", timeout_s))
 
     async def __aenter__(self) -> AsyncClient:
         await self._client.__aenter__()

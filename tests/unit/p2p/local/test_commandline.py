@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import ROOT, command, importing, launched
+
 import errno
 import os
 import shutil
@@ -13,7 +15,6 @@ import pytest
 
 from chain.errors import InvariantBroken, OperatorError
 from p2p.local import commandline
-from p2p.local.commandline import ROOT, command, importing, launched
 from tests.support.commands import exit_code
 
 
@@ -31,7 +32,7 @@ def ended(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[int
     ("error", "code", "said"),
     [
         (OperatorError("home is no folder; name another"), 2, "error: home is no folder; name another\n"),
-        (click.BadParameter("seven is no number"), 2, "error: Invalid value: seven is no number\n"),
+        (click.ClickException("seven is no number"), 2, "error: seven is no number\n"),
         (KeyboardInterrupt(), 130, ""),
         (click.Abort(), 130, ""),
         (BrokenPipeError(), 141, ""),
