@@ -49,31 +49,22 @@ class Storage:
     def create(
         path: Path, genesis: Genesis, signing: SigningState | None, *, exported: SigningState | None = None
     ) -> None:
-        """Make an empty database.  ``signing`` is None where this key may have signed before.
+        """Make an empty database, whole or not at all.  ``signing`` is None where this key may have signed before.
 
         ``exported`` is what left this home, which then signs nothing until it is imported.
         """
         if path.exists():
-            raise OperatorError(f"{path} exists already")
-        connection = sqlite3.connect(path, isolation_level=None)
+            raise OperatorError(f"{path} exists already; move it away first")
+        draft = path.with_name(f"{path.name}.draft")
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript("BEGIN;" + SCHEMA)
-            connection.execute("INSERT INTO meta VALUES ('format', ?)", (encode(FORMAT),))
-            connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis.id,))
-            connection.executemany(
-                "INSERT INTO state VALUES (?, ?)",
-                [(key, seal(key, value)) for key, value in sorted(genesis_state(genesis).items())],
-            )
-            known = {"signing": signing, "exported": exported}
-            connection.executemany(
-                "INSERT INTO meta VALUES (?, ?)",
-                [(key, seal(key.encode(), encode(astuple(it)))) for key, it in known.items() if it is not None],
-            )
-            connection.execute("COMMIT")
-        finally:
-            connection.close()
+            draft.unlink(missing_ok=True)
+            with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+                _fill(connection, genesis, {"signing": signing, "exported": exported})
+            draft.rename(path)
+        except (sqlite3.Error, OSError) as error:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise OperatorError(f"{path} cannot be written ({error}); make room for it and try again") from error
 
     def load(self) -> tuple[Blockchain, SigningState | None]:
         """The chain as it was when the process ended, and what this validator signed last.
@@ -245,3 +236,21 @@ class Storage:
     def close(self) -> None:
         """End the connection; the log is folded into the database."""
         self._database.close()
+
+
+def _fill(connection: sqlite3.Connection, genesis: Genesis, known: Mapping[str, SigningState | None]) -> None:
+    """Make the tables of an empty database, and what is in them at the genesis."""
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.executescript("BEGIN;" + SCHEMA)
+    connection.execute("INSERT INTO meta VALUES ('format', ?)", (encode(FORMAT),))
+    connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis.id,))
+    connection.executemany(
+        "INSERT INTO state VALUES (?, ?)",
+        [(key, seal(key, value)) for key, value in sorted(genesis_state(genesis).items())],
+    )
+    connection.executemany(
+        "INSERT INTO meta VALUES (?, ?)",
+        [(key, seal(key.encode(), encode(astuple(it)))) for key, it in known.items() if it is not None],
+    )
+    connection.execute("COMMIT")
+    connection.execute("PRAGMA journal_mode = WAL")

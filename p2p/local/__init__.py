@@ -3,8 +3,11 @@
 ::
 
     home         a node's folder: key, configuration, genesis, database
+    whole        homes that are whole or not there
     handover     a validator's signing state, on its way to another machine
-    telemetry    logs, metrics, the last head moves
+    process      standard streams, signals, exit codes
+    logs         the log: bounded, off the event loop, a rate for each line
+    telemetry    what happened, as logs, metrics, the last head moves
     views        the register at the head, as the local face tells it
     face         what the local face answers
     http         the local face: status, submission, metrics
