@@ -2,6 +2,7 @@
 
 :meth:`Blockchain.add` is the only way a block becomes part of it.  The head moves atomically: where a block
 of a better branch proves invalid when it is executed, the old head, state and votes stay as they were.
+Source: protocol 4.1.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ class Added:
 
 
 class Blockchain:
-    """The head, what is final, and every branch that can still win."""
+    """The head, what is final, and every branch that can still win.
+
+    Raises :class:`Refused` ``WRONG_STATE_ROOT`` for a snapshot whose state is not that of its header.
+    """
 
     def __init__(self, genesis: Genesis, snapshot: Snapshot | None = None) -> None:
         self.genesis = genesis

@@ -1,6 +1,7 @@
 """Blocks: a header and the transactions that it commits to.
 
 On the wire a block is ``[header, [transaction, …]]``.
+Source: protocol 2.2.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def unseal(key: Any, stored: Any) -> bytes:
 
 
 class Database:
-    """A connection whose errors say what the operator can do."""
+    """A connection whose errors say what the operator can do: opening and reading raise :class:`OperatorError`."""
 
     def __init__(self, path: Path, genesis: Genesis, *, read_only: bool) -> None:
         self.path = path
@@ -115,7 +115,7 @@ class Database:
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
-        """SQLite's errors stop here."""
+        """SQLite's errors stop here: each raises the :class:`OperatorError` that says what to do."""
         try:
             yield
         except (Refused, UnicodeDecodeError) as error:  # sqlite3 quotes a damaged schema in its messages
@@ -193,7 +193,7 @@ def trusted_block(raw: bytes) -> Block:
 
 
 def policy_in_force(database: Database) -> Policy:
-    """The policy of the stored state."""
+    """The policy of the stored state.  Raises :class:`Refused` where it has none."""
     rules = database.entry(RULES_KEY)
     text = database.entry(policy_key(rules.version)) if isinstance(rules, Rules) else None
     if not isinstance(text, PolicyText):

@@ -102,7 +102,7 @@ class Ledger:
         self._tree.update({key: before for key, (before, _) in changes.items()})
 
     def adopt(self, block: Block, changes: Changes) -> None:
-        """Make a sealed draft the new head."""
+        """Make a sealed draft the new head.  Raises :class:`InvariantBroken` for another block than the draft's."""
         if block.header.height != self.height + 1 or block.header.state_root != self._tree.root:
             raise InvariantBroken(f"block {block.id.hex()[:12]} does not follow from its draft")
         self._write((key, before, after) for key, (before, after) in changes.items())
@@ -124,7 +124,10 @@ class Ledger:
         self.adopt(block, changes)
 
     def undo(self) -> Executed:
-        """Take the head back and return it, so that :meth:`redo` can restore it without executing it again."""
+        """Take the head back and return it, so that :meth:`redo` can restore it without executing it again.
+
+        Raises :class:`InvariantBroken` at the snapshot.
+        """
         if not self._executed:
             raise InvariantBroken("undo below the snapshot")
         executed = self._executed.pop()
@@ -157,7 +160,8 @@ class Ledger:
     def settle(self, height: int) -> dict[bytes, bytes | None]:
         """Move the snapshot up to ``height`` and return the entries changed on the way; None where one is gone.
 
-        The caller stores them; blocks up to ``height`` can no longer be undone.
+        The caller stores them; blocks up to ``height`` can no longer be undone.  Raises :class:`InvariantBroken`
+        for a height that is not between the snapshot's and the head's.
         """
         count = height - self.base_height
         if not 0 <= count <= len(self._executed):

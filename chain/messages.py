@@ -3,6 +3,7 @@
 Gossip carries :class:`Announcement` and :class:`RawItems` of transactions.  Of one peer a node asks its
 :class:`Status`, :class:`RawItems` of blocks with :class:`GetBlocks`, and :class:`RawItems` of transactions
 with :class:`GetTransactions`.
+Source: protocol 7.3 and 7.4.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class Announcement:
 
     @classmethod
     def decode(cls, data: bytes) -> Announcement:
+        """Read one; the header in it stays encoded.  Raises :class:`Refused` ``MALFORMED``, ``TOO_LARGE``."""
         header, ids = array(decode(data, max_bytes=MAX_ANNOUNCEMENT_BYTES), 2, 2, "an announcement")
         if type(header) is not bytes:
             raise Refused(Reason.MALFORMED, "a header is bytes")
@@ -123,6 +125,7 @@ class RawItems:
 
     @classmethod
     def decode(cls, data: bytes, *, max_items: int, max_bytes: int = MAX_MESSAGE_BYTES) -> RawItems:
+        """Read a list; its items stay encoded.  Raises :class:`Refused` ``MALFORMED``, ``TOO_LARGE``."""
         items = decode(data, max_bytes=max_bytes, max_items=max_items)
         if not all(type(item) is bytes for item in items):
             raise Refused(Reason.MALFORMED, "a list of byte strings is wanted")

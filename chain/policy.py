@@ -238,7 +238,7 @@ def parse_policy(text: str) -> Policy:
 
 
 def shipped_policy(name: str) -> Policy:
-    """A policy that ships with Goodfaith, by its name."""
+    """A policy that ships with Goodfaith, by its name.  Raises :class:`OperatorError` for another name."""
     folder = Path(__file__).parent / "policies"
     known = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
     if name not in known:

@@ -2,6 +2,7 @@
 
 A validator signs at most one block a slot, in its own slots only, and never where it cannot rule out having
 signed already.  What it signed last is a :class:`SigningState`, durable before the block leaves the machine.
+Source: protocol 2.3.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.records` and
 :mod:`chain.governance`; each checks everything before it writes anything, so a refused transaction has
 changed nothing.
+Source: protocol 6.1 and 6.5.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def begin(draft: Draft, due: Iterable[bytes], set_start: int) -> None:
     """What the chain itself does at the start of a block.
 
     ``due`` are the keys of entries whose deadline has passed, in the order of deadlines and keys, at most
-    :data:`MAX_DUE_A_BLOCK`; ``set_start`` is the height from which this block's validators are in force.
+    :data:`MAX_DUE_A_BLOCK`; ``set_start`` is the height from which this block's validators are in force.  Raises
+    :class:`InvariantBroken` for an entry that knows no deadline.
     """
     governance.begin(draft, set_start)
     for key in due:

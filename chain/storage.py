@@ -51,7 +51,8 @@ class Storage:
     ) -> None:
         """Make an empty database, whole or not at all.  ``signing`` is None where this key may have signed before.
 
-        ``exported`` is what left this home, which then signs nothing until it is imported.
+        ``exported`` is what left this home, which then signs nothing until it is imported.  Raises
+        :class:`OperatorError` where the file exists or cannot be written.
         """
         if path.exists():
             raise OperatorError(f"{path} exists already; move it away first")

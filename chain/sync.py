@@ -128,6 +128,15 @@ class Sync:
         """Close a download that brought blocks up to ``last_height`` (0: none that could be used).
 
         False where the peer's claim proved empty: it does not lead to its head.
+
+        Example: our head is at height 120, final is 100, and a peer claims 500.
+
+        * We ask for 121 to 376.  The first block does not stand on our head, so the caller says ``last_height=121,
+          attached=False``: we are on another branch than the peer.  The cursor is set to 0, and the next request
+          begins after what is final, which is the same for all: 101 to 356.
+        * These attach: ``last_height=356, attached=True``.  The next request is 357 to 500.
+        * Had the block at 101 not attached either, the claim would be empty: there is no chain of this network that
+          leads to it.
         """
         self._download = None
         is_first = peer not in self._cursors

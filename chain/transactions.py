@@ -8,6 +8,7 @@ On the wire a transaction is its canonical payload followed by a 64-byte signatu
 
 ``nonce`` counts the actor's transactions from 0 without gaps, ``expiry_height`` is the last height whose
 block may hold it, and ``body`` belongs to the kind.  Who may do what, and what follows, is the registry's.
+Source: protocol 6.1.
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ class Gossip:
     async def publish(self, topic: str, data: bytes) -> None:
         """Queue a message for the mesh; it does not wait for the network, and no validator of ours sees it.
 
-        The same bytes can be published again; peers that saw them drop them.
+        The same bytes can be published again; peers that saw them drop them.  Raises :class:`InvariantBroken` for a
+        message that the topic's subscribers would refuse as too large.
         """
         name = self._prefix + topic
         if len(data) > self._pubsub.topics[name].max_bytes:

@@ -129,7 +129,10 @@ class GuardedSwarm(Swarm):
         self.admit: Callable[[str], bool] = lambda _peer_id: False
 
     async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> SwarmConn:
-        """Register an authenticated connection, unless its peer is not welcome or is here already."""
+        """Register an authenticated connection.
+
+        Raises ``SwarmException`` where its peer is not welcome or is here already.
+        """
         peer_id = muxed_conn.peer_id
         if peer_id in self._joining or peer_id in self.connections or not self.admit(str(peer_id)):
             await cut(muxed_conn)
@@ -141,7 +144,7 @@ class GuardedSwarm(Swarm):
             self._joining.discard(peer_id)
 
     async def dial_peer(self, peer_id: ID) -> list[INetConn]:
-        """Only the supervisor dials; a stream to a peer that is not connected simply fails."""
+        """Raises ``SwarmException``: only the supervisor dials, and a stream to who is not connected simply fails."""
         raise SwarmException(f"{peer_id} is not connected")
 
     def _schedule_auto_connect(self) -> None:

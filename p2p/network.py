@@ -68,6 +68,7 @@ class _Alarm:
         self._rung.set()
 
     async def wait(self) -> None:
+        """Wait for the first error, and raise it."""
         await self._rung.wait()
         if self._error is not None:
             raise self._error

@@ -157,7 +157,10 @@ class LocalFace:
         return [item if isinstance(item, Refused) else next(answers) for item in checked]
 
     def partition(self, peer_ids: set[str] | None) -> None:
-        """``/partition``: cut peers off, or heal with None; for tests of partitions."""
+        """``/partition``: cut peers off, or heal with None; for tests of partitions.
+
+        Raises :class:`OperatorError` where the configuration does not allow it.
+        """
         if not self._node.home.config.allow_partitions:
             raise OperatorError("set allow_partitions = true in config.toml first")
         if peer_ids is None:

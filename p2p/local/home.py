@@ -141,7 +141,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def read_key(path: Path) -> SecretKey:
-    """Read a key file.  One that others can read is refused."""
+    """Read a key file.  Raises :class:`OperatorError`, also for one that others can read."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         text = path.read_text(encoding="ascii").strip()
@@ -176,7 +176,7 @@ def write_key(path: Path, seed: bytes) -> None:
 
 
 def read_config(path: Path) -> HomeConfig:
-    """Read ``config.toml``; missing settings take their defaults."""
+    """Read ``config.toml``; missing settings take their defaults.  Raises :class:`OperatorError`."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -208,7 +208,7 @@ def _check_setting(path: Path, name: str, value: Any, default: Any) -> None:
 
 
 def split_http(text: str) -> tuple[str, int]:
-    """``host:port`` of the HTTP face."""
+    """``host:port`` of the HTTP face.  Raises :class:`OperatorError` for anything else."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or len(port) > 5 or int(port) > 65_535:
         raise OperatorError(f"http must be host:port like 127.0.0.1:4080, not {text!r}")
