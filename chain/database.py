@@ -1,7 +1,8 @@
 """The SQLite file: its tables, the connection, and errors that say what the operator can do.
 
 * ``meta``: format, genesis id, the snapshot (header, votes), the head, the finalized height, and the signing state:
-  as ``signing``, or as ``exported`` once it left this home, or not at all where it was lost;
+  as ``signing``, or as ``exported`` once it left this home, or not at all where it was lost; and ``waiting``, the
+  transactions that it had acknowledged and no block held at its last clean stop;
 * ``blocks``: every known block, one blob each; ``main`` marks the head's branch;
 * ``transactions``: the first 8 bytes of each transaction's id and its block, to look transactions up;
 * ``state``: the entries at the snapshot's height, by key;
@@ -11,6 +12,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
@@ -34,6 +36,7 @@ _WAL_AUTOCHECKPOINT_PAGES = 4_000
 MAX_SIDE_BRANCH = 2_048
 # Rows fetched from SQLite in one go.
 ROWS_AT_ONCE = 256
+_IMMUTABLE = "&immutable=1"
 # How long a reader waits for the writer's checkpoint, and the writer for a reader's.
 _BUSY_TIMEOUT_S = 10
 
@@ -92,7 +95,7 @@ class Database:
             raise OperatorError(f"{path} is missing; initialise the home with `python node.py init` first")
         with self.translated():
             self.connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}",
+                f"{path.absolute().as_uri()}?mode={mode}{_IMMUTABLE if read_only and _is_at_rest(path) else ''}",
                 uri=True,
                 isolation_level=None,
                 check_same_thread=False,
@@ -131,7 +134,10 @@ class Database:
                 ) from error
             if "locked" in text or "busy" in text:
                 raise OperatorError(f"{self.path} is held by another process; stop it and try again") from error
-            raise OperatorError(f"{self.path} cannot be used ({text}); check its permissions") from error
+            raise OperatorError(
+                f"{self.path} cannot be used ({text}); check its permissions, and copy a home that was not stopped "
+                "cleanly to where it can be written"
+            ) from error
         except sqlite3.DatabaseError as error:
             raise corrupt(self.path, str(error)) from error
 
@@ -172,6 +178,14 @@ class Database:
 
     def close(self) -> None:
         self.connection.close()
+
+
+def _is_at_rest(path: Path) -> bool:
+    """Whether nobody can be writing: the medium is read-only, or others', and a clean stop left no log behind.
+
+    SQLite would otherwise want to make a file beside the database, even to read it.
+    """
+    return not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
 
 
 def corrupt(path: Path, why: str) -> OperatorError:

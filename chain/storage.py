@@ -31,9 +31,14 @@ from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.headers import decode_header
+from chain.mempool import MAX_BYTES, MAX_TRANSACTIONS
+from chain.messages import FRAMING_BYTES, RawItems
 from chain.registry import genesis_state
 from chain.state import RULES_KEY, Member, decode_entry
 from chain.votes import Votes
+
+# What came back from abandoned blocks finds twice the room in a mempool.
+_MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES
 
 
 class Storage:
@@ -104,6 +109,19 @@ class Storage:
         """Transactions on the main chain."""
         (row,) = self._database.rows("SELECT total(transactions) FROM blocks WHERE main = 1")
         return int(row[0])
+
+    def waiting(self) -> tuple[bytes, ...]:
+        """What this node had acknowledged and no block held when it last stopped cleanly, encoded and not checked.
+
+        Raises :class:`OperatorError` where that is damaged.
+        """
+        raw = self._database.meta("waiting")
+        with self._database.translated():
+            return (
+                ()
+                if raw is None
+                else RawItems.decode(raw, max_items=MAX_TRANSACTIONS, max_bytes=_MAX_WAITING_BYTES).items
+            )
 
     @property
     def is_exported(self) -> bool:
@@ -197,6 +215,8 @@ class Storage:
             meta.append(("snapshot_votes", settled.votes.encode()))
         if commit.signing is not None:
             meta.append(("signing", encode(astuple(commit.signing))))
+        if commit.waiting is not None:
+            meta.append(("waiting", RawItems(tuple(item.raw for item in commit.waiting)).encode()))
         self._put(meta)
 
     def _put(self, meta: Sequence[tuple[str, bytes]]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import trio
 
-from chain.errors import OperatorError
+from chain.errors import OperatorError, innermost
 from chain.policy import shipped_policy
 from scripts.console import print_json, run
 from scripts.replay import MAX_RATINGS, SAMPLE, Plan, read_ratings
@@ -115,7 +115,7 @@ def main(
         try:
             trio.run(_live, testnet, Until(until_final, duration), view.watch)
         except BaseExceptionGroup as group:
-            raise _innermost(group) from group
+            raise innermost(group) from group
     report = build_report(testnet)
     if as_json:
         print_json(report)
@@ -133,13 +133,6 @@ def _load(opened: TestnetHome, plan: Plan | None, max_per_s: int, view: View) ->
 async def _live(testnet: Testnet, until: Until, watch: Watch) -> None:
     await testnet.prepare()
     await testnet.run(until, watch)
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """The one exception that a nest of nurseries is about."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
     home         a node's folder: key, configuration, genesis, database
     whole        homes that are whole or not there
     handover     a validator's signing state, on its way to another machine
+    presence     how a node is found: its transport's settings, node.json
+    lifetime     until a signal, or the end of whoever started it
     process      standard streams, signals, exit codes
     logs         the log: bounded, off the event loop, a rate for each line
     telemetry    what happened, as logs, metrics, the last head moves

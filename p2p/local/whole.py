@@ -17,9 +17,9 @@ DRAFT = ".goodfaith-unfinished"
 def whole_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
     """Make ``path`` of the files and folders ``names``, which are to be put into the folder that this gives.
 
-    They move to ``path`` at the end, in their order: a folder that has the last one is complete.  Where something fails,
-    ``path`` is left as it was; where the process is killed, a draft is left that the next try clears away.  Raises
-    :class:`OperatorError` where ``path`` cannot be written, or has one of ``names`` and so is a home already.
+    They move to ``path`` at the end, in their order: a folder that has the last one is complete.  Where something
+    fails, ``path`` is left as it was; where the process is killed, a draft is left that the next try clears.  Raises
+    :class:`OperatorError` where ``path`` cannot be written, or is a home already.
     """
     draft = path / DRAFT
     with _written(path):

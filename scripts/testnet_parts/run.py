@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import httpx
 import trio
 
 from chain.errors import OperatorError
+from p2p.local.process import stop_signals
 from scripts.testnet_parts.homes import TestnetHome
 from scripts.testnet_parts.nodes import HTTP_TIMEOUT_S, NodeProcess
 
@@ -144,7 +144,7 @@ class Testnet:
 
     async def run(self, until: Until, watch: Watch) -> None:
         """Run all processes until it is over; none is left when this returns.  ``watch`` shows it, forever."""
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with trio.open_signal_receiver(*stop_signals()) as signals:
             async with self.client, trio.open_nursery() as outer:
                 outer.start_soon(self._obey, signals)
                 try:
