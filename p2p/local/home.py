@@ -131,8 +131,8 @@ def locked(path: Path) -> Iterator[None]:
         raise OperatorError(f"{path} is in use by another process; stop its node first") from error
     except OSError as error:
         raise OperatorError(
-            f"{lock.lock_file} cannot be written ({error.strerror}): a home is run and changed by the user it belongs to, "
-            "where it can be written; copy it there, or look into it with `scripts/inspect_chain.py`"
+            f"{lock.lock_file} cannot be written ({error.strerror}): a home is run and changed by its owner, where it "
+            "can be written; copy it there, or look into it with `scripts/inspect_chain.py`"
         ) from error
     try:
         yield

@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 import trio
 
-from p2p.local.process import stop_signals
+from p2p.local.process import end_at_once, stop_signals
 
 log = structlog.get_logger("node")
 
@@ -36,7 +36,7 @@ class Lifetime:
         """Take signals until cancelled: the first one counts."""
         async for number in signals:
             if not self._ready.is_set():
-                os._exit(128 + number)  # a node that is not ready has nothing to lose
+                end_at_once(number)  # a node that is not ready has nothing to lose
             if not self._told.is_set():
                 log.info("stopping", signal=signal.Signals(number).name)
                 self._told.set()

@@ -13,11 +13,14 @@ from chain.keys import did_from_key
 from p2p.local.home import Home
 from p2p.network import TransportConfig
 from p2p.peers import PeerSettings
+from p2p.pubsub import DEFAULT_DROP_RATE
 
 if TYPE_CHECKING:
     from p2p.network import Transport
 
 NODE_JSON = "node.json"
+# Twice the announcements of one slot that anybody passes on.
+DROPS_PER_SLOT = 4
 
 
 def transport_config(home: Home) -> TransportConfig:
@@ -31,6 +34,7 @@ def transport_config(home: Home) -> TransportConfig:
         max_connections=2 * config.max_peers,
         peers=PeerSettings(max_peers=config.max_peers, max_strangers=config.max_peers),
         ban_s=config.ban_s,
+        drop_rate=(1_000 * DROPS_PER_SLOT / home.genesis.slot_ms, DEFAULT_DROP_RATE[1]),
     )
 
 

@@ -28,14 +28,18 @@ def prepare() -> None:
     Standard streams that were closed are opened on nothing; otherwise a socket or the database would get their numbers.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _end_at_once)
+        signal.signal(signal.SIGINT, end_at_once)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # the lowest free number is its own, unless somebody took it
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
-def _end_at_once(_number: int, _frame: FrameType | None) -> None:
-    os._exit(EXIT_INTERRUPTED)
+def end_at_once(number: int, _frame: FrameType | None = None) -> None:
+    """End as the signal ``number`` would end a process that knows nothing of it; Ctrl-C with an exit code."""
+    if number == signal.SIGINT:
+        os._exit(EXIT_INTERRUPTED)
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
 
 
 def runs_as(command: str) -> bool:
@@ -47,7 +51,7 @@ def runs_as(command: str) -> bool:
 def interruptible() -> Iterator[None]:
     """Inside, Ctrl-C is a ``KeyboardInterrupt``, so that what was begun is tidied up."""
     before = signal.getsignal(signal.SIGINT)
-    if before is not _end_at_once:
+    if before is not end_at_once:
         yield
         return
     signal.signal(signal.SIGINT, signal.default_int_handler)
