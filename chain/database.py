@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
@@ -36,7 +35,6 @@ _WAL_AUTOCHECKPOINT_PAGES = 4_000
 MAX_SIDE_BRANCH = 2_048
 # Rows fetched from SQLite in one go.
 ROWS_AT_ONCE = 256
-_IMMUTABLE = "&immutable=1"
 # How long a reader waits for the writer's checkpoint, and the writer for a reader's.
 _BUSY_TIMEOUT_S = 10
 
@@ -90,18 +88,13 @@ class Database:
 
     def __init__(self, path: Path, genesis: Genesis, *, read_only: bool) -> None:
         self.path = path
-        mode = "ro" if read_only else "rw"
         if not path.exists():
             raise OperatorError(f"{path} is missing; initialise the home with `python node.py init` first")
         with self.translated():
-            self.connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}{_IMMUTABLE if read_only and _is_at_rest(path) else ''}",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-                timeout=_BUSY_TIMEOUT_S,
-                cached_statements=64,
-            )
+            self.connection = _connect(path, "mode=ro" if read_only else "mode=rw")
+            if read_only and _wants_to_write(self.connection) and _is_at_rest(path):
+                self.connection.close()
+                self.connection = _connect(path, "mode=ro&immutable=1")
         try:
             if not read_only:
                 self._prepare_to_write()
@@ -180,12 +173,30 @@ class Database:
         self.connection.close()
 
 
-def _is_at_rest(path: Path) -> bool:
-    """Whether nobody can be writing: the medium is read-only, or others', and a clean stop left no log behind.
+def _connect(path: Path, parameters: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{parameters}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=_BUSY_TIMEOUT_S,
+        cached_statements=64,
+    )
 
-    SQLite would otherwise want to make a file beside the database, even to read it.
-    """
-    return not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
+
+def _wants_to_write(connection: sqlite3.Connection) -> bool:
+    """Whether SQLite cannot make the file that it wants beside a database even to read it: on a read-only medium."""
+    try:
+        connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.OperationalError as error:
+        return error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+    return False
+
+
+def _is_at_rest(path: Path) -> bool:
+    """Whether a clean stop left everything in the database and nothing in its log."""
+    wal = path.with_name(f"{path.name}-wal")
+    return not wal.exists() or wal.stat().st_size == 0
 
 
 def corrupt(path: Path, why: str) -> OperatorError:

@@ -262,6 +262,7 @@ class Storage:
 def _fill(connection: sqlite3.Connection, genesis: Genesis, known: Mapping[str, SigningState | None]) -> None:
     """Make the tables of an empty database, and what is in them at the genesis."""
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA journal_mode = OFF")  # a draft that fails is thrown away
     connection.executescript("BEGIN;" + SCHEMA)
     connection.execute("INSERT INTO meta VALUES ('format', ?)", (encode(FORMAT),))
     connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis.id,))

@@ -32,16 +32,19 @@ def whole_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
         with _written(path):
             draft.mkdir(parents=True)
             yield draft
-            _sync(draft)
+            for folder, _, files in os.walk(draft):
+                for name in (*files, "."):
+                    _sync(Path(folder, name))
             for name in names:
                 (draft / name).rename(path / name)
             _sync(path)
             draft.rmdir()
     except BaseException:
         with suppress(OSError):
-            _clear(path, names)
-            for folder in missing:
-                folder.rmdir()
+            _undo(path, names)
+        for parent in missing:
+            with suppress(OSError):
+                parent.rmdir()
         raise
 
 
@@ -56,29 +59,27 @@ def _written(path: Path) -> Iterator[None]:
 
 
 def _clear(path: Path, names: Sequence[str]) -> None:
-    """Remove a draft, and what it was for unless that became complete."""
+    """Remove a draft that a kill left, and what moved out of it unless it became complete."""
     draft = path / DRAFT
-    if not draft.is_dir():
-        return
-    if not (path / names[-1]).exists():
-        for name in names:
-            _remove(path / name)
-    shutil.rmtree(draft)
+    if draft.is_dir() and (path / names[-1]).exists():
+        shutil.rmtree(draft)
+    elif draft.is_dir():
+        _undo(path, names)
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _undo(path: Path, names: Sequence[str]) -> None:
+    for name in names:
+        if (path / name).is_dir():
+            shutil.rmtree(path / name)
+        else:
+            (path / name).unlink(missing_ok=True)
+    shutil.rmtree(path / DRAFT, ignore_errors=True)
 
 
-def _sync(folder: Path) -> None:
-    """Make durable what is in ``folder``: a full disk may show only now."""
-    for root, _, names in os.walk(folder):
-        for name in (*names, "."):
-            descriptor = os.open(os.path.join(root, name), os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+def _sync(path: Path) -> None:
+    """Make a file or folder durable: that a disk is full may show only now."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
