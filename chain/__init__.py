@@ -5,6 +5,7 @@ files of this list touch the disk.  Files import only files above them in this l
 
   ground
     errors        why something is refused, and whose fault it is
+    meanings      what each reason means, and what would be needed instead
     codec         canonical encoding
     keys          Ed25519, the acceptance rule of signatures, did:key
     merkle        the root over a block's transactions
@@ -24,12 +25,15 @@ files of this list touch the disk.  Files import only files above them in this l
     blocks        a header and its transactions
     validators    who makes blocks, and how that changes
     state         what the registry knows, entry by entry
+    view          a state to look at, wherever it is kept
     draft         changes tried on top of a state
     members       the rules of members: enrol, rate, rotate
     records       the rules of records: file, object, answer, rule, repair
     governance    the rules of validators: motions and evidence
     registry      what each transaction does, and what falls due
     scores        scores, tiers, and where each point comes from
+    words         proposals, changes, policies, moments in words for people
+    documents     the things of the register as documents, for HTTP and commands alike
 
   branches
     ledger        one branch: state, votes and undo from the snapshot to the head

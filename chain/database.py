@@ -57,8 +57,13 @@ CREATE INDEX standings_by_score ON standings (score DESC, member);
 """
 
 
-#: All keys that begin with one letter.
-PREFIX = "SELECT key, value, 0 FROM state WHERE key >= ? AND key < ? ORDER BY key"
+#: The entries between two :func:`bounds`.
+BETWEEN = "SELECT key, value, 0 FROM state WHERE key >= ? AND key < ? ORDER BY key"
+
+
+def bounds(prefix: bytes) -> tuple[bytes, bytes]:
+    """What is not below, and above, all state keys that begin with ``prefix``: none is longer than 69 bytes."""
+    return prefix, prefix + b"\xff" * 128
 
 
 def short_id(transaction_id: bytes) -> int:
@@ -92,12 +97,12 @@ class Database:
             raise OperatorError(f"{path} is missing; initialise the home with `python node.py init` first")
         with self.translated():
             self.connection = _connect(path, "mode=ro" if read_only else "mode=rw")
-            if read_only and _wants_to_write(self.connection) and _is_at_rest(path):
-                self.connection.close()
-                self.connection = _connect(path, "mode=ro&immutable=1")
         try:
             if not read_only:
                 self._prepare_to_write()
+            elif _wants_to_write(self.connection) and _is_at_rest(path):
+                self.connection.close()
+                self.connection = _connect(path, "mode=ro&immutable=1")
             self.check(genesis)
         except BaseException:
             self.close()
@@ -188,7 +193,7 @@ def _wants_to_write(connection: sqlite3.Connection) -> bool:
     """Whether SQLite cannot make the file that it wants beside a database even to read it: on a read-only medium."""
     try:
         connection.execute("PRAGMA schema_version").fetchone()
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         return error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
     return False
 

@@ -160,12 +160,12 @@ class Engine:
 
     def _take_transactions(self, transactions: tuple[VerifiedTransaction, ...]) -> list[Refused | None]:
         height = self.chain.head.header.height + 1
-        view = self.chain.ledger.view(self.chain.head.header.slot)
+        draft = self.chain.ledger.blank_draft(self.chain.head.header.slot)
         outcomes: list[Refused | None] = []
         for transaction in transactions:
             try:
-                check_action(view.policy, transaction)
-                check_standing(view, transaction)
+                check_action(draft.policy, transaction)
+                check_standing(draft, transaction)
                 self.mempool.add(transaction, height)
             except Refused as refusal:
                 outcomes.append(refusal)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from chain import validators as seats
 from chain.codec import U32_MAX
-from chain.draft import Draft, read_policy_text
+from chain.draft import Draft
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.headers import decode_header
 from chain.keys import check_public_key
@@ -56,6 +56,7 @@ from chain.state import (
     read_motion_key,
 )
 from chain.transactions import Approve, Evidence, Propose
+from chain.view import read_policy_text
 from chain.votes import is_equivocation
 
 # Open motions of one validator; a motion can hold a whole policy.

@@ -19,6 +19,7 @@ from chain.registry import genesis_state
 from chain.state import RULES_KEY, VALIDATORS_KEY, WITH_DEADLINES, Account, account_key, decode_entry, due_slot
 from chain.statetree import Proof, StateTree
 from chain.validators import Validators
+from chain.view import MemoryView
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,12 @@ class Ledger:
             self._validators = value, self.view().validators
         return self._validators[1]
 
-    def view(self, slot: int = 0) -> Draft:
-        """The state at the head by names, for those who only look; ``slot`` is the one to judge deadlines in."""
+    def view(self, slot: int = 0, *, is_final: bool = False) -> MemoryView:
+        """The state at the head, to look at; ``slot`` is the head's, ``is_final`` says whether that is final."""
+        return MemoryView(self.state, self.genesis, self.height, slot, is_final=is_final)
+
+    def blank_draft(self, slot: int) -> Draft:
+        """The block after the head, in ``slot``, before the chain itself begins it: to judge what it may hold."""
         return Draft(self.state, self.genesis, self.height + 1, slot)
 
     def next_nonce(self, actor: bytes) -> int | None:
@@ -87,7 +92,7 @@ class Ledger:
 
         ``set_start`` is the height from which its validators are in force.
         """
-        draft = self.view(slot)
+        draft = self.blank_draft(slot)
         registry.begin(draft, self._due(slot), set_start)
         return draft
 

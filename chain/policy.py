@@ -17,6 +17,7 @@ from typing import Any
 
 from chain.codec import U32_MAX, decode, encode
 from chain.errors import OperatorError, Reason, Refused
+from chain.proposals import MAX_POLICY_BYTES
 from chain.tables import Mistake, Table, line_of
 from chain.transactions import POINTS_LIMIT
 
@@ -24,8 +25,6 @@ MAX_TIERS = 32
 MAX_SEVERITIES = 8
 # Of each kind.  The catalogue of a whole city fits, and one who reads a motion can still judge it.
 MAX_CATEGORIES = 256
-# A motion carries a whole policy on the chain, so its encoding must leave a block room for others.
-MAX_POLICY_BYTES = 24_000
 SCORE_LIMIT = 10**12
 MAX_DAYS = 36_525  # a century: nothing about a person is worth keeping longer
 

@@ -7,14 +7,15 @@ import sqlite3
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block
 from chain.codec import array, decode
 from chain.database import (
+    BETWEEN,
     MAX_SIDE_BRANCH,
-    PREFIX,
     Database,
-    policy_in_force,
+    bounds,
     short_id,
     stored_finality,
     trusted_block,
@@ -23,9 +24,9 @@ from chain.errors import InvariantBroken
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
 from chain.messages import FRAMING_BYTES
-from chain.policy import Policy
-from chain.state import Entry, account_key, decode_entry
+from chain.state import RATER_AT, RATINGS, Entry, account_key, decode_entry, read_identity
 from chain.transactions import Transaction
+from chain.view import StateView
 
 
 class Reader:
@@ -176,11 +177,11 @@ class Reader:
             "SELECT key FROM state WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",
             (account_key(first), account_key(last), count),
         )
-        return [bytes(key[1:]) for (key,) in rows]
+        return [read_identity(bytes(key)) for (key,) in rows]
 
-    def policy(self) -> Policy:
-        """The policy in force at the snapshot."""
-        return policy_in_force(self._database)
+    def view(self) -> StateView:
+        """The snapshot's state, to look at: that of a final block, behind the head."""
+        return _StoredView(self)
 
     def standings(self, limit: int) -> list[tuple[bytes, int]]:
         """``(member, score)`` of the best, equal scores by the member's key."""
@@ -199,16 +200,14 @@ class Reader:
 
     def entries(self, prefix: bytes) -> Iterator[tuple[bytes, Entry]]:
         """All entries of the snapshot's state whose keys start with ``prefix``, by key."""
-        rows = self._database.values(PREFIX, (prefix, prefix + b"\xff" * 128))
-        for key, value, _ in rows:
+        for key, value, _ in self._database.values(BETWEEN, bounds(prefix)):
             yield key, decode_entry(key, value)
 
     def ratings_by(self, rater: bytes) -> Iterator[tuple[bytes, Entry]]:
         """The ratings that ``rater`` gave, by key.  Reads every rating's key: about 10 ms for 36,000 of them."""
         rows = self._database.values(
-            "SELECT key, value, 0 FROM state "
-            "WHERE key >= x'72' AND key < x'73' AND substr(key, 34, 32) = ? ORDER BY key",
-            (rater,),
+            "SELECT key, value, 0 FROM state WHERE key >= ? AND key < ? AND substr(key, ?, 32) = ? ORDER BY key",
+            (*bounds(RATINGS), 1 + RATER_AT, rater),  # SQLite counts from 1
         )
         for key, value, _ in rows:
             yield key, decode_entry(key, value)
@@ -225,3 +224,21 @@ class Reader:
     def close(self) -> None:
         """End the connection."""
         self._database.close()
+
+
+class _StoredView(StateView):
+    """The state that a reader sees; the newest block is the head's."""
+
+    def __init__(self, reader: Reader) -> None:
+        snapshot = reader.snapshot_header()
+        newest = next(reader.headers(reader.head_height(), 1), None)
+        height, slot = 0 if snapshot is None else snapshot.height, 0 if newest is None else newest[0].slot
+        super().__init__(reader.genesis, height, slot, is_final=True)
+        self._reader = reader
+
+    def get(self, key: bytes) -> Any:
+        """The entry under a state key, or None; the key decides its type.  Raises :class:`Refused` for damage."""
+        return self._reader.entry(key)
+
+    def _under(self, prefix: bytes) -> Iterator[tuple[bytes, Entry]]:
+        return self._reader.entries(prefix)

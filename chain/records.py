@@ -130,7 +130,7 @@ def file(draft: Draft, action: FileRecord, actor: bytes) -> None:
         upheld=0,
         deadline_slot=0,
         grounds=b"",
-        words=b"",
+        statement=b"",
         proof=b"",
     )
     draft.put(record_key(subject, number), record)
@@ -256,7 +256,7 @@ def make_statement(draft: Draft, action: Statement, actor: bytes) -> None:
     Raises :class:`Refused`: ``UNKNOWN_RECORD``, ``DEADLINE_PASSED``, ``OTHERS_RECORD``.
     """
     subject, _, record = _about_oneself(draft, action.subject, action.number, actor)
-    draft.put(record_key(subject, action.number), record._replace(words=action.words))
+    draft.put(record_key(subject, action.number), record._replace(statement=action.statement))
 
 
 def fall_due(draft: Draft, key: bytes) -> None:

@@ -18,6 +18,8 @@ from chain.genesis import Genesis
 from chain.policy import Policy
 from chain.state import (
     DOCKET_KEY,
+    MOTIONS,
+    RECORDS,
     RULES_KEY,
     VALIDATORS_KEY,
     Account,
@@ -89,13 +91,12 @@ def begin(draft: Draft, due: Iterable[bytes], set_start: int) -> None:
     """
     governance.begin(draft, set_start)
     for key in due:
-        match key[:1]:
-            case b"d":
-                records.fall_due(draft, key)
-            case b"o":
-                governance.fall_due(draft, key)
-            case _:
-                raise InvariantBroken("an entry that knows no deadline is due")
+        if key.startswith(RECORDS):
+            records.fall_due(draft, key)
+        elif key.startswith(MOTIONS):
+            governance.fall_due(draft, key)
+        else:
+            raise InvariantBroken("an entry that knows no deadline is due")
 
 
 def apply(draft: Draft, transaction: Transaction) -> None:

@@ -16,10 +16,11 @@ from chain.blockchain import Blockchain, Snapshot
 from chain.blocks import Block, encode_block
 from chain.codec import decode, encode
 from chain.database import (
+    BETWEEN,
     FORMAT,
-    PREFIX,
     SCHEMA,
     Database,
+    bounds,
     corrupt,
     policy_in_force,
     seal,
@@ -34,7 +35,7 @@ from chain.headers import decode_header
 from chain.mempool import MAX_BYTES, MAX_TRANSACTIONS
 from chain.messages import FRAMING_BYTES, RawItems
 from chain.registry import genesis_state
-from chain.state import RULES_KEY, Member, decode_entry
+from chain.state import MEMBERS, RULES_KEY, Member, decode_entry, read_identity
 from chain.votes import Votes
 
 # What came back from abandoned blocks finds twice the room in a mempool.
@@ -227,10 +228,10 @@ class Storage:
         """Bring the scores of members up to date: of those that changed, or of all under another policy."""
         policy = policy_in_force(self._database)
         if RULES_KEY in rows:
-            changed = [(key, value) for key, value, _ in self._database.values(PREFIX, (b"m", b"n"))]
+            changed = [(key, value) for key, value, _ in self._database.values(BETWEEN, bounds(MEMBERS))]
         else:
-            changed = [(key, value) for key, value in rows.items() if value is not None and key[:1] == b"m"]
-        members = ((key[1:], decode_entry(key, value)) for key, value in changed)
+            changed = [(key, value) for key, value in rows.items() if value is not None and key.startswith(MEMBERS)]
+        members = ((read_identity(key), decode_entry(key, value)) for key, value in changed)
         self._connection.executemany(
             "INSERT OR REPLACE INTO standings VALUES (?, ?)",
             [

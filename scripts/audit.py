@@ -84,7 +84,7 @@ def _of_home(home: Path, seeds: list[str], file: Path | None, group_by: str | No
         remark(f"executing {home} {as_of(view.at_head)} …")
         with progress("blocks", view.head_height) as advance:
             frames = read_home(view, advance)
-        window_slots = view.policy.slots(window_days, view.genesis.slot_ms)
+        window_slots = view.state.policy.slots(window_days, view.genesis.slot_ms)
     if frames.ratings.empty and frames.records.empty:
         raise OperatorError(f"the chain in {home} holds no ratings and no records yet; analyse it when there are some")
     groups = frames.groups_in(file) if file else frames.groups(group_by) if group_by else None

@@ -29,6 +29,7 @@ from chain.transactions import (
     sign_consent,
     sign_rotation,
 )
+from chain.words import moment_of
 from p2p.local.home import write_key
 from scripts.console import print_json, remark, run, table
 from scripts.registry_parts.face import Account, NodeFace
@@ -42,7 +43,6 @@ from scripts.registry_parts.inputs import (
     read_consent,
 )
 from scripts.registry_parts.motions import motion
-from scripts.registry_parts.refusals import moment_of
 from scripts.registry_parts.session import (
     Session,
     connected,
@@ -202,7 +202,7 @@ def motions(face: NodeFace, genesis: Genesis, home: Path | None, as_json: bool) 
             row["number"],
             row["kind"],
             row["status"],
-            row["approvals"],
+            len(row["approvals"]),
             moment_of(genesis, row["expires_slot"]) if row["status"] == "open" else None,
             " ".join(row["about"]) or None,
         )
@@ -307,14 +307,14 @@ def object_to(session: Session, number: int, grounds: bytes) -> VerifiedTransact
 
 @registry.command()
 @_number
-@document("words", "your own words", needed=False)
+@document("statement", "your own words", needed=False)
 @sends
-def statement(session: Session, number: int, words: bytes) -> VerifiedTransaction:
+def statement(session: Session, number: int, statement: bytes) -> VerifiedTransaction:
     """Comment on a record about yourself.
 
-    Your words stand beside record NUMBER as long as it does; without --words they are taken back.
+    Your words stand beside record NUMBER as long as it does; without --statement they are taken back.
     """
-    return session.sign(Statement(session.secret.public, number, words))
+    return session.sign(Statement(session.secret.public, number, statement))
 
 
 @registry.command()

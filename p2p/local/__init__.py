@@ -10,7 +10,6 @@
     process      standard streams, signals, exit codes
     logs         the log: bounded, off the event loop, a rate for each line
     telemetry    what happened, as logs, metrics, the last head moves
-    views        the register at the head, as the local face tells it
     face         what the local face answers
     http         the local face: status, submission, metrics
 """

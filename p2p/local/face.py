@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import psutil
 
+from chain.documents import motions_document, policy_document, records_document
 from chain.engine import Engine
 from chain.errors import OperatorError, Refused
 from chain.events import Effect, Event, Outcomes, Submitted
 from chain.keys import did_from_key
 from chain.state import member_key
 from chain.trial import try_out
+from chain.view import StateView
 from p2p.local.home import Home
-from p2p.local.views import newest_motions, policy_in_force, records_about
 
 if TYPE_CHECKING:
     from p2p.local.telemetry import Telemetry
@@ -96,8 +97,7 @@ class LocalFace:
 
     def describe_account(self, key: bytes) -> dict[str, Any]:
         """``GET /account/{key}``: what a signer has to know, as of the head and this node's mempool."""
-        engine = self._node.engine
-        view = engine.chain.ledger.view()
+        engine, view = self._node.engine, self._view()
         account, identity = view.account(key), view.identity(key)
         return {
             "nonce": 0 if account is None else account.nonce,
@@ -108,21 +108,21 @@ class LocalFace:
             "authority": view.authority(identity) is not None,
             "validator": any(seat.key == key for seat in view.validators.active),
             "slot": self._slot(),
-            "height": engine.chain.head.header.height,
+            "height": view.height,
             "policy_version": view.rules.version,
         }
 
     def describe_policy(self) -> dict[str, Any]:
         """``GET /policy``."""
-        return policy_in_force(self._node.engine.chain.ledger.view())
+        return policy_document(self._view())
 
     def describe_records(self, key: bytes) -> dict[str, Any]:
         """``GET /records/{key}``."""
-        return records_about(self._node.engine.chain.ledger.view(), key)
+        return records_document(self._view(), key)
 
     def describe_motions(self) -> dict[str, Any]:
         """``GET /motions``."""
-        return newest_motions(self._node.engine.chain.ledger.view())
+        return motions_document(self._view())
 
     def recent_heads(self, after: int) -> list[dict[str, Any]]:
         """``GET /heads``."""
@@ -167,6 +167,12 @@ class LocalFace:
             self._node.transport.peers.unblock()
         else:
             self._node.transport.peers.block(peer_ids)
+
+    def _view(self) -> StateView:
+        """The state at the head; whoever answers from it can write nothing."""
+        chain = self._node.engine.chain
+        head = chain.head.header
+        return chain.ledger.view(head.slot, is_final=head.height <= chain.finalized.height)
 
     def _slot(self) -> int:
         return self.genesis.slot_at(self._node.now_ms())

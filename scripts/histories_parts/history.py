@@ -51,7 +51,7 @@ class WatchedDraft(Draft):
 class WatchedLedger(Ledger):
     """A ledger of watched drafts."""
 
-    def view(self, slot: int = 0) -> WatchedDraft:
+    def blank_draft(self, slot: int) -> WatchedDraft:
         return WatchedDraft(self.state, self.genesis, self.height + 1, slot)
 
     @property

@@ -22,7 +22,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from chain.codec import array, blob, decode, encode, integer
-from chain.draft import read_policy_text
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, decode_header, verify_header
@@ -46,6 +45,7 @@ from chain.state import (
 )
 from chain.statetree import Proof, verify_proof
 from chain.validators import Validators, voting_set, with_announced
+from chain.view import read_policy_text
 from chain.votes import Votes
 
 FORMAT = 1

@@ -11,12 +11,12 @@ from chain.errors import OperatorError, Refused
 from chain.genesis import Genesis, load_genesis
 from chain.keys import did_from_key
 from chain.state import STATUS_NAMES, Record
-from scripts.chain_view import Finding, View, facts, sheet, time_of
+from chain.words import category_name, time_of
+from scripts.chain_view import Finding, View, facts, sheet
 from scripts.console import EXIT_WRONG
 from scripts.inspect_parts.proof import MAX_FILE_BYTES, Proven, check_evidence
 from scripts.inspect_parts.prove import prove
 from scripts.inspect_parts.question import inspect_chain, progress, question, show
-from scripts.inspect_parts.words import category_name
 
 _TRUST = {
     "trusted": "the genesis file; that of each set of validators in the proof less than a third of the weight ever "

@@ -26,10 +26,9 @@ from chain.proposals import (
     Suspend,
 )
 from chain.transactions import Propose, VerifiedTransaction
+from chain.words import moment_of, policy_changes
 from scripts.console import remark
-from scripts.inspect_parts.words import policy_changes
 from scripts.registry_parts.inputs import DID, find_category, read_start
-from scripts.registry_parts.refusals import moment_of
 from scripts.registry_parts.session import Session, sends
 
 _key = click.argument("key", metavar="DID", type=DID)

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, get_args
 
 import click
 
+from chain.documents import refusal_document
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis, load_genesis
 from chain.keys import SecretKey, did_from_key
@@ -25,7 +26,7 @@ from p2p.local.home import read_key
 from scripts.console import EXIT_WRONG, print_json, remark, stderr_console
 from scripts.registry_parts.face import Account, Found, NodeAway, NodeFace, url_of_home
 from scripts.registry_parts.follow import Dropped, Follower, NotInTime, Until
-from scripts.registry_parts.refusals import describe, show
+from scripts.registry_parts.refusals import show
 
 EXIT_NOT_IN_TIME = 3
 DEFAULT_NODE = "http://127.0.0.1:4080"
@@ -213,7 +214,7 @@ def endings(genesis: Genesis, *, as_json: bool) -> Iterator[None]:
         what = "taken first, and dropped since" if isinstance(refusal, Dropped) else "not done"
         show(refusal, what, genesis)
         if as_json:
-            print_json({**describe(refusal, genesis), "dropped": isinstance(refusal, Dropped)})
+            print_json({**refusal_document(refusal, genesis), "dropped": isinstance(refusal, Dropped)})
         click.get_current_context().exit(EXIT_WRONG)
 
 

@@ -84,7 +84,7 @@ class History:
         self.ledger.adopt(self.blocks[height], changes)
 
     def _anything(self) -> tuple[bytes, Action]:
-        choice, view = self.random.choice, self.ledger.view(self.slot)
+        choice, view = self.random.choice, self.ledger.blank_draft(self.slot)
         records = [key for key in self.ledger.state if key[:1] == b"d"]
         member, number = read_record_key(choice(records)) if records else (choice(MEMBERS), 0)
         issuer = view.get(record_key(member, number)).issuer if records else AGENCIES[0]
@@ -113,7 +113,7 @@ class History:
                 return choice((key, agency)), Rotate(next(self.spare_keys), bytes(64))
 
     def _key(self, identity: bytes) -> bytes:
-        view = self.ledger.view(self.slot)
+        view = self.ledger.blank_draft(self.slot)
         while (account := view.account(identity)) is not None and account.successor:
             identity = account.successor
         return identity

@@ -129,18 +129,18 @@ class City:
         actor.secret, actor.nonce = fresh, 0
         return transaction
 
-    def write(self, home: Path) -> Path:
-        """A home that took all blocks, its state settled as far as they are final."""
+    def write(self, home: Path, *, only_final: bool = False) -> Path:
+        """A home that took all blocks, its state settled as far as they are final; or only those that are."""
         write_genesis(home, self.genesis)
         Storage.create(home / DATABASE, self.genesis, SigningState())
         chain = Blockchain(self.genesis)
         for block in self.blocks:
             chain.add(block, arrived_in_slot=True)
         assert chain.head.header.id == self.blocks[-1].id
+        final = chain.finalized.height
+        taken = tuple(self.blocks[:final] if only_final else self.blocks)
         storage = Storage(home / DATABASE, self.genesis)
-        storage.commit(
-            [Commit(adopted=tuple(self.blocks), finalized_height=chain.finalized.height, settled=chain.settle())]
-        )
+        storage.commit([Commit(adopted=taken, finalized_height=final, settled=chain.settle())])
         storage.close()
         return home
 

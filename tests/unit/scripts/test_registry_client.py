@@ -14,6 +14,7 @@ import pytest
 
 from chain import registry as rules
 from chain.codec import decode
+from chain.documents import motions_document, policy_document, records_document
 from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis, found_genesis
@@ -37,9 +38,9 @@ from chain.transactions import (
     decode_transaction,
     verify_transaction,
 )
+from chain.view import MemoryView, StateView
 from p2p.local.home import read_key, write_key
 from p2p.local.http import describe_refusal
-from p2p.local.views import newest_motions, policy_in_force, records_about
 from scripts.console import run
 from scripts.registry import registry
 from scripts.registry_parts import session
@@ -77,8 +78,8 @@ class FakeNode:
         self.transport = httpx.MockTransport(self._answer)
 
     @property
-    def view(self) -> Draft:
-        return Draft(self.state, self.genesis, self.height + 1, self.slot)
+    def view(self) -> StateView:
+        return MemoryView(self.state, self.genesis, self.height, self.slot, is_final=True)
 
     def last(self) -> Action:
         """What was submitted last."""
@@ -97,11 +98,11 @@ class FakeNode:
             case "GET", ["genesis"]:
                 return httpx.Response(200, text=self.genesis.to_json())
             case "GET", ["policy"]:
-                document = policy_in_force(self.view)
+                document = policy_document(self.view)
             case "GET", ["records", did]:
-                document = records_about(self.view, key_from_did(did))
+                document = records_document(self.view, key_from_did(did))
             case "GET", ["motions"]:
-                document = newest_motions(self.view)
+                document = motions_document(self.view)
             case "GET", ["account", did]:
                 document = self._account(key_from_did(did))
             case "GET", ["transactions", digits]:
@@ -140,7 +141,7 @@ class FakeNode:
     def _outcome(self, raw: bytes, *, is_kept: bool) -> Mapping[str, str] | None:
         try:
             transaction = verify_transaction(decode_transaction(raw), self.genesis.id)
-            draft = self.view
+            draft = Draft(self.state, self.genesis, self.height + 1, self.slot)
             rules.apply(draft, transaction)
         except Refused as refusal:
             return describe_refusal(refusal)
@@ -393,11 +394,11 @@ def test_a_repair_is_asked_for_declined_and_approved(town: Desk) -> None:
 
 def test_a_statement_stands_beside_the_record_until_it_is_taken_back(town: Desk) -> None:
     file(town)
-    town.act("statement", "0", "--words", town.paper, key="ann")
-    assert standing_record(town).words == PAPER
+    town.act("statement", "0", "--statement", town.paper, key="ann")
+    assert standing_record(town).statement == PAPER
     town.act("statement", "0", key="ann")
     assert town.node.last() == Statement(town.key("ann").public, 0, b"")
-    assert standing_record(town).words == b""
+    assert standing_record(town).statement == b""
 
 
 @pytest.mark.parametrize(

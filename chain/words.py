@@ -1,12 +1,14 @@
-"""Proposals and policies in words, for those who have to decide about them."""
+"""Words for people: proposals, changes, policies, moments and spans of time, and whose turn it is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from chain.genesis import Genesis
 from chain.keys import did_from_key
-from chain.policy import Policy, decode_policy
+from chain.policy import Policy
 from chain.proposals import (
     ARBITER,
     REGISTRAR,
@@ -22,14 +24,17 @@ from chain.proposals import (
     Revoke,
     Suspend,
 )
+from chain.state import MAINTAINED, OBJECTED, Record
 from chain.transactions import APPROVE, ASK, CORRECT, DECLINE, MAINTAIN, STRIKE, UPHOLD, WITHDRAW
 from chain.validators import ADD, JAIL, RELEASE, REMOVE, REPLACE, Change
+from chain.view import read_policy_text
 
 _RIGHTS = ((REGISTRAR, "registrar"), (ARBITER, "arbiter"))
 # What the codes of transactions mean.
 ANSWERS = {CORRECT: "correct", WITHDRAW: "withdraw", MAINTAIN: "maintain"}
 RULINGS = {STRIKE: "strike", UPHOLD: "uphold"}
 REPAIRS = {ASK: "ask", APPROVE: "approve", DECLINE: "decline"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CHANGES = {REMOVE: "remove", JAIL: "jail", RELEASE: "release"}
 # How a row of a policy's list is called in a comparison.
 _NAMED_BY = {"tier": "name", "severity": "name", "category": "code", "rating": "code"}
@@ -51,6 +56,46 @@ def height_in_words(height: int) -> str:
     return str(height) if height < 2**62 else "no end"
 
 
+def waits_for(record: Record) -> str | None:
+    """Whose turn it is, if anybody's."""
+    if record.status == OBJECTED:
+        return "the issuer's answer"
+    if record.status == MAINTAINED:
+        return "an arbiter's ruling"
+    return "the issuer's answer to the repair" if record.deadline_slot else None
+
+
+def time_of(genesis: Genesis, slot: int) -> str | None:
+    """When a slot begins, in UTC and to the millisecond (ISO 8601); None beyond the years 1 to 9999."""
+    moment = _moment(genesis, slot)
+    return None if moment is None else moment.isoformat(timespec="milliseconds")
+
+
+def moment_of(genesis: Genesis, slot: int) -> str:
+    """When a slot begins, in UTC and to the minute."""
+    moment = _moment(genesis, slot)
+    return "beyond the calendar" if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _moment(genesis: Genesis, slot: int) -> datetime | None:
+    try:
+        return _EPOCH + timedelta(milliseconds=genesis.slot_start_ms(slot))
+    except OverflowError:
+        return None
+
+
+def duration(ms: int) -> str:
+    """A span of time in its two largest units, rounded up to a second."""
+    if ms <= 0:
+        return "none"
+    seconds = -(-ms // 1000)
+    for size, unit, part, part_unit in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
+        if seconds >= size:
+            rest = seconds % size // part
+            return f"{seconds // size} {unit}" + (f" {rest} {part_unit}" if rest else "")
+    return f"{seconds} s"
+
+
 def proposal_in_words(policy: Policy, proposal: Proposal) -> str:
     """What a proposal would do; ``policy`` is the one in force."""
     match proposal:
@@ -66,7 +111,7 @@ def proposal_in_words(policy: Policy, proposal: Proposal) -> str:
         case Restore(key):
             return f"restore the authority {did_from_key(key)}"
         case Amend(base_version, effective_slot, document):
-            version = decode_policy(document).version
+            version = read_policy_text(document).version
             return f"replace policy {base_version} by policy {version} from slot {effective_slot}"
         case AddValidator(key, weight):
             return f"add validator {did_from_key(key)} with weight {weight}"

@@ -1,4 +1,4 @@
-"""Proposals, changes, policies and spans of time in words."""
+"""Proposals, changes, policies, moments and spans of time in words."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ from chain.proposals import (
     Suspend,
 )
 from chain.validators import ADD, JAIL, RELEASE, REMOVE, REPLACE, Change
-from scripts.chain_view import duration
-from scripts.inspect_parts.words import change_in_words, policy_changes, proposal_in_words
+from chain.words import change_in_words, duration, moment_of, policy_changes, proposal_in_words, time_of
 from tests.support.registered import HEROISM, TICKET, City, city_policy, next_policy
-from tests.support.world import secret
+from tests.support.world import genesis_of, secret
 
 ONE, TWO = secret(1).public, secret(2).public
 DID, OTHER = did_from_key(ONE), did_from_key(TWO)
@@ -60,6 +59,21 @@ def test_a_proposal_says_what_it_would_do(words: str) -> None:
 )
 def test_spans_of_time(ms: int, words: str) -> None:
     assert duration(ms) == words
+
+
+@pytest.mark.parametrize(
+    ("slot", "time", "moment"),
+    [
+        (61, "1970-01-01T00:17:41.000+00:00", "1970-01-01 00:17 UTC"),
+        (-1_000, "1970-01-01T00:00:00.000+00:00", "1970-01-01 00:00 UTC"),
+        (2**60, None, "beyond the calendar"),
+        (-(2**48), None, "beyond the calendar"),
+    ],
+)
+def test_when_a_slot_begins(slot: int, time: str | None, moment: str) -> None:
+    genesis = genesis_of(1)
+    assert (genesis.genesis_time_ms, genesis.slot_ms) == (1_000_000, 1_000)
+    assert (time_of(genesis, slot), moment_of(genesis, slot)) == (time, moment)
 
 
 def test_changes_of_validators() -> None:
