@@ -25,7 +25,7 @@ from chain.transactions import Enrol, Rate
 from scripts.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, run
 from scripts.inspect_chain import inspect_chain
 from tests.support.asking import answer, ask, mistake, problems
-from tests.support.homes import RecordingDisk, look_up, record, tamper, write_genesis, write_home
+from tests.support.homes import RecordingDisk, look_up, read_only, record, tamper, write_genesis, write_home
 from tests.support.world import Actor, World, genesis_of
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "inspect_chain.py"
@@ -77,6 +77,15 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     assert host.reorgs
     assert sum(len(block.transactions) for at, block in disk.main.items() if at <= host.final_height) == 11
     return Story(world, disk, actors, write_home(tmp_path_factory.mktemp("story") / "home", world, disk))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_stopped_home_on_a_read_only_medium_answers_the_same(story: Story, command: str) -> None:
+    arguments = story.arguments(command)
+    expected = ask(story.home, *arguments, "--json")
+    with read_only(story.home) as home:
+        found = ask(home, *arguments, "--json")
+    assert (found.exit_code, found.stdout, found.stderr) == (0, expected.stdout, "")
 
 
 @pytest.fixture
