@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -156,7 +157,9 @@ class Testnet:
                 outer.cancel_scope.cancel()
 
     async def _obey(self, signals: AsyncIterator[int]) -> None:
-        async for _ in signals:
+        async for number in signals:
+            if self.interrupted and signal.Signals(number).name == "SIGHUP":
+                continue  # a terminal that is closed hangs up more than once
             if self.interrupted:
                 for node in self.nodes:
                     node.kill()
