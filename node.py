@@ -35,7 +35,9 @@ from chain.headers import Header
 from chain.keys import SecretKey, did_from_key, self_test
 from chain.messages import GetBlocks, Status, cut_to_size
 from chain.policy import parse_policy, shipped_policy
+from chain.prove import prove
 from chain.reader import Reader
+from chain.sources import LiveState
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
 from p2p.local.handover import export_signing, import_signing, renew_database
@@ -196,6 +198,10 @@ class Node:
         await self._inbox.send((event, reply))
         return await reply.wait()
 
+    async def prove(self, key: bytes) -> bytes:
+        source = LiveState(self.engine.chain, self._reader, key)
+        return await trio.to_thread.run_sync(prove, self.genesis, source, key, limiter=self._reading)
+
     async def locate(self, transaction_id: bytes) -> int | None:
         # What the database does not hold yet is in the newest blocks.
         for block in islice(self.engine.chain.ledger.blocks(), MAX_RECENT_BLOCKS):
@@ -240,7 +246,9 @@ async def open_node(home: Home) -> AsyncIterator[Node]:
     while it runs, and :class:`~chain.errors.InvariantBroken` for our own fault.
     """
     with locked(home.path):
-        storage = await trio.to_thread.run_sync(Storage, home.database, home.genesis)
+        storage = await trio.to_thread.run_sync(
+            Storage, home.database, home.genesis, lambda why: log.warning("outdated", why=why)
+        )
         try:
             engine = await trio.to_thread.run_sync(_load_engine, home, storage)
             # libp2p takes two seconds to import: commands that only read, and most mistakes, must not pay for it.

@@ -1,7 +1,7 @@
 """The whole protocol as a synchronous state machine: ``effects = engine.handle(event, now_ms)``.
 
-Nothing in here waits, reads a clock, draws a random number or opens a socket; only the last three
-files of this list touch the disk.  Files import only files above them in this list::
+Nothing in here waits, reads a clock, draws a random number or opens a socket; only the last
+files of this list, the store, touch the disk.  Files import only files above them in this list::
 
   ground
     errors        why something is refused, and whose fault it is
@@ -15,6 +15,7 @@ files of this list touch the disk.  Files import only files above them in this l
     votes         prevotes, precommits, finality
     forkchoice    which of two tips wins
     headers       what a validator signs
+    judgement     what every header must satisfy on its branch
 
   register
     proposals     what validators can decide together
@@ -34,6 +35,8 @@ files of this list touch the disk.  Files import only files above them in this l
     scores        scores, tiers, and where each point comes from
     words         proposals, changes, policies, moments in words for people
     documents     the things of the register as documents, for HTTP and commands alike
+    proof         what shows offline where a member stands, and how that is checked
+    prove         making one
 
   branches
     ledger        one branch: state, votes and undo from the snapshot to the head
@@ -54,6 +57,9 @@ files of this list touch the disk.  Files import only files above them in this l
 
   store
     database      the SQLite file, its tables and errors
+    migrations    databases of older versions
     storage       the one writer, and what a node starts from
     reader        looking into a database, also beside a running node
+    sources       what proofs are made from: the state on disk, and that of a running node
+    recheck       a stored chain again, from its genesis
 """

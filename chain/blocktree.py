@@ -14,6 +14,7 @@ from chain.blocks import Block
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader
+from chain.judgement import check_follows, judge
 from chain.validators import Validators, with_announced
 from chain.votes import Votes
 
@@ -81,33 +82,24 @@ class BlockTree:
         return max(node.header.height for node in self._nodes.values())
 
     def check(self, header: Header, *, solicited: bool) -> Judged:
-        """Judge a header on its branch.  Raises :class:`Refused`.
+        """Judge a header on its branch, by :mod:`chain.judgement`.
 
-        A header is valid if its parent is known and valid, the leader is right, slot and height follow the
-        parent's, ``mhp`` is what this branch says, and it does not contradict its proposer's latest block on
-        this branch.  A third block of one slot is taken only when ``solicited``: when a branch that builds on
-        it was asked for, it may be needed; when it is merely announced, it is a flood.
+        Raises :class:`Refused` as that does, and ``UNKNOWN_PARENT`` or ``INVALID_PARENT`` for a parent that is not
+        known or not valid, ``NOT_EXECUTED`` as :meth:`next_votes` does, and ``TREE_FULL`` for a third block of one
+        slot.  That is taken only when ``solicited``: when a branch that builds on it was asked for, it may be needed;
+        when it is merely announced, it is a flood.
         """
         parent = self._nodes.get(header.parent)
         if parent is None:
             raise Refused(Reason.UNKNOWN_PARENT, f"parent {header.parent.hex()[:12]} is not known")
         if parent.invalid:
             raise Refused(Reason.INVALID_PARENT, f"parent {header.parent.hex()[:12]} is invalid")
-        if header.height != parent.header.height + 1:
-            raise Refused(Reason.WRONG_HEIGHT, f"height {header.height} after {parent.header.height}")
-        if header.slot <= parent.header.slot:
-            raise Refused(Reason.SLOT_NOT_AFTER_PARENT, f"slot {header.slot} after {parent.header.slot}")
-        votes = self.next_votes(parent)
-        if header.proposer != votes.newest_set.leader(header.slot):
-            raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
-        if header.mhp != votes.mhp:
-            raise Refused(Reason.WRONG_MHP, f"mhp {header.mhp} where the branch has {votes.mhp}")
-        if votes.contradicts(header):
-            raise Refused(Reason.CONTRADICTS_EARLIER_BLOCK, "its proposer's latest block rules it out")
+        check_follows(header, parent.header)
+        votes = judge(header, self.next_votes(parent))
         rivals = self._slots.get((header.slot, header.proposer), ())
         if len(rivals) >= MAX_BLOCKS_PER_SLOT and not solicited:
             raise Refused(Reason.TREE_FULL, f"{len(rivals)} blocks of slot {header.slot} are known")
-        return Judged(header, votes.apply(header))
+        return Judged(header, votes)
 
     def next_votes(self, parent: TreeNode) -> Votes:
         """The votes after ``parent`` with the validators in force at the next height.

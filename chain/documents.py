@@ -138,7 +138,10 @@ def _line_document(view: StateView, identity: bytes, line: Line) -> Document:
 
 
 def records_document(view: StateView, key: bytes) -> Document:
-    """The newest records about whoever's key this is, as a running node tells them; none about a stranger."""
+    """The newest records about whoever's key this is, as a running node tells them; none about a stranger.
+
+    ``more`` is silent about records further back than :data:`MAX_LOOKED_AT` numbers.
+    """
     return listed_records(view, records_about(view, view.identity(key), MAX_LOOKED_AT), MAX_SHOWN)
 
 

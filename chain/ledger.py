@@ -6,6 +6,7 @@ Blocks are executed here; whether a block should be executed is decided in :mod:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sortedcontainers import SortedList
@@ -18,18 +19,22 @@ from chain.genesis import Genesis
 from chain.registry import genesis_state
 from chain.state import RULES_KEY, VALIDATORS_KEY, WITH_DEADLINES, Account, account_key, decode_entry, due_slot
 from chain.statetree import Proof, StateTree
-from chain.validators import Validators
+from chain.validators import Announcement, Validators
 from chain.view import MemoryView
 
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """A block on the branch and what it changed; transactions and changes are counted since the first snapshot."""
+    """A block on the branch, what it changed, and the other validators that it announced, if it did.
+
+    Transactions and changes are counted since the first snapshot.
+    """
 
     block: Block
     changes: Changes
     transactions: int
     work: int
+    announcement: Announcement | None
 
 
 class Ledger:
@@ -112,7 +117,8 @@ class Ledger:
             raise InvariantBroken(f"block {block.id.hex()[:12]} does not follow from its draft")
         self._write((key, before, after) for key, (before, after) in changes.items())
         transactions, work = self._counts_at(self.height)
-        self._executed.append(Executed(block, changes, transactions + len(block.transactions), work + len(changes)))
+        counts = transactions + len(block.transactions), work + len(changes)
+        self._executed.append(Executed(block, changes, *counts, self._announcement(block, changes)))
 
     def extend(self, block: Block, set_start: int) -> None:
         """Execute ``block`` on the head.  Raises :class:`Refused` and leaves everything as it was."""
@@ -145,6 +151,21 @@ class Ledger:
         self._tree.update({key: after for key, (_, after) in executed.changes.items()})
         self.adopt(executed.block, executed.changes)
 
+    @contextmanager
+    def rewound(self, height: int) -> Iterator[None]:
+        """The ledger as it was at ``height`` while the block lasts, which must not change it.
+
+        It costs what all changes above ``height`` cost, twice.  Raises :class:`InvariantBroken` below the snapshot.
+        """
+        if not self.base_height <= height <= self.height:
+            raise InvariantBroken(f"the state at height {height} is not at hand")
+        undone = [self.undo() for _ in range(self.height - height)]
+        try:
+            yield
+        finally:
+            for executed in reversed(undone):
+                self.redo(executed)
+
     def block_at(self, height: int) -> Block | None:
         """The executed block at ``height``, while it is above the snapshot."""
         index = height - self.base_height - 1
@@ -156,7 +177,11 @@ class Ledger:
 
     def is_changed_above(self, height: int) -> bool:
         """Whether the blocks above ``height`` changed anything; ``height`` is not below the snapshot."""
-        return self._counts_at(self.height)[1] > self._counts_at(height)[1]
+        return self.changes_above(height) > 0
+
+    def changes_above(self, height: int) -> int:
+        """How many entries the blocks above ``height`` changed; ``height`` is not below the snapshot."""
+        return self._counts_at(self.height)[1] - self._counts_at(height)[1]
 
     def is_due(self, slot: int) -> bool:
         """Whether the chain itself has something to do in a block of ``slot``."""
@@ -180,9 +205,21 @@ class Ledger:
         self.base_height = height
         return rows
 
+    def announced(self, height: int) -> tuple[Announcement, ...]:
+        """What the blocks above the snapshot and up to ``height`` announced, oldest first."""
+        executed = self._executed[: height - self.base_height]
+        return tuple(each.announcement for each in executed if each.announcement is not None)
+
     def blocks(self) -> Iterable[Block]:
         """The executed blocks above the snapshot, newest first."""
         return (executed.block for executed in reversed(self._executed))
+
+    def _announcement(self, block: Block, changes: Changes) -> Announcement | None:
+        """What the block just executed announced: now that the tree is at its state, the path costs next to nothing."""
+        height = block.header.height
+        if VALIDATORS_KEY not in changes or self.validators.decided_height != height:
+            return None
+        return Announcement(height, self.state[VALIDATORS_KEY], self._tree.prove(VALIDATORS_KEY).encode())
 
     def _due(self, slot: int) -> Iterator[bytes]:
         for index, (due, key) in enumerate(self._agenda):

@@ -16,6 +16,7 @@ from chain.database import (
     MAX_SIDE_BRANCH,
     Database,
     bounds,
+    read_announcement,
     short_id,
     stored_finality,
     trusted_block,
@@ -26,6 +27,7 @@ from chain.headers import VerifiedHeader, decode_header
 from chain.messages import FRAMING_BYTES
 from chain.state import RATER_AT, RATINGS, Entry, account_key, decode_entry, read_identity
 from chain.transactions import Transaction
+from chain.validators import Announcement
 from chain.view import StateView
 
 
@@ -216,6 +218,11 @@ class Reader:
         """All of the snapshot's state as it is stored: keys and undecoded entries, by key."""
         for key, value, _ in self._database.values("SELECT key, value, 0 FROM state ORDER BY key"):
             yield key, value
+
+    def announcements(self) -> Iterator[Announcement]:
+        """The changes of validators announced up to :meth:`snapshot_header`, oldest first."""
+        rows = self._database.values("SELECT key, value, 0 FROM announcements ORDER BY key")
+        return (read_announcement(key, value) for key, value, _ in rows)
 
     def snapshot_votes(self) -> bytes | None:
         """The encoded votes after :meth:`snapshot_header`; None while it is the genesis's."""

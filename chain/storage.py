@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
 from itertools import takewhile
 from pathlib import Path
@@ -20,6 +20,7 @@ from chain.database import (
     FORMAT,
     SCHEMA,
     Database,
+    announcement_row,
     bounds,
     corrupt,
     policy_in_force,
@@ -34,6 +35,7 @@ from chain.genesis import Genesis
 from chain.headers import decode_header
 from chain.mempool import MAX_BYTES, MAX_TRANSACTIONS
 from chain.messages import FRAMING_BYTES, RawItems
+from chain.migrations import migrate
 from chain.registry import genesis_state
 from chain.state import MEMBERS, RULES_KEY, Member, decode_entry, read_identity
 from chain.votes import Votes
@@ -45,11 +47,20 @@ _MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES
 class Storage:
     """The one writer.  Its methods block; the node calls them in a worker thread."""
 
-    def __init__(self, path: Path, genesis: Genesis) -> None:
+    def __init__(self, path: Path, genesis: Genesis, notice: Callable[[str], None] = lambda _: None) -> None:
+        """Open a home's database, and bring it up to date where an older version wrote it.
+
+        ``notice`` is told, in a sentence, before that takes long.  Raises :class:`OperatorError`.
+        """
         self.path = path
         self.genesis = genesis
         self._database = Database(path, genesis, read_only=False)
         self._connection = self._database.connection
+        try:
+            migrate(self._database, genesis, notice)
+        except BaseException:
+            self.close()
+            raise
 
     @staticmethod
     def create(
@@ -143,7 +154,7 @@ class Storage:
                 f"the signing state in {self.path} was lost; make the new home with `python node.py init --key FILE` "
                 "instead: it keeps silent until it is safe to sign"
             )
-        with self._transaction():
+        with self._database.transaction():
             self._put([("exported", encode(astuple(signing)))])
             self._connection.execute("DELETE FROM meta WHERE key = 'signing'")
         return signing
@@ -159,7 +170,7 @@ class Storage:
                 f"this key signed blocks after slot {signing.slot}, where the export ends; export again on the machine "
                 "that signed last"
             )
-        with self._transaction():
+        with self._database.transaction():
             self._put([("signing", encode(astuple(signing)))])
             self._connection.execute("DELETE FROM meta WHERE key = 'exported'")
 
@@ -174,23 +185,9 @@ class Storage:
 
     def commit(self, commits: Sequence[Commit]) -> None:
         """Make these durable in their order, all or nothing.  Raises :class:`OperatorError`."""
-        with self._transaction():
+        with self._database.transaction():
             for commit in commits:
                 self._write(commit)
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """What is written inside is written whole and durable at the end, or not at all."""
-        connection = self._connection
-        with self._database.translated():
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                raise
 
     def _write(self, commit: Commit) -> None:
         connection = self._connection
@@ -212,6 +209,9 @@ class Storage:
                 [(key, seal(key, value)) for key, value in rows if value is not None],
             )
             self._rank(settled.rows)
+            connection.executemany(
+                "INSERT OR REPLACE INTO announcements VALUES (?, ?)", map(announcement_row, settled.announced)
+            )
             meta.append(("snapshot_header", settled.header.raw))
             meta.append(("snapshot_votes", settled.votes.encode()))
         if commit.signing is not None:

@@ -74,6 +74,17 @@ class Validators(NamedTuple):
         return next((seat for seat in (*self.active, *self.next) if seat.key == key), None)
 
 
+class Announcement(NamedTuple):
+    """What shows to whoever has the header at ``height`` that it announced other validators.
+
+    ``validators`` is the encoded entry of the state after it, ``path`` the encoded path under its state root.
+    """
+
+    height: int
+    validators: bytes
+    path: bytes
+
+
 def genesis_validators(genesis: Genesis) -> Validators:
     """The validators at height 0."""
     return Validators(tuple(Seat(key, weight, 0, 0) for key, weight in genesis.validators), (), 0, 0, ())

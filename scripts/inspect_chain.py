@@ -7,6 +7,7 @@ Nothing is written, and nothing but ``verify`` checks a signature again.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import asdict
 
@@ -16,6 +17,7 @@ from chain.documents import block_document, transaction_document
 from chain.errors import OperatorError
 from chain.headers import VerifiedHeader
 from chain.keys import did_from_key
+from chain.recheck import recheck, signatures
 from chain.validators import Seat, Validators
 from chain.words import change_in_words
 from scripts.chain_view import (
@@ -42,6 +44,8 @@ _HEIGHT_DIGITS = 12
 _TRANSACTION_DIGITS = 16
 # What only some kinds of transactions have.
 _ACTION_FIELDS = ("subject", "number", "category", "points", "verdict", "step")
+# Signatures are checked outside of the interpreter's lock; of more threads that wait for the execution little comes.
+_THREADS = min(8, os.cpu_count() or 1)
 
 
 # ------------------------------------------------------------------------------------------------- the chain
@@ -214,10 +218,10 @@ def _status(known: Validators, seat: Seat) -> str:
 @question
 def verify(view: View) -> Finding:
     """Recheck the whole chain from its genesis; exits with 1 where something is wrong."""
-    from scripts.recheck import recheck, signatures  # noqa: PLC0415  # threads, for this command alone
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # threads, for this command alone
 
-    with progress("signatures", signatures(view.reader)) as advance:
-        report = recheck(view.reader, view.genesis, advance)
+    with progress("signatures", signatures(view.reader)) as advance, ThreadPoolExecutor(_THREADS) as pool:
+        report = recheck(view.reader, view.genesis, pool, advance)
     problems = [problem._asdict() for problem in report.problems]
     counts = {name: value for name, value in asdict(report).items() if name != "problems"}
     document = {"ok": not problems, **view.at_head, **counts, "problems": problems}

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psutil
+import trio
 
 from chain.documents import motions_document, policy_document, records_document
 from chain.engine import Engine
@@ -38,6 +39,9 @@ class Running(Protocol):
     async def ask(self, event: Event) -> list[Effect]:
         """Let the engine handle an event in its turn; what came of it."""
 
+    async def prove(self, key: bytes) -> bytes:
+        """A proof of where the owner of ``key`` stands in the newest final state.  Raises :class:`Refused`."""
+
     async def locate(self, transaction_id: bytes) -> int | None:
         """The height of the main chain's block that holds a transaction, if there is one."""
 
@@ -49,6 +53,7 @@ class LocalFace:
         self.genesis = node.home.genesis
         self.registry = node.telemetry.registry
         self._node = node
+        self._proving = trio.Lock()
 
     def describe(self) -> dict[str, Any]:
         """``GET /status``."""
@@ -119,6 +124,11 @@ class LocalFace:
     def describe_records(self, key: bytes) -> dict[str, Any]:
         """``GET /records/{key}``."""
         return records_document(self._view(), key)
+
+    async def prove(self, key: bytes) -> bytes:
+        """``GET /proof/{key}``: one after the other, since each takes a little of the node's own turn."""
+        async with self._proving:
+            return await self._node.prove(key)
 
     def describe_motions(self) -> dict[str, Any]:
         """``GET /motions``."""

@@ -4,8 +4,6 @@ question      how a command asks one commit of a home and prints its answer
 dryrun        what another policy would do to a recorded state
 reexecution   the chain executed again, to tell what happened to a member
 plots         how many members stand in which tier, as a figure
-proof         a file that shows where a member stands, and how it is checked
-prove         making such a file from a home
 people        commands about members and records
 institutions  commands about authorities, motions and policies
 proofs        commands that make and check proofs

@@ -190,7 +190,8 @@ class NodeProcess:
         try:
             status = await self._get(client, url, "/status")
         except Unreachable:
-            if self._pid is not None and not psutil.pid_exists(self._pid):
+            # One that ended in the meantime was noted already.
+            if url == self._url and self._pid is not None and not psutil.pid_exists(self._pid):
                 self._forget("gone")
             return
         if url == self._url:  # it did not end in the meantime

@@ -211,6 +211,9 @@ def test_a_killed_validator_comes_back_and_nothing_is_lost(tmp_path: Path) -> No
         command = [sys.executable, str(ROOT / "node.py"), "run", "--home", str(home / "node2"), "--stop-with-parent"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as by_hand:
             try:
+                wait_for(lambda: "node2 is back" in running.log(), "the testnet noticed")
+                # Before it says so, a rating may still be on its way, and all nodes agree on less than everything.
+                wait_for(lambda: "transactions are final on" in running.log(), "everything is final")
                 wait_for(
                     lambda: (
                         running.status(2)["final_transactions"]
@@ -219,7 +222,6 @@ def test_a_killed_validator_comes_back_and_nothing_is_lost(tmp_path: Path) -> No
                     ),
                     "node2 caught up",
                 )
-                wait_for(lambda: "node2 is back" in running.log(), "the testnet noticed")
                 code, report = running.interrupt()
             finally:
                 by_hand.terminate()

@@ -15,7 +15,7 @@ from chain.events import Commit, SigningState
 from chain.genesis import Genesis, make_genesis
 from chain.keys import did_from_key
 from chain.policy import Policy, read_policy, shipped_policy
-from chain.proposals import ARBITER, Accredit, AddValidator, Amend
+from chain.proposals import ARBITER, Accredit, AddValidator, Amend, JailValidator
 from chain.storage import Storage
 from chain.transactions import (
     ASK,
@@ -184,6 +184,18 @@ def lively_city() -> City:
     city.carried(Amend(1, city.height + 40, next_policy(city).encode()))
     city.block(city.validators[3].sign(Propose(AddValidator(secret(99).public, 1))))
     for _ in range(12):  # so that all of it is final
+        city.block()
+    return city
+
+
+def changing_city(blocks: int) -> City:
+    """A city that jails a validator, takes in another, and makes ``blocks`` more."""
+    city = City()
+    city.carried(JailValidator(city.validators[3].key))
+    for _ in range(20):
+        city.block()
+    city.carried(AddValidator(secret(99).public, 1))
+    for _ in range(blocks):
         city.block()
     return city
 

@@ -17,13 +17,15 @@ import trio
 import trio.testing
 
 from chain.engine import Engine
-from chain.errors import OperatorError
+from chain.errors import OperatorError, Refused
 from chain.events import Commit, Outcomes, Submitted, TransactionsReceived
+from chain.proof import check_evidence
 from chain.storage import Storage
 from chain.transactions import Enrol, VerifiedTransaction
 from node import Node, open_node
 from p2p.local.home import Home, HomeConfig, create_home, load_home, peer_id_of
 from p2p.network import Transport
+from tests.support.forge import Forge
 from tests.support.world import Actor, genesis_of, secret
 
 
@@ -154,6 +156,22 @@ async def test_a_transaction_is_located(home: Path, monkeypatch: pytest.MonkeyPa
         assert storage.asked.is_set()
     node.stop()
     assert found == [1, None, None]
+
+
+async def test_it_proves_where_somebody_stands_once_something_is_final(home: Path) -> None:
+    node = node_of(home, SlowStorage(home))
+    ann = Actor(node.genesis, 100)
+    with pytest.raises(Refused):
+        await node.prove(ann.key)
+    forge = Forge(node.genesis)
+    blocks = [forge.block(None, [ann.sign(Enrol())])]
+    blocks += forge.chain(3, blocks[0])
+    for block in blocks:
+        node.engine.chain.add(block, arrived_in_slot=True)
+    proven = check_evidence(node.genesis, await node.prove(ann.key))
+    assert proven.member is not None
+    assert proven.header == node.engine.chain.finalized
+    node.storage.close()
 
 
 # ------------------------------------------------------------------------------------------- nodes inside a program

@@ -1,6 +1,6 @@
 """A proof of where a member stands, that whoever holds the genesis file can check without a node.
 
-The file is one canonical encoding, ``[format, genesis id, key, runs, entries]``.
+The file is one canonical encoding, ``[format, genesis id, key, height, runs, entries]``.
 
 A *run* is consecutive headers under one known set of validators, from which finality is counted; only the first one
 needs the genesis's set.  Votes for a height are cast by blocks at and above it alone, so counting may begin at any
@@ -14,17 +14,19 @@ state says that it is in force; what that state announces, the run has to begin 
 ever signed against the rules, also with keys long left; Ed25519 and SHA-256.  **What is not shown**: that the
 transactions were valid (two thirds of the validators, who checked them, signed what follows from them), and that
 nothing has changed since that height.
+Source: protocol 3.5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from chain.codec import array, blob, decode, encode, integer
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, decode_header, verify_header
+from chain.judgement import check_follows, judge
 from chain.policy import Policy
 from chain.scores import Standing, standing
 from chain.state import (
@@ -113,32 +115,33 @@ def check_evidence(genesis: Genesis, data: bytes) -> Proven:
 # ------------------------------------------------------------------------------------------------- finality
 
 
-def count(genesis: Genesis, seats: Set, headers: Sequence[Header], announced: Validators | None) -> Votes:
-    """The votes after consecutive headers, the first of which stands where ``seats`` are in force.
+def follow(
+    genesis: Genesis, seats: Set, headers: Iterable[Header], announced: Validators | None
+) -> Iterator[tuple[Header, Votes]]:
+    """Consecutive headers, each with the votes after it and with the validators in force at the next height.
 
-    ``announced`` are the validators in the state of that first header, if it announced others.  Raises
-    :class:`Refused` for headers that do not follow from each other.
+    ``seats`` are in force at the first header, ``announced`` are the validators in its state, if it announced others.
+    Raises :class:`Refused` as :mod:`chain.judgement` and :func:`~chain.headers.verify_header` do.
     """
-    base = headers[0].height - 1
-    votes = Votes.genesis(seats, genesis.batch, base)
     parent: Header | None = None
     for header in headers:
+        if parent is None:
+            base = header.height - 1
+            votes = Votes.genesis(seats, genesis.batch, base)
+        else:
+            check_follows(header, parent)
+        verify_header(header, genesis.id)
+        votes = judge(header, votes, counted_above=base)
         if announced is not None:
             votes = with_announced(votes, announced)
-        if parent is not None and (header.parent != parent.id or header.slot <= parent.slot):
-            raise Refused(Reason.UNKNOWN_PARENT, f"the header after height {parent.height} does not follow from it")
-        if header.height != votes.height + 1:
-            raise Refused(Reason.WRONG_HEIGHT, f"height {header.height} where {votes.height + 1} is next")
-        if header.proposer != votes.newest_set.leader(header.slot):
-            raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
-        # Below the run nothing was counted, so what is prevoted there cannot be judged.
-        if header.mhp != votes.mhp if votes.mhp > base else header.mhp > base:
-            raise Refused(Reason.WRONG_MHP, f"mhp {header.mhp} where the headers have {votes.mhp}")
-        if votes.contradicts(header):
-            raise Refused(Reason.CONTRADICTS_EARLIER_BLOCK, "its proposer's latest block rules it out")
-        verify_header(header, genesis.id)
-        votes, parent = votes.apply(header), header
-    return votes if announced is None else with_announced(votes, announced)
+        yield header, votes
+        parent = header
+
+
+def count(genesis: Genesis, seats: Set, headers: Iterable[Header], announced: Validators | None) -> Votes:
+    """The votes after all of :func:`follow`, of which there is at least one."""
+    *_, (_, votes) = follow(genesis, seats, headers, announced)
+    return votes
 
 
 class _Final(NamedTuple):
@@ -244,9 +247,14 @@ def _conclude(header: Header, key: bytes, entries: dict[bytes, Entry | None]) ->
     return Proven(header, key, policy, member, standing(policy, member), objections)
 
 
-def needed(key: bytes, read: Any) -> list[bytes]:
-    """The keys of all entries that :func:`check_evidence` needs; ``read`` gives an entry of the state by its key."""
+def needed(key: bytes, read: Callable[[bytes], Entry | None]) -> list[bytes]:
+    """The keys of all entries that :func:`check_evidence` needs; ``read`` gives an entry of the state by its key.
+
+    Raises :class:`Refused` (``MALFORMED``) for a state without a policy, which is none.
+    """
     rules, account = read(RULES_KEY), read(account_key(key))
+    if not isinstance(rules, Rules):
+        raise Refused(Reason.MALFORMED, "the state has no policy")
     identity = account.identity or key if isinstance(account, Account) else key
     member = read(member_key(identity))
     keys = [VALIDATORS_KEY, RULES_KEY, policy_key(rules.version), account_key(key), member_key(identity)]

@@ -8,12 +8,10 @@ likewise, but not executed: only a branch that wins ever is.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from chain.blockchain import Blockchain
 from chain.blocks import Block, assemble, decode_block
@@ -25,7 +23,12 @@ from chain.keys import did_from_key, self_test
 from chain.reader import Reader
 from chain.scores import standing
 from chain.state import (
+    AUTHORITIES,
     DOCKET_KEY,
+    MEMBERS,
+    MOTIONS,
+    RATINGS,
+    RECORDS,
     RULES_KEY,
     VALIDATORS_KEY,
     authority_key,
@@ -33,18 +36,18 @@ from chain.state import (
     member_key,
     motion_key,
     rating_key,
+    read_identity,
     read_motion_key,
     read_rating_key,
     read_record_key,
     record_key,
 )
 from chain.transactions import Transaction, VerifiedTransaction, verify_transaction
-from chain.validators import Validators
+from chain.validators import Announcement, Validators
 
-# Decoded blocks that wait for their turn: twice the threads keeps all of them busy, and 16 blocks of 900 kB are
-# what memory has to hold.
-_THREADS = min(8, os.cpu_count() or 1)
-_AHEAD_BLOCKS = 2 * _THREADS
+# Decoded blocks that wait for their turn: two for each of eight workers keep all of them busy, and 16 blocks of 900 kB
+# are what memory has to hold.
+_AHEAD_BLOCKS = 16
 # Rows of the database read at once; 16 of the largest blocks are 14 MB.
 _READ_BLOCKS = 16
 # The fresh chain keeps what it can still undo; nothing final is undone, so it is dropped this often.
@@ -52,6 +55,20 @@ _SETTLE_BLOCKS = 64
 # Differing state rows are named up to here; the rest is counted.
 _MAX_NAMED_ROWS = 20
 _ALL = 2**62
+
+
+class Checking(Protocol):
+    """A block that is being checked elsewhere."""
+
+    def result(self) -> Block:
+        """The block, once it is.  Raises :class:`Refused`."""
+
+
+class Executor(Protocol):
+    """Who checks blocks beside the caller: one of :mod:`concurrent.futures`, or one that does so at once."""
+
+    def submit(self, check: Callable[[bytes, bytes], Block], raw: bytes, chain_id: bytes, /) -> Checking:
+        """Begin to call ``check``."""
 
 
 class Problem(NamedTuple):
@@ -74,6 +91,7 @@ class Report:
     side_blocks: int = 0
     state_rows: int = 0
     standings: int = 0
+    announcements: int = 0
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -85,14 +103,15 @@ class _Wrong(Exception):
         self.problem = Problem(height, what)
 
 
-def recheck(reader: Reader, genesis: Genesis, advance: Callable[[int], None]) -> Report:
+def recheck(reader: Reader, genesis: Genesis, executor: Executor, advance: Callable[[int], None]) -> Report:
     """Check everything that ``reader`` shows; the caller holds it :meth:`Reader.consistent`.
 
-    ``advance`` is told the number of signatures checked since it was last called; :func:`signatures` is the sum.
-    Raises :class:`InvariantBroken` where the linked libraries do not follow the rule of signatures.
+    ``executor`` checks signatures ahead of the execution, which waits for them in order.  ``advance`` is told the
+    number of signatures checked since it was last called; :func:`signatures` is the sum.  What is wrong is in the
+    report.  Raises :class:`InvariantBroken` where the linked libraries do not follow the rule of signatures.
     """
     self_test()
-    return _Recheck(reader, genesis, advance).run()
+    return _Recheck(reader, genesis, executor, advance).run()
 
 
 def signatures(reader: Reader) -> int:
@@ -101,20 +120,21 @@ def signatures(reader: Reader) -> int:
 
 
 class _Recheck:
-    def __init__(self, reader: Reader, genesis: Genesis, advance: Callable[[int], None]) -> None:
+    def __init__(self, reader: Reader, genesis: Genesis, executor: Executor, advance: Callable[[int], None]) -> None:
         self._reader = reader
         self._genesis = genesis
+        self._executor = executor
         self._advance = advance
         self._report = Report(reader.head_height(), reader.finalized_height())
         self._problems = self._report.problems
         self._chain = Blockchain(genesis)
         self._side: list[VerifiedHeader] = []
         self._branch_points: dict[bytes, tuple[TreeNode, Validators]] = {}
+        self._announced: list[Announcement] = []
 
     def run(self) -> Report:
-        with ThreadPoolExecutor(_THREADS) as pool:
-            self._read_side(pool)
-            complete = self._follow_main(pool)
+        self._read_side()
+        complete = self._follow_main()
         proven = self._judge_side(complete=complete)
         self._report.proven_height = self._chain.finalized.height
         if complete:
@@ -127,13 +147,13 @@ class _Recheck:
 
     # ----------------------------------------------------------------------------------------- the main chain
 
-    def _follow_main(self, pool: ThreadPoolExecutor) -> bool:
+    def _follow_main(self) -> bool:
         """Execute the main chain as far as it can be followed; whether that was all of it."""
         try:
             state_height = self._state_height()
             parents = {header.parent for header in self._side}
             self._reached(state_height, parents)
-            for block in self._main_blocks(pool):
+            for block in self._main_blocks():
                 self._extend(block)
                 self._reached(state_height, parents)
                 self._advance(1 + len(block.transactions))
@@ -165,20 +185,24 @@ class _Recheck:
         if head.header.height == state_height:
             self._compare_state(head)
         if self._chain.unsettled >= _SETTLE_BLOCKS:
-            self._chain.settle()
+            settled = self._chain.settle()
+            self._announced += () if settled is None else settled.announced
 
-    def _main_blocks(self, pool: ThreadPoolExecutor) -> Iterator[Block]:
+    def _main_blocks(self) -> Iterator[Block]:
         """The stored main chain with every signature and transaction root checked, oldest first."""
-        ahead: deque[tuple[bytes, int, Future[Block]]] = deque()
+        ahead: deque[tuple[bytes, int, Checking]] = deque()
         for start in range(1, self._report.head_height + 1, _READ_BLOCKS):
             rows = list(self._reader.summaries(start, _READ_BLOCKS))
             raws = self._reader.raw_blocks(start, _READ_BLOCKS)
             for (block_id, height, _), raw in zip(rows, raws, strict=False):
-                ahead.append((bytes(block_id), height, pool.submit(_checked_block, raw, self._genesis.id)))
+                ahead.append((bytes(block_id), height, self._check(raw)))
                 if len(ahead) > _AHEAD_BLOCKS:
                     yield _result(*ahead.popleft())
         while ahead:
             yield _result(*ahead.popleft())
+
+    def _check(self, raw: bytes) -> Checking:
+        return self._executor.submit(_checked_block, raw, self._genesis.id)
 
     # -------------------------------------------------------------------------------------- state and finality
 
@@ -209,6 +233,7 @@ class _Recheck:
                 wrong.append(f"{_name(key)} is stored wrong: {_difference(key, value, expected)}")
         wrong += [f"the stored state lacks {_name(key)}" for key in sorted(computed)]
         wrong += self._compare_standings()
+        wrong += self._compare_announcements()
         for what in wrong[:_MAX_NAMED_ROWS]:
             self._blame(height, what)
         if len(wrong) > _MAX_NAMED_ROWS:
@@ -217,8 +242,8 @@ class _Recheck:
     def _compare_standings(self) -> Iterator[str]:
         """The stored scores against those that follow from the state at the head."""
         view = self._chain.ledger.view()
-        members = (key for key in self._chain.ledger.state if key[:1] == b"m")
-        computed = {key[1:]: standing(view.policy, view.get(key)).score for key in members}
+        members = (key for key in self._chain.ledger.state if key.startswith(MEMBERS))
+        computed = {read_identity(key): standing(view.policy, view.get(key)).score for key in members}
         for member, score in self._reader.standings(_ALL):
             self._report.standings += 1
             expected = computed.pop(member, None)
@@ -227,6 +252,16 @@ class _Recheck:
             elif score != expected:
                 yield f"the stored standings give {did_from_key(member)} the score {score} instead of {expected}"
         yield from (f"the stored standings lack {did_from_key(member)}" for member in sorted(computed))
+
+    def _compare_announcements(self) -> Iterator[str]:
+        """The stored changes of validators, which proofs are made of, against those that the chain announced."""
+        announced = (*self._announced, *self._chain.ledger.announced(self._report.state_height))
+        computed = {found.height: found for found in announced}
+        for found in self._reader.announcements():
+            self._report.announcements += 1
+            if found != computed.pop(found.height, None):
+                yield f"what is stored of validators announced at height {found.height} is not what the chain announced"
+        yield from (f"the validators announced at height {height} are not stored" for height in computed)
 
     def _judge_finality(self, proven_beside: int) -> None:
         """What is stored as final must be proven by the votes of this branch, or of one that was left."""
@@ -240,13 +275,13 @@ class _Recheck:
 
     # ------------------------------------------------------------------------------------ beside the main chain
 
-    def _read_side(self, pool: ThreadPoolExecutor) -> None:
+    def _read_side(self) -> None:
         """Check signatures and roots of the blocks beside the main chain; their headers stay in memory."""
         for block_id, height, _ in self._reader.summaries(0, _ALL, main=False):
             self._report.side_blocks += 1
             raw = self._reader.raw_block(bytes(block_id)) or b""
             try:
-                block = _result(bytes(block_id), height, pool.submit(_checked_block, raw, self._genesis.id))
+                block = _result(bytes(block_id), height, self._check(raw))
             except _Wrong as wrong:
                 self._blame(height, f"{_beside(bytes(block_id))}: {wrong.problem.what}")
             else:
@@ -290,10 +325,10 @@ def _checked(index: int, transaction: Transaction, chain_id: bytes) -> VerifiedT
         raise Refused(Reason.INVALID_TRANSACTION, f"transaction {index}: {refusal}") from refusal
 
 
-def _result(block_id: bytes, height: int, checked: Future[Block]) -> Block:
+def _result(block_id: bytes, height: int, checking: Checking) -> Block:
     """The checked block of a row of the database.  Raises :class:`_Wrong`."""
     try:
-        block = checked.result()
+        block = checking.result()
     except Refused as refusal:
         raise _Wrong(height, str(refusal)) from refusal
     if block.id != block_id or block.header.height != height:
@@ -307,27 +342,39 @@ def _beside(block_id: bytes) -> str:
 
 def _name(key: bytes) -> str:
     """A state key for people."""
-    single = {
-        RULES_KEY: "the policy in force",
-        VALIDATORS_KEY: "the validators",
-        DOCKET_KEY: "the list of open motions",
-    }
-    if key in single:
-        return single[key]
-    match key[:1], len(key):
-        case b"m", size if size == len(member_key(bytes(32))):
-            return f"member {did_from_key(key[1:])}"
-        case b"a", size if size == len(authority_key(bytes(32))):
-            return f"authority {did_from_key(key[1:])}"
-        case b"o", size if size == len(motion_key(0)):
-            return f"motion {read_motion_key(key)}"
-        case b"d", size if size == len(record_key(bytes(32), 0)):
-            subject, number = read_record_key(key)
-            return f"record {number} about {did_from_key(subject)}"
-        case b"r", size if size == len(rating_key(bytes(32), bytes(32), 0)):
-            subject, rater, category = read_rating_key(key)
-            return f"the rating of {did_from_key(subject)} by {did_from_key(rater)} in category {category}"
-    return f"the key {key.hex()}"
+    if key in _SINGLE:
+        return _SINGLE[key]
+    size, name = _NAMES.get(key[:1], (0, _by_key))
+    return name(key) if len(key) == size else f"the key {key.hex()}"
+
+
+def _by_key(key: bytes) -> str:
+    return did_from_key(read_identity(key))
+
+
+def _record(key: bytes) -> str:
+    subject, number = read_record_key(key)
+    return f"record {number} about {did_from_key(subject)}"
+
+
+def _rating(key: bytes) -> str:
+    subject, rater, category = read_rating_key(key)
+    return f"the rating of {did_from_key(subject)} by {did_from_key(rater)} in category {category}"
+
+
+_SINGLE = {
+    RULES_KEY: "the policy in force",
+    VALIDATORS_KEY: "the validators",
+    DOCKET_KEY: "the list of open motions",
+}
+# By how a key begins: how long it is, since what is stored may be nonsense, and its name.
+_NAMES: dict[bytes, tuple[int, Callable[[bytes], str]]] = {
+    MEMBERS: (len(member_key(bytes(32))), lambda key: f"member {_by_key(key)}"),
+    AUTHORITIES: (len(authority_key(bytes(32))), lambda key: f"authority {_by_key(key)}"),
+    MOTIONS: (len(motion_key(0)), lambda key: f"motion {read_motion_key(key)}"),
+    RECORDS: (len(record_key(bytes(32), 0)), _record),
+    RATINGS: (len(rating_key(bytes(32), bytes(32), 0)), _rating),
+}
 
 
 def _difference(key: bytes, stored: bytes, expected: bytes) -> str:
