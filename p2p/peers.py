@@ -9,16 +9,15 @@ from random import Random
 from typing import Any
 
 import trio
-from libp2p.abc import INetConn, INetStream, INetwork, INotifee
+from libp2p.abc import INetConn
 from libp2p.network.exceptions import SwarmException
 from libp2p.peer.id import ID
-from multiaddr import Multiaddr
 
 from chain.errors import Reason, Refused
 from p2p import handshake
 from p2p.addresses import PeerAddress
-from p2p.book import MAX_RETRY_S, Contact, PeerBook
-from p2p.host import HANDSHAKE_TIMEOUT_S, GuardedHost, cut
+from p2p.book import Contact, PeerBook
+from p2p.host import HANDSHAKE_TIMEOUT_S, GuardedHost, Notifee, cut
 from p2p.reputation import Reputation, Weight
 from p2p.requests import Failure, RequestError, Requests
 from p2p.troubles import Troubles, why_not_dialled
@@ -33,8 +32,6 @@ HELLO_TIMEOUT_S = 5.0
 
 FOREIGN_BAN_S = 600.0
 """A peer of another network stays one; it is tried again after ten minutes in case it was reconfigured."""
-
-DIALLED_AGAIN = f"it is dialled again, every {MAX_RETRY_S:.0f} s or sooner"
 
 CLOSE_GRACE_S = 2.0
 """The library reports a closed connection within 0.2 s; this is for a very busy machine."""
@@ -122,7 +119,7 @@ class PeerSupervisor:
         self._wake = trio.Event()
         self._nursery: trio.Nursery | None = None
         host.swarm.admit = self._admit
-        host.swarm.register_notifee(_Notifee(self._opened, self._closed))
+        host.swarm.register_notifee(Notifee(self._opened, self._closed))
         limits = {"max_concurrent": 64, "max_request": 64}
         requests.serve("ping", self._serve_ping, max_response=64, **limits)
         requests.serve("peers", self._serve_peers, max_response=handshake.MAX_PEERS_BYTES, **limits)
@@ -285,7 +282,7 @@ class PeerSupervisor:
                 log.info("peer %s at %s belongs to a foreign network", link.peer_id, link.address)
         else:
             # Two peers that dial each other at the same moment close one of the connections.
-            self._troubles.note(contact, f"{link.address}: it connects and does not greet", DIALLED_AGAIN)
+            self._troubles.note(contact, f"{link.address}: it connects and does not greet")
         log.debug("peer %s did not greet: %s", link.peer_id, error)
 
     async def _watch(self, link: Link) -> None:
@@ -360,7 +357,7 @@ class PeerSupervisor:
                 break
             troubles.append(f"{address.where}: {trouble}")
         else:
-            self._troubles.note(contact, ", ".join(troubles), DIALLED_AGAIN)
+            self._troubles.note(contact, ", ".join(troubles))
             self._book.failed(contact, trio.current_time())
         contact.dialling = False
         self._wake.set()
@@ -434,25 +431,3 @@ class PeerSupervisor:
             if link.up and link.shared is not None and other != peer_id
         ]
         return handshake.encode_peers(self._rng.sample(known, min(len(known), handshake.MAX_SHARED)))
-
-
-class _Notifee(INotifee):
-    """What the library tells of its connections, without what nobody asked for."""
-
-    def __init__(self, opened: Callable[[INetConn], None], closed: Callable[[INetConn], None]) -> None:
-        self._opened = opened
-        self._closed = closed
-
-    async def connected(self, network: INetwork, conn: INetConn) -> None:
-        self._opened(conn)
-
-    async def disconnected(self, network: INetwork, conn: INetConn) -> None:
-        self._closed(conn)
-
-    async def opened_stream(self, network: INetwork, stream: INetStream) -> None: ...
-
-    async def closed_stream(self, network: INetwork, stream: INetStream) -> None: ...
-
-    async def listen(self, network: INetwork, multiaddr: Multiaddr) -> None: ...
-
-    async def listen_close(self, network: INetwork, multiaddr: Multiaddr) -> None: ...

@@ -10,12 +10,14 @@ from libp2p.security.noise.exceptions import PeerIDMismatchesPubkey
 from libp2p.transport.exceptions import UpgradeFailure
 
 from p2p.addresses import PeerAddress
-from p2p.book import Contact
+from p2p.book import MAX_RETRY_S, Contact
 
 log = logging.getLogger(__name__)
 
 PATIENCE_FAILURES = 2
 """Said after so many failures in a row: nodes that start together do not find each other at the first try."""
+
+DIALLED_AGAIN = f"it is dialled again, every {MAX_RETRY_S:.0f} s or sooner"
 
 _PEER_ID = re.compile(r"remote_peer_id_from_pubkey=(\w+)")
 
@@ -26,7 +28,7 @@ class Troubles:
     def __init__(self) -> None:
         self._said: dict[str, str] = {}
 
-    def note(self, contact: Contact | None, trouble: str, then: str, *, at_once: bool = False) -> None:
+    def note(self, contact: Contact | None, trouble: str, then: str = DIALLED_AGAIN, *, at_once: bool = False) -> None:
         """A peer was not reached because of ``trouble``; ``then`` is what happens next."""
         if contact is None or not contact.bootstrap or self._said.get(contact.peer_id) == trouble:
             return
