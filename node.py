@@ -6,21 +6,19 @@
 
 from __future__ import annotations
 
-from p2p.local.process import exit_codes, interruptible, prepare, runs_as
-
-if __name__ == "__main__" or runs_as("goodfaith"):
-    prepare()
+from p2p.local.commandline import as_json, group, home_of_node, importing, launched
 
 import gc
 import json
 import secrets
+import shlex
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import structlog
@@ -34,7 +32,7 @@ from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.headers import Header
 from chain.keys import SecretKey, did_from_key, self_test
 from chain.messages import GetBlocks, Status, cut_to_size
-from chain.policy import parse_policy, shipped_policy
+from chain.policy import load_policy, shipped_policy
 from chain.prove import prove
 from chain.reader import Reader
 from chain.sources import LiveState
@@ -311,27 +309,12 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
         await life.until_told(stop_with_parent=stop_with_parent)
 
 
-class _Program(click.Group):
-    """The command line as a whole: also its help may meet a full disk."""
-
-    def main(self, *args: Any, **options: Any) -> Any:
-        with exit_codes():
-            return super().main(*args, **options)
-
-
-@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
+@group
 def main() -> None:
     """Run a Goodfaith node, or make its home."""
 
 
-_home = click.option(
-    "--home",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("home"),
-    show_default=True,
-    envvar="GOODFAITH_HOME",
-    help="The node's folder.",
-)
+_home = home_of_node("The node's folder.")
 
 
 @main.command()
@@ -354,29 +337,28 @@ def init(
     resync: bool,
 ) -> None:
     """Make a home: a key, a configuration, the genesis and an empty database."""
-    with exit_codes(), interruptible():
-        if resync:
-            renewed = load_home(home)
-            renew_database(renewed)
-            click.echo(
-                f"{renewed.database} is new and empty; the node will sync, and a validator signs again once a block "
-                "made after that is final, unless its signing state was exported"
-            )
-            return
-        if (genesis_path is None) == (new_network is None):
-            raise OperatorError("say either --genesis FILE or --new-network NAME")
-        seed = secrets.token_bytes(32) if key_path is None else read_key(key_path).seed
-        if genesis_path is not None:
-            genesis = load_genesis(genesis_path)
-        else:
-            genesis = _found_network(new_network or "", policy, slot_ms, SecretKey(seed))
-        create_home(home, genesis, seed, HomeConfig(peers=list(peers)), may_have_signed=key_path is not None)
-        click.echo(f"{home} is ready; start it with `python node.py run --home {home}`")
+    if resync:
+        renewed = load_home(home)
+        renew_database(renewed)
+        click.echo(
+            f"{renewed.database} is new and empty; the node will sync, and a validator signs again once a block "
+            "made after that is final, unless its signing state was exported"
+        )
+        return
+    if (genesis_path is None) == (new_network is None):
+        raise OperatorError("say either --genesis FILE or --new-network NAME")
+    seed = secrets.token_bytes(32) if key_path is None else read_key(key_path).seed
+    if genesis_path is not None:
+        genesis = load_genesis(genesis_path)
+    else:
+        genesis = _found_network(new_network or "", policy, slot_ms, SecretKey(seed))
+    create_home(home, genesis, seed, HomeConfig(peers=list(peers)), may_have_signed=key_path is not None)
+    click.echo(launched(f"{home} is ready; start it with `python node.py run --home {shlex.quote(str(home))}`"))
 
 
 def _found_network(name: str, policy: str, slot_ms: int, secret: SecretKey) -> Genesis:
     path = Path(policy)
-    rules = parse_policy(path.read_text(encoding="utf-8")) if path.is_file() else shipped_policy(policy)
+    rules = load_policy(path) if path.is_file() else shipped_policy(policy)
     return found_genesis(name, rules, [secret.public], genesis_time_ms=time.time_ns() // 1_000_000, slot_ms=slot_ms)
 
 
@@ -387,13 +369,12 @@ def key() -> None:
 
 @key.command("show")
 @_home
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@as_json
 def key_show(home: Path, as_json: bool) -> None:
     """Say who this node is: its public identities, never the secret."""
-    with exit_codes(), interruptible():
-        secret = read_key(home / "key")
-        identity = {"did": did_from_key(secret.public), "peer_id": peer_id_of(secret.seed)}
-        click.echo(json.dumps(identity) if as_json else "\n".join(f"{k:8} {v}" for k, v in identity.items()))
+    secret = read_key(home / "key")
+    identity = {"did": did_from_key(secret.public), "peer_id": peer_id_of(secret.seed)}
+    click.echo(json.dumps(identity) if as_json else "\n".join(f"{k:8} {v}" for k, v in identity.items()))
 
 
 @main.group()
@@ -409,9 +390,8 @@ _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @_file
 def signing_export(home: Path, file: Path) -> None:
     """Move the signing state into FILE; this home then signs nothing until one is imported."""
-    with exit_codes(), interruptible():
-        state = export_signing(load_home(home), file)
-        click.echo(f"{file} holds what {home} signed, up to slot {state.slot}; {home} signs nothing from now on")
+    state = export_signing(load_home(home), file)
+    click.echo(f"{file} holds what {home} signed, up to slot {state.slot}; {home} signs nothing from now on")
 
 
 @signing.command("import")
@@ -419,9 +399,8 @@ def signing_export(home: Path, file: Path) -> None:
 @_file
 def signing_import(home: Path, file: Path) -> None:
     """Let this home sign where the home that made FILE left off.  Import a file in one home only."""
-    with exit_codes(), interruptible():
-        state = import_signing(load_home(home), file)
-        click.echo(f"{home} signs after slot {state.slot}; keep {file} from every other machine, or remove it")
+    state = import_signing(load_home(home), file)
+    click.echo(f"{home} signs after slot {state.slot}; keep {file} from every other machine, or remove it")
 
 
 @main.command()
@@ -437,13 +416,13 @@ def signing_import(home: Path, file: Path) -> None:
 @click.option("--stop-with-parent", is_flag=True, help="End when standard input ends.")
 def run(home: Path, log_level: str, log_json: bool, stop_with_parent: bool) -> None:
     """Run the node until Ctrl-C, SIGTERM or a hang-up."""
-    with exit_codes():
+    with importing():
         from p2p.local.logs import configure_logging, keep_stderr_flowing
 
-        keep_stderr_flowing()
-        configure_logging(log_level, as_json=log_json)
-        self_test()
-        trio.run(partial(run_node, load_home(home), stop_with_parent=stop_with_parent))
+    keep_stderr_flowing()
+    configure_logging(log_level, as_json=log_json)
+    self_test()
+    trio.run(partial(run_node, load_home(home), stop_with_parent=stop_with_parent))
 
 
 if __name__ == "__main__":

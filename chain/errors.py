@@ -150,10 +150,3 @@ class OperatorError(Exception):
 
 class InvariantBroken(Exception):
     """A state that our own code must never reach."""
-
-
-def innermost(error: BaseException) -> BaseException:
-    """The one exception that a nest of groups is about; ``error`` itself where there are several."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

@@ -9,7 +9,6 @@ from random import Random
 
 import trio
 
-from chain.errors import innermost
 from p2p.addresses import parse_bootstrap
 from p2p.gossip import Gossip, open_gossip
 from p2p.host import DEFAULT_MAX_CONNECTIONS, GuardedHost, open_host
@@ -108,7 +107,9 @@ async def _unwrapped() -> AsyncIterator[None]:
     try:
         yield
     except BaseExceptionGroup as group:
-        error = innermost(group)
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
         if error is group:
             raise
         raise error from error.__cause__

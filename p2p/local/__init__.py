@@ -7,7 +7,9 @@
     handover     a validator's signing state, on its way to another machine
     presence     how a node is found: its transport's settings, node.json
     lifetime     until a signal, or the end of whoever started it
-    process      standard streams, signals, exit codes
+    startup      the first moments of a program: Ctrl-C is quiet
+    process      standard streams and signals
+    commandline  what every command line shares
     logs         the log: bounded, off the event loop, a rate for each line
     telemetry    what happened, as logs, metrics, the last head moves
     face         what the local face answers

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from p2p.local.startup import end_at_once
+
 import os
 import signal
 import sys
@@ -12,7 +14,7 @@ from functools import partial
 import structlog
 import trio
 
-from p2p.local.process import end_at_once, stop_signals
+from p2p.local.process import stop_signals
 
 log = structlog.get_logger("node")
 
@@ -36,7 +38,7 @@ class Lifetime:
         """Take signals until cancelled: the first one counts."""
         async for number in signals:
             if not self._ready.is_set():
-                end_at_once(number)  # a node that is not ready has nothing to lose
+                _end_as_if_unknown(number)  # a node that is not ready has nothing to lose
             if not self._told.is_set():
                 log.info("stopping", signal=signal.Signals(number).name)
                 self._told.set()
@@ -50,6 +52,13 @@ class Lifetime:
         except OSError as error:
             log.info("stopping", input=str(error))  # a terminal that is gone
         self._told.set()
+
+
+def _end_as_if_unknown(number: int) -> None:
+    if number == signal.SIGINT:
+        end_at_once(number)
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
 
 
 @asynccontextmanager

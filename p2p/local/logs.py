@@ -146,10 +146,17 @@ class SteadyStream(io.TextIOBase):
     ``on_gap`` is told, once the descriptor takes text again, how many lines it did not get.
     """
 
-    def __init__(self, descriptor: int, on_gap: Callable[[int], None], *, encoding: str = "utf-8") -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        on_gap: Callable[[int], None],
+        *,
+        encoding: str = "utf-8",
+        errors: str = "backslashreplace",
+    ) -> None:
         self._descriptor = descriptor
         self._on_gap = on_gap
-        self._encoding = encoding
+        self._how = (encoding, errors)
         self._is_terminal = os.isatty(descriptor)
         self._queue: deque[bytes] = deque()
         self._size = 0
@@ -161,7 +168,7 @@ class SteadyStream(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Queue ``text``, or drop it where there is no room."""
-        data = text.encode(self._encoding, errors="backslashreplace")
+        data = text.encode(*self._how)
         with self._changed:
             if self._size + len(data) > MAX_QUEUED_BYTES:
                 self._lose(data)
@@ -170,6 +177,11 @@ class SteadyStream(io.TextIOBase):
                 self._size += len(data)
                 self._changed.notify_all()
         return len(text)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The encoding of the descriptor."""
+        return self._how[0]
 
     def writable(self) -> bool:
         """It is."""
@@ -228,7 +240,10 @@ class SteadyStream(io.TextIOBase):
 
 def keep_stderr_flowing() -> None:
     """Whatever this process writes to stderr from now on, tracebacks too, waits for no reader."""
-    stream = SteadyStream(sys.stderr.fileno(), _tell_gap, encoding=sys.stderr.encoding)
+    before = sys.stderr
+    stream = SteadyStream(
+        before.fileno(), _tell_gap, encoding=before.encoding, errors=before.errors or "backslashreplace"
+    )
     sys.stderr = stream
     atexit.register(stream.end)
 

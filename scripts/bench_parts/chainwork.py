@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from chain.blockchain import Blockchain
 from chain.blocks import Block, assemble, decode_block, encode_block
 from chain.database import trusted_block
@@ -19,7 +17,7 @@ from chain.errors import InvariantBroken
 from chain.events import Ask, BlocksReceived, Commit, SigningState, StatusReceived
 from chain.genesis import Genesis, found_genesis
 from chain.headers import verify_header
-from chain.keys import SecretKey
+from chain.keys import SecretKey, verify
 from chain.mempool import Mempool
 from chain.messages import GetBlocks, Status
 from chain.policy import shipped_policy
@@ -47,14 +45,14 @@ class RecordedChain:
 
 
 def verify_rate(count: int = 2_000) -> float:
-    """Signatures that ``cryptography`` checks a second on one core, for messages of a rating's size."""
+    """Signatures that a node's own verifier checks a second on one core, for messages of a rating's size."""
     secret = SecretKey(bytes(31) + b"\x01")
     message = bytes(150)
     signature = secret.sign(message)
-    key = Ed25519PublicKey.from_public_bytes(secret.public)
     started = time.perf_counter()
     for _ in range(count):
-        key.verify(signature, message)
+        if not verify(secret.public, message, signature):
+            raise InvariantBroken("a good signature is refused")
     return count / (time.perf_counter() - started)
 
 

@@ -12,7 +12,6 @@ Files, each importing only those above it::
     node        one node: an engine, a disk, a clock
     network     links with delay, loss, duplication, reordering, cuts and clogs
     bounds      how much an engine may keep and send
-    standings   what the state must add up to
     checks      what must hold whatever happens
     ratings     what members sign: ratings, invented or real
     offices     what everybody in a registry signs

@@ -23,10 +23,12 @@ from chain.errors import Refused
 from chain.events import BlockAnnounced, BlocksReceived, Commit, Effect, Event, Submitted
 from chain.headers import Header, decode_header
 from chain.ledger import Ledger
+from chain.state import due_slot
 from chain.transactions import Evidence
-from chain.validators import with_announced
+from chain.validators import voting_set, with_announced
 from chain.votes import Votes, is_equivocation
-from scripts.simulation import standings
+from scripts.recount.entries import differences
+from scripts.recount.rows import recount_from, write_block
 from scripts.simulation.bounds import kept, sent
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.oracle import Oracle
@@ -171,21 +173,18 @@ class Checks:
     # ----------------------------------------------------------------------------------------------- at the end
 
     def at_end(self) -> None:
-        """Every node's head, executed again from the genesis, has the state that the node holds; and that adds up."""
+        """Every node's head, executed again from the genesis, and recounted, has the state that the node holds."""
         executed: dict[bytes, Ledger] = {}
         for node in self.world.honest:
             if not node.is_up:
                 continue
             chain, head = node.engine.chain, node.engine.chain.head.header
             if head.id not in executed:
-                executed[head.id] = ledger = Ledger(self.world.genesis)
-                votes = self._first_votes
-                for height in range(1, head.height + 1):
-                    votes = _execute(ledger, votes, node.disk.main[height])
+                executed[head.id] = self._executed_and_recounted(node, head.height)
             if executed[head.id].state != chain.ledger.state or executed[head.id].state_root != chain.ledger.state_root:
                 self._fail(node, "its state is not that of its chain")
-            if fault := next(standings.faults(chain.ledger, head.slot), ""):
-                self._fail(node, f"its state does not add up: {fault}")
+            if not _keeps_its_agenda(chain.ledger):
+                self._fail(node, "its agenda is not that of its state")
 
     def culprits(self, *, stored: bool = False) -> tuple[str, ...]:
         """The validators that two headers prove guilty, both seen, or even ``stored``, by honest nodes."""
@@ -205,6 +204,15 @@ class Checks:
         return sum(seat.is_jailed for seat in self._ledger.validators.active)
 
     # -------------------------------------------------------------------------------------------------- parts
+
+    def _executed_and_recounted(self, node: SimulatedNode, height: int) -> Ledger:
+        ledger, votes, recount = Ledger(self.world.genesis), self._first_votes, recount_from(self.world.genesis)
+        for block in (node.disk.main[at] for at in range(1, height + 1)):
+            votes = _execute(ledger, votes, block)
+            write_block(recount, block, dict(voting_set(ledger.validators.active)))
+        for fault in (*recount.faults, *differences(recount, ledger.state)):
+            self._fail(node, f"its state is not what a recount gives: {fault}")
+        return ledger
 
     def _note_headers(self, node: SimulatedNode, event: Event) -> None:
         headers: list[Header] = []
@@ -302,6 +310,11 @@ def _rivals(node: SimulatedNode, header: Header) -> int:
 
 def _proves_guilt(signed: list[Header]) -> bool:
     return any(is_equivocation(one, two) for at, one in enumerate(signed) for two in signed[:at])
+
+
+def _keeps_its_agenda(ledger: Ledger) -> bool:
+    due = ((due_slot(key, value), key) for key, value in ledger.state.items())
+    return list(ledger._agenda) == sorted((slot, key) for slot, key in due if slot is not None)
 
 
 def _execute(ledger: Ledger, votes: Votes, block: Block) -> Votes:

@@ -24,32 +24,20 @@ from p2p.local.home import HomeConfig, create_home, peer_id_of, read_config
 from p2p.local.whole import DRAFT, whole_folder
 from scripts.municipal.story import rehearsal_policy
 from scripts.replay import EXPIRY_HEIGHT, node_seed
+from scripts.testnet_parts.shape import (
+    DEFAULT_NODES,
+    DEFAULT_SLOT_MS,
+    MARKETPLACE,
+    MUNICIPAL,
+    STORY_SLOT_MS,
+    Shape,
+    Wanted,
+)
 
 FORMAT = 1
 SHAPE = "testnet.json"
-DEFAULT_NODES = 4
-DEFAULT_SLOT_MS = 1_000
-MARKETPLACE, MUNICIPAL = "marketplace", "municipal"
-# The story takes about 150 slots.
-STORY_SLOT_MS = 500
 # Twenty seconds of silence at the default slot: a watcher sees that the network lives.
 HEARTBEAT_SLOTS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a testnet was made with."""
-
-    nodes: int
-    observers: int
-    slot_ms: int
-    seed: bytes
-    scenario: str = MARKETPLACE
-
-    @property
-    def names(self) -> list[str]:
-        """The folders of the nodes; validators come first."""
-        return [f"node{index}" for index in range(self.nodes + self.observers)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +50,6 @@ class TestnetHome:
     genesis: Genesis
     shape: Shape
     is_resumed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the command line asks for; None leaves it to the home, or to the default."""
-
-    nodes: int | None
-    observers: int | None
-    slot_ms: int | None
-    scenario: str | None = None
 
 
 def open_testnet(path: Path | None, wanted: Wanted) -> TestnetHome:

@@ -265,10 +265,10 @@ def test_ctrl_c_in_mid_replay_stops_every_node_and_says_130(tmp_path: Path) -> N
 # A testnet that waits forever for the clean end of its nodes, so that only a second signal can end it.
 PATIENT = """
 from math import inf
-from scripts import console, testnet
+from scripts import testnet
 from scripts.testnet_parts import nodes
 nodes.STOP_TIMEOUT_S = inf
-console.run(testnet.main)
+testnet.main()
 """
 
 

@@ -36,6 +36,7 @@ from chain.transactions import (
 )
 from scripts.municipal.audit import audit
 from scripts.municipal.story import rehearsal_policy
+from tests.support.broken_rules import BROKEN_RULES
 from tests.support.world import genesis_of, secret
 
 GENESIS = genesis_of(1, policy=rehearsal_policy(1_000).to_document())
@@ -167,6 +168,18 @@ def test_the_state_says_what_the_paper_says(seed: int) -> None:
     while history.ledger.height > BLOCKS // 2:
         history.ledger.undo()
     check(history, BLOCKS // 2)
+
+
+# A city's members do not rate each other.
+@pytest.mark.parametrize("rule", [rule for rule in BROKEN_RULES if "rating" not in rule])
+def test_the_paper_notices_a_broken_rule(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
+    BROKEN_RULES[rule](monkeypatch)
+    history = History(seed=1)
+    while history.ledger.height < BLOCKS:
+        history.grow()
+    found = audit(GENESIS, history.blocks, history.ledger.state, BLOCKS)
+    assert found.differences or found.faults
+    assert not found.holds
 
 
 def check(history: History, height: int) -> None:

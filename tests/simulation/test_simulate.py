@@ -20,6 +20,7 @@ from scripts.simulation.mutations import MUTATIONS
 from scripts.simulation.settings import PROFILES, Settings
 from scripts.simulation.sweep import settings_for
 from scripts.simulation.villain import Expectation
+from tests.support.broken_rules import BROKEN_RULES
 
 ROOT = Path(__file__).parents[2]
 QUICK_SEEDS = 40
@@ -159,6 +160,14 @@ def test_a_broken_rule_is_noticed(name: str) -> None:
     assert found.is_damage != MUTATIONS[name].is_inside
     # and what is broken is mended again
     assert run_history(replace(settings, mutation="", only_damage=False), found.seed).violation == ""
+
+
+# Suspensions and deadlines are among the mutations above.
+@pytest.mark.parametrize("rule", [rule for rule in BROKEN_RULES if "objection" not in rule and "deadline" not in rule])
+def test_a_broken_rule_of_the_registry_is_noticed(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
+    settings = Settings(nodes=4, slots=150, faults="none", traffic="registry")
+    BROKEN_RULES[rule](monkeypatch)
+    assert "is not what a recount gives" in run_history(settings, 0).violation
 
 
 def test_a_block_of_the_future_is_noticed_though_clocks_step_back() -> None:

@@ -50,7 +50,8 @@ class Rehearsal:
         return self.director.is_done
 
     def standing(self, number: int) -> tuple[int, str]:
-        return self.paper.standing(self.cast.member(number).key)
+        score, _, tier = self.paper.standing(self.cast.member(number).key)
+        return score, tier
 
     def audit(self, index: int) -> Audit:
         """The state of one node at its head, compared with the paper."""

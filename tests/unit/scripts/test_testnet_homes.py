@@ -15,7 +15,8 @@ from chain.errors import OperatorError
 from p2p.local.home import create_home, load_home
 from p2p.local.whole import DRAFT
 from scripts.replay import node_seed
-from scripts.testnet_parts.homes import Wanted, free_ports, open_testnet
+from scripts.testnet_parts.homes import free_ports, open_testnet
+from scripts.testnet_parts.shape import Wanted
 
 SMALL = Wanted(nodes=2, observers=1, slot_ms=300)
 ANY = Wanted(None, None, None)
