@@ -14,6 +14,7 @@ From the wire up::
     requests     questions to one peer, with limits and one kind of failure
     handshake    hello, and the exchange of addresses
     book         whom this node could dial, and when
+    troubles     what keeps this node from a peer, said once
     peers        who is connected: dial, greet, watch, drop, ban, dial again
     network      all of the above under one context manager
 

@@ -21,6 +21,7 @@ from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.keys import SecretKey
 from chain.policy import shipped_policy
 from p2p.local.home import HomeConfig, create_home, peer_id_of, read_config
+from p2p.local.whole import DRAFT, whole_folder
 from scripts.municipal.story import rehearsal_policy
 from scripts.replay import EXPIRY_HEIGHT, node_seed
 from scripts.testnet_parts.shape import (
@@ -62,8 +63,7 @@ def open_testnet(path: Path | None, wanted: Wanted) -> TestnetHome:
     if (path / SHAPE).exists():
         return _resume(path, wanted)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        is_empty = not any(path.iterdir())
+        is_empty = not path.exists() or not any(path.iterdir()) or (path / DRAFT).exists()
     except OSError as error:
         raise OperatorError(f"{path} cannot be used as a home: {error.strerror}") from error
     if not is_empty:
@@ -88,22 +88,20 @@ def _create(path: Path, wanted: Wanted) -> TestnetHome:
         f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer_id_of(seed)}"
         for port, seed in zip(free_ports(len(seeds)), seeds, strict=True)
     ]
-    for name, seed, address in zip(shape.names, seeds, addresses, strict=True):
-        config = HomeConfig(
-            listen=[address.partition("/p2p/")[0]],
-            peers=[other for other in addresses if other != address],
-            http="127.0.0.1:0",
-            allow_partitions=True,
-        )
-        create_home(path / name, genesis, seed, config)
-    try:
-        (path / "genesis.json").write_text(genesis.to_json(), encoding="utf-8")
+    with whole_folder(path, ["genesis.json", *shape.names, SHAPE]) as draft:
+        for name, seed, address in zip(shape.names, seeds, addresses, strict=True):
+            config = HomeConfig(
+                listen=[address.partition("/p2p/")[0]],
+                peers=[other for other in addresses if other != address],
+                http="127.0.0.1:0",
+                allow_partitions=True,
+            )
+            create_home(draft / name, genesis, seed, config)
+        (draft / "genesis.json").write_text(genesis.to_json(), encoding="utf-8")
         document = {"format": FORMAT, **asdict(shape), "seed": shape.seed.hex()}
-        descriptor = os.open(path / SHAPE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(draft / SHAPE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(json.dumps(document, indent=2) + "\n")
-    except OSError as error:
-        raise OperatorError(f"{path} cannot be written: {error.strerror}") from error
     return TestnetHome(path, genesis, shape, is_resumed=False)
 
 

@@ -12,6 +12,7 @@ import trio
 
 from chain.errors import OperatorError
 from p2p.client import AsyncClient
+from p2p.local.process import stop_signals
 from scripts.testnet_parts.homes import TestnetHome
 from scripts.testnet_parts.nodes import NodeProcess
 from scripts.testnet_parts.shape import Until
@@ -136,7 +137,7 @@ class Testnet:
 
     async def run(self, until: Until, watch: Watch) -> None:
         """Run all processes until it is over; none is left when this returns.  ``watch`` shows it, forever."""
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with trio.open_signal_receiver(*stop_signals()) as signals:
             async with self.client, trio.open_nursery() as outer:
                 outer.start_soon(self._obey, signals)
                 try:
@@ -148,7 +149,9 @@ class Testnet:
                 outer.cancel_scope.cancel()
 
     async def _obey(self, signals: AsyncIterator[int]) -> None:
-        async for _ in signals:
+        async for number in signals:
+            if self.interrupted and signal.Signals(number).name == "SIGHUP":
+                continue  # a terminal that is closed hangs up more than once
             if self.interrupted:
                 for node in self.nodes:
                     node.kill()

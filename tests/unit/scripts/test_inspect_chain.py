@@ -23,7 +23,7 @@ from chain.storage import Storage
 from chain.transactions import Rate
 from scripts.inspect_chain import inspect_chain
 from tests.support.asking import answer, ask, mistake, problems
-from tests.support.homes import RecordingDisk, tamper, write_genesis, write_home
+from tests.support.homes import RecordingDisk, read_only, tamper, write_genesis, write_home
 from tests.support.story import Story, told_story
 from tests.support.world import World, genesis_of
 
@@ -37,6 +37,15 @@ COMMANDS = (
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     return told_story(tmp_path_factory.mktemp("story") / "home")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_stopped_home_on_a_read_only_medium_answers_the_same(story: Story, command: str) -> None:
+    arguments = story.arguments(command)
+    expected = ask(story.home, *arguments, "--json")
+    with read_only(story.home) as home:
+        found = ask(home, *arguments, "--json")
+    assert (found.exit_code, found.stdout, found.stderr) == (0, expected.stdout, "")
 
 
 @pytest.fixture
