@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from chain import registry
 from chain.blockchain import Blockchain
-from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, assemble
+from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, join
 from chain.draft import Changes, Draft
 from chain.errors import Disposition, Refused
 from chain.events import SigningState
@@ -137,7 +137,7 @@ class Producer:
             state_root=state_root,
         )
         self.signing, self._made_id = signing, header.id
-        return Made(assemble(header, included), changes, signing, tuple(hopeless))
+        return Made(join(header, included), changes, signing, tuple(hopeless))
 
     def _ballot(self, signed: SigningState) -> Ballot:
         return Ballot(signed.last_height, self.secret.public, signed.last_mhg, signed.last_mhp)
