@@ -42,7 +42,7 @@ from chain.events import (
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader
 from chain.keys import SecretKey
-from chain.mempool import Mempool
+from chain.mempool import MAX_TRANSACTIONS, Mempool
 from chain.messages import GetTransactions, Status
 from chain.outbox import Outbox
 from chain.production import Producer
@@ -138,9 +138,12 @@ class Engine:
         return producer is not None and producer.secret.public in self.chain.next_votes.newest_set.leaders
 
     def stop(self) -> list[Effect]:
-        """The last effects before a clean end: bring the state on disk up to what is final."""
+        """The last effects before a clean end: the state on disk follows what is final, and what this node acknowledged
+        and no block holds yet is kept for its next start.
+        """
         self._out = Outbox()
         self._out.settled = self.chain.settle()
+        self._out.waiting = self.mempool.claimed(MAX_TRANSACTIONS)
         return self._out.take()
 
     # ---------------------------------------------------------------------------------------------- transactions
@@ -370,7 +373,7 @@ class Engine:
         if self.producer is None or self.sync.is_catching_up(now_ms, self.genesis.slot_ms, is_alone=is_alone):
             return
         was_silent = self.producer.is_silent
-        slot = self.producer.due_slot(self.chain, now_ms, has_work=True)
+        slot = self.producer.due_slot(self.chain, now_ms)
         if was_silent and not self.producer.is_silent:
             self._out.signing = self.producer.signing
             self._out.note("signing_again", "a block made after the return is final: this validator signs again")

@@ -127,7 +127,8 @@ class Commit:
     """Make durable, all or nothing.
 
     ``abandoned`` leave the main chain, ``adopted`` enter it, ``side`` are stored beside it; ``settled`` moves
-    the state on disk; ``signing`` replaces the signing state.
+    the state on disk; ``signing`` replaces the signing state, ``waiting`` what this node acknowledged and no block
+    holds yet.
     """
 
     abandoned: tuple[Block, ...] = ()
@@ -136,6 +137,7 @@ class Commit:
     finalized_height: int | None = None
     settled: Settled | None = None
     signing: SigningState | None = None
+    waiting: tuple[VerifiedTransaction, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

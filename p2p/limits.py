@@ -38,8 +38,8 @@ class TokenBucket:
 class Buckets:
     """A bucket for each of the latest :data:`MAX_RATED` peers or hosts; a new connection is no new bucket."""
 
-    def __init__(self, rate_per_s: float, burst: float) -> None:
-        self._rate = (rate_per_s, burst)
+    def __init__(self, rate_per_s: float, burst: float, clock: Clock = trio.current_time) -> None:
+        self._rate = (rate_per_s, burst, clock)
         self._buckets: dict[str, TokenBucket] = {}
 
     def take(self, key: str, amount: float = 1.0) -> bool:

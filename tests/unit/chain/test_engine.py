@@ -314,7 +314,7 @@ def test_the_snapshot_follows_at_most_once_a_second(forge: Forge) -> None:
     assert isinstance(last, Commit)
     assert last.settled is not None
     assert last.settled.header.height == 35
-    assert fast.engine.stop() == []
+    assert fast.engine.stop() == [Commit(waiting=())]
 
 
 # -------------------------------------------------------------------------------------------------------- sync

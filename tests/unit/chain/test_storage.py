@@ -27,6 +27,7 @@ from chain.reader import Reader
 from chain.storage import Storage
 from chain.transactions import Enrol, Rate
 from scripts.simulation.disk import Disk
+from tests.support.homes import read_only
 from tests.support.world import Actor, World, genesis_of
 
 FLIPS = 500
@@ -599,3 +600,39 @@ def test_twenty_kills_lose_nothing_that_was_acknowledged(history: History, pickl
             path.unlink()
             write(path, history, 0).close()
             done = 0
+
+
+# ----------------------------------------------------------------------------------------------- a read-only medium
+
+
+def test_what_a_kill_left_is_not_overlooked_where_nothing_can_be_written(history: History, tmp_path: Path) -> None:
+    path = tmp_path / "home" / DATABASE
+    path.parent.mkdir()
+    Storage.create(path, history.genesis, SigningState())
+    with closing(Storage(path, history.genesis)) as storage:
+        storage.commit(history.commits)
+        expected = Reader(path, history.genesis).head_height()
+        shm = path.with_name(f"{DATABASE}-shm")
+        shm.rename(tmp_path / "shm")  # what a copy may leave out
+        with read_only(path.parent) as copy, pytest.raises(OperatorError, match="not stopped cleanly"):
+            Reader(copy / DATABASE, history.genesis)
+        (tmp_path / "shm").rename(shm)
+    with read_only(path.parent) as copy, closing(Reader(copy / DATABASE, history.genesis)) as reader:
+        assert reader.head_height() == expected > 0
+
+
+def test_what_waits_is_kept_until_it_is_replaced(tmp_path: Path) -> None:
+    genesis = genesis_of(1)
+    path = tmp_path / DATABASE
+    Storage.create(path, genesis, SigningState())
+    waiting = tuple(Actor(genesis, 100 + number).sign(Enrol()) for number in range(3))
+    storage = Storage(path, genesis)
+    assert storage.waiting() == ()
+    storage.commit([Commit(waiting=waiting)])
+    storage.commit([Commit(signing=SigningState(slot=1))])
+    storage.close()
+    storage = Storage(path, genesis)
+    assert storage.waiting() == tuple(item.raw for item in waiting)
+    storage.commit([Commit(waiting=())])
+    assert storage.waiting() == ()
+    storage.close()
