@@ -10,8 +10,7 @@ from p2p.limits import Buckets, Places
 
 def test_a_bucket_for_each_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_RATED", 2)
-    monkeypatch.setattr(limits.TokenBucket.__init__, "__defaults__", (lambda: 0.0,))
-    buckets = Buckets(1.0, 2.0)
+    buckets = Buckets(1.0, 2.0, lambda: 0.0)
     assert [buckets.take("a") for _ in range(3)] == [True, True, False]
     assert [buckets.take("b", 2.0), buckets.take("a")] == [True, False]
     assert buckets.take("c")  # b has been idle longest and is forgotten
