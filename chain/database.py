@@ -1,7 +1,8 @@
 """The SQLite file: its tables, the connection, and errors that say what the operator can do.
 
 * ``meta``: format, genesis id, the snapshot (header, votes), the head, the finalized height, and the signing state:
-  as ``signing``, or as ``exported`` once it left this home, or not at all where it was lost;
+  as ``signing``, or as ``exported`` once it left this home, or not at all where it was lost; and ``waiting``, the
+  transactions that it had acknowledged and no block held at its last clean stop;
 * ``blocks``: every known block, one blob each; ``main`` marks the head's branch;
 * ``transactions``: the first 8 bytes of each transaction's id and its block, to look transactions up;
 * ``state``: the entries at the snapshot's height, by key;
@@ -114,21 +115,16 @@ class Database:
 
     def __init__(self, path: Path, genesis: Genesis, *, read_only: bool) -> None:
         self.path = path
-        mode = "ro" if read_only else "rw"
         if not path.exists():
             raise OperatorError(f"{path} is missing; initialise the home with `python node.py init` first")
         with self.translated():
-            self.connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-                timeout=_BUSY_TIMEOUT_S,
-                cached_statements=64,
-            )
+            self.connection = _connect(path, "mode=ro" if read_only else "mode=rw")
         try:
             if not read_only:
                 self._prepare_to_write()
+            elif _wants_to_write(self.connection) and _is_at_rest(path):
+                self.connection.close()
+                self.connection = _connect(path, "mode=ro&immutable=1")
             self.format = self._check(genesis)
             if read_only and self.format < FORMAT:
                 raise OperatorError(
@@ -163,7 +159,10 @@ class Database:
                 ) from error
             if "locked" in text or "busy" in text:
                 raise OperatorError(f"{self.path} is held by another process; stop it and try again") from error
-            raise OperatorError(f"{self.path} cannot be used ({text}); check its permissions") from error
+            raise OperatorError(
+                f"{self.path} cannot be used ({text}); check its permissions, and copy a home that was not stopped "
+                "cleanly to where it can be written"
+            ) from error
         except sqlite3.DatabaseError as error:
             raise corrupt(self.path, str(error)) from error
 
@@ -219,6 +218,32 @@ class Database:
 
     def close(self) -> None:
         self.connection.close()
+
+
+def _connect(path: Path, parameters: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{parameters}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=_BUSY_TIMEOUT_S,
+        cached_statements=64,
+    )
+
+
+def _wants_to_write(connection: sqlite3.Connection) -> bool:
+    """Whether SQLite cannot make the file that it wants beside a database even to read it: on a read-only medium."""
+    try:
+        connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.Error as error:
+        return error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+    return False
+
+
+def _is_at_rest(path: Path) -> bool:
+    """Whether a clean stop left everything in the database and nothing in its log."""
+    wal = path.with_name(f"{path.name}-wal")
+    return not wal.exists() or wal.stat().st_size == 0
 
 
 def corrupt(path: Path, why: str) -> OperatorError:

@@ -236,6 +236,17 @@ def parse_policy(text: str) -> Policy:
         raise OperatorError(f"policy: line {line_of(text, mistake.path)}: {mistake}") from mistake
 
 
+def load_policy(path: Path) -> Policy:
+    """Read a policy file.  Raises :class:`OperatorError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise OperatorError(f"{path} is not UTF-8 (at byte {error.start}); save it as UTF-8") from error
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
+    return parse_policy(text)
+
+
 def shipped_policy(name: str) -> Policy:
     """A policy that ships with Goodfaith, by its name.  Raises :class:`OperatorError` for another name."""
     folder = Path(__file__).parent / "policies"

@@ -23,7 +23,12 @@ from chain.keys import did_from_key, self_test
 from chain.reader import Reader
 from chain.scores import standing
 from chain.state import (
+    AUTHORITIES,
     DOCKET_KEY,
+    MEMBERS,
+    MOTIONS,
+    RATINGS,
+    RECORDS,
     RULES_KEY,
     VALIDATORS_KEY,
     authority_key,
@@ -31,6 +36,7 @@ from chain.state import (
     member_key,
     motion_key,
     rating_key,
+    read_identity,
     read_motion_key,
     read_rating_key,
     read_record_key,
@@ -236,8 +242,8 @@ class _Recheck:
     def _compare_standings(self) -> Iterator[str]:
         """The stored scores against those that follow from the state at the head."""
         view = self._chain.ledger.view()
-        members = (key for key in self._chain.ledger.state if key[:1] == b"m")
-        computed = {key[1:]: standing(view.policy, view.get(key)).score for key in members}
+        members = (key for key in self._chain.ledger.state if key.startswith(MEMBERS))
+        computed = {read_identity(key): standing(view.policy, view.get(key)).score for key in members}
         for member, score in self._reader.standings(_ALL):
             self._report.standings += 1
             expected = computed.pop(member, None)
@@ -336,27 +342,39 @@ def _beside(block_id: bytes) -> str:
 
 def _name(key: bytes) -> str:
     """A state key for people."""
-    single = {
-        RULES_KEY: "the policy in force",
-        VALIDATORS_KEY: "the validators",
-        DOCKET_KEY: "the list of open motions",
-    }
-    if key in single:
-        return single[key]
-    match key[:1], len(key):
-        case b"m", size if size == len(member_key(bytes(32))):
-            return f"member {did_from_key(key[1:])}"
-        case b"a", size if size == len(authority_key(bytes(32))):
-            return f"authority {did_from_key(key[1:])}"
-        case b"o", size if size == len(motion_key(0)):
-            return f"motion {read_motion_key(key)}"
-        case b"d", size if size == len(record_key(bytes(32), 0)):
-            subject, number = read_record_key(key)
-            return f"record {number} about {did_from_key(subject)}"
-        case b"r", size if size == len(rating_key(bytes(32), bytes(32), 0)):
-            subject, rater, category = read_rating_key(key)
-            return f"the rating of {did_from_key(subject)} by {did_from_key(rater)} in category {category}"
-    return f"the key {key.hex()}"
+    if key in _SINGLE:
+        return _SINGLE[key]
+    size, name = _NAMES.get(key[:1], (0, _by_key))
+    return name(key) if len(key) == size else f"the key {key.hex()}"
+
+
+def _by_key(key: bytes) -> str:
+    return did_from_key(read_identity(key))
+
+
+def _record(key: bytes) -> str:
+    subject, number = read_record_key(key)
+    return f"record {number} about {did_from_key(subject)}"
+
+
+def _rating(key: bytes) -> str:
+    subject, rater, category = read_rating_key(key)
+    return f"the rating of {did_from_key(subject)} by {did_from_key(rater)} in category {category}"
+
+
+_SINGLE = {
+    RULES_KEY: "the policy in force",
+    VALIDATORS_KEY: "the validators",
+    DOCKET_KEY: "the list of open motions",
+}
+# By how a key begins: how long it is, since what is stored may be nonsense, and its name.
+_NAMES: dict[bytes, tuple[int, Callable[[bytes], str]]] = {
+    MEMBERS: (len(member_key(bytes(32))), lambda key: f"member {_by_key(key)}"),
+    AUTHORITIES: (len(authority_key(bytes(32))), lambda key: f"authority {_by_key(key)}"),
+    MOTIONS: (len(motion_key(0)), lambda key: f"motion {read_motion_key(key)}"),
+    RECORDS: (len(record_key(bytes(32), 0)), _record),
+    RATINGS: (len(rating_key(bytes(32), bytes(32), 0)), _rating),
+}
 
 
 def _difference(key: bytes, stored: bytes, expected: bytes) -> str:

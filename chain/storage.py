@@ -33,10 +33,15 @@ from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.headers import decode_header
+from chain.mempool import MAX_BYTES, MAX_TRANSACTIONS
+from chain.messages import FRAMING_BYTES, RawItems
 from chain.migrations import migrate
 from chain.registry import genesis_state
 from chain.state import MEMBERS, RULES_KEY, Member, decode_entry, read_identity
 from chain.votes import Votes
+
+# What came back from abandoned blocks finds twice the room in a mempool.
+_MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES
 
 
 class Storage:
@@ -61,32 +66,23 @@ class Storage:
     def create(
         path: Path, genesis: Genesis, signing: SigningState | None, *, exported: SigningState | None = None
     ) -> None:
-        """Make an empty database.  ``signing`` is None where this key may have signed before.
+        """Make an empty database, whole or not at all.  ``signing`` is None where this key may have signed before.
 
         ``exported`` is what left this home, which then signs nothing until it is imported.  Raises
         :class:`OperatorError` where the file exists or cannot be written.
         """
         if path.exists():
-            raise OperatorError(f"{path} exists already")
-        connection = sqlite3.connect(path, isolation_level=None)
+            raise OperatorError(f"{path} exists already; move it away first")
+        draft = path.with_name(f"{path.name}.draft")
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript("BEGIN;" + SCHEMA)
-            connection.execute("INSERT INTO meta VALUES ('format', ?)", (encode(FORMAT),))
-            connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis.id,))
-            connection.executemany(
-                "INSERT INTO state VALUES (?, ?)",
-                [(key, seal(key, value)) for key, value in sorted(genesis_state(genesis).items())],
-            )
-            known = {"signing": signing, "exported": exported}
-            connection.executemany(
-                "INSERT INTO meta VALUES (?, ?)",
-                [(key, seal(key.encode(), encode(astuple(it)))) for key, it in known.items() if it is not None],
-            )
-            connection.execute("COMMIT")
-        finally:
-            connection.close()
+            draft.unlink(missing_ok=True)
+            with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+                _fill(connection, genesis, {"signing": signing, "exported": exported})
+            draft.rename(path)
+        except (sqlite3.Error, OSError) as error:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise OperatorError(f"{path} cannot be written ({error}); make room for it and try again") from error
 
     def load(self) -> tuple[Blockchain, SigningState | None]:
         """The chain as it was when the process ended, and what this validator signed last.
@@ -125,6 +121,19 @@ class Storage:
         """Transactions on the main chain."""
         (row,) = self._database.rows("SELECT total(transactions) FROM blocks WHERE main = 1")
         return int(row[0])
+
+    def waiting(self) -> tuple[bytes, ...]:
+        """What this node had acknowledged and no block held when it last stopped cleanly, encoded and not checked.
+
+        Raises :class:`OperatorError` where that is damaged.
+        """
+        raw = self._database.meta("waiting")
+        with self._database.translated():
+            return (
+                ()
+                if raw is None
+                else RawItems.decode(raw, max_items=MAX_TRANSACTIONS, max_bytes=_MAX_WAITING_BYTES).items
+            )
 
     @property
     def is_exported(self) -> bool:
@@ -207,6 +216,8 @@ class Storage:
             meta.append(("snapshot_votes", settled.votes.encode()))
         if commit.signing is not None:
             meta.append(("signing", encode(astuple(commit.signing))))
+        if commit.waiting is not None:
+            meta.append(("waiting", RawItems(tuple(item.raw for item in commit.waiting)).encode()))
         self._put(meta)
 
     def _put(self, meta: Sequence[tuple[str, bytes]]) -> None:
@@ -247,3 +258,22 @@ class Storage:
     def close(self) -> None:
         """End the connection; the log is folded into the database."""
         self._database.close()
+
+
+def _fill(connection: sqlite3.Connection, genesis: Genesis, known: Mapping[str, SigningState | None]) -> None:
+    """Make the tables of an empty database, and what is in them at the genesis."""
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA journal_mode = OFF")  # a draft that fails is thrown away
+    connection.executescript("BEGIN;" + SCHEMA)
+    connection.execute("INSERT INTO meta VALUES ('format', ?)", (encode(FORMAT),))
+    connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis.id,))
+    connection.executemany(
+        "INSERT INTO state VALUES (?, ?)",
+        [(key, seal(key, value)) for key, value in sorted(genesis_state(genesis).items())],
+    )
+    connection.executemany(
+        "INSERT INTO meta VALUES (?, ?)",
+        [(key, seal(key.encode(), encode(astuple(it)))) for key, it in known.items() if it is not None],
+    )
+    connection.execute("COMMIT")
+    connection.execute("PRAGMA journal_mode = WAL")

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import trio
-from libp2p.abc import IMuxedConn, INetConn, INetStream, ISecureConn
+from libp2p.abc import IMuxedConn, INetConn, INetStream, INetwork, INotifee, ISecureConn
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
 from libp2p.custom_types import TProtocol
@@ -187,6 +187,28 @@ class GuardedSwarm(Swarm):
                 await cut(connection.muxed_conn)
         for listener in list(self.listeners.values()):
             await listener.close()
+
+
+class Notifee(INotifee):
+    """What the library tells of its connections, without what nobody asked for."""
+
+    def __init__(self, opened: Callable[[INetConn], None], closed: Callable[[INetConn], None]) -> None:
+        self._opened = opened
+        self._closed = closed
+
+    async def connected(self, network: INetwork, conn: INetConn) -> None:
+        self._opened(conn)
+
+    async def disconnected(self, network: INetwork, conn: INetConn) -> None:
+        self._closed(conn)
+
+    async def opened_stream(self, network: INetwork, stream: INetStream) -> None: ...
+
+    async def closed_stream(self, network: INetwork, stream: INetStream) -> None: ...
+
+    async def listen(self, network: INetwork, multiaddr: Multiaddr) -> None: ...
+
+    async def listen_close(self, network: INetwork, multiaddr: Multiaddr) -> None: ...
 
 
 class GuardedHost(BasicHost):

@@ -7,6 +7,8 @@ reached, 1 some missed, 2 the operator's mistake.
 
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_WRONG, as_json, command, importing
+
 import os
 import platform
 import tempfile
@@ -14,15 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import click
 
-from scripts.bench_parts.chainwork import import_rates, record_chain, verify_rate
-from scripts.bench_parts.mixed import applied_per_s
-from scripts.bench_parts.network import NODES, Load, measure_idle, measure_load
-from scripts.bench_parts.register import Register
-from scripts.bench_parts.startup import apart, command_costs, node_costs, query_costs
-from scripts.console import EXIT_WRONG, print_json, remark, run, table
+from scripts.console import print_json, remark, table
+
+if TYPE_CHECKING:
+    from scripts.bench_parts.network import Load
 
 # A load that leaves room, and one that makes blocks of 500, in slots of a second.
 STEADY_PER_S, STEADY_RATINGS = 1_100, 40_000
@@ -55,6 +56,8 @@ class Figure:
 
 def bench_import(rounds: int) -> list[Figure]:
     """Import blocks of 500 ratings, with signatures to check and with signatures known."""
+    with importing():
+        from scripts.bench_parts.chainwork import import_rates, record_chain, verify_rate
     remark("import: recording a chain of 5,000 enrolments and 20,000 ratings …")
     recorded = record_chain(members=5_000, ratings=20_000)
     cold, known, limits = [], [], []
@@ -77,6 +80,9 @@ def bench_import(rounds: int) -> list[Figure]:
 
 def bench_load(ratings: int) -> list[Figure]:
     """Four validators under load: as much as they carry, a steady one below that, and blocks of 500."""
+    with importing():
+        from scripts.bench_parts.chainwork import verify_rate
+        from scripts.bench_parts.network import NODES
     limit = verify_rate()
     full = _measured(ratings, None)
     limit = (limit + verify_rate()) / 2
@@ -103,6 +109,8 @@ def bench_load(ratings: int) -> list[Figure]:
 
 
 def _measured(ratings: int, per_s: int | None) -> Load:
+    with importing():
+        from scripts.bench_parts.network import NODES, measure_load
     pace = "at full speed" if per_s is None else f"at {per_s:,} a second"
     remark(f"load: replaying {ratings:,} random ratings on {NODES} validators {pace} …")
     return measure_load(members=max(500, ratings // 10), ratings=ratings, max_per_s=per_s)
@@ -114,6 +122,8 @@ def _blocks(load: Load) -> str:
 
 def bench_idle(seconds: float) -> list[Figure]:
     """Four validators with nothing to do."""
+    with importing():
+        from scripts.bench_parts.network import NODES, measure_idle
     remark(f"idle: watching {NODES} idle nodes for {seconds:.0f} s …")
     share = measure_idle(seconds)
     return [Figure("an idle node", round(100 * share, 1), "% of a core", "≤ 5", f"over {seconds:.0f} s")]
@@ -121,6 +131,8 @@ def bench_idle(seconds: float) -> list[Figure]:
 
 def bench_registry(rounds: int) -> list[Figure]:
     """Apply registry transactions whose signatures are known, ratings alone and all kinds mixed."""
+    with importing():
+        from scripts.bench_parts.mixed import applied_per_s
     rates, mixed, ratios = [], [], []
     for number in range(rounds):
         remark(f"registry: round {number + 1} of {rounds} …")
@@ -137,6 +149,9 @@ def bench_registry(rounds: int) -> list[Figure]:
 
 def bench_state() -> list[Figure]:
     """Start with a million records, and look into them."""
+    with importing():
+        from scripts.bench_parts.register import Register
+        from scripts.bench_parts.startup import apart, command_costs, node_costs, query_costs
     remark("state: writing 1,000,000 records about 100,000 members …")
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
@@ -158,7 +173,7 @@ def bench_state() -> list[Figure]:
     ]
 
 
-@click.command()
+@command
 @click.option(
     "--only", type=click.Choice(["import", "load", "idle", "registry", "state"]), help="One measurement instead of all."
 )
@@ -166,18 +181,20 @@ def bench_state() -> list[Figure]:
 @click.option(
     "--ratings", default=30_000, show_default=True, type=click.IntRange(1_000, 1_000_000), help="Of the load."
 )
-@click.option("--idle-s", default=30.0, show_default=True, type=click.FloatRange(1, 3_600), help="Of the idle testnet.")
+@click.option(
+    "--duration", default=30.0, show_default=True, type=click.FloatRange(1, 3_600), help="Seconds of the idle testnet."
+)
 @click.option("--markdown", is_flag=True, help="The table of README's 'How fast' on stdout.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@as_json
 @click.pass_context
 def main(
-    context: click.Context, only: str | None, rounds: int, ratings: int, idle_s: float, markdown: bool, as_json: bool
+    context: click.Context, only: str | None, rounds: int, ratings: int, duration: float, markdown: bool, as_json: bool
 ) -> None:
     """Measure and print ratios to limits taken in the same run."""
     parts: dict[str, Callable[[], list[Figure]]] = {
         "import": lambda: bench_import(rounds),
         "load": lambda: bench_load(ratings),
-        "idle": lambda: bench_idle(idle_s),
+        "idle": lambda: bench_idle(duration),
         "registry": lambda: bench_registry(rounds),
         "state": bench_state,
     }
@@ -189,7 +206,12 @@ def main(
         click.echo("\n".join(markdown_table(figures)))
     else:
         columns = ["figure", "measured", "goal", "reached", "how"]
-        table("", columns, [(f.name, f.told, f.goal, "yes" if f.is_reached else "NO", f.how) for f in figures])
+        table(
+            "",
+            columns,
+            [(f.name, f.told, f.goal, "yes" if f.is_reached else "NO", f.how) for f in figures],
+            least=("how",),
+        )
     context.exit(0 if all(figure.is_reached for figure in figures) else EXIT_WRONG)
 
 
@@ -204,4 +226,4 @@ def markdown_table(figures: Sequence[Figure]) -> list[str]:
 
 
 if __name__ == "__main__":
-    run(main)
+    main()

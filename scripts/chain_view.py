@@ -106,6 +106,8 @@ class Sheet(NamedTuple):
     title: str
     columns: tuple[str, ...]
     rows: Sequence[Sequence[object]]
+    least: tuple[str, ...] = ()
+    """What a narrow terminal does without first; then it is the columns on the right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +175,10 @@ def _bounds(start: str) -> tuple[bytes, bytes]:
     return low, high
 
 
-def sheet(title: str, columns: tuple[str, ...], documents: list[dict[str, Any]]) -> Sheet:
+def sheet(title: str, columns: tuple[str, ...], documents: list[dict[str, Any]], least: tuple[str, ...] = ()) -> Sheet:
     """One row a document; ids and keys are shortened, what a document lacks is left out."""
-    return Sheet(title, columns, [tuple(_brief(name, row.get(name)) for name in columns) for row in documents])
+    rows = [tuple(_brief(name, row.get(name)) for name in columns) for row in documents]
+    return Sheet(title, columns, rows, least)
 
 
 def _brief(name: str, value: Any) -> object:

@@ -7,6 +7,8 @@ Nothing is written, and nothing but ``verify`` checks a signature again.
 
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_WRONG, importing
+
 import os
 from collections import Counter
 from dataclasses import asdict
@@ -31,7 +33,6 @@ from scripts.chain_view import (
     read_hex,
     sheet,
 )
-from scripts.console import EXIT_WRONG, run
 from scripts.inspect_parts import institutions, people, proofs
 from scripts.inspect_parts.question import ALL, inspect_chain, limit, progress, question
 
@@ -77,7 +78,7 @@ def blocks(view: View, from_height: int | None, limit: int) -> Finding:
     ]
     document = {**view.at_head, "blocks": found}
     columns = ("height", "id", "slot", "time", "proposer", "transaction_count", "final")
-    return Finding(document, [sheet(f"Blocks, {as_of(document)}", columns, found)])
+    return Finding(document, [sheet(f"Blocks, {as_of(document)}", columns, found, ("time", "proposer"))])
 
 
 @question
@@ -218,7 +219,8 @@ def _status(known: Validators, seat: Seat) -> str:
 @question
 def verify(view: View) -> Finding:
     """Recheck the whole chain from its genesis; exits with 1 where something is wrong."""
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # threads, for this command alone
+    with importing():
+        from concurrent.futures import ThreadPoolExecutor
 
     with progress("signatures", signatures(view.reader)) as advance, ThreadPoolExecutor(_THREADS) as pool:
         report = recheck(view.reader, view.genesis, pool, advance)
@@ -234,4 +236,4 @@ def verify(view: View) -> Finding:
 
 
 if __name__ == "__main__":
-    run(inspect_chain)
+    inspect_chain()

@@ -6,13 +6,15 @@ python scripts/reasons.py --write      write it
 
 from __future__ import annotations
 
+from p2p.local.commandline import command
+
 from pathlib import Path
 
 import click
 
 from chain.errors import Reason
 from chain.meanings import MEANINGS
-from scripts.console import run
+from scripts.console import remark, write
 
 PAGE = Path(__file__).parent / "docs" / "reasons.md"
 _INTRODUCTION = """\
@@ -38,15 +40,16 @@ def page() -> str:
     return "\n".join([_INTRODUCTION, *rows, ""])
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--write", is_flag=True, help="Write the page instead of printing it.")
+@command
+@write("the page to scripts/docs/reasons.md instead of printing it")
 def reasons(write: bool) -> None:
     """Say what each reason for a refusal means, as a page in Markdown."""
     if write:
         PAGE.write_text(page(), encoding="utf-8")
+        remark(f"wrote {PAGE}")
     else:
         click.echo(page(), nl=False)
 
 
 if __name__ == "__main__":
-    run(reasons)
+    reasons()

@@ -70,7 +70,11 @@ class Face(Protocol):
         """The last head moves with a sequence number above ``after``."""
 
     async def submit(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
-        """Offer encoded transactions; one outcome each, None where it waits in the mempool now."""
+        """Offer encoded transactions; one outcome each, None where it waits in the mempool now.
+
+        That is an acknowledgement until the node stops cleanly and beyond; a crash loses what no block and no other
+        node holds.
+        """
 
     async def find_transaction(self, transaction_id: bytes) -> dict[str, Any]:
         """The answer to ``GET /transactions/{id}``."""

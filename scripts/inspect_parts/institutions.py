@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_WRONG
+
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,13 @@ import click
 
 from chain.documents import authorities_document, motions_document, policy_document
 from chain.errors import OperatorError
-from chain.policy import SCORE_LIMIT, Policy, parse_policy
+from chain.policy import SCORE_LIMIT, Policy, load_policy
 from chain.proposals import Amend, decode_proposal
 from chain.state import Motion, motion_key
 from chain.view import read_policy_text
 from chain.words import height_in_words, policy_changes
 from scripts.chain_view import Finding, Sheet, View, as_of, facts, sheet
-from scripts.console import EXIT_WRONG, short_did
+from scripts.console import short_did
 from scripts.inspect_parts.dryrun import dry_run
 from scripts.inspect_parts.question import limit, question
 
@@ -88,7 +90,7 @@ def policy(view: View, file: Path | None, number: int | None, limit: int) -> Fin
     if file is not None and number is not None:
         raise OperatorError("--dry-run and --motion are two questions; ask one at a time")
     if file is not None:
-        return _compared(view, _read(file), str(file), limit)
+        return _compared(view, load_policy(file), str(file), limit)
     if number is not None:
         return _compared(view, _proposed(view, number), f"motion {number}", limit)
     document, known, coming = policy_document(view.state), view.state.policy, view.state.announced_policy
@@ -162,13 +164,6 @@ def _compared(view: View, new: Policy, source: str, limit: int) -> Finding:
     return Finding(
         document, [sheets[0], *(item for item in sheets[1:] if item.rows)], 0 if found["allowed"] else EXIT_WRONG
     )
-
-
-def _read(file: Path) -> Policy:
-    try:
-        return parse_policy(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OperatorError(f"{file} cannot be read: {error}") from error
 
 
 def _proposed(view: View, number: int) -> Policy:

@@ -138,7 +138,7 @@ def tiers(view: View, plot: Path | None) -> Finding:
     document = {**view.at_state, "members": total, "tiers": found}
     title = f"{total} members by tier, {as_of(document)}"
     if plot is not None:
-        from scripts.inspect_parts.plots import plot_tiers  # noqa: PLC0415  # matplotlib, for this option alone
+        from scripts.inspect_parts.plots import plot_tiers  # matplotlib, for this option alone
 
         plot_tiers(plot, title, found)
         remark(f"the figure is in {plot}")
@@ -202,7 +202,7 @@ def objections(view: View) -> Finding:
 @click.option("--record", "number", type=click.IntRange(0), help="Only this record.")
 def history(view: View, did: str, number: int | None) -> Finding:
     """What happened to a member, from the blocks: who filed, objected, answered and ruled, and how it ended."""
-    from scripts.inspect_parts.reexecution import follow  # noqa: PLC0415  # executes the chain, for this command alone
+    from scripts.inspect_parts.reexecution import follow  # executes the chain, for this command alone
 
     identity = view.identity(did)
     if view.state.get(member_key(identity)) is None:
@@ -225,7 +225,10 @@ def history(view: View, did: str, number: int | None) -> Finding:
     rows = [{**event, "time": (event["time"] or "")[:19].replace("T", " ")} for event in events]
     columns = ("height", "time", "what", "number", "category", "points", "by", "score", "tier")
     what = "Member" if number is None else f"Record {number} about"
-    return Finding(document, [sheet(f"{what} {document['member']}, {as_of(view.at_head)}", columns, rows)])
+    return Finding(
+        document,
+        [sheet(f"{what} {document['member']}, {as_of(view.at_head)}", columns, rows, ("by", "points", "category"))],
+    )
 
 
 def _member(view: View, identity: bytes) -> Member:
@@ -299,7 +302,7 @@ def _records_sheet(title: str, found: list[dict[str, Any]]) -> Sheet:
         {**record, "expires": (record["expires_time"] or "")[:10], "state": _state_in_words(record)}
         for record in _brief_members(found)
     ]
-    return sheet(title, (*_RECORD_COLUMNS, "state"), rows)
+    return sheet(title, (*_RECORD_COLUMNS, "state"), rows, ("severity", "height", "expires"))
 
 
 def _ratings_sheet(title: str, other: str, ratings: list[dict[str, Any]]) -> Sheet:

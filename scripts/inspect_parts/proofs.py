@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_WRONG
+
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,6 @@ from chain.sources import StoredState
 from chain.state import STATUS_NAMES, Record
 from chain.words import category_name, time_of
 from scripts.chain_view import Finding, View, facts, sheet
-from scripts.console import EXIT_WRONG
 from scripts.inspect_parts.question import inspect_chain, question, show
 
 _TRUST = {

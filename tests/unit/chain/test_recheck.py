@@ -16,10 +16,26 @@ from chain.genesis import load_genesis
 from chain.keys import did_from_key
 from chain.reader import Reader
 from chain.recheck import Executor, Report, recheck, signatures
-from chain.state import Member, Rating, decode_entry, encode_entry, member_key, rating_key
+from chain.state import (
+    DOCKET_KEY,
+    RULES_KEY,
+    VALIDATORS_KEY,
+    Member,
+    Rating,
+    authority_key,
+    decode_entry,
+    encode_entry,
+    member_key,
+    motion_key,
+    rating_key,
+    record_key,
+)
 from tests.support.homes import look_up, tamper
 from tests.support.registered import changing_city
 from tests.support.story import Story, told_story
+from tests.support.world import secret
+
+ANN, BOB = secret(60).public, secret(61).public
 
 
 @pytest.fixture(scope="module")
@@ -192,3 +208,25 @@ def test_it_finds_announcements_wrong_missing_and_invented(changed: Path, tmp_pa
         (height, text.format(7)),
         (height, f"the validators announced at height {second.height} are not stored"),
     }
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        (RULES_KEY, "the policy in force"),
+        (VALIDATORS_KEY, "the validators"),
+        (DOCKET_KEY, "the list of open motions"),
+        (member_key(ANN), f"member {did_from_key(ANN)}"),
+        (authority_key(ANN), f"authority {did_from_key(ANN)}"),
+        (motion_key(7), "motion 7"),
+        (record_key(ANN, 3), f"record 3 about {did_from_key(ANN)}"),
+        (rating_key(ANN, BOB, 5), f"the rating of {did_from_key(ANN)} by {did_from_key(BOB)} in category 5"),
+        (member_key(ANN)[:-1], f"the key {member_key(ANN)[:-1].hex()}"),
+        (b"\x00", "the key 00"),
+    ],
+)
+def test_a_row_of_the_state_is_named_for_people(changed: Path, tmp_path: Path, key: bytes, name: str) -> None:
+    home = Path(shutil.copytree(changed, tmp_path / "home"))
+    tamper(home, "INSERT OR REPLACE INTO state VALUES (?, ?)", key, seal(key, b"\x90"))
+    ((_, what),) = problems(home)
+    assert what.startswith((f"the stored state holds {name}, which", f"{name} is stored wrong: "))

@@ -7,6 +7,7 @@ import trio
 import trio.testing
 from libp2p.pubsub.pb import rpc_pb2
 
+from chain.errors import Reason, Refused
 from p2p import pubsub as module
 from p2p.pubsub import MAX_PARTS, SEEN_TTL_S, SeenCache, message_id
 from tests.unit.p2p.net import (
@@ -17,6 +18,7 @@ from tests.unit.p2p.net import (
     open_gossip_stream,
     peer_id_of,
     require_service,
+    running,
     until,
 )
 
@@ -76,3 +78,24 @@ async def test_a_forged_copy_does_not_keep_the_good_one_away() -> None:
         assert node.received == []
         await friend.transport.gossip.publish("t", b"news")
         await until(lambda: node.received == [b"news"])
+
+
+async def test_whoever_sends_too_much_that_is_dropped_pays_for_it() -> None:
+    seen: list[bytes] = []
+
+    async def too_early(_peer_id: str, data: bytes) -> bool:
+        seen.append(data)
+        raise Refused(Reason.FUTURE_SLOT, "as far as this clock knows")
+
+    async with running(1, drop_rate=(1e-9, 10.0)) as node, running(2, bootstrap=(node.address,)) as other:
+        await node.transport.gossip.subscribe("u", too_early, max_bytes=100)
+        await other.transport.gossip.subscribe("u", other.validate, max_bytes=100)
+        await until(lambda: node.peer_id in other.transport.gossip.mesh("u"))
+        for number in range(10):
+            await other.transport.gossip.publish("u", b"%d" % number)
+        await until(lambda: len(seen) == 10)
+        (info,) = node.transport.peers.connected()
+        assert info.score == 0  # an honest peer may know more than we do
+        for number in range(10, 40):
+            await other.transport.gossip.publish("u", b"%d" % number)
+        await until(lambda: other.peer_id in node.transport.peers.bans())

@@ -39,14 +39,13 @@ from chain.transactions import (
     verify_transaction,
 )
 from chain.view import MemoryView, StateView
+from p2p.client import Announced, Client, Follower, Found, NodeStatus, Until
 from p2p.local.home import read_key, write_key
 from p2p.local.http import describe_refusal
-from scripts.console import run
 from scripts.registry import registry
 from scripts.registry_parts import session
-from scripts.registry_parts.face import Found, NodeFace
-from scripts.registry_parts.follow import Follower, Until
 from tests.support.client import Ended, run_client
+from tests.support.commands import exit_code
 from tests.support.world import secret
 
 HOUR_MS = 3_600_000
@@ -90,7 +89,7 @@ class FakeNode:
             raise httpx.ConnectError("refused")
         match request.method, request.url.path.split("/")[1:]:
             case "GET", ["status"]:
-                document: Any = {
+                document: Any = dict.fromkeys(NodeStatus.__annotations__) | {
                     "chain_id": self.genesis.id.hex(),
                     "height": self.height,
                     "finalized_height": self.height,
@@ -581,7 +580,8 @@ def test_a_home_gives_address_genesis_and_key(market: Desk, tmp_path: Path) -> N
     home.mkdir()
     write_key(home / "key", VALIDATOR.seed)
     (home / "genesis.json").write_text(MARKET.to_json(), encoding="utf-8")
-    (home / "node.json").write_text(json.dumps({"http": "http://127.0.0.1:4999"}), encoding="utf-8")
+    facts = Announced(1, "http://127.0.0.1:4999", "12D3", [], "did:key:z6Mk")
+    (home / "node.json").write_text(json.dumps(facts._asdict()), encoding="utf-8")
     ended = run_client("status", "--home", str(home), "--json", transport=market.node.transport)
     assert (ended.code, ended.document["validator"]) == (0, True)
     (home / "node.json").write_text("{}", encoding="utf-8")
@@ -595,11 +595,9 @@ def test_ctrl_c_while_waiting_says_that_it_goes_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Follower, "wait", interrupted)
-    monkeypatch.setattr(session, "NodeFace", lambda url, _transport: NodeFace(url, market.node.transport))
+    monkeypatch.setattr(session, "Client", lambda url, _transport: Client(url, market.node.transport))
     arguments = ("rate", market.did("bob"), "--category", "1", "--points", "5", "--key", str(market.folder / "ann"))
-    with pytest.raises(SystemExit) as end:
-        run(registry, arguments)
-    assert end.value.code == 130
+    assert exit_code(registry, arguments) == 130
     shown = capsys.readouterr()
     assert shown.out == ""
     assert f"registry.py transaction {market.node.taken[-1].id.hex()}" in shown.err
