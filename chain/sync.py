@@ -114,13 +114,14 @@ class Sync:
             return None
         _, peer = max(better)
         status = self._statuses[peer]
+        first = final_height + 1
         if peer in self._cursors:
-            start = self._cursors[peer]
+            start = max(first, self._cursors[peer])
         elif status.height - final_height <= SHORT_BRANCH or status.height <= head.height:
-            start = final_height + 1
+            start = first
         else:
             start = head.height + 1
-        start = min(max(start, final_height + 1), status.height)
+        start = min(start, status.height)
         count = min(MAX_BLOCKS_PER_REQUEST, status.height - start + 1)
         request = GetBlocks(status.head_id, start, count)
         self._download = (peer, request)

@@ -193,11 +193,10 @@ def _majority_is_enough() -> Sequence[Patch]:
 
 
 def _amnesiac_signs() -> Sequence[Patch]:
-    def at_once(self: Producer, chain: Blockchain, _slot: int) -> bool:
+    def at_once(self: Producer, chain: Blockchain, _slot: int) -> None:
         self.signing = SigningState(slot=chain.head.header.slot, height=chain.head.header.height)
-        return True
 
-    return [(Producer, "_may_sign_again", at_once)]
+    return [(Producer, "_end_silence", at_once)]
 
 
 def _any_state_root() -> Sequence[Patch]:

@@ -81,6 +81,7 @@ BROKEN: list[tuple[Callable[[bytes], object], Any]] = [
     (GetBlocks.decode, (ID, -1, 1)),
     (GetBlocks.decode, (ID[:31], 1, 1)),
     (GetBlocks.decode, (ID, 1)),
+    (GetBlocks.decode, (ID, 1, 1, 1)),
     (GetTransactions.decode, ()),
     (GetTransactions.decode, (1,)),
     (GetTransactions.decode, (ID, ID)),
