@@ -1,20 +1,20 @@
 """One node: command line, and the nursery that pumps events into the engine and carries out its effects.
 
 ``python node.py init`` makes a home, ``run`` runs it, ``key show`` says who it is, ``signing export`` and
-``signing import`` move a validator to another machine.
+``signing import`` move a validator to another machine.  Other programs run a node inside with :func:`open_node`.
 """
 
 from __future__ import annotations
 
+from p2p.local.commandline import as_json, group, home_of_node, importing, launched
+
 import gc
 import json
-import os
 import secrets
-import signal
-import sys
+import shlex
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -24,31 +24,33 @@ import click
 import structlog
 import trio
 
-from chain.blocks import MAX_BLOCK_BYTES
+from chain import serving
+from chain.blockchain import Blockchain
+from chain.blocks import Block
 from chain.engine import Engine
-from chain.errors import InvariantBroken, OperatorError
-from chain.events import Commit, Effect, Event, Tick
+from chain.errors import OperatorError, Refused
+from chain.events import Commit, Effect, Event, Submitted, Tick
 from chain.genesis import Genesis, found_genesis, load_genesis
-from chain.headers import Header
 from chain.keys import SecretKey, did_from_key, self_test
-from chain.messages import GetBlocks, Status, cut_to_size
-from chain.policy import parse_policy, shipped_policy
+from chain.messages import Status
+from chain.policy import load_policy, shipped_policy
+from chain.prove import prove
 from chain.reader import Reader
+from chain.serving import MAX_RECENT_BLOCKS, Question
+from chain.sources import LiveState
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
 from p2p.local.handover import export_signing, import_signing, renew_database
 from p2p.local.home import Home, HomeConfig, create_home, load_home, locked, peer_id_of, read_key
+from p2p.local.lifetime import lifetime
 
 if TYPE_CHECKING:
-    from p2p.local.telemetry import Telemetry
+    from trio_typing import TaskStatus
+
     from p2p.network import Transport
-    from p2p.protocol import LedgerProtocol
-    from p2p.signatures import Signatures
 
 # Events that wait for the engine; a full queue slows the network down instead of growing.
 MAX_QUEUED_EVENTS = 256
-# Of its last blocks a node still hands out single transactions; later they come with their block.
-MAX_RECENT_BLOCKS = 8
 # A wall clock that moves against the monotonic one by more than this is worth a word.
 CLOCK_JUMP_MS = 500
 
@@ -56,22 +58,50 @@ log = structlog.get_logger("node")
 
 
 class Node:
-    """A running node.  The engine decides; this class waits, stores, sends, and says what happened."""
+    """A running node, as :func:`open_node` gives it.
 
-    def __init__(self, home: Home, engine: Engine, storage: Storage, telemetry: Telemetry) -> None:
+    The engine decides; this class waits, stores, sends, and says what happened.  ``url`` is where its HTTP face is.
+    """
+
+    def __init__(self, home: Home, engine: Engine, storage: Storage, transport: Transport) -> None:
+        from p2p.local.telemetry import Telemetry  # see open_node
+        from p2p.protocol import LedgerProtocol
+        from p2p.signatures import Signatures
+
         self.home = home
         self.genesis = home.genesis
         self.engine = engine
         self.storage = storage
-        self.telemetry = telemetry
-        self.transport: Transport
-        self.protocol: LedgerProtocol
-        self.signatures: Signatures
+        self.transport = transport
+        self.telemetry = Telemetry(storage.count_transactions(), home.secret.public)
+        self.signatures = Signatures(home.genesis.id, self.waiting)
+        self.protocol = LedgerProtocol(self, transport, self.signatures)
+        self.url = ""
         self._reader = Reader(home.database, home.genesis)
         self._reading = trio.CapacityLimiter(1)
         self._inbox, self._events = trio.open_memory_channel[tuple[Event, "_Reply | None"]](MAX_QUEUED_EVENTS)
         self._clock_offset_ms = self._offset_ms()
         self._is_stored = True
+
+    async def run(self, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Be part of the network and answer, until cancelled."""
+        from p2p.local.face import LocalFace
+        from p2p.local.http import serve_http
+
+        self.telemetry.show(self.engine)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.protocol.run)
+            nursery.start_soon(self.pump)
+            await self._offer_again(self.storage.waiting())
+            self.url = await nursery.start(serve_http, LocalFace(self), self.home.config.http)
+            task_status.started()
+
+    async def _offer_again(self, raws: Sequence[bytes]) -> None:
+        """What was acknowledged before the last stop: checked like anything that is submitted."""
+        if raws:
+            checked = await self.signatures.outcomes(raws)
+            await self.ask(Submitted(tuple(item for item in checked if not isinstance(item, Refused))))
+            log.info("offered_again", kept=len(raws), waiting=len(self.engine.mempool))
 
     # ------------------------------------------------------------------------------------------------ the pump
 
@@ -129,11 +159,9 @@ class Node:
     def status(self) -> Status:
         return self.engine.status()
 
-    def check_leader(self, header: Header) -> None:
-        self.engine.chain.check_leader(header)
-
-    def is_known(self, block_id: bytes) -> bool:
-        return block_id in self.engine.chain.tree
+    @property
+    def chain(self) -> Blockchain:
+        return self.engine.chain
 
     def waiting(self, transaction_id: bytes) -> VerifiedTransaction | None:
         return self.engine.mempool.get(transaction_id)
@@ -141,23 +169,16 @@ class Node:
     async def post(self, event: Event) -> None:
         await self._inbox.send((event, None))
 
-    async def read_blocks(self, request: GetBlocks) -> list[bytes]:
-        return await trio.to_thread.run_sync(
-            self._reader.branch,
-            request.tip_id,
-            request.from_height,
-            request.count,
-            MAX_BLOCK_BYTES,
-            limiter=self._reading,
-        )
+    async def answer(self, question: Question) -> bytes:
+        if serving.kind_of(question).is_stored:
+            return await trio.to_thread.run_sync(serving.answer, question, self, limiter=self._reading)
+        return serving.answer(question, self)
 
-    async def read_transactions(self, ids: Sequence[bytes]) -> list[bytes]:
-        found = {key: item for key in ids if (item := self.engine.mempool.get(key)) is not None}
-        if len(found) < len(ids):
-            wanted = set(ids)
-            for block in islice(self.engine.chain.ledger.blocks(), MAX_RECENT_BLOCKS):
-                found.update((item.id, item) for item in block.transactions if item.id in wanted)
-        return list(cut_to_size([found[key].raw for key in ids if key in found]))
+    def newest_blocks(self) -> Iterable[Block]:
+        return self.engine.chain.ledger.blocks()
+
+    def branch(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
+        return self._reader.branch(tip_id, from_height)
 
     # -------------------------------------------------------------------------------------- what the HTTP face needs
 
@@ -165,6 +186,10 @@ class Node:
         reply = _Reply()
         await self._inbox.send((event, reply))
         return await reply.wait()
+
+    async def prove(self, key: bytes) -> bytes:
+        source = LiveState(self.engine.chain, self._reader, key)
+        return await trio.to_thread.run_sync(prove, self.genesis, source, key, limiter=self._reading)
 
     async def locate(self, transaction_id: bytes) -> int | None:
         # What the database does not hold yet is in the newest blocks.
@@ -201,6 +226,65 @@ class _Reply:
         return self._effects
 
 
+@asynccontextmanager
+async def open_node(home: Home) -> AsyncIterator[Node]:
+    """Run the node of ``home`` until the block is left, which stops it cleanly: what it acknowledged is on disk.
+
+    Signals, logs and the garbage collector stay as they are: they belong to the program around it.  Several nodes may
+    run in one process, each with its own home.  Raises :class:`OperatorError` for what the operator can mend, also
+    while it runs, and :class:`~chain.errors.InvariantBroken` for our own fault.
+    """
+    with locked(home.path):
+        storage = await trio.to_thread.run_sync(
+            Storage, home.database, home.genesis, lambda why: log.warning("outdated", why=why)
+        )
+        try:
+            engine = await trio.to_thread.run_sync(_load_engine, home, storage)
+            # libp2p takes two seconds to import: commands that only read, and most mistakes, must not pay for it.
+            from p2p.local.presence import announced, transport_config
+            from p2p.network import open_transport
+
+            async with open_transport(transport_config(home)) as transport:
+                node = Node(home, engine, storage, transport)
+                async with _stopped_at_end(node), trio.open_nursery() as nursery:
+                    await nursery.start(node.run)
+                    with announced(home, transport, node.url):
+                        role = "validator" if engine.is_validator else "observer"
+                        address, height = transport.listen_addresses[0], engine.chain.head.header.height
+                        log.info(
+                            "ready", role=role, network=home.genesis.name, height=height, http=node.url, address=address
+                        )
+                        yield node
+                    nursery.cancel_scope.cancel()
+        finally:
+            storage.close()
+
+
+@asynccontextmanager
+async def _stopped_at_end(node: Node) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(node.stop)
+        log.info("stopped", height=node.engine.chain.head.header.height)
+
+
+def _load_engine(home: Home, storage: Storage) -> Engine:
+    """The engine as it was when the home's last node stopped."""
+    chain, signing = storage.load()
+    secret = None if storage.is_exported else home.secret
+    engine = Engine(home.genesis, chain, secret=secret, signing=signing)
+    if secret is None:
+        log.warning("exported", why="its signing state left this home: it follows the chain and signs nothing")
+    elif engine.is_validator and engine.producer is not None and engine.producer.is_silent:
+        log.warning("silent", why="its signing state was lost; it signs once a block made from now on is final")
+    return engine
+
+
+# ------------------------------------------------------------------------------------------------ the process
+
+
 def calm_collector() -> None:
     """Spare the garbage collector what lives as long as the process: the state is large and has no cycles."""
     gc.collect()
@@ -209,126 +293,19 @@ def calm_collector() -> None:
 
 
 async def run_node(home: Home, *, stop_with_parent: bool) -> None:
-    """Run until a signal.  Raises :class:`OperatorError` for what the operator can mend."""
-    from p2p.local.telemetry import Telemetry
-
+    """Run until a signal, or until standard input ends.  Raises :class:`OperatorError`."""
     calm_collector()  # the state is millions of objects, and each time it is walked through while it loads is in vain
-    storage = Storage(home.database, home.genesis)
-    chain, signing = storage.load()
-    secret = None if storage.is_exported else home.secret
-    engine = Engine(home.genesis, chain, secret=secret, signing=signing)
-    node = Node(home, engine, storage, Telemetry(storage.count_transactions(), home.secret.public))
-    node.telemetry.show(engine)
-    if secret is None:
-        log.warning("exported", why="its signing state left this home: it follows the chain and signs nothing")
-    elif engine.is_validator and engine.producer is not None and engine.producer.is_silent:
-        log.warning("silent", why="its signing state was lost; it signs once a block made from now on is final")
-
-    # libp2p takes two seconds to import: commands that only read, and most mistakes, must not pay for it.
-    from p2p.local.face import LocalFace
-    from p2p.local.http import serve_http
-    from p2p.network import TransportConfig, open_transport
-    from p2p.peers import PeerSettings
-    from p2p.protocol import LedgerProtocol
-    from p2p.signatures import Signatures
-
-    calm_collector()
-    config = TransportConfig(
-        seed=home.network_seed,
-        genesis_id=home.genesis.id,
-        listen=tuple(home.config.listen),
-        bootstrap=tuple(home.config.peers),
-        max_connections=2 * home.config.max_peers,
-        peers=PeerSettings(max_peers=home.config.max_peers, max_strangers=home.config.max_peers),
-        ban_s=home.config.ban_s,
-    )
-    try:
-        async with open_transport(config) as transport, trio.open_nursery() as nursery:
-            nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
-            if stop_with_parent:
-                nursery.start_soon(_stop_on_end_of_input, nursery.cancel_scope)
-            node.transport = transport
-            node.signatures = Signatures(home.genesis.id, node.waiting)
-            node.protocol = LedgerProtocol(node, transport, node.signatures)
-            await nursery.start(node.protocol.run)
-            nursery.start_soon(node.pump)
-            url = await nursery.start(serve_http, LocalFace(node), home.config.http)
-            _announce(home, node, url)
-    finally:
-        node.stop()
-        (home.path / "node.json").unlink(missing_ok=True)
-        log.info("stopped", height=engine.chain.head.header.height)
+    async with lifetime() as life, open_node(home):
+        calm_collector()
+        await life.until_told(stop_with_parent=stop_with_parent)
 
 
-def _announce(home: Home, node: Node, url: str) -> None:
-    """Say where this node is reached: in the log and in ``node.json``."""
-    peer_id, addresses = node.transport.peer_id, node.transport.listen_addresses
-    facts = {
-        "pid": os.getpid(),
-        "http": url,
-        "peer_id": peer_id,
-        "addresses": addresses,
-        "did": did_from_key(home.secret.public),
-    }
-    draft = home.path / "node.json.draft"
-    draft.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    draft.replace(home.path / "node.json")
-    role = "validator" if node.engine.is_validator else "observer"
-    height = node.engine.chain.head.header.height
-    log.info("ready", role=role, network=home.genesis.name, height=height, http=url, address=addresses[0])
-
-
-async def _stop_on_signal(scope: trio.CancelScope) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for number in signals:
-            log.info("stopping", signal=signal.Signals(number).name)
-            scope.cancel()
-            return
-
-
-async def _stop_on_end_of_input(scope: trio.CancelScope) -> None:
-    while True:
-        await trio.lowlevel.wait_readable(sys.stdin.fileno())
-        if not os.read(sys.stdin.fileno(), 4_096):
-            scope.cancel()
-            return
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """The one exception that a nest of nurseries is about."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
-
-
-@contextmanager
-def exit_codes() -> Iterator[None]:
-    """0 a clean end, 1 our own fault (with a traceback), 2 the operator can mend it (one sentence), 130 Ctrl-C."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except (OperatorError, InvariantBroken, BaseExceptionGroup) as group:
-        error = _innermost(group)
-        if not isinstance(error, OperatorError):
-            raise
-        click.echo(f"node: {error}", err=True)
-        sys.exit(2)
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@group
 def main() -> None:
     """Run a Goodfaith node, or make its home."""
 
 
-_home = click.option(
-    "--home",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("home"),
-    show_default=True,
-    envvar="GOODFAITH_HOME",
-    help="The node's folder.",
-)
+_home = home_of_node("The node's folder.")
 
 
 @main.command()
@@ -351,29 +328,28 @@ def init(
     resync: bool,
 ) -> None:
     """Make a home: a key, a configuration, the genesis and an empty database."""
-    with exit_codes():
-        if resync:
-            renewed = load_home(home)
-            renew_database(renewed)
-            click.echo(
-                f"{renewed.database} is new and empty; the node will sync, and a validator signs again once a block "
-                "made after that is final, unless its signing state was exported"
-            )
-            return
-        if (genesis_path is None) == (new_network is None):
-            raise OperatorError("say either --genesis FILE or --new-network NAME")
-        seed = secrets.token_bytes(32) if key_path is None else read_key(key_path).seed
-        if genesis_path is not None:
-            genesis = load_genesis(genesis_path)
-        else:
-            genesis = _found_network(new_network or "", policy, slot_ms, SecretKey(seed))
-        create_home(home, genesis, seed, HomeConfig(peers=list(peers)), may_have_signed=key_path is not None)
-        click.echo(f"{home} is ready; start it with `python node.py run --home {home}`")
+    if resync:
+        renewed = load_home(home)
+        renew_database(renewed)
+        click.echo(
+            f"{renewed.database} is new and empty; the node will sync, and a validator signs again once a block "
+            "made after that is final, unless its signing state was exported"
+        )
+        return
+    if (genesis_path is None) == (new_network is None):
+        raise OperatorError("say either --genesis FILE or --new-network NAME")
+    seed = secrets.token_bytes(32) if key_path is None else read_key(key_path).seed
+    if genesis_path is not None:
+        genesis = load_genesis(genesis_path)
+    else:
+        genesis = _found_network(new_network or "", policy, slot_ms, SecretKey(seed))
+    create_home(home, genesis, seed, HomeConfig(peers=list(peers)), may_have_signed=key_path is not None)
+    click.echo(launched(f"{home} is ready; start it with `python node.py run --home {shlex.quote(str(home))}`"))
 
 
 def _found_network(name: str, policy: str, slot_ms: int, secret: SecretKey) -> Genesis:
     path = Path(policy)
-    rules = parse_policy(path.read_text(encoding="utf-8")) if path.is_file() else shipped_policy(policy)
+    rules = load_policy(path) if path.is_file() else shipped_policy(policy)
     return found_genesis(name, rules, [secret.public], genesis_time_ms=time.time_ns() // 1_000_000, slot_ms=slot_ms)
 
 
@@ -384,13 +360,12 @@ def key() -> None:
 
 @key.command("show")
 @_home
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@as_json
 def key_show(home: Path, as_json: bool) -> None:
     """Say who this node is: its public identities, never the secret."""
-    with exit_codes():
-        secret = read_key(home / "key")
-        identity = {"did": did_from_key(secret.public), "peer_id": peer_id_of(secret.seed)}
-        click.echo(json.dumps(identity) if as_json else "\n".join(f"{k:8} {v}" for k, v in identity.items()))
+    secret = read_key(home / "key")
+    identity = {"did": did_from_key(secret.public), "peer_id": peer_id_of(secret.seed)}
+    click.echo(json.dumps(identity) if as_json else "\n".join(f"{k:8} {v}" for k, v in identity.items()))
 
 
 @main.group()
@@ -406,9 +381,8 @@ _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @_file
 def signing_export(home: Path, file: Path) -> None:
     """Move the signing state into FILE; this home then signs nothing until one is imported."""
-    with exit_codes():
-        state = export_signing(load_home(home), file)
-        click.echo(f"{file} holds what {home} signed, up to slot {state.slot}; {home} signs nothing from now on")
+    state = export_signing(load_home(home), file)
+    click.echo(f"{file} holds what {home} signed, up to slot {state.slot}; {home} signs nothing from now on")
 
 
 @signing.command("import")
@@ -416,9 +390,8 @@ def signing_export(home: Path, file: Path) -> None:
 @_file
 def signing_import(home: Path, file: Path) -> None:
     """Let this home sign where the home that made FILE left off.  Import a file in one home only."""
-    with exit_codes():
-        state = import_signing(load_home(home), file)
-        click.echo(f"{home} signs after slot {state.slot}; keep {file} from every other machine, or remove it")
+    state = import_signing(load_home(home), file)
+    click.echo(f"{home} signs after slot {state.slot}; keep {file} from every other machine, or remove it")
 
 
 @main.command()
@@ -433,15 +406,14 @@ def signing_import(home: Path, file: Path) -> None:
 @click.option("--log-json", is_flag=True, help="One JSON object a line instead of readable lines.")
 @click.option("--stop-with-parent", is_flag=True, help="End when standard input ends.")
 def run(home: Path, log_level: str, log_json: bool, stop_with_parent: bool) -> None:
-    """Run the node until Ctrl-C or SIGTERM."""
-    with exit_codes():
-        from p2p.local.telemetry import configure_logging
+    """Run the node until Ctrl-C, SIGTERM or a hang-up."""
+    with importing():
+        from p2p.local.logs import configure_logging, keep_stderr_flowing
 
-        configure_logging(log_level, as_json=log_json)
-        self_test()
-        loaded = load_home(home)
-        with locked(home):
-            trio.run(partial(run_node, loaded, stop_with_parent=stop_with_parent))
+    keep_stderr_flowing()
+    configure_logging(log_level, as_json=log_json)
+    self_test()
+    trio.run(partial(run_node, load_home(home), stop_with_parent=stop_with_parent))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """The whole protocol as a synchronous state machine: ``effects = engine.handle(event, now_ms)``.
 
-Nothing in here waits, reads a clock, draws a random number or opens a socket; only the last three
-files of this list touch the disk.  Files import only files above them in this list::
+Nothing in here waits, reads a clock, draws a random number or opens a socket; only the last
+files of this list, the store, touch the disk.  Files import only files above them in this list::
 
   ground
     errors        why something is refused, and whose fault it is
+    meanings      what each reason means, and what would be needed instead
     codec         canonical encoding
     keys          Ed25519, the acceptance rule of signatures, did:key
     merkle        the root over a block's transactions
@@ -14,6 +15,7 @@ files of this list touch the disk.  Files import only files above them in this l
     votes         prevotes, precommits, finality
     forkchoice    which of two tips wins
     headers       what a validator signs
+    judgement     what every header must satisfy on its branch
 
   register
     proposals     what validators can decide together
@@ -24,12 +26,17 @@ files of this list touch the disk.  Files import only files above them in this l
     blocks        a header and its transactions
     validators    who makes blocks, and how that changes
     state         what the registry knows, entry by entry
+    view          a state to look at, wherever it is kept
     draft         changes tried on top of a state
     members       the rules of members: enrol, rate, rotate
     records       the rules of records: file, object, answer, rule, repair
     governance    the rules of validators: motions and evidence
     registry      what each transaction does, and what falls due
     scores        scores, tiers, and where each point comes from
+    words         proposals, changes, policies, moments in words for people
+    documents     the things of the register as documents, for HTTP and commands alike
+    proof         what shows offline where a member stands, and how that is checked
+    prove         making one
 
   branches
     ledger        one branch: state, votes and undo from the snapshot to the head
@@ -40,6 +47,8 @@ files of this list touch the disk.  Files import only files above them in this l
     mempool       transactions that wait for a block
     trial         what the next block would make of a transaction
     messages      what nodes say to each other
+    admission     what the network brings unasked, and whether it gets in
+    serving       what a node replies to a peer that asks
     events        what happens to an engine, and what it wants done
     production    when and what a validator signs
     arrivals      announced blocks that wait for their slot or their transactions
@@ -50,6 +59,9 @@ files of this list touch the disk.  Files import only files above them in this l
 
   store
     database      the SQLite file, its tables and errors
+    migrations    databases of older versions
     storage       the one writer, and what a node starts from
     reader        looking into a database, also beside a running node
+    sources       what proofs are made from: the state on disk, and that of a running node
+    recheck       a stored chain again, from its genesis
 """

@@ -2,6 +2,7 @@
 
 :meth:`Blockchain.add` is the only way a block becomes part of it.  The head moves atomically: where a block
 of a better branch proves invalid when it is executed, the old head, state and votes stay as they were.
+Source: protocol 4.1.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from chain.forkchoice import Choice, choose
 from chain.genesis import Genesis
 from chain.headers import Header
 from chain.ledger import Executed, Ledger
-from chain.validators import ANNOUNCED_ROUNDS, voting_set
+from chain.validators import ANNOUNCED_ROUNDS, Announcement, voting_set
 from chain.votes import Votes
 
 
@@ -31,11 +32,16 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What moves the snapshot on disk to a later final block: the changed entries by key, None where one is gone."""
+    """What moves the snapshot on disk to a later final block.
+
+    ``rows`` are the changed entries by key, None where one is gone; ``announced`` are the changes of validators that
+    were announced on the way, for those who prove something later.
+    """
 
     header: Header
     votes: Votes
     rows: dict[bytes, bytes | None]
+    announced: tuple[Announcement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,10 @@ class Added:
 
 
 class Blockchain:
-    """The head, what is final, and every branch that can still win."""
+    """The head, what is final, and every branch that can still win.
+
+    Raises :class:`Refused` ``WRONG_STATE_ROOT`` for a snapshot whose state is not that of its header.
+    """
 
     def __init__(self, genesis: Genesis, snapshot: Snapshot | None = None) -> None:
         self.genesis = genesis
@@ -75,6 +84,11 @@ class Blockchain:
     def unsettled(self) -> int:
         """How many final blocks the snapshot on disk is behind."""
         return self.finalized.height - self._settled.height
+
+    @property
+    def settled(self) -> Header:
+        """The final header whose state is, or is about to be, on disk; that of the genesis at first."""
+        return self._settled
 
     @property
     def next_votes(self) -> Votes:
@@ -141,9 +155,10 @@ class Blockchain:
         """Move the snapshot up to what is final; the caller stores the result.  None where nothing is new."""
         if not self.unsettled:
             return None
+        announced = self.ledger.announced(self.finalized.height)
         rows = self.ledger.settle(self.finalized.height)
         self._settled = self.finalized
-        return Settled(self._settled, self._settled_votes, rows)
+        return Settled(self._settled, self._settled_votes, rows, announced)
 
     def _move_head(self, node: TreeNode) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
         down, up = self.tree.path(self.head.header.id, node.header.id)

@@ -2,6 +2,7 @@
 
 A header is judged here in full (leader, slot, height, votes, contradiction) on whatever branch it stands;
 only the execution of its transactions waits until its branch wins.
+Source: protocol 2.4 and 4.2.
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ from chain.blocks import Block
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader
+from chain.judgement import check_follows, judge
 from chain.validators import Validators, with_announced
 from chain.votes import Votes
 
-# How far a header may be ahead of our clock; nearer ones wait for their slot.
-CLOCK_DISPARITY_MS = 500
 # A day of one-second slots with finality stalled; beyond it the worst losing branches are dropped.
 MAX_BLOCKS = 100_000
 # Two blocks of one slot are evidence; a third that nobody builds on adds nothing but cost.
@@ -80,33 +80,24 @@ class BlockTree:
         return max(node.header.height for node in self._nodes.values())
 
     def check(self, header: Header, *, solicited: bool) -> Judged:
-        """Judge a header on its branch.  Raises :class:`Refused`.
+        """Judge a header on its branch, by :mod:`chain.judgement`.
 
-        A header is valid if its parent is known and valid, the leader is right, slot and height follow the
-        parent's, ``mhp`` is what this branch says, and it does not contradict its proposer's latest block on
-        this branch.  A third block of one slot is taken only when ``solicited``: when a branch that builds on
-        it was asked for, it may be needed; when it is merely announced, it is a flood.
+        Raises :class:`Refused` as that does, and ``UNKNOWN_PARENT`` or ``INVALID_PARENT`` for a parent that is not
+        known or not valid, ``NOT_EXECUTED`` as :meth:`next_votes` does, and ``TREE_FULL`` for a third block of one
+        slot.  That is taken only when ``solicited``: when a branch that builds on it was asked for, it may be needed;
+        when it is merely announced, it is a flood.
         """
         parent = self._nodes.get(header.parent)
         if parent is None:
             raise Refused(Reason.UNKNOWN_PARENT, f"parent {header.parent.hex()[:12]} is not known")
         if parent.invalid:
             raise Refused(Reason.INVALID_PARENT, f"parent {header.parent.hex()[:12]} is invalid")
-        if header.height != parent.header.height + 1:
-            raise Refused(Reason.WRONG_HEIGHT, f"height {header.height} after {parent.header.height}")
-        if header.slot <= parent.header.slot:
-            raise Refused(Reason.SLOT_NOT_AFTER_PARENT, f"slot {header.slot} after {parent.header.slot}")
-        votes = self.next_votes(parent)
-        if header.proposer != votes.newest_set.leader(header.slot):
-            raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
-        if header.mhp != votes.mhp:
-            raise Refused(Reason.WRONG_MHP, f"mhp {header.mhp} where the branch has {votes.mhp}")
-        if votes.contradicts(header):
-            raise Refused(Reason.CONTRADICTS_EARLIER_BLOCK, "its proposer's latest block rules it out")
+        check_follows(header, parent.header)
+        votes = judge(header, self.next_votes(parent))
         rivals = self._slots.get((header.slot, header.proposer), ())
         if len(rivals) >= MAX_BLOCKS_PER_SLOT and not solicited:
             raise Refused(Reason.TREE_FULL, f"{len(rivals)} blocks of slot {header.slot} are known")
-        return Judged(header, votes.apply(header))
+        return Judged(header, votes)
 
     def next_votes(self, parent: TreeNode) -> Votes:
         """The votes after ``parent`` with the validators in force at the next height.
@@ -114,6 +105,15 @@ class BlockTree:
         They follow from blocks that were final on this branch before the parent came.  Raises :class:`Refused`
         ``NOT_EXECUTED`` where these were not executed here.  While less than a third of the weight breaks the
         rules that cannot be: a branch with that much final is the head's already.
+
+        Example: of four seats one is replaced, as the block at height 10 announced.  The set may be in force from
+        10 + 2 * 4 = 18 on (:func:`chain.validators.begin`).
+
+        * Nobody fails: block 15 proves block 10 final.  The votes after tip 16 are the first that knew it before
+          their tip came (``mhpc_before >= 10``); at tip 17 the next height is 18, and from there the new set leads.
+        * Finality stalls, and it is block 30 that proves block 10 final: from tip 31 on it was known before, so the
+          new set leads from 32.
+        * A branch that leaves the chain at height 9 does not hold block 10: there the old set goes on.
         """
         votes = parent.votes
         if votes.mhpc_before > parent.executed_height and votes.mhpc_before > self._find_executed(parent):
@@ -132,7 +132,7 @@ class BlockTree:
             self._announced[block_id] = validators
 
     def insert(self, block: Block, judged: Judged, *, arrived_in_slot: bool) -> TreeNode:
-        """Add a block whose header :meth:`check` just accepted."""
+        """Add a block whose header :meth:`check` just accepted; raises :class:`InvariantBroken` for another."""
         header, parent = block.header, self._nodes[block.header.parent]
         if judged.header.id != header.id:
             raise InvariantBroken("a block inserted by the verdict on another")

@@ -3,6 +3,7 @@
 The format is MessagePack restricted to arrays, integers and byte strings.  MessagePack alone is not
 canonical (its decoders accept longer forms of the same number), so :func:`decode` re-encodes what it
 read and refuses anything but the identical bytes.  Hashes are always taken of the bytes received.
+Source: protocol 1.1.
 """
 
 from __future__ import annotations
@@ -59,21 +60,21 @@ def decode(data: bytes, *, max_bytes: int, max_items: int = 16) -> tuple[Any, ..
 
 
 def integer(value: Any, low: int, high: int, name: str) -> int:
-    """``value`` if it is exactly an ``int`` in ``[low, high]``, else ``MALFORMED``."""
+    """``value`` if it is exactly an ``int`` in ``[low, high]``.  Raises :class:`Refused` ``MALFORMED``."""
     if type(value) is not int or not low <= value <= high:
         raise Refused(Reason.MALFORMED, f"{name} is not an integer from {low} to {high}")
     return value
 
 
 def blob(value: Any, size: int, name: str) -> bytes:
-    """``value`` if it is exactly ``size`` bytes, else ``MALFORMED``."""
+    """``value`` if it is exactly ``size`` bytes.  Raises :class:`Refused` ``MALFORMED``."""
     if type(value) is not bytes or len(value) != size:
         raise Refused(Reason.MALFORMED, f"{name} is not {size} bytes")
     return value
 
 
 def array(value: Any, low: int, high: int, name: str) -> tuple[Any, ...]:
-    """``value`` if it is a tuple of ``low`` to ``high`` items, else ``MALFORMED``."""
+    """``value`` if it is a tuple of ``low`` to ``high`` items.  Raises :class:`Refused` ``MALFORMED``."""
     if type(value) is not tuple or not low <= len(value) <= high:
         raise Refused(Reason.MALFORMED, f"{name} is not an array of {low} to {high} items")
     return value

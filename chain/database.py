@@ -1,10 +1,12 @@
 """The SQLite file: its tables, the connection, and errors that say what the operator can do.
 
 * ``meta``: format, genesis id, the snapshot (header, votes), the head, the finalized height, and the signing state:
-  as ``signing``, or as ``exported`` once it left this home, or not at all where it was lost;
+  as ``signing``, or as ``exported`` once it left this home, or not at all where it was lost; and ``waiting``, the
+  transactions that it had acknowledged and no block held at its last clean stop;
 * ``blocks``: every known block, one blob each; ``main`` marks the head's branch;
 * ``transactions``: the first 8 bytes of each transaction's id and its block, to look transactions up;
 * ``state``: the entries at the snapshot's height, by key;
+* ``announcements``: what shows that a block announced other validators, by its height in 8 bytes, big-endian;
 * ``standings``: each member's score under the policy in force there, so that a rank is a query.
 """
 
@@ -18,15 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from chain.blocks import Block, assemble, decode_block
-from chain.codec import decode, encode
+from chain.codec import array, decode, encode
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader
 from chain.policy import Policy, decode_policy
 from chain.state import RULES_KEY, Entry, PolicyText, Rules, decode_entry, policy_key
 from chain.transactions import VerifiedTransaction
+from chain.validators import Announcement
 
-FORMAT = 2
+FORMAT = 3
+# What :mod:`chain.migrations` brings up to date.
+OLDEST_FORMAT = 2
 DATABASE = "chain.db"
 # The default checkpoints every 4 MB of log and doubles the cost of a busy second.
 _WAL_AUTOCHECKPOINT_PAGES = 4_000
@@ -36,6 +41,8 @@ MAX_SIDE_BRANCH = 2_048
 ROWS_AT_ONCE = 256
 # How long a reader waits for the writer's checkpoint, and the writer for a reader's.
 _BUSY_TIMEOUT_S = 10
+# Two sets of 256 seats, the changes that wait, and the path.
+_MAX_ANNOUNCEMENT_BYTES = 2**17
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -51,13 +58,31 @@ CREATE TABLE blocks (
 CREATE INDEX blocks_by_height ON blocks (height, main);
 CREATE TABLE transactions (short INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (short, block)) WITHOUT ROWID;
 CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE announcements (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE standings (member BLOB PRIMARY KEY, score INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX standings_by_score ON standings (score DESC, member);
 """
 
 
-#: All keys that begin with one letter.
-PREFIX = "SELECT key, value, 0 FROM state WHERE key >= ? AND key < ? ORDER BY key"
+#: The entries between two :func:`bounds`.
+BETWEEN = "SELECT key, value, 0 FROM state WHERE key >= ? AND key < ? ORDER BY key"
+
+
+def bounds(prefix: bytes) -> tuple[bytes, bytes]:
+    """What is not below, and above, all state keys that begin with ``prefix``: none is longer than 69 bytes."""
+    return prefix, prefix + b"\xff" * 128
+
+
+def announcement_row(announcement: Announcement) -> tuple[bytes, bytes]:
+    """How an announcement is stored: key and sealed value."""
+    key = announcement.height.to_bytes(8, "big")
+    return key, seal(key, encode((announcement.validators, announcement.path)))
+
+
+def read_announcement(key: bytes, value: bytes) -> Announcement:
+    """What :func:`announcement_row` was given, opened.  Raises :class:`Refused`."""
+    validators, path = array(decode(value, max_bytes=_MAX_ANNOUNCEMENT_BYTES), 2, 2, "an announcement")
+    return Announcement(int.from_bytes(key, "big"), validators, path)
 
 
 def short_id(transaction_id: bytes) -> int:
@@ -83,26 +108,29 @@ def unseal(key: Any, stored: Any) -> bytes:
 
 
 class Database:
-    """A connection whose errors say what the operator can do."""
+    """A connection whose errors say what the operator can do: opening and reading raise :class:`OperatorError`.
+
+    ``format`` is that of the file; only a writer, which brings it up to date, opens one below :data:`FORMAT`.
+    """
 
     def __init__(self, path: Path, genesis: Genesis, *, read_only: bool) -> None:
         self.path = path
-        mode = "ro" if read_only else "rw"
         if not path.exists():
             raise OperatorError(f"{path} is missing; initialise the home with `python node.py init` first")
         with self.translated():
-            self.connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-                timeout=_BUSY_TIMEOUT_S,
-                cached_statements=64,
-            )
+            self.connection = _connect(path, "mode=ro" if read_only else "mode=rw")
         try:
             if not read_only:
                 self._prepare_to_write()
-            self.check(genesis)
+            elif _wants_to_write(self.connection) and _is_at_rest(path):
+                self.connection.close()
+                self.connection = _connect(path, "mode=ro&immutable=1")
+            self.format = self._check(genesis)
+            if read_only and self.format < FORMAT:
+                raise OperatorError(
+                    f"{path} is of an older version of Goodfaith; run its node once, which brings it up to date and "
+                    "loses nothing"
+                )
         except BaseException:
             self.close()
             raise
@@ -115,7 +143,7 @@ class Database:
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
-        """SQLite's errors stop here."""
+        """SQLite's errors stop here: each raises the :class:`OperatorError` that says what to do."""
         try:
             yield
         except (Refused, UnicodeDecodeError) as error:  # sqlite3 quotes a damaged schema in its messages
@@ -131,7 +159,10 @@ class Database:
                 ) from error
             if "locked" in text or "busy" in text:
                 raise OperatorError(f"{self.path} is held by another process; stop it and try again") from error
-            raise OperatorError(f"{self.path} cannot be used ({text}); check its permissions") from error
+            raise OperatorError(
+                f"{self.path} cannot be used ({text}); check its permissions, and copy a home that was not stopped "
+                "cleanly to where it can be written"
+            ) from error
         except sqlite3.DatabaseError as error:
             raise corrupt(self.path, str(error)) from error
 
@@ -160,18 +191,59 @@ class Database:
         rows = self.values("SELECT key, value, 0 FROM state WHERE key = ?", (key,))
         return next((decode_entry(key, value) for _, value, _ in rows), None)
 
-    def check(self, genesis: Genesis) -> None:
-        """Raise :class:`OperatorError` unless this is a database of ``genesis`` in a known format."""
-        found = self.meta("format")
-        if found != encode(FORMAT):
-            raise OperatorError(f"{self.path} is of another version of Goodfaith; move it away and sync again")
+    def _check(self, genesis: Genesis) -> int:
+        """The format.  Raises :class:`OperatorError` unless this is a database of ``genesis`` in a known one."""
+        known = {encode(number): number for number in range(OLDEST_FORMAT, FORMAT + 1)}
+        found = known.get(self.meta("format") or b"")
+        if found is None:
+            raise OperatorError(f"{self.path} is of another version of Goodfaith; use the version that wrote it")
         if self.meta("genesis") != genesis.id:
             raise OperatorError(
                 f"{self.path} belongs to another network than genesis.json; use the genesis file it was made with"
             )
+        return found
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is written inside is written whole and durable at the end, or not at all."""
+        with self.translated():
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self.connection.execute("ROLLBACK")
+                raise
 
     def close(self) -> None:
         self.connection.close()
+
+
+def _connect(path: Path, parameters: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{parameters}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=_BUSY_TIMEOUT_S,
+        cached_statements=64,
+    )
+
+
+def _wants_to_write(connection: sqlite3.Connection) -> bool:
+    """Whether SQLite cannot make the file that it wants beside a database even to read it: on a read-only medium."""
+    try:
+        connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.Error as error:
+        return error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+    return False
+
+
+def _is_at_rest(path: Path) -> bool:
+    """Whether a clean stop left everything in the database and nothing in its log."""
+    wal = path.with_name(f"{path.name}-wal")
+    return not wal.exists() or wal.stat().st_size == 0
 
 
 def corrupt(path: Path, why: str) -> OperatorError:
@@ -193,7 +265,7 @@ def trusted_block(raw: bytes) -> Block:
 
 
 def policy_in_force(database: Database) -> Policy:
-    """The policy of the stored state."""
+    """The policy of the stored state.  Raises :class:`Refused` where it has none."""
     rules = database.entry(RULES_KEY)
     text = database.entry(policy_key(rules.version)) if isinstance(rules, Rules) else None
     if not isinstance(text, PolicyText):

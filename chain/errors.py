@@ -21,7 +21,10 @@ class Disposition(Enum):
 
 
 class Reason(Enum):
-    """Every reason for a refusal: a stable code for programs and what to do about it."""
+    """Every reason for a refusal: a stable code for programs, and what the receiver does.
+
+    What each means to people, and what would be needed instead, is in :mod:`chain.meanings`.
+    """
 
     def __init__(self, code: str, disposition: Disposition) -> None:
         self.code = code

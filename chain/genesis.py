@@ -2,6 +2,7 @@
 
 Its id is the chain id.  It is bound into every signature and every protocol name, so nothing made for one
 network is valid in another.  The genesis stands for the block at height 0 in slot 0.
+Source: protocol 1.6.
 """
 
 from __future__ import annotations

@@ -2,13 +2,14 @@
 
 More than two thirds of the weight carries a motion at the block that holds the last approval needed.  What it
 decides must still be possible then, else that approval is refused.
+Source: protocol 6.6 and 6.7.
 """
 
 from __future__ import annotations
 
 from chain import validators as seats
 from chain.codec import U32_MAX
-from chain.draft import Draft, read_policy_text
+from chain.draft import Draft
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.headers import decode_header
 from chain.keys import check_public_key
@@ -55,6 +56,7 @@ from chain.state import (
     read_motion_key,
 )
 from chain.transactions import Approve, Evidence, Propose
+from chain.view import read_policy_text
 from chain.votes import is_equivocation
 
 # Open motions of one validator; a motion can hold a whole policy.
@@ -68,7 +70,11 @@ _POSSIBLE_FROM = {Suspend: (ACTIVE,), Revoke: (ACTIVE, SUSPENDED), Restore: (SUS
 
 
 def propose(draft: Draft, action: Propose, actor: bytes) -> None:
-    """A validator proposes, and so approves."""
+    """A validator proposes, and so approves.
+
+    Raises :class:`Refused`: ``NOT_VALIDATOR``, ``TOO_MANY_MOTIONS``, ``COUNTER_LIMIT``, and what
+    :func:`check_proposal` says against the proposal.
+    """
     check_validator(draft, actor)
     docket = draft.docket
     number = docket.next_motion
@@ -92,7 +98,11 @@ def propose(draft: Draft, action: Propose, actor: bytes) -> None:
 
 
 def approve(draft: Draft, action: Approve, actor: bytes) -> None:
-    """A validator approves an open motion."""
+    """A validator approves an open motion; more than two thirds of the weight carry it, in this very block.
+
+    Raises :class:`Refused`: ``NOT_VALIDATOR``, ``UNKNOWN_MOTION``, ``MOTION_CLOSED``, ``DEADLINE_PASSED``,
+    ``ALREADY_APPROVED``.
+    """
     check_validator(draft, actor)
     motion = draft.motion(action.number)
     if motion.status != OPEN:
@@ -108,7 +118,10 @@ def approve(draft: Draft, action: Approve, actor: bytes) -> None:
 
 
 def present_evidence(draft: Draft, action: Evidence, _actor: bytes) -> None:
-    """Two headers jail the validator that signed both, once for all it did until now."""
+    """Two headers jail the validator that signed both, once for all it did until now.
+
+    Raises :class:`Refused`: ``FUTURE_SLOT`` for a header whose slot is yet to come, and what :func:`check_open` says.
+    """
     signer = check_open(draft, action)
     if max(decode_header(action.first).slot, decode_header(action.second).slot) > draft.slot:
         raise Refused(Reason.FUTURE_SLOT, "the slot of a header is yet to come; until then the offence is not over")
@@ -116,7 +129,10 @@ def present_evidence(draft: Draft, action: Evidence, _actor: bytes) -> None:
 
 
 def check_open(draft: Draft, action: Evidence) -> bytes:
-    """The validator whose offence this is, if it was not punished yet.  Raises :class:`Refused`."""
+    """The validator whose offence this is, if it was not punished yet.
+
+    Raises :class:`Refused`: ``NOT_VALIDATOR``, ``ALREADY_PUNISHED``, ``EVIDENCE_TOO_OLD``.
+    """
     first, second = decode_header(action.first), decode_header(action.second)
     seat = draft.validators.seat(first.proposer)
     if seat is None:
@@ -130,7 +146,7 @@ def check_open(draft: Draft, action: Evidence) -> bytes:
 
 
 def check_evidence(action: Evidence) -> None:
-    """What follows from the two headers alone.  Raises :class:`Refused`."""
+    """What follows from the two headers alone.  Raises :class:`Refused`: ``MALFORMED``, ``NO_EQUIVOCATION``."""
     first, second = decode_header(action.first), decode_header(action.second)
     if first.id >= second.id:
         raise Refused(Reason.MALFORMED, "evidence names the header with the smaller id first")
@@ -153,7 +169,7 @@ def begin(draft: Draft, set_start: int) -> None:
 
 
 def fall_due(draft: Draft, key: bytes) -> None:
-    """An open motion lapses."""
+    """An open motion lapses.  Raises :class:`InvariantBroken` for one that is not due."""
     motion = draft.get(key)
     if not isinstance(motion, Motion) or motion.status != OPEN or motion.expires_slot > draft.slot:
         raise InvariantBroken("a motion that is not due")

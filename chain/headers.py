@@ -7,6 +7,7 @@ On the wire a header is its canonical payload followed by a 64-byte signature, l
     id        = SHA-256(payload || signature)
 
 ``mhg`` (max height generated) and ``mhp`` (max height prevoted) are the votes; see :mod:`chain.votes`.
+Source: protocol 2.1.
 """
 
 from __future__ import annotations

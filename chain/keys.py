@@ -95,7 +95,7 @@ def derive_seed(seed: bytes, label: bytes) -> bytes:
 
 
 def check_public_key(key: bytes) -> None:
-    """Refuse with ``BAD_KEY`` what part 1 of the rule refuses, so that :func:`verify` could never accept it.
+    """Raise :class:`Refused` ``BAD_KEY`` for what part 1 of the rule refuses, so that :func:`verify` never accepts it.
 
     Meant to be called once for each key that enters the ledger; costs about 20 µs.
     """

@@ -6,6 +6,7 @@ Blocks are executed here; whether a block should be executed is decided in :mod:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sortedcontainers import SortedList
@@ -18,17 +19,22 @@ from chain.genesis import Genesis
 from chain.registry import genesis_state
 from chain.state import RULES_KEY, VALIDATORS_KEY, WITH_DEADLINES, Account, account_key, decode_entry, due_slot
 from chain.statetree import Proof, StateTree
-from chain.validators import Validators
+from chain.validators import Announcement, Validators
+from chain.view import MemoryView
 
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """A block on the branch and what it changed; transactions and changes are counted since the first snapshot."""
+    """A block on the branch, what it changed, and the other validators that it announced, if it did.
+
+    Transactions and changes are counted since the first snapshot.
+    """
 
     block: Block
     changes: Changes
     transactions: int
     work: int
+    announcement: Announcement | None
 
 
 class Ledger:
@@ -71,8 +77,12 @@ class Ledger:
             self._validators = value, self.view().validators
         return self._validators[1]
 
-    def view(self, slot: int = 0) -> Draft:
-        """The state at the head by names, for those who only look; ``slot`` is the one to judge deadlines in."""
+    def view(self, slot: int = 0, *, is_final: bool = False) -> MemoryView:
+        """The state at the head, to look at; ``slot`` is the head's, ``is_final`` says whether that is final."""
+        return MemoryView(self.state, self.genesis, self.height, slot, is_final=is_final)
+
+    def blank_draft(self, slot: int) -> Draft:
+        """The block after the head, in ``slot``, before the chain itself begins it: to judge what it may hold."""
         return Draft(self.state, self.genesis, self.height + 1, slot)
 
     def next_nonce(self, actor: bytes) -> int | None:
@@ -87,7 +97,7 @@ class Ledger:
 
         ``set_start`` is the height from which its validators are in force.
         """
-        draft = self.view(slot)
+        draft = self.blank_draft(slot)
         registry.begin(draft, self._due(slot), set_start)
         return draft
 
@@ -102,12 +112,13 @@ class Ledger:
         self._tree.update({key: before for key, (before, _) in changes.items()})
 
     def adopt(self, block: Block, changes: Changes) -> None:
-        """Make a sealed draft the new head."""
+        """Make a sealed draft the new head.  Raises :class:`InvariantBroken` for another block than the draft's."""
         if block.header.height != self.height + 1 or block.header.state_root != self._tree.root:
             raise InvariantBroken(f"block {block.id.hex()[:12]} does not follow from its draft")
         self._write((key, before, after) for key, (before, after) in changes.items())
         transactions, work = self._counts_at(self.height)
-        self._executed.append(Executed(block, changes, transactions + len(block.transactions), work + len(changes)))
+        counts = transactions + len(block.transactions), work + len(changes)
+        self._executed.append(Executed(block, changes, *counts, self._announcement(block, changes)))
 
     def extend(self, block: Block, set_start: int) -> None:
         """Execute ``block`` on the head.  Raises :class:`Refused` and leaves everything as it was."""
@@ -124,7 +135,10 @@ class Ledger:
         self.adopt(block, changes)
 
     def undo(self) -> Executed:
-        """Take the head back and return it, so that :meth:`redo` can restore it without executing it again."""
+        """Take the head back and return it, so that :meth:`redo` can restore it without executing it again.
+
+        Raises :class:`InvariantBroken` at the snapshot.
+        """
         if not self._executed:
             raise InvariantBroken("undo below the snapshot")
         executed = self._executed.pop()
@@ -137,6 +151,21 @@ class Ledger:
         self._tree.update({key: after for key, (_, after) in executed.changes.items()})
         self.adopt(executed.block, executed.changes)
 
+    @contextmanager
+    def rewound(self, height: int) -> Iterator[None]:
+        """The ledger as it was at ``height`` while the block lasts, which must not change it.
+
+        It costs what all changes above ``height`` cost, twice.  Raises :class:`InvariantBroken` below the snapshot.
+        """
+        if not self.base_height <= height <= self.height:
+            raise InvariantBroken(f"the state at height {height} is not at hand")
+        undone = [self.undo() for _ in range(self.height - height)]
+        try:
+            yield
+        finally:
+            for executed in reversed(undone):
+                self.redo(executed)
+
     def block_at(self, height: int) -> Block | None:
         """The executed block at ``height``, while it is above the snapshot."""
         index = height - self.base_height - 1
@@ -148,7 +177,11 @@ class Ledger:
 
     def is_changed_above(self, height: int) -> bool:
         """Whether the blocks above ``height`` changed anything; ``height`` is not below the snapshot."""
-        return self._counts_at(self.height)[1] > self._counts_at(height)[1]
+        return self.changes_above(height) > 0
+
+    def changes_above(self, height: int) -> int:
+        """How many entries the blocks above ``height`` changed; ``height`` is not below the snapshot."""
+        return self._counts_at(self.height)[1] - self._counts_at(height)[1]
 
     def is_due(self, slot: int) -> bool:
         """Whether the chain itself has something to do in a block of ``slot``."""
@@ -157,7 +190,8 @@ class Ledger:
     def settle(self, height: int) -> dict[bytes, bytes | None]:
         """Move the snapshot up to ``height`` and return the entries changed on the way; None where one is gone.
 
-        The caller stores them; blocks up to ``height`` can no longer be undone.
+        The caller stores them; blocks up to ``height`` can no longer be undone.  Raises :class:`InvariantBroken`
+        for a height that is not between the snapshot's and the head's.
         """
         count = height - self.base_height
         if not 0 <= count <= len(self._executed):
@@ -171,9 +205,21 @@ class Ledger:
         self.base_height = height
         return rows
 
+    def announced(self, height: int) -> tuple[Announcement, ...]:
+        """What the blocks above the snapshot and up to ``height`` announced, oldest first."""
+        executed = self._executed[: height - self.base_height]
+        return tuple(each.announcement for each in executed if each.announcement is not None)
+
     def blocks(self) -> Iterable[Block]:
         """The executed blocks above the snapshot, newest first."""
         return (executed.block for executed in reversed(self._executed))
+
+    def _announcement(self, block: Block, changes: Changes) -> Announcement | None:
+        """What the block just executed announced: now that the tree is at its state, the path costs next to nothing."""
+        height = block.header.height
+        if VALIDATORS_KEY not in changes or self.validators.decided_height != height:
+            return None
+        return Announcement(height, self.state[VALIDATORS_KEY], self._tree.prove(VALIDATORS_KEY).encode())
 
     def _due(self, slot: int) -> Iterator[bytes]:
         for index, (due, key) in enumerate(self._agenda):

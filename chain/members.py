@@ -1,6 +1,7 @@
 """What members do: enrol, rate, move to another key.
 
 Each rule checks everything before it writes anything, so a refused transaction has changed nothing.
+Source: protocol 6.2.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from chain.transactions import Enrol, Rate, Rotate
 
 
 def enrol(draft: Draft, action: Enrol, actor: bytes) -> None:
-    """The actor joins; where the policy asks for it, with the consent of a registrar who signed this enrolment."""
+    """The actor joins; where the policy asks for it, with the consent of a registrar who signed this enrolment.
+
+    Raises :class:`Refused`: ``ALREADY_ENROLLED``, ``BAD_KEY``, ``NOT_REGISTRAR``, ``NO_CONSENT``.
+    """
     identity = check_new(draft, actor)
     check_public_key(actor)
     if action.registrar:
@@ -47,7 +51,10 @@ def check_new(draft: Draft, actor: bytes) -> bytes:
 
 
 def check_rating(policy: Policy, action: Rate, actor: bytes) -> None:
-    """What follows from the policy alone.  Raises :class:`Refused`."""
+    """What follows from the policy alone.
+
+    Raises :class:`Refused`: ``SELF_RATING``, ``UNKNOWN_CATEGORY``, ``POINTS_OUT_OF_RANGE``.
+    """
     if action.subject == actor:
         raise Refused(Reason.SELF_RATING, "nobody rates itself")
     category = policy.ratings.get(action.category)
@@ -58,7 +65,10 @@ def check_rating(policy: Policy, action: Rate, actor: bytes) -> None:
 
 
 def rate(draft: Draft, action: Rate, actor: bytes) -> None:
-    """A new rating replaces the rater's old one in the same category."""
+    """A new rating replaces the rater's old one in the same category.
+
+    Raises :class:`Refused`: ``NOT_ENROLLED``, ``SELF_RATING`` (also under another key of its own).
+    """
     points = action.points
     rater, _ = draft.member(actor)
     subject, member = draft.member(action.subject)
@@ -73,7 +83,10 @@ def rate(draft: Draft, action: Rate, actor: bytes) -> None:
 
 
 def rotate(draft: Draft, action: Rotate, actor: bytes) -> None:
-    """The history stays with the identity; the old key can do nothing more."""
+    """The history stays with the identity; the old key can do nothing more.
+
+    Raises :class:`Refused`: ``NOT_ENROLLED``, ``BAD_KEY``, ``KEY_IN_USE``.
+    """
     identity = draft.identity(actor)
     member, authority = draft.get(member_key(identity)), draft.authority(identity)
     if member is None and authority is None:

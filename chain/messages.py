@@ -1,15 +1,17 @@
 """What nodes say to each other: a closed set of messages, each with its bounds.
 
 Gossip carries :class:`Announcement` and :class:`RawItems` of transactions.  Of one peer a node asks its
-:class:`Status`, :class:`RawItems` of blocks with :class:`GetBlocks`, and :class:`RawItems` of transactions
-with :class:`GetTransactions`.
+:class:`Status` with :class:`GetStatus`, :class:`RawItems` of blocks with :class:`GetBlocks`, and
+:class:`RawItems` of transactions with :class:`GetTransactions`.
+Source: protocol 7.3 and 7.4.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS
+from chain.blocks import MAX_BLOCK_TRANSACTIONS
 from chain.codec import U64_MAX, array, blob, decode, encode, integer
 from chain.errors import Reason, Refused
 
@@ -67,10 +69,23 @@ class Announcement:
 
     @classmethod
     def decode(cls, data: bytes) -> Announcement:
+        """Read one; the header in it stays encoded.  Raises :class:`Refused` ``MALFORMED``, ``TOO_LARGE``."""
         header, ids = array(decode(data, max_bytes=MAX_ANNOUNCEMENT_BYTES), 2, 2, "an announcement")
         if type(header) is not bytes:
             raise Refused(Reason.MALFORMED, "a header is bytes")
         return cls(header, _split_ids(ids, MAX_BLOCK_TRANSACTIONS))
+
+
+@dataclass(frozen=True, slots=True)
+class GetStatus:
+    """Where do you stand?  The reply is a :class:`Status`."""
+
+    def encode(self) -> bytes:
+        return b""
+
+    @classmethod
+    def decode(cls, _data: bytes) -> GetStatus:
+        return cls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +138,32 @@ class RawItems:
 
     @classmethod
     def decode(cls, data: bytes, *, max_items: int, max_bytes: int = MAX_MESSAGE_BYTES) -> RawItems:
+        """Read a list; its items stay encoded.  Raises :class:`Refused` ``MALFORMED``, ``TOO_LARGE``."""
         items = decode(data, max_bytes=max_bytes, max_items=max_items)
         if not all(type(item) is bytes for item in items):
             raise Refused(Reason.MALFORMED, "a list of byte strings is wanted")
         return cls(items)
 
 
-def cut_to_size(items: list[bytes], limit: int = MAX_BLOCK_BYTES) -> tuple[bytes, ...]:
-    """The first items that together stay under ``limit`` bytes; at least one."""
+def cut_to_size(items: Iterable[bytes], limit: int) -> tuple[bytes, ...]:
+    """The first items that together stay under ``limit`` bytes; at least one.  No more are drawn than it takes."""
+    fitting: list[bytes] = []
     total = 0
-    for index, item in enumerate(items):
+    for item in items:
         total += len(item) + FRAMING_BYTES
-        if total > limit and index:
-            return tuple(items[:index])
-    return tuple(items)
+        if total > limit and fitting:
+            break
+        fitting.append(item)
+    return tuple(fitting)
+
+
+def batches(raws: Sequence[bytes]) -> Iterator[RawItems]:
+    """Transactions for gossip, in their order, cut into messages of about :data:`BATCH_TARGET_BYTES`."""
+    start = 0
+    while start < len(raws):
+        batch = cut_to_size(raws[start : start + MAX_BATCH_TRANSACTIONS], BATCH_TARGET_BYTES)
+        start += len(batch)
+        yield RawItems(batch)
 
 
 def _split_ids(data: object, limit: int) -> tuple[bytes, ...]:

@@ -7,15 +7,20 @@ from collections.abc import Iterable
 from chain.blockchain import Settled
 from chain.blocks import Block
 from chain.events import Commit, Effect, Notice, SigningState
+from chain.transactions import VerifiedTransaction
 
 
 class Outbox:
-    """Collects while one event is handled; ``signing``, ``settled`` and ``finalized_height`` are stored where set."""
+    """Collects while one event is handled.
+
+    ``signing``, ``settled``, ``finalized_height`` and ``waiting`` are stored where set.
+    """
 
     def __init__(self) -> None:
         self.signing: SigningState | None = None
         self.settled: Settled | None = None
         self.finalized_height: int | None = None
+        self.waiting: tuple[VerifiedTransaction, ...] | None = None
         self._effects: list[Effect] = []
         # Whether it is on the main chain now; a block may join and leave it during one event.
         self._blocks: dict[bytes, tuple[Block, bool]] = {}
@@ -47,5 +52,6 @@ class Outbox:
             finalized_height=self.finalized_height,
             settled=self.settled,
             signing=self.signing,
+            waiting=self.waiting,
         )
         return self._effects if commit == Commit() else [commit, *self._effects]

@@ -17,6 +17,7 @@ from typing import Any
 
 from chain.codec import U32_MAX, decode, encode
 from chain.errors import OperatorError, Reason, Refused
+from chain.proposals import MAX_POLICY_BYTES
 from chain.tables import Mistake, Table, line_of
 from chain.transactions import POINTS_LIMIT
 
@@ -24,8 +25,6 @@ MAX_TIERS = 32
 MAX_SEVERITIES = 8
 # Of each kind.  The catalogue of a whole city fits, and one who reads a motion can still judge it.
 MAX_CATEGORIES = 256
-# A motion carries a whole policy on the chain, so its encoding must leave a block room for others.
-MAX_POLICY_BYTES = 24_000
 SCORE_LIMIT = 10**12
 MAX_DAYS = 36_525  # a century: nothing about a person is worth keeping longer
 
@@ -237,8 +236,19 @@ def parse_policy(text: str) -> Policy:
         raise OperatorError(f"policy: line {line_of(text, mistake.path)}: {mistake}") from mistake
 
 
+def load_policy(path: Path) -> Policy:
+    """Read a policy file.  Raises :class:`OperatorError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise OperatorError(f"{path} is not UTF-8 (at byte {error.start}); save it as UTF-8") from error
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
+    return parse_policy(text)
+
+
 def shipped_policy(name: str) -> Policy:
-    """A policy that ships with Goodfaith, by its name."""
+    """A policy that ships with Goodfaith, by its name.  Raises :class:`OperatorError` for another name."""
     folder = Path(__file__).parent / "policies"
     known = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
     if name not in known:

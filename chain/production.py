@@ -2,6 +2,7 @@
 
 A validator signs at most one block a slot, in its own slots only, and never where it cannot rule out having
 signed already.  What it signed last is a :class:`SigningState`, durable before the block leaves the machine.
+Source: protocol 2.3.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from chain import registry
 from chain.blockchain import Blockchain
-from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, assemble
+from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, join
 from chain.draft import Changes, Draft
 from chain.errors import Disposition, Refused
 from chain.events import SigningState
@@ -51,7 +52,7 @@ class Producer:
         self._silent_since_slot: int | None = None
         self._made_id = b""
 
-    def due_slot(self, chain: Blockchain, now_ms: int, *, has_work: bool) -> int | None:
+    def due_slot(self, chain: Blockchain, now_ms: int) -> int | None:
         """The slot to make a block for right now, if any.
 
         Only the first half of a slot is used: a block made later would reach most nodes outside its slot.
@@ -63,12 +64,9 @@ class Producer:
             self._end_silence(chain, slot)
         if self.signing is None or slot <= self.signing.slot or slot <= chain.head.header.slot:
             return None
-        validators = chain.next_votes.newest_set
-        if validators.leader(slot) != self.secret.public:
+        if chain.next_votes.newest_set.leader(slot) != self.secret.public:
             return None
         if 2 * (now_ms - self.genesis.slot_start_ms(slot)) > self.genesis.slot_ms:
-            return None
-        if not has_work and slot - chain.head.header.slot < self.genesis.quiet_slots(len(validators.leaders)):
             return None
         return slot
 
@@ -141,7 +139,7 @@ class Producer:
             state_root=state_root,
         )
         self.signing, self._made_id = signing, header.id
-        return Made(assemble(header, included), changes, signing, tuple(hopeless))
+        return Made(join(header, included), changes, signing, tuple(hopeless))
 
     def _ballot(self, signed: SigningState) -> Ballot:
         return Ballot(signed.last_height, self.secret.public, signed.last_mhg, signed.last_mhp)

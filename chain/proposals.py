@@ -17,8 +17,8 @@ ARBITER = 2
 ALL_RIGHTS = REGISTRAR | ARBITER
 # Categories of one accreditation; more need a second authority key, or a broader category.
 MAX_GRANT = 64
-# The largest policy that a motion can carry, encoded.
-MAX_DOCUMENT_BYTES = 24_000
+# Of a policy, encoded.  A motion carries a whole one on the chain, and must leave a block room for others.
+MAX_POLICY_BYTES = 24_000
 MAX_WEIGHT = 1_000_000
 
 
@@ -102,8 +102,8 @@ def _categories(value: Any, name: str) -> tuple[int, ...]:
 
 
 def _document(value: Any, name: str) -> bytes:
-    if type(value) is not bytes or not 1 <= len(value) <= MAX_DOCUMENT_BYTES:
-        raise Refused(Reason.MALFORMED, f"{name} is not 1 to {MAX_DOCUMENT_BYTES} bytes")
+    if type(value) is not bytes or not 1 <= len(value) <= MAX_POLICY_BYTES:
+        raise Refused(Reason.MALFORMED, f"{name} is not 1 to {MAX_POLICY_BYTES} bytes")
     return value
 
 
@@ -152,4 +152,4 @@ def encode_proposal(proposal: Proposal) -> bytes:
 
 def decode_proposal(data: bytes) -> Proposal:
     """Read :func:`encode_proposal`.  Raises :class:`Refused`."""
-    return read_proposal(decode(data, max_bytes=MAX_DOCUMENT_BYTES + 512, max_items=MAX_GRANT))
+    return read_proposal(decode(data, max_bytes=MAX_POLICY_BYTES + 512, max_items=MAX_GRANT))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block
 from chain.codec import array, decode
 from chain.database import (
+    BETWEEN,
     MAX_SIDE_BRANCH,
-    PREFIX,
     Database,
-    policy_in_force,
+    bounds,
+    read_announcement,
     short_id,
     stored_finality,
     trusted_block,
@@ -22,10 +23,10 @@ from chain.database import (
 from chain.errors import InvariantBroken
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
-from chain.messages import FRAMING_BYTES
-from chain.policy import Policy
-from chain.state import Entry, account_key, decode_entry
+from chain.state import RATER_AT, RATINGS, Entry, account_key, decode_entry, read_identity
 from chain.transactions import Transaction
+from chain.validators import Announcement
+from chain.view import StateView
 
 
 class Reader:
@@ -93,18 +94,18 @@ class Reader:
         """Blocks of the main chain, oldest first."""
         return map(trusted_block, self.raw_blocks(from_height, count))
 
-    def branch(self, tip_id: bytes, from_height: int, count: int, max_bytes: int) -> list[bytes]:
-        """Encoded blocks of the branch that ends in ``tip_id``, from ``from_height`` up; empty if it is unknown.
+    def branch(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
+        """Encoded blocks of the branch that ends in ``tip_id``, from ``from_height`` up; none if it is unknown.
 
-        At most ``count``, and no more than fit ``max_bytes``, but at least one.  A branch beside the main chain
-        is walked back at most :data:`MAX_SIDE_BRANCH` blocks.
+        They are read as they are drawn.  A branch beside the main chain is walked back at most
+        :data:`MAX_SIDE_BRANCH` blocks.
         """
         side: list[bytes] = []
         find = "SELECT parent, height, main FROM blocks WHERE id = ?"
         for _ in range(MAX_SIDE_BRANCH):
             row = next(self._database.rows(find, (tip_id,)), None)
             if row is None:
-                return []
+                return
             parent, height, is_main = row
             if is_main or height < from_height:
                 break
@@ -114,14 +115,8 @@ class Reader:
         main = self._database.values(
             "SELECT id, body, 0 FROM blocks WHERE main = 1 AND height BETWEEN ? AND ? ORDER BY height", (first, last)
         )
-        found: list[bytes] = []
-        size = 0
-        for body in chain((body for _, body, _ in main), map(self._required, reversed(side))):
-            size += len(body) + FRAMING_BYTES
-            if len(found) == count or (found and size > max_bytes):
-                break
-            found.append(body)
-        return found
+        yield from (body for _, body, _ in main)
+        yield from map(self._required, reversed(side))
 
     def _required(self, block_id: bytes) -> bytes:
         body = self.raw_block(block_id)
@@ -176,11 +171,11 @@ class Reader:
             "SELECT key FROM state WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",
             (account_key(first), account_key(last), count),
         )
-        return [bytes(key[1:]) for (key,) in rows]
+        return [read_identity(bytes(key)) for (key,) in rows]
 
-    def policy(self) -> Policy:
-        """The policy in force at the snapshot."""
-        return policy_in_force(self._database)
+    def view(self) -> StateView:
+        """The snapshot's state, to look at: that of a final block, behind the head."""
+        return _StoredView(self)
 
     def standings(self, limit: int) -> list[tuple[bytes, int]]:
         """``(member, score)`` of the best, equal scores by the member's key."""
@@ -199,16 +194,14 @@ class Reader:
 
     def entries(self, prefix: bytes) -> Iterator[tuple[bytes, Entry]]:
         """All entries of the snapshot's state whose keys start with ``prefix``, by key."""
-        rows = self._database.values(PREFIX, (prefix, prefix + b"\xff" * 128))
-        for key, value, _ in rows:
+        for key, value, _ in self._database.values(BETWEEN, bounds(prefix)):
             yield key, decode_entry(key, value)
 
     def ratings_by(self, rater: bytes) -> Iterator[tuple[bytes, Entry]]:
         """The ratings that ``rater`` gave, by key.  Reads every rating's key: about 10 ms for 36,000 of them."""
         rows = self._database.values(
-            "SELECT key, value, 0 FROM state "
-            "WHERE key >= x'72' AND key < x'73' AND substr(key, 34, 32) = ? ORDER BY key",
-            (rater,),
+            "SELECT key, value, 0 FROM state WHERE key >= ? AND key < ? AND substr(key, ?, 32) = ? ORDER BY key",
+            (*bounds(RATINGS), 1 + RATER_AT, rater),  # SQLite counts from 1
         )
         for key, value, _ in rows:
             yield key, decode_entry(key, value)
@@ -218,6 +211,11 @@ class Reader:
         for key, value, _ in self._database.values("SELECT key, value, 0 FROM state ORDER BY key"):
             yield key, value
 
+    def announcements(self) -> Iterator[Announcement]:
+        """The changes of validators announced up to :meth:`snapshot_header`, oldest first."""
+        rows = self._database.values("SELECT key, value, 0 FROM announcements ORDER BY key")
+        return (read_announcement(key, value) for key, value, _ in rows)
+
     def snapshot_votes(self) -> bytes | None:
         """The encoded votes after :meth:`snapshot_header`; None while it is the genesis's."""
         return self._database.meta("snapshot_votes")
@@ -225,3 +223,21 @@ class Reader:
     def close(self) -> None:
         """End the connection."""
         self._database.close()
+
+
+class _StoredView(StateView):
+    """The state that a reader sees; the newest block is the head's."""
+
+    def __init__(self, reader: Reader) -> None:
+        snapshot = reader.snapshot_header()
+        newest = next(reader.headers(reader.head_height(), 1), None)
+        height, slot = 0 if snapshot is None else snapshot.height, 0 if newest is None else newest[0].slot
+        super().__init__(reader.genesis, height, slot, is_final=True)
+        self._reader = reader
+
+    def get(self, key: bytes) -> Any:
+        """The entry under a state key, or None; the key decides its type.  Raises :class:`Refused` for damage."""
+        return self._reader.entry(key)
+
+    def _under(self, prefix: bytes) -> Iterator[tuple[bytes, Entry]]:
+        return self._reader.entries(prefix)

@@ -55,7 +55,11 @@ from chain.transactions import (
 
 
 def check_filing(policy: Policy, action: FileRecord) -> Category:
-    """What follows from the policy alone.  Raises :class:`Refused`."""
+    """What follows from the policy alone.
+
+    Raises :class:`Refused`: ``UNKNOWN_CATEGORY``, ``CATEGORY_CLOSED``, ``POINTS_OUT_OF_RANGE``, ``WRONG_SEVERITY``,
+    ``NO_REASON_GIVEN``.
+    """
     category = policy.categories.get(action.category)
     if category is None:
         raise Refused(Reason.UNKNOWN_CATEGORY, f"category {action.category} is not in the policy")
@@ -71,7 +75,15 @@ def check_filing(policy: Policy, action: FileRecord) -> Category:
 
 
 def file(draft: Draft, action: FileRecord, actor: bytes) -> None:
-    """An authority records conduct, in a category that it is accredited for."""
+    """An authority records conduct, in a category that it is accredited for.
+
+    The record expires at the end of its severity's longest period, at the latest of the policy's retention, both
+    counted from the slot in which the conduct was established: what was established long ago is never new.
+
+    Raises :class:`Refused`: what :func:`check_authority` and :func:`check_filing` say; ``NOT_ENROLLED`` for the
+    subject; ``SELF_RECORD``, ``AUTHORITY_SUSPENDED``, ``NOT_ACCREDITED``, ``STALE_POLICY``,
+    ``NOT_YET_ESTABLISHED``, ``TOO_OLD``, ``COUNTER_LIMIT``.
+    """
     issuer, authority = check_authority(draft, actor)
     subject, member = draft.member(action.subject)
     policy = draft.policy
@@ -118,7 +130,7 @@ def file(draft: Draft, action: FileRecord, actor: bytes) -> None:
         upheld=0,
         deadline_slot=0,
         grounds=b"",
-        words=b"",
+        statement=b"",
         proof=b"",
     )
     draft.put(record_key(subject, number), record)
@@ -128,7 +140,11 @@ def file(draft: Draft, action: FileRecord, actor: bytes) -> None:
 
 
 def object_to(draft: Draft, action: Object, actor: bytes) -> None:
-    """The member alone objects; the points are suspended at once and the issuer has to answer."""
+    """The member alone objects; the points are suspended at once and the issuer has to answer.
+
+    Raises :class:`Refused`: ``UNKNOWN_RECORD``, ``DEADLINE_PASSED``, ``OTHERS_RECORD``, ``UNDER_OBJECTION``,
+    ``ALREADY_UPHELD``.
+    """
     subject, member, record = _about_oneself(draft, action.subject, action.number, actor)
     if not record.counts:
         raise Refused(Reason.UNDER_OBJECTION, "an objection to this record is open")
@@ -142,7 +158,12 @@ def object_to(draft: Draft, action: Object, actor: bytes) -> None:
 
 
 def answer(draft: Draft, action: Answer, actor: bytes) -> None:
-    """The issuer corrects for the better, withdraws, or maintains.  The first two need no objection."""
+    """The issuer corrects for the better, withdraws, or maintains.  The first two need no objection.
+
+    Raises :class:`Refused`: ``UNKNOWN_RECORD``, ``DEADLINE_PASSED``, ``NOT_ISSUER`` and what
+    :func:`check_authority` says; for ``MAINTAIN`` ``NOT_UNDER_OBJECTION``, ``ALREADY_MAINTAINED``,
+    ``NO_REASON_GIVEN``; for ``CORRECT`` ``NOT_BETTER``.
+    """
     subject, member = draft.member(action.subject)
     record, issuer, authority = _own_record(draft, subject, action.number, actor)
     if action.verdict == MAINTAIN and record.status != OBJECTED:
@@ -176,7 +197,11 @@ def answer(draft: Draft, action: Answer, actor: bytes) -> None:
 
 
 def rule(draft: Draft, action: Rule, actor: bytes) -> None:
-    """An arbiter, never the issuer, decides about a record that its issuer maintains."""
+    """An arbiter, never the issuer, decides about a record that its issuer maintains.
+
+    Raises :class:`Refused`: ``NOT_ARBITER``, ``UNKNOWN_RECORD``, ``DEADLINE_PASSED``, ``OWN_RECORD``,
+    ``NOT_MAINTAINED`` and what :func:`check_authority` says.
+    """
     arbiter, authority = check_authority(draft, actor)
     if not authority.rights & ARBITER:
         raise Refused(Reason.NOT_ARBITER, "only an arbiter rules")
@@ -198,7 +223,12 @@ def rule(draft: Draft, action: Rule, actor: bytes) -> None:
 
 
 def repair(draft: Draft, action: Repair, actor: bytes) -> None:
-    """The member asks once the severity's shortest period is over; the issuer approves, or declines with a reason."""
+    """The member asks once the severity's shortest period is over; the issuer approves, or declines with a reason.
+
+    Raises :class:`Refused`: ``UNKNOWN_RECORD``, ``DEADLINE_PASSED``; for who asks ``OTHERS_RECORD``,
+    ``NOT_REPAIRABLE``, ``TOO_EARLY``, ``UNDER_OBJECTION``, ``REPAIR_ALREADY_ASKED``; for who decides ``NOT_ISSUER``,
+    ``REPAIR_NOT_ASKED``.
+    """
     if action.step == ASK:
         subject, _, record = _about_oneself(draft, action.subject, action.number, actor)
         _check_repairable(draft, record)
@@ -221,13 +251,19 @@ def repair(draft: Draft, action: Repair, actor: bytes) -> None:
 
 
 def make_statement(draft: Draft, action: Statement, actor: bytes) -> None:
-    """The member's own words stand beside the record as long as it does."""
+    """The member's own words stand beside the record as long as it does.
+
+    Raises :class:`Refused`: ``UNKNOWN_RECORD``, ``DEADLINE_PASSED``, ``OTHERS_RECORD``.
+    """
     subject, _, record = _about_oneself(draft, action.subject, action.number, actor)
-    draft.put(record_key(subject, action.number), record._replace(words=action.words))
+    draft.put(record_key(subject, action.number), record._replace(statement=action.statement))
 
 
 def fall_due(draft: Draft, key: bytes) -> None:
-    """A deadline of this record has passed, and the chain itself acts."""
+    """A deadline of this record has passed, and the chain itself acts.
+
+    Raises :class:`InvariantBroken` for a record that is not due.
+    """
     record = draft.get(key)
     if not isinstance(record, Record) or record.due_slot > draft.slot:
         raise InvariantBroken("a record that is not due")
@@ -243,7 +279,10 @@ def fall_due(draft: Draft, key: bytes) -> None:
 
 
 def check_authority(draft: Draft, actor: bytes) -> tuple[bytes, Authority]:
-    """An authority that is not revoked, with its identity.  Raises :class:`Refused`."""
+    """An authority that is not revoked, with its identity.
+
+    Raises :class:`Refused`: ``NOT_AUTHORITY``, ``AUTHORITY_REVOKED``.
+    """
     identity = draft.identity(actor)
     authority = draft.authority(identity)
     if authority is None:
@@ -308,7 +347,11 @@ def _overturn(draft: Draft, issuer: bytes, authority: Authority) -> None:
 
 
 def _judged(policy: Policy, authority: Authority) -> Authority:
-    """An issuer that errs too often is suspended: it may not file until a motion restores it."""
+    """An issuer that errs too often is suspended: it may not file until a motion restores it.
+
+    Source: protocol 6.4.  Example: with 400 of 1,000 and a minimum of 4, an issuer of 5 records is suspended by the
+    third that did not hold (3,000 > 2,000), and not by the second (2,000 = 2,000); one of 3 records by none.
+    """
     filed = authority.filed - authority.forgiven_filed
     # One record can be corrected twice, or have been filed before a motion put the rest behind.
     overturned = min(filed, authority.overturned - authority.forgiven_overturned)

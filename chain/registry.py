@@ -3,6 +3,7 @@
 The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.records` and
 :mod:`chain.governance`; each checks everything before it writes anything, so a refused transaction has
 changed nothing.
+Source: protocol 6.1 and 6.5.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from chain.genesis import Genesis
 from chain.policy import Policy
 from chain.state import (
     DOCKET_KEY,
+    MOTIONS,
+    RECORDS,
     RULES_KEY,
     VALIDATORS_KEY,
     Account,
@@ -83,17 +86,17 @@ def begin(draft: Draft, due: Iterable[bytes], set_start: int) -> None:
     """What the chain itself does at the start of a block.
 
     ``due`` are the keys of entries whose deadline has passed, in the order of deadlines and keys, at most
-    :data:`MAX_DUE_A_BLOCK`; ``set_start`` is the height from which this block's validators are in force.
+    :data:`MAX_DUE_A_BLOCK`; ``set_start`` is the height from which this block's validators are in force.  Raises
+    :class:`InvariantBroken` for an entry that knows no deadline.
     """
     governance.begin(draft, set_start)
     for key in due:
-        match key[:1]:
-            case b"d":
-                records.fall_due(draft, key)
-            case b"o":
-                governance.fall_due(draft, key)
-            case _:
-                raise InvariantBroken("an entry that knows no deadline is due")
+        if key.startswith(RECORDS):
+            records.fall_due(draft, key)
+        elif key.startswith(MOTIONS):
+            governance.fall_due(draft, key)
+        else:
+            raise InvariantBroken("an entry that knows no deadline is due")
 
 
 def apply(draft: Draft, transaction: Transaction) -> None:

@@ -3,6 +3,7 @@
 ``score = base + points of the records that count (category by category, under their caps) + ratings (capped)``,
 and the tier that the score reaches, but no higher than a tier cap allows.  The sums are kept with the member, so a
 score costs the same for a member with thousands of records as for one with none; an explanation reads them all.
+Source: protocol 6.3.
 """
 
 from __future__ import annotations

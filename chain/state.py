@@ -38,6 +38,19 @@ from chain.validators import Validators, read_validators
 RULES_KEY = b"p"
 VALIDATORS_KEY = b"v"
 DOCKET_KEY = b"g"
+# With what the keys of the other kinds of entries begin.
+POLICIES, ACCOUNTS, MEMBERS, RATINGS, RECORDS, SUMS, AUTHORITIES, MOTIONS = (
+    b"P",
+    b"n",
+    b"m",
+    b"r",
+    b"d",
+    b"s",
+    b"a",
+    b"o",
+)
+# Where in the key of a rating its rater is.
+RATER_AT = 33
 
 
 class Rules(NamedTuple):
@@ -100,7 +113,7 @@ class Record(NamedTuple):
 
     ``deadline_slot`` ends what the status waits for (0: nothing); ``expires_slot`` ends the record.  It can be
     repaired from ``repair_slot`` (0: never).  ``cap`` is a tier level, or -1.  ``upheld`` is 1 once an arbiter
-    upheld it.  ``grounds`` are the objection's, ``words`` the member's own, ``proof`` the repair's.
+    upheld it.  ``grounds`` are the objection's, ``statement`` the member's own, ``proof`` the repair's.
     """
 
     issuer: bytes
@@ -119,7 +132,7 @@ class Record(NamedTuple):
     upheld: int
     deadline_slot: int
     grounds: bytes
-    words: bytes
+    statement: bytes
     proof: bytes
 
     @property
@@ -192,48 +205,53 @@ Entry: TypeAlias = (
 )
 
 _READERS: dict[int, Callable[..., Entry]] = {
-    ord("p"): Rules,
-    ord("P"): PolicyText,
-    ord("n"): Account,
-    ord("m"): Member,
-    ord("r"): Rating,
-    ord("d"): Record,
-    ord("s"): CategorySum,
-    ord("a"): Authority,
-    ord("v"): lambda *fields: read_validators(fields),
-    ord("g"): Docket,
-    ord("o"): Motion,
+    ord(RULES_KEY): Rules,
+    ord(POLICIES): PolicyText,
+    ord(ACCOUNTS): Account,
+    ord(MEMBERS): Member,
+    ord(RATINGS): Rating,
+    ord(RECORDS): Record,
+    ord(SUMS): CategorySum,
+    ord(AUTHORITIES): Authority,
+    ord(VALIDATORS_KEY): lambda *fields: read_validators(fields),
+    ord(DOCKET_KEY): Docket,
+    ord(MOTIONS): Motion,
 }
 
 
 def policy_key(version: int) -> bytes:
     """The state key of a policy."""
-    return b"P" + version.to_bytes(4, "big")
+    return POLICIES + version.to_bytes(4, "big")
 
 
 def account_key(key: bytes) -> bytes:
     """The state key of a public key's account."""
-    return b"n" + key
+    return ACCOUNTS + key
 
 
 def member_key(member: bytes) -> bytes:
     """The state key of a member."""
-    return b"m" + member
+    return MEMBERS + member
+
+
+def read_identity(key: bytes) -> bytes:
+    """Whose the state key of a member, an authority or an account is."""
+    return key[1:]
 
 
 def rating_key(subject: bytes, rater: bytes, category: int) -> bytes:
     """The state key of a rating; all ratings about one subject share a prefix."""
-    return b"r" + subject + rater + category.to_bytes(4, "big")
+    return RATINGS + subject + rater + category.to_bytes(4, "big")
 
 
 def read_rating_key(key: bytes) -> tuple[bytes, bytes, int]:
     """``(subject, rater, category)`` of a rating's state key."""
-    return key[1:33], key[33:65], int.from_bytes(key[65:], "big")
+    return key[1:RATER_AT], key[RATER_AT:65], int.from_bytes(key[65:], "big")
 
 
 def record_key(subject: bytes, number: int) -> bytes:
     """The state key of a record; all records about one member share a prefix."""
-    return b"d" + subject + number.to_bytes(4, "big")
+    return RECORDS + subject + number.to_bytes(4, "big")
 
 
 def read_record_key(key: bytes) -> tuple[bytes, int]:
@@ -243,17 +261,17 @@ def read_record_key(key: bytes) -> tuple[bytes, int]:
 
 def sum_key(subject: bytes, category: int) -> bytes:
     """The state key of a member's sum in one category."""
-    return b"s" + subject + category.to_bytes(4, "big")
+    return SUMS + subject + category.to_bytes(4, "big")
 
 
 def authority_key(authority: bytes) -> bytes:
     """The state key of an authority."""
-    return b"a" + authority
+    return AUTHORITIES + authority
 
 
 def motion_key(number: int) -> bytes:
     """The state key of a motion."""
-    return b"o" + number.to_bytes(4, "big")
+    return MOTIONS + number.to_bytes(4, "big")
 
 
 def read_motion_key(key: bytes) -> int:
@@ -284,7 +302,7 @@ _decode_again = lru_cache(maxsize=16)(_decode)
 
 
 # Kinds of entries, by the first byte of their keys, on which the chain itself may act.
-WITH_DEADLINES = frozenset(b"dop")
+WITH_DEADLINES = frozenset(RECORDS + MOTIONS + RULES_KEY)
 
 
 def due_slot(key: bytes, value: bytes | None) -> int | None:

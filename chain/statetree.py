@@ -115,6 +115,28 @@ def _apply(node: _Node, key_hashes: list[bytes], changes: Mapping[bytes, bytes |
     ``key_hashes`` are the keys of ``changes``, ascending and not empty.  Returns the new top, its hash and by
     how many entries the tree grew.  After every single change the tree has its canonical shape; a node is
     hashed when no later change can lie below it, so once a batch.
+
+    Example: three keys whose hashes begin with the bits 000, 001 and 1.
+
+    * 000 is changed in its bucket.  It shares two bits with 001, so the walk rises to depth 2 only: the node there
+      was left on the way to 000 and is entered again on the way to 001.
+    * 001 shares no bit with 1: after it the walk rises to the top, and each node on the way is hashed, now that
+      nothing below it can change any more.
+    * 1 is the last; "the next" differs from it in the first bit, so the walk ends at the top.
+
+    On the way up, a bucket whose sibling is a bucket too, and fits with it into one, becomes one with it: the
+    tree of few entries has no inner node.
+
+    >>> low, high = bytes(32), bytes([128]) * 32
+    >>> top, _, grown = _apply(b"", [low, high], {low: EMPTY, high: EMPTY})
+    >>> grown, top == low + EMPTY + high + EMPTY
+    (2, True)
+    >>> many = [bytes([number]) * 32 for number in range(BUCKET)]
+    >>> top, _, grown = _apply(top, many[1:], {key: EMPTY for key in many[1:]})
+    >>> grown, type(top).__name__, len(_entries(top.left)), len(_entries(top.right))
+    (7, '_Inner', 8, 1)
+    >>> _apply(top, [high], {high: None})[0] == b"".join(key + EMPTY for key in many)
+    True
     """
     path: list[_Inner] = []  # the nodes above `node`
     depth = 0  # always len(path)

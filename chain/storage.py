@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
 from itertools import takewhile
 from pathlib import Path
@@ -16,10 +16,12 @@ from chain.blockchain import Blockchain, Snapshot
 from chain.blocks import Block, encode_block
 from chain.codec import decode, encode
 from chain.database import (
+    BETWEEN,
     FORMAT,
-    PREFIX,
     SCHEMA,
     Database,
+    announcement_row,
+    bounds,
     corrupt,
     policy_in_force,
     seal,
@@ -31,49 +33,56 @@ from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.headers import decode_header
+from chain.mempool import MAX_BYTES, MAX_TRANSACTIONS
+from chain.messages import FRAMING_BYTES, RawItems
+from chain.migrations import migrate
 from chain.registry import genesis_state
-from chain.state import RULES_KEY, Member, decode_entry
+from chain.state import MEMBERS, RULES_KEY, Member, decode_entry, read_identity
 from chain.votes import Votes
+
+# What came back from abandoned blocks finds twice the room in a mempool.
+_MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES
 
 
 class Storage:
     """The one writer.  Its methods block; the node calls them in a worker thread."""
 
-    def __init__(self, path: Path, genesis: Genesis) -> None:
+    def __init__(self, path: Path, genesis: Genesis, notice: Callable[[str], None] = lambda _: None) -> None:
+        """Open a home's database, and bring it up to date where an older version wrote it.
+
+        ``notice`` is told, in a sentence, before that takes long.  Raises :class:`OperatorError`.
+        """
         self.path = path
         self.genesis = genesis
         self._database = Database(path, genesis, read_only=False)
         self._connection = self._database.connection
+        try:
+            migrate(self._database, genesis, notice)
+        except BaseException:
+            self.close()
+            raise
 
     @staticmethod
     def create(
         path: Path, genesis: Genesis, signing: SigningState | None, *, exported: SigningState | None = None
     ) -> None:
-        """Make an empty database.  ``signing`` is None where this key may have signed before.
+        """Make an empty database, whole or not at all.  ``signing`` is None where this key may have signed before.
 
-        ``exported`` is what left this home, which then signs nothing until it is imported.
+        ``exported`` is what left this home, which then signs nothing until it is imported.  Raises
+        :class:`OperatorError` where the file exists or cannot be written.
         """
         if path.exists():
-            raise OperatorError(f"{path} exists already")
-        connection = sqlite3.connect(path, isolation_level=None)
+            raise OperatorError(f"{path} exists already; move it away first")
+        draft = path.with_name(f"{path.name}.draft")
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript("BEGIN;" + SCHEMA)
-            connection.execute("INSERT INTO meta VALUES ('format', ?)", (encode(FORMAT),))
-            connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis.id,))
-            connection.executemany(
-                "INSERT INTO state VALUES (?, ?)",
-                [(key, seal(key, value)) for key, value in sorted(genesis_state(genesis).items())],
-            )
-            known = {"signing": signing, "exported": exported}
-            connection.executemany(
-                "INSERT INTO meta VALUES (?, ?)",
-                [(key, seal(key.encode(), encode(astuple(it)))) for key, it in known.items() if it is not None],
-            )
-            connection.execute("COMMIT")
-        finally:
-            connection.close()
+            draft.unlink(missing_ok=True)
+            with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+                _fill(connection, genesis, {"signing": signing, "exported": exported})
+            draft.rename(path)
+        except (sqlite3.Error, OSError) as error:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise OperatorError(f"{path} cannot be written ({error}); make room for it and try again") from error
 
     def load(self) -> tuple[Blockchain, SigningState | None]:
         """The chain as it was when the process ended, and what this validator signed last.
@@ -113,6 +122,19 @@ class Storage:
         (row,) = self._database.rows("SELECT total(transactions) FROM blocks WHERE main = 1")
         return int(row[0])
 
+    def waiting(self) -> tuple[bytes, ...]:
+        """What this node had acknowledged and no block held when it last stopped cleanly, encoded and not checked.
+
+        Raises :class:`OperatorError` where that is damaged.
+        """
+        raw = self._database.meta("waiting")
+        with self._database.translated():
+            return (
+                ()
+                if raw is None
+                else RawItems.decode(raw, max_items=MAX_TRANSACTIONS, max_bytes=_MAX_WAITING_BYTES).items
+            )
+
     @property
     def is_exported(self) -> bool:
         """Whether the signing state left this home; it signs nothing until one is imported."""
@@ -132,7 +154,7 @@ class Storage:
                 f"the signing state in {self.path} was lost; make the new home with `python node.py init --key FILE` "
                 "instead: it keeps silent until it is safe to sign"
             )
-        with self._transaction():
+        with self._database.transaction():
             self._put([("exported", encode(astuple(signing)))])
             self._connection.execute("DELETE FROM meta WHERE key = 'signing'")
         return signing
@@ -148,7 +170,7 @@ class Storage:
                 f"this key signed blocks after slot {signing.slot}, where the export ends; export again on the machine "
                 "that signed last"
             )
-        with self._transaction():
+        with self._database.transaction():
             self._put([("signing", encode(astuple(signing)))])
             self._connection.execute("DELETE FROM meta WHERE key = 'exported'")
 
@@ -163,23 +185,9 @@ class Storage:
 
     def commit(self, commits: Sequence[Commit]) -> None:
         """Make these durable in their order, all or nothing.  Raises :class:`OperatorError`."""
-        with self._transaction():
+        with self._database.transaction():
             for commit in commits:
                 self._write(commit)
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """What is written inside is written whole and durable at the end, or not at all."""
-        connection = self._connection
-        with self._database.translated():
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                raise
 
     def _write(self, commit: Commit) -> None:
         connection = self._connection
@@ -201,10 +209,15 @@ class Storage:
                 [(key, seal(key, value)) for key, value in rows if value is not None],
             )
             self._rank(settled.rows)
+            connection.executemany(
+                "INSERT OR REPLACE INTO announcements VALUES (?, ?)", map(announcement_row, settled.announced)
+            )
             meta.append(("snapshot_header", settled.header.raw))
             meta.append(("snapshot_votes", settled.votes.encode()))
         if commit.signing is not None:
             meta.append(("signing", encode(astuple(commit.signing))))
+        if commit.waiting is not None:
+            meta.append(("waiting", RawItems(tuple(item.raw for item in commit.waiting)).encode()))
         self._put(meta)
 
     def _put(self, meta: Sequence[tuple[str, bytes]]) -> None:
@@ -215,10 +228,10 @@ class Storage:
         """Bring the scores of members up to date: of those that changed, or of all under another policy."""
         policy = policy_in_force(self._database)
         if RULES_KEY in rows:
-            changed = [(key, value) for key, value, _ in self._database.values(PREFIX, (b"m", b"n"))]
+            changed = [(key, value) for key, value, _ in self._database.values(BETWEEN, bounds(MEMBERS))]
         else:
-            changed = [(key, value) for key, value in rows.items() if value is not None and key[:1] == b"m"]
-        members = ((key[1:], decode_entry(key, value)) for key, value in changed)
+            changed = [(key, value) for key, value in rows.items() if value is not None and key.startswith(MEMBERS)]
+        members = ((read_identity(key), decode_entry(key, value)) for key, value in changed)
         self._connection.executemany(
             "INSERT OR REPLACE INTO standings VALUES (?, ?)",
             [
@@ -245,3 +258,22 @@ class Storage:
     def close(self) -> None:
         """End the connection; the log is folded into the database."""
         self._database.close()
+
+
+def _fill(connection: sqlite3.Connection, genesis: Genesis, known: Mapping[str, SigningState | None]) -> None:
+    """Make the tables of an empty database, and what is in them at the genesis."""
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA journal_mode = OFF")  # a draft that fails is thrown away
+    connection.executescript("BEGIN;" + SCHEMA)
+    connection.execute("INSERT INTO meta VALUES ('format', ?)", (encode(FORMAT),))
+    connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis.id,))
+    connection.executemany(
+        "INSERT INTO state VALUES (?, ?)",
+        [(key, seal(key, value)) for key, value in sorted(genesis_state(genesis).items())],
+    )
+    connection.executemany(
+        "INSERT INTO meta VALUES (?, ?)",
+        [(key, seal(key.encode(), encode(astuple(it)))) for key, it in known.items() if it is not None],
+    )
+    connection.execute("COMMIT")
+    connection.execute("PRAGMA journal_mode = WAL")

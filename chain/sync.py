@@ -38,6 +38,7 @@ class Sync:
     def __init__(self) -> None:
         self._statuses: dict[Peer, Status] = {}
         self._download: tuple[Peer, GetBlocks] | None = None
+        self._final_height = 0
         # At what height the next request to a peer begins; 0 for what is above the final block.
         self._cursors: dict[Peer, int] = {}
         # Peers that failed: (how often in a row, not to be asked before).
@@ -50,6 +51,11 @@ class Sync:
     def is_downloading(self) -> bool:
         """Whether blocks of a longer chain are on their way."""
         return self._download is not None
+
+    @property
+    def final_height(self) -> int:
+        """Up to where the chain was final when the last download was asked for."""
+        return self._final_height
 
     @property
     def statuses(self) -> dict[Peer, Status]:
@@ -119,6 +125,7 @@ class Sync:
         count = min(MAX_BLOCKS_PER_REQUEST, status.height - start + 1)
         request = GetBlocks(status.head_id, start, count)
         self._download = (peer, request)
+        self._final_height = final_height
         return Ask(peer, request)
 
     def is_expected(self, peer: Peer, request: Request) -> bool:
@@ -129,6 +136,15 @@ class Sync:
         """Close a download that brought blocks up to ``last_height`` (0: none that could be used).
 
         False where the peer's claim proved empty: it does not lead to its head.
+
+        Example: our head is at height 120, final is 100, and a peer claims 500.
+
+        * We ask for 121 to 376.  The first block does not stand on our head, so the caller says ``last_height=121,
+          attached=False``: we are on another branch than the peer.  The cursor is set to 0, and the next request
+          begins after what is final, which is the same for all: 101 to 356.
+        * These attach: ``last_height=356, attached=True``.  The next request is 357 to 500.
+        * Had the block at 101 not attached either, the claim would be empty: there is no chain of this network that
+          leads to it.
         """
         self._download = None
         is_first = peer not in self._cursors

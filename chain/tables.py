@@ -34,7 +34,10 @@ class Mistake(Exception):
 
 
 class Table:
-    """One table at ``path`` of a document, all of whose fields are among ``fields``."""
+    """One table at ``path`` of a document, all of whose fields are among ``fields``.
+
+    Making one and reading a field raise :class:`Mistake`, which says where the fault is and what is wanted.
+    """
 
     def __init__(self, value: Any, fields: Sequence[str], path: FieldPath = ()) -> None:
         if not isinstance(value, Mapping):
@@ -50,26 +53,28 @@ class Table:
         return Mistake((*self._path, name), problem)
 
     def integer(self, name: str, low: int, high: int, default: int | None = None) -> int:
+        """An integer from ``low`` to ``high``; ``default`` if it is left out.  Raises :class:`Mistake`."""
         value = self._value.get(name, default)
         if type(value) is not int or not low <= value <= high:
             raise self.mistake(name, f"must be an integer from {low} to {high}")
         return value
 
     def flag(self, name: str) -> bool:
-        """True or false; false if it is left out."""
+        """True or false; false if it is left out.  Raises :class:`Mistake`."""
         value = self._value.get(name, False)
         if type(value) is not bool:
             raise self.mistake(name, "must be true or false")
         return value
 
     def text(self, name: str) -> str:
+        """A text of printable characters, not empty.  Raises :class:`Mistake`."""
         value = self._value.get(name)
         if type(value) is not str or not 1 <= len(value) <= MAX_TEXT_CHARACTERS or _UNPRINTABLE.search(value):
             raise self.mistake(name, f"must be a text of 1 to {MAX_TEXT_CHARACTERS} printable characters")
         return value
 
     def choice(self, name: str, choices: Sequence[str]) -> int | None:
-        """Which of ``choices`` the text is, as an index; None if it is left out."""
+        """Which of ``choices`` the text is, as an index; None if it is left out.  Raises :class:`Mistake`."""
         if name not in self._value:
             return None
         value = self._value[name]
@@ -78,7 +83,7 @@ class Table:
         return choices.index(value)
 
     def choices(self, name: str, choices: Sequence[str]) -> tuple[int, ...]:
-        """Which of ``choices`` a list names, as ascending indices; none if it is left out."""
+        """Which of ``choices`` a list names, as ascending indices; none if it is left out.  Raises :class:`Mistake`."""
         value = self._value.get(name, [])
         if not isinstance(value, list) or not all(type(item) is str and item in choices for item in value):
             raise self.mistake(name, f"must be a list of some of: {', '.join(choices) or 'none is defined'}")
@@ -91,7 +96,7 @@ class Table:
         return Table(self._value.get(name, {}), fields, (*self._path, name))
 
     def rows(self, name: str, fields: Sequence[str], limit: int) -> list[Table]:
-        """The tables of a list; none if it is left out."""
+        """The tables of a list; none if it is left out.  Raises :class:`Mistake`."""
         value = self._value.get(name, [])
         if not isinstance(value, list) or len(value) > limit:
             raise self.mistake(name, f"must be a list of at most {limit} tables")

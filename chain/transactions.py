@@ -8,6 +8,7 @@ On the wire a transaction is its canonical payload followed by a 64-byte signatu
 
 ``nonce`` counts the actor's transactions from 0 without gaps, ``expiry_height`` is the last height whose
 block may hold it, and ``body`` belongs to the kind.  Who may do what, and what follows, is the registry's.
+Source: protocol 6.1.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from chain.codec import U32_MAX, U64_MAX, Read, a_blob, a_blob_or_nothing, an_in
 from chain.errors import Reason, Refused
 from chain.headers import MAX_HEADER_BYTES, decode_header, verify_header
 from chain.keys import SIGNATURE_BYTES, SecretKey, verify
-from chain.proposals import MAX_DOCUMENT_BYTES, MAX_GRANT, Proposal, proposal_fields, read_proposal
+from chain.proposals import MAX_GRANT, MAX_POLICY_BYTES, Proposal, proposal_fields, read_proposal
 
 SIGNING_TAG = b"goodfaith/transaction/1"
 CONSENT_TAG = b"goodfaith/enrolment/1"
@@ -27,7 +28,7 @@ ROTATION_TAG = b"goodfaith/rotation/1"
 # All but two kinds stay far under 1 kB; evidence carries two headers, a motion may carry a whole policy.
 MAX_USUAL_BYTES = 1_024
 MAX_EVIDENCE_BYTES = 2 * MAX_HEADER_BYTES + 512
-MAX_TRANSACTION_BYTES = MAX_DOCUMENT_BYTES + 512
+MAX_TRANSACTION_BYTES = MAX_POLICY_BYTES + 512
 POINTS_LIMIT = 1_000_000
 # Conduct may be older than the chain: slots before the genesis are negative.
 SLOT_LIMIT = 2**48
@@ -110,7 +111,7 @@ class Statement(NamedTuple):
 
     subject: bytes
     number: int
-    words: bytes
+    statement: bytes
 
 
 class Rotate(NamedTuple):

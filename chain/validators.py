@@ -5,6 +5,7 @@ set, and is in force some rounds later.  No announced set moves more than a thir
 announced only when the last is in force, so that those who know the chain outnumber those who are new to it.
 
 At which height an announced set comes into force follows from the votes: see :func:`with_announced`.
+Source: protocol 5.
 """
 
 from __future__ import annotations
@@ -73,6 +74,17 @@ class Validators(NamedTuple):
         return next((seat for seat in (*self.active, *self.next) if seat.key == key), None)
 
 
+class Announcement(NamedTuple):
+    """What shows to whoever has the header at ``height`` that it announced other validators.
+
+    ``validators`` is the encoded entry of the state after it, ``path`` the encoded path under its state root.
+    """
+
+    height: int
+    validators: bytes
+    path: bytes
+
+
 def genesis_validators(genesis: Genesis) -> Validators:
     """The validators at height 0."""
     return Validators(tuple(Seat(key, weight, 0, 0) for key, weight in genesis.validators), (), 0, 0, ())
@@ -87,7 +99,7 @@ def request(validators: Validators, change: Change, *, batch: int, slot: int) ->
     """Queue a change.  Raises :class:`Refused` where it does not fit what will be once the queue is empty.
 
     ``batch`` bounds the seats.  A seat that is to be jailed is clean up to ``slot`` from now on: one offence
-    jails once.
+    jails once.  Source: protocol 5.2.
     """
     if len(validators.queue) >= MAX_QUEUED and change.kind != JAIL:  # each seat is jailed once
         raise Refused(Reason.TOO_MANY_CHANGES, f"{MAX_QUEUED} changes of the validators wait already")
@@ -115,7 +127,26 @@ def begin(validators: Validators, *, height: int, slot: int, set_start: int) -> 
 
     ``set_start`` is since when the voting set in force at ``height`` has been.  If that is the announced one, it
     is now active, and changes that wait may be announced: in their order, as many as move at most a third of the
-    weight together.
+    weight together; the first always is, since a third was asked for when it was requested.
+
+    Example: six seats of weight 1, and three who wait to be added.  A third of six is two:
+
+    >>> seats = tuple(Seat(bytes([number]) * 32, 1, 0, 0) for number in range(6))
+    >>> from chain.keys import SecretKey
+    >>> newcomers = [Change(ADD, SecretKey(bytes([number]) * 32).public, weight=1) for number in range(3)]
+    >>> waiting = Validators(seats, (), 0, 0, tuple(newcomers))
+    >>> announced = begin(waiting, height=100, slot=120, set_start=1)
+    >>> len(announced.next), len(announced.queue), announced.announced_height
+    (8, 1, 112)
+
+    While the first set is in force nothing more happens.  Once the voting set has changed, at height 115, say,
+    because finality took a while, the eight are active, and the third newcomer's set is announced:
+
+    >>> begin(announced, height=114, slot=134, set_start=1) is announced
+    True
+    >>> following = begin(announced, height=115, slot=135, set_start=115)
+    >>> len(following.active), len(following.next), following.announced_height
+    (8, 9, 131)
     """
     if validators.next:
         if set_start <= validators.decided_height:
@@ -141,7 +172,7 @@ def with_announced(votes: Votes, validators: Validators) -> Votes:
     """The votes with the announced set in force from the next height, if it is due there; else as they are.
 
     It is due from the first height that is not below its announced height, and on whose branch the block that
-    announced it was final before the tip was added.  The validators must be of that branch.
+    announced it was final before the tip was added.  The validators must be of that branch.  Source: protocol 5.3.
     """
     is_pending = validators.next and votes.newest_set.start <= validators.decided_height
     is_final = validators.decided_height <= votes.mhpc_before

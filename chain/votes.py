@@ -288,7 +288,10 @@ def contradicting(b1: VotingHeader, b2: VotingHeader) -> bool:
 
 
 def is_equivocation(h1: SignedHeader, h2: SignedHeader) -> bool:
-    """Whether two headers are evidence against one validator: contradicting, or two for the same slot."""
+    """Whether two headers are evidence against one validator: contradicting, or two for the same slot.
+
+    Source: protocol 3.4.
+    """
     if h1.proposer != h2.proposer or h1.id == h2.id:
         return False
     return h1.slot == h2.slot or contradicting(h1, h2)
@@ -313,7 +316,24 @@ def set_fault(validators: Sequence[tuple[bytes, int]], batch: int) -> str:
 
 
 def _height_not_prevoted(ballots: Sequence[Ballot]) -> int:
-    """The largest height that the newest block's proposer did not vote for, as its chain of ``mhg`` says."""
+    """The largest height that the newest block's proposer did not vote for, as its chain of ``mhg`` says.
+
+    Source: LIP 0014, "getHeightNotPrevoted".  A block votes for every block of its branch above its ``mhg``, the
+    height of its proposer's block before it.  If that one is on this branch too, it voted below, and so on down.
+
+    Example: A made the blocks at heights 1 and 3, B the one at 2.  When A says that its last block was at height 1,
+    both its blocks are on this branch, and together they vote for everything:
+
+    >>> a, b = bytes(32), bytes([1]) * 32
+    >>> _height_not_prevoted([Ballot(3, a, mhg=1, mhp=0), Ballot(2, b, 0, 0), Ballot(1, a, 0, 0)])
+    0
+
+    When A says that its last block was at height 2, that one is on another branch, since here B made it.  A voted
+    there, so on this branch its new block votes for height 3 alone:
+
+    >>> _height_not_prevoted([Ballot(3, a, mhg=2, mhp=0), Ballot(2, b, 0, 0), Ballot(1, a, 0, 0)])
+    2
+    """
     newest = ballots[0]
     previous = newest.mhg
     while newest.height - previous < len(ballots):
@@ -331,7 +351,30 @@ def _precommit(
     prevotes: Sequence[int],
     precommits: list[int],
 ) -> Voter:
-    """Add the precommits that the newest block casts; the voter with its new largest precommit."""
+    """Add the precommits that the newest block casts; the voter with its new largest precommit.
+
+    Source: LIP 0014.  A proposer precommits what is prevoted by two thirds before its block, what it prevoted
+    itself, and nothing twice.
+
+    Example: A, B, C and D of weight 1 make blocks in turn; three votes are enough.
+
+    >>> keys = [bytes([letter]) * 32 for letter in b"ABCD"]
+    >>> votes = Votes.genesis([(key, 1) for key in keys], batch=4)
+    >>> for height in range(1, 7):
+    ...     block = Ballot(height, keys[(height - 1) % 4], mhg=max(0, height - 4), mhp=votes.mhp)
+    ...     votes = votes.apply(block)
+    ...     print(height, votes.prevotes[::-1], votes.precommits[::-1])
+    1 (1,) (0,)
+    2 (2, 1) (0, 0)
+    3 (3, 2, 1) (0, 0, 0)
+    4 (4, 3, 2, 1) (1, 0, 0, 0)
+    5 (4, 4, 3, 2, 1) (2, 1, 0, 0, 0)
+    6 (4, 4, 4, 3, 2, 1) (3, 2, 1, 0, 0, 0)
+
+    D's block at height 4 finds three prevotes (A's, B's, C's) for height 1 alone, and precommits it.  A's at height
+    5 finds four for height 1 and three for height 2, and precommits both.  B's at height 6 is the third precommit
+    for height 1, which is final: five blocks after it, for n = 4.
+    """
     newest = ballots[0]
     lowest = max(voter.min_active_height, _height_not_prevoted(ballots) + 1, voter.largest_precommit + 1)
     largest = 0
@@ -345,7 +388,7 @@ def _precommit(
 
 
 def _prevote(sets: Sequence[ValidatorSet], voter: Voter, ballots: Sequence[Ballot], prevotes: list[int]) -> None:
-    """Add the prevotes that the newest block casts, its own for itself among them."""
+    """Add the prevotes that the newest block casts, its own for itself among them.  Source: LIP 0014, protocol 3.1."""
     newest = ballots[0]
     lowest = max(ballots[-1].height, newest.mhg + 1, voter.min_active_height)
     for validators, indexes in _spans(sets, newest.height, lowest):

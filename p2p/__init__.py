@@ -14,11 +14,14 @@ From the wire up::
     requests     questions to one peer, with limits and one kind of failure
     handshake    hello, and the exchange of addresses
     book         whom this node could dial, and when
+    troubles     what keeps this node from a peer, said once
     peers        who is connected: dial, greet, watch, drop, ban, dial again
     network      all of the above under one context manager
 
     signatures   decoding and checking off the event loop, once
     protocol     the ledger's conversation over a network
+
+    client       a node's HTTP face, as programs beside it ask
 
 What stays on this machine has a room of its own, :mod:`p2p.local`.
 """

@@ -27,7 +27,12 @@ class PeerAddress:
     peer_id: str
 
     def __str__(self) -> str:
-        return f"/{self.protocol}/{self.host}/tcp/{self.port}/p2p/{self.peer_id}"
+        return f"{self.where}/p2p/{self.peer_id}"
+
+    @property
+    def where(self) -> str:
+        """Without the peer's id."""
+        return f"/{self.protocol}/{self.host}/tcp/{self.port}"
 
     @property
     def is_numeric(self) -> bool:

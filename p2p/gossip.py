@@ -10,7 +10,7 @@ from libp2p.tools.anyio_service import background_trio_service
 
 from chain.errors import InvariantBroken
 from p2p.host import GuardedHost
-from p2p.pubsub import GuardedPubsub, Topic, Validate, message_id
+from p2p.pubsub import DEFAULT_DROP_RATE, GuardedPubsub, Topic, Validate, message_id
 from p2p.router import TunedGossipSub
 
 MAX_MESSAGE_BYTES = 1_000_000
@@ -44,7 +44,8 @@ class Gossip:
     async def publish(self, topic: str, data: bytes) -> None:
         """Queue a message for the mesh; it does not wait for the network, and no validator of ours sees it.
 
-        The same bytes can be published again; peers that saw them drop them.
+        The same bytes can be published again; peers that saw them drop them.  Raises :class:`InvariantBroken` for a
+        message that the topic's subscribers would refuse as too large.
         """
         name = self._prefix + topic
         if len(data) > self._pubsub.topics[name].max_bytes:
@@ -62,10 +63,12 @@ class Gossip:
 
 
 @asynccontextmanager
-async def open_gossip(host: GuardedHost, prefix: str) -> AsyncIterator[tuple[Gossip, GuardedPubsub]]:
+async def open_gossip(
+    host: GuardedHost, prefix: str, drop_rate: tuple[float, float] = DEFAULT_DROP_RATE
+) -> AsyncIterator[tuple[Gossip, GuardedPubsub]]:
     """Run gossip on a host that has not been opened to peers yet."""
     router = TunedGossipSub(message_id)
-    pubsub = GuardedPubsub(host, router, prefix)
+    pubsub = GuardedPubsub(host, router, prefix, drop_rate)
     async with background_trio_service(pubsub), background_trio_service(router):
         await pubsub.wait_until_ready()
         yield Gossip(pubsub, router, prefix), pubsub

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import trio
-from libp2p.abc import IMuxedConn, INetConn, INetStream, ISecureConn
+from libp2p.abc import IMuxedConn, INetConn, INetStream, INetwork, INotifee, ISecureConn
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
 from libp2p.custom_types import TProtocol
@@ -129,7 +129,10 @@ class GuardedSwarm(Swarm):
         self.admit: Callable[[str], bool] = lambda _peer_id: False
 
     async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> SwarmConn:
-        """Register an authenticated connection, unless its peer is not welcome or is here already."""
+        """Register an authenticated connection.
+
+        Raises ``SwarmException`` where its peer is not welcome or is here already.
+        """
         peer_id = muxed_conn.peer_id
         if peer_id in self._joining or peer_id in self.connections or not self.admit(str(peer_id)):
             await cut(muxed_conn)
@@ -141,7 +144,7 @@ class GuardedSwarm(Swarm):
             self._joining.discard(peer_id)
 
     async def dial_peer(self, peer_id: ID) -> list[INetConn]:
-        """Only the supervisor dials; a stream to a peer that is not connected simply fails."""
+        """Raises ``SwarmException``: only the supervisor dials, and a stream to who is not connected simply fails."""
         raise SwarmException(f"{peer_id} is not connected")
 
     def _schedule_auto_connect(self) -> None:
@@ -184,6 +187,28 @@ class GuardedSwarm(Swarm):
                 await cut(connection.muxed_conn)
         for listener in list(self.listeners.values()):
             await listener.close()
+
+
+class Notifee(INotifee):
+    """What the library tells of its connections, without what nobody asked for."""
+
+    def __init__(self, opened: Callable[[INetConn], None], closed: Callable[[INetConn], None]) -> None:
+        self._opened = opened
+        self._closed = closed
+
+    async def connected(self, network: INetwork, conn: INetConn) -> None:
+        self._opened(conn)
+
+    async def disconnected(self, network: INetwork, conn: INetConn) -> None:
+        self._closed(conn)
+
+    async def opened_stream(self, network: INetwork, stream: INetStream) -> None: ...
+
+    async def closed_stream(self, network: INetwork, stream: INetStream) -> None: ...
+
+    async def listen(self, network: INetwork, multiaddr: Multiaddr) -> None: ...
+
+    async def listen_close(self, network: INetwork, multiaddr: Multiaddr) -> None: ...
 
 
 class GuardedHost(BasicHost):

@@ -38,8 +38,8 @@ class TokenBucket:
 class Buckets:
     """A bucket for each of the latest :data:`MAX_RATED` peers or hosts; a new connection is no new bucket."""
 
-    def __init__(self, rate_per_s: float, burst: float) -> None:
-        self._rate = (rate_per_s, burst)
+    def __init__(self, rate_per_s: float, burst: float, clock: Clock = trio.current_time) -> None:
+        self._rate = (rate_per_s, burst, clock)
         self._buckets: dict[str, TokenBucket] = {}
 
     def take(self, key: str, amount: float = 1.0) -> bool:
@@ -49,25 +49,6 @@ class Buckets:
         while len(self._buckets) > MAX_RATED:
             del self._buckets[next(iter(self._buckets))]
         return bucket.take(amount)
-
-
-class Quota:
-    """At most ``limit`` things under each of the latest ``max_keys`` numbers."""
-
-    def __init__(self, limit: int, max_keys: int) -> None:
-        self._limit = limit
-        self._max_keys = max_keys
-        self._counts: dict[int, int] = {}
-
-    def take(self, key: int) -> bool:
-        """Whether one more is within the limit of ``key``; if so it is counted."""
-        count = self._counts.get(key, 0)
-        if count >= self._limit:
-            return False
-        self._counts[key] = count + 1
-        while len(self._counts) > self._max_keys:
-            del self._counts[min(self._counts)]
-        return True
 
 
 class Places:

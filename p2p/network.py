@@ -14,6 +14,7 @@ from p2p.gossip import Gossip, open_gossip
 from p2p.host import DEFAULT_MAX_CONNECTIONS, GuardedHost, open_host
 from p2p.limits import Clock
 from p2p.peers import PeerSettings, PeerSupervisor
+from p2p.pubsub import DEFAULT_DROP_RATE
 from p2p.reputation import BAN_S, Reputation
 from p2p.requests import DEFAULT_RATE, Requests
 
@@ -32,6 +33,7 @@ class TransportConfig:
     peers: PeerSettings = field(default_factory=PeerSettings)
     ban_s: float = BAN_S
     request_rate: tuple[float, float] = DEFAULT_RATE
+    drop_rate: tuple[float, float] = DEFAULT_DROP_RATE
     rng: Random = field(default_factory=Random)
     clock: Clock = trio.current_time  # of penalties and bans
 
@@ -67,6 +69,7 @@ class _Alarm:
         self._rung.set()
 
     async def wait(self) -> None:
+        """Wait for the first error, and raise it."""
         await self._rung.wait()
         if self._error is not None:
             raise self._error
@@ -83,7 +86,7 @@ async def open_transport(config: TransportConfig) -> AsyncIterator[Transport]:
     async with (
         _unwrapped(),
         open_host(config.seed, config.listen, config.max_connections) as host,
-        open_gossip(host, config.prefix) as (gossip, pubsub),
+        open_gossip(host, config.prefix, config.drop_rate) as (gossip, pubsub),
     ):
         alarm = _Alarm()
         requests = Requests(host, config.prefix, config.request_rate)

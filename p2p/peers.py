@@ -9,18 +9,18 @@ from random import Random
 from typing import Any
 
 import trio
-from libp2p.abc import INetConn, INetStream, INetwork, INotifee
+from libp2p.abc import INetConn
 from libp2p.network.exceptions import SwarmException
 from libp2p.peer.id import ID
-from multiaddr import Multiaddr
 
 from chain.errors import Reason, Refused
 from p2p import handshake
 from p2p.addresses import PeerAddress
 from p2p.book import Contact, PeerBook
-from p2p.host import HANDSHAKE_TIMEOUT_S, GuardedHost, cut
+from p2p.host import HANDSHAKE_TIMEOUT_S, GuardedHost, Notifee, cut
 from p2p.reputation import Reputation, Weight
 from p2p.requests import Failure, RequestError, Requests
+from p2p.troubles import Troubles, why_not_dialled
 
 log = logging.getLogger(__name__)
 
@@ -112,13 +112,14 @@ class PeerSupervisor:
         self._reputation = reputation
         self._own_id = str(host.get_id())
         self._book = PeerBook(self._own_id, rng)
+        self._troubles = Troubles()
         self._links: dict[str, Link] = {}
         self._blocked: frozenset[str] = frozenset()
         self._started = False
         self._wake = trio.Event()
         self._nursery: trio.Nursery | None = None
         host.swarm.admit = self._admit
-        host.swarm.register_notifee(_Notifee(self._opened, self._closed))
+        host.swarm.register_notifee(Notifee(self._opened, self._closed))
         limits = {"max_concurrent": 64, "max_request": 64}
         requests.serve("ping", self._serve_ping, max_response=64, **limits)
         requests.serve("peers", self._serve_peers, max_response=handshake.MAX_PEERS_BYTES, **limits)
@@ -222,6 +223,7 @@ class PeerSupervisor:
             with link.scope:
                 if await self._greet(link):
                     link.up = True
+                    self._troubles.over(link.peer_id, link.address)
                     self.on_connected(link.peer_id)
                     self.on_hello(link.peer_id, link.hello or b"")
                     await self._watch(link)
@@ -262,16 +264,26 @@ class PeerSupervisor:
             )
             self._note_hello(link, reply)
         except RequestError as error:
-            if error.failure is Failure.UNSUPPORTED:
-                log.warning("peer %s at %s belongs to a foreign network", link.peer_id, link.address)
-                self._reputation.ban(link.peer_id, FOREIGN_BAN_S)
-            else:
-                log.info("peer %s did not greet: %s", link.peer_id, error)
+            self._note_silence(link, error)
             return False
         except Refused as error:
             self.penalise(link.peer_id, Weight.INVALID, f"sent a hello that is {error}")
             return False
         return True
+
+    def _note_silence(self, link: Link, error: RequestError) -> None:
+        contact = self._book.get(link.peer_id)
+        if error.failure is Failure.UNSUPPORTED:
+            self._reputation.ban(link.peer_id, FOREIGN_BAN_S)
+            trouble = f"{link.address}: it belongs to a foreign network, of another genesis or version"
+            then = f"it is left alone for {FOREIGN_BAN_S / 60:.0f} minutes"
+            self._troubles.note(contact, trouble, then, at_once=True)
+            if contact is None or not contact.bootstrap:
+                log.info("peer %s at %s belongs to a foreign network", link.peer_id, link.address)
+        else:
+            # Two peers that dial each other at the same moment close one of the connections.
+            self._troubles.note(contact, f"{link.address}: it connects and does not greet")
+        log.debug("peer %s did not greet: %s", link.peer_id, error)
 
     async def _watch(self, link: Link) -> None:
         """Learn of others, then ping until the peer has missed too many; also ends when the scope is cancelled."""
@@ -338,23 +350,30 @@ class PeerSupervisor:
         return sum(link.direction == "outbound" for link in self._links.values())
 
     async def _dial(self, contact: Contact) -> None:
+        troubles = []
         for address in list(contact.addresses):
-            if await self._dial_address(address):
+            trouble = await self._dial_address(address)
+            if trouble is None:
                 break
+            troubles.append(f"{address.where}: {trouble}")
         else:
+            self._troubles.note(contact, ", ".join(troubles))
             self._book.failed(contact, trio.current_time())
         contact.dialling = False
         self._wake.set()
 
-    async def _dial_address(self, address: PeerAddress) -> bool:
+    async def _dial_address(self, address: PeerAddress) -> str | None:
+        """Connect.  What went wrong, or None if the peer is here."""
+        trouble = f"no answer within {HANDSHAKE_TIMEOUT_S:.0f} s"
         # Past the library's own dialling by peer id, which refuses a peer for a minute after one failure.
         try:
             with trio.move_on_after(HANDSHAKE_TIMEOUT_S):
                 await self._host.swarm.dial_addr(address.multiaddr, ID.from_base58(address.peer_id))
-                return True
+                return None
         except SwarmException as error:
             log.debug("dialling %s failed: %s", address, error)
-        return address.peer_id in self._links
+            trouble = why_not_dialled(address, error)
+        return None if address.peer_id in self._links else trouble
 
     # -- what peers tell each other -------------------------------------------------------------------
 
@@ -412,25 +431,3 @@ class PeerSupervisor:
             if link.up and link.shared is not None and other != peer_id
         ]
         return handshake.encode_peers(self._rng.sample(known, min(len(known), handshake.MAX_SHARED)))
-
-
-class _Notifee(INotifee):
-    """What the library tells of its connections, without what nobody asked for."""
-
-    def __init__(self, opened: Callable[[INetConn], None], closed: Callable[[INetConn], None]) -> None:
-        self._opened = opened
-        self._closed = closed
-
-    async def connected(self, network: INetwork, conn: INetConn) -> None:
-        self._opened(conn)
-
-    async def disconnected(self, network: INetwork, conn: INetConn) -> None:
-        self._closed(conn)
-
-    async def opened_stream(self, network: INetwork, stream: INetStream) -> None: ...
-
-    async def closed_stream(self, network: INetwork, stream: INetStream) -> None: ...
-
-    async def listen(self, network: INetwork, multiaddr: Multiaddr) -> None: ...
-
-    async def listen_close(self, network: INetwork, multiaddr: Multiaddr) -> None: ...

@@ -56,6 +56,10 @@ SUBSCRIPTION_RATE_PER_S, SUBSCRIPTION_BURST = 1.0, 64.0
 """Subscriptions that a peer may begin or end: ours are a handful after each connect.  The library starts tasks
 for each, at a cost that grows with their number."""
 
+DEFAULT_DROP_RATE = (50.0, 256.0)
+"""A second, and at once: messages of one peer that are dropped without blame, because they depend on our clock or
+state.  Honest peers forward what they took themselves, so this is what a whole network says while we are behind."""
+
 MAX_PARTS = 256
 """Messages, subscriptions and control messages in one frame: ours hold one message, or a few of each topic.  A
 frame could hold half a million empty ones."""
@@ -108,17 +112,24 @@ class SeenCache:
 class Sender:
     """What one peer has used up, on however many streams."""
 
-    def __init__(self) -> None:
+    def __init__(self, drop_rate: tuple[float, float]) -> None:
         self.backlog = Backlog(MAX_VALIDATING, MAX_VALIDATING_BYTES)
         self.messages = TokenBucket(MESSAGE_RATE_PER_S, MESSAGE_BURST)
         self.bytes = TokenBucket(BYTE_RATE_PER_S, BYTE_BURST)
         self.subscriptions = TokenBucket(SUBSCRIPTION_RATE_PER_S, SUBSCRIPTION_BURST)
+        self.dropped = TokenBucket(*drop_rate)
 
 
 class GuardedPubsub(Pubsub):
     """Pubsub that survives its peers.  ``on_bug`` is told when a validator breaks an invariant of ours."""
 
-    def __init__(self, host: GuardedHost, router: TunedGossipSub, prefix: str) -> None:
+    def __init__(
+        self,
+        host: GuardedHost,
+        router: TunedGossipSub,
+        prefix: str,
+        drop_rate: tuple[float, float] = DEFAULT_DROP_RATE,
+    ) -> None:
         super().__init__(
             host,
             router,
@@ -134,6 +145,7 @@ class GuardedPubsub(Pubsub):
         self.report: Report = lambda _peer_id, _weight, _why: None
         self.on_bug: Callable[[Exception], None] = lambda _error: None
         self._prefix = prefix
+        self._drop_rate = drop_rate
         self._validating: set[bytes] = set()
         self._readers: dict[ID, trio.CancelScope] = {}
         self._senders: dict[ID, Sender] = {}
@@ -188,7 +200,7 @@ class GuardedPubsub(Pubsub):
             return f"sent gossip that cannot be handled ({error!r:.100})"
 
     def _sender(self, peer_id: ID) -> Sender:
-        sender = self._senders.pop(peer_id, None) or Sender()
+        sender = self._senders.pop(peer_id, None) or Sender(self._drop_rate)
         self._senders[peer_id] = sender
         while len(self._senders) > MAX_RATED:
             del self._senders[next(iter(self._senders))]
@@ -230,11 +242,9 @@ class GuardedPubsub(Pubsub):
         except BaseException:
             self._validating.discard(key)
             raise
-        nursery.start_soon(self._validate, peer_id, message, key, topic, sender.backlog)
+        nursery.start_soon(self._validate, peer_id, message, key, topic, sender)
 
-    async def _validate(
-        self, peer_id: ID, message: rpc_pb2.Message, key: bytes, topic: Topic, backlog: Backlog
-    ) -> None:
+    async def _validate(self, peer_id: ID, message: rpc_pb2.Message, key: bytes, topic: Topic, sender: Sender) -> None:
         accepted: bool | None = None
         try:
             with trio.move_on_after(VALIDATION_TIMEOUT_S):
@@ -245,13 +255,15 @@ class GuardedPubsub(Pubsub):
         except Refused as refusal:
             log.info("a message from %s was dropped: %s", peer_id, refusal)
             self.seen.add(key)
+            if not sender.dropped.take():
+                self.report(str(peer_id), Weight.EXCESS, "sends too much that is of no use here")
         except Exception:
             # A fault of ours: nobody is blamed, and the message is not tried again.
             log.exception("a gossip validator raised")
             self.seen.add(key)
         finally:
             self._validating.discard(key)
-            backlog.leave(len(message.data))
+            sender.backlog.leave(len(message.data))
         if accepted:
             await self.router.publish(peer_id, message)
         elif accepted is False:

@@ -157,7 +157,7 @@ class Requests:
         raise RequestError(Failure.TIMEOUT, f"no turn for {name} within {timeout_s} s")
 
     async def ask_now(self, peer_id: str, name: str, payload: bytes, *, max_response: int, timeout_s: float) -> bytes:
-        """As :meth:`ask`, past the queue: for what must not wait behind other requests."""
+        """As :meth:`ask`, past the queue: for what must not wait behind other requests.  Raises the same."""
         with trio.move_on_after(timeout_s):
             stream = await self._open(peer_id, name)
             replied = False

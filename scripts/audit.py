@@ -10,13 +10,15 @@ It only reads.  What it finds is evidence to look into, never a verdict.  Method
 
 from __future__ import annotations
 
+from p2p.local.commandline import as_json, command, importing
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from chain.errors import OperatorError
-from scripts.console import print_json, remark, run, table
+from scripts.console import print_json, remark, table, write
 
 if TYPE_CHECKING:
     from scripts.audit_parts.report import Audit
@@ -25,10 +27,10 @@ if TYPE_CHECKING:
 _CSV_SLOTS = 1
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@command
 @click.option("--home", type=click.Path(path_type=Path), help="A node's home, or a testnet's.")
 @click.option("--ratings-csv", type=click.Path(path_type=Path), help="Ratings in the Bitcoin OTC form instead.")
-@click.option("--seeds", help="Pre-trusted members, separated by commas; by default the earliest.")
+@click.option("--trusted", help="Pre-trusted members, separated by commas; by default the earliest.")
 @click.option("--groups", type=click.Path(path_type=Path), help="member,group lines: are issuers biased against one?")
 @click.option("--group-by", type=click.Choice(["registrar", "tier"]), help="Ask that about groups the chain knows.")
 @click.option(
@@ -40,13 +42,13 @@ _CSV_SLOTS = 1
 )
 @click.option("--limit", type=click.IntRange(1, 100_000), default=15, show_default=True, help="Rows of a table.")
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for plots and csv files.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@as_json
 @click.option("--measure", is_flag=True, help="Measure the analysis itself on the Bitcoin OTC data; takes minutes.")
-@click.option("--write", is_flag=True, help="Put what --measure finds into scripts/docs/audit.md.")
+@write("what --measure finds to scripts/docs/audit.md")
 def audit(
     home: Path | None,
     ratings_csv: Path | None,
-    seeds: str | None,
+    trusted: str | None,
     groups: Path | None,
     group_by: str | None,
     window_days: int,
@@ -61,7 +63,7 @@ def audit(
         raise click.UsageError("--write goes with --measure")
     if groups is not None and group_by is not None:
         raise click.UsageError("--groups or --group-by: one of them says what the groups are")
-    chosen = [seed.strip() for seed in seeds.split(",")] if seeds else []
+    chosen = [member.strip() for member in trusted.split(",")] if trusted else []
     if ratings_csv is not None and home is None and (groups or group_by) is None:
         if measure:
             _measure(ratings_csv, as_json, write)
@@ -75,16 +77,17 @@ def audit(
 
 
 def _of_home(home: Path, seeds: list[str], file: Path | None, group_by: str | None, window_days: int) -> Audit:
-    from scripts.audit_parts.home import read_home
-    from scripts.audit_parts.report import make_audit
-    from scripts.chain_view import as_of, open_view
-    from scripts.inspect_parts.question import progress
+    with importing():
+        from scripts.audit_parts.home import read_home
+        from scripts.audit_parts.report import make_audit
+        from scripts.chain_view import as_of, open_view
+        from scripts.inspect_parts.question import progress
 
     with open_view(home) as view:
         remark(f"executing {home} {as_of(view.at_head)} …")
         with progress("blocks", view.head_height) as advance:
             frames = read_home(view, advance)
-        window_slots = view.policy.slots(window_days, view.genesis.slot_ms)
+        window_slots = view.state.policy.slots(window_days, view.genesis.slot_ms)
     if frames.ratings.empty and frames.records.empty:
         raise OperatorError(f"the chain in {home} holds no ratings and no records yet; analyse it when there are some")
     groups = frames.groups_in(file) if file else frames.groups(group_by) if group_by else None
@@ -92,14 +95,16 @@ def _of_home(home: Path, seeds: list[str], file: Path | None, group_by: str | No
 
 
 def _of_csv(path: Path, seeds: list[str]) -> Audit:
-    from scripts.audit_parts.frames import Frames, read_csv
-    from scripts.audit_parts.report import make_audit
+    with importing():
+        from scripts.audit_parts.frames import Frames, read_csv
+        from scripts.audit_parts.report import make_audit
 
     return make_audit(Frames(read_csv(path)), _CSV_SLOTS, seeds)
 
 
 def _show(found: Audit, limit: int, out: Path | None, as_json: bool) -> None:
-    from scripts.audit_parts.report import document, sheets, write_files
+    with importing():
+        from scripts.audit_parts.report import document, sheets, write_files
 
     if as_json:
         print_json(document(found, limit))
@@ -114,9 +119,10 @@ def _show(found: Audit, limit: int, out: Path | None, as_json: bool) -> None:
 
 
 def _measure(path: Path, as_json: bool, write: bool) -> None:
-    from scripts.audit_parts.frames import read_csv
-    from scripts.audit_parts.manual import MANUAL, measure_all, measured_sheets, write_manual
-    from scripts.audit_parts.report import rows
+    with importing():
+        from scripts.audit_parts.frames import read_csv
+        from scripts.audit_parts.manual import MANUAL, measure_all, measured_sheets, write_manual
+        from scripts.audit_parts.report import rows
 
     measured = measure_all(read_csv(path), remark)
     if as_json:
@@ -132,4 +138,4 @@ def _measure(path: Path, as_json: bool, write: bool) -> None:
 
 
 if __name__ == "__main__":
-    run(audit)
+    audit()

@@ -1,6 +1,6 @@
-"""What the commands of ``inspect_chain.py`` share: a home opened for reading, and its things as documents.
+"""What the commands of ``inspect_chain.py`` share: a home opened for reading, and what they found in it.
 
-A document is a dict for JSON; a :class:`Sheet` is a table of the same for people.
+A document (:mod:`chain.documents`) is a dict for JSON; a :class:`Sheet` is a table of the same for people.
 """
 
 from __future__ import annotations
@@ -8,28 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import base58
 
-from chain import transactions
+from chain import documents
 from chain.blocks import Block
 from chain.blocktree import genesis_header
 from chain.database import DATABASE, corrupt
-from chain.errors import InvariantBroken, OperatorError, Refused
+from chain.errors import OperatorError, Refused
 from chain.genesis import Genesis, load_genesis
-from chain.headers import Header, VerifiedHeader, decode_header
-from chain.keys import did_from_key, key_from_did
+from chain.headers import Header, VerifiedHeader
+from chain.keys import key_from_did
 from chain.ledger import Ledger
-from chain.policy import Policy
 from chain.reader import Reader
-from chain.state import RULES_KEY, Account, Authority, Member, Rules, account_key, authority_key, member_key
-from chain.transactions import Evidence, Propose, Repair, Rule, Transaction
+from chain.view import StateView
 from scripts.console import remark, short, short_did
-from scripts.inspect_parts.words import ANSWERS, REPAIRS, RULINGS, category_name, proposal_in_words
 
 # Fields that tables shorten.
 _KEYS = frozenset({"proposer", "actor", "subject", "issuer", "by", "rater"})
@@ -50,17 +46,9 @@ class View:
     finalized_height: int
 
     @cached_property
-    def policy(self) -> Policy:
-        """The policy in force."""
-        return self.reader.policy()
-
-    @cached_property
-    def rules(self) -> Rules:
-        """Which policy is in force, and which is announced."""
-        rules = self.reader.entry(RULES_KEY)
-        if not isinstance(rules, Rules):
-            raise InvariantBroken("the stored state has no policy")
-        return rules
+    def state(self) -> StateView:
+        """The state on disk, which is of a final block."""
+        return self.reader.view()
 
     @cached_property
     def head(self) -> Header | VerifiedHeader:
@@ -84,21 +72,7 @@ class View:
 
     def identity(self, text: str) -> bytes:
         """Who has or had the key that :meth:`key` finds.  Raises :class:`OperatorError`."""
-        key = self.key(text)
-        account = self.reader.entry(account_key(key))
-        return account.identity or key if isinstance(account, Account) else key
-
-    def did(self, identity: bytes) -> str:
-        """The key that a member or an authority, filed under ``identity``, has now."""
-        if identity not in self._dids:
-            entry = self.reader.entry(member_key(identity)) or self.reader.entry(authority_key(identity))
-            key = entry.key if isinstance(entry, Member | Authority) else identity
-            self._dids[identity] = did_from_key(key)
-        return self._dids[identity]
-
-    @cached_property
-    def _dids(self) -> dict[bytes, str]:
-        return {}
+        return self.state.identity(self.key(text))
 
     def block_id(self, height: int) -> str | None:
         """The id of the main chain's block at ``height``."""
@@ -110,14 +84,6 @@ class View:
     @cached_property
     def _block_ids(self) -> dict[int, str | None]:
         return {}
-
-    def time(self, slot: int) -> str | None:
-        """When a slot begins, in UTC."""
-        return time_of(self.genesis, slot)
-
-    def left(self, slot: int) -> str:
-        """How long it is from the newest block until ``slot`` begins."""
-        return duration((slot - self.head.slot) * self.genesis.slot_ms)
 
     @cached_property
     def at_head(self) -> dict[str, Any]:
@@ -131,8 +97,7 @@ class View:
     @cached_property
     def at_state(self) -> dict[str, Any]:
         """The same for an answer about members: the state on disk is of a final block."""
-        header = self.reader.snapshot_header()
-        return {"as_of_height": 0 if header is None else header.height, "final": True}
+        return documents.as_of(self.state)
 
 
 class Sheet(NamedTuple):
@@ -141,6 +106,8 @@ class Sheet(NamedTuple):
     title: str
     columns: tuple[str, ...]
     rows: Sequence[Sequence[object]]
+    least: tuple[str, ...] = ()
+    """What a narrow terminal does without first; then it is the columns on the right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,81 +175,10 @@ def _bounds(start: str) -> tuple[bytes, bytes]:
     return low, high
 
 
-def time_of(genesis: Genesis, slot: int) -> str | None:
-    """When a slot begins, in UTC; None beyond the year 9999."""
-    try:
-        moment = datetime.fromtimestamp(genesis.slot_start_ms(slot) / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return moment.isoformat(timespec="milliseconds")
-
-
-def duration(ms: int) -> str:
-    """A span of time in its two largest units."""
-    if ms <= 0:
-        return "none"
-    seconds = -(-ms // 1000)
-    for size, unit, part, part_unit in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
-        if seconds >= size:
-            rest = seconds % size // part
-            return f"{seconds // size} {unit}" + (f" {rest} {part_unit}" if rest else "")
-    return f"{seconds} s"
-
-
-def block_document(view: View, header: Header, count: int, *, main: bool = True) -> dict[str, Any]:
-    """A header and the number of its block's transactions."""
-    return {
-        "id": header.id.hex(),
-        "height": header.height,
-        "slot": header.slot,
-        "time": view.time(header.slot),
-        "proposer": did_from_key(header.proposer) if header.height else None,
-        "parent": header.parent.hex(),
-        "mhg": header.mhg,
-        "mhp": header.mhp,
-        "transaction_root": header.transaction_root.hex(),
-        "state_root": header.state_root.hex(),
-        "transaction_count": count,
-        "main": main,
-        "final": main and header.height <= view.finalized_height,
-    }
-
-
-def transaction_document(view: View, transaction: Transaction) -> dict[str, Any]:
-    """A transaction with the fields of its kind; digests and keys of others in hexadecimal."""
-    action = transaction.action._asdict()
-    match transaction.action:
-        case Propose(proposal):
-            action = {"proposal": proposal_in_words(view.policy, proposal)}
-        case Evidence(first, second):
-            headers = decode_header(first), decode_header(second)
-            action = {"subject": headers[0].proposer, "first": headers[0].id, "second": headers[1].id}
-        case transactions.Answer(verdict=verdict):
-            action["verdict"] = ANSWERS[verdict]
-        case Rule(verdict=verdict):
-            action["verdict"] = RULINGS[verdict]
-        case Repair(step=step):
-            action["step"] = REPAIRS[step]
-    for name, value in action.items():
-        if name in ("subject", "registrar", "new_key") and value:
-            action[name] = did_from_key(value)
-        elif type(value) is bytes:
-            action[name] = value.hex() or None
-    if "category" in action:
-        action["category"] = category_name(view.policy, action["category"])
-    return {
-        "id": transaction.id.hex(),
-        "kind": transaction.kind,
-        "actor": did_from_key(transaction.actor),
-        "nonce": transaction.nonce,
-        "expiry_height": transaction.expiry_height,
-        **action,
-    }
-
-
-def sheet(title: str, columns: tuple[str, ...], documents: list[dict[str, Any]]) -> Sheet:
+def sheet(title: str, columns: tuple[str, ...], documents: list[dict[str, Any]], least: tuple[str, ...] = ()) -> Sheet:
     """One row a document; ids and keys are shortened, what a document lacks is left out."""
-    return Sheet(title, columns, [tuple(_brief(name, row.get(name)) for name in columns) for row in documents])
+    rows = [tuple(_brief(name, row.get(name)) for name in columns) for row in documents]
+    return Sheet(title, columns, rows, least)
 
 
 def _brief(name: str, value: Any) -> object:

@@ -1,14 +1,22 @@
 """Everything that CI checks, in one command: format, lint, types, adversarial histories, tests.
 
-uv run scripts/check.py            all of it
-uv run scripts/check.py -k mempool  arguments go to pytest
+    uv run scripts/check.py               all of it
+    uv run scripts/check.py -- -k mempool  what follows -- goes to pytest
+
+Exit codes: 0 all is well; that of the first step that failed; 2 for a mistake in usage; 130 for Ctrl-C.
 """
 
 from __future__ import annotations
 
+from p2p.local.commandline import command
+
 import subprocess
 import sys
 from pathlib import Path
+
+import click
+
+from scripts.console import remark
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,23 +25,25 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("lint", ("ruff", "check", ".")),
     ("types", ("mypy",)),
     ("histories", ("scripts.simulate", "--seeds", "0..150")),
-    ("registry", ("scripts.histories", "--count", "400")),
+    ("registry", ("scripts.histories", "--seeds", "0..400")),
     # Two at a time: the tests with real processes beside all others, until one half helps the other.
     ("tests", ("pytest", "--numprocesses", "2", "--dist", "worksteal")),
 )
 
 
-def main(arguments: list[str]) -> int:
-    """Run the steps in order and stop at the first that fails; returns the exit code."""
-    for name, command in STEPS:
-        print(f"── {name}: {' '.join(command)}", flush=True)
-        extra = arguments if name == "tests" else []
-        code = subprocess.run([sys.executable, "-m", *command, *extra], cwd=ROOT, check=False).returncode
+@command
+@click.argument("for_pytest", metavar="[-- PYTEST ARGUMENTS]", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def main(context: click.Context, for_pytest: tuple[str, ...]) -> None:
+    """Check all that CI checks, one step after the other, and stop at the first that fails."""
+    for name, step in STEPS:
+        click.echo(f"── {name}: {' '.join(step)}")
+        extra = for_pytest if name == "tests" else ()
+        code = subprocess.run([sys.executable, "-m", *step, *extra], cwd=ROOT, check=False).returncode
         if code:
-            print(f"── {name} failed", file=sys.stderr)
-            return code
-    return 0
+            remark(f"── {name} failed")
+            context.exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

@@ -1,42 +1,84 @@
-"""What every command shares: tables for people, JSON for programs, and how a command ends.
-
-Exit codes: 0 fine, 1 what the command looked for is wrong, 2 usage or the operator's mistake, 130 Ctrl-C,
-141 the reader of the pipe went away (both as a shell counts them).
-"""
+"""What every command shares: options of one meaning, tables for people, JSON for programs."""
 
 from __future__ import annotations
 
+from p2p.local.commandline import importing, launched
+
 import json
 import os
+import re
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache
-from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from chain.errors import OperatorError
+from scripts.tables import lay_out, wrapped
 
 # Rich takes 100 ms to import, and neither JSON nor a pipe needs it, so it is imported where it is used.
 if TYPE_CHECKING:
     from rich.console import Console
 
-EXIT_WRONG = 1
-EXIT_MISTAKE = 2
-EXIT_INTERRUPTED = 130
-EXIT_BROKEN_PIPE = 141
-
 # Storage finds a transaction by the first 8 bytes of its id.
 _SHORT_BYTES = 8
-_BAR_WIDTH = 40
+_BAR_WIDTH = 24
+
+
+# ------------------------------------------------------------------------------------- options of one meaning
+
+processes = click.option("--processes", type=click.IntRange(1, 256), help="[default: one for each core]")
+"""Over how many processes work is spread."""
+
+
+def write(what: str) -> Callable[..., Any]:
+    """The option ``--write``: keep what was found in ``scripts/docs``."""
+    return click.option("--write", is_flag=True, help=f"Write {what}.")
+
+
+class SeedRange(click.ParamType[range]):
+    """``A..B``: the seeds from A up to, not including, B; or one seed."""
+
+    name = "A..B"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> range:
+        if isinstance(value, range):
+            return value
+        match = re.fullmatch(r"(\d{1,12})(?:\.\.(\d{1,12}))?", str(value))
+        if match is None:
+            self.fail("seeds are one number, or two like 0..150", param, ctx)
+        first = int(match[1])
+        seeds = range(first, int(match[2]) if match[2] else first + 1)
+        if not seeds:
+            self.fail("there is no seed in this range", param, ctx)
+        return seeds
+
+
+class OneOf(click.ParamType[str]):
+    """One of the names that ``load`` gives.  It is only called for a name, since it may import what takes long."""
+
+    def __init__(self, name: str, load: Callable[[], Collection[str]]) -> None:
+        self.name = name
+        self._load = load
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        with importing():
+            names = self._load()
+        if value not in names:
+            self.fail(f"{value!r} is none of {', '.join(names)}", param, ctx)
+        return str(value)
+
+
+# ------------------------------------------------------------------------------------------------- what is said
 
 
 @cache
 def stdout_console() -> Console:
     """The console for what was asked; colours only on a terminal."""
-    from rich.console import Console  # noqa: PLC0415
+    with importing():
+        from rich.console import Console
 
     return Console(highlight=False)
 
@@ -44,7 +86,8 @@ def stdout_console() -> Console:
 @cache
 def stderr_console() -> Console:
     """The console for progress and remarks."""
-    from rich.console import Console  # noqa: PLC0415
+    with importing():
+        from rich.console import Console
 
     return Console(stderr=True, highlight=False)
 
@@ -68,42 +111,55 @@ class Share(NamedTuple):
     def __str__(self) -> str:
         return f"{self.part / self.whole if self.whole else 0:.1%}"
 
+    def bar(self) -> str:
+        """The same as a bar, with the figure."""
+        filled = round(_BAR_WIDTH * self.part / self.whole) if self.whole else 0
+        return f"{self!s:>6} {'█' * filled}"
+
 
 def print_json(obj: Any) -> None:
     """Print one JSON document: indented on a terminal, else on one line.  Bytes become hexadecimal."""
     indent = 2 if sys.stdout.isatty() else None
-    click.echo(json.dumps(obj, indent=indent, ensure_ascii=False, default=bytes.hex))
+    knows_unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    click.echo(json.dumps(obj, indent=indent, ensure_ascii=not knows_unicode, default=bytes.hex))
 
 
 def remark(text: str) -> None:
     """Say something beside the answer, on stderr."""
-    click.echo(text, err=True)
+    click.echo(launched(text), err=True)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table: with colour and lines on a terminal, else as aligned plain text.
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], least: Sequence[str] = ()) -> None:
+    """Print a table: as wide as the terminal at most, and complete where there is none; see :mod:`scripts.tables`.
 
     Columns of numbers are aligned to the right.  None is shown as ``-``, a bool as yes or no, bytes as
-    :func:`short`, a :class:`Share` as a bar or as per cent.  ``title`` may be empty.
+    :func:`short`, a :class:`Share` as a bar or as per cent.  ``title`` may be empty.  A narrow terminal does without
+    the columns ``least`` first, and then without those on the right.
     """
     values = [list(row) for row in rows]
     is_number = [all(type(row[at]) in (int, NoneType) for row in values) for at in range(len(columns))]
-    if sys.stdout.isatty():
-        _print_rich(title, columns, values, is_number)
-        return
-    cells = [[_cell(value) for value in row] for row in values]
-    if title:
-        click.echo(title)
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    for line in (columns, *cells):
-        padded = (
-            text.rjust(width) if right else text.ljust(width)
-            for text, width, right in zip(line, widths, is_number, strict=True)
-        )
-        click.echo("  ".join(padded).rstrip())
+    is_terminal = sys.stdout.isatty()
+    cells = [[_cell(value, is_terminal) for value in row] for row in values]
+    width = shutil.get_terminal_size().columns if is_terminal else None
+    (heading, *body), left_out = lay_out(columns, cells, is_number, width, least)
+    for line in wrapped(title, width):
+        _echo(line, bold=True)
+    if any(columns):
+        for line in heading:
+            _echo(line, bold=True)
+        if is_terminal:
+            _echo("─" * max(map(len, (*heading, *(line for lines in body for line in lines)))), dim=True)
+    for line in (line for lines in body for line in lines):
+        click.echo(line)
+    for line in wrapped(f"(no room for {', '.join(left_out)})", width) if left_out else ():
+        _echo(line, dim=True)
 
 
-def _cell(value: object) -> str:
+def _echo(text: str, **style: bool) -> None:
+    click.echo(click.style(text, **style), color=False if os.environ.get("NO_COLOR") else None)
+
+
+def _cell(value: object, is_terminal: bool) -> str:
     match value:
         case None:
             return "-"
@@ -111,62 +167,7 @@ def _cell(value: object) -> str:
             return "yes" if value else "no"
         case bytes():
             return short(value)
+        case Share():
+            return value.bar() if is_terminal else str(value)
         case _:
             return str(value)
-
-
-def _print_rich(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], is_number: Sequence[bool]
-) -> None:
-    from rich.bar import Bar  # noqa: PLC0415
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    shown = Table(box=SIMPLE_HEAD)
-    for name, right in zip(columns, is_number, strict=True):
-        shown.add_column(Text(name), justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        shown.add_row(
-            *(
-                Bar(value.whole, 0, value.part, width=_BAR_WIDTH, color="cyan")
-                if isinstance(value, Share)
-                else Text(_cell(value))  # as Text, so that nothing in a name is read as markup
-                for value in row
-            )
-        )
-    if title:  # not the table's own title, which is wrapped to the width of the table
-        stdout_console().print(Text(title, style="bold"))
-    stdout_console().print(shown)
-
-
-def run(command: click.Command, args: Sequence[str] | None = None) -> NoReturn:
-    """Run a command to its end and exit; ``args`` are those of the process by default.
-
-    An :class:`OperatorError` becomes its one sentence and exit code 2; Ctrl-C and a closed pipe end quietly.
-    A command that found something wrong calls ``click.get_current_context().exit(EXIT_WRONG)``.
-    """
-    sys.exit(_run(command, sys.argv[1:] if args is None else args))
-
-
-def _run(command: click.Command, args: Sequence[str]) -> int:
-    # Not command.main(): it would exit with 1 for a closed pipe and for Ctrl-C.
-    try:
-        with command.make_context(Path(sys.argv[0]).name, list(args)) as context:
-            command.invoke(context)
-        sys.stdout.flush()
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except click.ClickException as error:
-        error.show()
-        return EXIT_MISTAKE
-    except OperatorError as error:
-        click.echo(f"{click.style('error:', fg='red')} {error}", err=True)
-        return EXIT_MISTAKE
-    except (KeyboardInterrupt, click.Abort):
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # What is left in the buffer would raise again when the interpreter flushes it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_BROKEN_PIPE
-    return 0

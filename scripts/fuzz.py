@@ -8,6 +8,8 @@ Exit codes: 0 nothing found, 1 a decoder broke (the input is printed), 2 for a m
 
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_WRONG, as_json, command, importing
+
 import importlib.util
 import json
 import re
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,9 +25,7 @@ from typing import Any, NamedTuple
 import click
 
 from chain.errors import OperatorError
-from scripts.console import EXIT_WRONG, print_json, remark, run, table
-from scripts.fuzz_parts.decoders import DECODERS
-from scripts.simulation.parallel import cores
+from scripts.console import OneOf, print_json, processes, remark, table
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,12 +43,18 @@ class Found(NamedTuple):
     error: str
 
 
-@click.command()
+def _names() -> Collection[str]:
+    from scripts.fuzz_parts.decoders import DECODERS
+
+    return DECODERS
+
+
+@command
 @click.option("--inputs", type=click.IntRange(1), default=1_000_000, show_default=True, help="How many a decoder.")
-@click.option("--decoder", "names", type=click.Choice(list(DECODERS)), multiple=True, help="Only this one; repeatable.")
+@click.option("--decoder", "names", type=OneOf("NAME", _names), multiple=True, help="Only this one; may be repeated.")
 @click.option("--seed", type=click.IntRange(1, 2**31), default=1, show_default=True, help="Where chance begins.")
-@click.option("--processes", type=click.IntRange(1, 256), help="[default: one for each core]")
-@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
+@processes
+@as_json
 @click.pass_context
 def main(
     context: click.Context, inputs: int, names: tuple[str, ...], seed: int, processes: int | None, as_json: bool
@@ -55,6 +62,9 @@ def main(
     """Feed every decoder that faces the network with garbage, guided by coverage."""
     if importlib.util.find_spec("atheris") is None:
         raise OperatorError("atheris is missing; start this with `uv run --group fuzz scripts/fuzz.py`")
+    with importing():
+        from scripts.fuzz_parts.decoders import DECODERS
+        from scripts.simulation.parallel import cores
     found = []
     with ThreadPoolExecutor(processes or cores()) as pool:
         waiting = [pool.submit(_fuzz, name, inputs, seed) for name in names or DECODERS]
@@ -108,4 +118,4 @@ def _fuzz(name: str, inputs: int, seed: int) -> Found:
 
 
 if __name__ == "__main__":
-    run(main)
+    main()

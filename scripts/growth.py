@@ -9,30 +9,35 @@ What holds and what breaks is told in ``scripts/docs/growth.md``.
 
 from __future__ import annotations
 
+from p2p.local.commandline import as_json, command, importing
+
 import tempfile
 from dataclasses import asdict
+from operator import attrgetter
 from pathlib import Path
 
 import click
 
-from scripts.console import print_json, remark, run, table
-from scripts.growth_parts.plot import draw
-from scripts.growth_parts.report import MANUAL, country_sheet, measured_sheet, write_manual
-from scripts.growth_parts.study import Row, load, measure, store
+from scripts.console import print_json, remark, table, write
 
 SIZES = (10_000, 100_000, 1_000_000)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@command
 @click.option("--members", "sizes", type=click.IntRange(100), multiple=True, default=SIZES, show_default=True)
 @click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Where registers are built."
 )
-@click.option("--draw-only", is_flag=True, help="Measure nothing.")
-@click.option("--write", is_flag=True, help="Keep the figures, and write scripts/docs/growth.md and .svg.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--draw-only", is_flag=True, help="Measure nothing: from the figures that were kept.")
+@write("the figures, growth.md and growth.svg to scripts/docs")
+@as_json
 def growth(sizes: tuple[int, ...], folder: Path | None, draw_only: bool, write: bool, as_json: bool) -> None:
     """Build registers of several sizes and measure what they cost a node; a million take ten minutes and 8 GB."""
+    with importing():
+        from scripts.growth_parts.plot import draw
+        from scripts.growth_parts.report import MANUAL, country_sheet, measured_sheet, write_manual
+        from scripts.growth_parts.study import load, measure, store
+    by_members = attrgetter("members")
     figures = MANUAL.with_suffix(".json")
     rows = {row.members: row for row in load(figures)} if write or draw_only else {}
     for members in () if draw_only else sizes:
@@ -40,8 +45,8 @@ def growth(sizes: tuple[int, ...], folder: Path | None, draw_only: bool, write: 
         with tempfile.TemporaryDirectory(dir=folder) as own:
             rows[members] = measure(members, Path(own))
         if write:  # each at once: the next takes ten times as long
-            store(sorted(rows.values(), key=_by_members), figures)
-    measured = sorted(rows.values(), key=_by_members)
+            store(sorted(rows.values(), key=by_members), figures)
+    measured = sorted(rows.values(), key=by_members)
     if as_json:
         print_json({"registers": [asdict(row) for row in measured]})
     else:
@@ -55,9 +60,5 @@ def growth(sizes: tuple[int, ...], folder: Path | None, draw_only: bool, write: 
         remark(f"wrote {MANUAL}")
 
 
-def _by_members(row: Row) -> int:
-    return row.members
-
-
 if __name__ == "__main__":
-    run(growth)
+    growth()

@@ -7,33 +7,34 @@ Nothing is written, and nothing but ``verify`` checks a signature again.
 
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_WRONG, importing
+
+import os
 from collections import Counter
 from dataclasses import asdict
 
 import click
 
-from chain.errors import InvariantBroken, OperatorError
+from chain.documents import block_document, transaction_document
+from chain.errors import OperatorError
 from chain.headers import VerifiedHeader
 from chain.keys import did_from_key
-from chain.state import VALIDATORS_KEY
+from chain.recheck import recheck, signatures
 from chain.validators import Seat, Validators
+from chain.words import change_in_words
 from scripts.chain_view import (
     Finding,
     Sheet,
     View,
     as_of,
-    block_document,
     facts,
     find_block,
     header_of_genesis,
     read_hex,
     sheet,
-    transaction_document,
 )
-from scripts.console import EXIT_WRONG, run
 from scripts.inspect_parts import institutions, people, proofs
 from scripts.inspect_parts.question import ALL, inspect_chain, limit, progress, question
-from scripts.inspect_parts.words import change_in_words
 
 # The commands of the parts are those of this one.
 __all__ = ["inspect_chain", "institutions", "people", "proofs"]
@@ -44,6 +45,8 @@ _HEIGHT_DIGITS = 12
 _TRANSACTION_DIGITS = 16
 # What only some kinds of transactions have.
 _ACTION_FIELDS = ("subject", "number", "category", "points", "verdict", "step")
+# Signatures are checked outside of the interpreter's lock; of more threads that wait for the execution little comes.
+_THREADS = min(8, os.cpu_count() or 1)
 
 
 # ------------------------------------------------------------------------------------------------- the chain
@@ -56,7 +59,7 @@ def head(view: View) -> Finding:
     document = {
         "network": view.genesis.name,
         "genesis": view.genesis.id.hex(),
-        **block_document(view, header, count),
+        **block_document(view.genesis, header, count, view.finalized_height),
         "state_height": view.at_state["as_of_height"],
         **view.at_head,
     }
@@ -69,10 +72,13 @@ def head(view: View) -> Finding:
 def blocks(view: View, from_height: int | None, limit: int) -> Finding:
     """Blocks of the main chain, oldest first."""
     start = max(0, view.head_height - limit + 1) if from_height is None else from_height
-    found = [block_document(view, header, count) for header, count in view.reader.headers(start, limit)]
+    found = [
+        block_document(view.genesis, header, count, view.finalized_height)
+        for header, count in view.reader.headers(start, limit)
+    ]
     document = {**view.at_head, "blocks": found}
     columns = ("height", "id", "slot", "time", "proposer", "transaction_count", "final")
-    return Finding(document, [sheet(f"Blocks, {as_of(document)}", columns, found)])
+    return Finding(document, [sheet(f"Blocks, {as_of(document)}", columns, found, ("time", "proposer"))])
 
 
 @question
@@ -87,8 +93,8 @@ def block(view: View, which: str) -> Finding:
         found, is_main = find_block(view, read_hex(which, 4, "height and no block id"))
     body = () if found is None else found.transactions
     header = header_of_genesis(view.genesis) if found is None else found.header
-    summary = block_document(view, header, len(body), main=is_main)
-    listed = [transaction_document(view, transaction) for transaction in body]
+    summary = block_document(view.genesis, header, len(body), view.finalized_height, main=is_main)
+    listed = [transaction_document(view.state.policy, transaction) for transaction in body]
     sheets = [facts(f"Block, {as_of(view.at_head)}", summary)]
     if listed:
         columns = (
@@ -117,7 +123,7 @@ def tx(view: View, which: str) -> Finding:
         "main": is_main,
         "final": is_main and holder.header.height <= view.finalized_height,
     }
-    document = {**view.at_head, **transaction_document(view, transaction), **position}
+    document = {**view.at_head, **transaction_document(view.state.policy, transaction), **position}
     return Finding(document, [facts(f"Transaction, {as_of(view.at_head)}", document)])
 
 
@@ -132,7 +138,7 @@ def forks(view: View) -> Finding:
             continue
         branch, at = [], tip.id
         while at in side:
-            branch.append(block_document(view, *side[at], main=False))
+            branch.append(block_document(view.genesis, *side[at], view.finalized_height, main=False))
             at = side[at][0].parent
         leaves_at = branch[-1]["height"] - 1
         branches.append(
@@ -163,9 +169,7 @@ def validators(view: View) -> Finding:
         newest[header.proposer] = header
         if header.height > window_start and header.mhg < header.height:
             voting.add(header.proposer)
-    known = view.reader.entry(VALIDATORS_KEY)
-    if not isinstance(known, Validators):
-        raise InvariantBroken("the stored state has no validators")
+    known = view.state.validators
     found = [
         {
             "validator": did_from_key(seat.key),
@@ -215,10 +219,11 @@ def _status(known: Validators, seat: Seat) -> str:
 @question
 def verify(view: View) -> Finding:
     """Recheck the whole chain from its genesis; exits with 1 where something is wrong."""
-    from scripts.recheck import recheck, signatures  # noqa: PLC0415  # threads, for this command alone
+    with importing():
+        from concurrent.futures import ThreadPoolExecutor
 
-    with progress("signatures", signatures(view.reader)) as advance:
-        report = recheck(view.reader, view.genesis, advance)
+    with progress("signatures", signatures(view.reader)) as advance, ThreadPoolExecutor(_THREADS) as pool:
+        report = recheck(view.reader, view.genesis, pool, advance)
     problems = [problem._asdict() for problem in report.problems]
     counts = {name: value for name, value in asdict(report).items() if name != "problems"}
     document = {"ok": not problems, **view.at_head, **counts, "problems": problems}
@@ -231,4 +236,4 @@ def verify(view: View) -> Finding:
 
 
 if __name__ == "__main__":
-    run(inspect_chain)
+    inspect_chain()

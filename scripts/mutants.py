@@ -12,6 +12,8 @@ Exit codes: 0 all are noticed or argued, 1 some are not, 2 for a mistake in usag
 
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_WRONG, as_json, command, importing
+
 import hashlib
 import os
 from collections.abc import Sequence
@@ -20,15 +22,14 @@ from pathlib import Path
 import click
 
 from chain.errors import OperatorError
-from scripts.console import EXIT_WRONG, print_json, remark, run
+from scripts.console import print_json, processes, remark
 from scripts.mutants_parts.argued import ARGUED
 from scripts.mutants_parts.breaks import Mutant, mutants
 from scripts.mutants_parts.crew import ROOT, Verdict, reach, try_all
 from scripts.mutants_parts.report import MANUAL, show, write_manual
-from scripts.simulation.parallel import cores
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@command
 @click.argument("modules", nargs=-1, metavar="MODULE…")
 @click.option("--all", "every", is_flag=True, help="All modules of chain/.")
 @click.option(
@@ -42,9 +43,9 @@ from scripts.simulation.parallel import cores
     show_default=True,
     help="Seconds of CPU time of the tests that a mutant is tried with; 0: all tests that execute it.",
 )
-@click.option("--processes", type=click.IntRange(1, 256), help="[default: one for each core]")
+@processes
 @click.option("--write", is_flag=True, help="Write scripts/docs/mutants.md.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@as_json
 @click.pass_context
 def main(
     context: click.Context,
@@ -58,8 +59,11 @@ def main(
     as_json: bool,
 ) -> None:
     """Break the rules of MODULE… (chain.votes, …) one at a time, and list what no test notices."""
+    with importing():
+        from scripts.simulation.parallel import cores
     chosen = [mutant for path in _paths(modules, every) for mutant in choose(mutants(path), sample, seed)]
-    known = reach(processes or cores())
+    processes = processes or cores()
+    known = reach(processes)
     count = 0
 
     def tell(verdict: Verdict) -> None:
@@ -71,7 +75,7 @@ def main(
         elif count % 100 == 0:
             remark(f"{count} of {len(chosen)}")
 
-    verdicts = try_all(chosen, known, patience, processes or cores(), tell)
+    verdicts = try_all(chosen, known, patience, processes, tell)
     if as_json:
         print_json({"mutants": [_document(verdict) for verdict in verdicts]})
     else:
@@ -120,4 +124,4 @@ def _document(verdict: Verdict) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    run(main)
+    main()

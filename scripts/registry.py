@@ -9,6 +9,8 @@ Exit codes: 0 done, 1 refused, 2 usage or your mistake, 3 not final in time (it 
 
 from __future__ import annotations
 
+from p2p.local.commandline import as_json, group, importing
+
 import secrets
 from pathlib import Path
 from typing import Any
@@ -29,11 +31,11 @@ from chain.transactions import (
     sign_consent,
     sign_rotation,
 )
-from p2p.local.home import write_key
-from scripts.console import print_json, remark, run, table
-from scripts.registry_parts.face import Account, NodeFace
+from chain.words import moment_of
+from p2p import client
+from p2p.client import Account, Client, Until
+from scripts.console import print_json, remark, table
 from scripts.registry_parts.filing import answer, record, repair, rule
-from scripts.registry_parts.follow import Until
 from scripts.registry_parts.inputs import (
     DID,
     Consent,
@@ -42,7 +44,6 @@ from scripts.registry_parts.inputs import (
     read_consent,
 )
 from scripts.registry_parts.motions import motion
-from scripts.registry_parts.refusals import moment_of
 from scripts.registry_parts.session import (
     Session,
     connected,
@@ -57,12 +58,11 @@ from scripts.registry_parts.session import (
 
 _ID_DIGITS = 64
 _key_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _member = click.argument("member", metavar="DID", type=DID)
 _number = click.argument("number", type=click.IntRange(0, 2**32 - 1))
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@group
 def registry() -> None:
     """Take part in a register through a running node.
 
@@ -88,12 +88,14 @@ def key() -> None:
 
 @key.command("new")
 @_key_file
-@_as_json
+@as_json
 def key_new(file: Path, as_json: bool) -> None:
     """Make a new key in FILE.
 
     Keep a copy where nobody else finds it: whoever has it acts for you.
     """
+    with importing():
+        from p2p.local.home import write_key
     seed = secrets.token_bytes(32)
     try:
         write_key(file, seed)
@@ -106,7 +108,7 @@ def key_new(file: Path, as_json: bool) -> None:
 
 @key.command("show")
 @_key_file
-@_as_json
+@as_json
 def key_show(file: Path, as_json: bool) -> None:
     """Say whose key FILE is, never the secret."""
     _show_key(read_key_file(file), as_json=as_json)
@@ -122,7 +124,7 @@ def _show_key(secret: SecretKey, *, as_json: bool) -> None:
 
 @registry.command()
 @keyed
-@_as_json
+@as_json
 def status(session: Session, as_json: bool) -> None:
     """What a key is, and what it may do now."""
     account = session.account
@@ -172,10 +174,10 @@ def _possible(session: Session, account: Account) -> list[str]:
 @registry.command()
 @click.argument("member", metavar="DID", type=DID)
 @connected
-@_as_json
-def records(face: NodeFace, genesis: Genesis, home: Path | None, member: bytes, as_json: bool) -> None:
+@as_json
+def records(node: Client, genesis: Genesis, home: Path | None, member: bytes, as_json: bool) -> None:
     """List the records about DID."""
-    found = face.records(member)
+    found = node.ask(client.records(member))
     if as_json:
         print_json(found)
         return
@@ -190,10 +192,10 @@ def records(face: NodeFace, genesis: Genesis, home: Path | None, member: bytes, 
 
 @registry.command()
 @connected
-@_as_json
-def motions(face: NodeFace, genesis: Genesis, home: Path | None, as_json: bool) -> None:
+@as_json
+def motions(node: Client, genesis: Genesis, home: Path | None, as_json: bool) -> None:
     """List the newest motions of the validators."""
-    found = face.motions()
+    found = node.ask(client.MOTIONS)
     if as_json:
         print_json(found)
         return
@@ -202,7 +204,7 @@ def motions(face: NodeFace, genesis: Genesis, home: Path | None, as_json: bool) 
             row["number"],
             row["kind"],
             row["status"],
-            row["approvals"],
+            len(row["approvals"]),
             moment_of(genesis, row["expires_slot"]) if row["status"] == "open" else None,
             " ".join(row["about"]) or None,
         )
@@ -250,7 +252,7 @@ def enrol(session: Session, token: str | None, registrar_key: Path | None) -> Ve
     help="For how many blocks.  [default: half of what the network allows]",
 )
 @keyed
-@_as_json
+@as_json
 def consent(session: Session, member: bytes, valid_blocks: int | None, as_json: bool) -> None:
     """Let a member enrol, as a registrar.
 
@@ -307,14 +309,14 @@ def object_to(session: Session, number: int, grounds: bytes) -> VerifiedTransact
 
 @registry.command()
 @_number
-@document("words", "your own words", needed=False)
+@document("statement", "your own words", needed=False)
 @sends
-def statement(session: Session, number: int, words: bytes) -> VerifiedTransaction:
+def statement(session: Session, number: int, statement: bytes) -> VerifiedTransaction:
     """Comment on a record about yourself.
 
-    Your words stand beside record NUMBER as long as it does; without --words they are taken back.
+    Your words stand beside record NUMBER as long as it does; without --statement they are taken back.
     """
-    return session.sign(Statement(session.secret.public, number, words))
+    return session.sign(Statement(session.secret.public, number, statement))
 
 
 @registry.command()
@@ -348,7 +350,7 @@ def approve(session: Session, number: int) -> VerifiedTransaction:
 @waits
 @connected
 def transaction(
-    face: NodeFace, genesis: Genesis, home: Path | None, digits: str, until: Until, timeout_s: float, as_json: bool
+    node: Client, genesis: Genesis, home: Path | None, digits: str, until: Until, timeout_s: float, as_json: bool
 ) -> None:
     """Follow a transaction by its ID.
 
@@ -358,9 +360,9 @@ def transaction(
     if len(digits) != _ID_DIGITS or not set(digits) <= set("0123456789abcdef"):
         raise OperatorError(f"{digits!r} is no transaction's id; give all {_ID_DIGITS} hexadecimal digits")
     with endings(genesis, as_json=as_json):
-        found = follow(face, genesis.slot_ms, {"id": digits}, None, until, timeout_s, as_json=as_json)
+        found = follow(node, genesis.slot_ms, {"id": digits}, None, until, timeout_s, as_json=as_json)
         report({"id": digits}, found, as_json=as_json)
 
 
 if __name__ == "__main__":
-    run(registry)
+    registry()

@@ -1,118 +1,44 @@
-"""Real trust ratings as transactions: the Bitcoin OTC form, the keys of its members, and the plan of a replay.
+"""Real trust ratings as transactions: the keys of members, and the plan of a replay.
 
-A line of the form is ``FROM_NODE,TO_NODE,TRUST_INDEX,TIME_SINCE_EPOCH``; a header line may come first.  Source
-of the form and of the shipped sample: ``scripts/data/README.md``.
-
-A plan is a list of steps: the enrolment of every member in the order in which the file first names them, then
-the ratings in the file's order.  The same file and network seed give the same keys, nonces and actions, and the
+A plan is a list of steps: the enrolment of every member in the order in which the ratings first name them, then
+the ratings in their order.  The same file and network seed give the same keys, nonces and actions, and the
 plan of the first N ratings is followed by that of more, so a replay can be continued at any time.
 """
 
 from __future__ import annotations
 
-import gzip
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
 
 from chain.errors import OperatorError
 from chain.genesis import Genesis
 from chain.keys import SecretKey
-from chain.messages import RawItems
 from chain.policy import RatingCategory
 from chain.transactions import Action, Enrol, Rate, Transaction, sign_transaction
+from scripts.console import remark
+from scripts.ratings_file import Rating, name_of, read_file
 
 SAMPLE = Path(__file__).parent / "data" / "bitcoin-otc-sample.csv.gz"
 
-# Twenty-five times the whole Bitcoin OTC history; a plan of that size still fits into memory many times.
-MAX_RATINGS = 1_000_000
-# The longest line of the real data has 30 characters.
-MAX_LINE_BYTES = 256
-MAX_MEMBER = 2**32 - 1
 # As far ahead as the genesis of a testnet allows.  It is the same for every transaction of a network, so that
 # signing one again after a restart gives the very same bytes.
 EXPIRY_HEIGHT = 10_000_000
 
-_HEADER = "FROM_NODE,TO_NODE,TRUST_INDEX,TIME_SINCE_EPOCH"
-_GZIP_MAGIC = b"\x1f\x8b"
 _MEMBER_DOMAIN = b"goodfaith/testnet/member/1"
 _NODE_DOMAIN = b"goodfaith/testnet/node/1"
 
 
-class Rating(NamedTuple):
-    """One line of the form: member numbers and points."""
-
-    rater: int
-    subject: int
-    points: int
-
-
 def read_ratings(path: Path, category: RatingCategory, limit: int | None = None) -> list[Rating]:
-    """The first ``limit`` ratings of a csv or csv.gz file in the Bitcoin OTC form.
+    """The first ``limit`` ratings of a file, in the order of their times; see :mod:`scripts.ratings_file`.
 
-    Raises :class:`OperatorError` that names the file and, where one is wrong, the line.
+    What was decided about the file is said on stderr.  Raises :class:`OperatorError`.
     """
-    try:
-        with path.open("rb") as file:
-            packed = file.read(2) == _GZIP_MAGIC
-            file.seek(0)
-            lines = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
-            ratings = list(islice(_parse(path, lines, category), limit))
-    except FileNotFoundError as error:
-        raise OperatorError(f"{path} does not exist; give a csv or csv.gz file in the Bitcoin OTC form") from error
-    except (OSError, EOFError, zlib.error) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise OperatorError(f"{path} cannot be read: {why}; give a csv or csv.gz file") from error
-    if not ratings:
-        raise OperatorError(f"{path} holds no ratings; its lines should read {_HEADER}")
-    return ratings
-
-
-def _parse(path: Path, lines: BinaryIO, category: RatingCategory) -> Iterator[Rating]:
-    count = 0
-    number = 0
-    while line := lines.readline(MAX_LINE_BYTES + 1):
-        number += 1
-        text = line.decode("ascii", "replace").strip()
-        if number == 1 and text == _HEADER:
-            continue
-        if len(line) > MAX_LINE_BYTES:
-            raise OperatorError(f"{path}, line {number}: longer than {MAX_LINE_BYTES} characters")
-        if count == MAX_RATINGS:
-            raise OperatorError(f"{path} holds more than {MAX_RATINGS} ratings; give --limit")
-        if not text:
-            continue
-        try:
-            yield parse_line(text, category)
-        except ValueError as error:
-            raise OperatorError(f"{path}, line {number}: {error}") from error
-        count += 1
-
-
-def parse_line(text: str, category: RatingCategory) -> Rating:
-    """Read one line.  Raises :class:`ValueError` with half a sentence that says what is wrong."""
-    fields = [field.strip() for field in text.split(",")]
-    if len(fields) != 4:
-        raise ValueError(f"{len(fields)} fields where 4 are wanted ({_HEADER})")
-    rater, subject = (_whole(field, 0, MAX_MEMBER, "a member number") for field in fields[:2])
-    points = _whole(fields[2], category.low, category.high, "a rating")
-    seconds, _, fraction = fields[3].partition(".")
-    if not (seconds.isascii() and seconds.isdigit()) or not (fraction == "" or fraction.isdigit()):
-        raise ValueError(f"{fields[3]!a} is no time in seconds since 1970")
-    if rater == subject:
-        raise ValueError(f"member {rater} rates itself")
-    return Rating(rater, subject, points)
-
-
-def _whole(text: str, low: int, high: int, what: str) -> int:
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 12 or not low <= int(text) <= high:
-        raise ValueError(f"{text!a} is no {what.removeprefix('a ')} from {low} to {high}")
-    return int(text)
+    ratings, notes = read_file(path, category)
+    for note in notes:
+        remark(f"{name_of(path)} {note}")
+    return ratings[:limit]
 
 
 def member_secret(network_seed: bytes, number: int) -> SecretKey:
@@ -205,8 +131,3 @@ class Signer:
                 "use the file that this home was fed from, or a fresh home"
             )
         return position
-
-
-def pack(raws: Iterable[bytes]) -> bytes:
-    """The body of ``POST /transactions``."""
-    return RawItems(tuple(raws)).encode()

@@ -7,31 +7,31 @@ final (what is final then still agrees).  A second Ctrl-C kills the nodes instea
 
 from __future__ import annotations
 
+from p2p.local.commandline import as_json, command, importing
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import trio
 
 from chain.errors import OperatorError
-from chain.policy import shipped_policy
-from scripts.console import print_json, run
-from scripts.replay import MAX_RATINGS, SAMPLE, Plan, read_ratings
-from scripts.testnet_parts.homes import (
+from scripts.console import print_json
+from scripts.testnet_parts.pace import MAX_PER_S, MIN_PER_S
+from scripts.testnet_parts.shape import (
     DEFAULT_NODES,
     DEFAULT_SLOT_MS,
     MARKETPLACE,
     MUNICIPAL,
     STORY_SLOT_MS,
-    TestnetHome,
+    Until,
     Wanted,
-    open_testnet,
 )
-from scripts.testnet_parts.pace import MAX_PER_S, MIN_PER_S
-from scripts.testnet_parts.ratings_load import Replay
-from scripts.testnet_parts.rehearsal import Rehearsal
-from scripts.testnet_parts.report import build_report, code_of, print_summary
-from scripts.testnet_parts.run import Load, Testnet, Until, Watch
-from scripts.testnet_parts.view import View, open_view
+
+if TYPE_CHECKING:
+    from scripts.replay import Plan
+    from scripts.testnet_parts.homes import TestnetHome
+    from scripts.testnet_parts.run import Load, Testnet, Watch
+    from scripts.testnet_parts.view import View
 
 # A node takes about 100 MB and, in a small slot, some of a core: more than this no machine at hand carries.
 MAX_NODES = 31
@@ -40,7 +40,7 @@ MIN_STORY_NODES = 3
 MAX_DURATION_S = 31_536_000.0
 
 
-@click.command()
+@command
 @click.option(
     "--scenario",
     type=click.Choice([MARKETPLACE, MUNICIPAL]),
@@ -54,8 +54,8 @@ MAX_DURATION_S = 31_536_000.0
     help=f"Length of a slot in milliseconds.  [default: {DEFAULT_SLOT_MS}; {MUNICIPAL}: {STORY_SLOT_MS}]",
 )
 @click.option("--home", type=click.Path(path_type=Path), help="Folder to keep or to resume.  [default: a fresh one]")
-@click.option("--replay", type=click.Path(path_type=Path), help="csv or csv.gz in the Bitcoin OTC form.")
-@click.option("--limit", type=click.IntRange(1, MAX_RATINGS), help="Only the first N ratings.")
+@click.option("--replay", type=click.Path(path_type=Path), help="Who rated whom: csv, packed or not; - for stdin.")
+@click.option("--limit", type=click.IntRange(1), help="Only the first N ratings.")
 @click.option(
     "--rate",
     type=click.IntRange(MIN_PER_S, MAX_PER_S),
@@ -68,7 +68,7 @@ MAX_DURATION_S = 31_536_000.0
     help="Stop after this many seconds; what was submitted may still become final.",
 )
 @click.option("--restart-dead", is_flag=True, help="Start a node that died again.")
-@click.option("--json", "as_json", is_flag=True, help="The report as one JSON object, last on stdout.")
+@as_json
 @click.pass_context
 def main(
     context: click.Context,
@@ -91,6 +91,15 @@ def main(
     scenario tells how a city's register is used; its first observer becomes a validator.  It runs until Ctrl-C unless
     --until-final or --duration is given.
     """
+    with importing():
+        import trio
+
+        from chain.policy import shipped_policy
+        from scripts.replay import SAMPLE, Plan, read_ratings
+        from scripts.testnet_parts.homes import open_testnet
+        from scripts.testnet_parts.report import build_report, code_of, print_summary
+        from scripts.testnet_parts.run import Testnet
+        from scripts.testnet_parts.view import open_view
     wanted = Wanted(nodes, observers, slot_ms, scenario)
     if (nodes or DEFAULT_NODES) + (observers or 0) > MAX_NODES + 1:
         raise OperatorError(f"--nodes and --observers together are at most {MAX_NODES + 1}: a node has 32 connections")
@@ -112,10 +121,7 @@ def main(
             opened, _load(opened, plan, rate or MAX_PER_S, view), restart_dead=restart_dead, note=view.note
         )
         view.note(f"{'resuming the' if opened.is_resumed else 'a new'} testnet in {opened.path}")
-        try:
-            trio.run(_live, testnet, Until(until_final, duration), view.watch)
-        except BaseExceptionGroup as group:
-            raise _innermost(group) from group
+        trio.run(_live, testnet, Until(until_final, duration), view.watch)
     report = build_report(testnet)
     if as_json:
         print_json(report)
@@ -125,6 +131,9 @@ def main(
 
 
 def _load(opened: TestnetHome, plan: Plan | None, max_per_s: int, view: View) -> Load:
+    with importing():
+        from scripts.testnet_parts.ratings_load import Replay
+        from scripts.testnet_parts.rehearsal import Rehearsal
     if opened.shape.scenario == MUNICIPAL or plan is None:
         return Rehearsal(opened, view.note)
     return Replay(opened, plan, max_per_s)
@@ -135,12 +144,5 @@ async def _live(testnet: Testnet, until: Until, watch: Watch) -> None:
     await testnet.run(until, watch)
 
 
-def _innermost(error: BaseException) -> BaseException:
-    """The one exception that a nest of nurseries is about."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
-
-
 if __name__ == "__main__":
-    run(main)
+    main()

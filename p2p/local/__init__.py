@@ -3,9 +3,15 @@
 ::
 
     home         a node's folder: key, configuration, genesis, database
+    whole        homes that are whole or not there
     handover     a validator's signing state, on its way to another machine
-    telemetry    logs, metrics, the last head moves
-    views        the register at the head, as the local face tells it
+    presence     how a node is found: its transport's settings, node.json
+    lifetime     until a signal, or the end of whoever started it
+    startup      the first moments of a program: Ctrl-C is quiet
+    process      standard streams and signals
+    commandline  what every command line shares
+    logs         the log: bounded, off the event loop, a rate for each line
+    telemetry    what happened, as logs, metrics, the last head moves
     face         what the local face answers
     http         the local face: status, submission, metrics
 """

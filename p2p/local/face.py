@@ -6,15 +6,17 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psutil
+import trio
 
+from chain.documents import motions_document, policy_document, records_document
 from chain.engine import Engine
 from chain.errors import OperatorError, Refused
 from chain.events import Effect, Event, Outcomes, Submitted
 from chain.keys import did_from_key
 from chain.state import member_key
 from chain.trial import try_out
+from chain.view import StateView
 from p2p.local.home import Home
-from p2p.local.views import newest_motions, policy_in_force, records_about
 
 if TYPE_CHECKING:
     from p2p.local.telemetry import Telemetry
@@ -37,6 +39,9 @@ class Running(Protocol):
     async def ask(self, event: Event) -> list[Effect]:
         """Let the engine handle an event in its turn; what came of it."""
 
+    async def prove(self, key: bytes) -> bytes:
+        """A proof of where the owner of ``key`` stands in the newest final state.  Raises :class:`Refused`."""
+
     async def locate(self, transaction_id: bytes) -> int | None:
         """The height of the main chain's block that holds a transaction, if there is one."""
 
@@ -48,6 +53,7 @@ class LocalFace:
         self.genesis = node.home.genesis
         self.registry = node.telemetry.registry
         self._node = node
+        self._proving = trio.Lock()
 
     def describe(self) -> dict[str, Any]:
         """``GET /status``."""
@@ -96,8 +102,7 @@ class LocalFace:
 
     def describe_account(self, key: bytes) -> dict[str, Any]:
         """``GET /account/{key}``: what a signer has to know, as of the head and this node's mempool."""
-        engine = self._node.engine
-        view = engine.chain.ledger.view()
+        engine, view = self._node.engine, self._view()
         account, identity = view.account(key), view.identity(key)
         return {
             "nonce": 0 if account is None else account.nonce,
@@ -108,21 +113,26 @@ class LocalFace:
             "authority": view.authority(identity) is not None,
             "validator": any(seat.key == key for seat in view.validators.active),
             "slot": self._slot(),
-            "height": engine.chain.head.header.height,
+            "height": view.height,
             "policy_version": view.rules.version,
         }
 
     def describe_policy(self) -> dict[str, Any]:
         """``GET /policy``."""
-        return policy_in_force(self._node.engine.chain.ledger.view())
+        return policy_document(self._view())
 
     def describe_records(self, key: bytes) -> dict[str, Any]:
         """``GET /records/{key}``."""
-        return records_about(self._node.engine.chain.ledger.view(), key)
+        return records_document(self._view(), key)
+
+    async def prove(self, key: bytes) -> bytes:
+        """``GET /proof/{key}``: one after the other, since each takes a little of the node's own turn."""
+        async with self._proving:
+            return await self._node.prove(key)
 
     def describe_motions(self) -> dict[str, Any]:
         """``GET /motions``."""
-        return newest_motions(self._node.engine.chain.ledger.view())
+        return motions_document(self._view())
 
     def recent_heads(self, after: int) -> list[dict[str, Any]]:
         """``GET /heads``."""
@@ -157,13 +167,22 @@ class LocalFace:
         return [item if isinstance(item, Refused) else next(answers) for item in checked]
 
     def partition(self, peer_ids: set[str] | None) -> None:
-        """``/partition``: cut peers off, or heal with None; for tests of partitions."""
+        """``/partition``: cut peers off, or heal with None; for tests of partitions.
+
+        Raises :class:`OperatorError` where the configuration does not allow it.
+        """
         if not self._node.home.config.allow_partitions:
             raise OperatorError("set allow_partitions = true in config.toml first")
         if peer_ids is None:
             self._node.transport.peers.unblock()
         else:
             self._node.transport.peers.block(peer_ids)
+
+    def _view(self) -> StateView:
+        """The state at the head; whoever answers from it can write nothing."""
+        chain = self._node.engine.chain
+        head = chain.head.header
+        return chain.ledger.view(head.slot, is_final=head.height <= chain.finalized.height)
 
     def _slot(self) -> int:
         return self.genesis.slot_at(self._node.now_ms())

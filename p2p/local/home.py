@@ -31,7 +31,10 @@ from chain.events import SigningState
 from chain.genesis import Genesis, load_genesis
 from chain.keys import SEED_BYTES, SecretKey, derive_seed
 from chain.storage import Storage
+from p2p.local.whole import whole_folder
 
+# What makes a home, the key last: without it a folder is none.
+_FILES = ("genesis.json", "config.toml", DATABASE, "key")
 NETWORK_LABEL = b"network identity"
 # A libp2p peer id of an Ed25519 key: identity multihash (0x00, 36 bytes) of the key's protobuf.
 _PEER_ID_PREFIX = bytes.fromhex("002408011220")
@@ -99,21 +102,16 @@ def peer_id_of(seed: bytes) -> str:
 def create_home(
     path: Path, genesis: Genesis, seed: bytes, config: HomeConfig, *, may_have_signed: bool = False
 ) -> None:
-    """Write a new home.  Raises :class:`OperatorError` where one exists.
+    """Write a new home, whole or not at all.  Raises :class:`OperatorError`, also where one exists.
 
     ``may_have_signed`` is for a key that was in use before: its node stays silent until it cannot contradict
     itself.
     """
-    if (path / "key").exists() or (path / DATABASE).exists():
-        raise OperatorError(f"{path} is a home already; choose another folder or remove it")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        write_key(path / "key", seed)
-        (path / "genesis.json").write_text(genesis.to_json(), encoding="utf-8")
-        (path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
-    except OSError as error:
-        raise OperatorError(f"{path} cannot be written: {error.strerror}") from error
-    Storage.create(path / DATABASE, genesis, None if may_have_signed else SigningState())
+    with whole_folder(path, _FILES) as draft:
+        write_key(draft / "key", seed)
+        (draft / "genesis.json").write_text(genesis.to_json(), encoding="utf-8")
+        (draft / "config.toml").write_text(config.to_toml(), encoding="utf-8")
+        Storage.create(draft / DATABASE, genesis, None if may_have_signed else SigningState())
 
 
 def load_home(path: Path) -> Home:
@@ -131,6 +129,11 @@ def locked(path: Path) -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout as error:
         raise OperatorError(f"{path} is in use by another process; stop its node first") from error
+    except OSError as error:
+        raise OperatorError(
+            f"{lock.lock_file} cannot be written ({error.strerror}): a home is run and changed by its owner, where it "
+            "can be written; copy it there, or look into it with `scripts/inspect_chain.py`"
+        ) from error
     try:
         yield
     finally:
@@ -138,12 +141,14 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def read_key(path: Path) -> SecretKey:
-    """Read a key file.  One that others can read is refused."""
+    """Read a key file.  Raises :class:`OperatorError`, also for one that others can read."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         text = path.read_text(encoding="ascii").strip()
     except FileNotFoundError as error:
         raise OperatorError(f"{path} is missing; make a home with `python node.py init`") from error
+    except PermissionError as error:
+        raise OperatorError(f"{path} cannot be read by this user; run this as the user whose home it is") from error
     except (OSError, ValueError) as error:
         raise OperatorError(f"{path} cannot be read; restore it from your backup") from error
     if os.name == "posix" and mode & 0o077:
@@ -158,16 +163,20 @@ def read_key(path: Path) -> SecretKey:
 
 
 def write_key(path: Path, seed: bytes) -> None:
-    """Write a new key file that only its owner can read.  Raises ``OSError``, also where the file exists."""
+    """Write a new key file that only its owner can read, or none.  Raises ``OSError``, also where the file exists."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(seed.hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(seed.hex() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink()
+        raise
 
 
 def read_config(path: Path) -> HomeConfig:
-    """Read ``config.toml``; missing settings take their defaults."""
+    """Read ``config.toml``; missing settings take their defaults.  Raises :class:`OperatorError`."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -199,7 +208,7 @@ def _check_setting(path: Path, name: str, value: Any, default: Any) -> None:
 
 
 def split_http(text: str) -> tuple[str, int]:
-    """``host:port`` of the HTTP face."""
+    """``host:port`` of the HTTP face.  Raises :class:`OperatorError` for anything else."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or len(port) > 5 or int(port) > 65_535:
         raise OperatorError(f"http must be host:port like 127.0.0.1:4080, not {text!r}")

@@ -70,10 +70,17 @@ class Face(Protocol):
         """The last head moves with a sequence number above ``after``."""
 
     async def submit(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
-        """Offer encoded transactions; one outcome each, None where it waits in the mempool now."""
+        """Offer encoded transactions; one outcome each, None where it waits in the mempool now.
+
+        That is an acknowledgement until the node stops cleanly and beyond; a crash loses what no block and no other
+        node holds.
+        """
 
     async def find_transaction(self, transaction_id: bytes) -> dict[str, Any]:
         """The answer to ``GET /transactions/{id}``."""
+
+    async def prove(self, key: bytes) -> bytes:
+        """The answer to ``GET /proof/{key}``.  Raises :class:`Refused` where it cannot be made now."""
 
     async def try_out(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
         """What the next block would make of encoded transactions, one after another; nothing is kept."""
@@ -96,6 +103,9 @@ def build_app(face: Face) -> Starlette:
 
     async def records(request: Request) -> Response:
         return _about_key(request, face.describe_records)
+
+    async def proof(request: Request) -> Response:
+        return await _proof(request, face)
 
     async def motions(_request: Request) -> Response:
         return JSONResponse(face.describe_motions())
@@ -139,6 +149,7 @@ def build_app(face: Face) -> Starlette:
             Route("/genesis", genesis),
             Route("/policy", policy),
             Route("/records/{key}", records),
+            Route("/proof/{key}", proof),
             Route("/motions", motions),
             Route("/metrics", metrics),
             Route("/transactions", transactions, methods=["POST"]),
@@ -191,11 +202,27 @@ def read_public_key(text: str) -> bytes:
 
 def _about_key(request: Request, describe: Callable[[bytes], dict[str, Any]]) -> Response:
     """Answer about the key in the path."""
+    key = _key(request)
+    return key if isinstance(key, Response) else JSONResponse(describe(key))
+
+
+async def _proof(request: Request, face: Face) -> Response:
+    """A proof about the key in the path, as the file that ``inspect_chain.py verify-proof`` takes."""
+    key = _key(request)
+    if isinstance(key, Response):
+        return key
     try:
-        key = read_public_key(request.path_params["key"])
+        return Response(await face.prove(key), media_type="application/octet-stream")
+    except Refused as refusal:
+        return _error(503, f"there is no proof now, try again later: {refusal}")
+
+
+def _key(request: Request) -> bytes | Response:
+    """The key in the path, or what is wrong with it."""
+    try:
+        return read_public_key(request.path_params["key"])
     except Refused as refusal:
         return _error(400, f"a key is a did:key or {2 * KEY_BYTES} hexadecimal digits: {refusal.detail}")
-    return JSONResponse(describe(key))
 
 
 _Judge = Callable[[tuple[bytes, ...]], Awaitable[list[Refused | None]]]

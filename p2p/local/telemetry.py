@@ -1,77 +1,27 @@
-"""Logs and metrics of a running node.
-
-Logs are events with fields: readable lines (coloured on a terminal), or one JSON object a line.  Libraries
-log through the same pipe, but only what is serious.
-"""
+"""What a running node tells: what happened, as logs and metrics."""
 
 from __future__ import annotations
 
-import logging
-import sys
 import time
 from collections import deque
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import Commit, Effect, Equivocation, Finalized, HeadMoved, Notice, Penalise
 from chain.keys import did_from_key
+from p2p.local.logs import LOST
 
 # Head moves that GET /heads remembers: a quarter of an hour of one-second slots.
 MAX_HEADS = 1_024
 
 log = structlog.get_logger("node")
-
-_NOISY = ("libp2p", "hypercorn", "multiaddr", "async_service")
-
-
-def configure_logging(level: str, *, as_json: bool) -> None:
-    """Send all logs of ``level`` and above to stderr."""
-    shared: list[Any] = [
-        _one_line,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%S.%fZ", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if as_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=18)
-    )
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        )
-    )
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(level.upper())
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.CRITICAL)
-
-
-def _one_line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Escape what could forge a line or steer a terminal: peers choose parts of what is logged."""
-    for name, value in event.items():
-        if isinstance(value, str) and not value.isprintable():
-            event[name] = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in value)
-    return event
 
 
 class Telemetry:
@@ -96,6 +46,7 @@ class Telemetry:
         self._refused = Counter("goodfaith_refused", "Submissions refused", ["reason"], registry=registry)
         self._penalties = Counter("goodfaith_penalties", "Peers penalised", ["reason"], registry=registry)
         self._equivocations = Counter("goodfaith_equivocations", "Pairs of headers for one slot", registry=registry)
+        registry.register(_LostLines())
         self._block_delay = Histogram(
             "goodfaith_block_delay_seconds",
             "From a slot's start to its block being the head here",
@@ -173,3 +124,14 @@ class Telemetry:
             log.info("reorg", depth=moved.depth, **facts)
         else:
             log.info("head", **facts)
+
+
+class _LostLines(Collector):
+    """The lines that the log of this process lost, as of the moment when somebody asks."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """One counter, by what became of the lines."""
+        family = CounterMetricFamily("goodfaith_log_lines_lost", "Lines of the log not written", labels=["why"])
+        for why in ("unread", "repeated"):
+            family.add_metric([why], LOST[why])
+        yield family

@@ -13,7 +13,7 @@ DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "abuse.md"
 HEADER = """\
 # Abuse, and what a node does about it
 
-Made by `python scripts/abuse.py --node HOME --stolen-key KEY --write` on a testnet of this machine; do not edit.
+Made by `python scripts/abuse.py --home HOME --stolen-key KEY --write` on a testnet of this machine; do not edit.
 
 One node of a running network is attacked over real libp2p, from fresh identities, for each attack anew. Beside it all
 the node has work for every slot.

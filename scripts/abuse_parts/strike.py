@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 
-import httpx
 import trio
 
-from chain.codec import encode
 from chain.keys import SecretKey
 from chain.transactions import Enrol, sign_transaction
+from p2p.client import PEERS, STATUS, NodeAway, heads, submit
 from scripts.abuse_parts.catalogue import Attack
-from scripts.abuse_parts.target import PATIENCE_S, Target, until_thrown_out
+from scripts.abuse_parts.target import Target, until_thrown_out
 
 # How often the node is looked at, and given something to put into a block.
 LOOK_S = 0.25
@@ -82,14 +80,14 @@ async def strike(attack: Attack, target: Target, seconds: float) -> Outcome:
                 await give_work(target)
                 await trio.sleep(LOOK_S)
             outcome.goes_on = True
-    except* httpx.HTTPError:
+    except* NodeAway:
         outcome.answers = False
     return outcome
 
 
 async def look(target: Target, outcome: Outcome, visitors: set[str]) -> None:
     """Note what the node says of the visitors, and of itself."""
-    table, status = await target.get("/peers"), await target.get("/status")
+    table, status = await target.ask(PEERS), await target.ask(STATUS)
     scores = [peer["score"] for peer in table["peers"] if peer["peer_id"] in visitors]
     outcome.visitors = len(visitors)
     outcome.banned = max(outcome.banned, len(visitors & set(table["banned"])))
@@ -99,13 +97,12 @@ async def look(target: Target, outcome: Outcome, visitors: set[str]) -> None:
 
 
 async def last_seq(target: Target) -> int:
-    heads = (await target.get("/heads"))["heads"]
-    return max((head["seq"] for head in heads), default=0)
+    return max((move.seq for move in await target.ask(heads())), default=0)
 
 
 async def count_slots(target: Target, outcome: Outcome, seq: int) -> None:
     """Between the first and the last block of the attack, every slot had work."""
-    slots = {head["slot"] for head in (await target.get(f"/heads?after={seq}"))["heads"]}
+    slots = {move.slot for move in await target.ask(heads(seq))}
     outcome.slots = max(slots) - min(slots) + 1 if slots else 0
     outcome.kept = len(slots)
 
@@ -113,8 +110,5 @@ async def count_slots(target: Target, outcome: Outcome, seq: int) -> None:
 async def give_work(target: Target) -> bytes:
     """Have somebody new enrol; the id of the transaction."""
     transaction = sign_transaction(SecretKey(os.urandom(32)), target.genesis.id, 0, 100_000, Enrol())
-    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=PATIENCE_S) as client:
-        headers = {"content-type": "application/msgpack"}
-        reply = await client.post(target.http + "/transactions", content=encode((transaction.raw,)), headers=headers)
-        assert json.loads(reply.text)["outcomes"] == [None], reply.text
+    await target.ask(submit(transaction.raw))
     return transaction.id

@@ -6,15 +6,13 @@ A visitor speaks real libp2p below (TCP, Noise, Yamux) and whatever the attack w
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-import httpx
 import trio
 from libp2p.abc import INetStream
 from libp2p.custom_types import TProtocol
@@ -26,16 +24,18 @@ from libp2p.tools.anyio_service import background_trio_service
 from libp2p.utils.varint import encode_uvarint
 from multiaddr import Multiaddr
 
-from chain.errors import OperatorError
 from chain.genesis import load_genesis
 from chain.keys import SecretKey
 from chain.messages import Status
 from p2p import handshake
+from p2p.client import STATUS, AsyncClient, Question, announced
 from p2p.frames import LIBRARY_ERRORS
 from p2p.host import GuardedHost, build_host
 from p2p.library import tame
 from p2p.network import TransportConfig
 from p2p.requests import RequestError, Requests
+
+T = TypeVar("T")
 
 MESHSUB = TProtocol("/meshsub/1.1.0")
 # For answers of a node that is being flooded.
@@ -72,13 +72,10 @@ class Target:
         self.pace_s = pace_s
         self.genesis = load_genesis(home / "genesis.json")
         self.stolen = {secret.public: secret for secret in stolen}
-        try:
-            facts = json.loads((home / "node.json").read_text(encoding="utf-8"))
-            self.http: str = facts["http"]
-            self.address: str = facts["addresses"][0].replace("/0.0.0.0/", "/127.0.0.1/")
-            self.peer_id = ID.from_base58(facts["peer_id"])
-        except (OSError, ValueError, KeyError, IndexError) as error:
-            raise OperatorError(f"{home} has no running node; start it with `node.py run --home {home}`") from error
+        facts = announced(home)
+        self.http = facts.http
+        self.address = facts.addresses[0].replace("/0.0.0.0/", "/127.0.0.1/")
+        self.peer_id = ID.from_base58(facts.peer_id)
         self.visitors: list[str] = []
         self.prefix = TransportConfig(seed=b"", genesis_id=self.genesis.id).prefix
 
@@ -89,14 +86,14 @@ class Target:
     def port(self) -> int:
         return int(self.address.split("/")[4])
 
-    async def get(self, path: str) -> Any:
+    async def ask(self, question: Question[T]) -> T:
         """What the node's HTTP face says."""
-        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=PATIENCE_S) as client:
-            return (await client.get(self.http + path)).json()
+        async with AsyncClient(PATIENCE_S) as client:
+            return await client.ask(self.http, question)
 
     async def status(self) -> Status:
         """Where the node stands, as it tells everybody who asks."""
-        facts = await self.get("/status")
+        facts = await self.ask(STATUS)
         return Status(bytes.fromhex(facts["head_id"]), facts["height"], 0, facts["finalized_height"])
 
 

@@ -14,6 +14,7 @@ from chain.ledger import Ledger
 from chain.scores import standing
 from chain.state import AUTHORITY_STATUS_NAMES, SUSPENDED, Member, member_key
 from chain.transactions import Enrol, Rate
+from chain.view import Lookup
 from scripts.audit_parts.frames import AUTHORITY_TYPES, MEMBER_TYPES, RATING_TYPES, RECORD_TYPES, Frames, frame_of
 from scripts.chain_view import View
 from scripts.inspect_parts.reexecution import Step, steps
@@ -62,7 +63,7 @@ class _Reading:
         self._records: dict[tuple[bytes, int], _Filed] = {}
         self._issuers: dict[bytes, _Issuer] = {}
         self._registrars: dict[bytes, str | None] = {}
-        self._head = Ledger(view.genesis).view()
+        self._head: Lookup = Ledger(view.genesis).view()
 
     def take(self, step: Step) -> None:
         """The next step of the chain."""
@@ -139,7 +140,7 @@ class _Reading:
         return frame_of(rows, AUTHORITY_TYPES)
 
 
-def _tier(before: Draft, subject: bytes) -> str | None:
+def _tier(before: Lookup, subject: bytes) -> str | None:
     """The tier of a member before the block: afterwards, a record itself would have put it where it is."""
     member = before.get(member_key(subject))
     return standing(before.policy, member).tier if isinstance(member, Member) else None

@@ -15,14 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
-
-import httpx
 
 from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.genesis import load_genesis
 from chain.reader import Reader
+from p2p.client import STATUS, Client, NodeStatus, announced
 
 TESTNET = Path(__file__).resolve().parents[1] / "testnet.py"
 NODES = 4
@@ -102,7 +100,7 @@ def measure_idle(seconds: float) -> float:
         before = _wait_idle(home)
         started = time.perf_counter()
         time.sleep(seconds)  # the measurement itself
-        after = [_status(home, number) for number in range(NODES)]
+        after = _statuses(home)
         elapsed = time.perf_counter() - started
     spent = sum(status["cpu_s"] for status in after) - sum(status["cpu_s"] for status in before)
     return float(spent) / NODES / elapsed
@@ -118,13 +116,13 @@ def _testnet(home: Path) -> Iterator[Path]:
             os.kill(process.pid, signal.SIGINT)
 
 
-def _wait_idle(home: Path) -> list[dict[str, Any]]:
+def _wait_idle(home: Path) -> list[NodeStatus]:
     """Wait until everything that was submitted is final everywhere."""
     deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
         try:
-            statuses = [_status(home, number) for number in range(NODES)]
-        except (OSError, ValueError, httpx.HTTPError):
+            statuses = _statuses(home)
+        except OperatorError:  # not up yet
             statuses = []
         if statuses and all(0 < status["transactions"] == status["final_transactions"] for status in statuses):
             return statuses
@@ -132,7 +130,9 @@ def _wait_idle(home: Path) -> list[dict[str, Any]]:
     raise OperatorError("the testnet did not become idle; run scripts/testnet.py by hand to see why")
 
 
-def _status(home: Path, number: int) -> dict[str, Any]:
-    facts = json.loads((home / f"node{number}" / "node.json").read_text(encoding="utf-8"))
-    status: dict[str, Any] = httpx.get(facts["http"] + "/status", timeout=5, trust_env=False).json()
-    return status
+def _statuses(home: Path) -> list[NodeStatus]:
+    statuses = []
+    for number in range(NODES):
+        with Client(announced(home / f"node{number}").http) as node:
+            statuses.append(node.ask(STATUS))
+    return statuses

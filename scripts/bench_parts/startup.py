@@ -22,6 +22,7 @@ import psutil
 
 from chain.blockchain import Settled
 from chain.database import DATABASE
+from chain.documents import members
 from chain.errors import InvariantBroken, Refused
 from chain.events import Commit
 from chain.genesis import load_genesis
@@ -29,7 +30,18 @@ from chain.keys import check_public_key, did_from_key
 from chain.ledger import Ledger
 from chain.reader import Reader
 from chain.scores import Line, explain
-from chain.state import Member, Rating, Record, member_key, read_rating_key, read_record_key
+from chain.state import (
+    MEMBERS,
+    RATINGS,
+    RECORDS,
+    Member,
+    Rating,
+    Record,
+    member_key,
+    read_identity,
+    read_rating_key,
+    read_record_key,
+)
 from chain.statetree import verify_proof
 from chain.storage import Storage
 from chain.votes import Votes
@@ -99,10 +111,10 @@ def node_costs(home: Path) -> NodeCosts:
     calm_collector()
     ledger, random = chain.ledger, Random(1)
     entries = len(ledger.state)
-    members = sorted(key[1:] for key in ledger.state if key[:1] == b"m")
-    proved = [member_key(member) for member in random.sample(members, SAMPLE)]
+    enrolled = sorted(read_identity(key) for key in ledger.state if key.startswith(MEMBERS))
+    proved = [member_key(member) for member in random.sample(enrolled, SAMPLE)]
     proofs = [_proof_bytes(ledger, key) for key in proved]
-    applier = Applier(ledger, chain.head.header.id, members)
+    applier = Applier(ledger, chain.head.header.id, enrolled)
     applied, stored = [], []
     for _ in range(BLOCKS):
         transactions = applier.mixed(BLOCK_TRANSACTIONS)
@@ -130,17 +142,17 @@ def query_costs(home: Path) -> QueryCosts:
     """Look into a home that no node runs in."""
     reader = Reader(home / DATABASE, load_genesis(home / "genesis.json"))
     random = Random(1)
-    known = [key[1:] for key, _ in random.sample(list(reader.entries(b"m")), SAMPLE)]
-    members = _median([timed(lambda key=key: look_up(reader, key))[1] for key in known])  # type: ignore[misc]
+    known = [identity for identity, _ in random.sample(list(members(reader.view())), SAMPLE)]
+    lookups = _median([timed(lambda key=key: look_up(reader, key))[1] for key in known])  # type: ignore[misc]
     tops = _median([timed(lambda: best(reader))[1] for _ in range(SAMPLE)])
     reader.close()
-    return QueryCosts(members, tops)
+    return QueryCosts(lookups, tops)
 
 
 def command_costs(home: Path) -> QueryCosts:
     """The same as whole commands of ``inspect_chain.py``: the interpreter, its imports, the answer."""
     reader = Reader(home / DATABASE, load_genesis(home / "genesis.json"))
-    member = next(key[1:] for key, _ in reader.entries(b"m") if _is_key(key[1:]))
+    member = next(identity for identity, _ in members(reader.view()) if _is_key(identity))
     reader.close()
     return QueryCosts(_command(home, "member", did_from_key(member)), _command(home, "top"))
 
@@ -148,20 +160,13 @@ def command_costs(home: Path) -> QueryCosts:
 def look_up(reader: Reader, identity: bytes) -> tuple[int, list[Line]]:
     """A member's rank and the explanation of its score, which must add up."""
     with reader.consistent():
-        member = reader.entry(member_key(identity))
+        view = reader.view()
+        member = view.get(member_key(identity))
         if not isinstance(member, Member):
             raise InvariantBroken(f"{did_from_key(identity)} is no member")
-        records = [
-            (read_record_key(key)[1], entry)
-            for key, entry in reader.entries(b"d" + identity)
-            if isinstance(entry, Record)
-        ]
-        ratings = [
-            (*read_rating_key(key)[1:], entry)
-            for key, entry in reader.entries(b"r" + identity)
-            if isinstance(entry, Rating)
-        ]
-        lines = explain(reader.policy(), member, records, ratings)
+        records = [(read_record_key(key)[1], entry) for key, entry in view.entries(RECORDS + identity, Record)]
+        ratings = [(*read_rating_key(key)[1:], entry) for key, entry in view.entries(RATINGS + identity, Rating)]
+        lines = explain(view.policy, member, records, ratings)
         return reader.rank(sum(line.points for line in lines)), lines
 
 

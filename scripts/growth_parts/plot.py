@@ -24,8 +24,8 @@ _STYLE: Any = {"svg.hashsalt": "goodfaith", "axes.spines.top": False, "axes.spin
 def draw(rows: Sequence[Row], path: Path) -> None:
     """Write the picture, as the kind of file its name says.  Raises :class:`OperatorError`."""
     try:
-        from matplotlib import rc_context  # noqa: PLC0415  # a second, which only who draws pays
-        from matplotlib.figure import Figure  # noqa: PLC0415
+        from matplotlib import rc_context  # a second, which only who draws pays
+        from matplotlib.figure import Figure
     except ImportError as error:
         raise OperatorError("matplotlib is missing; use: uv run --group analysis scripts/growth.py") from error
     members = [row.members for row in rows]

@@ -1,1 +1,1 @@
-"""The parts of ``scripts/histories.py``: random policies, random transactions, the recount, one history."""
+"""The parts of ``scripts/histories.py``: random policies, random transactions, one history."""

@@ -11,7 +11,9 @@ from random import Random
 from typing import NamedTuple, TypeVar
 
 from chain.codec import encode
+from chain.genesis import Genesis
 from chain.keys import SecretKey
+from chain.policy import Policy
 from chain.proposals import (
     ALL_RIGHTS,
     Accredit,
@@ -26,7 +28,6 @@ from chain.proposals import (
     Revoke,
     Suspend,
 )
-from chain.state import OPEN, REVOKED, SUSPENDED
 from chain.transactions import (
     Action,
     Answer,
@@ -42,9 +43,9 @@ from chain.transactions import (
     Rule,
     Statement,
 )
-from scripts.histories_parts.lives import Life
 from scripts.histories_parts.policies import amendment
-from scripts.histories_parts.recount import Recount
+from scripts.recount.lives import MAINTAINED, OBJECTED, OPEN, REPAIR_ASKED, REVOKED, STANDING, SUSPENDED, Record
+from scripts.recount.rules import Recount
 
 FOREVER = 2**64 - 1
 T = TypeVar("T")
@@ -66,21 +67,23 @@ def key(number: int) -> bytes:
 class Deeds:
     """Chooses what is tried next, from what the recount says there is."""
 
-    def __init__(self, random: Random, recount: Recount, validators: list[bytes]) -> None:
+    def __init__(self, random: Random, recount: Recount, genesis: Genesis) -> None:
         self.random = random
         self.recount = recount
-        self.validators = validators
+        self.validators = [key for key, _ in genesis.validators]
+        # By their documents: what amendments say.
+        self._policies = {genesis.policy.encode(): genesis.policy}
         self.offices = [key(10 + number) for number in range(3)]
         self.members = [key(20 + number) for number in range(random.randint(2, 5))]
-        self.everybody = [*validators, *self.offices, *self.members]
+        self.everybody = [*self.validators, *self.offices, *self.members]
         self._fresh = 100
         self._next: list[Deed] = []
         self._invited: list[bytes] = []
-        is_ruled = bool(recount.policy.categories)
+        is_ruled = bool(genesis.policy.categories)
         # What is tried, and how often.
         self._menu: list[tuple[Callable[[], Deed | None], int]] = [
             (self._enrol, 3),
-            (self._rate, (5 if is_ruled else 30) if recount.policy.ratings else 0),
+            (self._rate, (5 if is_ruled else 30) if genesis.policy.ratings else 0),
             (self._file, 14 if is_ruled else 0),
             (self._object, 8),
             (self._answer, 12),
@@ -94,20 +97,25 @@ class Deeds:
         ]
         self._weights = list(accumulate(weight for _, weight in self._menu))
 
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._policies[self.recount.rules[self.recount.version]["document"]]
+
     def opening(self) -> Iterator[Deed]:
         """How most histories begin: offices are accredited, members enrol."""
-        codes = tuple(sorted(self.recount.policy.categories))
+        codes = tuple(sorted(self.policy.categories))
         enough = self._enough()
         for number, office in enumerate(self.offices):
             rights = ALL_RIGHTS if number != 1 or not codes else 0
             yield Deed(self.validators[0], Propose(Accredit(office, rights, codes, 0, FOREVER)))
             for validator in self.validators[1:enough]:
                 yield Deed(validator, Approve(number))
-        enrol = Enrol(self.offices[0], bytes(64)) if self.recount.policy.enrolment_by_registrar else Enrol()
+        enrol = Enrol(self.offices[0], bytes(64)) if self.policy.enrolment_by_registrar else Enrol()
         for member in self.members + self.offices[2:] * self.random.randrange(2):
             yield Deed(member, enrol)
         if self.random.random() < 0.5:
-            number = len(self.recount.moves)
+            number = len(self.recount.motions)
             yield Deed(self.validators[0], Propose(self._amendment()))
             for validator in self.validators[1:enough]:
                 yield Deed(validator, Approve(number))
@@ -147,33 +155,29 @@ class Deeds:
         self._fresh += 1
         return key(self._fresh)
 
-    def _life(self, wanted: Callable[[Life], object]) -> tuple[bytes, int, Life] | None:
-        lives = [
-            (subject, number, life)
-            for (subject, number), life in self.recount.lives.items()
-            if not life.is_over and (wanted(life) or self.random.random() < 0.05)
-        ]
-        if not lives:
+    def _found(self, wanted: Callable[[Record], object]) -> tuple[bytes, int, Record] | None:
+        records = [record for record in self.recount.all_records() if wanted(record) or self.random.random() < 0.05]
+        if not records:
             return None
-        subject, number, life = self.random.choice(lives)
-        return self._now(subject), self._mostly(number, number + 1), life
+        record = self.random.choice(records)
+        return self._now(record.subject), self._mostly(record.number, record.number + 1), record
 
     # ---------------------------------------------------------------------------------------------------- members
 
     def _enrol(self) -> Deed:
         registrar = self._now(self._mostly(self.offices[0], *self.offices))
-        if self._mostly(not self.recount.policy.enrolment_by_registrar, True, False):
+        if self._mostly(not self.policy.enrolment_by_registrar, True, False):
             return Deed(self._somebody(), Enrol())
         return Deed(self._mostly(self._new_key(), self._somebody()), Enrol(registrar, bytes(64)))
 
     def _rate(self) -> Deed:
-        code = self._mostly(self.random.choice(list(self.recount.policy.ratings)), 99)
+        code = self._mostly(self.random.choice(list(self.policy.ratings)), 99)
         rater, subject = self.random.sample(self.members, 2) if self.random.random() < 0.95 else self.members[:1] * 2
         points = self._mostly(self.random.randint(-5, 5), 11)
         return Deed(self._now(rater), Rate(self._now(subject), code, points))
 
     def _comment(self) -> Deed | None:
-        found = self._life(lambda life: True)
+        found = self._found(lambda record: True)
         return found and Deed(found[0], Statement(found[0], found[1], self._mostly(bytes(32), b"")))
 
     def _rotate(self) -> Deed:
@@ -185,7 +189,7 @@ class Deeds:
     # ---------------------------------------------------------------------------------------------------- records
 
     def _file(self) -> Deed | None:
-        policy, random = self.recount.policy, self.random
+        policy, random = self.policy, self.random
         if not policy.categories:
             return None
         category = random.choice(list(policy.categories.values()))
@@ -202,49 +206,51 @@ class Deeds:
         return Deed(self._now(random.choice(self.offices)), filing)
 
     def _object(self) -> Deed | None:
-        found = self._life(lambda life: not life.is_suspended and not life.upheld)
+        found = self._found(lambda record: record.counts and not record.is_upheld)
         return found and Deed(found[0], Object(found[0], found[1], bytes(32)))
 
     def _answer(self) -> Deed | None:
-        wanted = self.random.choice((2, 2, 2, 2, 1, 0))
-        found = self._life(lambda life: life.status == wanted)
+        wanted = self.random.choice((*[OBJECTED] * 4, REPAIR_ASKED, STANDING))
+        found = self._found(lambda record: record.status == wanted)
         if found is None:
             return None
-        subject, number, life = found
-        points = life.points + self._mostly(self.random.randint(1, 5), 0, 100)
+        subject, number, record = found
+        points = record.points + self._mostly(self.random.randint(1, 5), 0, 100)
         answer = Answer(subject, number, self.random.choice((1, 2, 3, 3, 3)), points, self._mostly(bytes(32), b""))
-        return Deed(self._now(life.issuer), answer)
+        return Deed(self._now(record.issuer), answer)
 
     def _rule(self) -> Deed | None:
-        found = self._life(lambda life: life.status == 3)
+        found = self._found(lambda record: record.status == MAINTAINED)
         arbiter = self._now(self.random.choice(self.offices))
         return found and Deed(arbiter, Rule(found[0], found[1], self.random.choice((1, 2)), bytes(32)))
 
     def _repair(self) -> Deed | None:
         if self.random.random() < 0.6:
-            found = self._life(lambda life: life.status == 0 and 0 < life.repairable_from <= self.recount.slot)
+            found = self._found(
+                lambda record: record.status == STANDING and 0 < record.repairable_from <= self.recount.slot
+            )
             return found and Deed(found[0], Repair(found[0], found[1], 1, bytes(32)))
-        found = self._life(lambda life: life.status == 1)
+        found = self._found(lambda record: record.status == REPAIR_ASKED)
         step = self.random.choice((2, 3))
         return found and Deed(self._now(found[2].issuer), Repair(found[0], found[1], step, bytes(32)))
 
     # ------------------------------------------------------------------------------------------------- governance
 
     def _propose(self) -> Deed:
-        mover, number = self._validator(), len(self.recount.moves)
+        mover, number = self._validator(), len(self.recount.motions)
         if self.random.random() < 0.7:
             self._next = [Deed(other, Approve(number)) for other in self.recount.weights if other != mover]
         return Deed(mover, Propose(self._proposal()))
 
     def _approve(self) -> Deed | None:
-        numbers = [number for number, move in enumerate(self.recount.moves) if move.status == OPEN]
+        numbers = [number for number, motion in enumerate(self.recount.motions) if motion.status == OPEN]
         if not numbers:
             return None
         number = self._mostly(numbers[-1], *numbers, 99)
         silent = [
             validator
             for validator in self.recount.weights
-            if number >= len(self.recount.moves) or validator not in self.recount.moves[number].approvals
+            if number >= len(self.recount.motions) or validator not in self.recount.motions[number].approvals
         ]
         return Deed(self.random.choice(silent or self.validators), Approve(number))
 
@@ -254,10 +260,10 @@ class Deeds:
     def _proposal(self) -> Proposal:
         random, recount = self.random, self.recount
         office = random.choice(self.offices)
-        status = recount.offices[office].account()[0] if office in recount.offices else REVOKED
+        status = recount.offices[office].status if office in recount.offices else REVOKED
         match random.randrange(10):
             case 0 | 1:
-                codes = sorted(random.sample(sorted(recount.policy.categories), len(recount.policy.categories) // 2))
+                codes = sorted(random.sample(sorted(self.policy.categories), len(self.policy.categories) // 2))
                 from_height = self._mostly(0, recount.height + 2)
                 who = self.random.choice((self._now(office), self._now(office), self._left_key(), self._somebody()))
                 until = self._mostly(FOREVER, recount.height + 3, recount.height)
@@ -274,10 +280,10 @@ class Deeds:
 
     def _amendment(self) -> Amend:
         recount = self.recount
-        new = amendment(self.random, recount.policy)
+        new = amendment(self.random, self.policy)
         document = new.encode()
-        recount.drafts[document] = new
-        notice = recount.policy.notice_days + self._mostly(self.random.randint(0, 5), -1, 500)
+        self._policies[document] = new
+        notice = self.policy.notice_days + self._mostly(self.random.randint(0, 5), -1, 500)
         return Amend(self._mostly(recount.version, recount.version + 1), recount.slot + notice, document)
 
     def _seat(self) -> Proposal:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 from random import Random
 from typing import Any, NamedTuple
-
-import msgpack
 
 from chain import registry
 from chain.blocks import Block
@@ -20,12 +19,22 @@ from chain.scores import explain, standing
 from chain.state import Entry, Rating, Record, read_rating_key, read_record_key
 from chain.transactions import Transaction, VerifiedTransaction
 from scripts.histories_parts.deeds import Deed, Deeds, key
-from scripts.histories_parts.lives import Violation, claim
 from scripts.histories_parts.policies import SLOT_MS, random_policy
-from scripts.histories_parts.recount import Recount
+from scripts.recount.entries import differences
+from scripts.recount.rows import recount_from, row_of
 
 # Refused or accepted, a transaction lives so many blocks at most.
 MAX_EXPIRY_BLOCKS = 20
+
+
+class Violation(Exception):
+    """Something that must never happen."""
+
+
+def claim(holds: object, what: str) -> None:
+    """Raise :class:`Violation` unless it holds."""
+    if not holds:
+        raise Violation(what)
 
 
 class Outcome(NamedTuple):
@@ -51,7 +60,7 @@ class WatchedDraft(Draft):
 class WatchedLedger(Ledger):
     """A ledger of watched drafts."""
 
-    def view(self, slot: int = 0) -> WatchedDraft:
+    def blank_draft(self, slot: int) -> WatchedDraft:
         return WatchedDraft(self.state, self.genesis, self.height + 1, slot)
 
     @property
@@ -77,8 +86,8 @@ class History:
         )
         self.due_a_block = random.choice((2, registry.MAX_DUE_A_BLOCK))
         self.ledger = WatchedLedger(self.genesis)
-        self.recount = Recount(self.genesis.policy, SLOT_MS, dict(validators), self.due_a_block)
-        self.deeds = Deeds(random, self.recount, [validator for validator, _ in validators])
+        self.recount = recount_from(self.genesis, self.due_a_block)
+        self.deeds = Deeds(random, self.recount, self.genesis)
         self.states = [(dict(self.ledger.state), self.ledger.state_root)]
         self._set_start = 0
 
@@ -141,21 +150,14 @@ class History:
         else:
             self.accepted[kind] += 1
             body.append(VerifiedTransaction(transaction))
-            self.recount.accept(transaction)
+            self.recount.accept(row_of(transaction))
 
     # ------------------------------------------------------------------------------------------- what must hold
 
     def _check_head(self) -> None:
         ledger, recount = self.ledger, self.recount
-        found = {
-            key: msgpack.unpackb(value, use_list=False, raw=True)
-            for key, value in ledger.state.items()
-            if key[:1] not in (b"P", b"v")
-        }
-        expected = recount.entries()
-        if found != expected:
-            wrong = sorted(key for key in found | expected if found.get(key) != expected.get(key))
-            told = "; ".join(f"{key!r}: {found.get(key)} and not {expected.get(key)}" for key in wrong[:3])
+        claim(not recount.faults, "; ".join(recount.faults[:3]))
+        if told := "; ".join(islice(differences(recount, ledger.state), 3)):
             raise Violation(f"the state is not what a recount gives: {told}")
         validators = ledger.validators
         makers = {seat.key for seat in (*validators.active, *validators.next)}
@@ -163,7 +165,7 @@ class History:
         view = ledger.view()
         for member in recount.enrolled:
             now = standing(view.policy, view.get(b"m" + member))
-            claim((now.score, now.level) == recount.standing(member), "a score or a tier is not what a recount gives")
+            claim(tuple(now) == tuple(recount.standing(member)), "a score or a tier is not what a recount gives")
 
     def _check_explanations(self) -> None:
         view, about = self.ledger.view(), _entries_by_member(self.ledger)

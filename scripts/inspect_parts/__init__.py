@@ -1,13 +1,9 @@
-"""What ``scripts/inspect_chain.py`` is made of; files import only files above them, and ``chain_view`` after words::
+"""What ``scripts/inspect_chain.py`` is made of; files import only files above them::
 
-words         proposals, changes and policies in words
 question      how a command asks one commit of a home and prints its answer
-documents     the things of the register as documents
 dryrun        what another policy would do to a recorded state
-replay        the chain executed again, to tell what happened to a member
+reexecution   the chain executed again, to tell what happened to a member
 plots         how many members stand in which tier, as a figure
-proof         a file that shows where a member stands, and how it is checked
-prove         making such a file from a home
 people        commands about members and records
 institutions  commands about authorities, motions and policies
 proofs        commands that make and check proofs

@@ -6,12 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from chain.documents import all_records, members
 from chain.keys import did_from_key
 from chain.policy import Policy, amendment_fault
 from chain.scores import standing
-from scripts.chain_view import View
-from scripts.inspect_parts.documents import find_records, members
-from scripts.inspect_parts.words import policy_changes
+from chain.view import StateView
+from chain.words import policy_changes
 
 
 class Move(NamedTuple):
@@ -25,7 +25,7 @@ class Move(NamedTuple):
     levels: int
 
 
-def dry_run(view: View, new: Policy, limit: int) -> dict[str, Any]:
+def dry_run(view: StateView, new: Policy, limit: int) -> dict[str, Any]:
     """Compare every member's score and tier under the policy in force with those under ``new``."""
     old = view.policy
     # What is stored is right for the caps of categories in force, which an allowed amendment keeps.
@@ -66,10 +66,10 @@ def _caps(policy: Policy) -> dict[int, tuple[int, int]]:
     return {code: (category.floor, category.ceiling) for code, category in policy.categories.items()}
 
 
-def _recounted(view: View, new: Policy) -> dict[bytes, int]:
+def _recounted(view: StateView, new: Policy) -> dict[bytes, int]:
     """The record points of every member under the caps of ``new``; a category that it lacks counts for nothing."""
     sums: defaultdict[tuple[bytes, int], int] = defaultdict(int)
-    for subject, _, record in find_records(view, None):
+    for subject, _, record in all_records(view):
         if record.counts:
             sums[subject, record.category] += record.points
     points: defaultdict[bytes, int] = defaultdict(int)

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from p2p.local.commandline import EXIT_WRONG
+
 from pathlib import Path
 from typing import Any
 
 import click
 
-from chain.draft import read_policy_text
-from chain.errors import InvariantBroken, OperatorError
-from chain.policy import SCORE_LIMIT, Policy, parse_policy
+from chain.documents import authorities_document, motions_document, policy_document
+from chain.errors import OperatorError
+from chain.policy import SCORE_LIMIT, Policy, load_policy
 from chain.proposals import Amend, decode_proposal
-from chain.state import DOCKET_KEY, Authority, Docket, Motion, motion_key
+from chain.state import Motion, motion_key
+from chain.view import read_policy_text
+from chain.words import height_in_words, policy_changes
 from scripts.chain_view import Finding, Sheet, View, as_of, facts, sheet
-from scripts.console import EXIT_WRONG, short_did
-from scripts.inspect_parts.documents import authority_document, entries, motion_document, policy_of
+from scripts.console import short_did
 from scripts.inspect_parts.dryrun import dry_run
 from scripts.inspect_parts.question import limit, question
-from scripts.inspect_parts.words import height_in_words, policy_changes
 
 
 @question
 def authorities(view: View) -> Finding:
     """Accredited institutions: what they may do, until when, and how many of their records were overturned."""
-    found = [authority_document(view, key[1:], entry) for key, entry in entries(view, b"a", Authority)]
-    limits = {"limit_permille": view.policy.overturned_permille, "limit_minimum": view.policy.overturned_minimum}
-    document = {**view.at_state, **limits, "authorities": found}
+    document = authorities_document(view.state)
+    found = document["authorities"]
     columns = ("authority", "status", "rights", "term", "filed", "overturned", "rate ‰")
     rows = [
         (
@@ -41,7 +41,7 @@ def authorities(view: View) -> Finding:
         for row in found
     ]
     grants = [(short_did(row["authority"]), name) for row in found for name in row["categories"]]
-    limit = f"suspended above {limits['limit_permille']} ‰ of {limits['limit_minimum']} records or more"
+    limit = f"suspended above {document['limit_permille']} ‰ of {document['limit_minimum']} records or more"
     sheets = [Sheet(f"Authorities, {as_of(document)}; {limit}", columns, rows)]
     if grants:
         sheets.append(Sheet("What they may file", ("authority", "category"), grants))
@@ -53,14 +53,8 @@ def authorities(view: View) -> Finding:
 @limit(20)
 def motions(view: View, only_open: bool, limit: int) -> Finding:
     """Motions, the newest first: what they propose, who approves, and the weight that they still need."""
-    docket = view.reader.entry(DOCKET_KEY)
-    if not isinstance(docket, Docket):
-        raise InvariantBroken("the stored state has no docket")
-    numbers: Sequence[int] = sorted(docket.open, reverse=True)
-    if not only_open:
-        numbers = range(docket.next_motion - 1, -1, -1)
-    found = [motion_document(view, motion_key(number), _motion(view, number)) for number in numbers[:limit]]
-    document = {**view.at_state, "open": len(docket.open), "motions": found}
+    document = motions_document(view.state, limit, only_open=only_open)
+    found = document["motions"]
     columns = ("number", "status", "proposer", "approvals", "weight_needed", "left")
     rows = [
         (
@@ -73,7 +67,7 @@ def motions(view: View, only_open: bool, limit: int) -> Finding:
         )
         for row in found
     ]
-    sheets = [Sheet(f"Motions: {len(docket.open)} open, {as_of(document)}", columns, rows)]
+    sheets = [Sheet(f"Motions: {document['open']} open, {as_of(document)}", columns, rows)]
     if found:
         sheets.append(
             Sheet("What they propose", ("number", "proposal"), [(row["number"], row["proposes"]) for row in found])
@@ -96,15 +90,14 @@ def policy(view: View, file: Path | None, number: int | None, limit: int) -> Fin
     if file is not None and number is not None:
         raise OperatorError("--dry-run and --motion are two questions; ask one at a time")
     if file is not None:
-        return _compared(view, _read(file), str(file), limit)
+        return _compared(view, load_policy(file), str(file), limit)
     if number is not None:
         return _compared(view, _proposed(view, number), f"motion {number}", limit)
-    rules, known = view.rules, view.policy
-    document = {"policy": known.to_document(), "digest": rules.digest.hex(), **view.at_state, "announced": None}
+    document, known, coming = policy_document(view.state), view.state.policy, view.state.announced_policy
     shown = {
         "name": known.name,
         "version": known.version,
-        "digest": rules.digest.hex(),
+        "digest": document["digest"],
         "score": f"{known.base} + points of records + points of ratings, held from {known.ratings_floor}"
         f" to {known.ratings_cap}",
         "enrolment": document["policy"]["enrolment"],
@@ -112,15 +105,9 @@ def policy(view: View, file: Path | None, number: int | None, limit: int) -> Fin
         "suspended above": f"{known.overturned_permille} ‰ overturned, of {known.overturned_minimum} records or more",
     }
     sheets = [facts(f"Policy, {as_of(document)}", shown), *_rules_sheets(known)]
-    if rules.next_version:
-        coming = policy_of(view, rules.next_version)
-        document["announced"] = {
-            "policy": coming.to_document(),
-            "slot": rules.next_slot,
-            "time": view.time(rules.next_slot),
-            "left": view.left(rules.next_slot),
-        }
-        title = f"Announced: policy {coming.version} from slot {rules.next_slot}, in {view.left(rules.next_slot)}"
+    if coming is not None:
+        slot, left = document["announced"]["slot"], document["announced"]["left"]
+        title = f"Announced: policy {coming.version} from slot {slot}, in {left}"
         sheets.append(Sheet(title, ("rule", "before", "after"), policy_changes(known, coming)))
     return Finding(document, sheets)
 
@@ -156,7 +143,7 @@ def _rules_sheets(known: Policy) -> list[Sheet]:
 
 
 def _compared(view: View, new: Policy, source: str, limit: int) -> Finding:
-    found = dry_run(view, new, limit)
+    found = dry_run(view.state, new, limit)
     document = {**view.at_state, "policy": source, **found}
     verdict = "may replace the one in force" if found["allowed"] else f"may not replace it: {found['fault']}"
     title = f"Policy {new.version} of {source} {verdict}, {as_of(document)}"
@@ -179,13 +166,6 @@ def _compared(view: View, new: Policy, source: str, limit: int) -> Finding:
     )
 
 
-def _read(file: Path) -> Policy:
-    try:
-        return parse_policy(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OperatorError(f"{file} cannot be read: {error}") from error
-
-
 def _proposed(view: View, number: int) -> Policy:
     proposal = decode_proposal(_motion(view, number).proposal)
     if not isinstance(proposal, Amend):
@@ -194,7 +174,7 @@ def _proposed(view: View, number: int) -> Policy:
 
 
 def _motion(view: View, number: int) -> Motion:
-    motion = view.reader.entry(motion_key(number)) if number < 2**32 else None
+    motion = view.state.get(motion_key(number)) if number < 2**32 else None
     if not isinstance(motion, Motion):
         raise OperatorError(f"there is no motion {number}; see `motions`")
     return motion

@@ -5,30 +5,30 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import click
 
-from chain.errors import InvariantBroken, OperatorError
-from chain.keys import did_from_key
-from chain.scores import Standing, standing
-from chain.state import STATUS_NAMES, Member, Rating, Record, member_key
-from scripts.chain_view import Finding, Sheet, View, as_of, facts, sheet
-from scripts.console import Share, remark, short_did
-from scripts.inspect_parts.documents import (
-    entries,
+from chain.documents import (
+    Row,
+    all_records,
     explanation,
-    find_category,
-    find_records,
+    listed_records,
     member_document,
     members,
-    percentile,
     rating_document,
     record_document,
-    state_in_words,
+    records_about,
 )
+from chain.errors import InvariantBroken, OperatorError
+from chain.keys import did_from_key
+from chain.policy import Policy
+from chain.scores import Standing, standing
+from chain.state import RATINGS, STATUS_NAMES, Member, Rating, member_key
+from chain.words import time_of
+from scripts.chain_view import Finding, Sheet, View, as_of, facts, sheet
+from scripts.console import Share, remark, short_did
 from scripts.inspect_parts.question import limit, progress, question
 
 _RECORD_COLUMNS = ("member", "number", "category", "points", "severity", "issuer", "height", "expires")
@@ -41,7 +41,7 @@ def top(view: View, limit: int) -> Finding:
     found: list[dict[str, Any]] = []
     for place, (identity, score) in enumerate(view.reader.standings(limit), 1):
         rank = found[-1]["rank"] if found and found[-1]["score"] == score else place
-        found.append({"rank": rank, **member_document(view, identity, _member(view, identity))})
+        found.append({"rank": rank, **member_document(view.state, identity, _member(view, identity))})
     document = {**view.at_state, "members_in_all": view.reader.count_members(), "members": found}
     rows = [
         (row["rank"], row["member"], row["score"], row["tier"], row["record_points"], row["rated_points"])
@@ -61,22 +61,23 @@ def member(view: View, did: str, is_explained: bool, is_given: bool) -> Finding:
     The percentile says how many percent of all members have no higher score.
     """
     identity = view.identity(did)
-    entry = view.reader.entry(member_key(identity))
+    entry = view.state.get(member_key(identity))
     if not isinstance(entry, Member):
         raise OperatorError(f"{did} is not enrolled {as_of(view.at_state)}")
-    score = standing(view.policy, entry).score
+    score = standing(view.state.policy, entry).score
     rank, count = view.reader.rank(score), view.reader.count_members()
-    standing_in_all = {"rank": rank, "of": count, "percentile": percentile(rank, count)}
-    summary = {**member_document(view, identity, entry), **standing_in_all, **view.at_state}
+    standing_in_all = {"rank": rank, "of": count, "percentile": 100 * (count - rank + 1) // count}
+    summary = {**member_document(view.state, identity, entry), **standing_in_all, **view.at_state}
     document, sheets = dict(summary), [facts(f"Member, {as_of(view.at_state)}", summary)]
     if is_explained:
-        lines = explanation(view, identity, entry)
+        lines = [_traced(view, line) for line in explanation(view.state, identity, entry)]
         document |= {"lines": lines, "sum": sum(line["points"] for line in lines)}
         sheets.append(_explained(lines, document["sum"]))
     else:
-        records = [record_document(view, *row) for row in find_records(view, identity)]
+        records = [record_document(view.state, *row) for row in records_about(view.state, identity)]
         received = [
-            rating_document(view, "rater", key, rating) for key, rating in entries(view, b"r" + identity, Rating)
+            rating_document(view.state, "rater", key, rating)
+            for key, rating in view.state.entries(RATINGS + identity, Rating)
         ]
         document |= {"records_about": records, "received": received}
         if records:
@@ -85,7 +86,7 @@ def member(view: View, did: str, is_explained: bool, is_given: bool) -> Finding:
             sheets.append(_ratings_sheet("Ratings received", "rater", received))
     if is_given:
         given = [
-            rating_document(view, "subject", key, rating)
+            rating_document(view.state, "subject", key, rating)
             for key, rating in view.reader.ratings_by(identity)
             if isinstance(rating, Rating)
         ]
@@ -100,7 +101,7 @@ def member(view: View, did: str, is_explained: bool, is_given: bool) -> Finding:
 @limit(100)
 def lists(view: View, tier: str | None, file: str | None, limit: int) -> Finding:
     """Who stands in which tier, the highest first; the members of a tier by score."""
-    names = [known.name for known in view.policy.tiers]
+    names = [known.name for known in view.state.policy.tiers]
     if tier is not None and tier not in names:
         raise OperatorError(f"no tier is called {tier!r}; choose from {', '.join(names)}")
     listed = [row for row in _ranked(view) if tier in (None, row[1].tier)]
@@ -128,15 +129,16 @@ def lists(view: View, tier: str | None, file: str | None, limit: int) -> Finding
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it into a file: .svg, .png, .pdf.")
 def tiers(view: View, plot: Path | None) -> Finding:
     """How many members stand in which tier."""
-    counts = Counter(standing(view.policy, entry).tier for _, entry in members(view))
+    counts = Counter(standing(view.state.policy, entry).tier for _, entry in members(view.state))
     total = counts.total()
     found: list[dict[str, Any]] = [
-        {"tier": tier.name, "from_score": tier.threshold, "members": counts[tier.name]} for tier in view.policy.tiers
+        {"tier": tier.name, "from_score": tier.threshold, "members": counts[tier.name]}
+        for tier in view.state.policy.tiers
     ]
     document = {**view.at_state, "members": total, "tiers": found}
     title = f"{total} members by tier, {as_of(document)}"
     if plot is not None:
-        from scripts.inspect_parts.plots import plot_tiers  # noqa: PLC0415  # matplotlib, for this option alone
+        from scripts.inspect_parts.plots import plot_tiers  # matplotlib, for this option alone
 
         plot_tiers(plot, title, found)
         remark(f"the figure is in {plot}")
@@ -161,31 +163,32 @@ def records(
     """Records that stand or are suspended; what has ended is found by `history`."""
     subject = None if member_did is None else view.identity(member_did)
     issuer = None if issuer_did is None else view.identity(issuer_did)
-    code = None if category is None else find_category(view, category)
+    code = None if category is None else _find_category(view.state.policy, category)
     wanted = None if status is None else STATUS_NAMES.index(status)
 
-    def fits(record: Record) -> bool:
+    def fits(row: Row) -> bool:
+        record = row[2]
         return (
             (issuer is None or record.issuer == issuer)
             and (code is None or record.category == code)
             and (wanted is None or record.status == wanted)
         )
 
-    # Not all of them only to say how many: there can be millions.
-    found = list(islice((row for row in find_records(view, subject) if fits(row[2])), limit + 1))
-    shown = [record_document(view, *row) for row in found[:limit]]
-    document = {**view.at_state, "more": len(found) > limit, "records": shown}
-    return Finding(document, [_records_sheet(_cut(f"Records, {as_of(document)}", len(found), limit), shown)])
+    rows = all_records(view.state) if subject is None else records_about(view.state, subject)
+    document = listed_records(view.state, filter(fits, rows), limit)
+    shown = document["records"]
+    title = _cut(f"Records, {as_of(document)}", len(shown) + document["more"], limit)
+    return Finding(document, [_records_sheet(title, shown)])
 
 
 @question
 def objections(view: View) -> Finding:
     """Open objections, and who has to act until when; time is counted from the newest block."""
     found = [
-        record_document(view, *row)
-        for identity, entry in members(view)
+        record_document(view.state, *row)
+        for identity, entry in members(view.state)
         if entry.suspended
-        for row in find_records(view, identity)
+        for row in records_about(view.state, identity)
         if not row[2].counts
     ]
     found.sort(key=lambda record: (record["deadline_slot"], record["member"], record["number"]))
@@ -199,28 +202,37 @@ def objections(view: View) -> Finding:
 @click.option("--record", "number", type=click.IntRange(0), help="Only this record.")
 def history(view: View, did: str, number: int | None) -> Finding:
     """What happened to a member, from the blocks: who filed, objected, answered and ruled, and how it ended."""
-    from scripts.inspect_parts.reexecution import follow  # noqa: PLC0415  # executes the chain, for this command alone
+    from scripts.inspect_parts.reexecution import follow  # executes the chain, for this command alone
 
     identity = view.identity(did)
-    if view.reader.entry(member_key(identity)) is None:
+    if view.state.get(member_key(identity)) is None:
         raise OperatorError(f"{did} is not enrolled {as_of(view.at_state)}")
     with progress("blocks", view.head_height) as advance:
         events = [
-            event._asdict() | {"time": view.time(event.slot), "final": event.height <= view.finalized_height}
+            event._asdict()
+            | {"time": time_of(view.genesis, event.slot), "final": event.height <= view.finalized_height}
             for event in follow(view, identity, advance)
             if number in (None, event.number)
         ]
     if number is not None and not events:
         raise OperatorError(f"there never was a record {number} about {did}")
-    document = {**view.at_head, "member": view.did(identity), "record": number, "events": events}
+    document = {
+        **view.at_head,
+        "member": did_from_key(view.state.current_key(identity)),
+        "record": number,
+        "events": events,
+    }
     rows = [{**event, "time": (event["time"] or "")[:19].replace("T", " ")} for event in events]
     columns = ("height", "time", "what", "number", "category", "points", "by", "score", "tier")
     what = "Member" if number is None else f"Record {number} about"
-    return Finding(document, [sheet(f"{what} {document['member']}, {as_of(view.at_head)}", columns, rows)])
+    return Finding(
+        document,
+        [sheet(f"{what} {document['member']}, {as_of(view.at_head)}", columns, rows, ("by", "points", "category"))],
+    )
 
 
 def _member(view: View, identity: bytes) -> Member:
-    entry = view.reader.entry(member_key(identity))
+    entry = view.state.get(member_key(identity))
     if not isinstance(entry, Member):
         raise InvariantBroken(f"the standings rank {did_from_key(identity)}, which is no member")
     return entry
@@ -228,7 +240,7 @@ def _member(view: View, identity: bytes) -> Member:
 
 def _ranked(view: View) -> list[tuple[int, Standing, Member]]:
     """All members, best first; equal scores share a rank and are ordered by identity."""
-    scored = [(standing(view.policy, entry), entry) for _, entry in members(view)]
+    scored = [(standing(view.state.policy, entry), entry) for _, entry in members(view.state)]
     scored.sort(key=lambda row: -row[0].score)
     first: dict[int, int] = {}
     return [(first.setdefault(found.score, place), found, entry) for place, (found, entry) in enumerate(scored, 1)]
@@ -236,6 +248,25 @@ def _ranked(view: View) -> list[tuple[int, Standing, Member]]:
 
 def _list_row(rank: int, found: Standing, entry: Member) -> tuple[object, ...]:
     return rank, did_from_key(entry.key), found.score, found.tier, entry.standing, entry.suspended
+
+
+def _traced(view: View, line: dict[str, Any]) -> dict[str, Any]:
+    """A line of an explanation with the block that it comes from."""
+    return {**line, "block": view.block_id(line["height"])} if "height" in line else line
+
+
+def _find_category(policy: Policy, name: str) -> int:
+    """The code of a category of records by its code or its name.  Raises :class:`OperatorError`."""
+    for code, category in policy.categories.items():
+        if name in (str(code), category.name):
+            return code
+    raise OperatorError(f"no category of records is called {name!r}; `policy` lists them")
+
+
+def _state_in_words(record: dict[str, Any]) -> str:
+    """The status of a record document, and until when it waits."""
+    text = "upheld" if record["upheld"] and record["status"] == "standing" else str(record["status"])
+    return f"{text}, {record['left']} left" if record["left"] else text
 
 
 def _cut(title: str, count: int, limit: int) -> str:
@@ -248,7 +279,7 @@ def _explained(lines: list[dict[str, Any]], total: int) -> Sheet:
     rows: list[tuple[object, ...]] = []
     for line in lines:
         is_record = line["kind"] == "record"
-        state = state_in_words(line) if is_record else None
+        state = _state_in_words(line) if is_record else None
         if is_record and not line["counts"]:
             state = f"{state} ({line['points_recorded']:+} suspended)"
         rows.append(
@@ -268,10 +299,10 @@ def _explained(lines: list[dict[str, Any]], total: int) -> Sheet:
 
 def _records_sheet(title: str, found: list[dict[str, Any]]) -> Sheet:
     rows = [
-        {**record, "expires": (record["expires_time"] or "")[:10], "state": state_in_words(record)}
+        {**record, "expires": (record["expires_time"] or "")[:10], "state": _state_in_words(record)}
         for record in _brief_members(found)
     ]
-    return sheet(title, (*_RECORD_COLUMNS, "state"), rows)
+    return sheet(title, (*_RECORD_COLUMNS, "state"), rows, ("severity", "height", "expires"))
 
 
 def _ratings_sheet(title: str, other: str, ratings: list[dict[str, Any]]) -> Sheet:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_WRONG
+
 from pathlib import Path
 from typing import Any
 
 import click
 
-from chain.errors import OperatorError, Refused
+from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis, load_genesis
 from chain.keys import did_from_key
+from chain.proof import MAX_FILE_BYTES, Proven, check_evidence
+from chain.prove import prove
+from chain.sources import StoredState
 from chain.state import STATUS_NAMES, Record
-from scripts.chain_view import Finding, View, facts, sheet, time_of
-from scripts.console import EXIT_WRONG
-from scripts.inspect_parts.proof import MAX_FILE_BYTES, Proven, check_evidence
-from scripts.inspect_parts.prove import prove
-from scripts.inspect_parts.question import inspect_chain, progress, question, show
-from scripts.inspect_parts.words import category_name
+from chain.words import category_name, time_of
+from scripts.chain_view import Finding, View, facts, sheet
+from scripts.inspect_parts.question import inspect_chain, question, show
 
 _TRUST = {
     "trusted": "the genesis file; that of each set of validators in the proof less than a third of the weight ever "
@@ -31,8 +33,7 @@ _TRUST = {
 @click.option("-o", "file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), required=True)
 def proof(view: View, did: str, file: Path) -> Finding:
     """Write a file that shows offline, to whoever has the genesis file, where a member stands, or that it is none."""
-    with progress("blocks", view.head_height) as advance:
-        data = prove(view, view.key(did), advance)
+    data = _made(view, view.key(did))
     try:
         file.write_bytes(data)
     except OSError as error:
@@ -40,6 +41,21 @@ def proof(view: View, did: str, file: Path) -> Finding:
     document = {**view.at_state, "file": str(file), "bytes": len(data)}
     document |= _document(view.genesis, check_evidence(view.genesis, data))
     return _answer(f"{file} proves", document)
+
+
+def _made(view: View, key: bytes) -> bytes:
+    header = view.reader.snapshot_header()
+    if header is None:
+        raise OperatorError("nothing but the genesis is final yet; prove it once the node has made or synced blocks")
+    try:
+        return prove(view.genesis, StoredState(view.reader, header), key)
+    except Refused as refusal:
+        if refusal.reason is not Reason.CROSSES_FINALITY:
+            raise
+        raise OperatorError(
+            f"the stored headers alone do not prove height {header.height} final; try again once the node has more "
+            "blocks"
+        ) from refusal
 
 
 @inspect_chain.command("verify-proof")

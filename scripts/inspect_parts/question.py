@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import group, home_of_node, importing
+
 import functools
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ import click
 
 from chain.database import corrupt
 from chain.errors import InvariantBroken, Refused
+from p2p.local import commandline
 from scripts.chain_view import Finding, View, open_view
 from scripts.console import print_json, stderr_console, table
 
@@ -20,7 +23,7 @@ from scripts.console import print_json, stderr_console, table
 ALL = 2**62
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@group
 def inspect_chain() -> None:
     """Look inside a node's home, while the node runs or after it stopped."""
 
@@ -34,17 +37,7 @@ def question(ask: Callable[..., Finding]) -> Callable[..., Finding]:
             answer = _answer(view, functools.partial(ask, view, **arguments))
         show(answer, as_json=as_json)
 
-    home = click.option(
-        "--home",
-        type=click.Path(path_type=Path),
-        envvar="GOODFAITH_HOME",
-        default=Path("home"),
-        show_default=True,
-        show_envvar=True,
-        help="A node's home, or a testnet's.",
-    )
-    as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-    inspect_chain.command()(home(as_json(command)))
+    inspect_chain.command()(home_of_node("A node's home, or a testnet's.")(commandline.as_json(command)))
     return ask
 
 
@@ -90,7 +83,8 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.progress import Progress  # noqa: PLC0415
+    with importing():
+        from rich.progress import Progress
 
     with Progress(console=stderr_console(), transient=True) as shown:
         bar = shown.add_task(what, total=total)

@@ -19,9 +19,10 @@ from chain.scores import standing
 from chain.state import Member, member_key
 from chain.transactions import ASK, Answer, Enrol, Rate, Repair, Rotate, Statement, Transaction
 from chain.validators import with_announced
+from chain.view import StateView
 from chain.votes import Votes
+from chain.words import category_name
 from scripts.chain_view import View
-from scripts.inspect_parts.words import category_name
 
 # Blocks read at once, and undone never: what they changed is forgotten after so many.
 _READ_BLOCKS = 16
@@ -56,7 +57,7 @@ class Step(NamedTuple):
     """
 
     block: Block
-    before: Draft
+    before: StateView
     draft: Draft
     transaction: Transaction | None
     happenings: list[Happening]
@@ -127,8 +128,8 @@ class _Told:
                 yield self._event("rated", transaction, category=code, points=points)
             case Repair(subject, number, step) if step == ASK and draft.identity(subject) == identity:
                 yield self._event("asked for repair", transaction, number)
-            case Statement(subject, number, words) if draft.identity(subject) == identity:
-                yield self._event("made a statement" if words else "took its statement back", transaction, number)
+            case Statement(subject, number, statement) if draft.identity(subject) == identity:
+                yield self._event("made a statement" if statement else "took its statement back", transaction, number)
 
     def _record_event(self, happening: Happening, transaction: Transaction | None) -> Event:
         action = None if transaction is None else transaction.action

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 
@@ -15,8 +15,9 @@ from chain.keys import did_from_key
 from chain.scores import Line, explain, standing
 from chain.state import AUTHORITY_STATUS_NAMES, Record, decode_entry, read_record_key
 from chain.transactions import FileRecord
-from scripts.municipal.paper import COUNTING, MAINTAINED, OBJECTED, Paper
-from scripts.municipal.rows import blank_paper, write_block
+from scripts.recount.book import Book
+from scripts.recount.entries import differences
+from scripts.recount.rows import recount_of
 
 COLUMNS = ("member", "score", "tier", "open_objections", "records_standing")
 OFFICE_COLUMNS = ("authority", "status", "filed", "overturned", "forgiven_filed", "forgiven_overturned")
@@ -44,22 +45,12 @@ class Audit:
         return not self.differences and not self.faults and self.explained == self.members
 
 
-def paper_of(genesis: Genesis, blocks: Iterable[Block]) -> Paper:
-    """The paper of a chain, from height 1 on."""
-    paper = blank_paper(genesis)
-    for block in blocks:
-        write_block(paper, block)
-    return paper
-
-
 def audit(genesis: Genesis, blocks: Mapping[int, Block], state: Mapping[bytes, bytes], height: int) -> Audit:
     """Compare the state after the block at ``height`` with the paper of the blocks up to it."""
-    paper = paper_of(genesis, (blocks[at] for at in range(1, height + 1)))
+    paper = recount_of(genesis, (blocks[at] for at in range(1, height + 1)))
     view = Draft(state, genesis, height + 1, paper.slot)
     members, offices = _members_of(view, state), _offices_of(view, state)
-    differences = [*_differences(member_table(paper), members), *_differences(office_table(paper), offices)]
-    if paper.version != view.rules.version:
-        differences.append(f"policy {view.rules.version} is in force, on paper {paper.version}")
+    found = [*_rows_that_differ(member_table(paper), members), *differences(paper, state)]
     explained = sum(_is_explained(view, state, key[1:], blocks) for key in state if key[:1] == b"m")
     tables = {
         "outcome.csv": to_csv(COLUMNS, members),
@@ -67,27 +58,25 @@ def audit(genesis: Genesis, blocks: Mapping[int, Block], state: Mapping[bytes, b
         "authorities.csv": to_csv(OFFICE_COLUMNS, offices),
         "authorities-on-paper.csv": to_csv(OFFICE_COLUMNS, office_table(paper)),
     }
-    return Audit(height, len(members), explained, tuple(differences), tuple(paper.faults), tables)
+    return Audit(height, len(members), explained, tuple(found), tuple(paper.faults), tables)
 
 
-def member_table(paper: Paper) -> Table:
+def member_table(paper: Book) -> Table:
     """The outcome for every member, as the paper has it."""
     return {
-        did_from_key(member["key"]): (
-            *paper.standing(identity),
-            paper.count(identity, OBJECTED, MAINTAINED),
-            paper.count(identity, *COUNTING),
+        did_from_key(paper.current[member]): (
+            paper.standing(member).score,
+            paper.standing(member).tier,
+            sum(not record.counts for record in paper.about(member)),
+            sum(record.counts for record in paper.about(member)),
         )
-        for identity, member in paper.members.items()
+        for member in paper.enrolled
     }
 
 
-def office_table(paper: Paper) -> Table:
+def office_table(paper: Book) -> Table:
     """How every authority judges, as the paper has it."""
-    return {
-        did_from_key(item["key"]): tuple(item[name] for name in OFFICE_COLUMNS[1:])
-        for item in paper.authorities.values()
-    }
+    return {did_from_key(paper.current[who]): office.account() for who, office in paper.offices.items()}
 
 
 def to_csv(columns: tuple[str, ...], table: Table) -> str:
@@ -124,7 +113,7 @@ def _offices_of(view: Draft, state: Mapping[bytes, bytes]) -> Table:
     }
 
 
-def _differences(paper: Table, state: Table) -> list[str]:
+def _rows_that_differ(paper: Table, state: Table) -> list[str]:
     return [
         f"{name}: {state.get(name)} in the state, {paper.get(name)} on paper"
         for name in sorted(paper.keys() | state.keys())

@@ -14,10 +14,9 @@ from chain.blocks import Block
 from chain.genesis import Genesis
 from chain.transactions import VerifiedTransaction, sign_transaction
 from scripts.municipal.cast import Cast
-from scripts.municipal.paper import Paper
-from scripts.municipal.rows import blank_paper, write_block
 from scripts.municipal.scenes import Chapter, Do, Scene, Step, Until
 from scripts.municipal.telling import sentence_of, summary_of
+from scripts.recount.rows import recount_from, write_block
 
 # Finality takes 5 slots with four validators: what is not final after so many was dropped, or is refused.
 PATIENCE_SLOTS = 20
@@ -64,7 +63,7 @@ class Director:
     def __init__(self, genesis: Genesis, cast: Cast, tell: Tell) -> None:
         self.genesis = genesis
         self.cast = cast
-        self.paper: Paper = blank_paper(genesis)
+        self.paper = recount_from(genesis)
         self.proposers: set[bytes] = set()
         self.transactions = 0
         self.submitted = 0

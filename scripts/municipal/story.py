@@ -44,9 +44,9 @@ from chain.transactions import (
 )
 from scripts.municipal.cast import Player
 from scripts.municipal.director import Director
-from scripts.municipal.paper import COUNTING, MAINTAINED, OBJECTED, REPAIR_ASKED
-from scripts.municipal.rows import proposal_row
 from scripts.municipal.scenes import Chapter, Do, Scene, Until
+from scripts.recount.lives import CARRIED, COUNTING, MAINTAINED, OBJECTED, OPEN, REPAIR_ASKED, SUSPENDED
+from scripts.recount.rows import proposal_row
 
 # Long enough for an answer that takes eight slots to be seen and two to be heard: 20 days are 40 slots.
 SLOTS_A_DAY = 2
@@ -138,10 +138,10 @@ class Story:
             before, proposal = len(motions), make()
             yield [Do(mover, Propose(proposal), partial(self._is_timely, proposal))]
             row = proposal_row(proposal)
-            for number in [at for at in range(before, len(motions)) if motions[at]["proposal"] == row]:
+            for number in [at for at in range(before, len(motions)) if motions[at].proposal == row]:
                 yield [Do(voter, Approve(number), partial(self._is_open, number)) for voter in needed]
                 yield Until(partial(self._is_closed, number))
-                if motions[number]["status"] == "carried":
+                if motions[number].status == CARRIED:
                     return
         raise OperatorError(
             f"{MAX_MOVES} motions in a row lapsed before enough validators could approve: "
@@ -149,7 +149,7 @@ class Story:
         )
 
     def _is_open(self, number: int) -> bool:
-        return bool(self.paper.motions[number]["status"] == "open")
+        return self.paper.motions[number].status == OPEN
 
     def _is_closed(self, number: int) -> bool:
         return not self._is_open(number)
@@ -165,7 +165,7 @@ class Story:
 
     def _amend(self) -> Amend:
         """Tier A begins lower, a fine costs less, the discretionary category takes no new records."""
-        document = self.paper.policy
+        document = dict(self.paper.policy)
         days = document["periods"]["notice_days"] + CARRYING_DAYS
         tiers = [{**tier, "from": 950} if tier["name"] == "A" else tier for tier in document["tier"]]
         categories = [self._amended_category(category) for category in document["category"]]
@@ -192,7 +192,7 @@ class Story:
     def _restoration(self) -> Scene:
         """The new validator moves it; from now on, the market office's errors are counted anew."""
         market = self.cast.market
-        if self.paper.authorities[market.key]["status"] == "suspended":
+        if self.paper.offices[market.key].status == SUSPENDED:
             yield from self._carry(self.cast.newcomer, self.cast.validators[:-1], lambda: Restore(market.key))
         yield [self._file(market, self.cast.member(150), FINE_CODE, -3, MINOR)]
 
@@ -244,8 +244,8 @@ class Story:
 
     def _status(self, member: Player) -> str:
         """The status of the first record about a member; empty where it is gone."""
-        record = self.paper.records.get((self.paper.who(member.key), 0))
-        return "" if record is None else str(record["status"])
+        record = self.paper.record(self.paper.who(member.key), 0)
+        return "" if record is None else record.status
 
     def _when(self, member: Player, *statuses: str) -> Callable[[], bool]:
         return lambda: self._status(member) in statuses

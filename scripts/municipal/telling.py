@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from scripts.municipal.cast import Cast
-from scripts.municipal.paper import COUNTING, MAINTAINED, OBJECTED, Event, Paper, Row
+from scripts.recount.book import Book, Event
+from scripts.recount.lives import COUNTING, MAINTAINED, OBJECTED, Row
 
 # What is filed comes in dozens: it is counted, not told.
 _RECORD = {
@@ -34,7 +35,7 @@ _MOTION = {
 }
 
 
-def sentence_of(event: Event, paper: Paper, cast: Cast) -> str:
+def sentence_of(event: Event, paper: Book, cast: Cast) -> str:
     """The event as a sentence; empty where it is not worth one."""
     what, about = event.what, event.about
     if what in _RECORD:
@@ -43,7 +44,7 @@ def sentence_of(event: Event, paper: Paper, cast: Cast) -> str:
     if what in _IDENTITY:
         return _IDENTITY[what].format(who=cast.name(about))
     if what in _MOTION:
-        return _MOTION[what].format(what=_purpose(paper.motions[about]["proposal"], cast))
+        return _MOTION[what].format(what=_purpose(paper.motions[about].proposal, cast))
     return f"policy {about} is in force, and nobody stands worse than a moment before" if what == "amended" else ""
 
 
@@ -61,8 +62,8 @@ def _purpose(proposal: Row, cast: Cast) -> str:
             return f"{other}"
 
 
-def summary_of(paper: Paper) -> str:
+def summary_of(paper: Book) -> str:
     """Where the register stands, in half a line."""
-    statuses = Counter(record["status"] for record in paper.records.values())
+    statuses = Counter(record.status for record in paper.all_records())
     standing, objected = (sum(statuses[name] for name in names) for names in (COUNTING, (OBJECTED, MAINTAINED)))
-    return f"{len(paper.members)} members, {standing} records that stand, {objected} under objection"
+    return f"{len(paper.enrolled)} members, {standing} records that stand, {objected} under objection"

@@ -34,11 +34,11 @@ RC = {
 def load_pyplot() -> Any:
     """The library, which takes a second, so only who draws pays.  Raises :class:`OperatorError` if it is missing."""
     try:
-        import matplotlib  # noqa: PLC0415
+        import matplotlib
     except ImportError as error:
         raise OperatorError("matplotlib is missing; use: uv run --group analysis scripts/propagation.py") from error
     matplotlib.use("agg")
-    from matplotlib import pyplot  # noqa: PLC0415
+    from matplotlib import pyplot
 
     return pyplot
 

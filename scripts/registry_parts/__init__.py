@@ -1,1 +1,1 @@
-"""The parts of ``registry.py``: the node's face, what people write, what is signed, and how it ends."""
+"""The parts of ``registry.py``: what people write, what is signed, and how it ends."""

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from chain.codec import U64_MAX
-from chain.errors import OperatorError, Reason, Refused
-from chain.policy import Policy, amendment_fault, parse_policy
+from chain.errors import Reason, Refused
+from chain.policy import amendment_fault, load_policy
 from chain.proposals import (
     ARBITER,
     MAX_WEIGHT,
@@ -26,10 +26,9 @@ from chain.proposals import (
     Suspend,
 )
 from chain.transactions import Propose, VerifiedTransaction
+from chain.words import moment_of, policy_changes
 from scripts.console import remark
-from scripts.inspect_parts.words import policy_changes
 from scripts.registry_parts.inputs import DID, find_category, read_start
-from scripts.registry_parts.refusals import moment_of
 from scripts.registry_parts.session import Session, sends
 
 _key = click.argument("key", metavar="DID", type=DID)
@@ -122,7 +121,7 @@ def amend(session: Session, file: Path, effective: str | None) -> VerifiedTransa
     `inspect_chain.py policy --dry-run FILE.toml` shows beforehand what that does to scores and tiers.
     """
     genesis, old, now_slot = session.genesis, session.policy, session.account.slot
-    new = _read_policy(file)
+    new = load_policy(file)
     fault = amendment_fault(old, new)
     if fault:
         raise Refused(Reason.WORSENS_THE_PAST, fault)
@@ -137,13 +136,6 @@ def amend(session: Session, file: Path, effective: str | None) -> VerifiedTransa
 
 def _rule(value: Any) -> str:
     return "none" if value is None else str(value)
-
-
-def _read_policy(file: Path) -> Policy:
-    try:
-        return parse_policy(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise OperatorError(f"{file} cannot be read: {error}") from error
 
 
 @motion.command()

@@ -5,7 +5,10 @@ Exit codes: 0 done, 1 refused, 2 usage or the operator's mistake, 3 not there in
 
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_WRONG, home_of_node, importing
+
 import functools
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,16 +19,17 @@ from typing import Any, TypeAlias, get_args
 
 import click
 
+from chain.documents import refusal_document
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis, load_genesis
 from chain.keys import SecretKey, did_from_key
 from chain.policy import Policy
 from chain.transactions import Action, FileRecord, Propose, VerifiedTransaction, sign_transaction, verify_transaction
-from p2p.local.home import read_key
-from scripts.console import EXIT_WRONG, print_json, remark, stderr_console
-from scripts.registry_parts.face import Account, Found, NodeAway, NodeFace, url_of_home
-from scripts.registry_parts.follow import Dropped, Follower, NotInTime, Until
-from scripts.registry_parts.refusals import describe, show
+from p2p import client
+from p2p.client import Account, Client, Dropped, Follower, Found, NodeAway, NotInTime, Until, announced
+from p2p.local import commandline
+from scripts.console import print_json, remark, stderr_console
+from scripts.registry_parts.refusals import show
 
 EXIT_NOT_IN_TIME = 3
 DEFAULT_NODE = "http://127.0.0.1:4080"
@@ -38,19 +42,19 @@ DEFAULT_TIMEOUT_S = 300.0
 class Session:
     """A key at a node of one network."""
 
-    face: NodeFace
+    node: Client
     genesis: Genesis
     secret: SecretKey
 
     @cached_property
     def account(self) -> Account:
         """What the register knows of the key as the command begins."""
-        return self.face.account(self.secret.public)
+        return self.node.ask(client.account(self.secret.public))
 
     @cached_property
     def policy(self) -> Policy:
         """The policy in force as the command begins."""
-        return self.face.policy()
+        return self.node.ask(client.POLICY)
 
     @property
     def nonce(self) -> int:
@@ -77,43 +81,34 @@ Deed: TypeAlias = Callable[..., VerifiedTransaction]
 
 
 def connected(command: Callable[..., None]) -> Callable[..., None]:
-    """Options that name a node and its network; the command gets ``face``, ``genesis`` and ``home``."""
+    """Options that name a node and its network; the command gets ``node``, ``genesis`` and ``home``."""
 
     @functools.wraps(command)
-    def with_face(node: str | None, home: Path | None, genesis_path: Path | None, **options: Any) -> None:
+    def with_node(url: str | None, home: Path | None, genesis_path: Path | None, **options: Any) -> None:
         # What a test puts into the context's obj takes the place of the network.
         transport = click.get_current_context().obj
-        url = url_of_home(home) if node is None and home is not None else node or DEFAULT_NODE
-        face = NodeFace(url, transport)
-        try:
+        if url is None:
+            url = DEFAULT_NODE if home is None else announced(home).http
+        with Client(url, transport) as node:
             path = home / "genesis.json" if genesis_path is None and home is not None else genesis_path
-            command(face=face, genesis=_genesis(face, path), home=home, **options)
-        finally:
-            face.close()
+            command(node=node, genesis=_genesis(node, path), home=home, **options)
 
     for option in (
         click.option("--genesis", "genesis_path", type=click.Path(path_type=Path), help="The network's genesis.json."),
-        click.option(
-            "--home",
-            type=click.Path(path_type=Path, file_okay=False),
-            envvar="GOODFAITH_HOME",
-            show_envvar=True,
-            help="A node's home on this machine: its address, genesis and, without --key, its key.",
-        ),
-        click.option("--node", metavar="URL", help=f"A node's HTTP face.  [default: {DEFAULT_NODE}]"),
+        home_of_node("A node's home on this machine: its address, genesis and, without --key, its key.", default=None),
+        click.option("--node", "url", metavar="URL", help=f"A node's HTTP face.  [default: {DEFAULT_NODE}]"),
     ):
-        with_face = option(with_face)
-    return with_face
+        with_node = option(with_node)
+    return with_node
 
 
-def _genesis(face: NodeFace, path: Path | None) -> Genesis:
+def _genesis(node: Client, path: Path | None) -> Genesis:
     """The genesis of the node's network.  Raises :class:`OperatorError` where ``path`` holds another one."""
     if path is None:
-        return face.genesis()
+        return node.ask(client.GENESIS)
     genesis = load_genesis(path)
-    chain_id = face.status().get("chain_id")
-    if chain_id != genesis.id.hex():
-        raise OperatorError(f"{face.url} is a node of another network than {path}; name the right one with --node")
+    if node.ask(client.STATUS)["chain_id"] != genesis.id.hex():
+        raise OperatorError(f"{node.url} is a node of another network than {path}; name the right one with --node")
     return genesis
 
 
@@ -122,16 +117,14 @@ def keyed(command: Callable[..., None]) -> Callable[..., None]:
 
     @connected
     @functools.wraps(command)
-    def with_session(
-        face: NodeFace, genesis: Genesis, home: Path | None, key_path: Path | None, **options: Any
-    ) -> None:
+    def with_session(node: Client, genesis: Genesis, home: Path | None, key_path: Path | None, **options: Any) -> None:
         if key_path is not None:
             secret = read_key_file(key_path)
         elif home is not None:
-            secret = read_key(home / "key")
+            secret = _read_key(home / "key")
         else:
             raise OperatorError("say whose key signs: --key FILE, or --home HOME for a node's own")
-        command(session=Session(face, genesis, secret), **options)
+        command(session=Session(node, genesis, secret), **options)
 
     return click.option(
         "--key",
@@ -146,14 +139,22 @@ def keyed(command: Callable[..., None]) -> Callable[..., None]:
 def read_key_file(path: Path) -> SecretKey:
     """Read a person's key file.  Raises :class:`OperatorError`."""
     if not path.exists():
-        raise OperatorError(f"{path} is missing; make a key with `registry.py key new {path}`")
+        raise OperatorError(
+            f"{path} is missing; make a key with `python scripts/registry.py key new {shlex.quote(str(path))}`"
+        )
+    return _read_key(path)
+
+
+def _read_key(path: Path) -> SecretKey:
+    with importing():
+        from p2p.local.home import read_key
     return read_key(path)
 
 
 def waits(command: Callable[..., None]) -> Callable[..., None]:
     """Options that say how far to follow a transaction; the command gets ``until``, ``timeout_s`` and ``as_json``."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+        commandline.as_json,
         click.option(
             "--timeout",
             "timeout_s",
@@ -185,15 +186,15 @@ def sends(deed: Deed) -> Callable[..., None]:
     ) -> None:
         with endings(session.genesis, as_json=as_json):
             transaction = deed(session, **options)
-            session.face.try_out(transaction.raw)
+            session.node.ask(client.try_out(transaction.raw))
             facts, slot_ms = facts_of(transaction), session.genesis.slot_ms
             if is_dry_run:
                 report(facts, Found("possible", None), as_json=as_json)
                 return
-            _submit(session.face, transaction)
-            found = follow(session.face, slot_ms, facts, transaction.raw, until, timeout_s, as_json=as_json)
+            _submit(session.node, transaction)
+            found = follow(session.node, slot_ms, facts, transaction.raw, until, timeout_s, as_json=as_json)
             with suppress(NodeAway):  # it is done, whether its number can be asked for or not
-                number = _number(session.face, transaction, found)
+                number = _number(session.node, transaction, found)
                 facts.update({} if number is None else {"number": number})
             report(facts, found, as_json=as_json)
 
@@ -213,21 +214,27 @@ def endings(genesis: Genesis, *, as_json: bool) -> Iterator[None]:
         what = "taken first, and dropped since" if isinstance(refusal, Dropped) else "not done"
         show(refusal, what, genesis)
         if as_json:
-            print_json({**describe(refusal, genesis), "dropped": isinstance(refusal, Dropped)})
+            print_json({**refusal_document(refusal, genesis), "dropped": isinstance(refusal, Dropped)})
         click.get_current_context().exit(EXIT_WRONG)
 
 
-def _submit(face: NodeFace, transaction: VerifiedTransaction) -> None:
+def _submit(node: Client, transaction: VerifiedTransaction) -> None:
     try:
-        face.submit(transaction.raw)
+        node.ask(client.submit(transaction.raw))
     except NodeAway as error:
         raise NodeAway(
             f"{error}; whether it took the transaction is unknown: "
-            f"ask with `registry.py transaction {transaction.id.hex()}` before trying again"
+            f"ask with `{_asking(node, transaction.id.hex())}` before trying again"
         ) from error
     except Refused as refusal:
         if refusal.reason is not Reason.DUPLICATE:
             raise
+
+
+def _asking(node: Client, transaction_id: str) -> str:
+    """The command that follows a transaction from here."""
+    where = "" if node.url == DEFAULT_NODE else f" --node {shlex.quote(node.url)}"
+    return f"python scripts/registry.py transaction {transaction_id}{where}"
 
 
 def facts_of(transaction: VerifiedTransaction) -> dict[str, Any]:
@@ -242,7 +249,7 @@ def facts_of(transaction: VerifiedTransaction) -> dict[str, Any]:
 
 
 def follow(
-    face: NodeFace,
+    node: Client,
     slot_ms: int,
     facts: dict[str, Any],
     raw: bytes | None,
@@ -255,10 +262,10 @@ def follow(
 
     ``facts`` are at least the ``id``.  ``raw`` is the encoded transaction, if it is known.
     """
-    ask_again = f"it goes on by itself: ask with `registry.py transaction {facts['id']}`"
+    ask_again = f"it goes on by itself: ask with `{_asking(node, facts['id'])}`"
     try:
         with _progress(f"{facts.get('kind', 'transaction')} {facts['id'][:16]}") as tell:
-            found = Follower(face, bytes.fromhex(facts["id"]), raw, slot_ms, tell).wait(until, timeout_s)
+            found = Follower(node, bytes.fromhex(facts["id"]), raw, slot_ms, tell).wait(until, timeout_s)
     except NotInTime as late:
         remark(f"not {until} after {timeout_s:g} s; {ask_again}")
         report(facts, late.found or Found("waiting", None), as_json=as_json)
@@ -269,15 +276,15 @@ def follow(
     return found
 
 
-def _number(face: NodeFace, transaction: VerifiedTransaction, found: Found) -> int | None:
+def _number(node: Client, transaction: VerifiedTransaction, found: Found) -> int | None:
     """The number that a record, or a motion, got with its block; None while it is in none, or gone again."""
     if found.height is None:
         return None
     match transaction.action:
         case FileRecord(subject=subject, evidence=evidence):
-            rows = [row for row in face.records(subject) if row["evidence"] == evidence.hex()]
+            rows = [row for row in node.ask(client.records(subject)) if row["evidence"] == evidence.hex()]
         case Propose():
-            rows = [row for row in face.motions() if row["proposer"] == did_from_key(transaction.actor)]
+            rows = [row for row in node.ask(client.MOTIONS) if row["proposer"] == did_from_key(transaction.actor)]
         case _:
             return None
     numbers = [row["number"] for row in rows if row["height"] == found.height]
@@ -311,7 +318,7 @@ def _progress(what: str) -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield lambda text: remark(f"{what}: {text}")
         return
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     with stderr_console().status(Text(what)) as status:
         yield lambda text: status.update(Text(f"{what}: {text}"))

@@ -8,15 +8,16 @@ Files, each importing only those above it::
     timeline    what happened, as text and as one hash
     disk        what survives a crash
     oracle      an independent count of votes, from the text of the protocol
+    wire        what travels between nodes, and the door that it comes through
     world       the parts of one history that everybody in it reaches
     node        one node: an engine, a disk, a clock
     network     links with delay, loss, duplication, reordering, cuts and clogs
     bounds      how much an engine may keep and send
-    standings   what the state must add up to
     checks      what must hold whatever happens
     ratings     what members sign: ratings, invented or real
     offices     what everybody in a registry signs
     workload    clients, honest and not, and what they were promised
+    strangers   peers without a key and without manners
     faults      what goes wrong, and when
     forge       blocks that no honest validator makes
     villain     a validator that breaks the rules, and what theory can predict of it

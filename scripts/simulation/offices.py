@@ -123,7 +123,7 @@ class Offices:
     def draw(self, node: SimulatedNode) -> VerifiedTransaction | None:
         """What somebody signs who sees the chain as ``node`` does; None where there is nothing to do."""
         self._node, chain = node, node.engine.chain
-        view = chain.ledger.view(chain.head.header.slot + 1)
+        view = chain.ledger.blank_draft(chain.head.header.slot + 1)
         for _ in range(TRIES):
             wish = self.world.random.choice(self._kinds)(view)
             if wish is not None:

@@ -8,7 +8,8 @@ from functools import cache
 from chain.keys import SecretKey
 from chain.policy import RatingCategory
 from chain.transactions import Action, Enrol, Rate, VerifiedTransaction, sign_transaction
-from scripts.replay import SAMPLE, Rating, read_ratings
+from scripts.ratings_file import Rating
+from scripts.replay import SAMPLE, read_ratings
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.rules import RATING
 from scripts.simulation.world import World, secret

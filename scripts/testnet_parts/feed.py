@@ -10,9 +10,8 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from chain.errors import Disposition, Reason
+from chain.errors import Disposition, Reason, Refused
 
 # 250 transactions are about 36 kB: one message of gossip.
 BATCH = 250
@@ -22,17 +21,7 @@ MAX_OUTSTANDING = 8_000
 RETRY_MS = 1_000
 
 # Where the same transaction is in a pool or a block already; whether it becomes final is seen on the chain.
-_ALREADY_THERE = frozenset(
-    {Reason.DUPLICATE.code, Reason.NONCE_USED.code, Reason.NONCE_TAKEN.code, Reason.ALREADY_ENROLLED.code}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A node's answer about one transaction that it did not simply take."""
-
-    reason: str
-    disposition: str
+_ALREADY_THERE = frozenset({Reason.DUPLICATE, Reason.NONCE_USED, Reason.NONCE_TAKEN, Reason.ALREADY_ENROLLED})
 
 
 class Feed:
@@ -123,19 +112,19 @@ class Feed:
         self.resubmitted += len(batch)
         return batch
 
-    def settle(self, batch: Sequence[int], outcomes: Sequence[Outcome | None], now_ms: int) -> None:
+    def settle(self, batch: Sequence[int], outcomes: Sequence[Refused | None], now_ms: int) -> None:
         """A node answered: None for each that it took."""
         for position, outcome in zip(batch, outcomes, strict=True):
             if position not in self._out:
                 continue  # became final in the meantime
             if outcome is None or outcome.reason in _ALREADY_THERE:
                 heapq.heappush(self._due, (now_ms + self.patience_ms, position))
-            elif outcome.disposition == Disposition.LATER.value:
+            elif outcome.reason.disposition is Disposition.LATER:
                 heapq.heappush(self._due, (now_ms + RETRY_MS, position))
             else:
                 del self._out[position]
                 self._refused.add(position)
-                self.refused[outcome.reason] += 1
+                self.refused[outcome.reason.code] += 1
 
     def give_back(self, batch: Sequence[int]) -> None:
         """The node did not answer: offer these to the next one."""

@@ -21,34 +21,23 @@ from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.keys import SecretKey
 from chain.policy import shipped_policy
 from p2p.local.home import HomeConfig, create_home, peer_id_of, read_config
+from p2p.local.whole import DRAFT, whole_folder
 from scripts.municipal.story import rehearsal_policy
 from scripts.replay import EXPIRY_HEIGHT, node_seed
+from scripts.testnet_parts.shape import (
+    DEFAULT_NODES,
+    DEFAULT_SLOT_MS,
+    MARKETPLACE,
+    MUNICIPAL,
+    STORY_SLOT_MS,
+    Shape,
+    Wanted,
+)
 
 FORMAT = 1
 SHAPE = "testnet.json"
-DEFAULT_NODES = 4
-DEFAULT_SLOT_MS = 1_000
-MARKETPLACE, MUNICIPAL = "marketplace", "municipal"
-# The story takes about 150 slots.
-STORY_SLOT_MS = 500
 # Twenty seconds of silence at the default slot: a watcher sees that the network lives.
 HEARTBEAT_SLOTS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a testnet was made with."""
-
-    nodes: int
-    observers: int
-    slot_ms: int
-    seed: bytes
-    scenario: str = MARKETPLACE
-
-    @property
-    def names(self) -> list[str]:
-        """The folders of the nodes; validators come first."""
-        return [f"node{index}" for index in range(self.nodes + self.observers)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +52,6 @@ class TestnetHome:
     is_resumed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the command line asks for; None leaves it to the home, or to the default."""
-
-    nodes: int | None
-    observers: int | None
-    slot_ms: int | None
-    scenario: str | None = None
-
-
 def open_testnet(path: Path | None, wanted: Wanted) -> TestnetHome:
     """Resume the testnet at ``path``, or make a new one there, or in a fresh folder if it is None.
 
@@ -84,8 +63,7 @@ def open_testnet(path: Path | None, wanted: Wanted) -> TestnetHome:
     if (path / SHAPE).exists():
         return _resume(path, wanted)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        is_empty = not any(path.iterdir())
+        is_empty = not path.exists() or not any(path.iterdir()) or (path / DRAFT).exists()
     except OSError as error:
         raise OperatorError(f"{path} cannot be used as a home: {error.strerror}") from error
     if not is_empty:
@@ -110,22 +88,20 @@ def _create(path: Path, wanted: Wanted) -> TestnetHome:
         f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer_id_of(seed)}"
         for port, seed in zip(free_ports(len(seeds)), seeds, strict=True)
     ]
-    for name, seed, address in zip(shape.names, seeds, addresses, strict=True):
-        config = HomeConfig(
-            listen=[address.partition("/p2p/")[0]],
-            peers=[other for other in addresses if other != address],
-            http="127.0.0.1:0",
-            allow_partitions=True,
-        )
-        create_home(path / name, genesis, seed, config)
-    try:
-        (path / "genesis.json").write_text(genesis.to_json(), encoding="utf-8")
+    with whole_folder(path, ["genesis.json", *shape.names, SHAPE]) as draft:
+        for name, seed, address in zip(shape.names, seeds, addresses, strict=True):
+            config = HomeConfig(
+                listen=[address.partition("/p2p/")[0]],
+                peers=[other for other in addresses if other != address],
+                http="127.0.0.1:0",
+                allow_partitions=True,
+            )
+            create_home(draft / name, genesis, seed, config)
+        (draft / "genesis.json").write_text(genesis.to_json(), encoding="utf-8")
         document = {"format": FORMAT, **asdict(shape), "seed": shape.seed.hex()}
-        descriptor = os.open(path / SHAPE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(draft / SHAPE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(json.dumps(document, indent=2) + "\n")
-    except OSError as error:
-        raise OperatorError(f"{path} cannot be written: {error.strerror}") from error
     return TestnetHome(path, genesis, shape, is_resumed=False)
 
 

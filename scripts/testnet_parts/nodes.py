@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import httpx
 import psutil
 import trio
 
-from chain.errors import InvariantBroken, OperatorError
-from scripts.testnet_parts.feed import Outcome
-from scripts.testnet_parts.verdict import HeadMove, head_move
+from chain.errors import InvariantBroken, OperatorError, Refused
+from p2p.client import STATUS, AsyncClient, HeadMove, NodeAway, NodeStatus, announced, heads, submit_all
 
 NODE_PY = Path(__file__).parents[2] / "node.py"
 # Five processes that import libp2p at once on two cold cores need 5 s; a loaded machine several times that.
 READY_TIMEOUT_S = 90.0
 POLL_S = 0.05
-# A node answers in milliseconds; one that is stopped (SIGSTOP) or overloaded is skipped after this.
-HTTP_TIMEOUT_S = 10.0
 # A clean end folds the log into the database.
 STOP_TIMEOUT_S = 15.0
 # The rate that people see is that of the last seconds.
@@ -31,14 +26,11 @@ RATE_WINDOW_S = 5.0
 MAX_HEAD_MOVES = 100_000
 
 
-class Unreachable(Exception):
-    """The node did not answer; it may be gone, or busy."""
-
-
 class NodeProcess:
     """A node of the testnet.
 
-    ``status`` is its last answer, None before it is ready or after it ended; ``last`` outlives the end.
+    ``status`` is its last answer, None before it is ready or after it ended; ``last`` outlives the end, and is None
+    only before the node was ever ready.
     """
 
     def __init__(self, index: int, home: Path, *, is_validator: bool) -> None:
@@ -47,8 +39,8 @@ class NodeProcess:
         self.name = home.name
         self._starts_as_validator = is_validator
         self.process: trio.Process | None = None
-        self.status: dict[str, Any] | None = None
-        self.last: dict[str, Any] = {}
+        self.status: NodeStatus | None = None
+        self.last: NodeStatus | None = None
         self.deaths = 0
         self.ended: str | None = None  # how, once it ended
         self.moves: deque[HeadMove] = deque(maxlen=MAX_HEAD_MOVES)
@@ -66,9 +58,16 @@ class NodeProcess:
         return self.status is not None
 
     @property
+    def told(self) -> NodeStatus:
+        """What it said last.  Raises :class:`InvariantBroken` where it was never ready."""
+        if self.last is None:
+            raise InvariantBroken(f"{self.name} was never ready")
+        return self.last
+
+    @property
     def is_validator(self) -> bool:
         """Whether its key makes blocks, as it said last."""
-        return bool(self.last.get("validator", self._starts_as_validator))
+        return self.last["validator"] if self.last else self._starts_as_validator
 
     @property
     def cpu_s(self) -> float:
@@ -98,7 +97,7 @@ class NodeProcess:
             )
         self.ended = None
 
-    async def wait_ready(self, client: httpx.AsyncClient, now_ms: int) -> None:
+    async def wait_ready(self, client: AsyncClient, now_ms: int) -> None:
         """Wait until the process serves.  Raises :class:`OperatorError` if it ends or stays silent."""
         process = self._running()
         with trio.move_on_after(READY_TIMEOUT_S):
@@ -110,22 +109,18 @@ class NodeProcess:
             raise OperatorError(f"{self.name} is not ready after {READY_TIMEOUT_S:.0f} s; see {self.home / 'node.log'}")
         raise OperatorError(f"{self.name} did not start: {self.last_words()}")
 
-    async def adopt(self, client: httpx.AsyncClient, pid: int | None, now_ms: int) -> bool:
+    async def adopt(self, client: AsyncClient, pid: int | None, now_ms: int) -> bool:
         """Take up the running process that ``node.json`` names, if it is ``pid`` (None: any) and answers."""
         try:
-            facts = json.loads((self.home / "node.json").read_text(encoding="utf-8"))
-            found, url = int(facts["pid"]), str(facts["http"])
-        except (OSError, ValueError, KeyError, TypeError):
+            found = announced(self.home)
+            if (pid is not None and found.pid != pid) or found.pid == self._pid or not psutil.pid_exists(found.pid):
+                return False
+            status = await client.ask(found.http, STATUS)
+        except OperatorError:  # not there yet, or something else took its port
             return False
-        if (pid is not None and found != pid) or found == self._pid or not psutil.pid_exists(found):
+        if status["did"] != found.did:
             return False
-        try:
-            status = await self._get(client, url, "/status")
-        except Unreachable:
-            return False
-        if status.get("did") != facts.get("did"):
-            return False
-        self._url, self._pid, self.ended = url, found, None
+        self._url, self._pid, self.ended = found.http, found.pid, None
         self.status = self.last = status
         self._last_seq = 0
         self.ready_ms = now_ms
@@ -182,15 +177,16 @@ class NodeProcess:
 
     # ------------------------------------------------------------------------------------------------- its HTTP face
 
-    async def refresh(self, client: httpx.AsyncClient, now_s: float) -> None:
+    async def refresh(self, client: AsyncClient, now_s: float) -> None:
         """Ask for the status; a node that does not answer keeps its last one."""
         url = self._url
         if url is None:
             return
         try:
-            status = await self._get(client, url, "/status")
-        except Unreachable:
-            if self._pid is not None and not psutil.pid_exists(self._pid):
+            status = await client.ask(url, STATUS)
+        except OperatorError:
+            # One that ended in the meantime was noted already.
+            if url == self._url and self._pid is not None and not psutil.pid_exists(self._pid):
                 self._forget("gone")
             return
         if url == self._url:  # it did not end in the meantime
@@ -199,44 +195,21 @@ class NodeProcess:
             while now_s - self._rates[0][0] > RATE_WINDOW_S:
                 self._rates.popleft()
 
-    async def refresh_moves(self, client: httpx.AsyncClient) -> None:
+    async def refresh_moves(self, client: AsyncClient) -> None:
         """Fetch the head moves since the last time."""
         url = self._url
         if url is None:
             return
         try:
-            rows = (await self._get(client, url, f"/heads?after={self._last_seq}"))["heads"]
-        except Unreachable:
+            moves = await client.ask(url, heads(self._last_seq))
+        except OperatorError:
             return
-        if rows and url == self._url:
-            self.moves.extend(map(head_move, rows))
-            self._last_seq = rows[-1]["seq"]
+        if moves and url == self._url:
+            self.moves.extend(moves)
+            self._last_seq = moves[-1].seq
 
-    async def submit(self, client: httpx.AsyncClient, body: bytes) -> list[Outcome | None]:
-        """Offer encoded transactions.  Raises :class:`Unreachable`."""
-        url = self._url
-        if url is None:
-            raise Unreachable
-        try:
-            response = await client.post(
-                f"{url}/transactions", content=body, headers={"content-type": "application/msgpack"}
-            )
-        except httpx.HTTPError as error:
-            raise Unreachable from error
-        if response.status_code >= 500 or response.status_code == 429:
-            raise Unreachable
-        if response.status_code != 200:
-            raise InvariantBroken(f"{self.name} refused a submission as a whole: {response.text[:200]}")
-        rows = response.json()["outcomes"]
-        return [None if row is None else Outcome(row["reason"], row["disposition"]) for row in rows]
-
-    async def _get(self, client: httpx.AsyncClient, url: str, path: str) -> dict[str, Any]:
-        try:
-            response = await client.get(url + path)
-            response.raise_for_status()
-            document = response.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise Unreachable from error
-        if not isinstance(document, dict):
-            raise Unreachable
-        return document
+    async def submit(self, client: AsyncClient, raws: Iterable[bytes]) -> list[Refused | None]:
+        """Offer encoded transactions.  Raises :class:`NodeAway`."""
+        if self._url is None:
+            raise NodeAway(f"{self.name} is not up")
+        return await client.ask(self._url, submit_all(raws))

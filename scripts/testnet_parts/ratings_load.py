@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from scripts.replay import Plan, Signer, pack
+from p2p.client import NodeAway
+from scripts.replay import Plan, Signer
 from scripts.testnet_parts.confirm import FinalReader
 from scripts.testnet_parts.feed import BATCH, MAX_OUTSTANDING, Feed
 from scripts.testnet_parts.homes import TestnetHome
-from scripts.testnet_parts.nodes import NodeProcess, Unreachable
+from scripts.testnet_parts.nodes import NodeProcess
 from scripts.testnet_parts.pace import MAX_PER_S, Pace
 from scripts.testnet_parts.run import SHORT_NAP_S, STATUS_EVERY_S, Testnet, now_ms
 
@@ -153,8 +154,8 @@ class Replay:
                 continue
             testnet.note_start()
             try:
-                outcomes = await node.submit(testnet.client, pack(self._raws[position] for position in batch))
-            except Unreachable:
+                outcomes = await node.submit(testnet.client, [self._raws[position] for position in batch])
+            except NodeAway:
                 self.feed.give_back(batch)
                 await trio.sleep(STATUS_EVERY_S)
             else:
@@ -170,7 +171,7 @@ class Replay:
 
     async def _keep_pace(self, testnet: Testnet) -> None:
         while True:
-            waiting = max((node.last["mempool"] for node in testnet.live), default=0)
+            waiting = max((node.told["mempool"] for node in testnet.live), default=0)
             self.pace.observe(waiting, now_ms())
             await trio.sleep(STATUS_EVERY_S)
 

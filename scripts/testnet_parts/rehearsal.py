@@ -15,16 +15,17 @@ from chain.genesis import Genesis
 from chain.keys import SecretKey
 from chain.reader import Reader
 from chain.transactions import VerifiedTransaction
+from p2p.client import NodeAway
 from scripts.municipal.audit import Audit, audit
 from scripts.municipal.cast import Cast
 from scripts.municipal.director import Director
 from scripts.municipal.story import Story
 from scripts.municipal.telling import summary_of
-from scripts.replay import node_seed, pack
+from scripts.replay import node_seed
 from scripts.testnet_parts.confirm import FinalReader
 from scripts.testnet_parts.feed import BATCH
 from scripts.testnet_parts.homes import TestnetHome
-from scripts.testnet_parts.nodes import NodeProcess, Unreachable
+from scripts.testnet_parts.nodes import NodeProcess
 from scripts.testnet_parts.run import SHORT_NAP_S, Testnet
 
 if TYPE_CHECKING:
@@ -83,14 +84,14 @@ class Rehearsal:
     async def _submit(self, testnet: Testnet, offers: Sequence[VerifiedTransaction]) -> None:
         """To a node that answers.  What it refuses, the director offers again later, or gives up."""
         for batch in (offers[at : at + BATCH] for at in range(0, len(offers), BATCH)):
-            while not await self._taken(testnet, pack(transaction.raw for transaction in batch)):
+            while not await self._taken(testnet, [transaction.raw for transaction in batch]):
                 await trio.sleep(SHORT_NAP_S)
 
-    async def _taken(self, testnet: Testnet, body: bytes) -> bool:
+    async def _taken(self, testnet: Testnet, raws: list[bytes]) -> bool:
         for node in testnet.live:
             try:
-                await node.submit(testnet.client, body)
-            except Unreachable:
+                await node.submit(testnet.client, raws)
+            except NodeAway:
                 continue
             return True
         return False

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import launched
+
+import shlex
 import time
 from typing import Any
 
@@ -30,7 +33,7 @@ def build_report(testnet: Testnet) -> dict[str, Any]:
         "nodes": home.shape.nodes,
         "observers": home.shape.observers,
         "slot_ms": home.shape.slot_ms,
-        "height": max((node.last.get("height", 0) for node in nodes), default=0),
+        "height": max((node.last["height"] for node in nodes if node.last), default=0),
         "finalized_height": verdict.height,
         "agree": verdict.holds and len(roots) == 1 and told.get("audited", True),
         "differing": list(verdict.differing),
@@ -39,7 +42,7 @@ def build_report(testnet: Testnet) -> dict[str, Any]:
         "seconds": round(seconds, 3),
         "tx_per_s": round(fresh / seconds, 1) if seconds else 0.0,
         "block_propagation_ms": describe_propagation(propagation_ms(heads, ready)),
-        "reorgs": sum(node.last.get("reorgs", 0) for node in nodes),
+        "reorgs": sum(node.last["reorgs"] for node in nodes if node.last),
         "interrupted": testnet.interrupted,
         "cpu_s": round(cpu_s, 3),
         "cpu_ms_per_tx": round(1000 * cpu_s / fresh, 3) if fresh else None,
@@ -49,14 +52,14 @@ def build_report(testnet: Testnet) -> dict[str, Any]:
             {
                 "node": node.name,
                 "role": "validator" if node.is_validator else "observer",
-                "did": node.last.get("did"),
+                "did": node.last and node.last["did"],
                 "ended": node.ended,
                 "deaths": node.deaths,
-                "height": node.last.get("height"),
+                "height": node.last and node.last["height"],
                 "finalized_height": len(chain.ids),
-                "reorgs": node.last.get("reorgs"),
+                "reorgs": node.last and node.last["reorgs"],
                 "cpu_s": round(node.cpu_s, 3),
-                "rss_bytes": node.last.get("rss_bytes"),
+                "rss_bytes": node.last and node.last["rss_bytes"],
             }
             for node, chain in zip(nodes, chains, strict=True)
         ],
@@ -91,17 +94,13 @@ def print_summary(report: dict[str, Any], testnet: Testnet) -> None:
     ]
     rows += [(detail["node"], detail["ended"]) for detail in report["nodes_detail"] if detail["ended"]]
     table("", ("", ""), rows)
-    node = f"{report['home']}/node0"
-    for text in (
-        "",
-        "Look inside:",
-        f"  python scripts/inspect_chain.py head --home {node}",
-        f"  python scripts/inspect_chain.py top --home {node}",
-        f"  python scripts/inspect_chain.py verify --home {node}",
-    ):
-        click.echo(text)
+    home = shlex.quote(report["home"])
+    click.echo("\nLook inside:\n")
+    for question in ("head", "top", "verify"):
+        click.echo(launched(f"    python scripts/inspect_chain.py {question} --home {home}/node0"))
     if testnet.load.can_go_on:
-        click.echo(f"Go on with this network:  python scripts/testnet.py --home {report['home']}")
+        click.echo("\nGo on with this network:\n")
+        click.echo(launched(f"    python scripts/testnet.py --home {home}"))
 
 
 def _transactions(report: dict[str, Any]) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import httpx
 import trio
 
 from chain.errors import OperatorError
+from p2p.client import AsyncClient
+from p2p.local.process import stop_signals
 from scripts.testnet_parts.homes import TestnetHome
-from scripts.testnet_parts.nodes import HTTP_TIMEOUT_S, NodeProcess
+from scripts.testnet_parts.nodes import NodeProcess
+from scripts.testnet_parts.shape import Until
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -33,14 +34,6 @@ DRAIN_S = 60.0
 QUORUM_GRACE_S = 60.0
 RESTART_DELAY_S = 1.0
 MAX_RESTARTS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Until:
-    """When a testnet stops by itself: once everything is final, after ``duration_s``, or never."""
-
-    is_final: bool
-    duration_s: float | None
 
 
 class Load(Protocol):
@@ -105,7 +98,7 @@ class Testnet:
         self._note = note
         self._restarting: set[str] = set()
         self._scope = trio.CancelScope()
-        self.client = httpx.AsyncClient(timeout=HTTP_TIMEOUT_S, trust_env=False)
+        self.client = AsyncClient()
 
     # --------------------------------------------------------------------------------------------- for the view
 
@@ -117,12 +110,12 @@ class Testnet:
     @property
     def included(self) -> int:
         """Transactions on the main chain of the node that has most of them."""
-        return max((node.last["transactions"] for node in self.nodes if node.last), default=0)
+        return max((node.told["transactions"] for node in self.nodes if node.last), default=0)
 
     @property
     def furthest(self) -> NodeProcess | None:
         """The live node that has most final blocks."""
-        return max(self.live, key=lambda node: node.last["finalized_height"], default=None)
+        return max(self.live, key=lambda node: node.told["finalized_height"], default=None)
 
     @property
     def seconds(self) -> float:
@@ -144,7 +137,7 @@ class Testnet:
 
     async def run(self, until: Until, watch: Watch) -> None:
         """Run all processes until it is over; none is left when this returns.  ``watch`` shows it, forever."""
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with trio.open_signal_receiver(*stop_signals()) as signals:
             async with self.client, trio.open_nursery() as outer:
                 outer.start_soon(self._obey, signals)
                 try:
@@ -156,7 +149,9 @@ class Testnet:
                 outer.cancel_scope.cancel()
 
     async def _obey(self, signals: AsyncIterator[int]) -> None:
-        async for _ in signals:
+        async for number in signals:
+            if self.interrupted and signal.Signals(number).name == "SIGHUP":
+                continue  # a terminal that is closed hangs up more than once
             if self.interrupted:
                 for node in self.nodes:
                     node.kill()
@@ -199,7 +194,7 @@ class Testnet:
         while not self.load.is_done:
             await trio.sleep(SHORT_NAP_S)
         height = self.load.height
-        while self._restarting or min((node.last["finalized_height"] for node in self.live), default=-1) < height:
+        while self._restarting or min((node.told["finalized_height"] for node in self.live), default=-1) < height:
             await trio.sleep(SHORT_NAP_S)
             for node in self.live:
                 await node.refresh(self.client, time.monotonic())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from p2p.client import HeadMove
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +34,6 @@ def agreement(chains: Sequence[FinalChain]) -> Agreement:
     longest = max(chains, key=lambda chain: len(chain.ids)).ids
     differing = tuple(chain.name for chain in chains if list(chain.ids) != list(longest[: len(chain.ids)]))
     return Agreement(min(len(chain.ids) for chain in chains), differing)
-
-
-@dataclass(frozen=True, slots=True)
-class HeadMove:
-    """A row of ``GET /heads``: at ``at_ms`` (Unix) this block became the head of one node."""
-
-    seq: int
-    id: str
-    height: int
-    transactions: int
-    at_ms: int
-    made_here: bool
-
-
-def head_move(row: Mapping[str, Any]) -> HeadMove:
-    """Read a row of ``GET /heads``."""
-    return HeadMove(row["seq"], row["id"], row["height"], row["transactions"], row["at_ms"], row["made_here"])
 
 
 def propagation_ms(moves: Mapping[str, Iterable[HeadMove]], ready_ms: Mapping[str, int]) -> list[int]:

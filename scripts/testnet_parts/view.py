@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import launched
+
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import trio
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -16,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts.console import remark, stdout_console
+from scripts.tables import lay_out
 
 if TYPE_CHECKING:
     from scripts.testnet_parts.nodes import NodeProcess
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 FRAME_S = 0.5
 LINE_S = 3.0
 _BAR_COLUMNS = 40
+# The longest name of a bar, and the gaps beside it.
+_NAME_COLUMNS = 12
 
 
 #: A name, how many there are, and of how many.
@@ -58,8 +62,8 @@ class PlainView:
 def progress_line(testnet: Testnet, elapsed_s: float) -> str:
     """Where everything stands, on one line."""
     live = testnet.live
-    height = max((node.last["height"] for node in live), default=0)
-    final = max((node.last["finalized_height"] for node in live), default=0)
+    height = max((node.told["height"] for node in live), default=0)
+    final = max((node.told["finalized_height"] for node in live), default=0)
     return (
         f"{elapsed_s:5.0f} s  {len(live)}/{len(testnet.nodes)} nodes  height {height}  finalized {final}  "
         f"{testnet.load.line(testnet)}  {max((node.transactions_per_s for node in live), default=0)} tx/s"
@@ -74,12 +78,13 @@ class LiveView:
 
     def note(self, text: str) -> None:
         """A line above the table, with the time."""
-        self._live.console.print(Text.assemble((time.strftime("%H:%M:%S "), "dim"), text))
+        line = Text.assemble((time.strftime("%H:%M:%S "), "dim"), launched(text))
+        self._live.console.print(line, soft_wrap="/" in text)  # a path or a command can be copied whole
 
     async def watch(self, testnet: Testnet) -> None:
         """Two frames a second."""
         while True:
-            self._live.update(frame(testnet), refresh=True)
+            self._live.update(frame(testnet, self._live.console.width), refresh=True)
             await trio.sleep(FRAME_S)
 
 
@@ -94,39 +99,50 @@ def open_view(*, plain: bool) -> Iterator[View]:
         yield LiveView(live)
 
 
-def frame(testnet: Testnet) -> Group:
-    """The table of nodes, and how far its load is."""
-    return Group(_nodes_table(testnet.nodes), _progress(testnet), Text(_hint(testnet), style="dim"))
+def frame(testnet: Testnet, width: int) -> Group:
+    """The table of nodes, and how far its load is, in lines of ``width`` characters at most."""
+    return Group(*_nodes(testnet.nodes, width), _progress(testnet, width), Text(_hint(testnet), style="dim"))
 
 
-def _nodes_table(nodes: list[NodeProcess]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("node", no_wrap=True)
-    table.add_column("role", no_wrap=True)
-    for name in ("peers", "height", "finalized", "mempool", "reorgs", "tx/s"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("head", no_wrap=True)
-    for node in nodes:
-        role = "validator" if node.is_validator else "observer"
-        last = node.last
-        if not node.is_live:
-            numbers = [str(last.get(name, "-")) for name in ("height", "finalized_height")]
-            cells = [node.name, role, "-", *numbers, "-", "-", "-", node.ended or "starting…"]
-            table.add_row(*map(Text, cells), style="red" if node.ended else "dim")
-            continue
-        names = ("peers", "height", "finalized_height", "mempool", "reorgs")
-        cells = [node.name, role, *(f"{last[name]:,}" for name in names), f"{node.transactions_per_s:,}"]
-        head = str(last["head_id"])[:12] + (" syncing" if last.get("syncing") else "")
-        table.add_row(*map(Text, cells), Text(head))
-    return table
+_COLUMNS = ("node", "role", "peers", "height", "finalized", "mempool", "reorgs", "tx/s", "head")
+_IS_NUMBER = [name not in ("node", "role", "head") for name in _COLUMNS]
+# Where the terminal is narrow, these go first.
+_LEAST = ("reorgs", "mempool", "peers", "head")
 
 
-def _progress(testnet: Testnet) -> Table:
+def _nodes(nodes: list[NodeProcess], width: int) -> list[Text]:
+    (heading, *rows), _ = lay_out(_COLUMNS, [_cells(node) for node in nodes], _IS_NUMBER, width, _LEAST)
+    styles = ["" if node.is_live else "red" if node.ended else "dim" for node in nodes]
+    lines = [Text(line, style="bold") for line in heading]
+    lines += [Text(line, style=style) for row, style in zip(rows, styles, strict=True) for line in row]
+    return [*lines, Text()]
+
+
+def _cells(node: NodeProcess) -> list[str]:
+    role = "validator" if node.is_validator else "observer"
+    status = node.status
+    if status is None:
+        heights = [str(node.last["height"]), str(node.last["finalized_height"])] if node.last else ["-", "-"]
+        return [node.name, role, "-", *heights, "-", "-", "-", node.ended or "starting…"]
+    numbers = (
+        status["peers"],
+        status["height"],
+        status["finalized_height"],
+        status["mempool"],
+        status["reorgs"],
+        node.transactions_per_s,
+    )
+    head = status["head_id"][:12] + (" syncing" if status["syncing"] else "")
+    return [node.name, role, *(f"{number:,}" for number in numbers), head]
+
+
+def _progress(testnet: Testnet, width: int) -> Table:
     table = Table.grid(padding=(0, 1))
     for name, count, total in testnet.load.bars(testnet):
+        told = f"{count:,} of {total:,}"
         done = "green" if count == total else "cyan"
-        bar = ProgressBar(total=total, completed=count, width=_BAR_COLUMNS, complete_style=done)
-        table.add_row(name, bar, f"{count:,} of {total:,}")
+        room = max(1, min(_BAR_COLUMNS, width - _NAME_COLUMNS - len(told)))
+        table.add_row(name, ProgressBar(total=total, completed=count, width=room, complete_style=done), told)
     return table
 
 

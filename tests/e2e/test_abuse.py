@@ -14,6 +14,7 @@ import trio
 
 from chain.messages import Status
 from chain.transactions import Enrol
+from p2p.client import PEERS
 from p2p.host import MAX_HANDSHAKES
 from p2p.local.home import HomeConfig, create_home, peer_id_of
 from scripts.abuse_parts.catalogue import ATTACKS, Attack
@@ -217,12 +218,12 @@ async def test_a_ban_ends_and_who_behaves_then_is_welcome(network: Network) -> N
         while True:
             with until_thrown_out():
                 async with visit(target, seed=seed):
-                    while not (known := [p for p in (await target.get("/peers"))["peers"] if p["peer_id"] == peer_id]):
+                    while not (known := [p for p in (await target.ask(PEERS))["peers"] if p["peer_id"] == peer_id]):
                         await trio.sleep(RETRY_S)
                     break
             await trio.sleep(RETRY_S)
     assert known[0]["score"] == 0
-    assert peer_id not in json.dumps((await target.get("/peers"))["banned"])
+    assert peer_id not in json.dumps((await target.ask(PEERS))["banned"])
 
 
 async def test_the_owner_of_a_stolen_key_stops_and_the_others_go_on(network: Network) -> None:

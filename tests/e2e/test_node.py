@@ -103,7 +103,7 @@ def test_a_mistake_gets_one_sentence(solo: Path, mistake: str, remedy: str) -> N
         target = home / "nowhere" if mistake == "no home" else home
         ended = run_to_end("run", "--home", str(target))
     assert ended.returncode == 2, ended.stderr
-    sentence = [line for line in ended.stderr.splitlines() if line.startswith("node: ")]
+    sentence = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
     assert len(sentence) == 1, ended.stderr
     assert "Traceback" not in ended.stderr
     assert remedy in sentence[0]
@@ -257,7 +257,7 @@ def test_a_full_disk_stops_the_node_with_one_sentence_and_loses_nothing(solo: Pa
             except httpx.HTTPError:
                 break
         assert node.process.wait(120) == 2, node.log()
-    sentence = [line for line in node.log().splitlines() if line.startswith("node: ")]
+    sentence = [line for line in node.log().splitlines() if line.startswith("error: ")]
     assert len(sentence) == 1, node.log()
     assert "free disk space" in sentence[0]
     assert "Traceback" not in node.log()

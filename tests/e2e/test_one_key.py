@@ -150,5 +150,6 @@ def test_of_a_copied_home_only_one_goes_on_signing(pair: Pair) -> None:
             pair.submit()
             wait_for(lambda: copy.status()["height"] > before["height"] + 2, "it follows, past slots of its own")
     known = pair.headers("first", "second", "copy")
-    assert known["first"] == known["second"] == known["copy"]  # all of them are the original's
+    # All of them are the original's; what it lost to another branch, the copy never heard of.
+    assert known["first"] | known["copy"] <= known["second"]
     assert_no_slot_signed_twice(*known.values())

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chain import members, records
+from chain import members
 from chain.draft import Draft
-from chain.state import Member, Record
 from scripts.histories_parts.history import live, run_history
+from tests.support.broken_rules import BROKEN_RULES
 
 
 @given(st.randoms(use_true_random=False))
@@ -37,34 +37,20 @@ def test_histories_meet_what_they_are_for() -> None:
     assert len(refused) >= 40
 
 
-def forget_the_cap(draft: Draft, subject: bytes, code: int, points: int) -> int:
-    return points
-
-
-def forget_the_suspension(_draft: Draft, _subject: bytes, member: Member, _record: Record) -> Member:
-    return member
-
-
-def write_before_checking(draft: Draft, actor: bytes) -> bytes:
-    draft.put(b"n" + actor, draft.account(actor))
-    return check_new(draft, actor)
-
-
-check_new = members.check_new
-
-
-@pytest.mark.parametrize(
-    ("module", "name", "broken", "what"),
-    [
-        (records, "_capped", forget_the_cap, "not what a recount gives"),
-        (records, "_suspended", forget_the_suspension, "not what a recount gives"),
-        (members, "check_new", write_before_checking, "and had written"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_a_broken_rule_is_noticed(
-    monkeypatch: pytest.MonkeyPatch, module: object, name: str, broken: object, what: str
-) -> None:
-    monkeypatch.setattr(module, name, broken)
+@pytest.mark.parametrize("rule", BROKEN_RULES)
+def test_a_broken_rule_is_noticed(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
+    BROKEN_RULES[rule](monkeypatch)
     violations = [outcome.violation for outcome in map(run_history, range(25)) if outcome.violation]
-    assert any(what in violation for violation in violations)
+    assert any("not what a recount gives" in violation for violation in violations)
+
+
+def test_a_refusal_that_has_written_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_new = members.check_new
+
+    def write_before_checking(draft: Draft, actor: bytes) -> bytes:
+        draft.put(b"n" + actor, draft.account(actor))
+        return check_new(draft, actor)
+
+    monkeypatch.setattr(members, "check_new", write_before_checking)
+    violations = [outcome.violation for outcome in map(run_history, range(25)) if outcome.violation]
+    assert any("and had written" in violation for violation in violations)

@@ -76,13 +76,13 @@ def test_where_a_member_stands_in_the_end(story: Rehearsal, number: int, score: 
 
 
 def test_an_issuer_is_suspended_by_its_own_error_rate_and_restored_by_motion(story: Rehearsal) -> None:
-    market = story.paper.authorities[story.cast.market.key]
-    assert (market["filed"], market["overturned"], market["status"]) == (21, 3, "active")
-    assert (market["forgiven_filed"], market["forgiven_overturned"]) == (20, 3)
+    market = story.paper.offices[story.cast.market.key].account()
+    assert (market.filed, market.overturned, market.status) == (21, 3, "active")
+    assert (market.forgiven_filed, market.forgiven_overturned) == (20, 3)
     suspended = next(event for event in story.paper.events if event.what == "suspended")
     assert suspended.about == story.cast.market.key
-    bank = story.paper.authorities[story.cast.bank.key]
-    assert (bank["overturned"], bank["status"]) == (3, "active")
+    bank = story.paper.offices[story.cast.bank.key].account()
+    assert (bank.overturned, bank.status) == (3, "active")
 
 
 def test_a_validator_is_replaced(story: Rehearsal) -> None:
@@ -139,5 +139,6 @@ def test_a_score_that_is_wrong_on_one_node_is_noticed(story: Rehearsal) -> None:
     found = audit(story.world.genesis, host.disk.main, state, host.height)
     assert not found.holds
     assert (found.explained, found.members) == (MEMBERS - 1, MEMBERS)
-    assert len(found.differences) == 1
+    assert [found.differences[0][:8], found.differences[1][:2]] == ["did:key:", "m "]  # its row, and its entry
+    assert len(found.differences) == 2
     assert "(1030, 'AA', 0, 0) in the state, (1000, 'A', 0, 0) on paper" in found.differences[0]

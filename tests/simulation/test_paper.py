@@ -36,6 +36,7 @@ from chain.transactions import (
 )
 from scripts.municipal.audit import audit
 from scripts.municipal.story import rehearsal_policy
+from tests.support.broken_rules import BROKEN_RULES
 from tests.support.world import genesis_of, secret
 
 GENESIS = genesis_of(1, policy=rehearsal_policy(1_000).to_document())
@@ -84,7 +85,7 @@ class History:
         self.ledger.adopt(self.blocks[height], changes)
 
     def _anything(self) -> tuple[bytes, Action]:
-        choice, view = self.random.choice, self.ledger.view(self.slot)
+        choice, view = self.random.choice, self.ledger.blank_draft(self.slot)
         records = [key for key in self.ledger.state if key[:1] == b"d"]
         member, number = read_record_key(choice(records)) if records else (choice(MEMBERS), 0)
         issuer = view.get(record_key(member, number)).issuer if records else AGENCIES[0]
@@ -113,7 +114,7 @@ class History:
                 return choice((key, agency)), Rotate(next(self.spare_keys), bytes(64))
 
     def _key(self, identity: bytes) -> bytes:
-        view = self.ledger.view(self.slot)
+        view = self.ledger.blank_draft(self.slot)
         while (account := view.account(identity)) is not None and account.successor:
             identity = account.successor
         return identity
@@ -167,6 +168,18 @@ def test_the_state_says_what_the_paper_says(seed: int) -> None:
     while history.ledger.height > BLOCKS // 2:
         history.ledger.undo()
     check(history, BLOCKS // 2)
+
+
+# A city's members do not rate each other.
+@pytest.mark.parametrize("rule", [rule for rule in BROKEN_RULES if "rating" not in rule])
+def test_the_paper_notices_a_broken_rule(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
+    BROKEN_RULES[rule](monkeypatch)
+    history = History(seed=1)
+    while history.ledger.height < BLOCKS:
+        history.grow()
+    found = audit(GENESIS, history.blocks, history.ledger.state, BLOCKS)
+    assert found.differences or found.faults
+    assert not found.holds
 
 
 def check(history: History, height: int) -> None:

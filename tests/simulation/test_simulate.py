@@ -20,6 +20,7 @@ from scripts.simulation.mutations import MUTATIONS
 from scripts.simulation.settings import PROFILES, Settings
 from scripts.simulation.sweep import settings_for
 from scripts.simulation.villain import Expectation
+from tests.support.broken_rules import BROKEN_RULES
 
 ROOT = Path(__file__).parents[2]
 QUICK_SEEDS = 40
@@ -161,8 +162,16 @@ def test_a_broken_rule_is_noticed(name: str) -> None:
     assert run_history(replace(settings, mutation="", only_damage=False), found.seed).violation == ""
 
 
+# Suspensions and deadlines are among the mutations above.
+@pytest.mark.parametrize("rule", [rule for rule in BROKEN_RULES if "objection" not in rule and "deadline" not in rule])
+def test_a_broken_rule_of_the_registry_is_noticed(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
+    settings = Settings(nodes=4, slots=150, faults="none", traffic="registry")
+    BROKEN_RULES[rule](monkeypatch)
+    assert "is not what a recount gives" in run_history(settings, 0).violation
+
+
 def test_a_block_of_the_future_is_noticed_though_clocks_step_back() -> None:
     # given validators that take every block at once, and clocks that jump
     settings = Settings(slots=150, faults="clocks", mutation="accept-future")
     # then the first that is taken too early is noticed
-    assert any("took a block of slot" in run_history(settings, seed).violation for seed in range(5))
+    assert any("passed on block" in run_history(settings, seed).violation for seed in range(5))

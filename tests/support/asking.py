@@ -6,21 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-import click
 from click.testing import CliRunner, Result
 
-from scripts.console import run
 from scripts.inspect_chain import inspect_chain
-
-
-class _AsProcess(click.Command):
-    def main(self, args: Any = None, *_: Any, **__: Any) -> Any:
-        run(inspect_chain, args)
 
 
 def ask(home: Path, *args: str) -> Result:
     """The command's exit code and what it printed."""
-    return CliRunner().invoke(_AsProcess("inspect_chain"), [*args, "--home", str(home)])
+    return CliRunner().invoke(inspect_chain, [*args, "--home", str(home)])
 
 
 def answer(home: Path, *args: str, exit_code: int = 0) -> Any:

@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 import httpx
 from click.testing import CliRunner
 
-from chain.errors import OperatorError
 from scripts.registry import registry
 
 
 class Ended(NamedTuple):
-    """How a command ended; an operator's mistake is in ``stderr``, as the command line prints it."""
+    """How a command ended."""
 
     code: int
     stdout: str
@@ -28,8 +27,6 @@ class Ended(NamedTuple):
 def run_client(*arguments: str, transport: httpx.BaseTransport | None = None) -> Ended:
     """Run one command; with a ``transport``, it takes the place of the network."""
     result = CliRunner().invoke(registry, arguments, obj=transport)
-    if isinstance(result.exception, OperatorError):
-        return Ended(2, result.stdout, str(result.exception))
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Ended(result.exit_code, result.stdout, result.stderr)

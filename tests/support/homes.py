@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
-from contextlib import closing
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +53,28 @@ def write_home(home: Path, world: World, disk: RecordingDisk) -> Path:
         storage.commit([commit])
     storage.close()
     return home
+
+
+@contextmanager
+def read_only(home: Path) -> Iterator[Path]:
+    """A copy of ``home`` that this process may only read, as on a read-only medium or of another user."""
+    folder = Path(tempfile.mkdtemp())
+    copy = folder / "home"
+    shutil.copytree(home, copy)
+    for path in copy.iterdir():
+        path.chmod(0o444)
+    copy.chmod(0o555)
+    folder.chmod(0o755)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65_534)  # nobody may do what root may
+    try:
+        yield copy
+    finally:
+        if is_root:
+            os.seteuid(0)
+        copy.chmod(0o755)
+        shutil.rmtree(folder)
 
 
 def tamper(home: Path, sql: str, *parameters: Any) -> None:

@@ -33,6 +33,8 @@ from chain.proposals import ARBITER, REGISTRAR, Accredit, Amend, Proposal
 from chain.scores import Line, Standing, explain, standing
 from chain.state import (
     CARRIED,
+    RATINGS,
+    RECORDS,
     Authority,
     Member,
     Motion,
@@ -338,8 +340,8 @@ class Register:
         view = self.ledger.view()
         identity, member = view.member(person.key)
         about = [key for key in self.ledger.state if key[1:33] == identity]
-        records = [(read_record_key(key)[1], view.get(key)) for key in about if key[:1] == b"d"]
-        ratings = [(*read_rating_key(key)[1:], view.get(key)) for key in about if key[:1] == b"r"]
+        records = [(read_record_key(key)[1], view.get(key)) for key in about if key.startswith(RECORDS)]
+        ratings = [(*read_rating_key(key)[1:], view.get(key)) for key in about if key.startswith(RATINGS)]
         return explain(view.policy, member, records, ratings)
 
 

@@ -15,7 +15,7 @@ from chain.events import Commit, SigningState
 from chain.genesis import Genesis, make_genesis
 from chain.keys import did_from_key
 from chain.policy import Policy, read_policy, shipped_policy
-from chain.proposals import ARBITER, Accredit, AddValidator, Amend
+from chain.proposals import ARBITER, Accredit, AddValidator, Amend, JailValidator
 from chain.storage import Storage
 from chain.transactions import (
     ASK,
@@ -129,18 +129,18 @@ class City:
         actor.secret, actor.nonce = fresh, 0
         return transaction
 
-    def write(self, home: Path) -> Path:
-        """A home that took all blocks, its state settled as far as they are final."""
+    def write(self, home: Path, *, only_final: bool = False) -> Path:
+        """A home that took all blocks, its state settled as far as they are final; or only those that are."""
         write_genesis(home, self.genesis)
         Storage.create(home / DATABASE, self.genesis, SigningState())
         chain = Blockchain(self.genesis)
         for block in self.blocks:
             chain.add(block, arrived_in_slot=True)
         assert chain.head.header.id == self.blocks[-1].id
+        final = chain.finalized.height
+        taken = tuple(self.blocks[:final] if only_final else self.blocks)
         storage = Storage(home / DATABASE, self.genesis)
-        storage.commit(
-            [Commit(adopted=tuple(self.blocks), finalized_height=chain.finalized.height, settled=chain.settle())]
-        )
+        storage.commit([Commit(adopted=taken, finalized_height=final, settled=chain.settle())])
         storage.close()
         return home
 
@@ -184,6 +184,18 @@ def lively_city() -> City:
     city.carried(Amend(1, city.height + 40, next_policy(city).encode()))
     city.block(city.validators[3].sign(Propose(AddValidator(secret(99).public, 1))))
     for _ in range(12):  # so that all of it is final
+        city.block()
+    return city
+
+
+def changing_city(blocks: int) -> City:
+    """A city that jails a validator, takes in another, and makes ``blocks`` more."""
+    city = City()
+    city.carried(JailValidator(city.validators[3].key))
+    for _ in range(20):
+        city.block()
+    city.carried(AddValidator(secret(99).public, 1))
+    for _ in range(blocks):
         city.block()
     return city
 

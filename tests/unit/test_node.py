@@ -1,10 +1,14 @@
-"""The pump: what the engine decided reaches the disk, also when the node is told to stop at that very moment."""
+"""The pump: what the engine decided reaches the disk, also when it is told to stop; and nodes inside a program."""
 
 from __future__ import annotations
 
+import json
+import logging
+import signal
+import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -12,22 +16,28 @@ import pytest
 import trio
 import trio.testing
 
+from chain.admission import AdmittedBatch
 from chain.engine import Engine
-from chain.errors import OperatorError
-from chain.events import Commit, Effect, Submitted
+from chain.errors import OperatorError, Refused
+from chain.events import Commit, Outcomes, Submitted, TransactionsReceived
+from chain.proof import check_evidence
 from chain.storage import Storage
-from chain.transactions import Enrol
-from node import Node
-from p2p.local.home import HomeConfig, create_home, load_home
-from p2p.local.telemetry import Telemetry
-from p2p.protocol import LedgerProtocol
+from chain.transactions import Enrol, VerifiedTransaction
+from node import Node, open_node
+from p2p.local.home import Home, HomeConfig, create_home, load_home, peer_id_of
+from p2p.network import Transport
+from tests.support.forge import Forge
 from tests.support.world import Actor, genesis_of, secret
 
 
 class Silence:
     """A network that nobody is on."""
 
-    async def perform(self, _effect: Effect) -> None:
+    @property
+    def gossip(self) -> Silence:
+        return self
+
+    async def publish(self, _topic: str, _data: bytes) -> None:
         await trio.lowlevel.checkpoint()
 
 
@@ -61,9 +71,8 @@ def home(tmp_path: Path) -> Path:
 def node_of(home: Path, storage: SlowStorage) -> Node:
     loaded = load_home(home)
     chain, signing = storage.load()
-    node = Node(loaded, Engine(loaded.genesis, chain, secret=loaded.secret, signing=signing), storage, Telemetry())
-    node.protocol = cast(LedgerProtocol, Silence())
-    return node
+    engine = Engine(loaded.genesis, chain, secret=loaded.secret, signing=signing)
+    return Node(loaded, engine, storage, cast(Transport, Silence()))
 
 
 async def stop_in_mid_commit(node: Node, storage: SlowStorage) -> None:
@@ -148,3 +157,115 @@ async def test_a_transaction_is_located(home: Path, monkeypatch: pytest.MonkeyPa
         assert storage.asked.is_set()
     node.stop()
     assert found == [1, None, None]
+
+
+async def test_it_proves_where_somebody_stands_once_something_is_final(home: Path) -> None:
+    node = node_of(home, SlowStorage(home))
+    ann = Actor(node.genesis, 100)
+    with pytest.raises(Refused):
+        await node.prove(ann.key)
+    forge = Forge(node.genesis)
+    blocks = [forge.block(None, [ann.sign(Enrol())])]
+    blocks += forge.chain(3, blocks[0])
+    for block in blocks:
+        node.engine.chain.add(block, arrived_in_slot=True)
+    proven = check_evidence(node.genesis, await node.prove(ann.key))
+    assert proven.member is not None
+    assert proven.header == node.engine.chain.finalized
+    node.storage.close()
+
+
+# ------------------------------------------------------------------------------------------- nodes inside a program
+
+PATIENCE_S = 120.0
+
+
+def embedded(folder: Path, *, slot_ms: int = 200, listen: str = "/ip4/127.0.0.1/tcp/0") -> list[Home]:
+    """The homes of a network's only validator and of an observer that knows it."""
+    genesis = genesis_of(1, genesis_time_ms=time.time_ns() // 1_000_000 - slot_ms, slot_ms=slot_ms)
+    local = HomeConfig(listen=[listen], http="127.0.0.1:0")
+    create_home(folder / "validator", genesis, secret(1).seed, local)
+    peer = f"{listen}/p2p/{peer_id_of(secret(1).seed)}"
+    other = HomeConfig(listen=["/ip4/127.0.0.1/tcp/0"], peers=[peer], http="127.0.0.1:0")
+    create_home(folder / "observer", genesis, secret(2).seed, other)
+    return [load_home(folder / name) for name in ("validator", "observer")]
+
+
+async def submit(node: Node, *transactions: VerifiedTransaction) -> None:
+    """Offer transactions that are taken."""
+    (outcomes,) = [item for item in await node.ask(Submitted(transactions)) if isinstance(item, Outcomes)]
+    assert outcomes.outcomes == (None,) * len(transactions)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    with trio.fail_after(PATIENCE_S):
+        while not condition():
+            await trio.sleep(0.01)
+
+
+async def test_two_nodes_run_inside_one_program(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), logging.getLogger().handlers[:]
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    first, second = embedded(tmp_path, listen=f"/ip4/127.0.0.1/tcp/{port}")
+    async with open_node(first) as validator, open_node(second) as observer:
+        await submit(validator, Actor(first.genesis, 100).sign(Enrol()))
+        await until(lambda: observer.engine.chain.finalized.height >= 1)
+        assert observer.engine.chain.ledger.view().account(Actor(first.genesis, 100).key) is not None
+        facts = [json.loads((home.path / "node.json").read_text("utf-8")) for home in (first, second)]
+        assert [fact["http"] for fact in facts] == [validator.url, observer.url]
+        assert before == (
+            signal.getsignal(signal.SIGINT),
+            signal.getsignal(signal.SIGTERM),
+            logging.getLogger().handlers,
+        )
+        with pytest.raises(OperatorError, match="in use by another process"):
+            async with open_node(first):
+                pass
+    for home in (first, second):
+        left = {path.name for path in home.path.iterdir()}
+        assert {"node.json", "chain.db-wal", "chain.db-shm"} & left == set()
+
+
+async def test_what_the_program_raises_comes_out_and_stops_the_node(tmp_path: Path) -> None:
+    home, _ = embedded(tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        async with open_node(home):
+            raise ZeroDivisionError
+    async with open_node(home):
+        pass
+
+
+async def test_what_was_acknowledged_survives_a_clean_stop(tmp_path: Path) -> None:
+    # The first slot, an hour long, has its block: what comes after it waits for the next one.
+    home, _ = embedded(tmp_path, slot_ms=3_600_000)
+    included, *waiting = [Actor(home.genesis, 100 + number).sign(Enrol()) for number in range(4)]
+    async with open_node(home) as node:
+        await submit(node, included)
+        await until(lambda: node.engine.chain.head.header.height == 1)
+        await submit(node, *waiting)
+        # What others sent is theirs to offer again.
+        await node.ask(TransactionsReceived("somebody", AdmittedBatch((Actor(home.genesis, 200).sign(Enrol()),))))
+        assert len(node.engine.mempool) == 4
+    async with open_node(home) as node:
+        assert [item.id for item in node.engine.mempool] == [item.id for item in waiting]
+        assert node.engine.mempool.claimed(10) == tuple(waiting)
+        await submit(node, Actor(home.genesis, 300).sign(Enrol()))
+    async with open_node(home) as node:
+        assert len(node.engine.mempool) == 4
+
+
+async def test_what_was_kept_is_checked_like_anything_else(tmp_path: Path) -> None:
+    home, _ = embedded(tmp_path, slot_ms=3_600_000)
+    good, stranger = Actor(home.genesis, 100).sign(Enrol()), Actor(genesis_of(4), 101).sign(Enrol())
+    storage = Storage(home.database, home.genesis)
+    assert storage.waiting() == ()  # as in a home that was made before anything was kept
+    storage.commit([Commit(waiting=(stranger, good))])
+    storage.close()
+    async with open_node(home) as node:
+        await until(lambda: node.engine.chain.head.header.height == 1)
+        assert await node.locate(good.id) == 1
+        assert len(node.engine.mempool) == 0
+    storage = Storage(home.database, home.genesis)
+    assert storage.waiting() == ()
+    storage.close()

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
-
 from chain.draft import Draft
-from chain.errors import InvariantBroken, Reason
 from chain.registry import genesis_state
 from chain.state import (
-    DOCKET_KEY,
     RULES_KEY,
-    VALIDATORS_KEY,
-    Account,
-    Docket,
-    Motion,
     PolicyText,
     Rating,
     Rules,
-    account_key,
     encode_entry,
-    motion_key,
     policy_key,
     rating_key,
 )
-from tests.support.refusals import refusal
 from tests.support.register import MUNICIPAL, Register, amended
 
 ANN, BOB = bytes([1]) * 32, bytes([2]) * 32
@@ -58,22 +47,6 @@ def test_changes_hold_both_sides_and_only_what_differs() -> None:
     assert draft.changes == {other: (encode_entry(OLD), None)}
 
 
-def test_a_key_without_another_owner_is_its_own_identity() -> None:
-    draft = draft_on({})
-    assert draft.identity(ANN) == ANN
-    draft.put(account_key(ANN), Account(3, b"", b""))
-    assert draft.identity(ANN) == ANN
-    draft.put(account_key(ANN), Account(0, BOB, b""))
-    assert draft.identity(ANN) == BOB
-
-
-def test_who_is_not_there_is_refused_by_name() -> None:
-    draft = draft_on({})
-    assert refusal(draft.member, ANN) is Reason.NOT_ENROLLED
-    assert refusal(draft.motion, 2**32 - 1) is Reason.UNKNOWN_MOTION
-    assert (draft.authority(ANN), draft.account(ANN)) == (None, None)
-
-
 def test_the_policy_is_that_of_the_rules_also_when_they_change() -> None:
     register = Register(MUNICIPAL)
     draft = Draft(genesis_state(register.genesis), register.genesis, 1, 1)
@@ -83,21 +56,3 @@ def test_the_policy_is_that_of_the_rules_also_when_they_change() -> None:
     assert draft.policy.version == 1
     draft.put(RULES_KEY, Rules(2, new.digest(), 0, 0))
     assert (draft.policy, draft.slots(20), draft.policy_of(1).version) == (new, 40, 1)
-
-
-def test_entries_by_their_names() -> None:
-    register = Register()
-    draft = Draft(genesis_state(register.genesis), register.genesis, 1, 1)
-    motion = Motion(ANN, b"", 1, 2, (), 0, 0)
-    draft.put(motion_key(7), motion)
-    assert draft.motion(7) == motion
-    assert draft.docket == draft.get(DOCKET_KEY) == Docket(0, ())
-    assert draft.validators == draft.get(VALIDATORS_KEY)
-    assert [seat.key for seat in draft.validators.active] == [person.key for person in register.validators]
-
-
-def test_a_state_without_rules_is_our_bug() -> None:
-    draft = draft_on({})
-    for name in ("rules", "validators", "docket", "policy"):
-        with pytest.raises(InvariantBroken):
-            getattr(draft, name)

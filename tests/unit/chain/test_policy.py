@@ -14,7 +14,6 @@ from chain.errors import OperatorError, Reason, Refused
 from chain.policy import (
     MAX_CATEGORIES,
     MAX_DAYS,
-    MAX_POLICY_BYTES,
     MAX_SEVERITIES,
     MAX_TIERS,
     SCORE_LIMIT,
@@ -28,6 +27,7 @@ from chain.policy import (
     read_policy,
     shipped_policy,
 )
+from chain.proposals import MAX_POLICY_BYTES
 from chain.transactions import POINTS_LIMIT
 from tests.support.refusals import refusal
 

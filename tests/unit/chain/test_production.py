@@ -37,37 +37,30 @@ def make(maker: Producer, chain: Blockchain, waiting: Mempool, slot: int) -> Mad
 
 def test_a_leader_signs_in_the_first_half_of_its_slot_only() -> None:
     chain = Blockchain(GENESIS)
-    due = [producer().due_slot(chain, now_ms, has_work=True) for now_ms in (at(1), at(1, 500), at(1, 501), at(0, 999))]
+    due = [producer().due_slot(chain, now_ms) for now_ms in (at(1), at(1, 500), at(1, 501), at(0, 999))]
     assert due == [1, 1, None, None]
 
 
 def test_nobody_signs_in_anothers_slot() -> None:
     chain = Blockchain(GENESIS)
-    assert [slot for slot in range(13) if producer().due_slot(chain, at(slot), has_work=True)] == [1, 5, 9]
+    assert [slot for slot in range(13) if producer().due_slot(chain, at(slot))] == [1, 5, 9]
 
 
 def test_nobody_signs_before_the_genesis() -> None:
-    assert producer().due_slot(Blockchain(GENESIS), at(-3), has_work=True) is None
-    assert producer().due_slot(Blockchain(GENESIS), 0, has_work=True) is None
+    assert producer().due_slot(Blockchain(GENESIS), at(-3)) is None
+    assert producer().due_slot(Blockchain(GENESIS), 0) is None
 
 
 def test_no_slot_is_signed_twice_or_after_a_later_one() -> None:
     chain = Blockchain(GENESIS)
     maker = producer(SigningState(slot=5, height=1, last_height=1))
-    assert [slot for slot in range(13) if maker.due_slot(chain, at(slot), has_work=True)] == [9]
+    assert [slot for slot in range(13) if maker.due_slot(chain, at(slot))] == [9]
 
 
 def test_a_slot_that_the_head_has_passed_is_gone() -> None:
     forge = Forge(GENESIS)
     chain = blockchain(GENESIS, [forge.block(None, slot=6)])
-    assert [slot for slot in range(13) if producer().due_slot(chain, at(slot), has_work=True)] == [9]
-
-
-def test_a_quiet_leader_skips_its_slot_until_the_heartbeat() -> None:
-    chain = blockchain(GENESIS, [Forge(GENESIS).block(None, slot=3)])
-    due = [slot for slot in range(1, 60) if producer().due_slot(chain, at(slot), has_work=False)]
-    assert due[0] == 25  # the first of its slots at least 20 after slot 3
-    assert producer().due_slot(chain, at(21), has_work=False) is None
+    assert [slot for slot in range(13) if producer().due_slot(chain, at(slot))] == [9]
 
 
 def test_a_block_holds_what_waits_and_follows_from_the_state() -> None:
@@ -148,7 +141,7 @@ def test_a_lost_signing_state_keeps_a_validator_silent_until_a_later_block_is_fi
     parent = None
     signed_at: list[int] = []
     for slot in others[:30]:
-        if slot % 4 == 2 and maker.due_slot(chain, at(slot - 1), has_work=True):
+        if slot % 4 == 2 and maker.due_slot(chain, at(slot - 1)):
             signed_at.append(slot - 1)
             break
         assert maker.is_silent
@@ -165,7 +158,7 @@ def test_silence_ends_with_the_first_final_block_of_a_later_slot_than_the_return
     forge, maker, chain = Forge(GENESIS), producer(None), Blockchain(GENESIS)
     parent, seen = None, set()
     for slot in (slot for slot in range(2, 40) if slot % 4 != 1):
-        maker.due_slot(chain, at(slot), has_work=True)
+        maker.due_slot(chain, at(slot))
         assert maker.is_silent == (chain.finalized.slot <= 2)
         seen.add(chain.finalized.slot)
         parent = forge.block(parent, slot=slot)

@@ -534,12 +534,12 @@ def test_what_knows_no_severity_knows_no_repair(town: Town) -> None:
 def test_a_statement_stands_beside_the_record_and_can_be_taken_back(town: Town) -> None:
     register, office, _, ann = town
     number = register.file(office, ann, DEFAULT, -20)
-    for words in (DIGEST, b""):
-        register.do(ann, Statement(ann.key, number, words))
-        assert register.standing_record(ann, number).words == words
+    for statement in (DIGEST, b""):
+        register.do(ann, Statement(ann.key, number, statement))
+        assert register.standing_record(ann, number).statement == statement
     register.do(ann, Statement(ann.key, number, DIGEST))
     register.do(ann, Object(ann.key, number, DIGEST))
-    assert register.standing_record(ann, number).words == DIGEST
+    assert register.standing_record(ann, number).statement == DIGEST
 
 
 # ------------------------------------------------------------------------------------------------- caps and issuers

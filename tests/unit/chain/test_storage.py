@@ -27,6 +27,7 @@ from chain.reader import Reader
 from chain.storage import Storage
 from chain.transactions import Enrol, Rate
 from scripts.simulation.disk import Disk
+from tests.support.homes import read_only
 from tests.support.world import Actor, World, genesis_of
 
 FLIPS = 500
@@ -162,12 +163,9 @@ def test_a_branch_is_served_from_its_tip(history: History, reader: Reader) -> No
     for block, _ in disk.blocks.values():
         branch = [encode_block(item) for item in disk.branch(block.id, 1)]
         if len(branch) == block.header.height:
-            assert reader.branch(block.id, 1, 10_000, 2**40) == branch
-            assert reader.branch(block.id, 3, 4, 2**40) == branch[2:6]
-    assert reader.branch(b"\x01" * 32, 1, 10, 2**40) == []
-    whole = reader.branch(block.id, 1, 10_000, 2**40)
-    assert reader.branch(block.id, 1, 10_000, 1) == whole[:1]
-    assert reader.branch(block.id, 1, 10_000, sum(map(len, whole[:3])) + 20) == whole[:3]
+            assert list(reader.branch(block.id, 1)) == branch
+            assert list(reader.branch(block.id, 3)) == branch[2:]
+    assert list(reader.branch(b"\x01" * 32, 1)) == []
 
 
 def test_the_settled_state_is_the_state_of_its_height(history: History, reader: Reader) -> None:
@@ -299,7 +297,7 @@ def read_all(path: Path, history: History, ids: Sequence[bytes]) -> dict[str, An
                 "blocks": list(reader.blocks(1, 10_000)),
                 "headers": list(reader.headers(1, 10_000)),
                 "by_id": [reader.block(key) for key in ids],
-                "branch": reader.branch(ids[-1], 1, 10_000, 2**40),
+                "branch": list(reader.branch(ids[-1], 1)),
                 "transactions": [reader.transaction(key) for key in ids],
             }
     finally:
@@ -602,3 +600,39 @@ def test_twenty_kills_lose_nothing_that_was_acknowledged(history: History, pickl
             path.unlink()
             write(path, history, 0).close()
             done = 0
+
+
+# ----------------------------------------------------------------------------------------------- a read-only medium
+
+
+def test_what_a_kill_left_is_not_overlooked_where_nothing_can_be_written(history: History, tmp_path: Path) -> None:
+    path = tmp_path / "home" / DATABASE
+    path.parent.mkdir()
+    Storage.create(path, history.genesis, SigningState())
+    with closing(Storage(path, history.genesis)) as storage:
+        storage.commit(history.commits)
+        expected = Reader(path, history.genesis).head_height()
+        shm = path.with_name(f"{DATABASE}-shm")
+        shm.rename(tmp_path / "shm")  # what a copy may leave out
+        with read_only(path.parent) as copy, pytest.raises(OperatorError, match="not stopped cleanly"):
+            Reader(copy / DATABASE, history.genesis)
+        (tmp_path / "shm").rename(shm)
+    with read_only(path.parent) as copy, closing(Reader(copy / DATABASE, history.genesis)) as reader:
+        assert reader.head_height() == expected > 0
+
+
+def test_what_waits_is_kept_until_it_is_replaced(tmp_path: Path) -> None:
+    genesis = genesis_of(1)
+    path = tmp_path / DATABASE
+    Storage.create(path, genesis, SigningState())
+    waiting = tuple(Actor(genesis, 100 + number).sign(Enrol()) for number in range(3))
+    storage = Storage(path, genesis)
+    assert storage.waiting() == ()
+    storage.commit([Commit(waiting=waiting)])
+    storage.commit([Commit(signing=SigningState(slot=1))])
+    storage.close()
+    storage = Storage(path, genesis)
+    assert storage.waiting() == tuple(item.raw for item in waiting)
+    storage.commit([Commit(waiting=())])
+    assert storage.waiting() == ()
+    storage.close()

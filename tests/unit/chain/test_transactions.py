@@ -10,7 +10,7 @@ import pytest
 from chain.codec import U32_MAX, U64_MAX, encode
 from chain.errors import Reason, Refused
 from chain.headers import sign_header
-from chain.proposals import ALL_RIGHTS, MAX_DOCUMENT_BYTES, MAX_GRANT, Accredit, Amend, Suspend
+from chain.proposals import ALL_RIGHTS, MAX_GRANT, MAX_POLICY_BYTES, Accredit, Amend, Suspend
 from chain.transactions import (
     ASK,
     CORRECT,
@@ -99,7 +99,7 @@ ACTIONS: list[Action] = [
     Statement(KEY, U32_MAX, DIGEST),
     Propose(Suspend(KEY)),
     Propose(Accredit(KEY, ALL_RIGHTS, tuple(range(U32_MAX - MAX_GRANT, U32_MAX)), U64_MAX, U64_MAX)),
-    Propose(Amend(U32_MAX, U64_MAX, bytes(MAX_DOCUMENT_BYTES))),
+    Propose(Amend(U32_MAX, U64_MAX, bytes(MAX_POLICY_BYTES))),
     Approve(U32_MAX),
     ACCUSE,
 ]
@@ -180,7 +180,7 @@ def test_only_motions_and_evidence_may_be_large() -> None:
     body = (9, ANN.public, 0, 9, (BOB.public, header))
     assert refusal(raw(*body)) is Reason.TOO_LARGE
     assert refusal(raw(12, ANN.public, 0, 9, (header, header))) is Reason.TOO_LARGE
-    assert refusal(raw(10, ANN.public, 0, 9, ((5, 1, 0, bytes(MAX_DOCUMENT_BYTES + 1)),))) is Reason.MALFORMED
+    assert refusal(raw(10, ANN.public, 0, 9, ((5, 1, 0, bytes(MAX_POLICY_BYTES + 1)),))) is Reason.MALFORMED
 
 
 def test_a_signature_binds_the_network_the_actor_and_every_byte() -> None:

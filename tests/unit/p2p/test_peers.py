@@ -128,7 +128,7 @@ async def test_a_penalised_peer_is_banned_both_ways_and_back_when_the_ban_ends()
 
 
 async def test_a_foreign_network_is_recognised_once_and_left_alone(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO, "p2p"):
         async with (
             running(1) as node,
             running(2, bootstrap=(node.address,), genesis_id=b"\x22" * 32) as foreigner,
@@ -139,7 +139,7 @@ async def test_a_foreign_network_is_recognised_once_and_left_alone(caplog: pytes
             await require_service(node, friend)
             assert not foreigner.neighbours
             assert not node.hellos.get(foreigner.peer_id)
-            logged = [record for record in caplog.records if f"{node.peer_id} at" in record.getMessage()]
+            logged = [record for record in caplog.records if f"{node.peer_id} is not reached" in record.getMessage()]
             assert len(logged) == 1
 
 

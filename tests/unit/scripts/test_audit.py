@@ -120,7 +120,7 @@ def test_a_chain_gives_every_rating_with_its_block_and_only_the_last_one_stands(
 def test_the_command_reports_a_chain_and_leaves_it_as_it_was(home: tuple[Path, list[str]], tmp_path: Path) -> None:
     path, (a, *_) = home
     before = sha256((path / DATABASE).read_bytes()).digest()
-    result = CliRunner().invoke(audit, ["--home", str(path), "--json", "--seeds", a, "--out", str(tmp_path)])
+    result = CliRunner().invoke(audit, ["--home", str(path), "--json", "--trusted", a, "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     assert (document["ratings"], document["standing_ratings"], document["records"]) == (3, 2, 0)

@@ -42,7 +42,7 @@ def test_the_records_of_a_story_end_as_it_tells(city: tuple[Rehearsal, Path]) ->
     assert records["objected"].sum() == story.counts["objected"]
     lost = records.groupby("issuer")["overturned"].sum()
     for agency in (cast.civil, cast.bank, cast.market):
-        assert lost[did_from_key(agency.key)] == story.paper.authorities[agency.key]["overturned"]
+        assert lost[did_from_key(agency.key)] == story.paper.offices[agency.key].account().overturned
     unasked = about[did_from_key(cast.member(38).key)].iloc[0]  # a mistake that its issuer found by itself
     assert (unasked["overturned"], unasked["objected"], unasked["points"]) == (False, False, -20)
     for height, slot in records[["height", "slot"]].drop_duplicates().itertuples(index=False):

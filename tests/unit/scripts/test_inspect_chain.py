@@ -1,32 +1,31 @@
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_BROKEN_PIPE
+
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner
 
-from chain.blocks import encode_block
-from chain.codec import encode
-from chain.database import DATABASE, seal
+from chain.database import DATABASE
 from chain.keys import did_from_key
-from chain.state import Member, Rating, decode_entry, encode_entry, member_key, rating_key
+from chain.state import member_key
 from chain.storage import Storage
-from chain.transactions import Enrol, Rate
-from scripts.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, run
+from chain.transactions import Rate
 from scripts.inspect_chain import inspect_chain
 from tests.support.asking import answer, ask, mistake, problems
-from tests.support.homes import RecordingDisk, look_up, record, tamper, write_genesis, write_home
-from tests.support.world import Actor, World, genesis_of
+from tests.support.homes import RecordingDisk, read_only, tamper, write_genesis, write_home
+from tests.support.story import Story, told_story
+from tests.support.world import World, genesis_of
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "inspect_chain.py"
 COMMANDS = (
@@ -35,48 +34,18 @@ COMMANDS = (
 )
 
 
-@dataclass(frozen=True)
-class Story:
-    """Five members, four of whom are rated; the network was cut in halves once, and one branch lost."""
-
-    world: World
-    disk: RecordingDisk
-    actors: list[Actor]
-    home: Path
-
-    @property
-    def dids(self) -> list[str]:
-        return [did_from_key(actor.key) for actor in self.actors]
-
-    def arguments(self, command: str) -> list[str]:
-        """A question that has an answer in this story."""
-        first = next(block for _, block in sorted(self.disk.main.items()) if block.transactions)
-        more = {"block": [str(first.header.height)], "tx": [first.transactions[0].id.hex()], "member": [self.dids[0]]}
-        more["history"] = more["member"]
-        return [command, *more.get(command, [])]
-
-
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    world = World(validators=4, seed=3)
-    disk = record(world.hosts[2])
-    actors = [Actor(world.genesis, 100 + n) for n in range(5)]
-    a, b, c, d, e = actors
-    world.run(4)
-    world.submit(0, [actor.sign(Enrol()) for actor in actors])
-    world.run(3)
-    world.submit(0, [a.sign(Rate(b.key, 1, 7)), c.sign(Rate(b.key, 1, -2)), b.sign(Rate(a.key, 1, 5))])
-    world.cut({0, 1}, {2, 3})
-    world.run(3)
-    world.submit(0, [a.sign(Rate(b.key, 1, 3)), c.sign(Rate(a.key, 1, -4))])
-    world.submit(2, [d.sign(Rate(e.key, 1, 1))])
-    world.run(12)
-    world.heal()
-    world.run(20)
-    host = world.hosts[2]
-    assert host.reorgs
-    assert sum(len(block.transactions) for at, block in disk.main.items() if at <= host.final_height) == 11
-    return Story(world, disk, actors, write_home(tmp_path_factory.mktemp("story") / "home", world, disk))
+    return told_story(tmp_path_factory.mktemp("story") / "home")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_stopped_home_on_a_read_only_medium_answers_the_same(story: Story, command: str) -> None:
+    arguments = story.arguments(command)
+    expected = ask(story.home, *arguments, "--json")
+    with read_only(story.home) as home:
+        found = ask(home, *arguments, "--json")
+    assert (found.exit_code, found.stdout, found.stderr) == (0, expected.stdout, "")
 
 
 @pytest.fixture
@@ -245,95 +214,11 @@ def test_an_empty_chain(tmp_path: Path) -> None:
         assert ask(home, command).exit_code == 0
 
 
-# ----------------------------------------------------------------------------------------- what verify finds
-
-
-def test_verify_finds_any_spoilt_byte_of_a_block(story: Story, damaged: Path) -> None:
-    height, block = next((at, block) for at, block in sorted(story.disk.main.items()) if len(block.transactions) == 5)
-    body = encode_block(block)
-    for at in range(3, len(body), 41):
-        spoilt = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
-        tamper(damaged, "UPDATE blocks SET body = ? WHERE main = 1 AND height = ?", seal(block.id, spoilt), height)
-        ((found, _),) = problems(damaged)
-        assert found == height, at
-    result = ask(damaged, "verify")
-    assert result.exit_code == 1
-    assert "The chain is wrong" in result.stdout
-
-
-def test_verify_finds_a_block_in_another_ones_place(story: Story, damaged: Path) -> None:
-    main = story.disk.main
-    other = seal(main[4].id, encode_block(main[5]))
-    tamper(damaged, "UPDATE blocks SET body = ? WHERE main = 1 AND height = 4", other)
-    ((height, what),) = problems(damaged)
-    assert height == 4
-    assert "is another one" in what
-
-
-def test_verify_finds_a_missing_block(damaged: Path) -> None:
+def test_verify_exits_with_1_where_something_is_wrong(damaged: Path) -> None:
     tamper(damaged, "DELETE FROM blocks WHERE main = 1 AND height = 6")
     assert problems(damaged) == [(6, "no block of this height is on the main chain")]
-
-
-def test_verify_finds_a_second_block_of_one_height(story: Story, damaged: Path) -> None:
-    height = next(block.header.height for block, is_main in story.disk.blocks.values() if not is_main)
-    tamper(damaged, "UPDATE blocks SET main = 1 WHERE main = 0 AND height = ?", height)
-    found = problems(damaged)
-    assert found[0][0] in (height, height + 1)
-
-
-def test_verify_finds_a_wrong_state_row(story: Story, damaged: Path) -> None:
-    key = member_key(story.actors[1].key)
-    height = answer(damaged, "top")["as_of_height"]
-    stored = bytes(look_up(damaged, "SELECT value FROM state WHERE key = ?", key))
-    right = decode_entry(key, stored[:-4])
-    assert isinstance(right, Member)
-    forged = encode_entry(right._replace(rated_points=900))
-    tamper(damaged, "UPDATE state SET value = ? WHERE key = ?", seal(key, forged), key)
-    ((found, what),) = problems(damaged)
-    assert found == height
-    assert story.dids[1] in what
-    assert "rated_points 900 instead of 1" in what
-    tamper(damaged, "UPDATE state SET value = ? WHERE key = ?", seal(key, stored[:-5]), key)
-    ((found, what),) = problems(damaged)
-    assert (found, story.dids[1] in what) == (height, True)
-
-
-def test_verify_finds_state_rows_too_many_and_too_few(story: Story, damaged: Path) -> None:
-    a, _, c, d, e = (actor.key for actor in story.actors)
-    false_key = rating_key(d, e, 1)
-    tamper(damaged, "INSERT INTO state VALUES (?, ?)", false_key, seal(false_key, encode_entry(Rating(9, 3))))
-    tamper(damaged, "DELETE FROM state WHERE key = ?", rating_key(a, c, 1))
-    (_, holds), (_, lacks) = problems(damaged)
-    assert holds.startswith(f"the stored state holds the rating of {did_from_key(d)} by {did_from_key(e)}")
-    assert lacks.startswith(f"the stored state lacks the rating of {did_from_key(a)} by {did_from_key(c)}")
-
-
-def test_verify_finds_wrong_votes_and_finality(story: Story, damaged: Path) -> None:
-    head = story.world.hosts[2].height
-    for height in (head, head + 5, 0):
-        tamper(damaged, "UPDATE meta SET value = ? WHERE key = 'finalized'", seal(b"finalized", encode((height,))))
-        ((found, what),) = problems(damaged)
-        assert found == height
-        assert "final" in what
-    finalized = seal(b"finalized", encode((story.disk.finalized,)))
-    tamper(damaged, "UPDATE meta SET value = ? WHERE key = 'finalized'", finalized)
-    votes = seal(b"snapshot_votes", bytes(1))
-    tamper(damaged, "UPDATE meta SET value = ? WHERE key = 'snapshot_votes'", votes)
-    ((_, what),) = problems(damaged)
-    assert what == "the stored votes are not those that the headers cast"
-
-
-def test_verify_finds_a_spoilt_block_beside_the_main_chain(story: Story, damaged: Path) -> None:
-    side = max(
-        (block for block, is_main in story.disk.blocks.values() if not is_main), key=lambda block: block.header.height
-    )
-    body = encode_block(side)
-    spoilt = seal(side.id, body[:-1] + bytes([body[-1] ^ 1]))
-    tamper(damaged, "UPDATE blocks SET body = ? WHERE id = ?", spoilt, side.id)
-    ((height, what),) = problems(damaged)
-    assert height == side.header.height
-    assert what.startswith(f"block {side.id.hex()[:16]} beside the main chain: ")
+    result = ask(damaged, "verify")
+    assert (result.exit_code, "The chain is wrong" in result.stdout) == (1, True)
 
 
 # ------------------------------------------------------------------------------------- the operator's mistakes
@@ -382,7 +267,7 @@ def test_what_is_not_there_is_one_sentence(story: Story, args: list[str]) -> Non
 def test_wrong_usage_exits_with_2(story: Story, args: list[str]) -> None:
     result = ask(story.home, *args)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "Error: " in result.stderr or "Usage: " in result.stderr
+    assert re.fullmatch(r"error: .*; see `.* -h`\n", result.stderr)
 
 
 # ----------------------------------------------------------------------------------------------------- homes
@@ -465,13 +350,3 @@ def test_on_a_terminal_tables_have_colour(story: Story) -> None:
     assert (found.returncode, found.stderr) == (0, b"")
     assert "\x1b[" in shown
     assert story.dids[0] in shown
-
-
-def test_ctrl_c_ends_it_quietly() -> None:
-    @click.command()
-    def interrupted() -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(SystemExit) as end:
-        run(interrupted, [])
-    assert end.value.code == EXIT_INTERRUPTED

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from chain.database import seal
+from chain.documents import transaction_document
 from chain.headers import Header, sign_header
 from chain.keys import did_from_key
 from chain.state import Account, Member, account_key, decode_entry, encode_entry, member_key
 from chain.transactions import Evidence
-from scripts.chain_view import open_view, transaction_document
 from scripts.console import short_did
 from tests.support.asking import answer, ask, mistake
 from tests.support.homes import look_up, tamper
@@ -314,8 +314,7 @@ def test_evidence_is_shown_by_its_signer_and_the_ids_of_the_headers(told: Told) 
 
     first, second = sorted((header(4), header(8)), key=lambda header: header.id)
     accusation = Actor(told.city.genesis, 70).sign(Evidence(first.raw, second.raw))
-    with open_view(told.home) as view:
-        document = transaction_document(view, accusation)
+    document = transaction_document(told.city.genesis.policy, accusation)
     assert (document["subject"], document["first"], document["second"]) == (
         did_from_key(secret(1).public),
         first.id.hex(),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from chain.blocks import Block
 from chain.headers import sign_header
 from chain.transactions import Enrol, VerifiedTransaction
-from scripts.municipal import paper
 from scripts.municipal.cast import Cast, Player
 from scripts.municipal.director import PATIENCE_SLOTS, Director
 from scripts.municipal.scenes import Chapter, Do, Scene, Until
@@ -121,10 +118,3 @@ def test_chapters_follow_each_other_and_what_happens_meanwhile_holds_up_the_end_
     is_over = True
     stage.director.offers()
     assert stage.director.is_done
-
-
-def test_the_paper_shares_no_code_with_the_chain() -> None:
-    tree = ast.parse(Path(paper.__file__).read_text(encoding="utf-8"))
-    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert imported == {"__future__", "collections", "collections.abc", "dataclasses", "typing"}

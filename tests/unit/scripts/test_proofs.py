@@ -1,48 +1,18 @@
-"""Proofs of where a member stands: made from a home, checked with the genesis alone."""
+"""Proofs of where a member stands: the commands that make one and check one."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from chain.codec import decode, encode
-from chain.errors import Reason, Refused
-from chain.genesis import load_genesis
-from chain.headers import Header, sign_header
-from chain.proposals import AddValidator, JailValidator
-from chain.registry import genesis_state
-from chain.state import (
-    RULES_KEY,
-    VALIDATORS_KEY,
-    Entry,
-    Member,
-    PolicyText,
-    Rules,
-    account_key,
-    decode_entry,
-    encode_entry,
-    member_key,
-    policy_key,
-)
-from chain.statetree import StateTree
-from chain.validators import Seat, Validators, genesis_validators
-from chain.votes import Votes
-from scripts.chain_view import open_view
 from scripts.inspect_chain import inspect_chain
-from scripts.inspect_parts.proof import ProofFile, Proven, Run, Shown, check_evidence, count, encode_evidence, needed
-from scripts.inspect_parts.prove import prove
 from tests.support.asking import answer, ask, mistake
-from tests.support.forge import Forge
 from tests.support.homes import write_genesis
+from tests.support.proving import proof_of
 from tests.support.registered import City, city_genesis, city_policy, lively_city
-from tests.support.world import secret
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +23,6 @@ def city() -> City:
 @pytest.fixture(scope="module")
 def home(city: City, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return city.write(tmp_path_factory.mktemp("city") / "home")
-
-
-def proof_of(home: Path, key: bytes) -> bytes:
-    with open_view(home) as view:
-        return prove(view, key, lambda _: None)
-
-
-def checked(home: Path, data: bytes) -> Proven:
-    return check_evidence(load_genesis(home / "genesis.json"), data)
 
 
 def verify_file(file: Path, genesis: Path, *args: str) -> Result:
@@ -92,65 +53,6 @@ def test_a_file_shows_score_tier_and_open_objections_to_whoever_has_the_genesis(
     assert (shown.exit_code, "less than a third" in shown.stdout) == (0, True)
 
 
-def test_every_key_that_a_member_had_proves_the_same(city: City, home: Path) -> None:
-    old, new = (checked(home, proof_of(home, key)) for key in (secret(60).public, city.ann.key))
-    assert (old.member, old.standing, old.header) == (new.member, new.standing, new.header)
-
-
-@pytest.mark.parametrize("who", ["stranger", "office", "validator"])
-def test_that_a_key_is_not_enrolled_is_proven_too(city: City, home: Path, who: str) -> None:
-    key = {"stranger": secret(88).public, "office": city.office.key, "validator": city.validators[0].key}[who]
-    proven = checked(home, proof_of(home, key))
-    assert (proven.key, proven.member, proven.standing) == (key, None, None)
-
-
-def test_any_changed_byte_is_noticed(city: City, home: Path) -> None:
-    data = proof_of(home, city.ann.key)
-    for at in range(0, len(data), 29):
-        with pytest.raises(Refused):
-            checked(home, data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
-    for length in range(0, len(data), 997):
-        with pytest.raises(Refused):
-            checked(home, data[:length])
-
-
-def altered(data: bytes, change: Callable[[list[Any]], None]) -> bytes:
-    """The file with its fields changed, encoded again."""
-    fields = list(decode(data, max_bytes=len(data), max_items=10_000))
-    change(fields)
-    return encode(tuple(fields))
-
-
-def refusal(home: Path, data: bytes) -> str:
-    with pytest.raises(Refused) as caught:
-        checked(home, data)
-    return str(caught.value)
-
-
-def test_nothing_that_counts_can_be_left_out(city: City, home: Path) -> None:
-    data = proof_of(home, city.ann.key)
-    fields = decode(data, max_bytes=len(data), max_items=10_000)
-    *others, objection = fields[5]
-
-    def leave_out(number: int) -> Callable[[list[Any]], None]:
-        def change(fields: list[Any]) -> None:
-            fields[5] = tuple(entry for at, entry in enumerate(fields[5]) if at != number)
-
-        return change
-
-    assert "other validators were in force" in refusal(home, altered(data, leave_out(0)))
-    for number in range(1, len(others)):
-        assert "is missing" in refusal(home, altered(data, leave_out(number)))
-    assert objection[0][:1] == b"d"
-    assert "0 of 1 open objections" in refusal(home, altered(data, leave_out(len(others))))
-
-    def last_header(fields: list[Any]) -> None:
-        ((headers, announced, path),) = fields[4]
-        fields[4] = ((headers[:-1], announced, path),)
-
-    assert "final" in refusal(home, altered(data, last_header))
-
-
 def test_a_proof_of_another_network_or_of_nothing_is_wrong_and_exits_with_1(
     city: City, home: Path, tmp_path: Path
 ) -> None:
@@ -173,171 +75,3 @@ def test_what_the_operator_got_wrong_is_one_sentence(city: City, home: Path, tmp
     young = empty.write(tmp_path / "young")
     assert "nothing but the genesis is final" in mistake(young, "proof", city.did(city.bob), "-o", str(tmp_path / "x"))
     assert ask(home, "proof", city.did(city.bob)).exit_code == 2
-
-
-# ------------------------------------------------------------------------------------- validators that change
-
-
-def changing_city(blocks: int) -> City:
-    """A city that jails a validator, takes in another, and makes ``blocks`` more."""
-    city = City()
-    city.carried(JailValidator(city.validators[3].key))
-    for _ in range(20):
-        city.block()
-    city.carried(AddValidator(secret(99).public, 1))
-    for _ in range(blocks):
-        city.block()
-    return city
-
-
-# What the state is of: after the first change, with the second announced, with headers on both sides of it, after both.
-@pytest.mark.parametrize("blocks", [0, 4, 6, 9, 13, 20])
-def test_sets_of_validators_are_handed_over(tmp_path: Path, blocks: int) -> None:
-    city = changing_city(blocks)
-    home = city.write(tmp_path / "home")
-    data = proof_of(home, city.bob.key)
-    proven = checked(home, data)
-    assert proven.header == city.blocks[answer(home, "tiers")["as_of_height"] - 1].header
-    assert proven.member is None
-
-    def without_handovers(fields: list[Any]) -> None:
-        fields[4] = (fields[4][-1],)
-
-    def without_announcement(fields: list[Any]) -> None:
-        fields[4] = tuple((headers, b"", b"") for headers, _, _ in fields[4])
-
-    assert len(decode(data, max_bytes=len(data), max_items=10_000)[4]) > 1
-    for change in (without_handovers, without_announcement):
-        assert refusal(home, altered(data, change))
-
-
-def test_one_validator_alone_hands_over_to_nobody(city: City) -> None:
-    genesis, villain, own = city.genesis, secret(2), 1
-    seat = Seat(villain.public, 1, 0, 0)
-    takeover = Validators(genesis_validators(genesis).active, (seat,), 1, 2, ())
-    entries: list[tuple[bytes, Entry | None]] = [
-        (VALIDATORS_KEY, takeover),
-        (RULES_KEY, Rules(1, genesis.policy.digest(), 0, 0)),
-        (policy_key(1), PolicyText(genesis.policy.encode())),
-        (account_key(villain.public), None),
-        (member_key(villain.public), Member(villain.public, 1, 0, 0, 500, 0, 0, 0, ())),
-    ]
-    values = {key: encode_entry(entry) for key, entry in entries if entry is not None}
-    tree = StateTree.build(values.items())
-    headers: list[Header] = []
-    for height in range(1, 25):
-        headers.append(
-            sign_header(
-                villain,
-                genesis.id,
-                height=height,
-                slot=own + 4 * height,
-                parent=headers[-1].id if headers else bytes(32),
-                mhg=height - 1,
-                mhp=0,
-                transaction_root=bytes(32),
-                state_root=tree.root,
-            )
-        )
-    raws = tuple(header.raw for header in headers)
-    shown = tuple(
-        Shown(key, int(key in values), values.get(key, b""), tree.prove(key).encode()) for key, _ in entries[1:]
-    )
-    announced = Run(raws, values[VALIDATORS_KEY], tree.prove(VALIDATORS_KEY).encode())
-    for runs in ((announced,), (announced, Run(raws[1:], b"", b"")), (Run(raws, b"", b""),)):
-        with pytest.raises(Refused) as caught:
-            check_evidence(genesis, encode_evidence(genesis, ProofFile(villain.public, 1, runs, shown)))
-        assert caught.value.reason in (Reason.CROSSES_FINALITY, Reason.NOT_EXECUTED)
-
-
-def test_founders_who_were_cut_off_prove_nothing_final(tmp_path: Path) -> None:
-    city = City()
-    city.carried(AddValidator(secret(98).public, 1))
-    city.carried(AddValidator(secret(99).public, 1))
-    for _ in range(40):
-        city.block()
-    # In these slots the four founders lead, whether four or six validators take turns.
-    together = city.height
-    for slot in range(120, 240):
-        if slot % 12 < 4:
-            city.block(slot=slot)
-    cut_off = city.blocks[together + 3 :]
-    home = city.write(tmp_path / "home")
-    assert answer(home, "head")["finalized_height"] <= together + 3
-    assert len(answer(home, "validators")["validators"]) == 6
-
-    first, key = cut_off[0], city.bob.key
-    raws = tuple(block.header.raw for block in cut_off)
-    shown = entries_of(city.state(first), key)
-    data = encode_evidence(city.genesis, ProofFile(key, first.header.height, (Run(raws, b"", b""),), shown))
-    assert "wrong_mhp" in refusal(home, data)
-
-
-@pytest.mark.parametrize("case", ["right", "others", "others announced", "unknown"])
-def test_a_set_counts_only_where_the_state_says_that_it_is_in_force(city: City, case: str) -> None:
-    genesis, key = city.genesis, city.bob.key
-    seats, other = genesis_validators(genesis).active, Seat(secret(99).public, 1, 0, 0)
-    claims = {
-        "right": Validators(seats, (), 0, 0, ()),
-        "others": Validators((*seats, other), (), 0, 0, ()),
-        "others announced": Validators(seats, (*seats, other), 1, 9, ()),
-    }
-    state = genesis_state(genesis)
-    if case in claims:
-        state[VALIDATORS_KEY] = encode_entry(claims[case])
-    root = StateTree.build(state.items()).root
-    votes, headers = Votes.genesis(genesis.validators, genesis.batch), list[Header]()
-    for height in range(1, 12):
-        headers.append(
-            sign_header(
-                secret(1 + height % 4),
-                genesis.id,
-                height=height,
-                slot=height,
-                parent=headers[-1].id if headers else bytes(32),
-                mhg=max(0, height - 4),
-                mhp=votes.mhp,
-                transaction_root=bytes(32),
-                state_root=root,
-            )
-        )
-        votes = votes.apply(headers[-1])
-    entries = entries_of(state, key)[1 if case == "unknown" else 0 :]
-    run = Run(tuple(header.raw for header in headers), b"", b"")
-    data = encode_evidence(genesis, ProofFile(key, 2, (run,), entries))
-    if case == "right":
-        assert check_evidence(genesis, data).header == headers[1]
-        return
-    with pytest.raises(Refused) as caught:
-        check_evidence(genesis, data)
-    assert caught.value.reason is Reason.NOT_VALIDATOR
-
-
-def entries_of(state: dict[bytes, bytes], key: bytes) -> tuple[Shown, ...]:
-    """What a proof about ``key`` shows of a state."""
-    tree = StateTree.build(state.items())
-    return tuple(
-        Shown(at, int(at in state), state.get(at, b""), tree.prove(at).encode())
-        for at in needed(key, lambda at: decode_entry(at, state[at]) if at in state else None)
-    )
-
-
-# ------------------------------------------------------------------------------------------- counting from anywhere
-
-
-@settings(max_examples=25, deadline=None)
-@given(gaps=st.lists(st.integers(1, 4), min_size=12, max_size=40), first=st.integers(0, 30))
-def test_votes_counted_from_any_height_are_those_counted_from_the_genesis(gaps: list[int], first: int) -> None:
-    genesis = city_genesis(city_policy())
-    forge, parent, slot = Forge(genesis), None, 0
-    headers = []
-    for gap in gaps:
-        slot += gap
-        parent = forge.block(parent, slot=slot)
-        headers.append(parent.header)
-    first = min(first, len(headers) - 1)
-    for last in range(first, len(headers)):
-        whole = count(genesis, genesis.validators, headers[: last + 1], None)
-        part = count(genesis, genesis.validators, headers[first : last + 1], None)
-        assert part.finalized == max(whole.finalized, first)
-        assert part.mhp == max(whole.mhp, first)

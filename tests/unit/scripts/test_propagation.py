@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_MISTAKE
+
 import json
 from collections import Counter
 from dataclasses import replace
@@ -13,7 +15,7 @@ import pytest
 from chain.errors import OperatorError
 from chain.events import SigningState
 from scripts import propagation
-from scripts.console import EXIT_MISTAKE, _run
+from scripts.propagation_parts import plans
 from scripts.propagation_parts.delays import Delays
 from scripts.propagation_parts.experiment import Experiment, Figures, Setup, run_all, run_experiment
 from scripts.propagation_parts.gossip import Wire
@@ -21,6 +23,7 @@ from scripts.propagation_parts.mesh import build_mesh
 from scripts.propagation_parts.report import fill
 from scripts.propagation_parts.scoreboard import percentile
 from scripts.simulation.disk import Disk
+from tests.support.commands import exit_code
 
 SMALL = Setup(nodes=10, validators=4, degree=6, slot_ms=1_000, slots=20)
 
@@ -136,14 +139,14 @@ def test_a_percentile_is_a_value_that_was_seen() -> None:
 
 def test_the_tables_in_the_docs_are_those_of_the_figures_beside_them() -> None:
     document = (propagation.DOCS / "propagation.md").read_text(encoding="utf-8")
-    rows = propagation.load(propagation.DOCS / "propagation.json")
+    rows = plans.load(propagation.DOCS / "propagation.json")
     assert fill(document, rows) == document
-    planned = {(s.nodes, s.validators, s.degree, s.slot_ms, seeds) for s, seeds in propagation.full_plan()}
+    planned = {(s.nodes, s.validators, s.degree, s.slot_ms, seeds) for s, seeds in plans.full_plan()}
     assert {(r.nodes, r.validators, r.degree, r.slot_ms, r.runs) for r in rows} == planned
 
 
 def test_a_document_without_a_place_for_the_tables_is_a_mistake() -> None:
-    rows = propagation.load(propagation.DOCS / "propagation.json")
+    rows = plans.load(propagation.DOCS / "propagation.json")
     with pytest.raises(OperatorError, match="no place for the table of slots"):
         fill("# Nothing here\n", rows)
 
@@ -153,17 +156,17 @@ def test_a_quick_run_writes_figures_tables_and_the_picture_and_draws_it_again_to
 ) -> None:
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(
-        propagation, "quick_plan", lambda slots: [(replace(SMALL, slots=8), 1), (replace(SMALL, degree=4), 1)]
+        plans, "quick_plan", lambda slots: [(replace(SMALL, slots=8), 1), (replace(SMALL, degree=4), 1)]
     )
-    assert _run(propagation.main, ["--quick", "--processes", "1", "--out", str(tmp_path)]) == 0
+    assert exit_code(propagation.main, ["--quick", "--processes", "1", "--out", str(tmp_path)]) == 0
     assert len(json.loads((tmp_path / "propagation.json").read_text())) == 2
     assert "| 10 / 4 | 1,000 | 8 of 8 | 0.0 % |" in (tmp_path / "propagation.md").read_text()
     picture = (tmp_path / "propagation.svg").read_bytes()
-    assert _run(propagation.main, ["--draw-only", "--out", str(tmp_path)]) == 0
+    assert exit_code(propagation.main, ["--draw-only", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "propagation.svg").read_bytes() == picture
 
 
 def test_drawing_without_figures_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
-    assert _run(propagation.main, ["--draw-only", "--out", str(tmp_path)]) == EXIT_MISTAKE
+    assert exit_code(propagation.main, ["--draw-only", "--out", str(tmp_path)]) == EXIT_MISTAKE
     assert "run without --draw-only" in capsys.readouterr().err

@@ -14,6 +14,7 @@ import pytest
 
 from chain import registry as rules
 from chain.codec import decode
+from chain.documents import motions_document, policy_document, records_document
 from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis, found_genesis
@@ -37,15 +38,14 @@ from chain.transactions import (
     decode_transaction,
     verify_transaction,
 )
+from chain.view import MemoryView, StateView
+from p2p.client import Announced, Client, Follower, Found, NodeStatus, Until
 from p2p.local.home import read_key, write_key
 from p2p.local.http import describe_refusal
-from p2p.local.views import newest_motions, policy_in_force, records_about
-from scripts.console import run
 from scripts.registry import registry
 from scripts.registry_parts import session
-from scripts.registry_parts.face import Found, NodeFace
-from scripts.registry_parts.follow import Follower, Until
 from tests.support.client import Ended, run_client
+from tests.support.commands import exit_code
 from tests.support.world import secret
 
 HOUR_MS = 3_600_000
@@ -77,8 +77,8 @@ class FakeNode:
         self.transport = httpx.MockTransport(self._answer)
 
     @property
-    def view(self) -> Draft:
-        return Draft(self.state, self.genesis, self.height + 1, self.slot)
+    def view(self) -> StateView:
+        return MemoryView(self.state, self.genesis, self.height, self.slot, is_final=True)
 
     def last(self) -> Action:
         """What was submitted last."""
@@ -89,7 +89,7 @@ class FakeNode:
             raise httpx.ConnectError("refused")
         match request.method, request.url.path.split("/")[1:]:
             case "GET", ["status"]:
-                document: Any = {
+                document: Any = dict.fromkeys(NodeStatus.__annotations__) | {
                     "chain_id": self.genesis.id.hex(),
                     "height": self.height,
                     "finalized_height": self.height,
@@ -97,11 +97,11 @@ class FakeNode:
             case "GET", ["genesis"]:
                 return httpx.Response(200, text=self.genesis.to_json())
             case "GET", ["policy"]:
-                document = policy_in_force(self.view)
+                document = policy_document(self.view)
             case "GET", ["records", did]:
-                document = records_about(self.view, key_from_did(did))
+                document = records_document(self.view, key_from_did(did))
             case "GET", ["motions"]:
-                document = newest_motions(self.view)
+                document = motions_document(self.view)
             case "GET", ["account", did]:
                 document = self._account(key_from_did(did))
             case "GET", ["transactions", digits]:
@@ -140,7 +140,7 @@ class FakeNode:
     def _outcome(self, raw: bytes, *, is_kept: bool) -> Mapping[str, str] | None:
         try:
             transaction = verify_transaction(decode_transaction(raw), self.genesis.id)
-            draft = self.view
+            draft = Draft(self.state, self.genesis, self.height + 1, self.slot)
             rules.apply(draft, transaction)
         except Refused as refusal:
             return describe_refusal(refusal)
@@ -393,11 +393,11 @@ def test_a_repair_is_asked_for_declined_and_approved(town: Desk) -> None:
 
 def test_a_statement_stands_beside_the_record_until_it_is_taken_back(town: Desk) -> None:
     file(town)
-    town.act("statement", "0", "--words", town.paper, key="ann")
-    assert standing_record(town).words == PAPER
+    town.act("statement", "0", "--statement", town.paper, key="ann")
+    assert standing_record(town).statement == PAPER
     town.act("statement", "0", key="ann")
     assert town.node.last() == Statement(town.key("ann").public, 0, b"")
-    assert standing_record(town).words == b""
+    assert standing_record(town).statement == b""
 
 
 @pytest.mark.parametrize(
@@ -580,7 +580,8 @@ def test_a_home_gives_address_genesis_and_key(market: Desk, tmp_path: Path) -> N
     home.mkdir()
     write_key(home / "key", VALIDATOR.seed)
     (home / "genesis.json").write_text(MARKET.to_json(), encoding="utf-8")
-    (home / "node.json").write_text(json.dumps({"http": "http://127.0.0.1:4999"}), encoding="utf-8")
+    facts = Announced(1, "http://127.0.0.1:4999", "12D3", [], "did:key:z6Mk")
+    (home / "node.json").write_text(json.dumps(facts._asdict()), encoding="utf-8")
     ended = run_client("status", "--home", str(home), "--json", transport=market.node.transport)
     assert (ended.code, ended.document["validator"]) == (0, True)
     (home / "node.json").write_text("{}", encoding="utf-8")
@@ -594,11 +595,9 @@ def test_ctrl_c_while_waiting_says_that_it_goes_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Follower, "wait", interrupted)
-    monkeypatch.setattr(session, "NodeFace", lambda url, _transport: NodeFace(url, market.node.transport))
+    monkeypatch.setattr(session, "Client", lambda url, _transport: Client(url, market.node.transport))
     arguments = ("rate", market.did("bob"), "--category", "1", "--points", "5", "--key", str(market.folder / "ann"))
-    with pytest.raises(SystemExit) as end:
-        run(registry, arguments)
-    assert end.value.code == 130
+    assert exit_code(registry, arguments) == 130
     shown = capsys.readouterr()
     assert shown.out == ""
     assert f"registry.py transaction {market.node.taken[-1].id.hex()}" in shown.err

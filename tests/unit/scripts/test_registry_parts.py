@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar, cast
 
 import pytest
 
 from chain.errors import OperatorError, Reason, Refused
+from chain.meanings import MEANINGS
 from chain.policy import shipped_policy
-from scripts.registry_parts.face import Found, NodeAway, NodeFace
-from scripts.registry_parts.follow import Dropped, Follower, NotInTime, Until
 from scripts.registry_parts.inputs import (
     Consent,
     find_category,
@@ -21,10 +18,9 @@ from scripts.registry_parts.inputs import (
     read_slot,
     read_start,
 )
-from scripts.registry_parts.refusals import MEANINGS, describe, show
+from scripts.registry_parts.refusals import show
 from tests.support.world import GENESIS_MS, genesis_of
 
-_T = TypeVar("_T")
 CITY = shipped_policy("municipal")
 LOAN = CITY.categories[1]
 GENESIS = genesis_of(1)
@@ -34,44 +30,16 @@ DAY_SLOTS = 86_400
 # --------------------------------------------------------------------------------------------------- refusals
 
 
-@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.code)
-def test_every_refusal_says_the_rule_and_what_is_needed(reason: Reason, capsys: pytest.CaptureFixture[str]) -> None:
-    meaning = MEANINGS[reason]
-    assert meaning.rule.endswith(".")
-    assert meaning.needed
-    assert not meaning.needed.endswith(".")
-    show(Refused(reason, "just here"), "not done", GENESIS)
-    shown = capsys.readouterr().err
-    assert all(text in shown for text in (reason.code, meaning.rule, meaning.needed, "just here"))
-
-
-def test_the_commands_that_refusals_name_exist() -> None:
-    from scripts.registry import registry  # noqa: PLC0415
-    from scripts.registry_parts.motions import motion  # noqa: PLC0415
-
-    text = " ".join(f"{meaning.rule} {meaning.needed}" for meaning in MEANINGS.values())
-    named = {part.split()[0] for part in text.split("`")[1::2] if not part.startswith(("--", "inspect_chain.py"))}
-    assert named
-    assert named <= set(registry.commands)
-    motions = {part.split()[1] for part in text.split("`")[1::2] if part.startswith("motion ")}
-    assert motions
-    assert motions <= set(motion.commands)
-
-
-def test_a_refusal_as_a_document() -> None:
-    document = describe(Refused(Reason.NOT_ISSUER, "only the record's issuer may do that"), GENESIS)
-    assert (document["refused"], document["detail"]) == ("not_issuer", "only the record's issuer may do that")
-    assert (document["rule"], document["needed"]) == MEANINGS[Reason.NOT_ISSUER]
-    assert document["when"] == {}
-
-
-def test_slots_in_a_refusal_are_told_as_times() -> None:
-    late = Refused(Reason.DEADLINE_PASSED, f"due before slot {DAY_SLOTS}, not slot -1000 or slot {2**60}")
-    assert describe(late, GENESIS)["when"] == {
-        f"slot {DAY_SLOTS}": "1970-01-02 00:16 UTC",
-        "slot -1000": "1970-01-01 00:00 UTC",
-        f"slot {2**60}": "beyond the calendar",
-    }
+def test_a_refusal_says_the_rule_what_is_needed_and_when(capsys: pytest.CaptureFixture[str]) -> None:
+    refusal = Refused(Reason.TOO_EARLY, f"not before slot {DAY_SLOTS}")
+    show(refusal, "not done", GENESIS)
+    assert capsys.readouterr().err.splitlines() == [
+        "refused: not done (too_early)",
+        f"  rule    {MEANINGS[Reason.TOO_EARLY].rule}",
+        f"  here    not before slot {DAY_SLOTS}",
+        f"  when    slot {DAY_SLOTS} is 1970-01-02 00:16 UTC",
+        f"  needed  {MEANINGS[Reason.TOO_EARLY].needed}",
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------ names
@@ -164,146 +132,6 @@ def test_a_consent_that_lost_something_is_refused() -> None:
     for text in broken:
         with pytest.raises(OperatorError, match="copy all"):
             read_consent(text)
-
-
-# -------------------------------------------------------------------------------------------------- following
-
-WAITING, INCLUDED, FINAL, UNKNOWN = (
-    Found("waiting", None),
-    Found("included", 5),
-    Found("final", 5),
-    Found("unknown", None),
-)
-ID = bytes(32)
-
-
-class ScriptedFace:
-    """A node whose answers about one transaction are written down; the last of them stays.
-
-    The head moves by one block a look.  ``refusals`` are those of trials, None where one passes.
-    """
-
-    def __init__(self, found: Sequence[Found | None], refusals: Sequence[Refused | None] = (None,)) -> None:
-        self._found = iter_then_last(found)
-        self._refusals = iter_then_last(refusals)
-        self.height = 0
-        self.trials = 0
-        self.offers = 0
-
-    def status(self) -> dict[str, int]:
-        self.height += 1
-        return {"height": self.height, "finalized_height": self.height - 1}
-
-    def find(self, _transaction_id: bytes) -> Found:
-        found = next(self._found)
-        if found is None:
-            raise NodeAway("no node answers")
-        return found
-
-    def try_out(self, _raw: bytes) -> None:
-        self.trials += 1
-        refusal = next(self._refusals)
-        if refusal is not None:
-            raise refusal
-
-    def submit(self, _raw: bytes) -> None:
-        self.offers += 1
-
-
-def iter_then_last(items: Sequence[_T]) -> Iterator[_T]:
-    yield from items
-    while True:
-        yield items[-1]
-
-
-class Wait:
-    """A wait with a clock that moves only while it sleeps."""
-
-    def __init__(self, face: ScriptedFace, raw: bytes | None = b"raw") -> None:
-        self.told: list[str] = []
-        self.now_s = 0.0
-        node = cast(NodeFace, face)
-        self.follower = Follower(node, ID, raw, 1000, self.told.append, clock=lambda: self.now_s, sleep=self._sleep)
-
-    def _sleep(self, seconds: float) -> None:
-        assert 0.1 <= seconds <= 1
-        self.now_s += seconds
-
-    def until(self, until: Until, timeout_s: float = 10) -> Found:
-        return self.follower.wait(until, timeout_s)
-
-
-def test_a_transaction_is_followed_until_it_is_final() -> None:
-    wait = Wait(ScriptedFace([WAITING, WAITING, INCLUDED, INCLUDED, FINAL]))
-    assert wait.until("final") == FINAL
-    assert wait.told[0] == "waits for a block"
-    assert wait.told[1].startswith("included at height 5; final up to height ")
-    assert wait.now_s == 1.0
-
-
-@pytest.mark.parametrize(("until", "found"), [("none", WAITING), ("included", INCLUDED)])
-def test_it_is_followed_no_further_than_asked(until: Until, found: Found) -> None:
-    assert Wait(ScriptedFace([WAITING, INCLUDED, FINAL])).until(until) == found
-
-
-def test_a_wait_ends_in_time_and_says_how_far_it_came() -> None:
-    wait = Wait(ScriptedFace([WAITING, INCLUDED]))
-    with pytest.raises(NotInTime) as late:
-        wait.until("final", 3)
-    assert late.value.found == INCLUDED
-    assert 3 <= wait.now_s < 4
-
-
-def test_a_node_that_is_away_for_a_while_is_asked_again() -> None:
-    wait = Wait(ScriptedFace([WAITING, None, None, FINAL]))
-    assert wait.until("final") == FINAL
-    assert wait.told == ["waits for a block", "the node does not answer; trying again", *wait.told[2:]]
-    with pytest.raises(NotInTime) as late:
-        Wait(ScriptedFace([None])).until("final", 1)
-    assert late.value.found is None
-
-
-@pytest.mark.parametrize("found", [WAITING, UNKNOWN])
-def test_what_became_impossible_is_given_up_with_the_rule(found: Found) -> None:
-    face = ScriptedFace([found], [Refused(Reason.UNDER_OBJECTION, "an objection is open")])
-    with pytest.raises(Dropped) as dropped:
-        Wait(face).until("final")
-    assert (dropped.value.reason, dropped.value.detail) == (Reason.UNDER_OBJECTION, "an objection is open")
-    assert face.offers == 0
-
-
-def test_what_may_still_become_possible_is_waited_for() -> None:
-    face = ScriptedFace([WAITING, WAITING, WAITING, WAITING, FINAL], [Refused(Reason.NONCE_GAP), None])
-    assert Wait(face).until("final") == FINAL
-
-
-def test_what_entered_a_block_during_the_trial_is_not_given_up() -> None:
-    face = ScriptedFace([UNKNOWN, INCLUDED, FINAL], [Refused(Reason.NONCE_USED)])
-    assert Wait(face).until("final") == FINAL
-
-
-def test_what_the_node_forgot_is_offered_again() -> None:
-    face = ScriptedFace([UNKNOWN, WAITING, FINAL])
-    wait = Wait(face)
-    assert wait.until("final") == FINAL
-    assert face.offers == 1
-    assert wait.told[0] == "the node had dropped it; offered again"
-
-
-def test_a_trial_is_made_once_a_block() -> None:
-    class Still(ScriptedFace):
-        def status(self) -> dict[str, int]:
-            return {"height": 3, "finalized_height": 2}
-
-    face = Still([WAITING] * 5 + [FINAL])
-    assert Wait(face).until("final") == FINAL
-    assert face.trials == 1
-
-
-def test_without_its_encoding_an_unknown_one_is_not_waited_for() -> None:
-    face = ScriptedFace([WAITING, UNKNOWN])
-    assert Wait(face, raw=None).until("final") == UNKNOWN
-    assert (face.trials, face.offers) == (0, 0)
 
 
 def test_a_key_file_is_for_its_owner_only(tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
-"""The Bitcoin OTC form, the keys of its members, and the plan of a replay."""
+"""The ratings of a replay, the keys of their members, and the plan."""
 
 from __future__ import annotations
 
-import gzip
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,26 +10,21 @@ import pytest
 from chain.errors import OperatorError
 from chain.genesis import Genesis
 from chain.keys import SecretKey
-from chain.messages import RawItems
 from chain.policy import RatingCategory, shipped_policy
 from chain.transactions import Enrol, Rate, decode_transaction, sign_transaction, verify_transaction
+from scripts.ratings_file import Rating
 from scripts.replay import (
     EXPIRY_HEIGHT,
-    MAX_LINE_BYTES,
     SAMPLE,
     Plan,
-    Rating,
     Signer,
     Step,
     member_secret,
     node_seed,
-    pack,
-    parse_line,
     read_ratings,
 )
 from tests.support.world import genesis_of
 
-HEADER = "FROM_NODE,TO_NODE,TRUST_INDEX,TIME_SINCE_EPOCH\n"
 LINES = "6,2,4,1289241911.72836\n6,5,2,1289241941.53378\n1,6,-10,1289243140\n"
 RATINGS = [Rating(6, 2, 4), Rating(6, 5, 2), Rating(1, 6, -10)]
 SEED = bytes(range(32))
@@ -47,82 +41,20 @@ def genesis() -> Genesis:
     return genesis_of(1, max_expiry_blocks=EXPIRY_HEIGHT)
 
 
-@pytest.mark.parametrize("text", [HEADER + LINES, LINES, HEADER + LINES.replace("\n", "\r\n"), LINES + "\n\n"])
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_file_is_read_packed_or_not_with_or_without_a_header(
-    tmp_path: Path, category: RatingCategory, text: str, packed: bool
-) -> None:
-    path = tmp_path / "ratings"
-    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
-    assert read_ratings(path, category) == RATINGS
-
-
-def test_a_limit_takes_the_first_ratings_and_reads_no_further(tmp_path: Path, category: RatingCategory) -> None:
+def test_a_limit_takes_the_first_ratings(tmp_path: Path, category: RatingCategory) -> None:
     path = tmp_path / "ratings.csv"
-    path.write_text(HEADER + LINES + "nonsense\n", encoding="ascii")
+    path.write_text(LINES, encoding="ascii")
+    assert [read_ratings(path, category, limit) for limit in (None, 2, 9)] == [RATINGS, RATINGS[:2], RATINGS]
+
+
+def test_what_was_decided_about_a_file_is_said(
+    tmp_path: Path, category: RatingCategory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text("".join(reversed(LINES.splitlines(keepends=True))), encoding="ascii")
     assert read_ratings(path, category, 2) == RATINGS[:2]
-    assert read_ratings(path, category, 3) == RATINGS
-
-
-@pytest.mark.parametrize(
-    ("line", "says"),
-    [
-        ("6,2,4", "3 fields where 4 are wanted"),
-        ("6,2,4,1,1", "5 fields"),
-        ("6,2,11,1", "'11' is no rating from -10 to 10"),
-        ("6,2,-11,1", "'-11' is no rating"),
-        ("6,2,4.5,1", "'4.5' is no rating"),
-        ("6,2,--4,1", "'--4' is no rating"),
-        ("6,2,,1", "'' is no rating"),
-        ("-6,2,4,1", "'-6' is no member number"),
-        ("six,2,4,1", "'six' is no member number"),
-        ("4294967296,2,4,1", "is no member number"),
-        ("9" * 200 + ",2,4,1", "is no member number"),
-        ("6,٢,4,1", "is no member number"),
-        ("6,2,4,yesterday", "'yesterday' is no time"),
-        ("6,2,4,-1", "'-1' is no time"),
-        ("6,2,4,1.2.3", "is no time"),
-        ("6,2,4,nan", "is no time"),
-        ("6,6,4,1", "member 6 rates itself"),
-    ],
-)
-def test_a_bad_line_says_what_is_wrong(category: RatingCategory, line: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says.replace("(", r"\(")):
-        parse_line(line, category)
-
-
-def test_a_bad_line_is_named_by_its_number(tmp_path: Path, category: RatingCategory) -> None:
-    path = tmp_path / "ratings.csv"
-    path.write_text(HEADER + LINES + "6,2,99,1\n", encoding="ascii")
-    with pytest.raises(OperatorError, match=r"ratings\.csv, line 5: '99' is no rating from -10 to 10"):
-        read_ratings(path, category)
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"", "holds no ratings"),
-        (HEADER.encode(), "holds no ratings"),
-        (b"1," * MAX_LINE_BYTES, "line 1: longer than 256 characters"),
-        (b"\x1f\x8bnot gzip at all", "cannot be read"),
-        (gzip.compress(LINES.encode() * 100, mtime=0)[:-20], "cannot be read"),
-        (b"\xff\xfe\x00", "line 1: 1 fields"),
-    ],
-)
-def test_a_file_of_another_form_is_refused_in_a_sentence(
-    tmp_path: Path, category: RatingCategory, content: bytes, says: str
-) -> None:
-    path = tmp_path / "ratings.csv.gz"
-    path.write_bytes(content)
-    with pytest.raises(OperatorError, match=says):
-        read_ratings(path, category)
-
-
-def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path, category: RatingCategory) -> None:
-    with pytest.raises(OperatorError, match="does not exist"):
-        read_ratings(tmp_path / "nowhere.csv", category)
-    with pytest.raises(OperatorError, match="cannot be read"):
-        read_ratings(tmp_path, category)
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"{path} is not in the order of its times: sorted, lines of one time in their order\n")
 
 
 def test_the_shipped_sample_is_the_beginning_of_the_data(category: RatingCategory) -> None:
@@ -167,7 +99,6 @@ def test_signed_steps_are_valid_for_their_chain_and_the_same_every_time(genesis:
     assert transactions[0].action == Enrol()
     assert transactions[6].action == Rate(member_secret(SEED, 6).public, 1, -10)
     assert [signer.locate(item) for item in transactions] == list(range(len(plan)))
-    assert RawItems.decode(pack(raws), max_items=512).items == tuple(raws)
 
 
 def test_a_final_transaction_that_is_not_of_the_plan_is_told_apart(genesis: Genesis) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import EXIT_MISTAKE, EXIT_WRONG
+
 import json
 import re
 from dataclasses import replace
@@ -10,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from scripts import simulate
-from scripts.console import EXIT_MISTAKE, EXIT_WRONG, _run
-from scripts.simulation import matrix, sweep
+from scripts.simulation import matrix, sweep, telling
 from scripts.simulation.mutations import MUTATIONS
 from scripts.simulation.settings import Settings
+from tests.support.commands import exit_code
 
 
 def run(*args: str) -> int:
-    return _run(simulate.main, args)
+    return exit_code(simulate.main, args)
 
 
 def test_a_clean_range_ends_with_0_and_says_what_was_run(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +50,7 @@ def test_a_violation_ends_with_1_and_its_seed_and_a_command_that_shows_it_again(
     # then the first shows it, and its command tells the same
     out = capsys.readouterr().out
     assert "VIOLATION at seed 0" in out
-    (command,) = re.findall(r"python scripts/simulate.py (.*)", out)
+    (command,) = re.findall(r"scripts/simulate.py (.*)", out)
     assert run(*command.split()) == EXIT_WRONG
     told = capsys.readouterr().out
     assert "VIOLATION" in told
@@ -79,7 +81,7 @@ def test_all_broken_rules_are_tried_one_by_one(
     # given one that shows at once, and one that these histories are too short for
     tried = {name: MUTATIONS[name] for name in ("any-state-root", "drop-abandoned")}
     monkeypatch.setattr(sweep, "MUTATIONS", tried)
-    monkeypatch.setattr(simulate, "MUTATIONS", tried)
+    monkeypatch.setattr(telling, "MUTATIONS", tried)
     monkeypatch.setattr(sweep, "DOCUMENT", tmp_path / "docs" / "mutations.md")
     # when both are tried
     options = ("--mutate", "all", "--seeds", "0..3", "--slots", "40", "--processes", "1", "--json", "--write")
@@ -131,7 +133,7 @@ def test_the_command_of_a_replay_names_all_that_matters() -> None:
     settings = Settings(
         nodes=7, slots=50, faults="none", byzantine="clones", villains=3, mutation="majority", traffic="registry"
     )
-    assert simulate.replay_command(settings, 9) == (
+    assert telling.replay_command(settings, 9) == (
         "python scripts/simulate.py --replay-seed 9 --slots 50 --faults none "
         "--nodes 7 --byzantine clones --villains 3 --traffic registry --mutate majority"
     )

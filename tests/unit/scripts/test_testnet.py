@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from scripts.console import run
 from scripts.replay import SAMPLE
 from scripts.testnet import main
-from scripts.testnet_parts.homes import Wanted, open_testnet
+from scripts.testnet_parts.homes import open_testnet
+from scripts.testnet_parts.shape import Wanted
+from tests.support.commands import exit_code
 
 
 def refused(capsys: pytest.CaptureFixture[str], *args: str | Path) -> str:
-    with pytest.raises(SystemExit) as end:
-        run(main, [str(arg) for arg in args])
+    assert exit_code(main, [str(arg) for arg in args]) == 2
     shown = capsys.readouterr()
-    assert end.value.code == 2
     assert shown.out == ""
     assert "Traceback" not in shown.err
     return shown.err

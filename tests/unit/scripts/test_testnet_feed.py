@@ -6,17 +6,18 @@ import random
 
 import pytest
 
-from scripts.testnet_parts.feed import BATCH, MAX_OUTSTANDING, RETRY_MS, Feed, Outcome
+from chain.errors import Reason, Refused
+from scripts.testnet_parts.feed import BATCH, MAX_OUTSTANDING, RETRY_MS, Feed
 from scripts.testnet_parts.pace import MIN_CHANGE_MS, MIN_PER_S, START_PER_S, Pace
 
 PATIENCE_MS = 10_000
 ALL = 10**9
 
-LATER = Outcome("pool_full", "later")
-DUPLICATE = Outcome("duplicate", "ignore")
-NONCE_USED = Outcome("nonce_used", "ignore")
-EXPIRED = Outcome("expired", "ignore")
-FORGED = Outcome("bad_signature", "blame")
+LATER = Refused(Reason.POOL_FULL)
+DUPLICATE = Refused(Reason.DUPLICATE)
+NONCE_USED = Refused(Reason.NONCE_USED)
+EXPIRED = Refused(Reason.EXPIRED)
+FORGED = Refused(Reason.BAD_SIGNATURE)
 
 
 def taken(feed: Feed, batch: list[int], now_ms: int = 0) -> list[int]:
@@ -69,7 +70,7 @@ def test_later_is_offered_again_soon() -> None:
 
 
 @pytest.mark.parametrize("outcome", [None, DUPLICATE, NONCE_USED])
-def test_what_a_node_has_but_does_not_become_final_is_offered_again_after_a_while(outcome: Outcome | None) -> None:
+def test_what_a_node_has_but_does_not_become_final_is_offered_again_after_a_while(outcome: Refused | None) -> None:
     feed = Feed(1, PATIENCE_MS)
     feed.settle(feed.take(0, ALL), [outcome], 0)
     assert feed.take(PATIENCE_MS - 1, ALL) == []
@@ -88,10 +89,10 @@ def test_what_became_final_is_not_offered_again() -> None:
 
 
 @pytest.mark.parametrize("outcome", [EXPIRED, FORGED])
-def test_a_permanent_refusal_is_counted_and_not_repeated(outcome: Outcome) -> None:
+def test_a_permanent_refusal_is_counted_and_not_repeated(outcome: Refused) -> None:
     feed = Feed(2, PATIENCE_MS)
     feed.settle(feed.take(0, ALL), [outcome, None], 0)
-    assert feed.refused == {outcome.reason: 1}
+    assert feed.refused == {outcome.reason.code: 1}
     assert feed.take(ALL, ALL) == [1]
     feed.confirm(1)
     assert feed.is_done

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chain.errors import OperatorError
-from p2p.local.home import load_home
+from p2p.local.home import create_home, load_home
+from p2p.local.whole import DRAFT
 from scripts.replay import node_seed
-from scripts.testnet_parts.homes import Wanted, free_ports, open_testnet
+from scripts.testnet_parts.homes import free_ports, open_testnet
+from scripts.testnet_parts.shape import Wanted
 
 SMALL = Wanted(nodes=2, observers=1, slot_ms=300)
 ANY = Wanted(None, None, None)
@@ -99,3 +103,24 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
 
 def test_free_ports_are_all_different() -> None:
     assert len(set(free_ports(20))) == 20
+
+
+def test_a_testnet_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "net"
+    made: list[str] = []
+
+    def create_but_for_the_last(path: Path, *arguments: Any) -> None:
+        made.append(path.name)
+        if path.name == "node2":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        create_home(path, *arguments)
+
+    with monkeypatch.context() as broken:
+        broken.setattr("scripts.testnet_parts.homes.create_home", create_but_for_the_last)
+        with pytest.raises(OperatorError, match="No space left on device"):
+            open_testnet(home, SMALL)
+    assert made == ["node0", "node1", "node2"]
+    assert not home.exists()
+    (home / DRAFT / "node0").mkdir(parents=True)  # as a kill leaves it
+    assert not open_testnet(home, SMALL).is_resumed
+    assert open_testnet(home, ANY).is_resumed

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
+from p2p.client import HeadMove
 from scripts.testnet_parts.verdict import (
     FinalChain,
-    HeadMove,
     agreement,
     describe_propagation,
     exit_code,
-    head_move,
     percentile,
     propagation_ms,
 )
@@ -40,7 +39,7 @@ def test_a_node_that_finalized_another_block_is_named(other: str) -> None:
 
 
 def move(block: str, at_ms: int, *, made: bool = False) -> HeadMove:
-    return HeadMove(seq=1, id=block, height=1, transactions=0, at_ms=at_ms, made_here=made)
+    return HeadMove(seq=1, id=block, height=1, slot=1, transactions=0, at_ms=at_ms, made_here=made)
 
 
 READY = {"maker": 0, "near": 0, "far": 0}
@@ -63,11 +62,6 @@ def test_a_block_that_a_reorg_brings_back_counts_once() -> None:
 def test_blocks_made_before_a_node_was_ready_or_by_nobody_known_do_not_count() -> None:
     moves = {"maker": [move("a", 100, made=True)], "near": [move("a", 5_000), move("orphan", 5_001)], "far": []}
     assert propagation_ms(moves, {**READY, "near": 4_000}) == []
-
-
-def test_a_row_of_heads_is_read() -> None:
-    row = {"seq": 7, "id": "ab", "height": 3, "slot": 9, "transactions": 5, "at_ms": 11, "made_here": True}
-    assert head_move(row) == HeadMove(7, "ab", 3, 5, 11, made_here=True)
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(50, 5), (95, 10), (100, 10), (1, 1)])

@@ -42,6 +42,7 @@ class FakeFace:
         self.submitted: list[tuple[bytes, ...]] = []
         self.cuts: list[set[str] | None] = []
         self.may_be_cut = True
+        self.is_too_early = False
 
     def describe(self) -> dict[str, Any]:
         return {"height": 7}
@@ -54,6 +55,11 @@ class FakeFace:
 
     def describe_records(self, key: bytes) -> dict[str, Any]:
         return {"records of": key.hex()}
+
+    async def prove(self, key: bytes) -> bytes:
+        if self.is_too_early:
+            raise Refused(Reason.CROSSES_FINALITY, "the newest headers prove nothing final yet")
+        return b"proof of " + key
 
     def describe_motions(self) -> dict[str, Any]:
         return {"motions": []}
@@ -103,6 +109,15 @@ async def test_it_tells_status_peers_and_metrics(app: Starlette) -> None:
     metrics = await ask(app, "GET", "/metrics")
     assert metrics.headers["content-type"].startswith("text/plain; version=")
     assert "goodfaith_things_total 3.0" in metrics.text
+
+
+async def test_a_proof_is_bytes_and_may_be_too_early(app: Starlette, face: FakeFace) -> None:
+    told = await ask(app, "GET", f"/proof/{did_from_key(KEY)}")
+    assert (told.headers["content-type"], told.content) == ("application/octet-stream", b"proof of " + KEY)
+    assert (await ask(app, "GET", "/proof/ann")).status_code == 400
+    face.is_too_early = True
+    told = await ask(app, "GET", f"/proof/{KEY.hex()}")
+    assert (told.status_code, "try again later" in told.json()["error"]) == (503, True)
 
 
 @pytest.mark.parametrize("written", [did_from_key(KEY), KEY.hex(), KEY.hex().upper()])

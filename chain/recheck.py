@@ -1,0 +1,395 @@
+"""Recheck a stored chain from its genesis, trusting nothing that was stored.
+
+Every block of the main chain is decoded, its signatures and roots are checked, and it is added to a fresh
+:class:`Blockchain`, which judges leader, slot, height and votes and executes it.  What the database says beside
+the blocks (state, votes, finality) must then be what follows from them.  Blocks beside the main chain are judged
+likewise, but not executed: only a branch that wins ever is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from chain.blockchain import Blockchain
+from chain.blocks import Block, assemble, decode_block
+from chain.blocktree import BlockTree, TreeNode
+from chain.errors import InvariantBroken, Reason, Refused
+from chain.genesis import Genesis
+from chain.headers import VerifiedHeader, verify_header
+from chain.keys import did_from_key, self_test
+from chain.reader import Reader
+from chain.scores import standing
+from chain.state import (
+    AUTHORITIES,
+    DOCKET_KEY,
+    MEMBERS,
+    MOTIONS,
+    RATINGS,
+    RECORDS,
+    RULES_KEY,
+    VALIDATORS_KEY,
+    authority_key,
+    decode_entry,
+    member_key,
+    motion_key,
+    rating_key,
+    read_identity,
+    read_motion_key,
+    read_rating_key,
+    read_record_key,
+    record_key,
+)
+from chain.transactions import Transaction, VerifiedTransaction, verify_transaction
+from chain.validators import Announcement, Validators
+
+# Decoded blocks that wait for their turn: two for each of eight workers keep all of them busy, and 16 blocks of 900 kB
+# are what memory has to hold.
+_AHEAD_BLOCKS = 16
+# Rows of the database read at once; 16 of the largest blocks are 14 MB.
+_READ_BLOCKS = 16
+# The fresh chain keeps what it can still undo; nothing final is undone, so it is dropped this often.
+_SETTLE_BLOCKS = 64
+# Differing state rows are named up to here; the rest is counted.
+_MAX_NAMED_ROWS = 20
+_ALL = 2**62
+
+
+class Checking(Protocol):
+    """A block that is being checked elsewhere."""
+
+    def result(self) -> Block:
+        """The block, once it is.  Raises :class:`Refused`."""
+
+
+class Executor(Protocol):
+    """Who checks blocks beside the caller: one of :mod:`concurrent.futures`, or one that does so at once."""
+
+    def submit(self, check: Callable[[bytes, bytes], Block], raw: bytes, chain_id: bytes, /) -> Checking:
+        """Begin to call ``check``."""
+
+
+class Problem(NamedTuple):
+    """Something wrong, and the height of the block, or of the state, that it is wrong at."""
+
+    height: int
+    what: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What was checked, and what was found.  ``proven_height`` is what the main chain's own votes make final."""
+
+    head_height: int
+    finalized_height: int
+    proven_height: int = 0
+    state_height: int = 0
+    blocks: int = 0
+    transactions: int = 0
+    side_blocks: int = 0
+    state_rows: int = 0
+    standings: int = 0
+    announcements: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+class _Wrong(Exception):
+    """The main chain cannot be followed beyond here."""
+
+    def __init__(self, height: int, what: str) -> None:
+        super().__init__(height, what)
+        self.problem = Problem(height, what)
+
+
+def recheck(reader: Reader, genesis: Genesis, executor: Executor, advance: Callable[[int], None]) -> Report:
+    """Check everything that ``reader`` shows; the caller holds it :meth:`Reader.consistent`.
+
+    ``executor`` checks signatures ahead of the execution, which waits for them in order.  ``advance`` is told the
+    number of signatures checked since it was last called; :func:`signatures` is the sum.  What is wrong is in the
+    report.  Raises :class:`InvariantBroken` where the linked libraries do not follow the rule of signatures.
+    """
+    self_test()
+    return _Recheck(reader, genesis, executor, advance).run()
+
+
+def signatures(reader: Reader) -> int:
+    """How many signatures the main chain holds."""
+    return sum(1 + transactions for _, _, transactions in reader.summaries(0, _ALL))
+
+
+class _Recheck:
+    def __init__(self, reader: Reader, genesis: Genesis, executor: Executor, advance: Callable[[int], None]) -> None:
+        self._reader = reader
+        self._genesis = genesis
+        self._executor = executor
+        self._advance = advance
+        self._report = Report(reader.head_height(), reader.finalized_height())
+        self._problems = self._report.problems
+        self._chain = Blockchain(genesis)
+        self._side: list[VerifiedHeader] = []
+        self._branch_points: dict[bytes, tuple[TreeNode, Validators]] = {}
+        self._announced: list[Announcement] = []
+
+    def run(self) -> Report:
+        self._read_side()
+        complete = self._follow_main()
+        proven = self._judge_side(complete=complete)
+        self._report.proven_height = self._chain.finalized.height
+        if complete:
+            self._judge_finality(proven)
+        self._problems.sort(key=lambda problem: problem.height)
+        return self._report
+
+    def _blame(self, height: int, what: str) -> None:
+        self._problems.append(Problem(height, what))
+
+    # ----------------------------------------------------------------------------------------- the main chain
+
+    def _follow_main(self) -> bool:
+        """Execute the main chain as far as it can be followed; whether that was all of it."""
+        try:
+            state_height = self._state_height()
+            parents = {header.parent for header in self._side}
+            self._reached(state_height, parents)
+            for block in self._main_blocks():
+                self._extend(block)
+                self._reached(state_height, parents)
+                self._advance(1 + len(block.transactions))
+        except _Wrong as wrong:
+            self._problems.append(wrong.problem)
+            return False
+        if state_height > self._report.head_height:
+            self._blame(state_height, "the stored state is of this height, above the head")
+        return True
+
+    def _extend(self, block: Block) -> None:
+        header, expected = block.header, self._chain.head.header.height + 1
+        if header.height > expected:
+            raise _Wrong(expected, "no block of this height is on the main chain")
+        try:
+            self._chain.add(block, arrived_in_slot=True)
+        except Refused as refusal:
+            raise _Wrong(header.height, str(refusal)) from refusal
+        if self._chain.head.header.id != block.id:
+            raise _Wrong(header.height, "the block does not extend the one before it")
+        self._report.blocks += 1
+        self._report.transactions += len(block.transactions)
+
+    def _reached(self, state_height: int, parents: set[bytes]) -> None:
+        """Look at what has to be seen while the head is where it is."""
+        head = self._chain.head
+        if head.header.id in parents:
+            self._branch_points[head.header.id] = head, self._chain.ledger.validators
+        if head.header.height == state_height:
+            self._compare_state(head)
+        if self._chain.unsettled >= _SETTLE_BLOCKS:
+            settled = self._chain.settle()
+            self._announced += () if settled is None else settled.announced
+
+    def _main_blocks(self) -> Iterator[Block]:
+        """The stored main chain with every signature and transaction root checked, oldest first."""
+        ahead: deque[tuple[bytes, int, Checking]] = deque()
+        for start in range(1, self._report.head_height + 1, _READ_BLOCKS):
+            rows = list(self._reader.summaries(start, _READ_BLOCKS))
+            raws = self._reader.raw_blocks(start, _READ_BLOCKS)
+            for (block_id, height, _), raw in zip(rows, raws, strict=False):
+                ahead.append((bytes(block_id), height, self._check(raw)))
+                if len(ahead) > _AHEAD_BLOCKS:
+                    yield _result(*ahead.popleft())
+        while ahead:
+            yield _result(*ahead.popleft())
+
+    def _check(self, raw: bytes) -> Checking:
+        return self._executor.submit(_checked_block, raw, self._genesis.id)
+
+    # -------------------------------------------------------------------------------------- state and finality
+
+    def _state_height(self) -> int:
+        try:
+            header = self._reader.snapshot_header()
+        except Refused as refusal:
+            raise _Wrong(0, f"the header of the stored state cannot be read: {refusal}") from refusal
+        self._report.state_height = 0 if header is None else header.height
+        return self._report.state_height
+
+    def _compare_state(self, head: TreeNode) -> None:
+        """The stored state, its header and its votes against those at ``head``."""
+        height = head.header.height
+        stored_header, stored_votes = self._reader.snapshot_header(), self._reader.snapshot_votes()
+        if stored_header is not None and stored_header.id != head.header.id:
+            self._blame(height, "the stored state is of another block than the main chain's")
+        if stored_header is not None and stored_votes != head.votes.encode():
+            self._blame(height, "the stored votes are not those that the headers cast")
+        computed = dict(self._chain.ledger.state)
+        wrong: list[str] = []
+        for key, value in self._reader.state_rows():
+            self._report.state_rows += 1
+            expected = computed.pop(key, None)
+            if expected is None:
+                wrong.append(f"the stored state holds {_name(key)}, which the chain does not")
+            elif expected != value:
+                wrong.append(f"{_name(key)} is stored wrong: {_difference(key, value, expected)}")
+        wrong += [f"the stored state lacks {_name(key)}" for key in sorted(computed)]
+        wrong += self._compare_standings()
+        wrong += self._compare_announcements()
+        for what in wrong[:_MAX_NAMED_ROWS]:
+            self._blame(height, what)
+        if len(wrong) > _MAX_NAMED_ROWS:
+            self._blame(height, f"{len(wrong) - _MAX_NAMED_ROWS} more rows of the state are wrong")
+
+    def _compare_standings(self) -> Iterator[str]:
+        """The stored scores against those that follow from the state at the head."""
+        view = self._chain.ledger.view()
+        members = (key for key in self._chain.ledger.state if key.startswith(MEMBERS))
+        computed = {read_identity(key): standing(view.policy, view.get(key)).score for key in members}
+        for member, score in self._reader.standings(_ALL):
+            self._report.standings += 1
+            expected = computed.pop(member, None)
+            if expected is None:
+                yield f"the stored standings rank {did_from_key(member)}, who is no member"
+            elif score != expected:
+                yield f"the stored standings give {did_from_key(member)} the score {score} instead of {expected}"
+        yield from (f"the stored standings lack {did_from_key(member)}" for member in sorted(computed))
+
+    def _compare_announcements(self) -> Iterator[str]:
+        """The stored changes of validators, which proofs are made of, against those that the chain announced."""
+        announced = (*self._announced, *self._chain.ledger.announced(self._report.state_height))
+        computed = {found.height: found for found in announced}
+        for found in self._reader.announcements():
+            self._report.announcements += 1
+            if found != computed.pop(found.height, None):
+                yield f"what is stored of validators announced at height {found.height} is not what the chain announced"
+        yield from (f"the validators announced at height {height} are not stored" for height in computed)
+
+    def _judge_finality(self, proven_beside: int) -> None:
+        """What is stored as final must be proven by the votes of this branch, or of one that was left."""
+        report = self._report
+        stored, proven = report.finalized_height, self._chain.finalized.height
+        if not report.state_height <= stored <= report.head_height:
+            between = f"{report.state_height}, the stored state's, to {report.head_height}, the head's"
+            self._blame(stored, f"the height stored as final is not from {between}")
+        elif not proven <= stored <= max(proven, proven_beside):
+            self._blame(stored, f"stored as final up to here, where the votes make final what is up to {proven}")
+
+    # ------------------------------------------------------------------------------------ beside the main chain
+
+    def _read_side(self) -> None:
+        """Check signatures and roots of the blocks beside the main chain; their headers stay in memory."""
+        for block_id, height, _ in self._reader.summaries(0, _ALL, main=False):
+            self._report.side_blocks += 1
+            raw = self._reader.raw_block(bytes(block_id)) or b""
+            try:
+                block = _result(bytes(block_id), height, self._check(raw))
+            except _Wrong as wrong:
+                self._blame(height, f"{_beside(bytes(block_id))}: {wrong.problem.what}")
+            else:
+                self._side.append(block.header)
+
+    def _judge_side(self, *, complete: bool) -> int:
+        """Judge those headers, each on its branch; the largest height that a branch beside the main chain proves."""
+        trees: dict[bytes, BlockTree] = {
+            block_id: BlockTree(node.header, node.votes, validators)
+            for block_id, (node, validators) in self._branch_points.items()
+        }
+        proven = 0
+        for header in self._side:  # by height, so parents come first
+            tree = trees.get(header.parent)
+            if tree is None:
+                if complete:
+                    self._blame(header.height, f"{_beside(header.id)}: its parent is not stored")
+                continue
+            try:
+                judged = tree.check(header, solicited=True)
+            except Refused as refusal:
+                self._blame(header.height, f"{_beside(header.id)}: {refusal}")
+                continue
+            tree.insert(Block(header, ()), judged, arrived_in_slot=True)  # a tree looks at headers only
+            trees[header.id] = tree
+            proven = max(proven, judged.votes.finalized)
+        return proven
+
+
+def _checked_block(raw: bytes, chain_id: bytes) -> Block:
+    """Decode a block and check its signatures and its transaction root.  Raises :class:`Refused`."""
+    header, transactions = decode_block(raw)
+    checked = verify_header(header, chain_id)
+    return assemble(checked, [_checked(index, item, chain_id) for index, item in enumerate(transactions)])
+
+
+def _checked(index: int, transaction: Transaction, chain_id: bytes) -> VerifiedTransaction:
+    try:
+        return verify_transaction(transaction, chain_id)
+    except Refused as refusal:
+        raise Refused(Reason.INVALID_TRANSACTION, f"transaction {index}: {refusal}") from refusal
+
+
+def _result(block_id: bytes, height: int, checking: Checking) -> Block:
+    """The checked block of a row of the database.  Raises :class:`_Wrong`."""
+    try:
+        block = checking.result()
+    except Refused as refusal:
+        raise _Wrong(height, str(refusal)) from refusal
+    if block.id != block_id or block.header.height != height:
+        raise _Wrong(height, f"the block stored as {block_id.hex()[:16]} is another one")
+    return block
+
+
+def _beside(block_id: bytes) -> str:
+    return f"block {block_id.hex()[:16]} beside the main chain"
+
+
+def _name(key: bytes) -> str:
+    """A state key for people."""
+    if key in _SINGLE:
+        return _SINGLE[key]
+    size, name = _NAMES.get(key[:1], (0, _by_key))
+    return name(key) if len(key) == size else f"the key {key.hex()}"
+
+
+def _by_key(key: bytes) -> str:
+    return did_from_key(read_identity(key))
+
+
+def _record(key: bytes) -> str:
+    subject, number = read_record_key(key)
+    return f"record {number} about {did_from_key(subject)}"
+
+
+def _rating(key: bytes) -> str:
+    subject, rater, category = read_rating_key(key)
+    return f"the rating of {did_from_key(subject)} by {did_from_key(rater)} in category {category}"
+
+
+_SINGLE = {
+    RULES_KEY: "the policy in force",
+    VALIDATORS_KEY: "the validators",
+    DOCKET_KEY: "the list of open motions",
+}
+# By how a key begins: how long it is, since what is stored may be nonsense, and its name.
+_NAMES: dict[bytes, tuple[int, Callable[[bytes], str]]] = {
+    MEMBERS: (len(member_key(bytes(32))), lambda key: f"member {_by_key(key)}"),
+    AUTHORITIES: (len(authority_key(bytes(32))), lambda key: f"authority {_by_key(key)}"),
+    MOTIONS: (len(motion_key(0)), lambda key: f"motion {read_motion_key(key)}"),
+    RECORDS: (len(record_key(bytes(32), 0)), _record),
+    RATINGS: (len(rating_key(bytes(32), bytes(32), 0)), _rating),
+}
+
+
+def _difference(key: bytes, stored: bytes, expected: bytes) -> str:
+    try:
+        record = decode_entry(key, stored)
+    except (Refused, InvariantBroken) as error:
+        return str(error)
+    right = decode_entry(key, expected)
+    differing = [
+        f"{name} {_shown(found)} instead of {_shown(wanted)}"
+        for name, found, wanted in zip(right._fields, record, right, strict=True)
+        if found != wanted
+    ]
+    return ", ".join(differing) or "not encoded as the chain encodes it"
+
+
+def _shown(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)

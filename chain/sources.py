@@ -1,0 +1,123 @@
+"""What proofs are made from (:class:`chain.prove.Source`): the state on disk, and that in the memory of a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import takewhile
+
+from chain.blockchain import Blockchain
+from chain.errors import Reason, Refused
+from chain.headers import Header
+from chain.proof import needed
+from chain.reader import Reader
+from chain.state import Entry, decode_entry
+from chain.statetree import Proof, StateTree
+from chain.validators import Announcement
+
+# Headers come with whole blocks; 16 of the largest are 14 MB.
+_READ_HEADERS = 16
+# What a node reads in its own turn: a member with so many records is not proven by it, but from its home on disk.
+MAX_READ_ENTRIES = 10_000
+# Changes that a node takes back and makes again in its own turn: some 150 ms of it.
+MAX_REWOUND = 5_000
+
+
+class StoredState:
+    """The state on disk; the caller holds the reader :meth:`~chain.reader.Reader.consistent`.
+
+    It is stored without its tree, which is built here: all of the state is read and hashed, in some 6 s a million
+    entries.  Then it serves any number of proofs.
+    """
+
+    def __init__(self, reader: Reader, header: Header) -> None:
+        """``header`` is the reader's snapshot header.  Raises :class:`Refused` where the stored state is not its."""
+        self.header = header
+        self._reader = reader
+        self._tree = StateTree.build(reader.state_rows())
+        if self._tree.root != header.state_root:
+            raise Refused(Reason.WRONG_STATE_ROOT, "the stored state is not that of its header")
+
+    def entry(self, key: bytes) -> Entry | None:
+        """One entry of the state."""
+        return self._reader.entry(key)
+
+    def path(self, key: bytes) -> Proof:
+        """The path of an entry, or of its absence."""
+        return self._tree.prove(key)
+
+    def announcements(self) -> Iterator[Announcement]:
+        """Every change of validators announced so far."""
+        return self._reader.announcements()
+
+    def headers(self, first: int) -> Iterator[Header]:
+        """The main chain from a height to the head."""
+        return _stored_headers(self._reader, first)
+
+
+class LiveState:
+    """The newest final state of a running node, as far as a proof about one key needs it.
+
+    It is taken in the node's turn, from the tree in its memory; nothing is built.  What it takes afterwards comes from
+    the disk, and is final: it may be taken in another thread, while the chain goes on.
+    """
+
+    def __init__(self, chain: Blockchain, reader: Reader, key: bytes) -> None:
+        """Take what is needed about ``key``.
+
+        Raises :class:`Refused`: ``CROSSES_FINALITY`` where the head's branch alone proves nothing final that can be
+        gone back to, ``TOO_LARGE`` where too much happened since for that, or for a member with very many records.
+        """
+        ledger, height = chain.ledger, chain.head.votes.finalized
+        if not height or height < ledger.base_height:
+            raise Refused(Reason.CROSSES_FINALITY, "the newest headers prove nothing final yet")
+        if ledger.changes_above(height) > MAX_REWOUND:
+            raise Refused(Reason.TOO_LARGE, f"more than {MAX_REWOUND} entries changed since height {height}")
+        blocks = list(ledger.blocks())[::-1]
+        self._recent = [chain.settled, *(block.header for block in blocks)][height - ledger.base_height :]
+        self._announced = ledger.announced(height)
+        self._reader = reader
+        self._entries: dict[bytes, Entry | None] = {}
+
+        def read(at: bytes) -> Entry | None:
+            if len(self._entries) >= MAX_READ_ENTRIES:
+                raise Refused(Reason.TOO_LARGE, f"a node reads {MAX_READ_ENTRIES} entries in its turn, and no more")
+            value = ledger.state.get(at)
+            self._entries[at] = None if value is None else decode_entry(at, value)
+            return self._entries[at]
+
+        with ledger.rewound(height):
+            shown = needed(key, read)
+            for at in shown:
+                read(at)
+            self._paths = {at: ledger.prove(at) for at in shown}
+
+    @property
+    def header(self) -> Header:
+        """Whose state it is."""
+        return self._recent[0]
+
+    def entry(self, key: bytes) -> Entry | None:
+        """One entry of those that were taken."""
+        return self._entries[key]
+
+    def path(self, key: bytes) -> Proof:
+        """The path of one of those."""
+        return self._paths[key]
+
+    def announcements(self) -> list[Announcement]:
+        """Every change of validators announced up to the header."""
+        known = (*self._reader.announcements(), *self._announced)
+        by_height = {found.height: found for found in known if found.height <= self.header.height}
+        return [found for _, found in sorted(by_height.items())]
+
+    def headers(self, first: int) -> Iterator[Header]:
+        """The main chain from a height to what was the head."""
+        height = self.header.height
+        yield from takewhile(lambda header: header.height < height, _stored_headers(self._reader, first))
+        yield from self._recent[max(0, first - height) :]
+
+
+def _stored_headers(reader: Reader, first: int) -> Iterator[Header]:
+    while chunk := [header for header, _ in reader.headers(first, _READ_HEADERS)]:
+        yield from chunk
+        first = chunk[-1].height + 1

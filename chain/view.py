@@ -1,0 +1,176 @@
+"""A state to look at: its entries by their names, wherever they are kept, and no way to write any."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from chain.errors import InvariantBroken, Reason, Refused
+from chain.genesis import Genesis
+from chain.policy import Policy, decode_policy
+from chain.state import (
+    DOCKET_KEY,
+    RULES_KEY,
+    VALIDATORS_KEY,
+    Account,
+    Authority,
+    Docket,
+    Entry,
+    Member,
+    Motion,
+    PolicyText,
+    Rules,
+    account_key,
+    authority_key,
+    decode_entry,
+    member_key,
+    motion_key,
+    policy_key,
+)
+from chain.validators import Validators
+
+_T = TypeVar("_T")
+
+# A node meets few policies: the one in force, an announced one, and those of branches.
+read_policy_text = lru_cache(maxsize=16)(decode_policy)
+
+
+class Lookup(ABC):
+    """The entries of a state by their names; :meth:`get` says where they come from.
+
+    Raises :class:`InvariantBroken` where one is missing that every state has, or is no entry at all.
+    """
+
+    def __init__(self, genesis: Genesis) -> None:
+        self.genesis = genesis
+        self._policy: Policy | None = None
+
+    @abstractmethod
+    def get(self, key: bytes) -> Any:
+        """The entry under a state key, or None; the key decides its type."""
+
+    def account(self, key: bytes) -> Account | None:
+        """The account of a public key."""
+        account: Account | None = self.get(account_key(key))
+        return account
+
+    def identity(self, key: bytes) -> bytes:
+        """Whose key this is: itself, but for those who moved to another key."""
+        account = self.account(key)
+        return account.identity or key if account is not None else key
+
+    def current_key(self, identity: bytes) -> bytes:
+        """The key that a member or an authority has now; that of others is their identity."""
+        entry: Member | Authority | None = self.get(member_key(identity)) or self.get(authority_key(identity))
+        return identity if entry is None else entry.key
+
+    def member(self, key: bytes) -> tuple[bytes, Member]:
+        """A member by any key it ever had: its identity and its entry.  Raises ``NOT_ENROLLED``."""
+        identity = key
+        member: Member | None = self.get(member_key(key))
+        if member is None:  # a stranger, or a key that a member moved to
+            identity = self.identity(key)
+            member = self.get(member_key(identity))
+        if member is None:
+            raise Refused(Reason.NOT_ENROLLED, f"{key.hex()[:12]}… is not enrolled")
+        return identity, member
+
+    def authority(self, identity: bytes) -> Authority | None:
+        """An authority by its identity."""
+        authority: Authority | None = self.get(authority_key(identity))
+        return authority
+
+    def motion(self, number: int) -> Motion:
+        """A motion.  Raises ``UNKNOWN_MOTION``."""
+        motion: Motion | None = self.get(motion_key(number))
+        if motion is None:
+            raise Refused(Reason.UNKNOWN_MOTION, f"there is no motion {number}")
+        return motion
+
+    @property
+    def rules(self) -> Rules:
+        """Which policy is in force."""
+        return self._always(RULES_KEY, Rules)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        if self._policy is None:
+            self._policy = self.policy_of(self.rules.version)
+        return self._policy
+
+    @property
+    def announced_policy(self) -> Policy | None:
+        """The policy that comes into force next, if one is announced."""
+        version = self.rules.next_version
+        return self.policy_of(version) if version else None
+
+    def policy_of(self, version: int) -> Policy:
+        """A policy that is, was, or will be in force.  Raises :class:`InvariantBroken` for any other."""
+        return read_policy_text(self._always(policy_key(version), PolicyText).document)
+
+    @property
+    def validators(self) -> Validators:
+        """Who makes blocks."""
+        return self._always(VALIDATORS_KEY, Validators)
+
+    @property
+    def docket(self) -> Docket:
+        """Which motions are open."""
+        return self._always(DOCKET_KEY, Docket)
+
+    def _always(self, key: bytes, kind: type[_T]) -> _T:
+        entry = self.get(key)
+        if not isinstance(entry, kind):
+            raise InvariantBroken(f"the state has no {kind.__name__}")
+        return entry
+
+
+class StateView(Lookup):
+    """The state after the block at ``height``, to look at: :class:`MemoryView`, or on disk :mod:`chain.reader`'s.
+
+    ``slot`` is that of the newest block, from which the time that is left of a deadline is counted; ``is_final``
+    says whether the block at ``height`` is.
+    """
+
+    def __init__(self, genesis: Genesis, height: int, slot: int, *, is_final: bool) -> None:
+        super().__init__(genesis)
+        self.height = height
+        self.slot = slot
+        self.is_final = is_final
+
+    def entries(self, prefix: bytes, kind: type[_T]) -> Iterator[tuple[bytes, _T]]:
+        """All entries, of one kind, whose state keys begin with ``prefix``, by key.
+
+        Raises :class:`InvariantBroken` where one is of another kind.
+        """
+        for key, entry in self._under(prefix):
+            if not isinstance(entry, kind):
+                raise InvariantBroken(f"no {kind.__name__} under {key.hex()}")
+            yield key, entry
+
+    @abstractmethod
+    def _under(self, prefix: bytes) -> Iterator[tuple[bytes, Entry]]:
+        """The same, of whatever kinds they are."""
+
+
+class MemoryView(StateView):
+    """Over encoded entries by key, until they change: a ledger's state moves on."""
+
+    def __init__(
+        self, state: Mapping[bytes, bytes], genesis: Genesis, height: int, slot: int, *, is_final: bool = False
+    ) -> None:
+        super().__init__(genesis, height, slot, is_final=is_final)
+        self._state = state
+
+    def get(self, key: bytes) -> Any:
+        """The entry under a state key, or None; the key decides its type."""
+        value = self._state.get(key)
+        return None if value is None else decode_entry(key, value)
+
+    def _under(self, prefix: bytes) -> Iterator[tuple[bytes, Entry]]:
+        """Looks at every key that there is: not for a running node, which has millions."""
+        for key in sorted(key for key in self._state if key.startswith(prefix)):
+            yield key, decode_entry(key, self._state[key])

@@ -1,0 +1,442 @@
+"""A node's HTTP face, as a client asks it: every question with the shape of its answer, and who asks.
+
+A :class:`Question` names a path and reads the answer; :class:`Client` asks one node and waits, :class:`AsyncClient`
+asks any node from a task.  :class:`Follower` watches one transaction until its block is final::
+
+    with Client("http://127.0.0.1:4080") as node:
+        height = node.ask(STATUS)["height"]
+        node.ask(submit(raw))
+
+Asking raises :class:`NodeAway`, and :class:`OperatorError` for an answer that this version cannot read.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar, cast
+
+from chain.codec import encode
+from chain.errors import Disposition, OperatorError, Reason, Refused
+from chain.genesis import Genesis, make_genesis
+from chain.keys import did_from_key
+from chain.policy import Policy, read_policy
+
+# httpx takes longer to import than all that most commands do, so it is imported by what connects.
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+
+# A node answers within milliseconds; one that checks signatures for others may take a moment.
+ANSWER_TIMEOUT_S = 10.0
+# It runs, but has too much to do to answer now.
+_BUSY = frozenset({429, 500, 502, 503, 504})
+_OK = 200
+_REASONS = {reason.code: reason for reason in Reason}
+
+
+class NodeAway(OperatorError):
+    """The node does not answer now; it may again."""
+
+
+# --------------------------------------------------------------------------------------------- what nodes answer
+
+
+class NodeStatus(TypedDict):
+    """``GET /status``.  Ids are hexadecimal; ``cpu_s`` is the CPU time of the process so far."""
+
+    network: str
+    chain_id: str
+    did: str
+    peer_id: str
+    validator: bool
+    silent: bool
+    height: int
+    head_id: str
+    state_root: str
+    finalized_height: int
+    finalized_id: str
+    slot: int
+    mempool: int
+    peers: int
+    syncing: bool
+    reorgs: int
+    transactions: int
+    final_transactions: int
+    signatures_checked: int
+    cpu_s: float
+    rss_bytes: int
+
+
+class PeerTable(TypedDict):
+    """``GET /peers``: who is connected, and for how many seconds more others are kept out."""
+
+    peers: list[dict[str, Any]]
+    banned: dict[str, float]
+
+
+class Account(NamedTuple):
+    """``GET /account/{key}``: what a signer has to know; dids as texts."""
+
+    nonce: int
+    next_free: int
+    identity: str | None
+    successor: str | None
+    member: bool
+    authority: bool
+    validator: bool
+    slot: int
+    height: int
+    policy_version: int
+
+
+class Found(NamedTuple):
+    """Where a transaction is: ``waiting``, ``included``, ``final`` or ``unknown``; the block's height, if any."""
+
+    state: str
+    height: int | None
+
+
+class HeadMove(NamedTuple):
+    """A row of ``GET /heads``: at ``at_ms`` (Unix) this block of ``slot`` became the node's head."""
+
+    seq: int
+    id: str
+    height: int
+    slot: int
+    transactions: int
+    at_ms: int
+    made_here: bool
+
+
+# -------------------------------------------------------------------------------------------- what can be asked
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[T]):
+    """A request and how its answer is read.
+
+    ``read`` gets the JSON object.  It raises :class:`KeyError`, :class:`TypeError` or :class:`ValueError` where
+    that is not what this version expects, and :class:`Refused` where the node refuses what it was offered.
+    """
+
+    path: str
+    read: Callable[[dict[str, Any]], T]
+    body: bytes | None = None
+
+    @property
+    def method(self) -> str:
+        """Whatever brings something is a ``POST``."""
+        return "GET" if self.body is None else "POST"
+
+
+def _status(document: dict[str, Any]) -> NodeStatus:
+    return cast(NodeStatus, {name: document[name] for name in NodeStatus.__annotations__})
+
+
+def _peers(document: dict[str, Any]) -> PeerTable:
+    return {"peers": document["peers"], "banned": document["banned"]}
+
+
+def _account(document: dict[str, Any]) -> Account:
+    return Account(*(document[name] for name in Account._fields))
+
+
+def _found(document: dict[str, Any]) -> Found:
+    return Found(document["state"], document["height"])
+
+
+def _moves(document: dict[str, Any]) -> list[HeadMove]:
+    return [HeadMove(*(row[name] for name in HeadMove._fields)) for row in document["heads"]]
+
+
+def _rows(name: str) -> Callable[[dict[str, Any]], list[dict[str, Any]]]:
+    return lambda document: list(document[name])
+
+
+def _outcomes(document: dict[str, Any]) -> list[Refused | None]:
+    rows = document["outcomes"]
+    return [None if row is None else Refused(_REASONS[row["reason"]], row["detail"]) for row in rows]
+
+
+def _one_outcome(document: dict[str, Any]) -> None:
+    (refusal,) = _outcomes(document)
+    if refusal is not None:
+        raise refusal
+
+
+STATUS = Question("/status", _status)
+GENESIS: Question[Genesis] = Question("/genesis", make_genesis)
+"""The network's genesis, as the node has it."""
+POLICY: Question[Policy] = Question("/policy", lambda document: read_policy(document["policy"]))
+"""The policy in force."""
+MOTIONS = Question("/motions", _rows("motions"))
+"""The newest motions first."""
+PEERS = Question("/peers", _peers)
+
+
+def account(key: bytes) -> Question[Account]:
+    """What the register knows of a key."""
+    return Question(f"/account/{did_from_key(key)}", _account)
+
+
+def records(key: bytes) -> Question[list[dict[str, Any]]]:
+    """The records that there are about a key's owner, newest first."""
+    return Question(f"/records/{did_from_key(key)}", _rows("records"))
+
+
+def heads(after: int = 0) -> Question[list[HeadMove]]:
+    """The node's last head moves that have a greater ``seq``."""
+    return Question(f"/heads?after={after}", _moves)
+
+
+def transaction(transaction_id: bytes) -> Question[Found]:
+    """Where a transaction is."""
+    return Question(f"/transactions/{transaction_id.hex()}", _found)
+
+
+def submit(raw: bytes) -> Question[None]:
+    """Offer an encoded transaction; raises :class:`Refused`."""
+    return Question("/transactions", _one_outcome, encode((raw,)))
+
+
+def submit_all(raws: Iterable[bytes]) -> Question[list[Refused | None]]:
+    """Offer encoded transactions; None for each that was taken."""
+    return Question("/transactions", _outcomes, encode(tuple(raws)))
+
+
+def try_out(raw: bytes) -> Question[None]:
+    """What the next block would make of an encoded transaction; raises :class:`Refused`."""
+    return Question("/trial", _one_outcome, encode((raw,)))
+
+
+# ------------------------------------------------------------------------------------------------------ who asks
+
+
+class Client:
+    """Asks one node, and waits for its answers.  ``transport`` takes the place of the network."""
+
+    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
+        import httpx
+
+        self.url = url.rstrip("/")
+        with _failures(self.url):
+            self._client = httpx.Client(base_url=self.url, transport=transport, **_settings(self.url, ANSWER_TIMEOUT_S))
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def ask(self, question: Question[T]) -> T:
+        """Ask one question."""
+        with _failures(self.url):
+            reply = self._client.request(question.method, question.path, **_content(question))
+        return _read(self.url, question, reply)
+
+
+class AsyncClient:
+    """Asks any node from a task, an answer within ``timeout_s``; an async context manager.
+
+    ``transport`` takes the place of the network.
+    """
+
+    def __init__(self, timeout_s: float = ANSWER_TIMEOUT_S, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        import httpx
+
+        self._client = httpx.AsyncClient(transport=transport, **_settings("", timeout_s))
+
+    async def __aenter__(self) -> AsyncClient:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.__aexit__(kind, error, trace)
+
+    async def ask(self, url: str, question: Question[T]) -> T:
+        """Ask the node at ``url`` one question."""
+        with _failures(url):
+            reply = await self._client.request(question.method, url + question.path, **_content(question))
+        return _read(url, question, reply)
+
+
+def _settings(url: str, timeout_s: float) -> dict[str, Any]:
+    # Without trust_env: a proxy has no business between a client and its node.  On a machine of one's own nothing is
+    # encrypted, and reading the certificates of the system would cost more than all questions.
+    return {"timeout": timeout_s, "trust_env": False, "verify": url.startswith("https:")}
+
+
+def _content(question: Question[Any]) -> dict[str, Any]:
+    if question.body is None:
+        return {}
+    return {"content": question.body, "headers": {"content-type": "application/msgpack"}}
+
+
+@contextmanager
+def _failures(url: str) -> Iterator[None]:
+    """The library's failures become ours."""
+    import httpx
+
+    try:
+        yield
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL, ValueError) as error:
+        raise OperatorError(f"{url!r} is no URL of a node; write it like http://127.0.0.1:4080") from error
+    except httpx.HTTPError as error:
+        raise NodeAway(f"no node answers at {url}; start it with `python node.py run`, or name another") from error
+
+
+def _read(url: str, question: Question[T], reply: httpx.Response) -> T:
+    if reply.status_code in _BUSY:
+        raise NodeAway(f"the node at {url} is too busy to answer (status {reply.status_code}); try again")
+    try:
+        document = reply.json()
+    except ValueError as error:
+        raise _not_understood(url, question, f"status {reply.status_code}") from error
+    if reply.status_code != _OK or not isinstance(document, dict):
+        why = document.get("error", "") if isinstance(document, dict) else ""
+        raise _not_understood(url, question, f"status {reply.status_code} {why}".rstrip())
+    try:
+        return question.read(document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _not_understood(url, question, f"without what was expected ({error!r})") from error
+
+
+def _not_understood(url: str, question: Question[Any], what: str) -> OperatorError:
+    path = question.path.partition("?")[0]
+    return OperatorError(f"{url} answers {question.method} {path} with {what}; name a node of this version")
+
+
+# ------------------------------------------------------------------------------------------- the node of a home
+
+
+class Announced(NamedTuple):
+    """What a running node writes into its home's ``node.json``: who it is, and where it is reached."""
+
+    pid: int
+    http: str
+    peer_id: str
+    addresses: list[str]
+    did: str
+
+
+def announced(home: Path) -> Announced:
+    """Where the running node of a home is reached.  Raises :class:`NodeAway` and :class:`OperatorError`."""
+    try:
+        facts = json.loads((home / "node.json").read_text(encoding="utf-8"))
+        return Announced(*(facts[name] for name in Announced._fields))
+    except FileNotFoundError as error:
+        raise NodeAway(f"no node of {home} runs; start it with `python node.py run --home {home}`") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OperatorError(f"{home / 'node.json'} cannot be read; start the node again") from error
+
+
+# -------------------------------------------------------------------------------------- following a transaction
+
+Until: TypeAlias = Literal["none", "included", "final"]
+
+# Several looks a slot, but never a busy loop and never a dull one.
+_LOOKS_A_SLOT = 4
+_PAUSE_MS = 100, 1_000
+_ENOUGH = {"none": ("waiting", "included", "final"), "included": ("included", "final"), "final": ("final",)}
+
+
+class NotInTime(Exception):
+    """The time to wait is over.  ``found`` is where the transaction was last, None where the node did not answer."""
+
+    def __init__(self, found: Found | None) -> None:
+        super().__init__(found)
+        self.found = found
+
+
+class Dropped(Refused):
+    """A transaction that a node had taken will not enter a block: the rule that it would break by now."""
+
+
+class Follower:
+    """Watches one transaction at one node.
+
+    With its encoding, ``raw``, it is also offered again where the node forgot it, and it is noticed when it has
+    become impossible.  ``tell`` is told of each change in words for people, ``clock`` counts seconds.
+    """
+
+    def __init__(
+        self,
+        node: Client,
+        transaction_id: bytes,
+        raw: bytes | None,
+        slot_ms: int,
+        tell: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._node = node
+        self._where = transaction(transaction_id)
+        self._raw = raw
+        self._pause_s = min(max(slot_ms // _LOOKS_A_SLOT, _PAUSE_MS[0]), _PAUSE_MS[1]) / 1000
+        self._tell = tell
+        self._clock = clock
+        self._sleep = sleep
+        self._told = ""
+        self._tried_at: int | None = None
+
+    def wait(self, until: Until, timeout_s: float) -> Found:
+        """Until it is in a block, or final; an unknown one without its encoding is not waited for.
+
+        Raises :class:`NotInTime` and :class:`Dropped`.
+        """
+        deadline = self._clock() + timeout_s
+        found: Found | None = None
+        while True:
+            try:
+                found = self._look()
+            except NodeAway:
+                self._say("the node does not answer; trying again")
+            else:
+                if found.state in _ENOUGH[until] or (found.state == "unknown" and self._raw is None):
+                    return found
+            if self._clock() >= deadline:
+                raise NotInTime(found)
+            self._sleep(self._pause_s)
+
+    def _look(self) -> Found:
+        status = self._node.ask(STATUS)
+        found = self._node.ask(self._where)
+        # A block may have made it impossible: worth a trial after each, and whenever the node knows nothing of it.
+        is_news = found.state == "unknown" or (found.state == "waiting" and status["height"] != self._tried_at)
+        if is_news and self._raw is not None:
+            self._tried_at = status["height"]
+            found = self._judge(found, self._raw)
+        if found.height is None:
+            self._say("waits for a block")
+        else:
+            self._say(f"included at height {found.height}; final up to height {status['finalized_height']}")
+        return found
+
+    def _judge(self, found: Found, raw: bytes) -> Found:
+        """Whether what no block holds can still enter one; what the node forgot is offered again."""
+        try:
+            self._node.ask(try_out(raw))
+            if found.state == "unknown":
+                self._node.ask(submit(raw))
+                self._say("the node had dropped it; offered again")
+        except Refused as refusal:
+            # It may have entered a block meanwhile, and be refused for that.
+            found = self._node.ask(self._where)
+            if found.height is None and refusal.reason.disposition is not Disposition.LATER:
+                raise Dropped(refusal.reason, refusal.detail) from refusal
+        return found
+
+    def _say(self, text: str) -> None:
+        if text != self._told:
+            self._told = text
+            self._tell(text)

@@ -1,0 +1,72 @@
+"""How long a program that runs a node lives: until a signal, or until whoever started it is gone."""
+
+from __future__ import annotations
+
+from p2p.local.startup import end_at_once
+
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import structlog
+import trio
+
+from p2p.local.process import stop_signals
+
+log = structlog.get_logger("node")
+
+
+class Lifetime:
+    """What :func:`lifetime` gives."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self._ready = trio.Event()
+        self._told = trio.Event()
+
+    async def until_told(self, *, stop_with_parent: bool) -> None:
+        """The node is ready: wait for the first signal, or also for the end of standard input."""
+        self._ready.set()
+        if stop_with_parent:
+            self._nursery.start_soon(self._await_end_of_input)
+        await self._told.wait()
+
+    async def obey(self, signals: AsyncIterator[int]) -> None:
+        """Take signals until cancelled: the first one counts."""
+        async for number in signals:
+            if not self._ready.is_set():
+                _end_as_if_unknown(number)  # a node that is not ready has nothing to lose
+            if not self._told.is_set():
+                log.info("stopping", signal=signal.Signals(number).name)
+                self._told.set()
+
+    async def _await_end_of_input(self) -> None:
+        # In a thread, since not everything that standard input can be tells when it is readable.
+        read = partial(os.read, sys.stdin.fileno(), 4_096)
+        try:
+            while await trio.to_thread.run_sync(read, abandon_on_cancel=True):  # type: ignore[call-arg]
+                pass
+        except OSError as error:
+            log.info("stopping", input=str(error))  # a terminal that is gone
+        self._told.set()
+
+
+def _end_as_if_unknown(number: int) -> None:
+    if number == signal.SIGINT:
+        end_at_once(number)
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+
+@asynccontextmanager
+async def lifetime() -> AsyncIterator[Lifetime]:
+    """Take signals inside, also while a node starts and while it stops.  Only for the main thread's program."""
+    with trio.open_signal_receiver(*stop_signals()) as signals:
+        async with trio.open_nursery() as nursery:
+            life = Lifetime(nursery)
+            nursery.start_soon(life.obey, signals)
+            yield life
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,62 @@
+"""How a home's node is found: by peers, as ``config.toml`` wants it, and on this machine by ``node.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from chain.errors import OperatorError
+from chain.keys import did_from_key
+from p2p.local.home import Home
+from p2p.network import TransportConfig
+from p2p.peers import PeerSettings
+from p2p.pubsub import DEFAULT_DROP_RATE
+
+if TYPE_CHECKING:
+    from p2p.network import Transport
+
+NODE_JSON = "node.json"
+# Twice the announcements of one slot that anybody passes on.
+DROPS_PER_SLOT = 4
+
+
+def transport_config(home: Home) -> TransportConfig:
+    """What a home says about its network."""
+    config = home.config
+    return TransportConfig(
+        seed=home.network_seed,
+        genesis_id=home.genesis.id,
+        listen=tuple(config.listen),
+        bootstrap=tuple(config.peers),
+        max_connections=2 * config.max_peers,
+        peers=PeerSettings(max_peers=config.max_peers, max_strangers=config.max_peers),
+        ban_s=config.ban_s,
+        drop_rate=(1_000 * DROPS_PER_SLOT / home.genesis.slot_ms, DEFAULT_DROP_RATE[1]),
+    )
+
+
+@contextmanager
+def announced(home: Home, transport: Transport, url: str) -> Iterator[None]:
+    """Keep ``node.json`` while the block runs.  Raises :class:`OperatorError` where it cannot be written."""
+    facts = {
+        "pid": os.getpid(),
+        "http": url,
+        "peer_id": transport.peer_id,
+        "addresses": transport.listen_addresses,
+        "did": did_from_key(home.secret.public),
+    }
+    path, draft = home.path / NODE_JSON, home.path / f"{NODE_JSON}.draft"
+    try:
+        draft.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise OperatorError(
+            f"{path} cannot be written ({error.strerror}); make room and start the node again"
+        ) from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

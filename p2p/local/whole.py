@@ -1,0 +1,85 @@
+"""Homes that are whole or not there: a full disk or a kill at any moment leaves no half of one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from chain.errors import OperatorError
+
+DRAFT = ".goodfaith-unfinished"
+
+
+@contextmanager
+def whole_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
+    """Make ``path`` of the files and folders ``names``, which are to be put into the folder that this gives.
+
+    They move to ``path`` at the end, in their order: a folder that has the last one is complete.  Where something
+    fails, ``path`` is left as it was; where the process is killed, a draft is left that the next try clears.  Raises
+    :class:`OperatorError` where ``path`` cannot be written, or is a home already.
+    """
+    draft = path / DRAFT
+    with _written(path):
+        _clear(path, names)
+    taken = next((name for name in names if (path / name).exists()), None)
+    if taken is not None:
+        raise OperatorError(f"{path} is a home already; choose another folder or remove it")
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        with _written(path):
+            draft.mkdir(parents=True)
+            yield draft
+            for folder, _, files in os.walk(draft):
+                for name in (*files, "."):
+                    _sync(Path(folder, name))
+            for name in names:
+                (draft / name).rename(path / name)
+            _sync(path)
+            draft.rmdir()
+    except BaseException:
+        with suppress(OSError):
+            _undo(path, names)
+        for parent in missing:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OperatorError(
+            f"{path} cannot be written ({error.strerror}); make room for it, or choose another folder, and try again"
+        ) from error
+
+
+def _clear(path: Path, names: Sequence[str]) -> None:
+    """Remove a draft that a kill left, and what moved out of it unless it became complete."""
+    draft = path / DRAFT
+    if draft.is_dir() and (path / names[-1]).exists():
+        shutil.rmtree(draft)
+    elif draft.is_dir():
+        _undo(path, names)
+
+
+def _undo(path: Path, names: Sequence[str]) -> None:
+    for name in names:
+        if (path / name).is_dir():
+            shutil.rmtree(path / name)
+        else:
+            (path / name).unlink(missing_ok=True)
+    shutil.rmtree(path / DRAFT, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """Make a file or folder durable: that a disk is full may show only now."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

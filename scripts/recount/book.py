@@ -1,0 +1,177 @@
+"""The register as a recount knows it: life stories, and what they add up to whenever somebody asks."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from scripts.recount.lives import REVOKED, Motion, Office, Record, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: ``about`` is a record's ``(member, number)``, an identity, a motion or a version."""
+
+    height: int
+    slot: int
+    what: str
+    about: Any
+
+
+class Standing(NamedTuple):
+    """Where a member stands; the lowest tier is level 0."""
+
+    score: int
+    level: int
+    tier: str
+
+
+class Fault(Exception):
+    """A row that should never have been accepted."""
+
+
+def claim(holds: object, fault: str) -> None:
+    """Raise :class:`Fault` unless it holds."""
+    if not holds:
+        raise Fault(fault)
+
+
+class Book:
+    """Everything there is, told or not; ``events`` are what happened, ``faults`` what never should have.
+
+    ``rules`` is the first policy as the row of an amendment has it.  Who may approve a motion is what consensus has
+    in force, and told with each block; where it is not, the ``validators`` of the beginning are taken, and a seat
+    that was handed over counts once, under whichever key.
+    """
+
+    def __init__(self, rules: Row, slot_ms: int, validators: Mapping[bytes, int]) -> None:
+        self.version: int = rules["policy"]["version"]
+        self.rules: dict[int, Row] = {self.version: rules}
+        self.announced: tuple[int, int] | None = None  # version, slot
+        self.owner: dict[bytes, bytes] = {}
+        self.current: dict[bytes, bytes] = {}
+        self.successor: dict[bytes, bytes] = {}
+        self.nonces: Counter[bytes] = Counter()
+        self.accounts: set[bytes] = set(validators)
+        self.enrolled: dict[bytes, int] = {}
+        self.ratings: defaultdict[bytes, dict[tuple[bytes, int], tuple[int, int]]] = defaultdict(dict)
+        self.records: defaultdict[bytes, list[Record]] = defaultdict(list)
+        self.offices: dict[bytes, Office] = {}
+        self.motions: list[Motion] = []
+        self.punished: set[tuple[bytes, bytes]] = set()
+        self.events: list[Event] = []
+        self.faults: list[str] = []
+        self.height = self.slot = 0
+        self._seats = [({key}, weight) for key, weight in validators.items()]
+        self._knows_seats = False
+        self._slot_ms = slot_ms
+
+    # ---------------------------------------------------------------------------------------------- what it says
+
+    @property
+    def policy(self) -> Row:
+        """The policy in force."""
+        return self._policy_of(self.version)
+
+    @property
+    def weights(self) -> dict[bytes, int]:
+        """Who may approve a motion, and how much that weighs."""
+        return {key: weight for keys, weight in self._seats for key in keys}
+
+    def who(self, key: bytes) -> bytes:
+        """The identity behind a key: the first key of whoever moved to another."""
+        return self.owner.get(key, key)
+
+    def record(self, member: bytes, number: int) -> Record | None:
+        """A record, while it is there."""
+        about = self.records[member]
+        return about[number] if number < len(about) and not about[number].end else None
+
+    def about(self, member: bytes) -> list[Record]:
+        """The records about a member that are there."""
+        return [record for record in self.records[member] if not record.end]
+
+    def all_records(self) -> Iterator[Record]:
+        """All records that are there."""
+        return (record for about in self.records.values() for record in about if not record.end)
+
+    def sums(self, member: bytes) -> Counter[int]:
+        """The points that count, by category and before its caps."""
+        sums: Counter[int] = Counter()
+        for record in self.about(member):
+            if record.counts:
+                sums[record.filing["category"]] += record.points
+        return sums
+
+    def record_points(self, member: bytes) -> int:
+        """What the records about a member count for."""
+        sums = self.sums(member).items()
+        rules = self.categories
+        return sum(max(rules[code]["floor"], min(rules[code]["ceiling"], total)) for code, total in sums)
+
+    def rated_points(self, member: bytes) -> int:
+        """What the ratings about a member add up to."""
+        return sum(points for points, _ in self.ratings[member].values())
+
+    def caps(self, member: bytes) -> Counter[int]:
+        """How many records cap the tier of a member, by its level."""
+        return Counter(record.cap for record in self.about(member) if record.counts and record.cap >= 0)
+
+    def standing(self, member: bytes) -> Standing:
+        """Score and tier of a member under the policy in force."""
+        score, tiers = self.policy["score"], self.policy["tier"]
+        rated = max(score["ratings_floor"], min(score["ratings_cap"], self.rated_points(member)))
+        total = score["base"] + self.record_points(member) + rated
+        place = next((at for at, tier in enumerate(tiers) if tier["from"] <= total), len(tiers) - 1)
+        level = min([len(tiers) - 1 - place, *self.caps(member)])
+        return Standing(total, level, tiers[len(tiers) - 1 - level]["name"])
+
+    @property
+    def categories(self) -> dict[int, Row]:
+        """The categories of the policy in force, by their codes."""
+        return {category["code"]: category for category in self.policy["category"]}
+
+    # ------------------------------------------------------------------------------------------------------- tools
+
+    def _member(self, key: bytes) -> bytes:
+        subject = self.who(key)
+        claim(subject in self.enrolled, "something about somebody who has not enrolled")
+        return subject
+
+    def _office(self, who: bytes) -> Office:
+        claim(who in self.offices, "somebody without an office acts as if")
+        return self.offices[who]
+
+    def _find(self, row: Row) -> Record:
+        record = self.record(self._member(row["subject"]), row["number"])
+        claim(record is not None and record.due > self.slot, "something happens to a record that is over or due")
+        assert record is not None
+        return record
+
+    def _own_record(self, row: Row, who: bytes) -> Record:
+        claim(who == self.who(row["subject"]), f"{row['kind']} by somebody else")
+        return self._find(row)
+
+    def _issued_record(self, row: Row, who: bytes) -> Record:
+        record = self._find(row)
+        claim(who == record.issuer, f"{row['kind']} by another authority")
+        claim(self.offices[who].status != REVOKED, f"{row['kind']} by a revoked authority")
+        return record
+
+    def _policy_of(self, version: int) -> Row:
+        policy: Row = self.rules[version]["policy"]
+        return policy
+
+    def _slots(self, period: str) -> int:
+        return self._days(self.policy["periods"][period])
+
+    def _days(self, days: int) -> int:
+        return max(1, int(days * self.policy["day_ms"] // self._slot_ms))
+
+    def _tell(self, what: str, about: Any) -> None:
+        self.events.append(Event(self.height, self.slot, what, about))
+
+    def _fault(self, text: str) -> None:
+        self.faults.append(f"height {self.height}: {text}")

@@ -1,0 +1,158 @@
+"""The state that follows from a recount, entry by entry, and where the state of a chain differs.
+
+Only the layout of the entries is the chain's.  Who makes blocks is no affair of the register, and left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from chain.state import (
+    DOCKET_KEY,
+    RULES_KEY,
+    VALIDATORS_KEY,
+    Account,
+    Authority,
+    CategorySum,
+    Docket,
+    Entry,
+    Member,
+    Motion,
+    PolicyText,
+    Rating,
+    Record,
+    Rules,
+    account_key,
+    authority_key,
+    decode_entry,
+    member_key,
+    motion_key,
+    policy_key,
+    rating_key,
+    record_key,
+    sum_key,
+)
+from scripts.recount import lives
+from scripts.recount.rules import Recount
+
+_RECORD = {name: code for code, name in enumerate((*lives.COUNTING, lives.OBJECTED, lives.MAINTAINED))}
+_AUTHORITY = {name: code for code, name in enumerate((lives.ACTIVE, lives.SUSPENDED, lives.REVOKED))}
+_MOTION = {name: code for code, name in enumerate((lives.OPEN, lives.CARRIED, lives.LAPSED))}
+# A category whose floor and ceiling are beyond this has none.
+_UNBOUNDED = 10**12
+
+
+def differences(recount: Recount, state: Mapping[bytes, bytes]) -> Iterator[str]:
+    """Where the encoded entries of a chain's state are not those of the recount, a sentence each."""
+    found = {key: decode_entry(key, value) for key, value in state.items() if key != VALIDATORS_KEY}
+    expected = dict(entries(recount))
+    for key in sorted(found.keys() | expected.keys()):
+        one, other = found.get(key), expected.get(key)
+        if one != other:
+            yield f"{_name(key)}: {_told(one, other)} in the state, {_told(other, one)} by recount"
+
+
+def _name(key: bytes) -> str:
+    """The kind of an entry, the beginning of whom it is about, and the end of what comes behind that."""
+    return " ".join(filter(None, (chr(key[0]), key[1:33].hex()[:12], key[33:].hex()[-8:])))
+
+
+def _told(entry: Entry | None, other: Entry | None) -> str:
+    """The fields of an entry that are not those of the other; its type where there is no other."""
+    if entry is None or other is None:
+        return "nothing" if entry is None else f"a {type(entry).__name__}"
+    pairs = zip(entry._fields, entry, other, strict=True)
+    return ", ".join(f"{name} {_plain(mine)}" for name, mine, yours in pairs if mine != yours)
+
+
+def _plain(value: object) -> object:
+    return value.hex()[:16] if isinstance(value, bytes) else value
+
+
+def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
+    """Every entry but that of the validators."""
+    yield RULES_KEY, Rules(recount.version, recount.rules[recount.version]["digest"], *(recount.announced or (0, 0)))
+    for version, rules in recount.rules.items():
+        yield policy_key(version), PolicyText(rules["document"])
+    for key in recount.accounts:
+        account = Account(recount.nonces[key], recount.owner.get(key, b""), recount.successor.get(key, b""))
+        yield account_key(key), account
+    for member in recount.enrolled:
+        yield from _entries_about(recount, member)
+    for who, office in recount.offices.items():
+        yield authority_key(who), _authority(recount.current[who], office)
+    for number, motion in enumerate(recount.motions):
+        yield motion_key(number), _motion(motion)
+    still_open = [number for number, motion in enumerate(recount.motions) if motion.status == lives.OPEN]
+    yield DOCKET_KEY, Docket(len(recount.motions), tuple(still_open))
+
+
+def _entries_about(recount: Recount, member: bytes) -> Iterator[tuple[bytes, Entry]]:
+    yield member_key(member), _member(recount, member)
+    for (rater, code), rating in recount.ratings[member].items():
+        yield rating_key(member, rater, code), Rating(*rating)
+    for record in recount.about(member):
+        yield record_key(member, record.number), _record(record)
+    categories = recount.categories
+    for code, total in recount.sums(member).items():
+        category = categories[code]
+        if total and (category["floor"] > -_UNBOUNDED or category["ceiling"] < _UNBOUNDED):
+            yield sum_key(member, code), CategorySum(total)
+
+
+def _member(recount: Recount, member: bytes) -> Member:
+    about = recount.about(member)
+    standing = sum(record.counts for record in about)
+    return Member(
+        key=recount.current[member],
+        enrolled_height=recount.enrolled[member],
+        rated_points=recount.rated_points(member),
+        ratings=len(recount.ratings[member]),
+        record_points=recount.record_points(member),
+        filed=len(recount.records[member]),
+        standing=standing,
+        suspended=len(about) - standing,
+        caps=tuple(sorted(recount.caps(member).items())),
+    )
+
+
+def _record(record: lives.Record) -> Record:
+    filing = record.filing
+    return Record(
+        issuer=record.issuer,
+        category=filing["category"],
+        points=record.points,
+        severity=filing["severity"],
+        evidence=filing["evidence"],
+        reason=filing["reason"],
+        established_slot=filing["established_slot"],
+        height=record.height,
+        policy_version=filing["policy_version"],
+        expires_slot=record.expires,
+        repair_slot=record.repairable_from,
+        cap=record.cap,
+        status=_RECORD[record.status],
+        upheld=int(record.is_upheld),
+        deadline_slot=record.deadline,
+        grounds=record.grounds,
+        statement=record.statement,
+        proof=record.proof,
+    )
+
+
+def _authority(key: bytes, office: lives.Office) -> Authority:
+    terms, (status, *counts) = office.terms, office.account()
+    term = terms["from_height"], terms["until_height"]
+    return Authority(key, terms["rights"], terms["categories"], *term, _AUTHORITY[status], *counts)
+
+
+def _motion(motion: lives.Motion) -> Motion:
+    return Motion(
+        proposer=motion.proposer,
+        proposal=motion.proposal["encoded"],
+        height=motion.height,
+        expires_slot=motion.expires,
+        approvals=tuple(motion.approvals),
+        status=_MOTION[motion.status],
+        closed_height=motion.closed,
+    )

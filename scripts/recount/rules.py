@@ -1,0 +1,318 @@
+"""The rules, written a second time from their text, with plain dictionaries and lists and without ``chain/``.
+
+Rows are trusted to be in the right order; whether a row was allowed at all is judged again, and what was not becomes
+a fault.  Keys and digests are bytes, times are slots, a policy is the table of its file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from scripts.recount.book import Book, Fault, claim
+from scripts.recount.lives import (
+    ACTIVE,
+    CARRIED,
+    COUNTING,
+    LAPSED,
+    MAINTAINED,
+    OBJECTED,
+    OPEN,
+    REPAIR_ASKED,
+    STANDING,
+    SUSPENDED,
+    Motion,
+    Office,
+    Record,
+    Row,
+)
+
+# Deadlines that one block works off; the others wait for the next one.
+DUE_A_BLOCK = 2_000
+
+_POSSIBLE_FROM = {"suspend": (ACTIVE,), "revoke": (ACTIVE, SUSPENDED), "restore": (SUSPENDED,)}
+
+
+class Recount(Book):
+    """The register after what it was told of; one block works off ``due_a_block`` deadlines."""
+
+    def __init__(
+        self, rules: Row, slot_ms: int, validators: Mapping[bytes, int], due_a_block: int = DUE_A_BLOCK
+    ) -> None:
+        super().__init__(rules, slot_ms, validators)
+        self._due_a_block = due_a_block
+
+    # -------------------------------------------------------------------------------------------- what it is told
+
+    def write(self, height: int, slot: int, rows: Iterable[Row], weights: Mapping[bytes, int] | None = None) -> None:
+        """A whole block."""
+        self.begin(height, slot, weights)
+        for row in rows:
+            self.accept(row)
+
+    def begin(self, height: int, slot: int, weights: Mapping[bytes, int] | None = None) -> None:
+        """A block begins; ``weights`` are those of its validators, 0 for one that is jailed."""
+        self.height, self.slot = height, slot
+        if weights is not None:
+            self._seats, self._knows_seats = [({key}, weight) for key, weight in weights.items()], True
+        self._fall_due()
+
+    def accept(self, row: Row) -> None:
+        """A transaction was accepted."""
+        actor = row["actor"]
+        try:
+            claim(row["nonce"] == self.nonces[actor], "a nonce out of turn")
+            claim(actor not in self.successor, "a key that was left acts")
+            self._carry_out(row, actor, self.who(actor))
+        except Fault as fault:
+            self._fault(str(fault))
+        self.nonces[actor] = row["nonce"] + 1
+        self.accounts.add(actor)
+
+    def _carry_out(self, row: Row, actor: bytes, who: bytes) -> None:
+        match row["kind"]:
+            case "enrol":
+                self._enrol(row, actor, who)
+            case "rate":
+                self._rate(row, who)
+            case "rotate":
+                self._rotate(row["new_key"], actor, who)
+            case "record":
+                self._file(row, who)
+            case "object":
+                self._object(row, who)
+            case "answer":
+                self._answer(row, who)
+            case "rule":
+                self._rule(row, who)
+            case "repair":
+                self._repair(row, who)
+            case "statement":
+                self._own_record(row, who).statement = row["statement"]
+                self._tell("stated", (who, row["number"]))
+            case "motion":
+                expires = self.slot + self._slots("motion_days")
+                self.motions.append(Motion(actor, row["proposal"], self.height, expires, []))
+                self._approve(len(self.motions) - 1, actor)
+            case "approve":
+                claim(row["number"] < len(self.motions), "an approval of no motion")
+                self._approve(row["number"], actor)
+            case "evidence":
+                self._punish(row)
+            case other:
+                raise Fault(f"no rule for {other}")
+
+    # ------------------------------------------------------------------------------------- what falls due by itself
+
+    def _fall_due(self) -> None:
+        """An announced policy first; then in the order of deadlines, of those in one slot records before motions."""
+        due: list[tuple[int, str, Any, Record | Motion | None]] = []
+        if self.announced is not None and self.announced[1] <= self.slot:
+            due.append((self.announced[1], "policy", 0, None))
+            self._amended(self.announced[0])
+        due += [(record.due, "a", record.name, record) for record in self.all_records() if record.due <= self.slot]
+        for number, motion in enumerate(self.motions):
+            if motion.status == OPEN and motion.expires <= self.slot:
+                due.append((motion.expires, "b", number, motion))
+        for _, _, about, thing in sorted(due, key=lambda row: row[:3])[: self._due_a_block]:
+            if isinstance(thing, Record):
+                self._record_due(thing)
+            elif thing is not None:
+                thing.status, thing.closed = LAPSED, self.height
+                self._tell("motion lapsed", about)
+
+    def _record_due(self, record: Record) -> None:
+        if record.due == record.expires:  # what came first counts, however late the block is
+            self._end(record, "expired")
+        elif record.status == REPAIR_ASKED:
+            self._end(record, "repaired by silence")
+        else:
+            self._end(record, "silence" if record.status == OBJECTED else "unruled", is_overturned=True)
+
+    def _amended(self, version: int) -> None:
+        """Nobody stands worse right after an amendment than right before it."""
+        before = {member: self.standing(member) for member in self.enrolled}
+        self.version, self.announced = version, None
+        for member, old in before.items():
+            new = self.standing(member)
+            if new.score < old.score or new.level < old.level:
+                self._fault(f"policy {version} worsened {member.hex()[:12]} from {old} to {new}")
+        self._tell("amended", version)
+
+    # ------------------------------------------------------------------------------------------------ the members
+
+    def _enrol(self, row: Row, actor: bytes, who: bytes) -> None:
+        claim(who not in self.enrolled, "enrolled twice")
+        if self.policy["enrolment"] == "registrar" or row["registrar"]:
+            registrar = self.offices.get(self.who(row["registrar"]))
+            claim(registrar and registrar.serves("is_registrar", self.height), "an enrolment without a registrar")
+        self.enrolled[who] = self.height
+        self.current.setdefault(who, actor)
+
+    def _rate(self, row: Row, who: bytes) -> None:
+        subject = self._member(row["subject"])
+        claim(who in self.enrolled and who != subject, "a rating by nobody, or about oneself")
+        rules = [rule for rule in self.policy["rating"] if rule["code"] == row["category"]]
+        claim(rules and rules[0]["min"] <= row["points"] <= rules[0]["max"], "a rating against the policy")
+        self.ratings[subject][who, row["category"]] = row["points"], self.height
+
+    def _rotate(self, new_key: bytes, actor: bytes, who: bytes) -> None:
+        claim(who in self.enrolled or who in self.offices, "a stranger moves")
+        claim(new_key not in self.accounts, "a key of somebody else is taken over")
+        claim(not self.weights.get(actor), "a validator moves by itself")
+        self.accounts.add(new_key)
+        self.owner[new_key] = self.owner[actor] = who
+        self.successor[actor] = self.current[who] = new_key
+        self._tell("rotated", who)
+
+    def _object(self, row: Row, who: bytes) -> None:
+        record = self._own_record(row, who)
+        claim(record.status in COUNTING and not record.is_upheld, "an objection that was not open")
+        record.status, record.grounds, record.proof = OBJECTED, row["grounds"], b""
+        record.deadline = self.slot + self._slots("answer_days")
+        self._tell("objected", record.name)
+
+    # -------------------------------------------------------------------------------------------- the authorities
+
+    def _file(self, row: Row, who: bytes) -> None:
+        subject, office, policy = self._member(row["subject"]), self._office(who), self.policy
+        category = self.categories.get(row["category"])
+        claim(category is not None, "a record in no category")
+        assert category is not None
+        self._check_filing(row, office, category)
+        claim(who != subject, "a record about oneself")
+        established = row["established_slot"]
+        expires, repairable_from = established + self._slots("retention_days"), 0
+        if row["severity"]:
+            severity = policy["severity"][row["severity"] - 1]
+            expires = min(expires, established + self._days(severity["expires_after_days"]))
+            repairable_from = max(1, established + self._days(severity["repair_after_days"]))
+        claim(established <= self.slot < expires, "filed too early, or though it is over")
+        levels = [tier["name"] for tier in reversed(policy["tier"])]
+        cap = levels.index(category["tier_cap"]) if "tier_cap" in category else -1
+        about = self.records[subject]
+        about.append(Record(subject, len(about), who, row, row["points"], self.height, expires, repairable_from, cap))
+        self._tell("filed", about[-1].name)
+        self._deed(who, "filed")  # it may be the one that makes enough of them
+
+    def _check_filing(self, row: Row, office: Office, category: Row) -> None:
+        names = [severity["name"] for severity in self.policy["severity"]]
+        severities = [names.index(name) + 1 for name in category["severities"]] or [0]
+        claim(office.status == ACTIVE, "a record of a suspended or revoked authority")
+        claim(office.is_in_term(self.height), "a record out of term")
+        claim(row["category"] in office.terms["categories"], "a record outside an accreditation")
+        claim(not category["closed"], "a record in a closed category")
+        claim(category["min"] <= row["points"] <= category["max"], "points outside the category's range")
+        claim(row["severity"] in severities, "a severity that the category does not know")
+        claim(row["reason"] or not category["reason"], "a discretionary record without a reason")
+        claim(row["policy_version"] == self.version, "a record under another policy")
+
+    def _answer(self, row: Row, who: bytes) -> None:
+        record = self._issued_record(row, who)
+        was_suspended = not record.counts
+        match row["verdict"]:
+            case 3:
+                claim(record.status == OBJECTED and row["reason"], "maintained without an objection or a reason")
+                record.status, record.deadline = MAINTAINED, self.slot + self._slots("ruling_days")
+                self._tell(MAINTAINED, record.name)
+            case 2:
+                self._end(record, "withdrawn", is_overturned=was_suspended)
+            case _:
+                highest = max(0, self.categories[record.filing["category"]]["max"])
+                claim(record.points < row["points"] <= highest, "a correction for the worse, or beyond the policy")
+                record.points = row["points"]
+                self._tell("corrected", record.name)
+                if was_suspended:
+                    record.status, record.deadline, record.grounds = STANDING, 0, b""
+                    self._deed(who, "overturned")
+
+    def _rule(self, row: Row, who: bytes) -> None:
+        record = self._find(row)
+        claim(self._office(who).serves("is_arbiter", self.height), "a ruling of no arbiter")
+        claim(who not in (record.issuer, record.subject), "a ruling in one's own affair")
+        claim(record.status == MAINTAINED, "a ruling that was not open")
+        if row["verdict"] == 1:
+            self._end(record, "struck", is_overturned=True)
+        else:
+            record.status, record.is_upheld, record.deadline = STANDING, True, 0
+            self._tell("upheld", record.name)
+
+    def _repair(self, row: Row, who: bytes) -> None:
+        if row["step"] == 1:
+            record = self._own_record(row, who)
+            claim(record.status == STANDING, "a repair that nobody may ask for")
+            claim(0 < record.repairable_from <= self.slot, "a repair asked for too early")
+            record.status, record.proof = REPAIR_ASKED, row["document"]
+            record.deadline = self.slot + self._slots("repair_answer_days")
+            self._tell(REPAIR_ASKED, record.name)
+            return
+        record = self._issued_record(row, who)
+        claim(record.status == REPAIR_ASKED, "a repair that nobody asked for")
+        if row["step"] == 2:
+            self._end(record, "repaired")
+        else:
+            filing = record.filing
+            severity = self._policy_of(filing["policy_version"])["severity"][filing["severity"] - 1]
+            record.status, record.deadline, record.proof = STANDING, 0, b""
+            record.repairable_from = self.slot + self._days(severity["repair_after_days"])
+            self._tell("repair declined", record.name)
+
+    def _end(self, record: Record, what: str, *, is_overturned: bool = False) -> None:
+        record.end = what
+        self._tell(what, record.name)
+        if is_overturned:
+            self._deed(record.issuer, "overturned")
+
+    def _deed(self, who: bytes, deed: str) -> None:
+        office = self.offices[who]
+        before = office.status
+        office.deeds.append((deed, self.policy))
+        if (before, office.status) == (ACTIVE, SUSPENDED) and deed != "suspend":
+            self._tell("suspended", who)
+
+    # -------------------------------------------------------------------------------------------- the validators
+
+    def _approve(self, number: int, actor: bytes) -> None:
+        motion, weights = self.motions[number], self.weights
+        claim(weights.get(actor), "an approval by no validator")
+        claim(motion.status == OPEN and motion.expires > self.slot, "an approval of a closed motion")
+        claim(actor not in motion.approvals, "a validator approves twice")
+        motion.approvals.append(actor)
+        approving = sum(weight for keys, weight in self._seats if not keys.isdisjoint(motion.approvals))
+        if 3 * approving > 2 * sum(weight for _, weight in self._seats):
+            motion.status, motion.closed = CARRIED, self.height
+            self._tell("carried", number)
+            self._carry(motion.proposal)
+
+    def _carry(self, proposal: Row) -> None:
+        match proposal["kind"]:
+            case "accredit":
+                who = self.who(proposal["authority"])
+                self.accounts.add(proposal["authority"])
+                self.current.setdefault(who, proposal["authority"])
+                self.offices.setdefault(who, Office(proposal)).terms = proposal
+                self._deed(who, "accredit")
+            case "suspend" | "revoke" | "restore" as kind:
+                who = self.who(proposal["authority"])
+                claim(self._office(who).status in _POSSIBLE_FROM[kind], f"a motion to {kind} that was not possible")
+                self._deed(who, kind)
+            case "amend":
+                claim(self.announced is None, "two policies are announced")
+                claim(proposal["base_version"] == self.version, "an amendment of another policy")
+                earliest = self.slot + self._slots("notice_days")
+                claim(proposal["effective_slot"] >= earliest, "an amendment without notice")
+                self.rules[self.version + 1] = proposal
+                self.announced = self.version + 1, proposal["effective_slot"]
+            case kind:
+                claim(self._knows_seats or kind == "replace validator", f"nobody tells what follows from {kind}")
+                newcomer = proposal.get("other", proposal["key"])
+                self.accounts.add(newcomer)
+                if not self._knows_seats:
+                    next(keys for keys, _ in self._seats if proposal["key"] in keys).add(newcomer)
+
+    def _punish(self, row: Row) -> None:
+        claim(self._knows_seats, "nobody tells what follows from evidence")
+        offence = row["first"], row["second"]
+        claim(offence not in self.punished, "punished twice for one offence")
+        claim(max(row["slots"]) <= self.slot, "punished for an offence that is not over")
+        self.punished.add(offence)

@@ -1,0 +1,85 @@
+"""Rules of the registry, each broken on purpose, to see who notices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chain import governance, members, records, registry
+from chain.draft import Draft
+from chain.state import RULES_KEY, Authority, Member, Rating, Record, rating_key
+from chain.transactions import Rate
+
+Break = Callable[[pytest.MonkeyPatch], None]
+
+
+def _no_cap(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(records, "_capped", lambda _draft, _subject, _code, points: points)
+
+
+def _no_suspension(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(records, "_suspended", lambda _draft, _subject, member, _record: member)
+
+
+def _no_deadline(patch: pytest.MonkeyPatch) -> None:
+    begin = registry.begin
+    patch.setattr(registry, "begin", lambda draft, _due, set_start: begin(draft, (), set_start))
+
+
+def _ratings_add_up(patch: pytest.MonkeyPatch) -> None:
+    def rate(draft: Draft, action: Rate, actor: bytes) -> None:
+        members.rate(draft, action, actor)
+        subject, member = draft.member(action.subject)
+        before: Rating | None = Draft(draft._state, draft.genesis, draft.height, draft.slot).get(
+            rating_key(subject, draft.identity(actor), action.category)
+        )
+        kept = 0 if before is None else before.points
+        draft.put(b"m" + subject, member._replace(rated_points=member.rated_points + kept))
+
+    patch.setitem(registry._RULES, Rate, rate)
+
+
+def _no_tier_cap(patch: pytest.MonkeyPatch) -> None:
+    counted = records._counted
+
+    def uncapped(draft: Draft, subject: bytes, member: Member, record: Record, sign: int) -> Member:
+        return counted(draft, subject, member, record, sign)._replace(caps=())
+
+    patch.setattr(records, "_counted", uncapped)
+
+
+def _nothing_overturned(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(records, "_overturn", lambda _draft, _issuer, _authority: None)
+
+
+def _nobody_suspended(patch: pytest.MonkeyPatch) -> None:
+    def lenient(_policy: Any, authority: Authority) -> Authority:
+        return authority
+
+    patch.setattr(records, "_judged", lenient)
+
+
+def _no_new_policy(patch: pytest.MonkeyPatch) -> None:
+    begin = governance.begin
+
+    def stuck(draft: Draft, set_start: int) -> None:
+        rules = draft.rules
+        if rules.next_version:
+            draft.put(RULES_KEY, rules._replace(next_slot=draft.slot + 1))
+        begin(draft, set_start)
+
+    patch.setattr(governance, "begin", stuck)
+
+
+BROKEN_RULES: dict[str, Break] = {
+    "the points of a category have no cap": _no_cap,
+    "the points of a record count while an objection is open": _no_suspension,
+    "nothing happens when a deadline passes": _no_deadline,
+    "a new rating is added to the old one": _ratings_add_up,
+    "records cap no tier": _no_tier_cap,
+    "an overturned record is not counted": _nothing_overturned,
+    "nobody is suspended, whatever was overturned": _nobody_suspended,
+    "an announced policy never comes into force": _no_new_policy,
+}

@@ -1,0 +1,226 @@
+"""The SQLite file: sealed values, bounds, and errors that say what the operator can do."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chain.blocks import encode_block
+from chain.codec import encode
+from chain.database import (
+    DATABASE,
+    ROWS_AT_ONCE,
+    Database,
+    announcement_row,
+    corrupt,
+    policy_in_force,
+    read_announcement,
+    seal,
+    short_id,
+    stored_finality,
+    trusted_block,
+    unseal,
+)
+from chain.errors import InvariantBroken, OperatorError, Reason, Refused
+from chain.events import SigningState
+from chain.state import RULES_KEY, Rules, policy_key
+from chain.storage import Storage
+from chain.transactions import Enrol
+from chain.validators import Announcement
+from tests.support.forge import Forge
+from tests.support.refusals import refusal
+from tests.support.world import Actor, genesis_of
+
+GENESIS = genesis_of(4)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A database at the genesis."""
+    Storage.create(tmp_path / DATABASE, GENESIS, SigningState())
+    return tmp_path / DATABASE
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    opened = Database(path, GENESIS, read_only=False)
+    yield opened
+    opened.close()
+
+
+# ------------------------------------------------------------------------------------------------- what is stored
+
+
+def test_what_is_sealed_comes_back() -> None:
+    for value in (b"", b"value", bytes(1_000)):
+        assert unseal(b"key", seal(b"key", value)) == value
+
+
+def test_any_flipped_bit_of_a_sealed_value_is_damage() -> None:
+    sealed = seal(b"key", b"value")
+    for bit in range(8 * len(sealed)):
+        spoilt = (int.from_bytes(sealed, "big") ^ 1 << bit).to_bytes(len(sealed), "big")
+        assert refusal(unseal, b"key", spoilt) is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("stored", [b"", b"abc", None, 7, 1.5, "text", seal(b"other key", b"value")])
+def test_what_was_never_sealed_is_damage(stored: object) -> None:
+    assert refusal(unseal, b"key", stored) is Reason.MALFORMED
+    assert refusal(unseal, "key", seal(b"key", b"value")) is Reason.MALFORMED
+
+
+def test_a_transaction_is_looked_up_by_eight_bytes_that_fit_a_column() -> None:
+    assert short_id(bytes(7) + b"\x01" + b"rest") == 1
+    assert short_id(b"\xff" * 32) == -1
+    assert short_id(b"\x80" + bytes(31)) == -(2**63)
+
+
+def test_an_announcement_comes_back_in_the_order_of_heights() -> None:
+    rows = []
+    for height in (1, 255, 256, 2**40, 2**64 - 1):
+        announcement = Announcement(height, b"validators", b"path")
+        key, sealed = announcement_row(announcement)
+        assert read_announcement(key, unseal(key, sealed)) == announcement
+        rows.append(key)
+    assert rows == sorted(rows)
+
+
+@pytest.mark.parametrize("value", [b"", b"\x93", encode((b"validators",)), encode((b"a", b"b", b"c")), bytes(2**18)])
+def test_another_announcement_is_refused(value: bytes) -> None:
+    assert refusal(read_announcement, bytes(8), value) in (Reason.MALFORMED, Reason.TOO_LARGE)
+
+
+def test_a_stored_block_is_trusted_but_for_its_root() -> None:
+    ann, bob = Actor(GENESIS, 50), Actor(GENESIS, 51)
+    block = Forge(GENESIS).block(None, [ann.sign(Enrol()), bob.sign(Enrol())])
+    assert trusted_block(encode_block(block)) == block
+    header, (first, second) = block.header.raw, [item.raw for item in block.transactions]
+    assert refusal(trusted_block, encode((header, (second, first)))) is Reason.WRONG_TX_ROOT
+    assert refusal(trusted_block, b"\x92") is Reason.MALFORMED
+
+
+# ------------------------------------------------------------------------------------------------------- reading
+
+
+def test_what_is_there_at_the_genesis(database: Database) -> None:
+    assert stored_finality(database) == 0
+    assert policy_in_force(database) == GENESIS.policy
+    assert isinstance(database.entry(RULES_KEY), Rules)
+    assert (database.entry(b"m" + bytes(32)), database.meta("snapshot_header")) == (None, None)
+
+
+def test_finality_comes_back(database: Database) -> None:
+    raw = seal(b"finalized", encode((12345,)))
+    database.connection.execute("INSERT INTO meta VALUES ('finalized', ?)", (raw,))
+    assert stored_finality(database) == 12345
+
+
+def test_a_state_without_its_policy_is_refused(database: Database) -> None:
+    database.connection.execute("DELETE FROM state WHERE key = ?", (policy_key(1),))
+    assert refusal(policy_in_force, database) is Reason.MALFORMED
+
+
+def test_all_rows_come_however_many_they_are(database: Database) -> None:
+    count = 2 * ROWS_AT_ONCE + 1
+    rows = [(key, seal(key, b"v" + key)) for key in (b"\xff" + number.to_bytes(2, "big") for number in range(count))]
+    database.connection.executemany("INSERT INTO state VALUES (?, ?)", rows)
+    found = list(database.values("SELECT key, value, 7 FROM state WHERE key >= x'ff' ORDER BY key"))
+    assert found == [(key, b"v" + key, 7) for key, _ in rows]
+
+
+@pytest.mark.parametrize("value", [None, 7, "text", b"", b"\x00\x01\x02\x03\x04"])
+def test_a_damaged_value_is_a_damaged_database(database: Database, value: object) -> None:
+    database.connection.execute("CREATE TABLE damaged (key BLOB, value BLOB)")
+    database.connection.execute("INSERT INTO damaged VALUES (x'00', ?)", (value,))
+    with pytest.raises(OperatorError, match="is damaged"):
+        list(database.values("SELECT key, value, 0 FROM damaged"))
+
+
+def test_a_damaged_meta_value_is_a_damaged_database(database: Database) -> None:
+    database.connection.execute("INSERT INTO meta VALUES ('finalized', x'9101')")
+    with pytest.raises(OperatorError, match="is damaged"):
+        database.meta("finalized")
+
+
+# -------------------------------------------------------------------------------------------------- transactions
+
+
+def test_a_transaction_is_written_whole(database: Database, path: Path) -> None:
+    with database.transaction():
+        database.connection.execute("INSERT INTO standings VALUES (x'01', 5)")
+        with closing(sqlite3.connect(path)) as other:
+            assert other.execute("SELECT count(*) FROM standings").fetchone() == (0,)
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT count(*) FROM standings").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("error", [InvariantBroken("ours"), KeyboardInterrupt()])
+def test_or_not_at_all(database: Database, error: BaseException) -> None:
+    def write() -> None:
+        with database.transaction():
+            database.connection.execute("INSERT INTO standings VALUES (x'01', 5)")
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
+    assert list(database.rows("SELECT * FROM standings")) == []
+    with database.transaction():
+        database.connection.execute("INSERT INTO standings VALUES (x'01', 5)")
+    assert list(database.rows("SELECT * FROM standings")) == [(b"\x01", 5)]
+
+
+def test_a_reader_cannot_write(path: Path) -> None:
+    reader = Database(path, GENESIS, read_only=True)
+    with pytest.raises(OperatorError), reader.transaction():
+        reader.connection.execute("DELETE FROM state")
+    assert policy_in_force(reader) == GENESIS.policy
+    reader.close()
+
+
+# --------------------------------------------------------------------------------------------- errors, translated
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (Refused(Reason.MALFORMED, "bad bytes"), "is damaged (malformed: bad bytes)"),
+        (sqlite3.OperationalError("no such table: state"), "is damaged (no such table: state)"),
+        (sqlite3.OperationalError("no such column: main"), "is damaged (no such column: main)"),
+        (sqlite3.OperationalError("database or disk is full"), "free disk space"),
+        (sqlite3.OperationalError("disk I/O error"), "free disk space"),
+        (sqlite3.OperationalError("database is locked"), "is held by another process"),
+        (sqlite3.OperationalError("database table is busy"), "is held by another process"),
+        (sqlite3.OperationalError("unable to open database file"), "check its permissions"),
+        (sqlite3.DatabaseError("file is not a database"), "is damaged (file is not a database)"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "is damaged"),
+    ],
+)
+def test_sqlites_errors_become_sentences(database: Database, path: Path, error: Exception, said: str) -> None:
+    with pytest.raises(OperatorError) as caught, database.translated():
+        raise error
+    assert str(path) in str(caught.value)
+    assert said in str(caught.value)
+    assert caught.value.__cause__ is error
+
+
+def test_other_errors_pass(database: Database) -> None:
+    with pytest.raises(InvariantBroken), database.translated():
+        raise InvariantBroken("ours")
+
+
+def test_damage_is_said_with_its_remedy(path: Path) -> None:
+    text = str(corrupt(path, "blocks are missing"))
+    assert text.startswith(f"{path} is damaged (blocks are missing); move it away")
+
+
+def test_a_missing_or_foreign_file_is_not_opened(path: Path) -> None:
+    for is_reader in (True, False):
+        with pytest.raises(OperatorError, match="is missing; initialise the home"):
+            Database(path.with_name("nothing.db"), GENESIS, read_only=is_reader)
+        with pytest.raises(OperatorError, match="another network"):
+            Database(path, genesis_of(4, slot_ms=777), read_only=is_reader)
+    assert not path.with_name("nothing.db").exists()

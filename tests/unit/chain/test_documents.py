@@ -1,0 +1,240 @@
+"""The register as documents: what a running node and a home on disk both tell, newest first and never without bound."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chain import documents
+from chain.documents import (
+    authorities_document,
+    explanation,
+    member_document,
+    members,
+    motions_document,
+    policy_document,
+    records_document,
+    refusal_document,
+)
+from chain.draft import Draft
+from chain.errors import Reason, Refused
+from chain.genesis import Genesis, found_genesis
+from chain.keys import did_from_key
+from chain.meanings import MEANINGS
+from chain.policy import shipped_policy
+from chain.proposals import ReplaceValidator, encode_proposal
+from chain.registry import genesis_state
+from chain.state import (
+    DOCKET_KEY,
+    OBJECTED,
+    OPEN,
+    Account,
+    Authority,
+    Docket,
+    Entry,
+    Member,
+    Motion,
+    Record,
+    account_key,
+    authority_key,
+    encode_entry,
+    member_key,
+    motion_key,
+    record_key,
+)
+from chain.view import MemoryView, StateView
+from scripts.chain_view import open_view
+from tests.support.registered import lively_city
+from tests.support.world import secret
+
+TOWN: Genesis = found_genesis("town", shipped_policy("municipal"), [secret(1).public], genesis_time_ms=0, slot_ms=1000)
+ANN, HEIR, OFFICE, MOVED = (secret(number).public for number in (100, 101, 102, 103))
+RECORD = Record(OFFICE, 1, -20, 1, bytes(32), b"", 0, 5, 1, 900, 30, -1, OBJECTED, 0, 70, bytes(32), b"", b"")
+
+
+def view_of(*more: tuple[bytes, Entry]) -> StateView:
+    """Ann moved to another key, and had eight records; those with odd numbers are still there.  So did the office."""
+    entries = {
+        member_key(ANN): Member(HEIR, 1, 0, 0, 0, 8, 0, 4, ()),
+        account_key(HEIR): Account(0, ANN, b""),
+        authority_key(OFFICE): Authority(MOVED, 0, (1,), 0, 99, 0, 8, 4, 0, 0),
+        **{record_key(ANN, number): RECORD._replace(height=number) for number in (1, 3, 5, 7)},
+        **dict(more),
+    }
+    state = genesis_state(TOWN) | {key: encode_entry(entry) for key, entry in entries.items()}
+    return MemoryView(state, TOWN, 9, 10)
+
+
+# ------------------------------------------------------------------------------------------------------ records
+
+
+@pytest.mark.parametrize("key", [ANN, HEIR], ids=["the first key", "the key it moved to"])
+def test_the_records_that_are_there_come_newest_first(key: bytes) -> None:
+    told = records_document(view_of(), key)
+    assert (told["as_of_height"], told["final"], told["more"]) == (9, False, False)
+    assert [row["number"] for row in told["records"]] == [7, 5, 3, 1]
+    assert told["records"][0] == {
+        "member": did_from_key(HEIR),
+        "number": 7,
+        "issuer": did_from_key(MOVED),
+        "category": "contract or loan default",
+        "code": 1,
+        "points": -20,
+        "status": "objected",
+        "counts": False,
+        "upheld": False,
+        "severity": TOWN.policy.severities[0].name,
+        "tier_cap": None,
+        "policy": 1,
+        "height": 7,
+        "established_slot": 0,
+        "established_time": "1970-01-01T00:00:00.000+00:00",
+        "expires_slot": 900,
+        "expires_time": "1970-01-01T00:15:00.000+00:00",
+        "repair_slot": 30,
+        "repair_time": "1970-01-01T00:00:30.000+00:00",
+        "deadline_slot": 70,
+        "deadline_time": "1970-01-01T00:01:10.000+00:00",
+        "waits_for": "the issuer's answer",
+        "left": "1 min",
+        "evidence": "00" * 32,
+        "reason": None,
+        "grounds": "00" * 32,
+        "statement": None,
+        "proof": None,
+    }
+
+
+def test_a_stranger_has_none() -> None:
+    assert records_document(view_of(), OFFICE) == {"as_of_height": 9, "final": False, "more": False, "records": []}
+
+
+def test_records_are_bounded_in_what_is_shown_and_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MAX_SHOWN", 3)
+    told = records_document(view_of(), ANN)
+    assert ([row["number"] for row in told["records"]], told["more"]) == ([7, 5, 3], True)
+    monkeypatch.setattr(documents, "MAX_LOOKED_AT", 4)
+    assert [row["number"] for row in records_document(view_of(), ANN)["records"]] == [7, 5]
+
+
+def test_nothing_is_looked_at_beyond_the_last_record_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[bytes] = []
+    view = view_of((member_key(ANN), Member(HEIR, 1, 0, 0, 0, 8, 0, 1, ())))
+
+    def get(key: bytes, get: Callable[[bytes], Any] = view.get) -> Any:
+        looked.append(key)
+        return get(key)
+
+    monkeypatch.setattr(view, "get", get)
+    assert [row["number"] for row in records_document(view, ANN)["records"]] == [7]
+    assert record_key(ANN, 6) not in looked
+
+
+# ------------------------------------------------------------------------------------------------- institutions
+
+
+def test_the_newest_motions_come_first() -> None:
+    assert motions_document(view_of()) == {"as_of_height": 9, "final": False, "open": 0, "motions": []}
+    proposal = encode_proposal(ReplaceValidator(ANN, HEIR))
+    rows = [(motion_key(number), Motion(OFFICE, proposal, number, 70, (OFFICE,), OPEN, 0)) for number in range(3)]
+    view = view_of((DOCKET_KEY, Docket(3, (1, 2))), *rows)
+    told = motions_document(view)["motions"]
+    assert [row["number"] for row in told] == [2, 1, 0]
+    assert told[0] == {
+        "number": 2,
+        "status": "open",
+        "kind": "ReplaceValidator",
+        "proposes": f"hand the seat of validator {did_from_key(ANN)} to {did_from_key(HEIR)}",
+        "about": [did_from_key(ANN), did_from_key(HEIR)],
+        "proposer": did_from_key(OFFICE),
+        "height": 2,
+        "approvals": [did_from_key(OFFICE)],
+        "closed_height": None,
+        "weight": 0,
+        "weight_needed": 1,
+        "expires_slot": 70,
+        "expires_time": "1970-01-01T00:01:10.000+00:00",
+        "left": "1 min",
+    }
+    assert [row["number"] for row in motions_document(view, 2)["motions"]] == [2, 1]
+    assert [row["number"] for row in motions_document(view, 2, only_open=True)["motions"]] == [2, 1]
+
+
+def test_the_policy_in_force_is_told_whole() -> None:
+    told = policy_document(view_of())
+    assert told == {
+        "as_of_height": 9,
+        "final": False,
+        "version": 1,
+        "digest": TOWN.policy.digest().hex(),
+        "policy": TOWN.policy.to_document(),
+        "announced": None,
+    }
+
+
+def test_an_authority_is_in_its_term_up_to_the_height_before_the_last() -> None:
+    terms = [(9, 10), (10, 11), (0, 9)]
+    told = [
+        authorities_document(view_of((authority_key(OFFICE), Authority(MOVED, 0, (), *term, 0, 0, 0, 0, 0))))
+        for term in terms
+    ]
+    assert [row["authorities"][0]["in_term"] for row in told] == [True, False, False]
+    assert told[0]["authorities"][0]["first_key"] == did_from_key(OFFICE)
+
+
+# ------------------------------------------------------------------------------------------------------ the rest
+
+
+def test_a_refusal_as_a_document() -> None:
+    document = refusal_document(Refused(Reason.NOT_ISSUER, "only the record's issuer may do that"), TOWN)
+    assert (document["refused"], document["detail"]) == ("not_issuer", "only the record's issuer may do that")
+    assert (document["rule"], document["needed"]) == MEANINGS[Reason.NOT_ISSUER]
+    assert document["when"] == {}
+
+
+def test_slots_in_a_refusal_are_told_as_times() -> None:
+    late = Refused(Reason.DEADLINE_PASSED, f"due before slot 86400, not slot -1000 or slot {2**60}")
+    assert refusal_document(late, TOWN)["when"] == {
+        "slot 86400": "1970-01-02 00:00 UTC",
+        "slot -1000": "1969-12-31 23:43 UTC",
+        f"slot {2**60}": "beyond the calendar",
+    }
+
+
+def test_a_state_in_memory_and_the_same_on_disk_give_the_same_documents(tmp_path: Path) -> None:
+    city = lively_city()
+    home = city.write(tmp_path / "home")
+    with open_view(home) as opened:
+        stored = opened.state
+        block = city.blocks[stored.height - 1]
+        memory = MemoryView(city.state(block), city.genesis, stored.height, city.blocks[-1].header.slot, is_final=True)
+        assert json.dumps(everything(memory)) == json.dumps(everything(stored))
+
+
+def everything(view: StateView) -> list[Any]:
+    """All that documents say of members, records and those who judge and decide."""
+    about_members = [
+        (member_document(view, identity, member), explanation(view, identity, member), records_document(view, identity))
+        for identity, member in members(view)
+    ]
+    assert about_members
+    return [about_members, authorities_document(view), motions_document(view), policy_document(view)]
+
+
+def test_who_looks_can_write_nothing() -> None:
+    register = view_of()
+    assert isinstance(register, StateView)
+    assert not isinstance(register, Draft)
+    assert not hasattr(register, "put")
+
+
+def test_documents_need_neither_a_network_nor_a_database() -> None:
+    code = "import sys, chain.documents; print(sorted({'trio', 'libp2p', 'sqlite3'} & sys.modules.keys()))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,307 @@
+"""What a client asks a node, how it reads the answers, and how a transaction is followed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from chain.codec import encode
+from chain.errors import OperatorError, Reason, Refused
+from p2p import client
+from p2p.client import (
+    Account,
+    Announced,
+    AsyncClient,
+    Client,
+    Dropped,
+    Follower,
+    Found,
+    HeadMove,
+    NodeAway,
+    NodeStatus,
+    NotInTime,
+    Question,
+    Until,
+    announced,
+)
+from p2p.local.http import describe_refusal
+from tests.support.world import secret
+
+T = TypeVar("T")
+URL = "http://127.0.0.1:4080"
+KEY = secret(1).public
+STATUS_OF_A_NODE: NodeStatus = {
+    "network": "town", "chain_id": "c0", "did": "did:key:z6Mk", "peer_id": "12D3", "validator": True, "silent": False,
+    "height": 7, "head_id": "ab", "state_root": "cd", "finalized_height": 2, "finalized_id": "ef", "slot": 9,
+    "mempool": 0, "peers": 3, "syncing": False, "reorgs": 0, "transactions": 5, "final_transactions": 1,
+    "signatures_checked": 6, "cpu_s": 0.5, "rss_bytes": 1,
+}  # fmt: skip
+
+
+def answering(document: object, code: int = 200) -> Client:
+    """A client of a node that gives every question this answer."""
+    return Client(URL, httpx.MockTransport(lambda _request: httpx.Response(code, json=document)))
+
+
+def failing(error: Exception) -> Client:
+    def fail(_request: httpx.Request) -> httpx.Response:
+        raise error
+
+    return Client(URL, httpx.MockTransport(fail))
+
+
+# ----------------------------------------------------------------------------------------- questions and answers
+
+
+def test_every_path_that_is_asked_is_one_that_a_node_answers() -> None:
+    from p2p.local.http import build_app  # noqa: PLC0415
+
+    app: Starlette = build_app(cast(Any, None))
+    asked: list[Question[Any]] = [
+        client.STATUS, client.GENESIS, client.POLICY, client.MOTIONS, client.PEERS,
+        client.account(KEY), client.records(KEY), client.heads(3), client.transaction(bytes(32)),
+        client.submit(b"raw"), client.submit_all([b"raw"]), client.try_out(b"raw"),
+    ]  # fmt: skip
+    for question in asked:
+        scope = {"type": "http", "method": question.method, "path": question.path.partition("?")[0]}
+        assert any(route.matches(scope)[0].name == "FULL" for route in app.routes), question
+
+
+def test_what_a_node_says_of_itself_is_read_whole() -> None:
+    assert answering({**STATUS_OF_A_NODE, "new": 1}).ask(client.STATUS) == STATUS_OF_A_NODE
+    with pytest.raises(OperatorError, match=r"GET /status .*'height'.*a node of this version"):
+        answering({name: value for name, value in STATUS_OF_A_NODE.items() if name != "height"}).ask(client.STATUS)
+
+
+def test_an_account_is_read() -> None:
+    account = Account(3, 4, "did:key:z6Mk", None, True, False, False, 100, 50, 1)
+    assert answering(account._asdict()).ask(client.account(KEY)) == account
+
+
+def test_head_moves_are_read() -> None:
+    row = {"seq": 7, "id": "ab", "height": 3, "slot": 9, "transactions": 5, "at_ms": 11, "made_here": True}
+    assert answering({"heads": [row]}).ask(client.heads(6)) == [HeadMove(7, "ab", 3, 9, 5, 11, made_here=True)]
+
+
+def test_what_is_offered_is_taken_or_refused_with_the_reason() -> None:
+    refusal = describe_refusal(Refused(Reason.NONCE_GAP, "2 is next"))
+    taken, refused = answering({"outcomes": [None, refusal]}).ask(client.submit_all([b"a", b"b"]))
+    assert taken is None
+    assert refused is not None
+    assert (refused.reason, refused.detail) == (Reason.NONCE_GAP, "2 is next")
+    answering({"outcomes": [None]}).ask(client.submit(b"a"))
+    with pytest.raises(Refused, match="2 is next"):
+        answering({"outcomes": [refusal]}).ask(client.try_out(b"a"))
+    assert client.submit_all(iter([b"a", b"b"])).body == encode((b"a", b"b"))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [[], "text", {}, {"outcomes": None}, {"outcomes": []}, {"outcomes": [{"reason": "too_new", "detail": ""}]}],
+    ids=str,
+)
+def test_an_answer_of_another_shape_is_the_operators_matter(document: object) -> None:
+    with pytest.raises(OperatorError, match="name a node of this version") as error:
+        answering(document).ask(client.submit(b"raw"))
+    assert not isinstance(error.value, NodeAway)
+
+
+def test_what_a_node_refuses_as_a_whole_is_said_with_its_words() -> None:
+    with pytest.raises(OperatorError, match="status 413 that is too much"):
+        answering({"error": "that is too much"}, 413).ask(client.submit(b"raw"))
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_a_busy_node_may_answer_later(code: int) -> None:
+    with pytest.raises(NodeAway, match="too busy"):
+        answering({}, code).ask(client.STATUS)
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError("refused"), httpx.ReadTimeout("late"), httpx.ReadError("cut")])
+def test_a_node_that_does_not_answer_is_away(error: Exception) -> None:
+    with pytest.raises(NodeAway, match=URL):
+        failing(error).ask(client.STATUS)
+
+
+@pytest.mark.parametrize("url", ["", "4080", "ftp://x", "http://[", "http://127.0.0.1:port", "http://a b"])
+def test_what_is_no_url_is_said(url: str) -> None:
+    with pytest.raises(OperatorError), Client(url) as node:
+        node.ask(client.STATUS)
+
+
+async def test_a_task_asks_any_node() -> None:
+    async with AsyncClient(timeout_s=5) as asking:
+        with pytest.raises(NodeAway):
+            await asking.ask("http://127.0.0.1:1", client.STATUS)
+
+
+def test_whoever_only_reads_shapes_does_not_pay_for_connections() -> None:
+    code = "import sys, p2p.client; print(sorted({'httpx', 'trio', 'libp2p', 'anyio'} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "[]\n"
+
+
+# ------------------------------------------------------------------------------------------------ a home's node
+
+
+def test_a_home_says_where_its_node_is_reached(tmp_path: Path) -> None:
+    facts = Announced(7, URL, "12D3", ["/ip4/127.0.0.1/tcp/4001"], "did:key:z6Mk")
+    with pytest.raises(NodeAway, match="no node of"):
+        announced(tmp_path)
+    (tmp_path / "node.json").write_text(json.dumps(facts._asdict()), encoding="utf-8")
+    assert announced(tmp_path) == facts
+    for damaged in ("", "{}", "[]", "7"):
+        (tmp_path / "node.json").write_text(damaged, encoding="utf-8")
+        with pytest.raises(OperatorError, match="start the node again"):
+            announced(tmp_path)
+
+
+# -------------------------------------------------------------------------------------------------- following
+
+WAITING, INCLUDED, FINAL, UNKNOWN = (
+    Found("waiting", None),
+    Found("included", 5),
+    Found("final", 5),
+    Found("unknown", None),
+)
+ID = bytes(32)
+
+
+class ScriptedNode:
+    """A node whose answers about one transaction are written down; the last of them stays.
+
+    The head moves by one block a look.  ``refusals`` are those of trials, None where one passes.
+    """
+
+    def __init__(self, found: Sequence[Found | None], refusals: Sequence[Refused | None] = (None,)) -> None:
+        self._found = iter_then_last(found)
+        self._refusals = iter_then_last(
+            [None if refusal is None else describe_refusal(refusal) for refusal in refusals]
+        )
+        self.height = 0
+        self.trials = 0
+        self.offers = 0
+
+    def ask(self, question: Question[Any]) -> Any:
+        match question.method, question.path.split("/")[1]:
+            case "GET", "status":
+                return self.status()
+            case "GET", "transactions":
+                found = next(self._found)
+                if found is None:
+                    raise NodeAway("no node answers")
+                return question.read(found._asdict())
+            case "POST", "trial":
+                self.trials += 1
+                return question.read({"outcomes": [next(self._refusals)]})
+            case _:
+                self.offers += 1
+                return question.read({"outcomes": [None]})
+
+    def status(self) -> NodeStatus:
+        self.height += 1
+        return {**STATUS_OF_A_NODE, "height": self.height, "finalized_height": self.height - 1}
+
+
+def iter_then_last(items: Sequence[T]) -> Iterator[T]:
+    yield from items
+    while True:
+        yield items[-1]
+
+
+class Wait:
+    """A wait with a clock that moves only while it sleeps."""
+
+    def __init__(self, node: ScriptedNode, raw: bytes | None = b"raw") -> None:
+        self.told: list[str] = []
+        self.now_s = 0.0
+        asked = cast(Client, node)
+        self.follower = Follower(asked, ID, raw, 1000, self.told.append, clock=lambda: self.now_s, sleep=self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        assert 0.1 <= seconds <= 1
+        self.now_s += seconds
+
+    def until(self, until: Until, timeout_s: float = 10) -> Found:
+        return self.follower.wait(until, timeout_s)
+
+
+def test_a_transaction_is_followed_until_it_is_final() -> None:
+    wait = Wait(ScriptedNode([WAITING, WAITING, INCLUDED, INCLUDED, FINAL]))
+    assert wait.until("final") == FINAL
+    assert wait.told[0] == "waits for a block"
+    assert wait.told[1].startswith("included at height 5; final up to height ")
+    assert wait.now_s == 1.0
+
+
+@pytest.mark.parametrize(("until", "found"), [("none", WAITING), ("included", INCLUDED)])
+def test_it_is_followed_no_further_than_asked(until: Until, found: Found) -> None:
+    assert Wait(ScriptedNode([WAITING, INCLUDED, FINAL])).until(until) == found
+
+
+def test_a_wait_ends_in_time_and_says_how_far_it_came() -> None:
+    wait = Wait(ScriptedNode([WAITING, INCLUDED]))
+    with pytest.raises(NotInTime) as late:
+        wait.until("final", 3)
+    assert late.value.found == INCLUDED
+    assert 3 <= wait.now_s < 4
+
+
+def test_a_node_that_is_away_for_a_while_is_asked_again() -> None:
+    wait = Wait(ScriptedNode([WAITING, None, None, FINAL]))
+    assert wait.until("final") == FINAL
+    assert wait.told == ["waits for a block", "the node does not answer; trying again", *wait.told[2:]]
+    with pytest.raises(NotInTime) as late:
+        Wait(ScriptedNode([None])).until("final", 1)
+    assert late.value.found is None
+
+
+@pytest.mark.parametrize("found", [WAITING, UNKNOWN])
+def test_what_became_impossible_is_given_up_with_the_rule(found: Found) -> None:
+    node = ScriptedNode([found], [Refused(Reason.UNDER_OBJECTION, "an objection is open")])
+    with pytest.raises(Dropped) as dropped:
+        Wait(node).until("final")
+    assert (dropped.value.reason, dropped.value.detail) == (Reason.UNDER_OBJECTION, "an objection is open")
+    assert node.offers == 0
+
+
+def test_what_may_still_become_possible_is_waited_for() -> None:
+    node = ScriptedNode([WAITING, WAITING, WAITING, WAITING, FINAL], [Refused(Reason.NONCE_GAP), None])
+    assert Wait(node).until("final") == FINAL
+
+
+def test_what_entered_a_block_during_the_trial_is_not_given_up() -> None:
+    node = ScriptedNode([UNKNOWN, INCLUDED, FINAL], [Refused(Reason.NONCE_USED)])
+    assert Wait(node).until("final") == FINAL
+
+
+def test_what_the_node_forgot_is_offered_again() -> None:
+    node = ScriptedNode([UNKNOWN, WAITING, FINAL])
+    wait = Wait(node)
+    assert wait.until("final") == FINAL
+    assert node.offers == 1
+    assert wait.told[0] == "the node had dropped it; offered again"
+
+
+def test_a_trial_is_made_once_a_block() -> None:
+    class Still(ScriptedNode):
+        def status(self) -> NodeStatus:
+            return {**STATUS_OF_A_NODE, "height": 3, "finalized_height": 2}
+
+    node = Still([WAITING] * 5 + [FINAL])
+    assert Wait(node).until("final") == FINAL
+    assert node.trials == 1
+
+
+def test_without_its_encoding_an_unknown_one_is_not_waited_for() -> None:
+    node = ScriptedNode([WAITING, UNKNOWN])
+    assert Wait(node, raw=None).until("final") == UNKNOWN
+    assert (node.trials, node.offers) == (0, 0)

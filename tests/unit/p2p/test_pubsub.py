@@ -1,0 +1,101 @@
+"""What is remembered of messages, and how a message is known."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+from libp2p.pubsub.pb import rpc_pb2
+
+from chain.errors import Reason, Refused
+from p2p import pubsub as module
+from p2p.pubsub import MAX_PARTS, SEEN_TTL_S, SeenCache, message_id
+from tests.unit.p2p.net import (
+    PREFIX,
+    framed,
+    impostor,
+    mesh_of,
+    open_gossip_stream,
+    peer_id_of,
+    require_service,
+    running,
+    until,
+)
+
+
+def message(data: bytes, *topics: str, seqno: bytes = b"1", author: bytes = b"a") -> rpc_pb2.Message:
+    return rpc_pb2.Message(from_id=author, seqno=seqno, data=data, topicIDs=topics or ("t",))
+
+
+def test_a_message_is_its_topic_and_its_content() -> None:
+    known = message_id(message(b"x"))
+    assert message_id(message(b"x", seqno=b"2", author=b"b")) == known
+    others = [message(b"y"), message(b"x", "u"), message(b"x", "t", "u"), message(b"tx", ""), message(b"", "tx")]
+    assert len({known, *map(message_id, others)}) == 1 + len(others)
+
+
+async def test_a_verdict_is_remembered_for_two_minutes(autojump_clock: trio.testing.MockClock) -> None:
+    seen = SeenCache()
+    seen.add(b"good")
+    seen.add(b"bad", good=False)
+    assert (seen.verdict(b"good"), seen.verdict(b"bad"), seen.verdict(b"unknown")) == (True, False, None)
+    assert seen.has(b"bad")
+    await trio.sleep(SEEN_TTL_S - 1)
+    assert seen.verdict(b"good") is True
+    await trio.sleep(1)
+    assert seen.verdict(b"good") is None
+    assert not seen.has(b"bad")
+
+
+async def test_the_memory_of_messages_is_bounded_and_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_SEEN", 3)
+    seen = SeenCache()
+    for key in (b"1", b"2", b"3", b"1", b"4"):  # 1 is heard of again
+        seen.add(key)
+    assert [seen.has(key) for key in (b"1", b"2", b"3", b"4")] == [True, False, True, True]
+
+
+async def test_a_frame_may_hold_so_many_parts_and_no_more() -> None:
+    subscription = rpc_pb2.RPC.SubOpts(subscribe=True, topicid="of another network")
+    async with mesh_of(2) as (node, friend), impostor(9, node) as (host, _):
+        await until(lambda: peer_id_of(9) in node.neighbours)
+        stream = await open_gossip_stream(host, node)
+        await stream.write(framed(rpc_pb2.RPC(subscriptions=[subscription] * MAX_PARTS).SerializeToString()))
+        await require_service(node, friend)
+        assert peer_id_of(9) in node.neighbours
+        await stream.write(framed(rpc_pb2.RPC(subscriptions=[subscription] * (MAX_PARTS + 1)).SerializeToString()))
+        await until(lambda: peer_id_of(9) not in node.neighbours)
+        await require_service(node, friend)
+
+
+async def test_a_forged_copy_does_not_keep_the_good_one_away() -> None:
+    async with mesh_of(2) as (node, friend), impostor(9, node) as (host, _):
+        await until(lambda: peer_id_of(9) in node.neighbours)
+        stream = await open_gossip_stream(host, node)
+        forged = rpc_pb2.Message(from_id=b"?", seqno=b"1", data=b"news", topicIDs=[PREFIX + "t"], signature=b"?")
+        await stream.write(framed(rpc_pb2.RPC(publish=[forged]).SerializeToString()))
+        await until(lambda: any(info.score for info in node.transport.peers.connected()))
+        assert node.received == []
+        await friend.transport.gossip.publish("t", b"news")
+        await until(lambda: node.received == [b"news"])
+
+
+async def test_whoever_sends_too_much_that_is_dropped_pays_for_it() -> None:
+    seen: list[bytes] = []
+
+    async def too_early(_peer_id: str, data: bytes) -> bool:
+        seen.append(data)
+        raise Refused(Reason.FUTURE_SLOT, "as far as this clock knows")
+
+    async with running(1, drop_rate=(1e-9, 10.0)) as node, running(2, bootstrap=(node.address,)) as other:
+        await node.transport.gossip.subscribe("u", too_early, max_bytes=100)
+        await other.transport.gossip.subscribe("u", other.validate, max_bytes=100)
+        await until(lambda: node.peer_id in other.transport.gossip.mesh("u"))
+        for number in range(10):
+            await other.transport.gossip.publish("u", b"%d" % number)
+        await until(lambda: len(seen) == 10)
+        (info,) = node.transport.peers.connected()
+        assert info.score == 0  # an honest peer may know more than we do
+        for number in range(10, 40):
+            await other.transport.gossip.publish("u", b"%d" % number)
+        await until(lambda: other.peer_id in node.transport.peers.bans())

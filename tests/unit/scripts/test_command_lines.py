@@ -1,0 +1,119 @@
+"""What all commands have in common, as a shell sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.running import DEADLINE_S, ROOT
+
+PROGRAMS = sorted(
+    path for path in (*(ROOT / "scripts").glob("*.py"), ROOT / "node.py") if "__main__" in path.read_text("utf-8")
+)
+every_program = pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
+# What takes long to import, and nobody needs who asks for -h; node.py is made of trio, and logs.
+HEAVY = {"trio", "libp2p", "httpx", "pandas", "numpy", "matplotlib", "sklearn", "rich", "structlog", "starlette"}
+
+
+def run(program: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(program), *arguments]
+    settings: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    ended: subprocess.CompletedProcess[str] = subprocess.run(command, check=False, **settings | options)
+    return ended
+
+
+def test_all_programs_are_tried() -> None:
+    assert {"node", "testnet", "registry", "inspect_chain", "simulate", "check"} <= {path.stem for path in PROGRAMS}
+
+
+@every_program
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_given_and_nothing_else_done(program: Path, option: str) -> None:
+    ended = run(program, option)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("Usage: ")
+    assert "--version" in ended.stdout
+    assert "-h, --help" in ended.stdout
+    assert max(map(len, ended.stdout.splitlines())) <= 80
+
+
+@every_program
+def test_help_waits_for_nothing_heavy(program: Path) -> None:
+    code = (
+        "import atexit, json, runpy, sys\n"
+        f"atexit.register(lambda: print(json.dumps(sorted({HEAVY!r} & set(sys.modules))), file=sys.stderr))\n"
+        f"sys.argv = [{str(program)!r}, '-h']\n"
+        f"runpy.run_path({str(program)!r}, run_name='__main__')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert ended.returncode == 0
+    assert set(json.loads(ended.stderr)) <= ({"trio", "structlog", "rich"} if program.name == "node.py" else set())
+
+
+@every_program
+def test_the_version_is_that_of_the_project(program: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert run(program, "--version").stdout == f"goodfaith {project['version']}\n"
+
+
+@every_program
+def test_an_unknown_option_is_a_mistake_told_in_one_line(program: Path) -> None:
+    ended = run(program, "--colour")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: No such option '--colour'")
+    assert line.endswith(f"{program.relative_to(ROOT)} -h`")
+
+
+@every_program
+def test_an_output_that_takes_nothing_is_told(program: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = run(program, "-h", stdout=full)
+    assert (ended.returncode, ended.stderr) == (2, "error: the output cannot be written: No space left on device\n")
+
+
+@every_program
+def test_a_reader_that_went_away_ends_it_quietly(program: Path) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    ended = run(program, "-h", stdout=write_end)
+    os.close(write_end)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+@every_program
+def test_closed_streams_are_no_trouble(program: Path, tmp_path: Path) -> None:
+    command = f'"{sys.executable}" "{program}" "$1" 0<&- 1>&- 2>&-'
+    for argument, code in (("-h", 0), ("--colour", 2)):
+        ended = subprocess.run(["sh", "-c", command, "sh", argument], timeout=DEADLINE_S, check=False, cwd=tmp_path)
+        assert ended.returncode == code
+    assert list(tmp_path.iterdir()) == []
+
+
+@every_program
+def test_a_terminal_that_knows_no_unicode_gets_other_characters(program: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
+    ended = run(program, "-h", env=environment, encoding="latin-1")
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@every_program
+def test_ctrl_c_while_it_imports_is_quiet(program: Path) -> None:
+    """From its first import on, which -X importtime tells; until then the interpreter is still waking up."""
+    command = [sys.executable, "-X", "importtime", str(program), "-h"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().endswith(" p2p.local.startup\n"):
+            assert process.poll() is None, "the first import of a program is p2p.local.startup"
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        said = [line for line in process.stderr if not line.startswith("import time:")]
+    assert (process.returncode, said) in [(130, []), (0, [])]

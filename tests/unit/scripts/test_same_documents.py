@@ -1,0 +1,89 @@
+"""A running node's HTTP face and ``inspect_chain.py`` say the same of the same state, byte for byte."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from chain.database import DATABASE
+from chain.documents import authorities_document, member_document, members
+from chain.keys import did_from_key
+from chain.storage import Storage
+from chain.transactions import Rotate
+from p2p.local.face import LocalFace, Running
+from p2p.local.http import build_app
+from tests.support.asking import answer
+from tests.support.registered import City, lively_city
+from tests.support.world import secret
+
+
+@dataclass(frozen=True)
+class Both:
+    """A home, and a node that started from it."""
+
+    city: City
+    home: Path
+    face: LocalFace
+
+    async def http(self, path: str) -> str:
+        """What the node answers, as it came."""
+        transport = httpx.ASGITransport(build_app(self.face))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", trust_env=False) as client:
+            reply = await client.get(path)
+        assert reply.status_code == httpx.codes.OK
+        return json.dumps(reply.json())
+
+    def command(self, *arguments: str) -> str:
+        """What the command prints."""
+        return json.dumps(answer(self.home, *arguments))
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
+    """A lively city whose office moved to another key, as far as it is final."""
+    city = lively_city()
+    city.block(city.rotate(city.office, 91))
+    for _ in range(12):
+        city.block()
+    home = city.write(tmp_path_factory.mktemp("both") / "home", only_final=True)
+    storage = Storage(home / DATABASE, city.genesis)
+    chain, _ = storage.load()
+    storage.close()
+    node = SimpleNamespace(
+        home=SimpleNamespace(genesis=city.genesis),
+        engine=SimpleNamespace(chain=chain),
+        telemetry=SimpleNamespace(registry=CollectorRegistry()),
+    )
+    return Both(city, home, LocalFace(cast(Running, node)))
+
+
+async def test_records_name_the_key_that_an_office_has_now(both: Both) -> None:
+    for actor in both.city.members:
+        did = both.city.did(actor)
+        assert await both.http(f"/records/{did}") == both.command("records", "--member", did, "--limit", "100")
+    told: dict[str, Any] = json.loads(await both.http(f"/records/{both.city.did(both.city.ann)}"))
+    assert any(isinstance(tx.action, Rotate) for block in both.city.blocks for tx in block.transactions)
+    assert {row["issuer"] for row in told["records"]} == {did_from_key(secret(91).public)}
+
+
+async def test_motions_and_policy(both: Both) -> None:
+    assert await both.http("/motions") == both.command("motions", "--limit", "100")
+    assert await both.http("/policy") == both.command("policy")
+    assert len(json.loads(await both.http("/motions"))["motions"]) == 4
+    assert json.loads(await both.http("/policy"))["announced"]["version"] == 2
+
+
+def test_members_and_authorities(both: Both) -> None:
+    view = both.face._view()
+    assert json.dumps(authorities_document(view)) == both.command("authorities")
+    for identity, member in members(view):
+        document = member_document(view, identity, member)
+        told = answer(both.home, "member", document["member"])
+        assert json.dumps({name: told[name] for name in told if name in document}) == json.dumps(document)
