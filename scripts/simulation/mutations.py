@@ -218,6 +218,9 @@ class _Claims:
     def __init__(self, tree: Any, root: bytes) -> None:
         self.tree, self.root = tree, root
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.tree, name)
+
 
 def _drop_abandoned() -> Sequence[Patch]:
     return [(Mempool, "restore", lambda *_arguments: None)]
