@@ -13,7 +13,7 @@ import json
 import secrets
 import shlex
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import islice
@@ -24,17 +24,19 @@ import click
 import structlog
 import trio
 
-from chain.blocks import MAX_BLOCK_BYTES
+from chain import serving
+from chain.blockchain import Blockchain
+from chain.blocks import Block
 from chain.engine import Engine
 from chain.errors import OperatorError, Refused
 from chain.events import Commit, Effect, Event, Submitted, Tick
 from chain.genesis import Genesis, found_genesis, load_genesis
-from chain.headers import Header
 from chain.keys import SecretKey, did_from_key, self_test
-from chain.messages import GetBlocks, Status, cut_to_size
+from chain.messages import Status
 from chain.policy import load_policy, shipped_policy
 from chain.prove import prove
 from chain.reader import Reader
+from chain.serving import MAX_RECENT_BLOCKS, Question
 from chain.sources import LiveState
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
@@ -49,8 +51,6 @@ if TYPE_CHECKING:
 
 # Events that wait for the engine; a full queue slows the network down instead of growing.
 MAX_QUEUED_EVENTS = 256
-# Of its last blocks a node still hands out single transactions; later they come with their block.
-MAX_RECENT_BLOCKS = 8
 # A wall clock that moves against the monotonic one by more than this is worth a word.
 CLOCK_JUMP_MS = 500
 
@@ -159,11 +159,9 @@ class Node:
     def status(self) -> Status:
         return self.engine.status()
 
-    def check_leader(self, header: Header) -> None:
-        self.engine.chain.check_leader(header)
-
-    def is_known(self, block_id: bytes) -> bool:
-        return block_id in self.engine.chain.tree
+    @property
+    def chain(self) -> Blockchain:
+        return self.engine.chain
 
     def waiting(self, transaction_id: bytes) -> VerifiedTransaction | None:
         return self.engine.mempool.get(transaction_id)
@@ -171,23 +169,16 @@ class Node:
     async def post(self, event: Event) -> None:
         await self._inbox.send((event, None))
 
-    async def read_blocks(self, request: GetBlocks) -> list[bytes]:
-        return await trio.to_thread.run_sync(
-            self._reader.branch,
-            request.tip_id,
-            request.from_height,
-            request.count,
-            MAX_BLOCK_BYTES,
-            limiter=self._reading,
-        )
+    async def answer(self, question: Question) -> bytes:
+        if serving.kind_of(question).is_stored:
+            return await trio.to_thread.run_sync(serving.answer, question, self, limiter=self._reading)
+        return serving.answer(question, self)
 
-    async def read_transactions(self, ids: Sequence[bytes]) -> list[bytes]:
-        found = {key: item for key in ids if (item := self.engine.mempool.get(key)) is not None}
-        if len(found) < len(ids):
-            wanted = set(ids)
-            for block in islice(self.engine.chain.ledger.blocks(), MAX_RECENT_BLOCKS):
-                found.update((item.id, item) for item in block.transactions if item.id in wanted)
-        return list(cut_to_size([found[key].raw for key in ids if key in found]))
+    def newest_blocks(self) -> Iterable[Block]:
+        return self.engine.chain.ledger.blocks()
+
+    def branch(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
+        return self._reader.branch(tip_id, from_height)
 
     # -------------------------------------------------------------------------------------- what the HTTP face needs
 

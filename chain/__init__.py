@@ -47,6 +47,8 @@ files of this list, the store, touch the disk.  Files import only files above th
     mempool       transactions that wait for a block
     trial         what the next block would make of a transaction
     messages      what nodes say to each other
+    admission     what the network brings unasked, and whether it gets in
+    serving       what a node replies to a peer that asks
     events        what happens to an engine, and what it wants done
     production    when and what a validator signs
     arrivals      announced blocks that wait for their slot or their transactions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chain.admission import AdmittedAnnouncement
 from chain.blocktree import MAX_BLOCKS_PER_SLOT
 from chain.events import Peer
 from chain.headers import VerifiedHeader
@@ -18,10 +19,13 @@ class Arrival:
     """An announced block.  ``due_ms`` is when its slot begins, 0 once it has begun."""
 
     peer: Peer
-    header: VerifiedHeader
-    transaction_ids: tuple[bytes, ...]
+    announcement: AdmittedAnnouncement
     arrived_in_slot: bool
     due_ms: int
+
+    @property
+    def header(self) -> VerifiedHeader:
+        return self.announcement.header
 
 
 class WaitingRoom:
@@ -55,7 +59,11 @@ class WaitingRoom:
         """Take out those for which ``request`` was sent to ``peer``."""
         wanted = request.transaction_ids[:1]
         return self._take(
-            [item for item in self._of(peer) if not item.due_ms and set(wanted) <= set(item.transaction_ids)]
+            [
+                item
+                for item in self._of(peer)
+                if not item.due_ms and set(wanted) <= set(item.announcement.transaction_ids)
+            ]
         )
 
     def drop(self, peer: Peer) -> None:

@@ -36,12 +36,21 @@ class Block:
 
 def assemble(header: VerifiedHeader, transactions: Sequence[VerifiedTransaction]) -> Block:
     """Join a header and its body.  Raises :class:`Refused` where the root does not match or a bound is broken."""
+    block = join(header, transactions)
+    if merkle_root([transaction.id for transaction in transactions]) != header.transaction_root:
+        raise Refused(Reason.WRONG_TX_ROOT, "the body is not the one that the header commits to")
+    return block
+
+
+def join(header: VerifiedHeader, transactions: Sequence[VerifiedTransaction]) -> Block:
+    """Join a header and a body whose ids are known to be those that it commits to.
+
+    Raises :class:`Refused` where the body is larger than a block holds.
+    """
     if len(transactions) > MAX_BLOCK_TRANSACTIONS:
         raise Refused(Reason.TOO_MANY_TRANSACTIONS, f"{len(transactions)} transactions")
     if sum(len(transaction.raw) for transaction in transactions) > MAX_BODY_BYTES:
         raise Refused(Reason.TOO_LARGE, f"transactions of more than {MAX_BODY_BYTES} bytes")
-    if merkle_root([transaction.id for transaction in transactions]) != header.transaction_root:
-        raise Refused(Reason.WRONG_TX_ROOT, "the body is not the one that the header commits to")
     return Block(header, tuple(transactions))
 
 

@@ -18,8 +18,6 @@ from chain.judgement import check_follows, judge
 from chain.validators import Validators, with_announced
 from chain.votes import Votes
 
-# How far a header may be ahead of our clock; nearer ones wait for their slot.
-CLOCK_DISPARITY_MS = 500
 # A day of one-second slots with finality stalled; beyond it the worst losing branches are dropped.
 MAX_BLOCKS = 100_000
 # Two blocks of one slot are evidence; a third that nobody builds on adds nothing but cost.

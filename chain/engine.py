@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from chain.admission import check_clock
 from chain.arrivals import Arrival, WaitingRoom
 from chain.blockchain import Added, Blockchain
-from chain.blocks import Block, assemble
-from chain.blocktree import CLOCK_DISPARITY_MS, Judged
+from chain.blocks import Block, join
+from chain.blocktree import Judged
 from chain.errors import Disposition, Reason, Refused
 from chain.events import (
     AnnounceBlock,
@@ -42,7 +43,6 @@ from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader
 from chain.keys import SecretKey
 from chain.mempool import MAX_TRANSACTIONS, Mempool
-from chain.merkle import merkle_root
 from chain.messages import GetTransactions, Status
 from chain.outbox import Outbox
 from chain.production import Producer
@@ -99,16 +99,16 @@ class Engine:
                 self._on_tick(now_ms)
             case Submitted(transactions):
                 self._on_submitted(transactions)
-            case TransactionsReceived(_, transactions):
-                self._take_transactions(transactions)
+            case TransactionsReceived(_, batch):
+                self._take_transactions(batch.transactions)
             case BlockAnnounced():
                 self._on_announced(event, now_ms)
             case MissingReceived():
                 self._on_missing(event, now_ms)
             case BlocksReceived():
                 self._on_blocks(event, now_ms)
-            case StatusReceived(peer, status):
-                self.sync.note(peer, status)
+            case StatusReceived(peer, claim):
+                self.sync.note(peer, claim.status)
             case RequestFailed(peer, _):
                 self._on_failed(peer, now_ms)
             case PeerLost(peer):
@@ -176,23 +176,20 @@ class Engine:
     # -------------------------------------------------------------------------------------------------- blocks
 
     def _on_announced(self, event: BlockAnnounced, now_ms: int) -> None:
-        header = event.header
-        if header.id in self.chain.tree or header.id in self._waiting or header.id == self.chain.finalized.id:
+        """An admitted announcement: only what can have changed since it came in is judged again, clock and tree."""
+        header = event.announcement.header
+        if header.id in self.chain.tree or header.id in self._waiting:
             return
         start_ms = self.genesis.slot_start_ms(header.slot)
         try:
-            self._check_clock(header, now_ms)
-            self.chain.check_leader(header)
-            if merkle_root(event.transaction_ids) != header.transaction_root:
-                raise Refused(Reason.WRONG_TX_ROOT, "announced with other transactions than it commits to")
+            check_clock(self.genesis, header, now_ms)
         except Refused as refusal:
             self._note_refused(header, refusal)
             return
         self._watch(header)
         arrival = Arrival(
             event.peer,
-            header,
-            event.transaction_ids,
+            event.announcement,
             arrived_in_slot=self.genesis.slot_at(max(now_ms, start_ms)) == header.slot,
             due_ms=start_ms if start_ms > now_ms else 0,
         )
@@ -213,7 +210,7 @@ class Engine:
         if header.id in self.chain.tree:
             return
         try:
-            self._check_clock(header, now_ms)
+            check_clock(self.genesis, header, now_ms)
             judged = self.chain.check(header, solicited=False)
         except Refused as refusal:
             if refusal.reason is Reason.UNKNOWN_PARENT:
@@ -223,14 +220,15 @@ class Engine:
             return
         found: dict[bytes, VerifiedTransaction] = {}
         missing: list[bytes] = []
-        for key in arrival.transaction_ids:
+        ids = arrival.announcement.transaction_ids
+        for key in ids:
             transaction = (fetched or {}).get(key) or self.mempool.get(key)
             if transaction is None:
                 missing.append(key)
             else:
                 found[key] = transaction
         if not missing:
-            self._complete(arrival, judged, [found[key] for key in arrival.transaction_ids], now_ms)
+            self._complete(arrival, judged, [found[key] for key in ids], now_ms)
         elif fetched is not None:
             self.sync.note_header(arrival.peer, header)
         elif self._waiting.add(arrival):
@@ -240,7 +238,7 @@ class Engine:
         self, arrival: Arrival, judged: Judged, transactions: Sequence[VerifiedTransaction], now_ms: int
     ) -> None:
         try:
-            block = assemble(arrival.header, transactions)
+            block = join(arrival.header, transactions)
             self._add(block, judged, now_ms, arrived_in_slot=arrival.arrived_in_slot)
         except Refused as refusal:
             self._note_refused(arrival.header, refusal)
@@ -276,7 +274,11 @@ class Engine:
             else:
                 last_height = 0
                 self._out.note("download_refused", f"from {event.peer}: {refusal}")
-                if refusal.reason.disposition is Disposition.BLAME:
+                # A branch that lost while it was on its way is nobody's fault.
+                has_lost = (
+                    refusal.reason is Reason.CROSSES_FINALITY and self.sync.final_height < self.chain.finalized.height
+                )
+                if refusal.reason.disposition is Disposition.BLAME and not has_lost:
                     self._out.put(Penalise(event.peer, refusal))
         if not self.sync.received(event.peer, event.request, last_height=last_height, attached=attached):
             self.sync.failed(event.peer, now_ms)
@@ -286,15 +288,10 @@ class Engine:
         header, final = block.header, self.chain.finalized
         if header.height < final.height or header.id == final.id or header.id in self.chain.tree:
             return
-        self._check_clock(header, now_ms)
+        check_clock(self.genesis, header, now_ms)
         self._watch(block.header)
         self._add(block, self.chain.check(header, solicited=True), now_ms, arrived_in_slot=True)
         self.sync.delivered(peer, now_ms)
-
-    def _check_clock(self, header: Header, now_ms: int) -> None:
-        start_ms = self.genesis.slot_start_ms(header.slot)
-        if start_ms > now_ms + CLOCK_DISPARITY_MS:
-            raise Refused(Reason.FUTURE_SLOT, f"slot {header.slot} begins in {start_ms - now_ms} ms")
 
     def _watch(self, header: VerifiedHeader) -> None:
         """See who signs, before the header is judged: also a refused one is evidence.

@@ -1,6 +1,7 @@
 """What happens to an engine, and what it wants done: two closed unions of frozen data.
 
-Events carry only what was decoded and whose signatures were checked.  Effects are carried out in order; a
+Events carry only what was decoded and whose signatures were checked, and, where nobody asked for it, what was
+admitted (:mod:`chain.admission`).  Effects are carried out in order; a
 :class:`Commit` is durable before the next effect begins.
 """
 
@@ -9,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from chain.admission import AdmittedAnnouncement, AdmittedBatch, AdmittedClaim
 from chain.blockchain import Settled
 from chain.blocks import Block
 from chain.errors import Refused
-from chain.headers import Header, VerifiedHeader
-from chain.messages import GetBlocks, GetTransactions, Status
+from chain.headers import Header
+from chain.messages import GetBlocks, GetTransactions
 from chain.transactions import VerifiedTransaction
 
 Peer: TypeAlias = str
@@ -39,7 +41,7 @@ class TransactionsReceived:
     """Gossip brought these."""
 
     peer: Peer
-    transactions: tuple[VerifiedTransaction, ...]
+    batch: AdmittedBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,7 @@ class BlockAnnounced:
     """Gossip brought a header and the ids of its transactions."""
 
     peer: Peer
-    header: VerifiedHeader
-    transaction_ids: tuple[bytes, ...]
+    announcement: AdmittedAnnouncement
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class StatusReceived:
     """A peer says where it stands."""
 
     peer: Peer
-    status: Status
+    claim: AdmittedClaim
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,6 @@ VerifiedHeader = NewType("VerifiedHeader", Header)
 
 def decode_header(raw: bytes) -> Header:
     """Read a header.  Raises :class:`Refused` (``TOO_LARGE``, ``MALFORMED``); checks no signature."""
-    if len(raw) <= SIGNATURE_BYTES:
-        raise Refused(Reason.MALFORMED, "too short for a header")
     fields = decode(raw[:-SIGNATURE_BYTES], max_bytes=MAX_HEADER_BYTES)
     array(fields, 9, 9, "a header")
     version, height, slot, parent, proposer, mhg, mhp, transaction_root, state_root = fields

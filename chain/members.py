@@ -98,8 +98,7 @@ def rotate(draft: Draft, action: Rotate, actor: bytes) -> None:
     if draft.account(action.new_key) is not None:
         raise Refused(Reason.KEY_IN_USE, "the new key is in use; make a fresh one")
     draft.put(account_key(action.new_key), Account(0, identity, b""))
-    old = draft.account(actor)
-    draft.put(account_key(actor), Account(0 if old is None else old.nonce, identity, action.new_key))
+    draft.put(account_key(actor), Account(0, identity, action.new_key))  # whoever applies this counts its nonce
     if member is not None:
         draft.put(member_key(identity), member._replace(key=action.new_key))
     if authority is not None:

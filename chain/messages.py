@@ -1,16 +1,17 @@
 """What nodes say to each other: a closed set of messages, each with its bounds.
 
 Gossip carries :class:`Announcement` and :class:`RawItems` of transactions.  Of one peer a node asks its
-:class:`Status`, :class:`RawItems` of blocks with :class:`GetBlocks`, and :class:`RawItems` of transactions
-with :class:`GetTransactions`.
+:class:`Status` with :class:`GetStatus`, :class:`RawItems` of blocks with :class:`GetBlocks`, and
+:class:`RawItems` of transactions with :class:`GetTransactions`.
 Source: protocol 7.3 and 7.4.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS
+from chain.blocks import MAX_BLOCK_TRANSACTIONS
 from chain.codec import U64_MAX, array, blob, decode, encode, integer
 from chain.errors import Reason, Refused
 
@@ -76,6 +77,18 @@ class Announcement:
 
 
 @dataclass(frozen=True, slots=True)
+class GetStatus:
+    """Where do you stand?  The reply is a :class:`Status`."""
+
+    def encode(self) -> bytes:
+        return b""
+
+    @classmethod
+    def decode(cls, _data: bytes) -> GetStatus:
+        return cls()
+
+
+@dataclass(frozen=True, slots=True)
 class GetBlocks:
     """Blocks of the branch that ends in ``tip_id``: ``count`` from ``from_height``, oldest first.
 
@@ -132,14 +145,25 @@ class RawItems:
         return cls(items)
 
 
-def cut_to_size(items: list[bytes], limit: int = MAX_BLOCK_BYTES) -> tuple[bytes, ...]:
-    """The first items that together stay under ``limit`` bytes; at least one."""
+def cut_to_size(items: Iterable[bytes], limit: int) -> tuple[bytes, ...]:
+    """The first items that together stay under ``limit`` bytes; at least one.  No more are drawn than it takes."""
+    fitting: list[bytes] = []
     total = 0
-    for index, item in enumerate(items):
+    for item in items:
         total += len(item) + FRAMING_BYTES
-        if total > limit and index:
-            return tuple(items[:index])
-    return tuple(items)
+        if total > limit and fitting:
+            break
+        fitting.append(item)
+    return tuple(fitting)
+
+
+def batches(raws: Sequence[bytes]) -> Iterator[RawItems]:
+    """Transactions for gossip, in their order, cut into messages of about :data:`BATCH_TARGET_BYTES`."""
+    start = 0
+    while start < len(raws):
+        batch = cut_to_size(raws[start : start + MAX_BATCH_TRANSACTIONS], BATCH_TARGET_BYTES)
+        start += len(batch)
+        yield RawItems(batch)
 
 
 def _split_ids(data: object, limit: int) -> tuple[bytes, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from chain import registry
 from chain.blockchain import Blockchain
-from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, assemble
+from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, join
 from chain.draft import Changes, Draft
 from chain.errors import Disposition, Refused
 from chain.events import SigningState
@@ -58,8 +58,10 @@ class Producer:
         Only the first half of a slot is used: a block made later would reach most nodes outside its slot.
         """
         slot = self.genesis.slot_at(now_ms)
-        if self.is_stopped or (self.signing is None and not self._may_sign_again(chain, slot)):
+        if self.is_stopped:
             return None
+        if self.signing is None:
+            self._end_silence(chain, slot)
         if self.signing is None or slot <= self.signing.slot or slot <= chain.head.header.slot:
             return None
         if chain.next_votes.newest_set.leader(slot) != self.secret.public:
@@ -137,19 +139,17 @@ class Producer:
             state_root=state_root,
         )
         self.signing, self._made_id = signing, header.id
-        return Made(assemble(header, included), changes, signing, tuple(hopeless))
+        return Made(join(header, included), changes, signing, tuple(hopeless))
 
     def _ballot(self, signed: SigningState) -> Ballot:
         return Ballot(signed.last_height, self.secret.public, signed.last_mhg, signed.last_mhp)
 
-    def _may_sign_again(self, chain: Blockchain, slot: int) -> bool:
+    def _end_silence(self, chain: Blockchain, slot: int) -> None:
         """After a lost signing state: once a block made after the return is final, nothing older can matter."""
         if self._silent_since_slot is None:
             self._silent_since_slot = slot
-        if chain.finalized.slot <= self._silent_since_slot:
-            return False
-        self.signing = SigningState(slot=chain.head.header.slot, height=chain.tree.top_height)
-        return True
+        if chain.finalized.slot > self._silent_since_slot:
+            self.signing = SigningState(slot=chain.head.header.slot, height=chain.tree.top_height)
 
 
 def block_limit(open_transactions: int) -> int:

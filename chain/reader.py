@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from chain.database import (
 from chain.errors import InvariantBroken
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
-from chain.messages import FRAMING_BYTES
 from chain.state import RATER_AT, RATINGS, Entry, account_key, decode_entry, read_identity
 from chain.transactions import Transaction
 from chain.validators import Announcement
@@ -96,18 +94,18 @@ class Reader:
         """Blocks of the main chain, oldest first."""
         return map(trusted_block, self.raw_blocks(from_height, count))
 
-    def branch(self, tip_id: bytes, from_height: int, count: int, max_bytes: int) -> list[bytes]:
-        """Encoded blocks of the branch that ends in ``tip_id``, from ``from_height`` up; empty if it is unknown.
+    def branch(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
+        """Encoded blocks of the branch that ends in ``tip_id``, from ``from_height`` up; none if it is unknown.
 
-        At most ``count``, and no more than fit ``max_bytes``, but at least one.  A branch beside the main chain
-        is walked back at most :data:`MAX_SIDE_BRANCH` blocks.
+        They are read as they are drawn.  A branch beside the main chain is walked back at most
+        :data:`MAX_SIDE_BRANCH` blocks.
         """
         side: list[bytes] = []
         find = "SELECT parent, height, main FROM blocks WHERE id = ?"
         for _ in range(MAX_SIDE_BRANCH):
             row = next(self._database.rows(find, (tip_id,)), None)
             if row is None:
-                return []
+                return
             parent, height, is_main = row
             if is_main or height < from_height:
                 break
@@ -117,14 +115,8 @@ class Reader:
         main = self._database.values(
             "SELECT id, body, 0 FROM blocks WHERE main = 1 AND height BETWEEN ? AND ? ORDER BY height", (first, last)
         )
-        found: list[bytes] = []
-        size = 0
-        for body in chain((body for _, body, _ in main), map(self._required, reversed(side))):
-            size += len(body) + FRAMING_BYTES
-            if len(found) == count or (found and size > max_bytes):
-                break
-            found.append(body)
-        return found
+        yield from (body for _, body, _ in main)
+        yield from map(self._required, reversed(side))
 
     def _required(self, block_id: bytes) -> bytes:
         body = self.raw_block(block_id)

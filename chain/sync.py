@@ -38,6 +38,7 @@ class Sync:
     def __init__(self) -> None:
         self._statuses: dict[Peer, Status] = {}
         self._download: tuple[Peer, GetBlocks] | None = None
+        self._final_height = 0
         # At what height the next request to a peer begins; 0 for what is above the final block.
         self._cursors: dict[Peer, int] = {}
         # Peers that failed: (how often in a row, not to be asked before).
@@ -50,6 +51,11 @@ class Sync:
     def is_downloading(self) -> bool:
         """Whether blocks of a longer chain are on their way."""
         return self._download is not None
+
+    @property
+    def final_height(self) -> int:
+        """Up to where the chain was final when the last download was asked for."""
+        return self._final_height
 
     @property
     def statuses(self) -> dict[Peer, Status]:
@@ -108,16 +114,18 @@ class Sync:
             return None
         _, peer = max(better)
         status = self._statuses[peer]
+        first = final_height + 1
         if peer in self._cursors:
-            start = self._cursors[peer]
+            start = max(first, self._cursors[peer])
         elif status.height - final_height <= SHORT_BRANCH or status.height <= head.height:
-            start = final_height + 1
+            start = first
         else:
             start = head.height + 1
-        start = min(max(start, final_height + 1), status.height)
+        start = min(start, status.height)
         count = min(MAX_BLOCKS_PER_REQUEST, status.height - start + 1)
         request = GetBlocks(status.head_id, start, count)
         self._download = (peer, request)
+        self._final_height = final_height
         return Ask(peer, request)
 
     def is_expected(self, peer: Peer, request: Request) -> bool:

@@ -236,8 +236,6 @@ def _read_field(read: Read, value: Any, name: str) -> Any:
 
 def decode_transaction(raw: bytes) -> Transaction:
     """Read a transaction.  Raises :class:`Refused` (``TOO_LARGE``, ``MALFORMED``); checks no signature."""
-    if len(raw) <= SIGNATURE_BYTES:
-        raise Refused(Reason.MALFORMED, "too short for a transaction")
     fields = decode(raw[:-SIGNATURE_BYTES], max_bytes=MAX_TRANSACTION_BYTES - SIGNATURE_BYTES, max_items=MAX_GRANT)
     if len(fields) != 5:
         raise Refused(Reason.MALFORMED, "a transaction has five fields")

@@ -51,25 +51,6 @@ class Buckets:
         return bucket.take(amount)
 
 
-class Quota:
-    """At most ``limit`` things under each of the latest ``max_keys`` numbers."""
-
-    def __init__(self, limit: int, max_keys: int) -> None:
-        self._limit = limit
-        self._max_keys = max_keys
-        self._counts: dict[int, int] = {}
-
-    def take(self, key: int) -> bool:
-        """Whether one more is within the limit of ``key``; if so it is counted."""
-        count = self._counts.get(key, 0)
-        if count >= self._limit:
-            return False
-        self._counts[key] = count + 1
-        while len(self._counts) > self._max_keys:
-            del self._counts[min(self._counts)]
-        return True
-
-
 class Places:
     """``count`` places, of which one owner holds at most ``share``.
 

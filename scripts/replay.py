@@ -15,7 +15,6 @@ from pathlib import Path
 from chain.errors import OperatorError
 from chain.genesis import Genesis
 from chain.keys import SecretKey
-from chain.messages import RawItems
 from chain.policy import RatingCategory
 from chain.transactions import Action, Enrol, Rate, Transaction, sign_transaction
 from scripts.console import remark
@@ -132,8 +131,3 @@ class Signer:
                 "use the file that this home was fed from, or a fresh home"
             )
         return position
-
-
-def pack(raws: Iterable[bytes]) -> bytes:
-    """The body of ``POST /transactions``."""
-    return RawItems(tuple(raws)).encode()

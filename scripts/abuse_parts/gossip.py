@@ -24,7 +24,7 @@ from scripts.abuse_parts.target import Target, Visitor, framed, visit
 BATCH = 100
 # An honest header names a parent; nobody has this one.
 NOWHERE = b"\xee" * 32
-# The height of a header that claims a longer chain than any there is.
+# The height of a header that claims a longer chain than any there is, as far as its slot allows it.
 FAR = 1_000_000
 # How often the thief of a key looks whether its slot has come.
 SLOT_LOOK_S = 0.01
@@ -146,7 +146,7 @@ def announcements(
             header = sign_header(
                 secret,
                 target.genesis.id,
-                height=height,
+                height=min(height, slot),
                 slot=slot,
                 parent=NOWHERE,
                 mhg=0,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from chain.admission import AdmittedClaim
 from chain.blockchain import Blockchain
 from chain.blocks import Block, assemble, decode_block, encode_block
 from chain.database import trusted_block
@@ -110,7 +111,7 @@ class Importer:
         self._storage = Storage(path, recorded.genesis)
         self._engine = Engine(recorded.genesis, Blockchain(recorded.genesis))
         self._now_ms = recorded.genesis.slot_start_ms(recorded.head.height + 1)
-        self._effects = self._engine.handle(StatusReceived("peer", recorded.head), self._now_ms)
+        self._effects = self._engine.handle(StatusReceived("peer", AdmittedClaim(recorded.head)), self._now_ms)
 
     def run(self, raws: Sequence[bytes], *, check_signatures: bool) -> float:
         """Decode, check, execute and store these blocks; returns the seconds it took."""

@@ -21,7 +21,7 @@ from scripts.propagation_parts.sharing import SharedVotes, SharingDisk
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.ratings import EXPIRY_HEIGHT
 from scripts.simulation.workload import Workload
-from scripts.simulation.world import World, secret
+from scripts.simulation.world import World, secret, simulated_genesis
 
 # Transactions come in one batch a second, which a single one stands for; its batch stays under the usual 48 kB.
 BUNDLE_EVERY_MS = 1_000
@@ -89,7 +89,9 @@ class Experiment:
 
     def __init__(self, setup: Setup, seed: int) -> None:
         self.setup = setup
-        self.world = world = World(seed, setup.validators, setup.slots, keep_timeline=False, slot_ms=setup.slot_ms)
+        secrets = [secret(number + 1) for number in range(setup.validators)]
+        genesis = simulated_genesis(secrets, setup.slot_ms)
+        self.world = world = World(seed, genesis, secrets, setup.slots, keep=False)
         delays = Delays()
         self.network = WideArea(world, delays, setup.transactions_per_s * BUNDLE_EVERY_MS // 1_000)
         self.board = Scoreboard(world)
@@ -140,7 +142,7 @@ class Experiment:
             blocks=len(counted),
             orphans=sum(header.id not in chain for header in counted),
             published=len(board.made),
-            reorgs=sum(node.reorgs for node in self.world.nodes),
+            reorgs=sum(len(node.reorgs) for node in self.world.nodes),
             links=sum(len(wire.links) for wire in wires),
             to_validators=board.to_validators,
             to_all=board.to_all,

@@ -8,30 +8,34 @@ sends in another, so a slow line or a busy core delays whatever comes behind.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 
-from chain.events import BlockAnnounced, BlocksReceived, Event, MissingReceived, Request, TransactionsReceived
-from chain.headers import Header
-from chain.messages import Announcement
+from chain.admission import Blamed, Dropped, Known
+from chain.events import BlockAnnounced, BlocksReceived, Event, MissingReceived, Request
+from chain.messages import MAX_BATCH_TRANSACTIONS, Announcement, RawItems
 from scripts.propagation_parts import costs
 from scripts.propagation_parts.delays import Delays
 from scripts.simulation.network import Network
 from scripts.simulation.node import SimulatedNode
+from scripts.simulation.wire import Announced, Gossip
 from scripts.simulation.world import World
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One message of gossip; ``check_us`` before it is passed on, ``apply_us`` after."""
+class Parcel:
+    """One message of gossip on its way; ``check_us`` before it is passed on, ``apply_us`` after."""
 
     id: bytes
-    event: BlockAnnounced | TransactionsReceived
+    message: Gossip
     bytes: int
     check_us: int
     apply_us: int
-    header: Header | None = None
+
+    @property
+    def is_block(self) -> bool:
+        return isinstance(self.message, Announced)
 
 
 @dataclass(slots=True)
@@ -95,26 +99,27 @@ class WideArea(Network):
             if other.node.is_up:
                 self.meet(node, other.node)
 
-    def broadcast(self, sender: SimulatedNode, event: Event) -> None:
+    def broadcast(self, sender: SimulatedNode, message: Gossip) -> None:
         """Publish to the mesh."""
         wire = self.wires[sender.name]
-        now_us = 1_000 * self.world.now_ms
-        if isinstance(event, BlockAnnounced):
-            ids = len(event.transaction_ids) * self.bundle
-            size = len(Announcement(event.header.raw, ()).encode()) + costs.ID_BYTES * ids + costs.ENVELOPE_BYTES
+        parcel = self._parcel(message)
+        # Who makes a block executes it, too; transactions are collected first.
+        ready_us = wire.work_us(1_000 * self.world.now_ms, parcel.apply_us)
+        wire.seen.add(parcel.id)
+        self._forward(wire, parcel, ready_us if parcel.is_block else ready_us + costs.BATCH_WAIT_US, None)
+
+    def _parcel(self, message: Gossip) -> Parcel:
+        parcel_id = sha256(message.data).digest()
+        if isinstance(message, Announced):
+            announcement = Announcement.decode(message.data)
+            ids = len(announcement.transaction_ids) * self.bundle
+            size = len(Announcement(announcement.header, ()).encode()) + costs.ID_BYTES * ids + costs.ENVELOPE_BYTES
             apply_us = costs.BLOCK_US + costs.EXECUTION_US * ids
-            message = Message(event.header.id, event, size, costs.SIGNATURE_US, apply_us, event.header)
-            ready_us = wire.work_us(now_us, apply_us)  # who makes a block executes it, too
-        elif isinstance(event, TransactionsReceived):
-            count = len(event.transactions) * self.bundle
-            batch_id = sha256(b"".join(item.id for item in event.transactions)).digest()
-            size = count * costs.TRANSACTION_BYTES + costs.ENVELOPE_BYTES
-            message = Message(batch_id, event, size, costs.SIGNATURE_US * count, 0)
-            ready_us = wire.work_us(now_us, 0) + costs.BATCH_WAIT_US
-        else:
-            raise TypeError(f"{type(event).__name__} is no gossip")
-        wire.seen.add(message.id)
-        self._forward(wire, message, ready_us, None)
+            return Parcel(parcel_id, message, size, costs.SIGNATURE_US, apply_us)
+        items = RawItems.decode(message.data, max_items=MAX_BATCH_TRANSACTIONS).items
+        count = len(items) * self.bundle
+        size = count * costs.TRANSACTION_BYTES + costs.ENVELOPE_BYTES
+        return Parcel(parcel_id, message, size, costs.SIGNATURE_US * count, 0)
 
     def ask(self, asker: SimulatedNode, peer: str, request: Request) -> None:
         """A request, answered without fail: nothing gets lost here."""
@@ -122,8 +127,9 @@ class WideArea(Network):
         way_us = self._delays.one_way_us(here.region, there.region)
 
         def arrive() -> None:
-            reply = there.node.answer(request)
-            if reply is not None:
+            answer = there.node.answer(request)
+            if answer is not None:
+                reply = asker.door.open_reply(peer, request, answer)
                 gone_us = there.depart_us(1_000 * self.world.now_ms, self._reply_bytes(reply))
                 done_us = here.work_us(gone_us + way_us, self._reply_us(reply))
                 self._at(done_us, partial(asker.receive, reply))
@@ -135,33 +141,37 @@ class WideArea(Network):
 
     # These two run for each copy of each message, ten thousand times a block: they reach for nothing twice.
 
-    def _forward(self, wire: Wire, message: Message, ready_us: int, skip: Wire | None) -> None:
+    def _forward(self, wire: Wire, parcel: Parcel, ready_us: int, skip: Wire | None) -> None:
         later, now_ms, arrive = self.world.schedule.later, self.world.schedule.now_ms, self._arrive
-        tally = wire.blocks if message.header is not None else wire.transactions
-        sending_us = message.bytes * 8 // wire.upload_mbps
+        tally = wire.blocks if parcel.is_block else wire.transactions
+        sending_us = parcel.bytes * 8 // wire.upload_mbps
         gone_us = max(ready_us, wire.uplink_free_us)
         for other, way_us in wire.links:
             if other is not skip:
                 gone_us += sending_us
-                tally.sent_bytes += message.bytes
-                later(-(-(gone_us + way_us) // 1_000) - now_ms, partial(arrive, other, wire, message))
+                tally.sent_bytes += parcel.bytes
+                later(-(-(gone_us + way_us) // 1_000) - now_ms, partial(arrive, other, wire, parcel))
         wire.uplink_free_us = gone_us
 
-    def _arrive(self, wire: Wire, sender: Wire, message: Message) -> None:
-        now_us, header = 1_000 * self.world.schedule.now_ms, message.header
-        tally = wire.blocks if header is not None else wire.transactions
+    def _arrive(self, wire: Wire, sender: Wire, parcel: Parcel) -> None:
+        now_us = 1_000 * self.world.schedule.now_ms
+        tally = wire.blocks if parcel.is_block else wire.transactions
         tally.received += 1
-        if message.id in wire.seen:
+        if parcel.id in wire.seen:
             tally.duplicates += 1
             wire.core_free_us = max(now_us, wire.core_free_us) + costs.FURTHER_COPY_US
             return
-        wire.seen.add(message.id)
-        checked_us = wire.work_us(now_us, costs.FIRST_COPY_US + message.check_us)
-        if header is not None and header.height <= wire.node.engine.chain.finalized.height:
-            return  # no news: p2p.protocol passes it on neither to the mesh nor to the engine
-        self._forward(wire, message, checked_us, sender)
-        event = replace(message.event, peer=sender.node.name)
-        self._at(wire.work_us(checked_us, message.apply_us), partial(wire.node.receive, event))
+        wire.seen.add(parcel.id)
+        checked_us = wire.work_us(now_us, costs.FIRST_COPY_US + parcel.check_us)
+        node = wire.node
+        outcome = node.door.let_in(sender.node.name, parcel.message, node.engine.chain, node.now_ms)
+        if isinstance(outcome, Dropped | Blamed):
+            return  # no news: passed on neither to the mesh nor to the engine
+        if isinstance(outcome, BlockAnnounced) and not outcome.announcement.is_news:
+            return  # evidence at most
+        self._forward(wire, parcel, checked_us, sender)
+        if not isinstance(outcome, Known):
+            self._at(wire.work_us(checked_us, parcel.apply_us), partial(node.receive, outcome))
 
     def _at(self, time_us: int, action: Callable[[], None]) -> None:
         schedule = self.world.schedule

@@ -119,7 +119,7 @@ class _Lines:
         """All ratings, sorted by their times.  Raises :class:`Unreadable` where there are none."""
         if not self._rows:
             raise Unreadable(f"holds no ratings; its lines should read {WANTED}")
-        if {rating.points for _, rating in self._rows} == {-1, 1} and self._category.high > 1:
+        if {rating.points for _, rating in self._rows} <= {-1, 1} and self._category.high > 1:
             self.notes.append(f"knows only 1 and -1: each counts as one point of {self._category.high}")
         times = [time for time, _ in self._rows if time is not None]
         if not self._has_names and times and self._seems_turned(max(times)):

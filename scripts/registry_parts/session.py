@@ -224,11 +224,17 @@ def _submit(node: Client, transaction: VerifiedTransaction) -> None:
     except NodeAway as error:
         raise NodeAway(
             f"{error}; whether it took the transaction is unknown: "
-            f"ask with `python scripts/registry.py transaction {transaction.id.hex()}` before trying again"
+            f"ask with `{_asking(node, transaction.id.hex())}` before trying again"
         ) from error
     except Refused as refusal:
         if refusal.reason is not Reason.DUPLICATE:
             raise
+
+
+def _asking(node: Client, transaction_id: str) -> str:
+    """The command that follows a transaction from here."""
+    where = "" if node.url == DEFAULT_NODE else f" --node {shlex.quote(node.url)}"
+    return f"python scripts/registry.py transaction {transaction_id}{where}"
 
 
 def facts_of(transaction: VerifiedTransaction) -> dict[str, Any]:
@@ -256,7 +262,7 @@ def follow(
 
     ``facts`` are at least the ``id``.  ``raw`` is the encoded transaction, if it is known.
     """
-    ask_again = f"it goes on by itself: ask with `python scripts/registry.py transaction {facts['id']}`"
+    ask_again = f"it goes on by itself: ask with `{_asking(node, facts['id'])}`"
     try:
         with _progress(f"{facts.get('kind', 'transaction')} {facts['id'][:16]}") as tell:
             found = Follower(node, bytes.fromhex(facts["id"]), raw, slot_ms, tell).wait(until, timeout_s)

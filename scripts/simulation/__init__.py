@@ -8,6 +8,7 @@ Files, each importing only those above it::
     timeline    what happened, as text and as one hash
     disk        what survives a crash
     oracle      an independent count of votes, from the text of the protocol
+    wire        what travels between nodes, and the door that it comes through
     world       the parts of one history that everybody in it reaches
     node        one node: an engine, a disk, a clock
     network     links with delay, loss, duplication, reordering, cuts and clogs
@@ -16,6 +17,7 @@ Files, each importing only those above it::
     ratings     what members sign: ratings, invented or real
     offices     what everybody in a registry signs
     workload    clients, honest and not, and what they were promised
+    strangers   peers without a key and without manners
     faults      what goes wrong, and when
     forge       blocks that no honest validator makes
     villain     a validator that breaks the rules, and what theory can predict of it

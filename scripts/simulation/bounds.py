@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from chain import arrivals, blocks, blocktree, mempool, messages, sync
+from chain import admission, arrivals, blocks, blocktree, mempool, messages, sync, witness
 from chain import engine as engine_module
 from chain.engine import Engine
 from chain.events import AnnounceBlock, Ask, Effect, GossipTransactions
 from chain.messages import GetBlocks, GetTransactions
+from scripts.simulation.node import SimulatedNode
 
 # What it is, how much of it there is, and how much there may be.
 Measure = tuple[str, int, int]
 
 
-def kept(engine: Engine) -> Iterator[Measure]:
-    """What an engine keeps between events."""
+def kept(node: SimulatedNode) -> Iterator[Measure]:
+    """What a node keeps between events."""
+    engine = node.engine
+    yield "slots counted at the door", len(node.door.admission), admission.MAX_COUNTED
+    yield "headers remembered", len(engine._witness), witness.MAX_SIGNERS * witness.MAX_HEADERS
     yield "waiting blocks", len(engine._waiting), arrivals.MAX_WAITING
     slots = [arrival.header.slot for arrival in engine._waiting._arrivals.values()]
     yield "waiting blocks of one slot", max(map(slots.count, slots), default=0), blocktree.MAX_BLOCKS_PER_SLOT
@@ -48,8 +52,11 @@ def _pooled(engine: Engine) -> Iterator[Measure]:
     yield "claimed transactions", len(pool._claimed), len(pool)
 
 
-def sent(effects: Iterable[Effect], submitted: int) -> Iterator[Measure]:
-    """What leaves the machine, where a client just submitted so many transactions."""
+def sent(effects: Iterable[Effect], submitted: int, top_height: int) -> Iterator[Measure]:
+    """What leaves the machine, where a client just submitted so many transactions.
+
+    No chain can be longer than ``top_height``.
+    """
     for effect in effects:
         match effect:
             case AnnounceBlock(block):
@@ -59,6 +66,7 @@ def sent(effects: Iterable[Effect], submitted: int) -> Iterator[Measure]:
                 yield "bytes of a block", len(blocks.encode_block(block)), blocks.MAX_BLOCK_BYTES
             case Ask(_, GetBlocks() as request):
                 yield "blocks in a request", request.count, messages.MAX_BLOCKS_PER_REQUEST
+                yield "the height asked for", request.from_height + request.count - 1, top_height
             case Ask(_, GetTransactions() as request):
                 yield "transactions in a request", len(request.transaction_ids), blocks.MAX_BLOCK_TRANSACTIONS
             case GossipTransactions(transactions):

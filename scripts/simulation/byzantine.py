@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from chain.blocks import Block
-from chain.events import BlocksReceived, Event, MissingReceived, Request, TransactionsReceived
-from chain.messages import GetBlocks, GetTransactions, Status
+from chain.blocks import Block, encode_block
+from chain.events import Request
+from chain.messages import GetBlocks, GetTransactions, RawItems, Status
 from chain.transactions import Rate, sign_transaction
 from scripts.simulation.copies import CopiedHome, CopiedKey
 from scripts.simulation.forge import Cabal, root_with, tell
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.villain import Expectation, Strategy, Villain
+from scripts.simulation.wire import batched
 from scripts.simulation.world import World, secret
 
 FLOOD = 4
@@ -44,7 +45,7 @@ class SignsTwice(Strategy):
     def status(self, villain: Villain, peer: str, status: Status) -> Status | None:
         return None
 
-    def answer(self, villain: Villain, request: Request, reply: Event | None) -> Event | None:
+    def answer(self, villain: Villain, request: Request, reply: bytes | None) -> bytes | None:
         return _forged_transactions(villain, request)
 
 
@@ -150,7 +151,7 @@ class Censors(Strategy):
     def lead(self, villain: Villain, slot: int) -> None:
         villain.tell(villain.sign(slot))
 
-    def answer(self, villain: Villain, request: Request, reply: Event | None) -> Event | None:
+    def answer(self, villain: Villain, request: Request, reply: bytes | None) -> bytes | None:
         return None
 
 
@@ -179,7 +180,8 @@ class Floods(Strategy):
             sign_transaction(key, world.genesis.id, 1 + nonce, 50_000, Rate(world.random.randbytes(32), 1, 1))
             for nonce in range(FLOOD)
         )
-        world.network.broadcast(villain, TransactionsReceived(villain.name, junk))
+        for batch in batched(junk):
+            world.network.broadcast(villain, batch)
 
     def lead(self, villain: Villain, slot: int) -> None:
         cabal, head, random = villain.cabal, villain.head, villain.world.random
@@ -193,7 +195,7 @@ class Floods(Strategy):
             case _:
                 villain.tell(villain.sign(slot))
 
-    def answer(self, villain: Villain, request: Request, reply: Event | None) -> Event | None:
+    def answer(self, villain: Villain, request: Request, reply: bytes | None) -> bytes | None:
         return _forged_transactions(villain, request) or reply
 
 
@@ -222,7 +224,7 @@ class LiesAboutStatus(Strategy):
             case _:
                 return status
 
-    def answer(self, villain: Villain, request: Request, reply: Event | None) -> Event | None:
+    def answer(self, villain: Villain, request: Request, reply: bytes | None) -> bytes | None:
         if not isinstance(request, GetBlocks):
             return reply
         random = villain.world.random
@@ -231,9 +233,9 @@ class LiesAboutStatus(Strategy):
             case 0:
                 return None
             case 1:
-                return BlocksReceived(villain.name, request, ())
+                return RawItems(()).encode()
             case 2:
-                return BlocksReceived(villain.name, request, tuple(blocks[: request.count]))
+                return RawItems(tuple(map(encode_block, blocks[: request.count]))).encode()
             case _:
                 return reply
 
@@ -300,10 +302,10 @@ def _best(nodes: list[SimulatedNode], slot: int) -> tuple[list[SimulatedNode], S
     return up, best if best is not None and best.engine.chain.head.header.slot < slot else None
 
 
-def _forged_transactions(villain: Villain, request: Request) -> Event | None:
+def _forged_transactions(villain: Villain, request: Request) -> bytes | None:
     """The villain's engine does not know the transactions of a block that it made."""
     if not isinstance(request, GetTransactions):
         return None
     forged = villain.cabal.transactions
-    found = tuple(forged[key] for key in request.transaction_ids if key in forged)
-    return MissingReceived(villain.name, request, found) if found else None
+    found = tuple(forged[key].raw for key in request.transaction_ids if key in forged)
+    return RawItems(found).encode() if found else None

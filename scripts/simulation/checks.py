@@ -7,7 +7,8 @@ Of honest nodes, while at most a third of the validators is not honest:
   the genesis, has the state roots that its headers claim;
 * no validator contradicts itself or signs two blocks for one slot, whatever its disk or its clock went through;
 * nothing leaves a machine before it is durable, no block of the future is stored, no honest peer is blamed;
-* queues, caches and the mempool keep their bounds.
+* queues, caches and the mempool keep their bounds, and nobody without a validator's key makes a node tell all others
+  what is no news to them; who proves that it has no manners is blamed for it.
 
 What each node promises its own users, that what it called final stays final, is checked for any number of villains.
 What only shows inside a node is told apart from what hurts somebody outside, and can be left out, to see whether a
@@ -16,10 +17,12 @@ broken rule would hurt anybody.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from chain import registry
 from chain.blocks import Block
 from chain.blocktree import MAX_BLOCKS_PER_SLOT
-from chain.errors import Refused
+from chain.errors import Reason, Refused
 from chain.events import BlockAnnounced, BlocksReceived, Commit, Effect, Event, Submitted
 from chain.headers import Header, decode_header
 from chain.ledger import Ledger
@@ -35,8 +38,15 @@ from scripts.simulation.oracle import Oracle
 from scripts.simulation.settings import BrokenInside, Violation
 from scripts.simulation.world import World
 
-# How far ahead of a node's clock a block's slot may begin, by the rules of the protocol.
+# How far ahead of a node's clock a block's slot may begin, how long ago it may have begun when it is announced, and how
+# many blocks of one slot and signer are, by the rules of the protocol.
 CLOCK_DISPARITY_MS = 500
+MAX_LATE_SLOTS = 1_024
+MAX_ANNOUNCED_PER_SLOT = 2
+# So often a stranger did what proves something about it, and nobody blamed it: then nobody ever does.
+UNBLAMED = 20
+# The clocks of nodes are off by less, in slots.
+CLOCK_SLOTS = 60
 
 
 class Checks:
@@ -65,17 +75,24 @@ class Checks:
         self._proven: dict[str, int] = {}
         self._signed: dict[bytes, list[Header]] = {}
         self._honest_keys: dict[bytes, str] = {}
+        # All who are or may become validators.
+        self._keys: set[bytes] = set()
         # What each validator's durable state covers: the last slot it may have signed.
         self._durable: dict[str, dict[bytes, None]] = {}
         # Blocks that each node heard of when their slot was near enough: its clock may step back before it takes them.
         self._timely: dict[str, dict[bytes, None]] = {}
         # All headers that reached an honest node, by their signer.
         self._seen: dict[bytes, dict[bytes, Header]] = {}
+        # What each node passed on since it started, by slot and signer.
+        self._passed_on: dict[tuple[str, int], Counter[tuple[int, bytes]]] = {}
+        self._blamed: dict[str, set[Reason]] = {}
 
     def watch(self, node: SimulatedNode) -> None:
         """Take a node in."""
         self._final_of[node.name], self._proven[node.name], self._durable[node.name] = [], 0, {}
         self._timely[node.name] = {}
+        if node.key is not None:
+            self._keys.add(node.key.public)
         if node.is_honest and node.key is not None:
             self._honest_keys[node.key.public] = node.name
 
@@ -106,7 +123,7 @@ class Checks:
         self._note_headers(node, event)
         commit = effects[0] if effects and isinstance(effects[0], Commit) else Commit()
         for block in (*commit.adopted, *commit.side):
-            is_flood = isinstance(event, BlockAnnounced) and event.header.id == block.id
+            is_flood = isinstance(event, BlockAnnounced) and event.announcement.header.id == block.id
             if is_flood and _rivals(node, block.header) >= MAX_BLOCKS_PER_SLOT:
                 self._fail_inside(node, f"took one block more of slot {block.header.slot} without asking for it")
             if self._is_early(node, block.header) and block.id not in self._timely[node.name]:
@@ -114,7 +131,8 @@ class Checks:
                     node, f"took a block of slot {block.header.slot} in slot {self.world.genesis.slot_at(node.now_ms)}"
                 )
         submitted = len(event.transactions) if isinstance(event, Submitted) else 0
-        for what, size, limit in (*kept(node.engine), *sent(effects, submitted)):
+        top_height = self.world.slot + CLOCK_SLOTS
+        for what, size, limit in (*kept(node), *sent(effects, submitted, top_height)):
             if size > limit:
                 self._fail_inside(node, f"holds or sends {what}: {size}, where the bound is {limit}")
 
@@ -145,9 +163,30 @@ class Checks:
         if node.is_honest and header.id not in self._durable[node.name]:
             self._fail_inside(node, f"announced block {header.id.hex()[:8]} before it was durable")
 
+    def on_passed_on(self, node: SimulatedNode, header: Header, *, is_news: bool = False) -> None:
+        """A node passes a header on to everybody: whoever can make it do so in vain floods all of them."""
+        if not node.is_honest:
+            return
+        genesis = self.world.genesis
+        what = f"passed on block {header.id.hex()[:8]} of slot {header.slot}"
+        if header.proposer not in self._keys:
+            self._fail(node, f"{what}, signed by somebody who is no validator")
+        if self._is_early(node, header):
+            self._fail(node, f"{what} in slot {genesis.slot_at(node.now_ms)}")
+        if node.now_ms - genesis.slot_start_ms(header.slot) > MAX_LATE_SLOTS * genesis.slot_ms:
+            self._fail(node, f"{what}, long ago, in slot {genesis.slot_at(node.now_ms)}")
+        if header.height <= len(self._final_of[node.name]):
+            self._fail(node, f"{what} at height {header.height}, which is final there already")
+        passed_on = self._passed_on.setdefault((node.name, node.generation), Counter())
+        passed_on[header.slot, header.proposer] += is_news
+        if passed_on[header.slot, header.proposer] > MAX_ANNOUNCED_PER_SLOT:
+            self._fail(node, f"{what}, one more by the same signer")
+
     def on_blame(self, node: SimulatedNode, peer: str, refusal: Refused) -> None:
         """A node blames a peer."""
-        if self.is_safe and node.is_honest and self.world.by_name[peer].is_honest:
+        if node.is_honest:
+            self._blamed.setdefault(peer, set()).add(refusal.reason)
+        if self.is_safe and node.is_honest and self.world.peers[peer].is_honest:
             self._fail(node, f"blamed {peer}, which is honest: {refusal}")
 
     def on_equivocation(self, node: SimulatedNode, header: Header) -> None:
@@ -174,6 +213,10 @@ class Checks:
 
     def at_end(self) -> None:
         """Every node's head, executed again from the genesis, and recounted, has the state that the node holds."""
+        for stranger in self.world.strangers:
+            for reason, times in stranger.proofs.items():
+                if times > UNBLAMED and reason not in self._blamed.get(stranger.name, ()):
+                    raise Violation(f"nobody blames {stranger.name} for {reason.code}, proven {times} times")
         executed: dict[bytes, Ledger] = {}
         for node in self.world.honest:
             if not node.is_up:
@@ -217,7 +260,7 @@ class Checks:
     def _note_headers(self, node: SimulatedNode, event: Event) -> None:
         headers: list[Header] = []
         if isinstance(event, BlockAnnounced):
-            headers = [event.header]
+            headers = [event.announcement.header]
         elif isinstance(event, BlocksReceived):
             headers = [block.header for block in event.blocks]
         for header in headers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from scripts.simulation.network import Weather
 from scripts.simulation.node import Doom, SimulatedNode
 from scripts.simulation.settings import Profile, tolerated
+from scripts.simulation.strangers import let_near
 from scripts.simulation.world import SLOT_MS, World
 
 # Shares in a thousand, for each slot, and for each node where it is about one.
@@ -18,6 +19,8 @@ SLOW_DISK = 10
 JUMP = 10
 FAR_JUMP = 150  # of jumps
 NTP = 50
+# How many strangers come near: in some histories none, unless it is all about them.
+STRANGERS = (0, 0, 1, 2)
 # Some histories are calm, some are stormy: what the shares of cuts, crashes, slow disks and jumps are multiplied by.
 INTENSITIES = (1, 1, 2, 4)
 
@@ -37,6 +40,8 @@ class Faults:
         self.profile = profile
         self.count = 0
         self.intensity = world.random.choice(INTENSITIES)
+        if profile.strangers:
+            let_near(world, world.random.choice(STRANGERS) if profile.network else max(STRANGERS))
         self._down_until: dict[str, int] = {}
         self._slow_until: dict[str, int] = {}
         self._cut_until = 0
@@ -62,6 +67,7 @@ class Faults:
         world.network.weather = Weather()
         world.network.clogged_until_ms.clear()
         world.network.heal()
+        world.network.send_away()
         for node in world.honest:
             node.doom = ""
             node.fragility = 0

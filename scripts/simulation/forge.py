@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from chain import registry
 from chain.blocks import Block, assemble
-from chain.events import BlockAnnounced
 from chain.headers import Header, sign_header
 from chain.keys import SecretKey
 from chain.merkle import merkle_root
 from chain.transactions import Enrol, VerifiedTransaction, sign_transaction
 from chain.votes import Votes
 from scripts.simulation.node import SimulatedNode
+from scripts.simulation.wire import announced
 from scripts.simulation.world import World, secret
 
 
@@ -71,9 +71,8 @@ class Cabal:
 
 def tell(sender: SimulatedNode, block: Block, receivers: Iterable[SimulatedNode]) -> None:
     """Announce a block to some."""
-    ids = tuple(transaction.id for transaction in block.transactions)
     for receiver in receivers:
-        sender.world.network.send(sender.name, receiver, BlockAnnounced(sender.name, block.header, ids))
+        sender.world.network.send(sender.name, receiver, announced(block))
 
 
 def root_with(node: SimulatedNode, slot: int, transactions: Sequence[VerifiedTransaction]) -> bytes:

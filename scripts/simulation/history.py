@@ -13,7 +13,7 @@ from scripts.simulation.network import Network
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.settings import PROFILES, BrokenInside, Outcome, Settings, Violation, tolerated
 from scripts.simulation.workload import TRAFFIC, Workload
-from scripts.simulation.world import HEARTBEAT_SLOTS, World, secret
+from scripts.simulation.world import HEARTBEAT_SLOTS, World, secret, simulated_genesis
 
 # Nodes that observe until they become validators, and the number of the first one's key.
 SPARES = 2
@@ -42,7 +42,9 @@ class History:
         validators = settings.nodes or 4 + seed % 4
         self.settings = settings
         self.profile = PROFILES[settings.faults]
-        self.world = world = World(seed, validators, settings.slots, keep_timeline=settings.keep_timeline)
+        secrets = [secret(number + 1) for number in range(validators)]
+        genesis = simulated_genesis(secrets)
+        self.world = world = World(seed, genesis, secrets, settings.slots, keep=settings.keep_timeline)
         world.network = Network(world)
         traffic = settings.traffic or list(TRAFFIC)[seed % (2 if settings.byzantine else 3)]
         world.workload = Workload(world, traffic)
@@ -70,6 +72,8 @@ class History:
             world.checks.watch(node)
         for node in world.nodes:
             node.start()
+        for stranger in world.strangers:
+            stranger.start()
         stalled_since, final_height = 0, 0
         halfway = (0, 0)
         for slot in range(self.settings.slots):
@@ -79,7 +83,7 @@ class History:
             world.checks.each_slot()
             if slot == world.half_slot:
                 halfway = self._progress()
-            is_calm = self.settings.faults == "none" and not world.network.is_cut
+            is_calm = self.settings.faults in ("none", "strangers") and not world.network.is_cut
             if len(world.checks.final) > final_height or not is_calm:
                 stalled_since, final_height = slot, len(world.checks.final)
             elif world.checks.is_safe and slot - stalled_since > STALL_SLOTS_A_VALIDATOR * len(world.secrets):
@@ -170,7 +174,8 @@ def run_history(settings: Settings, seed: int) -> Outcome:
         "faults": history.faults.count,
         "crashes": sum(node.crashes for node in world.nodes),
         "forgot": sum(node.amnesias for node in world.nodes),
-        "reorgs": sum(node.reorgs for node in world.nodes),
+        "reorgs": sum(len(node.reorgs) for node in world.nodes),
+        "strangers": len(world.strangers),
         "forked": checks.forked,
         "proven": len(checks.culprits(stored=True)),
         "jailed": checks.jailed,

@@ -11,7 +11,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
-from chain import arrivals, blocktree, engine, governance, production, records, registry, validators, votes
+from chain import (
+    admission,
+    arrivals,
+    blocktree,
+    engine,
+    governance,
+    headers,
+    production,
+    records,
+    registry,
+    serving,
+    sync,
+    validators,
+    votes,
+)
+from chain.admission import Blamed
 from chain.arrivals import WaitingRoom
 from chain.blockchain import Blockchain
 from chain.blocks import Block
@@ -29,6 +44,7 @@ from chain.state import Record
 from chain.transactions import Evidence
 from chain.validators import Validators
 from chain.votes import Votes
+from scripts.simulation import checks
 
 Patch = tuple[Any, str, Any]
 
@@ -37,8 +53,8 @@ Patch = tuple[Any, str, Any]
 class Mutation:
     """``what`` is broken; ``faults``, ``byzantine``, ``villains`` and ``traffic`` are the runs that should show it.
 
-    ``villains`` None is as many as are tolerated, ``traffic`` "" what the seed chooses.  ``is_inside`` marks what
-    hurts nobody within a run: it only shows by looking inside a node.
+    ``villains`` None is as many as are tolerated, ``traffic`` "" what the seed chooses, ``slots`` None as many as
+    usual.  ``is_inside`` marks what hurts nobody within a run: it only shows by looking inside a node.
     """
 
     what: str
@@ -49,6 +65,11 @@ class Mutation:
     villains: int | None = None
     is_inside: bool = False
     traffic: str = ""
+    slots: int | None = None
+
+
+def _nothing(*_arguments: Any) -> None:
+    """A check that refuses nothing."""
 
 
 @contextmanager
@@ -135,7 +156,7 @@ def _accept_future() -> Sequence[Patch]:
     def at_once(*arguments: Any, **named: Any) -> arrivals.Arrival:
         return arrivals.Arrival(*arguments, **{**named, "due_ms": 0})
 
-    return [(Engine, "_check_clock", lambda *_arguments: None), (engine, "Arrival", at_once)]
+    return [(admission, "check_clock", _nothing), (engine, "check_clock", _nothing), (engine, "Arrival", at_once)]
 
 
 def _sign_a_slot_twice() -> Sequence[Patch]:
@@ -172,11 +193,10 @@ def _majority_is_enough() -> Sequence[Patch]:
 
 
 def _amnesiac_signs() -> Sequence[Patch]:
-    def at_once(self: Producer, chain: Blockchain, _slot: int) -> bool:
+    def at_once(self: Producer, chain: Blockchain, _slot: int) -> None:
         self.signing = SigningState(slot=chain.head.header.slot, height=chain.head.header.height)
-        return True
 
-    return [(Producer, "_may_sign_again", at_once)]
+    return [(Producer, "_end_silence", at_once)]
 
 
 def _any_state_root() -> Sequence[Patch]:
@@ -207,7 +227,10 @@ def _unbounded_waiting() -> Sequence[Patch]:
         self._arrivals[arrival.header.id] = arrival
         return True
 
-    return [(WaitingRoom, "add", add), (engine, "CLOCK_DISPARITY_MS", 10**9)]
+    # The door alone would keep them away: it is open here, and nobody minds.
+    names = ("CLOCK_DISPARITY_MS", "MAX_ANNOUNCED_PER_SLOT")
+    limits = [(place, name, 10**9) for place in (admission, checks) for name in names]
+    return [(WaitingRoom, "add", add), *limits]
 
 
 def _precommit_again() -> Sequence[Patch]:
@@ -252,6 +275,46 @@ def _set_before_final() -> Sequence[Patch]:
         return counted.with_validators(validators.voting_set(seats.next), counted.height + 1)
 
     return [(blocktree, "with_announced", unproven)]
+
+
+def _no_lateness() -> Sequence[Patch]:
+    return [(admission, "check_not_late", _nothing)]
+
+
+def _no_quota() -> Sequence[Patch]:
+    return [(admission, "MAX_ANNOUNCED_PER_SLOT", 10**9)]
+
+
+def _no_plausibility() -> Sequence[Patch]:
+    return [(admission, "check_claim", _nothing), (admission, "check_height", _nothing)]
+
+
+def _old_news() -> Sequence[Patch]:
+    return [(admission, "check_not_final", _nothing)]
+
+
+def _any_ids() -> Sequence[Patch]:
+    return [(admission, "check_root", _nothing)]
+
+
+def _any_leader() -> Sequence[Patch]:
+    return [(Blockchain, "check_leader", _nothing)]
+
+
+def _any_signature() -> Sequence[Patch]:
+    return [(headers, "verify", lambda *_arguments: True)]
+
+
+def _blame_for_clocks() -> Sequence[Patch]:
+    return [(admission, "Dropped", Blamed)]
+
+
+def _nobody_is_blamed() -> Sequence[Patch]:
+    return [(admission, "rejected", admission.Dropped)]
+
+
+def _serve_more() -> Sequence[Patch]:
+    return [(serving, "islice", lambda items, _count: items), (sync, "MAX_BLOCKS_PER_REQUEST", 4)]
 
 
 def _struck_counts() -> Sequence[Patch]:
@@ -327,4 +390,19 @@ MUTATIONS: dict[str, Mutation] = {
     "precommit-again": Mutation(
         "a validator precommits a block again and again", _precommit_again, "network", "clones", 4
     ),
+    # What comes from afar for the first time in 1,024 slots is not final only where finality stalls.
+    "no-lateness": Mutation(
+        "announcements of long ago are passed on", _no_lateness, "strangers", "silent", 4, 2, slots=1_100
+    ),
+    "no-quota": Mutation("any number of blocks of one slot is passed on", _no_quota, "none", "floods"),
+    "no-plausibility": Mutation(
+        "heights are believed for which there were too few slots", _no_plausibility, "strangers", is_inside=True
+    ),
+    "old-news": Mutation("announcements of what is final are passed on", _old_news, "strangers"),
+    "any-ids": Mutation("a block is announced with any transactions", _any_ids, "strangers"),
+    "any-leader": Mutation("anybody announces blocks", _any_leader, "strangers"),
+    "any-signature": Mutation("signatures of headers are not checked", _any_signature, "strangers"),
+    "blame-for-clocks": Mutation("what is too early or too late is blamed on its sender", _blame_for_clocks, "clocks"),
+    "no-blame": Mutation("whoever sends what nobody sends is not blamed", _nobody_is_blamed, "strangers"),
+    "serve-more": Mutation("a reply holds more blocks than were asked for", _serve_more),
 }

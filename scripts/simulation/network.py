@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from chain.events import Event, PeerLost, Request, RequestFailed, StatusReceived
+from chain.events import PeerLost, Request
 from scripts.simulation.node import SimulatedNode
+from scripts.simulation.wire import Announced, Batch, Claim, Gossip, Message
 from scripts.simulation.world import World
 
 # As long as p2p/ waits for a reply; a connection that is gone is noticed at once.
@@ -73,12 +75,14 @@ class Network:
         for other in self.world.nodes:
             if other is not node and other.is_up:
                 self.meet(node, other)
+        for stranger in self.world.strangers:
+            self.ask_status(node, stranger.name)
 
     def leave(self, node: SimulatedNode) -> None:
         """The connections of a node that stopped are closed."""
         for other in self.world.nodes:
             if other is not node and other.is_up:
-                self.world.schedule.later(self._way_ms(), self._delivery(other, PeerLost(node.name)))
+                self.world.schedule.later(self._way_ms(), self._loss(other, node.name))
 
     def meet(self, one: SimulatedNode, two: SimulatedNode) -> None:
         """Two nodes connect, and ask each other where they stand."""
@@ -86,27 +90,49 @@ class Network:
             self.ask_status(one, two.name)
             self.ask_status(two, one.name)
 
+    def send_away(self) -> None:
+        """Whoever runs no engine is gone, and everybody notices."""
+        for stranger in self.world.strangers:
+            stranger.leave()
+            for node in self.world.nodes:
+                self._tell_lost(node.name, stranger.name)
+
     # ----------------------------------------------------------------------------------------------- for nodes
 
-    def broadcast(self, sender: SimulatedNode, event: Event) -> None:
-        """Gossip: every other node receives it, or not."""
+    def broadcast(self, sender: SimulatedNode, message: Gossip) -> None:
+        """Gossip: every other node receives it, or not; and every stranger at once."""
         for node in self.world.nodes:
             if node is not sender:
-                self.send(sender.name, node, event)
+                self.send(sender.name, node, message)
+        for stranger in self.world.strangers:
+            self.world.schedule.later(1, partial(stranger.overhear, message))
 
-    def send(self, sender: str, receiver: SimulatedNode, event: Event) -> None:
-        """One message on its way, at times none or two."""
+    def pass_on(self, node: SimulatedNode, sender: str, message: Message) -> None:
+        """A node lets others have what a stranger told it; what nodes say reaches everybody without that."""
+        if isinstance(message, Announced | Batch) and any(sender == stranger.name for stranger in self.world.strangers):
+            for other in self.world.nodes:
+                if other is not node:
+                    self.send(node.name, other, message)
+
+    def send(self, sender: str, receiver: SimulatedNode, message: Message) -> None:
+        """One message on its way, at times none or two; what was meant for a process that is gone gets lost."""
+        generation = receiver.generation
+
+        def deliver() -> None:
+            if receiver.is_up and receiver.generation == generation:
+                receiver.hear(sender, message)
+
         for delay_ms in self._ways_ms(sender, receiver.name):
-            self.world.schedule.later(delay_ms, self._delivery(receiver, event))
+            self.world.schedule.later(delay_ms, deliver)
 
     def ask_status(self, asker: SimulatedNode, peer: str) -> None:
         """Where does this peer stand?  Nothing comes back where a message is lost."""
-        other = self.world.by_name[peer]
+        other = self.world.peers[peer]
 
         def arrive() -> None:
             status = other.status_for(asker.name) if other.is_up else None
             if status is not None:
-                self.send(peer, asker, StatusReceived(peer, status))
+                self.send(peer, asker, Claim(status))
 
         for delay_ms in self._ways_ms(asker.name, peer):
             self.world.schedule.later(delay_ms, arrive)
@@ -114,15 +140,15 @@ class Network:
 
     def ask(self, asker: SimulatedNode, peer: str, request: Request) -> None:
         """A request: exactly one answer follows, which may be that it failed."""
-        other = self.world.by_name[peer]
+        other = self.world.peers[peer]
         generation = asker.generation
         is_open = True
 
-        def deliver(reply: Event) -> None:
+        def deliver(reply: bytes | None) -> None:
             nonlocal is_open
             if is_open and asker.is_up and asker.generation == generation:
                 is_open = False
-                asker.receive(reply)
+                asker.open_reply(peer, request, reply)
 
         def arrive() -> None:
             reply = other.answer(request) if other.is_up else None
@@ -135,17 +161,23 @@ class Network:
             self.world.schedule.later(delay_ms, arrive)
             break
         failed_ms = REQUEST_TIMEOUT_MS if is_connected else NO_CONNECTION_MS
-        self.world.schedule.later(failed_ms, lambda: deliver(RequestFailed(peer, request)))
+        self.world.schedule.later(failed_ms, lambda: deliver(None))
 
     # ------------------------------------------------------------------------------------------------- the wire
 
-    def _delivery(self, receiver: SimulatedNode, event: Event) -> _Delivery:
-        return _Delivery(receiver, receiver.generation, event)
+    def _loss(self, node: SimulatedNode, peer: str) -> Callable[[], None]:
+        generation = node.generation
+
+        def lose() -> None:
+            if node.is_up and node.generation == generation:
+                node.receive(PeerLost(peer))
+
+        return lose
 
     def _tell_lost(self, name: str, other: str) -> None:
         node = self.world.by_name[name]
         if node.is_up:
-            self.world.schedule.later(self.world.random.randrange(NOTICED_MS), self._delivery(node, PeerLost(other)))
+            self.world.schedule.later(self.world.random.randrange(NOTICED_MS), self._loss(node, other))
 
     def _ways_ms(self, sender: str, receiver: str) -> Iterator[int]:
         """The delay of each copy of a message that arrives."""
@@ -172,19 +204,3 @@ class Network:
         if weather.reorder and self.world.chance(weather.reorder):
             delay_ms += random.randrange(3_000)
         return delay_ms
-
-
-class _Delivery:
-    """A message that arrives; what was meant for a process that is gone gets lost."""
-
-    __slots__ = ("_event", "_generation", "_receiver")
-
-    def __init__(self, receiver: SimulatedNode, generation: int, event: Event) -> None:
-        self._receiver = receiver
-        self._generation = generation
-        self._event = event
-
-    def __call__(self) -> None:
-        receiver = self._receiver
-        if receiver.is_up and receiver.generation == self._generation:
-            receiver.receive(self._event)

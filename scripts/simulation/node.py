@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
+from chain import serving
+from chain.admission import Blamed, Dropped, Known
 from chain.blocks import Block, encode_block
 from chain.engine import Engine
-from chain.errors import Refused
+from chain.errors import Disposition, Refused
 from chain.events import (
     AnnounceBlock,
     Ask,
     AskStatus,
     BlockAnnounced,
-    BlocksReceived,
     Commit,
     Effect,
     Equivocation,
@@ -21,24 +23,23 @@ from chain.events import (
     Finalized,
     GossipTransactions,
     HeadMoved,
-    MissingReceived,
     Notice,
     Outcomes,
     Penalise,
     Request,
+    RequestFailed,
     SigningState,
     Submitted,
     Tick,
-    TransactionsReceived,
 )
 from chain.headers import Header
 from chain.keys import SecretKey
-from chain.messages import GetTransactions, Status, cut_to_size
+from chain.messages import GetStatus, Status
 from chain.transactions import VerifiedTransaction
 from scripts.simulation.disk import Disk
+from scripts.simulation.wire import Door, Message, announced, batched
 from scripts.simulation.world import World
 
-REPLY_BYTES = 900_000
 # As many events as node.py queues; there the network waits, here what comes then gets lost.
 MAX_INBOX = 256
 
@@ -57,6 +58,7 @@ class SimulatedNode:
         # None for a villain: it only follows, and forges what it signs.
         self.engine_key = key
         self.engine: Engine
+        self.door = Door(world.genesis, world.signatures)
         self.disk = Disk(world.genesis, SigningState())
         self.is_up = False
         self.generation = 0
@@ -66,10 +68,9 @@ class SimulatedNode:
         self.doom: Doom = ""
         # The share in a thousand of reorgs after which the machine dies at once, when most is in flux.
         self.fragility = 0
-        self.reply_bytes = REPLY_BYTES
         self.crashes = 0
         self.amnesias = 0
-        self.reorgs = 0
+        self.reorgs: list[int] = []
         self.inbox: deque[Event] = deque()
         self._is_writing = False
         self._ticks = 0
@@ -97,6 +98,7 @@ class SimulatedNode:
         self.generation += 1
         self.doom = ""
         self.engine = Engine(self.world.genesis, self.disk.load(), secret=self.engine_key, signing=self.disk.signing)
+        self.door = Door(self.world.genesis, self.world.signatures)
         self.is_up = True
         self.say(f"starts at height {self.engine.chain.head.header.height}")
         self.world.checks.on_start(self)
@@ -127,6 +129,36 @@ class SimulatedNode:
         self.world.timeline.say(self.name, text)
 
     # -------------------------------------------------------------------------------------------------- events
+
+    def hear(self, sender: str, message: Message) -> None:
+        """A message arrives: what is let in is passed on, if it is gossip, and handed to the engine."""
+        match self.door.let_in(sender, message, self.engine.chain, self.now_ms):
+            case Blamed(refusal):
+                self._blame(sender, refusal)
+            case Dropped(refusal):
+                self.world.timeline.trace(self.name, refusal.reason.code)
+            case Known(header):
+                self.world.checks.on_passed_on(self, header)
+                self.world.network.pass_on(self, sender, message)
+            case BlockAnnounced(_, announcement) as event:
+                if announcement.is_news:
+                    self.world.checks.on_passed_on(self, announcement.header, is_news=True)
+                    self.world.network.pass_on(self, sender, message)
+                self.receive(event)
+            case event:
+                self.world.network.pass_on(self, sender, message)
+                self.receive(event)
+
+    def open_reply(self, peer: str, request: Request, reply: bytes | None) -> None:
+        """The end of a request: its reply, or None where there is none."""
+        event: Event = RequestFailed(peer, request)
+        if reply is not None:
+            try:
+                event = self.door.open_reply(peer, request, reply)
+            except Refused as refusal:
+                if refusal.reason.disposition is Disposition.BLAME:
+                    self._blame(peer, refusal)
+        self.receive(event)
 
     def receive(self, event: Event) -> None:
         """Something happens; while the disk is busy it waits."""
@@ -197,21 +229,25 @@ class SimulatedNode:
 
     # ----------------------------------------------------------------------------------------- what peers ask for
 
-    def status_for(self, peer: str) -> Status | None:
+    def status_for(self, peer: str) -> bytes | None:
         """What this node says about itself; None where it says nothing."""
-        return self.engine.status() if peer else None
+        return serving.answer(GetStatus(), self) if peer else None
 
-    def answer(self, request: Request) -> Event | None:
+    def answer(self, request: Request) -> bytes | None:
         """The reply to a request, as much as one message can hold; None where none is given."""
-        if isinstance(request, GetTransactions):
-            ids = request.transaction_ids
-            known = {key: item for key in ids if (item := self.engine.mempool.get(key)) is not None}
-            for block in self.engine.chain.ledger.blocks() if len(known) < len(ids) else ():
-                known.update((item.id, item) for item in block.transactions)
-            return MissingReceived(self.name, request, tuple(known[key] for key in ids if key in known))
-        blocks = self.find_branch(request.tip_id, request.from_height)[: request.count]
-        fitting = len(cut_to_size([encode_block(block) for block in blocks], self.reply_bytes))
-        return BlocksReceived(self.name, request, tuple(blocks[:fitting]))
+        return serving.answer(request, self)
+
+    def status(self) -> Status:
+        return self.engine.status()
+
+    def waiting(self, transaction_id: bytes) -> VerifiedTransaction | None:
+        return self.engine.mempool.get(transaction_id)
+
+    def newest_blocks(self) -> Iterable[Block]:
+        return self.engine.chain.ledger.blocks()
+
+    def branch(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
+        return map(encode_block, self.find_branch(tip_id, from_height))
 
     def find_branch(self, tip_id: bytes, from_height: int) -> list[Block]:
         """The blocks that this node has of a branch."""
@@ -234,10 +270,10 @@ class SimulatedNode:
                     f"{header.parent.hex()[:8]} mhg {header.mhg} mhp {header.mhp}, {len(block.transactions)} tx"
                 )
                 world.checks.on_announced(self, header)
-                ids = tuple(transaction.id for transaction in block.transactions)
-                world.network.broadcast(self, BlockAnnounced(self.name, header, ids))
+                world.network.broadcast(self, announced(block))
             case GossipTransactions(transactions):
-                world.network.broadcast(self, TransactionsReceived(self.name, transactions))
+                for batch in batched(transactions):
+                    world.network.broadcast(self, batch)
             case Ask(peer, request):
                 world.network.ask(self, peer, request)
             case AskStatus(peer):
@@ -250,7 +286,7 @@ class SimulatedNode:
                 self.say(f"final   {header.id.hex()[:8]} height {header.height}")
             case HeadMoved(header, depth=depth):
                 if depth:
-                    self.reorgs += 1
+                    self.reorgs.append(depth)
                     self.say(f"reorg   {header.id.hex()[:8]} height {header.height}, {depth} blocks abandoned")
                     if self.fragility and world.chance(self.fragility):
                         self.crash("right after a reorg")

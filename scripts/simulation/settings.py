@@ -12,6 +12,7 @@ class Profile:
     network: bool = False
     crashes: bool = False
     clocks: bool = False
+    strangers: bool = False
 
 
 PROFILES = {
@@ -19,7 +20,8 @@ PROFILES = {
     "network": Profile(network=True),
     "crashes": Profile(crashes=True),
     "clocks": Profile(clocks=True),
-    "all": Profile(network=True, crashes=True, clocks=True),
+    "strangers": Profile(strangers=True),
+    "all": Profile(network=True, crashes=True, clocks=True, strangers=True),
 }
 
 

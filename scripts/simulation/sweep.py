@@ -40,7 +40,7 @@ def settings_for(mutation: Mutation, name: str, slots: int) -> Settings:
     """The runs that should show a broken rule."""
     return Settings(
         mutation.nodes,
-        slots,
+        mutation.slots or slots,
         mutation.faults,
         mutation.byzantine,
         mutation.villains,

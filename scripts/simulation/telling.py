@@ -69,7 +69,7 @@ def run_sweep(seeds: range | None, slots: int, processes: int | None, *, write: 
             "seed": one.outcome and one.outcome.seed,
             "slot": one.outcome and one.outcome.at_slot,
             "violation": one.outcome and one.outcome.violation,
-            "replay": one.outcome and replay_command(one.settings, one.outcome.seed),
+            "replay": one.outcome and launched(replay_command(one.settings, one.outcome.seed)),
         }
         for one in found
     ]
@@ -121,7 +121,7 @@ def replay_command(settings: Settings, seed: int) -> str:
 
 def _show(settings: Settings, outcomes: list[Outcome], elapsed_s: float, processes: int, *, as_json: bool) -> None:
     last = outcomes[-1]
-    command = replay_command(settings, last.seed) if last.violation else None
+    command = launched(replay_command(settings, last.seed)) if last.violation else None
     # A history ends within so many slots; a violation ends it earlier.
     node_slots = sum(outcome.at_slot * outcome.nodes for outcome in outcomes)
     cpu_ms = sum(outcome.cpu_ms for outcome in outcomes)
@@ -148,7 +148,7 @@ def _show(settings: Settings, outcomes: list[Outcome], elapsed_s: float, process
     if last.violation:
         what = "noticed" if settings.mutation else "VIOLATION"
         click.echo(f"{what} at seed {last.seed}, slot {last.at_slot}: {last.violation}")
-        click.echo(launched(f"replay it: {command}"))
+        click.echo(f"replay it: {command}")
     elif settings.mutation:
         click.echo(f"NOT NOTICED in {len(outcomes)} histories: {MUTATIONS[settings.mutation].what}")
 

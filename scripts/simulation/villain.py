@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from chain.blocks import Block
-from chain.events import Event, Request
+from chain.events import Request
 from chain.headers import Header
 from chain.messages import Status
 from chain.votes import Ballot, Votes, contradicting
@@ -118,10 +118,11 @@ class Villain(SimulatedNode):
         )
         tell(self, block, self.world.nodes if receivers is None else receivers)
 
-    def status_for(self, peer: str) -> Status | None:
-        return self.strategy.status(self, peer, self.engine.status())
+    def status_for(self, peer: str) -> bytes | None:
+        status = self.strategy.status(self, peer, self.engine.status())
+        return None if status is None else status.encode()
 
-    def answer(self, request: Request) -> Event | None:
+    def answer(self, request: Request) -> bytes | None:
         return self.strategy.answer(self, request, super().answer(request))
 
     def find_branch(self, tip_id: bytes, from_height: int) -> list[Block]:
@@ -157,7 +158,7 @@ class Strategy:
         """What it tells a peer about itself, where ``status`` is true."""
         return status
 
-    def answer(self, villain: Villain, request: Request, reply: Event | None) -> Event | None:
+    def answer(self, villain: Villain, request: Request, reply: bytes | None) -> bytes | None:
         """What it replies to a request, where ``reply`` is right."""
         return reply
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from chain.genesis import found_genesis
+from chain.genesis import Genesis, found_genesis
 from chain.keys import SecretKey
 from scripts.simulation.rules import simulated_policy
 from scripts.simulation.schedule import Schedule
 from scripts.simulation.timeline import Timeline
+from scripts.simulation.wire import Signatures
 
 if TYPE_CHECKING:
     from scripts.simulation.checks import Checks
     from scripts.simulation.network import Network
     from scripts.simulation.node import SimulatedNode
+    from scripts.simulation.strangers import Stranger
     from scripts.simulation.workload import Workload
 
 GENESIS_MS = 1_000_000_000
@@ -27,6 +29,18 @@ def secret(number: int) -> SecretKey:
     return SecretKey(number.to_bytes(32, "big"))
 
 
+def simulated_genesis(secrets: list[SecretKey], slot_ms: int = SLOT_MS) -> Genesis:
+    """The genesis of simulated histories, with these validators."""
+    return found_genesis(
+        "simulation",
+        simulated_policy(slot_ms),
+        [key.public for key in secrets],
+        genesis_time_ms=GENESIS_MS,
+        slot_ms=slot_ms,
+        heartbeat_slots=HEARTBEAT_SLOTS,
+    )
+
+
 class World:
     """One history: its genesis, its one source of randomness, its clock, and who takes part.
 
@@ -37,23 +51,20 @@ class World:
     checks: Checks
     workload: Workload
 
-    def __init__(self, seed: int, validators: int, slots: int, *, keep_timeline: bool, slot_ms: int = SLOT_MS) -> None:
+    def __init__(self, seed: int, genesis: Genesis, secrets: list[SecretKey], slots: int, *, keep: bool) -> None:
         self.random = Random(seed)
         self.half_slot = slots // 2
-        self.secrets = [secret(number + 1) for number in range(validators)]
-        self.genesis = found_genesis(
-            "simulation",
-            simulated_policy(slot_ms),
-            [key.public for key in self.secrets],
-            genesis_time_ms=GENESIS_MS,
-            slot_ms=slot_ms,
-            heartbeat_slots=HEARTBEAT_SLOTS,
-        )
-        self.schedule = Schedule(GENESIS_MS + slot_ms // 2)
-        self.timeline = Timeline(self.schedule, GENESIS_MS, slot_ms, keep=keep_timeline)
+        self.secrets = secrets
+        self.genesis = genesis
+        self.signatures = Signatures(genesis.id)
+        start_ms, slot_ms = genesis.genesis_time_ms, genesis.slot_ms
+        self.schedule = Schedule(start_ms + slot_ms // 2)
+        self.timeline = Timeline(self.schedule, start_ms, slot_ms, keep=keep)
         self.is_mended = False
         self.nodes: list[SimulatedNode] = []
+        self.strangers: list[Stranger] = []
         self.by_name: dict[str, SimulatedNode] = {}
+        self.peers: dict[str, SimulatedNode | Stranger] = {}
 
     @property
     def now_ms(self) -> int:
@@ -68,7 +79,12 @@ class World:
     def add(self, node: SimulatedNode) -> None:
         """One more node; it is not started yet."""
         self.nodes.append(node)
-        self.by_name[node.name] = node
+        self.by_name[node.name] = self.peers[node.name] = node
+
+    def let_near(self, stranger: Stranger) -> None:
+        """Somebody who runs no engine; it does not act yet."""
+        self.strangers.append(stranger)
+        self.peers[stranger.name] = stranger
 
     @property
     def honest(self) -> list[SimulatedNode]:

@@ -10,13 +10,13 @@ from chain import registry
 from chain.blocks import Block, assemble
 from chain.blocktree import genesis_header
 from chain.errors import Reason, Refused
-from chain.events import BlockAnnounced
 from chain.headers import sign_header
 from chain.ledger import Ledger
 from chain.merkle import merkle_root
 from chain.transactions import Enrol, Rate, VerifiedTransaction
 from chain.validators import with_announced
 from chain.votes import Votes
+from scripts.simulation.wire import announced, batched
 from tests.support.world import Actor, Host, World, secret
 
 
@@ -79,9 +79,15 @@ def reasons_of(host: Host) -> list[Reason]:
     return [refusal.reason for _, refusal in host.penalties]
 
 
-def announcement(block: Block, peer: str = "stranger") -> BlockAnnounced:
-    """How a block arrives."""
-    return BlockAnnounced(peer, block.header, tuple(transaction.id for transaction in block.transactions))
+def announce(host: Host, block: Block, peer: str = "stranger") -> None:
+    """A block arrives by gossip."""
+    host.hear(peer, announced(block))
+
+
+def gossip(host: Host, transactions: Sequence[VerifiedTransaction], peer: str = "stranger") -> None:
+    """Transactions arrive by gossip."""
+    for batch in batched(transactions):
+        host.hear(peer, batch)
 
 
 def next_slot(world: World, leader: int, after: int) -> int:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chain.errors import Reason
 from chain.events import (
-    BlockAnnounced,
     BlocksReceived,
     Commit,
     Equivocation,
@@ -20,10 +18,11 @@ from chain.events import (
     PeerLost,
     Tick,
 )
-from chain.messages import GetBlocks, GetTransactions
+from chain.messages import Announcement, GetBlocks, GetTransactions
+from scripts.simulation.wire import Announced
 from tests.scenarios.crafting import (
     Traffic,
-    announcement,
+    announce,
     branch_of,
     craft,
     next_slot,
@@ -65,11 +64,11 @@ def test_an_equivocating_leader_is_seen_and_does_not_split_the_network() -> None
 
     # when they reach the others in different order
     for number, (first, second) in enumerate([(one, two), (two, one), (one, two)]):
-        world.hosts[number].handle(announcement(first))
+        announce(world.hosts[number], first)
         if second is two or first is two:
             request = GetTransactions((two.transactions[0].id,))
             world.hosts[number].handle(MissingReceived("stranger", request, two.transactions))
-        world.hosts[number].handle(announcement(second))
+        announce(world.hosts[number], second)
         world.hosts[number].handle(
             MissingReceived("stranger", GetTransactions((two.transactions[0].id,)), two.transactions)
         )
@@ -94,13 +93,13 @@ def test_a_third_block_of_a_slot_is_a_flood() -> None:
     world.hosts[3].crash()
     clock_to(world, slot)
     host, branch = world.hosts[0], branch_of(world.hosts[0])
-    host.handle(announcement(craft(world, branch, slot)))
-    host.handle(announcement(craft(world, branch, slot, mhg=0)))
+    announce(host, craft(world, branch, slot))
+    announce(host, craft(world, branch, slot, mhg=0))
     size = len(host.engine.chain.tree)
 
     # when more of them come
     for mhg in range(1, 4):
-        host.handle(announcement(craft(world, branch, slot, mhg=mhg)))
+        announce(host, craft(world, branch, slot, mhg=mhg))
 
     # then the tree keeps two
     assert len(host.engine.chain.tree) == size
@@ -124,13 +123,13 @@ def test_a_timely_block_replaces_a_late_tip(tip_is_late: bool, block_is_late: bo
         other.crash()
     tip = craft(world, branch, first_slot)
     clock_to(world, first_slot + (1 if tip_is_late else 0))
-    host.handle(announcement(tip))
+    announce(host, tip)
     assert host.head_id == tip.id
 
     # when its twin of the next slot arrives in its own slot, or after it
     clock_to(world, first_slot + (2 if block_is_late else 1))
     twin = craft(world, branch, first_slot + 1)
-    host.handle(announcement(twin))
+    announce(host, twin)
 
     # then it replaces the tip only where it kept its time and the tip did not
     assert (host.head_id == twin.id) is wins
@@ -147,7 +146,7 @@ def test_a_block_a_little_early_waits_for_its_slot() -> None:
     block = craft(world, branch_of(host), slot)
 
     # when it arrives
-    host.handle(announcement(block))
+    announce(host, block)
 
     # then it enters the chain as soon as its slot begins, in time
     assert host.head_id != block.id
@@ -170,7 +169,7 @@ def test_a_block_from_too_far_in_the_future_is_refused(early_ms: int) -> None:
 
     # when it is announced, and when it comes as the reply to a download
     block = craft(world, branch_of(host), slot)
-    host.handle(announcement(block))
+    announce(host, block)
 
     # then nothing changes and nothing waits
     assert everything(host) == before
@@ -185,11 +184,11 @@ def test_a_flood_of_early_headers_does_not_push_an_honest_one_out() -> None:
     world.hosts[3].crash()
     clock_to(world, slot - 1, after_ms=700)
     block = craft(world, branch_of(host), slot)
-    host.handle(announcement(block))
+    announce(host, block)
 
     # when somebody who is no validator signs a hundred headers for that slot
     for number in range(100):
-        host.handle(announcement(craft(world, branch_of(host), slot, secret=secret(5_000 + number))))
+        announce(host, craft(world, branch_of(host), slot, secret=secret(5_000 + number)))
 
     # then the honest block still enters the chain when its slot begins
     world.run_ms(301)
@@ -216,11 +215,11 @@ def test_a_block_with_a_wrong_field_changes_nothing(field: str, value: Any, reas
     before = everything(host)
 
     # when the block of this slot has a wrong field
-    host.handle(announcement(craft(world, branch_of(host), slot, **{field: value})))
+    announce(host, craft(world, branch_of(host), slot, **{field: value}))
 
     # then it is refused for that reason, and nothing has changed
     assert everything(host) == before
-    assert any(reason.code in notice for notice in host.notices)
+    assert reason in reasons_of(host) or any(reason.code in notice for notice in host.notices)
 
 
 def test_a_block_that_contradicts_its_signers_last_one_is_refused_and_its_signer_accused() -> None:
@@ -234,7 +233,7 @@ def test_a_block_that_contradicts_its_signers_last_one_is_refused_and_its_signer
     head_id = host.head_id
 
     # when the leader of this slot denies what it signed before
-    host.handle(announcement(craft(world, branch_of(host), slot, mhg=0)))
+    announce(host, craft(world, branch_of(host), slot, mhg=0))
 
     # then its block is refused, and the evidence waits for a block
     assert host.head_id == head_id
@@ -274,7 +273,7 @@ def test_a_better_branch_that_is_invalid_half_way_leaves_everything_as_it_was() 
         branch.append(craft(world, branch, slot, transactions[:1] if number == 0 else (), **wrong))
     assert slot <= slot_now(world)
     for block in branch[len(base) :]:
-        host.handle(announcement(block))
+        announce(host, block)
         host.handle(
             MissingReceived(
                 "stranger", GetTransactions(tuple(item.id for item in block.transactions)), block.transactions
@@ -304,7 +303,7 @@ def test_a_reply_with_a_bad_block_keeps_the_good_ones_before_it() -> None:
         wrong: dict[str, Any] = {"state_root": b"\x66" * 32} if number == 2 else {}
         branch.append(craft(world, branch, slot, **wrong))
     stranger = world.stranger()
-    host.handle(replace_peer(announcement(branch[-1])))
+    announce(host, branch[-1])
     request = host.engine.sync._download
     assert request is not None
     assert stranger.name == request[0]
@@ -317,11 +316,6 @@ def test_a_reply_with_a_bad_block_keeps_the_good_ones_before_it() -> None:
     assert reasons_of(host) == [Reason.WRONG_STATE_ROOT]
 
 
-def replace_peer(event: BlockAnnounced, peer: str = "stranger") -> BlockAnnounced:
-    """The same announcement by another peer."""
-    return replace(event, peer=peer)
-
-
 def test_a_block_whose_transactions_nobody_has_is_given_up() -> None:
     # given a leader that announces a block and keeps its transactions to itself
     world, traffic = busy_world(59)
@@ -331,7 +325,7 @@ def test_a_block_whose_transactions_nobody_has_is_given_up() -> None:
     block = craft(world, branch_of(world.hosts[0]), slot, [traffic.next() for _ in range(3)])
     world.stranger()
     for host in world.hosts[:3]:
-        host.handle(announcement(block))
+        announce(host, block)
         assert host.engine._waiting
 
     # when the network goes on without it
@@ -359,14 +353,14 @@ def test_an_announcement_with_the_wrong_transactions_does_not_hide_the_right_one
     host = world.hosts[0]
     block = craft(world, branch_of(host), slot)
     world.stranger()
-    host.handle(BlockAnnounced("stranger", block.header, (b"\x55" * 32,)))
+    host.hear("stranger", Announced(Announcement(block.header.raw, (b"\x55" * 32,)).encode()))
 
     # when the honest announcement follows
-    host.handle(announcement(block, peer="node1"))
+    announce(host, block, peer="node1")
 
     # then the block is there at once: the header commits to other transactions
     assert host.head_id == block.id
-    assert {peer for peer, _ in host.penalties} <= {"stranger"}
+    assert [(peer, refusal.reason) for peer, refusal in host.penalties] == [("stranger", Reason.WRONG_TX_ROOT)]
 
 
 def test_a_peer_that_leaves_does_not_take_an_announced_block_with_it() -> None:
@@ -378,11 +372,11 @@ def test_a_peer_that_leaves_does_not_take_an_announced_block_with_it() -> None:
     host = world.hosts[0]
     block = craft(world, branch_of(host), slot, [traffic.next()])
     world.stranger()
-    host.handle(announcement(block))
+    announce(host, block)
     host.handle(PeerLost("stranger"))
 
     # when another peer announces it and has them
-    host.handle(announcement(block, peer="node1"))
+    announce(host, block, peer="node1")
     host.handle(MissingReceived("node1", GetTransactions((block.transactions[0].id,)), block.transactions))
 
     # then it enters the chain
@@ -401,7 +395,7 @@ def test_effects_of_one_event_come_in_the_order_commit_news() -> None:
     missed = tuple(branch_of(world.hosts[0])[observer.height :])
     world.cut({0, 1, 2, 3}, {4})
     observer.start()
-    observer.handle(announcement(missed[-1]))
+    announce(observer, missed[-1])
     download = observer.engine.sync._download
     assert download is not None
     assert isinstance(download[1], GetBlocks)

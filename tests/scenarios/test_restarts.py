@@ -11,11 +11,9 @@ from tests.scenarios.crafting import Traffic, reasons_of
 from tests.support.world import World
 
 
-@pytest.mark.parametrize("doom", ["before_commit", "after_commit"])
+@pytest.mark.parametrize("doom", ["lost", "kept"])
 @pytest.mark.parametrize("victim", range(4))
-def test_a_validator_killed_in_mid_traffic_catches_up(
-    victim: int, doom: Literal["before_commit", "after_commit"]
-) -> None:
+def test_a_validator_killed_in_mid_traffic_catches_up(victim: int, doom: Literal["lost", "kept"]) -> None:
     # given a busy network whose clients use other nodes than the victim
     world = World(4, observers=1, seed=20 + victim)
     traffic = Traffic(world)

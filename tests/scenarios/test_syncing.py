@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from chain.blocks import Block
-from chain.events import BlocksReceived, Event, Request, StatusReceived
-from chain.messages import GetBlocks, Status
+from chain.blocks import Block, encode_block
+from chain.events import BlocksReceived, Request
+from chain.messages import GetBlocks, RawItems, Status
+from scripts.simulation.wire import Claim
 from tests.scenarios.crafting import Traffic, branch_of, craft, next_slot, reasons_of, replay, slot_now
 from tests.support.world import World
 
@@ -59,17 +60,19 @@ def test_an_observer_joins_while_finality_is_stalled_and_two_branches_are_long()
     assert world.lost() == set()
 
 
-def liar(world: World, claim: Status, reply: Callable[[Request], Event | None]) -> None:
+def liar(world: World, claim: Status, reply: Callable[[Request], bytes | None]) -> None:
     """A stranger who greets everybody with ``claim`` and answers with ``reply``."""
     stranger = world.stranger("liar")
     stranger.claim, stranger.reply = claim, reply
     for host in world.hosts:
-        world.meet(stranger, host)
+        world.greet(stranger, host)
 
 
-def blocks_reply(blocks: Callable[[GetBlocks], tuple[Block, ...]]) -> Callable[[Request], Event | None]:
+def blocks_reply(blocks: Callable[[GetBlocks], tuple[Block, ...]]) -> Callable[[Request], bytes | None]:
     """Answer every request for blocks with these, whatever was asked for."""
-    return lambda request: BlocksReceived("liar", request, blocks(request)) if isinstance(request, GetBlocks) else None
+    return lambda request: (
+        RawItems(tuple(map(encode_block, blocks(request)))).encode() if isinstance(request, GetBlocks) else None
+    )
 
 
 @pytest.mark.parametrize("claim", ["huge", "near"])
@@ -84,7 +87,7 @@ def test_a_peer_that_lies_about_its_height_does_not_slow_the_network(claim: str,
     status = HUGE if claim == "huge" else Status(b"\x98" * 32, height + NEAR, height + NEAR - 3, 0)
     main = branch_of(world.hosts[0])
     garbage = craft(world, [], 10**6 % 4 + 4, parent=b"\x77" * 32, height=height + NEAR)
-    replies: dict[str, Callable[[Request], Event | None]] = {
+    replies: dict[str, Callable[[Request], bytes | None]] = {
         "silence": lambda _request: None,
         "nothing": blocks_reply(lambda _request: ()),
         "garbage": blocks_reply(lambda _request: (garbage,)),
@@ -102,7 +105,7 @@ def test_a_peer_that_lies_about_its_height_does_not_slow_the_network(claim: str,
     assert {peer for host in world.hosts for peer, _ in host.penalties} <= {"liar"}
 
     # and the liar was not asked without end: a request a slot and node is already more than it deserves
-    assert len(world.strangers["liar"].asked) <= 4 * 40
+    assert len(world.stranger("liar").asked) <= 4 * 40
 
 
 def test_a_lying_peer_does_not_keep_a_newcomer_from_the_truth() -> None:
@@ -114,7 +117,7 @@ def test_a_lying_peer_does_not_keep_a_newcomer_from_the_truth() -> None:
     stranger = world.stranger("liar")
     stranger.claim = HUGE
     newcomer = world.join()
-    newcomer.handle(StatusReceived("liar", HUGE))
+    newcomer.hear("liar", Claim(HUGE.encode()))
 
     # when it syncs
     world.run(60)

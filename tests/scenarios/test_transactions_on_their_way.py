@@ -8,10 +8,9 @@ import pytest
 
 from chain import mempool
 from chain.errors import Reason, Refused
-from chain.events import TransactionsReceived
 from chain.state import Member
 from chain.transactions import Enrol, Rate
-from tests.scenarios.crafting import Traffic, announcement, branch_of, craft, next_slot, slot_now
+from tests.scenarios.crafting import Traffic, announce, branch_of, craft, gossip, next_slot, slot_now
 from tests.support.world import Actor, Host, World
 
 
@@ -51,7 +50,7 @@ def test_a_final_transaction_cannot_be_replayed() -> None:
     # when it is submitted and gossiped again
     outcomes = world.submit(1, [rating])
     for host in world.hosts:
-        host.handle(TransactionsReceived("stranger", (rating,)))
+        gossip(host, [rating])
     world.run(10)
 
     # then it is refused by name and changes nothing
@@ -64,8 +63,8 @@ def test_a_final_transaction_cannot_be_replayed() -> None:
     slot = next_slot(world, 3, slot_now(world) + 1)
     world.run_ms(world.genesis.slot_start_ms(slot) + 10 - world.now_ms)
     block = craft(world, branch_of(world.hosts[0]), slot, [rating])
-    world.hosts[0].handle(TransactionsReceived("stranger", (rating,)))
-    world.hosts[0].handle(announcement(block))
+    gossip(world.hosts[0], [rating])
+    announce(world.hosts[0], block)
     assert world.hosts[0].height <= height + 1
     assert world.hosts[0].head_id != block.id
 
@@ -195,7 +194,7 @@ def test_a_full_mempool_takes_back_what_a_lost_branch_held(monkeypatch: pytest.M
     stranger = Actor(world.genesis, 902)
     stranger.nonce = 5
     blocked = [stranger.sign(Rate(traffic.actors[0].key, 1, 1)) for _ in range(40)]
-    world.hosts[0].handle(TransactionsReceived("stranger", tuple(blocked)))
+    gossip(world.hosts[0], blocked)
 
     # when its branch loses
     world.submit(1, [Actor(world.genesis, 903).sign(Enrol())])

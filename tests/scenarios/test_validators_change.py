@@ -21,9 +21,7 @@ def world_of_four(seed: int, *keys: int) -> World:
     """Four validators, observers with these keys, and room for six validators."""
     world = World(4, seed=seed, batch=6)
     for number in keys:
-        host = Host(world, f"node{len(world.hosts)}", secret(number))
-        world.hosts.append(host)
-        host.start()
+        world.host(secret(number)).start()
     world.run(1)
     return world
 

@@ -53,7 +53,7 @@ class History:
                 host.start()
             elif host.is_up and self.random.random() < 0.01:
                 self.down_until[host.name] = self.slot + self.random.randint(1, 25)
-                dooms: list[Literal["before_commit", "after_commit"]] = ["before_commit", "after_commit"]
+                dooms: list[Literal["lost", "kept"]] = ["lost", "kept"]
                 host.doom = self.random.choice(dooms)
             elif host.is_up and self.random.random() < 0.01:
                 host.set_clock(self.random.randint(-MAX_CLOCK_OFFSET_MS, MAX_CLOCK_OFFSET_MS))

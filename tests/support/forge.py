@@ -8,13 +8,22 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from chain import registry
+from chain.admission import AdmittedAnnouncement, AdmittedBatch, AdmittedClaim
 from chain.blockchain import Blockchain
 from chain.blocks import Block, assemble
 from chain.blocktree import genesis_header
 from chain.draft import Draft
 from chain.engine import Engine
 from chain.errors import Refused
-from chain.events import BlockAnnounced, BlocksReceived, Effect, Event, SigningState, StatusReceived
+from chain.events import (
+    BlockAnnounced,
+    BlocksReceived,
+    Effect,
+    Event,
+    SigningState,
+    StatusReceived,
+    TransactionsReceived,
+)
 from chain.genesis import Genesis
 from chain.headers import sign_header
 from chain.keys import SecretKey
@@ -148,7 +157,18 @@ def blockchain(genesis: Genesis, blocks: Sequence[Block]) -> Blockchain:
 
 def announced(block: Block, peer: str = "peer") -> BlockAnnounced:
     """How a block arrives by gossip."""
-    return BlockAnnounced(peer, block.header, tuple(transaction.id for transaction in block.transactions))
+    ids = tuple(transaction.id for transaction in block.transactions)
+    return BlockAnnounced(peer, AdmittedAnnouncement(block.header, ids))
+
+
+def gossiped(*transactions: VerifiedTransaction, peer: str = "peer") -> TransactionsReceived:
+    """How transactions arrive by gossip."""
+    return TransactionsReceived(peer, AdmittedBatch(transactions))
+
+
+def claimed(peer: str, status: Status) -> StatusReceived:
+    """How a peer's claim arrives."""
+    return StatusReceived(peer, AdmittedClaim(status))
 
 
 class Rig:
@@ -183,11 +203,11 @@ class Rig:
 
     def claim(self, peer: str, block: Block | None = None, **fields: Any) -> list[Effect]:
         """A peer says that its head is ``block``, or what ``fields`` say."""
-        claimed = {"head_id": bytes(32), "height": 0, "mhp": 0, "finalized_height": 0}
+        claim = {"head_id": bytes(32), "height": 0, "mhp": 0, "finalized_height": 0}
         if block is not None:
             header = block.header
-            claimed |= {"head_id": header.id, "height": header.height, "mhp": header.mhp}
-        return self.handle(StatusReceived(peer, Status(**{**claimed, **fields})))
+            claim |= {"head_id": header.id, "height": header.height, "mhp": header.mhp}
+        return self.handle(claimed(peer, Status(**{**claim, **fields})))
 
     def reply(self, peer: str, request: GetBlocks, blocks: Sequence[Block]) -> list[Effect]:
         """A peer answers a request for blocks."""

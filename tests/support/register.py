@@ -47,6 +47,7 @@ from chain.transactions import (
     Action,
     Approve,
     Enrol,
+    Evidence,
     FileRecord,
     Propose,
     Rotate,
@@ -342,3 +343,26 @@ class Register:
         records = [(read_record_key(key)[1], view.get(key)) for key in about if key.startswith(RECORDS)]
         ratings = [(*read_rating_key(key)[1:], view.get(key)) for key in about if key.startswith(RATINGS)]
         return explain(view.policy, member, records, ratings)
+
+
+def evidence(
+    register: Register, signer: Person, slot: int = 1, other_slot: int | None = None, **fields: int
+) -> Evidence:
+    """Two headers of one validator for the same slot, or for two, with other roots."""
+    usual = {"height": 5, "mhg": 0, "mhp": 0}
+    headers = sorted(
+        (
+            sign_header(
+                signer.secret,
+                register.genesis.id,
+                slot=number,
+                parent=bytes(32),
+                transaction_root=bytes(32),
+                state_root=bytes([mark]) * 32,
+                **(usual if mark else {**usual, **fields}),
+            )
+            for mark, number in enumerate((slot, slot if other_slot is None else other_slot))
+        ),
+        key=lambda header: header.id,
+    )
+    return Evidence(headers[0].raw, headers[1].raw)

@@ -10,7 +10,7 @@ from scripts.municipal.cast import MEMBERS, Cast
 from scripts.municipal.director import Director
 from scripts.municipal.story import Story, rehearsal_policy
 from tests.support.homes import record, write_home
-from tests.support.world import Host, World, secret
+from tests.support.world import World, secret
 
 # The story takes about 150; where motions lapse and are moved again, more.
 SLOTS = 500
@@ -26,9 +26,7 @@ class Rehearsal:
         policy = rehearsal_policy(1_000).to_document()
         self.world = World(4, seed=2, batch=6, heartbeat_slots=1, policy=policy)
         self.disk = record(self.world.hosts[0])
-        newcomer = Host(self.world, "node4", secret(5))
-        self.world.hosts.append(newcomer)
-        newcomer.start()
+        self.world.host(secret(5)).start()
         self.told: list[str] = []
         self.cast = Cast(b"rehearsal", [secret(number) for number in range(1, 5)], secret(5))
         self.director = Director(self.world.genesis, self.cast, self.told.append)

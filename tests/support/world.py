@@ -1,65 +1,48 @@
-"""A network of engines in memory: virtual clocks, seeded delays, loss, partitions, crashes; no sockets, no threads.
+"""The simulated network, for stories: hosts that say what they were seen doing, and no trouble but what a test makes.
 
-Every node runs the very engine that a real node runs.  Effects are carried out as ``node.py`` would, against a
-virtual network and a virtual disk.  The same seed gives the same history.
-
-What must hold whatever happens is asserted while it happens: a commit comes before every other effect, a
+Everything is :mod:`scripts.simulation`: the same nodes, the same door and the same wire.  The same seed gives the same
+history.  What must hold whatever happens is asserted while it happens: a commit comes before every other effect, a
 signature is durable before the block leaves, no slot is signed twice, and what is final never changes.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable, Sequence
-from random import Random
-from typing import Any, Literal
+from collections.abc import Callable, Iterable
+from typing import Any
+from unittest.mock import patch
 
-from chain.blocks import encode_block
-from chain.engine import Engine
+from chain import serving
 from chain.errors import Refused
 from chain.events import (
     AnnounceBlock,
-    Ask,
-    AskStatus,
-    BlockAnnounced,
-    BlocksReceived,
     Commit,
     Effect,
     Equivocation,
     Event,
     Finalized,
-    GossipTransactions,
-    HeadMoved,
-    MissingReceived,
     Notice,
     Outcomes,
-    PeerLost,
-    Penalise,
     Request,
-    RequestFailed,
-    SigningState,
-    StatusReceived,
     Submitted,
-    Tick,
-    TransactionsReceived,
 )
 from chain.genesis import Genesis, make_genesis
+from chain.headers import Header
 from chain.keys import SecretKey, did_from_key
-from chain.messages import GetBlocks, GetTransactions, Status, cut_to_size
+from chain.messages import Status
 from chain.policy import shipped_policy
 from chain.transactions import Action, VerifiedTransaction, sign_transaction
-from scripts.simulation.disk import Disk
+from scripts.simulation.checks import Checks
+from scripts.simulation.network import Network, Weather
+from scripts.simulation.node import SimulatedNode
+from scripts.simulation.strangers import Stranger as SimulatedStranger
+from scripts.simulation.wire import Claim, Message
+from scripts.simulation.world import World as SimulatedWorld
+from scripts.simulation.world import secret
+
+__all__ = ["FAR", "GENESIS_MS", "Actor", "Host", "Stranger", "World", "genesis_of", "secret"]
 
 GENESIS_MS = 1_000_000
 FAR = 100_000
-# As long as p2p/ waits for a reply; a connection that is gone is noticed at once.
-REQUEST_TIMEOUT_MS = 10_000
-NO_CONNECTION_MS = 200
-
-
-def secret(number: int) -> SecretKey:
-    """A key that is the same in every run."""
-    return SecretKey(number.to_bytes(32, "big"))
 
 
 def genesis_of(validators: int, **changes: Any) -> Genesis:
@@ -97,57 +80,41 @@ class Actor:
         return transaction
 
 
-class Stranger:
+class Stranger(SimulatedStranger):
     """Somebody on the wire who runs no engine; a test says what it claims and what it answers."""
 
     def __init__(self, world: World, name: str) -> None:
-        self.world = world
-        self.name = name
-        self.is_up = True
+        super().__init__(world, name, 0)
         self.asked: list[Request] = []
         self.claim: Status | None = None
-        self.reply: Callable[[Request], Event | None] = lambda _request: None
+        self.reply: Callable[[Request], bytes | None] = lambda _request: None
 
-    def status(self) -> Status | None:
+    def status_for(self, _peer: str) -> bytes | None:
         """What it claims; None where it says nothing."""
-        return self.claim
+        return None if self.claim is None else self.claim.encode()
 
-    def answer(self, request: Request) -> Event | None:
+    def answer(self, request: Request) -> bytes | None:
         """Its reply to a request; None where it never replies."""
         self.asked.append(request)
         return self.reply(request)
 
 
-class Host:
-    """One node: an engine, its disk, its clock, and what it was seen doing."""
+class Host(SimulatedNode):
+    """One node, and what it was seen doing."""
+
+    world: World
 
     def __init__(self, world: World, name: str, key: SecretKey | None) -> None:
-        self.world = world
-        self.name = name
-        self.key = key
-        self.disk = Disk(world.genesis, SigningState())
-        self.engine: Engine
-        self.is_up = False
-        self.generation = 0
-        self.clock_offset_ms = 0
+        super().__init__(world, name, key)
         self.is_deaf = False  # gossip does not reach it, and nobody notices
-        self.doom: Literal["", "before_commit", "after_commit"] = ""  # kill it around its next commit
         self.commits: list[Commit] = []
         self.finalized: dict[int, bytes] = {}
         self.final_ids: set[bytes] = set()
         self.signed: dict[int, bytes] = {}
         self.penalties: list[tuple[str, Refused]] = []
         self.notices: list[str] = []
-        self.reorgs: list[int] = []
-        self.moves: list[HeadMoved] = []
         self.equivocations = 0
         self.answers: tuple[Refused | None, ...] = ()
-        self._ticks = 0
-
-    @property
-    def now_ms(self) -> int:
-        """What this node's clock shows."""
-        return self.world.now_ms + self.clock_offset_ms
 
     @property
     def height(self) -> int:
@@ -165,109 +132,54 @@ class Host:
     def state_root(self) -> bytes:
         return self.engine.chain.ledger.state_root
 
-    def start(self) -> None:
-        """Load the disk and join."""
-        self.generation += 1
-        self.doom = ""
-        self.engine = Engine(self.world.genesis, self.disk.load(), secret=self.key, signing=self.disk.signing)
-        self.is_up = True
-        self.schedule_tick()
-        for other in self.world.hosts:
-            if other is not self and other.is_up:
-                self.world.meet(self, other)
-
-    def crash(self) -> None:
-        """Lose everything that was not committed."""
-        self.is_up = False
-        self.generation += 1
-        for other in self.world.hosts:
-            if other is not self and other.is_up:
-                other.handle(PeerLost(self.name))
-
-    def set_clock(self, offset_ms: int) -> None:
+    def set_clock(self, offset_ms: int, drift_ppm: int = 0) -> None:
         """The clock jumps: from now on it shows the world's time plus ``offset_ms``."""
-        self.clock_offset_ms = offset_ms
-        self.schedule_tick()
-
-    def schedule_tick(self) -> None:
-        generation = self.generation
-        self._ticks += 1
-        number = self._ticks
-
-        def tick() -> None:
-            if self.is_up and (self.generation, self._ticks) == (generation, number):
-                self.handle(Tick())
-                if self.is_up:
-                    self.schedule_tick()
-
-        self.world.later(max(1, self.engine.wake_ms(self.now_ms) - self.now_ms), tick)
+        super().set_clock(offset_ms, drift_ppm)
 
     def handle(self, event: Event) -> None:
-        due_ms = self.engine.wake_ms(self.now_ms)
-        effects = self.engine.handle(event, self.now_ms)
-        assert not any(isinstance(effect, Commit) for effect in effects[1:]), "a commit is the first effect"
-        if self.doom and effects and isinstance(effects[0], Commit):
-            if self.doom == "after_commit":
-                self._perform(effects[0])
-            self.crash()
-            return
-        for effect in effects:
-            self._perform(effect)
-        if self.is_up and self.engine.wake_ms(self.now_ms) < due_ms:
-            self.schedule_tick()
+        """Something happens to it."""
+        self.receive(event)
 
-    def status(self) -> Status:
-        return self.engine.status()
+    def hear(self, sender: str, message: Message) -> None:
+        if not self.is_deaf or isinstance(message, Claim):
+            super().hear(sender, message)
 
-    def answer(self, request: Request) -> Event:
-        """Serve a peer's request from the disk and the mempool, as much as one reply can hold."""
-        match request:
-            case GetTransactions(ids):
-                known = {key: item for key in ids if (item := self.engine.mempool.get(key)) is not None}
-                for block in self.engine.chain.ledger.blocks() if len(known) < len(ids) else ():
-                    known.update((item.id, item) for item in block.transactions)
-                return MissingReceived(self.name, request, tuple(known[key] for key in ids if key in known))
-            case GetBlocks(tip_id, start, count):
-                blocks = self.disk.branch(tip_id, start)[:count]
-        fitting = len(cut_to_size([encode_block(block) for block in blocks], self.world.reply_bytes))
-        return BlocksReceived(self.name, request, tuple(blocks[:fitting]))
+    def answer(self, request: Request) -> bytes | None:
+        with patch.object(serving, "REPLY_BYTES", self.world.reply_bytes):
+            return super().answer(request)
 
-    def _perform(self, effect: Effect) -> None:
+    def _store(self, commit: Commit, effects: list[Effect]) -> None:
+        gone = [block.header.height for block in commit.abandoned]
+        assert all(height > len(self.finalized) for height in gone), f"{self.name} abandoned a final block"
+        self.commits.append(commit)
+        super()._store(commit, effects)
+
+    def _perform(self, effect: Effect, event: Event) -> None:
         match effect:
-            case Commit():
-                gone = [block.header.height for block in effect.abandoned]
-                assert all(height > len(self.finalized) for height in gone), f"{self.name} abandoned a final block"
-                self.commits.append(effect)
-                self.disk.commit(effect)
             case AnnounceBlock(block):
-                header = block.header
-                assert self.signed.setdefault(header.slot, header.id) == header.id, "signed a slot twice"
-                assert self.disk.signing is not None, "signed without a signing state"
-                assert self.disk.signing.slot == header.slot, "announced before the signing state was durable"
-                assert self.disk.blocks[header.id][1], "announced before the block was durable"
-                ids = tuple(transaction.id for transaction in block.transactions)
-                self.world.broadcast(self, BlockAnnounced(self.name, header, ids))
-            case GossipTransactions(transactions):
-                self.world.broadcast(self, TransactionsReceived(self.name, transactions))
-            case Ask(peer, request):
-                self.world.ask(self, peer, request)
-            case AskStatus(peer):
-                self.world.ask_status(self, peer)
-            case Penalise(peer, refusal):
-                assert refusal.reason.disposition.value == "blame", "blamed for what an honest peer may do"
-                self.penalties.append((peer, refusal))
+                self._check_signed(block.header)
+            case Outcomes(outcomes):
+                self.answers = outcomes
+                return
             case Finalized(header):
                 self._record_final(header.height)
-            case HeadMoved(depth=depth):
-                self.moves.append(effect)
-                if depth:
-                    self.reorgs.append(depth)
             case Equivocation():
                 self.equivocations += 1
             case Notice(name, text):
                 self.notices.append(f"{name}: {text}")
-            case Outcomes(outcomes):
-                self.answers = outcomes
+            case _:
+                pass
+        super()._perform(effect, event)
+
+    def _blame(self, peer: str, refusal: Refused) -> None:
+        assert refusal.reason.disposition.value == "blame", "blamed for what an honest peer may do"
+        self.penalties.append((peer, refusal))
+
+    def _check_signed(self, header: Header) -> None:
+        assert self.signed.setdefault(header.slot, header.id) == header.id, "signed a slot twice"
+        assert self.disk.signing is not None, "signed without a signing state"
+        assert self.disk.signing.slot == header.slot, "announced before the signing state was durable"
+        assert self.disk.blocks[header.id][1], "announced before the block was durable"
 
     def _record_final(self, height: int) -> None:
         main = self.disk.main
@@ -276,7 +188,41 @@ class Host:
             self.final_ids.update(transaction.id for transaction in main[at].transactions)
 
 
-class World:
+class _Peers(dict[str, Any]):
+    """All peers by name; whoever is asked for and no host is a stranger that keeps silent."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def __missing__(self, name: str) -> Stranger:
+        self[name] = Stranger(self._world, name)
+        return self[name]  # type: ignore[no-any-return]
+
+
+class _NoChecks(Checks):
+    """Hosts look at what they do themselves: here a test may break any rule."""
+
+    def on_start(self, node: SimulatedNode) -> None:
+        pass
+
+    def on_handled(self, node: SimulatedNode, event: Event, effects: list[Effect]) -> None:
+        assert not any(isinstance(effect, Commit) for effect in effects[1:]), "a commit is the first effect"
+
+    def on_stored(self, node: SimulatedNode, commit: Commit, made: list[Header]) -> None:
+        pass
+
+    def on_announced(self, node: SimulatedNode, header: Header) -> None:
+        pass
+
+    def on_passed_on(self, node: SimulatedNode, header: Header, *, is_news: bool = False) -> None:
+        pass
+
+    def on_equivocation(self, node: SimulatedNode, header: Header) -> None:
+        pass
+
+
+class World(SimulatedWorld):
     """The wire and the hosts.
 
     ``delay_ms`` is the range of every message's way; ``loss`` the share of messages that get lost (a request
@@ -284,36 +230,49 @@ class World:
     """
 
     def __init__(self, validators: int = 4, observers: int = 0, seed: int = 0, **genesis: Any) -> None:
-        self.genesis = genesis_of(validators, **genesis)
-        self.random = Random(seed)
+        secrets = [secret(number + 1) for number in range(validators)]
+        super().__init__(seed, genesis_of(validators, **genesis), secrets, FAR, keep=False)
         # Tests act late in a slot, when its block has reached everybody and it is too late to make one.
-        self.now_ms = GENESIS_MS + self.genesis.slot_ms * 3 // 4
-        self.delay_ms = (5, 60)
-        self.loss = 0.0
-        self.reply_bytes = 900_000
+        self.schedule.now_ms = GENESIS_MS + self.genesis.slot_ms * 3 // 4
+        self.network = Network(self)
+        self.checks = _NoChecks(self, is_safe=True)
+        self.peers = _Peers(self)
+        self.reply_bytes = serving.REPLY_BYTES
         self.accepted: dict[bytes, VerifiedTransaction] = {}
-        self.strangers: dict[str, Stranger] = {}
-        self._queue: list[tuple[int, int, Callable[[], None]]] = []
-        self._count = 0
-        self._groups: list[set[str]] = []
-        self.hosts = [Host(self, f"node{n}", secret(n + 1)) for n in range(validators)]
-        self.hosts += [Host(self, f"node{validators + n}", None) for n in range(observers)]
+        self.hosts: list[Host] = []
+        for number in range(validators + observers):
+            self.host(secrets[number] if number < validators else None)
         for host in self.hosts:
             host.start()
 
     # ------------------------------------------------------------------------------------------------ for tests
 
+    @property
+    def delay_ms(self) -> tuple[int, int]:
+        weather = self.network.weather
+        return weather.low_ms, weather.low_ms + weather.spread_ms
+
+    @delay_ms.setter
+    def delay_ms(self, delay_ms: tuple[int, int]) -> None:
+        low_ms, high_ms = delay_ms
+        self.network.weather = Weather(low_ms, high_ms - low_ms, loss=self.network.weather.loss)
+
+    @property
+    def loss(self) -> float:
+        return self.network.weather.loss / 1000
+
+    @loss.setter
+    def loss(self, share: float) -> None:
+        low_ms, high_ms = self.delay_ms
+        self.network.weather = Weather(low_ms, high_ms - low_ms, loss=round(1000 * share))
+
     def run(self, slots: int) -> None:
         """Let ``slots`` slots pass."""
-        self.run_ms(slots * self.genesis.slot_ms)
+        self.run_slots(slots)
 
     def run_ms(self, duration_ms: int) -> None:
         """Let ``duration_ms`` pass."""
-        end_ms = self.now_ms + duration_ms
-        while self._queue and self._queue[0][0] <= end_ms:
-            self.now_ms, _, action = heapq.heappop(self._queue)
-            action()
-        self.now_ms = end_ms
+        self.schedule.run_until(self.now_ms + duration_ms)
 
     def run_until(self, done: Callable[[], bool], slots: int) -> int:
         """Let slots pass until ``done``, at most ``slots``; how many it took.  Fails where it never was."""
@@ -338,30 +297,41 @@ class World:
         self.accepted.update((item.id, item) for item in taken)
         return outcomes
 
+    def host(self, key: SecretKey | None) -> Host:
+        """One more node, a validator or, without a key, an observer; it is not started yet."""
+        host = Host(self, f"node{len(self.hosts)}", key)
+        self.add(host)
+        self.hosts.append(host)
+        return host
+
     def join(self) -> Host:
         """A new observer with an empty disk."""
-        host = Host(self, f"node{len(self.hosts)}", None)
-        self.hosts.append(host)
+        host = self.host(None)
         host.start()
         return host
 
     def stranger(self, name: str = "stranger") -> Stranger:
         """The peer of this name, without an engine, for what no honest node does."""
-        return self.strangers.setdefault(name, Stranger(self, name))
+        found = self.peers[name]
+        assert isinstance(found, Stranger), f"{name} is a host"
+        return found
+
+    def greet(self, stranger: Stranger, host: Host) -> None:
+        """A stranger connects and says where it stands."""
+        self.network.ask_status(host, stranger.name)
 
     def cut(self, *groups: set[int]) -> None:
-        """Only nodes of one group reach each other, until :meth:`heal`."""
-        self._groups = [{f"node{n}" for n in group} for group in groups]
-        for one, two in self._pairs():
-            if not self._reachable(one.name, two.name):
-                one.handle(PeerLost(two.name))
-                two.handle(PeerLost(one.name))
+        """Only nodes of one group reach each other, until :meth:`heal`; both ends of a connection notice."""
+        place = {f"node{number}": at for at, group in enumerate(groups) for number in group}
+        names = [host.name for host in self.hosts]
+        self.network.cut(
+            ((one, two) for one in names for two in names if one != two and place.get(one) != place.get(two)),
+            noticed=True,
+        )
 
     def heal(self) -> None:
         """All nodes reach each other again."""
-        self._groups = []
-        for one, two in self._pairs():
-            self.meet(one, two)
+        self.network.heal()
 
     @property
     def up(self) -> list[Host]:
@@ -382,77 +352,3 @@ class World:
         for host in self.hosts:
             for height, block_id in host.finalized.items():
                 assert final.setdefault(height, block_id) == block_id, f"two final blocks at height {height}"
-
-    # ----------------------------------------------------------------------------------------------- for hosts
-
-    def later(self, delay_ms: int, action: Callable[[], None]) -> None:
-        self._count += 1
-        heapq.heappush(self._queue, (self.now_ms + delay_ms, self._count, action))
-
-    def broadcast(self, sender: Host, event: Event) -> None:
-        for host in self.hosts:
-            if host is not sender and not host.is_deaf:
-                self.send(sender.name, host, event)
-
-    def meet(self, one: Host | Stranger, two: Host) -> None:
-        """Two nodes connect and tell each other where they stand."""
-        self.ask_status(two, one.name, reliable=True)
-        if isinstance(one, Host):
-            self.ask_status(one, two.name, reliable=True)
-
-    def ask_status(self, asker: Host, peer: str, *, reliable: bool = False) -> None:
-        other = self._peer(peer)
-        status = other.status() if other.is_up else None
-        if status is not None:
-            self.send(peer, asker, StatusReceived(peer, status), reliable=reliable)
-
-    def ask(self, asker: Host, peer: str, request: Request) -> None:
-        other = self._peer(peer)
-        generation = asker.generation
-        answered: list[Event] = []
-
-        def arrive() -> None:
-            reply = other.answer(request) if other.is_up and self._reachable(asker.name, peer) else None
-            if reply is not None and not self._is_lost():
-                self.later(self._way_ms(), lambda: deliver(reply))
-
-        def deliver(reply: Event) -> None:
-            if asker.is_up and asker.generation == generation and not answered:
-                answered.append(reply)
-                asker.handle(reply)
-
-        is_connected = other.is_up and self._reachable(asker.name, peer)
-        if is_connected and not self._is_lost():
-            self.later(self._way_ms(), arrive)
-        failed_ms = REQUEST_TIMEOUT_MS if is_connected else NO_CONNECTION_MS
-        self.later(failed_ms, lambda: deliver(RequestFailed(peer, request)))
-
-    def send(self, sender: str, receiver: Host, event: Event, *, reliable: bool = False) -> None:
-        """One message on its way."""
-        if not self._reachable(sender, receiver.name) or (not reliable and self._is_lost()):
-            return
-        generation = receiver.generation
-
-        def deliver() -> None:
-            if receiver.is_up and receiver.generation == generation:
-                receiver.handle(event)
-
-        self.later(self._way_ms(), deliver)
-
-    def _way_ms(self) -> int:
-        return self.random.randint(*self.delay_ms)
-
-    def _is_lost(self) -> bool:
-        return self.loss > 0 and self.random.random() < self.loss
-
-    def _peer(self, name: str) -> Host | Stranger:
-        return next((host for host in self.hosts if host.name == name), None) or self.stranger(name)
-
-    def _reachable(self, one: str, two: str) -> bool:
-        if not self._groups or one in self.strangers or two in self.strangers:
-            return True
-        return any(one in group and two in group for group in self._groups)
-
-    def _pairs(self) -> Sequence[tuple[Host, Host]]:
-        up = self.up
-        return [(one, two) for index, one in enumerate(up) for two in up[index + 1 :]]

@@ -16,6 +16,7 @@ import pytest
 import trio
 import trio.testing
 
+from chain.admission import AdmittedBatch
 from chain.engine import Engine
 from chain.errors import OperatorError, Refused
 from chain.events import Commit, Outcomes, Submitted, TransactionsReceived
@@ -244,7 +245,7 @@ async def test_what_was_acknowledged_survives_a_clean_stop(tmp_path: Path) -> No
         await until(lambda: node.engine.chain.head.header.height == 1)
         await submit(node, *waiting)
         # What others sent is theirs to offer again.
-        await node.ask(TransactionsReceived("somebody", (Actor(home.genesis, 200).sign(Enrol()),)))
+        await node.ask(TransactionsReceived("somebody", AdmittedBatch((Actor(home.genesis, 200).sign(Enrol()),))))
         assert len(node.engine.mempool) == 4
     async with open_node(home) as node:
         assert [item.id for item in node.engine.mempool] == [item.id for item in waiting]

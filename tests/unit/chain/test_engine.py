@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from chain import blocktree, engine
+from chain.admission import CLOCK_DISPARITY_MS
 from chain.arrivals import MAX_WAITING
 from chain.blocks import Block
-from chain.blocktree import CLOCK_DISPARITY_MS, BlockTree, Judged
+from chain.blocktree import MAX_BLOCKS_PER_SLOT, BlockTree, Judged
 from chain.errors import Reason
 from chain.events import (
     AnnounceBlock,
@@ -32,12 +33,11 @@ from chain.events import (
     SigningState,
     Submitted,
     Tick,
-    TransactionsReceived,
 )
 from chain.headers import Header
 from chain.messages import GetBlocks, GetTransactions
 from chain.transactions import Enrol, Rate, VerifiedTransaction
-from tests.support.forge import Forge, Rig, announced, only
+from tests.support.forge import Forge, Rig, announced, gossiped, only
 from tests.support.world import Actor, genesis_of
 
 GENESIS = genesis_of(4)
@@ -84,7 +84,7 @@ def test_what_was_taken_is_answered_and_passed_on(rig: Rig) -> None:
 
 def test_received_transactions_wait_and_are_not_passed_on_again(rig: Rig) -> None:
     one, two = enrolments(2)
-    assert rig.handle(TransactionsReceived("peer", (one, two, one))) == []
+    assert rig.handle(gossiped(one, two, one)) == []
     assert list(rig.engine.mempool) == [one, two]
 
 
@@ -106,7 +106,7 @@ def test_own_transactions_are_offered_again_while_they_wait(rig: Rig, forge: For
 def test_a_block_of_known_transactions_is_adopted_and_stored_first(rig: Rig, forge: Forge) -> None:
     body = enrolments(2)
     block = forge.block(None, body)
-    rig.handle(TransactionsReceived("peer", tuple(body)))
+    rig.handle(gossiped(*body))
     effects = rig.at(1, 30).handle(announced(block))
     assert effects == [Commit(adopted=(block,)), HeadMoved(block.header, 2, 0, 30)]
     assert len(rig.engine.mempool) == 0
@@ -115,7 +115,7 @@ def test_a_block_of_known_transactions_is_adopted_and_stored_first(rig: Rig, for
 def test_missing_transactions_are_asked_of_the_announcer(rig: Rig, forge: Forge) -> None:
     body = enrolments(3)
     block = forge.block(None, body)
-    rig.handle(TransactionsReceived("other", (body[1],)))
+    rig.handle(gossiped(body[1], peer="other"))
     request = GetTransactions((body[0].id, body[2].id))
     assert rig.at(1).handle(announced(block)) == [Ask("peer", request)]
     assert rig.handle(announced(block, "other")) == []
@@ -281,7 +281,7 @@ def test_a_reorg_brings_transactions_back(rig: Rig, forge: Forge) -> None:
     short = forge.block(trunk, [one, two], slot=2)
     long = [forge.block(trunk, [two], slot=3)]
     long.append(forge.block(long[0], [three], slot=4))
-    rig.handle(TransactionsReceived("peer", (one, two, three)))
+    rig.handle(gossiped(one, two, three))
     rig.grow([trunk, short])
     assert list(rig.engine.mempool) == [three]
     rig.at(3).handle(announced(long[0]))
@@ -366,6 +366,25 @@ def test_whoever_serves_a_bad_block_is_blamed(rig: Rig, forge: Forge, fields: di
     assert blamed(effects) == [("peer", reason)]
     assert rig.head == good[-1].id
     assert only(effects, AskStatus) == [AskStatus("peer")]
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_a_branch_that_lost_while_it_was_on_its_way_is_nobodys_fault(rig: Rig, forge: Forge, *, is_late: bool) -> None:
+    # given a peer that claims more than we have, on another branch
+    main, other = forge.chain(9), forge.chain(9, slot=20)
+    rig.grow(main[: 5 if is_late else 9])
+    (ask,) = only(rig.at(40).claim("peer", other[-1], mhp=9), Ask)
+    assert isinstance(ask.request, GetBlocks)
+
+    # when more of our branch is final by the time that it answers
+    if is_late:
+        rig.grow(main[5:])
+    assert rig.engine.chain.finalized.height == 4
+    effects = rig.at(40).reply("peer", ask.request, other[ask.request.from_height - 1 :])
+
+    # then it is not blamed for what it could not know; otherwise it is
+    assert rig.head == main[-1].id
+    assert blamed(effects) == ([] if is_late else [("peer", Reason.CROSSES_FINALITY)])
 
 
 def test_a_silent_peer_makes_room_for_another(rig: Rig, forge: Forge) -> None:
@@ -493,7 +512,7 @@ def test_a_claim_that_is_never_kept_does_not_silence_a_validator(rig: Rig, forge
     rig = Rig(GENESIS, validator=1, signing=FRESH)
     blocks = forge.chain(3, slot=2)
     rig.grow(blocks)
-    rig.handle(TransactionsReceived("peer", tuple(enrolments(1))))
+    rig.handle(gossiped(*enrolments(1)))
     assert only(rig.claim("liar", height=500, mhp=500), Ask)
 
     # when the others go on making blocks for longer than its patience
@@ -518,7 +537,7 @@ def test_the_chain_goes_on_where_a_key_signed_elsewhere(forge: Forge) -> None:
         rig.at(block.header.slot, 600).handle(announced(block))
 
     # when its slot comes
-    rig.handle(TransactionsReceived("peer", tuple(enrolments(1))))
+    rig.handle(gossiped(*enrolments(1)))
     rig.at(5).handle(Tick())
 
     # then the node is up and follows the others
@@ -532,7 +551,7 @@ def test_a_key_seen_signing_elsewhere_signs_no_more(forge: Forge) -> None:
     rig = Rig(GENESIS, validator=1, signing=FRESH)
     rig.at(1, 600).handle(announced(forge.block(slot=1)))
     rig.grow(forge.chain(3, slot=2))
-    rig.handle(TransactionsReceived("peer", tuple(enrolments(1))))
+    rig.handle(gossiped(*enrolments(1)))
 
     # when its slots come, then it keeps out of them: whatever it signs could contradict the other machine
     made = [slot for slot in range(5, 30) for _ in only(rig.at(slot).handle(Tick()), AnnounceBlock)]
@@ -543,7 +562,7 @@ def test_a_key_seen_signing_elsewhere_signs_no_more(forge: Forge) -> None:
 def test_a_key_that_signs_elsewhere_in_the_same_instant_signs_no_more(forge: Forge, *, twin_differs: bool) -> None:
     # given a validator that just signed its slot
     rig = Rig(GENESIS, validator=1, signing=FRESH)
-    rig.handle(TransactionsReceived("peer", tuple(enrolments(1))))
+    rig.handle(gossiped(*enrolments(1)))
     (made,) = only(rig.at(1).handle(Tick()), AnnounceBlock)
 
     # when another machine's block for that slot, or an echo of its own, comes in
@@ -552,7 +571,7 @@ def test_a_key_that_signs_elsewhere_in_the_same_instant_signs_no_more(forge: For
 
     # then it says so and stops, unless it was its own
     assert [notice.name for notice in only(effects, Notice)] == ["key_used_elsewhere"] * twin_differs
-    rig.handle(TransactionsReceived("peer", tuple(enrolments(2))))
+    rig.handle(gossiped(*enrolments(2)))
     again = [slot for slot in range(2, 10) for _ in only(rig.at(slot).handle(Tick()), AnnounceBlock)]
     assert bool(again) != twin_differs
 
@@ -566,7 +585,7 @@ def test_a_silent_validator_whose_key_signs_elsewhere_stays_silent(forge: Forge)
     blocks = forge.chain(14)
     effects = [effect for block in blocks for effect in rig.at(block.header.slot, 600).handle(announced(block))]
     assert rig.engine.chain.finalized.height > 4
-    rig.handle(TransactionsReceived("peer", tuple(enrolments(1))))
+    rig.handle(gossiped(*enrolments(1)))
 
     # then the copy goes on being silent: what the first one made last is not final yet
     assert not only(effects, Notice)
@@ -585,7 +604,7 @@ def test_a_full_tree_does_not_stop_a_validator(forge: Forge, monkeypatch: pytest
     root = rig.engine.chain.ledger.state_root
 
     # when its slot comes, then nothing breaks
-    rig.handle(TransactionsReceived("peer", tuple(enrolments(1))))
+    rig.handle(gossiped(*enrolments(1)))
     rig.at(9).handle(Tick())
     assert rig.engine.chain.ledger.state_root == rig.engine.chain.head.header.state_root
     assert rig.head != blocks[-1].id or rig.engine.chain.ledger.state_root == root
@@ -595,10 +614,22 @@ def test_a_full_tree_does_not_stop_a_validator(forge: Forge, monkeypatch: pytest
 
 
 def test_waiting_blocks_are_bounded(rig: Rig, forge: Forge) -> None:
+    # given more blocks than may wait, each of a slot of its own, whose transactions nobody has
+    body = enrolments(1)
+    blocks = [forge.block(None, body, slot=slot) for slot in range(1, MAX_WAITING + 6)]
+    effects = [rig.at(MAX_WAITING + 9).handle(announced(block)) for block in blocks]
+
+    # then the first ones wait, and the others are not even asked for
+    assert [len(only(each, Ask)) for each in effects] == [1] * MAX_WAITING + [0] * 5
+    assert len(rig.engine._waiting) == MAX_WAITING
+    assert blocks[-1].id not in rig.engine._waiting
+
+
+def test_of_one_slot_few_blocks_wait(rig: Rig, forge: Forge) -> None:
     rig.at(1, -10)
-    for number in range(MAX_WAITING + 5):
+    for number in range(MAX_BLOCKS_PER_SLOT + 3):
         rig.handle(announced(forge.block(None, slot=1, state_root=bytes([number]) * 32)))
-    assert len(rig.engine._waiting) <= MAX_WAITING
+    assert len(rig.engine._waiting) == MAX_BLOCKS_PER_SLOT
 
 
 def test_one_hostile_leader_does_not_crowd_out_a_good_block(rig: Rig, forge: Forge) -> None:
@@ -618,23 +649,11 @@ def test_one_hostile_leader_does_not_crowd_out_a_good_block(rig: Rig, forge: For
     assert rig.head == good.id
 
 
-def test_a_header_with_other_ids_does_not_keep_the_good_announcement_out(rig: Rig, forge: Forge) -> None:
-    # given an honest header that a hostile peer was first to pass on, with ids of its own invention
-    body = enrolments(1)
-    block = forge.block(None, body)
-    rig.handle(TransactionsReceived("peer", tuple(body)))
-    rig.at(1).handle(replace(announced(block, "evil"), transaction_ids=(bytes(32),)))
-
-    # when the announcement comes as it was made, then nobody waits for what the hostile peer never sends
-    rig.handle(announced(block, "honest"))
-    assert rig.head == block.id
-
-
 def test_a_transaction_that_no_block_can_hold_keeps_nobody_awake(rig: Rig) -> None:
     validator = Rig(GENESIS, validator=1, signing=FRESH)
     gap = Actor(GENESIS, 50)
     gap.nonce = 5
-    validator.handle(TransactionsReceived("peer", (gap.sign(Enrol()),)))
+    validator.handle(gossiped(gap.sign(Enrol())))
     made = [slot for slot in range(60) if only(validator.at(slot).handle(Tick()), AnnounceBlock)]
     assert made == [21, 45]
 
@@ -653,9 +672,9 @@ def test_an_observers_mempool_does_not_keep_what_no_block_can_ever_hold(rig: Rig
     # given a member who rates itself: valid in form, impossible for ever, and with an expiry without end
     ann = Actor(GENESIS, 50)
     first = forge.block(None, [ann.sign(Enrol())])
-    rig.handle(TransactionsReceived("peer", first.transactions))
+    rig.handle(gossiped(*first.transactions))
     rig.grow([first])
-    rig.handle(TransactionsReceived("peer", (ann.sign(Rate(ann.key, 1, 1), expiry_height=2**64 - 1),)))
+    rig.handle(gossiped(ann.sign(Rate(ann.key, 1, 1), expiry_height=2**64 - 1)))
 
     # when many blocks have passed without it
     rig.grow(forge.chain(40, first))

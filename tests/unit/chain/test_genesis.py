@@ -179,4 +179,5 @@ def test_slots_and_time() -> None:
 def test_heartbeats_come_from_every_leader_in_turn(nodes: int) -> None:
     genesis = genesis_of(nodes)
     assert genesis.heartbeat_slots <= genesis.quiet_slots(nodes) < genesis.heartbeat_slots + nodes
+    assert genesis.quiet_slots(nodes) % nodes == 1 % nodes
     assert len({beat * genesis.quiet_slots(nodes) % nodes for beat in range(nodes)}) == nodes

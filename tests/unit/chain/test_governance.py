@@ -9,7 +9,6 @@ import pytest
 from chain import registry
 from chain.errors import InvariantBroken, Reason
 from chain.governance import EVIDENCE_MAX_AGE_SLOTS, MAX_OPEN_MOTIONS, MAX_WAIT_DAYS, carry, fall_due
-from chain.headers import sign_header
 from chain.proposals import (
     ARBITER,
     Accredit,
@@ -35,6 +34,7 @@ from chain.state import (
     REVOKED,
     SUSPENDED,
     VALIDATORS_KEY,
+    Account,
     Docket,
     Motion,
     Rules,
@@ -51,6 +51,7 @@ from tests.support.register import (
     Person,
     Register,
     amended,
+    evidence,
     with_category,
 )
 
@@ -82,6 +83,7 @@ def test_more_than_two_thirds_carry_a_motion(register: Register) -> None:
     register.do(v2, Approve(number))
     assert register.motion(number)[4:] == ((v0.key, v1.key, v2.key), CARRIED, 2)
     assert register.authority(office).categories == (TICKET,)
+    assert register.draft.account(office.key) == Account(0, b"", b"")
     assert register.draft.docket == Docket(1, ())
     assert register.refusal(v3, Approve(number)) is Reason.MOTION_CLOSED
 
@@ -410,29 +412,6 @@ def test_the_network_has_room_for_so_many_validators_and_changes(register: Regis
 
 
 # --------------------------------------------------------------------------------------------------------- evidence
-
-
-def evidence(
-    register: Register, signer: Person, slot: int = 1, other_slot: int | None = None, **fields: int
-) -> Evidence:
-    """Two headers of one validator for the same slot, or for two, with other roots."""
-    usual = {"height": 5, "mhg": 0, "mhp": 0}
-    headers = sorted(
-        (
-            sign_header(
-                signer.secret,
-                register.genesis.id,
-                slot=number,
-                parent=bytes(32),
-                transaction_root=bytes(32),
-                state_root=bytes([mark]) * 32,
-                **(usual if mark else {**usual, **fields}),
-            )
-            for mark, number in enumerate((slot, slot if other_slot is None else other_slot))
-        ),
-        key=lambda header: header.id,
-    )
-    return Evidence(headers[0].raw, headers[1].raw)
 
 
 def test_two_blocks_in_one_slot_jail_once(register: Register) -> None:

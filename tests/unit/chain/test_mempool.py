@@ -63,6 +63,16 @@ def test_what_was_taken_is_found(pool: Pool) -> None:
     assert (pool.get(one.id), pool.get(two.id)) == (one, None)
 
 
+def test_the_next_nonce_is_the_first_that_neither_chain_nor_pool_has(pool: Pool) -> None:
+    ann = member(pool, 1, nonce=3)
+    one, two, three, four = rates(ann, 4)
+    assert pool.next_free(ann.key) == 3
+    for transaction, free in ((one, 4), (three, 4), (two, 6), (four, 7)):
+        pool.take(transaction)
+        assert pool.next_free(ann.key) == free
+    assert pool.next_free(bytes(32)) == 0
+
+
 def test_candidates_come_in_order_of_arrival(pool: Pool) -> None:
     ann, bob = member(pool, 1), member(pool, 2)
     a1, a2 = rates(ann, 2)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chain.merkle import EMPTY_ROOT, MAX_COUNT, merkle_root, prove, verify
+from chain.merkle import EMPTY_ROOT, MAX_COUNT, MAX_PATH, merkle_root, prove, verify
 
 IDS = [bytes([i]) * 32 for i in range(40)]
 
@@ -78,6 +78,15 @@ def test_every_id_is_provable_at_its_place_only(count: int) -> None:
 
 def test_nothing_is_provable_in_an_empty_tree() -> None:
     assert not verify(EMPTY_ROOT, IDS[0], 0, 0, ())
+
+
+def test_the_largest_tree_has_the_longest_path() -> None:
+    path = tuple(bytes([level]) * 32 for level in range(MAX_PATH))
+    root = leaf(IDS[0])
+    for sibling in path:
+        root = inner(root, sibling)
+    assert verify(root, IDS[0], 0, MAX_COUNT, path)
+    assert not verify(root, IDS[0], 0, MAX_COUNT // 2, path)
 
 
 @pytest.mark.parametrize("index", [-1, 3])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chain.blocks import MAX_BLOCK_TRANSACTIONS
+from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS
 from chain.codec import U64_MAX, encode
 from chain.errors import Reason, Refused
 from chain.headers import MAX_HEADER_BYTES
@@ -81,6 +81,7 @@ BROKEN: list[tuple[Callable[[bytes], object], Any]] = [
     (GetBlocks.decode, (ID, -1, 1)),
     (GetBlocks.decode, (ID[:31], 1, 1)),
     (GetBlocks.decode, (ID, 1)),
+    (GetBlocks.decode, (ID, 1, 1, 1)),
     (GetTransactions.decode, ()),
     (GetTransactions.decode, (1,)),
     (GetTransactions.decode, (ID, ID)),
@@ -140,5 +141,5 @@ def test_cutting_counts_the_framing_and_keeps_at_least_one(sizes: list[int], lim
 
 def test_what_was_cut_fits_a_message() -> None:
     blocks = [bytes(90_000)] * 30
-    reply = RawItems(cut_to_size(blocks))
+    reply = RawItems(cut_to_size(blocks, MAX_BLOCK_BYTES))
     assert RawItems.decode(reply.encode(), max_items=MAX_BLOCKS_PER_REQUEST) == reply

@@ -154,6 +154,18 @@ def test_a_lost_signing_state_keeps_a_validator_silent_until_a_later_block_is_fi
     assert made.block.header.mhg == chain.head.header.height
 
 
+def test_silence_ends_with_the_first_final_block_of_a_later_slot_than_the_return() -> None:
+    forge, maker, chain = Forge(GENESIS), producer(None), Blockchain(GENESIS)
+    parent, seen = None, set()
+    for slot in (slot for slot in range(2, 40) if slot % 4 != 1):
+        maker.due_slot(chain, at(slot))
+        assert maker.is_silent == (chain.finalized.slot <= 2)
+        seen.add(chain.finalized.slot)
+        parent = forge.block(parent, slot=slot)
+        chain.add(parent, arrived_in_slot=True)
+    assert {2, 3} <= seen
+
+
 def test_a_silent_validator_makes_nothing() -> None:
     chain = Blockchain(GENESIS)
     assert producer(None).make(chain, pool(chain), 1) is None

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chain import blocks, mempool
+from chain.admission import check_clock
 from chain.blocks import Block, assemble
 from chain.codec import decode
 from chain.draft import Draft
@@ -132,7 +133,7 @@ def from_the_future(_: pytest.MonkeyPatch) -> None:
     rig = Rig(GENESIS)
     (notice,) = only(rig.handle(announced(Forge(GENESIS).block(slot=9))), Notice)
     assert "future_slot" in notice.text
-    rig.engine._check_clock(Forge(GENESIS).block(slot=9).header, rig.now_ms)
+    check_clock(GENESIS, Forge(GENESIS).block(slot=9).header, rig.now_ms)
 
 
 def forged(_: pytest.MonkeyPatch) -> None:

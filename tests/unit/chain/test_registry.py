@@ -43,7 +43,7 @@ from chain.transactions import (
 )
 from chain.validators import genesis_validators
 from tests.support.refusals import refusal
-from tests.support.register import DIGEST, FAR, FOREVER, MARKETPLACE, Person, Register
+from tests.support.register import DIGEST, FAR, FOREVER, MARKETPLACE, Person, Register, evidence
 
 TICKET = 13
 
@@ -216,6 +216,15 @@ def test_a_key_that_was_left_sends_nothing(market: Register) -> None:
     ann, bob = market.member(), market.member()
     market.rotate(ann)
     assert standing_refusal(market, ann.with_key(0), Rate(bob.key, 1, 1)) is Reason.ROTATED_KEY
+
+
+def test_nobody_sends_evidence_of_what_is_punished() -> None:
+    register = Register()
+    ann, bob, v3 = register.member(), register.member(), register.validators[3]
+    accuse = evidence(register, v3)
+    assert standing_refusal(register, ann, accuse) is None
+    register.do(bob, accuse)
+    assert standing_refusal(register, ann, accuse) is Reason.ALREADY_PUNISHED
 
 
 def test_a_jailed_validator_sends_no_motion() -> None:

@@ -115,6 +115,25 @@ class TestUpdate:
         assert tree.root == StateTree.build([(b"c", b"a")]).root
         assert verify_proof(tree.root, b"a", None, tree.prove(b"a"))
 
+    @pytest.mark.parametrize(
+        ("other", "value", "key"),
+        [
+            (hashed(1), EMPTY, EMPTY),  # from the second byte on, all of it looks like the key
+            (EMPTY, bytes(31) + b"\x01", b"\x01" * 32),  # looks like the key from one byte before where it is
+        ],
+    )
+    def test_what_looks_like_a_key_across_entries_is_not_mistaken_for_it(
+        self, other: bytes, value: bytes, key: bytes
+    ) -> None:
+        alone, both = StateTree(), StateTree()
+        alone.update_hashed({other: value})
+        both.update_hashed({other: value, key: value})
+        tree = StateTree()
+        tree.update_hashed({other: value})
+        assert tree.update_hashed({key: b"\x07" * 32}) != tree.update_hashed({key: value}) == both.root
+        assert len(tree) == 2
+        assert tree.update_hashed({key: None}) == alone.root
+
     def test_a_key_twice_is_refused(self) -> None:
         with pytest.raises(ValueError, match="twice"):
             StateTree.build([(b"k", b"1"), (b"k", b"2")])

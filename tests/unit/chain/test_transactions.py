@@ -17,6 +17,7 @@ from chain.transactions import (
     DECLINE,
     MAINTAIN,
     MAX_TRANSACTION_BYTES,
+    MAX_USUAL_BYTES,
     POINTS_LIMIT,
     SIGNING_TAG,
     SLOT_LIMIT,
@@ -269,6 +270,12 @@ def test_what_has_no_payload_is_malformed(size: int) -> None:
 def test_too_large_is_refused_before_it_is_read() -> None:
     assert refusal(b"\xc1" * (MAX_TRANSACTION_BYTES + 1)) is Reason.TOO_LARGE
     assert refusal(b"\xc1" * MAX_TRANSACTION_BYTES) is Reason.MALFORMED
+
+
+def test_a_usual_transaction_is_smaller_than_a_motion_may_be() -> None:
+    room = MAX_USUAL_BYTES - len(raw(2, ANN.public, 0, 9, (bytes(256), 1, 1)))
+    assert refusal(raw(2, ANN.public, 0, 9, (bytes(256 + room), 1, 1))) is Reason.MALFORMED
+    assert refusal(raw(2, ANN.public, 0, 9, (bytes(257 + room), 1, 1))) is Reason.TOO_LARGE
 
 
 def test_a_byte_after_the_signature_makes_another_and_malformed_transaction() -> None:

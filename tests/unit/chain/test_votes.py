@@ -388,41 +388,64 @@ def test_the_largest_snapshot_can_be_read_back() -> None:
     assert Votes.decode(votes.encode()).sets == votes.sets
 
 
+FIELDS = ("batch", "height", "mhp", "mhpc", "mhpc_before", "window", "sets", "voters")
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        (0, 0),  # no batch
-        (0, BATCH_MAX + 1),
-        (0, 2),  # a batch smaller than its validators
-        (1, 9),  # a tip lower than the window's blocks reach
-        (2, 11),  # prevoted beyond the tip
-        (3, 9),  # precommitted beyond the prevoted
-        (4, ()),
-        (4, ((key(0), 0, 0, 0, 0),)),  # a window that has left the older validators behind
-        (4, ((key(0), 0, 0, 0, 0),) * 13),
-        (4, ((b"short", 0, 0, 0, 0),) * 10),
-        (4, ((key(0), -1, 0, 0, 0),) * 10),
-        (4, ((key(0), 0, 0, 0),) * 10),
-        (5, ()),
-        (5, ((8, ()),)),
-        (5, ((8, ((key(0), 1),)),)),  # does not reach the window's end
-        (5, ((1, ((key(0), 1),)), (1, ((key(0), 1),)))),  # two sets start together
-        (5, ((12, ((key(0), 1),)), (1, ((key(0), 1),)))),  # starts after the next block
-        (5, ((1, ((key(0), 1), (key(0), 1))),)),
-        (5, ((1, ((key(0), 0),)),)),
-        (6, ()),
-        (6, ((0, 0),) * 4),
-        (6, ((12, 11),) * 4),
-        (6, ((2, 0),) * 4),
-        (6, ((1, 11),) * 4),
+        ("batch", 0),
+        ("batch", BATCH_MAX + 1),
+        ("batch", 2),  # smaller than its validators
+        ("height", 9),  # lower than the window's blocks reach
+        ("mhp", 11),  # prevoted beyond the tip
+        ("mhpc", 9),  # precommitted beyond the prevoted
+        ("mhpc_before", 9),  # it never falls
+        ("window", ()),
+        ("window", ((key(0), 0, 0, 0, 0),)),  # has left the older validators behind
+        ("window", ((key(0), 0, 0, 0, 0),) * 13),
+        ("window", ((b"short", 0, 0, 0, 0),) * 10),
+        ("window", ((key(0), -1, 0, 0, 0),) * 10),
+        ("window", ((key(0), 0, -1, 0, 0),) * 10),
+        ("window", ((key(0), 0, 0, -1, 0),) * 10),
+        ("window", ((key(0), 0, 0, 0, -1),) * 10),
+        ("window", ((key(0), 0, 0, 0),) * 10),
+        ("window", ((key(0), 0, 0, 0, 0, 0),) * 10),
+        ("sets", ()),
+        ("sets", ((1,),)),
+        ("sets", ((1, ((key(0), 1),), 0),)),
+        ("sets", ((1, ()),)),
+        ("sets", ((1, ((key(0),),)),)),
+        ("sets", ((1, ((key(0), 1, 0),)),)),
+        ("sets", ((8, ((key(0), 1),)),)),  # does not reach the window's end
+        ("sets", ((1, ((key(0), 1),)), (1, ((key(0), 1),)))),  # two start together
+        ("sets", ((12, ((key(0), 1),)), (1, ((key(0), 1),)))),  # starts after the next block
+        ("sets", ((1, ((key(0), 1), (key(0), 1))),)),
+        ("sets", ((1, ((key(0), 0),)),)),
+        ("voters", ()),
+        ("voters", ((1, 0),) * 3),
+        ("voters", ((1, 0),) * 5),
+        ("voters", ((1,),) * 4),
+        ("voters", ((1, 0, 0),) * 4),
+        ("voters", ((0, 0),) * 4),
+        ("voters", ((12, 11),) * 4),
+        ("voters", ((2, 0),) * 4),
+        ("voters", ((1, 11),) * 4),
     ],
 )
-def test_bytes_that_no_state_encodes_to_are_refused(field: int, value: Any) -> None:
-    fields = list(codec.decode(snapshot().encode(), max_bytes=2**20))
+def test_bytes_that_no_state_encodes_to_are_refused(field: str, value: Any) -> None:
+    fields = dict(zip(FIELDS, codec.decode(snapshot().encode(), max_bytes=2**20), strict=True))
     fields[field] = value
     with pytest.raises(Refused) as refusal:
-        Votes.decode(codec.encode(tuple(fields)))
+        Votes.decode(codec.encode(tuple(fields.values())))
     assert refusal.value.reason is Reason.MALFORMED
+
+
+def test_only_a_state_in_which_all_is_final_may_have_no_blocks() -> None:
+    fields = dict(zip(FIELDS, codec.decode(genesis(4, height=9).encode(), max_bytes=2**20), strict=True))
+    fields["mhpc_before"] = 8
+    with pytest.raises(Refused):
+        Votes.decode(codec.encode(tuple(fields.values())))
 
 
 @pytest.mark.parametrize("data", [b"", b"\x90", b"\xff", codec.encode((1, 2, 3))])

@@ -5,7 +5,7 @@ import trio
 import trio.testing
 
 from p2p import limits
-from p2p.limits import Buckets, Places, Quota
+from p2p.limits import Buckets, Places
 
 
 def test_a_bucket_for_each_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,15 +16,6 @@ def test_a_bucket_for_each_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> Non
     assert buckets.take("c")  # b has been idle longest and is forgotten
     assert not buckets.take("a")
     assert buckets.take("b")
-
-
-def test_a_quota_is_for_each_number_and_forgets_the_lowest() -> None:
-    quota = Quota(2, 2)
-    assert [quota.take(5) for _ in range(3)] == [True, True, False]
-    assert quota.take(6)
-    assert quota.take(7)
-    assert quota.take(5)  # forgotten, and forgotten again at once
-    assert [quota.take(7), quota.take(7)] == [True, False]
 
 
 class Workshop:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 import trio
 
+from chain import serving
+from chain.admission import CLOCK_DISPARITY_MS, MAX_LATE_SLOTS
 from chain.blockchain import Blockchain
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block, encode_block
-from chain.blocktree import CLOCK_DISPARITY_MS
 from chain.codec import encode
 from chain.errors import Reason, Refused
 from chain.events import (
@@ -34,7 +35,7 @@ from chain.events import (
     TransactionsReceived,
 )
 from chain.genesis import Genesis
-from chain.headers import Header, sign_header
+from chain.headers import sign_header
 from chain.messages import (
     BATCH_TARGET_BYTES,
     MAX_ANNOUNCEMENT_BYTES,
@@ -47,13 +48,14 @@ from chain.messages import (
     RawItems,
     Status,
 )
+from chain.serving import Question
 from chain.transactions import Enrol, Rate, VerifiedTransaction
 from p2p import requests
 from p2p.network import Transport, open_transport
-from p2p.protocol import BLOCKS, MAX_LATE_SLOTS, TRANSACTIONS, LedgerProtocol
+from p2p.protocol import BLOCKS, TRANSACTIONS, LedgerProtocol
 from p2p.reputation import Weight
 from p2p.signatures import Signatures
-from tests.support.forge import Forge
+from tests.support.forge import Forge, announced, blockchain, claimed
 from tests.support.world import Actor, genesis_of, secret
 from tests.unit.p2p.net import PATIENCE_S, config_of, until
 
@@ -78,7 +80,6 @@ class FakeNode:
         self.genesis = genesis
         self.chain = Blockchain(genesis)
         self.posted: list[Event] = []
-        self.known: set[bytes] = set()
         self.mempool: dict[bytes, VerifiedTransaction] = {}
         self.blocks: list[Block] = []
         self.standing = Status(bytes(32), 0, 0, 0)
@@ -90,24 +91,20 @@ class FakeNode:
     def status(self) -> Status:
         return self.standing
 
-    def is_known(self, block_id: bytes) -> bool:
-        return block_id in self.known
-
-    def check_leader(self, header: Header) -> None:
-        self.chain.check_leader(header)
-
     def waiting(self, transaction_id: bytes) -> VerifiedTransaction | None:
         return self.mempool.get(transaction_id)
 
     async def post(self, event: Event) -> None:
         self.posted.append(event)
 
-    async def read_blocks(self, request: GetBlocks) -> list[bytes]:
-        start = request.from_height - 1
-        return [encode_block(block) for block in self.blocks[start : start + request.count]]
+    async def answer(self, question: Question) -> bytes:
+        return serving.answer(question, self)
 
-    async def read_transactions(self, ids: Sequence[bytes]) -> list[bytes]:
-        return [self.mempool[key].raw for key in ids if key in self.mempool]
+    def newest_blocks(self) -> Iterable[Block]:
+        return ()
+
+    def branch(self, _tip_id: bytes, from_height: int) -> Iterator[bytes]:
+        return map(encode_block, self.blocks[from_height - 1 :])
 
 
 class Party:
@@ -236,11 +233,7 @@ async def test_an_announced_block_arrives_once_with_a_checked_header() -> None:
         await until(lambda: receiver.events(BlockAnnounced))
         await sender.protocol.perform(AnnounceBlock(later))
         await until(lambda: len(receiver.events(BlockAnnounced)) >= 2)
-        ids = tuple(transaction.id for transaction in block.transactions)
-        assert receiver.events(BlockAnnounced) == [
-            BlockAnnounced(sender.peer_id, block.header, ids),
-            BlockAnnounced(sender.peer_id, later.header, ()),
-        ]
+        assert receiver.events(BlockAnnounced) == [announced(block, sender.peer_id), announced(later, sender.peer_id)]
         assert not sender.events(BlockAnnounced)
 
 
@@ -249,8 +242,12 @@ async def test_a_thousand_transactions_travel_in_a_few_messages_and_in_order() -
     async with two_parties() as (sender, receiver):
         for start in range(0, len(sent), 100):
             await sender.protocol.perform(GossipTransactions(sent[start : start + 100]))
-        await until(lambda: sum(len(event.transactions) for event in receiver.events(TransactionsReceived)) >= 1_000)
-        batches = [event.transactions for event in receiver.events(TransactionsReceived)]
+
+        def heard() -> list[tuple[VerifiedTransaction, ...]]:
+            return [event.batch.transactions for event in receiver.events(TransactionsReceived)]
+
+        await until(lambda: sum(map(len, heard())) >= 1_000)
+        batches = heard()
         total = sum(len(transaction.raw) + 5 for transaction in sent)
         assert len(batches) <= total // BATCH_TARGET_BYTES + 3
         for batch in batches:
@@ -268,7 +265,7 @@ async def test_the_outbox_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         await sender.protocol.perform(GossipTransactions(sent))
         await sender.protocol.perform(GossipTransactions(sent))
         await until(lambda: receiver.events(TransactionsReceived))
-        assert receiver.events(TransactionsReceived)[0].transactions == sent[:3]
+        assert receiver.events(TransactionsReceived)[0].batch.transactions == sent[:3]
 
 
 def hostile_batches() -> dict[str, bytes]:
@@ -349,35 +346,35 @@ async def test_a_block_of_the_future_is_dropped_without_blame(caplog: pytest.Log
         victim.node.time_ms = NETWORK.slot_start_ms(SLOT + 2) - CLOCK_DISPARITY_MS
         await peer.say(BLOCKS, announcement(late))
         await until(lambda: victim.events(BlockAnnounced))
-        assert [event.header for event in victim.events(BlockAnnounced)] == [late.header]
+        assert [event.announcement.header for event in victim.events(BlockAnnounced)] == [late.header]
         assert victim.score(peer.peer_id) == 0
 
 
 async def test_a_leader_that_nobody_can_know_yet_is_dropped_without_blame(caplog: pytest.LogCaptureFixture) -> None:
     # given a node that is far behind, where other validators may be in force by now
     forge = Forge(NETWORK)
-    ahead, known = forge.block(None, slot=3, signer=secret(3), height=9), forge.block(None, slot=4)
+    ahead, known = forge.block(None, slot=9, signer=secret(3), height=9), forge.block(None, slot=10)
     async with party(1) as victim, rogue(9, victim) as peer:
         with caplog.at_level(logging.INFO):
             await peer.say(BLOCKS, announcement(ahead))
             await until(lambda: "not_executed" in caplog.text)
         await peer.say(BLOCKS, announcement(known))
         await until(lambda: victim.events(BlockAnnounced))
-        assert [event.header.id for event in victim.events(BlockAnnounced)] == [known.id]
+        assert [event.announcement.header.id for event in victim.events(BlockAnnounced)] == [known.id]
         assert victim.score(peer.peer_id) == 0
 
 
 async def test_an_announcement_below_what_is_final_goes_no_further(caplog: pytest.LogCaptureFixture) -> None:
-    old, new = Forge(NETWORK).chain(2)
+    old, *others, new = Forge(NETWORK).chain(7)
     async with party(1) as victim, rogue(8, victim) as witness, rogue(9, victim) as peer:
-        victim.node.standing = Status(bytes(32), 1, 0, 1)
+        victim.node.chain = blockchain(NETWORK, [old, *others])
         witness.transport.peers.block({peer.peer_id})
         with caplog.at_level(logging.INFO):
             await peer.say(BLOCKS, announcement(old))
             await until(lambda: "crosses_finality" in caplog.text)
         await peer.say(BLOCKS, announcement(new))
         await until(lambda: announcement(new) in witness.heard)
-        assert [event.header for event in victim.events(BlockAnnounced)] == [new.header]
+        assert [event.announcement.is_news for event in victim.events(BlockAnnounced)] == [False, True]
         assert announcement(old) not in witness.heard
         assert victim.score(peer.peer_id) == 0
 
@@ -385,7 +382,7 @@ async def test_an_announcement_below_what_is_final_goes_no_further(caplog: pytes
 async def test_a_known_block_is_passed_on_but_not_handed_up_nor_under_other_ids() -> None:
     block = Forge(NETWORK).block(None, enrolments(2))
     async with party(1) as victim, rogue(8, victim) as witness, rogue(9, victim) as peer:
-        victim.node.known.add(block.id)
+        victim.node.chain.add(block, arrived_in_slot=True)
         witness.transport.peers.block({peer.peer_id})
         await peer.say(BLOCKS, announcement(block))
         await until(lambda: announcement(block) in witness.heard)
@@ -415,7 +412,7 @@ async def test_blocks_transactions_and_status_are_asked_and_answered() -> None:
         await until(lambda: len(asker.events(StatusReceived)) >= 2)
         assert asker.events(BlocksReceived) == [BlocksReceived(server.peer_id, get_blocks, tuple(blocks[1:]))]
         assert asker.events(MissingReceived) == [MissingReceived(server.peer_id, get_transactions, waiting[:2])]
-        assert asker.events(StatusReceived)[-1] == StatusReceived(server.peer_id, server.node.standing)
+        assert asker.events(StatusReceived)[-1] == claimed(server.peer_id, server.node.standing)
 
 
 @pytest.mark.parametrize("name", ["blocks", "transactions"])
@@ -533,8 +530,8 @@ async def test_a_claim_of_more_blocks_than_slots_is_not_believed(caplog: pytest.
                 await until(lambda: f"claims height {claims[0]}, for which" in caplog.text)
                 del claims[0]
         await victim.protocol.perform(AskStatus(peer.peer_id))
-        await until(lambda: any(event.status.height == SLOT for event in victim.events(StatusReceived)))
-        assert {event.status.height for event in victim.events(StatusReceived)} == {0, SLOT}
+        await until(lambda: any(event.claim.status.height == SLOT for event in victim.events(StatusReceived)))
+        assert {event.claim.status.height for event in victim.events(StatusReceived)} == {0, SLOT}
         assert victim.score(peer.peer_id) == 0
 
 
@@ -562,7 +559,7 @@ async def test_of_one_slot_two_blocks_are_passed_on_and_of_long_ago_none() -> No
         for block in (*rivals, last):
             await peer.say(BLOCKS, announcement(block))
         await until(lambda: announcement(last) in witness.heard)
-        heard = [event.header.id for event in victim.events(BlockAnnounced)]
+        heard = [event.announcement.header.id for event in victim.events(BlockAnnounced)]
         assert len(heard) == 3
         assert last.header.id in heard
         assert len(set(heard) & {block.id for block in rivals}) == 2
@@ -577,7 +574,7 @@ async def test_a_hello_tells_where_a_peer_stands_and_its_end_is_told() -> None:
         async with party(2, bootstrap=(first.address,)) as second:
             await first.ready_for(second.peer_id)
             await until(lambda: first.events(StatusReceived))
-            assert first.node.posted == [StatusReceived(second.peer_id, second.node.standing)]
+            assert first.node.posted == [claimed(second.peer_id, second.node.standing)]
         await until(lambda: first.events(PeerLost))
         assert first.events(PeerLost) == [PeerLost(second.peer_id)]
 

@@ -55,7 +55,7 @@ def test_help_waits_for_nothing_heavy(program: Path) -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert ended.returncode == 0
-    assert set(json.loads(ended.stderr)) <= ({"trio", "structlog"} if program.name == "node.py" else set())
+    assert set(json.loads(ended.stderr)) <= ({"trio", "structlog", "rich"} if program.name == "node.py" else set())
 
 
 @every_program

@@ -1,0 +1,116 @@
+"""What a node replies to a peer that asks: a question and a source of blocks make a reply.
+
+Every kind of question is one :class:`Kind`.  A new one touches :mod:`chain.messages` (its form), this file (its
+reply), the engine (who asks it and what for) and the adapter that carries it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol, TypeAlias
+
+from chain.blocks import MAX_BLOCK_BYTES, Block
+from chain.messages import (
+    MAX_MESSAGE_BYTES,
+    MAX_REQUEST_BYTES,
+    GetBlocks,
+    GetStatus,
+    GetTransactions,
+    RawItems,
+    Status,
+    cut_to_size,
+)
+from chain.transactions import VerifiedTransaction
+
+# A reply holds one block at least, and no more than the largest: its message has room for the framing.
+REPLY_BYTES = MAX_BLOCK_BYTES
+# Of its last blocks a node still hands out single transactions; later they come with their block.
+MAX_RECENT_BLOCKS = 8
+
+Question: TypeAlias = GetStatus | GetBlocks | GetTransactions
+
+
+class Source(Protocol):
+    """Where replies come from."""
+
+    def status(self) -> Status:
+        """Where this node stands."""
+
+    def waiting(self, transaction_id: bytes) -> VerifiedTransaction | None:
+        """A transaction in the mempool."""
+
+    def newest_blocks(self) -> Iterable[Block]:
+        """Blocks of the main chain, newest first."""
+
+    def branch(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
+        """Stored blocks, encoded, from ``from_height`` up to ``tip_id``; none where that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of question: its name on the wire, how to read one, the bytes of both sides, how many at a time.
+
+    ``is_stored`` says that a reply is read from :meth:`Source.branch` alone, and may take a disk's time.
+    """
+
+    name: str
+    decode: Callable[[bytes], Question]
+    max_request: int
+    max_reply: int
+    max_concurrent: int
+    is_stored: bool = False
+
+
+STATUS = Kind("status", GetStatus.decode, max_request=16, max_reply=128, max_concurrent=32)
+BLOCKS = Kind("blocks", GetBlocks.decode, max_request=64, max_reply=MAX_MESSAGE_BYTES, max_concurrent=8, is_stored=True)
+TRANSACTIONS = Kind(
+    "transactions",
+    GetTransactions.decode,
+    max_request=MAX_REQUEST_BYTES,
+    max_reply=MAX_MESSAGE_BYTES,
+    max_concurrent=8,
+)
+KINDS = (STATUS, BLOCKS, TRANSACTIONS)
+
+
+def kind_of(question: Question) -> Kind:
+    """The kind of a question."""
+    match question:
+        case GetStatus():
+            return STATUS
+        case GetBlocks():
+            return BLOCKS
+        case GetTransactions():
+            return TRANSACTIONS
+
+
+def answer(question: Question, source: Source) -> bytes:
+    """The reply, encoded: as much of what is asked for as is known and one message holds."""
+    match question:
+        case GetStatus():
+            return source.status().encode()
+        case GetBlocks(tip_id, from_height, count):
+            return RawItems(cut_to_size(islice(source.branch(tip_id, from_height), count), REPLY_BYTES)).encode()
+        case GetTransactions(ids):
+            return RawItems(cut_to_size((item.raw for item in _find(ids, source)), REPLY_BYTES)).encode()
+
+
+def read_reply(question: GetBlocks | GetTransactions, reply: bytes) -> tuple[bytes, ...]:
+    """The encoded blocks or transactions of a reply, not yet decoded.
+
+    Raises :class:`~chain.errors.Refused` for what is no list of at most so many as were asked for.
+    """
+    wanted = question.count if isinstance(question, GetBlocks) else len(question.transaction_ids)
+    return RawItems.decode(reply, max_items=wanted).items
+
+
+def _find(ids: Sequence[bytes], source: Source) -> list[VerifiedTransaction]:
+    """Those that wait or were recorded lately, in the order of their ids."""
+    found = {key: item for key in ids if (item := source.waiting(key)) is not None}
+    if len(found) < len(ids):
+        wanted = set(ids)
+        for block in islice(source.newest_blocks(), MAX_RECENT_BLOCKS):
+            found.update((item.id, item) for item in block.transactions if item.id in wanted)
+    return [found[key] for key in ids if key in found]

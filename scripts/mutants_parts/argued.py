@@ -1,0 +1,26 @@
+"""Mutants that no test can or need notice, each with the reason."""
+
+from __future__ import annotations
+
+_FAR_ABOVE = "No header comes near: nine bounded fields take less than 250 bytes."
+
+#: By the key of the mutant.
+ARGUED: dict[str, str] = {
+    "headers.(module): MAX_HEADER_BYTES = 512 -> MAX_HEADER_BYTES = 511": _FAR_ABOVE,
+    "headers.(module): MAX_HEADER_BYTES = 512 -> MAX_HEADER_BYTES = 513": _FAR_ABOVE,
+    "merkle.(module): MAX_PATH = 32 -> MAX_PATH = 33": "A longer path proves nothing either; the bound saves work.",
+    "members.rotate: draft.put(account_key(actor), Account(0, identity, action.new_key))"
+    " -> draft.put(account_key(actor), Account(1, identity, action.new_key))": (
+        "`registry.apply` writes the nonce afterwards, as after every transaction."
+    ),
+    "registry.apply: Reason.NONCE_USED if transaction.nonce < next_nonce else Reason.NONCE_GAP"
+    " -> Reason.NONCE_USED if transaction.nonce <= next_nonce else Reason.NONCE_GAP": ("The two are not equal here."),
+    "statetree._apply: shared_bits = MAX_DEPTH - (number ^ next_number).bit_length()"
+    " -> shared_bits = MAX_DEPTH - (number | next_number).bit_length()": (
+        "Goes further up than it has to and comes down again: the same tree, later."
+    ),
+    "sync.Sync.__init__: self._last_ms = 0 -> self._last_ms = 1": "Written before it is read.",
+    "votes._sets: codec.array(pairs, 1, batch, 'validators') -> codec.array(pairs, 0, batch, 'validators')": (
+        "`set_fault` refuses an empty set as well."
+    ),
+}

@@ -1,0 +1,199 @@
+"""Peers without a validator's key and without manners: what anybody on the network can do to its nodes.
+
+A stranger hears all gossip at once, sees what it likes of the world, and each slot does something of
+:data:`ACTS`.  What an act proves about its sender is the reason beside it: sooner or later an honest node blames the
+stranger for it.  Where there is none, nobody can be blamed; but nothing that strangers do costs honest nodes anything.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+
+from chain.blocks import encode_block
+from chain.errors import Reason
+from chain.events import Request
+from chain.headers import Header, decode_header, sign_header
+from chain.keys import SecretKey
+from chain.merkle import EMPTY_ROOT
+from chain.messages import Announcement, GetBlocks, RawItems, Status
+from chain.transactions import Enrol, sign_transaction
+from scripts.simulation.node import SimulatedNode
+from scripts.simulation.wire import Announced, Batch, Claim, Gossip, Message
+from scripts.simulation.world import World, secret
+
+FIRST_STRANGER = 70_000
+FLOOD = 3
+# Announcements that a stranger remembers, to send them again.
+MAX_HEARD = 400
+FAR_SLOTS = 1_000
+
+
+class Stranger:
+    """Somebody on the wire who runs no engine."""
+
+    is_honest = False
+    key: SecretKey | None = None
+
+    def __init__(self, world: World, name: str, number: int) -> None:
+        self.world = world
+        self.name = name
+        self.secret = secret(FIRST_STRANGER + number)
+        self.is_up = True
+        # How often it did what proves something about it, by what it proves.
+        self.proofs: Counter[Reason] = Counter()
+        self._heard: deque[Announced] = deque(maxlen=MAX_HEARD)
+
+    def start(self) -> None:
+        """Act from now on, each slot."""
+        self.world.schedule.later(self.world.genesis.slot_ms, self._each_slot)
+
+    def leave(self) -> None:
+        """Be gone for good."""
+        self.is_up = False
+
+    def _each_slot(self) -> None:
+        if not self.is_up:
+            return
+        act, proves = self.world.random.choice(ACTS)
+        for message in act(self):
+            self.shout(message, proves)
+        self.start()
+
+    # ------------------------------------------------------------------------------------------ what it says
+
+    def shout(self, message: Message, proves: Reason | None = None) -> None:
+        """Tell everybody, each directly."""
+        if proves is not None:
+            self.proofs[proves] += 1
+        for node in self.world.nodes:
+            self.world.network.send(self.name, node, message)
+
+    def overhear(self, message: Gossip) -> None:
+        """Gossip reaches it, too, and first: others get a block of transactions from it without them."""
+        if not self.is_up or not isinstance(message, Announced):
+            return
+        self._heard.append(message)
+        announcement = Announcement.decode(message.data)
+        if announcement.transaction_ids:
+            self.shout(Announced(Announcement(announcement.header, ()).encode()), Reason.WRONG_TX_ROOT)
+
+    def garbage(self) -> list[Message]:
+        """What is no message."""
+        junk = b"\xc1" + self.world.random.randbytes(40)
+        return [Announced(junk), Batch(junk), Claim(junk)]
+
+    def spoilt_transactions(self) -> list[Message]:
+        """Transactions that nobody signed."""
+        raw = sign_transaction(self.secret, self.world.genesis.id, 0, 50_000, Enrol()).raw
+        return [Batch(RawItems((raw[:-1] + bytes([raw[-1] ^ 1]),)).encode())]
+
+    def own_headers(self) -> list[Message]:
+        """Headers of its own, for the slots that run."""
+        return [self._announce(self._header(self.world.slot + 1 - number)) for number in range(FLOOD)]
+
+    def forged_headers(self) -> list[Message]:
+        """Headers in the name of the leader, whose signature nobody else can make."""
+        slot = max(1, self.world.slot)
+        leader = self._witness().engine.chain.next_votes.newest_set.leader(slot)
+        raw = self._header(slot).raw.replace(self.secret.public, leader)
+        return [self._announce(decode_header(raw))]
+
+    def far_headers(self) -> list[Message]:
+        """Headers for slots of a time to come."""
+        return [self._announce(self._header(self.world.slot + FAR_SLOTS + number)) for number in range(FLOOD)]
+
+    def tall_headers(self) -> list[Message]:
+        """Headers of heights that no chain can have in their slot."""
+        slot = max(1, self.world.slot)
+        return [self._announce(self._header(slot, height=slot + 1 + self.world.random.randrange(FAR_SLOTS)))]
+
+    def replays(self) -> list[Message]:
+        """Good announcements of some time ago, again."""
+        return list(self.world.random.choices(self._heard, k=FLOOD)) if self._heard else []
+
+    # ---------------------------------------------------------------------------------------- what it claims
+
+    def broken_claim(self) -> list[Message]:
+        """A claim that contradicts itself."""
+        return [Claim(Status(self.world.random.randbytes(32), 7, 8, 0).encode())]
+
+    def impossible_claim(self) -> list[Message]:
+        """More blocks than there were slots."""
+        height = self.world.random.choice([self.world.slot + 100, 2**63])
+        return [Claim(Status(self.world.random.randbytes(32), height, height, 0).encode())]
+
+    def tempting_claim(self) -> list[Message]:
+        """The longest chain that there can be."""
+        height = max(0, self.world.slot - 1)
+        return [Claim(Status(self.world.random.randbytes(32), height, height, 0).encode())]
+
+    def status_for(self, peer: str) -> bytes | None:
+        """What it says when it is asked."""
+        claims = self.world.random.choice([self.impossible_claim, self.tempting_claim])()
+        return claims[0].data if peer else None
+
+    # ------------------------------------------------------------------------------------------ what it serves
+
+    def answer(self, request: Request) -> bytes | None:
+        """Nothing, nonsense, or blocks that nobody asked for."""
+        random = self.world.random
+        blocks = list(self._witness().disk.main.values())
+        count = request.count if isinstance(request, GetBlocks) else 1
+        match random.randrange(5):
+            case 0:
+                return None
+            case 1:
+                return RawItems(()).encode()
+            case 2:
+                return random.randbytes(40)
+            case 3:
+                return RawItems(tuple(map(encode_block, blocks[:count]))).encode()
+            case _:
+                return RawItems(tuple(encode_block(block)[:-1] for block in blocks[:1])).encode()
+
+    # ------------------------------------------------------------------------------------------------- parts
+
+    def _witness(self) -> SimulatedNode:
+        return self.world.honest[0]
+
+    def _header(self, slot: int, *, height: int | None = None) -> Header:
+        # So near to what is final that everybody knows who leads there.
+        final_height = max(node.engine.chain.finalized.height for node in self.world.honest)
+        head = self._witness().engine.chain.head.header
+        return sign_header(
+            self.secret,
+            self.world.genesis.id,
+            height=min(final_height + 1, max(1, slot)) if height is None else height,
+            slot=max(1, slot),
+            parent=head.id,
+            mhg=0,
+            mhp=head.mhp,
+            transaction_root=EMPTY_ROOT,
+            state_root=self.world.random.randbytes(32),
+        )
+
+    @staticmethod
+    def _announce(header: Header) -> Announced:
+        return Announced(Announcement(header.raw, ()).encode())
+
+
+# What a stranger does, and what that proves about it.
+ACTS: list[tuple[Callable[[Stranger], list[Message]], Reason | None]] = [
+    (Stranger.garbage, Reason.MALFORMED),
+    (Stranger.spoilt_transactions, Reason.BAD_SIGNATURE),
+    (Stranger.own_headers, Reason.WRONG_LEADER),
+    (Stranger.forged_headers, Reason.BAD_SIGNATURE),
+    (Stranger.far_headers, None),
+    (Stranger.tall_headers, Reason.WRONG_HEIGHT),
+    (Stranger.replays, None),
+    (Stranger.broken_claim, Reason.MALFORMED),
+    (Stranger.impossible_claim, None),
+    (Stranger.tempting_claim, None),
+]
+
+
+def let_near(world: World, count: int) -> None:
+    """Add strangers to a world."""
+    for number in range(count):
+        world.let_near(Stranger(world, f"stranger{number}", number))

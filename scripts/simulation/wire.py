@@ -1,0 +1,161 @@
+"""What travels between nodes, and what becomes of it at the door: as ``p2p/protocol.py`` does it, without a network.
+
+The code that judges is the node's own, :mod:`chain.admission` and :mod:`chain.serving`.  Only signatures are checked
+once for all: what they are worth is the same for everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TypeAlias
+
+from chain import admission, serving
+from chain.admission import (
+    Admission,
+    AdmittedAnnouncement,
+    AdmittedBatch,
+    AdmittedClaim,
+    Known,
+    PlausibleAnnouncement,
+    ReadBatch,
+    Rejected,
+    rejected,
+)
+from chain.blockchain import Blockchain
+from chain.blocks import Block, assemble, decode_block
+from chain.errors import Reason, Refused
+from chain.events import (
+    BlockAnnounced,
+    BlocksReceived,
+    Event,
+    MissingReceived,
+    Request,
+    StatusReceived,
+    TransactionsReceived,
+)
+from chain.genesis import Genesis
+from chain.headers import Header, VerifiedHeader, verify_header
+from chain.messages import Announcement, GetTransactions, batches
+from chain.transactions import Transaction, VerifiedTransaction, decode_transaction, verify_transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """Gossip about a block: an encoded announcement."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Gossip of transactions, encoded."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Where the sender says it stands: an encoded status."""
+
+    data: bytes
+
+
+Gossip: TypeAlias = Announced | Batch
+Message: TypeAlias = Gossip | Claim
+
+
+def announced(block: Block) -> Announced:
+    """How a block is announced."""
+    ids = tuple(transaction.id for transaction in block.transactions)
+    return Announced(Announcement(block.header.raw, ids).encode())
+
+
+def batched(transactions: Sequence[VerifiedTransaction]) -> Iterable[Batch]:
+    """How transactions are gossiped."""
+    return (Batch(batch.encode()) for batch in batches([transaction.raw for transaction in transactions]))
+
+
+class Signatures:
+    """Checks each signature once, for all nodes of a world."""
+
+    def __init__(self, chain_id: bytes) -> None:
+        self._chain_id = chain_id
+        self._headers: dict[bytes, VerifiedHeader] = {}
+        self._transactions: dict[bytes, VerifiedTransaction] = {}
+        self._blocks: dict[bytes, Block] = {}
+
+    def header(self, header: Header) -> VerifiedHeader:
+        """Check one header.  Raises :class:`Refused`."""
+        if header.id not in self._headers:
+            self._headers[header.id] = verify_header(header, self._chain_id)
+        return self._headers[header.id]
+
+    def transactions(self, raws: Iterable[bytes]) -> tuple[VerifiedTransaction, ...]:
+        """Decode and check transactions.  Raises :class:`Refused` for the first bad one."""
+        return tuple(
+            self._transactions.get(sha256(raw).digest()) or self._check(decode_transaction(raw)) for raw in raws
+        )
+
+    def block(self, raw: bytes) -> Block:
+        """Decode and check a whole block.  Raises :class:`Refused`."""
+        key = sha256(raw).digest()
+        if key not in self._blocks:
+            header, transactions = decode_block(raw)
+            verified = self.header(header)
+            self._blocks[key] = assemble(
+                verified, [self._transactions.get(item.id) or self._check(item) for item in transactions]
+            )
+        return self._blocks[key]
+
+    def _check(self, transaction: Transaction) -> VerifiedTransaction:
+        return self._transactions.setdefault(transaction.id, verify_transaction(transaction, self._chain_id))
+
+
+class Door:
+    """One node's way in."""
+
+    def __init__(self, genesis: Genesis, signatures: Signatures) -> None:
+        self.admission = Admission(genesis)
+        self._signatures = signatures
+
+    def let_in(self, sender: str, message: Message, chain: Blockchain, now_ms: int) -> Event | Known | Rejected:
+        """What a message becomes: an event of the engine, nothing new, or it is turned away."""
+        match message:
+            case Announced(data):
+                outcome = self._announcement(data, chain, now_ms)
+                return BlockAnnounced(sender, outcome) if isinstance(outcome, AdmittedAnnouncement) else outcome
+            case Batch(data):
+                batch = self._batch(data)
+                return TransactionsReceived(sender, batch) if isinstance(batch, AdmittedBatch) else batch
+            case Claim(data):
+                claim = self.admission.claim(data, now_ms)
+                return StatusReceived(sender, claim) if isinstance(claim, AdmittedClaim) else claim
+
+    def open_reply(self, peer: str, request: Request, reply: bytes) -> Event:
+        """The event that a reply is.  Raises :class:`Refused`."""
+        if len(reply) > serving.kind_of(request).max_reply:
+            raise Refused(Reason.TOO_LARGE, f"a reply of {len(reply)} bytes")
+        items = serving.read_reply(request, reply)
+        if isinstance(request, GetTransactions):
+            return MissingReceived(peer, request, self._signatures.transactions(items))
+        return BlocksReceived(peer, request, tuple(map(self._signatures.block, items)))
+
+    def _announcement(self, data: bytes, chain: Blockchain, now_ms: int) -> AdmittedAnnouncement | Known | Rejected:
+        plausible = self.admission.announcement(data, chain, now_ms)
+        if not isinstance(plausible, PlausibleAnnouncement):
+            return plausible
+        try:
+            return self.admission.admit(plausible, self._signatures.header(plausible.header))
+        except Refused as refusal:
+            return rejected(refusal)
+
+    def _batch(self, data: bytes) -> AdmittedBatch | Rejected:
+        read = admission.batch(data)
+        if not isinstance(read, ReadBatch):
+            return read
+        try:
+            return AdmittedBatch(self._signatures.transactions(read.items))
+        except Refused as refusal:
+            return rejected(refusal)
