@@ -74,7 +74,7 @@ class Reach:
         late, early = [], []
         for test in sorted(self.tests, key=lambda test: (test.file != mirror, test.cpu_s)):
             if not lines.isdisjoint(self.collected[test.file].get(module, ())):
-                if module in test.lines:
+                if module in test.lines or not test.lines:  # or it looks at what the import made
                     early.append(test)
             elif not lines.isdisjoint(test.lines.get(module, ())):
                 late.append(test)

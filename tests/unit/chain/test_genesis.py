@@ -15,6 +15,7 @@ from chain.genesis import MAX_VALIDATORS, found_genesis, load_genesis, make_gene
 from chain.keys import did_from_key
 from chain.policy import shipped_policy
 from chain.proposals import MAX_WEIGHT
+from chain.votes import BATCH_MAX
 from tests.support.world import genesis_of, secret
 
 DOCUMENT: dict[str, Any] = json.loads(genesis_of(4).to_json())
@@ -41,6 +42,14 @@ def test_a_new_network_has_room_for_more_validators(validators: int, batch: int)
     keys = [secret(number).public for number in range(1, validators + 1)]
     genesis = found_genesis("new", shipped_policy("marketplace"), keys, genesis_time_ms=1, slot_ms=1_000)
     assert genesis.batch == batch
+
+
+def test_a_new_network_has_the_usual_numbers_and_equal_weights() -> None:
+    keys = [secret(number).public for number in (1, 2)]
+    genesis = found_genesis("new", shipped_policy("marketplace"), keys, genesis_time_ms=1, slot_ms=1_000)
+    assert (genesis.genesis_time_ms, genesis.slot_ms) == (1, 1_000)
+    assert (genesis.heartbeat_slots, genesis.max_expiry_blocks) == (60, 100_000)
+    assert genesis.validators == tuple((key, 1) for key in keys)
 
 
 def test_the_layout_of_the_file_does_not_matter() -> None:
@@ -120,6 +129,29 @@ def test_numbers_have_limits(field: str, limits: tuple[int, int]) -> None:
 def test_mistakes_are_named(field: str, value: object, sentence: str) -> None:
     with pytest.raises(OperatorError, match=sentence):
         make_genesis(changed(**{field: value}))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", "x"),
+        ("name", "é" * 64),
+        ("validators", [row(1)]),
+        ("validators", [row(1, weight=MAX_WEIGHT)]),
+    ],
+)
+def test_what_is_just_right_is_taken(field: str, value: object) -> None:
+    assert make_genesis(changed(**{field: value})).id != genesis_of(4).id
+
+
+def test_a_batch_may_be_as_small_as_the_validators_and_there_may_be_so_many() -> None:
+    many = [row(number) for number in range(1, MAX_VALIDATORS + 1)]
+    assert make_genesis(changed(validators=many, batch=MAX_VALIDATORS)).batch == len(many)
+    assert make_genesis(changed(validators=[row(1)], batch=1)).batch == 1
+    assert make_genesis(changed(batch=BATCH_MAX)).batch == BATCH_MAX
+    for batch in (0, BATCH_MAX + 1):
+        with pytest.raises(OperatorError, match="batch must be an integer from 1 to 256"):
+            make_genesis(changed(validators=[row(1)], batch=batch))
 
 
 @pytest.mark.parametrize("field", sorted(DOCUMENT))

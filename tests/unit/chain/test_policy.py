@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -150,6 +151,24 @@ def test_the_marketplace_leaves_out_what_it_does_not_need() -> None:
     assert (MARKET.ratings[1].low, MARKET.ratings[1].high) == (-10, 10)
     assert (MARKET.enrolment_by_registrar, MARKET.day_ms, MARKET.retention_days) == (False, 86_400_000, 1_826)
     assert (MARKET.severities, MARKET.categories, MARKET.overturned_permille) == ((), {}, 1_000)
+
+
+def test_what_holds_where_a_file_says_nothing() -> None:
+    left_out = ("day_ms", "periods", "authorities")
+    policy = read_policy({name: value for name, value in DOCUMENT.items() if name not in left_out})
+    usual = replace(
+        TEST,
+        day_ms=86_400_000,
+        answer_days=20,
+        ruling_days=20,
+        repair_answer_days=20,
+        motion_days=30,
+        notice_days=30,
+        retention_days=1_826,
+        overturned_permille=1_000,
+        overturned_minimum=1,
+    )
+    assert policy == usual
 
 
 def test_the_municipal_policy_says_what_its_sources_say() -> None:
@@ -346,6 +365,39 @@ WRONG = [
 def test_mistakes_name_the_field(path: str, value: object, sentence: str) -> None:
     with pytest.raises(OperatorError, match=sentence):
         read_policy(changed(path, value))
+
+
+RIGHT = {
+    "version": (1, 2**32 - 1),
+    "day_ms": (1, 86_400_000),
+    "score.base": (-(10**12), 10**12),
+    "score.ratings_floor": (-(10**12), 0),
+    "score.ratings_cap": (0, 10**12),
+    "periods.answer_days": (1, 36_525),
+    "periods.retention_days": (100, 36_525),
+    "authorities.overturned_permille": (0, 1_000),
+    "authorities.overturned_minimum": (1, 2**32 - 1),
+    "tier.0.from": (951, 10**12),
+    "tier.2.from": (-(10**12), 949),
+    "severity.0.repair_after_days": (0, 10),
+    "severity.0.expires_after_days": (1, 100),
+    "category.0.code": (0, 2**32 - 1),
+    "category.0.min": (-1_000_000, 5),
+    "category.0.max": (1, 1_000_000),
+    "category.0.floor": (-(10**12), 0),
+    "category.0.ceiling": (0, 10**12),
+    "rating.0.code": (0, 2**32 - 1),
+    "rating.0.min": (-1_000_000, 1),
+    "rating.0.max": (1, 1_000_000),
+}
+
+
+@pytest.mark.parametrize(("path", "ends"), RIGHT.items(), ids=RIGHT)
+def test_both_ends_are_right_and_nothing_beyond(path: str, ends: tuple[int, int]) -> None:
+    for value, beyond in zip(ends, (ends[0] - 1, ends[1] + 1), strict=True):
+        read_policy(changed(path, value))
+        with pytest.raises(OperatorError):
+            read_policy(changed(path, beyond))
 
 
 @pytest.mark.parametrize("document", [None, 5, [], "policy"])

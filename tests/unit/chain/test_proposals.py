@@ -56,8 +56,11 @@ def test_what_was_proposed_comes_back(proposal: Proposal) -> None:
         assert type(again) is type(proposal)
 
 
-def test_every_kind_has_a_number_of_its_own() -> None:
-    assert len({proposal_fields(proposal)[0] for proposal in PROPOSALS}) == len({type(item) for item in PROPOSALS})
+def test_every_kind_keeps_its_number_on_the_wire() -> None:
+    kinds = (Accredit, Suspend, Revoke, Restore, Amend)
+    seats = (AddValidator, RemoveValidator, JailValidator, ReleaseValidator, ReplaceValidator)
+    numbers = {type(proposal): proposal_fields(proposal)[0] for proposal in PROPOSALS}
+    assert numbers == dict(zip((*kinds, *seats), range(1, 11), strict=True))
 
 
 MALFORMED: list[Any] = [

@@ -1,0 +1,47 @@
+"""The numbers that every node of a network must share.
+
+A node with another one would take blocks that others refuse, or the other way round: to change one of these is to
+change the chain's format.  What each node may choose for itself, as the size of its mempool, is not here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chain import (
+    blocks,
+    genesis,
+    governance,
+    headers,
+    policy,
+    proposals,
+    registry,
+    statetree,
+    tables,
+    transactions,
+    validators,
+    votes,
+)
+
+LIMITS: list[tuple[Any, dict[str, int]]] = [
+    (blocks, {"MAX_BLOCK_BYTES": 900_000, "MAX_BODY_BYTES": 880_000, "MAX_BLOCK_TRANSACTIONS": 4_096}),
+    (genesis, {"MAX_VALIDATORS": 101}),
+    (governance, {"MAX_OPEN_MOTIONS": 8, "EVIDENCE_MAX_AGE_SLOTS": 200_000, "MAX_WAIT_DAYS": 366}),
+    (headers, {"VERSION": 1, "MAX_HEADER_BYTES": 512}),
+    (policy, {"MAX_TIERS": 32, "MAX_SEVERITIES": 8, "MAX_CATEGORIES": 256, "SCORE_LIMIT": 10**12, "MAX_DAYS": 36_525}),
+    (proposals, {"REGISTRAR": 1, "ARBITER": 2, "MAX_GRANT": 64, "MAX_WEIGHT": 1_000_000}),
+    (registry, {"MAX_DUE_A_BLOCK": 2_000}),
+    (statetree, {"HASH_BYTES": 32, "BUCKET": 8, "MAX_DEPTH": 256}),
+    (tables, {"MAX_TEXT_CHARACTERS": 64}),
+    (transactions, {"MAX_USUAL_BYTES": 1_024, "MAX_EVIDENCE_BYTES": 1_536, "MAX_TRANSACTION_BYTES": 24_512}),
+    (transactions, {"POINTS_LIMIT": 1_000_000, "SLOT_LIMIT": 2**48}),
+    (validators, {"MAX_QUEUED": 64, "ANNOUNCED_ROUNDS": 2}),
+    (votes, {"BATCH_MAX": 256, "WEIGHT_MAX": 2**32 - 1}),
+]
+
+
+@pytest.mark.parametrize(("module", "limits"), LIMITS, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_shared_number_is_what_it_always_was(module: Any, limits: dict[str, int]) -> None:
+    assert {name: getattr(module, name) for name in limits} == limits
