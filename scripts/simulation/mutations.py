@@ -218,9 +218,6 @@ class _Claims:
         self.tree, self.root = tree, root
         self.prove = tree.prove
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.tree, name)
-
 
 def _drop_abandoned() -> Sequence[Patch]:
     return [(Mempool, "restore", lambda *_arguments: None)]
