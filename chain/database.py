@@ -37,8 +37,9 @@ DATABASE = "chain.db"
 _WAL_AUTOCHECKPOINT_PAGES = 4_000
 # As long as finality can be stalled before a reader gives up on a losing branch.
 MAX_SIDE_BRANCH = 2_048
-# Rows fetched from SQLite in one go.
+# Rows fetched from SQLite in one go: entries are small, but 16 of the largest blocks are 14 MB.
 ROWS_AT_ONCE = 256
+BLOCKS_AT_ONCE = 16
 # How long a reader waits for the writer's checkpoint, and the writer for a reader's.
 _BUSY_TIMEOUT_S = 10
 # Two sets of 256 seats, the changes that wait, and the path.
@@ -174,16 +175,21 @@ class Database:
             value = row[0] if type(row[0]) is bytes else b""
             return value if key in _PLAIN else unseal(key.encode(), value)
 
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+    def rows(
+        self, sql: str, parameters: Sequence[Any] = (), *, at_once: int = ROWS_AT_ONCE
+    ) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, ``at_once`` of them in memory."""
         with self.translated():
             cursor = self.connection.execute(sql, parameters)
-            while batch := cursor.fetchmany(ROWS_AT_ONCE):
+            while batch := cursor.fetchmany(at_once):
                 yield from batch
 
-    def values(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[bytes, bytes, int]]:
-        """Rows of ``key, sealed value, number``, opened."""
+    def values(
+        self, sql: str, parameters: Sequence[Any] = (), *, at_once: int = ROWS_AT_ONCE
+    ) -> Iterator[tuple[bytes, bytes, int]]:
+        """Rows of ``key, sealed value, number``, opened; ``at_once`` of them in memory."""
         with self.translated():  # once, not for each of a million rows
-            for key, value, number in self.rows(sql, parameters):
+            for key, value, number in self.rows(sql, parameters, at_once=at_once):
                 yield key, unseal(key, value), number
 
     def entry(self, key: bytes) -> Entry | None:

@@ -12,6 +12,7 @@ from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block
 from chain.codec import array, decode
 from chain.database import (
     BETWEEN,
+    BLOCKS_AT_ONCE,
     MAX_SIDE_BRANCH,
     Database,
     bounds,
@@ -113,7 +114,9 @@ class Reader:
             tip_id = parent
         first, last = min(from_height, 2**62), height if is_main else 0
         main = self._database.values(
-            "SELECT id, body, 0 FROM blocks WHERE main = 1 AND height BETWEEN ? AND ? ORDER BY height", (first, last)
+            "SELECT id, body, 0 FROM blocks WHERE main = 1 AND height BETWEEN ? AND ? ORDER BY height",
+            (first, last),
+            at_once=BLOCKS_AT_ONCE,
         )
         yield from (body for _, body, _ in main)
         yield from map(self._required, reversed(side))
@@ -149,6 +152,7 @@ class Reader:
         rows = self._database.values(
             "SELECT id, body, transactions FROM blocks WHERE main = ? AND height >= ? ORDER BY height, id LIMIT ?",
             (main, from_height, count),
+            at_once=BLOCKS_AT_ONCE,
         )
         for _, body, transactions in rows:
             fields = decode(body, max_bytes=MAX_BLOCK_BYTES, max_items=MAX_BLOCK_TRANSACTIONS)

@@ -216,6 +216,7 @@ class _Claims:
 
     def __init__(self, tree: Any, root: bytes) -> None:
         self.tree, self.root = tree, root
+        self.prove = tree.prove
 
 
 def _drop_abandoned() -> Sequence[Patch]:

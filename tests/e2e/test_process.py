@@ -117,7 +117,6 @@ def test_all_standard_streams_may_be_closed(solo: Path) -> None:
         node.process.terminate()
         assert node.process.wait(DEADLINE_S) == 0
     assert left_behind(solo) == set()
-    (solo.parent / "node.log").unlink()
     looked = subprocess.run(
         [*node_command()[:1], str(ROOT / "scripts" / "inspect_chain.py"), "verify", "--home", str(solo)], check=False
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from chain.blocks import encode_block
+from chain.blocks import MAX_BLOCK_BYTES, encode_block
 from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.events import Commit
@@ -117,6 +118,35 @@ def test_a_branch_ends_where_it_was_asked_for_and_is_read_as_it_is_drawn(story: 
     assert list(reader.branch(tip.id, tip.header.height)) == branch[-1:]
     assert list(reader.branch(tip.id, tip.header.height + 1)) == []
     assert list(reader.branch(bytes(32), 1)) == []
+
+
+class _Counting:
+    """A connection that notes how many rows are fetched at once."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.sizes: list[int] = []
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> _Counting:
+        self.cursor = self.connection.execute(sql, parameters)
+        return self
+
+    def fetchmany(self, size: int) -> list[tuple[object, ...]]:
+        rows = self.cursor.fetchmany(size)
+        self.sizes.append(size)
+        return rows
+
+
+def test_whole_blocks_are_never_in_memory_by_the_hundred(
+    story: Story, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = story.disk.main[max(story.disk.main)]
+    for draw in (lambda: list(reader.branch(head.id, 1)), lambda: list(reader.headers(1, MUCH))):
+        counting = _Counting(reader._database.connection)
+        monkeypatch.setattr(reader._database, "connection", counting)
+        assert draw()
+        assert counting.sizes[-1] * MAX_BLOCK_BYTES <= 2**24
+        monkeypatch.undo()
 
 
 def test_a_transaction_by_its_id_or_eight_bytes_of_it(story: Story, reader: Reader) -> None:

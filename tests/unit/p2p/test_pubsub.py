@@ -55,15 +55,20 @@ async def test_the_memory_of_messages_is_bounded_and_forgets_the_oldest(monkeypa
     assert [seen.has(key) for key in (b"1", b"2", b"3", b"4")] == [True, False, True, True]
 
 
+def offers(count: int) -> bytes:
+    """A frame of so many parts, each of which is harmless."""
+    offer = rpc_pb2.ControlIHave(topicID="of another network")
+    return framed(rpc_pb2.RPC(control=rpc_pb2.ControlMessage(ihave=[offer] * count)).SerializeToString())
+
+
 async def test_a_frame_may_hold_so_many_parts_and_no_more() -> None:
-    subscription = rpc_pb2.RPC.SubOpts(subscribe=True, topicid="of another network")
     async with mesh_of(2) as (node, friend), impostor(9, node) as (host, _):
         await until(lambda: peer_id_of(9) in node.neighbours)
         stream = await open_gossip_stream(host, node)
-        await stream.write(framed(rpc_pb2.RPC(subscriptions=[subscription] * MAX_PARTS).SerializeToString()))
+        await stream.write(offers(MAX_PARTS))
         await require_service(node, friend)
         assert peer_id_of(9) in node.neighbours
-        await stream.write(framed(rpc_pb2.RPC(subscriptions=[subscription] * (MAX_PARTS + 1)).SerializeToString()))
+        await stream.write(offers(MAX_PARTS + 1))
         await until(lambda: peer_id_of(9) not in node.neighbours)
         await require_service(node, friend)
 
