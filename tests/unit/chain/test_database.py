@@ -32,6 +32,7 @@ from chain.storage import Storage
 from chain.transactions import Enrol
 from chain.validators import Announcement
 from tests.support.forge import Forge
+from tests.support.homes import read_only
 from tests.support.refusals import refusal
 from tests.support.world import Actor, genesis_of
 
@@ -87,6 +88,7 @@ def test_an_announcement_comes_back_in_the_order_of_heights() -> None:
         assert read_announcement(key, unseal(key, sealed)) == announcement
         rows.append(key)
     assert rows == sorted(rows)
+    assert {len(key) for key in rows} == {8}
 
 
 @pytest.mark.parametrize("value", [b"", b"\x93", encode((b"validators",)), encode((b"a", b"b", b"c")), bytes(2**18)])
@@ -179,6 +181,17 @@ def test_a_reader_cannot_write(path: Path) -> None:
         reader.connection.execute("DELETE FROM state")
     assert policy_in_force(reader) == GENESIS.policy
     reader.close()
+
+
+def test_a_database_at_rest_is_read_where_nothing_can_be_written(path: Path) -> None:
+    wal = path.with_name(f"{DATABASE}-wal")
+    for is_log_kept in (False, True):  # a clean stop leaves none, or an empty one
+        assert wal.exists() == is_log_kept
+        with read_only(path.parent) as copy:
+            reader = Database(copy / DATABASE, GENESIS, read_only=True)
+            assert policy_in_force(reader) == GENESIS.policy
+            reader.close()
+        wal.touch()
 
 
 # --------------------------------------------------------------------------------------------- errors, translated
