@@ -16,7 +16,7 @@ from chain.codec import decode, encode
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, sign_header
-from chain.proof import ProofFile, Run, Shown, check_evidence, count, encode_evidence, needed
+from chain.proof import MAX_FILE_BYTES, MAX_ITEMS, ProofFile, Run, Shown, check_evidence, count, encode_evidence, needed
 from chain.proposals import AddValidator
 from chain.registry import genesis_state
 from chain.state import (
@@ -104,6 +104,11 @@ def test_nothing_that_counts_can_be_left_out(city: City, home: Path) -> None:
         fields[4] = ((headers[:-1], announced, path),)
 
     assert "final" in refusal(home, altered(data, last_header))
+
+
+def test_a_file_begins_with_its_format_its_network_and_its_key(city: City, home: Path) -> None:
+    fields = decode(proof_of(home, city.ann.key), max_bytes=MAX_FILE_BYTES, max_items=MAX_ITEMS)
+    assert fields[:3] == (1, city.genesis.id, city.ann.key)
 
 
 def test_objections_come_with_the_numbers_of_their_records(city: City, home: Path) -> None:
