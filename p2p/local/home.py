@@ -149,8 +149,10 @@ def read_key(path: Path) -> SecretKey:
         raise OperatorError(f"{path} is missing; make a home with `python node.py init`") from error
     except PermissionError as error:
         raise OperatorError(f"{path} cannot be read by this user; run this as the user whose home it is") from error
-    except (OSError, ValueError) as error:
-        raise OperatorError(f"{path} cannot be read; restore it from your backup") from error
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read ({error.strerror}); restore it from your backup") from error
+    except ValueError:
+        text = ""  # whatever it is, it is not ASCII
     if os.name == "posix" and mode & 0o077:
         raise OperatorError(f"{path} can be read by others (mode {mode:04o}); run `chmod 600 {path}`")
     try:
@@ -158,7 +160,9 @@ def read_key(path: Path) -> SecretKey:
     except ValueError:
         seed = b""
     if len(seed) != SEED_BYTES:
-        raise OperatorError(f"{path} is not a key ({2 * SEED_BYTES} hex digits); restore it from your backup")
+        raise OperatorError(
+            f"{path} is not a key ({2 * SEED_BYTES} hex digits); name another, or restore it from your backup"
+        )
     return SecretKey(seed)
 
 
@@ -181,7 +185,11 @@ def read_config(path: Path) -> HomeConfig:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise OperatorError(f"{path} is missing; make a home with `python node.py init`") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise OperatorError(f"{path} is not UTF-8 (at byte {error.start}); save it as UTF-8") from error
+    except (ValueError, RecursionError) as error:
         raise OperatorError(f"{path} is not valid TOML: {error}") from error
     defaults = HomeConfig()
     known = {item.name for item in fields(HomeConfig)}
