@@ -92,7 +92,7 @@ def test_all_broken_rules_are_tried_one_by_one(
     first, second = sweep.DOCUMENT.read_text(encoding="utf-8").splitlines()[-2:]
     assert f"| seed {seen['seed']}, slot {seen['slot']} | {seen['violation']} |" in first
     assert "| **not at all** |" in second
-    assert run(*seen["replay"].split()[2:]) == EXIT_WRONG
+    assert run(*seen["replay"].partition("simulate.py ")[2].split()) == EXIT_WRONG
     assert seen["violation"] in capsys.readouterr().out
 
 
