@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 import tomllib
 from collections.abc import Iterator
@@ -116,8 +117,9 @@ def create_home(
 
 def load_home(path: Path) -> Home:
     """Read and check a home.  Raises :class:`OperatorError` that says what is missing and what to do."""
-    if not path.is_dir():
-        raise OperatorError(f"{path} is no folder; make a home with `python node.py init --home {path}`")
+    if not any((path / name).exists() for name in _FILES):
+        what = "is no home" if path.is_dir() else "is no folder"
+        raise OperatorError(f"{path} {what}; make a home with `python node.py init --home {shlex.quote(str(path))}`")
     return Home(path, load_genesis(path / "genesis.json"), read_key(path / "key"), read_config(path / "config.toml"))
 
 
@@ -146,7 +148,7 @@ def read_key(path: Path) -> SecretKey:
         mode = stat.S_IMODE(path.stat().st_mode)
         text = path.read_text(encoding="ascii").strip()
     except FileNotFoundError as error:
-        raise OperatorError(f"{path} is missing; make a home with `python node.py init`") from error
+        raise OperatorError(f"{path} is missing; name another, or restore it from your backup") from error
     except PermissionError as error:
         raise OperatorError(f"{path} cannot be read by this user; run this as the user whose home it is") from error
     except OSError as error:
@@ -184,7 +186,7 @@ def read_config(path: Path) -> HomeConfig:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise OperatorError(f"{path} is missing; make a home with `python node.py init`") from error
+        raise OperatorError(f"{path} is missing; restore it, or make it an empty file for the defaults") from error
     except OSError as error:
         raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

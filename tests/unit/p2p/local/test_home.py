@@ -65,13 +65,15 @@ def test_the_peer_id_is_the_one_that_libp2p_computes(home: Path) -> None:
 @pytest.mark.parametrize("missing", ["key", "config.toml", "genesis.json"])
 def test_a_missing_file_is_named_with_its_remedy(home: Path, missing: str) -> None:
     (home / missing).unlink()
-    with pytest.raises(OperatorError, match=rf"{missing} is missing; (make a home with|copy the)"):
+    with pytest.raises(OperatorError, match=rf"{missing} is missing; (name another|restore it|copy the)"):
         load_home(home)
 
 
 def test_a_missing_home_is_named_with_its_remedy(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match=r"is no folder; make a home with `python node\.py init --home"):
         load_home(tmp_path / "nowhere")
+    with pytest.raises(OperatorError, match=r"is no home; make a home with `python node\.py init --home"):
+        load_home(tmp_path)
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o601])
