@@ -8,6 +8,10 @@ _FAR_ABOVE = "No header comes near: nine bounded fields take less than 250 bytes
 ARGUED: dict[str, str] = {
     "headers.(module): MAX_HEADER_BYTES = 512 -> MAX_HEADER_BYTES = 511": _FAR_ABOVE,
     "headers.(module): MAX_HEADER_BYTES = 512 -> MAX_HEADER_BYTES = 513": _FAR_ABOVE,
+    "judgement.judge: is_unknown = votes.mhp == counted_above and header.mhp < counted_above"
+    " -> is_unknown = votes.mhp == counted_above and header.mhp <= counted_above": (
+        "Where all three are equal nothing is refused anyway."
+    ),
     "merkle.(module): MAX_PATH = 32 -> MAX_PATH = 33": "A longer path proves nothing either; the bound saves work.",
     "members.rotate: draft.put(account_key(actor), Account(0, identity, action.new_key))"
     " -> draft.put(account_key(actor), Account(1, identity, action.new_key))": (

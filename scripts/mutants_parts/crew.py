@@ -25,7 +25,7 @@ CACHE = ROOT / ".mutants" / "reach.json"
 FOLDERS = ("tests/unit/chain", "tests/property", "tests/scenarios")
 
 # What a test's reach depends on beside its own text.
-_GROUND = ("chain/**/*", "tests/conftest.py", "tests/support/*.py", "tests/scenarios/crafting.py")
+_GROUND = ("chain/*.py", "chain/policies/*", "tests/conftest.py", "tests/support/*.py", "tests/scenarios/crafting.py")
 
 _working: set[subprocess.Popen[str]] = set()
 
@@ -91,7 +91,7 @@ def reach(processes: int) -> Reach:
     Raises :class:`OperatorError` if a test fails with nothing broken.
     """
     files = sorted(str(file.relative_to(ROOT)) for folder in FOLDERS for file in (ROOT / folder).glob("test_*.py"))
-    ground = _digest(path for pattern in _GROUND for path in sorted(ROOT.glob(pattern)) if path.is_file())
+    ground = _digest(path for pattern in _GROUND for path in sorted(ROOT.glob(pattern)))
     cached = json.loads(CACHE.read_text("ascii")) if CACHE.exists() else {}
     measured = {}
     for file in files:
@@ -100,10 +100,16 @@ def reach(processes: int) -> Reach:
     missing = [file for file in files if "tests" not in measured[file]]
     if missing:
         remark(f"measuring which lines the tests of {len(missing)} files execute …")
-        _measure(missing, measured, processes)
-        CACHE.parent.mkdir(exist_ok=True)
-        CACHE.write_text(json.dumps(measured), "ascii")
+        try:
+            _measure(missing, measured, processes)
+        finally:  # what was measured before Ctrl-C need not be again
+            CACHE.parent.mkdir(exist_ok=True)
+            CACHE.write_text(json.dumps({file: found for file, found in measured.items() if _is_sound(found)}), "ascii")
     return _joined(measured)
+
+
+def _is_sound(found: Result) -> bool:
+    return "tests" in found and not found["failed"]
 
 
 def _measure(files: Sequence[str], measured: dict[str, Any], processes: int) -> None:

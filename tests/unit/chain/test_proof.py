@@ -242,6 +242,16 @@ def entries_of(state: dict[bytes, bytes], key: bytes) -> tuple[Shown, ...]:
 # ------------------------------------------------------------------------------------------- counting from anywhere
 
 
+def test_headers_of_two_branches_are_not_counted_together() -> None:
+    genesis = city_genesis(city_policy())
+    forge = Forge(genesis)
+    one, other = forge.chain(3, slot=1), forge.chain(3, slot=2)
+    mixed = [one[0].header, one[1].header, other[2].header]  # height follows on height, and slot on slot
+    with pytest.raises(Refused) as caught:
+        count(genesis, genesis.validators, mixed, None)
+    assert caught.value.reason is Reason.UNKNOWN_PARENT
+
+
 @settings(max_examples=25, deadline=None)
 @given(gaps=st.lists(st.integers(1, 4), min_size=12, max_size=40), first=st.integers(0, 30))
 def test_votes_counted_from_any_height_are_those_counted_from_the_genesis(gaps: list[int], first: int) -> None:

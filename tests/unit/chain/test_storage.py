@@ -28,7 +28,7 @@ from chain.storage import Storage
 from chain.transactions import Enrol, Rate
 from scripts.simulation.disk import Disk
 from tests.support.homes import read_only
-from tests.support.world import Actor, World, genesis_of
+from tests.support.world import Actor, World, genesis_of, secret
 
 FLIPS = 500
 TRUNCATIONS = 40
@@ -228,6 +228,49 @@ def test_an_exported_signing_state_is_gone_whatever_is_stored_after_it(tmp_path:
     storage.commit([Commit(signing=SigningState(8, 7, 6, 5, 4))])
     assert (storage.is_exported, storage.load()[1]) == (True, None)
     storage.close()
+
+
+@pytest.mark.parametrize("is_exported", [True, False])
+def test_a_home_signs_only_from_what_it_knows_to_be_signed_on(tmp_path: Path, is_exported: bool) -> None:
+    genesis, key = genesis_of(4), secret(1).public
+    Storage.create(tmp_path / DATABASE, genesis, SigningState(7, 6, 5, 4, 3))
+    storage = Storage(tmp_path / DATABASE, genesis)
+    if is_exported:
+        storage.export_signing()
+    for lower in (SigningState(6, 6, 5, 4, 3), SigningState(7, 5, 5, 4, 3)):
+        with pytest.raises(OperatorError, match=f"after slot {lower.slot}"):
+            storage.import_signing(key, lower)
+    for signing in (SigningState(7, 6, 5, 4, 3), SigningState(8, 6, 5, 4, 3), SigningState(8, 7, 5, 4, 3)):
+        storage.import_signing(key, signing)
+        assert (storage.is_exported, storage.load()[1]) == (False, signing)
+    storage.close()
+
+
+def test_a_home_that_knows_nothing_signs_only_after_the_blocks_that_it_has(history: History, tmp_path: Path) -> None:
+    storage = write(tmp_path / DATABASE, history, len(history.commits))
+    chain, _ = storage.load()
+    key = chain.head.header.proposer
+    slot, height = chain.head.header.slot, chain.head.header.height
+    with storage._database.transaction():
+        storage._connection.execute("DELETE FROM meta WHERE key IN ('signing', 'exported')")
+    storage.import_signing(secret(99).public, SigningState(slot - 1, height, height, 0, 0))  # which made no block
+    with pytest.raises(OperatorError, match="export again"):
+        storage.import_signing(key, SigningState(slot - 1, height, height, 0, 0))
+    storage.import_signing(key, SigningState(slot, height, height, 0, 0))
+    storage.close()
+
+
+def test_nothing_can_be_exported_twice_or_where_it_was_lost(tmp_path: Path) -> None:
+    genesis = genesis_of(4)
+    for name, signing in (("held", SigningState(7, 6, 5, 4, 3)), ("lost", None)):
+        Storage.create(tmp_path / name, genesis, signing)
+        storage = Storage(tmp_path / name, genesis)
+        if signing is None:
+            with pytest.raises(OperatorError, match="was lost"):
+                storage.export_signing()
+        else:
+            assert storage.export_signing() == storage.export_signing() == signing
+        storage.close()
 
 
 def test_a_block_that_entered_and_left_the_main_chain_in_one_commit_is_kept_beside_it(

@@ -55,6 +55,12 @@ def add(number: int, weight: int = 1) -> Change:
     return Change(ADD, key(number), b"", weight)
 
 
+def test_what_is_stored_of_validators_and_wishes_field_by_field() -> None:
+    seats = ((key(1), 1, 0, 0), (key(2), 1, 0, 0))
+    assert genesis_validators(genesis_of(2)) == (seats, (), 0, 0, ())
+    assert Change(REMOVE, key(2)) == (REMOVE, key(2), b"", 0)
+
+
 def asked(validators: Validators, *changes: Change, slot: int = 9) -> Validators:
     for change in changes:
         validators = request(validators, change, batch=BATCH, slot=slot)
