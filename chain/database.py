@@ -157,7 +157,7 @@ class Database:
             if "full" in text or "disk I/O" in text:
                 raise OperatorError(
                     f"{self.path} cannot be written ({text}); free disk space and start the node again: "
-                    "nothing acknowledged is lost"
+                    "no block is lost; what waited and is then unknown, submit again"
                 ) from error
             if "locked" in text or "busy" in text:
                 raise OperatorError(f"{self.path} is held by another process; stop it and try again") from error
