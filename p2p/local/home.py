@@ -134,7 +134,7 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise OperatorError(
             f"{lock.lock_file} cannot be written ({error.strerror}): a home is run and changed by its owner, where it "
-            "can be written; copy it there, or look into it with `scripts/inspect_chain.py`"
+            "can be written; copy it there, or look into it with `python scripts/inspect_chain.py`"
         ) from error
     try:
         yield
