@@ -14,6 +14,9 @@ ARGUED: dict[str, str] = {
     "admission.(module): CLOCK_DISPARITY_MS = 500 -> CLOCK_DISPARITY_MS = 501": _OWN_CLOCK,
     "arrivals.(module): MAX_WAITING = 64 -> MAX_WAITING = 63": _OWN_ROOM,
     "arrivals.(module): MAX_WAITING = 64 -> MAX_WAITING = 65": _OWN_ROOM,
+    "documents.transaction_document: headers[0].proposer -> headers[1].proposer": (
+        "Evidence is of two headers of one validator."
+    ),
     "engine.Engine._accuse: waiting is not None and waiting.nonce < nonce"
     " -> waiting is not None and waiting.nonce <= nonce": "`next_free` is the nonce of nothing that waits.",
     "headers.(module): MAX_HEADER_BYTES = 512 -> MAX_HEADER_BYTES = 511": _FAR_ABOVE,
