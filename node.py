@@ -272,6 +272,7 @@ async def _stopped_at_end(node: Node) -> AsyncIterator[None]:
 
 def _load_engine(home: Home, storage: Storage) -> Engine:
     """The engine as it was when the home's last node stopped."""
+    storage.bind(home.secret.public)
     chain, signing = storage.load()
     secret = None if storage.is_exported else home.secret
     engine = Engine(home.genesis, chain, secret=secret, signing=signing)

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
@@ -117,7 +118,7 @@ class Database:
     def __init__(self, path: Path, genesis: Genesis, *, read_only: bool) -> None:
         self.path = path
         if not path.exists():
-            raise OperatorError(f"{path} is missing; initialise the home with `python node.py init` first")
+            raise OperatorError(f"{path} is missing; restore it, or {_begin_anew(path)}")
         with self.translated():
             self.connection = _connect(path, "mode=ro" if read_only else "mode=rw")
         try:
@@ -156,7 +157,7 @@ class Database:
             if "full" in text or "disk I/O" in text:
                 raise OperatorError(
                     f"{self.path} cannot be written ({text}); free disk space and start the node again: "
-                    "nothing acknowledged is lost"
+                    "no block is lost; what waited and is then unknown, submit again"
                 ) from error
             if "locked" in text or "busy" in text:
                 raise OperatorError(f"{self.path} is held by another process; stop it and try again") from error
@@ -254,9 +255,12 @@ def _is_at_rest(path: Path) -> bool:
 
 def corrupt(path: Path, why: str) -> OperatorError:
     """The sentence for a damaged database."""
-    return OperatorError(
-        f"{path} is damaged ({why}); move it away, run `python node.py init --resync` and start the node to sync again"
-    )
+    return OperatorError(f"{path} is damaged ({why}); move it away, {_begin_anew(path)}")
+
+
+def _begin_anew(path: Path) -> str:
+    home = shlex.quote(str(path.parent))
+    return f"run `python node.py init --resync --home {home}` and start the node to sync again"
 
 
 def stored_finality(database: Database) -> int:

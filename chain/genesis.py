@@ -176,6 +176,8 @@ def load_genesis(path: Path) -> Genesis:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise OperatorError(f"{path} is missing; copy the network's genesis.json there") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise OperatorError(f"{path} cannot be read as JSON ({error}); copy it again") from error
     return make_genesis(document)

@@ -33,6 +33,7 @@ from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.headers import decode_header
+from chain.keys import did_from_key
 from chain.mempool import MAX_BYTES, MAX_TRANSACTIONS
 from chain.messages import FRAMING_BYTES, RawItems
 from chain.migrations import migrate
@@ -139,6 +140,21 @@ class Storage:
     def is_exported(self) -> bool:
         """Whether the signing state left this home; it signs nothing until one is imported."""
         return self._database.meta("exported") is not None
+
+    def bind(self, key: bytes) -> None:
+        """What is signed from here is signed with ``key``, now and at every later start.
+
+        What one key signed says nothing about another.  Raises :class:`OperatorError` for a second one.
+        """
+        bound = self._database.meta("signer")
+        if bound is None:
+            with self._database.transaction():
+                self._put([("signer", key)])
+        elif bound != key:
+            raise OperatorError(
+                f"{self.path} knows what {did_from_key(bound)} signed, and the key beside it is {did_from_key(key)}; "
+                "put the old key back, and make the new one a home of its own with `python node.py init --key FILE`"
+            )
 
     def export_signing(self) -> SigningState:
         """Give the signing state away: once this returns, durably, the home has none.  Asked again, it says the same.

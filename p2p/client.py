@@ -156,8 +156,8 @@ def _moves(document: dict[str, Any]) -> list[HeadMove]:
     return [HeadMove(*(row[name] for name in HeadMove._fields)) for row in document["heads"]]
 
 
-def _rows(name: str) -> Callable[[dict[str, Any]], list[dict[str, Any]]]:
-    return lambda document: list(document[name])
+def _with_rows(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda document: {**document, name: list(document[name])}
 
 
 def _outcomes(document: dict[str, Any]) -> list[Refused | None]:
@@ -176,8 +176,8 @@ GENESIS: Question[Genesis] = Question("/genesis", make_genesis)
 """The network's genesis, as the node has it."""
 POLICY: Question[Policy] = Question("/policy", lambda document: read_policy(document["policy"]))
 """The policy in force."""
-MOTIONS = Question("/motions", _rows("motions"))
-"""The newest motions first."""
+MOTIONS = Question("/motions", _with_rows("motions"))
+"""A document whose ``motions`` are the newest first."""
 PEERS = Question("/peers", _peers)
 
 
@@ -186,9 +186,9 @@ def account(key: bytes) -> Question[Account]:
     return Question(f"/account/{did_from_key(key)}", _account)
 
 
-def records(key: bytes) -> Question[list[dict[str, Any]]]:
-    """The records that there are about a key's owner, newest first."""
-    return Question(f"/records/{did_from_key(key)}", _rows("records"))
+def records(key: bytes) -> Question[dict[str, Any]]:
+    """A document whose ``records`` are those about a key's owner, newest first."""
+    return Question(f"/records/{did_from_key(key)}", _with_rows("records"))
 
 
 def heads(after: int = 0) -> Question[list[HeadMove]]:

@@ -303,10 +303,10 @@ def parse_listen_address(text: str) -> Multiaddr:
         names = [protocol.name for protocol in address.protocols()]
     except MultiaddrError as error:
         raise OperatorError(
-            f"{text!r} is not a multiaddr; a listen address looks like /ip4/0.0.0.0/tcp/9000."
+            f"{text!r} is not a multiaddr; a listen address looks like /ip4/0.0.0.0/tcp/9000"
         ) from error
     if len(names) != 2 or names[0] not in {"ip4", "ip6"} or names[1] != "tcp":
-        raise OperatorError(f"Cannot listen on {text!r}; a listen address looks like /ip4/0.0.0.0/tcp/9000.")
+        raise OperatorError(f"Cannot listen on {text!r}; a listen address looks like /ip4/0.0.0.0/tcp/9000")
     return address
 
 
@@ -321,7 +321,10 @@ def _require_free(address: Multiaddr) -> None:
         try:
             probe.bind((address.value_for_protocol(version), port))
         except OSError as error:
-            raise OperatorError(f"Cannot listen on {address}: {os.strerror(error.errno or 0)}.") from error
+            raise OperatorError(
+                f"Cannot listen on {address} ({os.strerror(error.errno or 0)}); change listen in config.toml, or stop "
+                "what listens there"
+            ) from error
 
 
 def build_host(seed: bytes, max_connections: int = DEFAULT_MAX_CONNECTIONS) -> GuardedHost:
@@ -353,7 +356,7 @@ async def open_host(
             await host.swarm.listen(*addresses)
             missing = [str(address) for address in addresses if str(address) not in host.swarm.listeners]
             if missing:
-                raise OperatorError(f"Cannot listen on {missing[0]}.")
+                raise OperatorError(f"Cannot listen on {missing[0]}; change listen in config.toml")
             yield host
         finally:
             with trio.move_on_after(SHUTDOWN_GRACE_S) as scope:

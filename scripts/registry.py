@@ -184,7 +184,7 @@ def records(node: Client, genesis: Genesis, home: Path | None, member: bytes, as
     columns = ("number", "category", "points", "status", "deadline", "repair_from", "expires", "issuer")
     slots = ("deadline_slot", "repair_slot", "expires_slot")
     rows = []
-    for row in found:
+    for row in found["records"]:
         times = [moment_of(genesis, row[slot]) if row[slot] else None for slot in slots]
         rows.append((row["number"], row["category"], row["points"], row["status"], *times, row["issuer"]))
     table(f"Records: {len(rows)}", columns, rows)
@@ -208,7 +208,7 @@ def motions(node: Client, genesis: Genesis, home: Path | None, as_json: bool) ->
             moment_of(genesis, row["expires_slot"]) if row["status"] == "open" else None,
             " ".join(row["about"]) or None,
         )
-        for row in found
+        for row in found["motions"]
     ]
     table(f"Motions: {len(rows)}", ("number", "kind", "status", "approvals", "lapses", "about"), rows)
 

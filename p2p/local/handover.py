@@ -37,6 +37,7 @@ def export_signing(home: Home, file: Path) -> SigningState:
     Exporting again writes the same state, for a file that got lost before it was imported.
     """
     with locked(home.path), closing(Storage(home.database, home.genesis)) as storage, _new_file(file) as out:
+        storage.bind(home.secret.public)
         signing = storage.export_signing()
         document = _document(home, signing)
         draft = home.path / f"{MARK}.draft"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 import tomllib
 from collections.abc import Iterator
@@ -116,8 +117,9 @@ def create_home(
 
 def load_home(path: Path) -> Home:
     """Read and check a home.  Raises :class:`OperatorError` that says what is missing and what to do."""
-    if not path.is_dir():
-        raise OperatorError(f"{path} is no folder; make a home with `python node.py init --home {path}`")
+    if not any((path / name).exists() for name in _FILES):
+        what = "is no home" if path.is_dir() else "is no folder"
+        raise OperatorError(f"{path} {what}; make a home with `python node.py init --home {shlex.quote(str(path))}`")
     return Home(path, load_genesis(path / "genesis.json"), read_key(path / "key"), read_config(path / "config.toml"))
 
 
@@ -132,7 +134,7 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise OperatorError(
             f"{lock.lock_file} cannot be written ({error.strerror}): a home is run and changed by its owner, where it "
-            "can be written; copy it there, or look into it with `scripts/inspect_chain.py`"
+            "can be written; copy it there, or look into it with `python scripts/inspect_chain.py`"
         ) from error
     try:
         yield
@@ -146,11 +148,13 @@ def read_key(path: Path) -> SecretKey:
         mode = stat.S_IMODE(path.stat().st_mode)
         text = path.read_text(encoding="ascii").strip()
     except FileNotFoundError as error:
-        raise OperatorError(f"{path} is missing; make a home with `python node.py init`") from error
+        raise OperatorError(f"{path} is missing; name another, or restore it from your backup") from error
     except PermissionError as error:
         raise OperatorError(f"{path} cannot be read by this user; run this as the user whose home it is") from error
-    except (OSError, ValueError) as error:
-        raise OperatorError(f"{path} cannot be read; restore it from your backup") from error
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read ({error.strerror}); restore it from your backup") from error
+    except ValueError:
+        text = ""  # whatever it is, it is not ASCII
     if os.name == "posix" and mode & 0o077:
         raise OperatorError(f"{path} can be read by others (mode {mode:04o}); run `chmod 600 {path}`")
     try:
@@ -158,7 +162,9 @@ def read_key(path: Path) -> SecretKey:
     except ValueError:
         seed = b""
     if len(seed) != SEED_BYTES:
-        raise OperatorError(f"{path} is not a key ({2 * SEED_BYTES} hex digits); restore it from your backup")
+        raise OperatorError(
+            f"{path} is not a key ({2 * SEED_BYTES} hex digits); name another, or restore it from your backup"
+        )
     return SecretKey(seed)
 
 
@@ -180,8 +186,12 @@ def read_config(path: Path) -> HomeConfig:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise OperatorError(f"{path} is missing; make a home with `python node.py init`") from error
-    except (OSError, ValueError, RecursionError) as error:
+        raise OperatorError(f"{path} is missing; restore it, or make it an empty file for the defaults") from error
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise OperatorError(f"{path} is not UTF-8 (at byte {error.start}); save it as UTF-8") from error
+    except (ValueError, RecursionError) as error:
         raise OperatorError(f"{path} is not valid TOML: {error}") from error
     defaults = HomeConfig()
     known = {item.name for item in fields(HomeConfig)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -19,33 +20,52 @@ def whole_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
 
     They move to ``path`` at the end, in their order: a folder that has the last one is complete.  Where something
     fails, ``path`` is left as it was; where the process is killed, a draft is left that the next try clears.  Raises
-    :class:`OperatorError` where ``path`` cannot be written, or is a home already.
+    :class:`OperatorError` where ``path`` cannot be written, is a home already, or is made by another process just now.
     """
-    draft = path / DRAFT
-    with _written(path):
-        _clear(path, names)
-    taken = next((name for name in names if (path / name).exists()), None)
-    if taken is not None:
-        raise OperatorError(f"{path} is a home already; choose another folder or remove it")
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    try:
+    with _written(path):
+        path.mkdir(parents=True, exist_ok=True)
+    with _alone(path):
         with _written(path):
-            draft.mkdir(parents=True)
-            yield draft
-            for folder, _, files in os.walk(draft):
-                for name in (*files, "."):
-                    _sync(Path(folder, name))
-            for name in names:
-                (draft / name).rename(path / name)
-            _sync(path)
-            draft.rmdir()
-    except BaseException:
-        with suppress(OSError):
-            _undo(path, names)
-        for parent in missing:
+            _clear(path, names)
+        taken = next((name for name in names if (path / name).exists()), None)
+        if taken is not None:
+            raise OperatorError(f"{path} is a home already; choose another folder or remove it")
+        draft = path / DRAFT
+        try:
+            with _written(path):
+                draft.mkdir()
+                yield draft
+                for folder, _, files in os.walk(draft):
+                    for name in (*files, "."):
+                        _sync(Path(folder, name))
+                for name in names:
+                    (draft / name).rename(path / name)
+                _sync(path)
+                draft.rmdir()
+        except BaseException:
             with suppress(OSError):
-                parent.rmdir()
-        raise
+                _undo(path, names)
+            for parent in missing:
+                with suppress(OSError):
+                    parent.rmdir()
+            raise
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep others from making ``path`` at the same time: each would clear the draft of the other."""
+    with _written(path):
+        descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # not every file system has such locks
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise OperatorError(f"{path} is being made by another process; look at what it says") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

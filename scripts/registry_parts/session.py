@@ -282,9 +282,11 @@ def _number(node: Client, transaction: VerifiedTransaction, found: Found) -> int
         return None
     match transaction.action:
         case FileRecord(subject=subject, evidence=evidence):
-            rows = [row for row in node.ask(client.records(subject)) if row["evidence"] == evidence.hex()]
+            rows = [row for row in node.ask(client.records(subject))["records"] if row["evidence"] == evidence.hex()]
         case Propose():
-            rows = [row for row in node.ask(client.MOTIONS) if row["proposer"] == did_from_key(transaction.actor)]
+            rows = [
+                row for row in node.ask(client.MOTIONS)["motions"] if row["proposer"] == did_from_key(transaction.actor)
+            ]
         case _:
             return None
     numbers = [row["number"] for row in rows if row["height"] == found.height]

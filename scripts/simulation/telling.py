@@ -44,7 +44,9 @@ def run_matrix(seeds: range | None, processes: int | None, *, write: bool, as_js
         matrix.DOCUMENT.parent.mkdir(exist_ok=True)
         matrix.DOCUMENT.write_text(matrix.document(rows), encoding="utf-8")
     if as_json:
-        print_json([{**asdict(row.case), "predicted": row.case.predicted, "seen": row.seen} for row in rows])
+        print_json(
+            {"attacks": [{**asdict(row.case), "predicted": row.case.predicted, "seen": row.seen} for row in rows]}
+        )
     else:
         shown = [
             (row.case.strategy, row.case.nodes, row.case.villains, row.case.predicted, "; ".join(sorted(set(row.seen))))
@@ -74,7 +76,7 @@ def run_sweep(seeds: range | None, slots: int, processes: int | None, *, write: 
         for one in found
     ]
     if as_json:
-        print_json(rows)
+        print_json({"mutations": rows})
     else:
         columns = ("mutation", "rule", "noticed", "seed", "slot", "violation")
         table("", columns, [[row[name] for name in columns] for row in rows])

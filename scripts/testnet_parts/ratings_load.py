@@ -128,9 +128,10 @@ class Replay:
 
     def rows(self, report: dict[str, Any]) -> list[tuple[str, object]]:
         """How fast it was."""
+        cpu_ms = report["cpu_ms_per_tx"]
         return [
             ("rate", f"{report['tx_per_s']:,} final transactions a second over {report['seconds']:.1f} s"),
-            ("processor", f"{report['cpu_ms_per_tx']} ms a transaction, all nodes together"),
+            ("processor", None if cpu_ms is None else f"{cpu_ms} ms a transaction, all nodes together"),
         ]
 
     # --------------------------------------------------------------------------------------------------- at work

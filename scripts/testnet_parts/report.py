@@ -81,14 +81,13 @@ def code_of(report: dict[str, Any], testnet: Testnet) -> int:
 def print_summary(report: dict[str, Any], testnet: Testnet) -> None:
     """The same for people, with what to try next."""
     agree = f"NODES DISAGREE: {', '.join(report['differing'])}" if report["differing"] else "every node agrees"
-    spread = report["block_propagation_ms"]
     rows: list[tuple[str, object]] = [
         ("agreement", agree),
         ("heights", f"{report['height']}, final up to {report['finalized_height']} on every node"),
         ("state root", report["state_root"]),
         ("transactions", _transactions(report)),
         *testnet.load.rows(report),
-        ("blocks", f"p50 {spread['p50']} ms, p95 {spread['p95']} ms from their maker to another node"),
+        ("blocks", _spread(report["block_propagation_ms"])),
         ("reorgs", report["reorgs"]),
         ("home", report["home"]),
     ]
@@ -101,6 +100,12 @@ def print_summary(report: dict[str, Any], testnet: Testnet) -> None:
     if testnet.load.can_go_on:
         click.echo("\nGo on with this network:\n")
         click.echo(launched(f"    python scripts/testnet.py --home {home}"))
+
+
+def _spread(spread: dict[str, Any]) -> str | None:
+    if not spread["samples"]:
+        return None
+    return f"p50 {spread['p50']} ms, p95 {spread['p95']} ms from their maker to another node"
 
 
 def _transactions(report: dict[str, Any]) -> str:

@@ -24,7 +24,7 @@ from chain.proof import check_evidence
 from chain.storage import Storage
 from chain.transactions import Enrol, VerifiedTransaction
 from node import Node, open_node
-from p2p.local.home import Home, HomeConfig, create_home, load_home, peer_id_of
+from p2p.local.home import Home, HomeConfig, create_home, load_home, peer_id_of, write_key
 from p2p.network import Transport
 from tests.support.forge import Forge
 from tests.support.world import Actor, genesis_of, secret
@@ -269,3 +269,14 @@ async def test_what_was_kept_is_checked_like_anything_else(tmp_path: Path) -> No
     storage = Storage(home.database, home.genesis)
     assert storage.waiting() == ()
     storage.close()
+
+
+async def test_another_key_in_a_used_home_signs_nothing(tmp_path: Path) -> None:
+    home, _ = embedded(tmp_path, slot_ms=3_600_000)
+    async with open_node(home):
+        pass
+    (home.path / "key").unlink()
+    write_key(home.path / "key", secret(2).seed)
+    with pytest.raises(OperatorError, match="put the old key back"):
+        async with open_node(load_home(home.path)):
+            pass

@@ -214,12 +214,15 @@ def test_other_errors_pass(database: Database) -> None:
 
 def test_damage_is_said_with_its_remedy(path: Path) -> None:
     text = str(corrupt(path, "blocks are missing"))
-    assert text.startswith(f"{path} is damaged (blocks are missing); move it away")
+    assert text.startswith(f"{path} is damaged (blocks are missing); move it away, run `python node.py init --resync ")
+    assert f"--home {path.parent}`" in text
 
 
 def test_a_missing_or_foreign_file_is_not_opened(path: Path) -> None:
     for is_reader in (True, False):
-        with pytest.raises(OperatorError, match="is missing; initialise the home"):
+        with pytest.raises(
+            OperatorError, match=r"is missing; restore it, or run `python node\.py init --resync --home "
+        ):
             Database(path.with_name("nothing.db"), GENESIS, read_only=is_reader)
         with pytest.raises(OperatorError, match="another network"):
             Database(path, genesis_of(4, slot_ms=777), read_only=is_reader)

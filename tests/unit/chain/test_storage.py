@@ -210,6 +210,20 @@ def test_several_commits_are_stored_all_or_nothing(history: History, tmp_path: P
     assert stored(tmp_path / DATABASE, history.genesis) == history.states[20]
 
 
+def test_what_one_key_signed_is_not_taken_for_another_keys(tmp_path: Path) -> None:
+    genesis = genesis_of(4)
+    Storage.create(tmp_path / DATABASE, genesis, SigningState(7, 6, 5, 4, 3))
+    storage = Storage(tmp_path / DATABASE, genesis)
+    storage.bind(secret(1).public)
+    storage.bind(secret(1).public)
+    storage.close()
+    storage = Storage(tmp_path / DATABASE, genesis)
+    with pytest.raises(OperatorError, match="put the old key back"):
+        storage.bind(secret(2).public)
+    storage.bind(secret(1).public)
+    storage.close()
+
+
 def test_a_lost_signing_state_stays_lost(tmp_path: Path) -> None:
     genesis = genesis_of(4)
     Storage.create(tmp_path / DATABASE, genesis, None)

@@ -87,7 +87,7 @@ def test_all_broken_rules_are_tried_one_by_one(
     options = ("--mutate", "all", "--seeds", "0..2", "--slots", "40", "--processes", "1", "--json", "--write")
     assert run(*options) == EXIT_WRONG
     # then the command says what it saw of each, and so does the document
-    seen, unseen = json.loads(capsys.readouterr().out)
+    seen, unseen = json.loads(capsys.readouterr().out)["mutations"]
     assert (seen["noticed"], unseen["noticed"]) == ("by damage", None)
     first, second = sweep.DOCUMENT.read_text(encoding="utf-8").splitlines()[-2:]
     assert f"| seed {seen['seed']}, slot {seen['slot']} | {seen['violation']} |" in first
@@ -111,7 +111,7 @@ def test_the_matrix_ends_with_0_where_theory_is_right_and_with_1_where_not(
     # and where it is not, the command fails
     monkeypatch.setattr(matrix, "cases", lambda: [replace(case, expected=some[0].expected) for case in some[:2]])
     assert run("--matrix", "--seeds", "0", "--processes", "1", "--json") == EXIT_WRONG
-    right, wrong = json.loads(capsys.readouterr().out)
+    right, wrong = json.loads(capsys.readouterr().out)["attacks"]
     assert (right["seen"], wrong["seen"]) == (["live"], ["stalls"])
 
 

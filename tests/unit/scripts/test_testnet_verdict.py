@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from p2p.client import HeadMove
+from scripts.testnet_parts.ratings_load import Replay
+from scripts.testnet_parts.report import print_summary
 from scripts.testnet_parts.verdict import (
     FinalChain,
     agreement,
@@ -52,6 +56,18 @@ def test_propagation_is_from_the_makers_head_to_every_other_nodes() -> None:
         "far": [move("a", 190), move("b", 340)],
     }
     assert sorted(propagation_ms(moves, READY)) == [10, 20, 40, 90]
+
+
+def test_what_was_not_measured_is_not_told_in_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ("height", "finalized_height", "final", "submitted", "lost", "reorgs", "seconds", "tx_per_s")
+    report: dict[str, Any] = dict.fromkeys(names, 0)
+    report |= {"differing": [], "refused": {}, "nodes_detail": [], "home": "x", "state_root": None}
+    report |= {"block_propagation_ms": describe_propagation([]), "cpu_ms_per_tx": None}
+    load = SimpleNamespace(rows=partial(Replay.rows, cast(Any, None)), can_go_on=False)
+    print_summary(report, cast(Any, SimpleNamespace(load=load)))
+    told = capsys.readouterr().out
+    assert "processor" in told
+    assert "None" not in told
 
 
 def test_a_block_that_a_reorg_brings_back_counts_once() -> None:

@@ -65,13 +65,15 @@ def test_the_peer_id_is_the_one_that_libp2p_computes(home: Path) -> None:
 @pytest.mark.parametrize("missing", ["key", "config.toml", "genesis.json"])
 def test_a_missing_file_is_named_with_its_remedy(home: Path, missing: str) -> None:
     (home / missing).unlink()
-    with pytest.raises(OperatorError, match=rf"{missing} is missing; (make a home with|copy the)"):
+    with pytest.raises(OperatorError, match=rf"{missing} is missing; (name another|restore it|copy the)"):
         load_home(home)
 
 
 def test_a_missing_home_is_named_with_its_remedy(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match=r"is no folder; make a home with `python node\.py init --home"):
         load_home(tmp_path / "nowhere")
+    with pytest.raises(OperatorError, match=r"is no home; make a home with `python node\.py init --home"):
+        load_home(tmp_path)
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o601])
@@ -84,7 +86,7 @@ def test_a_key_that_others_can_reach_is_refused(home: Path, mode: int) -> None:
 @pytest.mark.parametrize("content", [b"", b"abc", SEED.hex().encode()[:-2], b"zz" * 32, b"00" * 33, b"\xff\xfe"])
 def test_a_damaged_key_is_refused(home: Path, content: bytes) -> None:
     (home / "key").write_bytes(content)
-    with pytest.raises(OperatorError, match="restore it from your backup"):
+    with pytest.raises(OperatorError, match=r"is not a key .*; name another, or restore it from your backup"):
         read_key(home / "key")
 
 
@@ -121,10 +123,23 @@ def test_a_mistake_in_the_configuration_is_named(tmp_path: Path, text: str, reme
         read_config(path)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"a\x00b", b"max_peers = " + b"[" * 5_000])
-def test_a_configuration_that_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"# caf\xe9", r"is not UTF-8 \(at byte 5\); save it as UTF-8"),
+        (b"a\x00b", "is not valid TOML"),
+        (b"max_peers = " + b"[" * 5_000, "is not valid TOML"),
+    ],
+)
+def test_a_configuration_that_is_no_text_is_refused(tmp_path: Path, content: bytes, what: str) -> None:
     (tmp_path / "config.toml").write_bytes(content)
-    with pytest.raises(OperatorError, match="is not valid TOML"):
+    with pytest.raises(OperatorError, match=what):
+        read_config(tmp_path / "config.toml")
+
+
+def test_a_configuration_that_cannot_be_read_is_not_called_wrong(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").mkdir()
+    with pytest.raises(OperatorError, match="cannot be read: Is a directory"):
         read_config(tmp_path / "config.toml")
 
 

@@ -103,6 +103,21 @@ def test_what_is_there_is_not_replaced(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name).read_text(encoding="utf-8") == "precious"
 
 
+def test_two_at_once_make_one(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with whole.whole_folder(home, ["file"]) as draft:
+        with pytest.raises(OperatorError, match="is being made by another process"):
+            make(home)
+        (draft / "file").write_text("mine", encoding="utf-8")
+    assert everything(tmp_path) == {"home", "home/file"}
+
+
+def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fcntl.flock", failing_at(1, lambda *_: None, OSError(errno.ENOLCK, "No locks available")))
+    make(tmp_path)
+    assert load_home(tmp_path).genesis == GENESIS
+
+
 def test_a_key_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "key"
     with monkeypatch.context() as broken:
