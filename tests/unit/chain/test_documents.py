@@ -15,6 +15,7 @@ from chain import documents
 from chain.documents import (
     authorities_document,
     authority_document,
+    block_document,
     explanation,
     listed_records,
     member_document,
@@ -243,6 +244,29 @@ def test_an_authority_is_in_its_term_up_to_the_height_before_the_last() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------ the rest
+
+
+def test_a_block_is_final_up_to_the_final_height_of_the_main_chain() -> None:
+    roots = {"transaction_root": bytes(32), "state_root": bytes(32)}
+    header = sign_header(secret(1), TOWN.id, height=4, slot=5, parent=bytes(32), mhg=3, mhp=2, **roots)
+    told = [block_document(TOWN, header, 7, final) for final in (3, 4)]
+    told += [block_document(TOWN, header, 7, 4, main=False)]
+    assert [(row["main"], row["final"]) for row in told] == [(True, False), (True, True), (False, False)]
+    assert told[0] == {
+        "id": header.id.hex(),
+        "height": 4,
+        "slot": 5,
+        "time": "1970-01-01T00:00:05.000+00:00",
+        "proposer": did_from_key(secret(1).public),
+        "parent": "00" * 32,
+        "mhg": 3,
+        "mhp": 2,
+        "transaction_root": "00" * 32,
+        "state_root": "00" * 32,
+        "transaction_count": 7,
+        "main": True,
+        "final": False,
+    }
 
 
 def test_a_transaction_is_told_with_the_fields_of_its_kind() -> None:
