@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-_FAR_ABOVE = "No header comes near: nine bounded fields take less than 250 bytes."
-_OWN_CLOCK = "Each node's own: what comes too early is dropped without blame, and fetched once a chain builds on it."
-_OWN_ROOM = "Each node's own: what it lets wait is asked for by itself, and what finds no room comes by sync."
-_OWN_MEMORY = "Each node's own: what it no longer hands out singly comes with its block."
-_SHORTER = "A question for a status is empty."
+
+def _either_side(module: str, name: str, value: int, why: str) -> dict[str, str]:
+    """A number of a module, one less and one more; ``name`` ends in its equals sign."""
+    return {f"{module}.(module): {name}{value} -> {name}{other}": why for other in (value - 1, value + 1)}
+
+
+_OWN_LOAD = "Each node's own: how much it does at a time, or how often."
+_NUMBERS = {
+    **_either_side("admission", "CLOCK_DISPARITY_MS = ", 500, "Each node's own: what is too early is fetched later."),
+    **_either_side("arrivals", "MAX_WAITING = ", 64, "Each node's own: what finds no room comes by sync."),
+    **_either_side("documents", "MAX_LOOKED_AT = ", 1000, _OWN_LOAD),
+    **_either_side("engine", "STATUS_EVERY_SLOTS = ", 8, _OWN_LOAD),
+    **_either_side("engine", "MAX_REGOSSIP = ", 1024, _OWN_LOAD),
+    **_either_side("headers", "MAX_HEADER_BYTES = ", 512, "No header comes near: nine bounded fields take 250 bytes."),
+    **_either_side("serving", "MAX_RECENT_BLOCKS = ", 8, "Each node's own: older transactions come with their block."),
+    **_either_side("serving", "max_request=", 16, "A question for a status is empty."),
+    **_either_side("serving", "max_reply=", 128, "No status comes near: a digest and three numbers take 62 bytes."),
+    **_either_side("serving", "max_request=", 64, "No question for blocks comes near: a digest and two numbers."),
+    **_either_side("serving", "max_concurrent=", 8, _OWN_LOAD),
+    **_either_side("serving", "max_concurrent=", 32, _OWN_LOAD),
+}
 
 #: By the key of the mutant.
 ARGUED: dict[str, str] = {
-    "admission.(module): CLOCK_DISPARITY_MS = 500 -> CLOCK_DISPARITY_MS = 499": _OWN_CLOCK,
-    "admission.(module): CLOCK_DISPARITY_MS = 500 -> CLOCK_DISPARITY_MS = 501": _OWN_CLOCK,
-    "arrivals.(module): MAX_WAITING = 64 -> MAX_WAITING = 63": _OWN_ROOM,
-    "arrivals.(module): MAX_WAITING = 64 -> MAX_WAITING = 65": _OWN_ROOM,
+    **_NUMBERS,
     "documents.transaction_document: headers[0].proposer -> headers[1].proposer": (
         "Evidence is of two headers of one validator."
     ),
     "engine.Engine._accuse: waiting is not None and waiting.nonce < nonce"
     " -> waiting is not None and waiting.nonce <= nonce": "`next_free` is the nonce of nothing that waits.",
-    "headers.(module): MAX_HEADER_BYTES = 512 -> MAX_HEADER_BYTES = 511": _FAR_ABOVE,
-    "headers.(module): MAX_HEADER_BYTES = 512 -> MAX_HEADER_BYTES = 513": _FAR_ABOVE,
     "judgement.judge: is_unknown = votes.mhp == counted_above and header.mhp < counted_above"
     " -> is_unknown = votes.mhp == counted_above and header.mhp <= counted_above": (
         "Where all three are equal nothing is refused anyway."
@@ -32,10 +43,6 @@ ARGUED: dict[str, str] = {
     ),
     "registry.apply: Reason.NONCE_USED if transaction.nonce < next_nonce else Reason.NONCE_GAP"
     " -> Reason.NONCE_USED if transaction.nonce <= next_nonce else Reason.NONCE_GAP": ("The two are not equal here."),
-    "serving.(module): MAX_RECENT_BLOCKS = 8 -> MAX_RECENT_BLOCKS = 7": _OWN_MEMORY,
-    "serving.(module): MAX_RECENT_BLOCKS = 8 -> MAX_RECENT_BLOCKS = 9": _OWN_MEMORY,
-    "serving.(module): max_request=16 -> max_request=15": _SHORTER,
-    "serving.(module): max_request=16 -> max_request=17": _SHORTER,
     "statetree._apply: shared_bits = MAX_DEPTH - (number ^ next_number).bit_length()"
     " -> shared_bits = MAX_DEPTH - (number | next_number).bit_length()": (
         "Goes further up than it has to and comes down again: the same tree, later."
