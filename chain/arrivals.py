@@ -57,13 +57,9 @@ class WaitingRoom:
 
     def take_completed(self, peer: Peer, request: GetTransactions) -> list[Arrival]:
         """Take out those for which ``request`` was sent to ``peer``."""
-        wanted = request.transaction_ids[:1]
+        wanted = set(request.transaction_ids)
         return self._take(
-            [
-                item
-                for item in self._of(peer)
-                if not item.due_ms and set(wanted) <= set(item.announcement.transaction_ids)
-            ]
+            [item for item in self._of(peer) if not item.due_ms and wanted.issubset(item.announcement.transaction_ids)]
         )
 
     def drop(self, peer: Peer) -> None:

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
-_FAR_ABOVE = "No header comes near: nine bounded fields take less than 250 bytes."
 _OFTEN = "How often what could be undone is dropped changes only the memory needed."
 _ROOM = "More than the fullest mempool needs, whose many items have small frames; it bounds memory."
 _PACE = "How much is read or kept at once changes memory and pace, and nothing that comes of it."
 _TURN = "How long a node lets one thing take is chosen, not derived; that there is such a bound is tested with less."
 
+
+def _either_side(module: str, name: str, value: int, why: str) -> dict[str, str]:
+    """A number of a module, one less and one more; ``name`` ends in its equals sign."""
+    return {f"{module}.(module): {name}{value} -> {name}{other}": why for other in (value - 1, value + 1)}
+
+
+_OWN_LOAD = "Each node's own: how much it does at a time, or how often."
+_NUMBERS = {
+    **_either_side("admission", "CLOCK_DISPARITY_MS = ", 500, "Each node's own: what is too early is fetched later."),
+    **_either_side("arrivals", "MAX_WAITING = ", 64, "Each node's own: what finds no room comes by sync."),
+    **_either_side("documents", "MAX_LOOKED_AT = ", 1000, _OWN_LOAD),
+    **_either_side("engine", "STATUS_EVERY_SLOTS = ", 8, _OWN_LOAD),
+    **_either_side("engine", "MAX_REGOSSIP = ", 1024, _OWN_LOAD),
+    **_either_side("production", "MAX_OPEN_TRANSACTIONS = ", 200000, "Each validator's own: a larger block is valid."),
+    **_either_side("headers", "MAX_HEADER_BYTES = ", 512, "No header comes near: nine bounded fields take 250 bytes."),
+    **_either_side("serving", "MAX_RECENT_BLOCKS = ", 8, "Each node's own: older transactions come with their block."),
+    **_either_side("serving", "max_request=", 16, "A question for a status is empty."),
+    **_either_side("serving", "max_reply=", 128, "No status comes near: a digest and three numbers take 62 bytes."),
+    **_either_side("serving", "max_request=", 64, "No question for blocks comes near: a digest and two numbers."),
+    **_either_side("serving", "max_concurrent=", 8, _OWN_LOAD),
+    **{f"{key} (2)": why for key, why in _either_side("serving", "max_concurrent=", 8, _OWN_LOAD).items()},
+    **_either_side("serving", "max_concurrent=", 32, _OWN_LOAD),
+}
+
 #: By the key of the mutant.
 ARGUED: dict[str, str] = {
+    **_NUMBERS,
     "blocktree.(module): MAX_BLOCKS = 100000 -> MAX_BLOCKS = 100001": _PACE,
     "database.(module): ROWS_AT_ONCE = 256 -> ROWS_AT_ONCE = 255": _PACE,
     "database.(module): _BUSY_TIMEOUT_S = 10 -> _BUSY_TIMEOUT_S = 9": _TURN,
@@ -17,8 +41,11 @@ ARGUED: dict[str, str] = {
     "database.bounds: return (prefix, prefix + b'\\xff' * 128) -> return (prefix, prefix + b'\\xff' * 129)": (
         "No key is longer than 69 bytes."
     ),
-    "headers.(module): MAX_HEADER_BYTES = 512 -> MAX_HEADER_BYTES = 511": _FAR_ABOVE,
-    "headers.(module): MAX_HEADER_BYTES = 512 -> MAX_HEADER_BYTES = 513": _FAR_ABOVE,
+    "documents.transaction_document: headers[0].proposer -> headers[1].proposer": (
+        "Evidence is of two headers of one validator."
+    ),
+    "engine.Engine._accuse: waiting is not None and waiting.nonce < nonce"
+    " -> waiting is not None and waiting.nonce <= nonce": "`next_free` is the nonce of nothing that waits.",
     "judgement.judge: is_unknown = votes.mhp == counted_above and header.mhp < counted_above"
     " -> is_unknown = votes.mhp == counted_above and header.mhp <= counted_above": (
         "Where all three are equal nothing is refused anyway."

@@ -202,6 +202,15 @@ def test_of_one_slot_and_signer_few_get_in(door: Admission, chain: Blockchain, f
     assert isinstance(judge(door, chain, forge.block(None, slot=SLOT + 1)), AdmittedAnnouncement)
 
 
+def test_a_second_block_of_a_slot_is_evidence_and_a_third_a_flood(
+    door: Admission, chain: Blockchain, forge: Forge
+) -> None:
+    one, two, three = (judge(door, chain, block) for block in rivals(forge, 3))
+    assert isinstance(one, AdmittedAnnouncement)
+    assert isinstance(two, AdmittedAnnouncement)
+    assert why(three) == (Dropped, Reason.TREE_FULL)
+
+
 def test_signatures_that_are_checked_side_by_side_get_no_more_in(
     door: Admission, chain: Blockchain, forge: Forge
 ) -> None:
@@ -259,11 +268,14 @@ def test_a_quota_is_for_each_slot_and_signer_and_forgets_the_oldest() -> None:
 
 
 def test_what_is_counted_covers_every_slot_that_is_not_too_late() -> None:
+    # a slot has a leader in each of four sets of validators
+    leaders, end = (b"a", b"b", b"c", b"d"), 3 * MAX_LATE_SLOTS
     quota = Quota(1, MAX_COUNTED)
-    for slot in range(3 * MAX_COUNTED):
-        quota.take(slot, b"a")
-    assert len(quota) == MAX_COUNTED
-    assert all(quota.is_used_up(slot, b"a") for slot in range(3 * MAX_COUNTED - MAX_LATE_SLOTS, 3 * MAX_COUNTED))
+    for slot in range(end):
+        for leader in leaders:
+            quota.take(slot, leader)
+    assert len(quota) == len(leaders) * MAX_LATE_SLOTS
+    assert all(quota.is_used_up(slot, leader) for slot in range(end - MAX_LATE_SLOTS, end) for leader in leaders)
 
 
 # ----------------------------------------------------------------------------------------------- from cheap to dear

@@ -243,6 +243,20 @@ def test_a_block_made_here_is_adopted(forge: Forge) -> None:
     assert chain.finalized.height == 3
 
 
+def test_a_block_made_here_was_in_time_so_no_twin_replaces_it(forge: Forge) -> None:
+    chain = Blockchain(GENESIS)
+    seal(chain, forge)
+    assert add(chain, forge.block(None, slot=2)) == Added()
+    assert chain.head.header.slot == 1
+
+
+def test_blocks_that_were_asked_for_are_taken_however_many_share_a_slot(forge: Forge) -> None:
+    chain = Blockchain(GENESIS)
+    for number in range(blocktree.MAX_BLOCKS_PER_SLOT + 1):
+        add(chain, forge.block(None, slot=1, mhg=number))
+    assert len(chain.tree) == 1 + blocktree.MAX_BLOCKS_PER_SLOT + 1
+
+
 def test_a_full_tree_makes_room_for_a_block_without_its_parent(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a full tree whose worst tip is the parent of the block that comes
     trunk, worst = forge.chain(4), forge.block(None, slot=10)

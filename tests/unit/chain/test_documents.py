@@ -14,40 +14,51 @@ import pytest
 from chain import documents
 from chain.documents import (
     authorities_document,
+    authority_document,
+    block_document,
     explanation,
+    listed_records,
     member_document,
     members,
+    motion_document,
     motions_document,
     policy_document,
     records_document,
     refusal_document,
+    transaction_document,
 )
 from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis, found_genesis
+from chain.headers import sign_header
 from chain.keys import did_from_key
 from chain.meanings import MEANINGS
-from chain.policy import shipped_policy
-from chain.proposals import ReplaceValidator, encode_proposal
+from chain.policy import read_policy, shipped_policy
+from chain.proposals import ReplaceValidator, Suspend, encode_proposal
 from chain.registry import genesis_state
 from chain.state import (
     DOCKET_KEY,
     OBJECTED,
     OPEN,
+    VALIDATORS_KEY,
     Account,
     Authority,
     Docket,
     Entry,
     Member,
     Motion,
+    Rating,
     Record,
     account_key,
     authority_key,
     encode_entry,
     member_key,
     motion_key,
+    rating_key,
     record_key,
 )
+from chain.transactions import Evidence, FileRecord, sign_transaction
+from chain.validators import Seat, Validators
 from chain.view import MemoryView, StateView
 from scripts.chain_view import open_view
 from tests.support.registered import lively_city
@@ -136,6 +147,27 @@ def test_nothing_is_looked_at_beyond_the_last_record_that_is_there(monkeypatch: 
     assert record_key(ANN, 6) not in looked
 
 
+def test_nothing_is_read_beyond_the_first_row_that_is_not_shown() -> None:
+    rows = iter([(ANN, number, RECORD) for number in range(5)])
+    assert listed_records(view_of(), rows, 2)["more"]
+    assert [number for _, number, _ in rows] == [3, 4]
+
+
+def test_a_line_is_in_its_category_also_where_its_code_is_nought() -> None:
+    policy = shipped_policy("marketplace").to_document()
+    policy["rating"] = [{"code": 0, "name": "courtesy", "min": -5, "max": 5}]
+    town = found_genesis("town", read_policy(policy), [secret(1).public], genesis_time_ms=0, slot_ms=1000)
+    member = Member(ANN, 1, 3, 1, 0, 0, 0, 0, ())
+    entries: dict[bytes, Entry] = {member_key(ANN): member, rating_key(ANN, OFFICE, 0): Rating(3, 7)}
+    state = genesis_state(town) | {key: encode_entry(entry) for key, entry in entries.items()}
+    base, rated = explanation(MemoryView(state, town, 9, 10), ANN, member)
+    assert "category" not in base
+    assert rated == {
+        **{"kind": "rating", "points": 3, "category": "courtesy"},
+        **{"rater": did_from_key(OFFICE), "height": 7},
+    }
+
+
 # ------------------------------------------------------------------------------------------------- institutions
 
 
@@ -166,6 +198,29 @@ def test_the_newest_motions_come_first() -> None:
     assert [row["number"] for row in motions_document(view, 2, only_open=True)["motions"]] == [2, 1]
 
 
+@pytest.mark.parametrize(("approving", "weight", "needed"), [(0, 0, 5), (1, 3, 2), (2, 5, 0), (3, 6, 0)])
+def test_a_motion_needs_more_than_two_thirds_of_the_weight(approving: int, weight: int, needed: int) -> None:
+    keys = [secret(number).public for number in (1, 2, 3, 4)]
+    rows = zip(keys, (3, 2, 1, 9), (0, 0, 0, 1), strict=True)
+    seats = tuple(Seat(key, weight, is_jailed, 0) for key, weight, is_jailed in rows)
+    motion = Motion(OFFICE, encode_proposal(Suspend(OFFICE)), 2, 70, tuple(keys[:approving]), OPEN, 0)
+    view = view_of((VALIDATORS_KEY, Validators(seats, (), 0, 0, ())))
+    told = motion_document(view, 0, motion)
+    assert (told["weight"], told["weight_needed"]) == (weight, needed)
+
+
+@pytest.mark.parametrize(
+    ("counted", "told"), [((8, 3, 0, 0), (8, 3, 375)), ((8, 3, 4, 2), (4, 1, 250)), ((4, 2, 4, 2), (0, 0, 0))]
+)
+def test_how_an_authoritys_records_held_since_it_was_restored(
+    counted: tuple[int, int, int, int], told: tuple[int, int, int]
+) -> None:
+    authority = Authority(MOVED, 0, (), 0, 99, 0, *counted)
+    document = authority_document(view_of(), OFFICE, authority)
+    names = ("filed_since_restored", "overturned_since_restored", "overturned_permille")
+    assert tuple(document[name] for name in names) == told
+
+
 def test_the_policy_in_force_is_told_whole() -> None:
     told = policy_document(view_of())
     assert told == {
@@ -189,6 +244,64 @@ def test_an_authority_is_in_its_term_up_to_the_height_before_the_last() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------ the rest
+
+
+def test_a_block_is_final_up_to_the_final_height_of_the_main_chain() -> None:
+    roots = {"transaction_root": bytes(32), "state_root": bytes(32)}
+    header = sign_header(secret(1), TOWN.id, height=4, slot=5, parent=bytes(32), mhg=3, mhp=2, **roots)
+    told = [block_document(TOWN, header, 7, final) for final in (3, 4)]
+    told += [block_document(TOWN, header, 7, 4, main=False)]
+    assert [(row["main"], row["final"]) for row in told] == [(True, False), (True, True), (False, False)]
+    assert told[0] == {
+        "id": header.id.hex(),
+        "height": 4,
+        "slot": 5,
+        "time": "1970-01-01T00:00:05.000+00:00",
+        "proposer": did_from_key(secret(1).public),
+        "parent": "00" * 32,
+        "mhg": 3,
+        "mhp": 2,
+        "transaction_root": "00" * 32,
+        "state_root": "00" * 32,
+        "transaction_count": 7,
+        "main": True,
+        "final": False,
+    }
+
+
+def test_a_transaction_is_told_with_the_fields_of_its_kind() -> None:
+    filing = FileRecord(ANN, 1, -20, 1, bytes(32), b"", 5, 1)
+    signed = sign_transaction(secret(102), TOWN.id, 3, 70, filing)
+    assert transaction_document(TOWN.policy, signed) == {
+        "id": signed.id.hex(),
+        "kind": signed.kind,
+        "actor": did_from_key(OFFICE),
+        "nonce": 3,
+        "expiry_height": 70,
+        "subject": did_from_key(ANN),
+        "category": "contract or loan default",
+        "points": -20,
+        "severity": 1,
+        "evidence": "00" * 32,
+        "reason": None,
+        "established_slot": 5,
+        "policy_version": 1,
+    }
+
+
+def test_evidence_is_told_by_its_signer_and_the_ids_of_the_headers() -> None:
+    roots = {"transaction_root": bytes(32), "state_root": bytes(32)}
+    first, second = (
+        sign_header(secret(1), TOWN.id, height=1, slot=slot, parent=bytes(32), mhg=0, mhp=0, **roots) for slot in (4, 8)
+    )
+    told = transaction_document(
+        TOWN.policy, sign_transaction(secret(102), TOWN.id, 3, 70, Evidence(first.raw, second.raw))
+    )
+    assert [told[name] for name in ("subject", "first", "second")] == [
+        did_from_key(secret(1).public),
+        first.id.hex(),
+        second.id.hex(),
+    ]
 
 
 def test_a_refusal_as_a_document() -> None:

@@ -158,6 +158,11 @@ def test_a_block_a_little_early_waits_for_its_slot(rig: Rig, forge: Forge) -> No
     assert rig.engine.wake_ms(rig.now_ms) == GENESIS.slot_start_ms(2)
 
 
+def test_a_block_whose_slot_has_begun_wakes_at_once(rig: Rig, forge: Forge) -> None:
+    rig.at(1, -CLOCK_DISPARITY_MS).handle(announced(forge.block()))
+    assert rig.engine.wake_ms(GENESIS.slot_start_ms(1) + 300) == GENESIS.slot_start_ms(1)
+
+
 def test_a_block_of_the_future_is_refused_and_nobody_blamed_for_another_clock(rig: Rig, forge: Forge) -> None:
     rig.at(1, -CLOCK_DISPARITY_MS - 1)
     for block in (forge.block(), forge.block(slot=2**64 - 1)):
@@ -290,6 +295,47 @@ def test_a_reorg_brings_transactions_back(rig: Rig, forge: Forge) -> None:
     assert effects[0] == Commit(abandoned=(short,), adopted=tuple(long))
     assert only(effects, HeadMoved)[0].depth == 1
     assert list(rig.engine.mempool) == [one]
+
+
+def test_what_no_block_can_hold_any_more_does_not_come_back(rig: Rig, forge: Forge) -> None:
+    # given a block whose transactions expire at heights 2, 3 and 4
+    body = [Actor(GENESIS, 50 + height).sign(Enrol(), expiry_height=height) for height in (2, 3, 4)]
+    rig.handle(gossiped(*body))
+    trunk = forge.block()
+    rig.grow([trunk, forge.block(trunk, body, slot=2)])
+
+    # when a branch of height 3 wins without it
+    rig.grow(forge.chain(2, trunk, slot=3))
+
+    # then only what height 4 can hold waits again
+    assert list(rig.engine.mempool) == body[2:]
+
+
+def test_what_expired_leaves_the_mempool_now_and_then(rig: Rig, forge: Forge) -> None:
+    body = [Actor(GENESIS, 50 + height).sign(Enrol(), expiry_height=height) for height in (15, 16, 17)]
+    rig.handle(gossiped(*body))
+    rig.grow(forge.chain(engine.EXPIRE_EVERY_BLOCKS))
+    assert engine.EXPIRE_EVERY_BLOCKS == 16
+    assert list(rig.engine.mempool) == body[2:]
+
+
+def test_of_blocks_that_become_final_together_the_last_is_told(rig: Rig, forge: Forge) -> None:
+    # given a chain that half of the validators made, so that nothing is final
+    blocks: list[Block] = []
+    for slot in (1, 2, 5, 6, 9, 10):
+        blocks.append(forge.block(blocks[-1] if blocks else None, slot=slot))
+    rig.grow(blocks)
+    assert rig.engine.chain.finalized.height == 0
+
+    # when the others are back
+    rig.grow(forge.chain(8, blocks[-1], slot=11))
+
+    # then several become final at once
+    told = [final.header.height for final in only(rig.effects, Finalized)]
+    stored = [height for commit in only(rig.effects, Commit) if (height := commit.finalized_height) is not None]
+    assert told == stored
+    assert told[0] > 1
+    assert told[-1] == rig.engine.chain.finalized.height
 
 
 def test_finality_is_told_and_stored_and_the_snapshot_follows(rig: Rig, forge: Forge) -> None:
@@ -500,6 +546,13 @@ def test_what_never_can_enter_a_block_leaves_the_mempool() -> None:
     assert len(rig.engine.mempool) == 0
 
 
+@pytest.mark.parametrize(("validators", "made"), [(1, 1), (2, 0)])
+def test_only_who_is_alone_makes_a_block_before_others_could_be_heard(validators: int, made: int) -> None:
+    rig = Rig(genesis_of(validators), validator=validators - 1, signing=FRESH)
+    body = Actor(rig.genesis, 50).sign(Enrol())
+    assert len(only(rig.at(1).handle(Submitted((body,))), AnnounceBlock)) == made
+
+
 def test_an_idle_validator_makes_heartbeats_only() -> None:
     rig = Rig(GENESIS, validator=1, signing=FRESH)
     made = [slot for slot in range(200) if only(rig.at(slot).handle(Tick()), AnnounceBlock)]
@@ -630,6 +683,12 @@ def test_of_one_slot_few_blocks_wait(rig: Rig, forge: Forge) -> None:
     for number in range(MAX_BLOCKS_PER_SLOT + 3):
         rig.handle(announced(forge.block(None, slot=1, state_root=bytes([number]) * 32)))
     assert len(rig.engine._waiting) == MAX_BLOCKS_PER_SLOT
+
+
+def test_of_one_slot_few_announced_blocks_are_kept(rig: Rig, forge: Forge) -> None:
+    rivals = [forge.block(None, slot=1, mhg=number) for number in range(MAX_BLOCKS_PER_SLOT + 1)]
+    rig.grow(rivals)
+    assert [block.id in rig.engine.chain.tree for block in rivals] == [True] * MAX_BLOCKS_PER_SLOT + [False]
 
 
 def test_one_hostile_leader_does_not_crowd_out_a_good_block(rig: Rig, forge: Forge) -> None:

@@ -11,7 +11,7 @@ from chain import registry
 from chain.blocks import Block
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.ledger import Ledger
-from chain.proposals import Suspend
+from chain.proposals import AddValidator, Suspend
 from chain.state import member_key
 from chain.statetree import StateTree, verify_proof
 from chain.transactions import ASK, Enrol, Object, Repair
@@ -180,6 +180,37 @@ def test_transactions_and_changes_are_counted_across_settling() -> None:
         for height in range(settled, 7):
             assert ledger.transactions_above(height) == sum(counts[height:])
         assert ledger.is_changed_above(settled) == (settled < 6)
+
+
+def test_a_look_back_sees_the_state_of_then_and_leaves_that_of_now() -> None:
+    register = story()
+    ledger = register.ledger
+    ledger.settle(2)
+    now = look(ledger)
+    for height in range(2, 7):
+        with ledger.rewound(height):
+            assert ledger.state_root == register.blocks[height - 1][0].header.state_root
+        assert look(ledger) == now
+    for height in (1, 7):
+        with pytest.raises(InvariantBroken), ledger.rewound(height):
+            pass
+
+
+def test_what_was_announced_is_told_from_the_snapshot_up_to_a_height() -> None:
+    # given two sets of validators, one after the other
+    register = Register()
+    for _ in range(2):
+        register.carry(AddValidator(register.person().key, 1))
+        for _ in range(12):
+            register.block()
+    ledger = register.ledger
+    first, second = (each.height for each in ledger.announced(ledger.height))
+
+    # when the snapshot moves up past the first, then only the second is told, from its height on
+    assert [each.height for each in ledger.announced(first)] == [first]
+    ledger.settle(first + 1)
+    told = [ledger.announced(height) for height in (first + 1, second - 1, second, ledger.height)]
+    assert [[each.height for each in announced] for announced in told] == [[], [], [second], [second]]
 
 
 def test_the_agenda_tells_when_the_chain_itself_acts() -> None:

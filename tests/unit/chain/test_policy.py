@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from chain.policy import (
     Tier,
     amendment_fault,
     decode_policy,
+    load_policy,
     parse_policy,
     read_policy,
     shipped_policy,
@@ -592,3 +594,11 @@ def test_no_tier_and_no_severity_may_go() -> None:
 @pytest.mark.parametrize("version", [2, 3, 5])
 def test_versions_follow_each_other(version: int) -> None:
     assert amendment_fault(TEST, read_policy(changed("version", version))) == "the version must be 4"
+
+
+def test_a_policy_file_that_cannot_be_read_is_the_operators_to_mend(tmp_path: Path) -> None:
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes("name = 'Köln'".encode("latin-1"))
+    for path, sentence in ((tmp_path / "none.toml", "cannot be read: No such file"), (latin, "not UTF-8")):
+        with pytest.raises(OperatorError, match=sentence):
+            load_policy(path)

@@ -134,6 +134,21 @@ def test_the_largest_height_ever_generated_never_falls() -> None:
     assert (made.signing.height, made.block.header.mhg) == (9, 9)
 
 
+def test_a_validator_knows_its_own_blocks_from_those_of_another_machine() -> None:
+    # given a validator that signed two slots
+    maker, chain = producer(), Blockchain(GENESIS)
+    mine = []
+    for slot in (1, 5):
+        made = make(maker, chain, pool(chain), slot)
+        chain.adopt(made.block, made.changes)
+        mine.append(made.block.header)
+
+    # when they come back to it, then it signs on; when its last slot holds another block as well, it stops
+    assert [maker.seen_elsewhere(header) for header in mine] == [False, False]
+    assert maker.seen_elsewhere(Forge(GENESIS).block(None, slot=5).header)
+    assert maker.is_stopped
+
+
 def test_a_lost_signing_state_keeps_a_validator_silent_until_a_later_block_is_final() -> None:
     forge, maker = Forge(GENESIS), producer(None)
     others = [slot for slot in range(1, 60) if slot % 4 != 1]

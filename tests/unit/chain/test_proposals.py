@@ -107,5 +107,6 @@ def test_nothing_else_is_a_proposal(fields: Any) -> None:
 
 
 def test_a_motion_of_the_state_is_decoded_within_bounds() -> None:
+    assert refusal(decode_proposal, bytes(MAX_POLICY_BYTES + 512)) is Reason.MALFORMED
     assert refusal(decode_proposal, bytes(MAX_POLICY_BYTES + 513)) is Reason.TOO_LARGE
     assert refusal(decode_proposal, b"") is Reason.MALFORMED

@@ -151,6 +151,10 @@ def test_every_kind_has_a_name_of_its_own_and_a_question() -> None:
     assert {kind_of(question).name for question in QUESTIONS} == {kind.name for kind in KINDS}
 
 
+def test_blocks_alone_are_read_from_the_disk() -> None:
+    assert [kind.name for kind in KINDS if kind.is_stored] == ["blocks"]
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.name != "status"], ids=lambda kind: kind.name)
 def test_a_question_that_cannot_be_read_is_refused(kind: Kind) -> None:
     for data in (b"", b"\x92junk", bytes(kind.max_request + 1)):

@@ -20,8 +20,18 @@ from chain.proposals import (
     Revoke,
     Suspend,
 )
+from chain.state import MAINTAINED, OBJECTED, REPAIR_ASKED, STANDING, Record
 from chain.validators import ADD, JAIL, RELEASE, REMOVE, REPLACE, Change
-from chain.words import change_in_words, duration, moment_of, policy_changes, proposal_in_words, time_of
+from chain.words import (
+    change_in_words,
+    duration,
+    height_in_words,
+    moment_of,
+    policy_changes,
+    proposal_in_words,
+    time_of,
+    waits_for,
+)
 from tests.support.registered import HEROISM, TICKET, City, city_policy, next_policy
 from tests.support.world import genesis_of, secret
 
@@ -55,6 +65,7 @@ def test_a_proposal_says_what_it_would_do(words: str) -> None:
         *((-5, "none"), (0, "none"), (1, "1 s"), (1_001, "2 s"), (59_000, "59 s"), (60_000, "1 min")),
         *((61_000, "1 min 1 s"), (3_599_000, "59 min 59 s"), (3_600_000, "1 h"), (86_399_000, "23 h 59 min")),
         *((86_400_000, "1 d"), (20 * 86_400_000 - 1_000, "19 d 23 h")),
+        *((3_660_000, "1 h 1 min"), (90_000_000, "1 d 1 h"), (93_599_000, "1 d 1 h")),
     ],
 )
 def test_spans_of_time(ms: int, words: str) -> None:
@@ -74,6 +85,24 @@ def test_when_a_slot_begins(slot: int, time: str | None, moment: str) -> None:
     genesis = genesis_of(1)
     assert (genesis.genesis_time_ms, genesis.slot_ms) == (1_000_000, 1_000)
     assert (time_of(genesis, slot), moment_of(genesis, slot)) == (time, moment)
+
+
+def test_a_height_that_no_chain_reaches_is_none() -> None:
+    assert [height_in_words(height) for height in (0, 2**62 - 1, 2**62)] == ["0", str(2**62 - 1), "no end"]
+
+
+@pytest.mark.parametrize(
+    ("status", "deadline_slot", "words"),
+    [
+        (OBJECTED, 70, "the issuer's answer"),
+        (MAINTAINED, 70, "an arbiter's ruling"),
+        (REPAIR_ASKED, 70, "the issuer's answer to the repair"),
+        (STANDING, 0, None),
+    ],
+)
+def test_whose_turn_it_is(status: int, deadline_slot: int, words: str | None) -> None:
+    record = Record(ONE, 1, -20, 1, bytes(32), b"", 0, 5, 1, 900, 30, -1, status, 0, deadline_slot, b"", b"", b"")
+    assert waits_for(record) == words
 
 
 def test_changes_of_validators() -> None:
