@@ -34,7 +34,7 @@ from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.keys import SecretKey, did_from_key, self_test
 from chain.messages import Status
 from chain.policy import load_policy, shipped_policy
-from chain.prove import prove
+from chain.prover import prove
 from chain.reader import Reader
 from chain.serving import MAX_RECENT_BLOCKS, Question
 from chain.sources import LiveState
@@ -241,14 +241,14 @@ async def open_node(home: Home) -> AsyncIterator[Node]:
         try:
             engine = await trio.to_thread.run_sync(_load_engine, home, storage)
             # libp2p takes two seconds to import: commands that only read, and most mistakes, must not pay for it.
-            from p2p.local.presence import announced, transport_config
+            from p2p.local.presence import published, transport_config
             from p2p.network import open_transport
 
             async with open_transport(transport_config(home)) as transport:
                 node = Node(home, engine, storage, transport)
                 async with _stopped_at_end(node), trio.open_nursery() as nursery:
                     await nursery.start(node.run)
-                    with announced(home, transport, node.url):
+                    with published(home, transport, node.url):
                         role = "validator" if engine.is_validator else "observer"
                         address, height = transport.listen_addresses[0], engine.chain.head.header.height
                         log.info(

@@ -36,7 +36,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     words         proposals, changes, policies, moments in words for people
     documents     the things of the register as documents, for HTTP and commands alike
     proof         what shows offline where a member stands, and how that is checked
-    prove         making one
+    prover        making one
 
   branches
     ledger        one branch: state, votes and undo from the snapshot to the head

@@ -17,7 +17,7 @@ from chain.forkchoice import Choice, choose
 from chain.genesis import Genesis
 from chain.headers import Header
 from chain.ledger import Executed, Ledger
-from chain.validators import ANNOUNCED_ROUNDS, Announcement, voting_set
+from chain.validators import ANNOUNCED_ROUNDS, SetAnnouncement, voting_set
 from chain.votes import Votes
 
 
@@ -41,7 +41,7 @@ class Settled:
     header: Header
     votes: Votes
     rows: dict[bytes, bytes | None]
-    announced: tuple[Announcement, ...] = ()
+    announced: tuple[SetAnnouncement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from chain.headers import VerifiedHeader
 from chain.policy import Policy, decode_policy
 from chain.state import RULES_KEY, Entry, PolicyText, Rules, decode_entry, policy_key
 from chain.transactions import VerifiedTransaction
-from chain.validators import Announcement
+from chain.validators import SetAnnouncement
 
 FORMAT = 3
 # What :mod:`chain.migrations` brings up to date.
@@ -75,16 +75,16 @@ def bounds(prefix: bytes) -> tuple[bytes, bytes]:
     return prefix, prefix + b"\xff" * 128
 
 
-def announcement_row(announcement: Announcement) -> tuple[bytes, bytes]:
+def announcement_row(announcement: SetAnnouncement) -> tuple[bytes, bytes]:
     """How an announcement is stored: key and sealed value."""
     key = announcement.height.to_bytes(8, "big")
     return key, seal(key, encode((announcement.validators, announcement.path)))
 
 
-def read_announcement(key: bytes, value: bytes) -> Announcement:
+def read_announcement(key: bytes, value: bytes) -> SetAnnouncement:
     """What :func:`announcement_row` was given, opened.  Raises :class:`Refused`."""
     validators, path = array(decode(value, max_bytes=_MAX_ANNOUNCEMENT_BYTES), 2, 2, "an announcement")
-    return Announcement(int.from_bytes(key, "big"), validators, path)
+    return SetAnnouncement(int.from_bytes(key, "big"), validators, path)
 
 
 def short_id(transaction_id: bytes) -> int:

@@ -19,7 +19,7 @@ from chain.genesis import Genesis
 from chain.registry import genesis_state
 from chain.state import RULES_KEY, VALIDATORS_KEY, WITH_DEADLINES, Account, account_key, decode_entry, due_slot
 from chain.statetree import Proof, StateTree
-from chain.validators import Announcement, Validators
+from chain.validators import SetAnnouncement, Validators
 from chain.view import MemoryView
 
 
@@ -34,7 +34,7 @@ class Executed:
     changes: Changes
     transactions: int
     work: int
-    announcement: Announcement | None
+    announcement: SetAnnouncement | None
 
 
 class Ledger:
@@ -205,7 +205,7 @@ class Ledger:
         self.base_height = height
         return rows
 
-    def announced(self, height: int) -> tuple[Announcement, ...]:
+    def announced(self, height: int) -> tuple[SetAnnouncement, ...]:
         """What the blocks above the snapshot and up to ``height`` announced, oldest first."""
         executed = self._executed[: height - self.base_height]
         return tuple(each.announcement for each in executed if each.announcement is not None)
@@ -214,12 +214,12 @@ class Ledger:
         """The executed blocks above the snapshot, newest first."""
         return (executed.block for executed in reversed(self._executed))
 
-    def _announcement(self, block: Block, changes: Changes) -> Announcement | None:
+    def _announcement(self, block: Block, changes: Changes) -> SetAnnouncement | None:
         """What the block just executed announced: now that the tree is at its state, the path costs next to nothing."""
         height = block.header.height
         if VALIDATORS_KEY not in changes or self.validators.decided_height != height:
             return None
-        return Announcement(height, self.state[VALIDATORS_KEY], self._tree.prove(VALIDATORS_KEY).encode())
+        return SetAnnouncement(height, self.state[VALIDATORS_KEY], self._tree.prove(VALIDATORS_KEY).encode())
 
     def _due(self, slot: int) -> Iterator[bytes]:
         for index, (due, key) in enumerate(self._agenda):

@@ -15,7 +15,7 @@ from chain.database import OLDEST_FORMAT, Database, announcement_row, corrupt, t
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import decode_header
-from chain.validators import Announcement
+from chain.validators import SetAnnouncement
 
 # A chain that is executed keeps what it could undo; what is final is dropped this often.
 _SETTLE_BLOCKS = 64
@@ -53,7 +53,7 @@ def _fill_announcements(database: Database, genesis: Genesis) -> None:
     database.connection.executemany("INSERT INTO announcements VALUES (?, ?)", rows)
 
 
-def _announced(database: Database, genesis: Genesis) -> Iterator[Announcement]:
+def _announced(database: Database, genesis: Genesis) -> Iterator[SetAnnouncement]:
     """Every change of validators announced up to the snapshot, found by executing the chain up to there."""
     raw = database.meta("snapshot_header")
     if raw is None:
@@ -71,7 +71,7 @@ def _announced(database: Database, genesis: Genesis) -> Iterator[Announcement]:
     yield from _settled(chain)
 
 
-def _settled(chain: Blockchain) -> tuple[Announcement, ...]:
+def _settled(chain: Blockchain) -> tuple[SetAnnouncement, ...]:
     settled = chain.settle()
     return () if settled is None else settled.announced
 

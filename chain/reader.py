@@ -26,7 +26,7 @@ from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
 from chain.state import RATER_AT, RATINGS, Entry, account_key, decode_entry, read_identity
 from chain.transactions import Transaction
-from chain.validators import Announcement
+from chain.validators import SetAnnouncement
 from chain.view import StateView
 
 
@@ -214,7 +214,7 @@ class Reader:
         for key, value, _ in self._database.values("SELECT key, value, 0 FROM state ORDER BY key"):
             yield key, value
 
-    def announcements(self) -> Iterator[Announcement]:
+    def announcements(self) -> Iterator[SetAnnouncement]:
         """The changes of validators announced up to :meth:`snapshot_header`, oldest first."""
         rows = self._database.values("SELECT key, value, 0 FROM announcements ORDER BY key")
         return (read_announcement(key, value) for key, value, _ in rows)

@@ -43,7 +43,7 @@ from chain.state import (
     record_key,
 )
 from chain.transactions import Transaction, VerifiedTransaction, verify_transaction
-from chain.validators import Announcement, Validators
+from chain.validators import SetAnnouncement, Validators
 
 # Decoded blocks that wait for their turn: two for each of eight workers keep all of them busy, and 16 blocks of 900 kB
 # are what memory has to hold.
@@ -130,7 +130,7 @@ class _Recheck:
         self._chain = Blockchain(genesis)
         self._side: list[VerifiedHeader] = []
         self._branch_points: dict[bytes, tuple[TreeNode, Validators]] = {}
-        self._announced: list[Announcement] = []
+        self._announced: list[SetAnnouncement] = []
 
     def run(self) -> Report:
         self._read_side()

@@ -32,7 +32,7 @@ MAX_RECENT_BLOCKS = 8
 Question: TypeAlias = GetStatus | GetBlocks | GetTransactions
 
 
-class Source(Protocol):
+class BlockSource(Protocol):
     """Where replies come from."""
 
     def status(self) -> Status:
@@ -86,7 +86,7 @@ def kind_of(question: Question) -> Kind:
             return TRANSACTIONS
 
 
-def answer(question: Question, source: Source) -> bytes:
+def answer(question: Question, source: BlockSource) -> bytes:
     """The reply, encoded: as much of what is asked for as is known and one message holds."""
     match question:
         case GetStatus():
@@ -106,7 +106,7 @@ def read_reply(question: GetBlocks | GetTransactions, reply: bytes) -> tuple[byt
     return RawItems.decode(reply, max_items=wanted).items
 
 
-def _find(ids: Sequence[bytes], source: Source) -> list[VerifiedTransaction]:
+def _find(ids: Sequence[bytes], source: BlockSource) -> list[VerifiedTransaction]:
     """Those that wait or were recorded lately, in the order of their ids."""
     found = {key: item for key in ids if (item := source.waiting(key)) is not None}
     if len(found) < len(ids):

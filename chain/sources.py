@@ -1,4 +1,4 @@
-"""What proofs are made from (:class:`chain.prove.Source`): the state on disk, and that in the memory of a node."""
+"""What proofs are made from (:class:`chain.prover.ProofSource`): the state on disk, and that of a running node."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chain.proof import needed
 from chain.reader import Reader
 from chain.state import Entry, decode_entry
 from chain.statetree import Proof, StateTree
-from chain.validators import Announcement
+from chain.validators import SetAnnouncement
 
 # Headers come with whole blocks; 16 of the largest are 14 MB.
 _READ_HEADERS = 16
@@ -45,7 +45,7 @@ class StoredState:
         """The path of an entry, or of its absence."""
         return self._tree.prove(key)
 
-    def announcements(self) -> Iterator[Announcement]:
+    def announcements(self) -> Iterator[SetAnnouncement]:
         """Every change of validators announced so far."""
         return self._reader.announcements()
 
@@ -104,7 +104,7 @@ class LiveState:
         """The path of one of those."""
         return self._paths[key]
 
-    def announcements(self) -> list[Announcement]:
+    def announcements(self) -> list[SetAnnouncement]:
         """Every change of validators announced up to the header."""
         known = (*self._reader.announcements(), *self._announced)
         by_height = {found.height: found for found in known if found.height <= self.header.height}

@@ -74,7 +74,7 @@ class Validators(NamedTuple):
         return next((seat for seat in (*self.active, *self.next) if seat.key == key), None)
 
 
-class Announcement(NamedTuple):
+class SetAnnouncement(NamedTuple):
     """What shows to whoever has the header at ``height`` that it announced other validators.
 
     ``validators`` is the encoded entry of the state after it, ``path`` the encoded path under its state root.

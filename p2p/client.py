@@ -1,6 +1,6 @@
 """A node's HTTP face, as a client asks it: every question with the shape of its answer, and who asks.
 
-A :class:`Question` names a path and reads the answer; :class:`Client` asks one node and waits, :class:`AsyncClient`
+A :class:`Query` names a path and reads the answer; :class:`Client` asks one node and waits, :class:`AsyncClient`
 asks any node from a task.  :class:`Follower` watches one transaction until its block is final::
 
     with Client("http://127.0.0.1:4080") as node:
@@ -81,7 +81,7 @@ class PeerTable(TypedDict):
     banned: dict[str, float]
 
 
-class Account(NamedTuple):
+class Signer(NamedTuple):
     """``GET /account/{key}``: what a signer has to know; dids as texts."""
 
     nonce: int
@@ -119,7 +119,7 @@ class HeadMove(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Question(Generic[T]):
+class Query(Generic[T]):
     """A request and how its answer is read.
 
     ``read`` gets the JSON object.  It raises :class:`KeyError`, :class:`TypeError` or :class:`ValueError` where
@@ -144,8 +144,8 @@ def _peers(document: dict[str, Any]) -> PeerTable:
     return {"peers": document["peers"], "banned": document["banned"]}
 
 
-def _account(document: dict[str, Any]) -> Account:
-    return Account(*(document[name] for name in Account._fields))
+def _account(document: dict[str, Any]) -> Signer:
+    return Signer(*(document[name] for name in Signer._fields))
 
 
 def _found(document: dict[str, Any]) -> Found:
@@ -171,49 +171,49 @@ def _one_outcome(document: dict[str, Any]) -> None:
         raise refusal
 
 
-STATUS = Question("/status", _status)
-GENESIS: Question[Genesis] = Question("/genesis", make_genesis)
+STATUS = Query("/status", _status)
+GENESIS: Query[Genesis] = Query("/genesis", make_genesis)
 """The network's genesis, as the node has it."""
-POLICY: Question[Policy] = Question("/policy", lambda document: read_policy(document["policy"]))
+POLICY: Query[Policy] = Query("/policy", lambda document: read_policy(document["policy"]))
 """The policy in force."""
-MOTIONS = Question("/motions", _with_rows("motions"))
+MOTIONS = Query("/motions", _with_rows("motions"))
 """A document whose ``motions`` are the newest first."""
-PEERS = Question("/peers", _peers)
+PEERS = Query("/peers", _peers)
 
 
-def account(key: bytes) -> Question[Account]:
+def account(key: bytes) -> Query[Signer]:
     """What the register knows of a key."""
-    return Question(f"/account/{did_from_key(key)}", _account)
+    return Query(f"/account/{did_from_key(key)}", _account)
 
 
-def records(key: bytes) -> Question[dict[str, Any]]:
+def records(key: bytes) -> Query[dict[str, Any]]:
     """A document whose ``records`` are those about a key's owner, newest first."""
-    return Question(f"/records/{did_from_key(key)}", _with_rows("records"))
+    return Query(f"/records/{did_from_key(key)}", _with_rows("records"))
 
 
-def heads(after: int = 0) -> Question[list[HeadMove]]:
+def heads(after: int = 0) -> Query[list[HeadMove]]:
     """The node's last head moves that have a greater ``seq``."""
-    return Question(f"/heads?after={after}", _moves)
+    return Query(f"/heads?after={after}", _moves)
 
 
-def transaction(transaction_id: bytes) -> Question[Found]:
+def transaction(transaction_id: bytes) -> Query[Found]:
     """Where a transaction is."""
-    return Question(f"/transactions/{transaction_id.hex()}", _found)
+    return Query(f"/transactions/{transaction_id.hex()}", _found)
 
 
-def submit(raw: bytes) -> Question[None]:
+def submit(raw: bytes) -> Query[None]:
     """Offer an encoded transaction; raises :class:`Refused`."""
-    return Question("/transactions", _one_outcome, encode((raw,)))
+    return Query("/transactions", _one_outcome, encode((raw,)))
 
 
-def submit_all(raws: Iterable[bytes]) -> Question[list[Refused | None]]:
+def submit_all(raws: Iterable[bytes]) -> Query[list[Refused | None]]:
     """Offer encoded transactions; None for each that was taken."""
-    return Question("/transactions", _outcomes, encode(tuple(raws)))
+    return Query("/transactions", _outcomes, encode(tuple(raws)))
 
 
-def try_out(raw: bytes) -> Question[None]:
+def try_out(raw: bytes) -> Query[None]:
     """What the next block would make of an encoded transaction; raises :class:`Refused`."""
-    return Question("/trial", _one_outcome, encode((raw,)))
+    return Query("/trial", _one_outcome, encode((raw,)))
 
 
 # ------------------------------------------------------------------------------------------------------ who asks
@@ -235,7 +235,7 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def ask(self, question: Question[T]) -> T:
+    def ask(self, question: Query[T]) -> T:
         """Ask one question."""
         with _failures(self.url):
             reply = self._client.request(question.method, question.path, **_content(question))
@@ -262,7 +262,7 @@ class AsyncClient:
     ) -> None:
         await self._client.__aexit__(kind, error, trace)
 
-    async def ask(self, url: str, question: Question[T]) -> T:
+    async def ask(self, url: str, question: Query[T]) -> T:
         """Ask the node at ``url`` one question."""
         with _failures(url):
             reply = await self._client.request(question.method, url + question.path, **_content(question))
@@ -275,7 +275,7 @@ def _settings(url: str, timeout_s: float) -> dict[str, Any]:
     return {"timeout": timeout_s, "trust_env": False, "verify": url.startswith("https:")}
 
 
-def _content(question: Question[Any]) -> dict[str, Any]:
+def _content(question: Query[Any]) -> dict[str, Any]:
     if question.body is None:
         return {}
     return {"content": question.body, "headers": {"content-type": "application/msgpack"}}
@@ -294,7 +294,7 @@ def _failures(url: str) -> Iterator[None]:
         raise NodeAway(f"no node answers at {url}; start it with `python node.py run`, or name another") from error
 
 
-def _read(url: str, question: Question[T], reply: httpx.Response) -> T:
+def _read(url: str, question: Query[T], reply: httpx.Response) -> T:
     if reply.status_code in _BUSY:
         raise NodeAway(f"the node at {url} is too busy to answer (status {reply.status_code}); try again")
     try:
@@ -310,7 +310,7 @@ def _read(url: str, question: Question[T], reply: httpx.Response) -> T:
         raise _not_understood(url, question, f"without what was expected ({error!r})") from error
 
 
-def _not_understood(url: str, question: Question[Any], what: str) -> OperatorError:
+def _not_understood(url: str, question: Query[Any], what: str) -> OperatorError:
     path = question.path.partition("?")[0]
     return OperatorError(f"{url} answers {question.method} {path} with {what}; name a node of this version")
 
@@ -357,7 +357,7 @@ class NotInTime(Exception):
         self.found = found
 
 
-class Dropped(Refused):
+class Impossible(Refused):
     """A transaction that a node had taken will not enter a block: the rule that it would break by now."""
 
 
@@ -392,7 +392,7 @@ class Follower:
     def wait(self, until: Until, timeout_s: float) -> Found:
         """Until it is in a block, or final; an unknown one without its encoding is not waited for.
 
-        Raises :class:`NotInTime` and :class:`Dropped`.
+        Raises :class:`NotInTime` and :class:`Impossible`.
         """
         deadline = self._clock() + timeout_s
         found: Found | None = None
@@ -433,7 +433,7 @@ class Follower:
             # It may have entered a block meanwhile, and be refused for that.
             found = self._node.ask(self._where)
             if found.height is None and refusal.reason.disposition is not Disposition.LATER:
-                raise Dropped(refusal.reason, refusal.detail) from refusal
+                raise Impossible(refusal.reason, refusal.detail) from refusal
         return found
 
     def _say(self, text: str) -> None:

@@ -33,11 +33,11 @@ from scripts.chain_view import (
     read_hex,
     sheet,
 )
-from scripts.inspect_parts import institutions, people, proofs
+from scripts.inspect_parts import institutions, offline, people
 from scripts.inspect_parts.question import ALL, inspect_chain, limit, progress, question
 
 # The commands of the parts are those of this one.
-__all__ = ["inspect_chain", "institutions", "people", "proofs"]
+__all__ = ["inspect_chain", "institutions", "offline", "people"]
 
 # 12 digits are an id's beginning rather than a height: 31,000 years of one-second slots.
 _HEIGHT_DIGITS = 12

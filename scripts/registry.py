@@ -33,7 +33,7 @@ from chain.transactions import (
 )
 from chain.words import moment_of
 from p2p import client
-from p2p.client import Account, Client, Until
+from p2p.client import Client, Signer, Until
 from scripts.console import print_json, remark, table
 from scripts.registry_parts.filing import answer, record, repair, rule
 from scripts.registry_parts.inputs import (
@@ -150,7 +150,7 @@ def status(session: Session, as_json: bool) -> None:
     table("", ("it may now",), [(line,) for line in may] or [("nothing: use the key that it moved to",)])
 
 
-def _possible(session: Session, account: Account) -> list[str]:
+def _possible(session: Session, account: Signer) -> list[str]:
     """The commands that are open to a key, as far as its role decides."""
     if account.successor is not None:
         return []

@@ -39,7 +39,7 @@ def transport_config(home: Home) -> TransportConfig:
 
 
 @contextmanager
-def announced(home: Home, transport: Transport, url: str) -> Iterator[None]:
+def published(home: Home, transport: Transport, url: str) -> Iterator[None]:
     """Keep ``node.json`` while the block runs.  Raises :class:`OperatorError` where it cannot be written."""
     facts = {
         "pid": os.getpid(),

@@ -28,7 +28,7 @@ from chain.genesis import load_genesis
 from chain.keys import SecretKey
 from chain.messages import Status
 from p2p import handshake
-from p2p.client import STATUS, AsyncClient, Question, announced
+from p2p.client import STATUS, AsyncClient, Query, announced
 from p2p.frames import LIBRARY_ERRORS
 from p2p.host import GuardedHost, build_host
 from p2p.library import tame
@@ -86,7 +86,7 @@ class Target:
     def port(self) -> int:
         return int(self.address.split("/")[4])
 
-    async def ask(self, question: Question[T]) -> T:
+    async def ask(self, question: Query[T]) -> T:
         """What the node's HTTP face says."""
         async with AsyncClient(PATIENCE_S) as client:
             return await client.ask(self.http, question)

@@ -6,5 +6,5 @@ reexecution   the chain executed again, to tell what happened to a member
 plots         how many members stand in which tier, as a figure
 people        commands about members and records
 institutions  commands about authorities, motions and policies
-proofs        commands that make and check proofs
+offline       commands that make and check proofs
 """

@@ -62,7 +62,7 @@ ARGUED: dict[str, str] = {
         "Every block extends the one before it: there is no tie to break."
     ),
     "migrations._announced: chain.unsettled >= _SETTLE_BLOCKS -> chain.unsettled > _SETTLE_BLOCKS": _OFTEN,
-    "prove._validators: not isinstance(entry, Validators) -> False": (
+    "prover._validators: not isinstance(entry, Validators) -> False": (
         "The key decides the type of what `decode_entry` returns; the type checker does not know that."
     ),
     "reader._StoredView.__init__: newest = next(reader.headers(reader.head_height(), 1), None)"

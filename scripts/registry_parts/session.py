@@ -26,7 +26,7 @@ from chain.keys import SecretKey, did_from_key
 from chain.policy import Policy
 from chain.transactions import Action, FileRecord, Propose, VerifiedTransaction, sign_transaction, verify_transaction
 from p2p import client
-from p2p.client import Account, Client, Dropped, Follower, Found, NodeAway, NotInTime, Until, announced
+from p2p.client import Client, Follower, Found, Impossible, NodeAway, NotInTime, Signer, Until, announced
 from p2p.local import commandline
 from scripts.console import print_json, remark, stderr_console
 from scripts.registry_parts.refusals import show
@@ -47,7 +47,7 @@ class Session:
     secret: SecretKey
 
     @cached_property
-    def account(self) -> Account:
+    def account(self) -> Signer:
         """What the register knows of the key as the command begins."""
         return self.node.ask(client.account(self.secret.public))
 
@@ -211,10 +211,10 @@ def endings(genesis: Genesis, *, as_json: bool) -> Iterator[None]:
     try:
         yield
     except Refused as refusal:
-        what = "taken first, and dropped since" if isinstance(refusal, Dropped) else "not done"
+        what = "taken first, and dropped since" if isinstance(refusal, Impossible) else "not done"
         show(refusal, what, genesis)
         if as_json:
-            print_json({**refusal_document(refusal, genesis), "dropped": isinstance(refusal, Dropped)})
+            print_json({**refusal_document(refusal, genesis), "dropped": isinstance(refusal, Impossible)})
         click.get_current_context().exit(EXIT_WRONG)
 
 

@@ -12,7 +12,7 @@ from chain.merkle import merkle_root
 from chain.transactions import Enrol, VerifiedTransaction, sign_transaction
 from chain.votes import Votes
 from scripts.simulation.node import SimulatedNode
-from scripts.simulation.wire import announced
+from scripts.simulation.wire import announcement_of
 from scripts.simulation.world import World, secret
 
 
@@ -72,7 +72,7 @@ class Cabal:
 def tell(sender: SimulatedNode, block: Block, receivers: Iterable[SimulatedNode]) -> None:
     """Announce a block to some."""
     for receiver in receivers:
-        sender.world.network.send(sender.name, receiver, announced(block))
+        sender.world.network.send(sender.name, receiver, announcement_of(block))
 
 
 def root_with(node: SimulatedNode, slot: int, transactions: Sequence[VerifiedTransaction]) -> bytes:

@@ -37,7 +37,7 @@ from chain.keys import SecretKey
 from chain.messages import GetStatus, Status
 from chain.transactions import VerifiedTransaction
 from scripts.simulation.disk import Disk
-from scripts.simulation.wire import Door, Message, announced, batched
+from scripts.simulation.wire import Door, Message, announcement_of, batched
 from scripts.simulation.world import World
 
 # As many events as node.py queues; there the network waits, here what comes then gets lost.
@@ -270,7 +270,7 @@ class SimulatedNode:
                     f"{header.parent.hex()[:8]} mhg {header.mhg} mhp {header.mhp}, {len(block.transactions)} tx"
                 )
                 world.checks.on_announced(self, header)
-                world.network.broadcast(self, announced(block))
+                world.network.broadcast(self, announcement_of(block))
             case GossipTransactions(transactions):
                 for batch in batched(transactions):
                     world.network.broadcast(self, batch)

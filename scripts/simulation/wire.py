@@ -66,7 +66,7 @@ Gossip: TypeAlias = Announced | Batch
 Message: TypeAlias = Gossip | Claim
 
 
-def announced(block: Block) -> Announced:
+def announcement_of(block: Block) -> Announced:
     """How a block is announced."""
     ids = tuple(transaction.id for transaction in block.transactions)
     return Announced(Announcement(block.header.raw, ids).encode())

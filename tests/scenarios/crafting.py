@@ -16,7 +16,7 @@ from chain.merkle import merkle_root
 from chain.transactions import Enrol, Rate, VerifiedTransaction
 from chain.validators import with_announced
 from chain.votes import Votes
-from scripts.simulation.wire import announced, batched
+from scripts.simulation.wire import announcement_of, batched
 from tests.support.world import Actor, Host, World, secret
 
 
@@ -81,7 +81,7 @@ def reasons_of(host: Host) -> list[Reason]:
 
 def announce(host: Host, block: Block, peer: str = "stranger") -> None:
     """A block arrives by gossip."""
-    host.hear(peer, announced(block))
+    host.hear(peer, announcement_of(block))
 
 
 def gossip(host: Host, transactions: Sequence[VerifiedTransaction], peer: str = "stranger") -> None:

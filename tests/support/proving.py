@@ -9,7 +9,7 @@ from pathlib import Path
 from chain.database import DATABASE
 from chain.genesis import load_genesis
 from chain.proof import Proven, check_evidence
-from chain.prove import prove
+from chain.prover import prove
 from chain.reader import Reader
 from chain.sources import StoredState
 

@@ -30,7 +30,7 @@ from chain.events import SigningState
 from chain.state import RULES_KEY, Rules, policy_key
 from chain.storage import Storage
 from chain.transactions import Enrol
-from chain.validators import Announcement
+from chain.validators import SetAnnouncement
 from tests.support.forge import Forge
 from tests.support.homes import read_only
 from tests.support.refusals import refusal
@@ -83,7 +83,7 @@ def test_a_transaction_is_looked_up_by_eight_bytes_that_fit_a_column() -> None:
 def test_an_announcement_comes_back_in_the_order_of_heights() -> None:
     rows = []
     for height in (1, 255, 256, 2**40, 2**64 - 1):
-        announcement = Announcement(height, b"validators", b"path")
+        announcement = SetAnnouncement(height, b"validators", b"path")
         key, sealed = announcement_row(announcement)
         assert read_announcement(key, unseal(key, sealed)) == announcement
         rows.append(key)

@@ -13,7 +13,7 @@ from chain.blockchain import Blockchain
 from chain.database import DATABASE
 from chain.errors import Reason, Refused
 from chain.events import Commit, SigningState
-from chain.prove import prove
+from chain.prover import prove
 from chain.reader import Reader
 from chain.sources import LiveState, StoredState
 from chain.storage import Storage

@@ -17,18 +17,18 @@ from chain.codec import encode
 from chain.errors import OperatorError, Reason, Refused
 from p2p import client
 from p2p.client import (
-    Account,
     Announced,
     AsyncClient,
     Client,
-    Dropped,
     Follower,
     Found,
     HeadMove,
+    Impossible,
     NodeAway,
     NodeStatus,
     NotInTime,
-    Question,
+    Query,
+    Signer,
     Until,
     announced,
 )
@@ -65,7 +65,7 @@ def test_every_path_that_is_asked_is_one_that_a_node_answers() -> None:
     from p2p.local.http import build_app  # noqa: PLC0415
 
     app: Starlette = build_app(cast(Any, None))
-    asked: list[Question[Any]] = [
+    asked: list[Query[Any]] = [
         client.STATUS, client.GENESIS, client.POLICY, client.MOTIONS, client.PEERS,
         client.account(KEY), client.records(KEY), client.heads(3), client.transaction(bytes(32)),
         client.submit(b"raw"), client.submit_all([b"raw"]), client.try_out(b"raw"),
@@ -82,7 +82,7 @@ def test_what_a_node_says_of_itself_is_read_whole() -> None:
 
 
 def test_an_account_is_read() -> None:
-    account = Account(3, 4, "did:key:z6Mk", None, True, False, False, 100, 50, 1)
+    account = Signer(3, 4, "did:key:z6Mk", None, True, False, False, 100, 50, 1)
     assert answering(account._asdict()).ask(client.account(KEY)) == account
 
 
@@ -190,7 +190,7 @@ class ScriptedNode:
         self.trials = 0
         self.offers = 0
 
-    def ask(self, question: Question[Any]) -> Any:
+    def ask(self, question: Query[Any]) -> Any:
         match question.method, question.path.split("/")[1]:
             case "GET", "status":
                 return self.status()
@@ -267,7 +267,7 @@ def test_a_node_that_is_away_for_a_while_is_asked_again() -> None:
 @pytest.mark.parametrize("found", [WAITING, UNKNOWN])
 def test_what_became_impossible_is_given_up_with_the_rule(found: Found) -> None:
     node = ScriptedNode([found], [Refused(Reason.UNDER_OBJECTION, "an objection is open")])
-    with pytest.raises(Dropped) as dropped:
+    with pytest.raises(Impossible) as dropped:
         Wait(node).until("final")
     assert (dropped.value.reason, dropped.value.detail) == (Reason.UNDER_OBJECTION, "an objection is open")
     assert node.offers == 0

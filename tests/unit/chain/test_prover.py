@@ -20,11 +20,11 @@ from chain.headers import Header
 from chain.ledger import Ledger
 from chain.proof import MAX_FILE_BYTES
 from chain.proposals import AddValidator, ReleaseValidator, RemoveValidator
-from chain.prove import prove
+from chain.prover import prove
 from chain.state import VALIDATORS_KEY, Entry, decode_entry
 from chain.statetree import Proof, StateTree
 from chain.storage import Storage
-from chain.validators import Announcement
+from chain.validators import SetAnnouncement
 from tests.support.homes import tamper, write_genesis
 from tests.support.proving import checked, proof_of, stored_state
 from tests.support.registered import City, changing_city, lively_city
@@ -65,14 +65,16 @@ class Executed:
     header: Header
 
     def __post_init__(self) -> None:
-        self.ledger, self.found = Ledger(self.genesis), list[Announcement]()
+        self.ledger, self.found = Ledger(self.genesis), list[SetAnnouncement]()
         chain = Blockchain(self.genesis)
         for block in self.blocks[: self.header.height]:
             self.ledger.extend(block, chain.next_votes.newest_set.start)
             chain.add(block, arrived_in_slot=True)
             if self.ledger.validators.decided_height == block.header.height:
                 path = StateTree.build(self.ledger.state.items()).prove(VALIDATORS_KEY)
-                self.found.append(Announcement(block.header.height, self.ledger.state[VALIDATORS_KEY], path.encode()))
+                self.found.append(
+                    SetAnnouncement(block.header.height, self.ledger.state[VALIDATORS_KEY], path.encode())
+                )
 
     def entry(self, key: bytes) -> Entry | None:
         value = self.ledger.state.get(key)
@@ -81,7 +83,7 @@ class Executed:
     def path(self, key: bytes) -> Proof:
         return self.ledger.prove(key)
 
-    def announcements(self) -> list[Announcement]:
+    def announcements(self) -> list[SetAnnouncement]:
         return self.found
 
     def headers(self, first: int) -> Iterator[Header]:

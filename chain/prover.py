@@ -11,11 +11,11 @@ from chain.headers import Header
 from chain.proof import ProofFile, Run, Set, Shown, check_evidence, encode_evidence, follow, needed
 from chain.state import VALIDATORS_KEY, Entry, decode_entry, encode_entry
 from chain.statetree import Proof
-from chain.validators import Announcement, Validators, voting_set
+from chain.validators import SetAnnouncement, Validators, voting_set
 from chain.votes import Votes
 
 
-class Source(Protocol):
+class ProofSource(Protocol):
     """A final state, and the chain beside it.  What is damaged raises :class:`Refused`."""
 
     @property
@@ -28,14 +28,14 @@ class Source(Protocol):
     def path(self, key: bytes) -> Proof:
         """The path of an entry, or of its absence, under the header's state root."""
 
-    def announcements(self) -> Iterable[Announcement]:
+    def announcements(self) -> Iterable[SetAnnouncement]:
         """Every change of validators announced up to the header, oldest first."""
 
     def headers(self, first: int) -> Iterable[Header]:
         """The main chain from a height to the head, oldest first; only as many are taken as are needed."""
 
 
-def prove(genesis: Genesis, source: Source, key: bytes) -> bytes:
+def prove(genesis: Genesis, source: ProofSource, key: bytes) -> bytes:
     """The file that shows where the owner of ``key`` stands in the source's state, checked before it is returned.
 
     Raises :class:`Refused`: ``CROSSES_FINALITY`` where the headers do not make that state final (yet), or as
@@ -51,13 +51,13 @@ def prove(genesis: Genesis, source: Source, key: bytes) -> bytes:
     return data
 
 
-def _shown(source: Source, key: bytes) -> Shown:
+def _shown(source: ProofSource, key: bytes) -> Shown:
     entry = source.entry(key)
     value = b"" if entry is None else encode_entry(entry)
     return Shown(key, int(entry is not None), value, source.path(key).encode())
 
 
-def _runs(genesis: Genesis, source: Source) -> Iterator[Run]:
+def _runs(genesis: Genesis, source: ProofSource) -> Iterator[Run]:
     """The headers that make the source's header final, each run under one set of validators."""
     height, seats = source.header.height, genesis.validators
     handovers = list(source.announcements())
@@ -74,7 +74,7 @@ def _is_in_force(decided_height: int) -> Callable[[Votes], bool]:
     return lambda votes: votes.newest_set.start > decided_height
 
 
-def _is_pending(source: Source) -> bool:
+def _is_pending(source: ProofSource) -> bool:
     """Whether the newest announced set is not in force at the header."""
     validators = source.entry(VALIDATORS_KEY)
     return isinstance(validators, Validators) and bool(validators.next)
@@ -82,9 +82,9 @@ def _is_pending(source: Source) -> bool:
 
 def _run(
     genesis: Genesis,
-    source: Source,
+    source: ProofSource,
     seats: Set,
-    change: Announcement | None,
+    change: SetAnnouncement | None,
     is_enough: Callable[[Votes], bool],
 ) -> Run:
     """As few headers as are enough: from that of the change on, or from the source's own."""

@@ -13,7 +13,7 @@ from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis, load_genesis
 from chain.keys import did_from_key
 from chain.proof import MAX_FILE_BYTES, Proven, check_evidence
-from chain.prove import prove
+from chain.prover import prove
 from chain.sources import StoredState
 from chain.state import STATUS_NAMES, Record
 from chain.words import category_name, time_of
