@@ -71,7 +71,7 @@ BETWEEN = "SELECT key, value, 0 FROM state WHERE key >= ? AND key < ? ORDER BY k
 
 
 def bounds(prefix: bytes) -> tuple[bytes, bytes]:
-    """What is not below, and above, all state keys that begin with ``prefix``: none is longer than 69 bytes."""
+    """What is not below, and above, all keys and ids that begin with ``prefix``: none is longer than 69 bytes."""
     return prefix, prefix + b"\xff" * 128
 
 

@@ -72,9 +72,8 @@ class Reader:
 
     def block(self, block_id: bytes) -> tuple[Block, bool] | None:
         """A block by its id or the beginning of it, and whether it is on the main chain."""
-        high = block_id + b"\xff" * (32 - len(block_id))
         rows = self._database.values(
-            "SELECT id, body, main FROM blocks WHERE id BETWEEN ? AND ? LIMIT 1", (block_id, high)
+            "SELECT id, body, main FROM blocks WHERE id >= ? AND id < ? LIMIT 1", bounds(block_id)
         )
         return next(((trusted_block(body), bool(main)) for _, body, main in rows), None)
 

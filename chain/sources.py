@@ -87,7 +87,7 @@ class LiveState:
 
         with ledger.rewound(height):
             shown = needed(key, read)
-            for at in shown:
+            for at in set(shown) - self._entries.keys():
                 read(at)
             self._paths = {at: ledger.prove(at) for at in shown}
 

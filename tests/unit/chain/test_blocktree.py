@@ -106,6 +106,7 @@ def test_slots_may_be_skipped(grove: Grove) -> None:
 def test_two_blocks_of_a_slot_are_kept_and_a_third_only_on_request(grove: Grove) -> None:
     first, second, third = (grove.forge.block(None, slot=1, state_root=bytes([n]) * 32) for n in range(3))
     grove.plant(first)
+    grove.tree.check(second.header, solicited=False)
     grove.plant(second)
     assert grove.refusal(third) is Reason.TREE_FULL
     grove.plant(third)

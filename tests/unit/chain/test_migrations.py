@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from chain.codec import encode
-from chain.database import DATABASE, FORMAT, OLDEST_FORMAT
-from chain.errors import OperatorError
-from chain.genesis import load_genesis
-from chain.migrations import STEPS
+from chain.database import DATABASE, FORMAT, OLDEST_FORMAT, Database
+from chain.errors import InvariantBroken, OperatorError
+from chain.genesis import Genesis, load_genesis
+from chain.migrations import STEPS, Step, migrate
 from chain.reader import Reader
 from chain.storage import Storage
 from tests.support.homes import RecordingDisk, tamper, write_home
@@ -69,6 +69,15 @@ def test_an_old_database_in_which_nothing_is_final(tmp_path: Path) -> None:
     assert dumped(home) == before
 
 
+def test_an_open_database_is_of_the_newest_format_afterwards(tmp_path: Path) -> None:
+    city = changing_city(9)
+    home = age(city.write(tmp_path / "home"))
+    with closing(Database(home / DATABASE, city.genesis, read_only=False)) as database:
+        assert database.format == OLDEST_FORMAT
+        migrate(database, city.genesis, lambda _: None)
+        assert database.format == FORMAT
+
+
 def test_a_reader_leaves_an_old_database_to_its_node(tmp_path: Path) -> None:
     city = City()
     city.block()
@@ -87,6 +96,18 @@ def test_an_old_database_that_is_damaged_stays_as_it_is(tmp_path: Path) -> None:
         with pytest.raises(OperatorError, match="is damaged"):
             opened(home)
         assert dumped(home) == before
+
+
+def test_what_cannot_be_executed_is_damage_and_not_our_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def take(database: Database, genesis: Genesis) -> None:
+        raise InvariantBroken("an entry that is none")
+
+    home = age(changing_city(9).write(tmp_path / "home"))
+    before = dumped(home)
+    monkeypatch.setattr("chain.migrations.STEPS", (Step("something is read", take),))
+    with pytest.raises(OperatorError, match=r"is damaged \(an entry that is none\)"):
+        opened(home)
+    assert dumped(home) == before
 
 
 def test_a_state_that_the_blocks_do_not_lead_to_is_damage(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from chain.codec import decode, encode
 from chain.errors import Reason, Refused
+from chain.genesis import Genesis
 from chain.headers import Header, sign_header
-from chain.proof import ProofFile, Run, Shown, check_evidence, count, encode_evidence, needed
+from chain.proof import MAX_FILE_BYTES, MAX_ITEMS, ProofFile, Run, Shown, check_evidence, count, encode_evidence, needed
 from chain.proposals import AddValidator
 from chain.registry import genesis_state
 from chain.state import (
@@ -30,6 +31,7 @@ from chain.state import (
     encode_entry,
     member_key,
     policy_key,
+    record_key,
 )
 from chain.statetree import StateTree
 from chain.validators import Seat, Validators, genesis_validators
@@ -104,6 +106,33 @@ def test_nothing_that_counts_can_be_left_out(city: City, home: Path) -> None:
     assert "final" in refusal(home, altered(data, last_header))
 
 
+def test_a_file_begins_with_its_format_its_network_and_its_key(city: City, home: Path) -> None:
+    fields = decode(proof_of(home, city.ann.key), max_bytes=MAX_FILE_BYTES, max_items=MAX_ITEMS)
+    assert fields[:3] == (1, city.genesis.id, city.ann.key)
+
+
+def test_objections_come_with_the_numbers_of_their_records(city: City, home: Path) -> None:
+    ((number, record),) = checked(home, proof_of(home, city.ann.key)).objections
+    assert (number, record.points, record.counts) == (1, -20, False)
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "what"),
+    [
+        (4, (), "the runs"),
+        (4, (((), b"", b""),), "headers"),
+        (4, (((b"",), b""),), "a run"),
+        (5, (), "the entries"),
+        (5, ((b"", 0, b""),), "an entry"),
+    ],
+)
+def test_a_file_of_another_shape_is_refused(city: City, home: Path, at: int, value: object, what: str) -> None:
+    data = proof_of(home, city.ann.key)
+    assert f"{what} is not an array" in refusal(home, altered(data, lambda fields: fields.__setitem__(at, value)))
+    assert "a proof is not an array" in refusal(home, altered(data, lambda fields: fields.append(value)))
+    assert "a proof is not an array" in refusal(home, altered(data, lambda fields: fields.pop()))
+
+
 # ------------------------------------------------------------------------------------- validators that change
 
 
@@ -126,6 +155,20 @@ def test_sets_of_validators_are_handed_over(tmp_path: Path, blocks: int) -> None
     assert len(decode(data, max_bytes=len(data), max_items=10_000)[4]) > 1
     for change in (without_handovers, without_announcement):
         assert refusal(home, altered(data, change))
+
+
+@pytest.mark.parametrize(("run", "said"), [(0, "into force"), (-1, "make final what is up to height")])
+def test_one_header_alone_proves_nothing(tmp_path: Path, run: int, said: str) -> None:
+    city = changing_city(4)
+    home = city.write(tmp_path / "home")
+
+    def first_header_only(fields: list[Any]) -> None:
+        runs = list(fields[4])
+        (first, *_), announced, path = runs[run]
+        runs[run] = (first,), announced, path
+        fields[4] = tuple(runs)
+
+    assert said in refusal(home, altered(proof_of(home, city.bob.key), first_header_only))
 
 
 def test_one_validator_alone_hands_over_to_nobody(city: City) -> None:
@@ -202,6 +245,32 @@ def test_a_set_counts_only_where_the_state_says_that_it_is_in_force(city: City, 
     state = genesis_state(genesis)
     if case in claims:
         state[VALIDATORS_KEY] = encode_entry(claims[case])
+    headers = headers_over(genesis, state)
+    entries = entries_of(state, key)[1 if case == "unknown" else 0 :]
+    data = encode_evidence(genesis, ProofFile(key, 2, (run_of(headers),), entries))
+    if case == "right":
+        assert check_evidence(genesis, data).header == headers[1]
+        return
+    with pytest.raises(Refused) as caught:
+        check_evidence(genesis, data)
+    assert caught.value.reason is Reason.NOT_VALIDATOR
+
+
+def test_records_of_others_are_not_the_members(city: City) -> None:
+    genesis, ann = city.genesis, secret(60).public
+    neighbour = ann[:-1] + bytes([ann[-1] ^ 1])
+    others = record_key(neighbour, 7)
+    state = city.state(city.blocks[-1])
+    state |= {others: state[record_key(ann, 1)], VALIDATORS_KEY: genesis_state(genesis)[VALIDATORS_KEY]}
+    path = StateTree.build(state.items()).prove(others)
+    entries = (*entries_of(state, city.ann.key), Shown(others, 1, state[others], path.encode()))
+    run = run_of(headers_over(genesis, state))
+    proven = check_evidence(genesis, encode_evidence(genesis, ProofFile(city.ann.key, 2, (run,), entries)))
+    assert [number for number, _ in proven.objections] == [1]
+
+
+def headers_over(genesis: Genesis, state: dict[bytes, bytes]) -> list[Header]:
+    """Eleven headers by the founders, whose votes make the first ones final, under one and the same state."""
     root = StateTree.build(state.items()).root
     votes, headers = Votes.genesis(genesis.validators, genesis.batch), list[Header]()
     for height in range(1, 12):
@@ -219,15 +288,12 @@ def test_a_set_counts_only_where_the_state_says_that_it_is_in_force(city: City, 
             )
         )
         votes = votes.apply(headers[-1])
-    entries = entries_of(state, key)[1 if case == "unknown" else 0 :]
-    run = Run(tuple(header.raw for header in headers), b"", b"")
-    data = encode_evidence(genesis, ProofFile(key, 2, (run,), entries))
-    if case == "right":
-        assert check_evidence(genesis, data).header == headers[1]
-        return
-    with pytest.raises(Refused) as caught:
-        check_evidence(genesis, data)
-    assert caught.value.reason is Reason.NOT_VALIDATOR
+    return headers
+
+
+def run_of(headers: Sequence[Header]) -> Run:
+    """A run that announces nothing."""
+    return Run(tuple(header.raw for header in headers), b"", b"")
 
 
 def entries_of(state: dict[bytes, bytes], key: bytes) -> tuple[Shown, ...]:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from chain.blocks import MAX_BLOCK_BYTES, encode_block
-from chain.database import DATABASE
-from chain.errors import OperatorError
+from chain.codec import encode
+from chain.database import DATABASE, seal
+from chain.errors import OperatorError, Reason
 from chain.events import Commit
 from chain.reader import Reader
 from chain.state import Member, Rating, encode_entry, member_key, rating_key
@@ -19,6 +20,7 @@ from chain.storage import Storage
 from chain.votes import Votes
 from tests.support.homes import RecordingDisk, tamper, write_home
 from tests.support.proving import stored_state
+from tests.support.refusals import refusal
 from tests.support.registered import City, Told, changing_city, lively_city
 from tests.support.story import Story, told_story
 from tests.support.world import World, secret
@@ -70,6 +72,7 @@ def test_at_the_genesis_there_is_nothing(tmp_path: Path) -> None:
     assert (reader.snapshot_header(), reader.snapshot_votes(), reader.block_at(0)) == (None, None, None)
     assert [list(reader.blocks(0, 9)), list(reader.headers(0, 9)), list(reader.announcements())] == [[], [], []]
     assert (reader.standings(9), reader.rank(0)) == ([], 1)
+    assert (reader.view().height, reader.view().slot) == (0, 0)
     reader.close()
 
 
@@ -117,7 +120,15 @@ def test_a_branch_ends_where_it_was_asked_for_and_is_read_as_it_is_drawn(story: 
     assert list(islice(reader.branch(tip.id, 1), 2)) == branch[:2]
     assert list(reader.branch(tip.id, tip.header.height)) == branch[-1:]
     assert list(reader.branch(tip.id, tip.header.height + 1)) == []
-    assert list(reader.branch(bytes(32), 1)) == []
+    assert list(reader.branch(tip.id, 2**64)) == list(reader.branch(bytes(32), 1)) == []
+
+
+def test_a_branch_that_left_the_main_chain_too_long_ago_has_no_beginning(
+    story: Story, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tip = max((block for block, is_main in story.disk.blocks.values() if not is_main), key=lambda b: b.header.height)
+    monkeypatch.setattr("chain.reader.MAX_SIDE_BRANCH", 2)
+    assert list(reader.branch(tip.id, 1)) == [encode_block(block) for block in story.disk.branch(tip.id, 1)[-2:]]
 
 
 class _Counting:
@@ -245,6 +256,18 @@ def test_a_spoilt_row_is_a_damaged_database_and_leaves_the_others(told: Told, tm
             read()
     assert reader.block_at(4) == told.city.blocks[3]
     assert isinstance(reader.entry(member_key(told.city.bob.key)), Member)
+    reader.close()
+
+
+@pytest.mark.parametrize("extra", [(), (b"", b"")])
+def test_a_row_that_holds_no_block_is_refused(told: Told, tmp_path: Path, extra: tuple[bytes, ...]) -> None:
+    home = told.city.write(tmp_path / "home")
+    block = told.city.blocks[2]
+    body = seal(block.id, encode((block.header.raw, *extra)))
+    tamper(home, "UPDATE blocks SET body = ? WHERE height = 3", body)
+    reader = Reader(home / DATABASE, told.city.genesis)
+    assert refusal(lambda: list(reader.headers(3, 1))) is Reason.MALFORMED
+    assert refusal(lambda: reader.block_at(3)) is Reason.MALFORMED
     reader.close()
 
 

@@ -12,6 +12,7 @@ import pytest
 from chain.blocks import Block, encode_block
 from chain.codec import encode
 from chain.database import DATABASE, announcement_row, seal
+from chain.events import Commit
 from chain.genesis import load_genesis
 from chain.keys import did_from_key
 from chain.reader import Reader
@@ -30,8 +31,11 @@ from chain.state import (
     rating_key,
     record_key,
 )
+from chain.storage import Storage
+from chain.transactions import Enrol
+from tests.support.forge import Forge
 from tests.support.homes import look_up, tamper
-from tests.support.registered import changing_city
+from tests.support.registered import City, changing_city, city_genesis, city_policy
 from tests.support.story import Story, told_story
 from tests.support.world import secret
 
@@ -167,6 +171,33 @@ def test_it_finds_wrong_votes_and_finality(story: Story, damaged: Path) -> None:
     assert what == "the stored votes are not those that the headers cast"
 
 
+def test_the_stored_state_may_be_that_of_the_genesis(tmp_path: Path) -> None:
+    city = City()
+    city.block()
+    report = rechecked(city.write(tmp_path / "home"))
+    assert (report.problems, report.blocks, report.state_height) == ([], 1, 0)
+
+
+def test_it_finds_that_nobody_can_tell_of_what_block_the_stored_state_is(damaged: Path) -> None:
+    header = seal(b"snapshot_header", b"\x90")
+    tamper(damaged, "UPDATE meta SET value = ? WHERE key = 'snapshot_header'", header)
+    ((height, what),) = problems(damaged)
+    assert height == 0
+    assert what.startswith("the header of the stored state cannot be read: ")
+
+
+def test_any_number_of_blocks_of_one_slot_may_be_beside_the_main_chain(tmp_path: Path) -> None:
+    city, forge = City(), Forge(city_genesis(city_policy()))
+    side = tuple(forge.block(None, [member.sign(Enrol())]) for member in city.members)
+    city.block()
+    home = city.write(tmp_path / "home")
+    storage = Storage(home / DATABASE, city.genesis)
+    storage.commit([Commit(side=side)])
+    storage.close()
+    report = rechecked(home)
+    assert (report.problems, report.side_blocks) == ([], len(city.members))
+
+
 def test_it_finds_a_spoilt_block_beside_the_main_chain(story: Story, damaged: Path) -> None:
     side = max(
         (block for block, is_main in story.disk.blocks.values() if not is_main), key=lambda block: block.header.height
@@ -187,8 +218,9 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return changing_city(20).write(tmp_path_factory.mktemp("changed") / "home")
 
 
-def test_announced_validators_are_counted(changed: Path) -> None:
-    report = rechecked(changed)
+@pytest.mark.parametrize("blocks", [20, 70, 150])
+def test_announced_validators_are_counted(tmp_path: Path, blocks: int) -> None:
+    report = rechecked(changing_city(blocks).write(tmp_path / "home"))
     assert (report.problems, report.announcements) == ([], 2)
 
 

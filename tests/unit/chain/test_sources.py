@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from chain.sources import LiveState, StoredState
 from chain.storage import Storage
 from chain.transactions import Enrol
 from tests.support.homes import tamper, write_genesis
-from tests.support.proving import checked, proof_of
+from tests.support.proving import checked, proof_of, stored_state
 from tests.support.refusals import refusal
 from tests.support.registered import City, changing_city, lively_city
 
@@ -80,7 +81,10 @@ def test_a_member_with_open_objections(homes: list[Running], tmp_path: Path, mon
     homes.append(node)
     source = LiveState(node.chain, node.reader, city.ann.key)
     assert len(checked(node.home, prove(city.genesis, source, city.ann.key)).objections) == 1
-    monkeypatch.setattr(sources, "MAX_READ_ENTRIES", 4)
+    # the validators, the rules and their policy, her account, herself and her three records
+    monkeypatch.setattr(sources, "MAX_READ_ENTRIES", 8)
+    LiveState(node.chain, node.reader, city.ann.key)
+    monkeypatch.setattr(sources, "MAX_READ_ENTRIES", 7)
     assert refusal(LiveState, node.chain, node.reader, city.ann.key) is Reason.TOO_LARGE
 
 
@@ -113,9 +117,20 @@ def test_a_node_does_not_go_back_over_too_much(
     city.block(*[member.sign(Enrol()) for member in city.members])
     node = Running(tmp_path / "node", city)
     homes.append(node)
+    changed = node.chain.ledger.changes_above(node.chain.finalized.height)
+    assert changed > len(city.members)
+    monkeypatch.setattr(sources, "MAX_REWOUND", changed)
     LiveState(node.chain, node.reader, city.bob.key)
-    monkeypatch.setattr(sources, "MAX_REWOUND", 5)
+    monkeypatch.setattr(sources, "MAX_REWOUND", changed - 1)
     assert refusal(LiveState, node.chain, node.reader, city.bob.key) is Reason.TOO_LARGE
+
+
+def test_headers_go_up_to_the_head_however_many_they_are(tmp_path: Path) -> None:
+    city = changing_city(20)
+    with stored_state(city.write(tmp_path / "home")) as source:
+        for first in (1, city.height - 16, city.height - 15, city.height, city.height + 1):
+            heights = [header.height for header in islice(source.headers(first), 2 * city.height)]
+            assert heights == list(range(first, city.height + 1))
 
 
 def test_a_stored_state_that_is_not_its_headers_is_refused(homes: list[Running], tmp_path: Path) -> None:

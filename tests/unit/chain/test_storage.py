@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,6 +24,7 @@ from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.ledger import Ledger
 from chain.reader import Reader
+from chain.state import RATINGS
 from chain.storage import Storage
 from chain.transactions import Enrol, Rate
 from scripts.simulation.disk import Disk
@@ -199,6 +200,24 @@ def test_a_restart_at_any_commit_continues_where_it_was(history: History, tmp_pa
             assert {tip.id for tip in chain.tree.tips()} == {tip.id for tip in before.tree.tips()}
             assert signing == expected.signing
         storage.close()
+
+
+def test_what_a_home_stored_counts_as_received_in_its_slot(history: History, tmp_path: Path) -> None:
+    parted = max(number for number, commit in enumerate(history.commits, 1) if commit.side)
+    with closing(write(tmp_path / DATABASE, history, parted)) as storage:
+        chain, _ = storage.load()
+    tips = [chain.tree[tip.id] for tip in chain.tree.tips()]
+    assert len(tips) > 1
+    assert all(tip.arrived_in_slot for tip in tips)
+
+
+def test_entries_that_are_gone_leave_the_disk(full: Path, history: History, tmp_path: Path) -> None:
+    path = Path(shutil.copy(full, tmp_path / DATABASE))
+    settled = next(commit.settled for commit in reversed(history.commits) if commit.settled)
+    with closing(Storage(path, history.genesis)) as storage, closing(Reader(path, history.genesis)) as reader:
+        first, *others = reader.entries(RATINGS)
+        storage.commit([Commit(settled=replace(settled, rows={first[0]: None}))])
+        assert list(reader.entries(RATINGS)) == others
 
 
 def test_several_commits_are_stored_all_or_nothing(history: History, tmp_path: Path) -> None:

@@ -192,3 +192,7 @@ def test_the_line_on_which_a_value_is_complete(path: FieldPath, line: int) -> No
 
 def test_the_line_of_an_empty_document() -> None:
     assert line_of("", ("name",)) == 1
+
+
+def test_the_document_begins_on_its_first_line_whatever_goes_on_there() -> None:
+    assert line_of("list = [\n1]", ()) == line_of("list = [\n1]", ("name",)) == 1
