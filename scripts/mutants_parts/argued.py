@@ -22,6 +22,7 @@ _NUMBERS = {
     **_either_side("engine", "MAX_REGOSSIP = ", 1024, _OWN_LOAD),
     **_either_side("production", "MAX_OPEN_TRANSACTIONS = ", 200000, "Each validator's own: a larger block is valid."),
     **_either_side("headers", "MAX_HEADER_BYTES = ", 512, "No header comes near: nine bounded fields take 250 bytes."),
+    **_either_side("production", "ROOM_SHARE = ", 32, "Each validator's own: a larger block is valid."),
     **_either_side("serving", "MAX_RECENT_BLOCKS = ", 8, "Each node's own: older transactions come with their block."),
     **_either_side("serving", "max_request=", 16, "A question for a status is empty."),
     **_either_side("serving", "max_reply=", 128, "No status comes near: a digest and three numbers take 62 bytes."),
@@ -29,6 +30,8 @@ _NUMBERS = {
     **_either_side("serving", "max_concurrent=", 8, _OWN_LOAD),
     **{f"{key} (2)": why for key, why in _either_side("serving", "max_concurrent=", 8, _OWN_LOAD).items()},
     **_either_side("serving", "max_concurrent=", 32, _OWN_LOAD),
+    **_either_side("sync", "REST_MS = ", 2000, _OWN_LOAD),
+    **_either_side("sync", "SHORT_BRANCH = ", 32, _OWN_LOAD),
 }
 
 #: By the key of the mutant.

@@ -228,3 +228,9 @@ def test_a_reply_is_one_branch_from_the_height_asked_for() -> None:
         ([BLOCKS[2], other[3]], Reason.UNSOLICITED),
     ):
         assert refusal(list, linked(asked, blocks)) is reason
+
+
+def test_asked_twice_in_a_moment_it_has_not_been_suspended() -> None:
+    sync = Sync()
+    asked = [sync.is_catching_up(now_ms, 1_000, is_alone=False) for now_ms in (0, START_PAUSE_MS, START_PAUSE_MS)]
+    assert asked == [True, False, False]
