@@ -8,8 +8,9 @@ import pytest
 
 from chain import blocktree
 from chain.blocks import Block
-from chain.blocktree import BlockTree
+from chain.blocktree import BlockTree, genesis_header
 from chain.errors import Reason, Refused
+from chain.headers import Header
 from chain.validators import genesis_validators
 from chain.votes import Votes
 from tests.support.forge import Forge
@@ -201,3 +202,19 @@ def test_a_branch_is_judged_only_as_far_as_its_validators_are_known(grove: Grove
         grove.tree.executed(block.id, genesis_validators(GENESIS))
     grove.plant(*branch[7:9], are_executed=False)
     assert grove.refusal(branch[9]) is Reason.NOT_EXECUTED
+
+
+def test_the_genesis_stands_for_a_header_that_nobody_signed() -> None:
+    genesis, root = genesis_of(4), b"\x07" * 32
+    assert genesis_header(genesis, root) == Header(
+        id=genesis.id,
+        height=0,
+        slot=0,
+        parent=bytes(32),
+        proposer=bytes(32),
+        mhg=0,
+        mhp=0,
+        transaction_root=bytes(32),
+        state_root=root,
+        raw=b"",
+    )

@@ -74,3 +74,7 @@ def test_an_explanation_that_does_not_add_up_is_our_bug() -> None:
     ann = register.member()
     with pytest.raises(InvariantBroken, match="the lines add up to 3, and the score is 0"):
         explain(register.draft.policy, register.entry(ann), [], [(bytes(32), 1, Rating(3, 1))])
+
+
+def test_a_line_about_no_record_names_none() -> None:
+    assert Line("base", 1_000) == Line("base", 1_000, category=-1, number=-1, record=None, rater=b"", rating=None)

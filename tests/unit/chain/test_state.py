@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chain import state as module
 from chain.codec import U32_MAX, U64_MAX, encode
 from chain.errors import InvariantBroken
 from chain.state import (
@@ -129,3 +130,13 @@ def test_what_the_chain_itself_acts_on_and_when() -> None:
     assert due_slot(key, None) is None
     timeless = [key for key in ENTRIES if key[:1] not in (b"d", b"o", b"p")]
     assert [due_slot(key, encode_entry(ENTRIES[key])) for key in timeless] == [None] * len(timeless)
+
+
+def test_a_status_is_a_number_that_all_nodes_store_alike() -> None:
+    assert (module.STANDING, module.REPAIR_ASKED, module.OBJECTED, module.MAINTAINED) == (0, 1, 2, 3)
+    assert (module.ACTIVE, module.SUSPENDED, module.REVOKED) == (0, 1, 2)
+    assert (module.OPEN, module.CARRIED, module.LAPSED) == (0, 1, 2)
+
+
+def test_the_key_of_a_sum_names_its_category_in_four_bytes() -> None:
+    assert module.sum_key(b"\x07" * 32, 258) == b"s" + b"\x07" * 32 + b"\x00\x00\x01\x02"

@@ -1,0 +1,13 @@
+"""What events and effects are by default."""
+
+from __future__ import annotations
+
+from chain.events import Commit, SigningState
+
+
+def test_who_never_signed_has_signed_nothing() -> None:
+    assert SigningState() == SigningState(slot=0, height=0, last_height=0, last_mhg=0, last_mhp=0)
+
+
+def test_a_commit_of_nothing_changes_nothing() -> None:
+    assert Commit() == Commit((), (), (), None, None, None, None)
