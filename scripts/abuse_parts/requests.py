@@ -17,6 +17,7 @@ from chain.genesis import found_genesis
 from chain.keys import SecretKey
 from chain.messages import GetBlocks, GetTransactions, RawItems, Status
 from chain.policy import shipped_policy
+from p2p.client import NodeAway
 from p2p.host import MAX_INBOUND_STREAMS
 from scripts.abuse_parts.target import PATIENCE_S, THROWN_OUT, Target, Visitor, framed, until_thrown_out, visit
 
@@ -26,6 +27,8 @@ MANY_CONNECTIONS = 500
 IDENTITIES = 30
 # A chain that is longer than what a node asks for at once.
 FOREIGN_BLOCKS = 40
+# How often a liar looks whether its claim is still of a longer chain.
+LOOK_EVERY_S = 0.5
 
 
 async def raw_bytes(target: Target) -> None:
@@ -180,8 +183,8 @@ async def lying_statuses(target: Target) -> None:
 
     async with trio.open_nursery() as nursery:
         for number in range(6):
-            height = 2**62 + number if number % 2 else target.slot_now() - 1
-            nursery.start_soon(lie, target, nothing, height)
+            far = 2**62 + number if number % 2 else 0
+            nursery.start_soon(lie, target, nothing, far)
 
 
 async def slow_replies(target: Target) -> None:
@@ -191,7 +194,7 @@ async def slow_replies(target: Target) -> None:
         await trio.sleep(PATIENCE_S)
         return RawItems(()).encode()
 
-    await lie(target, dribble, target.slot_now() - 1)
+    await lie(target, dribble)
 
 
 async def foreign_chain(target: Target) -> None:
@@ -201,7 +204,7 @@ async def foreign_chain(target: Target) -> None:
     async def answer(_visitor: Visitor, _request: GetBlocks) -> bytes:
         return blocks
 
-    await lie(target, answer, target.slot_now() - 1)
+    await lie(target, answer)
 
 
 async def other_heights(target: Target) -> None:
@@ -214,13 +217,25 @@ async def other_heights(target: Target) -> None:
         shifted = itertools.islice(items, 0 if request.from_height > 1 else 1, request.count)
         return RawItems(tuple(shifted)).encode()
 
-    await lie(target, answer, target.slot_now() - 1)
+    await lie(target, answer)
 
 
-async def lie(target: Target, answer: Callable[[Visitor, GetBlocks], Awaitable[bytes]], height: int) -> None:
-    """Claim a chain of ``height`` and answer questions about it, until thrown out."""
+async def lie(target: Target, answer: Callable[[Visitor, GetBlocks], Awaitable[bytes]], far: int = 0) -> None:
+    """Claim a chain of height ``far``, or of all slots there were, and answer questions about it, until thrown out.
+
+    A chain that is no longer the longer one is nothing to ask about: then the same peer comes again and claims more.
+    """
+    seed = os.urandom(32)
+    while not await _is_thrown_out_for(target, answer, far or target.slot_now() - 1, seed):
+        pass
+
+
+async def _is_thrown_out_for(
+    target: Target, answer: Callable[[Visitor, GetBlocks], Awaitable[bytes]], height: int, seed: bytes
+) -> bool:
+    """Make one claim; False once the node's own chain is as high."""
     status = Status(os.urandom(32), height, height, 0).encode()
-    async with visit(target, status) as visitor:
+    async with visit(target, status, seed) as visitor:
 
         async def blocks(_peer_id: str, request: bytes) -> bytes:
             return await answer(visitor, GetBlocks.decode(request))
@@ -230,7 +245,17 @@ async def lie(target: Target, answer: Callable[[Visitor, GetBlocks], Awaitable[b
 
         visitor.requests.serve("blocks", blocks, max_request=64, max_response=1_000_000, max_concurrent=8)
         visitor.requests.serve("status", again, max_request=16, max_response=128, max_concurrent=8)
-        await visitor.thrown_out()
+        while not await _is_as_high(target, height):
+            with trio.move_on_after(LOOK_EVERY_S):
+                await visitor.thrown_out()
+                return True
+    return False
+
+
+async def _is_as_high(target: Target, height: int) -> bool:
+    with suppress(NodeAway):  # it has too much to do to say
+        return (await target.status()).height >= height
+    return False
 
 
 def chain_of_another_network() -> Sequence[bytes]:
