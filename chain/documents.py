@@ -43,6 +43,7 @@ from chain.state import (
     record_key,
 )
 from chain.transactions import Evidence, Propose, Repair, Rule, Transaction
+from chain.validators import voting_set
 from chain.view import StateView, read_policy_text
 from chain.words import (
     ANSWERS,
@@ -267,7 +268,7 @@ def motion_document(view: StateView, number: int, motion: Motion) -> Document:
         "closed_height": motion.closed_height or None,
     }
     if motion.status == OPEN:
-        weights = {seat.key: 0 if seat.is_jailed else seat.weight for seat in view.validators.active}
+        weights = dict(voting_set(view.validators.active))
         approving = sum(weights.get(key, 0) for key in motion.approvals)
         document |= {
             "weight": approving,

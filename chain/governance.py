@@ -233,8 +233,7 @@ def carry(draft: Draft, proposal: Proposal) -> None:
 
 def _counted(draft: Draft, motion: Motion) -> Motion:
     """The motion after another approval; carried, and what it proposes done, if that is enough."""
-    validators = draft.validators
-    weights = {seat.key: 0 if seat.is_jailed else seat.weight for seat in validators.active}
+    weights = dict(seats.voting_set(draft.validators.active))
     if 3 * sum(weights.get(key, 0) for key in motion.approvals) > 2 * sum(weights.values()):
         carry(draft, decode_proposal(motion.proposal))
         motion = motion._replace(status=CARRIED, closed_height=draft.height)

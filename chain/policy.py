@@ -18,7 +18,7 @@ from typing import Any
 from chain.codec import U32_MAX, decode, encode
 from chain.errors import OperatorError, Reason, Refused
 from chain.proposals import MAX_POLICY_BYTES
-from chain.tables import Mistake, Table, line_of
+from chain.tables import Mistake, Table, line_of, read_text
 from chain.transactions import POINTS_LIMIT
 
 MAX_TIERS = 32
@@ -238,13 +238,7 @@ def parse_policy(text: str) -> Policy:
 
 def load_policy(path: Path) -> Policy:
     """Read a policy file.  Raises :class:`OperatorError`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise OperatorError(f"{path} is not UTF-8 (at byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
-    return parse_policy(text)
+    return parse_policy(read_text(path))
 
 
 def shipped_policy(name: str) -> Policy:

@@ -10,7 +10,10 @@ import re
 import tomllib
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
+
+from chain.errors import OperatorError
 
 FieldPath: TypeAlias = tuple[str | int, ...]
 
@@ -101,6 +104,18 @@ class Table:
         if not isinstance(value, list) or len(value) > limit:
             raise self.mistake(name, f"must be a list of at most {limit} tables")
         return [Table(row, fields, (*self._path, name, number)) for number, row in enumerate(value)]
+
+
+def read_text(path: Path, if_missing: str = "") -> str:
+    """A text file of the operator's.  Raises :class:`OperatorError`; ``if_missing`` says what to do without one."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise OperatorError(f"{path} is not UTF-8 (at byte {error.start}); save it as UTF-8") from error
+    except OSError as error:
+        if if_missing and isinstance(error, FileNotFoundError):
+            raise OperatorError(f"{path} is missing; {if_missing}") from error
+        raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def line_of(text: str, path: FieldPath) -> int:

@@ -318,6 +318,9 @@ def _not_understood(url: str, question: Query[Any], what: str) -> OperatorError:
 # ------------------------------------------------------------------------------------------- the node of a home
 
 
+NODE_JSON = "node.json"
+
+
 class Announced(NamedTuple):
     """What a running node writes into its home's ``node.json``: who it is, and where it is reached."""
 
@@ -331,12 +334,12 @@ class Announced(NamedTuple):
 def announced(home: Path) -> Announced:
     """Where the running node of a home is reached.  Raises :class:`NodeAway` and :class:`OperatorError`."""
     try:
-        facts = json.loads((home / "node.json").read_text(encoding="utf-8"))
+        facts = json.loads((home / NODE_JSON).read_text(encoding="utf-8"))
         return Announced(*(facts[name] for name in Announced._fields))
     except FileNotFoundError as error:
         raise NodeAway(f"no node of {home} runs; start it with `python node.py run --home {home}`") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OperatorError(f"{home / 'node.json'} cannot be read; start the node again") from error
+        raise OperatorError(f"{home / NODE_JSON} cannot be read; start the node again") from error
 
 
 # -------------------------------------------------------------------------------------- following a transaction

@@ -32,6 +32,7 @@ from chain.events import SigningState
 from chain.genesis import Genesis, load_genesis
 from chain.keys import SEED_BYTES, SecretKey, derive_seed
 from chain.storage import Storage
+from chain.tables import read_text
 from p2p.local.whole import whole_folder
 
 # What makes a home, the key last: without it a folder is none.
@@ -183,14 +184,9 @@ def write_key(path: Path, seed: bytes) -> None:
 
 def read_config(path: Path) -> HomeConfig:
     """Read ``config.toml``; missing settings take their defaults.  Raises :class:`OperatorError`."""
+    text = read_text(path, "restore it, or make it an empty file for the defaults")
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise OperatorError(f"{path} is missing; restore it, or make it an empty file for the defaults") from error
-    except OSError as error:
-        raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise OperatorError(f"{path} is not UTF-8 (at byte {error.start}); save it as UTF-8") from error
+        document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise OperatorError(f"{path} is not valid TOML: {error}") from error
     defaults = HomeConfig()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from chain.errors import OperatorError
 from chain.keys import did_from_key
+from p2p.client import NODE_JSON, Announced
 from p2p.local.home import Home
 from p2p.network import TransportConfig
 from p2p.peers import PeerSettings
@@ -18,7 +19,6 @@ from p2p.pubsub import DEFAULT_DROP_RATE
 if TYPE_CHECKING:
     from p2p.network import Transport
 
-NODE_JSON = "node.json"
 # Twice the announcements of one slot that anybody passes on.
 DROPS_PER_SLOT = 4
 
@@ -41,13 +41,8 @@ def transport_config(home: Home) -> TransportConfig:
 @contextmanager
 def published(home: Home, transport: Transport, url: str) -> Iterator[None]:
     """Keep ``node.json`` while the block runs.  Raises :class:`OperatorError` where it cannot be written."""
-    facts = {
-        "pid": os.getpid(),
-        "http": url,
-        "peer_id": transport.peer_id,
-        "addresses": transport.listen_addresses,
-        "did": did_from_key(home.secret.public),
-    }
+    did = did_from_key(home.secret.public)
+    facts = Announced(os.getpid(), url, transport.peer_id, transport.listen_addresses, did)._asdict()
     path, draft = home.path / NODE_JSON, home.path / f"{NODE_JSON}.draft"
     try:
         draft.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
