@@ -64,7 +64,6 @@ files of this list, the store, touch the disk.  Files import only files above th
 
   store
     database      the SQLite file, its tables and errors
-    migrations    databases of older versions
     storage       the one writer, and what a node starts from
     reader        looking into a database, also beside a running node
     sources       what proofs are made from: the state on disk, and that of a running node

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from itertools import pairwise
 
 from chain.attestations import Carried, read_carried
 from chain.codec import array, decode, encode
@@ -24,7 +25,7 @@ MAX_BALLOT_BYTES = 144_000
 
 @dataclass(frozen=True)
 class Ballot:
-    """The attestations that a block carries, in their order, and what executing it decides; ``raw`` is what is hashed."""
+    """The attestations that a block carries, in their order, and what executing it decides; ``raw`` is hashed."""
 
     attestations: tuple[Carried, ...]
     decision: Decision
@@ -51,7 +52,7 @@ def decode_ballot(raw: bytes) -> Ballot:
     carried, decision = array(decode(raw, max_bytes=MAX_BALLOT_BYTES, max_items=MAX_CARRIED), 2, 2, "a ballot")
     attestations = tuple(read_carried(row) for row in array(carried, 0, MAX_CARRIED, "attestations"))
     keys = [(each.height, each.speaker) for each in attestations]
-    if any(first >= second for first, second in zip(keys, keys[1:], strict=False)):
+    if any(first >= second for first, second in pairwise(keys)):
         raise Refused(Reason.UNORDERED, "attestations that are not in order, each once")
     return Ballot(attestations, read_decision(decision), raw)
 

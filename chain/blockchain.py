@@ -35,12 +35,14 @@ class Snapshot:
 class Settled:
     """What moves the snapshot on disk to a later final block.
 
-    ``rows`` are the changed entries by key, None where one is gone.
+    ``rows`` are the changed entries by key, None where one is gone; ``decisions`` the heights of blocks on the way that
+    decided something about who votes.
     """
 
     header: Header
     votes: Votes
     rows: dict[bytes, bytes | None]
+    decisions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +155,10 @@ class Blockchain:
         """Move the snapshot up to what is final; the caller stores the result.  None where nothing is new."""
         if not self.unsettled:
             return None
+        decisions = tuple(self.ledger.decisions(self.finalized.height))
         rows = self.ledger.settle(self.finalized.height)
         self._settled = self.finalized
-        return Settled(self._settled, self._settled_votes, rows)
+        return Settled(self._settled, self._settled_votes, rows, decisions)
 
     def _move_head(self, node: TreeNode) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
         down, up = self.tree.path(self.head.header.id, node.header.id)

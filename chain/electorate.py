@@ -111,9 +111,9 @@ NOTHING_DECIDED = Decision()
 
 @dataclass(frozen=True)
 class Electorate:
-    """The validators at one height: ``current`` decides since the height ``start``, alone or, while joint, with another.
+    """The validators at one height.
 
-    ``barred`` keys lead no slot though they weigh something yet.
+    ``current`` decides since the height ``start``, alone or, while joint, with another.  ``barred`` keys lead no slot though they weigh something yet.
     """
 
     start: int

@@ -52,8 +52,8 @@ from chain.messages import GetTransactions, Status
 from chain.outbox import Outbox
 from chain.production import Producer
 from chain.registry import check_action, check_standing
-from chain.sync import Sync, linked
 from chain.statements import NO_TAG
+from chain.sync import Sync, linked
 from chain.transactions import Action, Evidence, Lost, VerifiedTransaction, sign_transaction
 from chain.votes import Votes
 from chain.witness import VerifiedStatement, Witness
@@ -332,8 +332,8 @@ class Engine:
         self._out.is_signing_lost = True
         self._out.note(
             "key_used_elsewhere",
-            "this key has spoken elsewhere: on another machine, or before this home was restored; this node says no more. "
-            "Make sure that no other machine runs with the key, then start this one again",
+            "this key has spoken elsewhere: on another machine, or before this home was restored; this node says no "
+            "more. Make sure that no other machine runs with the key, then start this one again",
         )
 
     def _accuse(self, rival: VerifiedStatement, statement: VerifiedStatement) -> None:
@@ -359,9 +359,7 @@ class Engine:
             return b""
         key, height = self.producer.secret, self.chain.head.header.height + 1
         expiry_height = height + min(OWN_EXPIRY_BLOCKS, self.genesis.max_expiry_blocks)
-        transaction = sign_transaction(
-            key, self.genesis.id, self.mempool.next_free(key.public), expiry_height, action
-        )
+        transaction = sign_transaction(key, self.genesis.id, self.mempool.next_free(key.public), expiry_height, action)
         if self._take_transactions((transaction,)) != [None]:
             return b""
         self.mempool.claim((transaction,))
@@ -439,7 +437,9 @@ class Engine:
             self._lost = self._send_own(Lost(producer.fresh_tag))
         if producer.resume(self.chain):
             self._out.signing = producer.signing
-            self._out.note("signing_again", "the chain knows that the signing state was lost: this validator signs again")
+            self._out.note(
+                "signing_again", "the chain knows that the signing state was lost: this validator signs again"
+            )
         if producer.is_overruled(self.chain):
             self._stop_speaking()
 
@@ -482,8 +482,9 @@ class Engine:
 
         That is while changes are not final yet, a deadline has passed, or a change of the validators is on its
         way; while more blocks are not final than the votes about the last ones can make so, whoever made them; and
-        while nodes may disagree on what is final because this node saw it on a branch that lost.  While too many validators are away for anything to become final, haste would only grow the chain: heartbeats
-        do, and whoever comes back says so with a block.
+        while nodes may disagree on what is final because this node saw it on a branch that lost.  While too many
+        validators are away for anything to become final, haste would only grow the chain: heartbeats do, and whoever
+        comes back says so with a block.
         """
         chain = self.chain
         final = chain.finalized.height

@@ -123,8 +123,8 @@ Event: TypeAlias = (
 class SigningState:
     """What this validator said last; it never signs a slot at or below ``slot`` again.
 
-    ``mhg`` is the largest height that it ever spoke at; ``last_*`` are the last statement's, of either kind, and what it
-    says next has a larger ``(mhp, height)``.  ``tag`` names this state.
+    ``mhg`` is the largest height that it ever spoke at; ``last_*`` are the last statement's, of either kind, and what
+    it says next has a larger ``(mhp, height)``.  ``tag`` names this state.
     """
 
     slot: int = 0

@@ -63,7 +63,10 @@ def judge(header: Header, ballot: Ballot, votes: Votes, chain_id: bytes) -> Vote
 
 
 def check_leader(header: Header, votes: Votes) -> None:
-    """Whether a header's proposer may make it.  Raises :class:`Refused`: ``WRONG_LEADER``, ``BARRED``, ``WRONG_TAG``."""
+    """Whether a header's proposer may make it.
+
+    Raises :class:`Refused`: ``WRONG_LEADER``, ``BARRED``, ``WRONG_TAG``.
+    """
     electorate = votes.electorate
     if header.proposer != electorate.leader(header.slot):
         raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")

@@ -117,7 +117,12 @@ class Producer:
         what else was said, nobody knows.
         """
         signing = self.signing
-        if self.is_stopped or signing is None or statement.speaker != self.secret.public or statement.tag != signing.tag:
+        if (
+            self.is_stopped
+            or signing is None
+            or statement.speaker != self.secret.public
+            or statement.tag != signing.tag
+        ):
             return False
         rank = statement.mhp, statement.height
         is_twin = rank == signing.last and signing.last_id not in (b"", statement.id)
@@ -134,8 +139,7 @@ class Producer:
         row = votes.row(header.height)
         if self.is_stopped or signing is None or row is None or header.proposer == key:
             return None
-        tag = votes.electorate.tag(key)
-        if key not in row.electorate.speakers or tag.tag != signing.tag or tag.height > votes.mhpc:
+        if key not in row.electorate.speakers or not self._may_speak(votes, signing):
             return None
         if signing.mhg >= header.height or (header.mhp, header.height) <= signing.last:
             return None
@@ -151,6 +155,10 @@ class Producer:
         self.signing = _said(signing, attestation, signing.slot)
         return attestation
 
+    def _may_speak(self, votes: Votes, signing: SigningState) -> bool:
+        tag = votes.electorate.tag(self.secret.public)
+        return tag.tag == signing.tag and tag.height <= votes.mhpc
+
     def make(
         self, chain: Blockchain, mempool: Mempool, heard: Heard, slot: int, *, may_be_empty: bool = True
     ) -> Made | None:
@@ -161,7 +169,11 @@ class Producer:
         """
         signing, key = self.signing, self.secret.public
         head, votes = chain.head.header, chain.head.votes
-        if signing is None or votes.electorate.tag(key).tag != signing.tag or votes.electorate.tag(key).height > votes.mhpc:
+        if (
+            signing is None
+            or votes.electorate.tag(key).tag != signing.tag
+            or votes.electorate.tag(key).height > votes.mhpc
+        ):
             return None
         count = votes.open(head.height + 1)
         carried = heard.choose(count, key)

@@ -129,7 +129,8 @@ class Votes:
 
     def known_sets(self) -> set[ValidatorSet]:
         """Every set that decided, or was waited for, at a height of the window, or is at the next."""
-        electorates = {id(each.electorate): each.electorate for each in (self, *self.rows)}  # hardly ever more than one
+        every = (self.electorate, *(row.electorate for row in self.rows))
+        electorates = {id(electorate): electorate for electorate in every}  # hardly ever more than one
         return {known for electorate in electorates.values() for known in electorate.all_sets}
 
     def is_worth_a_block(self, validator: bytes) -> bool:
@@ -184,8 +185,8 @@ class Count:
         row, tag = self.about(speaker, height)
         if speaker not in row.electorate.speakers:
             return Refused(Reason.NOT_VALIDATOR, f"its speaker has no say at height {height}")
-        if tag.height > row.mhpc:
-            return Refused(Reason.WRONG_TAG, "its speaker's signing state was renewed in a block that was not final")
+        if tag != self.electorate.tag(speaker) or tag.height > row.mhpc:
+            return Refused(Reason.WRONG_TAG, "its speaker renewed its signing state, and this is from before that was final")
         if speaker in row.said:
             return Refused(Reason.ALREADY_SAID, f"its speaker has spoken at height {height}")
         if mhg >= height:
