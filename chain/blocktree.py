@@ -77,9 +77,9 @@ class BlockTree:
     def check(self, header: Header, ballot: Ballot, *, solicited: bool) -> Judged:
         """Judge a header with its ballot on its branch, by :mod:`chain.judgement`.
 
-        Raises :class:`Refused` as that does, and ``UNKNOWN_PARENT`` or ``INVALID_PARENT`` for a parent that is not
-        known or not valid, and ``TREE_FULL`` for a third block of one slot.  That is taken only when ``solicited``: when
-        a branch that builds on it was asked for, it may be needed; when it is merely announced, it is a flood.
+        Raises :class:`Refused` as that does, ``UNKNOWN_PARENT`` or ``INVALID_PARENT`` for a parent that is not known or
+        not valid, and ``TREE_FULL`` for a third block of one slot.  That is taken only when ``solicited``: when a
+        branch that builds on it was asked for, it may be needed; when it is merely announced, it is a flood.
         """
         parent = self._nodes.get(header.parent)
         if parent is None:

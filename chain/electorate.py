@@ -113,7 +113,8 @@ NOTHING_DECIDED = Decision()
 class Electorate:
     """The validators at one height.
 
-    ``current`` decides since the height ``start``, alone or, while joint, with another.  ``barred`` keys lead no slot though they weigh something yet.
+    ``current`` decides since the height ``start``, alone or, while joint, with another set.  ``barred`` keys lead no
+    slot though they weigh something yet; ``tags`` are those of keys that lost their signing states.
     """
 
     start: int

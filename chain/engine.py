@@ -93,7 +93,7 @@ class Engine:
         self.sync = Sync()
         self.producer = None if secret is None else Producer(genesis, secret, signing, fresh_tag)
         self._waiting = WaitingRoom()
-        self._heard = Heard()
+        self.heard = Heard()
         self._witness = Witness()
         self._lost: bytes = b""
         self._accused: dict[bytes, bytes] = {}
@@ -313,7 +313,7 @@ class Engine:
 
     def _take_attestations(self, attestations: Sequence[VerifiedAttestation]) -> None:
         for attestation in attestations:
-            if attestation.height > self.chain.finalized.height and self._heard.add(attestation):
+            if attestation.height > self.chain.finalized.height and self.heard.add(attestation):
                 self._watch(attestation)
 
     def _watch(self, statement: VerifiedStatement) -> None:
@@ -377,7 +377,7 @@ class Engine:
         """Hear what a block carries and nobody told us."""
         for carried in block.ballot.attestations:
             row = votes.row(carried.height)
-            if row is not None and not self._heard.knows(carried, row.id):
+            if row is not None and not self.heard.knows(carried, row.id):
                 self._take_attestations((whole(carried, votes, self.genesis.id),))
 
     def _after(self, added: Added, now_ms: int) -> None:
@@ -397,7 +397,7 @@ class Engine:
         self._out.put(HeadMoved(head, len(added.adopted[-1].transactions), len(added.abandoned), delay_ms))
         if added.finalized:
             self._out.finalized_height = added.finalized[-1].height
-            self._heard.drop(self.chain.finalized.height)
+            self.heard.drop(self.chain.finalized.height)
             self._out.put(Finalized(added.finalized[-1]))
 
     # ---------------------------------------------------------------------------------------------------- time
@@ -427,8 +427,8 @@ class Engine:
         attestation = producer.attest(chain)
         if attestation is not None:
             self._out.signing = producer.signing
-            self._heard.add(attestation)
-            self._out.put(SendAttestations(self._heard.of(attestation.speaker)))
+            self.heard.add(attestation)
+            self._out.put(SendAttestations(self.heard.of(attestation.speaker)))
         self._produce(producer, now_ms)
 
     def _renew(self, producer: Producer) -> None:
@@ -453,7 +453,7 @@ class Engine:
         if not is_needed and (not len(self.mempool) or attempt == self._last_attempt):
             return
         self._last_attempt = attempt
-        made = producer.make(chain, self.mempool, self._heard, slot, may_be_empty=is_needed)
+        made = producer.make(chain, self.mempool, self.heard, slot, may_be_empty=is_needed)
         if made is None:
             return
         added = chain.adopt(made.block, made.changes, made.votes)

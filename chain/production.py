@@ -77,6 +77,19 @@ class Producer:
             return None
         return slot
 
+    def said(self, statement: Header | Attestation) -> None:
+        """Note what was said with this key; it is to be stored before the statement leaves."""
+        if self.signing is not None:
+            slot = self.signing.slot if statement.slot is None else statement.slot
+            self.signing = replace(
+                self.signing,
+                slot=slot,
+                mhg=max(self.signing.mhg, statement.height),
+                last_mhp=statement.mhp,
+                last_height=statement.height,
+                last_id=statement.id,
+            )
+
     # ----------------------------------------------------------------------------------------- lost signing state
 
     def needs_tag(self, chain: Blockchain) -> bool:
@@ -152,7 +165,7 @@ class Producer:
             mhg=signing.mhg,
             mhp=header.mhp,
         )
-        self.signing = _said(signing, attestation, signing.slot)
+        self.said(attestation)
         return attestation
 
     def _may_speak(self, votes: Votes, signing: SigningState) -> bool:
@@ -201,20 +214,9 @@ class Producer:
             state_root=state_root,
         )
         count.speak(key, signing.mhg)
-        self.signing = _said(signing, header, slot)
+        self.said(header)
         after = count.close(header.id, ballot.decision)
         return Made(join(header, ballot, included), changes, after, tuple(hopeless))
-
-
-def _said(signing: SigningState, statement: Header | Attestation, slot: int) -> SigningState:
-    return replace(
-        signing,
-        slot=slot,
-        mhg=max(signing.mhg, statement.height),
-        last_mhp=statement.mhp,
-        last_height=statement.height,
-        last_id=statement.id,
-    )
 
 
 def block_limit(open_transactions: int) -> int:

@@ -186,7 +186,9 @@ class Count:
         if speaker not in row.electorate.speakers:
             return Refused(Reason.NOT_VALIDATOR, f"its speaker has no say at height {height}")
         if tag != self.electorate.tag(speaker) or tag.height > row.mhpc:
-            return Refused(Reason.WRONG_TAG, "its speaker renewed its signing state, and this is from before that was final")
+            return Refused(
+                Reason.WRONG_TAG, "its speaker renewed its signing state, and this is from before that was final"
+            )
         if speaker in row.said:
             return Refused(Reason.ALREADY_SAID, f"its speaker has spoken at height {height}")
         if mhg >= height:
