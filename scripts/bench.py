@@ -23,11 +23,7 @@ import click
 from scripts.console import print_json, remark, table
 
 if TYPE_CHECKING:
-    from scripts.bench_parts.network import Load
-
-# A load that leaves room, and one that makes blocks of 500, in slots of a second.
-STEADY_PER_S, STEADY_RATINGS = 1_100, 25_000
-CALM_PER_S, CALM_RATINGS = 500, 10_000
+    from scripts.bench_parts.limit import Held
 
 
 @dataclass(frozen=True)
@@ -81,15 +77,14 @@ def bench_import(rounds: int) -> list[Figure]:
 def bench_limit(seconds: float) -> list[Figure]:
     """Four validators at their limit: an open loop that rises until they miss slots, then 95 % of that."""
     with importing():
-        from scripts.bench_parts.limit import measure_limit
-        from scripts.bench_parts.network import NODES
-    found, held = measure_limit(seconds)
+        from scripts.bench_parts.limit import NODES, measure_limit
+    carried = measure_limit(seconds)
+    calm, found, held = carried.calm, carried.limit, carried.held
     cores = os.cpu_count() or 1
     most = f"of {found.signatures_per_s:,.0f}/s, if each node checked each signature once and did nothing else"
     told = f"{held.offered_per_s:,.0f}/s for {seconds:.0f} s, {held.refused} refused, {held.lost} lost"
     checks = f"{held.cpu_ms * found.verify_per_s / 1_000:.1f} × what one core needs to check its signature"
     late = f"presigned; at most {1_000 * held.late_s:.0f} ms behind its schedule, which nothing holds up"
-    blocks = f"of {held.final_per_s * held.slots / max(1, held.kept):,.0f} transactions on average"
     return [
         Figure(
             "the loader alone", round(found.loader_per_s), "/s", "", "the same loader, against a process that takes all"
@@ -115,39 +110,21 @@ def bench_limit(seconds: float) -> list[Figure]:
         Figure("– from submission to final, p50", round(held.p50_s, 2), "s", "", "from when it was due"),
         Figure("– p95", round(held.p95_s, 2), "s", "", "from when it was due"),
         Figure("– memory of a node", round(held.rss_mb), "MB", "≤ 200", "the largest at the end"),
-        Figure("– a block at all nodes, p50", held.block_p50_ms, "ms", "", blocks),
-        Figure("– p95", held.block_p95_ms, "ms", "", blocks),
+        Figure("– a block at all nodes, p50", held.block_p50_ms, "ms", "", _blocks(held)),
+        Figure("– p95", held.block_p95_ms, "ms", "", _blocks(held)),
+        Figure("a smaller block at all nodes, p50", calm.block_p50_ms, "ms", "", _blocks(calm)),
+        Figure("– p95", calm.block_p95_ms, "ms", "≤ 300", _blocks(calm)),
     ]
 
 
-def bench_load() -> list[Figure]:
-    """Four validators under loads that leave room: a steady one, and blocks of 500."""
-    steady, calm = _measured(STEADY_RATINGS, STEADY_PER_S), _measured(CALM_RATINGS, CALM_PER_S)
-    return [
-        Figure(
-            "steady load", round(steady.sustained_per_s), "/s final", "≥ 1000", f"{STEADY_PER_S:,} submitted a second"
-        ),
-        Figure("– slots kept", round(100 * steady.slots_kept, 1), "%", "≥ 98", f"{steady.reorgs} reorgs"),
-        Figure("a smaller block at all nodes, p50", calm.propagation_p50_ms, "ms", "", _blocks(calm)),
-        Figure("– p95", calm.propagation_p95_ms, "ms", "≤ 300", _blocks(calm)),
-    ]
-
-
-def _measured(ratings: int, per_s: int) -> Load:
-    with importing():
-        from scripts.bench_parts.network import NODES, measure_load
-    remark(f"load: replaying {ratings:,} random ratings on {NODES} validators at {per_s:,} a second …")
-    return measure_load(members=max(500, ratings // 10), ratings=ratings, max_per_s=per_s)
-
-
-def _blocks(load: Load) -> str:
-    return f"of {load.block_transactions:,.0f} transactions on average"
+def _blocks(held: Held) -> str:
+    return f"of {held.final_per_s * held.slots / max(1, held.kept):,.0f} transactions on average"
 
 
 def bench_idle(seconds: float, submissions: int) -> list[Figure]:
     """Four validators with nothing to do, or with one transaction at a time."""
     with importing():
-        from scripts.bench_parts.network import NODES
+        from scripts.bench_parts.limit import NODES
         from scripts.bench_parts.quiet import measure_quiet
     remark(f"idle: watching {NODES} nodes for {seconds:.0f} s, then {submissions} transactions, one after the other …")
     quiet = measure_quiet(seconds, submissions)
@@ -209,7 +186,7 @@ def bench_state() -> list[Figure]:
 @command
 @click.option(
     "--only",
-    type=click.Choice(["import", "limit", "load", "idle", "registry", "state"]),
+    type=click.Choice(["import", "limit", "idle", "registry", "state"]),
     help="One measurement instead of all.",
 )
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 100), help="Of import and registry.")
@@ -218,7 +195,7 @@ def bench_state() -> list[Figure]:
     "--submissions", default=20, show_default=True, type=click.IntRange(1, 1_000), help="By hand, one at a time."
 )
 @click.option(
-    "--duration", default=30.0, show_default=True, type=click.FloatRange(1, 3_600), help="Seconds of the idle testnet."
+    "--duration", default=20.0, show_default=True, type=click.FloatRange(1, 3_600), help="Seconds of the idle testnet."
 )
 @click.option("--markdown", is_flag=True, help="The table of README's 'How fast' on stdout.")
 @as_json
@@ -237,7 +214,6 @@ def main(
     parts: dict[str, Callable[[], list[Figure]]] = {
         "import": lambda: bench_import(rounds),
         "limit": lambda: bench_limit(hold),
-        "load": bench_load,
         "idle": lambda: bench_idle(duration, submissions),
         "registry": lambda: bench_registry(rounds),
         "state": bench_state,

@@ -1,4 +1,4 @@
-"""How much four validators carry: an open loop that rises until they miss slots, then 95 % of that for a while."""
+"""What four validators carry: an open loop that rises until they miss slots, then 95 % of that for a while."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeAlias
 
 import trio
 
@@ -19,7 +20,6 @@ from chain.errors import OperatorError
 from chain.genesis import Genesis
 from p2p.client import AsyncClient, HeadMove
 from scripts.bench_parts.chainwork import verify_rate
-from scripts.bench_parts.network import NODES
 from scripts.bench_parts.offer import Loader, Offer, Presigner, loader_ceiling
 from scripts.console import remark
 from scripts.testnet_parts.confirm import FinalReader
@@ -29,10 +29,14 @@ from scripts.testnet_parts.nodes import NodeProcess
 from scripts.testnet_parts.shape import Wanted
 from scripts.testnet_parts.verdict import percentile, propagation_ms
 
+NODES = 4
 MEMBERS = 3_000
 ENROL_PER_S = 1_000
-# Of what the nodes' verifiers could check at most: where the rise begins, how much it gains a second, and what is held.
-START, GROWTH, HELD = 0.1, 0.005, 0.95
+# Blocks of 500.
+CALM_PER_S, CALM_S = 500, 15
+# The rise begins with this part of what the nodes' verifiers could check, and takes so long to what blocks hold.
+START, RISE_S = 0.1, 60.0
+HELD = 0.95
 # Nothing rises beyond what blocks hold: they are full, and everything else waits.
 MOST_PER_SLOT = 1.1 * MAX_BLOCK_TRANSACTIONS
 # One missed slot may be an accident of the machine.
@@ -86,8 +90,17 @@ class Held:
     rss_mb: float
 
 
-def measure_limit(seconds: float) -> tuple[Limit, Held]:
-    """Find the limit, and hold 95 % of it for ``seconds``."""
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What four validators carry: little, as much as they can, and nearly that for a while."""
+
+    calm: Held
+    limit: Limit
+    held: Held
+
+
+def measure_limit(seconds: float) -> Carried:
+    """Offer blocks of 500, find the limit, and hold 95 % of it for ``seconds``."""
     with tempfile.TemporaryDirectory() as folder:
         home = open_testnet(Path(folder) / "testnet", Wanted(nodes=NODES, observers=0, slot_ms=None))
         return trio.run(_measure, home, seconds)
@@ -122,6 +135,10 @@ def most_taken(blocks: Mapping[int, HeadMove], slots: Sequence[int]) -> float:
 
 
 # ------------------------------------------------------------------------------------------------------ the run
+
+
+#: Slot, height and the ids of the transactions of a final block.
+_Final: TypeAlias = tuple[int, int, list[bytes]]
 
 
 class Watch:
@@ -174,38 +191,50 @@ class Watch:
         return {move.slot: move for move in heights.values()}
 
     @property
+    def reorgs(self) -> int:
+        """The most that a node went through."""
+        return max(node.told["reorgs"] for node in self.nodes)
+
+    def propagation_ms(self, slots: range) -> list[int]:
+        """How long the blocks of ``slots`` took to each other node."""
+        moves = {node.name: [move for move in node.moves if move.slot in slots] for node in self.nodes}
+        return propagation_ms(moves, dict.fromkeys(moves, 0))
+
+    @property
     def final_everywhere(self) -> int:
         """Transactions that are final on all nodes."""
         return min(node.told["final_transactions"] for node in self.nodes)
 
 
-async def _measure(home: TestnetHome, seconds: float) -> tuple[Limit, Held]:
+async def _measure(home: TestnetHome, seconds: float) -> Carried:
     verify = verify_rate()
-    room = verify * (os.cpu_count() or 1) / NODES
+    start = START * verify * (os.cpu_count() or 1) / NODES
     most = MOST_PER_SLOT * 1_000 / home.genesis.slot_ms
-    rise = Offer(START * room, GROWTH * room)
-    rising = rise.count(most)
+    rise, calm = Offer(start, (most - start) / RISE_S), Offer(CALM_PER_S)
+    counts = MEMBERS, CALM_PER_S * CALM_S, rise.count(most)
     async with AsyncClient() as client:
-        with Presigner(home.genesis, home.shape.seed, MEMBERS, rising + round(most * seconds)) as signer:
-            remark(f"limit: signing {MEMBERS + rising:,} transactions …")
-            enrolments, raws = await _signed(signer, MEMBERS), await _signed(signer, rising)
-            alone = await loader_ceiling(client, raws)
+        with Presigner(home.genesis, home.shape.seed, MEMBERS, sum(counts) + round(most * seconds)) as signer:
+            remark(f"limit: signing {sum(counts):,} transactions …")
+            enrolments, few, many = [await _signed(signer, count) for count in counts]
+            alone = await loader_ceiling(client, many)
             async with _running(home, client) as watch, trio.open_nursery() as nursery:
                 nursery.start_soon(watch.run)
-                run = _Run(home.genesis, client, watch)
+                run = _Run(home, client, watch)
                 await run.enrol(enrolments)
+                remark(f"limit: offering {calm.per_s:,.0f} a second …")
+                calmly = await run.hold(few, calm)
                 remark(f"limit: rising from {rise.per_s:,.0f} a second by {rise.growth_per_s:,.0f} …")
-                found, why = await run.rise(raws, rise)
-                offered = HELD * found
-                remark(f"limit: {found:,.0f} a second ({why}); signing {seconds:.0f} s of {offered:,.0f} …")
+                found, why, left = await run.rise(many, rise)
+                steady = Offer(HELD * found)
+                remark(f"limit: {found:,.0f} a second ({why}); signing {seconds:.0f} s of {steady.per_s:,.0f} …")
                 # What was not sent goes first: nonces leave no gaps.
-                left = raws[run.sent - MEMBERS :]
-                left += await _signed(signer, max(0, round(offered * seconds) - len(left)))
+                count = round(steady.per_s * seconds)
+                left += await _signed(signer, max(0, count - len(left)))
                 verify = (verify + verify_rate()) / 2
-                remark(f"limit: holding {offered:,.0f} a second …")
-                held = await run.hold(left[: round(offered * seconds)], Offer(offered), home.path / "node0")
+                remark(f"limit: holding {steady.per_s:,.0f} a second …")
+                held = await run.hold(left[:count], steady)
                 nursery.cancel_scope.cancel()
-    return Limit(found, why, alone, verify), held
+    return Carried(calmly, Limit(found, why, alone, verify), held)
 
 
 async def _signed(signer: Presigner, count: int) -> list[bytes]:
@@ -241,10 +270,10 @@ async def _running(home: TestnetHome, client: AsyncClient) -> AsyncIterator[Watc
 class _Run:
     """One testnet that is fed; ``sent`` counts what it got so far."""
 
-    def __init__(self, genesis: Genesis, client: AsyncClient, watch: Watch) -> None:
+    def __init__(self, home: TestnetHome, client: AsyncClient, watch: Watch) -> None:
         self.sent = 0
-        self._genesis = genesis
-        self._slot_s = genesis.slot_ms / 1_000
+        self._home = home
+        self._slot_s = home.genesis.slot_ms / 1_000
         self._client = client
         self._watch = watch
 
@@ -259,11 +288,14 @@ class _Run:
         if self._watch.final_everywhere != self.sent:
             raise OperatorError("the members could not be enrolled; see what else keeps this machine busy")
 
-    async def rise(self, raws: Sequence[bytes], offer: Offer) -> tuple[float, str]:
-        """Send more and more until it is too much: how many a second the nodes took, and what happened then."""
+    async def rise(self, raws: Sequence[bytes], offer: Offer) -> tuple[float, str, list[bytes]]:
+        """Send more and more until it is too much.
+
+        How many a second the nodes took, what happened then, and what was not sent.
+        """
         loader, watch = self._loader(), self._watch
         started, first = trio.current_time(), watch.slot + 1
-        why = "everything was sent"
+        why = f"more was offered than blocks of {MAX_BLOCK_TRANSACTIONS:,} hold"
         async with trio.open_nursery() as nursery:
             nursery.start_soon(loader.send, raws, offer)
             while len(loader.due) * BATCH < len(raws):
@@ -277,8 +309,9 @@ class _Run:
                     why, loader.is_stopped = found, True
                     break
         taken = most_taken(watch.blocks(), range(first, watch.slot))
-        await self._settle(loader, min(len(raws), len(loader.due) * BATCH))
-        return min(taken, per_slot) / self._slot_s, why
+        sent = min(len(raws), len(loader.due) * BATCH)
+        await self._settle(loader, sent)
+        return min(taken, per_slot) / self._slot_s, why, list(raws[sent:])
 
     async def _settle(self, loader: Loader, sent: int) -> None:
         """Wait until ``sent`` more are final everywhere, or for long enough; what was refused is offered again."""
@@ -289,41 +322,33 @@ class _Run:
                 refused, loader = loader.back, self._loader()
                 await loader.send(refused, Offer(ENROL_PER_S))
 
-    async def hold(self, raws: Sequence[bytes], offer: Offer, home: Path) -> Held:
+    async def hold(self, raws: Sequence[bytes], offer: Offer) -> Held:
         """Send at one rate, and see what becomes of every transaction."""
         loader, watch = self._loader(), self._watch
-        reorgs = max(node.told["reorgs"] for node in watch.nodes)
-        cpu_s, loader_cpu_s, first = watch.cpu_s, time.process_time(), watch.slot
+        reorgs, cpu_s, loader_cpu_s, first = watch.reorgs, watch.cpu_s, time.process_time(), watch.slot
         await loader.send(raws, offer)
         loader_cpu_s = time.process_time() - loader_cpu_s
-        last = watch.slot
+        last, refused = watch.slot, len(loader.back)
         with trio.move_on_after(DRAIN_S):
-            while watch.final_everywhere < self.sent + len(raws) - len(loader.back):
+            while watch.final_everywhere < self.sent + len(raws) - refused:
                 await trio.sleep(LOOK_S)
-        blocks = await trio.to_thread.run_sync(_final_blocks, home, self._genesis, first)
+        cpu_s = watch.cpu_s - cpu_s
+        await self._settle(loader, len(raws))
+        blocks = await trio.to_thread.run_sync(_final_blocks, self._home, first, watch.final[-1][0])
         # In the first slot it began, and the block of the next one holds what came until then.
         slots = range(first + 2, last)
         kept = {slot: len(ids) for slot, _, ids in blocks if slot in slots}
-        due = {sha256(raw).digest(): loader.due[number // BATCH] for number, raw in enumerate(raws)}
-        waits = [
-            round(1_000 * (watch.seen_final(height) - due[key]))
-            for _, height, ids in blocks
-            for key in ids
-            if key in due
-        ]
-        moved = propagation_ms(
-            {node.name: [move for move in node.moves if move.slot in slots] for node in watch.nodes},
-            {node.name: 0 for node in watch.nodes},
-        )
+        waits = self._waits_ms(raws, loader.due, blocks)
+        moved = watch.propagation_ms(slots)
         return Held(
             offered_per_s=offer.per_s,
             final_per_s=sum(kept.values()) / (len(slots) * self._slot_s),
             slots=len(slots),
             kept=len(kept),
-            reorgs=max(node.told["reorgs"] for node in watch.nodes) - reorgs,
-            refused=len(loader.back),
-            lost=len(raws) - len(loader.back) - len(waits),
-            cpu_ms=1_000 * (watch.cpu_s - cpu_s) / len(raws),
+            reorgs=watch.reorgs - reorgs,
+            refused=refused,
+            lost=len(raws) - len(waits),
+            cpu_ms=1_000 * cpu_s / len(raws),
             loader_cpu_ms=1_000 * loader_cpu_s / len(raws),
             late_s=loader.late_s,
             p50_s=(percentile(waits, 50) or 0) / 1_000,
@@ -333,16 +358,22 @@ class _Run:
             rss_mb=max(node.told["rss_bytes"] for node in watch.nodes) / 1e6,
         )
 
+    def _waits_ms(self, raws: Sequence[bytes], due: Sequence[float], blocks: Sequence[_Final]) -> list[int]:
+        """From when each was due until it was seen to be final."""
+        due_of = {sha256(raw).digest(): due[number // BATCH] for number, raw in enumerate(raws)}
+        seen = {key: self._watch.seen_final(height) for _, height, ids in blocks for key in ids}
+        return [round(1_000 * (seen[key] - at)) for key, at in due_of.items() if key in seen]
 
-def _final_blocks(home: Path, genesis: Genesis, from_slot: int) -> list[tuple[int, int, list[bytes]]]:
-    """Slot, height and the transactions' ids of the final blocks from ``from_slot`` on."""
-    reader = FinalReader(genesis)
+
+def _final_blocks(home: TestnetHome, from_slot: int, height: int) -> list[_Final]:
+    """Slot, height and the transactions' ids of the final blocks from ``from_slot`` up to ``height``."""
+    reader = FinalReader(home.genesis)
     blocks = []
-    while read := reader.read(home):
+    while read := reader.read(home.path / home.shape.names[0]):
         blocks += [
             (block.header.slot, block.header.height, [transaction.id for transaction in block.transactions])
             for block in read
-            if block.header.slot >= from_slot
+            if block.header.slot >= from_slot and block.header.height <= height
         ]
     reader.close()
     return blocks
