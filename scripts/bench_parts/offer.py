@@ -7,6 +7,7 @@ Cautionary Tale", NSDI 2006).
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
@@ -31,7 +32,7 @@ from scripts.testnet_parts.feed import BATCH
 
 SINK = Path(__file__).with_name("sink.py")
 AWAY = "no answer"
-# A thousand batches a second would be more than any loader sends.
+# A second or less of sending as fast as it goes.
 SINK_BATCHES = 400
 _SIGN_CHUNK = 5_000
 
@@ -112,7 +113,8 @@ async def loader_ceiling(client: AsyncClient, raws: Sequence[bytes]) -> float:
 
 @contextmanager
 def _sink() -> Iterator[str]:
-    with subprocess.Popen([sys.executable, str(SINK)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    command = [sys.executable, str(SINK), str(BATCH)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         if process.stdin is None or process.stdout is None:
             raise AssertionError("both were asked for")
         yield process.stdout.readline().decode().strip()
@@ -149,8 +151,6 @@ _signers: list[Signer] = []  # of this worker process
 
 
 def _prepare(genesis: str, seed: bytes, members: int, ratings: int) -> None:
-    import json
-
     random = Random(1)
     (category,) = shipped_policy("marketplace").ratings.values()
     # Everybody rates once, in order: that is the order in which a plan enrols them.

@@ -130,14 +130,19 @@ def _counted(home: Path) -> _Counted:
         time.perf_counter(),
         sum(status["cpu_s"] for status in statuses),
         max(status["height"] for status in statuses),
-        sum(_sent_bytes(announced(home / f"node{number}").http) for number in range(NODES)),
+        sum(sent_bytes(_metrics(home / f"node{number}")) for number in range(NODES)),
     )
 
 
-def _sent_bytes(url: str) -> float:
-    found = _SENT.search(httpx.get(f"{url}/metrics", trust_env=False).text)
+def _metrics(home: Path) -> str:
+    return httpx.get(f"{announced(home).http}/metrics", trust_env=False).text
+
+
+def sent_bytes(metrics: str) -> float:
+    """What a node has sent to its peers.  Raises :class:`OperatorError` where its metrics do not say it."""
+    found = _SENT.search(metrics)
     if found is None:
-        raise OperatorError(f"{url}/metrics does not count bytes; measure a node of this version")
+        raise OperatorError("a node does not count what it sends; measure nodes of this version")
     return float(found[1])
 
 

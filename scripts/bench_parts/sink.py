@@ -1,28 +1,27 @@
 """A process that takes every batch of transactions and does nothing with it, so that a loader can be measured alone.
 
-It says its URL on stdout and ends with its standard input.
+Its argument is how many are in a batch.  It says its URL on stdout and ends with its standard input.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 
 import trio
 
-BATCH = 250
-_BODY = json.dumps({"outcomes": [None] * BATCH}).encode()
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 
 
-async def take(stream: trio.SocketStream) -> None:
+async def take(answer: bytes, stream: trio.SocketStream) -> None:
     """Answer each request of one connection."""
     buffer = bytearray()
     async for piece in stream:
         buffer += piece
         while (size := _request_bytes(buffer)) is not None and len(buffer) >= size:
             del buffer[:size]
-            await stream.send_all(ANSWER)
+            await stream.send_all(answer)
 
 
 def _request_bytes(buffer: bytearray) -> int | None:
@@ -37,9 +36,10 @@ def _request_bytes(buffer: bytearray) -> int | None:
 
 async def main() -> None:
     """Serve until standard input ends."""
+    body = json.dumps({"outcomes": [None] * int(sys.argv[1])}).encode()
     async with trio.open_nursery() as nursery:
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        nursery.start_soon(trio.serve_listeners, take, [listener])
+        nursery.start_soon(trio.serve_listeners, partial(take, HEAD % len(body) + body), [listener])
         print(f"http://127.0.0.1:{listener.socket.getsockname()[1]}", flush=True)
         await trio.to_thread.run_sync(sys.stdin.read)
         nursery.cancel_scope.cancel()

@@ -5,15 +5,19 @@ from __future__ import annotations
 import httpx
 import pytest
 import trio
+from prometheus_client import generate_latest
 from trio.testing import MockClock
 
+from chain.errors import OperatorError
 from chain.genesis import found_genesis
 from chain.keys import SecretKey
 from chain.policy import shipped_policy
 from chain.transactions import Enrol, Rate, decode_transaction, verify_transaction
 from p2p.client import AsyncClient, HeadMove
+from p2p.local.telemetry import Telemetry
 from scripts.bench_parts.limit import MISSED, PATIENT_SLOTS, WITHIN_SLOTS, most_taken, trouble
 from scripts.bench_parts.offer import AWAY, Loader, Offer, Presigner, loader_ceiling
+from scripts.bench_parts.quiet import sent_bytes
 from scripts.testnet_parts.feed import BATCH
 
 
@@ -91,6 +95,14 @@ async def test_a_stopped_loader_sends_no_more(autojump_clock: MockClock) -> None
 async def test_the_sink_takes_everything() -> None:
     async with AsyncClient() as client:
         assert await loader_ceiling(client, [bytes(150)] * 4 * BATCH) > 0
+
+
+def test_what_nodes_sent_is_read_from_their_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p.local.telemetry.TRAFFIC", {"sent": 12_345_678})
+    text = generate_latest(Telemetry().registry).decode()
+    assert sent_bytes(text) == 12_345_678
+    with pytest.raises(OperatorError, match="this version"):
+        sent_bytes("goodfaith_height 3.0")
 
 
 def test_what_is_signed_beforehand_is_valid_and_leaves_no_gaps() -> None:
