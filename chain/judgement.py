@@ -100,4 +100,4 @@ def take(count: Count, carried: Carried, chain_id: bytes) -> None:
         raise refusal
     row, tag = count.about(speaker, height)
     complete(carried, chain_id, tag=tag.tag, tip=row.id, mhp=row.mhp)
-    count.take(speaker, height, mhg)
+    count.add(speaker, height, mhg)
