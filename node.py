@@ -236,9 +236,7 @@ async def open_node(home: Home) -> AsyncIterator[Node]:
     while it runs, and :class:`~chain.errors.InvariantBroken` for our own fault.
     """
     with locked(home.path):
-        storage = await trio.to_thread.run_sync(
-            Storage, home.database, home.genesis, lambda why: log.warning("outdated", why=why)
-        )
+        storage = await trio.to_thread.run_sync(Storage, home.database, home.genesis)
         try:
             engine = await trio.to_thread.run_sync(_load_engine, home, storage)
             # libp2p takes two seconds to import: commands that only read, and most mistakes, must not pay for it.

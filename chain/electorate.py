@@ -6,7 +6,8 @@ of the weight moves.  So a change goes through phases, in each of which the vali
     decided ──► gate ──► joint ──► the new set alone
                   └─► lapsed: the set stays as it was
 
-*Gate*: the new set's keys are waited for, until those that spoke hold its threshold; newcomers speak without weight.
+*Gate*: the new set is waited for, until all whose weight rises spoke and those that spoke hold its threshold; newcomers
+speak without weight.  Without it one newcomer that never comes could end finality, beside one validator that stops.
 *Joint*: blocks need the thresholds of both sets.  *Alone*: from the first height whose parent shows a joint block
 final.  Everything follows from the blocks of the branch, so every node that counts them agrees.
 Source: protocol 5.
@@ -14,7 +15,7 @@ Source: protocol 5.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
@@ -74,6 +75,15 @@ class Gate(NamedTuple):
 
     since: int
     following: ValidatorSet
+
+    def is_passed(self, current: ValidatorSet, spoke: Collection[bytes]) -> bool:
+        """Whether ``following`` is alive: those who spoke are enough, and all are among them who are to weigh more.
+
+        Their weight alone would not do: one that spoke and then stops could have stood for one that never came.
+        """
+        rising = (key for key, weight in self.following.weights if weight > current.by_key.get(key, 0))
+        is_enough = self.following.weight_of(spoke) >= self.following.threshold
+        return is_enough and all(key in spoke for key in rising)
 
 
 class Joint(NamedTuple):
@@ -151,7 +161,7 @@ class Electorate:
         """With which tag ``key`` speaks on top of this branch, and since which height."""
         return next((tag for tag in self.tags if tag.key == key), Tag(key, NO_TAG, 0))
 
-    def after(self, height: int, *, mhpc: int, spoke: Iterable[bytes], decision: Decision) -> Electorate:
+    def after(self, height: int, *, mhpc: int, spoke: Collection[bytes], decision: Decision) -> Electorate:
         """The validators at the height after ``height``, whose block was the last.
 
         ``mhpc`` is what that block shows final, ``spoke`` are those who spoke since the gate.  Raises :class:`Refused`
@@ -166,10 +176,10 @@ class Electorate:
         >>> type(gate.phase).__name__, b"E" * 32 in gate.speakers, gate.phase.following.threshold
         ('Gate', True, 3)
 
-        A, B and C spoke by height 11, which is enough, so blocks from 12 on need three of the old four and three of
+        A, B and E spoke by height 11, which is enough, so blocks from 12 on need three of the old four and three of
         the new.  The block at 14 shows the one at 12 final, and from 15 on the new four decide alone:
 
-        >>> joint = gate.after(11, mhpc=9, spoke=[key for key, _ in old[:3]], decision=NOTHING_DECIDED)
+        >>> joint = gate.after(11, mhpc=9, spoke=[new[0][0], new[1][0], new[3][0]], decision=NOTHING_DECIDED)
         >>> joint.phase.since, len(joint.sets), joint.leader(3) == b"D" * 32
         (12, 2, True)
         >>> alone = joint.after(14, mhpc=12, spoke=(), decision=NOTHING_DECIDED)
@@ -180,7 +190,7 @@ class Electorate:
         match self.phase:
             case Joint(since, following) if mhpc >= since:
                 return replace(changed, start=height + 1, current=following, phase=None)
-            case Gate(_, following) if following.weight_of(spoke) >= following.threshold:
+            case Gate(_, following) as gate if gate.is_passed(self.current, spoke):
                 return replace(changed, phase=Joint(height + 1, following))
             case Gate(since, _) if height - since >= GATE_BLOCKS:
                 return replace(changed, phase=None)

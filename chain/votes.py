@@ -14,7 +14,7 @@ Source: protocol 3.1.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from chain import codec
@@ -49,8 +49,7 @@ class Voter(NamedTuple):
     largest_precommit: int
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One block of the window: what it is, what was said about it, and the weight of the votes for it.
 
     ``mhp`` is what its header says, ``mhpc`` what it shows final; ``electorate`` was in force at its height.  ``said``
@@ -73,11 +72,13 @@ class Votes:
 
     ``rows`` are the last ``3 * batch`` blocks, newest first, after the block at ``base``; ``electorate`` is in force at
     the next height.  ``mhp`` and ``mhpc`` are the largest heights ever prevoted and precommitted on the branch, the
-    base at first.  ``spoke`` are those who spoke since the set that is waited for was decided.
+    base at first.  ``spoke`` are those who spoke since the set that is waited for was decided.  Up to the height
+    ``blind`` it is not known what was said and prevoted: it is 0 for a node, the base for who counts from there.
     """
 
     batch: int
     base: int
+    blind: int
     rows: tuple[Row, ...]
     electorate: Electorate
     voters: Mapping[bytes, Voter]
@@ -86,10 +87,10 @@ class Votes:
     mhpc: int
 
     @classmethod
-    def start(cls, electorate: Electorate, batch: int, height: int) -> Votes:
-        """Nothing said yet after the block at ``height``, which is final."""
+    def start(cls, electorate: Electorate, batch: int, height: int, *, blind: bool = False) -> Votes:
+        """Nothing said yet after the final block at ``height``; or, where ``blind``, nothing that is known."""
         voters = {key: Voter(height + 1, height) for key in electorate.current.by_key}
-        return cls(batch, height, (), electorate, voters, frozenset(), height, height)
+        return cls(batch, height, height if blind else 0, (), electorate, voters, frozenset(), height, height)
 
     @classmethod
     def genesis(cls, validators: tuple[tuple[bytes, int], ...], batch: int, height: int = 0) -> Votes:
@@ -203,13 +204,17 @@ class Count:
         """Count an attestation.  Raises :class:`Refused` as :meth:`refuse` says."""
         if refusal := self.refuse(speaker, height, mhg):
             raise refusal
+        self.add(speaker, height, mhg)
+
+    def add(self, speaker: bytes, height: int, mhg: int) -> None:
+        """Count an attestation that :meth:`refuse` found nothing against."""
         self._count(speaker, Said(height, mhg, self._row(height).mhp))
 
     def carried_all(self) -> int:
         """Bring :attr:`mhp` up to what was taken, and return it: it is what the block's header has to say."""
         self.mhp = self._highest(self.mhp, lambda row: row.prevotes)
         row = self._rows[0]
-        self._rows[0] = replace(row, mhp=self.mhp)
+        self._rows[0] = row._replace(mhp=self.mhp)
         return self.mhp
 
     def believe(self, mhp: int) -> None:
@@ -230,7 +235,7 @@ class Count:
         """The votes after the block.  Raises :class:`Refused` (``WRONG_DECISION``) for what cannot be decided now."""
         self.mhp = self._highest(self.mhp, lambda row: row.prevotes)
         self.mhpc = self._highest(self.mhpc, lambda row: row.precommits)
-        self._rows[0] = replace(self._rows[0], id=block_id, mhpc=self.mhpc)
+        self._rows[0] = self._rows[0]._replace(id=block_id, mhpc=self.mhpc)
         electorate = self.electorate.after(self.height, mhpc=self.mhpc, spoke=self._spoke, decision=decision)
         is_gate_open = electorate.phase is not None and electorate.phase == self.electorate.phase
         voters = self._voters
@@ -239,6 +244,7 @@ class Count:
         return Votes(
             self._votes.batch,
             self._votes.base,
+            self._votes.blind,
             tuple(self._rows),
             electorate,
             voters,
@@ -275,7 +281,7 @@ class Count:
         since = self.electorate.phase.since if self.electorate.phase is not None else self.height + 1
         if height >= since:
             self._spoke.add(speaker)
-        self._put(replace(row, said={**row.said, speaker: mhg}))
+        self._put(row._replace(said={**row.said, speaker: mhg}))
         voter = self._voters.get(speaker)
         if mhg >= height or voter is None:  # it voted on other branches up there, or weighs nothing yet
             return
@@ -285,13 +291,13 @@ class Count:
         for at in range(min(height, mhp), lowest - 1, -1):
             row = self._row(at)
             if _is_enough(row.prevotes, row.electorate.sets):
-                self._put(replace(row, precommits=_added(row.precommits, row.electorate.sets, speaker)))
+                self._put(row._replace(precommits=_added(row.precommits, row.electorate.sets, speaker)))
                 if is_first:
                     self._voters[speaker] = Voter(voter.min_active, at)
                     is_first = False
         for at in range(max(self._bottom, voter.min_active, mhg + 1), height + 1):
             row = self._row(at)
-            self._put(replace(row, prevotes=_added(row.prevotes, row.electorate.sets, speaker)))
+            self._put(row._replace(prevotes=_added(row.prevotes, row.electorate.sets, speaker)))
 
     def _height_not_prevoted(self, speaker: bytes, mhg: int, lowest: int) -> int:
         """The largest height that a speaker did not vote for, as its chain of ``mhg`` says; of those below ``lowest``
@@ -370,13 +376,18 @@ _Column: TypeAlias = Callable[[Row], tuple[int, ...]]
 
 
 def encode_votes(votes: Votes) -> bytes:
-    """The canonical bytes of the state, for a durable snapshot."""
+    """The canonical bytes of the state, for a durable snapshot.
+
+    Whoever said something about a block is a number there, since a window can hold a hundred thousand statements.
+    """
+    speakers = sorted({speaker for row in votes.rows for speaker in row.said})
+    number_of = {speaker: number for number, speaker in enumerate(speakers)}
     electorates: list[Electorate] = [votes.electorate]
     rows = []
     for row in votes.rows:
-        if row.electorate != electorates[-1]:
+        if row.electorate is not electorates[-1] and row.electorate != electorates[-1]:
             electorates.append(row.electorate)
-        said = tuple(sorted(row.said.items()))
+        said = tuple(sorted((number_of[speaker], mhg) for speaker, mhg in row.said.items()))
         rows.append((row.id, row.mhp, row.mhpc, len(electorates) - 1, said, row.prevotes, row.precommits))
     return codec.encode(
         (
@@ -386,6 +397,7 @@ def encode_votes(votes: Votes) -> bytes:
             votes.mhp,
             votes.mhpc,
             tuple(map(electorate_fields, electorates)),
+            tuple(speakers),
             tuple(rows),
             tuple((key, *voter) for key, voter in sorted(votes.voters.items())),
             tuple(sorted(votes.spoke)),
@@ -396,7 +408,7 @@ def encode_votes(votes: Votes) -> bytes:
 def decode_votes(data: bytes) -> Votes:
     """The state that :func:`encode_votes` wrote; raises :class:`Refused` for bytes it cannot have written."""
     fields = codec.decode(data, max_bytes=ENCODED_BYTES_MAX, max_items=2**14)
-    raw = codec.array(fields, 9, 9, "votes")
+    raw = codec.array(fields, 10, 10, "votes")
     batch = codec.integer(raw[0], 1, BATCH_MAX, "batch")
     height = codec.integer(raw[2], 0, codec.U64_MAX, "height")
     base = codec.integer(raw[1], 0, height, "base")
@@ -404,20 +416,22 @@ def decode_votes(data: bytes) -> Votes:
     mhpc = codec.integer(raw[4], base, mhp, "mhpc")
     length = min(ROUNDS * batch, height - base)
     electorates = [read_electorate(row) for row in codec.array(raw[5], 1, length + 1, "electorates")]
-    rows = codec.array(raw[6], length, length, "the window")
+    speakers = [_read_key(key) for key in codec.array(raw[6], 0, 2**14, "speakers")]
+    rows = codec.array(raw[7], length, length, "the window")
     return Votes(
         batch,
         base,
-        tuple(_read_row(row, height - index, electorates) for index, row in enumerate(rows)),
+        0,
+        tuple(_read_row(row, height - index, electorates, speakers) for index, row in enumerate(rows)),
         electorates[0],
-        dict(_read_voter(row, height) for row in codec.array(raw[7], 1, 2**14, "voters")),
-        frozenset(_read_key(key) for key in codec.array(raw[8], 0, 2 * BATCH_MAX, "those who spoke")),
+        dict(_read_voter(row, height) for row in codec.array(raw[8], 1, 2**14, "voters")),
+        frozenset(_read_key(key) for key in codec.array(raw[9], 0, 2 * BATCH_MAX, "those who spoke")),
         mhp,
         mhpc,
     )
 
 
-def _read_row(fields: Any, height: int, electorates: Sequence[Electorate]) -> Row:
+def _read_row(fields: Any, height: int, electorates: Sequence[Electorate], speakers: Sequence[bytes]) -> Row:
     block_id, mhp, mhpc, number, said, prevotes, precommits = codec.array(fields, 7, 7, "a block's votes")
     electorate = electorates[codec.integer(number, 0, len(electorates) - 1, "an electorate")]
     return Row(
@@ -426,15 +440,17 @@ def _read_row(fields: Any, height: int, electorates: Sequence[Electorate]) -> Ro
         codec.integer(mhp, 0, height, "mhp"),
         codec.integer(mhpc, 0, height, "mhpc"),
         electorate,
-        dict(_read_said(pair) for pair in codec.array(said, 0, 2 * BATCH_MAX, "what was said")),
+        dict(_read_said(pair, speakers) for pair in codec.array(said, 0, 2 * BATCH_MAX, "what was said")),
         _read_votes(prevotes, electorate),
         _read_votes(precommits, electorate),
     )
 
 
-def _read_said(pair: Any) -> tuple[bytes, int]:
-    speaker, mhg = codec.array(pair, 2, 2, "a statement")
-    return _read_key(speaker), codec.integer(mhg, 0, codec.U64_MAX, "mhg")
+def _read_said(pair: Any, speakers: Sequence[bytes]) -> tuple[bytes, int]:
+    number, mhg = codec.array(pair, 2, 2, "a statement")
+    return speakers[codec.integer(number, 0, len(speakers) - 1, "a speaker")], codec.integer(
+        mhg, 0, codec.U64_MAX, "mhg"
+    )
 
 
 def _read_votes(votes: Any, electorate: Electorate) -> tuple[int, ...]:

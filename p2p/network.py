@@ -18,7 +18,7 @@ from p2p.pubsub import DEFAULT_DROP_RATE
 from p2p.reputation import BAN_S, Reputation
 from p2p.requests import DEFAULT_RATE, Requests
 
-PROTOCOL_VERSION = "1"
+PROTOCOL_VERSION = "2"
 
 
 @dataclass(frozen=True)
