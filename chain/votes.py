@@ -219,7 +219,7 @@ class Count:
 
     def believe(self, mhp: int) -> None:
         """Let the header say an ``mhp`` from before counting began: its attestations say the same."""
-        self._rows[0] = replace(self._rows[0], mhp=mhp)
+        self._rows[0] = self._rows[0]._replace(mhp=mhp)
 
     def speak(self, proposer: bytes, mhg: int) -> None:
         """Count the header's own statement.

@@ -127,6 +127,10 @@ class Recount:
         self.voters[who] = (min_active, max([largest, *hits]))
         self.prevotes += [(who, at) for at in range(max(mhg + 1, min_active, self.bottom), height + 1)]
 
+    def is_alive(self, following: Weights, spoke: set[bytes]) -> bool:
+        rising = {who for who, weight in following.items() if weight > self.current.get(who, 0)}
+        return rising <= spoke and 3 * sum(following.get(who, 0) for who in spoke) > 2 * sum(following.values())
+
     def close(self, decision: Decision) -> None:
         self.mhp = max((at for at in self.window() if self.enough(self.prevotes, at)), default=0) or self.mhp
         self.mhpc = max((at for at in self.window() if self.enough(self.precommits, at)), default=0) or self.mhpc
@@ -139,7 +143,7 @@ class Recount:
             spoke = {who for who, at, block in self.late if at >= since and block > since}
             if kind == "joint" and self.mhpc >= since:
                 self.current, self.start, self.phase = following, self.height + 1, None
-            elif kind == "gate" and 3 * sum(following.get(who, 0) for who in spoke) > 2 * sum(following.values()):
+            elif kind == "gate" and self.is_alive(following, spoke):
                 self.phase = ("joint", self.height + 1, following)
                 self.voters |= {who: (self.height + 1, self.height) for who in following if who not in self.current}
             elif kind == "gate" and self.height - since >= GATE_BLOCKS:
@@ -312,7 +316,7 @@ def test_a_snapshot_brings_back_the_same_state(seed: int) -> None:
 
 def counted_from(base: int, branch: Branch, electorates: dict[int, Electorate]) -> Votes:
     """A branch counted by who knows nothing of what was said up to ``base``."""
-    votes = Votes.start(electorates[base + 1], branch.votes.batch, base)
+    votes = Votes.start(electorates[base + 1], branch.votes.batch, base, blind=True)
     for made in branch.blocks[base:]:
         count = votes.open(votes.height + 1)
         for who, height, mhg in made.carried:
