@@ -185,13 +185,13 @@ def test_nothing_is_decided_while_a_change_is_under_way(forge: Forge) -> None:
 
 def renewed(forge: Forge, blocks: int) -> list[Block]:
     """A chain whose first block records that the last validator lost its signing state; the others speak."""
-    first = forge.block(None, decision=Decision(tags=((secret(4).public, TAG),)))
+    first = forge.block(None, slot=4, decision=Decision(tags=((secret(4).public, TAG),)))
     return [first, *forge.attested(blocks - 1, first, by=(0, 1, 2))]
 
 
 def test_the_old_tag_is_void_from_the_next_block_on(forge: Forge) -> None:
     (first,) = blocks = renewed(forge, 1)
-    assert why(forge.block(first, slot=3, tag=bytes(16)), from_genesis(blocks)) is Reason.WRONG_TAG
+    assert why(forge.block(first, slot=7, tag=bytes(16)), from_genesis(blocks)) is Reason.WRONG_TAG
     old = forge.attest(first, 3, tag=bytes(16))
     assert why(forge.block(first, carrying=[old]), from_genesis(blocks)) is Reason.WRONG_TAG
 
