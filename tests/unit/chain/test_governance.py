@@ -86,7 +86,7 @@ def test_more_than_two_thirds_carry_a_motion(register: Register) -> None:
     assert register.draft.authority(office.key) is None
     register.block()
     register.do(v2, Approve(number))
-    assert register.motion(number)[4:] == ((v0.key, v1.key, v2.key), CARRIED, 2)
+    assert register.motion(number)[4:] == ((v0.key, v1.key, v2.key), CARRIED, 2, 0)
     assert register.authority(office).categories == (TICKET,)
     assert register.draft.account(office.key) == Account(0, b"", b"")
     assert register.draft.docket == Docket(1, ())
