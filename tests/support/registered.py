@@ -102,10 +102,16 @@ class City:
         """The key that somebody has now."""
         return did_from_key(actor.key)
 
-    def block(self, *transactions: VerifiedTransaction, slot: int | None = None) -> Block:
-        """The next block, in the next slot by default."""
+    def block(
+        self,
+        *transactions: VerifiedTransaction,
+        slot: int | None = None,
+        carrying: Sequence[tuple[int, Block]] = (),
+    ) -> Block:
+        """The next block, in the next slot by default; ``carrying`` says who (by number) attests which blocks."""
         parent = self.blocks[-1] if self.blocks else None
-        self.blocks.append(self._forge.block(parent, transactions, slot=slot))
+        said = [self._forge.attest(block, number - 1) for number, block in carrying]
+        self.blocks.append(self._forge.block(parent, transactions, slot=slot, carrying=said))
         return self.blocks[-1]
 
     def state(self, block: Block) -> dict[bytes, bytes]:
@@ -128,6 +134,16 @@ class City:
         ]
         approvals = [actor.sign(Approve(number)) for actor in self.validators[1:3] for number in numbers]
         self.block(*consents, *approvals)
+
+    def admit(self, number: int) -> None:
+        """``secret(number)`` becomes a validator, and some blocks pass until it is one."""
+        self.newcomer = Actor(self.genesis, number)
+        self.carried(AddValidator(self.newcomer.key, 1))
+        for _ in range(2):
+            self.block()
+        self.block(carrying=[(number, self.blocks[-1])])
+        for _ in range(16):
+            self.block()
 
     def rotate(self, actor: Actor, number: int) -> VerifiedTransaction:
         """``actor`` moves to the key ``secret(number)``."""
