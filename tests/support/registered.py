@@ -135,16 +135,6 @@ class City:
         approvals = [actor.sign(Approve(number)) for actor in self.validators[1:3] for number in numbers]
         self.block(*consents, *approvals)
 
-    def admit(self, number: int) -> None:
-        """``secret(number)`` becomes a validator, and some blocks pass until it is one."""
-        self.newcomer = Actor(self.genesis, number)
-        self.carried(AddValidator(self.newcomer.key, 1))
-        for _ in range(2):
-            self.block()
-        self.block(carrying=[(number, self.blocks[-1])])
-        for _ in range(16):
-            self.block()
-
     def rotate(self, actor: Actor, number: int) -> VerifiedTransaction:
         """``actor`` moves to the key ``secret(number)``."""
         fresh = secret(number)

@@ -31,7 +31,6 @@ from chain.proof import (
     follow,
     needed,
 )
-from chain.proposals import RemoveValidator
 from chain.registry import genesis_state
 from chain.state import (
     RULES_KEY,
@@ -231,25 +230,6 @@ def test_one_validator_alone_hands_over_to_nobody(city: City) -> None:
         with pytest.raises(Refused) as caught:
             check_evidence(genesis, encode_evidence(genesis, ProofFile(villain.public, 1, runs, shown)))
         assert caught.value.reason in (Reason.MALFORMED, Reason.CROSSES_FINALITY, Reason.NOT_EXECUTED)
-
-
-def test_founders_who_were_replaced_prove_nothing_final(tmp_path: Path) -> None:
-    # given a city in which three of four founders are replaced, and whose founders went on by themselves before that
-    city = City()
-    for number in (96, 97, 98):
-        city.admit(number)
-    for founder in (1, 2, 3):
-        city.carried(RemoveValidator(city.validators[founder].key))
-        for _ in range(16):
-            city.block()
-    home = city.write(tmp_path / "home")
-    assert len(answer(home, "validators")["validators"]) == 4
-    data = proof_of(home, city.bob.key)
-    assert checked(home, data).header.height > 60
-
-    # then headers that they alone could have signed count for nothing, without the runs that lead there
-    last = decode(data, max_bytes=len(data), max_items=10_000)[4][-1]
-    assert refusal(home, altered(data, lambda fields: fields.__setitem__(4, (last,))))
 
 
 @pytest.mark.parametrize("case", ["right", "others", "others decided", "one jailed", "another tag", "unknown"])
