@@ -272,7 +272,9 @@ def test_it_speaks_again_once_the_new_tag_is_final_and_knows_what_the_branch_kno
     maker, chain = producer(None), Blockchain(GENESIS)
     for block in blocks:
         chain.add(block, arrived_in_slot=True)
-        assert maker.resume(chain) is (chain.finalized.height >= 2 and maker.signing is None) or maker.signing is not None
+        assert (
+            maker.resume(chain) is (chain.finalized.height >= 2 and maker.signing is None) or maker.signing is not None
+        )
         if chain.finalized.height < 2:
             assert maker.signing is None
     assert maker.signing == SigningState(mhg=1, tag=TAG)

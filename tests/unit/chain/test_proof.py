@@ -209,7 +209,9 @@ def test_runs_are_in_order_and_each_decides_something(tmp_path: Path) -> None:
 def test_one_validator_alone_hands_over_to_nobody(city: City) -> None:
     # given one founder that writes a ballot by which it is the only validator, and a long branch of its own
     genesis, villain = city.genesis, secret(2)
-    takeover = genesis_validators(genesis)._replace(active=(Seat(villain.public, 1, 0, 0),), voting=((villain.public, 1),))
+    takeover = genesis_validators(genesis)._replace(
+        active=(Seat(villain.public, 1, 0, 0),), voting=((villain.public, 1),)
+    )
     entries: list[tuple[bytes, Entry | None]] = [
         (VALIDATORS_KEY, takeover),
         (RULES_KEY, Rules(1, genesis.policy.digest(), 0, 0)),
@@ -319,7 +321,9 @@ GAPS = st.tuples(st.integers(1, 4), st.sets(st.integers(0, 3)), st.integers(0, 2
 
 @settings(max_examples=25, deadline=None)
 @given(steps=st.lists(GAPS, min_size=4, max_size=24))
-def test_votes_counted_from_any_height_are_those_counted_from_the_genesis(steps: list[tuple[int, set[int], int]]) -> None:
+def test_votes_counted_from_any_height_are_those_counted_from_the_genesis(
+    steps: list[tuple[int, set[int], int]],
+) -> None:
     # given blocks that carry what some say of the one before, or of one up to two below that
     genesis = city_genesis(city_policy())
     forge, slot, blocks = Forge(genesis), 0, list[Block]()
