@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
@@ -24,7 +24,7 @@ BLOCKS = 60
 LOOKED_AT_MS = (250, 500, 1_000)
 # A leader that is silent is followed by another: who speaks to leaders speaks to so many.
 LEADERS = 2
-# Peers that a node is connected to: those it dials and those that dial it.  Beyond it leaders are reached through others.
+# Peers that a node is connected to: those it dials and those that dial it.  Other leaders are reached through them.
 CONNECTIONS = 64
 # Peers that are asked to pass on what a leader who is not connected should have.
 PROXIES = 2
@@ -184,7 +184,8 @@ class Journey:
         size = costs.ID_BYTES * TRANSACTIONS_A_BLOCK + costs.ENVELOPE_BYTES
         for peer in site.peers:
             if peer != sender:
-                self._carry(site, peer, checked_us, size, partial(self._take_block, self.sites[peer], site.number, author))
+                arrive = partial(self._take_block, self.sites[peer], site.number, author)
+                self._carry(site, peer, checked_us, size, arrive)
         applied_us = site.work_us(checked_us, costs.BLOCK_US + costs.EXECUTION_US * TRANSACTIONS_A_BLOCK)
         if site.number != author:
             stored_us = applied_us + 1_000 * self.random.randint(1, costs.COMMIT_MS)
