@@ -10,5 +10,6 @@ Files, each importing only those above it::
     scoreboard   what is measured while the usual checks go on
     experiment   one network for some slots, from its seed to its figures
     report       the figures as tables
+    attestations how what every validator signs gets to the next leaders, by several ways
     plot         the figures as a picture
 """

@@ -104,14 +104,17 @@ def fill(document: str, rows: Sequence[Row]) -> str:
 
     Raises :class:`OperatorError` where a mark is missing.
     """
-    for name, table in (("slots", _slot_table(rows)), ("degrees", _degree_table(rows))):
-        begin, end = f"<!-- {name} -->\n", "<!-- end -->"
-        before, _, rest = document.partition(begin)
-        _, mark, after = rest.partition(end)
-        if not mark:
-            raise OperatorError(f"propagation.md has no place for the table of {name}; restore {begin.strip()} … {end}")
-        document = before + begin + table + end + after
-    return document
+    return put(put(document, "slots", _slot_table(rows)), "degrees", _degree_table(rows))
+
+
+def put(document: str, name: str, table: str) -> str:
+    """The document with one of its tables made again.  Raises :class:`OperatorError` where its mark is missing."""
+    begin, end = f"<!-- {name} -->\n", "<!-- end -->"
+    before, _, rest = document.partition(begin)
+    _, mark, after = rest.partition(end)
+    if not mark:
+        raise OperatorError(f"the document has no place for the table of {name}; restore {begin.strip()} … {end}")
+    return before + begin + table + end + after
 
 
 def _slot_table(rows: Sequence[Row]) -> str:
@@ -133,7 +136,7 @@ def _slot_table(rows: Sequence[Row]) -> str:
         for size in sizes(rows)
         for row in by_slot(rows, size)
     ]
-    return _table(
+    return markdown(
         (
             "nodes / validators",
             "slot ms",
@@ -167,7 +170,7 @@ def _degree_table(rows: Sequence[Row]) -> str:
         )
         for row in by_degree(rows)
     ]
-    return _table(
+    return markdown(
         (
             "nodes / validators",
             "degree wanted (had)",
@@ -183,7 +186,8 @@ def _degree_table(rows: Sequence[Row]) -> str:
     )
 
 
-def _table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def markdown(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table: texts to the left in the first column, the rest to the right."""
     rule = ["---", *("---:" for _ in columns[1:])]
     return "".join(f"| {' | '.join(line)} |\n" for line in (columns, rule, *lines))
 
