@@ -38,6 +38,7 @@ from chain.prover import prove
 from chain.reader import Reader
 from chain.serving import MAX_RECENT_BLOCKS, Question
 from chain.sources import LiveState
+from chain.statements import TAG_BYTES
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
 from p2p.local.handover import export_signing, import_signing, renew_database
@@ -235,9 +236,7 @@ async def open_node(home: Home) -> AsyncIterator[Node]:
     while it runs, and :class:`~chain.errors.InvariantBroken` for our own fault.
     """
     with locked(home.path):
-        storage = await trio.to_thread.run_sync(
-            Storage, home.database, home.genesis, lambda why: log.warning("outdated", why=why)
-        )
+        storage = await trio.to_thread.run_sync(Storage, home.database, home.genesis)
         try:
             engine = await trio.to_thread.run_sync(_load_engine, home, storage)
             # libp2p takes two seconds to import: commands that only read, and most mistakes, must not pay for it.
@@ -275,11 +274,11 @@ def _load_engine(home: Home, storage: Storage) -> Engine:
     storage.bind(home.secret.public)
     chain, signing = storage.load()
     secret = None if storage.is_exported else home.secret
-    engine = Engine(home.genesis, chain, secret=secret, signing=signing)
+    engine = Engine(home.genesis, chain, secret=secret, signing=signing, fresh_tag=secrets.token_bytes(TAG_BYTES))
     if secret is None:
         log.warning("exported", why="its signing state left this home: it follows the chain and signs nothing")
     elif engine.is_validator and engine.producer is not None and engine.producer.is_silent:
-        log.warning("silent", why="its signing state was lost; it signs once a block made from now on is final")
+        log.warning("silent", why="its signing state was lost; it signs once the chain made final that it starts anew")
     return engine
 
 

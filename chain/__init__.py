@@ -12,9 +12,13 @@ files of this list, the store, touch the disk.  Files import only files above th
     statetree     the authenticated tree over the state
 
   consensus
+    statements    what a validator says about a branch, and when that proves it a liar
+    attestations  standing behind a block that another made
+    electorate    who leads, votes and speaks, and how that changes
     votes         prevotes, precommits, finality
     forkchoice    which of two tips wins
-    headers       what a validator signs
+    headers       what a validator signs to make a block
+    ballots       what a block holds for the votes
     judgement     what every header must satisfy on its branch
 
   register
@@ -50,6 +54,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     admission     what the network brings unasked, and whether it gets in
     serving       what a node replies to a peer that asks
     events        what happens to an engine, and what it wants done
+    heard         attestations that no block carries yet
     production    when and what a validator signs
     arrivals      announced blocks that wait for their slot or their transactions
     sync          whom to ask for what
@@ -59,7 +64,6 @@ files of this list, the store, touch the disk.  Files import only files above th
 
   store
     database      the SQLite file, its tables and errors
-    migrations    databases of older versions
     storage       the one writer, and what a node starts from
     reader        looking into a database, also beside a running node
     sources       what proofs are made from: the state on disk, and that of a running node

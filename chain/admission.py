@@ -8,6 +8,8 @@ must be checked elsewhere in between, the signatures, parts the stages, each of 
     bytes ──► ReadBatch ──────────► VerifiedTransactions ──► AdmittedBatch
     bytes ──► AdmittedClaim
 
+    bytes ──► ReadBatch ──────────► VerifiedAttestations ──► AdmittedAttestations
+
 What does not get in is :class:`Dropped`, which is nobody's fault, or :class:`Blamed`.  Whether a block is any good on
 its branch is the engine's to say, and never a reason to blame who passed it on.
 Source: protocol 4.3 and 4.4.
@@ -18,10 +20,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from chain.attestations import Attestation, VerifiedAttestation, decode_attestation
+from chain.ballots import Ballot, decode_ballot
 from chain.blockchain import Blockchain
 from chain.errors import Disposition, InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader, decode_header
+from chain.judgement import check_ballot
 from chain.merkle import merkle_root
 from chain.messages import MAX_BATCH_BYTES, MAX_BATCH_TRANSACTIONS, Announcement, RawItems, Status
 from chain.transactions import VerifiedTransaction
@@ -32,8 +37,15 @@ CLOCK_DISPARITY_MS = 500
 MAX_LATE_SLOTS = 1_024
 # An honest leader makes one block a slot.  The second is evidence; more would be a flood that everyone forwards.
 MAX_ANNOUNCED_PER_SLOT = 2
+# An honest validator attests one block of a height; the second is evidence.
+MAX_ATTESTED_PER_HEIGHT = 2
+# Attestations of blocks that we do not know yet: so far ahead of our head their speakers can be.
+MAX_ATTESTED_AHEAD = 64
+MAX_BATCH_ATTESTATIONS = 1_024
 # A slot has a leader in each set of validators: room for four sets in all slots that are not too late.
 MAX_COUNTED = 4 * MAX_LATE_SLOTS
+# All speakers of two sets at all heights that are in time, and in a stall the latest of them.
+MAX_ATTESTED = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +74,20 @@ class PlausibleAnnouncement:
     """An announcement that is good but for its signature, which was not looked at yet."""
 
     header: Header
+    ballot: Ballot
     transaction_ids: tuple[bytes, ...]
     is_news: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class AdmittedAnnouncement:
-    """A header that its proposer signed and may sign, in time, with the ids of the transactions it commits to.
+    """A header that its proposer signed and may sign, in time, with the ballot and the ids that it commits to.
 
     Unless it ``is_news``, it does not stand above what is final here: it is evidence at most, and not passed on.
     """
 
     header: VerifiedHeader
+    ballot: Ballot
     transaction_ids: tuple[bytes, ...]
     is_news: bool = True
 
@@ -99,11 +113,18 @@ class AdmittedBatch:
     transactions: tuple[VerifiedTransaction, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class AdmittedAttestations:
+    """Attestations that validators signed, in time; whether their blocks are any good is for the engine to say."""
+
+    attestations: tuple[VerifiedAttestation, ...]
+
+
 Rejected: TypeAlias = Dropped | Blamed
 
 
 class Quota:
-    """At most ``limit`` blocks for each of the latest ``max_keys`` slots and proposers."""
+    """At most ``limit`` things signed for each of the latest ``max_keys`` slots (or heights) and signers."""
 
     def __init__(self, limit: int, max_keys: int) -> None:
         self._limit = limit
@@ -133,9 +154,10 @@ class Admission:
     def __init__(self, genesis: Genesis) -> None:
         self._genesis = genesis
         self._announced = Quota(MAX_ANNOUNCED_PER_SLOT, MAX_COUNTED)
+        self._attested = Quota(MAX_ATTESTED_PER_HEIGHT, MAX_ATTESTED)
 
     def __len__(self) -> int:
-        return len(self._announced)
+        return len(self._announced) + len(self._attested)
 
     def announcement(
         self, data: bytes, chain: Blockchain, now_ms: int
@@ -144,6 +166,7 @@ class Admission:
         try:
             announcement = Announcement.decode(data)
             header = decode_header(announcement.header)
+            ballot = decode_ballot(announcement.ballot)
             check_height(header)
         except Refused as refusal:
             return rejected(refusal)
@@ -154,13 +177,14 @@ class Admission:
         try:
             chain.check_leader(header)
             # Also for a block that is known: a good header must not carry other ids through the network.
+            check_ballot(header, ballot)
             check_root(header, announcement.transaction_ids)
         except Refused as refusal:
             return rejected(refusal)
         is_news = _is_news(header, chain)
         if header.id in chain.tree and is_news:
             return Known(header)
-        return PlausibleAnnouncement(header, announcement.transaction_ids, is_news)
+        return PlausibleAnnouncement(header, ballot, announcement.transaction_ids, is_news)
 
     def admit(self, plausible: PlausibleAnnouncement, header: VerifiedHeader) -> AdmittedAnnouncement | Dropped:
         """Let an announcement in whose ``header`` is verified by now, as long as its slot has room.
@@ -171,7 +195,28 @@ class Admission:
             raise InvariantBroken("an announcement admitted by the signature of another")
         if not self._announced.take(header.slot, header.proposer):
             return Dropped(_flood(header))
-        return AdmittedAnnouncement(header, plausible.transaction_ids, plausible.is_news)
+        return AdmittedAnnouncement(header, plausible.ballot, plausible.transaction_ids, plausible.is_news)
+
+    def plausible_attestations(self, batch: ReadBatch, chain: Blockchain) -> tuple[Attestation, ...] | Blamed:
+        """Those of a batch that can be news, as far as that needs no signature.  Never raises for what is in it."""
+        try:
+            attestations = tuple(map(decode_attestation, batch.items))
+        except Refused as refusal:
+            return Blamed(refusal)
+        highest = chain.head.header.height + MAX_ATTESTED_AHEAD
+        return tuple(
+            each
+            for each in attestations
+            if chain.finalized.height < each.height <= highest
+            and chain.is_speaker(each.speaker)
+            and not self._attested.is_used_up(each.height, each.speaker)
+        )
+
+    def admit_attestations(self, attestations: tuple[VerifiedAttestation, ...]) -> AdmittedAttestations:
+        """Let verified attestations in, as far as their heights have room."""
+        return AdmittedAttestations(
+            tuple(each for each in attestations if self._attested.take(each.height, each.speaker))
+        )
 
     def claim(self, data: bytes, now_ms: int) -> AdmittedClaim | Dropped | Blamed:
         """Judge what a peer says of itself.  Never raises for what it says."""
@@ -202,6 +247,14 @@ def batch(data: bytes) -> ReadBatch | Dropped | Blamed:
     """Read a batch of transactions, to have their signatures checked.  Never raises for what is in it."""
     try:
         return ReadBatch(RawItems.decode(data, max_items=MAX_BATCH_TRANSACTIONS, max_bytes=MAX_BATCH_BYTES).items)
+    except Refused as refusal:
+        return rejected(refusal)
+
+
+def attestation_batch(data: bytes) -> ReadBatch | Dropped | Blamed:
+    """Read a batch of attestations.  Never raises for what is in it."""
+    try:
+        return ReadBatch(RawItems.decode(data, max_items=MAX_BATCH_ATTESTATIONS, max_bytes=MAX_BATCH_BYTES).items)
     except Refused as refusal:
         return rejected(refusal)
 

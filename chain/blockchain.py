@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chain.ballots import Ballot
 from chain.blocks import Block
 from chain.blocktree import BlockTree, Judged, TreeNode, genesis_header
 from chain.draft import Changes
+from chain.electorate import Electorate
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.forkchoice import Choice, choose
 from chain.genesis import Genesis
 from chain.headers import Header
 from chain.ledger import Executed, Ledger
-from chain.validators import ANNOUNCED_ROUNDS, SetAnnouncement, voting_set
 from chain.votes import Votes
 
 
@@ -34,14 +35,14 @@ class Snapshot:
 class Settled:
     """What moves the snapshot on disk to a later final block.
 
-    ``rows`` are the changed entries by key, None where one is gone; ``announced`` are the changes of validators that
-    were announced on the way, for those who prove something later.
+    ``rows`` are the changed entries by key, None where one is gone; ``decisions`` the heights of blocks on the way that
+    decided something about who votes.
     """
 
     header: Header
     votes: Votes
     rows: dict[bytes, bytes | None]
-    announced: tuple[SetAnnouncement, ...] = ()
+    decisions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Blockchain:
             root, votes = snapshot.header, snapshot.votes
             if self.ledger.state_root != root.state_root:
                 raise Refused(Reason.WRONG_STATE_ROOT, f"the stored state is not that of height {root.height}")
-        self.tree = BlockTree(root, votes, self.ledger.validators)
+        self.tree = BlockTree(genesis, root, votes)
         self.head: TreeNode = self.tree[root.id]
         self.finalized: Header = root
         self._settled: Header = root
@@ -91,9 +92,9 @@ class Blockchain:
         return self._settled
 
     @property
-    def next_votes(self) -> Votes:
-        """The votes after the head, with the validators in force at the next height."""
-        return self.tree.next_votes(self.head)
+    def electorate(self) -> Electorate:
+        """Who leads, votes and speaks at the height after the head."""
+        return self.head.votes.electorate
 
     def add(self, block: Block, *, arrived_in_slot: bool, judged: Judged | None = None) -> Added:
         """Let fork choice decide on a block.  Raises :class:`Refused`; a known block is a no-op.
@@ -104,7 +105,7 @@ class Blockchain:
         if header.id in self.tree:
             return Added()
         if judged is None:
-            judged = self.check(header, solicited=True)
+            judged = self.check(header, block.ballot, solicited=True)
         choice = choose(self.head.header, self.head.arrived_in_slot, header, arrived_in_slot)
         self.tree.make_room(self.head.header.id, header.parent)
         node = self.tree.insert(block, judged, arrived_in_slot=arrived_in_slot)
@@ -113,7 +114,7 @@ class Blockchain:
         abandoned, adopted = self._move_head(node)
         return Added(abandoned, adopted, self._advance_finality())
 
-    def check(self, header: Header, *, solicited: bool) -> Judged:
+    def check(self, header: Header, ballot: Ballot, *, solicited: bool) -> Judged:
         """Judge a header that is not in the tree.  Raises :class:`Refused`.
 
         A branch that leaves the chain below what is final is refused with ``CROSSES_FINALITY``.
@@ -122,43 +123,42 @@ class Blockchain:
         crosses = header.height <= final.height or (header.height == final.height + 1 and header.parent != final.id)
         if crosses:
             raise Refused(Reason.CROSSES_FINALITY, f"the chain is final up to height {final.height}")
-        return self.tree.check(header, solicited=solicited)
+        return self.tree.check(header, ballot, solicited=solicited)
 
     def check_leader(self, header: Header) -> None:
         """Look at a header's proposer alone, where its parent may not be known.
 
-        Raises :class:`Refused`: ``WRONG_LEADER`` if it leads this slot in no validator set that can be in force at
-        this height, ``NOT_EXECUTED`` (nobody's fault) if that cannot be told from here: another branch may have
-        announced another set in the first block that is not final.
+        Raises :class:`Refused`: ``WRONG_LEADER`` if it leads this slot in no electorate that can be in force at this
+        height, ``NOT_EXECUTED`` (nobody's fault) if that cannot be told from here.
         """
-        votes, validators = self.next_votes, self.ledger.validators
-        sets = votes.sets
-        if validators.next:
-            sets = (votes.with_validators(voting_set(validators.next), votes.height + 1).newest_set, *sets)
-        if any(known.leader(header.slot) == header.proposer for known in sets):
+        known = self.head.votes.known_sets()
+        if any(decides.leader(header.slot) == header.proposer for decides in known):
             return
-        horizon = self.finalized.height + ANNOUNCED_ROUNDS * min(len(known.keys) for known in sets)
-        if sets[-1].start <= header.height <= horizon:
+        # A branch that decides on other validators in its first block that is not final hears them in the next, needs
+        # both from there, and shows that final in one more: then they lead.
+        if self.head.votes.bottom <= header.height <= self.finalized.height + 3:
             raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
         raise Refused(Reason.NOT_EXECUTED, f"who validates at height {header.height} is not known here")
 
-    def adopt(self, block: Block, changes: Changes) -> Added:
-        """Add a block that was just built on the head by sealing a draft with these ``changes``."""
-        judged = Judged(block.header, self.next_votes.apply(block.header))
+    def is_speaker(self, key: bytes) -> bool:
+        """Whether a key may have a say at any height of the window, or after it."""
+        return any(key in decides.by_key for decides in self.head.votes.known_sets())
+
+    def adopt(self, block: Block, changes: Changes, votes: Votes) -> Added:
+        """Add a block that was just built on the head by sealing a draft with these ``changes``, and its ``votes``."""
         self.tree.make_room(self.head.header.id)
         self.ledger.adopt(block, changes)
-        self.head = self.tree.insert(block, judged, arrived_in_slot=True)
-        self.tree.executed(block.id, self.ledger.validators)
+        self.head = self.tree.insert(block, Judged(block.header, votes), arrived_in_slot=True)
         return Added((), (block,), self._advance_finality())
 
     def settle(self) -> Settled | None:
         """Move the snapshot up to what is final; the caller stores the result.  None where nothing is new."""
         if not self.unsettled:
             return None
-        announced = self.ledger.announced(self.finalized.height)
+        decisions = tuple(self.ledger.decisions(self.finalized.height))
         rows = self.ledger.settle(self.finalized.height)
         self._settled = self.finalized
-        return Settled(self._settled, self._settled_votes, rows, announced)
+        return Settled(self._settled, self._settled_votes, rows, decisions)
 
     def _move_head(self, node: TreeNode) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
         down, up = self.tree.path(self.head.header.id, node.header.id)
@@ -167,7 +167,7 @@ class Blockchain:
         for block_id in up:
             block = self._body(block_id)
             try:
-                self.ledger.extend(block, self.tree[block_id].votes.newest_set.start)
+                self.ledger.extend(block, self.tree[block.header.parent].votes.electorate)
             except Refused:
                 for _ in adopted:
                     self.ledger.undo()
@@ -175,7 +175,6 @@ class Blockchain:
                     self.ledger.redo(executed)
                 self.tree.mark_invalid(block_id)
                 raise
-            self.tree.executed(block_id, self.ledger.validators)
             adopted.append(block)
         self.head = node
         return tuple(executed.block for executed in undone), tuple(adopted)

@@ -1,6 +1,6 @@
-"""Blocks: a header and the transactions that it commits to.
+"""Blocks: a header, and the ballot and the transactions that it commits to.
 
-On the wire a block is ``[header, [transaction, …]]``.
+On the wire a block is ``[header, ballot, [transaction, …]]``.
 Source: protocol 2.2.
 """
 
@@ -9,24 +9,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chain.ballots import Ballot, decode_ballot
 from chain.codec import array, decode, encode
 from chain.errors import Reason, Refused
 from chain.headers import Header, VerifiedHeader, decode_header
+from chain.judgement import check_ballot
 from chain.merkle import merkle_root
 from chain.transactions import Transaction, VerifiedTransaction, decode_transaction
 
 # Gossip and requests carry at most 1,000,000 bytes; the transactions of a block leave room for the rest.
-MAX_BODY_BYTES = 880_000
-MAX_BLOCK_BYTES = 900_000  # body, its framing (3 bytes a transaction) and the header
+MAX_BODY_BYTES = 820_000
+MAX_BLOCK_BYTES = 980_000  # body, its framing (3 bytes a transaction), the largest ballot and the header
 # 4,096 ids are 140 kB of announcement; 4,096 of the smallest transactions fill half a block.
 MAX_BLOCK_TRANSACTIONS = 4_096
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A verified header with exactly the verified transactions that it commits to."""
+    """A verified header with exactly the ballot and the verified transactions that it commits to."""
 
     header: VerifiedHeader
+    ballot: Ballot
     transactions: tuple[VerifiedTransaction, ...]
 
     @property
@@ -34,16 +37,17 @@ class Block:
         return self.header.id
 
 
-def assemble(header: VerifiedHeader, transactions: Sequence[VerifiedTransaction]) -> Block:
-    """Join a header and its body.  Raises :class:`Refused` where the root does not match or a bound is broken."""
-    block = join(header, transactions)
+def assemble(header: VerifiedHeader, ballot: Ballot, transactions: Sequence[VerifiedTransaction]) -> Block:
+    """Join a header and its body.  Raises :class:`Refused` where a root does not match or a bound is broken."""
+    block = join(header, ballot, transactions)
+    check_ballot(header, ballot)
     if merkle_root([transaction.id for transaction in transactions]) != header.transaction_root:
         raise Refused(Reason.WRONG_TX_ROOT, "the body is not the one that the header commits to")
     return block
 
 
-def join(header: VerifiedHeader, transactions: Sequence[VerifiedTransaction]) -> Block:
-    """Join a header and a body whose ids are known to be those that it commits to.
+def join(header: VerifiedHeader, ballot: Ballot, transactions: Sequence[VerifiedTransaction]) -> Block:
+    """Join a header, and a ballot and a body that are known to be those that it commits to.
 
     Raises :class:`Refused` where the body is larger than a block holds.
     """
@@ -51,21 +55,21 @@ def join(header: VerifiedHeader, transactions: Sequence[VerifiedTransaction]) ->
         raise Refused(Reason.TOO_MANY_TRANSACTIONS, f"{len(transactions)} transactions")
     if sum(len(transaction.raw) for transaction in transactions) > MAX_BODY_BYTES:
         raise Refused(Reason.TOO_LARGE, f"transactions of more than {MAX_BODY_BYTES} bytes")
-    return Block(header, tuple(transactions))
+    return Block(header, ballot, tuple(transactions))
 
 
 def encode_block(block: Block) -> bytes:
     """The block as it travels and is stored."""
-    return encode((block.header.raw, tuple(transaction.raw for transaction in block.transactions)))
+    return encode((block.header.raw, block.ballot.raw, tuple(transaction.raw for transaction in block.transactions)))
 
 
-def decode_block(raw: bytes) -> tuple[Header, tuple[Transaction, ...]]:
+def decode_block(raw: bytes) -> tuple[Header, Ballot, tuple[Transaction, ...]]:
     """Read a block.  Raises :class:`Refused`; checks neither signatures nor roots."""
     fields = decode(raw, max_bytes=MAX_BLOCK_BYTES, max_items=MAX_BLOCK_TRANSACTIONS)
-    header, body = array(fields, 2, 2, "a block")
-    if type(header) is not bytes:
-        raise Refused(Reason.MALFORMED, "a header is bytes")
+    header, ballot, body = array(fields, 3, 3, "a block")
+    if type(header) is not bytes or type(ballot) is not bytes:
+        raise Refused(Reason.MALFORMED, "a header is bytes, and so is a ballot")
     array(body, 0, MAX_BLOCK_TRANSACTIONS, "a body")
     if not all(type(item) is bytes for item in body):
         raise Refused(Reason.MALFORMED, "a transaction is bytes")
-    return decode_header(header), tuple(map(decode_transaction, body))
+    return decode_header(header), decode_ballot(ballot), tuple(map(decode_transaction, body))

@@ -6,7 +6,7 @@
 * ``blocks``: every known block, one blob each; ``main`` marks the head's branch;
 * ``transactions``: the first 8 bytes of each transaction's id and its block, to look transactions up;
 * ``state``: the entries at the snapshot's height, by key;
-* ``announcements``: what shows that a block announced other validators, by its height in 8 bytes, big-endian;
+* ``decisions``: the heights of final blocks that decided something about who votes, which proofs begin at;
 * ``standings``: each member's score under the policy in force there, so that a rank is a query.
 """
 
@@ -21,18 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from chain.blocks import Block, assemble, decode_block
-from chain.codec import array, decode, encode
+from chain.codec import decode, encode
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader
 from chain.policy import Policy, decode_policy
 from chain.state import RULES_KEY, Entry, PolicyText, Rules, decode_entry, policy_key
 from chain.transactions import VerifiedTransaction
-from chain.validators import SetAnnouncement
 
-FORMAT = 3
-# What :mod:`chain.migrations` brings up to date.
-OLDEST_FORMAT = 2
+FORMAT = 4
 DATABASE = "chain.db"
 # The default checkpoints every 4 MB of log and doubles the cost of a busy second.
 _WAL_AUTOCHECKPOINT_PAGES = 4_000
@@ -43,8 +40,6 @@ ROWS_AT_ONCE = 256
 BLOCKS_AT_ONCE = 16
 # How long a reader waits for the writer's checkpoint, and the writer for a reader's.
 _BUSY_TIMEOUT_S = 10
-# Two sets of 256 seats, the changes that wait, and the path.
-_MAX_ANNOUNCEMENT_BYTES = 2**17
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -60,7 +55,7 @@ CREATE TABLE blocks (
 CREATE INDEX blocks_by_height ON blocks (height, main);
 CREATE TABLE transactions (short INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (short, block)) WITHOUT ROWID;
 CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE announcements (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE decisions (height INTEGER PRIMARY KEY);
 CREATE TABLE standings (member BLOB PRIMARY KEY, score INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX standings_by_score ON standings (score DESC, member);
 """
@@ -73,18 +68,6 @@ BETWEEN = "SELECT key, value, 0 FROM state WHERE key >= ? AND key < ? ORDER BY k
 def bounds(prefix: bytes) -> tuple[bytes, bytes]:
     """What is not below, and above, all keys and ids that begin with ``prefix``: none is longer than 69 bytes."""
     return prefix, prefix + b"\xff" * 128
-
-
-def announcement_row(announcement: SetAnnouncement) -> tuple[bytes, bytes]:
-    """How an announcement is stored: key and sealed value."""
-    key = announcement.height.to_bytes(8, "big")
-    return key, seal(key, encode((announcement.validators, announcement.path)))
-
-
-def read_announcement(key: bytes, value: bytes) -> SetAnnouncement:
-    """What :func:`announcement_row` was given, opened.  Raises :class:`Refused`."""
-    validators, path = array(decode(value, max_bytes=_MAX_ANNOUNCEMENT_BYTES), 2, 2, "an announcement")
-    return SetAnnouncement(int.from_bytes(key, "big"), validators, path)
 
 
 def short_id(transaction_id: bytes) -> int:
@@ -110,10 +93,7 @@ def unseal(key: Any, stored: Any) -> bytes:
 
 
 class Database:
-    """A connection whose errors say what the operator can do: opening and reading raise :class:`OperatorError`.
-
-    ``format`` is that of the file; only a writer, which brings it up to date, opens one below :data:`FORMAT`.
-    """
+    """A connection whose errors say what the operator can do: opening and reading raise :class:`OperatorError`."""
 
     def __init__(self, path: Path, genesis: Genesis, *, read_only: bool) -> None:
         self.path = path
@@ -127,12 +107,7 @@ class Database:
             elif _wants_to_write(self.connection) and _is_at_rest(path):
                 self.connection.close()
                 self.connection = _connect(path, "mode=ro&immutable=1")
-            self.format = self._check(genesis)
-            if read_only and self.format < FORMAT:
-                raise OperatorError(
-                    f"{path} is of an older version of Goodfaith; run its node once, which brings it up to date and "
-                    "loses nothing"
-                )
+            self._check(genesis)
         except BaseException:
             self.close()
             raise
@@ -198,17 +173,20 @@ class Database:
         rows = self.values("SELECT key, value, 0 FROM state WHERE key = ?", (key,))
         return next((decode_entry(key, value) for _, value, _ in rows), None)
 
-    def _check(self, genesis: Genesis) -> int:
-        """The format.  Raises :class:`OperatorError` unless this is a database of ``genesis`` in a known one."""
-        known = {encode(number): number for number in range(OLDEST_FORMAT, FORMAT + 1)}
-        found = known.get(self.meta("format") or b"")
-        if found is None:
-            raise OperatorError(f"{self.path} is of another version of Goodfaith; use the version that wrote it")
+    def _check(self, genesis: Genesis) -> None:
+        """Raise :class:`OperatorError` unless this is a database of ``genesis`` in the format of this version.
+
+        Blocks of before format 4 were signed under other rules: nobody but their validators could sign them anew.
+        """
+        if self.meta("format") != encode(FORMAT):
+            raise OperatorError(
+                f"{self.path} was written by another version of Goodfaith, and its blocks were signed under other "
+                "rules: keep it, and use the version that wrote it"
+            )
         if self.meta("genesis") != genesis.id:
             raise OperatorError(
                 f"{self.path} belongs to another network than genesis.json; use the genesis file it was made with"
             )
-        return found
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -270,8 +248,8 @@ def stored_finality(database: Database) -> int:
 
 def trusted_block(raw: bytes) -> Block:
     """Decode a block that this home stored: its signatures were checked before, its root is checked again."""
-    header, transactions = decode_block(raw)
-    return assemble(VerifiedHeader(header), [VerifiedTransaction(item) for item in transactions])
+    header, ballot, transactions = decode_block(raw)
+    return assemble(VerifiedHeader(header), ballot, [VerifiedTransaction(item) for item in transactions])
 
 
 def policy_in_force(database: Database) -> Policy:

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from chain import transactions
 from chain.errors import Refused
 from chain.genesis import Genesis
-from chain.headers import Header, VerifiedHeader, decode_header
+from chain.headers import Header, VerifiedHeader
 from chain.keys import did_from_key
 from chain.meanings import MEANINGS
 from chain.policy import Policy
@@ -42,8 +42,8 @@ from chain.state import (
     read_record_key,
     record_key,
 )
-from chain.transactions import Evidence, Propose, Repair, Rule, Transaction
-from chain.validators import voting_set
+from chain.transactions import Evidence, Propose, Repair, Rule, Transaction, decode_statement
+from chain.validators import weights_of
 from chain.view import StateView, read_policy_text
 from chain.words import (
     ANSWERS,
@@ -268,11 +268,12 @@ def motion_document(view: StateView, number: int, motion: Motion) -> Document:
         "closed_height": motion.closed_height or None,
     }
     if motion.status == OPEN:
-        weights = dict(voting_set(view.validators.active))
+        weights = dict(weights_of(view.validators.active))
         approving = sum(weights.get(key, 0) for key in motion.approvals)
         document |= {
             "weight": approving,
             "weight_needed": max(0, 2 * sum(weights.values()) // 3 + 1 - approving),
+            "awaits_consent": bool(motion.is_awaited),
             **_moment(view, "expires", motion.expires_slot),
             "left": _left(view, motion.expires_slot),
         }
@@ -334,8 +335,8 @@ def transaction_document(policy: Policy, transaction: Transaction) -> Document:
         case Propose(proposal):
             action = {"proposal": proposal_in_words(policy, proposal)}
         case Evidence(first, second):
-            headers = decode_header(first), decode_header(second)
-            action = {"subject": headers[0].proposer, "first": headers[0].id, "second": headers[1].id}
+            statements = decode_statement(first), decode_statement(second)
+            action = {"subject": statements[0].speaker, "first": statements[0].id, "second": statements[1].id}
         case transactions.Answer(verdict=verdict):
             action["verdict"] = ANSWERS[verdict]
         case Rule(verdict=verdict):

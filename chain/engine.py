@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from chain.admission import check_clock
 from chain.arrivals import Arrival, WaitingRoom
+from chain.attestations import VerifiedAttestation
 from chain.blockchain import Added, Blockchain
 from chain.blocks import Block, join
 from chain.blocktree import Judged
@@ -19,6 +20,7 @@ from chain.events import (
     AnnounceBlock,
     Ask,
     AskStatus,
+    AttestationsReceived,
     BlockAnnounced,
     BlocksReceived,
     Effect,
@@ -33,6 +35,7 @@ from chain.events import (
     PeerLost,
     Penalise,
     RequestFailed,
+    SendAttestations,
     SigningState,
     StatusReceived,
     Submitted,
@@ -40,16 +43,20 @@ from chain.events import (
     TransactionsReceived,
 )
 from chain.genesis import Genesis
-from chain.headers import Header, VerifiedHeader
+from chain.headers import Header
+from chain.heard import Heard
+from chain.judgement import whole
 from chain.keys import SecretKey
 from chain.mempool import MAX_TRANSACTIONS, Mempool
 from chain.messages import GetTransactions, Status
 from chain.outbox import Outbox
 from chain.production import Producer
 from chain.registry import check_action, check_standing
+from chain.statements import NO_TAG
 from chain.sync import Sync, linked
-from chain.transactions import Evidence, VerifiedTransaction, sign_transaction
-from chain.witness import Witness
+from chain.transactions import Action, Evidence, Lost, VerifiedTransaction, sign_transaction
+from chain.votes import Votes
+from chain.witness import VerifiedStatement, Witness
 
 # The state on disk follows what is final at most this often, so that busy records are written once.
 SETTLE_INTERVAL_MS = 1_000
@@ -58,13 +65,18 @@ MAX_UNSETTLED = 256
 STATUS_EVERY_SLOTS = 8
 REGOSSIP_EVERY_SLOTS = 32
 MAX_REGOSSIP = 1_024
-# So long an accusation waits for a block; another one is made if the validator goes on.
-ACCUSATION_BLOCKS = 1_000
+# So long what this node signs by itself waits for a block; then it is made anew, if there is still a need.
+OWN_EXPIRY_BLOCKS = 1_000
+# A leader with nothing to do makes a block where so many are not final: what two blocks can show final, they do.
+MAX_QUIET_LAG = 2
 EXPIRE_EVERY_BLOCKS = 16
 
 
 class Engine:
-    """The protocol of one node.  With a ``secret`` it makes blocks while this key is a validator's."""
+    """The protocol of one node.  With a ``secret`` it speaks while this key is a validator's.
+
+    ``fresh_tag``, 16 random bytes, names a new signing state, where ``signing`` is None because the old one was lost.
+    """
 
     def __init__(
         self,
@@ -73,14 +85,17 @@ class Engine:
         *,
         secret: SecretKey | None = None,
         signing: SigningState | None = None,
+        fresh_tag: bytes = NO_TAG,
     ) -> None:
         self.genesis = genesis
         self.chain = chain
         self.mempool = Mempool(chain.ledger.next_nonce, genesis.max_expiry_blocks)
         self.sync = Sync()
-        self.producer = None if secret is None else Producer(genesis, secret, signing)
+        self.producer = None if secret is None else Producer(genesis, secret, signing, fresh_tag)
         self._waiting = WaitingRoom()
+        self.heard = Heard()
         self._witness = Witness()
+        self._lost: bytes = b""
         self._accused: dict[bytes, bytes] = {}
         for header in chain.tree.headers():
             self._witness.note(header)
@@ -107,6 +122,8 @@ class Engine:
                 self._on_missing(event, now_ms)
             case BlocksReceived():
                 self._on_blocks(event, now_ms)
+            case AttestationsReceived(_, attestations):
+                self._take_attestations(attestations.attestations)
             case StatusReceived(peer, claim):
                 self.sync.note(peer, claim.status)
             case RequestFailed(peer, _):
@@ -117,7 +134,7 @@ class Engine:
         ask = self.sync.next_request(self.chain, now_ms)
         if ask is not None:
             self._out.put(ask)
-        self._produce(now_ms)
+        self._speak(now_ms)
         self._settle(now_ms)
         return self._out.take()
 
@@ -135,7 +152,7 @@ class Engine:
     def is_validator(self) -> bool:
         """Whether this node's key leads slots, as of the head."""
         producer = self.producer
-        return producer is not None and producer.secret.public in self.chain.next_votes.newest_set.leaders
+        return producer is not None and producer.secret.public in self.chain.electorate.leaders
 
     def stop(self) -> list[Effect]:
         """The last effects before a clean end: the state on disk follows what is final, and what this node acknowledged
@@ -211,7 +228,7 @@ class Engine:
             return
         try:
             check_clock(self.genesis, header, now_ms)
-            judged = self.chain.check(header, solicited=False)
+            judged = self.chain.check(header, arrival.announcement.ballot, solicited=False)
         except Refused as refusal:
             if refusal.reason is Reason.UNKNOWN_PARENT:
                 self.sync.note_header(arrival.peer, header)
@@ -238,7 +255,7 @@ class Engine:
         self, arrival: Arrival, judged: Judged, transactions: Sequence[VerifiedTransaction], now_ms: int
     ) -> None:
         try:
-            block = join(arrival.header, transactions)
+            block = join(arrival.header, arrival.announcement.ballot, transactions)
             self._add(block, judged, now_ms, arrived_in_slot=arrival.arrived_in_slot)
         except Refused as refusal:
             self._note_refused(arrival.header, refusal)
@@ -290,47 +307,78 @@ class Engine:
             return
         check_clock(self.genesis, header, now_ms)
         self._watch(block.header)
-        self._add(block, self.chain.check(header, solicited=True), now_ms, arrived_in_slot=True)
+        judged = self.chain.check(header, block.ballot, solicited=True)
+        self._add(block, judged, now_ms, arrived_in_slot=True)
         self.sync.delivered(peer, now_ms)
 
-    def _watch(self, header: VerifiedHeader) -> None:
-        """See who signs, before the header is judged: also a refused one is evidence.
+    def _take_attestations(self, attestations: Sequence[VerifiedAttestation]) -> None:
+        for attestation in attestations:
+            if attestation.height > self.chain.finalized.height and self.heard.add(attestation):
+                self._watch(attestation)
 
-        A key that signs on another machine too must stop here, before the two contradict each other.
+    def _watch(self, statement: VerifiedStatement) -> None:
+        """See who says what, before it is judged: also what is refused is evidence.
+
+        A key that speaks on another machine too must stop here, before the two contradict each other.
         """
-        rival = self._witness.note(header)
+        rival = self._witness.note(statement)
         if rival is not None:
-            self._out.put(Equivocation(rival, header))
-            self._accuse(rival, header)
-        if self.producer is not None and self.producer.seen_elsewhere(header):
-            self._out.signing = self.producer.signing
-            why = "another machine signs with this key: this node signs no more; stop one"
-            self._out.note("key_used_elsewhere", why)
+            self._out.put(Equivocation(rival, statement))
+            self._accuse(rival, statement)
+        if self.producer is not None and self.producer.seen_elsewhere(statement):
+            self._stop_speaking()
 
-    def _accuse(self, rival: VerifiedHeader, header: VerifiedHeader) -> None:
+    def _stop_speaking(self) -> None:
+        self._out.is_signing_lost = True
+        self._out.note(
+            "key_used_elsewhere",
+            "this key has spoken elsewhere: on another machine, or before this home was restored; this node says no "
+            "more. Make sure that no other machine runs with the key, then start this one again",
+        )
+
+    def _accuse(self, rival: VerifiedStatement, statement: VerifiedStatement) -> None:
         """A validator that sees another contradict itself brings the evidence on the chain, once an offence."""
-        culprit = header.proposer
+        culprit = statement.speaker
         if self.producer is None or culprit == self.producer.secret.public:
             return
-        waiting = self.mempool.get(self._accused.get(culprit, b""))
-        nonce = self.mempool.next_free(self.producer.secret.public)
-        # Behind a gap, which an accusation left that came too late, it would wait for ever.
-        if waiting is not None and waiting.nonce < nonce:
+        if self._is_on_its_way(self._accused.get(culprit, b"")):
             return
-        first, second = sorted((rival, header), key=lambda item: item.id)
+        first, second = sorted((rival, statement), key=lambda item: item.id)
+        accusation = self._send_own(Evidence(first.raw, second.raw))
+        if accusation:
+            self._accused[culprit] = accusation
+
+    def _is_on_its_way(self, transaction_id: bytes) -> bool:
+        """Whether a transaction of our own waits for a block, and not behind a gap, where it would wait for ever."""
+        waiting = self.mempool.get(transaction_id)
+        return waiting is not None and waiting.nonce < self.mempool.next_free(waiting.actor)
+
+    def _send_own(self, action: Action) -> bytes:
+        """Sign and send what the node itself has to say as a transaction; its id, or nothing where it is refused."""
+        if self.producer is None:
+            return b""
         key, height = self.producer.secret, self.chain.head.header.height + 1
-        expiry_height = height + min(ACCUSATION_BLOCKS, self.genesis.max_expiry_blocks)
-        accusation = sign_transaction(key, self.genesis.id, nonce, expiry_height, Evidence(first.raw, second.raw))
-        if self._take_transactions((accusation,)) == [None]:
-            self._accused[culprit] = accusation.id
-            self.mempool.claim((accusation,))
-            self._out.put(GossipTransactions((accusation,)))
+        expiry_height = height + min(OWN_EXPIRY_BLOCKS, self.genesis.max_expiry_blocks)
+        transaction = sign_transaction(key, self.genesis.id, self.mempool.next_free(key.public), expiry_height, action)
+        if self._take_transactions((transaction,)) != [None]:
+            return b""
+        self.mempool.claim((transaction,))
+        self._out.put(GossipTransactions((transaction,)))
+        return transaction.id
 
     def _add(self, block: Block, judged: Judged, now_ms: int, *, arrived_in_slot: bool) -> None:
+        self._watch_carried(block, judged.votes)
         added = self.chain.add(block, arrived_in_slot=arrived_in_slot, judged=judged)
         if not added.adopted:
             self._out.store_side(block)
         self._after(added, now_ms)
+
+    def _watch_carried(self, block: Block, votes: Votes) -> None:
+        """Hear what a block carries and nobody told us."""
+        for carried in block.ballot.attestations:
+            row = votes.row(carried.height)
+            if row is not None and not self.heard.knows(carried, row.id):
+                self._take_attestations((whole(carried, votes, self.genesis.id),))
 
     def _after(self, added: Added, now_ms: int) -> None:
         """Bring mempool and commit in line with a chain that changed."""
@@ -349,6 +397,7 @@ class Engine:
         self._out.put(HeadMoved(head, len(added.adopted[-1].transactions), len(added.abandoned), delay_ms))
         if added.finalized:
             self._out.finalized_height = added.finalized[-1].height
+            self.heard.drop(self.chain.finalized.height)
             self._out.put(Finalized(added.finalized[-1]))
 
     # ---------------------------------------------------------------------------------------------------- time
@@ -368,48 +417,82 @@ class Engine:
             if mine:
                 self._out.put(GossipTransactions(mine))
 
-    def _produce(self, now_ms: int) -> None:
-        is_alone = len(self.chain.next_votes.newest_set.leaders) == 1
-        if self.producer is None or self.sync.is_catching_up(now_ms, self.genesis.slot_ms, is_alone=is_alone):
+    def _speak(self, now_ms: int) -> None:
+        """Attest the head and make the block of this slot, as far as this node is a validator that may."""
+        producer, chain = self.producer, self.chain
+        is_alone = len(chain.electorate.leaders) == 1
+        if producer is None or self.sync.is_catching_up(now_ms, self.genesis.slot_ms, is_alone=is_alone):
             return
-        was_silent = self.producer.is_silent
-        slot = self.producer.due_slot(self.chain, now_ms)
-        if was_silent and not self.producer.is_silent:
-            self._out.signing = self.producer.signing
-            self._out.note("signing_again", "a block made after the return is final: this validator signs again")
+        self._renew(producer)
+        attestation = producer.attest(chain)
+        if attestation is not None:
+            self._out.signing = producer.signing
+            self.heard.add(attestation)
+            self._out.put(SendAttestations(self.heard.of(attestation.speaker)))
+        self._produce(producer, now_ms)
+
+    def _renew(self, producer: Producer) -> None:
+        """Where the signing state was lost, or another machine renewed it, do what the chain makes of it."""
+        if producer.needs_tag(self.chain) and not self._is_on_its_way(self._lost):
+            self._lost = self._send_own(Lost(producer.fresh_tag))
+        if producer.resume(self.chain):
+            self._out.signing = producer.signing
+            self._out.note(
+                "signing_again", "the chain knows that the signing state was lost: this validator signs again"
+            )
+        if producer.is_overruled(self.chain):
+            self._stop_speaking()
+
+    def _produce(self, producer: Producer, now_ms: int) -> None:
+        chain = self.chain
+        slot = producer.due_slot(chain, now_ms)
         if slot is None:
             return
-        quiet_slots = self.genesis.quiet_slots(len(self.chain.next_votes.newest_set.leaders))
-        is_needed = self._is_unfinished(slot) or slot - self.chain.head.header.slot >= quiet_slots
-        attempt = (slot, self.chain.head.header.id, self.mempool.arrivals)
+        is_needed = self._is_unfinished(slot) or self._is_heartbeat(slot)
+        attempt = (slot, chain.head.header.id, self.mempool.arrivals)
         if not is_needed and (not len(self.mempool) or attempt == self._last_attempt):
             return
         self._last_attempt = attempt
-        made = self.producer.make(self.chain, self.mempool, slot, may_be_empty=is_needed)
+        made = producer.make(chain, self.mempool, self.heard, slot, may_be_empty=is_needed)
         if made is None:
             return
-        added = self.chain.adopt(made.block, made.changes)
-        self._out.signing = made.signing
+        added = chain.adopt(made.block, made.changes, made.votes)
+        self._out.signing = producer.signing
         self._after(added, now_ms)
         for transaction in made.hopeless:
             self.mempool.remove(transaction.id)
         self._out.put(AnnounceBlock(made.block))
 
+    def _is_heartbeat(self, slot: int) -> bool:
+        """Whether an empty block is due as a sign of life.
+
+        It is counted from what is final, so that nobody's empty blocks keep it from becoming so; while finality is out
+        of reach, from the head, so that the chain grows slowly.
+        """
+        quiet_slots = self.genesis.quiet_slots(len(self.chain.electorate.leaders))
+        since = self.chain.finalized if self._is_worth_a_block() else self.chain.head.header
+        return slot - since.slot >= quiet_slots
+
+    def _is_worth_a_block(self) -> bool:
+        me = self.producer.secret.public if self.producer is not None else b""
+        return self.chain.head.votes.is_worth_a_block(me)
+
     def _is_unfinished(self, slot: int) -> bool:
         """Whether blocks are wanted though nothing waits.
 
         That is while changes are not final yet, a deadline has passed, or a change of the validators is on its
-        way; and while nodes may disagree on what is final because this node saw it on a branch that lost.  While
-        too many validators are away for anything to become final, haste would only grow the chain: heartbeats
-        do, and whoever comes back says so with a block.
+        way; while more blocks are not final than the votes about the last ones can make so, whoever made them; and
+        while nodes may disagree on what is final because this node saw it on a branch that lost.  While too many
+        validators are away for anything to become final, haste would only grow the chain: heartbeats do, and whoever
+        comes back says so with a block.
         """
         chain = self.chain
-        votes, final = chain.next_votes, chain.finalized.height
-        me = self.producer.secret.public if self.producer is not None else b""
-        if not votes.is_worth_a_block(me):
+        final = chain.finalized.height
+        if not self._is_worth_a_block():
             return False
         return (
             chain.head.votes.finalized < final
+            or chain.head.header.height - chain.head.votes.finalized > MAX_QUIET_LAG
             or chain.ledger.is_due(slot)
             or chain.ledger.validators.is_changing
             or chain.ledger.is_changed_above(final)

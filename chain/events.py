@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from chain.admission import AdmittedAnnouncement, AdmittedBatch, AdmittedClaim
+from chain.admission import AdmittedAnnouncement, AdmittedAttestations, AdmittedBatch, AdmittedClaim
+from chain.attestations import VerifiedAttestation
 from chain.blockchain import Settled
 from chain.blocks import Block
 from chain.errors import Refused
 from chain.headers import Header
 from chain.messages import GetBlocks, GetTransactions
+from chain.statements import NO_TAG, SignedStatement
 from chain.transactions import VerifiedTransaction
 
 Peer: TypeAlias = str
@@ -50,6 +52,14 @@ class BlockAnnounced:
 
     peer: Peer
     announcement: AdmittedAnnouncement
+
+
+@dataclass(frozen=True, slots=True)
+class AttestationsReceived:
+    """A peer passed these on."""
+
+    peer: Peer
+    batch: AdmittedAttestations
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,7 @@ Event: TypeAlias = (
     | Submitted
     | TransactionsReceived
     | BlockAnnounced
+    | AttestationsReceived
     | StatusReceived
     | BlocksReceived
     | MissingReceived
@@ -110,16 +121,23 @@ Event: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class SigningState:
-    """What this validator signed last; it never signs a slot at or below ``slot`` again.
+    """What this validator said last; it never signs a slot at or below ``slot`` again.
 
-    ``height`` is the largest it ever generated (``mhg`` of its next header); ``last_*`` are the last header's.
+    ``mhg`` is the largest height that it ever spoke at; ``last_*`` are the last statement's, of either kind, and what
+    it says next has a larger ``(mhp, height)``.  ``tag`` names this state.
     """
 
     slot: int = 0
-    height: int = 0
-    last_height: int = 0
-    last_mhg: int = 0
+    mhg: int = 0
     last_mhp: int = 0
+    last_height: int = 0
+    last_id: bytes = b""
+    tag: bytes = NO_TAG
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """``(mhp, height)`` of the last statement."""
+        return self.last_mhp, self.last_height
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +145,8 @@ class Commit:
     """Make durable, all or nothing.
 
     ``abandoned`` leave the main chain, ``adopted`` enter it, ``side`` are stored beside it; ``settled`` moves
-    the state on disk; ``signing`` replaces the signing state, ``waiting`` what this node acknowledged and no block
-    holds yet.
+    the state on disk; ``signing`` replaces the signing state, which ``is_signing_lost`` where the key spoke elsewhere;
+    ``waiting`` is what this node acknowledged and no block holds yet.
     """
 
     abandoned: tuple[Block, ...] = ()
@@ -137,6 +155,7 @@ class Commit:
     finalized_height: int | None = None
     settled: Settled | None = None
     signing: SigningState | None = None
+    is_signing_lost: bool = False
     waiting: tuple[VerifiedTransaction, ...] | None = None
 
 
@@ -145,6 +164,13 @@ class AnnounceBlock:
     """Publish this block to everybody."""
 
     block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class SendAttestations:
+    """Pass these on to everybody; what was sent before is sent again while no block carries it."""
+
+    attestations: tuple[VerifiedAttestation, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +229,10 @@ class Finalized:
 
 @dataclass(frozen=True, slots=True)
 class Equivocation:
-    """Two headers that one validator must not both have signed."""
+    """Two statements that one validator must not both have signed."""
 
-    first: Header
-    second: Header
+    first: SignedStatement
+    second: SignedStatement
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +246,7 @@ class Notice:
 Effect: TypeAlias = (
     Commit
     | AnnounceBlock
+    | SendAttestations
     | GossipTransactions
     | Ask
     | AskStatus

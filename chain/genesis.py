@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from chain.codec import encode
+from chain.electorate import BATCH_MAX
 from chain.errors import OperatorError, Refused
 from chain.keys import check_public_key, did_from_key, key_from_did
 from chain.policy import Policy, read_policy
 from chain.proposals import MAX_WEIGHT
-from chain.votes import BATCH_MAX
 
 FORMAT = 1
 MAX_VALIDATORS = 101

@@ -1,4 +1,4 @@
-"""What validators decide together: motions; and what two contradicting headers do to their signer.
+"""What validators decide together: motions; and what two contradicting statements do to their signer.
 
 More than two thirds of the weight carries a motion at the block that holds the last approval needed.  What it
 decides must still be possible then, else that approval is refused.
@@ -10,8 +10,8 @@ from __future__ import annotations
 from chain import validators as seats
 from chain.codec import U32_MAX
 from chain.draft import Draft
+from chain.electorate import Electorate
 from chain.errors import InvariantBroken, Reason, Refused
-from chain.headers import decode_header
 from chain.keys import check_public_key
 from chain.policy import amendment_fault
 from chain.proposals import (
@@ -25,6 +25,7 @@ from chain.proposals import (
     ReplaceValidator,
     Restore,
     Revoke,
+    ReweighValidator,
     SeatProposal,
     Suspend,
     decode_proposal,
@@ -55,14 +56,14 @@ from chain.state import (
     policy_key,
     read_motion_key,
 )
-from chain.transactions import Approve, Evidence, Propose
+from chain.statements import NO_TAG, is_equivocation
+from chain.transactions import Approve, Consent, Evidence, Lost, Propose, decode_statement
 from chain.view import read_policy_text
-from chain.votes import is_equivocation
 
 # Open motions of one validator; a motion can hold a whole policy.
 MAX_OPEN_MOTIONS = 8
 # A day of one-second slots and a margin for a stall: later, the validator may long be another's.
-EVIDENCE_MAX_AGE_SLOTS = 200_000
+EVIDENCE_MAX_AGE_BLOCKS = 200_000
 # Beyond its notice.  While a policy is announced no other can be: one announced for the year 3000 would be the last.
 MAX_WAIT_DAYS = 366
 
@@ -91,6 +92,7 @@ def propose(draft: Draft, action: Propose, actor: bytes) -> None:
         approvals=(actor,),
         status=OPEN,
         closed_height=0,
+        is_awaited=int(_newcomer(action.proposal) is not None),
     )
     carried = _counted(draft, motion)
     draft.put(DOCKET_KEY, Docket(number + 1, docket.open if carried.status else (*docket.open, number)))
@@ -104,11 +106,7 @@ def approve(draft: Draft, action: Approve, actor: bytes) -> None:
     ``ALREADY_APPROVED``.
     """
     check_validator(draft, actor)
-    motion = draft.motion(action.number)
-    if motion.status != OPEN:
-        raise Refused(Reason.MOTION_CLOSED, f"the motion ended at height {motion.closed_height}")
-    if motion.expires_slot <= draft.slot:
-        raise Refused(Reason.DEADLINE_PASSED, f"the motion lapsed in slot {motion.expires_slot}")
+    motion = _open_motion(draft, action.number)
     if actor in motion.approvals:
         raise Refused(Reason.ALREADY_APPROVED, "this validator has approved the motion")
     counted = _counted(draft, motion._replace(approvals=(*motion.approvals, actor)))
@@ -117,14 +115,54 @@ def approve(draft: Draft, action: Approve, actor: bytes) -> None:
     draft.put(motion_key(action.number), counted)
 
 
-def present_evidence(draft: Draft, action: Evidence, _actor: bytes) -> None:
-    """Two headers jail the validator that signed both, once for all it did until now.
+def consent(draft: Draft, action: Consent, actor: bytes) -> None:
+    """The newcomer of an open motion agrees; if the motion had approvals enough, that carries it.
 
-    Raises :class:`Refused`: ``FUTURE_SLOT`` for a header whose slot is yet to come, and what :func:`check_open` says.
+    Raises :class:`Refused` as :func:`check_newcomer` does, and as carrying does.
+    """
+    motion = check_newcomer(draft, action, actor)
+    counted = _counted(draft, motion._replace(is_awaited=0))
+    if counted.status != OPEN:
+        _strike_off(draft, action.number)
+    draft.put(motion_key(action.number), counted)
+
+
+def check_newcomer(draft: Draft, action: Consent, actor: bytes) -> Motion:
+    """The open motion that waits for the consent of ``actor``.
+
+    Raises :class:`Refused`: ``UNKNOWN_MOTION``, ``MOTION_CLOSED``, ``DEADLINE_PASSED``, ``NO_NEWCOMER``,
+    ``ALREADY_CONSENTED``.
+    """
+    motion = _open_motion(draft, action.number)
+    if _newcomer(decode_proposal(motion.proposal)) != actor:
+        raise Refused(Reason.NO_NEWCOMER, "this motion would not make this key a validator")
+    if not motion.is_awaited:
+        raise Refused(Reason.ALREADY_CONSENTED, "its newcomer has consented")
+    return motion
+
+
+def renew_tag(draft: Draft, action: Lost, actor: bytes) -> None:
+    """A validator speaks from a new signing state.  Raises :class:`Refused` as :func:`check_loss` does."""
+    check_loss(draft, action, actor)
+    draft.put(VALIDATORS_KEY, seats.renew(draft.validators, actor, action.tag))
+
+
+def check_loss(draft: Draft, action: Lost, actor: bytes) -> None:
+    """Whether ``actor`` sits and has not spoken with this tag.  Raises ``NOT_VALIDATOR``, ``TAG_IN_USE``."""
+    if draft.validators.seat(actor) is None:
+        raise Refused(Reason.NOT_VALIDATOR, "only a validator has a signing state to lose")
+    if action.tag in (NO_TAG, draft.validators.tag(actor)):
+        raise Refused(Reason.TAG_IN_USE, "a tag is fresh and random; this one was used")
+
+
+def present_evidence(draft: Draft, action: Evidence, _actor: bytes) -> None:
+    """Two statements jail the validator that signed both, once for all it did until now.
+
+    Raises :class:`Refused`: ``TOO_EARLY`` for a statement at a height yet to come, and what :func:`check_open` says.
     """
     signer = check_open(draft, action)
-    if max(decode_header(action.first).slot, decode_header(action.second).slot) > draft.slot:
-        raise Refused(Reason.FUTURE_SLOT, "the slot of a header is yet to come; until then the offence is not over")
+    if _last_height(action) > draft.height:
+        raise Refused(Reason.TOO_EARLY, "the chain is not that high yet; until then the offence is not over")
     draft.put(VALIDATORS_KEY, _seated(draft, JailValidator(signer)))
 
 
@@ -133,29 +171,28 @@ def check_open(draft: Draft, action: Evidence) -> bytes:
 
     Raises :class:`Refused`: ``NOT_VALIDATOR``, ``ALREADY_PUNISHED``, ``EVIDENCE_TOO_OLD``.
     """
-    first, second = decode_header(action.first), decode_header(action.second)
-    seat = draft.validators.seat(first.proposer)
+    seat = draft.validators.seat(decode_statement(action.first).speaker)
     if seat is None:
         raise Refused(Reason.NOT_VALIDATOR, "its signer is no validator")
-    last_slot = max(first.slot, second.slot)
-    if seat.is_jailed or last_slot <= seat.clean_slot:
+    last_height = _last_height(action)
+    if seat.is_jailed or last_height <= seat.clean_height:
         raise Refused(Reason.ALREADY_PUNISHED, "its signer was jailed for this")
-    if last_slot < draft.slot - EVIDENCE_MAX_AGE_SLOTS:
-        raise Refused(Reason.EVIDENCE_TOO_OLD, f"older than {EVIDENCE_MAX_AGE_SLOTS} slots")
+    if last_height < draft.height - EVIDENCE_MAX_AGE_BLOCKS:
+        raise Refused(Reason.EVIDENCE_TOO_OLD, f"older than {EVIDENCE_MAX_AGE_BLOCKS} blocks")
     return seat.key
 
 
 def check_evidence(action: Evidence) -> None:
-    """What follows from the two headers alone.  Raises :class:`Refused`: ``MALFORMED``, ``NO_EQUIVOCATION``."""
-    first, second = decode_header(action.first), decode_header(action.second)
+    """What follows from the two statements alone.  Raises :class:`Refused`: ``MALFORMED``, ``NO_EQUIVOCATION``."""
+    first, second = decode_statement(action.first), decode_statement(action.second)
     if first.id >= second.id:
-        raise Refused(Reason.MALFORMED, "evidence names the header with the smaller id first")
+        raise Refused(Reason.MALFORMED, "evidence names the statement with the smaller id first")
     if not is_equivocation(first, second):
-        raise Refused(Reason.NO_EQUIVOCATION, "one validator may sign both headers")
+        raise Refused(Reason.NO_EQUIVOCATION, "one validator may sign both")
 
 
-def begin(draft: Draft, set_start: int) -> None:
-    """What the start of a block, whose validators are in force from height ``set_start``, brings into force.
+def begin(draft: Draft, electorate: Electorate) -> None:
+    """What the start of a block, at whose height ``electorate`` is in force, brings into force.
 
     An announced policy waits for no other deadline: it binds from the first block at or after its slot.
     """
@@ -163,7 +200,7 @@ def begin(draft: Draft, set_start: int) -> None:
     if rules.next_version and rules.next_slot <= draft.slot:
         draft.put(RULES_KEY, Rules(rules.next_version, draft.policy_of(rules.next_version).digest(), 0, 0))
     before = draft.validators
-    after = seats.begin(before, height=draft.height, slot=draft.slot, set_start=set_start)
+    after = seats.begin(before, electorate, height=draft.height, batch=draft.genesis.batch)
     if after is not before:
         draft.put(VALIDATORS_KEY, after)
 
@@ -196,10 +233,10 @@ def check_proposal(draft: Draft, proposal: Proposal) -> None:
         case Amend():
             _check_amendment(draft, proposal)
         case _:
-            if isinstance(proposal, AddValidator | ReplaceValidator):
-                account = draft.account(_newcomer(proposal))
-                if account is not None and account.successor:
-                    raise Refused(Reason.ROTATED_KEY, "the owner of this key has moved to another")
+            newcomer = _newcomer(proposal)
+            account = None if newcomer is None else draft.account(newcomer)
+            if account is not None and account.successor:
+                raise Refused(Reason.ROTATED_KEY, "the owner of this key has moved to another")
             _seated(draft, proposal)
 
 
@@ -227,17 +264,29 @@ def carry(draft: Draft, proposal: Proposal) -> None:
             draft.put(RULES_KEY, rules._replace(next_version=rules.version + 1, next_slot=proposal.effective_slot))
         case _:
             draft.put(VALIDATORS_KEY, _seated(draft, proposal))
-            if isinstance(proposal, AddValidator | ReplaceValidator):
-                _open_account(draft, _newcomer(proposal))
 
 
 def _counted(draft: Draft, motion: Motion) -> Motion:
-    """The motion after another approval; carried, and what it proposes done, if that is enough."""
-    weights = dict(seats.voting_set(draft.validators.active))
-    if 3 * sum(weights.get(key, 0) for key in motion.approvals) > 2 * sum(weights.values()):
+    """The motion after another approval or consent; carried, and what it proposes done, if nothing is missing."""
+    weights = dict(seats.weights_of(draft.validators.active))
+    is_approved = 3 * sum(weights.get(key, 0) for key in motion.approvals) > 2 * sum(weights.values())
+    if is_approved and not motion.is_awaited:
         carry(draft, decode_proposal(motion.proposal))
         motion = motion._replace(status=CARRIED, closed_height=draft.height)
     return motion
+
+
+def _open_motion(draft: Draft, number: int) -> Motion:
+    motion = draft.motion(number)
+    if motion.status != OPEN:
+        raise Refused(Reason.MOTION_CLOSED, f"the motion ended at height {motion.closed_height}")
+    if motion.expires_slot <= draft.slot:
+        raise Refused(Reason.DEADLINE_PASSED, f"the motion lapsed in slot {motion.expires_slot}")
+    return motion
+
+
+def _last_height(action: Evidence) -> int:
+    return max(decode_statement(action.first).height, decode_statement(action.second).height)
 
 
 def _strike_off(draft: Draft, number: int) -> None:
@@ -280,8 +329,12 @@ def _accredit(draft: Draft, proposal: Accredit) -> None:
     _open_account(draft, proposal.authority)
 
 
-def _newcomer(proposal: AddValidator | ReplaceValidator) -> bytes:
-    return proposal.key if isinstance(proposal, AddValidator) else proposal.other
+def _newcomer(proposal: Proposal) -> bytes | None:
+    """The key that a proposal would make a validator, if it would one."""
+    match proposal:
+        case AddValidator(key, _) | ReplaceValidator(_, key):
+            return key
+    return None
 
 
 def _open_account(draft: Draft, key: bytes) -> None:
@@ -320,4 +373,6 @@ def _seated(draft: Draft, proposal: SeatProposal) -> seats.Validators:
             change = seats.Change(seats.RELEASE, key)
         case ReplaceValidator(key, other):
             change = seats.Change(seats.REPLACE, key, other)
-    return seats.request(draft.validators, change, batch=draft.genesis.batch, slot=draft.slot)
+        case ReweighValidator(key, weight):
+            change = seats.Change(seats.REWEIGH, key, weight=weight)
+    return seats.request(draft.validators, change, batch=draft.genesis.batch, height=draft.height)

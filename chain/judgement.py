@@ -1,15 +1,18 @@
 """What every header has to satisfy on its branch, whoever looks at it: a node, a tool, or the reader of a proof.
 
-Two steps, because between them the looker finds out who validates at the header's height.  Signatures are another
-matter (:func:`~chain.headers.verify_header`), and so is what the transactions do (:mod:`chain.ledger`).
+Two steps, since the first needs the header before it alone.  The header's own signature is another matter
+(:func:`~chain.headers.verify_header`), and so is what the transactions do (:mod:`chain.ledger`): that a ballot tells
+truly what they decide is taken on trust here, and no honest validator attests a block whose execution says otherwise.
 Source: protocol 2.4.
 """
 
 from __future__ import annotations
 
-from chain.errors import Reason, Refused
+from chain.attestations import Carried, VerifiedAttestation, complete
+from chain.ballots import Ballot
+from chain.errors import InvariantBroken, Reason, Refused
 from chain.headers import Header
-from chain.votes import Votes
+from chain.votes import CARRIED_PER_SPEAKER, Count, Votes
 
 
 def check_follows(header: Header, parent: Header) -> None:
@@ -25,21 +28,76 @@ def check_follows(header: Header, parent: Header) -> None:
         raise Refused(Reason.SLOT_NOT_AFTER_PARENT, f"slot {header.slot} after {parent.slot}")
 
 
-def judge(header: Header, votes: Votes, counted_above: int = 0) -> Votes:
-    """The votes after a header, from those after its parent with the validators in force at its height.
+def check_ballot(header: Header, ballot: Ballot) -> None:
+    """Whether a header commits to a ballot.  Raises :class:`Refused` ``WRONG_VOTES_ROOT``."""
+    if ballot.root != header.votes_root:
+        raise Refused(Reason.WRONG_VOTES_ROOT, "the ballot is not the one that the header commits to")
 
-    Its leader must be right, its ``mhp`` what the votes say, and it must not contradict its proposer's latest block
-    (LIP 0014).  Raises :class:`Refused`: ``WRONG_LEADER``, ``WRONG_MHP`` or ``CONTRADICTS_EARLIER_BLOCK``.
 
-    ``counted_above`` is the height from whose successor on votes were counted; a node counts from the genesis.  Who
-    begins later knows nothing of what is prevoted up to there: as long as nothing above it is, any ``mhp`` up to it
-    is let pass.
+def judge(header: Header, ballot: Ballot, votes: Votes, chain_id: bytes) -> Votes:
+    """The votes after a header with its ballot, from those after its parent.
+
+    Its leader must be right, not barred, and speak from the signing state that the branch knows; every attestation must
+    be one that this branch can carry; its ``mhp`` must be what the votes say once they are counted; and it must not
+    contradict what its proposer said on the branch (LIP 0014).  Raises :class:`Refused`: ``WRONG_LEADER``, ``BARRED``,
+    ``WRONG_TAG``, ``TOO_MANY_ATTESTATIONS``, what :func:`take` says, ``WRONG_MHP``, ``CONTRADICTS_EARLIER_BLOCK``,
+    ``WRONG_DECISION``.
+
+    Votes that were not counted from the genesis know nothing of what was said up to their base: attestations of that
+    are left aside, and as long as nothing above it is prevoted, any ``mhp`` up to it is let pass.
     """
-    if header.proposer != votes.newest_set.leader(header.slot):
+    check_leader(header, votes)
+    electorate = votes.electorate
+    if len(ballot.attestations) > CARRIED_PER_SPEAKER * len(electorate.speakers):
+        raise Refused(Reason.TOO_MANY_ATTESTATIONS, f"{len(ballot.attestations)} attestations")
+    count = votes.open(header.height)
+    for carried in ballot.attestations:
+        if carried.height > votes.base:
+            take(count, carried, chain_id)
+    mhp = count.carried_all()
+    is_unknown = mhp == votes.base and header.mhp < votes.base
+    if header.mhp != mhp and not is_unknown:
+        raise Refused(Reason.WRONG_MHP, f"mhp {header.mhp} where the branch has {mhp}")
+    count.speak(header.proposer, header.mhg)
+    return count.close(header.id, ballot.decision)
+
+
+def check_leader(header: Header, votes: Votes) -> None:
+    """Whether a header's proposer may make it.
+
+    Raises :class:`Refused`: ``WRONG_LEADER``, ``BARRED``, ``WRONG_TAG``.
+    """
+    electorate = votes.electorate
+    if header.proposer != electorate.leader(header.slot):
         raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
-    is_unknown = votes.mhp == counted_above and header.mhp < counted_above
-    if header.mhp != votes.mhp and not is_unknown:
-        raise Refused(Reason.WRONG_MHP, f"mhp {header.mhp} where the branch has {votes.mhp}")
-    if votes.contradicts(header):
-        raise Refused(Reason.CONTRADICTS_EARLIER_BLOCK, "its proposer's latest block rules it out")
-    return votes.apply(header)
+    if header.proposer in electorate.barred:
+        raise Refused(Reason.BARRED, "its proposer is jailed on this branch")
+    tag = electorate.tag(header.proposer)
+    if header.tag != tag.tag or tag.height > votes.mhpc:
+        raise Refused(Reason.WRONG_TAG, "not from the signing state that this branch knows of its proposer")
+
+
+def whole(carried: Carried, votes: Votes, chain_id: bytes) -> VerifiedAttestation:
+    """A carried attestation whole, as the votes after the block that carries it know what it is about.
+
+    Raises :class:`Refused` ``BAD_SIGNATURE``, :class:`InvariantBroken` for one that the block could not carry.
+    """
+    row, following = votes.row(carried.height), votes.row(carried.height + 1)
+    if row is None or following is None:
+        raise InvariantBroken(f"an attestation of height {carried.height} carried at {votes.height}")
+    tag = following.electorate.tag(carried.speaker).tag
+    return complete(carried, chain_id, tag=tag, tip=row.id, mhp=row.mhp)
+
+
+def take(count: Count, carried: Carried, chain_id: bytes) -> None:
+    """Count an attestation in the block that is being counted.
+
+    Raises :class:`Refused`, and has counted nothing then: as :meth:`~chain.votes.Count.take` does, and
+    ``BAD_SIGNATURE`` where its speaker did not say it about this branch.
+    """
+    height, speaker, mhg, _ = carried
+    if refusal := count.refuse(speaker, height, mhg):
+        raise refusal
+    row, tag = count.about(speaker, height)
+    complete(carried, chain_id, tag=tag.tag, tip=row.id, mhp=row.mhp)
+    count.add(speaker, height, mhg)

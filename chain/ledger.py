@@ -14,18 +14,19 @@ from sortedcontainers import SortedList
 from chain import registry
 from chain.blocks import Block
 from chain.draft import Changes, Draft
+from chain.electorate import NOTHING_DECIDED, Decision, Electorate
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.registry import genesis_state
 from chain.state import RULES_KEY, VALIDATORS_KEY, WITH_DEADLINES, Account, account_key, decode_entry, due_slot
 from chain.statetree import Proof, StateTree
-from chain.validators import SetAnnouncement, Validators
+from chain.validators import Validators, decision
 from chain.view import MemoryView
 
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """A block on the branch, what it changed, and the other validators that it announced, if it did.
+    """A block on the branch, and what it changed.
 
     Transactions and changes are counted since the first snapshot.
     """
@@ -34,7 +35,6 @@ class Executed:
     changes: Changes
     transactions: int
     work: int
-    announcement: SetAnnouncement | None
 
 
 class Ledger:
@@ -92,13 +92,10 @@ class Ledger:
         account = None if value is None else decode_entry(key, value)
         return account.nonce if isinstance(account, Account) else None
 
-    def draft(self, slot: int, set_start: int) -> Draft:
-        """The block after the head, in ``slot``, as the chain itself begins it.
-
-        ``set_start`` is the height from which its validators are in force.
-        """
+    def draft(self, slot: int, electorate: Electorate) -> Draft:
+        """The block after the head, in ``slot``, as the chain itself begins it, with ``electorate`` in force."""
         draft = self.blank_draft(slot)
-        registry.begin(draft, self._due(slot), set_start)
+        registry.begin(draft, self._due(slot), electorate)
         return draft
 
     def seal(self, draft: Draft) -> tuple[bytes, Changes]:
@@ -118,16 +115,21 @@ class Ledger:
         self._write((key, before, after) for key, (before, after) in changes.items())
         transactions, work = self._counts_at(self.height)
         counts = transactions + len(block.transactions), work + len(changes)
-        self._executed.append(Executed(block, changes, *counts, self._announcement(block, changes)))
+        self._executed.append(Executed(block, changes, *counts))
 
-    def extend(self, block: Block, set_start: int) -> None:
-        """Execute ``block`` on the head.  Raises :class:`Refused` and leaves everything as it was."""
-        draft = self.draft(block.header.slot, set_start)
+    def extend(self, block: Block, electorate: Electorate) -> None:
+        """Execute ``block`` on the head, with ``electorate`` in force.
+
+        Raises :class:`Refused` and leaves everything as it was.
+        """
+        draft = self.draft(block.header.slot, electorate)
         for index, transaction in enumerate(block.transactions):
             try:
                 registry.apply(draft, transaction)
             except Refused as refusal:
                 raise Refused(Reason.INVALID_TRANSACTION, f"transaction {index}: {refusal}") from refusal
+        if decided(draft, electorate) != block.ballot.decision:
+            raise Refused(Reason.WRONG_DECISION, f"the ballot at height {block.header.height} says otherwise")
         root, changes = self.seal(draft)
         if root != block.header.state_root:
             self.discard(changes)
@@ -205,21 +207,14 @@ class Ledger:
         self.base_height = height
         return rows
 
-    def announced(self, height: int) -> tuple[SetAnnouncement, ...]:
-        """What the blocks above the snapshot and up to ``height`` announced, oldest first."""
-        executed = self._executed[: height - self.base_height]
-        return tuple(each.announcement for each in executed if each.announcement is not None)
+    def decisions(self, height: int) -> Iterator[int]:
+        """The heights of blocks above the snapshot and up to ``height`` that decided something about who votes."""
+        blocks = (executed.block for executed in self._executed[: height - self.base_height])
+        return (block.header.height for block in blocks if block.ballot.decision != NOTHING_DECIDED)
 
     def blocks(self) -> Iterable[Block]:
         """The executed blocks above the snapshot, newest first."""
         return (executed.block for executed in reversed(self._executed))
-
-    def _announcement(self, block: Block, changes: Changes) -> SetAnnouncement | None:
-        """What the block just executed announced: now that the tree is at its state, the path costs next to nothing."""
-        height = block.header.height
-        if VALIDATORS_KEY not in changes or self.validators.decided_height != height:
-            return None
-        return SetAnnouncement(height, self.state[VALIDATORS_KEY], self._tree.prove(VALIDATORS_KEY).encode())
 
     def _due(self, slot: int) -> Iterator[bytes]:
         for index, (due, key) in enumerate(self._agenda):
@@ -252,3 +247,8 @@ class Ledger:
             return self._base_counts
         executed = self._executed[index]
         return executed.transactions, executed.work
+
+
+def decided(draft: Draft, electorate: Electorate) -> Decision:
+    """What a finished draft decides about who votes, where ``electorate`` is in force."""
+    return decision(draft.validators, electorate, draft.height)

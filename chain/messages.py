@@ -17,8 +17,8 @@ from chain.errors import Reason, Refused
 
 # Gossip and replies: one message of libp2p carries at most 1 MiB with its envelope.
 MAX_MESSAGE_BYTES = 1_000_000
-# An announcement of the largest block.
-MAX_ANNOUNCEMENT_BYTES = 160_000
+# An announcement of the largest block: its ids, its ballot, its header.
+MAX_ANNOUNCEMENT_BYTES = 300_000
 # Batches are cut near BATCH_TARGET_BYTES; nobody needs to accept much larger ones.
 BATCH_TARGET_BYTES = 48_000
 MAX_BATCH_BYTES = 128_000
@@ -59,21 +59,22 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A block announced compactly: its header and the ids of its transactions."""
+    """A block announced compactly: its header, its ballot and the ids of its transactions."""
 
     header: bytes
+    ballot: bytes
     transaction_ids: tuple[bytes, ...]
 
     def encode(self) -> bytes:
-        return encode((self.header, b"".join(self.transaction_ids)))
+        return encode((self.header, self.ballot, b"".join(self.transaction_ids)))
 
     @classmethod
     def decode(cls, data: bytes) -> Announcement:
-        """Read one; the header in it stays encoded.  Raises :class:`Refused` ``MALFORMED``, ``TOO_LARGE``."""
-        header, ids = array(decode(data, max_bytes=MAX_ANNOUNCEMENT_BYTES), 2, 2, "an announcement")
-        if type(header) is not bytes:
-            raise Refused(Reason.MALFORMED, "a header is bytes")
-        return cls(header, _split_ids(ids, MAX_BLOCK_TRANSACTIONS))
+        """Read one; header and ballot stay encoded.  Raises :class:`Refused` ``MALFORMED``, ``TOO_LARGE``."""
+        header, ballot, ids = array(decode(data, max_bytes=MAX_ANNOUNCEMENT_BYTES), 3, 3, "an announcement")
+        if type(header) is not bytes or type(ballot) is not bytes:
+            raise Refused(Reason.MALFORMED, "a header is bytes, and so is a ballot")
+        return cls(header, ballot, _split_ids(ids, MAX_BLOCK_TRANSACTIONS))
 
 
 @dataclass(frozen=True, slots=True)

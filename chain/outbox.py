@@ -13,11 +13,12 @@ from chain.transactions import VerifiedTransaction
 class Outbox:
     """Collects while one event is handled.
 
-    ``signing``, ``settled``, ``finalized_height`` and ``waiting`` are stored where set.
+    ``signing`` (or that it is lost), ``settled``, ``finalized_height`` and ``waiting`` are stored where set.
     """
 
     def __init__(self) -> None:
         self.signing: SigningState | None = None
+        self.is_signing_lost = False
         self.settled: Settled | None = None
         self.finalized_height: int | None = None
         self.waiting: tuple[VerifiedTransaction, ...] | None = None
@@ -52,6 +53,7 @@ class Outbox:
             finalized_height=self.finalized_height,
             settled=self.settled,
             signing=self.signing,
+            is_signing_lost=self.is_signing_lost,
             waiting=self.waiting,
         )
         return self._effects if commit == Commit() else [commit, *self._effects]

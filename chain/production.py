@@ -1,15 +1,19 @@
 """When and what a validator signs.
 
-A validator signs at most one block a slot, in its own slots only, and never where it cannot rule out having
-signed already.  What it signed last is a :class:`SigningState`, durable before the block leaves the machine.
-Source: protocol 2.3.
+A validator makes at most one block a slot, in its own slots only, and attests every block of others that its head moves
+to.  It says nothing unless its tip is better than at its last statement: ``(mhp, height)`` only grows.  What it said
+last is a :class:`~chain.events.SigningState`, durable before a statement leaves the machine.  Who lost it, or saw its
+key speak elsewhere, speaks from a new one once the chain has made final that the old one is void.
+Source: protocol 2.3, 2.5 and 3.6.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chain import registry
+from chain.attestations import Attestation, VerifiedAttestation, sign_attestation
+from chain.ballots import make_ballot
 from chain.blockchain import Blockchain
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, join
 from chain.draft import Changes, Draft
@@ -17,11 +21,13 @@ from chain.errors import Disposition, Refused
 from chain.events import SigningState
 from chain.genesis import Genesis
 from chain.headers import Header, sign_header
+from chain.heard import Heard
 from chain.keys import SecretKey
+from chain.ledger import decided
 from chain.mempool import Mempool
 from chain.merkle import merkle_root
 from chain.transactions import VerifiedTransaction
-from chain.votes import Ballot, contradicting
+from chain.votes import Votes
 
 # Transactions that are not final are in memory, with the way back: about 2 kB each, 400 MB.
 MAX_OPEN_TRANSACTIONS = 200_000
@@ -30,126 +36,187 @@ ROOM_SHARE = 32
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A signed block, what it changes, the signing state to store first, and transactions that can never enter one."""
+    """A signed block, what it changes, the votes after it, and transactions that can never enter a block."""
 
     block: Block
     changes: Changes
-    signing: SigningState
+    votes: Votes
     hopeless: tuple[VerifiedTransaction, ...]
 
 
 class Producer:
     """The signing side of a validator, or of a key that may become one: while it is none, no slot is its own.
 
-    ``signing`` is None where the signing state was lost; ``is_stopped`` once the key was seen signing elsewhere.
+    ``signing`` is None where the signing state was lost; it is made anew with ``fresh_tag``, 16 random bytes, if a
+    validator has to.  ``is_stopped`` once the key was seen speaking elsewhere.
     """
 
-    def __init__(self, genesis: Genesis, secret: SecretKey, signing: SigningState | None) -> None:
+    def __init__(self, genesis: Genesis, secret: SecretKey, signing: SigningState | None, fresh_tag: bytes) -> None:
         self.genesis = genesis
         self.secret = secret
         self.signing = signing
+        self.fresh_tag = fresh_tag
         self.is_stopped = False
-        self._silent_since_slot: int | None = None
-        self._made_id = b""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether this validator says nothing because its signing state was lost."""
+        return self.signing is None
 
     def due_slot(self, chain: Blockchain, now_ms: int) -> int | None:
         """The slot to make a block for right now, if any.
 
         Only the first half of a slot is used: a block made later would reach most nodes outside its slot.
         """
-        slot = self.genesis.slot_at(now_ms)
-        if self.is_stopped:
+        slot, electorate = self.genesis.slot_at(now_ms), chain.electorate
+        if self.is_stopped or self.signing is None or slot <= max(self.signing.slot, chain.head.header.slot):
             return None
-        if self.signing is None:
-            self._end_silence(chain, slot)
-        if self.signing is None or slot <= self.signing.slot or slot <= chain.head.header.slot:
-            return None
-        if chain.next_votes.newest_set.leader(slot) != self.secret.public:
+        if electorate.leader(slot) != self.secret.public or self.secret.public in electorate.barred:
             return None
         if 2 * (now_ms - self.genesis.slot_start_ms(slot)) > self.genesis.slot_ms:
             return None
         return slot
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether this validator does not sign because its signing state was lost."""
-        return self.signing is None
+    def said(self, statement: Header | Attestation) -> None:
+        """Note what was said with this key; it is to be stored before the statement leaves."""
+        if self.signing is not None:
+            slot = self.signing.slot if statement.slot is None else statement.slot
+            self.signing = replace(
+                self.signing,
+                slot=slot,
+                mhg=max(self.signing.mhg, statement.height),
+                last_mhp=statement.mhp,
+                last_height=statement.height,
+                last_id=statement.id,
+            )
 
-    def seen_elsewhere(self, header: Header) -> bool:
-        """A block by our own key that we know nothing of: another machine signs with it, so this one stops.
+    # ----------------------------------------------------------------------------------------- lost signing state
 
-        True where that is news.  The signing state, if there is one, then covers the foreign block, for the next
-        start.
-        """
-        if self.is_stopped or header.proposer != self.secret.public:
-            return False
-        if self.signing is None:
-            # Another machine's, or one that this one forgot: silence lasts until what was made after it is final.
-            if self._silent_since_slot is not None:
-                self._silent_since_slot = max(self._silent_since_slot, header.slot)
-            return False
-        # Two machines whose clocks agree sign in the same instant, each before it hears of the other.
-        is_twin = header.slot == self.signing.slot and self._made_id not in (b"", header.id)
-        if header.slot <= self.signing.slot and not is_twin:
-            return False
-        self.is_stopped = True
-        self.signing = SigningState(
-            slot=header.slot,
-            height=max(self.signing.height, header.height),
-            last_height=header.height,
-            last_mhg=header.mhg,
-            last_mhp=header.mhp,
+    def needs_tag(self, chain: Blockchain) -> bool:
+        """Whether the chain, as of its head, has yet to record that this validator speaks with :attr:`fresh_tag`."""
+        key = self.secret.public
+        return (
+            self.signing is None
+            and not self.is_stopped
+            and chain.ledger.validators.seat(key) is not None
+            and chain.electorate.tag(key).tag != self.fresh_tag
         )
+
+    def resume(self, chain: Blockchain) -> bool:
+        """Speak again, from a new signing state, once the block that renewed the tag is final on the head's branch.
+
+        Whether it is so now.  What was said before the loss binds no more, but where the branch knows of it.
+        """
+        votes, key = chain.head.votes, self.secret.public
+        tag = votes.electorate.tag(key)
+        if self.signing is not None or tag.tag != self.fresh_tag or tag.height > votes.mhpc:
+            return False
+        self.signing = SigningState(mhg=votes.spoken_up_to(key), tag=tag.tag)
         return True
 
-    def make(self, chain: Blockchain, mempool: Mempool, slot: int, *, may_be_empty: bool = True) -> Made | None:
-        """Build and sign the block of ``slot`` on the head.
+    def is_overruled(self, chain: Blockchain) -> bool:
+        """Whether the chain made final that this key speaks from another signing state than ours; then we stop."""
+        votes = chain.head.votes
+        tag = votes.electorate.tag(self.secret.public)
+        if self.is_stopped or self.signing is None or tag.tag == self.signing.tag or tag.height > votes.mhpc:
+            return False
+        self.is_stopped = True
+        return True
 
-        None where signing it would contradict an earlier block of ours, or where it would hold nothing and
-        has to.
+    def seen_elsewhere(self, statement: Header | Attestation) -> bool:
+        """A statement by our own key that we know nothing of: another machine speaks with it, or this one forgot.
+
+        True where that is news.  Nothing more is said from here, and the next start speaks from a new signing state:
+        what else was said, nobody knows.
         """
-        if self.signing is None:
+        signing = self.signing
+        if (
+            self.is_stopped
+            or signing is None
+            or statement.speaker != self.secret.public
+            or statement.tag != signing.tag
+        ):
+            return False
+        rank = statement.mhp, statement.height
+        is_twin = rank == signing.last and signing.last_id not in (b"", statement.id)
+        if rank <= signing.last and not is_twin:
+            return False
+        self.is_stopped = True
+        return True
+
+    # -------------------------------------------------------------------------------------------------- speaking
+
+    def attest(self, chain: Blockchain) -> VerifiedAttestation | None:
+        """Stand behind the head, if it is another's and this validator may; :attr:`signing` is to be stored first."""
+        header, votes, signing, key = chain.head.header, chain.head.votes, self.signing, self.secret.public
+        row = votes.row(header.height)
+        if self.is_stopped or signing is None or row is None or header.proposer == key:
             return None
-        head, votes = chain.head.header, chain.next_votes
-        signing = SigningState(
-            slot=slot,
-            height=max(self.signing.height, head.height + 1),
-            last_height=head.height + 1,
-            last_mhg=self.signing.height,
-            last_mhp=votes.mhp,
+        if key not in row.electorate.speakers or not self._may_speak(votes, signing):
+            return None
+        if signing.mhg >= header.height or (header.mhp, header.height) <= signing.last:
+            return None
+        attestation = sign_attestation(
+            self.secret,
+            self.genesis.id,
+            tag=signing.tag,
+            tip=header.id,
+            height=header.height,
+            mhg=signing.mhg,
+            mhp=header.mhp,
         )
-        ballot = self._ballot(signing)
-        if votes.contradicts(ballot) or (self.signing.slot and contradicting(self._ballot(self.signing), ballot)):
+        self.said(attestation)
+        return attestation
+
+    def _may_speak(self, votes: Votes, signing: SigningState) -> bool:
+        tag = votes.electorate.tag(self.secret.public)
+        return tag.tag == signing.tag and tag.height <= votes.mhpc
+
+    def make(
+        self, chain: Blockchain, mempool: Mempool, heard: Heard, slot: int, *, may_be_empty: bool = True
+    ) -> Made | None:
+        """Build and sign the block of ``slot`` on the head, with the attestations that were heard.
+
+        None where its tip would not be better than at our last statement, or where it would hold nothing and has to.
+        :attr:`signing` is to be stored before the block leaves.
+        """
+        signing, key = self.signing, self.secret.public
+        head, votes = chain.head.header, chain.head.votes
+        if (
+            signing is None
+            or votes.electorate.tag(key).tag != signing.tag
+            or votes.electorate.tag(key).height > votes.mhpc
+        ):
             return None
-        draft = chain.ledger.draft(slot, votes.newest_set.start)
+        count = votes.open(head.height + 1)
+        carried = heard.choose(count, key)
+        mhp = count.carried_all()
+        if (mhp, head.height + 1) <= signing.last:
+            return None
+        draft = chain.ledger.draft(slot, votes.electorate)
         limit = block_limit(chain.ledger.transactions_above(chain.finalized.height))
         included, hopeless = _fill(draft, mempool, limit)
         if not included and not may_be_empty:
             return None
+        ballot = make_ballot(carried, decided(draft, votes.electorate))
         state_root, changes = chain.ledger.seal(draft)
         header = sign_header(
             self.secret,
             self.genesis.id,
-            height=signing.last_height,
+            height=head.height + 1,
             slot=slot,
             parent=head.id,
-            mhg=signing.last_mhg,
-            mhp=signing.last_mhp,
+            tag=signing.tag,
+            mhg=signing.mhg,
+            mhp=mhp,
+            votes_root=ballot.root,
             transaction_root=merkle_root([transaction.id for transaction in included]),
             state_root=state_root,
         )
-        self.signing, self._made_id = signing, header.id
-        return Made(join(header, included), changes, signing, tuple(hopeless))
-
-    def _ballot(self, signed: SigningState) -> Ballot:
-        return Ballot(signed.last_height, self.secret.public, signed.last_mhg, signed.last_mhp)
-
-    def _end_silence(self, chain: Blockchain, slot: int) -> None:
-        """After a lost signing state: once a block made after the return is final, nothing older can matter."""
-        if self._silent_since_slot is None:
-            self._silent_since_slot = slot
-        if chain.finalized.slot > self._silent_since_slot:
-            self.signing = SigningState(slot=chain.head.header.slot, height=chain.tree.top_height)
+        count.speak(key, signing.mhg)
+        self.said(header)
+        after = count.close(header.id, ballot.decision)
+        return Made(join(header, ballot, included), changes, after, tuple(hopeless))
 
 
 def block_limit(open_transactions: int) -> int:

@@ -2,13 +2,13 @@
 
 The file is one canonical encoding, ``[format, genesis id, key, height, runs, entries]``.
 
-A *run* is consecutive headers under one known set of validators, from which finality is counted; only the first one
-needs the genesis's set.  Votes for a height are cast by blocks at and above it alone, so counting may begin at any
-height where the set is known, and counts the same as from the genesis.  A run but the last begins with the header
-that announced the next set, and proves it final; it carries the announcement and its path under that header's state
-root, and ends where the announced set comes into force.  The last run makes the header final whose state the
-*entries* are of: each with its key, its value, whether it is there at all, and its path.  A set counts only where the
-state says that it is in force; what that state announces, the run has to begin with.
+A *run* is consecutive headers with their ballots (:mod:`chain.ballots`), from which finality is counted under known
+validators; only the first one knows them from the genesis.  Votes for a height are cast at and above it alone, so
+counting may begin at any height where the validators are known, and counts the same as from the genesis.  A run but the
+last begins with the header of a block that decided something about who votes, and ends where that decision, and all
+that followed in the run, is final and no change is under way.  The last run makes the header final whose state the
+*entries* are of: each with its key, its value, whether it is there at all, and its path.  The validators that were
+counted there have to be those that the state says.
 
 **What is trusted**: the genesis file; that of each set of validators in the file, less than a third of the weight
 ever signed against the rules, also with keys long left; Ed25519 and SHA-256.  **What is not shown**: that the
@@ -20,13 +20,15 @@ Source: protocol 3.5.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+from chain.ballots import Ballot, decode_ballot
 from chain.codec import array, blob, decode, encode, integer
+from chain.electorate import NOTHING_DECIDED, Decision, Electorate, validator_set
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, decode_header, verify_header
-from chain.judgement import check_follows, judge
+from chain.judgement import check_ballot, check_follows, judge
 from chain.policy import Policy
 from chain.scores import Standing, standing
 from chain.state import (
@@ -46,24 +48,24 @@ from chain.state import (
     record_key,
 )
 from chain.statetree import Proof, verify_proof
-from chain.validators import Validators, voting_set, with_announced
+from chain.validators import Validators
 from chain.view import read_policy_text
 from chain.votes import Votes
 
-FORMAT = 1
+FORMAT = 2
 # Some hundred changes of the validators, or some thousand open objections; far more than there ever are.
 MAX_FILE_BYTES = 8_000_000
 MAX_ITEMS = 10_000
 
-Set = tuple[tuple[bytes, int], ...]
+Voting: TypeAlias = tuple[Header, Ballot]
+"""A header and its ballot: all that it takes to count votes."""
 
 
 class Run(NamedTuple):
-    """Consecutive headers; in all runs but the last the first one announced ``announced``, an encoded entry."""
+    """Consecutive headers, and the ballot of each."""
 
     headers: tuple[bytes, ...]
-    announced: bytes
-    path: bytes
+    ballots: tuple[bytes, ...]
 
 
 class Shown(NamedTuple):
@@ -115,96 +117,82 @@ def check_evidence(genesis: Genesis, data: bytes) -> Proven:
 # ------------------------------------------------------------------------------------------------- finality
 
 
-def follow(
-    genesis: Genesis, seats: Set, headers: Iterable[Header], announced: Validators | None
-) -> Iterator[tuple[Header, Votes]]:
-    """Consecutive headers, each with the votes after it and with the validators in force at the next height.
+class Counted(NamedTuple):
+    """A header of a run: who was in force at it, what its block decided, and the votes after it."""
 
-    ``seats`` are in force at the first header, ``announced`` are the validators in its state, if it announced others.
+    header: Header
+    electorate: Electorate
+    decision: Decision
+    votes: Votes
+
+
+def follow(genesis: Genesis, electorate: Electorate, votings: Iterable[Voting]) -> Iterator[Counted]:
+    """Count consecutive headers, of which the first has ``electorate`` in force.
+
     Raises :class:`Refused` as :mod:`chain.judgement` and :func:`~chain.headers.verify_header` do.
     """
     parent: Header | None = None
-    for header in headers:
+    for header, ballot in votings:
         if parent is None:
-            base = header.height - 1
-            votes = Votes.genesis(seats, genesis.batch, base)
+            votes = Votes.start(electorate, genesis.batch, header.height - 1)
         else:
             check_follows(header, parent)
         verify_header(header, genesis.id)
-        votes = judge(header, votes, counted_above=base)
-        if announced is not None:
-            votes = with_announced(votes, announced)
-        yield header, votes
+        check_ballot(header, ballot)
+        before = votes.electorate
+        votes = judge(header, ballot, votes, genesis.id)
+        yield Counted(header, before, ballot.decision, votes)
         parent = header
 
 
-def count(genesis: Genesis, seats: Set, headers: Iterable[Header], announced: Validators | None) -> Votes:
-    """The votes after all of :func:`follow`, of which there is at least one."""
-    *_, (_, votes) = follow(genesis, seats, headers, announced)
-    return votes
+def is_settled(run: Sequence[Counted]) -> bool:
+    """Whether a run ends where all that it decided is final, and no change of validators is under way."""
+    decided = [counted.header.height for counted in run if counted.decision != NOTHING_DECIDED]
+    votes = run[-1].votes
+    return bool(decided) and votes.electorate.phase is None and votes.finalized >= decided[-1]
 
 
-class _Final(NamedTuple):
-    """A header that is final if ``seats`` were in force there, and ``announced`` (if any) was what is to follow."""
-
-    header: Header
-    seats: Set
-    announced: Validators | None
-
-
-def _final(genesis: Genesis, evidence: ProofFile) -> _Final:
+def _final(genesis: Genesis, evidence: ProofFile) -> Counted:
     """The header that the runs make final."""
-    seats, start = genesis.validators, 1
-    *handovers, last = evidence.runs
-    for run in handovers:
-        headers, announced = _headers(run), _announced(run, seats)
-        if headers[0].height < start or announced is None:
-            raise Refused(Reason.MALFORMED, "a run of headers but the last hands over to no other validators")
-        votes = count(genesis, seats, headers, announced)
-        if votes.newest_set.start <= announced.decided_height:
-            raise Refused(Reason.NOT_EXECUTED, "the headers do not bring the announced validators into force")
-        seats, start = voting_set(announced.next), votes.newest_set.start
-    headers, announced = _headers(last), _announced(last, seats)
-    header = next((header for header in headers if header.height == evidence.height), None)
-    if header is None or headers[0].height < start:
+    electorate, start = Electorate(1, validator_set(genesis.validators, genesis.batch)), 1
+    for number, run in enumerate(evidence.runs, 1):
+        counted = list(follow(genesis, electorate, _votings(run)))
+        if counted[0].header.height < start:
+            raise Refused(Reason.MALFORMED, "runs of headers that are not in order")
+        if number == len(evidence.runs):
+            break
+        if not is_settled(counted):
+            raise Refused(Reason.NOT_EXECUTED, "a run of headers ends before what it decided is final")
+        electorate, start = counted[-1].votes.electorate, counted[-1].header.height + 1
+    found = next((each for each in counted if each.header.height == evidence.height), None)
+    if found is None:
         raise Refused(Reason.MALFORMED, f"the last run of headers does not hold height {evidence.height}")
-    finalized = count(genesis, seats, headers, announced).finalized
-    if finalized < header.height:
+    finalized = counted[-1].votes.finalized
+    if finalized < evidence.height:
         raise Refused(Reason.CROSSES_FINALITY, f"the headers make final what is up to height {finalized}")
-    return _Final(header, seats, announced)
+    return found
 
 
-def _check_in_force(final: _Final, validators: Entry | None) -> None:
-    """Whether the final state names the validators that were counted.
+def _check_in_force(final: Counted, validators: Entry | None) -> None:
+    """Whether the final state names the validators that were counted, and what is decided about them.
 
     Those who are validators no more have no say, also where a network that fell apart lets only them go on.
     """
-    following = () if final.announced is None else final.announced.next
+    electorate, decided = final.electorate, final.decision
+    following = electorate.phase.following.weights if electorate.phase is not None else decided.following
+    tags = {tag.key: tag.tag for tag in electorate.tags} | dict(decided.tags)
+    barred = decided.barred[0] if decided.barred else electorate.barred
     if (
         not isinstance(validators, Validators)
-        or voting_set(validators.active) != final.seats
-        or voting_set(validators.next) != voting_set(following)
+        or (validators.voting, validators.following) != (electorate.current.weights, following)
+        or dict(validators.tags) != tags
+        or tuple(seat.key for seat in validators.active if seat.is_jailed) != barred
     ):
         raise Refused(Reason.NOT_VALIDATOR, f"other validators were in force at height {final.header.height}")
 
 
-def _headers(run: Run) -> list[Header]:
-    return [decode_header(raw) for raw in run.headers]
-
-
-def _announced(run: Run, seats: Set) -> Validators | None:
-    """The announcement of the run's first header, where ``seats`` are in force."""
-    if not run.announced:
-        return None
-    header = decode_header(run.headers[0])
-    if not verify_proof(header.state_root, VALIDATORS_KEY, run.announced, Proof.decode(run.path)):
-        raise Refused(Reason.WRONG_STATE_ROOT, f"the validators are not those of the state at height {header.height}")
-    validators = decode_entry(VALIDATORS_KEY, run.announced)
-    if not isinstance(validators, Validators) or not validators.next or validators.decided_height != header.height:
-        raise Refused(Reason.MALFORMED, f"the header at height {header.height} announced no validators")
-    if voting_set(validators.active) != seats:
-        raise Refused(Reason.NOT_VALIDATOR, f"other validators were in force at height {header.height}")
-    return validators
+def _votings(run: Run) -> list[Voting]:
+    return [(decode_header(header), decode_ballot(raw)) for header, raw in zip(run.headers, run.ballots, strict=True)]
 
 
 # ------------------------------------------------------------------------------------------------- the state
@@ -279,11 +267,11 @@ def _read(genesis: Genesis, data: bytes) -> ProofFile:
 
 
 def _run(row: Any) -> Run:
-    headers, announced, path = array(row, 3, 3, "a run")
+    headers, ballots = array(row, 2, 2, "a run")
+    count = len(array(headers, 1, MAX_ITEMS, "headers"))
     return Run(
-        tuple(_bytes(raw, "a header") for raw in array(headers, 1, MAX_ITEMS, "headers")),
-        _bytes(announced, "validators"),
-        _bytes(path, "a path"),
+        tuple(_bytes(raw, "a header") for raw in headers),
+        tuple(_bytes(raw, "a ballot") for raw in array(ballots, count, count, "ballots")),
     )
 
 

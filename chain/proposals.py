@@ -90,7 +90,16 @@ class ReplaceValidator(NamedTuple):
     other: bytes
 
 
-SeatProposal: TypeAlias = AddValidator | RemoveValidator | JailValidator | ReleaseValidator | ReplaceValidator
+class ReweighValidator(NamedTuple):
+    """A validator gets another weight."""
+
+    key: bytes
+    weight: int
+
+
+SeatProposal: TypeAlias = (
+    AddValidator | RemoveValidator | JailValidator | ReleaseValidator | ReplaceValidator | ReweighValidator
+)
 Proposal: TypeAlias = Accredit | Suspend | Revoke | Restore | Amend | SeatProposal
 
 
@@ -122,6 +131,7 @@ _KINDS: tuple[tuple[int, type[Proposal], tuple[Read, ...]], ...] = (
     (8, JailValidator, (_KEY,)),
     (9, ReleaseValidator, (_KEY,)),
     (10, ReplaceValidator, (_KEY, _KEY)),
+    (11, ReweighValidator, (_KEY, _WEIGHT)),
 )
 _TYPES = {number: (kind, reads) for number, kind, reads in _KINDS}
 _NUMBERS: dict[type[Proposal], int] = {kind: number for number, kind, _ in _KINDS}

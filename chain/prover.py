@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+from chain.electorate import Electorate, validator_set
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import Header
-from chain.proof import ProofFile, Run, Set, Shown, check_evidence, encode_evidence, follow, needed
-from chain.state import VALIDATORS_KEY, Entry, decode_entry, encode_entry
+from chain.proof import (
+    Counted,
+    ProofFile,
+    Run,
+    Shown,
+    Voting,
+    check_evidence,
+    encode_evidence,
+    follow,
+    is_settled,
+    needed,
+)
+from chain.state import Entry, encode_entry
 from chain.statetree import Proof
-from chain.validators import SetAnnouncement, Validators, voting_set
-from chain.votes import Votes
 
 
 class ProofSource(Protocol):
@@ -28,11 +38,11 @@ class ProofSource(Protocol):
     def path(self, key: bytes) -> Proof:
         """The path of an entry, or of its absence, under the header's state root."""
 
-    def announcements(self) -> Iterable[SetAnnouncement]:
-        """Every change of validators announced up to the header, oldest first."""
+    def decisions(self) -> Iterable[int]:
+        """The heights of all blocks up to the header that decided something about who votes, lowest first."""
 
-    def headers(self, first: int) -> Iterable[Header]:
-        """The main chain from a height to the head, oldest first; only as many are taken as are needed."""
+    def votings(self, first: int) -> Iterable[Voting]:
+        """The main chain from a height to the head, oldest first; only as much is taken as is needed."""
 
 
 def prove(genesis: Genesis, source: ProofSource, key: bytes) -> bytes:
@@ -58,48 +68,33 @@ def _shown(source: ProofSource, key: bytes) -> Shown:
 
 
 def _runs(genesis: Genesis, source: ProofSource) -> Iterator[Run]:
-    """The headers that make the source's header final, each run under one set of validators."""
-    height, seats = source.header.height, genesis.validators
-    handovers = list(source.announcements())
-    pending = handovers.pop() if handovers and _is_pending(source) else None
-    for change in handovers:
-        announced = _validators(change.validators)
-        yield _run(genesis, source, seats, change, _is_in_force(change.height))
-        seats = voting_set(announced.next)
-    yield _run(genesis, source, seats, pending, lambda votes: votes.finalized >= height)
+    """As few headers as make the source's header final: those that lead to its validators, and its own."""
+    height = source.header.height
+    decisions = list(source.decisions())
+    electorate = Electorate(1, validator_set(genesis.validators, genesis.batch))
+    while True:
+        first = decisions[0] if decisions else height
+        votings: list[Voting] = []
+        run: list[Counted] = []
+        for counted in follow(genesis, electorate, _kept(source.votings(first), votings)):
+            run.append(counted)
+            if counted.votes.finalized >= height:
+                yield _run(votings)
+                return
+            if counted.header.height < height and is_settled(run):
+                break
+        else:
+            raise Refused(Reason.CROSSES_FINALITY, f"the headers from height {first} on prove too little final")
+        yield _run(votings)
+        electorate = run[-1].votes.electorate
+        decisions = [decided for decided in decisions if decided > run[-1].header.height]
 
 
-def _is_in_force(decided_height: int) -> Callable[[Votes], bool]:
-    """Whether the set announced there is in force at the next height."""
-    return lambda votes: votes.newest_set.start > decided_height
+def _kept(votings: Iterable[Voting], kept: list[Voting]) -> Iterator[Voting]:
+    for voting in votings:
+        kept.append(voting)
+        yield voting
 
 
-def _is_pending(source: ProofSource) -> bool:
-    """Whether the newest announced set is not in force at the header."""
-    validators = source.entry(VALIDATORS_KEY)
-    return isinstance(validators, Validators) and bool(validators.next)
-
-
-def _run(
-    genesis: Genesis,
-    source: ProofSource,
-    seats: Set,
-    change: SetAnnouncement | None,
-    is_enough: Callable[[Votes], bool],
-) -> Run:
-    """As few headers as are enough: from that of the change on, or from the source's own."""
-    first = source.header.height if change is None else change.height
-    announced = None if change is None else _validators(change.validators)
-    raws: list[bytes] = []
-    for header, votes in follow(genesis, seats, source.headers(first), announced):
-        raws.append(header.raw)
-        if is_enough(votes):
-            return Run(tuple(raws), b"", b"") if change is None else Run(tuple(raws), change.validators, change.path)
-    raise Refused(Reason.CROSSES_FINALITY, f"the headers from height {first} on prove too little final")
-
-
-def _validators(value: bytes) -> Validators:
-    entry = decode_entry(VALIDATORS_KEY, value)
-    if not isinstance(entry, Validators):
-        raise Refused(Reason.MALFORMED, "what is stored as an announcement of validators is none")
-    return entry
+def _run(votings: Sequence[Voting]) -> Run:
+    return Run(tuple(header.raw for header, _ in votings), tuple(ballot.raw for _, ballot in votings))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from chain.ballots import Ballot, decode_ballot
 from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block
 from chain.codec import array, decode
 from chain.database import (
@@ -16,7 +17,6 @@ from chain.database import (
     MAX_SIDE_BRANCH,
     Database,
     bounds,
-    read_announcement,
     short_id,
     stored_finality,
     trusted_block,
@@ -26,7 +26,6 @@ from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
 from chain.state import RATER_AT, RATINGS, Entry, account_key, decode_entry, read_identity
 from chain.transactions import Transaction
-from chain.validators import SetAnnouncement
 from chain.view import StateView
 
 
@@ -155,7 +154,19 @@ class Reader:
         )
         for _, body, transactions in rows:
             fields = decode(body, max_bytes=MAX_BLOCK_BYTES, max_items=MAX_BLOCK_TRANSACTIONS)
-            yield VerifiedHeader(decode_header(bytes(array(fields, 2, 2, "a block")[0]))), transactions
+            yield VerifiedHeader(decode_header(bytes(array(fields, 3, 3, "a block")[0]))), transactions
+
+    def votings(self, from_height: int, count: int) -> Iterator[tuple[VerifiedHeader, Ballot]]:
+        """Headers of the main chain with their ballots: all that it takes to count votes; oldest first."""
+        rows = self._database.values(
+            "SELECT id, body, 0 FROM blocks WHERE main = 1 AND height >= ? ORDER BY height LIMIT ?",
+            (from_height, count),
+            at_once=BLOCKS_AT_ONCE,
+        )
+        for _, body, _ in rows:
+            fields = decode(body, max_bytes=MAX_BLOCK_BYTES, max_items=MAX_BLOCK_TRANSACTIONS)
+            header, ballot, _ = array(fields, 3, 3, "a block")
+            yield VerifiedHeader(decode_header(bytes(header))), decode_ballot(bytes(ballot))
 
     def block_ids(self, first: bytes, last: bytes, count: int) -> list[bytes]:
         """Up to ``count`` ids of stored blocks, main or not, between two 32-byte bounds, in their order."""
@@ -214,10 +225,9 @@ class Reader:
         for key, value, _ in self._database.values("SELECT key, value, 0 FROM state ORDER BY key"):
             yield key, value
 
-    def announcements(self) -> Iterator[SetAnnouncement]:
-        """The changes of validators announced up to :meth:`snapshot_header`, oldest first."""
-        rows = self._database.values("SELECT key, value, 0 FROM announcements ORDER BY key")
-        return (read_announcement(key, value) for key, value, _ in rows)
+    def decisions(self) -> list[int]:
+        """The heights of blocks up to :meth:`snapshot_header` that decided something about who votes, lowest first."""
+        return [height for (height,) in self._database.rows("SELECT height FROM decisions ORDER BY height")]
 
     def snapshot_votes(self) -> bytes | None:
         """The encoded votes after :meth:`snapshot_header`; None while it is the genesis's."""

@@ -18,7 +18,7 @@ from chain.blocks import Block, assemble, decode_block
 from chain.blocktree import BlockTree, TreeNode
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
-from chain.headers import VerifiedHeader, verify_header
+from chain.headers import verify_header
 from chain.keys import did_from_key, self_test
 from chain.reader import Reader
 from chain.scores import standing
@@ -43,7 +43,7 @@ from chain.state import (
     record_key,
 )
 from chain.transactions import Transaction, VerifiedTransaction, verify_transaction
-from chain.validators import SetAnnouncement, Validators
+from chain.votes import encode_votes
 
 # Decoded blocks that wait for their turn: two for each of eight workers keep all of them busy, and 16 blocks of 900 kB
 # are what memory has to hold.
@@ -91,7 +91,7 @@ class Report:
     side_blocks: int = 0
     state_rows: int = 0
     standings: int = 0
-    announcements: int = 0
+    decisions: int = 0
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -128,9 +128,9 @@ class _Recheck:
         self._report = Report(reader.head_height(), reader.finalized_height())
         self._problems = self._report.problems
         self._chain = Blockchain(genesis)
-        self._side: list[VerifiedHeader] = []
-        self._branch_points: dict[bytes, tuple[TreeNode, Validators]] = {}
-        self._announced: list[SetAnnouncement] = []
+        self._side: list[Block] = []
+        self._branch_points: dict[bytes, TreeNode] = {}
+        self._decisions: list[int] = []
 
     def run(self) -> Report:
         self._read_side()
@@ -151,7 +151,7 @@ class _Recheck:
         """Execute the main chain as far as it can be followed; whether that was all of it."""
         try:
             state_height = self._state_height()
-            parents = {header.parent for header in self._side}
+            parents = {block.header.parent for block in self._side}
             self._reached(state_height, parents)
             for block in self._main_blocks():
                 self._extend(block)
@@ -181,12 +181,12 @@ class _Recheck:
         """Look at what has to be seen while the head is where it is."""
         head = self._chain.head
         if head.header.id in parents:
-            self._branch_points[head.header.id] = head, self._chain.ledger.validators
+            self._branch_points[head.header.id] = head
         if head.header.height == state_height:
             self._compare_state(head)
         if self._chain.unsettled >= _SETTLE_BLOCKS:
             settled = self._chain.settle()
-            self._announced += () if settled is None else settled.announced
+            self._decisions += () if settled is None else settled.decisions
 
     def _main_blocks(self) -> Iterator[Block]:
         """The stored main chain with every signature and transaction root checked, oldest first."""
@@ -220,7 +220,7 @@ class _Recheck:
         stored_header, stored_votes = self._reader.snapshot_header(), self._reader.snapshot_votes()
         if stored_header is not None and stored_header.id != head.header.id:
             self._blame(height, "the stored state is of another block than the main chain's")
-        if stored_header is not None and stored_votes != head.votes.encode():
+        if stored_header is not None and stored_votes != encode_votes(head.votes):
             self._blame(height, "the stored votes are not those that the headers cast")
         computed = dict(self._chain.ledger.state)
         wrong: list[str] = []
@@ -233,7 +233,7 @@ class _Recheck:
                 wrong.append(f"{_name(key)} is stored wrong: {_difference(key, value, expected)}")
         wrong += [f"the stored state lacks {_name(key)}" for key in sorted(computed)]
         wrong += self._compare_standings()
-        wrong += self._compare_announcements()
+        wrong += self._compare_decisions()
         for what in wrong[:_MAX_NAMED_ROWS]:
             self._blame(height, what)
         if len(wrong) > _MAX_NAMED_ROWS:
@@ -253,15 +253,15 @@ class _Recheck:
                 yield f"the stored standings give {did_from_key(member)} the score {score} instead of {expected}"
         yield from (f"the stored standings lack {did_from_key(member)}" for member in sorted(computed))
 
-    def _compare_announcements(self) -> Iterator[str]:
-        """The stored changes of validators, which proofs are made of, against those that the chain announced."""
-        announced = (*self._announced, *self._chain.ledger.announced(self._report.state_height))
-        computed = {found.height: found for found in announced}
-        for found in self._reader.announcements():
-            self._report.announcements += 1
-            if found != computed.pop(found.height, None):
-                yield f"what is stored of validators announced at height {found.height} is not what the chain announced"
-        yield from (f"the validators announced at height {height} are not stored" for height in computed)
+    def _compare_decisions(self) -> Iterator[str]:
+        """The stored heights of what was decided about who votes, which proofs begin at, against the chain's."""
+        computed = {*self._decisions, *self._chain.ledger.decisions(self._report.state_height)}
+        stored = set(self._reader.decisions())
+        self._report.decisions = len(stored)
+        for height in sorted(stored - computed):
+            yield f"height {height} is stored as one that decided about validators, and decided nothing"
+        for height in sorted(computed - stored):
+            yield f"height {height} decided about validators, and that is not stored"
 
     def _judge_finality(self, proven_beside: int) -> None:
         """What is stored as final must be proven by the votes of this branch, or of one that was left."""
@@ -285,27 +285,28 @@ class _Recheck:
             except _Wrong as wrong:
                 self._blame(height, f"{_beside(bytes(block_id))}: {wrong.problem.what}")
             else:
-                self._side.append(block.header)
+                self._side.append(Block(block.header, block.ballot, ()))  # a tree looks at no transactions
 
     def _judge_side(self, *, complete: bool) -> int:
         """Judge those headers, each on its branch; the largest height that a branch beside the main chain proves."""
         trees: dict[bytes, BlockTree] = {
-            block_id: BlockTree(node.header, node.votes, validators)
-            for block_id, (node, validators) in self._branch_points.items()
+            block_id: BlockTree(self._genesis, node.header, node.votes)
+            for block_id, node in self._branch_points.items()
         }
         proven = 0
-        for header in self._side:  # by height, so parents come first
+        for block in self._side:  # by height, so parents come first
+            header = block.header
             tree = trees.get(header.parent)
             if tree is None:
                 if complete:
                     self._blame(header.height, f"{_beside(header.id)}: its parent is not stored")
                 continue
             try:
-                judged = tree.check(header, solicited=True)
+                judged = tree.check(header, block.ballot, solicited=True)
             except Refused as refusal:
                 self._blame(header.height, f"{_beside(header.id)}: {refusal}")
                 continue
-            tree.insert(Block(header, ()), judged, arrived_in_slot=True)  # a tree looks at headers only
+            tree.insert(block, judged, arrived_in_slot=True)
             trees[header.id] = tree
             proven = max(proven, judged.votes.finalized)
         return proven
@@ -313,9 +314,9 @@ class _Recheck:
 
 def _checked_block(raw: bytes, chain_id: bytes) -> Block:
     """Decode a block and check its signatures and its transaction root.  Raises :class:`Refused`."""
-    header, transactions = decode_block(raw)
+    header, ballot, transactions = decode_block(raw)
     checked = verify_header(header, chain_id)
-    return assemble(checked, [_checked(index, item, chain_id) for index, item in enumerate(transactions)])
+    return assemble(checked, ballot, [_checked(index, item, chain_id) for index, item in enumerate(transactions)])
 
 
 def _checked(index: int, transaction: Transaction, chain_id: bytes) -> VerifiedTransaction:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from chain import governance, members, records
 from chain.draft import Draft
+from chain.electorate import Electorate
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.policy import Policy
@@ -35,9 +36,11 @@ from chain.transactions import (
     Action,
     Answer,
     Approve,
+    Consent,
     Enrol,
     Evidence,
     FileRecord,
+    Lost,
     Object,
     Propose,
     Rate,
@@ -66,6 +69,8 @@ _RULES: dict[type[Action], _Rule] = {
     Propose: governance.propose,
     Approve: governance.approve,
     Evidence: governance.present_evidence,
+    Consent: governance.consent,
+    Lost: governance.renew_tag,
 }
 
 
@@ -82,14 +87,14 @@ def genesis_state(genesis: Genesis) -> dict[bytes, bytes]:
     return {key: encode_entry(entry) for key, entry in entries.items()}
 
 
-def begin(draft: Draft, due: Iterable[bytes], set_start: int) -> None:
+def begin(draft: Draft, due: Iterable[bytes], electorate: Electorate) -> None:
     """What the chain itself does at the start of a block.
 
     ``due`` are the keys of entries whose deadline has passed, in the order of deadlines and keys, at most
-    :data:`MAX_DUE_A_BLOCK`; ``set_start`` is the height from which this block's validators are in force.  Raises
-    :class:`InvariantBroken` for an entry that knows no deadline.
+    :data:`MAX_DUE_A_BLOCK`; ``electorate`` is in force at this block.  Raises :class:`InvariantBroken` for an entry
+    that knows no deadline.
     """
-    governance.begin(draft, set_start)
+    governance.begin(draft, electorate)
     for key in due:
         if key.startswith(RECORDS):
             records.fall_due(draft, key)
@@ -155,6 +160,10 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
             governance.check_validator(draft, transaction.actor)
         case Evidence() as action:
             governance.check_open(draft, action)
+        case Consent() as action:
+            governance.check_newcomer(draft, action, transaction.actor)
+        case Lost() as action:
+            governance.check_loss(draft, action, transaction.actor)
         case _:
             pass
 

@@ -8,11 +8,10 @@ from itertools import takewhile
 from chain.blockchain import Blockchain
 from chain.errors import Reason, Refused
 from chain.headers import Header
-from chain.proof import needed
+from chain.proof import Voting, needed
 from chain.reader import Reader
 from chain.state import Entry, decode_entry
 from chain.statetree import Proof, StateTree
-from chain.validators import SetAnnouncement
 
 # Headers come with whole blocks; 16 of the largest are 14 MB.
 _READ_HEADERS = 16
@@ -45,13 +44,13 @@ class StoredState:
         """The path of an entry, or of its absence."""
         return self._tree.prove(key)
 
-    def announcements(self) -> Iterator[SetAnnouncement]:
-        """Every change of validators announced so far."""
-        return self._reader.announcements()
+    def decisions(self) -> list[int]:
+        """The heights of the blocks so far that decided something about who votes."""
+        return self._reader.decisions()
 
-    def headers(self, first: int) -> Iterator[Header]:
+    def votings(self, first: int) -> Iterator[Voting]:
         """The main chain from a height to the head."""
-        return _stored_headers(self._reader, first)
+        return _stored(self._reader, first)
 
 
 class LiveState:
@@ -72,9 +71,10 @@ class LiveState:
             raise Refused(Reason.CROSSES_FINALITY, "the newest headers prove nothing final yet")
         if ledger.changes_above(height) > MAX_REWOUND:
             raise Refused(Reason.TOO_LARGE, f"more than {MAX_REWOUND} entries changed since height {height}")
-        blocks = list(ledger.blocks())[::-1]
-        self._recent = [chain.settled, *(block.header for block in blocks)][height - ledger.base_height :]
-        self._announced = ledger.announced(height)
+        self._recent = [(block.header, block.ballot) for block in ledger.blocks()][::-1]
+        self._settled = chain.settled
+        self._height = height
+        self._decisions = list(ledger.decisions(height))
         self._reader = reader
         self._entries: dict[bytes, Entry | None] = {}
 
@@ -94,7 +94,8 @@ class LiveState:
     @property
     def header(self) -> Header:
         """Whose state it is."""
-        return self._recent[0]
+        above = self._height - self._settled.height
+        return self._recent[above - 1][0] if above else self._settled
 
     def entry(self, key: bytes) -> Entry | None:
         """One entry of those that were taken."""
@@ -104,20 +105,19 @@ class LiveState:
         """The path of one of those."""
         return self._paths[key]
 
-    def announcements(self) -> list[SetAnnouncement]:
-        """Every change of validators announced up to the header."""
-        known = (*self._reader.announcements(), *self._announced)
-        by_height = {found.height: found for found in known if found.height <= self.header.height}
-        return [found for _, found in sorted(by_height.items())]
+    def decisions(self) -> list[int]:
+        """The heights of the blocks up to the header that decided something about who votes."""
+        known = {*self._reader.decisions(), *self._decisions}
+        return sorted(height for height in known if height <= self._height)
 
-    def headers(self, first: int) -> Iterator[Header]:
+    def votings(self, first: int) -> Iterator[Voting]:
         """The main chain from a height to what was the head."""
-        height = self.header.height
-        yield from takewhile(lambda header: header.height < height, _stored_headers(self._reader, first))
-        yield from self._recent[max(0, first - height) :]
+        settled = self._settled.height
+        yield from takewhile(lambda voting: voting[0].height <= settled, _stored(self._reader, first))
+        yield from self._recent[max(0, first - settled - 1) :]
 
 
-def _stored_headers(reader: Reader, first: int) -> Iterator[Header]:
-    while chunk := [header for header, _ in reader.headers(first, _READ_HEADERS)]:
+def _stored(reader: Reader, first: int) -> Iterator[Voting]:
+    while chunk := list(reader.votings(first, _READ_HEADERS)):
         yield from chunk
-        first = chunk[-1].height + 1
+        first = chunk[-1][0].height + 1

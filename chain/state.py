@@ -189,7 +189,10 @@ MOTION_STATUS_NAMES = ("open", "carried", "lapsed")
 
 
 class Motion(NamedTuple):
-    """A motion: an encoded proposal, who approves it, and when it lapses or at which height it ended."""
+    """A motion: an encoded proposal, who approves it, and when it lapses or at which height it ended.
+
+    ``is_awaited`` while the newcomer that it would seat has not consented.
+    """
 
     proposer: bytes
     proposal: bytes
@@ -198,6 +201,7 @@ class Motion(NamedTuple):
     approvals: tuple[bytes, ...]
     status: int
     closed_height: int
+    is_awaited: int
 
 
 Entry: TypeAlias = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from itertools import takewhile
 from pathlib import Path
@@ -20,7 +20,6 @@ from chain.database import (
     FORMAT,
     SCHEMA,
     Database,
-    announcement_row,
     bounds,
     corrupt,
     policy_in_force,
@@ -36,32 +35,25 @@ from chain.headers import decode_header
 from chain.keys import did_from_key
 from chain.mempool import MAX_BYTES, MAX_TRANSACTIONS
 from chain.messages import FRAMING_BYTES, RawItems
-from chain.migrations import migrate
 from chain.registry import genesis_state
 from chain.state import MEMBERS, RULES_KEY, Member, decode_entry, read_identity
-from chain.votes import Votes
+from chain.votes import decode_votes, encode_votes
 
 # What came back from abandoned blocks finds twice the room in a mempool.
 _MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES
+# Four numbers, an id and a tag.
+_MAX_SIGNING_BYTES = 128
 
 
 class Storage:
     """The one writer.  Its methods block; the node calls them in a worker thread."""
 
-    def __init__(self, path: Path, genesis: Genesis, notice: Callable[[str], None] = lambda _: None) -> None:
-        """Open a home's database, and bring it up to date where an older version wrote it.
-
-        ``notice`` is told, in a sentence, before that takes long.  Raises :class:`OperatorError`.
-        """
+    def __init__(self, path: Path, genesis: Genesis) -> None:
+        """Open a home's database.  Raises :class:`OperatorError`."""
         self.path = path
         self.genesis = genesis
         self._database = Database(path, genesis, read_only=False)
         self._connection = self._database.connection
-        try:
-            migrate(self._database, genesis, notice)
-        except BaseException:
-            self.close()
-            raise
 
     @staticmethod
     def create(
@@ -103,7 +95,7 @@ class Storage:
         snapshot = None
         if header is not None and votes is not None:
             state = {key: value for key, value, _ in database.values("SELECT key, value, 0 FROM state")}
-            snapshot = Snapshot(decode_header(header), Votes.decode(votes), state)
+            snapshot = Snapshot(decode_header(header), decode_votes(votes), state)
         chain = Blockchain(self.genesis, snapshot)
         blocks = "SELECT id, body, 0 FROM blocks WHERE height > ? AND main = ? ORDER BY height"
         settled = chain.finalized.height
@@ -181,7 +173,7 @@ class Storage:
         Raises :class:`OperatorError` where the key is known to have signed since.
         """
         known = self._signing("exported") or self._signing("signing") or SigningState()
-        if signing.slot < known.slot or signing.height < known.height or self._has_signed_since(key, signing.slot):
+        if signing.slot < known.slot or signing.mhg < known.mhg or self._has_signed_since(key, signing.slot):
             raise OperatorError(
                 f"this key signed blocks after slot {signing.slot}, where the export ends; export again on the machine "
                 "that signed last"
@@ -192,7 +184,7 @@ class Storage:
 
     def _signing(self, key: str) -> SigningState | None:
         raw = self._database.meta(key)
-        return None if raw is None else SigningState(*decode(raw, max_bytes=64))
+        return None if raw is None else SigningState(*decode(raw, max_bytes=_MAX_SIGNING_BYTES))
 
     def _has_signed_since(self, key: bytes, slot: int) -> bool:
         rows = self._database.values("SELECT id, body, 0 FROM blocks WHERE main = 1 ORDER BY height DESC")
@@ -226,12 +218,14 @@ class Storage:
             )
             self._rank(settled.rows)
             connection.executemany(
-                "INSERT OR REPLACE INTO announcements VALUES (?, ?)", map(announcement_row, settled.announced)
+                "INSERT OR REPLACE INTO decisions VALUES (?)", [(height,) for height in settled.decisions]
             )
             meta.append(("snapshot_header", settled.header.raw))
-            meta.append(("snapshot_votes", settled.votes.encode()))
+            meta.append(("snapshot_votes", encode_votes(settled.votes)))
         if commit.signing is not None:
             meta.append(("signing", encode(astuple(commit.signing))))
+        if commit.is_signing_lost:
+            connection.execute("DELETE FROM meta WHERE key = 'signing'")
         if commit.waiting is not None:
             meta.append(("waiting", RawItems(tuple(item.raw for item in commit.waiting)).encode()))
         self._put(meta)

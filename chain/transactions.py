@@ -16,11 +16,13 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any, NamedTuple, NewType, TypeAlias
 
+from chain.attestations import Attestation, decode_attestation, verify_attestation
 from chain.codec import U32_MAX, U64_MAX, Read, a_blob, a_blob_or_nothing, an_integer, blob, decode, encode, integer
 from chain.errors import Reason, Refused
-from chain.headers import MAX_HEADER_BYTES, decode_header, verify_header
+from chain.headers import MAX_HEADER_BYTES, Header, decode_header, verify_header
 from chain.keys import SIGNATURE_BYTES, SecretKey, verify
 from chain.proposals import MAX_GRANT, MAX_POLICY_BYTES, Proposal, proposal_fields, read_proposal
+from chain.statements import TAG_BYTES
 
 SIGNING_TAG = b"goodfaith/transaction/1"
 CONSENT_TAG = b"goodfaith/enrolment/1"
@@ -134,14 +136,42 @@ class Approve(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """Two headers that one validator must not both have signed, the one with the smaller id first."""
+    """Two statements that one validator must not both have signed, the one with the smaller id first.
+
+    Each is a header or an attestation, encoded.
+    """
 
     first: bytes
     second: bytes
 
 
+class Consent(NamedTuple):
+    """The newcomer whom an open motion would make a validator agrees; its key may be new to the chain."""
+
+    number: int
+
+
+class Lost(NamedTuple):
+    """A validator lost its signing state, and speaks with a fresh random ``tag`` once this is final."""
+
+    tag: bytes
+
+
 Action: TypeAlias = (
-    Enrol | Rate | FileRecord | Object | Answer | Rule | Repair | Statement | Rotate | Propose | Approve | Evidence
+    Enrol
+    | Rate
+    | FileRecord
+    | Object
+    | Answer
+    | Rule
+    | Repair
+    | Statement
+    | Rotate
+    | Propose
+    | Approve
+    | Evidence
+    | Consent
+    | Lost
 )
 
 # Verdicts of Answer
@@ -152,10 +182,16 @@ STRIKE, UPHOLD = 1, 2
 ASK, APPROVE, DECLINE = 1, 2, 3
 
 
-def _header(value: Any, name: str) -> bytes:
+def decode_statement(raw: bytes) -> Header | Attestation:
+    """Read a header or an attestation.  Raises :class:`Refused` (``TOO_LARGE``, ``MALFORMED``)."""
+    fields = decode(raw[:-SIGNATURE_BYTES], max_bytes=MAX_HEADER_BYTES)
+    return decode_attestation(raw) if len(fields) == _ATTESTATION_FIELDS else decode_header(raw)
+
+
+def _statement(value: Any, name: str) -> bytes:
     if type(value) is not bytes:
-        raise Refused(Reason.MALFORMED, f"{name} is no header")
-    decode_header(value)
+        raise Refused(Reason.MALFORMED, f"{name} is no statement")
+    decode_statement(value)
     return value
 
 
@@ -163,6 +199,7 @@ def _proposal(value: Any, _name: str) -> Proposal:
     return read_proposal(value)
 
 
+_ATTESTATION_FIELDS = 7
 _KEY = _DIGEST = a_blob(32)
 _U32 = an_integer(0, U32_MAX)
 _SLOT = an_integer(-SLOT_LIMIT, SLOT_LIMIT)
@@ -204,7 +241,9 @@ _KINDS = (
     _Kind(9, "rotate", Rotate, (_KEY, a_blob(SIGNATURE_BYTES))),
     _Kind(10, "motion", Propose, (_proposal,), MAX_TRANSACTION_BYTES),
     _Kind(11, "approve", Approve, (_U32,)),
-    _Kind(12, "evidence", Evidence, (_header, _header), MAX_EVIDENCE_BYTES),
+    _Kind(12, "evidence", Evidence, (_statement, _statement), MAX_EVIDENCE_BYTES),
+    _Kind(13, "consent", Consent, (_U32,)),
+    _Kind(14, "lost", Lost, (a_blob(TAG_BYTES),)),
 )
 _BY_NUMBER = {kind.number: kind for kind in _KINDS}
 _BY_ACTION = {kind.action: kind for kind in _KINDS}
@@ -278,6 +317,14 @@ def sign_rotation(new_key: SecretKey, chain_id: bytes, old_key: bytes, nonce: in
     return new_key.sign(ROTATION_TAG + chain_id + encode((old_key, nonce)))
 
 
+def verify_statement(statement: Header | Attestation, chain_id: bytes) -> None:
+    """Check a statement's signature.  Raises :class:`Refused` ``BAD_SIGNATURE``."""
+    if isinstance(statement, Header):
+        verify_header(statement, chain_id)
+    else:
+        verify_attestation(statement, chain_id)
+
+
 def verify_transaction(transaction: Transaction, chain_id: bytes) -> VerifiedTransaction:
     """Check every signature in it.  Raises :class:`Refused` ``BAD_SIGNATURE``, also for another chain's transaction."""
     raw = transaction.raw
@@ -296,6 +343,6 @@ def verify_transaction(transaction: Transaction, chain_id: bytes) -> VerifiedTra
         if not verify(action.new_key, proof, action.proof):
             raise Refused(Reason.BAD_SIGNATURE, "not signed by the new key")
     elif isinstance(action, Evidence):
-        for header in (action.first, action.second):
-            verify_header(decode_header(header), chain_id)
+        for raw in (action.first, action.second):
+            verify_statement(decode_statement(raw), chain_id)
     return VerifiedTransaction(transaction)

@@ -23,7 +23,7 @@ def try_out(
     What waits of the same actor with a lower nonce is tried before each.  Nothing is kept; one outcome each, None
     where the block would take it.
     """
-    draft = chain.ledger.draft(max(slot, chain.head.header.slot + 1), chain.next_votes.newest_set.start)
+    draft = chain.ledger.draft(max(slot, chain.head.header.slot + 1), chain.electorate)
     outcomes: list[Refused | None] = []
     for transaction in transactions:
         for ahead in mempool.ahead_of(transaction, MAX_AHEAD):

@@ -1,145 +1,112 @@
-"""Prevotes, precommits and finality, counted from the headers of one branch.
+"""Prevotes, precommits and finality, counted from the statements on one branch.
 
 The rules are those of Lisk-BFT (J. Hackfeld, "A lightweight BFT consensus protocol for blockchains",
-arXiv 1903.11434; LIP 0014, 0056, 0058).  Blocks are the votes: by ``mhg``, the largest height its
-proposer ever generated before it, and ``mhp``, the largest height prevoted on its branch before it, a
-header says which blocks of the branch the proposer now prevotes and precommits.  Finality therefore
-needs no further messages, and anyone who holds the headers can count it.
+arXiv 1903.11434; LIP 0014, 0056, 0058), with two additions: a validator speaks by the blocks that it makes *and* by
+attestations that later blocks carry, and a height may need the thresholds of two sets.  By ``mhg`` and ``mhp``
+(:mod:`chain.statements`) a statement says which blocks of the branch its speaker now prevotes and precommits.  Whoever
+holds the headers and what they carry can count finality; no further messages are needed.
 
-:class:`Votes` is immutable.  A child is derived from its parent in time proportional to the window, and
-the state before a block stays valid for every other branch.
+:class:`Votes` is immutable.  A child is derived from its parent by a :class:`Count`, in time proportional to what the
+block carries, and the state before a block stays valid for every other branch.
+Source: protocol 3.1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
 
 from chain import codec
+from chain.electorate import (
+    BATCH_MAX,
+    Decision,
+    Electorate,
+    Tag,
+    ValidatorSet,
+    electorate_fields,
+    read_electorate,
+    validator_set,
+)
 from chain.errors import InvariantBroken, Reason, Refused
+from chain.statements import Said, contradicting
 
-BATCH_MAX = 256
-"""Most validators a window is built for.  Finality takes 4/3 of a round, so more would wait for minutes."""
+ROUNDS = 3
+"""The window is so many batches of blocks: what is older gets no more votes."""
 
-WEIGHT_MAX = codec.U32_MAX
-"""So that the votes of a whole window of the heaviest validators still fit 64 bits."""
+CARRIED_PER_SPEAKER = 4
+"""Attestations a block for each speaker: one in good times, and some to catch up by."""
 
-KEY_BYTES = 32
-"""A validator is known by its raw Ed25519 public key."""
 
 ENCODED_BYTES_MAX = 2**24
-"""Above the largest state: a window of ``3 * BATCH_MAX`` blocks, with new validators at each of them."""
+"""Above the largest state: a window of ``3 * BATCH_MAX`` blocks, about each of which everyone spoke."""
 
 
-class VotingHeader(Protocol):
-    """The four fields of a header that count as votes."""
+class Voter(NamedTuple):
+    """A validator votes for nothing below the one height, and precommitted up to the other."""
 
-    @property
-    def height(self) -> int: ...
-    @property
-    def proposer(self) -> bytes: ...
-    @property
-    def mhg(self) -> int: ...
-    @property
-    def mhp(self) -> int: ...
+    min_active: int
+    largest_precommit: int
 
 
-class SignedHeader(VotingHeader, Protocol):
-    """What it takes to hold a proposer to account for a header."""
+class Row(NamedTuple):
+    """One block of the window: what it is, what was said about it, and the weight of the votes for it.
 
-    @property
-    def id(self) -> bytes: ...
-    @property
-    def slot(self) -> int: ...
-
-
-class Ballot(NamedTuple):
-    """The part of a header that stays in the window: heights, and the key of the block's proposer."""
-
-    height: int
-    proposer: bytes
-    mhg: int
-    mhp: int
-
-
-@dataclass(frozen=True, slots=True)
-class BlockVotes:
-    """One block of the window with the weight of the votes that later blocks (and it) cast for it."""
-
-    height: int
-    proposer: bytes
-    mhg: int
-    mhp: int
-    prevotes: int
-    precommits: int
-
-
-@dataclass(frozen=True, slots=True)
-class ValidatorSet:
-    """The validators in force from height ``start`` until the next set starts, in the order given.
-
-    ``leaders`` are those with any weight; they lead slots in turn.
+    ``mhp`` is what its header says, ``mhpc`` what it shows final; ``electorate`` was in force at its height.  ``said``
+    holds the ``mhg`` of every statement about it by its speaker.  The votes run parallel to the electorate's sets.
     """
 
-    start: int
-    keys: tuple[bytes, ...]
-    weights: tuple[int, ...]
-    threshold: int
-    leaders: tuple[bytes, ...]
-
-    def weight(self, validator: bytes) -> int:
-        """The weight of a validator, 0 if it is not in the set."""
-        return self.weights[self.keys.index(validator)] if validator in self.keys else 0
-
-    def leader(self, slot: int) -> bytes:
-        """Whose turn ``slot`` is, where this set is in force."""
-        return self.leaders[slot % len(self.leaders)]
-
-
-@dataclass(frozen=True, slots=True)
-class Voter:
-    """An active validator votes for nothing below the one height, and precommitted up to the other."""
-
-    min_active_height: int
-    largest_precommit: int
+    height: int
+    id: bytes
+    mhp: int
+    mhpc: int
+    electorate: Electorate
+    said: Mapping[bytes, int]
+    prevotes: tuple[int, ...]
+    precommits: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Votes:
     """The votes on one branch, as of its tip.
 
-    ``ballots``, ``prevotes`` and ``precommits`` run in parallel over the last ``3 * batch`` blocks, newest
-    first (:attr:`infos` joins them); ``voters`` runs parallel to the keys of the newest of ``sets``, which
-    are newest first too and reach back as far as the window does.  ``mhp`` and ``mhpc`` are the largest
-    heights ever prevoted and precommitted on the branch, the genesis height at first; ``mhpc_before`` is what
-    ``mhpc`` was before the tip.
+    ``rows`` are the last ``3 * batch`` blocks, newest first, after the block at ``base``; ``electorate`` is in force at
+    the next height.  ``mhp`` and ``mhpc`` are the largest heights ever prevoted and precommitted on the branch, the
+    base at first.  ``spoke`` are those who spoke since the set that is waited for was decided.
     """
 
     batch: int
-    ballots: tuple[Ballot, ...]
-    prevotes: tuple[int, ...]
-    precommits: tuple[int, ...]
-    sets: tuple[ValidatorSet, ...]
-    voters: tuple[Voter, ...]
+    base: int
+    rows: tuple[Row, ...]
+    electorate: Electorate
+    voters: Mapping[bytes, Voter]
+    spoke: frozenset[bytes]
     mhp: int
     mhpc: int
-    mhpc_before: int
 
     @classmethod
-    def genesis(cls, validators: Sequence[tuple[bytes, int]], batch: int, height: int = 0) -> Votes:
+    def start(cls, electorate: Electorate, batch: int, height: int) -> Votes:
+        """Nothing said yet after the block at ``height``, which is final."""
+        voters = {key: Voter(height + 1, height) for key in electorate.current.by_key}
+        return cls(batch, height, (), electorate, voters, frozenset(), height, height)
+
+    @classmethod
+    def genesis(cls, validators: tuple[tuple[bytes, int], ...], batch: int, height: int = 0) -> Votes:
         """The state at the genesis block: ``validators`` are (key, weight) pairs, at most ``batch`` of them.
 
-        Raises :class:`InvariantBroken` for a set that :func:`set_fault` finds at fault.
+        Raises :class:`InvariantBroken` for a set that :func:`~chain.electorate.set_fault` finds at fault.
         """
-        newest = _validator_set(height + 1, validators, batch)
-        voters = tuple(Voter(height + 1, height) for _ in validators)
-        return cls(batch, (), (), (), (newest,), voters, mhp=height, mhpc=height, mhpc_before=height)
+        return cls.start(Electorate(height + 1, validator_set(validators, batch)), batch, height)
 
     @property
     def height(self) -> int:
         """The height of the branch's tip."""
-        return self.ballots[0].height if self.ballots else self.mhp
+        return self.rows[0].height if self.rows else self.base
+
+    @property
+    def bottom(self) -> int:
+        """The lowest height of the window."""
+        return self.rows[-1].height if self.rows else self.base + 1
 
     @property
     def finalized(self) -> int:
@@ -150,322 +117,352 @@ class Votes:
         """
         return self.mhpc
 
-    @property
-    def newest_set(self) -> ValidatorSet:
-        """The validators in force at the tip, or at the next height once they are set for it."""
-        return self.sets[0]
+    def row(self, height: int) -> Row | None:
+        """The block of the window at ``height``, if there is one."""
+        index = self.height - height
+        return self.rows[index] if 0 <= index < len(self.rows) else None
 
-    @property
-    def infos(self) -> tuple[BlockVotes, ...]:
-        """The window, newest first, at most ``3 * batch`` blocks."""
-        columns = zip(self.ballots, self.prevotes, self.precommits, strict=True)
-        return tuple(BlockVotes(*ballot, prevotes, precommits) for ballot, prevotes, precommits in columns)
+    def spoken_up_to(self, speaker: bytes) -> int:
+        """The largest height of the window that ``speaker`` spoke at, 0 for none."""
+        return next((row.height for row in self.rows if speaker in row.said), 0)
+
+    def known_sets(self) -> set[ValidatorSet]:
+        """Every set that decided, or was waited for, at a height of the window, or is at the next."""
+        every = (self.electorate, *(row.electorate for row in self.rows))
+        electorates = {id(electorate): electorate for electorate in every}  # hardly ever more than one
+        return {known for electorate in electorates.values() for known in electorate.all_sets}
 
     def is_worth_a_block(self, validator: bytes) -> bool:
         """Whether a block by ``validator`` can help to make blocks final.
 
-        It can while those who made the blocks of the last two rounds are enough for that, and where it would be
-        news that ``validator`` is back.  A branch too short to tell is given the benefit of the doubt.
+        It can while those who spoke in the last two rounds are enough for that, and where it would be news that
+        ``validator`` is back.  A branch too short to tell is given the benefit of the doubt.
         """
-        newest = self.sets[0]
-        recent = self.ballots[: 2 * len(newest.leaders)]
-        signers = {ballot.proposer for ballot in recent}
-        if len(recent) < 2 * len(newest.leaders) or validator not in signers:
-            return True
-        return sum(map(newest.weight, signers)) >= newest.threshold
+        rounds = 2 * len(self.electorate.leaders)
+        heard: set[bytes] = set()
+        for row in self.rows[:rounds]:
+            heard.update(row.said)
+            if all(decides.weight_of(heard) >= decides.threshold for decides in self.electorate.sets):
+                return True
+        return len(self.rows) < rounds or validator not in heard
 
-    def threshold(self, height: int) -> int:
-        """The weight of votes that a block at ``height``, in the window or next, needs."""
-        return next(validators.threshold for validators in self.sets if validators.start <= height)
-
-    def contradicts(self, header: VotingHeader) -> bool:
-        """Whether ``header``, next on this branch, contradicts its proposer's latest block in the window."""
-        for ballot in self.ballots:
-            if ballot.proposer == header.proposer:
-                return contradicting(ballot, header)
-        return False
-
-    def apply(self, header: VotingHeader) -> Votes:
-        """The state after a valid header; raises :class:`InvariantBroken` if its height is not the next."""
-        if header.height != self.height + 1:
-            raise InvariantBroken(f"votes at height {self.height} applied to a block at {header.height}")
-        window, top = 3 * self.batch, header.height
-        ballot = Ballot(top, header.proposer, header.mhg, header.mhp)
-        ballots = (ballot, *self.ballots)[:window]
-        prevotes = [0, *self.prevotes][:window]
-        precommits = [0, *self.precommits][:window]
-        bottom = ballots[-1].height
-        sets = self.sets
-        while len(sets) > 1 and sets[-2].start <= bottom:
-            sets = sets[:-1]
-
-        voters = self.voters
-        if header.mhg < top and header.proposer in sets[0].keys:
-            seat = sets[0].keys.index(header.proposer)
-            voter = _precommit(sets, voters[seat], ballots, prevotes, precommits)
-            _prevote(sets, voter, ballots, prevotes)
-            if voter is not voters[seat]:
-                voters = (*voters[:seat], voter, *voters[seat + 1 :])
-
-        return Votes(
-            self.batch,
-            ballots,
-            tuple(prevotes),
-            tuple(precommits),
-            sets,
-            voters,
-            mhp=_highest(sets, top, max(bottom, self.mhp + 1), prevotes, self.mhp),
-            mhpc=_highest(sets, top, max(bottom, self.mhpc + 1), precommits, self.mhpc),
-            mhpc_before=self.mhpc,
-        )
-
-    def with_validators(self, validators: Sequence[tuple[bytes, int]], height: int) -> Votes:
-        """The state with another validator set in force from ``height``, which is the next one.
-
-        A validator that stays keeps how far its votes reach; a new one, or one that comes back, votes for
-        nothing below ``height``.  Blocks below ``height`` keep the weights and threshold that were theirs.
-        Raises :class:`InvariantBroken` for another height or a set that :func:`set_fault` finds at fault.
-        """
+    def open(self, height: int) -> Count:
+        """Begin to count the block that is next.  Raises :class:`InvariantBroken` if ``height`` is not."""
         if height != self.height + 1:
-            raise InvariantBroken(f"validators for height {height} set at height {self.height}")
-        newest = _validator_set(height, validators, self.batch)
-        if (newest.keys, newest.weights) == (self.sets[0].keys, self.sets[0].weights):
-            return self
-        staying = dict(zip(self.sets[0].keys, self.voters, strict=True))
-        voters = tuple(staying.get(key, Voter(height, height - 1)) for key in newest.keys)
-        older = self.sets[1:] if self.sets[0].start == height else self.sets
-        return replace(self, sets=(newest, *older), voters=voters)
+            raise InvariantBroken(f"votes at height {self.height} applied to a block at {height}")
+        return Count(self)
 
-    def encode(self) -> bytes:
-        """The canonical bytes of the state, for a durable snapshot."""
-        columns = zip(self.ballots, self.prevotes, self.precommits, strict=True)
-        return codec.encode(
-            (
-                self.batch,
-                self.height,
-                self.mhp,
-                self.mhpc,
-                self.mhpc_before,
-                tuple((b.proposer, b.mhg, b.mhp, pre, com) for b, pre, com in columns),
-                tuple((s.start, tuple(zip(s.keys, s.weights, strict=True))) for s in self.sets),
-                tuple((v.min_active_height, v.largest_precommit) for v in self.voters),
+
+class Count:
+    """The votes while one block is counted: what it carries first, then its proposer's own statement.
+
+    A block is opened by :meth:`Votes.open`, each attestation :meth:`take`\\ n in its order, then the block's ``mhp`` is
+    known, its header :meth:`speak`\\ s, and :meth:`close` gives the votes after it.
+    """
+
+    def __init__(self, votes: Votes) -> None:
+        self._votes = votes
+        self.height = votes.height + 1
+        self.electorate = votes.electorate
+        self._voters = dict(votes.voters)
+        self._spoke = set(votes.spoke)
+        kept = votes.rows[: ROUNDS * votes.batch - 1]
+        self._bottom = kept[-1].height if kept else self.height
+        none = (0,) * len(self.electorate.sets)
+        self._rows = [Row(self.height, b"", 0, 0, self.electorate, {}, none, none), *kept]
+        self.mhp = votes.mhp
+        self.mhpc = votes.mhpc
+
+    def refuse(self, speaker: bytes, height: int, mhg: int) -> Refused | None:
+        """Why an attestation cannot be carried in this block, or None where it can.
+
+        Its signature, and with it the tip that it is about, is the caller's to check.
+        """
+        votes = self._votes
+        if not max(votes.mhpc, self._bottom - 1) < height < self.height:
+            return Refused(Reason.STALE_ATTESTATION, f"height {height}, where {votes.mhpc} is final")
+        row, tag = self.about(speaker, height)
+        if speaker not in row.electorate.speakers:
+            return Refused(Reason.NOT_VALIDATOR, f"its speaker has no say at height {height}")
+        if tag != self.electorate.tag(speaker) or tag.height > row.mhpc:
+            return Refused(
+                Reason.WRONG_TAG, "its speaker renewed its signing state, and this is from before that was final"
             )
+        if speaker in row.said:
+            return Refused(Reason.ALREADY_SAID, f"its speaker has spoken at height {height}")
+        if mhg >= height:
+            return Refused(Reason.MALFORMED, "an attestation of what its speaker voted against")
+        return self._contradiction(speaker, Said(height, mhg, row.mhp))
+
+    def about(self, speaker: bytes, height: int) -> tuple[Row, Tag]:
+        """The block of the window at ``height``, below this one, and with which tag ``speaker`` attests it."""
+        return self._row(height), self._row(height + 1).electorate.tag(speaker)
+
+    def take(self, speaker: bytes, height: int, mhg: int) -> None:
+        """Count an attestation.  Raises :class:`Refused` as :meth:`refuse` says."""
+        if refusal := self.refuse(speaker, height, mhg):
+            raise refusal
+        self.add(speaker, height, mhg)
+
+    def add(self, speaker: bytes, height: int, mhg: int) -> None:
+        """Count an attestation that :meth:`refuse` found nothing against."""
+        self._count(speaker, Said(height, mhg, self._row(height).mhp))
+
+    def carried_all(self) -> int:
+        """Bring :attr:`mhp` up to what was taken, and return it: it is what the block's header has to say."""
+        self.mhp = self._highest(self.mhp, lambda row: row.prevotes)
+        row = self._rows[0]
+        self._rows[0] = row._replace(mhp=self.mhp)
+        return self.mhp
+
+    def speak(self, proposer: bytes, mhg: int) -> None:
+        """Count the header's own statement.
+
+        Raises :class:`Refused` (``CONTRADICTS_EARLIER_BLOCK``) where that contradicts what its proposer said here.
+        """
+        said = Said(self.height, mhg, self.mhp)
+        if refusal := self._contradiction(proposer, said):
+            raise refusal
+        self._count(proposer, said)
+
+    def close(self, block_id: bytes, decision: Decision) -> Votes:
+        """The votes after the block.  Raises :class:`Refused` (``WRONG_DECISION``) for what cannot be decided now."""
+        self.mhp = self._highest(self.mhp, lambda row: row.prevotes)
+        self.mhpc = self._highest(self.mhpc, lambda row: row.precommits)
+        self._rows[0] = self._rows[0]._replace(id=block_id, mhpc=self.mhpc)
+        electorate = self.electorate.after(self.height, mhpc=self.mhpc, spoke=self._spoke, decision=decision)
+        is_gate_open = electorate.phase is not None and electorate.phase == self.electorate.phase
+        voters = self._voters
+        if electorate.sets != self.electorate.sets:
+            voters = self._voters_of(electorate)
+        return Votes(
+            self._votes.batch,
+            self._votes.base,
+            tuple(self._rows),
+            electorate,
+            voters,
+            frozenset(self._spoke) if is_gate_open else frozenset(),
+            self.mhp,
+            self.mhpc,
         )
 
-    @classmethod
-    def decode(cls, data: bytes) -> Votes:
-        """The state that :meth:`encode` wrote; raises :class:`Refused` for bytes it cannot have written."""
-        fields = codec.decode(data, max_bytes=ENCODED_BYTES_MAX, max_items=3 * BATCH_MAX + 1)
-        raw = codec.array(fields, 8, 8, "votes")
-        batch = codec.integer(raw[0], 1, BATCH_MAX, "batch")
-        height = codec.integer(raw[1], 0, codec.U64_MAX, "height")
-        mhp = codec.integer(raw[2], 0, height, "mhp")
-        mhpc = codec.integer(raw[3], 0, mhp, "mhpc")
-        mhpc_before = codec.integer(raw[4], 0, mhpc, "mhpc_before")
-        rows = codec.array(raw[5], 0, min(3 * batch, height), "window")
-        if not rows and mhpc_before != height:
-            raise Refused(Reason.MALFORMED, "votes without a block where not everything is final")
-        infos = [_info(row, height - index) for index, row in enumerate(rows)]
-        sets = _sets(codec.array(raw[6], 1, 3 * batch + 1, "validator sets"), batch, height, len(rows))
-        seats = len(sets[0].keys)
-        voters = tuple(_voter(row, height) for row in codec.array(raw[7], seats, seats, "voters"))
-        ballots, prevotes, precommits = zip(*infos, strict=True) if infos else ((), (), ())
-        return cls(batch, ballots, prevotes, precommits, sets, voters, mhp, mhpc, mhpc_before)
+    # ------------------------------------------------------------------------------------------------- counting
+
+    def _count(self, speaker: bytes, said: Said) -> None:
+        """Let a statement vote (LIP 0014): precommits first, for what was prevoted before it, then prevotes.
+
+        Example: A, B, C and D of weight 1 make blocks in turn and attest each block but their own; three votes are
+        enough.  What block 2 carries prevotes block 1, and what block 3 carries precommits it:
+
+        >>> keys = [bytes([letter]) * 32 for letter in b"ABCD"]
+        >>> votes = Votes.genesis(tuple((key, 1) for key in keys), batch=4)
+        >>> for height in (1, 2, 3):
+        ...     count = votes.open(height)
+        ...     for key in keys:
+        ...         if height > 1 and key != keys[(height - 1) % 4]:
+        ...             count.take(key, height - 1, mhg=height - 2)
+        ...     mhp = count.carried_all()
+        ...     count.speak(keys[height % 4], mhg=height - 1)
+        ...     votes = count.close(bytes([height]), Decision())
+        ...     print(height, mhp, votes.mhpc, [(row.prevotes, row.precommits) for row in votes.rows])
+        1 0 0 [((1,), (0,))]
+        2 1 0 [((1,), (0,)), ((4,), (1,))]
+        3 2 1 [((1,), (0,)), ((4,), (1,)), ((4,), (4,))]
+        """
+        height, mhg, mhp = said
+        row = self._row(height)
+        since = self.electorate.phase.since if self.electorate.phase is not None else self.height + 1
+        if height >= since:
+            self._spoke.add(speaker)
+        self._put(row._replace(said={**row.said, speaker: mhg}))
+        voter = self._voters.get(speaker)
+        if mhg >= height or voter is None:  # it voted on other branches up there, or weighs nothing yet
+            return
+        lowest = max(self._bottom, voter.min_active, voter.largest_precommit + 1)
+        lowest = max(lowest, self._height_not_prevoted(speaker, mhg, lowest) + 1)
+        is_first = True
+        for at in range(min(height, mhp), lowest - 1, -1):
+            row = self._row(at)
+            if _is_enough(row.prevotes, row.electorate.sets):
+                self._put(row._replace(precommits=_added(row.precommits, row.electorate.sets, speaker)))
+                if is_first:
+                    self._voters[speaker] = Voter(voter.min_active, at)
+                    is_first = False
+        for at in range(max(self._bottom, voter.min_active, mhg + 1), height + 1):
+            row = self._row(at)
+            self._put(row._replace(prevotes=_added(row.prevotes, row.electorate.sets, speaker)))
+
+    def _height_not_prevoted(self, speaker: bytes, mhg: int, lowest: int) -> int:
+        """The largest height that a speaker did not vote for, as its chain of ``mhg`` says; of those below ``lowest``
+        it only matters that there is one.
+
+        Source: LIP 0014, "getHeightNotPrevoted".  A statement votes for every block of its branch above its ``mhg``,
+        the height of its speaker's statement before.  If that one is on this branch too, it voted below, and so on.
+
+        Example: A spoke at heights 1 and 2, but between them at 3 on another branch.  So what it now says at 4, with
+        ``mhg`` 3, does not reach down to its statements here:
+
+        >>> a = bytes(32)
+        >>> votes = Votes.genesis(((a, 1), (bytes([1]) * 32, 1)), batch=2)
+        >>> for height, mhg in ((1, 0), (2, 1), (3, None), (4, 3)):
+        ...     count = votes.open(height)
+        ...     if mhg is not None:
+        ...         count.speak(a, mhg)
+        ...     votes = count.close(bytes([height]), Decision())
+        >>> votes.open(5)._height_not_prevoted(a, 3, 1)
+        3
+        """
+        previous = mhg
+        while previous >= lowest:
+            earlier = self._row(previous).said.get(speaker)
+            if earlier is None or earlier >= previous:
+                return previous
+            previous = earlier
+        return previous
+
+    def _contradiction(self, speaker: bytes, said: Said) -> Refused | None:
+        """Why a speaker cannot have said this beside what it said on this branch.
+
+        What it said here, in the order of heights, is in the order in which an honest validator says it, and to follow
+        honestly is transitive: it is enough to look at the statements right below and right above.
+        """
+        below = range(said.height - 1, self._bottom - 1, -1)
+        above = range(said.height + 1, self.height + 1)
+        for heights in (below, above):
+            for height in heights:
+                row = self._row(height)
+                if speaker in row.said:
+                    if contradicting(Said(height, row.said[speaker], row.mhp), said):
+                        detail = f"it contradicts what its signer said at height {height}"
+                        return Refused(Reason.CONTRADICTS_EARLIER_BLOCK, detail)
+                    break
+        return None
+
+    def _highest(self, reached: int, votes: _Column) -> int:
+        """The highest height of the window above ``reached`` with enough votes, or ``reached``."""
+        for row in self._rows:
+            if row.height <= reached:
+                break
+            if _is_enough(votes(row), row.electorate.sets):
+                return row.height
+        return reached
+
+    def _voters_of(self, electorate: Electorate) -> dict[bytes, Voter]:
+        """The voters once another electorate is in force: who enters votes for nothing below that height.
+
+        Who left keeps its votes as long as the window knows blocks that it may still attest.
+        """
+        seated = {key for decides in electorate.sets for key in decides.by_key}
+        before = {key for decides in self.electorate.sets for key in decides.by_key}
+        known = {key for row in self._rows for decides in row.electorate.sets for key in decides.by_key}
+        staying = {key: voter for key, voter in self._voters.items() if key in known}
+        return staying | {key: Voter(self.height + 1, self.height) for key in seated - before}
+
+    def _row(self, height: int) -> Row:
+        return self._rows[self.height - height]
+
+    def _put(self, row: Row) -> None:
+        self._rows[self.height - row.height] = row
 
 
-def contradicting(b1: VotingHeader, b2: VotingHeader) -> bool:
-    """Whether two *distinct* headers of one validator prove that it broke the protocol (LIP 0014).
+_Column: TypeAlias = Callable[[Row], tuple[int, ...]]
 
-    An honest validator's headers, in the order it made them, are disjoint votes on tips that only get better.
+
+def encode_votes(votes: Votes) -> bytes:
+    """The canonical bytes of the state, for a durable snapshot.
+
+    Whoever said something about a block is a number there, since a window can hold a hundred thousand statements.
     """
-    if (b1.mhg, b1.mhp, b1.height) > (b2.mhg, b2.mhp, b2.height):
-        b1, b2 = b2, b1
-    return (
-        (b1.mhp == b2.mhp and b1.height >= b2.height)  # changed branches without a reason, or signed twice
-        or b1.height > b2.mhg  # concealed a block it had generated
-        or b1.mhp > b2.mhp  # left the branch with more prevotes
+    speakers = sorted({speaker for row in votes.rows for speaker in row.said})
+    number_of = {speaker: number for number, speaker in enumerate(speakers)}
+    electorates: list[Electorate] = [votes.electorate]
+    rows = []
+    for row in votes.rows:
+        if row.electorate is not electorates[-1] and row.electorate != electorates[-1]:
+            electorates.append(row.electorate)
+        said = tuple(sorted((number_of[speaker], mhg) for speaker, mhg in row.said.items()))
+        rows.append((row.id, row.mhp, row.mhpc, len(electorates) - 1, said, row.prevotes, row.precommits))
+    return codec.encode(
+        (
+            votes.batch,
+            votes.base,
+            votes.height,
+            votes.mhp,
+            votes.mhpc,
+            tuple(map(electorate_fields, electorates)),
+            tuple(speakers),
+            tuple(rows),
+            tuple((key, *voter) for key, voter in sorted(votes.voters.items())),
+            tuple(sorted(votes.spoke)),
+        )
     )
 
 
-def is_equivocation(h1: SignedHeader, h2: SignedHeader) -> bool:
-    """Whether two headers are evidence against one validator: contradicting, or two for the same slot.
-
-    Source: protocol 3.4.
-    """
-    if h1.proposer != h2.proposer or h1.id == h2.id:
-        return False
-    return h1.slot == h2.slot or contradicting(h1, h2)
-
-
-def set_fault(validators: Sequence[tuple[bytes, int]], batch: int) -> str:
-    """Why (key, weight) pairs cannot be the validators of a window of ``3 * batch`` blocks; "" if they can.
-
-    A weight of 0 is allowed, for a validator that is jailed.
-    """
-    if not 1 <= batch <= BATCH_MAX:
-        return f"a batch is 1 to {BATCH_MAX} blocks, not {batch}"
-    if not 1 <= len(validators) <= batch:
-        return f"a batch of {batch} holds 1 to {batch} validators, not {len(validators)}"
-    if any(len(key) != KEY_BYTES for key, _ in validators):
-        return f"a validator's key is {KEY_BYTES} bytes"
-    if len({key for key, _ in validators}) != len(validators):
-        return "a validator is listed twice"
-    if not all(0 <= weight <= WEIGHT_MAX for _, weight in validators) or not any(w for _, w in validators):
-        return f"weights are 0 to {WEIGHT_MAX} and not all 0"
-    return ""
+def decode_votes(data: bytes) -> Votes:
+    """The state that :func:`encode_votes` wrote; raises :class:`Refused` for bytes it cannot have written."""
+    fields = codec.decode(data, max_bytes=ENCODED_BYTES_MAX, max_items=2**14)
+    raw = codec.array(fields, 10, 10, "votes")
+    batch = codec.integer(raw[0], 1, BATCH_MAX, "batch")
+    height = codec.integer(raw[2], 0, codec.U64_MAX, "height")
+    base = codec.integer(raw[1], 0, height, "base")
+    mhp = codec.integer(raw[3], base, height, "mhp")
+    mhpc = codec.integer(raw[4], base, mhp, "mhpc")
+    length = min(ROUNDS * batch, height - base)
+    electorates = [read_electorate(row) for row in codec.array(raw[5], 1, length + 1, "electorates")]
+    speakers = [_read_key(key) for key in codec.array(raw[6], 0, 2**14, "speakers")]
+    rows = codec.array(raw[7], length, length, "the window")
+    return Votes(
+        batch,
+        base,
+        tuple(_read_row(row, height - index, electorates, speakers) for index, row in enumerate(rows)),
+        electorates[0],
+        dict(_read_voter(row, height) for row in codec.array(raw[8], 1, 2**14, "voters")),
+        frozenset(_read_key(key) for key in codec.array(raw[9], 0, 2 * BATCH_MAX, "those who spoke")),
+        mhp,
+        mhpc,
+    )
 
 
-def _height_not_prevoted(ballots: Sequence[Ballot]) -> int:
-    """The largest height that the newest block's proposer did not vote for, as its chain of ``mhg`` says.
-
-    Source: LIP 0014, "getHeightNotPrevoted".  A block votes for every block of its branch above its ``mhg``, the
-    height of its proposer's block before it.  If that one is on this branch too, it voted below, and so on down.
-
-    Example: A made the blocks at heights 1 and 3, B the one at 2.  When A says that its last block was at height 1,
-    both its blocks are on this branch, and together they vote for everything:
-
-    >>> a, b = bytes(32), bytes([1]) * 32
-    >>> _height_not_prevoted([Ballot(3, a, mhg=1, mhp=0), Ballot(2, b, 0, 0), Ballot(1, a, 0, 0)])
-    0
-
-    When A says that its last block was at height 2, that one is on another branch, since here B made it.  A voted
-    there, so on this branch its new block votes for height 3 alone:
-
-    >>> _height_not_prevoted([Ballot(3, a, mhg=2, mhp=0), Ballot(2, b, 0, 0), Ballot(1, a, 0, 0)])
-    2
-    """
-    newest = ballots[0]
-    previous = newest.mhg
-    while newest.height - previous < len(ballots):
-        ballot = ballots[newest.height - previous]
-        if ballot.proposer != newest.proposer or ballot.mhg >= previous:
-            return previous
-        previous = ballot.mhg
-    return ballots[-1].height - 1
-
-
-def _precommit(
-    sets: Sequence[ValidatorSet],
-    voter: Voter,
-    ballots: Sequence[Ballot],
-    prevotes: Sequence[int],
-    precommits: list[int],
-) -> Voter:
-    """Add the precommits that the newest block casts; the voter with its new largest precommit.
-
-    Source: LIP 0014.  A proposer precommits what is prevoted by two thirds before its block, what it prevoted
-    itself, and nothing twice.
-
-    Example: A, B, C and D of weight 1 make blocks in turn; three votes are enough.
-
-    >>> keys = [bytes([letter]) * 32 for letter in b"ABCD"]
-    >>> votes = Votes.genesis([(key, 1) for key in keys], batch=4)
-    >>> for height in range(1, 7):
-    ...     block = Ballot(height, keys[(height - 1) % 4], mhg=max(0, height - 4), mhp=votes.mhp)
-    ...     votes = votes.apply(block)
-    ...     print(height, votes.prevotes[::-1], votes.precommits[::-1])
-    1 (1,) (0,)
-    2 (2, 1) (0, 0)
-    3 (3, 2, 1) (0, 0, 0)
-    4 (4, 3, 2, 1) (1, 0, 0, 0)
-    5 (4, 4, 3, 2, 1) (2, 1, 0, 0, 0)
-    6 (4, 4, 4, 3, 2, 1) (3, 2, 1, 0, 0, 0)
-
-    D's block at height 4 finds three prevotes (A's, B's, C's) for height 1 alone, and precommits it.  A's at height
-    5 finds four for height 1 and three for height 2, and precommits both.  B's at height 6 is the third precommit
-    for height 1, which is final: five blocks after it, for n = 4.
-    """
-    newest = ballots[0]
-    lowest = max(voter.min_active_height, _height_not_prevoted(ballots) + 1, voter.largest_precommit + 1)
-    largest = 0
-    for validators, indexes in _spans(sets, newest.height, lowest):
-        weight, threshold = validators.weight(newest.proposer), validators.threshold
-        for index in indexes:
-            if prevotes[index] >= threshold:
-                precommits[index] += weight
-                largest = largest or newest.height - index
-    return Voter(voter.min_active_height, largest) if largest else voter
-
-
-def _prevote(sets: Sequence[ValidatorSet], voter: Voter, ballots: Sequence[Ballot], prevotes: list[int]) -> None:
-    """Add the prevotes that the newest block casts, its own for itself among them.  Source: LIP 0014, protocol 3.1."""
-    newest = ballots[0]
-    lowest = max(ballots[-1].height, newest.mhg + 1, voter.min_active_height)
-    for validators, indexes in _spans(sets, newest.height, lowest):
-        weight = validators.weight(newest.proposer)
-        for index in indexes:
-            prevotes[index] += weight
-
-
-def _highest(sets: Sequence[ValidatorSet], top: int, lowest: int, votes: Sequence[int], otherwise: int) -> int:
-    """The highest height from ``top`` down to ``lowest`` with enough votes, or ``otherwise``."""
-    for validators, indexes in _spans(sets, top, lowest):
-        threshold = validators.threshold
-        for index in indexes:
-            if votes[index] >= threshold:
-                return top - index
-    return otherwise
-
-
-def _spans(sets: Sequence[ValidatorSet], top: int, lowest: int) -> list[tuple[ValidatorSet, range]]:
-    """Cut the heights ``top`` … ``lowest`` where the validators changed: each set and its window indexes."""
-    spans = []
-    high = top
-    for validators in sets:
-        if high < lowest:
-            break
-        spans.append((validators, range(top - high, top - max(lowest, validators.start) + 1)))
-        high = validators.start - 1
-    return spans
-
-
-def _validator_set(start: int, validators: Sequence[tuple[bytes, int]], batch: int) -> ValidatorSet:
-    if fault := set_fault(validators, batch):
-        raise InvariantBroken(fault)
-    keys = tuple(key for key, _ in validators)
-    weights = tuple(weight for _, weight in validators)
-    leaders = tuple(key for key, weight in validators if weight)
-    return ValidatorSet(start, keys, weights, threshold=2 * sum(weights) // 3 + 1, leaders=leaders)
-
-
-def _info(row: Any, height: int) -> tuple[Ballot, int, int]:
-    proposer, mhg, mhp, prevotes, precommits = codec.array(row, 5, 5, "block votes")
-    ballot = Ballot(
+def _read_row(fields: Any, height: int, electorates: Sequence[Electorate], speakers: Sequence[bytes]) -> Row:
+    block_id, mhp, mhpc, number, said, prevotes, precommits = codec.array(fields, 7, 7, "a block's votes")
+    electorate = electorates[codec.integer(number, 0, len(electorates) - 1, "an electorate")]
+    return Row(
         height,
-        codec.blob(proposer, KEY_BYTES, "proposer"),
-        codec.integer(mhg, 0, codec.U64_MAX, "mhg"),
-        codec.integer(mhp, 0, codec.U64_MAX, "mhp"),
+        codec.blob(block_id, 32, "a block"),
+        codec.integer(mhp, 0, height, "mhp"),
+        codec.integer(mhpc, 0, height, "mhpc"),
+        electorate,
+        dict(_read_said(pair, speakers) for pair in codec.array(said, 0, 2 * BATCH_MAX, "what was said")),
+        _read_votes(prevotes, electorate),
+        _read_votes(precommits, electorate),
     )
-    return (
-        ballot,
-        codec.integer(prevotes, 0, codec.U64_MAX, "prevotes"),
-        codec.integer(precommits, 0, codec.U64_MAX, "precommits"),
+
+
+def _read_said(pair: Any, speakers: Sequence[bytes]) -> tuple[bytes, int]:
+    number, mhg = codec.array(pair, 2, 2, "a statement")
+    return speakers[codec.integer(number, 0, len(speakers) - 1, "a speaker")], codec.integer(
+        mhg, 0, codec.U64_MAX, "mhg"
     )
 
 
-def _sets(rows: tuple[Any, ...], batch: int, height: int, blocks: int) -> tuple[ValidatorSet, ...]:
-    """Decode the validator sets: newest first, and none that the window has left behind."""
-    sets: list[ValidatorSet] = []
-    latest = height + 1
-    for row in rows:
-        start, pairs = codec.array(row, 2, 2, "validator set")
-        codec.integer(start, 1, latest, "start of a validator set")
-        latest = start - 1
-        validators = []
-        for pair in codec.array(pairs, 1, batch, "validators"):
-            key, weight = codec.array(pair, 2, 2, "validator")
-            checked = codec.blob(key, KEY_BYTES, "key"), codec.integer(weight, 0, WEIGHT_MAX, "weight")
-            validators.append(checked)
-        if fault := set_fault(validators, batch):
-            raise Refused(Reason.MALFORMED, fault)
-        sets.append(_validator_set(start, validators, batch))
-    bottom = height - blocks + 1
-    if sets[-1].start > bottom or any(validators.start <= bottom for validators in sets[:-1]):
-        raise Refused(Reason.MALFORMED, "validator sets that do not fit the window")
-    return tuple(sets)
+def _read_votes(votes: Any, electorate: Electorate) -> tuple[int, ...]:
+    sets = len(electorate.sets)
+    return tuple(codec.integer(weight, 0, codec.U64_MAX, "votes") for weight in codec.array(votes, sets, sets, "votes"))
 
 
-def _voter(row: Any, height: int) -> Voter:
-    raw_min_active, raw_largest = codec.array(row, 2, 2, "voter")
-    min_active = codec.integer(raw_min_active, 1, height + 1, "min_active_height")
-    return Voter(min_active, codec.integer(raw_largest, min_active - 1, height, "largest_precommit"))
+def _read_voter(row: Any, height: int) -> tuple[bytes, Voter]:
+    key, min_active, largest = codec.array(row, 3, 3, "a voter")
+    codec.integer(min_active, 1, height + 1, "min_active")
+    return _read_key(key), Voter(min_active, codec.integer(largest, min_active - 1, height, "largest_precommit"))
+
+
+def _read_key(key: Any) -> bytes:
+    return codec.blob(key, 32, "a key")
+
+
+def _added(votes: tuple[int, ...], sets: Sequence[ValidatorSet], speaker: bytes) -> tuple[int, ...]:
+    return tuple(weight + decides.by_key.get(speaker, 0) for weight, decides in zip(votes, sets, strict=True))
+
+
+def _is_enough(votes: tuple[int, ...], sets: Sequence[ValidatorSet]) -> bool:
+    return all(weight >= decides.threshold for weight, decides in zip(votes, sets, strict=True))

@@ -1,35 +1,39 @@
-"""Who signed what: a bounded memory of headers, to notice two that one validator must not both have signed."""
+"""Who said what: a bounded memory of statements, to notice two that one validator must not both have signed."""
 
 from __future__ import annotations
 
 from collections import deque
+from typing import TypeAlias
 
+from chain.attestations import VerifiedAttestation
 from chain.headers import VerifiedHeader
-from chain.votes import is_equivocation
+from chain.statements import is_equivocation
 
-# Headers of one validator.  Whoever signs on two branches contradicts itself within a round or two.
-MAX_HEADERS = 32
+VerifiedStatement: TypeAlias = VerifiedHeader | VerifiedAttestation
+
+# Statements of one validator.  Whoever speaks on two branches contradicts itself within a block or two.
+MAX_STATEMENTS = 64
 # Validators come and go; the ones heard of last are remembered.
 MAX_SIGNERS = 512
 
 
 class Witness:
-    """Remembers the last headers of every validator, on whatever branch they stand, also refused ones."""
+    """Remembers what every validator said last, on whatever branch, also what was refused."""
 
     def __init__(self) -> None:
-        self._seen: dict[bytes, deque[VerifiedHeader]] = {}
+        self._seen: dict[bytes, deque[VerifiedStatement]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._seen.values()))
 
-    def note(self, header: VerifiedHeader) -> VerifiedHeader | None:
-        """Remember a header whose signer may lead; an earlier one that it contradicts, if this one is news."""
-        seen = self._seen.pop(header.proposer, None) or deque(maxlen=MAX_HEADERS)
-        self._seen[header.proposer] = seen
-        if any(earlier.id == header.id for earlier in seen):
+    def note(self, statement: VerifiedStatement) -> VerifiedStatement | None:
+        """Remember what a validator said; an earlier statement that it contradicts, if this one is news."""
+        seen = self._seen.pop(statement.speaker, None) or deque(maxlen=MAX_STATEMENTS)
+        self._seen[statement.speaker] = seen
+        if any(earlier.id == statement.id for earlier in seen):
             return None
-        rival = next((earlier for earlier in seen if is_equivocation(earlier, header)), None)
-        seen.append(header)
+        rival = next((earlier for earlier in seen if is_equivocation(earlier, statement)), None)
+        seen.append(statement)
         while len(self._seen) > MAX_SIGNERS:
             del self._seen[next(iter(self._seen))]
         return rival

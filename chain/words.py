@@ -22,11 +22,12 @@ from chain.proposals import (
     ReplaceValidator,
     Restore,
     Revoke,
+    ReweighValidator,
     Suspend,
 )
 from chain.state import MAINTAINED, OBJECTED, Record
 from chain.transactions import APPROVE, ASK, CORRECT, DECLINE, MAINTAIN, STRIKE, UPHOLD, WITHDRAW
-from chain.validators import ADD, JAIL, RELEASE, REMOVE, REPLACE, Change
+from chain.validators import ADD, JAIL, RELEASE, REMOVE, REPLACE, REWEIGH, Change
 from chain.view import read_policy_text
 
 _RIGHTS = ((REGISTRAR, "registrar"), (ARBITER, "arbiter"))
@@ -123,6 +124,8 @@ def proposal_in_words(policy: Policy, proposal: Proposal) -> str:
             return f"release validator {did_from_key(key)}"
         case ReplaceValidator(key, other):
             return f"hand the seat of validator {did_from_key(key)} to {did_from_key(other)}"
+        case ReweighValidator(key, weight):
+            return f"give validator {did_from_key(key)} the weight {weight}"
 
 
 def change_in_words(change: Change) -> str:
@@ -130,6 +133,8 @@ def change_in_words(change: Change) -> str:
     did = did_from_key(change.key)
     if change.kind == ADD:
         return f"add {did} with weight {change.weight}"
+    if change.kind == REWEIGH:
+        return f"give {did} the weight {change.weight}"
     if change.kind == REPLACE:
         return f"hand the seat of {did} to {did_from_key(change.other)}"
     return f"{_CHANGES[change.kind]} {did}"

@@ -17,6 +17,7 @@ from chain import admission, serving
 from chain.admission import (
     Admission,
     AdmittedAnnouncement,
+    AdmittedAttestations,
     AdmittedBatch,
     AdmittedClaim,
     Blamed,
@@ -33,6 +34,7 @@ from chain.events import (
     AnnounceBlock,
     Ask,
     AskStatus,
+    AttestationsReceived,
     BlockAnnounced,
     BlocksReceived,
     Effect,
@@ -43,6 +45,7 @@ from chain.events import (
     Penalise,
     Request,
     RequestFailed,
+    SendAttestations,
     StatusReceived,
     TransactionsReceived,
 )
@@ -53,6 +56,7 @@ from chain.messages import (
     Announcement,
     GetStatus,
     GetTransactions,
+    RawItems,
     Status,
     batches,
 )
@@ -70,6 +74,7 @@ log = logging.getLogger(__name__)
 
 TRANSACTIONS = "transactions"
 BLOCKS = "blocks"
+ATTESTATIONS = "attestations"
 # Transactions are collected this long, so that many travel in one message: gossip costs messages, not bytes.
 BATCH_WAIT_S = 0.05
 # Transactions waiting for their batch; more than the mempool takes is never offered.
@@ -136,6 +141,7 @@ class LedgerProtocol:
             gossip = self._transport.gossip
             await gossip.subscribe(TRANSACTIONS, self._on_batch, max_bytes=MAX_BATCH_BYTES)
             await gossip.subscribe(BLOCKS, self._on_announcement, max_bytes=MAX_ANNOUNCEMENT_BYTES)
+            await gossip.subscribe(ATTESTATIONS, self._on_attestations, max_bytes=MAX_BATCH_BYTES)
             self._transport.start()
             nursery.start_soon(self._send_batches)
             task_status.started()
@@ -151,7 +157,11 @@ class LedgerProtocol:
         match effect:
             case AnnounceBlock(block):
                 ids = tuple(transaction.id for transaction in block.transactions)
-                await self._transport.gossip.publish(BLOCKS, Announcement(block.header.raw, ids).encode())
+                announcement = Announcement(block.header.raw, block.ballot.raw, ids)
+                await self._transport.gossip.publish(BLOCKS, announcement.encode())
+            case SendAttestations(attestations):
+                raws = tuple(attestation.raw for attestation in attestations)
+                await self._transport.gossip.publish(ATTESTATIONS, RawItems(raws).encode())
             case GossipTransactions(transactions):
                 self._offer(transactions)
             case Ask(peer, request):
@@ -258,6 +268,26 @@ class LedgerProtocol:
             return plausible
         try:
             return self._admission.admit(plausible, await self._signatures.header(plausible.header))
+        except Refused as refusal:
+            return rejected(refusal)
+
+    async def _on_attestations(self, peer: str, data: bytes) -> bool:
+        match await self._admit_attestations(data):
+            case AdmittedAttestations() as batch:
+                await self._node.post(AttestationsReceived(peer, batch))
+                return True
+            case rejection:
+                return _turned_away("attestations", peer, rejection)
+
+    async def _admit_attestations(self, data: bytes) -> AdmittedAttestations | Rejected:
+        read = admission.attestation_batch(data)
+        if not isinstance(read, ReadBatch):
+            return read
+        plausible = self._admission.plausible_attestations(read, self._node.chain)
+        if isinstance(plausible, Blamed):
+            return plausible
+        try:
+            return self._admission.admit_attestations(await self._signatures.attestations(plausible))
         except Refused as refusal:
             return rejected(refusal)
 

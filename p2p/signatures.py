@@ -11,6 +11,7 @@ from hashlib import sha256
 
 import trio
 
+from chain.attestations import Attestation, VerifiedAttestation, verify_attestation
 from chain.blocks import Block, assemble, decode_block
 from chain.errors import Reason, Refused
 from chain.headers import Header, VerifiedHeader, verify_header
@@ -40,6 +41,14 @@ class Signatures:
     async def header(self, header: Header) -> VerifiedHeader:
         """Check one header.  Raises :class:`Refused`."""
         return await trio.to_thread.run_sync(verify_header, header, self._chain_id, limiter=self._for_blocks)
+
+    async def attestations(self, attestations: Sequence[Attestation]) -> tuple[VerifiedAttestation, ...]:
+        """Check some.  Raises :class:`Refused` for the first bad one."""
+
+        def check() -> tuple[VerifiedAttestation, ...]:
+            return tuple(verify_attestation(each, self._chain_id) for each in attestations)
+
+        return await trio.to_thread.run_sync(check, limiter=self._for_blocks)
 
     async def transactions(self, raws: Sequence[bytes], *, for_block: bool = False) -> tuple[VerifiedTransaction, ...]:
         """Decode and check encoded transactions.  Raises :class:`Refused` for the first bad one.
@@ -71,10 +80,10 @@ class Signatures:
 
     async def block(self, raw: bytes) -> Block:
         """Decode and check a whole block.  Raises :class:`Refused`."""
-        header, transactions = decode_block(raw)
+        header, ballot, transactions = decode_block(raw)
         verified = await self.header(header)
         await self._check(transactions, self._for_blocks)
-        return assemble(verified, [VerifiedTransaction(transaction) for transaction in transactions])
+        return assemble(verified, ballot, [VerifiedTransaction(transaction) for transaction in transactions])
 
     async def _check(self, transactions: Sequence[Transaction], limiter: trio.CapacityLimiter) -> None:
         """Check those that were not checked before.  Raises :class:`Refused`."""

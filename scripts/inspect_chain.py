@@ -181,38 +181,38 @@ def validators(view: View) -> Finding:
             "last_slot": newest[seat.key].slot if seat.key in newest else None,
             "votes": seat.key in voting,
         }
-        for seat in {seat.key: seat for seat in (*known.next, *known.active)}.values()
+        for seat in known.active
     ]
+    newcomers = [did_from_key(key) for key, _ in known.following if all(key != seat.key for seat in known.active)]
+    under_way = [change_in_words(change) for change in known.change]
     waiting = [change_in_words(change) for change in known.queue]
     document = {
         **view.at_head,
         "state_height": view.at_state["as_of_height"],
         "validators": found,
-        "announced": [did_from_key(seat.key) for seat in known.next],
-        "announced_from_height": known.announced_height or None,
+        "under_way": under_way,
+        "newcomers": newcomers,
+        "decided_height": known.decided_height or None,
         "waiting": waiting,
     }
     columns = ("validator", "weight", "status", "blocks", "share", "last_height", "votes")
     rows = [tuple(f"{item[name]:.1%}" if name == "share" else item[name] for name in columns) for item in found]
     sheets = [Sheet(f"Validators, {as_of(document)}", columns, rows)]
-    if known.next:
-        title = f"Announced, in force from height {known.announced_height} once height {known.decided_height} is final"
-        sheets.append(Sheet(title, ("validator",), [(did,) for did in document["announced"]]))
+    if under_way:
+        title = f"Under way, decided at height {known.decided_height}: in force once the new validators were heard"
+        sheets.append(Sheet(title, ("change",), [(text,) for text in under_way]))
     if waiting:
         sheets.append(Sheet("Changes that wait for their turn", ("change",), [(text,) for text in waiting]))
     return Finding(document, sheets)
 
 
 def _status(known: Validators, seat: Seat) -> str:
-    """What a validator is now, and what the announced set makes of it."""
-    announced = {other.key: other for other in known.next}
-    if seat not in known.active:
-        return "announced"
-    status = "jailed" if seat.is_jailed else "active"
-    if announced and seat.key not in announced:
+    """What a validator is now, and what the change under way makes of it."""
+    status, following = "jailed" if seat.is_jailed else "active", dict(known.following)
+    if following and seat.key not in following:
         return f"{status}, leaves"
-    if announced and announced[seat.key].is_jailed != seat.is_jailed:
-        return f"{status}, {'released' if seat.is_jailed else 'jailed'} next"
+    if following and seat.is_jailed and following[seat.key]:
+        return f"{status}, released next"
     return status
 
 

@@ -11,24 +11,26 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, astuple, fields
+from dataclasses import asdict, astuple
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from chain.codec import U64_MAX, encode, integer
+from chain.codec import U64_MAX, blob, encode, integer
 from chain.errors import OperatorError, Reason, Refused
 from chain.events import SigningState
 from chain.keys import did_from_key, key_from_did, verify
+from chain.statements import TAG_BYTES
 from chain.storage import Storage
 from p2p.local.home import Home, locked
 
 FORMAT = "goodfaith signing state"
-VERSION = 1
+VERSION = 2
 SIGNING_TAG = b"goodfaith/signing-state/1"
 # Some 600 are needed; whoever indents it more may.
 MAX_FILE_BYTES = 4_096
 # Beside the database, for the day it is lost: the home remembers what it gave away.
 MARK = "exported.json"
+_NUMBERS = ("slot", "mhg", "last_mhp", "last_height")
 
 
 def export_signing(home: Home, file: Path) -> SigningState:
@@ -103,7 +105,9 @@ def _document(home: Home, signing: SigningState) -> str:
         "version": VERSION,
         "chain_id": home.genesis.id.hex(),
         "did": did_from_key(home.secret.public),
-        "signing": asdict(signing),
+        "signing": {
+            name: value.hex() if isinstance(value, bytes) else value for name, value in asdict(signing).items()
+        },
         "signature": home.secret.sign(_message(home.genesis.id, signing)).hex(),
     }
     return json.dumps(document, indent=2) + "\n"
@@ -117,11 +121,16 @@ def _parse(raw: bytes) -> tuple[bytes, bytes, SigningState]:
     if (document["format"], document["version"]) != (FORMAT, VERSION):
         raise Refused(Reason.MALFORMED, "another format or version")
     chain_id, public = bytes.fromhex(document["chain_id"]), key_from_did(str(document["did"]))
-    names = [field.name for field in fields(SigningState)]
-    signing = SigningState(*(integer(document["signing"][name], 0, U64_MAX, name) for name in names))
+    signing = _read_signing(document["signing"])
     if not verify(public, _message(chain_id, signing), bytes.fromhex(document["signature"])):
         raise Refused(Reason.BAD_SIGNATURE, "it is not what was written")
     return chain_id, public, signing
+
+
+def _read_signing(document: dict[str, Any]) -> SigningState:
+    numbers = {name: integer(document[name], 0, U64_MAX, name) for name in _NUMBERS}
+    last_id, tag = bytes.fromhex(document["last_id"]), bytes.fromhex(document["tag"])
+    return SigningState(**numbers, last_id=last_id, tag=blob(tag, TAG_BYTES, "the tag"))
 
 
 def _message(chain_id: bytes, signing: SigningState) -> bytes:

@@ -78,7 +78,7 @@ class Telemetry:
             case Equivocation(first, second):
                 self._equivocations.inc()
                 ids = f"{first.id.hex()[:12]} {second.id.hex()[:12]}"
-                log.warning("equivocation", validator=did_from_key(first.proposer), slot=first.slot, ids=ids)
+                log.warning("equivocation", validator=did_from_key(first.speaker), height=first.height, ids=ids)
             case Penalise(peer, refusal):
                 self._penalties.labels(refusal.reason.code).inc()
                 log.warning("penalty", peer=peer, why=str(refusal))

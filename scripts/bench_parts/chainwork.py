@@ -18,11 +18,13 @@ from chain.errors import InvariantBroken
 from chain.events import Ask, BlocksReceived, Commit, SigningState, StatusReceived
 from chain.genesis import Genesis, found_genesis
 from chain.headers import verify_header
+from chain.heard import Heard
 from chain.keys import SecretKey, verify
 from chain.mempool import Mempool
 from chain.messages import GetBlocks, Status
 from chain.policy import shipped_policy
 from chain.production import Producer
+from chain.statements import NO_TAG
 from chain.storage import Storage
 from chain.transactions import Enrol, Rate, VerifiedTransaction, sign_transaction, verify_transaction
 from node import calm_collector
@@ -76,7 +78,7 @@ def record_chain(members: int, ratings: int, seed: int = 1) -> RecordedChain:
         rater, subject = random.sample(range(members), 2)
         rated.append(sign(rater, Rate(actors[subject].public, 1, random.randint(-10, 10))))
     chain = Blockchain(genesis)
-    producers = [Producer(genesis, secret, SigningState()) for secret in validators]
+    producers = [Producer(genesis, secret, SigningState(), NO_TAG) for secret in validators]
     parts = [_extend(chain, producers, transactions) for transactions in (enrolments, rated)]
     head = chain.head.header
     status = Status(head.id, head.height, head.mhp, chain.finalized.height)
@@ -92,10 +94,15 @@ def _extend(
         for transaction in transactions[start : start + BLOCK_TRANSACTIONS]:
             mempool.add(transaction, chain.head.header.height + 1)
         slot = chain.head.header.slot + 1
-        made = producers[slot % VALIDATORS].make(chain, mempool, slot)
+        heard = Heard()
+        for producer in producers:
+            attestation = producer.attest(chain)
+            if attestation is not None:
+                heard.add(attestation)
+        made = producers[slot % VALIDATORS].make(chain, mempool, heard, slot)
         if made is None:
             raise InvariantBroken("an honest producer contradicts itself")
-        chain.adopt(made.block, made.changes)
+        chain.adopt(made.block, made.changes, made.votes)
         chain.settle()
         raws.append(encode_block(made.block))
     return raws
@@ -133,8 +140,9 @@ class Importer:
 
     def _checked(self, raw: bytes) -> Block:
         chain_id = self._chain_id
-        header, transactions = decode_block(raw)
-        return assemble(verify_header(header, chain_id), [verify_transaction(item, chain_id) for item in transactions])
+        header, ballot, transactions = decode_block(raw)
+        verified = [verify_transaction(item, chain_id) for item in transactions]
+        return assemble(verify_header(header, chain_id), ballot, verified)
 
     def close(self) -> None:
         self._storage.close()

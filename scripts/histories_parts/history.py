@@ -160,7 +160,7 @@ class History:
         if told := "; ".join(islice(differences(recount, ledger.state), 3)):
             raise Violation(f"the state is not what a recount gives: {told}")
         validators = ledger.validators
-        makers = {seat.key for seat in (*validators.active, *validators.next)}
+        makers = {seat.key for seat in validators.active} | {key for key, _ in validators.following}
         claim(not makers & recount.successor.keys(), "a key that was left makes blocks")
         view = ledger.view()
         for member in recount.enrolled:

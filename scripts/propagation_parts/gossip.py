@@ -113,7 +113,8 @@ class WideArea(Network):
         if isinstance(message, Announced):
             announcement = Announcement.decode(message.data)
             ids = len(announcement.transaction_ids) * self.bundle
-            size = len(Announcement(announcement.header, ()).encode()) + costs.ID_BYTES * ids + costs.ENVELOPE_BYTES
+            bare = Announcement(announcement.header, announcement.ballot, ())
+            size = len(bare.encode()) + costs.ID_BYTES * ids + costs.ENVELOPE_BYTES
             apply_us = costs.BLOCK_US + costs.EXECUTION_US * ids
             return Parcel(parcel_id, message, size, costs.SIGNATURE_US, apply_us)
         items = RawItems.decode(message.data, max_items=MAX_BATCH_TRANSACTIONS).items

@@ -6,6 +6,7 @@ from collections import Counter
 
 from chain.events import Commit, Effect, Event, Finalized
 from chain.headers import Header
+from chain.statements import SignedStatement
 from scripts.simulation.checks import Checks
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.world import World
@@ -26,15 +27,16 @@ class Scoreboard(Checks):
         self._published_ms: dict[bytes, int] = {}
         self._stored_by: dict[str, set[bytes]] = {}
 
-    def on_announced(self, node: SimulatedNode, header: Header) -> None:
-        super().on_announced(node, header)
-        self.made.append(header)
-        self._published_ms[header.id] = self.world.now_ms
+    def on_announced(self, node: SimulatedNode, statement: SignedStatement) -> None:
+        super().on_announced(node, statement)
+        if isinstance(statement, Header):
+            self.made.append(statement)
+            self._published_ms[statement.id] = self.world.now_ms
 
-    def on_stored(self, node: SimulatedNode, commit: Commit, made: list[Header]) -> None:
-        super().on_stored(node, commit, made)
+    def on_stored(self, node: SimulatedNode, commit: Commit, said: list[SignedStatement]) -> None:
+        super().on_stored(node, commit, said)
         stored = self._stored_by.setdefault(node.name, set())
-        own = {header.id for header in made}
+        own = {statement.id for statement in said}
         for block in (*commit.adopted, *commit.side):
             if block.id in stored:
                 continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from chain import admission, arrivals, blocks, blocktree, mempool, messages, sync, witness
+from chain import admission, arrivals, blocks, blocktree, heard, mempool, messages, sync, witness
 from chain import engine as engine_module
 from chain.engine import Engine
 from chain.events import AnnounceBlock, Ask, Effect, GossipTransactions
@@ -22,8 +22,9 @@ Measure = tuple[str, int, int]
 def kept(node: SimulatedNode) -> Iterator[Measure]:
     """What a node keeps between events."""
     engine = node.engine
-    yield "slots counted at the door", len(node.door.admission), admission.MAX_COUNTED
-    yield "headers remembered", len(engine._witness), witness.MAX_SIGNERS * witness.MAX_HEADERS
+    limit = admission.MAX_COUNTED + admission.MAX_ATTESTED
+    yield "slots and heights counted at the door", len(node.door.admission), limit
+    yield "statements remembered", len(engine._witness), witness.MAX_SIGNERS * witness.MAX_STATEMENTS
     yield "waiting blocks", len(engine._waiting), arrivals.MAX_WAITING
     slots = [arrival.header.slot for arrival in engine._waiting._arrivals.values()]
     yield "waiting blocks of one slot", max(map(slots.count, slots), default=0), blocktree.MAX_BLOCKS_PER_SLOT
@@ -35,8 +36,8 @@ def kept(node: SimulatedNode) -> Iterator[Measure]:
     yield "resting peers", len(conversation._resting), sync.MAX_STATUSES
     yield "places in downloads", len(conversation._cursors), sync.MAX_STATUSES
     votes = engine.chain.head.votes
-    yield "blocks in the window of votes", len(votes.ballots), 3 * votes.batch
-    yield "validator sets in the window", len(votes.sets), 3 * votes.batch + 1
+    yield "blocks in the window of votes", len(votes.rows), 3 * votes.batch
+    yield "attestations heard", len(engine.heard), heard.MAX_PER_SPEAKER * heard.MAX_SPEAKERS
 
 
 def _pooled(engine: Engine) -> Iterator[Measure]:

@@ -14,9 +14,9 @@ from chain.events import Request
 from chain.messages import GetBlocks, GetTransactions, RawItems, Status
 from chain.transactions import Rate, sign_transaction
 from scripts.simulation.copies import CopiedHome, CopiedKey
-from scripts.simulation.forge import Cabal, root_with, tell
+from scripts.simulation.forge import Cabal, outcome_of, tell
 from scripts.simulation.node import SimulatedNode
-from scripts.simulation.villain import Expectation, Strategy, Villain
+from scripts.simulation.villain import Attests, Expectation, Strategy, Villain
 from scripts.simulation.wire import batched
 from scripts.simulation.world import World, secret
 
@@ -42,6 +42,12 @@ class SignsTwice(Strategy):
         elif slot == villain.world.half_slot:
             network.heal()
 
+    def attest(self, villain: Villain) -> None:
+        for half in _halves(villain):
+            up = [node for node in half if node.is_up]
+            for node in up:
+                villain.attest_for(node.engine.chain, up)
+
     def status(self, villain: Villain, peer: str, status: Status) -> Status | None:
         return None
 
@@ -59,9 +65,18 @@ class Equivocates(SignsTwice):
                 continue
             head = best.engine.chain.head
             enrols = (villain.cabal.stranger_enrols(),) if is_second else ()
-            root = root_with(best, slot, enrols)
-            parent = head.header, head.votes
-            villain.tell(villain.cabal.forge(villain.secret, *parent, slot, enrols, state_root=root), up)
+            root, decision = outcome_of(best, slot, enrols)
+            block = villain.cabal.forge(
+                villain.secret,
+                head.header,
+                head.votes,
+                slot,
+                enrols,
+                state_root=root,
+                decision=decision,
+                heard=best.engine.heard,
+            )
+            villain.tell(block, up)
 
 
 class Clones(SignsTwice):
@@ -94,7 +109,7 @@ class Betrays(SignsTwice):
             villain.tell(villain.forge((head.header, head.votes), slot, mhg=mhg), up)
 
 
-class Withholds(Strategy):
+class Withholds(Attests):
     """Signs as it should, but keeps each block until its next turn, when it is too late for it."""
 
     def __init__(self) -> None:
@@ -130,7 +145,7 @@ class Lies(Strategy):
         random, (header, votes) = villain.world.random, villain.head
         top = header.height + 1
         lies = [header.height, top, top + 100, 2**63]
-        if any(ballot.proposer == villain.secret.public for ballot in votes.ballots):
+        if votes.spoken_up_to(villain.secret.public):
             lies.append(0)
         mhp = random.choice([votes.mhp, votes.mhp, votes.mhp + 1, 0, 2**63])
         villain.tell(villain.forge((header, votes), slot, mhg=random.choice(lies), mhp=mhp))
@@ -143,7 +158,7 @@ class Stalls(Strategy):
         villain.tell(villain.sign(slot, votes_not=True))
 
 
-class Censors(Strategy):
+class Censors(Attests):
     """Makes empty blocks only, and gives nobody anything: others record what it does not."""
 
     too_many = Expectation("live", named=False)
@@ -155,7 +170,7 @@ class Censors(Strategy):
         return None
 
 
-class Floods(Strategy):
+class Floods(Attests):
     """Orphans, blocks of the future, invalid blocks and transactions, beside the blocks that it should make."""
 
     tolerated = Expectation("live", named=True)
@@ -190,8 +205,9 @@ class Floods(Strategy):
             case 0:
                 villain.tell(cabal.forge(villain.secret, *head, slot, state_root=random.randbytes(32)))
             case 1:
-                root = root_with(villain, slot, (enrols,))
-                villain.tell(cabal.forge(villain.secret, *head, slot, (enrols, enrols), state_root=root))
+                root, decision = outcome_of(villain, slot, (enrols,))
+                twice = (enrols, enrols)
+                villain.tell(cabal.forge(villain.secret, *head, slot, twice, state_root=root, decision=decision))
             case _:
                 villain.tell(villain.sign(slot))
 
@@ -199,7 +215,7 @@ class Floods(Strategy):
         return _forged_transactions(villain, request) or reply
 
 
-class LiesAboutStatus(Strategy):
+class LiesAboutStatus(Attests):
     """Claims another chain to each peer, and answers with nothing, with what nobody asked for, or not at all."""
 
     too_many = Expectation("live", named=False)

@@ -3,8 +3,7 @@
 Of honest nodes, while at most a third of the validators is not honest:
 
 * no two finalize different blocks at one height, and what one finalized it never abandons or forgets;
-* what is final is exactly what an independent count of the votes proves, and the final chain, executed again from
-  the genesis, has the state roots that its headers claim;
+* the final chain, executed again from the genesis, has the state roots that its headers claim;
 * no validator contradicts itself or signs two blocks for one slot, whatever its disk or its clock went through;
 * nothing leaves a machine before it is durable, no block of the future is stored, no honest peer is blamed;
 * queues, caches and the mempool keep their bounds, and nobody without a validator's key makes a node tell all others
@@ -23,18 +22,19 @@ from chain import registry
 from chain.blocks import Block
 from chain.blocktree import MAX_BLOCKS_PER_SLOT
 from chain.errors import Reason, Refused
-from chain.events import BlockAnnounced, BlocksReceived, Commit, Effect, Event, Submitted
-from chain.headers import Header, decode_header
-from chain.ledger import Ledger
+from chain.events import AttestationsReceived, BlockAnnounced, BlocksReceived, Commit, Effect, Event, Submitted
+from chain.headers import Header
+from chain.judgement import judge
+from chain.ledger import Ledger, decided
 from chain.state import due_slot
-from chain.transactions import Evidence
-from chain.validators import voting_set, with_announced
-from chain.votes import Votes, is_equivocation
+from chain.statements import SignedStatement, is_equivocation
+from chain.transactions import Evidence, decode_statement
+from chain.validators import weights_of
+from chain.votes import Votes
 from scripts.recount.entries import differences
 from scripts.recount.rows import recount_from, write_block
 from scripts.simulation.bounds import kept, sent
 from scripts.simulation.node import SimulatedNode
-from scripts.simulation.oracle import Oracle
 from scripts.simulation.settings import BrokenInside, Violation
 from scripts.simulation.world import World
 
@@ -60,20 +60,18 @@ class Checks:
         self.world = world
         self.is_safe = is_safe
         self.only_damage = only_damage
-        self.oracle = Oracle(genesis.id, tuple(key for key, _ in genesis.validators), genesis.batch)
         # The final chain, by height, executed once from the genesis.
         self.final: list[bytes] = []
         self.final_transactions: dict[bytes, int] = {}
         self.accusations: list[Evidence] = []
-        # For each validator the last slot of offences that were punished.
+        # For each validator the last height of offences that were punished.
         self._punished: dict[bytes, int] = {}
         self.forked = 0
         self._stored: set[bytes] = set()
         self._ledger = Ledger(genesis)
         self._votes = self._first_votes = Votes.genesis(genesis.validators, genesis.batch)
         self._final_of: dict[str, list[bytes]] = {}
-        self._proven: dict[str, int] = {}
-        self._signed: dict[bytes, list[Header]] = {}
+        self._signed: dict[bytes, list[SignedStatement]] = {}
         self._honest_keys: dict[bytes, str] = {}
         # All who are or may become validators.
         self._keys: set[bytes] = set()
@@ -81,15 +79,15 @@ class Checks:
         self._durable: dict[str, dict[bytes, None]] = {}
         # Blocks that each node heard of when their slot was near enough: its clock may step back before it takes them.
         self._timely: dict[str, dict[bytes, None]] = {}
-        # All headers that reached an honest node, by their signer.
-        self._seen: dict[bytes, dict[bytes, Header]] = {}
+        # All statements that reached an honest node, by their signer.
+        self._seen: dict[bytes, dict[bytes, SignedStatement]] = {}
         # What each node passed on since it started, by slot and signer.
         self._passed_on: dict[tuple[str, int], Counter[tuple[int, bytes]]] = {}
         self._blamed: dict[str, set[Reason]] = {}
 
     def watch(self, node: SimulatedNode) -> None:
         """Take a node in."""
-        self._final_of[node.name], self._proven[node.name], self._durable[node.name] = [], 0, {}
+        self._final_of[node.name], self._durable[node.name] = [], {}
         self._timely[node.name] = {}
         if node.key is not None:
             self._keys.add(node.key.public)
@@ -112,7 +110,7 @@ class Checks:
     def on_amnesia(self, node: SimulatedNode, *, wipe: bool) -> None:
         """A node's disk lost something; with ``wipe`` it begins again."""
         if wipe:
-            self._final_of[node.name], self._proven[node.name] = [], 0
+            self._final_of[node.name] = []
 
     def on_handled(self, node: SimulatedNode, event: Event, effects: list[Effect]) -> None:
         """An event was handled."""
@@ -136,32 +134,26 @@ class Checks:
             if size > limit:
                 self._fail_inside(node, f"holds or sends {what}: {size}, where the bound is {limit}")
 
-    def on_stored(self, node: SimulatedNode, commit: Commit, made: list[Header]) -> None:
+    def on_stored(self, node: SimulatedNode, commit: Commit, said: list[SignedStatement]) -> None:
         """A commit is durable."""
         if not node.is_honest:
             return
-        for header in made:
-            self._seen.setdefault(header.proposer, {})[header.id] = header
-            self._on_signed(node, header)
+        for statement in said:
+            self._seen.setdefault(statement.speaker, {})[statement.id] = statement
+            self._on_signed(node, statement)
         if self._final_of[node.name] and commit.abandoned:
             lowest = min(block.header.height for block in commit.abandoned)
             if lowest <= len(self._final_of[node.name]):
                 self._fail(node, f"abandoned the final block at height {lowest}")
         blocks: list[Block] = sorted((*commit.adopted, *commit.side), key=lambda block: block.header.height)
         self._stored.update(block.id for block in blocks)
-        if not self.only_damage:
-            # After a fork there are two final chains, each with validators of its own: no count is right for both.
-            for block in blocks if not self.forked else ():
-                self.oracle.learn(block.header)
-            if commit.adopted and not self.forked:
-                self._compare_votes(node)
         if commit.finalized_height is not None:
             self._on_final(node, commit.finalized_height)
 
-    def on_announced(self, node: SimulatedNode, header: Header) -> None:
-        """A header leaves the machine."""
-        if node.is_honest and header.id not in self._durable[node.name]:
-            self._fail_inside(node, f"announced block {header.id.hex()[:8]} before it was durable")
+    def on_announced(self, node: SimulatedNode, statement: SignedStatement) -> None:
+        """A statement leaves the machine."""
+        if node.is_honest and statement.id not in self._durable[node.name]:
+            self._fail_inside(node, f"sent statement {statement.id.hex()[:8]} before it was durable")
 
     def on_passed_on(self, node: SimulatedNode, header: Header, *, is_news: bool = False) -> None:
         """A node passes a header on to everybody: whoever can make it do so in vain floods all of them."""
@@ -189,10 +181,10 @@ class Checks:
         if self.is_safe and node.is_honest and self.world.peers[peer].is_honest:
             self._fail(node, f"blamed {peer}, which is honest: {refusal}")
 
-    def on_equivocation(self, node: SimulatedNode, header: Header) -> None:
-        """A node saw two headers of one slot."""
-        if header.proposer in self._honest_keys:
-            self._fail(node, f"holds two headers of {self._honest_keys[header.proposer]} for slot {header.slot}")
+    def on_equivocation(self, node: SimulatedNode, statement: SignedStatement) -> None:
+        """A node saw somebody contradict itself."""
+        if statement.speaker in self._honest_keys:
+            self._fail(node, f"holds contradicting statements of {self._honest_keys[statement.speaker]}")
 
     # ----------------------------------------------------------------------------------------------- each slot
 
@@ -252,13 +244,16 @@ class Checks:
         ledger, votes, recount = Ledger(self.world.genesis), self._first_votes, recount_from(self.world.genesis)
         for block in (node.disk.main[at] for at in range(1, height + 1)):
             votes = _execute(ledger, votes, block)
-            write_block(recount, block, dict(voting_set(ledger.validators.active)))
+            write_block(recount, block, dict(weights_of(ledger.validators.active)))
         for fault in (*recount.faults, *differences(recount, ledger.state)):
             self._fail(node, f"its state is not what a recount gives: {fault}")
         return ledger
 
     def _note_headers(self, node: SimulatedNode, event: Event) -> None:
         headers: list[Header] = []
+        if isinstance(event, AttestationsReceived):
+            for attestation in event.batch.attestations:
+                self._seen.setdefault(attestation.speaker, {})[attestation.id] = attestation
         if isinstance(event, BlockAnnounced):
             headers = [event.announcement.header]
         elif isinstance(event, BlocksReceived):
@@ -271,34 +266,23 @@ class Checks:
     def _is_early(self, node: SimulatedNode, header: Header) -> bool:
         return self.world.genesis.slot_start_ms(header.slot) - node.now_ms > CLOCK_DISPARITY_MS
 
-    def _on_signed(self, node: SimulatedNode, header: Header) -> None:
+    def _on_signed(self, node: SimulatedNode, statement: SignedStatement) -> None:
         signing = node.disk.signing
-        if signing is None or (signing.slot, signing.last_height) != (header.slot, header.height):
-            self._fail_inside(node, f"signed slot {header.slot}, but its durable signing state does not say so")
-        signed = self._signed.setdefault(header.proposer, [])
+        if signing is None or signing.last < (statement.mhp, statement.height):
+            self._fail_inside(
+                node, f"spoke at height {statement.height}, but its durable signing state does not say so"
+            )
+        signed = self._signed.setdefault(statement.speaker, [])
         for earlier in signed:
-            if is_equivocation(earlier, header):
+            if is_equivocation(earlier, statement):
                 self._fail(
                     node,
-                    f"contradicts itself: (slot, height, mhg, mhp) {_fields(earlier)} and then {_fields(header)}",
+                    f"contradicts itself: (slot, height, mhg, mhp) {_fields(earlier)} and then {_fields(statement)}",
                 )
-        signed.append(header)
-        self._durable[node.name][header.id] = None
-
-    def _compare_votes(self, node: SimulatedNode) -> None:
-        chain = node.engine.chain
-        count, votes = self.oracle.counts[chain.head.header.id], chain.head.votes
-        if (votes.mhp, votes.mhpc) != (count.mhp, count.mhpc):
-            self._fail_inside(
-                node,
-                f"counts mhp {votes.mhp} and final {votes.mhpc} at height {votes.height}, "
-                f"where {count.mhp} and {count.mhpc} are right",
-            )
-        self._proven[node.name] = max(self._proven[node.name], count.mhpc)
+        signed.append(statement)
+        self._durable[node.name][statement.id] = None
 
     def _on_final(self, node: SimulatedNode, height: int) -> None:
-        if not self.forked and height != self._proven[node.name]:
-            self._fail_inside(node, f"says that {height} is final, where {self._proven[node.name]} is proven")
         known = self._final_of[node.name]
         for at in range(len(known) + 1, height + 1):
             block = node.disk.main[at]
@@ -320,10 +304,6 @@ class Checks:
                 raise Violation(f"the block final at height {block.header.height} does not follow the one before")
             return
         self._votes = _execute(self._ledger, self._votes, block)
-        decided = self._ledger.validators
-        if decided.decided_height == block.header.height:
-            weights = {seat.key: 0 if seat.is_jailed else seat.weight for seat in decided.next}
-            self.oracle.announce(decided.decided_height, decided.announced_height, weights)
         for item in block.transactions:
             if isinstance(item.action, Evidence):
                 self._on_accused(item.action, block.header)
@@ -331,10 +311,10 @@ class Checks:
         self.final_transactions.update((item.id, block.header.height) for item in block.transactions)
 
     def _on_accused(self, accusation: Evidence, at: Header) -> None:
-        first, second = decode_header(accusation.first), decode_header(accusation.second)
-        if max(first.slot, second.slot) <= self._punished.get(first.proposer, 0):
+        first, second = decode_statement(accusation.first), decode_statement(accusation.second)
+        if max(first.height, second.height) <= self._punished.get(first.speaker, 0):
             raise Violation(f"the block final at height {at.height} punishes an offence a second time")
-        self._punished[first.proposer] = at.slot
+        self._punished[first.speaker] = at.height
         self.accusations.append(accusation)
 
     def _fail(self, node: SimulatedNode, what: str) -> None:
@@ -351,7 +331,7 @@ def _rivals(node: SimulatedNode, header: Header) -> int:
     return sum((other.slot, other.proposer) == place for other in others)
 
 
-def _proves_guilt(signed: list[Header]) -> bool:
+def _proves_guilt(signed: list[SignedStatement]) -> bool:
     return any(is_equivocation(one, two) for at, one in enumerate(signed) for two in signed[:at])
 
 
@@ -362,19 +342,21 @@ def _keeps_its_agenda(ledger: Ledger) -> bool:
 
 def _execute(ledger: Ledger, votes: Votes, block: Block) -> Votes:
     """Execute a block on the head of a ledger where votes stand so; the votes after it."""
-    votes = with_announced(votes, ledger.validators)
-    draft = ledger.draft(block.header.slot, votes.newest_set.start)
+    electorate = votes.electorate
+    draft = ledger.draft(block.header.slot, electorate)
     try:
         for transaction in block.transactions:
             registry.apply(draft, transaction)
     except Refused as refusal:
         raise Violation(f"an invalid transaction at height {block.header.height} was taken: {refusal}") from refusal
+    if decided(draft, electorate) != block.ballot.decision:
+        raise Violation(f"the block at height {block.header.height} was taken with a wrong decision")
     root, changes = ledger.seal(draft)
     if root != block.header.state_root:
         raise Violation(f"the block at height {block.header.height} was taken with a wrong state root")
     ledger.adopt(block, changes)
-    return votes.apply(block.header)
+    return judge(block.header, block.ballot, votes, ledger.genesis.id)
 
 
-def _fields(header: Header) -> tuple[int, int, int, int]:
-    return header.slot, header.height, header.mhg, header.mhp
+def _fields(statement: SignedStatement) -> tuple[int | None, int, int, int]:
+    return statement.slot, statement.height, statement.mhg, statement.mhp

@@ -51,6 +51,8 @@ class Disk:
                     self.state[key] = value
         if commit.signing is not None:
             self.signing = commit.signing
+        if commit.is_signing_lost:
+            self.signing = None
 
     def branch(self, tip_id: bytes, from_height: int) -> list[Block]:
         """The blocks from ``from_height`` to a stored tip, oldest first."""

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from chain import registry
+from chain.attestations import VerifiedAttestation, sign_attestation
+from chain.ballots import make_ballot
 from chain.blocks import Block, assemble
+from chain.electorate import NOTHING_DECIDED, Decision
+from chain.errors import Refused
 from chain.headers import Header, sign_header
+from chain.heard import Heard
 from chain.keys import SecretKey
+from chain.ledger import decided
 from chain.merkle import merkle_root
 from chain.transactions import Enrol, VerifiedTransaction, sign_transaction
 from chain.votes import Votes
 from scripts.simulation.node import SimulatedNode
-from scripts.simulation.wire import announcement_of
+from scripts.simulation.wire import announcement_of, attested
 from scripts.simulation.world import World, secret
 
 
@@ -39,29 +46,51 @@ class Cabal:
         height: int | None = None,
         parent_id: bytes | None = None,
         state_root: bytes | None = None,
+        decision: Decision = NOTHING_DECIDED,
+        heard: Heard | None = None,
     ) -> Block:
         """The block of ``slot`` on ``parent``, as an honest validator would make it but for what is given.
 
-        ``votes`` are those after the parent.  ``mhg`` is by default what this branch knows of the signer.
+        ``votes`` are those after the parent.  ``mhg`` is by default what this branch knows of the signer; the
+        attestations of ``heard`` are carried.
         """
-        known_mhg = next((ballot.height for ballot in votes.ballots if ballot.proposer == key.public), 0)
+        count = votes.open(votes.height + 1)
+        ballot = make_ballot(() if heard is None else heard.choose(count, key.public), decision)
+        carried_mhp = count.carried_all()
         header = sign_header(
             key,
             self.world.genesis.id,
             height=parent.height + 1 if height is None else height,
             slot=slot,
             parent=parent.id if parent_id is None else parent_id,
-            mhg=known_mhg if mhg is None else mhg,
-            mhp=votes.mhp if mhp is None else mhp,
+            tag=votes.electorate.tag(key.public).tag,
+            mhg=votes.spoken_up_to(key.public) if mhg is None else mhg,
+            mhp=carried_mhp if mhp is None else mhp,
+            votes_root=ballot.root,
             transaction_root=merkle_root([transaction.id for transaction in transactions]),
             state_root=parent.state_root if state_root is None else state_root,
         )
-        block = assemble(header, transactions)
+        block = assemble(header, ballot, transactions)
         self.blocks[block.id] = block
         self.transactions.update((transaction.id, transaction) for transaction in transactions)
         if header.parent == parent.id and header.height == parent.height + 1:
-            self.votes[block.id] = votes.apply(header)
+            with suppress(Refused):  # what is no valid block has no votes after it
+                count.speak(key.public, header.mhg)
+                self.votes[block.id] = count.close(header.id, decision)
         return block
+
+    def attest(self, key: SecretKey, tip: Header, votes: Votes, mhg: int | None = None) -> VerifiedAttestation:
+        """An attestation of ``tip``, after which ``votes`` are; ``mhg`` is by default what that branch knows."""
+        known = votes.spoken_up_to(key.public)
+        return sign_attestation(
+            key,
+            self.world.genesis.id,
+            tag=votes.electorate.tag(key.public).tag,
+            tip=tip.id,
+            height=tip.height,
+            mhg=min(known if mhg is None else mhg, tip.height - 1),
+            mhp=tip.mhp,
+        )
 
     def stranger_enrols(self) -> VerifiedTransaction:
         """A valid transaction that nobody saw before."""
@@ -75,13 +104,20 @@ def tell(sender: SimulatedNode, block: Block, receivers: Iterable[SimulatedNode]
         sender.world.network.send(sender.name, receiver, announcement_of(block))
 
 
-def root_with(node: SimulatedNode, slot: int, transactions: Sequence[VerifiedTransaction]) -> bytes:
-    """The state root after a block of ``slot`` with these valid transactions on the head of a node."""
+def whisper(sender: SimulatedNode, attestation: VerifiedAttestation, receivers: Iterable[SimulatedNode]) -> None:
+    """Tell some of an attestation."""
+    for receiver in receivers:
+        sender.world.network.send(sender.name, receiver, attested((attestation,)))
+
+
+def outcome_of(node: SimulatedNode, slot: int, transactions: Sequence[VerifiedTransaction]) -> tuple[bytes, Decision]:
+    """The state root after, and the decision of, a block of ``slot`` with these transactions on the head of a node."""
     chain = node.engine.chain
     ledger = chain.ledger
-    draft = ledger.draft(slot, chain.next_votes.newest_set.start)
+    draft = ledger.draft(slot, chain.electorate)
     for transaction in transactions:
         registry.apply(draft, transaction)
+    decision = decided(draft, chain.electorate)
     root, changes = ledger.seal(draft)
     ledger.discard(changes)
-    return root
+    return root, decision

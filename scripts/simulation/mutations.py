@@ -14,11 +14,9 @@ from unittest.mock import patch
 from chain import (
     admission,
     arrivals,
-    blocktree,
     engine,
     governance,
     headers,
-    production,
     records,
     registry,
     serving,
@@ -32,18 +30,17 @@ from chain.blockchain import Blockchain
 from chain.blocks import Block
 from chain.blocktree import BlockTree, Judged
 from chain.draft import Draft
+from chain.electorate import Electorate, Joint, ValidatorSet
 from chain.engine import Engine
 from chain.errors import Reason, Refused
 from chain.events import Commit, Effect, SigningState
-from chain.headers import decode_header
 from chain.ledger import Ledger
 from chain.mempool import Mempool
 from chain.outbox import Outbox
 from chain.production import Producer
 from chain.state import Record
-from chain.transactions import Evidence
-from chain.validators import Validators
-from chain.votes import Votes
+from chain.transactions import Evidence, decode_statement
+from chain.votes import Count, Voter
 from scripts.simulation import checks
 
 Patch = tuple[Any, str, Any]
@@ -82,24 +79,23 @@ def mutated(mutation: Mutation) -> Iterator[None]:
 
 
 def _no_contradiction_check() -> Sequence[Patch]:
-    return [(Votes, "contradicts", lambda _self, _header: False)]
+    return [(Count, "_contradiction", lambda *_arguments: None)]
 
 
 def _double_prevotes() -> Sequence[Patch]:
-    count_once = votes._prevote
+    enough = votes._is_enough
 
-    def count_twice(*arguments: Any) -> None:
-        count_once(*arguments)
-        count_once(*arguments)
+    def enough_twice(weights: tuple[int, ...], sets: Any) -> bool:
+        return enough(tuple(2 * weight for weight in weights), sets)
 
-    return [(votes, "_prevote", count_twice)]
+    return [(votes, "_is_enough", enough_twice)]
 
 
 def _forget_mhg() -> Sequence[Patch]:
     begin = Producer.__init__
 
-    def begin_without(self: Producer, genesis: Any, secret: Any, signing: SigningState | None) -> None:
-        begin(self, genesis, secret, signing and SigningState(slot=signing.slot))
+    def begin_without(self: Producer, genesis: Any, secret: Any, signing: SigningState | None, tag: bytes) -> None:
+        begin(self, genesis, secret, signing and SigningState(slot=signing.slot, tag=signing.tag), tag)
 
     return [(Producer, "__init__", begin_without)]
 
@@ -108,8 +104,8 @@ def _cross_finality() -> Sequence[Patch]:
     def keep_all(self: BlockTree, block_id: bytes) -> None:
         self.root = block_id
 
-    def check(self: Blockchain, header: Any, *, solicited: bool) -> Judged:
-        return self.tree.check(header, solicited=solicited)
+    def check(self: Blockchain, header: Any, ballot: Any, *, solicited: bool) -> Judged:
+        return self.tree.check(header, ballot, solicited=solicited)
 
     def no_refusal(_self: Blockchain, _at_least: int = 0) -> tuple[()]:
         return ()
@@ -124,8 +120,6 @@ def _cross_finality() -> Sequence[Patch]:
 
     return [
         (BlockTree, "reroot", keep_all),
-        # Another rule stops such a branch too: it is final by itself, but was not executed here.
-        (BlockTree, "next_votes", lambda _self, parent: parent.votes),
         (Blockchain, "check", check),
         (Blockchain, "_advance_finality", advance_or_not),
         (Blockchain, "settle", lambda _self: None),
@@ -171,7 +165,7 @@ def _sign_a_slot_twice() -> Sequence[Patch]:
         finally:
             self.signing = signing
 
-    return [(Producer, "due_slot", without_memory), (production, "contradicting", lambda *_arguments: False)]
+    return [(Producer, "due_slot", without_memory), (SigningState, "last", (-1, -1))]
 
 
 def _forget_finality() -> Sequence[Patch]:
@@ -183,25 +177,24 @@ def _forget_finality() -> Sequence[Patch]:
 
 
 def _majority_is_enough() -> Sequence[Patch]:
-    make = votes._validator_set
+    def with_majority(self: ValidatorSet) -> None:
+        object.__setattr__(self, "threshold", sum(weight for _, weight in self.weights) // 2 + 1)
 
-    def with_majority(*arguments: Any) -> votes.ValidatorSet:
-        made = make(*arguments)
-        return replace(made, threshold=sum(made.weights) // 2 + 1)
-
-    return [(votes, "_validator_set", with_majority)]
+    return [(ValidatorSet, "__post_init__", with_majority)]
 
 
 def _amnesiac_signs() -> Sequence[Patch]:
-    def at_once(self: Producer, chain: Blockchain, _slot: int) -> None:
-        self.signing = SigningState(slot=chain.head.header.slot, height=chain.head.header.height)
+    def at_once(self: Producer, chain: Blockchain) -> bool:
+        if self.signing is None:
+            self.signing = SigningState(mhg=chain.head.votes.spoken_up_to(self.secret.public))
+        return False
 
-    return [(Producer, "_end_silence", at_once)]
+    return [(Producer, "resume", at_once), (Producer, "needs_tag", lambda *_arguments: False)]
 
 
 def _any_state_root() -> Sequence[Patch]:
-    def extend(self: Ledger, block: Block, set_start: int) -> None:
-        draft = self.draft(block.header.slot, set_start)
+    def extend(self: Ledger, block: Block, electorate: Any) -> None:
+        draft = self.draft(block.header.slot, electorate)
         for transaction in block.transactions:
             registry.apply(draft, transaction)
         _, changes = self.seal(draft)
@@ -235,14 +228,7 @@ def _unbounded_waiting() -> Sequence[Patch]:
 
 
 def _precommit_again() -> Sequence[Patch]:
-    precommit = votes._precommit
-
-    def forgetting(*arguments: Any) -> votes.Voter:
-        precommit(*arguments)
-        voter: votes.Voter = arguments[1]
-        return voter
-
-    return [(votes, "_precommit", forgetting)]
+    return [(votes, "Voter", lambda min_active, _largest: Voter(min_active, min_active - 1))]
 
 
 def _evidence_twice() -> Sequence[Patch]:
@@ -254,28 +240,33 @@ def _evidence_twice() -> Sequence[Patch]:
         except Refused as refusal:
             if refusal.reason is not Reason.ALREADY_PUNISHED:
                 raise
-            return decode_header(action.first).proposer
+            return decode_statement(action.first).speaker
 
     return [(governance, "check_open", check_unpunished)]
 
 
-def _set_at_once() -> Sequence[Patch]:
-    wait = validators.with_announced
+def _no_joint_phase() -> Sequence[Patch]:
+    after = Electorate.after
 
-    def at_once(counted: Votes, seats: Validators) -> Votes:
-        return wait(counted, seats._replace(announced_height=0))
+    def at_once(self: Electorate, height: int, **named: Any) -> Electorate:
+        following = after(self, height, **named)
+        if not isinstance(following.phase, Joint):
+            return following
+        return replace(following, start=height + 1, current=following.phase.following, phase=None)
 
-    return [(blocktree, "with_announced", at_once)]
+    return [(Electorate, "after", at_once)]
 
 
-def _set_before_final() -> Sequence[Patch]:
-    def unproven(counted: Votes, seats: Validators) -> Votes:
-        is_pending = seats.next and counted.newest_set.start <= seats.decided_height
-        if not is_pending or counted.height + 1 < seats.announced_height:
-            return counted
-        return counted.with_validators(validators.voting_set(seats.next), counted.height + 1)
+def _old_set_alone() -> Sequence[Patch]:
+    return [(Electorate, "sets", property(lambda self: (self.current,)))]
 
-    return [(blocktree, "with_announced", unproven)]
+
+def _jailed_lead() -> Sequence[Patch]:
+    return [(validators, "_jailed", lambda seat, height: seat._replace(clean_height=height))]
+
+
+def _any_tag() -> Sequence[Patch]:
+    return [(Producer, "_may_speak", lambda *_arguments: True), (Producer, "is_overruled", lambda *_arguments: False)]
 
 
 def _no_lateness() -> Sequence[Patch]:
@@ -377,12 +368,13 @@ MUTATIONS: dict[str, Mutation] = {
         4,
         traffic="registry",
     ),
-    "set-at-once": Mutation(
-        "announced validators, as after a jail, are in force as soon as that is final", _set_at_once, traffic="registry"
+    "no-joint-phase": Mutation(
+        "validators that were decided on are in force without those before them", _no_joint_phase, traffic="registry"
     ),
-    "set-before-final": Mutation(
-        "announced validators are in force before that is final", _set_before_final, traffic="registry"
+    "old-set-alone": Mutation(
+        "while a change is under way the old validators decide", _old_set_alone, traffic="registry"
     ),
+    "jailed-lead": Mutation("who is jailed goes on", _jailed_lead, "none", "equivocates", 4, traffic="registry"),
     "struck-counts": Mutation("the points of a struck record still count", _struck_counts, traffic="registry"),
     "no-deadlines": Mutation("nothing happens when a deadline passes", _no_deadlines, traffic="registry"),
     "objection-counts": Mutation(

@@ -8,7 +8,7 @@ from functools import partial
 
 from chain.events import PeerLost, Request
 from scripts.simulation.node import SimulatedNode
-from scripts.simulation.wire import Announced, Batch, Claim, Gossip, Message
+from scripts.simulation.wire import Announced, Attested, Batch, Claim, Gossip, Message
 from scripts.simulation.world import World
 
 # As long as p2p/ waits for a reply; a connection that is gone is noticed at once.
@@ -109,7 +109,9 @@ class Network:
 
     def pass_on(self, node: SimulatedNode, sender: str, message: Message) -> None:
         """A node lets others have what a stranger told it; what nodes say reaches everybody without that."""
-        if isinstance(message, Announced | Batch) and any(sender == stranger.name for stranger in self.world.strangers):
+        if isinstance(message, Announced | Batch | Attested) and any(
+            sender == stranger.name for stranger in self.world.strangers
+        ):
             for other in self.world.nodes:
                 if other is not node:
                     self.send(node.name, other, message)

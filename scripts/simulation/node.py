@@ -28,16 +28,17 @@ from chain.events import (
     Penalise,
     Request,
     RequestFailed,
+    SendAttestations,
     SigningState,
     Submitted,
     Tick,
 )
-from chain.headers import Header
 from chain.keys import SecretKey
 from chain.messages import GetStatus, Status
+from chain.statements import TAG_BYTES, SignedStatement
 from chain.transactions import VerifiedTransaction
 from scripts.simulation.disk import Disk
-from scripts.simulation.wire import Door, Message, announcement_of, batched
+from scripts.simulation.wire import Door, Message, announcement_of, attested, batched
 from scripts.simulation.world import World
 
 # As many events as node.py queues; there the network waits, here what comes then gets lost.
@@ -97,7 +98,13 @@ class SimulatedNode:
         """Load the disk and join."""
         self.generation += 1
         self.doom = ""
-        self.engine = Engine(self.world.genesis, self.disk.load(), secret=self.engine_key, signing=self.disk.signing)
+        self.engine = Engine(
+            self.world.genesis,
+            self.disk.load(),
+            secret=self.engine_key,
+            signing=self.disk.signing,
+            fresh_tag=self.world.random.randbytes(TAG_BYTES),
+        )
         self.door = Door(self.world.genesis, self.world.signatures)
         self.is_up = True
         self.say(f"starts at height {self.engine.chain.head.header.height}")
@@ -213,8 +220,13 @@ class SimulatedNode:
 
     def _store(self, commit: Commit, effects: list[Effect]) -> None:
         self.disk.commit(commit)
-        made: list[Header] = [effect.block.header for effect in effects if isinstance(effect, AnnounceBlock)]
-        self.world.checks.on_stored(self, commit, made)
+        said: list[SignedStatement] = []
+        for effect in effects:
+            if isinstance(effect, SendAttestations):
+                said.append(effect.attestations[-1])
+            elif isinstance(effect, AnnounceBlock):
+                said.append(effect.block.header)
+        self.world.checks.on_stored(self, commit, said)
 
     def _schedule_tick(self) -> None:
         generation = self.generation
@@ -271,6 +283,11 @@ class SimulatedNode:
                 )
                 world.checks.on_announced(self, header)
                 world.network.broadcast(self, announcement_of(block))
+            case SendAttestations(attestations):
+                last = attestations[-1]
+                self.say(f"attests {last.tip.hex()[:8]} height {last.height} mhg {last.mhg} mhp {last.mhp}")
+                world.checks.on_announced(self, last)
+                world.network.broadcast(self, attested(attestations))
             case GossipTransactions(transactions):
                 for batch in batched(transactions):
                     world.network.broadcast(self, batch)
@@ -293,7 +310,7 @@ class SimulatedNode:
             case Notice(name, text):
                 self.say(f"notice  {name}: {text}")
             case Equivocation(first, second):
-                self.say(f"saw two headers of slot {first.slot}: {first.id.hex()[:8]} {second.id.hex()[:8]}")
+                self.say(f"saw two statements of one: {first.id.hex()[:8]} {second.id.hex()[:8]} at {first.height}")
                 world.checks.on_equivocation(self, first)
             case _:
                 pass

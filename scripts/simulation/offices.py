@@ -354,7 +354,7 @@ def is_hopeless(node: SimulatedNode, transaction: VerifiedTransaction) -> bool:
 def refusal_of(node: SimulatedNode, transaction: VerifiedTransaction) -> Refused | None:
     """Why the next block after the head of ``node`` may not hold it, if it may not."""
     chain = node.engine.chain
-    draft = chain.ledger.draft(chain.head.header.slot + 1, chain.next_votes.newest_set.start)
+    draft = chain.ledger.draft(chain.head.header.slot + 1, chain.electorate)
     try:
         registry.apply(draft, transaction)
     except Refused as refusal:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 
+from chain.ballots import EMPTY
 from chain.blocks import encode_block
 from chain.errors import Reason
 from chain.events import Request
@@ -17,6 +18,7 @@ from chain.headers import Header, decode_header, sign_header
 from chain.keys import SecretKey
 from chain.merkle import EMPTY_ROOT
 from chain.messages import Announcement, GetBlocks, RawItems, Status
+from chain.statements import NO_TAG
 from chain.transactions import Enrol, sign_transaction
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.wire import Announced, Batch, Claim, Gossip, Message
@@ -76,7 +78,8 @@ class Stranger:
         self._heard.append(message)
         announcement = Announcement.decode(message.data)
         if announcement.transaction_ids:
-            self.shout(Announced(Announcement(announcement.header, ()).encode()), Reason.WRONG_TX_ROOT)
+            stripped = Announcement(announcement.header, announcement.ballot, ())
+            self.shout(Announced(stripped.encode()), Reason.WRONG_TX_ROOT)
 
     def garbage(self) -> list[Message]:
         """What is no message."""
@@ -95,7 +98,7 @@ class Stranger:
     def forged_headers(self) -> list[Message]:
         """Headers in the name of the leader, whose signature nobody else can make."""
         slot = max(1, self.world.slot)
-        leader = self._witness().engine.chain.next_votes.newest_set.leader(slot)
+        leader = self._witness().engine.chain.electorate.leader(slot)
         raw = self._header(slot).raw.replace(self.secret.public, leader)
         return [self._announce(decode_header(raw))]
 
@@ -167,15 +170,17 @@ class Stranger:
             height=min(final_height + 1, max(1, slot)) if height is None else height,
             slot=max(1, slot),
             parent=head.id,
+            tag=NO_TAG,
             mhg=0,
             mhp=head.mhp,
+            votes_root=EMPTY.root,
             transaction_root=EMPTY_ROOT,
             state_root=self.world.random.randbytes(32),
         )
 
     @staticmethod
     def _announce(header: Header) -> Announced:
-        return Announced(Announcement(header.raw, ()).encode())
+        return Announced(Announcement(header.raw, EMPTY.raw, ()).encode())
 
 
 # What a stranger does, and what that proves about it.

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from chain.blockchain import Blockchain
 from chain.blocks import Block
-from chain.events import Request
+from chain.events import Request, SigningState
 from chain.headers import Header
 from chain.messages import Status
-from chain.votes import Ballot, Votes, contradicting
-from scripts.simulation.forge import Cabal, tell
+from chain.production import Producer
+from chain.statements import NO_TAG
+from chain.votes import Votes
+from scripts.simulation.forge import Cabal, outcome_of, tell, whisper
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.world import World
 
@@ -48,7 +51,7 @@ class Villain(SimulatedNode):
         self.secret = world.secrets[seat]
         self.cabal = cabal
         self._strategy = strategy
-        self._signed: Ballot | None = None
+        self._honest = Producer(world.genesis, self.secret, SigningState(), NO_TAG)
         self._generated = 0
 
     @property
@@ -72,11 +75,15 @@ class Villain(SimulatedNode):
         self.strategy.each_slot(self, slot)
         if self.leader(slot) == self.secret.public:
             self.strategy.lead(self, slot)
+        self.world.schedule.later(self.world.genesis.slot_ms // 2, self._attest)
         self._next_slot()
+
+    def _attest(self) -> None:
+        self.strategy.attest(self)
 
     def leader(self, slot: int) -> bytes:
         """Whose turn ``slot`` is, on the head that it follows."""
-        return self.engine.chain.next_votes.newest_set.leader(slot)
+        return self.engine.chain.electorate.leader(slot)
 
     @property
     def head(self) -> tuple[Header, Votes]:
@@ -87,18 +94,37 @@ class Villain(SimulatedNode):
     def sign(self, slot: int, *, votes_not: bool = False) -> Block | None:
         """The empty block that an honest validator would sign on the head, if it would sign one.
 
-        ``votes_not`` makes it one that casts no vote.
+        ``votes_not`` makes it one that casts no vote, and carries none.
         """
         header, votes = self.head
-        height = header.height + 1
-        mhg = height if votes_not else self._generated
-        ballot = Ballot(height, self.secret.public, mhg, votes.mhp)
-        if header.slot >= slot or votes.contradicts(ballot):
+        signing = self._honest.signing or SigningState()
+        if header.slot >= slot or self.secret.public in votes.electorate.barred:
             return None
-        if self._signed is not None and contradicting(self._signed, ballot):
+        root, decision = outcome_of(self, slot, ())
+        heard = None if votes_not else self.engine.heard
+        mhg = header.height + 1 if votes_not else max(signing.mhg, self._generated)
+        block = self.cabal.forge(
+            self.secret, header, votes, slot, mhg=mhg, state_root=root, decision=decision, heard=heard
+        )
+        if (block.header.mhp, block.header.height) <= signing.last:
             return None
-        self._signed, self._generated = ballot, max(self._generated, height)
-        return self.forge((header, votes), slot, mhg=mhg)
+        self._honest.said(block.header)
+        self._generated = max(self._generated, block.header.height)
+        return block
+
+    def attest(self) -> None:
+        """Stand behind the head, if an honest validator would."""
+        attestation = self._honest.attest(self.engine.chain)
+        if attestation is not None:
+            self.engine.heard.add(attestation)
+            whisper(self, attestation, self.world.nodes)
+
+    def attest_for(self, chain: Blockchain, receivers: list[SimulatedNode]) -> None:
+        """Stand behind the head of a chain, for some, as if there were no other chain."""
+        header, votes = chain.head.header, chain.head.votes
+        row = votes.row(header.height)
+        if row is not None and self.secret.public not in row.said:
+            whisper(self, self.cabal.attest(self.secret, header, votes), receivers)
 
     def forge(
         self, parent: tuple[Header, Votes], slot: int, *, mhg: int | None = None, mhp: int | None = None
@@ -154,6 +180,9 @@ class Strategy:
     def lead(self, villain: Villain, slot: int) -> None:
         """It is the villain's turn."""
 
+    def attest(self, villain: Villain) -> None:
+        """The middle of a slot: time to stand behind its block."""
+
     def status(self, villain: Villain, peer: str, status: Status) -> Status | None:
         """What it tells a peer about itself, where ``status`` is true."""
         return status
@@ -163,7 +192,14 @@ class Strategy:
         return reply
 
 
-class Dutiful(Strategy):
+class Attests(Strategy):
+    """What those share who stand behind blocks as they should."""
+
+    def attest(self, villain: Villain) -> None:
+        villain.attest()
+
+
+class Dutiful(Attests):
     """No villain at all."""
 
     def lead(self, villain: Villain, slot: int) -> None:

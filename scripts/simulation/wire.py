@@ -15,18 +15,22 @@ from chain import admission, serving
 from chain.admission import (
     Admission,
     AdmittedAnnouncement,
+    AdmittedAttestations,
     AdmittedBatch,
     AdmittedClaim,
+    Blamed,
     Known,
     PlausibleAnnouncement,
     ReadBatch,
     Rejected,
     rejected,
 )
+from chain.attestations import VerifiedAttestation, verify_attestation
 from chain.blockchain import Blockchain
 from chain.blocks import Block, assemble, decode_block
 from chain.errors import Reason, Refused
 from chain.events import (
+    AttestationsReceived,
     BlockAnnounced,
     BlocksReceived,
     Event,
@@ -37,7 +41,7 @@ from chain.events import (
 )
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader, verify_header
-from chain.messages import Announcement, GetTransactions, batches
+from chain.messages import Announcement, GetTransactions, RawItems, batches
 from chain.transactions import Transaction, VerifiedTransaction, decode_transaction, verify_transaction
 
 
@@ -56,20 +60,32 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Attested:
+    """Attestations that are passed on, encoded."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Where the sender says it stands: an encoded status."""
 
     data: bytes
 
 
-Gossip: TypeAlias = Announced | Batch
+Gossip: TypeAlias = Announced | Batch | Attested
 Message: TypeAlias = Gossip | Claim
 
 
 def announcement_of(block: Block) -> Announced:
     """How a block is announced."""
     ids = tuple(transaction.id for transaction in block.transactions)
-    return Announced(Announcement(block.header.raw, ids).encode())
+    return Announced(Announcement(block.header.raw, block.ballot.raw, ids).encode())
+
+
+def attested(attestations: Sequence[VerifiedAttestation]) -> Attested:
+    """How attestations are passed on."""
+    return Attested(RawItems(tuple(attestation.raw for attestation in attestations)).encode())
 
 
 def batched(transactions: Sequence[VerifiedTransaction]) -> Iterable[Batch]:
@@ -102,10 +118,10 @@ class Signatures:
         """Decode and check a whole block.  Raises :class:`Refused`."""
         key = sha256(raw).digest()
         if key not in self._blocks:
-            header, transactions = decode_block(raw)
+            header, ballot, transactions = decode_block(raw)
             verified = self.header(header)
             self._blocks[key] = assemble(
-                verified, [self._transactions.get(item.id) or self._check(item) for item in transactions]
+                verified, ballot, [self._transactions.get(item.id) or self._check(item) for item in transactions]
             )
         return self._blocks[key]
 
@@ -118,6 +134,7 @@ class Door:
 
     def __init__(self, genesis: Genesis, signatures: Signatures) -> None:
         self.admission = Admission(genesis)
+        self._genesis = genesis
         self._signatures = signatures
 
     def let_in(self, sender: str, message: Message, chain: Blockchain, now_ms: int) -> Event | Known | Rejected:
@@ -129,6 +146,9 @@ class Door:
             case Batch(data):
                 batch = self._batch(data)
                 return TransactionsReceived(sender, batch) if isinstance(batch, AdmittedBatch) else batch
+            case Attested(data):
+                heard = self._attestations(data, chain)
+                return AttestationsReceived(sender, heard) if isinstance(heard, AdmittedAttestations) else heard
             case Claim(data):
                 claim = self.admission.claim(data, now_ms)
                 return StatusReceived(sender, claim) if isinstance(claim, AdmittedClaim) else claim
@@ -148,6 +168,20 @@ class Door:
             return plausible
         try:
             return self.admission.admit(plausible, self._signatures.header(plausible.header))
+        except Refused as refusal:
+            return rejected(refusal)
+
+    def _attestations(self, data: bytes, chain: Blockchain) -> AdmittedAttestations | Rejected:
+        read = admission.attestation_batch(data)
+        if not isinstance(read, ReadBatch):
+            return read
+        plausible = self.admission.plausible_attestations(read, chain)
+        if isinstance(plausible, Blamed):
+            return plausible
+        try:
+            return self.admission.admit_attestations(
+                tuple(verify_attestation(each, self._genesis.id) for each in plausible)
+            )
         except Refused as refusal:
             return rejected(refusal)
 
