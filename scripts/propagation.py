@@ -78,7 +78,7 @@ def main(
 def _compare_ways(folder: Path, *, quick: bool) -> None:
     with importing():
         from scripts.propagation_parts.attestations import study, table
-        from scripts.propagation_parts.report import put
+        from scripts.propagation_parts.tables import put
     rows = study((4, 7), 5) if quick else study()
     document = (DOCS / ATTESTATIONS).read_text(encoding="utf-8")
     folder.mkdir(parents=True, exist_ok=True)

@@ -17,8 +17,8 @@ from random import Random
 from scripts.propagation_parts import costs
 from scripts.propagation_parts.delays import Delays
 from scripts.propagation_parts.mesh import build_mesh
-from scripts.propagation_parts.report import markdown
 from scripts.propagation_parts.scoreboard import percentile
+from scripts.propagation_parts.tables import markdown
 
 SIZES = (4, 31, 100)
 BLOCKS = 60
@@ -151,7 +151,7 @@ class Journey:
         order = [(number + step) % nodes for step in range(nodes)]
         self.up = {site for site in order if self.random.randrange(100) >= self.weather.silent}
         self.up.add(order[0])
-        self.leaders = [site for site in order[1:] if site in self.up][:1] or order[1:2]
+        self.leader = next((site for site in order[1:] if site in self.up), order[1])
         self.addressed = order[1 : 1 + LEADERS]
         self.signed_us: dict[int, int] = {}
         for site in self.sites:
@@ -162,7 +162,7 @@ class Journey:
             self._now_us, _, action = heapq.heappop(self._queue)
             action()
         self.travel.blocks += 1
-        self.travel.expected += len(self.up - {order[0], self.leaders[0]})
+        self.travel.expected += len(self.signed_us.keys() - {self.leader})
 
     def _at(self, time_us: int, action: Callable[[], None]) -> None:
         heapq.heappush(self._queue, (time_us, next(self._numbers), action))
@@ -246,7 +246,7 @@ class Journey:
         self._work_us(site, self._reading_us(fresh) + costs.ITEM_US * len(speakers))
         done_us = site.work_us(self._now_us, costs.SIGNATURE_US * len(fresh))
         for speaker in sorted(fresh):
-            if site.number == self.leaders[0]:
+            if site.number == self.leader:
                 self.travel.at_leader_ms[-(-done_us // 1_000)] += 1
                 self.travel.travelled_ms[-(-(done_us - self.signed_us[speaker]) // 1_000)] += 1
             targets = set(self._targets(site, speaker)) - {sender}

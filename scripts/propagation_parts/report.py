@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chain.errors import OperatorError
 from scripts.propagation_parts.experiment import Figures, Setup
 from scripts.propagation_parts.scoreboard import percentile
+from scripts.propagation_parts.tables import markdown, put
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +107,6 @@ def fill(document: str, rows: Sequence[Row]) -> str:
     return put(put(document, "slots", _slot_table(rows)), "degrees", _degree_table(rows))
 
 
-def put(document: str, name: str, table: str) -> str:
-    """The document with one of its tables made again.  Raises :class:`OperatorError` where its mark is missing."""
-    begin, end = f"<!-- {name} -->\n", "<!-- end -->"
-    before, _, rest = document.partition(begin)
-    _, mark, after = rest.partition(end)
-    if not mark:
-        raise OperatorError(f"the document has no place for the table of {name}; restore {begin.strip()} … {end}")
-    return before + begin + table + end + after
-
-
 def _slot_table(rows: Sequence[Row]) -> str:
     lines = [
         (
@@ -184,12 +174,6 @@ def _degree_table(rows: Sequence[Row]) -> str:
         ),
         lines,
     )
-
-
-def markdown(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A table: texts to the left in the first column, the rest to the right."""
-    rule = ["---", *("---:" for _ in columns[1:])]
-    return "".join(f"| {' | '.join(line)} |\n" for line in (columns, rule, *lines))
 
 
 def _spread(values: Sequence[int | None]) -> str:
