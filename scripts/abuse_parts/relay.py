@@ -12,7 +12,6 @@ from chain.attestations import VerifiedAttestation, sign_attestation
 from chain.keys import SecretKey
 from chain.messages import RawItems
 from chain.statements import NO_TAG
-from p2p.frames import write_frame
 from p2p.relay import MAX_FRAME_BYTES, MAX_ITEM_BYTES
 from scripts.abuse_parts.target import Target, Visitor, framed, visit
 
@@ -28,7 +27,7 @@ def attest(target: Target, secret: SecretKey, height: int) -> VerifiedAttestatio
 async def relay(visitor: Visitor, frames: Iterable[bytes]) -> None:
     stream = await visitor.open("attest")
     for frame in frames:
-        await write_frame(stream, frame)
+        await stream.write(framed(frame))
         await trio.sleep(visitor.target.pace_s)
     await visitor.thrown_out()
 

@@ -21,7 +21,7 @@ from scripts.propagation_parts.scoreboard import percentile
 from scripts.propagation_parts.tables import markdown
 
 SIZES = (4, 31, 100)
-BLOCKS = 60
+BLOCKS = 40
 LOOKED_AT_MS = (250, 500, 1_000)
 # A leader that is silent is followed by another: who speaks to leaders speaks to so many.
 LEADERS = 2
