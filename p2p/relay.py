@@ -3,6 +3,7 @@
 Everybody speaks at about the same time and gossip costs messages, not bytes, so each node collects what it has for a
 neighbour for a moment and sends it over a stream that stays open, unless the neighbour has sent the same by then.
 ``scripts/docs/attestations.md`` compares this with other ways.
+Source: protocol 7.6.
 """
 
 from __future__ import annotations
