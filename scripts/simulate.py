@@ -10,6 +10,7 @@ from __future__ import annotations
 from p2p.local.commandline import as_json, command, importing
 
 from collections.abc import Collection
+from typing import Literal
 
 import click
 
@@ -52,6 +53,13 @@ def _mutations() -> Collection[str]:
 @click.option("--villains", type=click.IntRange(1, MAX_NODES), help="How many of them.  [default: as many as allowed]")
 @click.option("--traffic", type=OneOf("NAME", _traffic), help="What clients do.  [default: by the seed]")
 @click.option(
+    "--disk",
+    type=click.Choice(["memory", "real"]),
+    default="memory",
+    show_default=True,
+    help="What honest nodes write to; a real one has SQLite's files, which are torn, damaged and restored.",
+)
+@click.option(
     "--mutate",
     type=OneOf("NAME|all", _mutations),
     help="Break one rule, or each in turn, and see that it is noticed.",
@@ -71,6 +79,7 @@ def main(
     byzantine: str | None,
     villains: int | None,
     traffic: str | None,
+    disk: Literal["memory", "real"],
     mutate: str | None,
     is_matrix: bool,
     write: bool,
@@ -91,7 +100,7 @@ def main(
         context.exit(run_matrix(seeds, processes, write=write, as_json=as_json))
     if mutate == ALL:
         context.exit(run_sweep(seeds, slots, processes, write=write, as_json=as_json))
-    settings = Settings(nodes, slots, faults, byzantine or "", villains, mutate or "", traffic or "")
+    settings = Settings(nodes, slots, faults, byzantine or "", villains, mutate or "", traffic or "", disk=disk)
     if mutate:
         settings = for_mutation(context, settings)
     if (villains or 0) >= (settings.nodes or 4):

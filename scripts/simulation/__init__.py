@@ -6,7 +6,10 @@ Files, each importing only those above it::
     rules       the policy of simulated chains
     schedule    the virtual clock and its queue
     timeline    what happened, as text and as one hash
+    acts        what happens to a world from outside, as data
     disk        what survives a crash
+    damage      how files end that were being written, and how they are damaged
+    realdisk    the storage that nodes have, on such files
     oracle      an independent count of votes, from the text of the protocol
     wire        what travels between nodes, and the door that it comes through
     world       the parts of one history that everybody in it reaches
@@ -18,7 +21,8 @@ Files, each importing only those above it::
     offices     what everybody in a registry signs
     workload    clients, honest and not, and what they were promised
     strangers   peers without a key and without manners
-    faults      what goes wrong, and when
+    plan        from a seed to its acts
+    faults      what goes wrong, when its slot has come
     forge       blocks that no honest validator makes
     villain     a validator that breaks the rules, and what theory can predict of it
     copies      a validator's key on two machines

@@ -29,7 +29,7 @@ def for_mutation(context: click.Context, settings: Settings) -> Settings:
     chosen = sweep.settings_for(MUTATIONS[settings.mutation], settings.mutation, settings.slots)
     given = {
         name: getattr(settings, name)
-        for name in ("faults", "byzantine", "villains", "nodes", "traffic")
+        for name in ("faults", "byzantine", "villains", "nodes", "traffic", "disk")
         if context.get_parameter_source(name) != click.core.ParameterSource.DEFAULT
     }
     return replace(chosen, **given)
@@ -116,6 +116,7 @@ def replay_command(settings: Settings, seed: int) -> str:
         "villains": settings.villains,
         "traffic": settings.traffic,
         "mutate": settings.mutation,
+        "disk": settings.disk if settings.disk != "memory" else "",
     }
     parts += [f"--{name} {value}" for name, value in names.items() if value]
     return " ".join(parts)
