@@ -14,7 +14,7 @@ from typing import Literal
 
 import click
 
-from scripts.console import OneOf, SeedRange, processes, write
+from scripts.console import Numbers, OneOf, SeedRange, processes, write
 from scripts.simulation.settings import PROFILES, Settings, tolerated
 
 MAX_NODES = 100
@@ -67,6 +67,13 @@ def _mutations() -> Collection[str]:
 @click.option("--matrix", "is_matrix", is_flag=True, help="Every attack, with f villains and one more, against theory.")
 @write("what --matrix or --mutate all finds to scripts/docs")
 @click.option("--replay-seed", type=click.IntRange(0), help="Run one history and tell all of it.")
+@click.option("--only", type=Numbers(), help="With --replay-seed: only these of its acts happen, by their numbers.")
+@click.option(
+    "--shrink/--no-shrink",
+    default=True,
+    show_default=True,
+    help="Search for a short history that fails as the first that does.",
+)
 @processes
 @as_json
 @click.pass_context
@@ -84,6 +91,8 @@ def main(
     is_matrix: bool,
     write: bool,
     replay_seed: int | None,
+    only: tuple[int, ...] | None,
+    shrink: bool,
     processes: int | None,
     as_json: bool,
 ) -> None:
@@ -100,7 +109,9 @@ def main(
         context.exit(run_matrix(seeds, processes, write=write, as_json=as_json))
     if mutate == ALL:
         context.exit(run_sweep(seeds, slots, processes, write=write, as_json=as_json))
-    settings = Settings(nodes, slots, faults, byzantine or "", villains, mutate or "", traffic or "", disk=disk)
+    settings = Settings(
+        nodes, slots, faults, byzantine or "", villains, mutate or "", traffic or "", disk=disk, only=only
+    )
     if mutate:
         settings = for_mutation(context, settings)
     if (villains or 0) >= (settings.nodes or 4):
@@ -109,7 +120,9 @@ def main(
         raise click.UsageError("fewer than four validators tolerate no villain; say how many with --villains")
     if replay_seed is not None:
         context.exit(run_again(settings, replay_seed, as_json=as_json))
-    context.exit(run_histories(settings, seeds, processes, as_json=as_json))
+    if only is not None:
+        raise click.UsageError("--only chooses of the acts of one seed; give it with --replay-seed")
+    context.exit(run_histories(settings, seeds, processes, shrink=shrink, as_json=as_json))
 
 
 if __name__ == "__main__":

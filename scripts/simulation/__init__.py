@@ -29,6 +29,7 @@ Files, each importing only those above it::
     byzantine   the ways in which the rules are broken
     mutations   rules broken on purpose, to see that the simulator notices
     history     one run, from its seed to its outcome
+    shrink      from a history that fails to a short one that fails in the same way
     parallel    many runs on all cores
     matrix      every attack against what theory predicts of it
     sweep       every broken rule, until a history shows it

@@ -18,7 +18,9 @@ class Disk:
     """The tables of :class:`chain.storage.Storage`, in memory.
 
     SQLite makes a commit durable as a whole or not at all; so a torn write is a lost one.  ``write_ms`` is how long
-    a commit takes at present; ``is_set_back`` says that the last load found less than what was durable before.
+    a commit takes at present.  Of the last load, ``is_set_back`` says that it found less than what was durable before,
+    ``is_torn_whole`` that it found all of the commit in which the machine died, ``is_unsound`` that it overlooked
+    damage which may show later.
     """
 
     def __init__(self, genesis: Genesis, signing: SigningState | None) -> None:
@@ -30,6 +32,8 @@ class Disk:
         self.settled: Settled | None = None
         self.write_ms = 0
         self.is_set_back = False
+        self.is_torn_whole = False
+        self.is_unsound = False
         self._is_missing = False
         self.state = genesis_state(genesis)
 
@@ -42,6 +46,11 @@ class Disk:
 
     def crash(self) -> None:
         """The process is gone."""
+
+    @property
+    def may_be_lost(self) -> bool:
+        """Whether what was signed is lost, or may turn out to be."""
+        return self.signing is None
 
     def back_up(self) -> None:
         """An operator copies everything; nobody restores a copy of what is in memory."""

@@ -151,7 +151,7 @@ class Faults:
 
     def _may_forget(self, node: SimulatedNode) -> bool:
         """More than f silent validators at once would wait for one another for ever."""
-        silent = [other for other in self.world.nodes if not other.is_honest or other.disk.signing is None]
+        silent = [other for other in self.world.nodes if not other.is_honest or other.disk.may_be_lost]
         return node.key is not None and (MORE_THAN_F or len(silent) < tolerated(len(self.world.secrets)))
 
 

@@ -70,13 +70,15 @@ class History:
         if settings.byzantine:
             join_cabal(world, settings.byzantine, villain_seats)
         self.acts = tuple(self._plan(seed).draw(settings.slots))
-        chosen = self.acts if settings.only is None else [self.acts[number] for number in settings.only]
-        self.faults = Faults(world, chosen)
+        only = settings.only
+        self.faults = Faults(world, [act for number, act in enumerate(self.acts) if only is None or number in only])
         self.heal_slots = -1
         self.late_blocks = self.late_final = 0
 
     def close(self) -> None:
         """Remove what is on a disk."""
+        for node in self.world.nodes:
+            node.disk.crash()
         if self._homes is not None:
             shutil.rmtree(self._homes)
 

@@ -39,7 +39,7 @@ from chain.messages import GetStatus, Status
 from chain.transactions import VerifiedTransaction
 from scripts.simulation.acts import Damage, Doom
 from scripts.simulation.wire import Door, Message, announcement_of, batched
-from scripts.simulation.world import World
+from scripts.simulation.world import SLOT_MS, World
 
 # As many events as node.py queues; there the network waits, here what comes then gets lost.
 MAX_INBOX = 256
@@ -66,6 +66,7 @@ class SimulatedNode:
         # In what the machine dies next, "" if in nothing; the seed draws what reaches the disk then.
         self.doom: Doom = ""
         self.doom_seed = 0
+        self._torn: tuple[Commit, list[Effect]] = (Commit(), [])
         self.crashes = 0
         self.amnesias = 0
         self.reorgs: list[int] = []
@@ -115,6 +116,10 @@ class SimulatedNode:
         self.say(f"crashes: {why}")
         self.world.network.leave(self)
 
+    def _start_again(self) -> None:
+        if not self.is_up:
+            self.start()
+
     def damage_disk(self, damage: Damage, seed: int) -> None:
         """While the machine is off, something happens to its disk."""
         self.say(f"its disk: {damage}")
@@ -128,6 +133,10 @@ class SimulatedNode:
             self.say(f"does not start: {refusal}")
             self._begin_anew()
             return self.disk.load()
+        if self.disk.is_unsound:
+            self.say("does not know that its database is damaged")
+        if self.disk.is_torn_whole:
+            self._note_stored(*self._torn)
         if self.disk.is_set_back:
             self.amnesias += 1
             self.say(f"lost its signing state or last blocks, and is final up to {self.disk.finalized}")
@@ -227,6 +236,7 @@ class SimulatedNode:
 
     def _die_writing(self, commit: Commit, effects: list[Effect]) -> None:
         if self.doom == "torn":
+            self._torn = commit, effects
             self.disk.tear(commit, Random(self.doom_seed))
         if self.doom == "kept":
             self._store(commit, effects)
@@ -239,7 +249,11 @@ class SimulatedNode:
         except OperatorError as refusal:
             self.crash(f"cannot write: {refusal}")
             self._begin_anew()
+            self.world.schedule.later(SLOT_MS, self._start_again)
             return
+        self._note_stored(commit, effects)
+
+    def _note_stored(self, commit: Commit, effects: list[Effect]) -> None:
         made: list[Header] = [effect.block.header for effect in effects if isinstance(effect, AnnounceBlock)]
         self.world.checks.on_stored(self, commit, made)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from random import Random
 
@@ -64,8 +64,11 @@ class RealDisk(Disk):
 
     def tear(self, commit: Commit, random: Random) -> None:
         before = self._files()
-        with self._told():
-            self._open().commit([commit])
+        try:
+            with self._told():
+                self._open().commit([commit])
+        except OperatorError:  # it dies anyway
+            return
         self._torn = commit
         self._leave(torn(before, self._files(), random))
 
@@ -77,17 +80,24 @@ class RealDisk(Disk):
         with self._told():
             chain, signing = self._open().load()
             found = self._found(signing)
+        self.is_torn_whole = False
         if self._torn is not None and found.contents() != self.contents():
             self.note(self._torn)
             self._remember()
+            self.is_torn_whole = found.contents() == self.contents()
         self._torn = None
         self._judge(chain, found)
+        self.is_unsound = self._is_damaged and not self._is_sound()
         return chain
 
     def replacement(self) -> RealDisk:
         self.crash()
         number = int(self.folder.suffix[1:] or 0) + 1
         return RealDisk(self.genesis, None, self.folder.with_suffix(f".{number}"))
+
+    @property
+    def may_be_lost(self) -> bool:
+        return self.signing is None or self.is_unsound
 
     # ------------------------------------------------------------------------------------------------- the damage
 
@@ -139,6 +149,12 @@ class RealDisk(Disk):
         self.signing, self.finalized, self.main, self.blocks = found.signing, found.finalized, found.main, found.blocks
         if is_old and self.signing is not None:
             self._lose_old_signing()
+
+    def _is_sound(self) -> bool:
+        with suppress(sqlite3.DatabaseError):
+            (verdict,) = self._open()._connection.execute("PRAGMA integrity_check(1)").fetchone()
+            return bool(verdict == "ok")
+        return False
 
     def _lose_old_signing(self) -> None:
         """A validator whose signing state is older than what it signed has to treat it as lost."""

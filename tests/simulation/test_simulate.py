@@ -133,7 +133,7 @@ def test_validators_change_and_every_kind_of_transaction_becomes_final() -> None
     kinds: set[str] = set()
     proposals: set[str] = set()
     changes = 0
-    for seed, byzantine in ((0, ""), (1, ""), (0, "equivocates"), (1, "equivocates")):
+    for seed, byzantine in ((0, ""), (1, ""), (2, ""), (0, "equivocates"), (1, "equivocates")):
         history = History(Settings(nodes=4, slots=200, faults="none", byzantine=byzantine, traffic="registry"), seed)
         history.run()
         node = history.world.honest[0]
