@@ -68,6 +68,7 @@ def _mutations() -> Collection[str]:
 @write("what --matrix or --mutate all finds to scripts/docs")
 @click.option("--replay-seed", type=click.IntRange(0), help="Run one history and tell all of it.")
 @click.option("--only", type=Numbers(), help="With --replay-seed: only these of its acts happen, by their numbers.")
+@click.option("--skip", type=click.IntRange(0), default=0, help="With --only: they happen so many slots earlier.")
 @click.option(
     "--shrink/--no-shrink",
     default=True,
@@ -92,6 +93,7 @@ def main(
     write: bool,
     replay_seed: int | None,
     only: tuple[int, ...] | None,
+    skip: int,
     shrink: bool,
     processes: int | None,
     as_json: bool,
@@ -110,7 +112,7 @@ def main(
     if mutate == ALL:
         context.exit(run_sweep(seeds, slots, processes, write=write, as_json=as_json))
     settings = Settings(
-        nodes, slots, faults, byzantine or "", villains, mutate or "", traffic or "", disk=disk, only=only
+        nodes, slots, faults, byzantine or "", villains, mutate or "", traffic or "", disk=disk, only=only, skip=skip
     )
     if mutate:
         settings = for_mutation(context, settings)

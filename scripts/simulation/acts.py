@@ -60,7 +60,7 @@ class Clogged:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Nothing passes on some ways until the first of ``turns``, a slot; after an even one it is there again."""
+    """Nothing passes on some ways until the first of ``turns``, in slots after it; after the second, nothing again."""
 
     slot: int
     ways: tuple[tuple[str, str], ...]

@@ -80,7 +80,7 @@ class Faults:
             case Cut():
                 self._cut(act)
                 for number, turn in enumerate(act.turns):
-                    self._later(turn - act.slot, partial(self._cut, act) if number % 2 else self._heal)
+                    self._later(turn, partial(self._cut, act) if number % 2 else self._heal)
             case Crash():
                 self._crash(world.by_name[act.node], act)
             case BackUp():

@@ -6,9 +6,11 @@ import shutil
 import tempfile
 import time
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+from scripts.simulation.acts import Act
 from scripts.simulation.byzantine import join_cabal
 from scripts.simulation.checks import Checks
 from scripts.simulation.faults import Faults, longest_wait_slots
@@ -69,9 +71,8 @@ class History:
             world.add(SimulatedNode(world, f"spare{number}", secret(FIRST_SPARE + number)))
         if settings.byzantine:
             join_cabal(world, settings.byzantine, villain_seats)
-        self.acts = tuple(self._plan(seed).draw(settings.slots))
-        only = settings.only
-        self.faults = Faults(world, [act for number, act in enumerate(self.acts) if only is None or number in only])
+        self.acts = tuple(self._plan(seed).draw(settings.slots + settings.skip))
+        self.faults = Faults(world, self._chosen())
         self.heal_slots = -1
         self.late_blocks = self.late_final = 0
 
@@ -81,6 +82,11 @@ class History:
             node.disk.crash()
         if self._homes is not None:
             shutil.rmtree(self._homes)
+
+    def _chosen(self) -> list[Act]:
+        only, skip = self.settings.only, self.settings.skip
+        chosen = [act for number, act in enumerate(self.acts) if only is None or number in only]
+        return [replace(act, slot=max(0, act.slot - skip)) for act in chosen]
 
     def _plan(self, seed: int) -> Plan:
         nodes, honest = ([node.name for node in nodes] for nodes in (self.world.nodes, self.world.honest))
@@ -99,7 +105,7 @@ class History:
         stalled_since, final_height = 0, 0
         halfway = (0, 0)
         for slot in range(self.settings.slots):
-            world.draw_anew()
+            world.draw_anew(slot + self.settings.skip)
             self.faults.each_slot()
             world.run_slots(1)
             world.checks.each_slot()

@@ -112,7 +112,7 @@ class Plan:
             yield Clogged(slot, one, two, random.randint(1_000, MAX_CLOG_MS))
         if slot > self._cut_until and self._chance(CUT * self.intensity):
             cut = self._cut(slot)
-            self._cut_until = cut.turns[-1]
+            self._cut_until = slot + cut.turns[-1]
             yield cut
 
     def _cut(self, slot: int) -> Cut:
@@ -126,12 +126,12 @@ class Plan:
             ways = [(one, two) for one in names for two in names if one != two and random.randrange(3) == 0]
         elif kind != "one way":
             ways += [(two, one) for one, two in ways]
-        until = slot + random.randint(2, MAX_CUT_SLOTS)
-        turns = [at for at in range(slot + 1, until) if kind == "flapping" and self._chance(FLAP)]
+        for_slots = random.randint(2, MAX_CUT_SLOTS)
+        turns = [at for at in range(1, for_slots) if kind == "flapping" and self._chance(FLAP)]
         turns = turns[: len(turns) // 2 * 2]  # it ends with a heal
         is_noticed = kind == "flapping" or (kind == "whole" and random.randrange(2) == 0)
         title = f"{kind} of {' '.join(left)} from {' '.join(right)}"
-        return Cut(slot, tuple(ways), title, is_noticed, (*turns, until))
+        return Cut(slot, tuple(ways), title, is_noticed, (*turns, for_slots))
 
     def _machine(self, slot: int, node: str) -> Iterator[Act]:
         random = self.random

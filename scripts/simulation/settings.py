@@ -34,7 +34,7 @@ class Settings:
     ``byzantine`` and ``mutation`` are names, "" for none.  ``traffic`` is the name of what clients do; "" lets the
     seed choose, but with villains only ratings, as theory speaks of validators that stay.  With ``only_damage``
     nobody looks inside the nodes.  ``disk`` is what honest nodes write to; ``only`` are the numbers of
-    the acts that happen, of those that the seed has; None for all.
+    the acts that happen, of those that the seed has; None for all.  All of them happen ``skip`` slots earlier.
     """
 
     nodes: int | None = None
@@ -48,6 +48,7 @@ class Settings:
     keep_timeline: bool = False
     disk: Literal["memory", "real"] = "memory"
     only: tuple[int, ...] | None = None
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,10 @@ from scripts.simulation.acts import Act
 from scripts.simulation.history import History, run_history
 from scripts.simulation.settings import Outcome, Settings
 
-# Each is a run; the first are as long as the failing history, the last a few slots.
-MAX_TRIES = 250
+# A try lives through as many slots as the failing history at first, and a few in the end: a minute or less altogether.
+MAX_SLOTS = 15_000
+# What begins so many slots earlier finds each leader once.
+LEADERS = 8
 # Names, hashes and numbers are another's in a shorter history.
 _VARIES = re.compile(r"\b[0-9a-f]{8,}\b|\b(node|spare|villain|copy|stranger)\d+|-?\d+")
 
@@ -55,6 +57,7 @@ class _Search:
         self._way = way_to_fail(failed)
         self._tell = tell
         self._tries = 0
+        self._slots_left = MAX_SLOTS
         only = tuple(range(len(self._acts))) if settings.only is None else settings.only
         self._settings = replace(settings, only=only)
         self._outcome = failed
@@ -63,22 +66,27 @@ class _Search:
         self._shorten()
         self._drop_kinds()
         self._drop_parts()
+        self._begin_earlier()
         self._shorten()
         self._drop_parts()
         settings = replace(self._settings, keep_timeline=True)
-        acts = tuple(self._acts[number] for number in self._only)
+        acts = tuple(replace(act, slot=max(0, act.slot - settings.skip)) for act in self._kept())
         return Short(self._settings, acts, run_history(settings, self._seed), self._tries)
 
     @property
     def _only(self) -> tuple[int, ...]:
         return self._settings.only or ()
 
+    def _kept(self) -> list[Act]:
+        return [self._acts[number] for number in self._only]
+
     def _fails(self, settings: Settings) -> bool:
         """Try a history, and go on from it if it fails in the same way."""
-        if self._tries == MAX_TRIES:
+        if self._slots_left <= 0:
             return False
         self._tries += 1
         outcome = run_history(settings, self._seed)
+        self._slots_left -= outcome.at_slot
         if way_to_fail(outcome) != self._way:
             return False
         self._settings, self._outcome = settings, outcome
@@ -99,8 +107,16 @@ class _Search:
     def _fails_until(self, slots: int) -> bool:
         if not 0 < slots < self._settings.slots:
             return False
-        only = tuple(number for number in self._only if self._acts[number].slot < slots)
+        end = slots + self._settings.skip
+        only = tuple(number for number in self._only if self._acts[number].slot < end)
         return self._fails(replace(self._settings, slots=slots, only=only))
+
+    def _begin_earlier(self) -> None:
+        """Leave out the slots before the first act, but for some, so that the leaders can be the same."""
+        first = min((act.slot for act in self._kept() if act.slot), default=0)
+        for skip in range(min(first, self._settings.slots) - 1, max(0, first - 1 - LEADERS), -1):
+            if self._fails(replace(self._settings, skip=skip, slots=self._settings.slots - skip)):
+                return
 
     def _drop_kinds(self) -> None:
         """Leave out all acts of one kind; then all that one node suffers."""

@@ -130,6 +130,7 @@ def replay_command(settings: Settings, seed: int) -> str:
     }
     parts += [f"--{name} {value}" for name, value in names.items() if value]
     if settings.only is not None:
+        parts += [f"--skip {settings.skip}"] if settings.skip else []
         parts.append(f"--only {numbers_text(settings.only) or shlex.quote('')}")
     return " ".join(parts)
 

@@ -113,9 +113,9 @@ class World:
             return Disk(self.genesis, signing)
         return RealDisk(self.genesis, signing, self.homes / name)
 
-    def draw_anew(self) -> None:
-        """What is drawn in this slot depends on no draws before it: a history that lacks some acts is still alike."""
-        self.random.seed(f"{self.seed} {self.slot}")
+    def draw_anew(self, number: int) -> None:
+        """What is drawn in a slot depends on no draws before it: a history that lacks some acts is still alike."""
+        self.random.seed(f"{self.seed} {number}")
 
     def chance(self, per_mille: int) -> bool:
         """True in so many of a thousand cases."""
