@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 
 
 def _knob(instead: str) -> bool:
-    return field(default=False, metadata={"instead": instead})  # type: ignore[no-any-return]
+    return field(default=False, metadata={"instead": instead})
 
 
 @dataclass(frozen=True, slots=True)

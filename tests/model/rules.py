@@ -123,7 +123,7 @@ class Refused(Exception):
 def genesis(first: VotingSet, rules: Rules) -> Block:
     """The block that all histories begin with."""
     block = Block(0, None, 0, NOTHING, Seats(first), bottom=1 - rules.window)
-    block.voters = {speaker: ANY_HEIGHT for speaker in first.weights}
+    block.voters = dict.fromkeys(first.weights, ANY_HEIGHT)
     return block
 
 
@@ -163,7 +163,7 @@ def extend(
     ``claim`` is the mhp that the proposer shows, where that rule is taken out.  Raises :class:`Refused`.
     """
     block = begin(parent, block_id, decision, rules)
-    block.carried = tuple(sorted(carried, key=lambda said: (said.height, said.speaker)))
+    block.carried = tuple(sorted(carried, key=_order))
     for statement in block.carried:
         take(block, statement, rules)
     show(block, rules, claim)
@@ -241,6 +241,23 @@ def take(block: Block, said: Statement, rules: Rules) -> None:
     fault = fault_of(block, said, rules)
     if fault:
         raise Refused(f"{said}: {fault}")
+    count(block, said, rules)
+
+
+def take_all(block: Block, known: Iterable[Statement], rules: Rules) -> None:
+    """Carry of the known attestations all that may be in ``block``."""
+    for said in sorted(known, key=_order):
+        if not fault_of(block, said, rules):
+            count(block, said, rules)
+            block.carried += (said,)
+
+
+def _order(said: Statement) -> tuple[int, str]:
+    return said.height, said.speaker
+
+
+def count(block: Block, said: Statement, rules: Rules) -> None:
+    """Count a statement that may be in ``block``."""
     block.said.setdefault(said.speaker, {})[said.height] = said
     gate = block.seats.phase
     if isinstance(gate, Gate) and said.height >= gate.decided and said.speaker in gate.next.weights:

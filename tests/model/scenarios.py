@@ -71,8 +71,14 @@ def changing(random: Random, n: int, rules: Rules, *, unequal: bool = False, dis
             base = nexts[-1] if nexts and random.random() < 0.5 else weights
             nexts.append(dict.fromkeys(random.sample(people, n), 1) if disjoint else _changed(random, base, people))
         byzantine = frozenset(one for one in people if random.random() < 0.35)
-        first, *others = (voting_set(one, rules) for one in (weights, *nexts) if one is weights or sum(one.values()) > 1)
-        if byzantine & {*weights, *nexts[0]} and others and all(is_tolerable(one, byzantine) for one in (first, *others)):
+        first, *others = (
+            voting_set(one, rules) for one in (weights, *nexts) if one is weights or sum(one.values()) > 1
+        )
+        if (
+            byzantine & {*weights, *nexts[0]}
+            and others
+            and all(is_tolerable(one, byzantine) for one in (first, *others))
+        ):
             return Cast(first, byzantine, tuple(others))
 
 

@@ -58,15 +58,15 @@ def world_of(kind: Kind, n: int, seed: int, rules: Rules) -> World:
     return World(random, rules, kind.cast(random, n, rules), kind.weather(random))
 
 
-def search(name: str, n: int, seeds: Iterable[int], rules: Rules) -> Tally:
-    """Run the histories of ``seeds`` up to the first finding.  One with a third or more Byzantine goes on to the end."""
+def search(name: str, n: int, seeds: Iterable[int], rules: Rules, wanted: str = "") -> Tally:
+    """Run the histories of ``seeds`` up to the first finding, or to the first of a kind that is ``wanted``."""
     kind, tally = KINDS[name], Tally()
     for seed in seeds:
         world = world_of(kind, n, seed, rules)
         conflict = world.run()
         tally.count(world)
         found = _verdict(world, kind, conflict, tally)
-        if found:
+        if found and wanted in ("", found[0]):
             what, detail = found
             tally.finding = Finding(what, name, n, seed, len(world.blocks) - 1, detail)
             break
@@ -76,20 +76,20 @@ def search(name: str, n: int, seeds: Iterable[int], rules: Rules) -> Tally:
 def _verdict(world: World, kind: Kind, conflict: Conflict | None, tally: Tally) -> tuple[str, str] | None:
     guilty = world.guilty()
     innocent = guilty - world.cast.byzantine
+    if conflict and not kind.over:
+        one, other = conflict.one, conflict.other
+        return "conflict", f"blocks {one.id} and {other.id} are final at heights {one.height} and {other.height}"
     if innocent:
         return "convicted", f"honest {', '.join(sorted(innocent))}"
     if conflict:
         share = _share(world, guilty)
         tally.conflicts += 1
         tally.least_guilty = min(tally.least_guilty, share)
-        if not kind.over:
-            one, other = conflict.one, conflict.other
-            return "conflict", f"blocks {one.id} and {other.id} are final at heights {one.height} and {other.height}"
         return None if 3 * share >= 1 else ("unproven", f"only {share} of a set is proved guilty")
     if kind.heals:
         took = world.heal()
         if took is None:
-            return "stalled", "nothing new becomes final"
+            return "stalled", "after all healed nothing new becomes final, or a change never ends"
         tally.healed_in.append(took)
     return None
 

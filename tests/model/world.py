@@ -16,12 +16,13 @@ from tests.model.rules import (
     Statement,
     begin,
     close,
+    count,
     fault_of,
     genesis,
     header_of,
     is_evidence,
     show,
-    take,
+    take_all,
 )
 from tests.model.sets import VotingSet, voting_set
 
@@ -178,10 +179,17 @@ class World:
     def _any_mhg(self, speaker: str, parent: Block) -> int:
         lot = self.random.random()
         if lot < 0.75:
-            return recorded_height(speaker, parent)
+            return self._recorded(speaker, parent)
         if lot < 0.8:
             return 0
         return parent.height if lot < 0.9 else self.random.randrange(parent.height + 2)
+
+    def _recorded(self, speaker: str, parent: Block) -> int:
+        """The highest height that the next statement is compared with."""
+        if not self.rules.votes_per_tag:
+            return recorded_height(speaker, parent)
+        tag = parent.tag(speaker).value
+        return max((at for at, said in parent.said.get(speaker, {}).items() if said.tag == tag), default=0)
 
     def _state_of(self, speaker: str, parent: Block) -> Honest:
         """The signing state of an honest speaker, which it may just have lost."""
@@ -203,16 +211,13 @@ class World:
         """A child of ``parent`` with all that it can carry; None where nobody may make one."""
         leader = self._leader(parent)
         block = begin(parent, len(self.blocks), decision or self._decision(parent), self.rules)
-        for said in self._known(parent):
-            if not fault_of(block, said, self.rules):
-                take(block, said, self.rules)
-                block.carried += (said,)
+        take_all(block, self._known(parent), self.rules)
         show(block, self.rules, self._claim(leader, block))
         mhg = self._mhg(leader, parent, makes=True) if leader else None
         if leader and mhg is not None:
             said = header_of(block, leader, mhg)
             if not fault_of(block, said, self.rules) and self._speaks(said, makes=True):
-                take(block, said, self.rules)
+                count(block, said, self.rules)
                 block.own = said
         if block.own is None and not self.weather.outsiders:
             return None
@@ -226,11 +231,11 @@ class World:
         return self.random.choice([*leaders, None] if self.weather.outsiders or not leaders else leaders)
 
     def _known(self, parent: Block) -> list[Statement]:
-        """The attestations of the branch that a block on ``parent`` carries, in the order of a block."""
+        """The attestations of the branch that a block on ``parent`` looks at."""
         found = []
         for tip in _last(parent, CARRIED_HEIGHTS):
             found += [one for one in self.pool.get(tip.id, ()) if self.random.random() >= self._uncarried]
-        return sorted(found, key=lambda one: (one.height, one.speaker))
+        return found
 
     @property
     def _uncarried(self) -> float:
@@ -301,9 +306,7 @@ class World:
         return {speaker for speaker, said in by_speaker.items() if self._convicts(said)}
 
     def _convicts(self, said: list[Statement]) -> bool:
-        return any(
-            is_evidence(one, other, self.rules) for index, one in enumerate(said) for other in said[:index]
-        )
+        return any(is_evidence(one, other, self.rules) for index, one in enumerate(said) for other in said[:index])
 
 
 def _around(tip: Block) -> set[str]:
