@@ -48,6 +48,7 @@ class Rules:
     joint_lapses: bool = _knob("a joint phase lapses as a gate does")
     no_gate: bool = _knob("the joint phase begins at once, whether anyone of the next set was heard or not")
     guests_vote: bool = _knob("the weight of guests counts before the joint phase, towards the threshold of before")
+    gate_by_weight: bool = _knob("a threshold of the next set opens its gate, also while newcomers were not heard")
     gate_stays: bool = _knob("a gate never lapses")
     jail_at_once: bool = _knob("who is jailed has no weight from the next block on")
 

@@ -54,7 +54,7 @@ class Tally:
 def world_of(kind: Kind, n: int, seed: int, rules: Rules) -> World:
     """The world of a seed, before anything happened in it."""
     random = Random(f"{kind.name} {n} {seed}")
-    rules = replace(rules, lapse=random.choice(LAPSES), window=kind.window)
+    rules = replace(rules, lapse=random.choice(LAPSES), window=kind.window(n))
     return World(random, rules, kind.cast(random, n, rules), kind.weather(random))
 
 

@@ -1,7 +1,7 @@
 """Voting sets, and the phases in which one replaces another on a branch.
 
 none -> Gate: a block decided the next set; its newcomers may speak, at no weight
-     -> Joint: enough of the next set was heard; from here on both sets must agree
+     -> Joint: each newcomer and a threshold of the next set were heard; from here on both sets must agree
      -> none: a block of the joint phase is final on this branch; the next set alone
 A gate that nobody passes in time lapses, and the set stays as it was.
 """
@@ -108,11 +108,17 @@ def seats_after(seats: Seats, height: int, mhpc: int, rules: Rules) -> Seats:
 def _after_gate(seats: Seats, gate: Gate, height: int, mhpc: int, rules: Rules) -> Seats:
     if rules.today:
         return Seats(gate.next) if mhpc >= gate.decided else seats
-    if rules.no_gate or gate.next.weight(gate.heard) >= gate.next.threshold:
+    if rules.no_gate or _is_passed(gate, seats.active, rules):
         return Seats(gate.next) if rules.no_joint else Seats(seats.active, Joint(gate.decided, height + 1, gate.next))
     if height >= gate.decided + rules.lapse and not rules.gate_stays:
         return Seats(seats.active)
     return seats
+
+
+def _is_passed(gate: Gate, before: VotingSet, rules: Rules) -> bool:
+    newcomers = gate.next.weights.keys() - before.weights.keys()
+    is_complete = newcomers <= gate.heard or rules.gate_by_weight
+    return is_complete and gate.next.weight(gate.heard) >= gate.next.threshold
 
 
 def _after_joint(seats: Seats, joint: Joint, height: int, mhpc: int, rules: Rules) -> Seats:
