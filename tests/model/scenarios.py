@@ -114,10 +114,11 @@ def disjoint(random: Random, n: int, rules: Rules) -> Cast:
 
 def jail(random: Random, n: int, rules: Rules) -> Cast:
     """Byzantine and honest ones are jailed and released again; what stays tolerates the Byzantine."""
-    cast = static(random, n, rules)
-    honest = sorted({*cast.first.weights} - cast.byzantine)
-    spare = random.randrange(max(1, n - 3 * len(cast.byzantine)))
-    return replace(cast, jailable=(*sorted(cast.byzantine), *honest[:spare]), nexts=(cast.first,))
+    names = NAMES[:n]
+    byzantine = frozenset(names[: random.randrange(1, faults(n) + 1)])
+    spare = random.randrange(n - 3 * len(byzantine))
+    first = voting_set(dict.fromkeys(names, 1), rules)
+    return Cast(first, byzantine, (first,), jailable=tuple(names[: len(byzantine) + spare]))
 
 
 def lost(random: Random, n: int, rules: Rules) -> Cast:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
@@ -114,7 +114,7 @@ class World:
         return None
 
     def _let_attest(self, tip: Block, side: int) -> None:
-        for speaker in sorted(_around(tip)):
+        for speaker in sorted(around(tip)):
             if speaker in self.cast.byzantine:
                 is_here = self.random.random() < 0.95
             else:
@@ -281,19 +281,31 @@ class World:
     def heal(self) -> int | None:
         """From now on all arrives, and the Byzantine and absent are silent: blocks until all is well, None if never.
 
-        All is well once a block made since is final, and no phase is under way.
+        All is well once a block made since is final and no phase is under way, and then, after one more decision, those
+        who are there are the set.
         """
         self.healing = True
-        block = max(self.blocks, key=lambda one: (one.shown, one.height, -one.id))
-        start = block.height
-        for made in range(HEAL_BLOCKS_MAX):
-            if block.mhpc > start and block.seats.phase is None:
-                return made
-            for speaker in sorted(_around(block) - self.cast.byzantine):
+        start = max(self.blocks, key=lambda one: (one.shown, one.height, -one.id))
+        block = self._until(start, lambda one: one.mhpc > start.height and one.seats.phase is None)
+        if block is None:
+            return None
+        healed = block.height - start.height
+        gone = self.cast.byzantine | self.cast.absent
+        present = {one: weight for one, weight in block.seats.active.weights.items() if one not in gone}
+        if present != block.seats.active.weights:
+            decided = self.make(block, Decision(voting_set(present, self.rules)))
+            if decided is None or not self._until(decided, lambda one: one.seats.active.weights == present):
+                return None
+        return healed
+
+    def _until(self, block: Block, is_well: Callable[[Block], bool]) -> Block | None:
+        """The first block on top of ``block`` as of which all is well."""
+        for _ in range(HEAL_BLOCKS_MAX):
+            if is_well(block):
+                return block
+            for speaker in sorted(around(block) - self.cast.byzantine):
                 self.attest(speaker, block)
-            child = self.make(block)
-            if child is not None:
-                block = child
+            block = self.make(block) or block
         return None
 
     # -------------------------------------------------------------------------------------------------------- guilt
@@ -309,7 +321,7 @@ class World:
         return any(is_evidence(one, other, self.rules) for index, one in enumerate(said) for other in said[:index])
 
 
-def _around(tip: Block) -> set[str]:
+def around(tip: Block) -> set[str]:
     """Who may have something to say on top of a tip."""
     guests = tip.guests.get(tip.height)
     sets = [*tip.seats.sets, *tip.sets.get(tip.height, ()), *([guests] if guests else [])]
