@@ -13,5 +13,5 @@
 
 There are no slots and no clocks here.  Any leader may make a block at any time, also one that casts no vote; an honest
 validator may speak on any tip that the order of (mhp, height) allows, whatever its head is; observers see every branch.
-That is more than a network can do, so what is not found here is not to be had there either.
+That is more than a network can do, so what no history here can do, none can there.
 """

@@ -10,7 +10,10 @@ from tests.model.search import Finding, search
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The rules of ``knobs`` taken out show as ``what`` in histories of a kind with ``n`` validators, first at ``seed``."""
+    """Without the rules of ``knobs``, a history of ``kind`` with ``n`` validators goes wrong, first that of ``seed``.
+
+    ``what`` is how, as in :class:`tests.model.search.Finding`.
+    """
 
     knobs: tuple[str, ...]
     what: str

@@ -6,8 +6,8 @@ there.  The block is made by one without a vote and carries all that is known of
 block on a branch may decide it, or the second, and so on, or none.  States that differ only in the names of honest
 validators are one.
 
-That A always speaks is no loss: votes only add up, and what it does not say on one branch allows it nothing on the
-other.  What is left out: blocks that carry less than is known, and statements by proposers.
+Left out are histories in which A is silent now and then or shows an mhg that is not the highest recorded one, blocks
+that carry less than is known, and votes of proposers.  :mod:`tests.model.world` has all of these, at random.
 """
 
 from __future__ import annotations
