@@ -11,6 +11,7 @@ import pytest
 
 from tests.model.broken import ARGUED, SEARCHED, SHOWN, Shown
 from tests.model.exhaustive import Exhaustion
+from tests.model.honest import recorded_height
 from tests.model.knobs import KNOBS, Rules
 from tests.model.rules import NOTHING, Block, Decision, Refused, Statement, contradicting, extend, genesis
 from tests.model.scenarios import KINDS, NAMES
@@ -222,6 +223,48 @@ def test_genesis_is_final_and_everyone_may_vote() -> None:
     block = genesis(voting_set({"A": 3, "B": 1}, Rules()), Rules())
     assert (block.mhp, block.mhpc, block.final) == (0, 0, block)
     assert block.seats.active.threshold == 3
+
+
+# ---------------------------------------------------------------------------------------------------- the old fault
+
+
+def fork_while_one_is_replaced(rules: Rules) -> tuple[Block, Block]:
+    """D is replaced by E; A is Byzantine: what becomes final for A, B, E, and what for A, C, D.
+
+    On the branch of A, B, E the decision shows final one block earlier than on that of the others.
+    """
+    first, following = (voting_set(dict.fromkeys(names, 1), rules) for names in ("ABCD", "ABCE"))
+    one = World(Random(0), rules, Cast(first, frozenset("A")), Weather(0))
+
+    def block(parent: Block, speakers: str, decision: Decision = NOTHING, without: str = "") -> Block:
+        for name in speakers.replace("A", ""):
+            one.attest(name, parent)
+        lie = Statement("A", parent.id, parent.height, recorded_height("A", parent), parent.shown)
+        one.pool.setdefault(parent.id, []).extend([lie] if "A" in speakers else [])
+        known = [said for tip in (parent, parent.parent) if tip for said in one.pool.get(tip.id, ())]
+        carried = [said for said in known if said.speaker not in without + recorded(parent, said.height)]
+        one.blocks.append(extend(parent, len(one.blocks), None, carried, decision, rules))
+        return one.blocks[-1]
+
+    def recorded(parent: Block, height: int) -> str:
+        return "".join(name for name, said in parent.said.items() if height in said)
+
+    common = block(block(block(one.blocks[0], ""), "ABCD", Decision(following)), "ABCD")
+    left = block(common, "ABCD")
+    right = block(common, "", without="BD")
+    for _ in range(4):
+        left = block(left, "ABE")
+    for _ in range(3):
+        right = block(right, "ACD", without="B")
+    return left.final, right.final
+
+
+def test_the_rule_of_before_forks_while_one_is_replaced_and_the_joint_phase_does_not() -> None:
+    left, right = fork_while_one_is_replaced(Rules(today=True))
+    assert right.height > 3
+    assert left.ancestor(right.height) is not right
+    left, right = fork_while_one_is_replaced(Rules())
+    assert left.ancestor(right.height) is right or right.ancestor(left.height) is left
 
 
 # ------------------------------------------------------------------------------------------------------------ traces
