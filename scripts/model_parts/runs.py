@@ -18,6 +18,7 @@ from tests.model.search import Finding, Tally, search
 SIZES = (4, 7, 10)
 SEEDS = range(1_000)
 SEEDS_BROKEN = range(4_000)
+"""Enough for each rule that shows at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +132,12 @@ def _visit(job: tuple[str, int, tuple[str, ...]]) -> Visited:
     return Visited(following, blocks, done.states, done.finals, done.conflict is not None, elapsed_s)
 
 
-def break_all(knobs: Sequence[str], seeds: range, processes: int | None) -> Iterator[Broken]:
+def break_all(knobs: Sequence[str], seeds: range | None, processes: int | None) -> Iterator[Broken]:
     """Each rule taken out in turn, in the kind of histories where it should show; of ``knobs``, or all."""
     wanted = [shown for shown in SHOWN if not knobs or set(shown.knobs) & set(knobs)]
-    wanted += [Shown((knob,), "", SEARCHED[knob], 4, 0) for knob in ARGUED if not knobs or knob in knobs]
-    return in_parallel(_break, [(shown, seeds) for shown in wanted], processes)
+    argued = [Shown((knob,), "", SEARCHED[knob], 4, 0) for knob in ARGUED if not knobs or knob in knobs]
+    jobs = [(shown, seeds or SEEDS_BROKEN) for shown in wanted] + [(shown, seeds or SEEDS) for shown in argued]
+    return in_parallel(_break, jobs, processes)
 
 
 def _break(job: tuple[Shown, range]) -> Broken:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from p2p.local.commandline import EXIT_WRONG
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import Any
 
 import click
@@ -26,7 +25,7 @@ from tests.model.scenarios import KINDS
 
 FOLLOWINGS = ("", "ABCE", "BCDE")
 """For the page: no change, an honest one of four replaced, the Byzantine one replaced."""
-BLOCKS, BLOCKS_WITH_CHANGE = 7, 5
+BLOCKS, BLOCKS_WITH_CHANGE = 6, 4
 
 
 def run_search(
@@ -40,15 +39,22 @@ def run_search(
 ) -> bool:
     """Random histories; whether what was found is not what had to be."""
     kinds, sizes = [kind] if kind else list(KINDS), [nodes] if nodes else SIZES
-    found = []
-    for one in search_all(kinds, sizes, seeds or SEEDS, broken, processes):
-        found.append(one)
-        remark(f"{one.kind}, n = {one.n}: {one.tally.histories} histories in {one.elapsed_s:.0f} s")
+    found = _searched(kinds, sizes, seeds, broken, processes)
     _show("histories", [one.row for one in found], as_json=as_json)
     findings = [one.tally.finding for one in found if one.tally.finding]
     for finding in findings if not as_json else ():
         click.echo(replay_command(finding, broken))
     return bool(findings) != bool(broken)
+
+
+def _searched(
+    kinds: Sequence[str], sizes: Sequence[int], seeds: range | None, broken: Sequence[str], processes: int | None
+) -> list[Searched]:
+    found = []
+    for one in search_all(kinds, sizes, seeds or SEEDS, broken, processes):
+        found.append(one)
+        remark(f"{one.kind}, n = {one.n}: {one.tally.histories} histories in {one.elapsed_s:.0f} s")
+    return found
 
 
 def run_exhaustive(blocks: int, following: str, broken: Sequence[str], processes: int | None, *, as_json: bool) -> int:
@@ -67,7 +73,7 @@ def run_broken(broken: Sequence[str], seeds: range | None, processes: int | None
 
 def _broken(broken: Sequence[str], seeds: range | None, processes: int | None) -> list[Broken]:
     found = []
-    for one in break_all([] if "all" in broken else broken, seeds or SEEDS_BROKEN, processes):
+    for one in break_all([] if "all" in broken else broken, seeds, processes):
         found.append(one)
         remark(f"{'+'.join(one.shown.knobs)}: {one.finding.what if one.finding else 'nothing'}")
     return found
@@ -75,13 +81,9 @@ def _broken(broken: Sequence[str], seeds: range | None, processes: int | None) -
 
 def write_page(seeds: range | None, processes: int | None) -> int:
     """All of it, into the page; the exit code."""
-    visited = list(
-        chain.from_iterable(
-            visit_all([(following, BLOCKS_WITH_CHANGE if following else BLOCKS)], (), processes)
-            for following in FOLLOWINGS
-        )
-    )
-    searched = list(search_all(list(KINDS), SIZES, seeds or SEEDS, (), processes))
+    wanted = [(following, BLOCKS_WITH_CHANGE if following else BLOCKS) for following in FOLLOWINGS]
+    visited = list(visit_all(wanted, (), processes))
+    searched = _searched(list(KINDS), SIZES, seeds, (), processes)
     broken = _broken((), None, processes)
     page.PAGE.write_text(page.page(searched, visited, broken), encoding="utf-8")
     remark(f"wrote {page.PAGE}")

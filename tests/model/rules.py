@@ -134,7 +134,8 @@ def is_member(sets: Sets, speaker: str) -> bool:
 
 def contradicting(one: Statement, other: Statement) -> bool:
     """Whether no honest speaker says both of these two different statements.  Source: LIP 0014."""
-    earlier, later = sorted((one, other), key=lambda said: (said.mhg, said.mhp, said.height))
+    is_in_order = (one.mhg, one.mhp, one.height) <= (other.mhg, other.mhp, other.height)
+    earlier, later = (one, other) if is_in_order else (other, one)
     return (
         (earlier.mhp == later.mhp and earlier.height >= later.height)
         or earlier.height > later.mhg
