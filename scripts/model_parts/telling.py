@@ -13,9 +13,9 @@ from scripts.console import print_json, remark, table
 from scripts.model_parts import page
 from scripts.model_parts.runs import (
     SEEDS,
-    SEEDS_BROKEN,
     SIZES,
     Broken,
+    Searched,
     break_all,
     replay_command,
     search_all,

@@ -2,6 +2,7 @@
 
 Model to implementation: :func:`trace_of_seed` makes a trace; an adapter feeds its blocks to the implementation in
 order, and compares what it has come to after each with ``expected``; where that is None, the block must be refused.
+Attestations are counted in the order of (height, speaker), so names must become keys of the same order.
 
 Implementation to model: an adapter writes down the blocks that were made somewhere, in an order in which parents come
 first, with what the implementation came to; :func:`difference` says where the model comes to something else.
