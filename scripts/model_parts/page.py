@@ -24,7 +24,6 @@ between branches, Byzantine ones say anything, any leader may make a block at an
 do, so a rule that holds here for all histories holds there. But looking at histories is no proof: most of this is a
 sample, and "every history" below means those of two branches in which the Byzantine one attests every tip, on each
 branch as if the other were not there, each block carries all that is known, and its proposer does not vote.
-
 """
 
 _SURE = (

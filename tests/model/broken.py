@@ -89,8 +89,8 @@ ARGUED = {
         "compared with all that it said on the branch, under any tag."
     ),
     "late_old_tag": (
-        "What was said before the loss was said by an honest validator that kept its mhg, so it may count; where it "
-        "contradicts what was said since, whichever came first counts."
+        "It is carried only while its height is not final, so before the record of the loss is, and the new tag speaks "
+        "only then. It counts like one that was carried just before the record."
     ),
     "votes_per_tag": (
         "The old tag is silent from the record of the loss on, and the new one until that is final, so no height that "

@@ -103,12 +103,12 @@ def _changed(random: Random, base: Weights, people: str) -> Weights:
 
 
 def unequal(random: Random, n: int, rules: Rules) -> Cast:
-    """As :func:`changing`, with weights of one to three."""
+    """Like change, with weights of one to three."""
     return changing(random, n, rules, unequal=True)
 
 
 def disjoint(random: Random, n: int, rules: Rules) -> Cast:
-    """As :func:`changing`, but the next sets may have nobody in common with the first."""
+    """Like change, but the next sets may have nobody in common with the first."""
     return changing(random, n, rules, disjoint=True)
 
 
@@ -121,13 +121,18 @@ def jail(random: Random, n: int, rules: Rules) -> Cast:
     return Cast(first, byzantine, (first,), jailable=tuple(names[: len(byzantine) + spare]))
 
 
+def long(random: Random, n: int, rules: Rules) -> Cast:
+    """Like change, over more blocks than votes are counted for."""
+    return changing(random, n, rules)
+
+
 def lost(random: Random, n: int, rules: Rules) -> Cast:
     """One set; some honest ones, perhaps all, lose their signing state, and the Byzantine say that they did."""
     return _forgetting(random, static(random, n, rules))
 
 
 def lost_changing(random: Random, n: int, rules: Rules) -> Cast:
-    """As :func:`lost` while the set changes."""
+    """Like lost, while the set changes."""
     return _forgetting(random, changing(random, n, rules))
 
 
@@ -144,13 +149,13 @@ def over(random: Random, n: int, rules: Rules) -> Cast:
 
 
 def over_changing(random: Random, n: int, rules: Rules) -> Cast:
-    """As :func:`changing` with more Byzantine ones."""
+    """Like change, with a third or more of the first set Byzantine."""
     cast = changing(random, n, rules)
     return replace(cast, byzantine=cast.byzantine | {*random.sample(sorted(cast.first.weights), 1 + faults(n))})
 
 
 def over_lost(random: Random, n: int, rules: Rules) -> Cast:
-    """As :func:`over`; the Byzantine take new tags when they like."""
+    """Like over; the Byzantine take new tags when they like."""
     return replace(over(random, n, rules), forgetful=(NAMES[n - 1],))
 
 
@@ -185,7 +190,7 @@ KINDS = {
         _kind("jail", jail),
         _kind("lost", lost, steps=(24, 40)),
         _kind("lost-change", lost_changing, steps=(24, 40)),
-        _kind("long", changing, steps=(80,)),
+        _kind("long", long, steps=(80,)),
         _kind("over", over, over=True),
         _kind("over-change", over_changing, over=True),
         _kind("over-lost", over_lost, over=True),
