@@ -22,7 +22,7 @@ class Kind:
     """One kind of world: how it is cast, and what is looked for in it.
 
     In a world that is ``over``, a third or more of a set is Byzantine, and a conflict must prove at least a third of
-    one set guilty.  One that ``heals`` must become final again.
+    one set guilty.  One that ``heals`` must become final again.  In a ``busy`` one, most speak and changes are frequent.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Kind:
     cast: Callable[[Random, int, Rules], Cast]
     over: bool = False
     heals: bool = False
+    busy: bool = False
     steps: tuple[int, ...] = (10, 16, 24)
 
     def window(self, n: int) -> int:
@@ -40,12 +41,12 @@ class Kind:
         """How one history of it goes on."""
         return Weather(
             steps=random.choice(self.steps),
-            attests=random.choice((0.5, 1.0, 1.0)),
+            attests=1.0 if self.busy else random.choice((0.5, 1.0, 1.0)),
             uncarried=random.choice((0.0, 0.1, 0.3)),
-            decides=random.choice((0.2, 0.5, 1.0)),
-            stays=random.choice((0.5, 0.8, 0.95)),
-            forks=random.choice((0.02, 0.1)),
-            syncs=random.choice((0.0, 0.1, 0.3)),
+            decides=random.choice((0.5, 1.0) if self.busy else (0.2, 0.5, 1.0)),
+            stays=random.choice((0.8, 0.95) if self.busy else (0.5, 0.8, 0.95)),
+            forks=random.choice((0.02, 0.05) if self.busy else (0.02, 0.1)),
+            syncs=random.choice((0.1, 0.3) if self.busy else (0.0, 0.1, 0.3)),
         )
 
 
@@ -110,6 +111,11 @@ def unequal(random: Random, n: int, rules: Rules) -> Cast:
 def disjoint(random: Random, n: int, rules: Rules) -> Cast:
     """Like change, but the next sets may have nobody in common with the first."""
     return changing(random, n, rules, disjoint=True)
+
+
+def busy(random: Random, n: int, rules: Rules) -> Cast:
+    """Like disjoint; most speak, and changes come as often as they can."""
+    return disjoint(random, n, rules)
 
 
 def jail(random: Random, n: int, rules: Rules) -> Cast:
@@ -187,6 +193,7 @@ KINDS = {
         _kind("change", changing),
         _kind("unequal", unequal),
         _kind("disjoint", disjoint),
+        _kind("busy", busy, busy=True, steps=(24, 32)),
         _kind("jail", jail),
         _kind("lost", lost, steps=(24, 40)),
         _kind("lost-change", lost_changing, steps=(24, 40)),
