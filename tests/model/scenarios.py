@@ -22,7 +22,7 @@ class Kind:
     """One kind of world: how it is cast, and what is looked for in it.
 
     In a world that is ``over``, a third or more of a set is Byzantine, and a conflict must prove at least a third of
-    one set guilty.  One that ``heals`` must become final again.  In a ``busy`` one, most speak and changes are frequent.
+    one set guilty.  One that ``heals`` must become final again.  In a ``busy`` one, most speak, and changes are many.
     """
 
     name: str
