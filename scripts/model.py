@@ -43,7 +43,7 @@ def _knobs() -> Collection[str]:
 @click.option("--kind", type=OneOf("NAME", _kinds), help="Only histories of this kind.  [default: all kinds]")
 @click.option("--nodes", type=click.IntRange(4, MAX_NODES), help="Validators.  [default: 4, 7 and 10]")
 @click.option(
-    "--seeds", type=SeedRange(), help="Which histories of each.  [default: 0..1000; up to 0..4000 with --broken]"
+    "--seeds", type=SeedRange(), help="Which histories of each.  [default: 0..400; up to 0..4000 with --broken]"
 )
 @click.option(
     "--exhaustive", type=click.IntRange(1, MAX_BLOCKS), help="Every history of four up to so many blocks instead."

@@ -25,7 +25,7 @@ from tests.model.scenarios import KINDS
 
 FOLLOWINGS = ("", "ABCE", "BCDE")
 """For the page: no change, an honest one of four replaced, the Byzantine one replaced."""
-BLOCKS, BLOCKS_WITH_CHANGE = 7, 5
+BLOCKS, BLOCKS_WITH_CHANGE = 6, 4
 
 
 def run_search(
