@@ -136,7 +136,7 @@ def _visit(job: tuple[str, int, tuple[str, ...]]) -> Visited:
 def break_all(knobs: Sequence[str], seeds: range | None, processes: int | None) -> Iterator[Broken]:
     """Each rule taken out in turn, in the kind of histories where it should show; of ``knobs``, or all."""
     wanted = [shown for shown in SHOWN if not knobs or set(shown.knobs) & set(knobs)]
-    argued = [Shown((knob,), "", SEARCHED[knob], 4, 0) for knob in ARGUED if not knobs or knob in knobs]
+    argued = [Shown((knob,), "", *SEARCHED[knob], 0) for knob in ARGUED if not knobs or knob in knobs]
     jobs = [(shown, seeds or SEEDS_BROKEN) for shown in wanted] + [(shown, seeds or SEEDS_ARGUED) for shown in argued]
     return in_parallel(_break, jobs, processes)
 

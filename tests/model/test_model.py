@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -185,7 +185,9 @@ def test_one_byzantine_and_a_newcomer_that_never_comes_do_not_end_finality() -> 
     decided = grow(broken, broken.blocks[0], 1, Decision(the_set(broken, "ABCDX")))
     heard = grow(broken, decided, 1, silent="X")
     assert isinstance(heard.seats.phase, Joint)
-    assert grow(broken, heard, 2, silent="AX").seats.phase == heard.seats.phase
+    stuck = grow(broken, heard, 20, silent="AX")
+    assert stuck.seats.phase == heard.seats.phase
+    assert stuck.mhpc < heard.seats.phase.start
 
 
 def test_the_barred_lead_nothing() -> None:
@@ -228,43 +230,73 @@ def test_genesis_is_final_and_everyone_may_vote() -> None:
 # ---------------------------------------------------------------------------------------------------- the old fault
 
 
-def fork_while_one_is_replaced(rules: Rules) -> tuple[Block, Block]:
-    """D is replaced by E; A is Byzantine: what becomes final for A, B, E, and what for A, C, D.
+@dataclass
+class Fork:
+    """A history written by hand: who attests a tip, and what the next block on it decides.  A is Byzantine."""
 
-    On the branch of A, B, E the decision shows final one block earlier than on that of the others.
-    """
-    first, following = (voting_set(dict.fromkeys(names, 1), rules) for names in ("ABCD", "ABCE"))
-    one = World(Random(0), rules, Cast(first, frozenset("A")), Weather(0))
+    world: World
 
-    def block(parent: Block, speakers: str, decision: Decision = NOTHING, without: str = "") -> Block:
+    def grow(self, parent: Block, speakers: str, decision: Decision = NOTHING, without: str = "") -> Block:
+        """A block on ``parent``, which ``speakers`` attest; it carries what is new but the words of ``without``."""
+        pool = self.world.pool
         for name in speakers.replace("A", ""):
-            one.attest(name, parent)
+            self.world.attest(name, parent)
         lie = Statement("A", parent.id, parent.height, recorded_height("A", parent), parent.shown)
-        one.pool.setdefault(parent.id, []).extend([lie] if "A" in speakers else [])
-        known = [said for tip in (parent, parent.parent) if tip for said in one.pool.get(tip.id, ())]
-        carried = [said for said in known if said.speaker not in without + recorded(parent, said.height)]
-        one.blocks.append(extend(parent, len(one.blocks), None, carried, decision, rules))
-        return one.blocks[-1]
+        told = pool.setdefault(parent.id, [])
+        told.extend([lie] if "A" in speakers and lie not in told else [])
+        known = [said for tip in (parent, parent.parent) if tip for said in pool.get(tip.id, ())]
+        new = [said for said in known if said.height not in parent.said.get(said.speaker, {})]
+        carried = [said for said in new if said.speaker not in without]
+        block = extend(parent, len(self.world.blocks), None, carried, decision, self.world.rules)
+        self.world.blocks.append(block)
+        return block
 
-    def recorded(parent: Block, height: int) -> str:
-        return "".join(name for name, said in parent.said.items() if height in said)
 
-    common = block(block(block(one.blocks[0], ""), "ABCD", Decision(following)), "ABCD")
-    left = block(common, "ABCD")
-    right = block(common, "", without="BD")
+def fork_of(first: str, rules: Rules) -> Fork:
+    cast = Cast(voting_set(dict.fromkeys(first, 1), rules), frozenset("A"))
+    return Fork(World(Random(0), rules, cast, Weather(0)))
+
+
+def is_conflict(one: Block, other: Block) -> bool:
+    low, high = sorted((one.final, other.final), key=lambda block: block.height)
+    return high.ancestor(low.height) is not low
+
+
+def fork_while_one_is_replaced(rules: Rules) -> tuple[Block, Block]:
+    """D is replaced by E.  A, B, E see the decision final one block earlier than A, C, D do on their branch."""
+    fork = fork_of("ABCD", rules)
+    decision = Decision(the_set(fork.world, "ABCE"))
+    common = fork.grow(fork.grow(fork.grow(fork.world.blocks[0], ""), "ABCD", decision), "ABCD")
+    left, right = fork.grow(common, "ABCD"), fork.grow(common, "", without="BD")
     for _ in range(4):
-        left = block(left, "ABE")
+        left = fork.grow(left, "ABE")
     for _ in range(3):
-        right = block(right, "ACD", without="B")
-    return left.final, right.final
+        right = fork.grow(right, "ACD", without="B")
+    return left, right
+
+
+def fork_while_honest_ones_are_jailed(rules: Rules) -> tuple[Block, Block]:
+    """E, F, G are jailed on the branch of A, B, C only; A, D, E, F, G go on without that."""
+    fork = fork_of("ABCDEFG", rules)
+    common = fork.grow(fork.world.blocks[0], "")
+    left = right = common
+    for gone in ("G", "F", "E"):
+        kept = "".join(name for name in left.seats.active.weights if name != gone)
+        may = left.seats.may_decide(rules)
+        left = fork.grow(left, "ABC", Decision(the_set(fork.world, kept), frozenset(gone)) if may else NOTHING)
+    for _ in range(4):
+        left, right = fork.grow(left, "ABC"), fork.grow(right, "ADEFG")
+    return left, right
 
 
 def test_the_rule_of_before_forks_while_one_is_replaced_and_the_joint_phase_does_not() -> None:
-    left, right = fork_while_one_is_replaced(Rules(today=True))
-    assert right.height > 3
-    assert left.ancestor(right.height) is not right
-    left, right = fork_while_one_is_replaced(Rules())
-    assert left.ancestor(right.height) is right or right.ancestor(left.height) is left
+    assert is_conflict(*fork_while_one_is_replaced(Rules(today=True)))
+    assert not is_conflict(*fork_while_one_is_replaced(Rules()))
+
+
+def test_who_is_jailed_keeps_its_weight_until_the_phases_take_it() -> None:
+    assert is_conflict(*fork_while_honest_ones_are_jailed(Rules(jail_at_once=True)))
+    assert not is_conflict(*fork_while_honest_ones_are_jailed(Rules()))
 
 
 # ------------------------------------------------------------------------------------------------------------ traces
