@@ -111,7 +111,7 @@ def _actions(header: bytes, attestation: bytes) -> tuple[Action, ...]:
         Evidence(header, header),
         Evidence(attestation, header),
         Consent(12),
-        Lost(bytes(range(16))),
+        Lost(bytes(16), bytes(range(16))),
         *map(Propose, _proposals()),
     )
 

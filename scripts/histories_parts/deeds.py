@@ -322,7 +322,9 @@ class Deeds:
     def _lose(self) -> Deed:
         tag = self.random.randbytes(TAG_BYTES)
         used = list(self.recount.council.tags.values())
-        return Deed(self._validator(), Lost(self._mostly(tag, NO_TAG, *used)))
+        validator = self._validator()
+        known = self.recount.council.tags.get(validator, NO_TAG)
+        return Deed(validator, Lost(self._mostly(known, NO_TAG, *used), self._mostly(tag, NO_TAG, *used)))
 
     def _accuse(self) -> Deed:
         """Two statements of the same height, headers or attestations, and mostly not the same one."""

@@ -120,10 +120,11 @@ class Council:
         claim(last_height <= height, "punished for an offence that is not over")
         self.ask(Wish(JAIL, key), height)
 
-    def renew(self, key: bytes, tag: bytes) -> None:
-        """A validator lost its signing state, and speaks with another tag."""
+    def renew(self, key: bytes, old: bytes, tag: bytes) -> None:
+        """A validator lost the signing state with the tag ``old``, and speaks with another tag."""
         claim(self.has(key), "somebody who does not sit lost its signing state")
-        claim(tag not in (NO_TAG, self.tags.get(key, NO_TAG)), "a tag that is not fresh")
+        claim(old == self.tags.get(key, NO_TAG), "a signing state is lost that was not in use")
+        claim(tag not in (NO_TAG, old), "a tag that is not fresh")
         self.tags[key] = tag
 
     def _can_be(self, seats: Seats) -> bool:

@@ -110,7 +110,7 @@ class Recount(Book):
             case "evidence":
                 self.council.punish(row["signer"], max(row["heights"]), self.height)
             case "lost":
-                self.council.renew(actor, row["tag"])
+                self.council.renew(actor, row["old"], row["tag"])
             case other:
                 raise Fault(f"no rule for {other}")
 

@@ -107,10 +107,9 @@ class Checks:
         if chain.head.header.id != head:
             self._fail_inside(node, "has another head after its restart than its disk says")
 
-    def on_amnesia(self, node: SimulatedNode, *, wipe: bool) -> None:
-        """A node's disk lost something; with ``wipe`` it begins again."""
-        if wipe:
-            self._final_of[node.name] = []
+    def on_amnesia(self, node: SimulatedNode, final_height: int) -> None:
+        """A node's disk lost something, and by no fault of the node: it is final up to there again."""
+        del self._final_of[node.name][final_height:]
 
     def on_handled(self, node: SimulatedNode, event: Event, effects: list[Effect]) -> None:
         """An event was handled."""
