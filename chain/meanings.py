@@ -64,7 +64,7 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.ROTATED_KEY: Meaning("A key that was left can do nothing more.", "the key that its owner moved to"),
     _R.NO_CONSENT: Meaning(
         "Under this policy a registrar signs every enrolment too.",
-        "a consent for this member: a registrar makes one with `consent`, and `enrol --consent` takes it",
+        "a consent for this member: a registrar makes one with `cosign`, and `enrol --consent` takes it",
     ),
     _R.COUNTER_LIMIT: Meaning("What the register counts is bounded.", "another member, authority or network"),
     # authorities and their records
@@ -151,8 +151,8 @@ MEANINGS: dict[Reason, Meaning] = {
         "An issuer approves or declines a repair that was asked for.", "the member to ask for it (`repair ask`)"
     ),
     # governance
-    _R.UNKNOWN_MOTION: Meaning("An approval names a motion by its number.", _MOTIONS),
-    _R.MOTION_CLOSED: Meaning("A motion that was carried or has lapsed takes no approvals.", _MOTIONS),
+    _R.UNKNOWN_MOTION: Meaning("An approval, or a consent, names a motion by its number.", _MOTIONS),
+    _R.MOTION_CLOSED: Meaning("A motion that was carried or has lapsed takes no approvals, and no consent.", _MOTIONS),
     _R.ALREADY_APPROVED: Meaning("A validator approves a motion once.", "the approvals of other validators"),
     _R.TOO_MANY_MOTIONS: Meaning(
         "A validator has only so many motions open at a time.", "one of them carried or lapsed; " + _MOTIONS
@@ -166,7 +166,8 @@ MEANINGS: dict[Reason, Meaning] = {
         "a later `--effective`",
     ),
     _R.NO_EQUIVOCATION: Meaning(
-        "Evidence is two headers that one validator must not both have signed.", "two headers that contradict"
+        "Evidence is two statements, headers or attestations, that one validator must not both have signed.",
+        "two statements that contradict",
     ),
     _R.ALREADY_PUNISHED: Meaning("One offence jails once.", "nothing: it was punished"),
     _R.EVIDENCE_TOO_OLD: Meaning("Evidence is brought in time.", "nothing: it is time-barred"),
@@ -178,10 +179,19 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     _R.ALREADY_JAILED: Meaning("A validator is jailed once at a time.", "nothing: it is jailed"),
     _R.NOT_JAILED: Meaning("Only a jailed validator is released.", "nothing: it is free"),
-    _R.TOO_MUCH_WEIGHT: Meaning(
-        "No change of the validators moves more than a third of the weight, and one validator stays.",
-        "smaller steps, each in force before the next",
+    _R.NO_VALIDATOR_LEFT: Meaning(
+        "One validator stays that is not jailed.", "another validator first, in force before this change"
     ),
+    _R.NO_NEWCOMER: Meaning(
+        "Only the key that a motion would make a validator consents to it.",
+        "that key, and the number of its motion; " + _MOTIONS,
+    ),
+    _R.ALREADY_CONSENTED: Meaning("A newcomer consents once.", "the approvals of validators"),
+    _R.TAG_IN_USE: Meaning(
+        "A validator that lost its signing state speaks with a tag that nobody can have seen before.",
+        "a fresh random tag",
+    ),
+    _R.TOO_MUCH_WEIGHT: Meaning("A seat has some weight, and only so much.", "a weight within that range"),
     _R.TOO_MANY_VALIDATORS: Meaning(
         "The genesis says for how many validators there is room.", "one of them to leave first"
     ),
@@ -193,9 +203,9 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     _R.ACTOR_QUOTA: Meaning("Only so many transactions of one key wait.", "to try again once some are in a block"),
     _R.POOL_FULL: Meaning("Only so many transactions wait at a node.", "to try again later, or another node"),
-    # between nodes: blocks and conversation
+    # blocks
     _R.FUTURE_SLOT: Meaning(
-        "A block, or a header that is evidence, comes once its slot has begun.",
+        "A block, or a statement that is evidence, comes once its slot has begun.",
         "to wait for the slot, and a clock that is right on both machines",
     ),
     _R.UNKNOWN_PARENT: Meaning("A block follows one that is known here.", "the blocks before it; a node asks for them"),
@@ -209,13 +219,23 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.SLOT_NOT_AFTER_PARENT: Meaning("The slot of a block is later than that of the one before it.", _HONEST_BLOCK),
     _R.WRONG_HEIGHT: Meaning("The height of a block is one more than that of the one before it.", _HONEST_BLOCK),
     _R.WRONG_LEADER: Meaning("A block is made, and signed, by the validator whose slot it is.", _HONEST_BLOCK),
+    _R.BARRED: Meaning("A validator that is jailed on a branch makes no blocks on it.", _HONEST_BLOCK),
+    _R.WRONG_TAG: Meaning(
+        "A validator that lost its signing state speaks with another tag, once the chain made that final.",
+        "nothing: it says so again from its new signing state",
+    ),
     _R.WRONG_MHP: Meaning(
         "A header names the highest height that two thirds have prevoted on its branch, as everybody counts it.",
         _HONEST_BLOCK,
     ),
     _R.CONTRADICTS_EARLIER_BLOCK: Meaning(
-        "A validator signs no block that contradicts an earlier one of its own.",
-        "nothing: the two headers are evidence, and their signer is jailed",
+        "A validator says nothing that contradicts what it said before.",
+        "nothing: the two statements are evidence, and their signer is jailed",
+    ),
+    _R.WRONG_VOTES_ROOT: Meaning("A header commits to the ballot of its block.", "the ballot that it names"),
+    _R.WRONG_DECISION: Meaning(
+        "A ballot tells truly what its block decides about who votes, as every node computes it for itself.",
+        "both nodes of the same version; between these, nothing: the block is invalid",
     ),
     _R.WRONG_TX_ROOT: Meaning("A header commits to the transactions of its block.", "the transactions that it names"),
     _R.WRONG_STATE_ROOT: Meaning(
@@ -233,6 +253,16 @@ MEANINGS: dict[Reason, Meaning] = {
         "A node keeps only so many blocks of one slot, and so many that are not final.",
         "to try again once more is final",
     ),
+    # attestations
+    _R.STALE_ATTESTATION: Meaning(
+        "An attestation is carried while the block that it is about is not final.", "nothing: it is not needed any more"
+    ),
+    _R.ALREADY_SAID: Meaning(
+        "A validator says about a block once that it stands behind it.", "nothing: the branch knows it"
+    ),
+    _R.UNORDERED: Meaning("A ballot holds its attestations by height and speaker, each once.", _HONEST_BLOCK),
+    _R.TOO_MANY_ATTESTATIONS: Meaning("A ballot holds only so many attestations of each validator.", _HONEST_BLOCK),
+    # conversation
     _R.UNSOLICITED: Meaning(
         "A peer answers what it was asked, and greets once.", "a node that follows the protocol on the other side"
     ),
