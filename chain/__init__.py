@@ -18,6 +18,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     votes         prevotes, precommits, finality
     forkchoice    which of two tips wins
     headers       what a validator signs to make a block
+    restart       from which block people let the chain go on
     ballots       what a block holds for the votes
     judgement     what every header must satisfy on its branch
 

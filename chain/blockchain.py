@@ -19,6 +19,7 @@ from chain.forkchoice import Choice, choose
 from chain.genesis import Genesis
 from chain.headers import Header
 from chain.ledger import Executed, Ledger
+from chain.restart import restarted
 from chain.votes import Votes
 
 
@@ -91,6 +92,11 @@ class Blockchain:
         """The final header whose state is, or is about to be, on disk; that of the genesis at first."""
         return self._settled
 
+    def electorate_of(self, block: Block) -> Electorate:
+        """Who is in force at the height of a block whose parent is in the tree."""
+        parent = block.header.parent
+        return restarted(self.tree[parent].votes, block.ballot.restart, parent, self.genesis.id).electorate
+
     @property
     def electorate(self) -> Electorate:
         """Who leads, votes and speaks at the height after the head."""
@@ -151,6 +157,19 @@ class Blockchain:
         self.head = self.tree.insert(block, Judged(block.header, votes), arrived_in_slot=True)
         return Added((), (block,), self._advance_finality())
 
+    def return_to(self, block_id: bytes) -> Added:
+        """Let the head be a block of the tree that it descends from; what is above it may win again later.
+
+        Raises :class:`InvariantBroken` for another block.
+        """
+        node = self.tree[block_id]
+        down, up = self.tree.path(self.head.header.id, block_id)
+        if up:
+            raise InvariantBroken("the head does not descend from the block to return to")
+        undone = [self.ledger.undo() for _ in down]
+        self.head = node
+        return Added(tuple(executed.block for executed in undone), ())
+
     def settle(self) -> Settled | None:
         """Move the snapshot up to what is final; the caller stores the result.  None where nothing is new."""
         if not self.unsettled:
@@ -167,7 +186,7 @@ class Blockchain:
         for block_id in up:
             block = self._body(block_id)
             try:
-                self.ledger.extend(block, self.tree[block.header.parent].votes.electorate)
+                self.ledger.extend(block, self.electorate_of(block))
             except Refused:
                 for _ in adopted:
                     self.ledger.undo()

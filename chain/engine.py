@@ -52,6 +52,7 @@ from chain.messages import GetTransactions, Status
 from chain.outbox import Outbox
 from chain.production import Producer
 from chain.registry import check_action, check_standing
+from chain.restart import Restart
 from chain.statements import NO_TAG
 from chain.sync import Sync, linked
 from chain.transactions import Action, Evidence, Lost, VerifiedTransaction, sign_transaction
@@ -76,6 +77,7 @@ class Engine:
     """The protocol of one node.  With a ``secret`` it speaks while this key is a validator's.
 
     ``fresh_tag``, 16 random bytes, names a new signing state, where ``signing`` is None because the old one was lost.
+    ``restart`` is one that people agreed on, and this home signed.
     """
 
     def __init__(
@@ -86,12 +88,13 @@ class Engine:
         secret: SecretKey | None = None,
         signing: SigningState | None = None,
         fresh_tag: bytes = NO_TAG,
+        restart: Restart | None = None,
     ) -> None:
         self.genesis = genesis
         self.chain = chain
         self.mempool = Mempool(chain.ledger.next_nonce, genesis.max_expiry_blocks)
         self.sync = Sync()
-        self.producer = None if secret is None else Producer(genesis, secret, signing, fresh_tag)
+        self.producer = None if secret is None else Producer(genesis, secret, signing, fresh_tag, restart)
         self._waiting = WaitingRoom()
         self.heard = Heard()
         self._witness = Witness()
@@ -433,22 +436,26 @@ class Engine:
 
     def _renew(self, producer: Producer) -> None:
         """Where the signing state was lost, or another machine renewed it, do what the chain makes of it."""
-        if producer.needs_tag(self.chain) and not self._is_on_its_way(self._lost):
-            self._lost = self._send_own(Lost(producer.fresh_tag))
         if producer.resume(self.chain):
             self._out.signing = producer.signing
             self._out.note(
                 "signing_again", "the chain knows that the signing state was lost: this validator signs again"
             )
+        if producer.needs_tag(self.chain) and not self._is_on_its_way(self._lost):
+            known = self.chain.ledger.validators.tag(producer.secret.public)
+            self._lost = self._send_own(Lost(known, producer.fresh_tag))
         if producer.is_overruled(self.chain):
             self._stop_speaking()
 
     def _produce(self, producer: Producer, now_ms: int) -> None:
-        chain = self.chain
-        slot = producer.due_slot(chain, now_ms)
+        chain, restart = self.chain, producer.restart
+        is_restart = restart is not None and producer.wants_restart(chain)
+        slot = producer.due_slot(chain.tree[restart.tip] if restart is not None and is_restart else chain.head, now_ms)
         if slot is None:
             return
-        is_needed = self._is_unfinished(slot) or self._is_heartbeat(slot)
+        if restart is not None and is_restart:
+            self._go_back(restart.tip)
+        is_needed = is_restart or self._is_unfinished(slot) or self._is_heartbeat(slot)
         attempt = (slot, chain.head.header.id, self.mempool.arrivals)
         if not is_needed and (not len(self.mempool) or attempt == self._last_attempt):
             return
@@ -462,6 +469,13 @@ class Engine:
         for transaction in made.hopeless:
             self.mempool.remove(transaction.id)
         self._out.put(AnnounceBlock(made.block))
+
+    def _go_back(self, tip: bytes) -> None:
+        """Leave what stands on the block that people let the chain go on from."""
+        abandoned = self.chain.return_to(tip).abandoned
+        self._out.store_move(abandoned, ())
+        for block in reversed(abandoned):
+            self.mempool.restore(block.transactions, self.chain.head.header.height + 1)
 
     def _is_heartbeat(self, slot: int) -> bool:
         """Whether an empty block is due as a sign of life.

@@ -126,6 +126,7 @@ class Reason(Enum):
     CONTRADICTS_EARLIER_BLOCK = ("contradicts_earlier_block", Disposition.BLAME)
     WRONG_VOTES_ROOT = ("wrong_votes_root", Disposition.BLAME)
     WRONG_DECISION = ("wrong_decision", Disposition.BLAME)
+    WRONG_RESTART = ("wrong_restart", Disposition.BLAME)
     WRONG_TX_ROOT = ("wrong_tx_root", Disposition.BLAME)
     WRONG_STATE_ROOT = ("wrong_state_root", Disposition.BLAME)
     TOO_MANY_TRANSACTIONS = ("too_many_transactions", Disposition.BLAME)

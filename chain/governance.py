@@ -148,10 +148,15 @@ def renew_tag(draft: Draft, action: Lost, actor: bytes) -> None:
 
 
 def check_loss(draft: Draft, action: Lost, actor: bytes) -> None:
-    """Whether ``actor`` sits and has not spoken with this tag.  Raises ``NOT_VALIDATOR``, ``TAG_IN_USE``."""
+    """Whether ``actor`` sits, speaks with the tag that is lost, and not with the new one.
+
+    Raises ``NOT_VALIDATOR``, ``TAG_IN_USE``.
+    """
     if draft.validators.seat(actor) is None:
         raise Refused(Reason.NOT_VALIDATOR, "only a validator has a signing state to lose")
-    if action.tag in (NO_TAG, draft.validators.tag(actor)):
+    if draft.validators.tag(actor) != action.old:
+        raise Refused(Reason.TAG_IN_USE, "this validator speaks with another tag than the one that was lost")
+    if action.tag in (NO_TAG, action.old):
         raise Refused(Reason.TAG_IN_USE, "a tag is fresh and random; this one was used")
 
 

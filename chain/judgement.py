@@ -12,6 +12,7 @@ from chain.attestations import Carried, VerifiedAttestation, complete
 from chain.ballots import Ballot
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.headers import Header
+from chain.restart import restarted
 from chain.votes import CARRIED_PER_SPEAKER, Count, Votes
 
 
@@ -37,25 +38,27 @@ def check_ballot(header: Header, ballot: Ballot) -> None:
 def judge(header: Header, ballot: Ballot, votes: Votes, chain_id: bytes) -> Votes:
     """The votes after a header with its ballot, from those after its parent.
 
-    Its leader must be right, not barred, and speak from the signing state that the branch knows; every attestation must
-    be one that this branch can carry; its ``mhp`` must be what the votes say once they are counted; and it must not
-    contradict what its proposer said on the branch (LIP 0014).  Raises :class:`Refused`: ``WRONG_LEADER``, ``BARRED``,
-    ``WRONG_TAG``, ``TOO_MANY_ATTESTATIONS``, what :func:`take` says, ``WRONG_MHP``, ``CONTRADICTS_EARLIER_BLOCK``,
+    A restart comes first: then they are those of its tip, made final.  The leader must be right, not barred, and speak
+    from the signing state that the branch knows; every attestation must be one that this branch can carry; ``mhp`` must
+    be what the votes say once they are counted; and the header must not contradict what its proposer said on the branch
+    (LIP 0014).  Raises :class:`Refused`: ``WRONG_LEADER``, ``BARRED``, ``WRONG_TAG``, ``WRONG_RESTART``,
+    ``TOO_MANY_ATTESTATIONS``, what :func:`take` says, ``WRONG_MHP``, ``CONTRADICTS_EARLIER_BLOCK``,
     ``WRONG_DECISION``.
 
-    Votes that were not counted from the genesis know nothing of what was said up to their base: attestations of that
+    Votes that are blind know nothing of what was said up to there: attestations of that
     are left aside, and as long as nothing above it is prevoted, any ``mhp`` up to it is let pass.
     """
+    votes = restarted(votes, ballot.restart, header.parent, chain_id)
     check_leader(header, votes)
     electorate = votes.electorate
     if len(ballot.attestations) > CARRIED_PER_SPEAKER * len(electorate.speakers):
         raise Refused(Reason.TOO_MANY_ATTESTATIONS, f"{len(ballot.attestations)} attestations")
     count = votes.open(header.height)
     for carried in ballot.attestations:
-        if carried.height > votes.base:
+        if carried.height > votes.blind:
             take(count, carried, chain_id)
     mhp = count.carried_all()
-    is_unknown = mhp == votes.base and header.mhp < votes.base
+    is_unknown = mhp == votes.blind and header.mhp < votes.blind
     if header.mhp != mhp and not is_unknown:
         raise Refused(Reason.WRONG_MHP, f"mhp {header.mhp} where the branch has {mhp}")
     count.speak(header.proposer, header.mhg)

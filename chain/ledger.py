@@ -14,7 +14,7 @@ from sortedcontainers import SortedList
 from chain import registry
 from chain.blocks import Block
 from chain.draft import Changes, Draft
-from chain.electorate import NOTHING_DECIDED, Decision, Electorate
+from chain.electorate import Decision, Electorate
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.registry import genesis_state
@@ -210,7 +210,7 @@ class Ledger:
     def decisions(self, height: int) -> Iterator[int]:
         """The heights of blocks above the snapshot and up to ``height`` that decided something about who votes."""
         blocks = (executed.block for executed in self._executed[: height - self.base_height])
-        return (block.header.height for block in blocks if block.ballot.decision != NOTHING_DECIDED)
+        return (block.header.height for block in blocks if block.ballot.changes_voters)
 
     def blocks(self) -> Iterable[Block]:
         """The executed blocks above the snapshot, newest first."""

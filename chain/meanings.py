@@ -151,8 +151,8 @@ MEANINGS: dict[Reason, Meaning] = {
         "An issuer approves or declines a repair that was asked for.", "the member to ask for it (`repair ask`)"
     ),
     # governance
-    _R.UNKNOWN_MOTION: Meaning("An approval, or a consent, names a motion by its number.", _MOTIONS),
-    _R.MOTION_CLOSED: Meaning("A motion that was carried or has lapsed takes no approvals, and no consent.", _MOTIONS),
+    _R.UNKNOWN_MOTION: Meaning("An approval names a motion by its number.", _MOTIONS),
+    _R.MOTION_CLOSED: Meaning("A motion that was carried or has lapsed takes no approvals.", _MOTIONS),
     _R.ALREADY_APPROVED: Meaning("A validator approves a motion once.", "the approvals of other validators"),
     _R.TOO_MANY_MOTIONS: Meaning(
         "A validator has only so many motions open at a time.", "one of them carried or lapsed; " + _MOTIONS
@@ -166,8 +166,8 @@ MEANINGS: dict[Reason, Meaning] = {
         "a later `--effective`",
     ),
     _R.NO_EQUIVOCATION: Meaning(
-        "Evidence is two statements, headers or attestations, that one validator must not both have signed.",
-        "two statements that contradict",
+        "Evidence is two headers or attestations that one validator must not both have signed.",
+        "two that contradict each other and carry one tag",
     ),
     _R.ALREADY_PUNISHED: Meaning("One offence jails once.", "nothing: it was punished"),
     _R.EVIDENCE_TOO_OLD: Meaning("Evidence is brought in time.", "nothing: it is time-barred"),
@@ -179,19 +179,16 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     _R.ALREADY_JAILED: Meaning("A validator is jailed once at a time.", "nothing: it is jailed"),
     _R.NOT_JAILED: Meaning("Only a jailed validator is released.", "nothing: it is free"),
-    _R.NO_VALIDATOR_LEFT: Meaning(
-        "One validator stays that is not jailed.", "another validator first, in force before this change"
-    ),
+    _R.NO_VALIDATOR_LEFT: Meaning("At least one validator that is not jailed stays.", "another validator first"),
     _R.NO_NEWCOMER: Meaning(
-        "Only the key that a motion would make a validator consents to it.",
-        "that key, and the number of its motion; " + _MOTIONS,
+        "Whom a motion would make a validator consents with the key that it names.", "that key; " + _MOTIONS
     ),
-    _R.ALREADY_CONSENTED: Meaning("A newcomer consents once.", "the approvals of validators"),
+    _R.ALREADY_CONSENTED: Meaning("A newcomer consents once.", "the approvals of more than two thirds of the weight"),
     _R.TAG_IN_USE: Meaning(
-        "A validator that lost its signing state speaks with a tag that nobody can have seen before.",
-        "a fresh random tag",
+        "A validator that lost its signing state names the tag that it spoke with, and a fresh one.",
+        "its node to be started again: it draws another tag by itself",
     ),
-    _R.TOO_MUCH_WEIGHT: Meaning("A seat has some weight, and only so much.", "a weight within that range"),
+    _R.TOO_MUCH_WEIGHT: Meaning("The weight of a validator is bounded.", "a smaller weight"),
     _R.TOO_MANY_VALIDATORS: Meaning(
         "The genesis says for how many validators there is room.", "one of them to leave first"
     ),
@@ -203,9 +200,9 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     _R.ACTOR_QUOTA: Meaning("Only so many transactions of one key wait.", "to try again once some are in a block"),
     _R.POOL_FULL: Meaning("Only so many transactions wait at a node.", "to try again later, or another node"),
-    # blocks
+    # between nodes: blocks and conversation
     _R.FUTURE_SLOT: Meaning(
-        "A block, or a statement that is evidence, comes once its slot has begun.",
+        "A block, or a header that is evidence, comes once its slot has begun.",
         "to wait for the slot, and a clock that is right on both machines",
     ),
     _R.UNKNOWN_PARENT: Meaning("A block follows one that is known here.", "the blocks before it; a node asks for them"),
@@ -219,10 +216,10 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.SLOT_NOT_AFTER_PARENT: Meaning("The slot of a block is later than that of the one before it.", _HONEST_BLOCK),
     _R.WRONG_HEIGHT: Meaning("The height of a block is one more than that of the one before it.", _HONEST_BLOCK),
     _R.WRONG_LEADER: Meaning("A block is made, and signed, by the validator whose slot it is.", _HONEST_BLOCK),
-    _R.BARRED: Meaning("A validator that is jailed on a branch makes no blocks on it.", _HONEST_BLOCK),
+    _R.BARRED: Meaning("A jailed validator makes no blocks.", _HONEST_BLOCK),
     _R.WRONG_TAG: Meaning(
-        "A validator that lost its signing state speaks with another tag, once the chain made that final.",
-        "nothing: it says so again from its new signing state",
+        "A validator speaks from the signing state that the branch knows of it, and from a new one once that is final.",
+        "nothing, where its signer lost its signing state: what was said before no longer counts",
     ),
     _R.WRONG_MHP: Meaning(
         "A header names the highest height that two thirds have prevoted on its branch, as everybody counts it.",
@@ -234,8 +231,13 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     _R.WRONG_VOTES_ROOT: Meaning("A header commits to the ballot of its block.", "the ballot that it names"),
     _R.WRONG_DECISION: Meaning(
-        "A ballot tells truly what its block decides about who votes, as every node computes it for itself.",
-        "both nodes of the same version; between these, nothing: the block is invalid",
+        "A ballot says what executing its block decides about validators, and decides nothing while a change is under "
+        "way.",
+        _HONEST_BLOCK,
+    ),
+    _R.WRONG_RESTART: Meaning(
+        "A restart goes on from the block below it, and more than two thirds of the weight signed it.",
+        "more signatures, or the block that was agreed on",
     ),
     _R.WRONG_TX_ROOT: Meaning("A header commits to the transactions of its block.", "the transactions that it names"),
     _R.WRONG_STATE_ROOT: Meaning(
@@ -255,14 +257,12 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     # attestations
     _R.STALE_ATTESTATION: Meaning(
-        "An attestation is carried while the block that it is about is not final.", "nothing: it is not needed any more"
+        "A block carries attestations of blocks below it that it does not know to be final.",
+        "nothing: it came too late to matter, or before its block",
     ),
-    _R.ALREADY_SAID: Meaning(
-        "A validator says about a block once that it stands behind it.", "nothing: the branch knows it"
-    ),
-    _R.UNORDERED: Meaning("A ballot holds its attestations by height and speaker, each once.", _HONEST_BLOCK),
-    _R.TOO_MANY_ATTESTATIONS: Meaning("A ballot holds only so many attestations of each validator.", _HONEST_BLOCK),
-    # conversation
+    _R.ALREADY_SAID: Meaning("A validator speaks once at each height of a branch.", "nothing: it is on the branch"),
+    _R.UNORDERED: Meaning("A ballot lists attestations by height and speaker, each once.", _HONEST_BLOCK),
+    _R.TOO_MANY_ATTESTATIONS: Meaning("A block carries at most four attestations a validator.", _HONEST_BLOCK),
     _R.UNSOLICITED: Meaning(
         "A peer answers what it was asked, and greets once.", "a node that follows the protocol on the other side"
     ),

@@ -121,11 +121,11 @@ class Mempool:
         for transaction in transactions:
             actors.add(transaction.actor)
             self.remove(transaction.id)
-        for actor in actors:
+        for actor in actors & self._by_actor.keys():  # of most nothing waits any more
             next_nonce = self._next_nonce(actor)
             self._classify(actor, is_stranger=next_nonce is None)
-            queue = self._by_actor.get(actor)
-            if queue and next_nonce is not None:
+            queue = self._by_actor[actor]
+            if next_nonce is not None:
                 for nonce in [nonce for nonce in queue if nonce < next_nonce]:
                     self.remove(queue[nonce].id)
 

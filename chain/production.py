@@ -16,6 +16,7 @@ from chain.attestations import Attestation, VerifiedAttestation, sign_attestatio
 from chain.ballots import make_ballot
 from chain.blockchain import Blockchain
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, join
+from chain.blocktree import TreeNode
 from chain.draft import Changes, Draft
 from chain.errors import Disposition, Refused
 from chain.events import SigningState
@@ -26,6 +27,8 @@ from chain.keys import SecretKey
 from chain.ledger import decided
 from chain.mempool import Mempool
 from chain.merkle import merkle_root
+from chain.restart import Restart, restarted
+from chain.statements import NO_TAG
 from chain.transactions import VerifiedTransaction
 from chain.votes import Votes
 
@@ -48,14 +51,23 @@ class Producer:
     """The signing side of a validator, or of a key that may become one: while it is none, no slot is its own.
 
     ``signing`` is None where the signing state was lost; it is made anew with ``fresh_tag``, 16 random bytes, if a
-    validator has to.  ``is_stopped`` once the key was seen speaking elsewhere.
+    validator has to.  ``restart`` is one that this home signed, and enough others.  ``is_stopped`` once the key was
+    seen speaking elsewhere.
     """
 
-    def __init__(self, genesis: Genesis, secret: SecretKey, signing: SigningState | None, fresh_tag: bytes) -> None:
+    def __init__(
+        self,
+        genesis: Genesis,
+        secret: SecretKey,
+        signing: SigningState | None,
+        fresh_tag: bytes,
+        restart: Restart | None = None,
+    ) -> None:
         self.genesis = genesis
         self.secret = secret
         self.signing = signing
         self.fresh_tag = fresh_tag
+        self.restart = restart
         self.is_stopped = False
 
     @property
@@ -63,13 +75,14 @@ class Producer:
         """Whether this validator says nothing because its signing state was lost."""
         return self.signing is None
 
-    def due_slot(self, chain: Blockchain, now_ms: int) -> int | None:
-        """The slot to make a block for right now, if any.
+    def due_slot(self, parent: TreeNode, now_ms: int) -> int | None:
+        """The slot to make a block on ``parent`` for right now, if any.
 
         Only the first half of a slot is used: a block made later would reach most nodes outside its slot.
         """
-        slot, electorate = self.genesis.slot_at(now_ms), chain.electorate
-        if self.is_stopped or self.signing is None or slot <= max(self.signing.slot, chain.head.header.slot):
+        slot, electorate = self.genesis.slot_at(now_ms), parent.votes.electorate
+        signed_slot = 0 if self.signing is None else self.signing.slot
+        if self.is_stopped or slot <= max(signed_slot, parent.header.slot):
             return None
         if electorate.leader(slot) != self.secret.public or self.secret.public in electorate.barred:
             return None
@@ -93,11 +106,15 @@ class Producer:
     # ----------------------------------------------------------------------------------------- lost signing state
 
     def needs_tag(self, chain: Blockchain) -> bool:
-        """Whether the chain, as of its head, has yet to record that this validator speaks with :attr:`fresh_tag`."""
+        """Whether the chain, as of its head, has yet to record that this validator speaks with :attr:`fresh_tag`.
+
+        A restart that people agreed on comes first.
+        """
         key = self.secret.public
         return (
             self.signing is None
             and not self.is_stopped
+            and not self.wants_restart(chain)
             and chain.ledger.validators.seat(key) is not None
             and chain.electorate.tag(key).tag != self.fresh_tag
         )
@@ -109,10 +126,20 @@ class Producer:
         """
         votes, key = chain.head.votes, self.secret.public
         tag = votes.electorate.tag(key)
-        if self.signing is not None or tag.tag != self.fresh_tag or tag.height > votes.mhpc:
+        ours = (self.fresh_tag,) if self.restart is None else (self.fresh_tag, self.restart.tag(key))
+        if self.is_stopped or tag.height > votes.mhpc or tag.tag == NO_TAG or tag.tag not in ours:
             return False
-        self.signing = SigningState(mhg=votes.spoken_up_to(key), tag=tag.tag)
+        if self.signing is not None and self.signing.tag == tag.tag:
+            return False
+        self.signing = SigningState(mhg=max(votes.base, votes.spoken_up_to(key)), tag=tag.tag)
         return True
+
+    def wants_restart(self, chain: Blockchain) -> bool:
+        """Whether the block of the agreed restart is known, and the head does not stand on that restart yet."""
+        restart, votes = self.restart, chain.head.votes
+        if restart is None or restart.tip not in chain.tree or restart.height < chain.finalized.height:
+            return False
+        return votes.base <= restart.height and all(tag.tag != restart.tag(tag.key) for tag in votes.electorate.tags)
 
     def is_overruled(self, chain: Blockchain) -> bool:
         """Whether the chain made final that this key speaks from another signing state than ours; then we stop."""
@@ -182,14 +209,14 @@ class Producer:
         """
         signing, key = self.signing, self.secret.public
         head, votes = chain.head.header, chain.head.votes
-        if (
-            signing is None
-            or votes.electorate.tag(key).tag != signing.tag
-            or votes.electorate.tag(key).height > votes.mhpc
-        ):
+        restart = self.restart if self.wants_restart(chain) else None
+        votes = restarted(votes, restart, head.id, self.genesis.id)
+        if restart is not None and (signing is None or signing.tag != restart.tag(key)):
+            signing = SigningState(mhg=head.height, tag=restart.tag(key))
+        if signing is None or not self._may_speak(votes, signing):
             return None
         count = votes.open(head.height + 1)
-        carried = heard.choose(count, key)
+        carried = [] if restart is not None else heard.choose(count, key)
         mhp = count.carried_all()
         if (mhp, head.height + 1) <= signing.last:
             return None
@@ -198,7 +225,7 @@ class Producer:
         included, hopeless = _fill(draft, mempool, limit)
         if not included and not may_be_empty:
             return None
-        ballot = make_ballot(carried, decided(draft, votes.electorate))
+        ballot = make_ballot(carried, decided(draft, votes.electorate), restart)
         state_root, changes = chain.ledger.seal(draft)
         header = sign_header(
             self.secret,
@@ -214,6 +241,7 @@ class Producer:
             state_root=state_root,
         )
         count.speak(key, signing.mhg)
+        self.signing = signing
         self.said(header)
         after = count.close(header.id, ballot.decision)
         return Made(join(header, ballot, included), changes, after, tuple(hopeless))

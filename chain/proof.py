@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from chain.ballots import Ballot, decode_ballot
 from chain.codec import array, blob, decode, encode, integer
-from chain.electorate import NOTHING_DECIDED, Decision, Electorate, validator_set
+from chain.electorate import Electorate, validator_set
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, decode_header, verify_header
@@ -121,8 +121,8 @@ class Counted(NamedTuple):
     """A header of a run: who was in force at it, what its block decided, and the votes after it."""
 
     header: Header
+    ballot: Ballot
     electorate: Electorate
-    decision: Decision
     votes: Votes
 
 
@@ -134,20 +134,19 @@ def follow(genesis: Genesis, electorate: Electorate, votings: Iterable[Voting]) 
     parent: Header | None = None
     for header, ballot in votings:
         if parent is None:
-            votes = Votes.start(electorate, genesis.batch, header.height - 1)
+            votes = Votes.start(electorate, genesis.batch, header.height - 1, blind=True)
         else:
             check_follows(header, parent)
         verify_header(header, genesis.id)
         check_ballot(header, ballot)
-        before = votes.electorate
         votes = judge(header, ballot, votes, genesis.id)
-        yield Counted(header, before, ballot.decision, votes)
+        yield Counted(header, ballot, votes.rows[0].electorate, votes)
         parent = header
 
 
 def is_settled(run: Sequence[Counted]) -> bool:
     """Whether a run ends where all that it decided is final, and no change of validators is under way."""
-    decided = [counted.header.height for counted in run if counted.decision != NOTHING_DECIDED]
+    decided = [counted.header.height for counted in run if counted.ballot.changes_voters]
     votes = run[-1].votes
     return bool(decided) and votes.electorate.phase is None and votes.finalized >= decided[-1]
 
@@ -178,7 +177,7 @@ def _check_in_force(final: Counted, validators: Entry | None) -> None:
 
     Those who are validators no more have no say, also where a network that fell apart lets only them go on.
     """
-    electorate, decided = final.electorate, final.decision
+    electorate, decided = final.electorate, final.ballot.decision
     following = electorate.phase.following.weights if electorate.phase is not None else decided.following
     tags = {tag.key: tag.tag for tag in electorate.tags} | dict(decided.tags)
     barred = decided.barred[0] if decided.barred else electorate.barred

@@ -152,8 +152,12 @@ class Consent(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """A validator lost its signing state, and speaks with a fresh random ``tag`` once this is final."""
+    """A validator lost its signing state, and speaks with a fresh random ``tag`` instead of ``old`` once this is final.
 
+    Where another tag than ``old`` is known by then, it is void: a restart has renewed it, say.
+    """
+
+    old: bytes
     tag: bytes
 
 
@@ -243,7 +247,7 @@ _KINDS = (
     _Kind(11, "approve", Approve, (_U32,)),
     _Kind(12, "evidence", Evidence, (_statement, _statement), MAX_EVIDENCE_BYTES),
     _Kind(13, "consent", Consent, (_U32,)),
-    _Kind(14, "lost", Lost, (a_blob(TAG_BYTES),)),
+    _Kind(14, "lost", Lost, (a_blob(TAG_BYTES), a_blob(TAG_BYTES))),
 )
 _BY_NUMBER = {kind.number: kind for kind in _KINDS}
 _BY_ACTION = {kind.action: kind for kind in _KINDS}

@@ -128,8 +128,9 @@ def renew(validators: Validators, key: bytes, tag: bytes) -> Validators:
 def begin(validators: Validators, electorate: Electorate, *, height: int, batch: int) -> Validators:
     """The validators as the block at ``height`` begins; the same object where nothing happens.
 
-    ``electorate`` is in force at that height.  If the change under way is in force, its seats are; if it lapsed, a jail
-    goes to the end of the queue and anything else is dropped.  Then the next that still makes sense is decided.
+    ``electorate`` is in force at that height.  Where a restart gave tags, the register learns of them.  If the change
+    under way is in force, its seats are; if it lapsed, a jail goes to the end of the queue and anything else is
+    dropped.  Then the next that still makes sense is decided.
 
     Example: D asks to be replaced by E, and the block at height 10 decides that:
 
@@ -158,6 +159,9 @@ def begin(validators: Validators, electorate: Electorate, *, height: int, batch:
     >>> begin(decided, first, height=139, batch=6).active == seats
     True
     """
+    for tag in electorate.tags:
+        if validators.tag(tag.key) != tag.tag:
+            validators = renew(validators, tag.key, tag.tag)
     if validators.change:
         change = validators.change[0]
         if electorate.start > validators.decided_height:

@@ -72,11 +72,13 @@ class Votes:
 
     ``rows`` are the last ``3 * batch`` blocks, newest first, after the block at ``base``; ``electorate`` is in force at
     the next height.  ``mhp`` and ``mhpc`` are the largest heights ever prevoted and precommitted on the branch, the
-    base at first.  ``spoke`` are those who spoke since the set that is waited for was decided.
+    base at first.  ``spoke`` are those who spoke since the set that is waited for was decided.  Up to the height
+    ``blind`` it is not known what was said and prevoted: it is 0 for a node, the base for who counts from there.
     """
 
     batch: int
     base: int
+    blind: int
     rows: tuple[Row, ...]
     electorate: Electorate
     voters: Mapping[bytes, Voter]
@@ -85,10 +87,10 @@ class Votes:
     mhpc: int
 
     @classmethod
-    def start(cls, electorate: Electorate, batch: int, height: int) -> Votes:
-        """Nothing said yet after the block at ``height``, which is final."""
+    def start(cls, electorate: Electorate, batch: int, height: int, *, blind: bool = False) -> Votes:
+        """Nothing said yet after the final block at ``height``; or, where ``blind``, nothing that is known."""
         voters = {key: Voter(height + 1, height) for key in electorate.current.by_key}
-        return cls(batch, height, (), electorate, voters, frozenset(), height, height)
+        return cls(batch, height, height if blind else 0, (), electorate, voters, frozenset(), height, height)
 
     @classmethod
     def genesis(cls, validators: tuple[tuple[bytes, int], ...], batch: int, height: int = 0) -> Votes:
@@ -238,6 +240,7 @@ class Count:
         return Votes(
             self._votes.batch,
             self._votes.base,
+            self._votes.blind,
             tuple(self._rows),
             electorate,
             voters,
@@ -414,6 +417,7 @@ def decode_votes(data: bytes) -> Votes:
     return Votes(
         batch,
         base,
+        0,
         tuple(_read_row(row, height - index, electorates, speakers) for index, row in enumerate(rows)),
         electorates[0],
         dict(_read_voter(row, height) for row in codec.array(raw[8], 1, 2**14, "voters")),

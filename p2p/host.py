@@ -46,7 +46,7 @@ from multiaddr.exceptions import Error as MultiaddrError
 from chain.errors import OperatorError
 from p2p.frames import LIBRARY_ERRORS, reset_quietly
 from p2p.library import tame
-from p2p.limits import Buckets, Places
+from p2p.limits import TRAFFIC, Buckets, Places
 from p2p.reputation import Weight
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ Report = Callable[[str, float, str], None]
 
 
 class BoundedYamux(Yamux):
-    """A yamux connection that is closed when the peer sends far more than is being read."""
+    """A yamux connection that counts what it sends, and is closed when the peer sends far more than is being read."""
 
     async def _read_data_body(self, length: int) -> bytes:
         unread = sum(map(len, self.stream_buffers.values()))
@@ -95,6 +95,10 @@ class BoundedYamux(Yamux):
             raise trio.TooSlowError  # what the library answers by closing the connection
         body: bytes = await super()._read_data_body(length)
         return body
+
+    async def _write_frame(self, data: bytes) -> None:
+        TRAFFIC["sent"] += len(data)
+        await super()._write_frame(data)
 
 
 class GuardedUpgrader(TransportUpgrader):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import trio
 
 Clock = Callable[[], float]
+
+TRAFFIC: Counter[str] = Counter()
+"""Bytes that the connections of this process carried: ``sent``, with their framing and before encryption."""
 
 MAX_RATED = 1024
 """Peers or hosts whose rate is remembered: more than can be connected in the time a bucket takes to refill."""

@@ -16,6 +16,7 @@ from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import Commit, Effect, Equivocation, Finalized, HeadMoved, Notice, Penalise
 from chain.keys import did_from_key
+from p2p.limits import TRAFFIC
 from p2p.local.logs import LOST
 
 # Head moves that GET /heads remembers: a quarter of an hour of one-second slots.
@@ -46,7 +47,7 @@ class Telemetry:
         self._refused = Counter("goodfaith_refused", "Submissions refused", ["reason"], registry=registry)
         self._penalties = Counter("goodfaith_penalties", "Peers penalised", ["reason"], registry=registry)
         self._equivocations = Counter("goodfaith_equivocations", "Pairs of headers for one slot", registry=registry)
-        registry.register(_LostLines())
+        registry.register(_OfTheProcess())
         self._block_delay = Histogram(
             "goodfaith_block_delay_seconds",
             "From a slot's start to its block being the head here",
@@ -126,12 +127,13 @@ class Telemetry:
             log.info("head", **facts)
 
 
-class _LostLines(Collector):
-    """The lines that the log of this process lost, as of the moment when somebody asks."""
+class _OfTheProcess(Collector):
+    """What is counted for the whole process, as of the moment when somebody asks."""
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """One counter, by what became of the lines."""
-        family = CounterMetricFamily("goodfaith_log_lines_lost", "Lines of the log not written", labels=["why"])
+        """The lines that its log lost, by what became of them, and the bytes sent to peers."""
+        lines = CounterMetricFamily("goodfaith_log_lines_lost", "Lines of the log not written", labels=["why"])
         for why in ("unread", "repeated"):
-            family.add_metric([why], LOST[why])
-        yield family
+            lines.add_metric([why], LOST[why])
+        yield lines
+        yield CounterMetricFamily("goodfaith_sent_bytes", "Bytes sent to peers, before encryption", TRAFFIC["sent"])

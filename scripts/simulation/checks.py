@@ -26,6 +26,7 @@ from chain.events import AttestationsReceived, BlockAnnounced, BlocksReceived, C
 from chain.headers import Header
 from chain.judgement import judge
 from chain.ledger import Ledger, decided
+from chain.restart import restarted
 from chain.state import due_slot
 from chain.statements import SignedStatement, is_equivocation
 from chain.transactions import Evidence, decode_statement
@@ -342,7 +343,7 @@ def _keeps_its_agenda(ledger: Ledger) -> bool:
 
 def _execute(ledger: Ledger, votes: Votes, block: Block) -> Votes:
     """Execute a block on the head of a ledger where votes stand so; the votes after it."""
-    electorate = votes.electorate
+    electorate = restarted(votes, block.ballot.restart, block.header.parent, ledger.genesis.id).electorate
     draft = ledger.draft(block.header.slot, electorate)
     try:
         for transaction in block.transactions:

@@ -65,6 +65,13 @@ class NodeProcess:
         return self.last
 
     @property
+    def url(self) -> str:
+        """Where its HTTP face is.  Raises :class:`NodeAway`."""
+        if self._url is None:
+            raise NodeAway(f"{self.name} is not up")
+        return self._url
+
+    @property
     def is_validator(self) -> bool:
         """Whether its key makes blocks, as it said last."""
         return self.last["validator"] if self.last else self._starts_as_validator
@@ -210,6 +217,4 @@ class NodeProcess:
 
     async def submit(self, client: AsyncClient, raws: Iterable[bytes]) -> list[Refused | None]:
         """Offer encoded transactions.  Raises :class:`NodeAway`."""
-        if self._url is None:
-            raise NodeAway(f"{self.name} is not up")
-        return await client.ask(self._url, submit_all(raws))
+        return await client.ask(self.url, submit_all(raws))

@@ -13,6 +13,7 @@ from multiaddr import Multiaddr
 from chain.errors import OperatorError
 from p2p import host as host_module
 from p2p.host import GuardedHost, cut, open_host
+from p2p.limits import TRAFFIC
 from p2p.network import open_transport
 from tests.unit.p2p.net import config_of, peer_id_of, running, seed_of, until
 
@@ -117,3 +118,14 @@ async def test_streams_to_unconnected_peers_fail_instead_of_dialling() -> None:
     async with open_host(seed_of(1), LOOPBACK) as host:
         with pytest.raises(SwarmException):
             await host.new_stream(ID.from_base58(peer_id_of(2)), [TProtocol("/x")])
+
+
+async def test_what_is_sent_is_counted() -> None:
+    async with open_host(seed_of(1), LOOPBACK) as server, open_host(seed_of(2), LOOPBACK) as client:
+        server.swarm.admit = client.swarm.admit = lambda _peer_id: True
+        server.set_stream_handler(TProtocol("/deaf"), lambda _stream: trio.sleep_forever())
+        await connect(client, server)
+        stream = await client.new_stream(server.get_id(), [TProtocol("/deaf")])
+        before = TRAFFIC["sent"]
+        await stream.write(b"x" * 10_000)
+        assert TRAFFIC["sent"] - before >= 10_000

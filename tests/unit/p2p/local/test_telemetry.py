@@ -96,3 +96,8 @@ def test_lost_lines_of_the_log_are_counted(monkeypatch: pytest.MonkeyPatch) -> N
     seen = metrics(Telemetry())
     assert seen['goodfaith_log_lines_lost_total{why="unread"}'] == 7
     assert seen['goodfaith_log_lines_lost_total{why="repeated"}'] == 2
+
+
+def test_what_was_sent_to_peers_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p.local.telemetry.TRAFFIC", Counter(sent=1_234))
+    assert metrics(Telemetry())["goodfaith_sent_bytes_total"] == 1_234
