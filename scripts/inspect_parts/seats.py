@@ -132,7 +132,15 @@ def _phase_sheet(phase: dict[str, Any]) -> Sheet:
 def ballot_document(ballot: Ballot) -> dict[str, Any]:
     """What a block carries for the votes, and what it decides about who votes."""
     following, barred, tags = ballot.decision
+    restart = ballot.restart
     return {
+        "restart": None
+        if restart is None
+        else {
+            "tip": restart.tip.hex(),
+            "height": restart.height,
+            "signers": [did_from_key(key) for key, _ in restart.signatures],
+        },
         "attestations": [_attestation_document(carried) for carried in ballot.attestations],
         "decision": {
             "following": [{"validator": did_from_key(key), "weight": weight} for key, weight in following],
@@ -150,6 +158,9 @@ def ballot_sheets(document: dict[str, Any]) -> list[Sheet]:
     """A ballot's document for people, as far as it holds anything."""
     rows = [(row["height"], short_did(row["speaker"]), row["mhg"]) for row in document["attestations"]]
     sheets = [Sheet("Attestations that it carries", ("height", "speaker", "mhg"), rows)] if rows else []
+    if document["restart"]:
+        title = f"People restarted the chain after height {document['restart']['height']}"
+        sheets.append(Sheet(title, ("signed by",), [(did,) for did in document["restart"]["signers"]]))
     decision = document["decision"]
     decided = [("next validator", row["validator"], row["weight"]) for row in decision["following"]]
     decided += [("makes no blocks", did, None) for did in decision["barred"] or ()]
