@@ -231,7 +231,9 @@ class Checks:
             sorted(
                 names[key]
                 for key, headers in self._seen.items()
-                if _proves_guilt([item for item in headers.values() if not stored or item.id in self._stored])
+                if _proves_guilt(
+                    [item for item in headers.values() if not stored or item.slot is None or item.id in self._stored]
+                )
             )
         )
 

@@ -108,6 +108,7 @@ class Forge:
         decision = fields.pop("decision", None) or decided(draft, electorate)
         ballot = make_ballot([each.carried for each in carrying], decision)
         state_root, changes = ledger.seal(draft)
+        mine = [each.height for each in carrying if each.speaker == signer.public]
         count = votes.open(votes.height + 1)
         for each in carrying:
             with suppress(Refused):
@@ -117,7 +118,7 @@ class Forge:
             "slot": slot,
             "parent": self.root.id if parent is None else parent.id,
             "tag": electorate.tag(signer.public).tag,
-            "mhg": self._spoken_up_to(before, signer.public),
+            "mhg": max([self._spoken_up_to(before, signer.public), *mine]),
             "mhp": count.carried_all(),
             "votes_root": ballot.root,
             "transaction_root": merkle_root([transaction.id for transaction in transactions]),
