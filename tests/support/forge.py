@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, TypeVar
 
 from chain import registry
@@ -53,6 +54,12 @@ class _Known:
     state: dict[bytes, bytes]
 
 
+def _free_slot(before: _Known) -> int:
+    """The next slot that is not left empty by a leader who is jailed."""
+    electorate = before.votes.electorate
+    return next(slot for slot in count(before.slot + 1) if electorate.leader(slot) not in electorate.barred)
+
+
 class Forge:
     """Makes blocks after any block that it made; the keys of all validators that tests name are at hand."""
 
@@ -91,7 +98,7 @@ class Forge:
         """
         before = self._after(parent)
         votes, electorate = before.votes, before.votes.electorate
-        slot = before.slot + 1 if slot is None else slot
+        slot = _free_slot(before) if slot is None else slot
         signer = self.signer(slot, parent) if signer is None else signer
         ledger = Ledger(self.genesis, before.state, len(before.branch))
         draft = ledger.draft(slot, electorate)
@@ -175,9 +182,7 @@ class Forge:
     def _spoken_up_to(self, known: _Known, key: bytes) -> int:
         """The largest height that a key spoke at on a branch."""
         made = (block.header.height for block in known.branch if block.header.proposer == key)
-        said = (
-            each.height for block in known.branch for each in block.ballot.attestations if each.speaker == key
-        )
+        said = (each.height for block in known.branch for each in block.ballot.attestations if each.speaker == key)
         return max(*made, *said, 0, 0)
 
     def _after(self, parent: Block | None) -> _Known:
