@@ -53,7 +53,7 @@ class Recount:
         self.mhps: dict[int, int] = {}
         self.mhpcs: dict[int, int] = {}
         self.renewed: list[Vote] = []
-        self.voters = {who: (1, 0) for who in validators}
+        self.voters = dict.fromkeys(validators, (1, 0))
         self.prevotes: list[Vote] = []
         self.precommits: list[Vote] = []
 

@@ -749,7 +749,8 @@ def test_an_observers_mempool_does_not_keep_what_no_block_can_ever_hold(rig: Rig
 
 def test_a_validator_attests_what_it_adopts_and_repeats_what_no_block_carries(forge: Forge) -> None:
     rig = Rig(GENESIS, validator=1, signing=FRESH)
-    rig.handle(Tick())
+    for slot in range(6):
+        rig.at(slot).handle(Tick())
     blocks = forge.chain(2, slot=6)  # by the third and the fourth, who carry nothing
     first = rig.at(6).handle(announced(blocks[0]))
     commit, (said,) = only(first, Commit)[0], only(first, SendAttestations)

@@ -462,7 +462,7 @@ def test_the_weights_of_every_height_are_those_in_force_there() -> None:
     states = changing(heavy)
     last = grow_attested(states[-1], [2], OLD)
     assert {row.height: row.prevotes for row in last.rows if row.height < 13} == (
-        {height: (4,) for height in range(2, 8)} | {8: (4,)} | dict.fromkeys((9, 10, 11), (4, 40)) | {12: (40,)}
+        dict.fromkeys(range(2, 8), (4,)) | {8: (4,)} | dict.fromkeys((9, 10, 11), (4, 40)) | {12: (40,)}
     )
 
 
