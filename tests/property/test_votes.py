@@ -109,7 +109,7 @@ class Recount:
     def count(self, who: bytes, height: int, mhg: int) -> None:
         self.said[who, height] = mhg
         self.late.append((who, height, self.height))
-        if mhg >= height or who not in self.voters:
+        if mhg >= height or not any(each.get(who) for each in self.sets[height]):
             return
         p = mhg
         hnp = self.bottom - 1
@@ -143,7 +143,7 @@ class Recount:
                 self.current, self.start, self.phase = following, self.height + 1, None
             elif kind == "gate" and self.is_alive(following, spoke):
                 self.phase = ("joint", self.height + 1, following)
-                self.voters |= {who: (self.height + 1, self.height) for who in following if who not in self.current}
+                self.voters |= {who: (self.height + 1, self.height) for who in following if not self.current.get(who)}
             elif kind == "gate" and self.height - since >= GATE_BLOCKS:
                 self.phase = None
 
