@@ -330,18 +330,17 @@ def test_votes_counted_from_any_height_are_those_counted_from_the_genesis(
     said: set[tuple[int, int]] = set()
     for gap, speakers, late in steps:
         slot += gap
-        parent = blocks[-1] if blocks else None
-        about = blocks[-1 - min(late, len(blocks) - 1)] if blocks else None
         carrying = []
-        for speaker in sorted(speakers) if about is not None and parent is not None else ():
-            row = forge.votes(parent).row(about.header.height)
+        for speaker in sorted(speakers) if blocks else ():
+            votes, about = forge.votes(blocks[-1]), blocks[-1 - min(late, len(blocks) - 1)]
+            row = votes.row(about.header.height)
             key, height = secret(speaker + 1).public, about.header.height
-            mhg = forge.votes(parent).spoken_up_to(key)
-            is_first = mhg < height > forge.votes(parent).finalized
+            mhg = votes.spoken_up_to(key)
+            is_first = mhg < height > votes.finalized
             if row is not None and key not in row.said and is_first and (speaker, height) not in said:
                 said.add((speaker, height))
                 carrying.append(forge.attest(about, speaker, mhg=mhg))
-        blocks.append(forge.block(parent, slot=slot, carrying=carrying))
+        blocks.append(forge.block(blocks[-1] if blocks else None, slot=slot, carrying=carrying))
     first = Blockchain(genesis).electorate
     whole = [each.votes for each in follow(genesis, first, [(block.header, block.ballot) for block in blocks])]
     for base in range(len(blocks)):

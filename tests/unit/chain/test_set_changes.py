@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -182,7 +183,7 @@ def test_one_change_follows_the_other(forge: Forge, wishes: Wishes) -> None:
         chain.add(blocks[-1], arrived_in_slot=True)
         if leaders(chain) not in seen[-1:]:
             seen.append(leaders(chain))
-    # then they come one after the other, the first of them takes away the weight of who is jailed, who made no block since
+    # then they come one after the other; whose weight the first takes away was jailed, and made no block since
     assert seen == [OLD, named(2, 3, 4, 5), named(2, 3, 4, 5, 6)]
     assert not chain.ledger.validators.is_changing
     assert {block.header.proposer for block in blocks[1:]} == set(named(2, 3, 4, 5, 6))
@@ -220,7 +221,7 @@ def test_a_proposer_is_looked_at_without_its_parent(forge: Forge, fifth: Verifie
 def test_the_state_and_the_votes_agree_on_who_is_in_force(forge: Forge, wishes: Wishes) -> None:
     blocks = grown(forge, [wishes.sign(ADD, secret(5), weight=1)], (), (), slot=1)
     blocks += grown(forge, *[()] * 20, parent=blocks[-1], slot=4)
-    for parent, block in zip(blocks, blocks[1:], strict=False):
+    for parent, block in pairwise(blocks):
         validators, electorate = forge.validators(block), forge.votes(parent).electorate
         assert validators.voting == weights_of(validators.active) == electorate.current.weights
         following = validators.following
