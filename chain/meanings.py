@@ -166,7 +166,8 @@ MEANINGS: dict[Reason, Meaning] = {
         "a later `--effective`",
     ),
     _R.NO_EQUIVOCATION: Meaning(
-        "Evidence is two headers that one validator must not both have signed.", "two headers that contradict"
+        "Evidence is two headers or attestations that one validator must not both have signed.",
+        "two that contradict each other and carry one tag",
     ),
     _R.ALREADY_PUNISHED: Meaning("One offence jails once.", "nothing: it was punished"),
     _R.EVIDENCE_TOO_OLD: Meaning("Evidence is brought in time.", "nothing: it is time-barred"),
@@ -178,10 +179,16 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     _R.ALREADY_JAILED: Meaning("A validator is jailed once at a time.", "nothing: it is jailed"),
     _R.NOT_JAILED: Meaning("Only a jailed validator is released.", "nothing: it is free"),
-    _R.TOO_MUCH_WEIGHT: Meaning(
-        "No change of the validators moves more than a third of the weight, and one validator stays.",
-        "smaller steps, each in force before the next",
+    _R.NO_VALIDATOR_LEFT: Meaning("At least one validator that is not jailed stays.", "another validator first"),
+    _R.NO_NEWCOMER: Meaning(
+        "Whom a motion would make a validator consents with the key that it names.", "that key; " + _MOTIONS
     ),
+    _R.ALREADY_CONSENTED: Meaning("A newcomer consents once.", "the approvals of more than two thirds of the weight"),
+    _R.TAG_IN_USE: Meaning(
+        "A validator that lost its signing state names the tag that it spoke with, and a fresh one.",
+        "its node to be started again: it draws another tag by itself",
+    ),
+    _R.TOO_MUCH_WEIGHT: Meaning("The weight of a validator is bounded.", "a smaller weight"),
     _R.TOO_MANY_VALIDATORS: Meaning(
         "The genesis says for how many validators there is room.", "one of them to leave first"
     ),
@@ -209,13 +216,28 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.SLOT_NOT_AFTER_PARENT: Meaning("The slot of a block is later than that of the one before it.", _HONEST_BLOCK),
     _R.WRONG_HEIGHT: Meaning("The height of a block is one more than that of the one before it.", _HONEST_BLOCK),
     _R.WRONG_LEADER: Meaning("A block is made, and signed, by the validator whose slot it is.", _HONEST_BLOCK),
+    _R.BARRED: Meaning("A jailed validator makes no blocks.", _HONEST_BLOCK),
+    _R.WRONG_TAG: Meaning(
+        "A validator speaks from the signing state that the branch knows of it, and from a new one once that is final.",
+        "nothing, where its signer lost its signing state: what was said before no longer counts",
+    ),
     _R.WRONG_MHP: Meaning(
         "A header names the highest height that two thirds have prevoted on its branch, as everybody counts it.",
         _HONEST_BLOCK,
     ),
     _R.CONTRADICTS_EARLIER_BLOCK: Meaning(
-        "A validator signs no block that contradicts an earlier one of its own.",
-        "nothing: the two headers are evidence, and their signer is jailed",
+        "A validator says nothing that contradicts what it said before.",
+        "nothing: the two statements are evidence, and their signer is jailed",
+    ),
+    _R.WRONG_VOTES_ROOT: Meaning("A header commits to the ballot of its block.", "the ballot that it names"),
+    _R.WRONG_DECISION: Meaning(
+        "A ballot says what executing its block decides about validators, and decides nothing while a change is under "
+        "way.",
+        _HONEST_BLOCK,
+    ),
+    _R.WRONG_RESTART: Meaning(
+        "A restart goes on from the block below it, and more than two thirds of the weight signed it.",
+        "more signatures, or the block that was agreed on",
     ),
     _R.WRONG_TX_ROOT: Meaning("A header commits to the transactions of its block.", "the transactions that it names"),
     _R.WRONG_STATE_ROOT: Meaning(
@@ -233,6 +255,14 @@ MEANINGS: dict[Reason, Meaning] = {
         "A node keeps only so many blocks of one slot, and so many that are not final.",
         "to try again once more is final",
     ),
+    # attestations
+    _R.STALE_ATTESTATION: Meaning(
+        "A block carries attestations of blocks below it that it does not know to be final.",
+        "nothing: it came too late to matter, or before its block",
+    ),
+    _R.ALREADY_SAID: Meaning("A validator speaks once at each height of a branch.", "nothing: it is on the branch"),
+    _R.UNORDERED: Meaning("A ballot lists attestations by height and speaker, each once.", _HONEST_BLOCK),
+    _R.TOO_MANY_ATTESTATIONS: Meaning("A block carries at most four attestations a validator.", _HONEST_BLOCK),
     _R.UNSOLICITED: Meaning(
         "A peer answers what it was asked, and greets once.", "a node that follows the protocol on the other side"
     ),

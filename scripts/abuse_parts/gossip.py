@@ -10,11 +10,13 @@ import trio
 from libp2p.crypto.pb import crypto_pb2
 from libp2p.pubsub.pb import rpc_pb2
 
+from chain.ballots import EMPTY
 from chain.genesis import Genesis
 from chain.headers import sign_header
 from chain.keys import SecretKey
 from chain.merkle import EMPTY_ROOT
 from chain.messages import MAX_ANNOUNCEMENT_BYTES, Announcement, RawItems
+from chain.statements import NO_TAG
 from chain.transactions import Enrol, Rate, sign_transaction
 from p2p.protocol import BLOCKS, TRANSACTIONS
 from p2p.router import MAX_RPC_BYTES
@@ -149,12 +151,14 @@ def announcements(
                 height=min(height, slot),
                 slot=slot,
                 parent=NOWHERE,
+                tag=NO_TAG,
                 mhg=0,
                 mhp=0,
+                votes_root=EMPTY.root,
                 transaction_root=EMPTY_ROOT,
                 state_root=os.urandom(32),
             )
-            yield Announcement(header.raw, ()).encode()
+            yield Announcement(header.raw, EMPTY.raw, ()).encode()
 
 
 async def announce(visitor: Visitor, items: Iterator[bytes]) -> None:

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from hashlib import sha256
 from random import Random
 
+from chain.ballots import EMPTY
 from chain.blocks import Block
+from chain.electorate import Electorate, validator_set
 from chain.genesis import found_genesis
 from chain.headers import sign_header
 from chain.keys import SecretKey
@@ -17,6 +19,7 @@ from chain.merkle import merkle_root
 from chain.policy import Category, Policy, read_policy, shipped_policy
 from chain.proposals import ARBITER, Accredit
 from chain.registry import apply
+from chain.statements import NO_TAG
 from chain.transactions import (
     CORRECT,
     MAINTAIN,
@@ -73,6 +76,7 @@ class Applier:
         self.members = members
         self.cpu_s = 0.0
         self.wall_s = 0.0
+        self._electorate = Electorate(1, validator_set(ledger.genesis.validators, ledger.genesis.batch))
         self._random = Random(seed)
         self._nonces: dict[bytes, int] = {}
         self._filed: dict[bytes, int] = {}
@@ -134,7 +138,7 @@ class Applier:
         ledger, height = self.ledger, self.ledger.height + 1
         slot = height * BLOCK_SLOTS
         with self._measured():
-            draft = ledger.draft(slot, 1)
+            draft = ledger.draft(slot, self._electorate)
             for transaction in transactions:
                 apply(draft, transaction)
             root, changes = ledger.seal(draft)
@@ -144,12 +148,14 @@ class Applier:
             height=height,
             slot=slot,
             parent=self.parent,
+            tag=NO_TAG,
             mhg=height - 1,
             mhp=0,
+            votes_root=EMPTY.root,
             transaction_root=merkle_root([transaction.id for transaction in transactions]),
             state_root=root,
         )
-        block = Block(header, tuple(transactions))
+        block = Block(header, EMPTY, tuple(transactions))
         with self._measured():
             ledger.adopt(block, changes)
         self.parent = header.id

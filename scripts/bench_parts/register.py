@@ -13,6 +13,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 
+from chain.ballots import EMPTY
 from chain.blockchain import Settled
 from chain.blocks import Block
 from chain.database import DATABASE
@@ -22,6 +23,7 @@ from chain.headers import sign_header
 from chain.ledger import Ledger
 from chain.merkle import EMPTY_ROOT
 from chain.state import authority_key, encode_entry
+from chain.statements import NO_TAG
 from chain.statetree import StateTree
 from chain.storage import Storage
 from chain.votes import Votes
@@ -81,8 +83,10 @@ class Register:
             height=height,
             slot=height * BLOCK_SLOTS,
             parent=genesis.id,
+            tag=NO_TAG,
             mhg=height - 1,
             mhp=height - 1,
+            votes_root=EMPTY.root,
             transaction_root=EMPTY_ROOT,
             state_root=StateTree.build(self.rows()).root,
         )
@@ -92,7 +96,7 @@ class Register:
         rows = self.rows()
         while batch := dict(islice(rows, BATCH)):
             storage.commit([Commit(settled=Settled(header, votes, dict(batch)))])
-        storage.commit([Commit(adopted=(Block(header, ()),), finalized_height=height)])
+        storage.commit([Commit(adopted=(Block(header, EMPTY, ()),), finalized_height=height)])
         storage.close()
 
 

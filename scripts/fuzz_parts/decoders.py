@@ -6,7 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+from chain.attestations import decode_attestation, sign_attestation
+from chain.ballots import EMPTY, decode_ballot, make_ballot
 from chain.blocks import Block, assemble, decode_block, encode_block
+from chain.electorate import NOTHING_DECIDED, Decision
 from chain.genesis import Genesis, found_genesis
 from chain.headers import VerifiedHeader, decode_header, sign_header
 from chain.keys import SecretKey
@@ -25,19 +28,23 @@ from chain.proposals import (
     ReplaceValidator,
     Restore,
     Revoke,
+    ReweighValidator,
     Suspend,
     decode_proposal,
     encode_proposal,
 )
 from chain.state import RULES_KEY
+from chain.statements import NO_TAG
 from chain.statetree import Proof, StateTree
 from chain.transactions import (
     Action,
     Answer,
     Approve,
+    Consent,
     Enrol,
     Evidence,
     FileRecord,
+    Lost,
     Object,
     Propose,
     Rate,
@@ -49,7 +56,7 @@ from chain.transactions import (
     decode_transaction,
     sign_transaction,
 )
-from chain.votes import Votes
+from chain.votes import Votes, decode_votes, encode_votes
 from p2p.handshake import decode_hello, decode_peers, encode_hello, encode_peers
 
 KEY = SecretKey(bytes(range(32)))
@@ -65,8 +72,8 @@ class Decoder(NamedTuple):
 
 
 def _block_again(decoded: Any) -> bytes:
-    header, transactions = decoded
-    return encode_block(Block(VerifiedHeader(header), tuple(map(VerifiedTransaction, transactions))))
+    header, ballot, transactions = decoded
+    return encode_block(Block(VerifiedHeader(header), ballot, tuple(map(VerifiedTransaction, transactions))))
 
 
 def _encoded(decoded: Any) -> bytes:
@@ -84,10 +91,10 @@ def _proposals() -> tuple[Proposal, ...]:
     amended = Amend(1, 10**6, shipped_policy("marketplace").encode())
     authority = (Accredit(key, 3, (1, 7, 300), 5, 10**6), Suspend(key), Revoke(key), Restore(key))
     seats = (AddValidator(key, 1), RemoveValidator(key), JailValidator(key), ReleaseValidator(key))
-    return (*authority, amended, *seats, ReplaceValidator(key, other))
+    return (*authority, amended, *seats, ReplaceValidator(key, other), ReweighValidator(key, 7))
 
 
-def _actions(header: bytes) -> tuple[Action, ...]:
+def _actions(header: bytes, attestation: bytes) -> tuple[Action, ...]:
     key, digest, signature = KEY.public, bytes(range(32)), bytes(64)
     return (
         Enrol(),
@@ -102,6 +109,9 @@ def _actions(header: bytes) -> tuple[Action, ...]:
         Rotate(key, signature),
         Approve(12),
         Evidence(header, header),
+        Evidence(attestation, header),
+        Consent(12),
+        Lost(bytes(range(16))),
         *map(Propose, _proposals()),
     )
 
@@ -114,38 +124,63 @@ def _genesis() -> Genesis:
     return found_genesis("fuzz", shipped_policy("marketplace"), [KEY.public], genesis_time_ms=0, slot_ms=1_000)
 
 
+def _votes(votes: Votes, decision: Decision) -> tuple[Votes, ...]:
+    """Those of a chain of one validator, before and after it decided something."""
+    count = votes.open(1)
+    count.speak(KEY.public, count.carried_all())
+    first = count.close(bytes(range(32)), NOTHING_DECIDED)
+    count = first.open(2)
+    count.carried_all()
+    count.speak(KEY.public, 1)
+    return votes, first, count.close(bytes(32), decision)
+
+
 def _table() -> dict[str, Decoder]:
     genesis = _genesis()
-    ledger = Ledger(genesis)
+    ledger, newcomer = Ledger(genesis), SecretKey(bytes(32)).public
     empty = sign_header(
         KEY,
         genesis.id,
         height=1,
         slot=1,
         parent=genesis.id,
+        tag=NO_TAG,
         mhg=0,
         mhp=0,
+        votes_root=EMPTY.root,
         transaction_root=merkle_root([]),
         state_root=ledger.state_root,
     )
-    body = [sign_transaction(KEY, genesis.id, n, 900, action) for n, action in enumerate(_actions(empty.raw))]
-    roots = {"transaction_root": merkle_root([item.id for item in body]), "state_root": bytes(32)}
-    full = sign_header(KEY, genesis.id, height=2, slot=9, parent=empty.id, mhg=1, mhp=0, **roots)
+    attestation = sign_attestation(KEY, genesis.id, tag=NO_TAG, tip=empty.id, height=1, mhg=0, mhp=0)
+    following, tag = (*genesis.validators, (newcomer, 1)), bytes(range(16))
+    deciding = make_ballot([attestation.carried], Decision(following, ((KEY.public,),), ((KEY.public, tag),)))
+    body = [
+        sign_transaction(KEY, genesis.id, n, 900, action)
+        for n, action in enumerate(_actions(empty.raw, attestation.raw))
+    ]
+    roots = {
+        "votes_root": deciding.root,
+        "transaction_root": merkle_root([item.id for item in body]),
+        "state_root": bytes(32),
+    }
+    full = sign_header(KEY, genesis.id, height=2, slot=9, parent=empty.id, tag=tag, mhg=1, mhp=0, **roots)
     ids = tuple(item.id for item in body)
-    votes = Votes.genesis(genesis.validators, genesis.batch).apply(empty)
+    votes = _votes(Votes.genesis(genesis.validators, genesis.batch), deciding.decision)
     proof = StateTree.build(ledger.state.items()).prove(RULES_KEY)
     return {
         "transaction": Decoder(decode_transaction, _raw, tuple(item.raw for item in body)),
         "header": Decoder(decode_header, _raw, (empty.raw, full.raw)),
+        "attestation": Decoder(decode_attestation, _raw, (attestation.raw,)),
+        "ballot": Decoder(decode_ballot, _raw, (EMPTY.raw, deciding.raw)),
         "block": Decoder(
             decode_block,
             _block_again,
-            (encode_block(assemble(full, body)), encode_block(assemble(empty, []))),
+            (encode_block(assemble(full, deciding, body)), encode_block(assemble(empty, EMPTY, []))),
         ),
         "announcement": Decoder(
             Announcement.decode,
             _encoded,
-            (Announcement(full.raw, ids).encode(), Announcement(b"", ()).encode()),
+            (Announcement(full.raw, deciding.raw, ids).encode(), Announcement(b"", b"", ()).encode()),
         ),
         "status": Decoder(Status.decode, _encoded, (Status(full.id, 300, 2**40, 0).encode(),)),
         "get blocks": Decoder(GetBlocks.decode, _encoded, (GetBlocks(full.id, 2**40, 256).encode(),)),
@@ -157,7 +192,7 @@ def _table() -> dict[str, Decoder]:
         "policy": Decoder(
             decode_policy, _encoded, tuple(shipped_policy(name).encode() for name in ("marketplace", "municipal"))
         ),
-        "votes": Decoder(Votes.decode, _encoded, (votes.encode(),)),
+        "votes": Decoder(decode_votes, encode_votes, tuple(map(encode_votes, votes))),
         "hello": Decoder(_hello, None, (encode_hello([ADDRESS], bytes(100)), encode_hello([], b""))),
         "peers": Decoder(decode_peers, None, (encode_peers([ADDRESS, ADDRESS]),)),
         "proof": Decoder(Proof.decode, _encoded, (proof.encode(),)),

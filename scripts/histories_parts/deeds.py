@@ -10,8 +10,10 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple, TypeVar
 
+from chain.attestations import VERSION as ATTESTATION_VERSION
 from chain.codec import encode
 from chain.genesis import Genesis
+from chain.headers import VERSION as HEADER_VERSION
 from chain.keys import SecretKey
 from chain.policy import Policy
 from chain.proposals import (
@@ -26,15 +28,19 @@ from chain.proposals import (
     ReplaceValidator,
     Restore,
     Revoke,
+    ReweighValidator,
     Suspend,
 )
+from chain.statements import NO_TAG, TAG_BYTES
 from chain.transactions import (
     Action,
     Answer,
     Approve,
+    Consent,
     Enrol,
     Evidence,
     FileRecord,
+    Lost,
     Object,
     Propose,
     Rate,
@@ -93,7 +99,9 @@ class Deeds:
             (self._rotate, 2),
             (self._propose, 3),
             (self._approve, 8),
+            (self._consent, 4),
             (self._accuse, 1),
+            (self._lose, 1),
         ]
         self._weights = list(accumulate(weight for _, weight in self._menu))
 
@@ -290,26 +298,44 @@ class Deeds:
         validator = self._validator()
         other = self.random.choice((self._new_key(), self._new_key(), self._somebody(), self._left_key(), validator))
         self._invited.append(other)
-        return self.random.choice(
+        random = self.random
+        return random.choice(
             (
                 AddValidator(other, 1),
                 RemoveValidator(validator),
                 JailValidator(validator),
                 ReleaseValidator(validator),
                 ReplaceValidator(validator, other),
+                ReweighValidator(validator, self._mostly(random.randint(1, 3), 0)),
             )
         )
 
+    def _consent(self) -> Deed | None:
+        awaited = [at for at, motion in enumerate(self.recount.motions) if motion.is_awaited and motion.status == OPEN]
+        invited = [at for at, motion in enumerate(self.recount.motions) if motion.newcomer]
+        if not invited:
+            return None
+        number = self.random.choice(awaited) if awaited and self.random.random() < 0.9 else self.random.choice(invited)
+        newcomer = self.recount.motions[number].newcomer
+        return Deed(self._mostly(newcomer, self._somebody()), Consent(number))
+
+    def _lose(self) -> Deed:
+        tag = self.random.randbytes(TAG_BYTES)
+        used = list(self.recount.council.tags.values())
+        return Deed(self._validator(), Lost(self._mostly(tag, NO_TAG, *used)))
+
     def _accuse(self) -> Deed:
-        signer, slot = self._validator(), max(1, self.recount.slot - self._mostly(0, 3, -2))
-        headers = sorted(
-            (
-                encode((1, 5, slot + other, bytes(32), signer, 1, 1, bytes(32), bytes([other]) * 32)) + bytes(64)
-                for other in (0, self._mostly(0, 1))
-            ),
-            key=lambda raw: sha256(raw).digest(),
-        )
-        if headers[0] == headers[1]:
-            headers[1] = encode((1, 5, slot, bytes(32), signer, 1, 1, bytes(32), b"\x07" * 32)) + bytes(64)
-            headers.sort(key=lambda raw: sha256(raw).digest())
-        return Deed(self._somebody(), Evidence(*headers))
+        """Two statements of the same height, headers or attestations, and mostly not the same one."""
+        height = max(1, self.recount.height - self._mostly(self.random.randrange(4), 8, -2))
+        signer = self._validator()
+        first, second = (self._statement(signer, height, number) for number in (0, self._mostly(1, 0)))
+        in_order = sorted((first, second), key=lambda raw: sha256(raw).digest())
+        return Deed(self._somebody(), Evidence(*in_order))
+
+    def _statement(self, signer: bytes, height: int, number: int) -> bytes:
+        """A statement as it travels, which nobody has signed."""
+        other = bytes([number]) * 32
+        if self.random.random() < 0.5:
+            return encode((ATTESTATION_VERSION, signer, NO_TAG, other, height, 0, 0)) + bytes(64)
+        slot, roots = max(1, self.recount.slot), (other, other, other)
+        return encode((HEADER_VERSION, height, slot, bytes(32), signer, NO_TAG, 0, 0, *roots)) + bytes(64)

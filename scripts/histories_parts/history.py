@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from random import Random
 from typing import Any, NamedTuple
 
 from chain import registry
+from chain.ballots import make_ballot
 from chain.blocks import Block
 from chain.draft import Draft
+from chain.electorate import Decision, Electorate, Gate, validator_set
 from chain.errors import Disposition, InvariantBroken, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader
-from chain.ledger import Ledger
+from chain.ledger import Ledger, decided
 from chain.scores import explain, standing
 from chain.state import Entry, Rating, Record, read_rating_key, read_record_key
+from chain.statements import NO_TAG
 from chain.transactions import Transaction, VerifiedTransaction
 from scripts.histories_parts.deeds import Deed, Deeds, key
 from scripts.histories_parts.policies import SLOT_MS, random_policy
@@ -76,7 +79,7 @@ class History:
     random: Random
     accepted: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
-    blocks: list[tuple[Block, int]] = field(default_factory=list)
+    blocks: list[tuple[Block, Electorate]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         random = self.random
@@ -89,7 +92,7 @@ class History:
         self.recount = recount_from(self.genesis, self.due_a_block)
         self.deeds = Deeds(random, self.recount, self.genesis)
         self.states = [(dict(self.ledger.state), self.ledger.state_root)]
-        self._set_start = 0
+        self._electorate = Electorate(1, validator_set(validators, self.genesis.batch))
 
     def live(self) -> None:
         """All of it.  Raises :class:`Violation` or :class:`InvariantBroken`."""
@@ -107,27 +110,35 @@ class History:
 
     def _block(self, slot: int, *, opens: bool) -> None:
         ledger, height = self.ledger, self.ledger.height + 1
-        validators = ledger.validators
-        if validators.next and height >= validators.announced_height and self.random.random() < 0.8:
-            self._set_start = height
-        draft = ledger.draft(slot, self._set_start)
+        electorate = self._electorate
+        draft = ledger.draft(slot, electorate)
         assert isinstance(draft, WatchedDraft)
-        weights = {seat.key: 0 if seat.is_jailed else seat.weight for seat in draft.validators.active}
-        self.recount.begin(height, slot, weights)
+        self.recount.begin(height, slot, electorate.start, is_changing=electorate.phase is not None)
         body: list[VerifiedTransaction] = []
         for deed in self.deeds.opening() if opens else ():
             self._attempt(draft, deed, body)
         for _ in range(self.random.randint(1, 14)):
             if (chosen := self.deeds.next()) is not None:
                 self._attempt(draft, chosen, body, oddity=0.05)
+        ballot = make_ballot((), decided(draft, electorate))
         root, changes = ledger.seal(draft)
-        header = Header(
-            height.to_bytes(32, "big"), height, slot, bytes(32), bytes(32), 0, 0, bytes(32), root, bytes(100)
-        )
-        block = Block(VerifiedHeader(header), tuple(body))
+        block_id, nobody = height.to_bytes(32, "big"), bytes(32)
+        roots = ballot.root, bytes(32), root
+        header = Header(block_id, height, slot, bytes(32), nobody, NO_TAG, 0, 0, *roots, bytes(100))
+        block = Block(VerifiedHeader(header), ballot, tuple(body))
         ledger.adopt(block, changes)
-        self.blocks.append((block, self._set_start))
+        self.blocks.append((block, electorate))
         self.states.append((dict(ledger.state), root))
+        self._vote(height, ballot.decision)
+
+    def _vote(self, height: int, decision: Decision) -> None:
+        """What votes could make of who decides at the next height: sometimes those who are waited for never come."""
+        before, is_final = self._electorate, self.random.random() < 0.8
+        spoke = before.speakers if self.random.random() < 0.8 else ()
+        after = before.after(height, mhpc=height if is_final else 0, spoke=spoke, decision=decision)
+        if isinstance(before.phase, Gate) and after.phase == before.phase and self.random.random() < 0.5:
+            after = replace(after, phase=None)
+        self._electorate = after
 
     def _attempt(self, draft: WatchedDraft, deed: Deed, body: list[VerifiedTransaction], oddity: float = 0) -> None:
         random, height = self.random, draft.height
@@ -188,9 +199,9 @@ class History:
             ledger.redo(undone.pop())
             claim(ledger.state == state and ledger.state_root == root, "redoing a block does not bring back the state")
         fresh = Ledger(self.genesis, self.states[0][0])
-        for block, set_start in self.blocks:
+        for block, electorate in self.blocks:
             try:
-                fresh.extend(block, set_start)
+                fresh.extend(block, electorate)
             except Refused as refusal:
                 raise Violation(f"another node refuses the block: {refusal}") from refusal
         claim(fresh.state == ledger.state, "another node comes to another state")

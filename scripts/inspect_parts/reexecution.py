@@ -1,7 +1,7 @@
 """The stored chain executed again, step by step, and what happened to a member and its records on the way.
 
-The blocks are this home's own, so their signatures are not checked again; that they lead to the state roots of
-their headers is.
+The blocks are this home's own, so the signatures of headers and transactions are not checked again; that they lead to
+the decisions in their ballots and to the state roots of their headers is.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from chain import registry
 from chain.blocks import Block
 from chain.draft import Draft, Happening
 from chain.errors import Reason, Refused
+from chain.judgement import judge
 from chain.keys import did_from_key
-from chain.ledger import Ledger
+from chain.ledger import Ledger, decided
 from chain.scores import standing
 from chain.state import Member, member_key
 from chain.transactions import ASK, Answer, Enrol, Rate, Repair, Rotate, Statement, Transaction
-from chain.validators import with_announced
 from chain.view import StateView
 from chain.votes import Votes
 from chain.words import category_name
@@ -66,25 +66,27 @@ class Step(NamedTuple):
 def steps(view: View, advance: Callable[[int], None]) -> Iterator[Step]:
     """The main chain, executed step by step as far as it is taken; ``advance`` is told of executed blocks.
 
-    Raises :class:`Refused` where the stored blocks do not lead to their state roots.
+    Raises :class:`Refused` where the stored blocks do not lead to their state roots, or their ballots are wrong.
     """
     ledger = Ledger(view.genesis)
     votes = Votes.genesis(view.genesis.validators, view.genesis.batch)
     for start in range(1, view.head_height + 1, _READ_BLOCKS):
         for block in view.reader.blocks(start, _READ_BLOCKS):
             header = block.header
-            votes = with_announced(votes, ledger.validators)
-            before, draft = ledger.view(), ledger.draft(header.slot, votes.newest_set.start)
+            electorate = votes.electorate
+            before, draft = ledger.view(), ledger.draft(header.slot, electorate)
             yield Step(block, before, draft, None, list(draft.happenings))
             for transaction in block.transactions:
                 seen = len(draft.happenings)
                 registry.apply(draft, transaction)
                 yield Step(block, before, draft, transaction, draft.happenings[seen:])
+            if decided(draft, electorate) != block.ballot.decision:
+                raise Refused(Reason.WRONG_DECISION, f"the ballot at height {header.height} says otherwise")
             root, changes = ledger.seal(draft)
             if root != header.state_root:
                 raise Refused(Reason.WRONG_STATE_ROOT, f"the state root at height {header.height} differs")
             ledger.adopt(block, changes)
-            votes = votes.apply(header)
+            votes = judge(header, block.ballot, votes, view.genesis.id)
         ledger.settle(ledger.height)
         advance(_READ_BLOCKS)
 

@@ -17,7 +17,7 @@ from chain.state import AUTHORITY_STATUS_NAMES, Record, decode_entry, read_recor
 from chain.transactions import FileRecord
 from scripts.recount.book import Book
 from scripts.recount.entries import differences
-from scripts.recount.rows import recount_of
+from scripts.recount.follow import recount_of
 
 COLUMNS = ("member", "score", "tier", "open_objections", "records_standing")
 OFFICE_COLUMNS = ("authority", "status", "filed", "overturned", "forgiven_filed", "forgiven_overturned")

@@ -16,7 +16,7 @@ from chain.transactions import VerifiedTransaction, sign_transaction
 from scripts.municipal.cast import Cast
 from scripts.municipal.scenes import Chapter, Do, Scene, Step, Until
 from scripts.municipal.telling import sentence_of, summary_of
-from scripts.recount.rows import recount_from, write_block
+from scripts.recount.follow import Follower
 
 # Finality takes 5 slots with four validators: what is not final after so many was dropped, or is refused.
 PATIENCE_SLOTS = 20
@@ -63,7 +63,8 @@ class Director:
     def __init__(self, genesis: Genesis, cast: Cast, tell: Tell) -> None:
         self.genesis = genesis
         self.cast = cast
-        self.paper = recount_from(genesis)
+        self._follower = Follower(genesis)
+        self.paper = self._follower.recount
         self.proposers: set[bytes] = set()
         self.transactions = 0
         self.submitted = 0
@@ -87,7 +88,7 @@ class Director:
 
     def observe(self, block: Block) -> None:
         """The next final block."""
-        write_block(self.paper, block)
+        self._follower.read(block)
         self.proposers.add(block.header.proposer)
         self.transactions += len(block.transactions)
         found = {transaction.id for transaction in block.transactions}

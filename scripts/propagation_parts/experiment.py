@@ -10,16 +10,16 @@ from dataclasses import dataclass, fields
 
 from chain.keys import SecretKey
 from chain.transactions import Enrol, Rate, sign_transaction
-from chain.votes import Votes
 from node import calm_collector
 from scripts.propagation_parts.costs import COMMIT_MS, OBSERVER_UPLOAD_MBPS, VALIDATOR_UPLOAD_MBPS
 from scripts.propagation_parts.delays import Delays
 from scripts.propagation_parts.gossip import Tally, WideArea
 from scripts.propagation_parts.mesh import build_mesh
 from scripts.propagation_parts.scoreboard import Scoreboard
-from scripts.propagation_parts.sharing import SharedVotes, SharingDisk
+from scripts.propagation_parts.sharing import SharingDisk, Verdicts
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.ratings import EXPIRY_HEIGHT
+from scripts.simulation.wire import Announced, Batch
 from scripts.simulation.workload import Workload
 from scripts.simulation.world import World, secret, simulated_genesis
 
@@ -97,12 +97,12 @@ class Experiment:
         self.board = Scoreboard(world)
         world.network, world.checks, world.workload = self.network, self.board, Workload(world, "ratings")
         self._submitted = 0
-        votes = SharedVotes.of(Votes.genesis(world.genesis.validators, world.genesis.batch))
+        verdicts: Verdicts = {}
         repeated = delays.regions * (setup.nodes // len(delays.regions) + 1)
         for number, region in enumerate(world.random.sample(repeated, setup.nodes)):
             key = world.secrets[number] if number < setup.validators else None
             node = SimulatedNode(world, f"node{number}", key)
-            node.disk = SharingDisk(world.genesis, votes)
+            node.disk = SharingDisk(world.genesis, verdicts)
             node.disk.write_ms = COMMIT_MS
             world.add(node)
             self.board.watch(node)
@@ -133,8 +133,8 @@ class Experiment:
         chain = {block.id for block in winner.disk.main.values()}
         counting = range(self.setup.first_slot, self.setup.first_slot + self.setup.slots)
         counted = [header for header in board.made if header.slot in counting]
-        blocks = _total([wire.blocks for wire in wires])
-        transactions = _total([wire.transactions for wire in wires])
+        blocks = _total([wire.tallies[Announced] for wire in wires])
+        transactions = _total([wire.tallies[Batch] for wire in wires])
         # Messages are counted for all blocks, so they are scaled to those that count.
         return Figures(
             runs=1,

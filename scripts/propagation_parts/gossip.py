@@ -19,7 +19,7 @@ from scripts.propagation_parts import costs
 from scripts.propagation_parts.delays import Delays
 from scripts.simulation.network import Network
 from scripts.simulation.node import SimulatedNode
-from scripts.simulation.wire import Announced, Gossip
+from scripts.simulation.wire import Announced, Attested, Batch, Gossip
 from scripts.simulation.world import World
 
 
@@ -58,8 +58,7 @@ class Wire:
         self.seen: set[bytes] = set()
         self.uplink_free_us = 0
         self.core_free_us = 0
-        self.blocks = Tally()
-        self.transactions = Tally()
+        self.tallies: dict[type[Gossip], Tally] = {Announced: Tally(), Batch: Tally(), Attested: Tally()}
 
     def depart_us(self, ready_us: int, size: int) -> int:
         """When the last byte of a message has left, behind all that was sent before."""
@@ -103,7 +102,7 @@ class WideArea(Network):
         """Publish to the mesh."""
         wire = self.wires[sender.name]
         parcel = self._parcel(message)
-        # Who makes a block executes it, too; transactions are collected first.
+        # Who makes a block executes it, too; everything else is collected first.
         ready_us = wire.work_us(1_000 * self.world.now_ms, parcel.apply_us)
         wire.seen.add(parcel.id)
         self._forward(wire, parcel, ready_us if parcel.is_block else ready_us + costs.BATCH_WAIT_US, None)
@@ -118,6 +117,9 @@ class WideArea(Network):
             apply_us = costs.BLOCK_US + costs.EXECUTION_US * ids
             return Parcel(parcel_id, message, size, costs.SIGNATURE_US, apply_us)
         items = RawItems.decode(message.data, max_items=MAX_BATCH_TRANSACTIONS).items
+        if isinstance(message, Attested):
+            size = len(message.data) + costs.ENVELOPE_BYTES
+            return Parcel(parcel_id, message, size, costs.SIGNATURE_US * len(items), 0)
         count = len(items) * self.bundle
         size = count * costs.TRANSACTION_BYTES + costs.ENVELOPE_BYTES
         return Parcel(parcel_id, message, size, costs.SIGNATURE_US * count, 0)
@@ -144,7 +146,7 @@ class WideArea(Network):
 
     def _forward(self, wire: Wire, parcel: Parcel, ready_us: int, skip: Wire | None) -> None:
         later, now_ms, arrive = self.world.schedule.later, self.world.schedule.now_ms, self._arrive
-        tally = wire.blocks if parcel.is_block else wire.transactions
+        tally = wire.tallies[type(parcel.message)]
         sending_us = parcel.bytes * 8 // wire.upload_mbps
         gone_us = max(ready_us, wire.uplink_free_us)
         for other, way_us in wire.links:
@@ -156,7 +158,7 @@ class WideArea(Network):
 
     def _arrive(self, wire: Wire, sender: Wire, parcel: Parcel) -> None:
         now_us = 1_000 * self.world.schedule.now_ms
-        tally = wire.blocks if parcel.is_block else wire.transactions
+        tally = wire.tallies[type(parcel.message)]
         tally.received += 1
         if parcel.id in wire.seen:
             tally.duplicates += 1
@@ -183,7 +185,8 @@ class WideArea(Network):
 
     def _reply_bytes(self, reply: Event) -> int:
         count = self._count(reply) * self.bundle
-        headers = sum(len(block.header.raw) for block in reply.blocks) if isinstance(reply, BlocksReceived) else 0
+        blocks = reply.blocks if isinstance(reply, BlocksReceived) else ()
+        headers = sum(len(block.header.raw) + len(block.ballot.raw) for block in blocks)
         return headers + count * costs.TRANSACTION_BYTES + costs.ENVELOPE_BYTES
 
     def _reply_us(self, reply: Event) -> int:

@@ -1,46 +1,43 @@
-"""What a thousand engines need to hold only once: the votes after a block, which are immutable and the same for all."""
+"""What a thousand engines need to work out only once: what every one of them makes of a header."""
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import cast
-
+from chain.ballots import Ballot
 from chain.blockchain import Blockchain
+from chain.blocktree import BlockTree, Judged
 from chain.events import SigningState
 from chain.genesis import Genesis
-from chain.votes import SignedHeader, Votes, VotingHeader
+from chain.headers import Header
+from chain.votes import Votes
 from scripts.simulation.disk import Disk
 
+Verdicts = dict[bytes, Judged]
 
-class SharedVotes(Votes):
-    """Votes that remember what follows from them, so that one engine's count serves all."""
 
-    __slots__ = ("_children",)
-    _children: dict[bytes, SharedVotes]
+class SharingTree(BlockTree):
+    """A tree that takes over what another one made of a header, once it knows the header's parent."""
 
-    @classmethod
-    def of(cls, votes: Votes) -> SharedVotes:
-        """The same votes, to be shared."""
-        shared = cls(**{field.name: getattr(votes, field.name) for field in fields(votes)})
-        object.__setattr__(shared, "_children", {})
-        return shared
+    def __init__(self, genesis: Genesis, root: Header, votes: Votes, verdicts: Verdicts) -> None:
+        super().__init__(genesis, root, votes)
+        self._verdicts = verdicts
 
-    def apply(self, header: VotingHeader) -> Votes:
-        header_id = cast("SignedHeader", header).id
-        child = self._children.get(header_id)
-        if child is None:
-            child = self._children[header_id] = SharedVotes.of(Votes.apply(self, header))
-        return child
+    def check(self, header: Header, ballot: Ballot, *, solicited: bool) -> Judged:
+        known = self._verdicts.get(header.id)
+        if known is None or header.parent not in self:
+            known = self._verdicts[header.id] = super().check(header, ballot, solicited=solicited)
+        return known
 
 
 class SharingDisk(Disk):
-    """A disk whose chain begins with votes that all nodes share."""
+    """A disk whose chain begins with the genesis, and shares its ``verdicts`` with those of all other nodes."""
 
-    def __init__(self, genesis: Genesis, votes: SharedVotes) -> None:
+    def __init__(self, genesis: Genesis, verdicts: Verdicts) -> None:
         super().__init__(genesis, SigningState())
-        self._votes = votes
+        self._verdicts = verdicts
 
     def load(self) -> Blockchain:
         chain = super().load()
-        chain.head.votes = self._votes
+        head = chain.head
+        chain.tree = SharingTree(self.genesis, head.header, head.votes, self._verdicts)
+        chain.head = chain.tree[head.header.id]
         return chain

@@ -3,12 +3,15 @@
 ::
 
     lives       the life stories that are kept: records, authorities, motions
+    council     who makes blocks, and which changes of that wait for their turn
     book        the register, and what the stories in it add up to
     rules       what each row, and each passing of time, does to it
     rows        blocks as the rows that the rules read
     entries     the state that follows, entry by entry, and where a chain's state differs
+    follow      reading a chain, and when the votes bring a change of the validators into force
 
 The rules of ``chain/`` keep sums and counters up to date step by step.  Here are only life stories, and everything is
 summed from scratch when it is asked for: a mistake there is not made here again.  A test holds the
-first three to the standard library, and the others to what encodes and decodes.
+first four to the standard library, and the next two to what encodes and decodes.  Only when a change of the
+validators is in force does no row say; that is what the votes of the chain itself are asked for.
 """

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from scripts.recount.lives import REVOKED, Motion, Office, Record, Row
+from scripts.recount.council import Council, Seat, weights_of
+from scripts.recount.lives import REVOKED, Motion, Office, Record, Row, claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +29,14 @@ class Standing(NamedTuple):
     tier: str
 
 
-class Fault(Exception):
-    """A row that should never have been accepted."""
-
-
-def claim(holds: object, fault: str) -> None:
-    """Raise :class:`Fault` unless it holds."""
-    if not holds:
-        raise Fault(fault)
-
-
 class Book:
     """Everything there is, told or not; ``events`` are what happened, ``faults`` what never should have.
 
-    ``rules`` is the first policy as the row of an amendment has it.  Who may approve a motion is what consensus has
-    in force, and told with each block; where it is not, the ``validators`` of the beginning are taken, and a seat
-    that was handed over counts once, under whichever key.
+    ``rules`` is the first policy as the row of an amendment has it; ``validators`` are those of the beginning, by
+    their weights, and at most ``room`` of them may sit at once.
     """
 
-    def __init__(self, rules: Row, slot_ms: int, validators: Mapping[bytes, int]) -> None:
+    def __init__(self, rules: Row, slot_ms: int, validators: Mapping[bytes, int], room: int) -> None:
         self.version: int = rules["policy"]["version"]
         self.rules: dict[int, Row] = {self.version: rules}
         self.announced: tuple[int, int] | None = None  # version, slot
@@ -60,12 +50,10 @@ class Book:
         self.records: defaultdict[bytes, list[Record]] = defaultdict(list)
         self.offices: dict[bytes, Office] = {}
         self.motions: list[Motion] = []
-        self.punished: set[tuple[bytes, bytes]] = set()
+        self.council = Council({key: Seat(weight) for key, weight in validators.items()}, room)
         self.events: list[Event] = []
         self.faults: list[str] = []
         self.height = self.slot = 0
-        self._seats = [({key}, weight) for key, weight in validators.items()]
-        self._knows_seats = False
         self._slot_ms = slot_ms
 
     # ---------------------------------------------------------------------------------------------- what it says
@@ -77,8 +65,8 @@ class Book:
 
     @property
     def weights(self) -> dict[bytes, int]:
-        """Who may approve a motion, and how much that weighs."""
-        return {key: weight for keys, weight in self._seats for key in keys}
+        """Who sits, and how much an approval of a motion weighs: nothing where the seat is jailed."""
+        return dict(weights_of(self.council.seats))
 
     def who(self, key: bytes) -> bytes:
         """The identity behind a key: the first key of whoever moved to another."""

@@ -1,6 +1,6 @@
 """The state that follows from a recount, entry by entry, and where the state of a chain differs.
 
-Only the layout of the entries is the chain's.  Who makes blocks is no affair of the register, and left out.
+Only the layout of the entries is the chain's.
 """
 
 from __future__ import annotations
@@ -32,19 +32,26 @@ from chain.state import (
     record_key,
     sum_key,
 )
-from scripts.recount import lives
+from chain.validators import Change, Seat, Validators
+from scripts.recount import council, lives
 from scripts.recount.rules import Recount
 
 _RECORD = {name: code for code, name in enumerate((*lives.COUNTING, lives.OBJECTED, lives.MAINTAINED))}
 _AUTHORITY = {name: code for code, name in enumerate((lives.ACTIVE, lives.SUSPENDED, lives.REVOKED))}
 _MOTION = {name: code for code, name in enumerate((lives.OPEN, lives.CARRIED, lives.LAPSED))}
+_CHANGE = {
+    name: code
+    for code, name in enumerate(
+        (council.ADD, council.REMOVE, council.JAIL, council.RELEASE, council.REPLACE, council.REWEIGH), start=1
+    )
+}
 # A category whose floor and ceiling are beyond this has none.
 _UNBOUNDED = 10**12
 
 
 def differences(recount: Recount, state: Mapping[bytes, bytes]) -> Iterator[str]:
     """Where the encoded entries of a chain's state are not those of the recount, a sentence each."""
-    found = {key: decode_entry(key, value) for key, value in state.items() if key != VALIDATORS_KEY}
+    found = {key: decode_entry(key, value) for key, value in state.items()}
     expected = dict(entries(recount))
     for key in sorted(found.keys() | expected.keys()):
         one, other = found.get(key), expected.get(key)
@@ -70,7 +77,8 @@ def _plain(value: object) -> object:
 
 
 def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
-    """Every entry but that of the validators."""
+    """Every entry."""
+    yield VALIDATORS_KEY, _validators(recount.council)
     yield RULES_KEY, Rules(recount.version, recount.rules[recount.version]["digest"], *(recount.announced or (0, 0)))
     for version, rules in recount.rules.items():
         yield policy_key(version), PolicyText(rules["document"])
@@ -155,4 +163,22 @@ def _motion(motion: lives.Motion) -> Motion:
         approvals=tuple(motion.approvals),
         status=_MOTION[motion.status],
         closed_height=motion.closed,
+        is_awaited=int(motion.is_awaited),
     )
+
+
+def _validators(sitting: council.Council) -> Validators:
+    under_way = () if sitting.under_way is None else (_change(sitting.under_way),)
+    return Validators(
+        active=tuple(Seat(key, seat.weight, int(seat.is_jailed), seat.clean) for key, seat in sitting.seats.items()),
+        voting=sitting.voting,
+        change=under_way,
+        following=sitting.following,
+        decided_height=sitting.decided,
+        queue=tuple(map(_change, sitting.waiting)),
+        tags=tuple(sorted(sitting.tags.items())),
+    )
+
+
+def _change(wish: council.Wish) -> Change:
+    return Change(_CHANGE[wish.kind], *wish[1:])

@@ -1,4 +1,4 @@
-"""The life stories of records, authorities and motions."""
+"""The life stories of records, authorities and motions, and how something is claimed about them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ COUNTING = (STANDING, REPAIR_ASKED)
 ACTIVE, SUSPENDED, REVOKED = "active", "suspended", "revoked"
 # Status of a motion
 OPEN, CARRIED, LAPSED = "open", "carried", "lapsed"
+
+
+class Fault(Exception):
+    """A row that should never have been accepted."""
+
+
+def claim(holds: object, fault: str) -> None:
+    """Raise :class:`Fault` unless it holds."""
+    if not holds:
+        raise Fault(fault)
 
 
 @dataclass(slots=True)
@@ -116,12 +126,22 @@ class Office:
 
 @dataclass(slots=True)
 class Motion:
-    """One motion; ``closed`` is the height at which it ended."""
+    """One motion; ``closed`` is the height at which it ended.
+
+    ``newcomer`` is the key that it would make a validator, empty where there is none; it ``has_consented`` or not yet.
+    """
 
     proposer: bytes
     proposal: Row
     height: int
     expires: int
-    approvals: list[bytes]
+    newcomer: bytes
+    approvals: list[bytes] = field(default_factory=list)
+    has_consented: bool = False
     status: str = OPEN
     closed: int = 0
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether its newcomer has yet to consent."""
+        return bool(self.newcomer) and not self.has_consented

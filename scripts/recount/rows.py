@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from chain.blocks import Block
 from chain.genesis import Genesis
-from chain.headers import decode_header
 from chain.policy import Policy, decode_policy
 from chain.proposals import (
     ARBITER,
@@ -23,10 +21,11 @@ from chain.proposals import (
     ReplaceValidator,
     Restore,
     Revoke,
+    ReweighValidator,
     Suspend,
     encode_proposal,
 )
-from chain.transactions import Evidence, Propose, Transaction
+from chain.transactions import Evidence, Propose, Transaction, decode_statement
 from scripts.recount.rules import DUE_A_BLOCK, Recount
 
 _PROPOSALS: dict[type[Proposal], str] = {
@@ -40,25 +39,20 @@ _PROPOSALS: dict[type[Proposal], str] = {
     JailValidator: "jail validator",
     ReleaseValidator: "release validator",
     ReplaceValidator: "replace validator",
+    ReweighValidator: "reweigh validator",
 }
 
 
 def recount_from(genesis: Genesis, due_a_block: int = DUE_A_BLOCK) -> Recount:
     """A register of which nothing is known but the genesis."""
-    return Recount(policy_row(genesis.policy), genesis.slot_ms, dict(genesis.validators), due_a_block)
+    validators = dict(genesis.validators)
+    return Recount(policy_row(genesis.policy), genesis.slot_ms, validators, genesis.batch, due_a_block)
 
 
-def recount_of(genesis: Genesis, blocks: Iterable[Block]) -> Recount:
-    """The register after these blocks, from height 1 on, of a chain whose seats are handed over at most."""
-    recount = recount_from(genesis)
-    for block in blocks:
-        write_block(recount, block)
-    return recount
-
-
-def write_block(recount: Recount, block: Block, weights: Mapping[bytes, int] | None = None) -> None:
-    """Tell it of the next block; ``weights`` are those of its validators, if they are known."""
-    recount.write(block.header.height, block.header.slot, map(row_of, block.transactions), weights)
+def write_block(recount: Recount, block: Block, since: int = 1, *, is_changing: bool = False) -> None:
+    """Tell it of the next block, and what :meth:`~scripts.recount.rules.Recount.begin` is told beside."""
+    rows = map(row_of, block.transactions)
+    recount.write(block.header.height, block.header.slot, rows, since, is_changing=is_changing)
 
 
 def row_of(transaction: Transaction) -> dict[str, Any]:
@@ -69,7 +63,8 @@ def row_of(transaction: Transaction) -> dict[str, Any]:
         case Propose(proposal):
             row["proposal"] = proposal_row(proposal)
         case Evidence(first, second):
-            row["slots"] = decode_header(first).slot, decode_header(second).slot
+            statements = decode_statement(first), decode_statement(second)
+            row |= {"signer": statements[0].speaker, "heights": [each.height for each in statements]}
     return row
 
 

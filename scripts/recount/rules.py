@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scripts.recount.book import Book, Fault, claim
+from scripts.recount.book import Book
+from scripts.recount.council import ADD, REPLACE, Wish
 from scripts.recount.lives import (
     ACTIVE,
     CARRIED,
@@ -21,10 +22,12 @@ from scripts.recount.lives import (
     REPAIR_ASKED,
     STANDING,
     SUSPENDED,
+    Fault,
     Motion,
     Office,
     Record,
     Row,
+    claim,
 )
 
 # Deadlines that one block works off; the others wait for the next one.
@@ -37,24 +40,32 @@ class Recount(Book):
     """The register after what it was told of; one block works off ``due_a_block`` deadlines."""
 
     def __init__(
-        self, rules: Row, slot_ms: int, validators: Mapping[bytes, int], due_a_block: int = DUE_A_BLOCK
+        self,
+        rules: Row,
+        slot_ms: int,
+        validators: Mapping[bytes, int],
+        room: int,
+        due_a_block: int = DUE_A_BLOCK,
     ) -> None:
-        super().__init__(rules, slot_ms, validators)
+        super().__init__(rules, slot_ms, validators, room)
         self._due_a_block = due_a_block
 
     # -------------------------------------------------------------------------------------------- what it is told
 
-    def write(self, height: int, slot: int, rows: Iterable[Row], weights: Mapping[bytes, int] | None = None) -> None:
+    def write(self, height: int, slot: int, rows: Iterable[Row], since: int = 1, *, is_changing: bool = False) -> None:
         """A whole block."""
-        self.begin(height, slot, weights)
+        self.begin(height, slot, since, is_changing=is_changing)
         for row in rows:
             self.accept(row)
 
-    def begin(self, height: int, slot: int, weights: Mapping[bytes, int] | None = None) -> None:
-        """A block begins; ``weights`` are those of its validators, 0 for one that is jailed."""
+    def begin(self, height: int, slot: int, since: int = 1, *, is_changing: bool = False) -> None:
+        """A block begins.
+
+        ``since`` is the height from which those who decide at ``height`` did so, and ``is_changing`` says whether other
+        validators are waited for, or decide too: only the votes tell when a change of them is in force.
+        """
         self.height, self.slot = height, slot
-        if weights is not None:
-            self._seats, self._knows_seats = [({key}, weight) for key, weight in weights.items()], True
+        self.council.begin(height, since, is_changing=is_changing)
         self._fall_due()
 
     def accept(self, row: Row) -> None:
@@ -91,14 +102,15 @@ class Recount(Book):
                 self._own_record(row, who).statement = row["statement"]
                 self._tell("stated", (who, row["number"]))
             case "motion":
-                expires = self.slot + self._slots("motion_days")
-                self.motions.append(Motion(actor, row["proposal"], self.height, expires, []))
-                self._approve(len(self.motions) - 1, actor)
+                self._move(row["proposal"], actor)
             case "approve":
-                claim(row["number"] < len(self.motions), "an approval of no motion")
                 self._approve(row["number"], actor)
+            case "consent":
+                self._consent(row["number"], actor)
             case "evidence":
-                self._punish(row)
+                self.council.punish(row["signer"], max(row["heights"]), self.height)
+            case "lost":
+                self.council.renew(actor, row["tag"])
             case other:
                 raise Fault(f"no rule for {other}")
 
@@ -159,7 +171,8 @@ class Recount(Book):
     def _rotate(self, new_key: bytes, actor: bytes, who: bytes) -> None:
         claim(who in self.enrolled or who in self.offices, "a stranger moves")
         claim(new_key not in self.accounts, "a key of somebody else is taken over")
-        claim(not self.weights.get(actor), "a validator moves by itself")
+        claim(not self.council.has(actor), "a validator moves by itself")
+        claim(not self.council.is_wished_for(actor), "somebody moves who may become a validator")
         self.accounts.add(new_key)
         self.owner[new_key] = self.owner[actor] = who
         self.successor[actor] = self.current[who] = new_key
@@ -272,16 +285,41 @@ class Recount(Book):
 
     # -------------------------------------------------------------------------------------------- the validators
 
+    def _move(self, proposal: Row, actor: bytes) -> None:
+        newcomer = {ADD: "key", REPLACE: "other"}.get(proposal["kind"])
+        claim(newcomer is None or proposal[newcomer] not in self.successor, "a key that was left is to make blocks")
+        expires = self.slot + self._slots("motion_days")
+        motion = Motion(actor, proposal, self.height, expires, proposal[newcomer] if newcomer else b"")
+        self.motions.append(motion)
+        self._approve(len(self.motions) - 1, actor)
+
     def _approve(self, number: int, actor: bytes) -> None:
-        motion, weights = self.motions[number], self.weights
-        claim(weights.get(actor), "an approval by no validator")
-        claim(motion.status == OPEN and motion.expires > self.slot, "an approval of a closed motion")
+        motion = self._open_motion(number)
+        claim(self.weights.get(actor), "an approval by no validator")
         claim(actor not in motion.approvals, "a validator approves twice")
         motion.approvals.append(actor)
-        approving = sum(weight for keys, weight in self._seats if not keys.isdisjoint(motion.approvals))
-        if 3 * approving > 2 * sum(weight for _, weight in self._seats):
+        self._count(number, motion)
+
+    def _consent(self, number: int, actor: bytes) -> None:
+        motion = self._open_motion(number)
+        claim(actor == motion.newcomer, "a consent of somebody who would not become a validator")
+        claim(not motion.has_consented, "a newcomer consents twice")
+        motion.has_consented = True
+        self._count(number, motion)
+
+    def _open_motion(self, number: int) -> Motion:
+        claim(number < len(self.motions), "something happens to no motion")
+        motion = self.motions[number]
+        claim(motion.status == OPEN and motion.expires > self.slot, "something happens to a closed motion")
+        return motion
+
+    def _count(self, number: int, motion: Motion) -> None:
+        weights = self.weights
+        approving = sum(weight for key, weight in weights.items() if key in motion.approvals)
+        if 3 * approving > 2 * sum(weights.values()) and not motion.is_awaited:
             motion.status, motion.closed = CARRIED, self.height
             self._tell("carried", number)
+            claim(motion.newcomer not in self.successor, "a key that was left is to make blocks")
             self._carry(motion.proposal)
 
     def _carry(self, proposal: Row) -> None:
@@ -304,15 +342,5 @@ class Recount(Book):
                 self.rules[self.version + 1] = proposal
                 self.announced = self.version + 1, proposal["effective_slot"]
             case kind:
-                claim(self._knows_seats or kind == "replace validator", f"nobody tells what follows from {kind}")
-                newcomer = proposal.get("other", proposal["key"])
-                self.accounts.add(newcomer)
-                if not self._knows_seats:
-                    next(keys for keys, _ in self._seats if proposal["key"] in keys).add(newcomer)
-
-    def _punish(self, row: Row) -> None:
-        claim(self._knows_seats, "nobody tells what follows from evidence")
-        offence = row["first"], row["second"]
-        claim(offence not in self.punished, "punished twice for one offence")
-        claim(max(row["slots"]) <= self.slot, "punished for an offence that is not over")
-        self.punished.add(offence)
+                wish = Wish(kind, proposal["key"], proposal.get("other", b""), proposal.get("weight", 0))
+                self.council.ask(wish, self.height)

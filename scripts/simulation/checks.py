@@ -30,7 +30,6 @@ from chain.restart import restarted
 from chain.state import due_slot
 from chain.statements import SignedStatement, is_equivocation
 from chain.transactions import Evidence, decode_statement
-from chain.validators import weights_of
 from chain.votes import Votes
 from scripts.recount.entries import differences
 from scripts.recount.rows import recount_from, write_block
@@ -244,8 +243,9 @@ class Checks:
     def _executed_and_recounted(self, node: SimulatedNode, height: int) -> Ledger:
         ledger, votes, recount = Ledger(self.world.genesis), self._first_votes, recount_from(self.world.genesis)
         for block in (node.disk.main[at] for at in range(1, height + 1)):
+            electorate = votes.electorate
+            write_block(recount, block, electorate.start, is_changing=electorate.phase is not None)
             votes = _execute(ledger, votes, block)
-            write_block(recount, block, dict(weights_of(ledger.validators.active)))
         for fault in (*recount.faults, *differences(recount, ledger.state)):
             self._fail(node, f"its state is not what a recount gives: {fault}")
         return ledger

@@ -9,6 +9,7 @@ import pytest
 
 from chain import governance, members, records, registry
 from chain.draft import Draft
+from chain.electorate import Electorate
 from chain.state import RULES_KEY, Authority, Member, Rating, Record, rating_key
 from chain.transactions import Rate
 
@@ -25,7 +26,7 @@ def _no_suspension(patch: pytest.MonkeyPatch) -> None:
 
 def _no_deadline(patch: pytest.MonkeyPatch) -> None:
     begin = registry.begin
-    patch.setattr(registry, "begin", lambda draft, _due, set_start: begin(draft, (), set_start))
+    patch.setattr(registry, "begin", lambda draft, _due, electorate: begin(draft, (), electorate))
 
 
 def _ratings_add_up(patch: pytest.MonkeyPatch) -> None:
@@ -64,11 +65,11 @@ def _nobody_suspended(patch: pytest.MonkeyPatch) -> None:
 def _no_new_policy(patch: pytest.MonkeyPatch) -> None:
     begin = governance.begin
 
-    def stuck(draft: Draft, set_start: int) -> None:
+    def stuck(draft: Draft, electorate: Electorate) -> None:
         rules = draft.rules
         if rules.next_version:
             draft.put(RULES_KEY, rules._replace(next_slot=draft.slot + 1))
-        begin(draft, set_start)
+        begin(draft, electorate)
 
     patch.setattr(governance, "begin", stuck)
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from chain import registry
-from chain.admission import AdmittedAnnouncement, AdmittedBatch, AdmittedClaim
+from chain.admission import AdmittedAnnouncement, AdmittedAttestations, AdmittedBatch, AdmittedClaim
+from chain.attestations import Attestation, VerifiedAttestation, sign_attestation
+from chain.ballots import make_ballot
 from chain.blockchain import Blockchain
 from chain.blocks import Block, assemble
 from chain.blocktree import genesis_header
@@ -16,6 +18,7 @@ from chain.draft import Draft
 from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import (
+    AttestationsReceived,
     BlockAnnounced,
     BlocksReceived,
     Effect,
@@ -27,16 +30,17 @@ from chain.events import (
 from chain.genesis import Genesis
 from chain.headers import sign_header
 from chain.keys import SecretKey
-from chain.ledger import Ledger
+from chain.ledger import Ledger, decided
 from chain.merkle import merkle_root
 from chain.messages import GetBlocks, Status
 from chain.transactions import VerifiedTransaction
-from chain.validators import Validators, with_announced
+from chain.validators import Validators
 from chain.votes import Votes
 from tests.support.world import secret
 
 T = TypeVar("T")
 NAMED_KEYS = 100
+FRESH_TAG = b"a fresh new tag!"
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Forge:
 
     def signer(self, slot: int, parent: Block | None = None) -> SecretKey:
         """The leader of a slot after ``parent`` (default: the genesis)."""
-        return self._secrets[self._next_votes(parent).newest_set.leader(slot)]
+        return self._secrets[self._after(parent).votes.electorate.leader(slot)]
 
     def slot_of(self, leader: int, after: int) -> int:
         """The first slot after ``after`` that belongs to the validator with index ``leader``."""
@@ -77,35 +81,45 @@ class Forge:
         *,
         slot: int | None = None,
         signer: SecretKey | None = None,
+        carrying: Sequence[Attestation] = (),
         **fields: Any,
     ) -> Block:
         """The block that the leader of ``slot`` (default: the next) makes after ``parent`` (default: the genesis).
 
-        ``fields`` replace fields of the header.  Transactions that are refused are put in all the same.
+        ``fields`` replace fields of the header, and ``decision`` what the block says that it decides.  Transactions and
+        attestations that are refused are put in all the same.
         """
         before = self._after(parent)
-        votes = self._next_votes(parent)
+        votes, electorate = before.votes, before.votes.electorate
         slot = before.slot + 1 if slot is None else slot
         signer = self.signer(slot, parent) if signer is None else signer
         ledger = Ledger(self.genesis, before.state, len(before.branch))
-        draft = ledger.draft(slot, votes.newest_set.start)
+        draft = ledger.draft(slot, electorate)
         for transaction in transactions:
             with suppress(Refused):
                 registry.apply(draft, transaction)
+        decision = fields.pop("decision", None) or decided(draft, electorate)
+        ballot = make_ballot([each.carried for each in carrying], decision)
         state_root, changes = ledger.seal(draft)
-        mine = [block.header.height for block in before.branch if block.header.proposer == signer.public]
+        count = votes.open(votes.height + 1)
+        for each in carrying:
+            with suppress(Refused):
+                count.take(each.speaker, each.height, each.mhg)
         header = {
             "height": len(before.branch) + 1,
             "slot": slot,
             "parent": self.root.id if parent is None else parent.id,
-            "mhg": max(mine, default=0),
-            "mhp": votes.mhp,
+            "tag": electorate.tag(signer.public).tag,
+            "mhg": self._spoken_up_to(before, signer.public),
+            "mhp": count.carried_all(),
+            "votes_root": ballot.root,
             "transaction_root": merkle_root([transaction.id for transaction in transactions]),
             "state_root": state_root,
         }
         signed = sign_header(signer, self.genesis.id, **{**header, **fields})
-        fits = signed.transaction_root == header["transaction_root"]
-        block = assemble(signed, transactions) if fits else Block(signed, tuple(transactions))
+        roots = ("votes_root", "transaction_root")
+        fits = all(getattr(signed, root) == header[root] for root in roots)
+        block = assemble(signed, ballot, transactions) if fits else Block(signed, ballot, tuple(transactions))
         if signed.height == header["height"]:
             state = dict(before.state)
             for key, (_, after) in changes.items():
@@ -113,30 +127,64 @@ class Forge:
                     del state[key]
                 else:
                     state[key] = after
-            self._known[block.id] = _Known(slot, (*before.branch, block), votes.apply(signed), state)
+            with suppress(Refused):
+                count.speak(signer.public, signed.mhg)
+            with suppress(Refused):
+                after_it = count.close(signed.id, decision)
+                self._known[block.id] = _Known(slot, (*before.branch, block), after_it, state)
         return block
 
     def chain(self, length: int, parent: Block | None = None, *, slot: int | None = None) -> list[Block]:
-        """``length`` empty blocks one after the other, in the slots from ``slot`` on."""
+        """``length`` empty blocks one after the other, in the slots from ``slot`` on, that nobody attests."""
         blocks: list[Block] = []
         for number in range(length):
             blocks.append(self.block(parent, slot=None if slot is None else slot + number))
             parent = blocks[-1]
         return blocks
 
+    def attested(
+        self, length: int, parent: Block | None = None, *, slot: int | None = None, by: Sequence[int] | None = None
+    ) -> list[Block]:
+        """Like :meth:`chain`, but each block carries what all (or those in ``by``) say about the one before it."""
+        blocks: list[Block] = []
+        for number in range(length):
+            said = () if parent is None else self.attestations(parent, by=by)
+            blocks.append(self.block(parent, slot=None if slot is None else slot + number, carrying=said))
+            parent = blocks[-1]
+        return blocks
+
+    def attest(self, block: Block, speaker: int, **fields: Any) -> VerifiedAttestation:
+        """What the validator with ``secret(speaker + 1)`` says of a block; ``fields`` replace fields."""
+        known, key = self._known[block.id], secret(speaker + 1)
+        header = block.header
+        said = {
+            "tag": known.votes.electorate.tag(key.public).tag,
+            "tip": header.id,
+            "height": header.height,
+            "mhg": min(header.height - 1, self._spoken_up_to(known, key.public)),
+            "mhp": header.mhp,
+        }
+        return sign_attestation(key, self.genesis.id, **{**said, **fields})
+
+    def attestations(self, block: Block, *, by: Sequence[int] | None = None) -> list[VerifiedAttestation]:
+        """What all validators of the genesis but its maker (or those in ``by``) say of a block."""
+        speakers = range(len(self.genesis.validators)) if by is None else by
+        return [self.attest(block, each) for each in speakers if secret(each + 1).public != block.header.proposer]
+
+    def _spoken_up_to(self, known: _Known, key: bytes) -> int:
+        """The largest height that a key spoke at on a branch."""
+        made = (block.header.height for block in known.branch if block.header.proposer == key)
+        said = (
+            each.height for block in known.branch for each in block.ballot.attestations if each.speaker == key
+        )
+        return max(*made, *said, 0, 0)
+
     def _after(self, parent: Block | None) -> _Known:
         return self._known[self.root.id if parent is None else parent.id]
 
-    def _next_votes(self, parent: Block | None) -> Votes:
-        known = self._after(parent)
-        return with_announced(known.votes, self._validators(known))
-
     def validators(self, block: Block) -> Validators:
         """The validators in the state after a block."""
-        return self._validators(self._known[block.id])
-
-    def _validators(self, known: _Known) -> Validators:
-        return Draft(known.state, self.genesis, 0, 0).validators
+        return Draft(self._known[block.id].state, self.genesis, 0, 0).validators
 
     def votes(self, block: Block) -> Votes:
         """The votes after a block."""
@@ -158,7 +206,12 @@ def blockchain(genesis: Genesis, blocks: Sequence[Block]) -> Blockchain:
 def announced(block: Block, peer: str = "peer") -> BlockAnnounced:
     """How a block arrives by gossip."""
     ids = tuple(transaction.id for transaction in block.transactions)
-    return BlockAnnounced(peer, AdmittedAnnouncement(block.header, ids))
+    return BlockAnnounced(peer, AdmittedAnnouncement(block.header, block.ballot, ids))
+
+
+def told(*attestations: VerifiedAttestation, peer: str = "peer") -> AttestationsReceived:
+    """How attestations arrive by gossip."""
+    return AttestationsReceived(peer, AdmittedAttestations(attestations))
 
 
 def gossiped(*transactions: VerifiedTransaction, peer: str = "peer") -> TransactionsReceived:
@@ -174,11 +227,17 @@ def claimed(peer: str, status: Status) -> StatusReceived:
 class Rig:
     """One engine, its clock, and everything that it wanted done."""
 
-    def __init__(self, genesis: Genesis, validator: int | None = None, signing: SigningState | None = None) -> None:
+    def __init__(
+        self,
+        genesis: Genesis,
+        validator: int | None = None,
+        signing: SigningState | None = None,
+        fresh_tag: bytes = FRESH_TAG,
+    ) -> None:
         self.genesis = genesis
         self.now_ms = genesis.genesis_time_ms
         key = None if validator is None else secret(validator + 1)
-        self.engine = Engine(genesis, Blockchain(genesis), secret=key, signing=signing)
+        self.engine = Engine(genesis, Blockchain(genesis), secret=key, signing=signing, fresh_tag=fresh_tag)
         self.effects: list[Effect] = []
 
     @property

@@ -9,10 +9,11 @@ import pytest
 
 from chain import registry
 from chain.errors import Disposition, Reason
-from chain.governance import EVIDENCE_MAX_AGE_SLOTS, MAX_OPEN_MOTIONS
+from chain.governance import EVIDENCE_MAX_AGE_BLOCKS, MAX_OPEN_MOTIONS
 from chain.headers import sign_header
 from chain.proposals import ARBITER, Accredit, Amend, Restore, Revoke, Suspend
 from chain.state import DOCKET_KEY, Docket
+from chain.statements import NO_TAG
 from chain.transactions import (
     APPROVE,
     ASK,
@@ -77,6 +78,8 @@ class Town(NamedTuple):
                 height=5 if number else height,
                 slot=other_slot if number else slot,
                 parent=DIGEST,
+                tag=NO_TAG,
+                votes_root=DIGEST,
                 mhg=0 if number else mhg,
                 mhp=0,
                 transaction_root=DIGEST,
@@ -172,7 +175,7 @@ def amends(*, notice: int = 30, base_version: int = 1, base: int = 1000) -> Call
 
 
 def with_old_evidence(town: Town) -> Act:
-    town.register.block(EVIDENCE_MAX_AGE_SLOTS + 1)
+    town.register.block(EVIDENCE_MAX_AGE_BLOCKS + 1)
     return town.accuses()
 
 

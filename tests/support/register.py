@@ -21,15 +21,17 @@ from itertools import count
 from typing import Any
 
 from chain import registry
+from chain.ballots import EMPTY, make_ballot
 from chain.blocks import Block, assemble
+from chain.electorate import Electorate, ValidatorSet
 from chain.errors import Reason
 from chain.genesis import Genesis, make_genesis
 from chain.headers import sign_header
 from chain.keys import SecretKey, did_from_key
-from chain.ledger import Ledger
+from chain.ledger import Ledger, decided
 from chain.merkle import merkle_root
 from chain.policy import Policy, read_policy, shipped_policy
-from chain.proposals import ARBITER, REGISTRAR, Accredit, Amend, Proposal
+from chain.proposals import ARBITER, REGISTRAR, Accredit, AddValidator, Amend, Proposal, ReplaceValidator
 from chain.scores import Line, Standing, explain, standing
 from chain.state import (
     CARRIED,
@@ -43,9 +45,11 @@ from chain.state import (
     read_record_key,
     record_key,
 )
+from chain.statements import NO_TAG
 from chain.transactions import (
     Action,
     Approve,
+    Consent,
     Enrol,
     Evidence,
     FileRecord,
@@ -63,6 +67,9 @@ SLOT_MS = 1_000
 FAR = 100_000
 FOREVER = 2**64 - 1
 MUNICIPAL, MARKETPLACE = shipped_policy("municipal"), shipped_policy("marketplace")
+
+
+_OWNERS: dict[bytes, Person] = {}
 
 
 class Person:
@@ -88,6 +95,7 @@ class Person:
         """Take a fresh key."""
         self.secret = SecretKey(sha256(f"{self.name} {len(self.keys)}".encode()).digest())
         self.keys.append(self.key)
+        _OWNERS[self.key] = self
 
     def with_key(self, index: int) -> Person:
         """The person as it was with an earlier key."""
@@ -141,16 +149,17 @@ class Register:
         self.validators = [Person(f"validator {number}") for number in range(len(weights))]
         self.genesis = genesis_for(policy, list(zip(self.validators, weights, strict=True)))
         self.ledger = Ledger(self.genesis)
-        self.blocks: list[tuple[Block, int]] = []
+        self.blocks: list[tuple[Block, Electorate]] = []
         self._body: list[VerifiedTransaction] = []
         self._numbers = count(1)
-        self._set_start = 0
-        self.draft = self.ledger.draft(slot, 0)
+        self.electorate = Electorate(1, ValidatorSet(self.genesis.validators))
+        self.draft = self.ledger.draft(slot, self.electorate)
 
     # ----------------------------------------------------------------------------------------------------- time
 
     def block(self, slots: int = 1) -> Block:
         """Make the block in the making the head, and begin the next one ``slots`` later."""
+        ballot = make_ballot((), decided(self.draft, self.electorate))
         root, changes = self.ledger.seal(self.draft)
         header = sign_header(
             self.validators[0].secret,
@@ -158,20 +167,21 @@ class Register:
             height=self.draft.height,
             slot=self.draft.slot,
             parent=self.blocks[-1][0].id if self.blocks else self.genesis.id,
+            tag=NO_TAG,
             mhg=0,
             mhp=0,
+            votes_root=ballot.root,
             transaction_root=merkle_root([transaction.id for transaction in self._body]),
             state_root=root,
         )
-        block = assemble(header, self._body)
+        block = assemble(header, ballot, self._body)
         self.ledger.adopt(block, changes)
-        self.blocks.append((block, self._set_start))
+        self.blocks.append((block, self.electorate))
         self._body = []
-        validators = self.ledger.validators
-        # Finality does not fail here: what is announced is in force as early as it may be.
-        if validators.next and self.ledger.height + 1 >= validators.announced_height:
-            self._set_start = self.ledger.height + 1
-        self.draft = self.ledger.draft(self.draft.slot + slots, self._set_start)
+        # Everybody speaks here, and every block is final at once: what is decided is in force three blocks later.
+        height, everybody = self.ledger.height, self.electorate.speakers
+        self.electorate = self.electorate.after(height, mhpc=height, spoke=everybody, decision=ballot.decision)
+        self.draft = self.ledger.draft(self.draft.slot + slots, self.electorate)
         return block
 
     # --------------------------------------------------------------------------------------------- transactions
@@ -256,8 +266,10 @@ class Register:
         return number
 
     def carry(self, proposal: Proposal) -> int:
-        """Validators move and approve, one after the other, until the motion is carried."""
+        """Validators move and approve, one after the other, until the motion is carried; a newcomer consents."""
         number = self.propose(proposal)
+        if isinstance(proposal, AddValidator | ReplaceValidator):
+            self.do(_OWNERS[proposal.key if isinstance(proposal, AddValidator) else proposal.other], Consent(number))
         for validator in self.validators[1:]:
             if self.motion(number).status == CARRIED:
                 break
@@ -357,6 +369,8 @@ def evidence(
                 register.genesis.id,
                 slot=number,
                 parent=bytes(32),
+                tag=NO_TAG,
+                votes_root=EMPTY.root,
                 transaction_root=bytes(32),
                 state_root=bytes([mark]) * 32,
                 **(usual if mark else {**usual, **fields}),

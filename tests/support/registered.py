@@ -25,6 +25,7 @@ from chain.transactions import (
     Action,
     Answer,
     Approve,
+    Consent,
     Enrol,
     FileRecord,
     Object,
@@ -79,6 +80,7 @@ class City:
     def __init__(self) -> None:
         self.genesis = city_genesis(city_policy())
         self.validators = [Actor(self.genesis, n) for n in range(1, 5)]
+        self.newcomer = Actor(self.genesis, 99)
         self.office, self.judge = Actor(self.genesis, 50), Actor(self.genesis, 51)
         self.ann, self.bob, self.cleo, self.dan, self.eve = self.members = [
             Actor(self.genesis, 60 + n) for n in range(5)
@@ -91,10 +93,10 @@ class City:
         return len(self.blocks)
 
     @property
-    def announced(self) -> bool:
-        """Whether other validators are announced in the settled state, which is some blocks behind."""
+    def is_changing(self) -> bool:
+        """Whether other validators are decided in the settled state, which is some blocks behind."""
         final = self._forge.votes(self.blocks[-1]).finalized
-        return bool(final and self._forge.validators(self.blocks[final - 1]).next)
+        return bool(final and self._forge.validators(self.blocks[final - 1]).change)
 
     def did(self, actor: Actor) -> str:
         """The key that somebody has now."""
@@ -115,11 +117,17 @@ class City:
         return FileRecord(subject.key, category, points, severity, DIGEST, b"", self.height, 1)
 
     def carried(self, *proposals: Any) -> None:
-        """The first validator proposes, two more approve; the first motion has number 0."""
+        """The first validator proposes, two more approve, a newcomer consents; the first motion has number 0."""
         first = sum(isinstance(tx.action, Propose) for block in self.blocks for tx in block.transactions)
         self.block(*[self.validators[0].sign(Propose(proposal)) for proposal in proposals])
         numbers = range(first, first + len(proposals))
-        self.block(*[actor.sign(Approve(number)) for actor in self.validators[1:3] for number in numbers])
+        consents = [
+            self.newcomer.sign(Consent(number))
+            for number, proposal in zip(numbers, proposals, strict=True)
+            if isinstance(proposal, AddValidator)
+        ]
+        approvals = [actor.sign(Approve(number)) for actor in self.validators[1:3] for number in numbers]
+        self.block(*consents, *approvals)
 
     def rotate(self, actor: Actor, number: int) -> VerifiedTransaction:
         """``actor`` moves to the key ``secret(number)``."""
@@ -182,7 +190,7 @@ def lively_city() -> City:
     city.block(city.rotate(ann, 90))
     city.block(ann.sign(Object(ann.key, 1, DIGEST)))
     city.carried(Amend(1, city.height + 40, next_policy(city).encode()))
-    city.block(city.validators[3].sign(Propose(AddValidator(secret(99).public, 1))))
+    city.block(city.validators[3].sign(Propose(AddValidator(city.newcomer.key, 1))))
     for _ in range(12):  # so that all of it is final
         city.block()
     return city
@@ -194,7 +202,7 @@ def changing_city(blocks: int) -> City:
     city.carried(JailValidator(city.validators[3].key))
     for _ in range(20):
         city.block()
-    city.carried(AddValidator(secret(99).public, 1))
+    city.carried(AddValidator(city.newcomer.key, 1))
     for _ in range(blocks):
         city.block()
     return city

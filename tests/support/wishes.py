@@ -28,7 +28,7 @@ class Wishes:
             if change is None:
                 apply(draft, transaction)
                 return
-            after = request(draft.validators, change, batch=draft.genesis.batch, slot=draft.slot)
+            after = request(draft.validators, change, batch=draft.genesis.batch, height=draft.height)
             apply(draft, transaction)
             draft.put(VALIDATORS_KEY, after)
 

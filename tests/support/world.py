@@ -30,6 +30,7 @@ from chain.headers import Header
 from chain.keys import SecretKey, did_from_key
 from chain.messages import Status
 from chain.policy import shipped_policy
+from chain.statements import SignedStatement
 from chain.transactions import Action, VerifiedTransaction, sign_transaction
 from scripts.simulation.checks import Checks
 from scripts.simulation.network import Network, Weather
@@ -209,16 +210,16 @@ class _NoChecks(Checks):
     def on_handled(self, node: SimulatedNode, event: Event, effects: list[Effect]) -> None:
         assert not any(isinstance(effect, Commit) for effect in effects[1:]), "a commit is the first effect"
 
-    def on_stored(self, node: SimulatedNode, commit: Commit, made: list[Header]) -> None:
+    def on_stored(self, node: SimulatedNode, commit: Commit, said: list[SignedStatement]) -> None:
         pass
 
-    def on_announced(self, node: SimulatedNode, header: Header) -> None:
+    def on_announced(self, node: SimulatedNode, statement: SignedStatement) -> None:
         pass
 
     def on_passed_on(self, node: SimulatedNode, header: Header, *, is_news: bool = False) -> None:
         pass
 
-    def on_equivocation(self, node: SimulatedNode, header: Header) -> None:
+    def on_equivocation(self, node: SimulatedNode, statement: SignedStatement) -> None:
         pass
 
 

@@ -24,9 +24,11 @@ from chain.admission import (
     ReadBatch,
     rejected,
 )
+from chain.ballots import make_ballot
 from chain.blockchain import Blockchain
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block
 from chain.codec import encode
+from chain.electorate import Decision
 from chain.errors import Disposition, InvariantBroken, Reason, Refused
 from chain.headers import verify_header
 from chain.messages import (
@@ -70,7 +72,7 @@ def enrolments(count: int) -> list[VerifiedTransaction]:
 
 def encoded(block: Block, ids: Sequence[bytes] | None = None) -> bytes:
     named = [item.id for item in block.transactions] if ids is None else ids
-    return Announcement(block.header.raw, tuple(named)).encode()
+    return Announcement(block.header.raw, block.ballot.raw, tuple(named)).encode()
 
 
 def judge(door: Admission, chain: Blockchain, block: Block, now_ms: int | None = None) -> object:
@@ -95,9 +97,9 @@ def test_a_good_announcement_passes_all_stages(door: Admission, chain: Blockchai
     block = forge.block(None, enrolments(3))
     ids = tuple(item.id for item in block.transactions)
     plausible = door.announcement(encoded(block), chain, start_ms(1))
-    assert plausible == PlausibleAnnouncement(block.header, ids)
+    assert plausible == PlausibleAnnouncement(block.header, block.ballot, ids)
     admitted = door.admit(plausible, verify_header(plausible.header, GENESIS.id))
-    assert admitted == AdmittedAnnouncement(block.header, ids)
+    assert admitted == AdmittedAnnouncement(block.header, block.ballot, ids)
 
 
 def test_what_was_not_admitted_is_of_another_type() -> None:
@@ -108,15 +110,19 @@ def test_what_was_not_admitted_is_of_another_type() -> None:
 
 def hostile(forge: Forge) -> dict[str, tuple[bytes, Reason]]:
     block = forge.block(None, enrolments(2), slot=SLOT)
-    raw, ids = block.header.raw, [item.id for item in block.transactions]
+    raw, ballot, ids = block.header.raw, block.ballot.raw, [item.id for item in block.transactions]
+    other_ballot = make_ballot((), Decision(barred=((),))).raw
     return {
         "garbage": (b"\xc1garbage", Reason.MALFORMED),
         "nothing": (b"", Reason.MALFORMED),
         "too large": (bytes(MAX_ANNOUNCEMENT_BYTES + 1), Reason.TOO_LARGE),
-        "no header": (encode((1, b"")), Reason.MALFORMED),
-        "a short header": (encode((raw[:64], b"")), Reason.MALFORMED),
-        "half an id": (encode((raw, bytes(31))), Reason.MALFORMED),
-        "too many ids": (encode((raw, bytes(32 * (MAX_BLOCK_TRANSACTIONS + 1)))), Reason.MALFORMED),
+        "no header": (encode((1, ballot, b"")), Reason.MALFORMED),
+        "a short header": (encode((raw[:64], ballot, b"")), Reason.MALFORMED),
+        "half an id": (encode((raw, ballot, bytes(31))), Reason.MALFORMED),
+        "too many ids": (encode((raw, ballot, bytes(32 * (MAX_BLOCK_TRANSACTIONS + 1)))), Reason.MALFORMED),
+        "no ballot": (encode((raw, 1, b"".join(ids))), Reason.MALFORMED),
+        "a broken ballot": (encode((raw, ballot[:-1], b"".join(ids))), Reason.MALFORMED),
+        "another ballot": (encode((raw, other_ballot, b"".join(ids))), Reason.WRONG_VOTES_ROOT),
         "fewer ids": (encoded(block, ids[:1]), Reason.WRONG_TX_ROOT),
         "no ids": (encoded(block, []), Reason.WRONG_TX_ROOT),
         "ids in another order": (encoded(block, ids[::-1]), Reason.WRONG_TX_ROOT),
@@ -399,7 +405,7 @@ def test_a_clock_of_any_kind_raises_nothing(door: Admission, chain: Blockchain, 
 def test_a_replaced_id_is_another_header(door: Admission, chain: Blockchain, forge: Forge) -> None:
     block = forge.block(None, slot=SLOT)
     spoilt = replace(block.header, raw=block.header.raw[:-1] + bytes([block.header.raw[-1] ^ 1]))
-    plausible = door.announcement(Announcement(spoilt.raw, ()).encode(), chain, start_ms(SLOT))
+    plausible = door.announcement(Announcement(spoilt.raw, block.ballot.raw, ()).encode(), chain, start_ms(SLOT))
     assert isinstance(plausible, PlausibleAnnouncement)
     assert plausible.header.id != block.id
     with pytest.raises(Refused, match="bad_signature"):

@@ -25,7 +25,7 @@ def room() -> WaitingRoom:
 
 def arrival(block: Block = BLOCK, peer: str = "peer", *, due_ms: int = 0) -> Arrival:
     ids = tuple(item.id for item in block.transactions)
-    return Arrival(peer, AdmittedAnnouncement(block.header, ids), arrived_in_slot=True, due_ms=due_ms)
+    return Arrival(peer, AdmittedAnnouncement(block.header, block.ballot, ids), arrived_in_slot=True, due_ms=due_ms)
 
 
 def test_what_waits_for_its_slot_is_due_when_that_begins(room: WaitingRoom) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chain import blocks
+from chain.ballots import EMPTY, MAX_BALLOT_BYTES, Ballot, make_ballot
 from chain.blocks import (
     MAX_BLOCK_BYTES,
     MAX_BLOCK_TRANSACTIONS,
@@ -15,24 +16,28 @@ from chain.blocks import (
     encode_block,
 )
 from chain.codec import encode
+from chain.electorate import Decision
 from chain.errors import Reason, Refused
 from chain.headers import MAX_HEADER_BYTES, VerifiedHeader, sign_header
 from chain.merkle import EMPTY_ROOT, merkle_root
+from chain.statements import NO_TAG
 from chain.transactions import Enrol, VerifiedTransaction
 from tests.support.world import Actor, genesis_of, secret
 
 GENESIS = genesis_of(4)
 
 
-def header(root: bytes = EMPTY_ROOT) -> VerifiedHeader:
+def header(root: bytes = EMPTY_ROOT, ballot: Ballot = EMPTY) -> VerifiedHeader:
     return sign_header(
         secret(1),
         GENESIS.id,
         height=7,
         slot=9,
         parent=bytes(32),
+        tag=NO_TAG,
         mhg=3,
         mhp=2,
+        votes_root=ballot.root,
         transaction_root=root,
         state_root=bytes(32),
     )
@@ -43,7 +48,7 @@ def enrolments(count: int) -> list[VerifiedTransaction]:
 
 
 def block_of(transactions: list[VerifiedTransaction]) -> Block:
-    return assemble(header(merkle_root([item.id for item in transactions])), transactions)
+    return assemble(header(merkle_root([item.id for item in transactions])), EMPTY, transactions)
 
 
 def reason(refused: pytest.ExceptionInfo[Refused]) -> Reason:
@@ -53,8 +58,8 @@ def reason(refused: pytest.ExceptionInfo[Refused]) -> Reason:
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_a_block_travels(count: int) -> None:
     block = block_of(enrolments(count))
-    decoded, transactions = decode_block(encode_block(block))
-    assert assemble(VerifiedHeader(decoded), [VerifiedTransaction(item) for item in transactions]) == block
+    decoded, ballot, transactions = decode_block(encode_block(block))
+    assert assemble(VerifiedHeader(decoded), ballot, [VerifiedTransaction(item) for item in transactions]) == block
     assert block.id == block.header.id
 
 
@@ -63,16 +68,26 @@ def test_a_body_is_exactly_the_one_committed_to() -> None:
     signed = block_of(good).header
     for body in ([], good[:2], good[::-1], [*good, good[2]], [good[0], good[0], good[2]]):
         with pytest.raises(Refused) as refused:
-            assemble(signed, body)
+            assemble(signed, EMPTY, body)
         assert reason(refused) is Reason.WRONG_TX_ROOT
+
+
+def test_a_ballot_is_exactly_the_one_committed_to() -> None:
+    other = make_ballot((), Decision(barred=((),)))
+    assert assemble(header(ballot=other), other, []).ballot == other
+    for signed, ballot in ((header(), other), (header(ballot=other), EMPTY)):
+        with pytest.raises(Refused) as refused:
+            assemble(signed, ballot, [])
+        assert reason(refused) is Reason.WRONG_VOTES_ROOT
 
 
 def test_a_body_has_at_most_so_many_transactions() -> None:
     one = enrolments(1)
     ids = [one[0].id] * MAX_BLOCK_TRANSACTIONS
-    assert len(assemble(header(merkle_root(ids)), one * MAX_BLOCK_TRANSACTIONS).transactions) == MAX_BLOCK_TRANSACTIONS
+    block = assemble(header(merkle_root(ids)), EMPTY, one * MAX_BLOCK_TRANSACTIONS)
+    assert len(block.transactions) == MAX_BLOCK_TRANSACTIONS
     with pytest.raises(Refused) as refused:
-        assemble(header(merkle_root([*ids, one[0].id])), one * (MAX_BLOCK_TRANSACTIONS + 1))
+        assemble(header(merkle_root([*ids, one[0].id])), EMPTY, one * (MAX_BLOCK_TRANSACTIONS + 1))
     assert reason(refused) is Reason.TOO_MANY_TRANSACTIONS
 
 
@@ -81,19 +96,19 @@ def test_a_body_has_at_most_so_many_bytes(monkeypatch: pytest.MonkeyPatch) -> No
     size = sum(len(item.raw) for item in body)
     signed = block_of(body).header
     monkeypatch.setattr(blocks, "MAX_BODY_BYTES", size)
-    assemble(signed, body)
+    assemble(signed, EMPTY, body)
     monkeypatch.setattr(blocks, "MAX_BODY_BYTES", size - 1)
     with pytest.raises(Refused) as refused:
-        assemble(signed, body)
+        assemble(signed, EMPTY, body)
     assert reason(refused) is Reason.TOO_LARGE
 
 
 def test_the_largest_block_fits_its_encoding() -> None:
-    framing = 3 * MAX_BLOCK_TRANSACTIONS + MAX_HEADER_BYTES + 64 + 16
+    framing = 3 * MAX_BLOCK_TRANSACTIONS + MAX_HEADER_BYTES + 64 + MAX_BALLOT_BYTES + 16
     assert MAX_BODY_BYTES + framing <= MAX_BLOCK_BYTES
 
 
-RAW = header().raw
+RAW, VOTES = header().raw, EMPTY.raw
 BODY = enrolments(1)[0].raw
 
 
@@ -102,19 +117,24 @@ BODY = enrolments(1)[0].raw
     [
         (),
         (RAW,),
-        (RAW, (), 0),
-        (1, ()),
-        (RAW, b""),
-        (RAW, (1,)),
-        (RAW, ((),)),
-        (RAW, (b"",)),
-        (b"", ()),
-        ((RAW,), ()),
-        (RAW, (BODY, None)),
-        (RAW, (BODY[:-1],)),
-        (RAW, (BODY,) * (MAX_BLOCK_TRANSACTIONS + 1)),
+        (RAW, ()),
+        (RAW, VOTES, (), 0),
+        (1, VOTES, ()),
+        (RAW, 1, ()),
+        (RAW, b"", ()),
+        (RAW, ((), ()), ()),
+        (RAW, VOTES[:-1], ()),
+        (RAW, VOTES, b""),
+        (RAW, VOTES, (1,)),
+        (RAW, VOTES, ((),)),
+        (RAW, VOTES, (b"",)),
+        (b"", VOTES, ()),
+        ((RAW,), VOTES, ()),
+        (RAW, VOTES, (BODY, None)),
+        (RAW, VOTES, (BODY[:-1],)),
+        (RAW, VOTES, (BODY,) * (MAX_BLOCK_TRANSACTIONS + 1)),
     ],
-    ids=range(13),
+    ids=range(18),
 )
 def test_what_is_no_block_is_malformed(value: object) -> None:
     with pytest.raises(Refused) as refused:

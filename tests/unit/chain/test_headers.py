@@ -24,12 +24,13 @@ from tests.support.world import genesis_of, secret
 
 GENESIS = genesis_of(4)
 ANN = secret(1)
-PARENT, STATE = sha256(b"parent").digest(), sha256(b"state").digest()
+PARENT, STATE, VOTES = (sha256(name).digest() for name in (b"parent", b"state", b"votes"))
+TAG = bytes(range(16))
 
 
 def header(**changes: Any) -> VerifiedHeader:
-    fields = {"height": 7, "slot": 9, "parent": PARENT, "mhg": 3, "mhp": 2, "state_root": STATE}
-    return sign_header(ANN, GENESIS.id, transaction_root=EMPTY_ROOT, **{**fields, **changes})
+    fields = {"height": 7, "slot": 9, "parent": PARENT, "tag": TAG, "mhg": 3, "mhp": 2, "votes_root": VOTES}
+    return sign_header(ANN, GENESIS.id, transaction_root=EMPTY_ROOT, state_root=STATE, **{**fields, **changes})
 
 
 def reason(refused: pytest.ExceptionInfo[Refused]) -> Reason:
@@ -38,7 +39,7 @@ def reason(refused: pytest.ExceptionInfo[Refused]) -> Reason:
 
 def test_the_header_is_the_bytes_of_the_documentation() -> None:
     signed = header()
-    payload = encode((VERSION, 7, 9, PARENT, ANN.public, 3, 2, EMPTY_ROOT, STATE))
+    payload = encode((VERSION, 7, 9, PARENT, ANN.public, TAG, 3, 2, VOTES, EMPTY_ROOT, STATE))
     assert signed.raw == payload + ANN.sign(SIGNING_TAG + GENESIS.id + payload)
     assert signed.id == sha256(signed.raw).digest()
     assert decode_header(signed.raw) == signed
@@ -62,20 +63,20 @@ def test_a_signature_binds_network_proposer_and_every_field(change: str) -> None
     elif change == "payload":
         raw = header(slot=10).raw[:-64] + raw[-64:]
     else:
-        raw = encode((VERSION, 7, 9, PARENT, secret(2).public, 3, 2, EMPTY_ROOT, STATE)) + raw[-64:]
+        raw = encode((VERSION, 7, 9, PARENT, secret(2).public, TAG, 3, 2, VOTES, EMPTY_ROOT, STATE)) + raw[-64:]
     with pytest.raises(Refused) as refused:
         verify_header(decode_header(raw), chain_id)
     assert reason(refused) is Reason.BAD_SIGNATURE
 
 
-GOOD = (VERSION, 7, 9, PARENT, ANN.public, 3, 2, EMPTY_ROOT, STATE)
+GOOD = (VERSION, 7, 9, PARENT, ANN.public, TAG, 3, 2, VOTES, EMPTY_ROOT, STATE)
 
 
-@pytest.mark.parametrize("index", range(9))
-@pytest.mark.parametrize("value", [-1, None, True, 1.0, b"", bytes(31), bytes(33), (), {}, U64_MAX], ids=repr)
+@pytest.mark.parametrize("index", range(11))
+@pytest.mark.parametrize("value", [-1, None, True, 1.0, b"", bytes(31), bytes(15), bytes(17), bytes(33), (), {}, U64_MAX], ids=repr)
 def test_broken_fields_are_malformed(index: int, value: object) -> None:
     fields = (*GOOD[:index], value, *GOOD[index + 1 :])
-    if value == U64_MAX and index in (1, 2, 5, 6):
+    if value == U64_MAX and index in (1, 2, 6, 7):
         decode_header(encode(fields) + bytes(64))
         return
     with pytest.raises(Refused) as refused:
@@ -85,8 +86,8 @@ def test_broken_fields_are_malformed(index: int, value: object) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [(*GOOD[:1], 0, *GOOD[2:]), (*GOOD[:2], 0, *GOOD[3:]), (0, *GOOD[1:]), (2, *GOOD[1:]), GOOD[:8], (*GOOD, 0)],
-    ids=["height 0", "slot 0", "version 0", "version 2", "a field too few", "a field too many"],
+    [(*GOOD[:1], 0, *GOOD[2:]), (*GOOD[:2], 0, *GOOD[3:]), (0, *GOOD[1:]), (1, *GOOD[1:]), (3, *GOOD[1:]), GOOD[:10], (*GOOD, 0)],
+    ids=["height 0", "slot 0", "version 0", "version 1", "version 3", "a field too few", "a field too many"],
 )
 def test_headers_of_another_shape_are_malformed(fields: tuple[Any, ...]) -> None:
     with pytest.raises(Refused) as refused:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chain.ballots import MAX_BALLOT_BYTES
 from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS
 from chain.codec import U64_MAX, encode
 from chain.errors import Reason, Refused
@@ -41,8 +42,8 @@ def items(data: bytes) -> RawItems:
 ROUND_TRIPS = [
     (Status(ID, 0, 0, 0), Status.decode),
     (Status(ID, U64_MAX, U64_MAX, U64_MAX), Status.decode),
-    (Announcement(b"", ()), Announcement.decode),
-    (Announcement(b"h" * (MAX_HEADER_BYTES + 64), ids(MAX_BLOCK_TRANSACTIONS)), Announcement.decode),
+    (Announcement(b"", b"", ()), Announcement.decode),
+    (Announcement(b"h" * (MAX_HEADER_BYTES + 64), b"b" * MAX_BALLOT_BYTES, ids(MAX_BLOCK_TRANSACTIONS)), Announcement.decode),
     (GetBlocks(ID, 1, 1), GetBlocks.decode),
     (GetBlocks(ID, U64_MAX, MAX_BLOCKS_PER_REQUEST), GetBlocks.decode),
     (GetTransactions(()), GetTransactions.decode),
@@ -67,14 +68,15 @@ BROKEN: list[tuple[Callable[[bytes], object], Any]] = [
     (Status.decode, (ID, 1, True, 1)),
     (Status.decode, (ID, 1, 1, 1.0)),
     (Status.decode, (ID, 1, 1, None)),
-    (Announcement.decode, (b"h",)),
-    (Announcement.decode, (b"h", b"", 0)),
-    (Announcement.decode, (1, b"")),
-    (Announcement.decode, (b"h", 1)),
-    (Announcement.decode, (b"h", ())),
-    (Announcement.decode, (b"h", ID[:31])),
-    (Announcement.decode, (b"h", ID + b"x")),
-    (Announcement.decode, (b"h", ID * (MAX_BLOCK_TRANSACTIONS + 1))),
+    (Announcement.decode, (b"h", b"b")),
+    (Announcement.decode, (b"h", 1, b"")),
+    (Announcement.decode, (b"h", b"b", b"", 0)),
+    (Announcement.decode, (1, b"b", b"")),
+    (Announcement.decode, (b"h", b"b", 1)),
+    (Announcement.decode, (b"h", b"b", ())),
+    (Announcement.decode, (b"h", b"b", ID[:31])),
+    (Announcement.decode, (b"h", b"b", ID + b"x")),
+    (Announcement.decode, (b"h", b"b", ID * (MAX_BLOCK_TRANSACTIONS + 1))),
     (GetBlocks.decode, (ID, 0, 1)),
     (GetBlocks.decode, (ID, 1, 0)),
     (GetBlocks.decode, (ID, 1, MAX_BLOCKS_PER_REQUEST + 1)),

@@ -49,7 +49,7 @@ from chain.validators import Change, Seat, Validators
 ANN, BOB = bytes([1]) * 32, bytes([2]) * 32
 DIGEST = bytes([9]) * 32
 RECORD = Record(BOB, U32_MAX, -(10**6), 255, DIGEST, b"", -(2**48), U64_MAX, 1, 90, 1, -1, 0, 0, 0, b"", b"", b"")
-MOTION = Motion(ANN, b"\x92\x02" + ANN, 7, 40, (ANN, BOB), OPEN, 0)
+MOTION = Motion(ANN, b"\x92\x02" + ANN, 7, 40, (ANN, BOB), OPEN, 0, 1)
 ENTRIES: dict[bytes, Entry] = {
     RULES_KEY: Rules(1, DIGEST, 2, 2**48),
     policy_key(U32_MAX): PolicyText(b"a document"),
@@ -59,7 +59,15 @@ ENTRIES: dict[bytes, Entry] = {
     record_key(ANN, U32_MAX): RECORD,
     sum_key(ANN, U32_MAX): CategorySum(-(2**40)),
     authority_key(ANN): Authority(ANN, 3, (1, 2), 0, U64_MAX, 1, 5, 4, 3, 2),
-    VALIDATORS_KEY: Validators((Seat(ANN, 1, 0, 0),), (Seat(BOB, 2, 1, 9),), 3, 11, (Change(5, ANN, BOB),)),
+    VALIDATORS_KEY: Validators(
+        active=(Seat(ANN, 1, 0, 0),),
+        voting=((ANN, 1), (BOB, 0)),
+        change=(Change(5, ANN, BOB),),
+        following=((BOB, 1),),
+        decided_height=11,
+        queue=(Change(6, ANN, b"", 3),),
+        tags=((ANN, bytes(15) + b"t"),),
+    ),
     DOCKET_KEY: Docket(U32_MAX + 1, (0, U32_MAX)),
     motion_key(U32_MAX): MOTION,
 }
@@ -96,7 +104,7 @@ def test_keys_hold_what_they_name_and_sort_by_it() -> None:
         (RULES_KEY, encode((1, DIGEST, 0, 0, 0))),
         (RULES_KEY, encode(7)),
         (member_key(ANN), encode_entry(RECORD)),
-        (VALIDATORS_KEY, encode(((), (), 0, 0, ()))),
+        (VALIDATORS_KEY, encode(((), (), (), (), 0, (), ()))),
         (VALIDATORS_KEY, encode(1)),
     ],
     ids=repr,

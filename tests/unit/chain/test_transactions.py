@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chain.attestations import sign_attestation
 from chain.codec import U32_MAX, U64_MAX, encode
 from chain.errors import Reason, Refused
 from chain.headers import sign_header
@@ -26,9 +27,11 @@ from chain.transactions import (
     Action,
     Answer,
     Approve,
+    Consent,
     Enrol,
     Evidence,
     FileRecord,
+    Lost,
     Object,
     Propose,
     Rate,
@@ -61,7 +64,7 @@ def refusal(data: bytes) -> Reason:
     return caught.value.reason
 
 
-KEY, DIGEST = bytes(32), sha256(b"a document").digest()
+KEY, DIGEST, TAG = bytes(32), sha256(b"a document").digest(), bytes(range(16))
 HEADERS = sorted(
     (
         sign_header(
@@ -70,8 +73,10 @@ HEADERS = sorted(
             height=U64_MAX,
             slot=U64_MAX,
             parent=KEY,
+            tag=TAG,
             mhg=U64_MAX,
             mhp=U64_MAX,
+            votes_root=KEY,
             transaction_root=KEY,
             state_root=bytes([number]) * 32,
         )
@@ -80,6 +85,7 @@ HEADERS = sorted(
     key=lambda header: header.id,
 )
 ACCUSE = Evidence(HEADERS[0].raw, HEADERS[1].raw)
+SAID = sign_attestation(BOB, CHAIN, tag=TAG, tip=KEY, height=U64_MAX, mhg=U64_MAX - 1, mhp=U64_MAX - 1)
 # Each kind with its smallest and its largest fields.
 ACTIONS: list[Action] = [
     Enrol(),
@@ -102,6 +108,12 @@ ACTIONS: list[Action] = [
     Propose(Amend(U32_MAX, U64_MAX, bytes(MAX_POLICY_BYTES))),
     Approve(U32_MAX),
     ACCUSE,
+    Evidence(HEADERS[0].raw, SAID.raw),
+    Evidence(SAID.raw, HEADERS[0].raw),
+    Evidence(SAID.raw, SAID.raw),
+    Consent(0),
+    Consent(U32_MAX),
+    Lost(TAG),
 ]
 
 
@@ -129,7 +141,7 @@ def test_kinds_have_names() -> None:
     names = {type(action): sign_transaction(ANN, CHAIN, 0, 9, action).kind for action in actions}
     assert list(names.values()) == [
         "enrol", "rate", "record", "object", "answer", "rule", "repair", "statement", "motion", "approve", "evidence",
-        "rotate",
+        "consent", "lost", "rotate",
     ]  # fmt: skip
 
 

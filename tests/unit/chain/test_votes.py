@@ -4,49 +4,33 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chain import codec
+from chain.electorate import BATCH_MAX, NOTHING_DECIDED, WEIGHT_MAX, Decision, Gate, Joint
 from chain.errors import InvariantBroken, Reason, Refused
-from chain.votes import BATCH_MAX, WEIGHT_MAX, Ballot, Votes, contradicting, is_equivocation
+from chain.votes import ENCODED_BYTES_MAX, Voter, Votes, decode_votes, encode_votes
+from tests.support.counting import about_tip, equal, genesis, grow, grow_attested, key, made, spoken
+from tests.support.refusals import refusal
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "bft"
 
 
-def key(index: int) -> bytes:
-    return index.to_bytes(32, "big")
-
-
-def equal(count: int) -> list[tuple[bytes, int]]:
-    """``count`` validators of weight 1."""
-    return [(key(index), 1) for index in range(count)]
-
-
-def genesis(count: int, height: int = 0) -> Votes:
-    return Votes.genesis(equal(count), batch=count, height=height)
-
-
-def grow(votes: Votes, proposers: Iterable[int]) -> Votes:
-    """Honest blocks by ``proposers``, each with the largest height that it has generated in the window."""
-    for proposer in proposers:
-        mhg = next((info.height for info in votes.infos if info.proposer == key(proposer)), 0)
-        block = Ballot(votes.height + 1, key(proposer), mhg, votes.mhp)
-        assert not votes.contradicts(block)
-        votes = votes.apply(block)
-    return votes
+def only(votes: tuple[int, ...]) -> int:
+    (weight,) = votes
+    return weight
 
 
 def prevotes(votes: Votes) -> dict[int, int]:
-    return {info.height: info.prevotes for info in votes.infos}
+    return {row.height: only(row.prevotes) for row in votes.rows}
 
 
 def precommits(votes: Votes) -> dict[int, int]:
-    return {info.height: info.precommits for info in votes.infos}
+    return {row.height: only(row.precommits) for row in votes.rows}
 
 
 # --- conformance ---------------------------------------------------------------------------------------
@@ -58,22 +42,17 @@ def test_reference_vectors(name: str) -> None:
     headers = [case["input"]["blockHeader"] for case in vector["testCases"]]
     keys = sorted({bytes.fromhex(header["generatorPublicKey"]) for header in headers})
     assert len(keys) == vector["config"]["activeValidators"]
-    votes = Votes.genesis([(key, 1) for key in keys], batch=len(keys))
+    votes = Votes.genesis(tuple((each, 1) for each in keys), batch=len(keys))
     # The vectors list every height, also those that have left the window.
     all_prevotes: dict[int, int] = {}
     all_precommits: dict[int, int] = {}
 
     for header, case in zip(headers, vector["testCases"], strict=True):
         assert header["validatorMinHeightActive"] == 1
-        assert header["maxHeightPrevoted"] == votes.mhp
-        votes = votes.apply(
-            Ballot(
-                height=header["height"],
-                proposer=bytes.fromhex(header["generatorPublicKey"]),
-                mhg=header["maxHeightPreviouslyForged"],
-                mhp=header["maxHeightPrevoted"],
-            )
-        )
+        count = votes.open(header["height"])
+        assert count.carried_all() == header["maxHeightPrevoted"] == votes.mhp
+        count.speak(bytes.fromhex(header["generatorPublicKey"]), header["maxHeightPreviouslyForged"])
+        votes = count.close(key(header["height"]), NOTHING_DECIDED)
 
         all_prevotes |= prevotes(votes)
         all_precommits |= precommits(votes)
@@ -84,7 +63,7 @@ def test_reference_vectors(name: str) -> None:
         assert {str(h): n for h, n in all_precommits.items() if n} == expected["preCommits"]
 
 
-# --- how long finality takes ---------------------------------------------------------------------------
+# --- how long finality takes, where nobody attests -------------------------------------------------------
 
 
 def distances(count: int, is_up: Callable[[int], bool]) -> tuple[set[int], set[int]]:
@@ -125,6 +104,7 @@ def test_with_a_third_down_it_takes_as_many_blocks_and_up_to_2n_minus_1_slots(co
 
 def test_three_validators_tolerate_no_fault() -> None:
     assert grow(genesis(3), [0, 1] * 50).finalized == 0
+    assert grow_attested(genesis(3), [0, 1] * 50, speakers=[0, 1]).finalized == 0
 
 
 def test_with_too_many_down_the_chain_grows_and_becomes_final_when_they_return() -> None:
@@ -138,257 +118,430 @@ def test_with_too_many_down_the_chain_grows_and_becomes_final_when_they_return()
     assert returned.height - returned.finalized == 5
 
 
+# --- and where everybody attests ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("count", "down"), [(1, 0), (2, 0), (4, 0), (4, 1), (7, 2), (10, 3), (31, 10)])
+def test_with_attestations_finality_comes_after_two_blocks_whoever_is_down(count: int, down: int) -> None:
+    up = range(count - down)
+    votes = genesis(count)
+    for leader in itertools.islice(itertools.cycle(up), 20):
+        votes = grow_attested(votes, [leader], up)
+        assert votes.height - votes.finalized == min(votes.height, 2 if count > 1 else 1)
+
+
+def test_it_takes_two_thirds_of_those_who_speak(count: int = 4) -> None:
+    for speakers, lag in (((0, 1, 2), 2), ((0, 1), 20)):
+        votes = grow_attested(genesis(count), [0, 1] * 10, speakers)
+        assert votes.height - votes.finalized == lag
+
+
+def test_attestations_that_come_late_count_all_the_same() -> None:
+    # given blocks whose attestations nobody carries until the fifth: none of them knew of anything prevoted
+    votes = grow(genesis(4), [0, 0, 0, 0])
+    late = [(speaker, height, height - 1) for height in (2, 3, 4) for speaker in (1, 2)]
+    votes = made(votes, 0, 4, [(1, 1, 0), (2, 1, 0), *late])
+    assert (votes.mhp, votes.finalized) == (4, 0)
+    assert made(votes, 0, 5, [(1, 5, 4), (2, 5, 4)]).finalized == 4
+    # and where each spoke of the last one only, having seen all of them
+    at_once = made(grow(genesis(4), [0, 0, 0, 0]), 0, 4, [(1, 4, 0), (2, 4, 0)])
+    assert (at_once.mhp, at_once.finalized) == (4, 0)
+    assert made(at_once, 0, 5, [(1, 5, 4), (2, 5, 4)]).finalized == 4
+
+
+def test_what_a_block_carries_is_in_its_mhp_and_its_own_vote_is_not() -> None:
+    count = grow(genesis(4), [0]).open(2)
+    for speaker in (1, 2):
+        count.take(key(speaker), 1, 0)
+    assert (count.mhp, count.carried_all(), count.mhp) == (0, 1, 1)
+    count.speak(key(1), 1)
+    votes = count.close(key(2), NOTHING_DECIDED)
+    assert (votes.rows[0].mhp, votes.mhp) == (1, 1)
+
+
+def test_who_attests_and_makes_the_next_block_votes_once_for_each() -> None:
+    votes = made(grow(genesis(4), [0]), 1, 1, [(1, 1, 0)])
+    assert prevotes(votes) == {2: 1, 1: 2}
+    assert spoken(votes, 1) == 2
+
+
+@pytest.mark.parametrize(
+    ("vote", "reason"),
+    [
+        ((1, 0, 0), Reason.STALE_ATTESTATION),  # the genesis
+        ((1, 3, 0), Reason.STALE_ATTESTATION),  # what is final
+        ((1, 6, 0), Reason.STALE_ATTESTATION),  # the block that carries it
+        ((1, 7, 0), Reason.STALE_ATTESTATION),  # what is to come
+        ((9, 5, 0), Reason.NOT_VALIDATOR),  # a stranger
+        ((0, 5, 4), Reason.ALREADY_SAID),  # it made that block
+        ((1, 4, 3), Reason.ALREADY_SAID),  # it attested that block
+        ((2, 5, 5), Reason.MALFORMED),  # of what it voted against
+        ((2, 5, 3), Reason.CONTRADICTS_EARLIER_BLOCK),  # conceals what it said at 4
+        ((2, 5, 4), None),
+    ],
+)
+def test_what_a_block_can_carry(vote: tuple[int, int, int], reason: Reason | None) -> None:
+    votes = grow_attested(genesis(4), [0, 0, 0, 0, 0], [0, 1, 2, 3])
+    assert (votes.finalized, votes.height) == (3, 5)
+    count = votes.open(6)
+    speaker, height, mhg = vote
+    found = count.refuse(key(speaker), height, mhg)
+    assert (found.reason if found is not None else None) is reason
+    assert refusal(count.take, key(speaker), height, mhg) is reason
+
+
+def test_what_was_refused_was_not_counted() -> None:
+    votes = grow_attested(genesis(4), [0, 0, 0, 0, 0], [0, 1, 2, 3])
+    count = votes.open(6)
+    for vote in ((9, 5, 0), (0, 5, 4), (2, 5, 3)):
+        assert refusal(count.take, key(vote[0]), *vote[1:]) is not None
+    count.carried_all()
+    count.speak(key(0), 5)
+    assert count.close(key(6), NOTHING_DECIDED) == grow(votes, [0])
+
+
+def test_an_attestation_contradicts_none_of_its_speakers_statements_also_later_ones() -> None:
+    # given that B spoke at 1 and 3 of a branch
+    votes = made(grow(genesis(4), [0, 0, 0]), 0, 3, [(1, 1, 0), (1, 3, 1)])
+    # then what it now says of 2 has to fit between the two
+    for mhg in (0, 1):
+        assert refusal(votes.open(5).take, key(1), 2, mhg) is Reason.CONTRADICTS_EARLIER_BLOCK
+    # while a statement at 3 that knows of it lets it pass
+    known = made(grow(genesis(4), [0, 0, 0]), 0, 3, [(1, 1, 0), (1, 3, 2)])
+    assert refusal(known.open(5).take, key(1), 2, 1) is None
+    assert refusal(known.open(5).take, key(1), 2, 0) is Reason.CONTRADICTS_EARLIER_BLOCK
+
+
+def test_two_that_contradict_each_other_are_not_carried_by_one_block() -> None:
+    count = grow(genesis(4), [0, 0, 0]).open(4)
+    count.take(key(1), 2, 0)
+    assert refusal(count.take, key(1), 3, 0) is Reason.CONTRADICTS_EARLIER_BLOCK
+    assert refusal(count.take, key(1), 3, 2) is None
+
+
+def test_a_header_that_contradicts_what_its_proposer_attested_is_refused() -> None:
+    votes = made(grow(genesis(4), [0]), 0, 1, [(1, 1, 0)])
+    assert refusal(votes.open(3).speak, key(1), 0) is Reason.CONTRADICTS_EARLIER_BLOCK
+    assert refusal(votes.open(3).speak, key(1), 1) is None
+
+
 # --- votes ---------------------------------------------------------------------------------------------
 
 
 def test_a_chain_starts_with_everything_final_at_the_genesis_height() -> None:
     votes = genesis(4, height=100)
     assert (votes.height, votes.mhp, votes.mhpc, votes.finalized) == (100, 100, 100, 100)
-    assert votes.infos == ()
+    assert (votes.rows, votes.base, votes.bottom) == ((), 100, 101)
     grown = grow(votes, [0, 1, 2, 3, 0, 1])
-    assert (grown.height, grown.mhp, grown.finalized) == (106, 104, 101)
+    assert (grown.height, grown.mhp, grown.finalized, grown.base) == (106, 104, 101, 100)
 
 
-def test_applying_a_block_leaves_the_parents_state_alone() -> None:
+def test_counting_a_block_leaves_the_parents_state_alone() -> None:
     parent = grow(genesis(4), [0, 1, 2])
-    before = parent.encode()
-    left, right = grow(parent, [3]), grow(parent, [0])
-    assert parent.encode() == before
+    before = encode_votes(parent)
+    left, right = grow(parent, [3]), grow_attested(parent, [0], [0, 1, 2, 3])
+    assert encode_votes(parent) == before
     assert left != right
 
 
-def test_only_the_next_height_can_be_applied() -> None:
+def test_only_the_next_height_can_be_counted() -> None:
     for height in (0, 2):
         with pytest.raises(InvariantBroken):
-            genesis(4).apply(Ballot(height, key(0), 0, 0))
+            genesis(4).open(height)
 
 
 @pytest.mark.parametrize("mhg", [3, 4, 99])
 def test_a_block_not_above_the_largest_height_its_proposer_generated_casts_no_votes(mhg: int) -> None:
-    votes = grow(genesis(4), [0, 1]).apply(Ballot(3, key(2), mhg, 0))
+    votes = made(grow(genesis(4), [0, 1]), 2, mhg)
     assert prevotes(votes) == {1: 2, 2: 1, 3: 0}
-
-
-def test_a_block_by_a_stranger_casts_no_votes() -> None:
-    votes = grow(genesis(4), [0, 1]).apply(Ballot(3, key(9), 0, 0))
-    assert prevotes(votes) == {1: 2, 2: 1, 3: 0}
+    assert votes.rows[0].said == {key(2): mhg}
 
 
 def test_prevotes_reach_down_to_the_largest_height_generated() -> None:
-    votes = grow(genesis(4), [0, 1, 2]).apply(Ballot(4, key(3), 2, 1))
-    assert prevotes(votes) == {1: 3, 2: 2, 3: 2, 4: 1}
+    assert prevotes(made(grow(genesis(4), [0, 1, 2]), 3, 2)) == {1: 3, 2: 2, 3: 2, 4: 1}
 
 
 def test_no_precommit_for_what_the_proposer_did_not_prevote() -> None:
     prevoted = grow(genesis(4), [0, 1, 2])
     assert prevoted.mhp == 1
-    honest = prevoted.apply(Ballot(4, key(3), 0, 1))
-    was_on_another_branch = prevoted.apply(Ballot(4, key(3), 1, 1))
+    honest, was_on_another_branch = made(prevoted, 3, 0), made(prevoted, 3, 1)
     assert precommits(honest)[1] == 1
     assert precommits(was_on_another_branch)[1] == 0
+
+
+def test_no_precommit_above_what_the_attested_block_knew_to_be_prevoted() -> None:
+    # given block 4, which carries enough to prevote 3, and what D says of block 3, which did not know
+    votes = made(grow(genesis(4), [0, 0, 0]), 0, 3, [(1, 3, 0), (2, 3, 0)])
+    assert (votes.mhp, votes.rows[0].mhp, votes.rows[1].mhp) == (3, 3, 0)
+    of_3, of_4 = made(votes, 0, 4, [(3, 3, 0)]), made(votes, 0, 4, [(3, 4, 0)])
+    assert precommits(of_3)[3] == precommits(votes)[3]
+    assert precommits(of_4)[3] == precommits(votes)[3] + 1
 
 
 def test_each_height_is_precommitted_once() -> None:
     votes = grow(genesis(4), [0, 1, 2, 3, 3, 3, 3])
     assert precommits(votes)[1] == 1
-    assert votes.voters[3].largest_precommit == 2
+    assert votes.voters[key(3)] == Voter(1, 2)
 
 
 def test_the_window_is_three_batches() -> None:
     votes = grow(Votes.genesis(equal(2), batch=3), [0, 1] * 10)
-    assert [info.height for info in votes.infos] == list(range(20, 11, -1))
+    assert [row.height for row in votes.rows] == list(range(20, 11, -1))
+    assert (votes.bottom, votes.row(12), votes.row(11), votes.row(21)) == (12, votes.rows[-1], None, None)
+
+
+def test_what_left_the_window_is_not_attested() -> None:
+    stalled = grow(genesis(4), [0, 1] * 10)
+    assert (stalled.bottom, stalled.finalized) == (9, 0)
+    count = stalled.open(21)
+    assert refusal(count.take, key(2), 9, 0) is Reason.STALE_ATTESTATION  # with the block to come it leaves
+    assert refusal(count.take, key(2), 10, 0) is None
 
 
 def test_votes_weigh_what_their_validator_weighs() -> None:
-    votes = Votes.genesis([(key(0), 5), (key(1), 1), (key(2), 0), (key(3), 1)], batch=4)
-    assert votes.threshold(1) == 5
+    votes = Votes.genesis(((key(0), 5), (key(1), 1), (key(2), 0), (key(3), 1)), batch=4)
+    assert votes.electorate.current.threshold == 5
     votes = grow(votes, [2, 1, 3])
     assert prevotes(votes) == {1: 2, 2: 2, 3: 1}
     assert grow(votes, [0]).mhp == 4
-
-
-# --- changing the validators ---------------------------------------------------------------------------
-
-
-def test_a_validator_that_stays_keeps_its_votes_and_a_new_one_starts_at_the_next_height() -> None:
-    votes = grow(genesis(4), [0, 1, 2, 3, 0, 1])
-    changed = votes.with_validators([*equal(3), (key(7), 1)], height=7)
-    assert changed.voters[:3] == votes.voters[:3]
-    assert (changed.voters[3].min_active_height, changed.voters[3].largest_precommit) == (7, 6)
-    grown = grow(changed, [7])
-    assert prevotes(grown) == prevotes(votes) | {7: 1}
-
-
-def test_one_that_comes_back_is_new_and_votes_for_nothing_of_its_first_time() -> None:
-    votes = grow(genesis(4), [0, 1, 2, 0])
-    away = grow(votes.with_validators(equal(3), height=5), [1])
-    back = away.with_validators(equal(4), height=6)
-    assert back.voters[3].min_active_height == 6
-    assert prevotes(grow(back, [3])) == prevotes(away) | {6: 1}
-
-
-def test_a_block_keeps_the_weights_and_the_threshold_of_its_height() -> None:
-    votes = grow(genesis(4), [0, 1, 2])
-    heavy = votes.with_validators([(key(index), 10) for index in range(4)], height=4)
-    assert [heavy.threshold(height) for height in (1, 3, 4)] == [3, 3, 27]
-    grown = grow(heavy, [3])
-    assert prevotes(grown) == {1: 4, 2: 3, 3: 2, 4: 10}
-    assert precommits(grown)[1] == 1
-    assert grown.mhp == 2
-
-
-def test_sets_are_forgotten_with_the_last_block_of_theirs() -> None:
-    votes = grow(genesis(2), [0, 1]).with_validators([(key(0), 2), (key(1), 1)], height=3)
-    assert len(grow(votes, [0, 1] * 2).sets) == 2
-    assert len(grow(votes, [0, 1] * 3).sets) == 1
-
-
-def test_the_same_validators_again_change_nothing() -> None:
-    votes = grow(genesis(4), [0, 1])
-    assert votes.with_validators(equal(4), height=3) is votes
-
-
-def test_the_last_of_two_changes_before_one_block_counts() -> None:
-    votes = genesis(4).with_validators(equal(3), height=1).with_validators(equal(2), height=1)
-    assert votes.sets == Votes.genesis(equal(2), batch=4).sets
-
-
-@pytest.mark.parametrize("height", [2, 4])
-def test_validators_are_set_for_the_next_height_only(height: int) -> None:
-    with pytest.raises(InvariantBroken):
-        grow(genesis(4), [0, 1]).with_validators(equal(3), height)
+    assert refusal(votes.open(4).take, key(2), 3, 1) is Reason.NOT_VALIDATOR  # who weighs nothing has no say
 
 
 @pytest.mark.parametrize(
     ("validators", "batch"),
     [
-        ([], 4),
+        ((), 4),
         (equal(5), 4),
-        ([*equal(2), (key(0), 1)], 4),
-        ([(b"short", 1)], 4),
-        ([(key(0), -1), (key(1), 1)], 4),
-        ([(key(0), WEIGHT_MAX + 1)], 4),
-        ([(key(0), 0), (key(1), 0)], 4),
+        ((*equal(2), (key(0), 1)), 4),
+        (((b"short", 1),), 4),
+        (((key(0), -1), (key(1), 1)), 4),
+        (((key(0), WEIGHT_MAX + 1),), 4),
+        (((key(0), 0), (key(1), 0)), 4),
         (equal(1), 0),
         (equal(1), BATCH_MAX + 1),
     ],
 )
-def test_impossible_validator_sets_are_our_own_bug(validators: list[tuple[bytes, int]], batch: int) -> None:
+def test_impossible_validator_sets_are_our_own_bug(validators: tuple[tuple[bytes, int], ...], batch: int) -> None:
     with pytest.raises(InvariantBroken):
         Votes.genesis(validators, batch)
 
 
-# --- equivocation --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Header:
-    proposer: bytes = key(0)
-    height: int = 5
-    mhg: int = 3
-    mhp: int = 2
-    slot: int = 8
-    id: bytes = b"1"
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"height": 6, "mhg": 5}, False),  # the next block on the branch
-        ({"height": 4, "mhg": 5, "mhp": 3}, False),  # on a shorter branch with more prevotes
-        ({"height": 5, "mhg": 5, "mhp": 3}, False),  # at the same height of a better branch
-        ({}, True),  # two blocks that differ elsewhere
-        ({"height": 5, "mhg": 5}, True),  # two blocks of one height, the second owning up to the first
-        ({"height": 4, "mhg": 5}, True),  # moved to a shorter branch without more prevotes
-        ({"height": 6, "mhg": 4}, True),  # conceals the first
-        ({"height": 6, "mhg": 0}, True),  # conceals more
-        ({"height": 7, "mhg": 5, "mhp": 1}, True),  # moved to a branch with fewer prevotes
-    ],
-)
-def test_contradicting_headers(changes: dict[str, int], expected: bool) -> None:
-    first = Header()
-    second = replace(first, slot=12, id=b"2", **changes)  # type: ignore[arg-type]
-    assert contradicting(first, second) is expected
-    assert contradicting(second, first) is expected
-    assert is_equivocation(first, second) is expected
-    assert is_equivocation(second, first) is expected
-
-
-def test_of_two_headers_with_the_same_mhg_the_one_with_more_prevotes_is_the_later() -> None:
-    first = Header(height=5, mhg=6, mhp=2)
-    assert not contradicting(first, Header(height=4, mhg=6, mhp=3, id=b"2"))
-    assert not contradicting(first, Header(height=4, mhg=6, mhp=2, id=b"2"))
-    assert contradicting(first, Header(height=5, mhg=6, mhp=2, id=b"2"))
-
-
-def test_two_blocks_for_one_slot_are_evidence_even_where_they_do_not_contradict() -> None:
-    first = Header(height=5, mhg=3, mhp=2)
-    second = Header(height=5, mhg=5, mhp=3, id=b"2")
-    assert not contradicting(first, second)
-    assert is_equivocation(first, second)
-
-
-def test_one_header_and_headers_of_two_validators_are_no_evidence() -> None:
-    assert not is_equivocation(Header(), Header())
-    assert not is_equivocation(Header(), Header(proposer=key(1), id=b"2"))
-
-
-def test_a_branch_refuses_what_contradicts_the_proposers_latest_block_in_its_window() -> None:
+def test_a_branch_refuses_what_contradicts_the_proposers_statements_in_its_window() -> None:
     votes = grow(genesis(4), [0, 1, 2, 0, 1, 2])
-    assert not votes.contradicts(Ballot(7, key(0), 4, votes.mhp))
-    assert votes.contradicts(Ballot(7, key(0), 1, votes.mhp))
-    assert not votes.contradicts(Ballot(7, key(3), 0, votes.mhp))
-    forgotten = grow(votes, [1, 2] * 6)
-    assert not forgotten.contradicts(Ballot(19, key(0), 1, forgotten.mhp))
+
+    def refused(votes: Votes, proposer: int, mhg: int) -> Reason | None:
+        count = votes.open(votes.height + 1)
+        count.carried_all()
+        return refusal(count.speak, key(proposer), mhg)
+
+    assert refused(votes, 0, 4) is None
+    assert refused(votes, 0, 1) is Reason.CONTRADICTS_EARLIER_BLOCK
+    assert refused(votes, 3, 0) is None
+    assert refused(grow(votes, [1, 2] * 6), 0, 1) is None
 
 
-def test_a_violation_of_safety_names_a_third() -> None:
-    # given four validators of which two vote on both sides of a partition, hiding the other side's blocks
-    def branch(proposers: list[int], first_slot: int) -> tuple[Votes, list[Header]]:
-        votes, headers = genesis(4), []
-        for turn in range(9):
-            grown = grow(votes, [proposers[turn % 3]])
-            info, slot = grown.infos[0], first_slot + turn
-            headers.append(Header(info.proposer, info.height, info.mhg, info.mhp, slot, id=bytes([slot])))
-            votes = grown
-        return votes, headers
+# --- changing the validators ---------------------------------------------------------------------------
 
-    left, left_headers = branch([0, 2, 3], first_slot=1)
-    right, right_headers = branch([1, 3, 2], first_slot=101)
-    # when both sides finalize
-    assert left.finalized > 0
-    assert right.finalized > 0
-    # then their headers convict exactly those two
-    pairs = itertools.combinations(left_headers + right_headers, 2)
-    assert {a.proposer for a, b in pairs if is_equivocation(a, b)} == {key(2), key(3)}
+FIFTH = (*equal(3), (key(7), 1))
+OLD, NEW = [0, 1, 2, 3], [0, 1, 2, 7]
+
+
+def changing(following: Sequence[tuple[bytes, int]] = FIFTH, *, speakers: Sequence[int] = OLD) -> list[Votes]:
+    """The votes after 6 blocks, of which the last decides ``following``, and after each of 6 more."""
+    votes = grow_attested(genesis(4), [0, 1, 2, 3, 0], OLD)
+    states = [grow_attested(votes, [3], OLD, Decision(tuple(following)))]
+    for proposer in (2, 0, 1, 2, 0, 1):
+        states.append(grow_attested(states[-1], [proposer], speakers))
+    return states
+
+
+def phases(states: Sequence[Votes]) -> list[tuple[str, int]]:
+    return [(type(each.electorate.phase).__name__, each.electorate.start) for each in states]
+
+
+def test_a_set_that_was_decided_goes_through_gate_and_joint_phase() -> None:
+    # what block 7 carries is about 6, where the decision was made; two blocks after the first joint one it is final
+    states = changing()
+    assert phases(states)[:2] == [("Gate", 1), ("Joint", 1)]
+    assert states[1].electorate.phase == Joint(8, states[0].electorate.phase.following)  # type: ignore[union-attr]
+    assert phases(states)[2:] == [("Joint", 1), ("Joint", 1), ("NoneType", 11), ("NoneType", 11), ("NoneType", 11)]
+    assert [len(row.prevotes) for row in states[-1].rows] == [1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1]
+
+
+def test_a_newcomer_that_is_needed_is_waited_for() -> None:
+    # given a set of which nobody speaks but one that stays
+    following = ((key(0), 1), (key(7), 1), (key(8), 1), (key(9), 1))
+    states = changing(following)
+    assert set(phases(states)) == {("Gate", 1)}
+    # when two of the newcomers speak
+    waiting = states[-1]
+    assert waiting.spoke == frozenset(map(key, OLD))
+    heard = made(waiting, 2, 12 - 1, [(7, 12, 0), (8, 12, 0)])
+    assert heard.electorate.phase == Joint(14, waiting.electorate.phase.following)  # type: ignore[union-attr]
+    assert (heard.spoke, heard.voters[key(7)]) == (frozenset(), Voter(14, 13))
+    # then what they said before had no weight
+    assert heard.mhp == grow(waiting, [2]).mhp
+    assert {row.height: row.prevotes for row in heard.rows if row.height < 13} == {
+        row.height: row.prevotes for row in grow(waiting, [2]).rows if row.height < 13
+    }
+
+
+def test_guests_speak_from_the_block_after_the_decision_on() -> None:
+    states = changing(((key(0), 1), (key(7), 1), (key(8), 1)))
+    assert refusal(states[1].open(8).take, key(7), 6, 0) is Reason.NOT_VALIDATOR
+    assert refusal(states[1].open(8).take, key(7), 7, 0) is None
+
+
+def test_a_joint_block_needs_the_thresholds_of_both_sets() -> None:
+    following = ((key(0), 1), (key(7), 1), (key(8), 1))
+    gate = changing(following, speakers=OLD)[1]
+    joint = made(gate, 2, 7, [(7, 7, 0), (8, 7, 0)])
+    assert joint.electorate.phase == Joint(9, gate.electorate.phase.following)  # type: ignore[union-attr]
+    first = grow_attested(joint, [0], OLD)
+    # when the old four speak of the first joint block, then it is not prevoted
+    old_alone = grow_attested(first, [1], OLD)
+    assert old_alone.row(9).prevotes == (4, 1)  # type: ignore[union-attr]
+    assert old_alone.mhp == 8
+    # and when two of the new three do as well, it is
+    both = grow_attested(first, [1], [*OLD, 7, 8])
+    assert both.row(9).prevotes == (4, 3)  # type: ignore[union-attr]
+    assert both.mhp == 9
+
+
+def test_one_that_stays_keeps_its_votes_and_a_newcomer_votes_for_nothing_below_the_first_joint_block() -> None:
+    *_, gate, joint = changing()[:2]
+    assert {each: joint.voters[key(each)] for each in OLD} == {each: joint.voters[key(each)] for each in OLD}
+    assert gate.voters.keys() == set(map(key, OLD))
+    assert joint.voters[key(7)] == Voter(8, 7)
+    grown = grow_attested(joint, [0], OLD)
+    spoke = made(grown, 1, spoken(grown, 1), [*about_tip(grown, [0]), (7, 8, 0)])
+    assert spoke.row(8).prevotes[1] == 3  # type: ignore[union-attr]
+    assert {row.prevotes for row in spoke.rows if row.height < 8} == {(4,)}
+
+
+def test_who_left_may_still_attest_what_it_had_a_say_about() -> None:
+    states = changing(speakers=[0, 1, 2, 7])
+    alone = next(each for each in states if each.electorate.start > 1)
+    start = alone.electorate.start
+    assert key(3) in alone.voters
+    known = [row.height for row in alone.rows if key(3) in row.electorate.speakers and row.height > alone.finalized]
+    assert known
+    for height in known:
+        assert refusal(alone.open(start).take, key(3), height, height - 1) is None
+    after = grow_attested(alone, [0], [0, 1, 2, 7])
+    assert refusal(after.open(start + 1).take, key(3), start, start - 1) is Reason.NOT_VALIDATOR
+    # and is forgotten when the next change finds no such block
+    long_after = grow_attested(alone, [0, 1, 2, 7] * 3, NEW)
+    again = grow_attested(long_after, [0], NEW, Decision(equal(4)))
+    changed = grow_attested(again, [1, 2], NEW)
+    assert isinstance(changed.electorate.phase, Joint)
+    assert changed.voters[key(3)] == Voter(changed.electorate.phase.since, changed.electorate.phase.since - 1)
+
+
+def test_a_gate_lapses_and_leaves_everything_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chain.electorate.GATE_BLOCKS", 4)
+    states = changing(((key(7), 1), (key(8), 1)))
+    assert phases(states) == [("Gate", 1)] * 4 + [("NoneType", 1)] * 3
+    assert states[-1].electorate == genesis(4).electorate
+    assert states[-1].spoke == frozenset()
+    again = grow(states[-1], [2], Decision(FIFTH))
+    assert again.electorate.phase == Gate(13, changing()[0].electorate.phase.following)  # type: ignore[union-attr]
+
+
+def test_nothing_is_decided_while_a_set_is_under_way() -> None:
+    for state in changing()[:3]:
+        assert state.electorate.phase is not None
+        count = state.open(state.height + 1)
+        assert refusal(count.close, bytes(32), Decision(equal(2))) is Reason.WRONG_DECISION
+
+
+def test_the_weights_of_every_height_are_those_in_force_there() -> None:
+    heavy = tuple((key(index), 10) for index in OLD)
+    states = changing(heavy)
+    last = grow_attested(states[-1], [2], OLD)
+    assert {row.height: row.prevotes for row in last.rows if row.height < 13} == (
+        {height: (4,) for height in range(2, 8)} | dict.fromkeys((8, 9, 10), (4, 40)) | {11: (40,), 12: (40,)}
+    )
+
+
+def test_every_set_that_had_a_say_is_known_as_long_as_its_blocks_are() -> None:
+    states = changing()
+    assert [len(each.known_sets()) for each in states] == [2] * 7
+    assert len(grow_attested(states[-1], [0, 1, 2, 7] * 4, NEW).known_sets()) == 1
+
+
+# --- tags ----------------------------------------------------------------------------------------------
+
+TAG, OTHER_TAG = bytes(15) + b"1", bytes(15) + b"2"
+
+
+def test_what_a_validator_said_before_it_lost_its_signing_state_counts_no_more() -> None:
+    # given that D's loss is recorded in block 3
+    votes = grow_attested(genesis(4), [0, 1], [0, 1, 2])
+    lost = grow_attested(votes, [2], [0, 1, 2], Decision(tags=((key(3), TAG),)))
+    assert lost.electorate.tag(key(3)) == (key(3), TAG, 3)
+    # then nothing that it said about the blocks before is carried, nor about blocks that do not show the loss final
+    count = lost.open(4)
+    assert refusal(count.take, key(3), 2, 0) is Reason.WRONG_TAG
+    assert refusal(count.take, key(3), 3, 0) is Reason.WRONG_TAG
+    grown = grow_attested(lost, [0], [0, 1, 2])
+    assert refusal(grown.open(5).take, key(3), 4, 0) is Reason.WRONG_TAG
+    final = grow_attested(grown, [1], [0, 1, 2])
+    assert final.mhpc == 3
+    assert refusal(final.open(6).take, key(3), 4, 0) is Reason.WRONG_TAG
+    assert refusal(final.open(6).take, key(3), 5, 0) is None
+
+
+def test_a_tag_can_be_renewed_again() -> None:
+    votes = grow_attested(genesis(4), [0, 1], [0, 1, 2])
+    votes = grow_attested(votes, [2], [0, 1, 2], Decision(tags=((key(3), TAG),)))
+    votes = grow_attested(votes, [0], [0, 1, 2], Decision(tags=((key(3), OTHER_TAG),)))
+    assert votes.electorate.tags == ((key(3), OTHER_TAG, 4),)
+    votes = grow_attested(votes, [1], [0, 1, 2])
+    assert refusal(votes.open(6).take, key(3), 5, 0) is Reason.WRONG_TAG
 
 
 # --- the durable snapshot ------------------------------------------------------------------------------
 
 
-def snapshot() -> Votes:
-    votes = grow(genesis(4), [0, 1, 2, 3, 0, 1, 2])
-    return grow(votes.with_validators([*equal(3), (key(7), 3)], height=8), [7, 0, 1])
+def snapshots() -> list[Votes]:
+    renewed = grow(changing()[1], [0, 1, 2], Decision(barred=((key(0),),), tags=((key(2), TAG),)))
+    return [genesis(4), genesis(4, height=9), grow(genesis(4), [0, 1, 2] * 9), *changing(), renewed]
 
 
-@pytest.mark.parametrize("votes", [genesis(4), genesis(4, height=9), snapshot(), grow(genesis(4), [0, 1, 2] * 9)])
+@pytest.mark.parametrize("votes", snapshots(), ids=range(len(snapshots())))
 def test_a_snapshot_brings_back_the_same_state(votes: Votes) -> None:
-    again = Votes.decode(votes.encode())
+    again = decode_votes(encode_votes(votes))
     assert again == votes
     assert grow(again, [0, 1]) == grow(votes, [0, 1])
 
 
 def test_the_largest_snapshot_can_be_read_back() -> None:
-    heaviest = [(b"\xff" * 30 + index.to_bytes(2, "big"), WEIGHT_MAX) for index in range(BATCH_MAX)]
-    votes = Votes.genesis(heaviest, BATCH_MAX, height=2**63)
-    for _ in range(3 * BATCH_MAX + 1):
-        votes = votes.apply(Ballot(votes.height + 1, heaviest[0][0], codec.U64_MAX, votes.mhp))
-        heaviest = [*heaviest[1:], heaviest[0]]
-        votes = votes.with_validators(heaviest, votes.height + 1)
-    assert Votes.decode(votes.encode()).sets == votes.sets
+    batch = 40  # of the 256: the encoding grows with the square
+    heaviest = tuple((b"\xff" * 30 + index.to_bytes(2, "big"), WEIGHT_MAX) for index in range(batch))
+    base = 2**63
+    votes = Votes.genesis(heaviest, batch, base)
+    for _ in range(3 * batch + 1):
+        count = votes.open(votes.height + 1)
+        for each, _ in heaviest:
+            if votes.rows and each not in votes.rows[0].said:
+                count.take(each, votes.height, votes.height - 1)
+        count.carried_all()
+        count.speak(heaviest[0][0], votes.height)
+        votes = count.close(b"\xff" * 32, NOTHING_DECIDED)
+    data = encode_votes(votes)
+    assert decode_votes(data) == votes
+    assert len(data) * (BATCH_MAX / batch) ** 2 < ENCODED_BYTES_MAX
 
 
-FIELDS = ("batch", "height", "mhp", "mhpc", "mhpc_before", "window", "sets", "voters")
+FIELDS = ("batch", "base", "height", "mhp", "mhpc", "electorates", "window", "voters", "spoke")
+SNAPSHOT = grow(genesis(4), [0, 1, 2, 3, 0, 1, 2])
+ROW = (key(1), 0, 0, 0, ((key(0), 0),), (1,), (0,))
+ELECTORATE = (1, equal(4), 0, (), (), ())
+
+
+def with_(row: tuple[Any, ...], at: int, value: object) -> tuple[Any, ...]:
+    return (*row[:at], value, *row[at + 1 :])
 
 
 @pytest.mark.parametrize(
@@ -396,74 +549,92 @@ FIELDS = ("batch", "height", "mhp", "mhpc", "mhpc_before", "window", "sets", "vo
     [
         ("batch", 0),
         ("batch", BATCH_MAX + 1),
-        ("batch", 2),  # smaller than its validators
-        ("height", 9),  # lower than the window's blocks reach
-        ("mhp", 11),  # prevoted beyond the tip
-        ("mhpc", 9),  # precommitted beyond the prevoted
-        ("mhpc_before", 9),  # it never falls
+        ("batch", 2),  # a shorter window
+        ("base", -1),
+        ("base", 8),  # above the tip
+        ("base", 3),  # below which there is a window
+        ("height", -1),
+        ("height", 6),  # lower than the window's blocks reach
+        ("mhp", 8),  # prevoted beyond the tip
+        ("mhp", 0),  # below what is precommitted
+        ("mhpc", 6),  # precommitted beyond the prevoted
         ("window", ()),
-        ("window", ((key(0), 0, 0, 0, 0),)),  # has left the older validators behind
-        ("window", ((key(0), 0, 0, 0, 0),) * 13),
-        ("window", ((b"short", 0, 0, 0, 0),) * 10),
-        ("window", ((key(0), -1, 0, 0, 0),) * 10),
-        ("window", ((key(0), 0, -1, 0, 0),) * 10),
-        ("window", ((key(0), 0, 0, -1, 0),) * 10),
-        ("window", ((key(0), 0, 0, 0, -1),) * 10),
-        ("window", ((key(0), 0, 0, 0),) * 10),
-        ("window", ((key(0), 0, 0, 0, 0, 0),) * 10),
-        ("sets", ()),
-        ("sets", ((1,),)),
-        ("sets", ((1, ((key(0), 1),), 0),)),
-        ("sets", ((1, ()),)),
-        ("sets", ((1, ((key(0),),)),)),
-        ("sets", ((1, ((key(0), 1, 0),)),)),
-        ("sets", ((8, ((key(0), 1),)),)),  # does not reach the window's end
-        ("sets", ((1, ((key(0), 1),)), (1, ((key(0), 1),)))),  # two start together
-        ("sets", ((12, ((key(0), 1),)), (1, ((key(0), 1),)))),  # starts after the next block
-        ("sets", ((1, ((key(0), 1), (key(0), 1))),)),
-        ("sets", ((1, ((key(0), 0),)),)),
+        ("window", (ROW,)),
+        ("window", (ROW,) * 8),
+        *(("window", (with_(ROW, at, -1),) * 7) for at in range(7)),
+        ("window", (ROW[:-1],) * 7),
+        ("window", ((*ROW, 0),) * 7),
+        ("window", (with_(ROW, 0, b"short"),) * 7),
+        ("window", (with_(ROW, 1, 9),) * 7),
+        ("window", (with_(ROW, 2, 9),) * 7),
+        ("window", (with_(ROW, 3, 1),) * 7),  # there is one electorate
+        ("window", (with_(ROW, 4, ((key(0),),)),) * 7),
+        ("window", (with_(ROW, 4, ((b"short", 1),)),) * 7),
+        ("window", (with_(ROW, 4, ((key(0), -1),)),) * 7),
+        ("window", (with_(ROW, 5, ()),) * 7),
+        ("window", (with_(ROW, 5, (1, 1)),) * 7),
+        ("window", (with_(ROW, 6, (-1,)),) * 7),
+        ("electorates", ()),
+        ("electorates", (ELECTORATE,) * 9),
+        ("electorates", (ELECTORATE[:-1],)),
+        ("electorates", ((*ELECTORATE, 0),)),
+        ("electorates", (with_(ELECTORATE, 0, -1),)),
+        ("electorates", (with_(ELECTORATE, 1, ()),)),
+        ("electorates", (with_(ELECTORATE, 1, ((key(0), 1), (key(0), 1))),)),
+        ("electorates", (with_(ELECTORATE, 1, ((key(0), 0),)),)),
+        ("electorates", (with_(ELECTORATE, 2, 1),)),  # a gate to nowhere
+        ("electorates", (with_(ELECTORATE, 2, 3),)),
+        ("electorates", (with_(ELECTORATE, 3, (1, equal(2))),)),  # a set without a phase
+        ("electorates", (with_(ELECTORATE, 4, (b"short",)),)),
+        ("electorates", (with_(ELECTORATE, 5, ((key(0), TAG),)),)),
+        ("electorates", (with_(ELECTORATE, 5, ((key(0), b"short", 1),)),)),
+        ("electorates", (with_(ELECTORATE, 5, ((key(0), TAG, -1),)),)),
         ("voters", ()),
-        ("voters", ((1, 0),) * 3),
-        ("voters", ((1, 0),) * 5),
-        ("voters", ((1,),) * 4),
-        ("voters", ((1, 0, 0),) * 4),
-        ("voters", ((0, 0),) * 4),
-        ("voters", ((12, 11),) * 4),
-        ("voters", ((2, 0),) * 4),
-        ("voters", ((1, 11),) * 4),
+        ("voters", ((key(0), 1),)),
+        ("voters", ((key(0), 1, 0, 0),)),
+        ("voters", ((b"short", 1, 0),)),
+        ("voters", ((key(0), 0, 0),)),
+        ("voters", ((key(0), 9, 8),)),
+        ("voters", ((key(0), 2, 0),)),
+        ("voters", ((key(0), 1, 8),)),
+        ("spoke", (b"short",)),
+        ("spoke", 1),
     ],
 )
 def test_bytes_that_no_state_encodes_to_are_refused(field: str, value: Any) -> None:
-    fields = dict(zip(FIELDS, codec.decode(snapshot().encode(), max_bytes=2**20), strict=True))
+    fields = dict(zip(FIELDS, codec.decode(encode_votes(SNAPSHOT), max_bytes=2**20), strict=True))
+    assert fields[field] != value
     fields[field] = value
-    with pytest.raises(Refused) as refusal:
-        Votes.decode(codec.encode(tuple(fields.values())))
-    assert refusal.value.reason is Reason.MALFORMED
-
-
-def test_only_a_state_in_which_all_is_final_may_have_no_blocks() -> None:
-    fields = dict(zip(FIELDS, codec.decode(genesis(4, height=9).encode(), max_bytes=2**20), strict=True))
-    fields["mhpc_before"] = 8
-    with pytest.raises(Refused):
-        Votes.decode(codec.encode(tuple(fields.values())))
+    with pytest.raises(Refused) as caught:
+        decode_votes(codec.encode(tuple(fields.values())))
+    assert caught.value.reason is Reason.MALFORMED
 
 
 @pytest.mark.parametrize("data", [b"", b"\x90", b"\xff", codec.encode((1, 2, 3))])
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(Refused):
-        Votes.decode(data)
+        decode_votes(data)
+
+
+def test_a_snapshot_is_measured_before_it_is_read() -> None:
+    assert refusal(decode_votes, bytes(ENCODED_BYTES_MAX + 1)) is Reason.TOO_LARGE
 
 
 def test_a_block_is_worth_making_while_it_can_help_or_tells_that_somebody_is_back() -> None:
-    four = [bytes([n]) * 32 for n in range(4)]
-    votes = Votes.genesis([(key, 1) for key in four], 4)
-    assert votes.is_worth_a_block(four[0])  # a young branch: nobody can tell
-    heights = dict.fromkeys(four, 0)
-    for height in range(1, 9):
-        key = four[height % 2]
-        votes = votes.apply(Ballot(height, key, heights[key], votes.mhp))
-        heights[key] = height
-    assert not votes.is_worth_a_block(four[0])  # two of four, for two rounds
-    assert votes.is_worth_a_block(four[2])  # who comes back says so
-    votes = votes.apply(Ballot(9, four[2], 0, votes.mhp))
-    assert votes.is_worth_a_block(four[0])
+    votes = genesis(4)
+    assert votes.is_worth_a_block(key(0))  # a young branch: nobody can tell
+    votes = grow(votes, [1, 0] * 4)
+    assert not votes.is_worth_a_block(key(0))  # two of four, for two rounds
+    assert votes.is_worth_a_block(key(2))  # who comes back says so
+    assert grow(votes, [2]).is_worth_a_block(key(0))
+    # and who attests was heard as well
+    assert made(votes, 1, 7, [(3, 8, 0)]).is_worth_a_block(key(0))
+
+
+def test_while_joint_it_takes_enough_of_both_sets() -> None:
+    following = ((key(7), 1), (key(8), 1))
+    gate = changing(following)[-1]
+    joint = made(gate, 2, 11, [(7, 12, 0), (8, 12, 0)])
+    assert isinstance(joint.electorate.phase, Joint)
+    assert joint.is_worth_a_block(key(0))
+    assert not grow_attested(joint, [0, 1, 2, 3] * 2, OLD).is_worth_a_block(key(0))

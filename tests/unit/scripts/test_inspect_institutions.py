@@ -89,7 +89,7 @@ def test_validators_that_come_and_that_are_jailed(tmp_path: Path) -> None:
     for _ in range(20):
         city.block()
     city.carried(AddValidator(added, 1))
-    while not city.announced:
+    while not city.is_changing:
         city.block()
     home = city.write(tmp_path / "home")
     document = answer(home, "validators")

@@ -1,0 +1,170 @@
+"""Who makes blocks, and what is wished for: told as wishes, each of which takes its turn.
+
+Whether the votes have brought a change into force is what consensus says, and told with each block; everything else
+follows from what was wished for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from scripts.recount.lives import Fault, claim
+
+ADD, REMOVE, JAIL = "add validator", "remove validator", "jail validator"
+RELEASE, REPLACE, REWEIGH = "release validator", "replace validator", "reweigh validator"
+
+# Wishes that may wait; nobody who lied gets away because so many do.
+MAX_WAITING = 64
+NO_TAG = bytes(16)
+
+
+class Seat(NamedTuple):
+    """One seat: what was done up to the height ``clean`` was punished, or is forgiven."""
+
+    weight: int
+    is_jailed: bool = False
+    clean: int = 0
+
+
+class Wish(NamedTuple):
+    """A change of the seats that somebody may ask for."""
+
+    kind: str
+    key: bytes
+    other: bytes = b""
+    weight: int = 0
+
+
+Seats = Mapping[bytes, Seat]
+Weights = tuple[tuple[bytes, int], ...]
+
+
+@dataclass
+class Council:
+    """The seats in their order, at most ``room`` of them; ``voting`` are the weights of the last change in force.
+
+    ``under_way`` is the wish whose weights, ``following``, were decided at the height ``decided``.
+    """
+
+    seats: Seats
+    room: int
+    voting: Weights = ()
+    under_way: Wish | None = None
+    following: Weights = ()
+    decided: int = 0
+    waiting: list[Wish] = field(default_factory=list)
+    tags: dict[bytes, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.voting = weights_of(self.seats)
+
+    @property
+    def expected(self) -> Seats:
+        """The seats once the change under way is in force."""
+        return self.seats if self.under_way is None else _tried(self.seats, self.under_way, 0) or self.seats
+
+    def has(self, key: bytes) -> bool:
+        """Whether somebody sits, or is on the way to a seat."""
+        return key in self.seats or key in self.expected
+
+    def is_wished_for(self, key: bytes) -> bool:
+        """Whether a wish that waits is about this key."""
+        return any(key in (wish.key, wish.other) for wish in self.waiting)
+
+    def begin(self, height: int, since: int, *, is_changing: bool) -> None:
+        """A block begins: what was under way is in force, is over, or goes on; then the next wish has its turn.
+
+        ``since`` is the height from which those who decide at ``height`` did so, ``is_changing`` whether others are
+        waited for, or decide too.
+        """
+        wish = self.under_way
+        if wish is not None and since > self.decided:
+            self.seats, self.voting = changed(self.seats, wish, height), self.following
+        elif wish is not None and is_changing:
+            return
+        elif wish is not None and wish.kind == JAIL:
+            self.waiting.append(wish)
+        self.under_way, self.following, self.decided = None, (), 0
+        while self.waiting and self.under_way is None:
+            self._take_up(self.waiting.pop(0), height)
+
+    def _take_up(self, wish: Wish, height: int) -> None:
+        seats = _tried(self.seats, wish, height)
+        if seats is None or not self._can_be(seats):
+            return
+        if weights_of(seats) == self.voting:  # nothing to vote on
+            self.seats = seats
+            return
+        self.under_way, self.following, self.decided = wish, weights_of(seats), height
+
+    def ask(self, wish: Wish, height: int) -> None:
+        """Somebody who may wishes for a change; whoever is to be jailed has no voice from now on."""
+        claim(wish.kind == JAIL or len(self.waiting) < MAX_WAITING, "more wishes than may wait")
+        seats = self.expected
+        for other in self.waiting:
+            seats = _tried(seats, other, height) or seats
+        claim(wish.kind != JAIL or wish.key not in seats or not seats[wish.key].is_jailed, "jailed twice")
+        claim(self._can_be(changed(seats, wish, height)), "too many validators, or none left")
+        if wish.kind == JAIL and wish.key in self.seats:
+            self.seats = {**self.seats, wish.key: self.seats[wish.key]._replace(is_jailed=True, clean=height)}
+        self.waiting.append(wish)
+
+    def punish(self, key: bytes, last_height: int, height: int) -> None:
+        """Two statements convict a validator, the later one about ``last_height``."""
+        seat = self.seats.get(key) or self.expected.get(key)
+        claim(seat is not None, "somebody is punished who does not sit")
+        assert seat is not None
+        claim(not seat.is_jailed and last_height > seat.clean, "punished twice for one offence")
+        claim(last_height <= height, "punished for an offence that is not over")
+        self.ask(Wish(JAIL, key), height)
+
+    def renew(self, key: bytes, tag: bytes) -> None:
+        """A validator lost its signing state, and speaks with another tag."""
+        claim(self.has(key), "somebody who does not sit lost its signing state")
+        claim(tag not in (NO_TAG, self.tags.get(key, NO_TAG)), "a tag that is not fresh")
+        self.tags[key] = tag
+
+    def _can_be(self, seats: Seats) -> bool:
+        return len(seats) <= self.room and any(weight for _, weight in weights_of(seats))
+
+
+def weights_of(seats: Seats) -> Weights:
+    """What each validator weighs."""
+    return tuple((key, 0 if seat.is_jailed else seat.weight) for key, seat in seats.items())
+
+
+def changed(seats: Seats, wish: Wish, height: int) -> Seats:
+    """The seats after a change at ``height``.  Raises :class:`Fault` where it makes no sense."""
+    kind, key, other, weight = wish
+    claim(kind not in (ADD, REWEIGH) or weight > 0, "a seat without weight")
+    if kind == ADD:
+        claim(key not in seats, "a seat for somebody who sits")
+        return {**seats, key: Seat(weight, clean=height)}
+    claim(key in seats, "a change of a seat that is not there")
+    seat = seats[key]
+    match kind:
+        case "remove validator":
+            return {each: seats[each] for each in seats if each != key}
+        case "replace validator":
+            claim(other not in seats, "a seat for somebody who sits")
+            return {other if each == key else each: seats[each] for each in seats} | {
+                other: seat._replace(clean=height)
+            }
+        case "jail validator":
+            seat = seat if seat.is_jailed else seat._replace(is_jailed=True, clean=height)
+        case "release validator":
+            claim(seat.is_jailed, "somebody is released who is not jailed")
+            seat = seat._replace(is_jailed=False, clean=height)
+        case "reweigh validator":
+            seat = seat._replace(weight=weight)
+    return {**seats, key: seat}
+
+
+def _tried(seats: Seats, wish: Wish, height: int) -> Seats | None:
+    """The seats after a change, None where it makes no sense by now."""
+    try:
+        return changed(seats, wish, height)
+    except Fault:
+        return None
