@@ -238,7 +238,7 @@ def corrupt(path: Path, why: str) -> OperatorError:
 
 def _begin_anew(path: Path) -> str:
     home = shlex.quote(str(path.parent))
-    return f"run `python node.py init --resync --home {home}`, which keeps what is there, and start the node to sync again"
+    return f"run `python node.py init --resync --home {home}`, which keeps it aside, and start the node to sync again"
 
 
 def stored_finality(database: Database) -> int:

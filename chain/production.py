@@ -141,13 +141,8 @@ class Producer:
         return True
 
     def awaits_restart(self, chain: Blockchain) -> bool:
-        """Whether the restart that this home signed may still come: the head does not stand on it, and nothing that is
-        final rules it out.
-        """
-        restart, final = self.restart, chain.finalized.height
-        if restart is None or not (restart.height > final or restart.tip in chain.tree):
-            return False
-        return all(tag.tag != restart.tag(tag.key) for tag in chain.electorate.tags)
+        """Whether the restart that this home signed may still come: until then nothing is said."""
+        return self.restart is not None and may_come(self.restart, chain)
 
     def wants_restart(self, chain: Blockchain) -> bool:
         """Whether enough signed the restart that is waited for, and its block is known: then it is ours to make."""
@@ -263,6 +258,17 @@ class Producer:
         self.said(header)
         after = count.close(header.id, ballot.decision)
         return Made(join(header, ballot, included), changes, after, tuple(hopeless))
+
+
+def may_come(restart: Restart, chain: Blockchain) -> bool:
+    """Whether a restart has not come on the head's branch, and nothing that is final rules it out."""
+    is_ruled_out = restart.height <= chain.finalized.height and restart.tip not in chain.tree
+    return not is_ruled_out and not has_come(restart, chain)
+
+
+def has_come(restart: Restart, chain: Blockchain) -> bool:
+    """Whether the head stands on a restart."""
+    return any(tag.tag == restart.tag(tag.key) for tag in chain.electorate.tags)
 
 
 def is_forgotten(statement: Statement, signing: SigningState) -> bool:

@@ -28,6 +28,7 @@ from chain.database import (
     stored_finality,
     trusted_block,
 )
+from chain.electorate import BATCH_MAX
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
@@ -112,10 +113,10 @@ class Storage:
             with contextlib.suppress(Refused):  # what lost for good since then
                 chain.add(trusted_block(body), arrived_in_slot=True)
         key = database.meta("signer")
-        if signing is not None and key is not None:
-            if any(is_forgotten(statement, signing) for statement in said_by(key, chain)):
-                self.commit([Commit(is_signing_lost=True)])
-                signing = None
+        said = said_by(key, chain) if key is not None and signing is not None else ()
+        if signing is not None and any(is_forgotten(statement, signing) for statement in said):
+            self.commit([Commit(is_signing_lost=True)])
+            signing = None
         return chain, signing
 
     def count_transactions(self) -> int:
@@ -146,7 +147,7 @@ class Storage:
         """The restart that this home signed last, if it is to speak from it."""
         raw = self._database.meta("restart")
         with self._database.translated():
-            return None if raw is None else read_restart(decode(raw, max_bytes=MAX_RESTART_BYTES))
+            return None if raw is None else read_restart(decode(raw, max_bytes=MAX_RESTART_BYTES, max_items=BATCH_MAX))
 
     def sign_restart(self, restart: Restart) -> None:
         """Note, durably, that this home signed a restart: for one that is new it gives up its signing state."""

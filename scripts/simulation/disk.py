@@ -10,6 +10,7 @@ from chain.errors import Refused
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.registry import genesis_state
+from chain.restart import Restart
 
 
 class Disk:
@@ -22,6 +23,7 @@ class Disk:
     def __init__(self, genesis: Genesis, signing: SigningState | None) -> None:
         self.genesis = genesis
         self.signing = signing
+        self.restart: Restart | None = None
         self.blocks: dict[bytes, tuple[Block, bool]] = {}
         self.main: dict[int, Block] = {}
         self.finalized = 0
@@ -52,7 +54,7 @@ class Disk:
         if commit.signing is not None:
             self.signing = commit.signing
         if commit.is_signing_lost:
-            self.signing = None
+            self.signing = self.restart = None
 
     def branch(self, tip_id: bytes, from_height: int) -> list[Block]:
         """The blocks from ``from_height`` to a stored tip, oldest first."""

@@ -214,7 +214,7 @@ def test_a_home_whose_mark_is_damaged_does_not_sign(old: Home, new: Home, file: 
 def test_a_home_that_lost_its_database_remembers_what_it_gave_away(old: Home, new: Home, file: Path) -> None:
     export_signing(old, file)
     old.database.unlink()
-    renew_database(old)
+    renew_database(old, is_sure=True)
     assert signing_of(old) == (True, None)
     assert import_signing(new, file) == SIGNED
     # when it comes back, then the home signs again, and remembers no more than that
@@ -225,13 +225,13 @@ def test_a_home_that_lost_its_database_remembers_what_it_gave_away(old: Home, ne
     import_signing(old, file)
     assert signing_of(old) == (False, replace(SIGNED, slot=12))
     old.database.unlink()
-    renew_database(old)
+    renew_database(old, is_sure=True)
     assert signing_of(old) == (False, None)
 
 
 def test_a_home_with_a_database_keeps_it(old: Home) -> None:
     with pytest.raises(OperatorError, match="exists already"):
-        renew_database(old)
+        renew_database(old, is_sure=True)
     assert signing_of(old) == (False, SIGNED)
 
 
@@ -240,7 +240,7 @@ def test_a_home_that_cannot_read_what_it_gave_away_says_so(old: Home, file: Path
     old.database.unlink()
     (old.path / handover.MARK).write_bytes(b"{")
     with pytest.raises(OperatorError, match="remove it if no other machine signs"):
-        renew_database(old)
+        renew_database(old, is_sure=True)
     assert not old.database.exists()
 
 
