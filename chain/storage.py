@@ -175,12 +175,12 @@ class Storage:
     def export_signing(self) -> SigningState:
         """Give the signing state away: once this returns, durably, the home has none.  Asked again, it says the same.
 
-        Raises :class:`OperatorError` where there is none to give.
+        Raises :class:`OperatorError` where there is none to give, or the blocks in here know better.
         """
         exported = self._signing("exported")
         if exported is not None:
             return exported
-        signing = self._signing("signing")
+        _, signing = self.load()
         if signing is None:
             raise OperatorError(
                 f"the signing state in {self.path} was lost; make the new home with `python node.py init --key FILE` "
