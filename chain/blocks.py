@@ -18,7 +18,7 @@ from chain.merkle import merkle_root
 from chain.transactions import Transaction, VerifiedTransaction, decode_transaction
 
 # Gossip and requests carry at most 1,000,000 bytes; the transactions of a block leave room for the rest.
-MAX_BODY_BYTES = 820_000
+MAX_BODY_BYTES = 800_000
 MAX_BLOCK_BYTES = 980_000  # body, its framing (3 bytes a transaction), the largest ballot and the header
 # 4,096 ids are 140 kB of announcement; 4,096 of the smallest transactions fill half a block.
 MAX_BLOCK_TRANSACTIONS = 4_096

@@ -58,8 +58,9 @@ def judge(header: Header, ballot: Ballot, votes: Votes, chain_id: bytes) -> Vote
         if carried.height > votes.blind:
             take(count, carried, chain_id)
     mhp = count.carried_all()
-    is_unknown = mhp == votes.blind and header.mhp < votes.blind
-    if header.mhp != mhp and not is_unknown:
+    if mhp == votes.blind and header.mhp < votes.blind:
+        count.believe(header.mhp)
+    elif header.mhp != mhp:
         raise Refused(Reason.WRONG_MHP, f"mhp {header.mhp} where the branch has {mhp}")
     count.speak(header.proposer, header.mhg)
     return count.close(header.id, ballot.decision)

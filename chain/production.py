@@ -233,6 +233,10 @@ class Producer:
         mhp = count.carried_all()
         if (mhp, head.height + 1) <= signing.last:
             return None
+        try:
+            count.speak(key, signing.mhg)
+        except Refused:  # this branch holds what we know nothing of: a restored backup
+            return None
         draft = chain.ledger.draft(slot, votes.electorate)
         limit = block_limit(chain.ledger.transactions_above(chain.finalized.height))
         included, hopeless = _fill(draft, mempool, limit)
@@ -253,7 +257,6 @@ class Producer:
             transaction_root=merkle_root([transaction.id for transaction in included]),
             state_root=state_root,
         )
-        count.speak(key, signing.mhg)
         self.signing = signing
         self.said(header)
         after = count.close(header.id, ballot.decision)

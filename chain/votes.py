@@ -217,12 +217,16 @@ class Count:
         self._rows[0] = row._replace(mhp=self.mhp)
         return self.mhp
 
+    def believe(self, mhp: int) -> None:
+        """Let the header say an ``mhp`` from before counting began: its attestations say the same."""
+        self._rows[0] = self._rows[0]._replace(mhp=mhp)
+
     def speak(self, proposer: bytes, mhg: int) -> None:
         """Count the header's own statement.
 
         Raises :class:`Refused` (``CONTRADICTS_EARLIER_BLOCK``) where that contradicts what its proposer said here.
         """
-        said = Said(self.height, mhg, self.mhp)
+        said = Said(self.height, mhg, self._rows[0].mhp)
         if refusal := self._contradiction(proposer, said):
             raise refusal
         self._count(proposer, said)

@@ -56,6 +56,29 @@ class SeedRange(click.ParamType[range]):
         return seeds
 
 
+class Numbers(click.ParamType[tuple[int, ...]]):
+    """Numbers and ranges of them, as ``3,7..10``; none at all is the empty text."""
+
+    name = "A,B..C"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = [SeedRange().convert(part, param, ctx) for part in str(value).split(",")] if value else []
+        return tuple(sorted({number for part in parts for number in part}))
+
+
+def numbers_text(numbers: Sequence[int]) -> str:
+    """Ascending numbers as :class:`Numbers` reads them."""
+    parts: list[range] = []
+    for number in numbers:
+        if parts and parts[-1].stop == number:
+            parts[-1] = range(parts[-1].start, number + 1)
+        else:
+            parts.append(range(number, number + 1))
+    return ",".join(str(part.start) if len(part) == 1 else f"{part.start}..{part.stop}" for part in parts)
+
+
 class OneOf(click.ParamType[str]):
     """One of the names that ``load`` gives.  It is only called for a name, since it may import what takes long."""
 

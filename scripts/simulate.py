@@ -10,10 +10,11 @@ from __future__ import annotations
 from p2p.local.commandline import as_json, command, importing
 
 from collections.abc import Collection
+from typing import Literal
 
 import click
 
-from scripts.console import OneOf, SeedRange, processes, write
+from scripts.console import Numbers, OneOf, SeedRange, processes, write
 from scripts.simulation.settings import PROFILES, Settings, tolerated
 
 MAX_NODES = 100
@@ -52,6 +53,13 @@ def _mutations() -> Collection[str]:
 @click.option("--villains", type=click.IntRange(1, MAX_NODES), help="How many of them.  [default: as many as allowed]")
 @click.option("--traffic", type=OneOf("NAME", _traffic), help="What clients do.  [default: by the seed]")
 @click.option(
+    "--disk",
+    type=click.Choice(["memory", "real"]),
+    default="memory",
+    show_default=True,
+    help="What honest nodes write to; a real one has SQLite's files, which are torn, damaged and restored.",
+)
+@click.option(
     "--mutate",
     type=OneOf("NAME|all", _mutations),
     help="Break one rule, or each in turn, and see that it is noticed.",
@@ -59,6 +67,14 @@ def _mutations() -> Collection[str]:
 @click.option("--matrix", "is_matrix", is_flag=True, help="Every attack, with f villains and one more, against theory.")
 @write("what --matrix or --mutate all finds to scripts/docs")
 @click.option("--replay-seed", type=click.IntRange(0), help="Run one history and tell all of it.")
+@click.option("--only", type=Numbers(), help="With --replay-seed: only these of its acts happen, by their numbers.")
+@click.option("--skip", type=click.IntRange(0), default=0, help="With --only: they happen so many slots earlier.")
+@click.option(
+    "--shrink/--no-shrink",
+    default=True,
+    show_default=True,
+    help="Search for a short history that fails as the first that does.",
+)
 @processes
 @as_json
 @click.pass_context
@@ -71,10 +87,14 @@ def main(
     byzantine: str | None,
     villains: int | None,
     traffic: str | None,
+    disk: Literal["memory", "real"],
     mutate: str | None,
     is_matrix: bool,
     write: bool,
     replay_seed: int | None,
+    only: tuple[int, ...] | None,
+    skip: int,
+    shrink: bool,
     processes: int | None,
     as_json: bool,
 ) -> None:
@@ -91,7 +111,9 @@ def main(
         context.exit(run_matrix(seeds, processes, write=write, as_json=as_json))
     if mutate == ALL:
         context.exit(run_sweep(seeds, slots, processes, write=write, as_json=as_json))
-    settings = Settings(nodes, slots, faults, byzantine or "", villains, mutate or "", traffic or "")
+    settings = Settings(
+        nodes, slots, faults, byzantine or "", villains, mutate or "", traffic or "", disk=disk, only=only, skip=skip
+    )
     if mutate:
         settings = for_mutation(context, settings)
     if (villains or 0) >= (settings.nodes or 4):
@@ -100,7 +122,9 @@ def main(
         raise click.UsageError("fewer than four validators tolerate no villain; say how many with --villains")
     if replay_seed is not None:
         context.exit(run_again(settings, replay_seed, as_json=as_json))
-    context.exit(run_histories(settings, seeds, processes, as_json=as_json))
+    if only is not None:
+        raise click.UsageError("--only chooses of the acts of one seed; give it with --replay-seed")
+    context.exit(run_histories(settings, seeds, processes, shrink=shrink, as_json=as_json))
 
 
 if __name__ == "__main__":

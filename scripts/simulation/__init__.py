@@ -6,7 +6,10 @@ Files, each importing only those above it::
     rules       the policy of simulated chains
     schedule    the virtual clock and its queue
     timeline    what happened, as text and as one hash
+    acts        what happens to a world from outside, as data
     disk        what survives a crash
+    damage      how files end that were being written, and how they are damaged
+    realdisk    the storage that nodes have, on such files
     oracle      an independent count of votes, from the text of the protocol
     wire        what travels between nodes, and the door that it comes through
     world       the parts of one history that everybody in it reaches
@@ -18,13 +21,15 @@ Files, each importing only those above it::
     offices     what everybody in a registry signs
     workload    clients, honest and not, and what they were promised
     strangers   peers without a key and without manners
-    faults      what goes wrong, and when
+    plan        from a seed to its acts
+    faults      what goes wrong, when its slot has come
     forge       blocks that no honest validator makes
     villain     a validator that breaks the rules, and what theory can predict of it
     copies      a validator's key on two machines
     byzantine   the ways in which the rules are broken
     mutations   rules broken on purpose, to see that the simulator notices
     history     one run, from its seed to its outcome
+    shrink      from a history that fails to a short one that fails in the same way
     parallel    many runs on all cores
     matrix      every attack against what theory predicts of it
     sweep       every broken rule, until a history shows it

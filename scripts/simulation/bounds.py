@@ -1,7 +1,7 @@
 """Every bound of the engine on what it keeps and what it sends.
 
 Not here: bounds on what is read (sizes of messages, fields, proofs), which decoders enforce before there is an event,
-and those of the database, which the simulator replaces.
+and those of the database.
 """
 
 from __future__ import annotations

@@ -109,8 +109,8 @@ class Betrays(SignsTwice):
             villain.tell(villain.forge((head.header, head.votes), slot, mhg=mhg), up)
 
 
-class Withholds(Attests):
-    """Signs as it should, but keeps each block until its next turn, when it is too late for it."""
+class Withholds(Strategy):
+    """Signs as it should, but keeps each block until its next turn, when it is too late for it, and attests nothing."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Block | None] = {}
@@ -256,7 +256,7 @@ class LiesAboutStatus(Attests):
                 return reply
 
 
-class Rewrites(Strategy):
+class Rewrites(Attests):
     """Behaves at first, then grows another past in secret, shows all of it at once, and behaves again."""
 
     tolerated = Expectation("live", named=True)
@@ -269,7 +269,7 @@ class Rewrites(Strategy):
 
     def lead(self, villain: Villain, slot: int) -> None:
         if slot <= self.BEHAVES_SLOTS or slot > self.SECRET_SLOTS:
-            villain.tell(villain.forge(villain.head, slot))
+            villain.tell(villain.sign(slot))
             return
         tip = self._branch[-1] if self._branch else next(iter(villain.cabal.blocks.values()))
         self._branch.append(villain.forge((tip.header, villain.cabal.votes[tip.id]), slot))

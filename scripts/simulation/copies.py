@@ -7,7 +7,8 @@ from scripts.simulation.node import SimulatedNode
 from scripts.simulation.villain import Expectation, Strategy
 from scripts.simulation.world import SLOT_MS, World
 
-# The second machine is started in the middle of things.
+# The second machine is started in the middle of things, those of other keys later: where more keys than are tolerated
+# renew their tags at the same time, nothing becomes final any more.
 COPIED_AT_SLOT = 10
 
 
@@ -25,10 +26,11 @@ class Copy(Machine):
         self.clock_offset_ms = -late_ms
         self._first = first
         self._with_signing = with_signing
+        self._begin_slot = COPIED_AT_SLOT * (1 + seat)
 
     def start(self) -> None:
         """Join, some time after the first."""
-        self.world.schedule.later(COPIED_AT_SLOT * SLOT_MS, self._begin)
+        self.world.schedule.later(self._begin_slot * SLOT_MS, self._begin)
 
     def _begin(self) -> None:
         self.disk.signing = self._first.disk.signing if self._with_signing else None

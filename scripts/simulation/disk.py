@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from random import Random
 
 from chain.blockchain import Blockchain, Settled, Snapshot
 from chain.blocks import Block
-from chain.errors import Refused
+from chain.errors import OperatorError, Refused
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.registry import genesis_state
 from chain.restart import Restart
+from scripts.simulation.acts import Damage
 
 
 class Disk:
     """The tables of :class:`chain.storage.Storage`, in memory.
 
     SQLite makes a commit durable as a whole or not at all; so a torn write is a lost one.  ``write_ms`` is how long
-    a commit takes at present.
+    a commit takes at present.  Of the last load, ``is_set_back`` says that it found less than what was durable before,
+    ``is_torn_whole`` that it found all of the commit in which the machine died, ``is_unsound`` that it overlooked
+    damage which may show later.
     """
 
     def __init__(self, genesis: Genesis, signing: SigningState | None) -> None:
@@ -29,10 +33,40 @@ class Disk:
         self.finalized = 0
         self.settled: Settled | None = None
         self.write_ms = 0
+        self.is_set_back = False
+        self.is_torn_whole = False
+        self.is_unsound = False
+        self._is_missing = False
         self.state = genesis_state(genesis)
 
     def commit(self, commit: Commit) -> None:
         """Make a commit durable."""
+        self.note(commit)
+
+    def tear(self, commit: Commit, random: Random) -> None:
+        """The machine dies while it writes a commit."""
+
+    def crash(self) -> None:
+        """The process is gone."""
+
+    @property
+    def may_be_lost(self) -> bool:
+        """Whether what was signed is lost, or may turn out to be."""
+        return self.signing is None
+
+    def back_up(self) -> None:
+        """An operator copies everything; nobody restores a copy of what is in memory."""
+
+    def suffer(self, damage: Damage, random: Random) -> None:
+        """What is durable is damaged while nobody looks."""
+        self.signing, self.is_set_back, self._is_missing = None, True, damage == "removed"
+
+    def replacement(self) -> Disk:
+        """An empty disk in the place of this one, for a key that may have signed before."""
+        return Disk(self.genesis, None)
+
+    def note(self, commit: Commit) -> None:
+        """What is known to be durable."""
         for block in commit.abandoned:
             self.blocks[block.id] = (block, False)
             if self.main.get(block.header.height) == block:
@@ -56,6 +90,11 @@ class Disk:
         if commit.is_signing_lost:
             self.signing = self.restart = None
 
+    def contents(self) -> tuple[object, ...]:
+        """What a load has to show."""
+        main = {height: block.id for height, block in self.main.items()}
+        return self.signing, self.finalized, main, self.blocks.keys()
+
     def branch(self, tip_id: bytes, from_height: int) -> list[Block]:
         """The blocks from ``from_height`` to a stored tip, oldest first."""
         blocks: list[Block] = []
@@ -65,7 +104,12 @@ class Disk:
         return blocks[::-1]
 
     def load(self) -> Blockchain:
-        """The chain as it was when the last commit was durable, as :meth:`chain.storage.Storage.load` does it."""
+        """The chain as it was when the last commit was durable, as :meth:`chain.storage.Storage.load` does it.
+
+        Raises :class:`OperatorError` where there is none.
+        """
+        if self._is_missing:
+            raise OperatorError("the disk is missing")
         snapshot = None
         if self.settled is not None:
             snapshot = Snapshot(self.settled.header, self.settled.votes, self.state)

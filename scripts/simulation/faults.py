@@ -1,63 +1,56 @@
-"""What goes wrong, and when; and how everything is mended."""
+"""What goes wrong, when its slot has come; and how everything is mended."""
 
 from __future__ import annotations
 
-from scripts.simulation.network import Weather
-from scripts.simulation.node import Doom, SimulatedNode
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from scripts.simulation.acts import (
+    Act,
+    BackUp,
+    Clogged,
+    Crash,
+    Cut,
+    Mischief,
+    Near,
+    Offer,
+    SlowDisk,
+    Weather,
+    Weathered,
+    WrongClock,
+)
+from scripts.simulation.node import SimulatedNode
+from scripts.simulation.plan import MAX_FAR_JUMP_MS
 from scripts.simulation.settings import Profile, tolerated
 from scripts.simulation.strangers import let_near
 from scripts.simulation.world import SLOT_MS, World
 
-# Shares in a thousand, for each slot, and for each node where it is about one.
-WEATHER = 40
-CUT = 35
-CLOG = 40
-CRASH = 10
-AMNESIA = 150  # of crashes
-CRASH_AFTER_REORG = 50  # of reorgs
-SLOW_DISK = 10
-JUMP = 10
-FAR_JUMP = 150  # of jumps
-NTP = 50
-# How many strangers come near: in some histories none, unless it is all about them.
-STRANGERS = (0, 0, 1, 2)
-# Some histories are calm, some are stormy: what the shares of cuts, crashes, slow disks and jumps are multiplied by.
-INTENSITIES = (1, 1, 2, 4)
-
-MAX_DOWN_SLOTS = 25
-MAX_CUT_SLOTS = 40
-MAX_CLOG_MS = 15_000
-MAX_WRITE_MS = 3_000
-MAX_JUMP_MS = 450
-MAX_FAR_JUMP_MS = 20_000
+# Of the disks of more than f validators at once nobody recovers yet: they would be silent for ever.
+MORE_THAN_F = False
+# A node that went down by itself is back so soon.
+DOWN_SLOTS = 3
 
 
 class Faults:
-    """Draws the faults of a profile from the world's randomness, slot by slot."""
+    """Does what is planned: acts whose object is not there to suffer them are no acts."""
 
-    def __init__(self, world: World, profile: Profile) -> None:
+    def __init__(self, world: World, acts: Iterable[Act]) -> None:
         self.world = world
-        self.profile = profile
         self.count = 0
-        self.intensity = world.random.choice(INTENSITIES)
-        if profile.strangers:
-            let_near(world, world.random.choice(STRANGERS) if profile.network else max(STRANGERS))
-        self._down_until: dict[str, int] = {}
-        self._slow_until: dict[str, int] = {}
-        self._cut_until = 0
-        self._flaps: list[tuple[str, str]] = []
-        self._is_cut = False
+        self._acts: dict[int, list[Act]] = {}
+        for act in acts:
+            self._acts.setdefault(act.slot, []).append(act)
+        let_near(world, sum(isinstance(act, Near) for act in self._acts.get(0, ())))
+        self._doomed: dict[str, Crash] = {}
+        self._back_at: dict[str, int] = {}
 
     def each_slot(self) -> None:
-        """Trouble, or none."""
-        if self.profile.network and len(self.world.nodes) > 1:
-            self._network_trouble()
-        if self.profile.crashes:
-            for node in self.world.honest:
-                self._node_trouble(node)
-        if self.profile.clocks:
-            for node in self.world.honest:
-                self._clock_trouble(node)
+        """Trouble and traffic, or none."""
+        for act in self._acts.get(self.world.slot, ()):
+            self._do(act)
+        for node in self.world.honest:
+            if not node.is_up:
+                self._bring_back(node)
 
     def mend(self) -> None:
         """Peace: all links are good, all nodes run, all disks are fast and all clocks are right."""
@@ -70,117 +63,96 @@ class Faults:
         world.network.send_away()
         for node in world.honest:
             node.doom = ""
-            node.fragility = 0
             node.disk.write_ms = 0
             node.set_clock(0, 0)
             if not node.is_up:
                 node.start()
 
+    def _do(self, act: Act) -> None:
+        world = self.world
+        match act:
+            case Weathered():
+                world.network.weather = act.weather
+                self._tell(act)
+            case Clogged():
+                world.network.clogged_until_ms[act.one, act.two] = world.now_ms + act.for_ms
+                self._tell(act)
+            case Cut():
+                self._cut(act)
+                for number, turn in enumerate(act.turns):
+                    self._later(turn, partial(self._cut, act) if number % 2 else self._heal)
+            case Crash():
+                self._crash(world.by_name[act.node], act)
+            case BackUp():
+                world.by_name[act.node].disk.back_up()
+                self._tell(act)
+            case SlowDisk():
+                world.by_name[act.node].disk.write_ms = act.write_ms
+                self._later(act.slots, partial(self._speed_up, act.node))
+                self._tell(act)
+            case WrongClock():
+                world.by_name[act.node].set_clock(act.offset_ms, act.drift_ppm)
+                if act.offset_ms:
+                    self._tell(act)
+            case Offer():
+                world.workload.offer(act.number, act.count)
+            case Mischief():
+                world.workload.do_mischief()
+            case Near():
+                pass
+
+    def _later(self, slots: int, action: Callable[[], None]) -> None:
+        def unless_mended() -> None:
+            if not self.world.is_mended:
+                action()
+
+        self.world.schedule.later(slots * SLOT_MS, unless_mended)
+
+    def _tell(self, what: object) -> None:
+        self.count += 1
+        self.world.timeline.say("world", str(what))
+
     # --------------------------------------------------------------------------------------------------- network
 
-    def _network_trouble(self) -> None:
-        world, random = self.world, self.world.random
-        if world.chance(WEATHER):
-            low_ms = random.choice([2, 20, 200])
-            world.network.weather = Weather(
-                low_ms,
-                random.choice([10, 200, 800]),
-                tail=random.choice([0, 20, 100]),
-                loss=random.choice([0, 0, 20, 100, 300]),
-                duplicate=random.choice([0, 0, 50]),
-                reorder=random.choice([0, 0, 50]),
-            )
-            self._tell(str(world.network.weather))
-        if world.chance(CLOG * self.intensity):
-            one, two = random.sample(world.nodes, 2)
-            until_ms = world.now_ms + random.randint(1_000, MAX_CLOG_MS)
-            world.network.clogged_until_ms[one.name, two.name] = until_ms
-            self._tell(f"the link from {one.name} to {two.name} is clogged for {until_ms - world.now_ms} ms")
-        if world.slot >= self._cut_until:
-            if self._is_cut:
-                self._heal()
-                self._flaps = []
-            elif world.chance(CUT * self.intensity):
-                self._cut()
-        elif self._flaps and world.chance(400):
-            if self._is_cut:
-                self._heal()
-            else:
-                self._is_cut = True
-                world.network.cut(self._flaps, noticed=True)
-                self._tell("the flapping cut is back")
+    def _cut(self, cut: Cut) -> None:
+        self.world.network.cut(cut.ways, noticed=cut.is_noticed)
+        self._tell(cut)
 
     def _heal(self) -> None:
-        self._is_cut = False
         self.world.network.heal()
         self._tell("the cut is healed")
 
-    def _cut(self) -> None:
-        random = self.world.random
-        names = [node.name for node in self.world.nodes]
-        random.shuffle(names)
-        at = random.randint(1, len(names) - 1)
-        left, right = names[:at], names[at:]
-        ways = [(one, two) for one in left for two in right]
-        kind = random.choice(["whole", "flapping", "one way", "single ways"])
-        if kind == "single ways":
-            ways = [(one, two) for one in names for two in names if one != two and random.randrange(3) == 0]
-        elif kind != "one way":
-            ways += [(two, one) for one, two in ways]
-        self._flaps = ways if kind == "flapping" else []
-        self._cut_until = self.world.slot + random.randint(2, MAX_CUT_SLOTS)
-        self._is_cut = True
-        is_noticed = kind == "flapping" or (kind == "whole" and random.randrange(2) == 0)
-        self.world.network.cut(ways, noticed=is_noticed)
-        self._tell(f"a cut ({kind}{', noticed' if is_noticed else ''}) of {' '.join(left)} from {' '.join(right)}")
-
     # ----------------------------------------------------------------------------------------------------- nodes
 
-    def _node_trouble(self, node: SimulatedNode) -> None:
-        world, random = self.world, self.world.random
-        node.fragility = CRASH_AFTER_REORG * self.intensity
+    def _speed_up(self, name: str) -> None:
+        self.world.by_name[name].disk.write_ms = 0
+
+    def _crash(self, node: SimulatedNode, crash: Crash) -> None:
         if not node.is_up:
-            until = self._down_until.setdefault(node.name, world.slot + random.randint(1, MAX_DOWN_SLOTS))
-            if world.slot >= until:
-                del self._down_until[node.name]
-                if world.chance(AMNESIA) and self._may_forget(node):
-                    node.forget_signing(wipe=random.randrange(2) == 0)
-                node.start()
             return
-        if world.chance(CRASH * self.intensity):
-            self.count += 1
-            dooms: list[Doom] = ["", "lost", "torn", "kept"]
-            node.doom = random.choice(dooms)
-            if not node.doom:
-                node.crash()
-        elif world.chance(SLOW_DISK * self.intensity):
-            node.disk.write_ms = random.choice([5, 50, 500, MAX_WRITE_MS])
-            self._slow_until[node.name] = world.slot + random.randint(1, 20)
-            self._tell(f"the disk of {node.name} takes up to {node.disk.write_ms} ms")
-        elif self._slow_until.get(node.name) == world.slot:
-            node.disk.write_ms = 0
+        self.count += 1
+        self._doomed[node.name] = crash
+        node.doom = crash.doom
+        node.doom_seed = crash.seed
+        if not crash.doom:
+            node.crash()
+
+    def _bring_back(self, node: SimulatedNode) -> None:
+        slot, crash = self.world.slot, self._doomed.get(node.name)
+        back_at = self._back_at.setdefault(node.name, slot + (crash.down_slots if crash else DOWN_SLOTS))
+        if slot < back_at:
+            return
+        del self._back_at[node.name]
+        if crash is not None:
+            del self._doomed[node.name]
+            if crash.damage and self._may_forget(node):
+                node.damage_disk(crash.damage, crash.seed)
+        node.start()
 
     def _may_forget(self, node: SimulatedNode) -> bool:
         """More than f silent validators at once would wait for one another for ever."""
-        silent = [other for other in self.world.nodes if not other.is_honest or other.disk.signing is None]
-        return node.key is not None and len(silent) < tolerated(len(self.world.secrets))
-
-    # ---------------------------------------------------------------------------------------------------- clocks
-
-    def _clock_trouble(self, node: SimulatedNode) -> None:
-        world, random = self.world, self.world.random
-        if world.chance(JUMP * self.intensity):
-            reach_ms = MAX_FAR_JUMP_MS if world.chance(FAR_JUMP) else MAX_JUMP_MS
-            offset_ms = random.randint(-reach_ms, reach_ms)
-            drift_ppm = random.choice([0, -100, 100, -10_000, 10_000])
-            node.set_clock(offset_ms, drift_ppm)
-            self._tell(f"the clock of {node.name} is off by {offset_ms} ms and drifts by {drift_ppm} ppm")
-        elif world.chance(NTP):
-            node.set_clock(0, 0)
-
-    def _tell(self, text: str) -> None:
-        self.count += 1
-        self.world.timeline.say("world", text)
+        silent = [other for other in self.world.nodes if not other.is_honest or other.disk.may_be_lost]
+        return node.key is not None and (MORE_THAN_F or len(silent) < tolerated(len(self.world.secrets)))
 
 
 def longest_wait_slots(profile: Profile) -> int:

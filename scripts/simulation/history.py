@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from random import Random
 
+from scripts.simulation.acts import Act
 from scripts.simulation.byzantine import join_cabal
 from scripts.simulation.checks import Checks
 from scripts.simulation.faults import Faults, longest_wait_slots
 from scripts.simulation.mutations import MUTATIONS, mutated
 from scripts.simulation.network import Network
 from scripts.simulation.node import SimulatedNode
+from scripts.simulation.plan import BROKEN, FORGETFUL, Plan
 from scripts.simulation.settings import PROFILES, BrokenInside, Outcome, Settings, Violation, tolerated
 from scripts.simulation.workload import TRAFFIC, Workload
 from scripts.simulation.world import HEARTBEAT_SLOTS, World, secret, simulated_genesis
@@ -44,11 +51,13 @@ class History:
         self.profile = PROFILES[settings.faults]
         secrets = [secret(number + 1) for number in range(validators)]
         genesis = simulated_genesis(secrets)
-        self.world = world = World(seed, genesis, secrets, settings.slots, keep=settings.keep_timeline)
+        self._homes = Path(tempfile.mkdtemp(dir=memory_folder())) if settings.disk == "real" else None
+        self.world = world = World(
+            seed, genesis, secrets, settings.slots, keep=settings.keep_timeline, homes=self._homes
+        )
         world.network = Network(world)
         traffic = settings.traffic or list(TRAFFIC)[seed % (2 if settings.byzantine else 3)]
         world.workload = Workload(world, traffic)
-        self.faults = Faults(world, self.profile)
         wanted = tolerated(validators) if settings.villains is None else settings.villains
         villains = wanted if settings.byzantine else 0
         world.checks = Checks(world, is_safe=villains <= tolerated(validators), only_damage=settings.only_damage)
@@ -62,8 +71,27 @@ class History:
             world.add(SimulatedNode(world, f"spare{number}", secret(FIRST_SPARE + number)))
         if settings.byzantine:
             join_cabal(world, settings.byzantine, villain_seats)
+        self.acts = tuple(self._plan(seed).draw(settings.slots + settings.skip))
+        self.faults = Faults(world, self._chosen())
         self.heal_slots = -1
         self.late_blocks = self.late_final = 0
+
+    def close(self) -> None:
+        """Remove what is on a disk."""
+        for node in self.world.nodes:
+            node.disk.crash()
+        if self._homes is not None:
+            shutil.rmtree(self._homes)
+
+    def _chosen(self) -> list[Act]:
+        only, skip = self.settings.only, self.settings.skip
+        chosen = [act for number, act in enumerate(self.acts) if only is None or number in only]
+        return [replace(act, slot=max(0, act.slot - skip)) for act in chosen]
+
+    def _plan(self, seed: int) -> Plan:
+        nodes, honest = ([node.name for node in nodes] for nodes in (self.world.nodes, self.world.honest))
+        damages = BROKEN if self.settings.disk == "real" else FORGETFUL
+        return Plan(Random(f"acts {seed}"), self.profile, nodes, honest, damages)
 
     def run(self) -> None:
         """Live through all of it.  Raises :class:`Violation`."""
@@ -77,8 +105,8 @@ class History:
         stalled_since, final_height = 0, 0
         halfway = (0, 0)
         for slot in range(self.settings.slots):
+            world.draw_anew(slot + self.settings.skip)
             self.faults.each_slot()
-            world.workload.each_slot()
             world.run_slots(1)
             world.checks.each_slot()
             if slot == world.half_slot:
@@ -151,12 +179,19 @@ class History:
         )
 
 
+def memory_folder() -> str | None:
+    """Where files are in memory, if there is such a place: what is synced there costs nothing."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
 def run_history(settings: Settings, seed: int) -> Outcome:
     """Run one seed and say what became of it; never raises for what the chain does."""
     started = time.process_time_ns()
     violation, is_damage = "", False
-    with mutated(MUTATIONS[settings.mutation]) if settings.mutation else nullcontext():
-        history = History(settings, seed)
+    with (
+        mutated(MUTATIONS[settings.mutation]) if settings.mutation else nullcontext(),
+        closing(History(settings, seed)) as history,
+    ):
         world = history.world
         try:
             history.run()

@@ -108,7 +108,7 @@ def describe(outcome: Outcome) -> str:
     named = ", named" if outcome.culprits else ""
     if facts["forked"]:
         is_proven = facts["proven"] == len(outcome.villains) and 3 * facts["proven"] >= outcome.nodes
-        return f"forks{named if is_proven else ', not proven by stored headers'}"
+        return f"forks{named if is_proven else ', not proven by what nodes saw'}"
     if outcome.heal_slots < 0:
         return f"never mended (seed {outcome.seed})"
     if facts["late_blocks"] <= 0:

@@ -156,12 +156,12 @@ def _accept_future() -> Sequence[Patch]:
 def _sign_a_slot_twice() -> Sequence[Patch]:
     due_slot = Producer.due_slot
 
-    def without_memory(self: Producer, chain: Blockchain, now_ms: int) -> int | None:
+    def without_memory(self: Producer, parent: Any, now_ms: int) -> int | None:
         if self.signing is None:
-            return due_slot(self, chain, now_ms)
+            return due_slot(self, parent, now_ms)
         signing, self.signing = self.signing, replace(self.signing, slot=0)
         try:
-            return due_slot(self, chain, now_ms)
+            return due_slot(self, parent, now_ms)
         finally:
             self.signing = signing
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from chain.events import PeerLost, Request
+from scripts.simulation.acts import Weather
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.wire import Announced, Attested, Batch, Claim, Gossip, Message
 from scripts.simulation.world import World
@@ -18,22 +18,6 @@ NO_CONNECTION_MS = 200
 NOTICED_MS = 1_500
 # A long delay is doubled at most so often: 64 times the usual one.
 MAX_DOUBLINGS = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Weather:
-    """How the whole network behaves: a way takes ``low_ms`` to ``low_ms + spread_ms``.
-
-    ``tail``, ``loss``, ``duplicate`` and ``reorder`` are shares in a thousand.  In the tail a delay is doubled,
-    again and again by the toss of a coin: a distribution without a thin end, made of integers.
-    """
-
-    low_ms: int = 5
-    spread_ms: int = 55
-    tail: int = 0
-    loss: int = 0
-    duplicate: int = 0
-    reorder: int = 0
 
 
 class Network:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from random import Random
 
 from chain import serving
 from chain.admission import Blamed, Dropped, Known
+from chain.blockchain import Blockchain
 from chain.blocks import Block, encode_block
 from chain.engine import Engine
-from chain.errors import Disposition, Refused
+from chain.errors import Disposition, OperatorError, Refused
 from chain.events import (
     AnnounceBlock,
     Ask,
@@ -37,14 +38,12 @@ from chain.keys import SecretKey
 from chain.messages import GetStatus, Status
 from chain.statements import TAG_BYTES, SignedStatement
 from chain.transactions import VerifiedTransaction
-from scripts.simulation.disk import Disk
+from scripts.simulation.acts import Damage, Doom
 from scripts.simulation.wire import Door, Message, announcement_of, attested, batched
-from scripts.simulation.world import World
+from scripts.simulation.world import SLOT_MS, World
 
 # As many events as node.py queues; there the network waits, here what comes then gets lost.
 MAX_INBOX = 256
-
-Doom = Literal["", "lost", "torn", "kept"]
 
 
 class SimulatedNode:
@@ -60,15 +59,15 @@ class SimulatedNode:
         self.engine_key = key
         self.engine: Engine
         self.door = Door(world.genesis, world.signatures)
-        self.disk = Disk(world.genesis, SigningState())
+        self.disk = world.new_disk(name, SigningState(), is_real=self.is_honest)
         self.is_up = False
         self.generation = 0
         self.clock_offset_ms = 0
         self.drift_ppm = 0
-        # What becomes of the next write, in which the machine dies: "" if nothing does.
+        # In what the machine dies next, "" if in nothing; the seed draws what reaches the disk then.
         self.doom: Doom = ""
-        # The share in a thousand of reorgs after which the machine dies at once, when most is in flux.
-        self.fragility = 0
+        self.doom_seed = 0
+        self._torn: tuple[Commit, list[Effect]] = (Commit(), [])
         self.crashes = 0
         self.amnesias = 0
         self.reorgs: list[int] = []
@@ -98,9 +97,10 @@ class SimulatedNode:
         """Load the disk and join."""
         self.generation += 1
         self.doom = ""
+        chain = self._load()
         self.engine = Engine(
             self.world.genesis,
-            self.disk.load(),
+            chain,
             secret=self.engine_key,
             signing=self.disk.signing,
             fresh_tag=self.world.random.randbytes(TAG_BYTES),
@@ -116,6 +116,7 @@ class SimulatedNode:
     def crash(self, why: str = "power cut") -> None:
         """Lose everything that was not committed."""
         self.is_up = False
+        self.disk.crash()
         self.generation += 1
         self.crashes += 1
         self.inbox.clear()
@@ -123,14 +124,38 @@ class SimulatedNode:
         self.say(f"crashes: {why}")
         self.world.network.leave(self)
 
-    def forget_signing(self, *, wipe: bool) -> None:
-        """The signing state is lost, and with ``wipe`` everything else on the disk, too."""
-        if wipe:
-            self.disk = Disk(self.world.genesis, None)
-        self.disk.signing = None
+    def _start_again(self) -> None:
+        if not self.is_up:
+            self.start()
+
+    def damage_disk(self, damage: Damage, seed: int) -> None:
+        """While the machine is off, something happens to its disk."""
+        self.say(f"its disk: {damage}")
+        self.disk.suffer(damage, Random(seed))
+
+    def _load(self) -> Blockchain:
+        """The chain on the disk.  Where that is refused, the operator does what the refusal says."""
+        try:
+            chain = self.disk.load()
+        except OperatorError as refusal:
+            self.say(f"does not start: {refusal}")
+            self._begin_anew()
+            return self.disk.load()
+        if self.disk.is_unsound:
+            self.say("does not know that its database is damaged")
+        if self.disk.is_torn_whole:
+            self._note_stored(*self._torn)
+        if self.disk.is_set_back:
+            self.amnesias += 1
+            self.say(f"lost its signing state or last blocks, and is final up to {self.disk.finalized}")
+            self.world.checks.on_amnesia(self, self.disk.finalized)
+        return chain
+
+    def _begin_anew(self) -> None:
+        self.disk = self.disk.replacement()
         self.amnesias += 1
-        self.say("lost its whole disk" if wipe else "lost its signing state")
-        self.world.checks.on_amnesia(self, wipe=wipe)
+        self.say("lost its whole disk")
+        self.world.checks.on_amnesia(self, 0)
 
     def say(self, text: str) -> None:
         """A line of the timeline."""
@@ -194,10 +219,8 @@ class SimulatedNode:
             self._schedule_tick()
 
     def _write(self, commit: Commit, effects: list[Effect], event: Event) -> None:
-        if self.doom:
-            if self.doom == "kept":
-                self._store(commit, effects)
-            self.crash(f"while writing, the write is {self.doom}")
+        if self.doom not in ("", "reorg"):
+            self._die_writing(commit, effects)
             return
         if not self.disk.write_ms:
             self._store(commit, effects)
@@ -219,8 +242,26 @@ class SimulatedNode:
 
         self.world.schedule.later(1 + self.world.random.randrange(self.disk.write_ms), written)
 
+    def _die_writing(self, commit: Commit, effects: list[Effect]) -> None:
+        if self.doom == "torn":
+            self._torn = commit, effects
+            self.disk.tear(commit, Random(self.doom_seed))
+        if self.doom == "kept":
+            self._store(commit, effects)
+        if self.is_up:
+            self.crash(f"while writing, the write is {self.doom}")
+
     def _store(self, commit: Commit, effects: list[Effect]) -> None:
-        self.disk.commit(commit)
+        try:
+            self.disk.commit(commit)
+        except OperatorError as refusal:
+            self.crash(f"cannot write: {refusal}")
+            self._begin_anew()
+            self.world.schedule.later(SLOT_MS, self._start_again)
+            return
+        self._note_stored(commit, effects)
+
+    def _note_stored(self, commit: Commit, effects: list[Effect]) -> None:
         said: list[SignedStatement] = []
         for effect in effects:
             if isinstance(effect, SendAttestations):
@@ -306,7 +347,7 @@ class SimulatedNode:
                 if depth:
                     self.reorgs.append(depth)
                     self.say(f"reorg   {header.id.hex()[:8]} height {header.height}, {depth} blocks abandoned")
-                    if self.fragility and world.chance(self.fragility):
+                    if self.doom == "reorg":
                         self.crash("right after a reorg")
             case Notice(name, text):
                 self.say(f"notice  {name}: {text}")

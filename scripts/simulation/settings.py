@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class Settings:
     ``nodes`` None lets the seed choose 4 to 7; ``villains`` None is as many as the protocol tolerates;
     ``byzantine`` and ``mutation`` are names, "" for none.  ``traffic`` is the name of what clients do; "" lets the
     seed choose, but with villains only ratings, as theory speaks of validators that stay.  With ``only_damage``
-    nobody looks inside the nodes.
+    nobody looks inside the nodes.  ``disk`` is what honest nodes write to; ``only`` are the numbers of
+    the acts that happen, of those that the seed has; None for all.  All of them happen ``skip`` slots earlier.
     """
 
     nodes: int | None = None
@@ -44,6 +46,9 @@ class Settings:
     traffic: str = ""
     only_damage: bool = False
     keep_timeline: bool = False
+    disk: Literal["memory", "real"] = "memory"
+    only: tuple[int, ...] | None = None
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)

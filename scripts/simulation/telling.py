@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from p2p.local.commandline import EXIT_WRONG, launched
 
+import re
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -11,15 +13,19 @@ from typing import Any, TypeVar
 
 import click
 
-from scripts.console import print_json, remark, table
+from scripts.console import numbers_text, print_json, remark, table
 from scripts.simulation import matrix, sweep
 from scripts.simulation.history import run_history
 from scripts.simulation.mutations import MUTATIONS
 from scripts.simulation.parallel import cores, run_many
 from scripts.simulation.settings import Outcome, Settings
+from scripts.simulation.shrink import Short, shrink_history
 
 PROGRESS_EVERY_S = 2.0
 SEEDS = range(150)
+# Of a short history the end is told, without what follows from the rest.
+MAX_SHORT_LINES = 60
+_QUIET = re.compile(r" (final  |notice |blames )")
 
 Item = TypeVar("Item")
 
@@ -29,7 +35,7 @@ def for_mutation(context: click.Context, settings: Settings) -> Settings:
     chosen = sweep.settings_for(MUTATIONS[settings.mutation], settings.mutation, settings.slots)
     given = {
         name: getattr(settings, name)
-        for name in ("faults", "byzantine", "villains", "nodes", "traffic")
+        for name in ("faults", "byzantine", "villains", "nodes", "traffic", "disk")
         if context.get_parameter_source(name) != click.core.ParameterSource.DEFAULT
     }
     return replace(chosen, **given)
@@ -83,7 +89,9 @@ def run_sweep(seeds: range | None, slots: int, processes: int | None, *, write: 
     return 0 if all(one.outcome for one in found) else EXIT_WRONG
 
 
-def run_histories(settings: Settings, seeds: range | None, processes: int | None, *, as_json: bool) -> int:
+def run_histories(
+    settings: Settings, seeds: range | None, processes: int | None, *, shrink: bool = False, as_json: bool
+) -> int:
     """One history after the other up to the first violation; the exit code."""
     seeds = seeds or SEEDS
     started = time.monotonic()
@@ -93,6 +101,8 @@ def run_histories(settings: Settings, seeds: range | None, processes: int | None
         if outcome.violation:
             break
     _show(settings, outcomes, time.monotonic() - started, processes or cores(), as_json=as_json)
+    if shrink and outcomes[-1].violation and not as_json:
+        _show_short(shrink_history(settings, outcomes[-1], remark))
     return EXIT_WRONG if bool(outcomes[-1].violation) != bool(settings.mutation) else 0
 
 
@@ -116,8 +126,12 @@ def replay_command(settings: Settings, seed: int) -> str:
         "villains": settings.villains,
         "traffic": settings.traffic,
         "mutate": settings.mutation,
+        "disk": settings.disk if settings.disk != "memory" else "",
     }
     parts += [f"--{name} {value}" for name, value in names.items() if value]
+    if settings.only is not None:
+        parts += [f"--skip {settings.skip}"] if settings.skip else []
+        parts.append(f"--only {numbers_text(settings.only) or shlex.quote('')}")
     return " ".join(parts)
 
 
@@ -153,6 +167,17 @@ def _show(settings: Settings, outcomes: list[Outcome], elapsed_s: float, process
         click.echo(f"replay it: {command}")
     elif settings.mutation:
         click.echo(f"NOT NOTICED in {len(outcomes)} histories: {MUTATIONS[settings.mutation].what}")
+
+
+def _show_short(short: Short) -> None:
+    """What has to happen, what then happens, and the command that tells all of it."""
+    click.echo(f"\nthe shortest of {short.tries} histories that were tried:")
+    for act in short.acts:
+        click.echo(f"  slot {act.slot:<4d} {act}")
+    click.echo("what happens then:")
+    for line in [line for line in short.outcome.timeline if not _QUIET.search(line)][-MAX_SHORT_LINES:]:
+        click.echo(line)
+    click.echo(f"replay it: {launched(replay_command(short.settings, short.outcome.seed))}")
 
 
 def _rows(report: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -24,9 +24,6 @@ from scripts.simulation.settings import Violation
 from scripts.simulation.world import World, secret
 
 VANDALS = 4
-# Shares in a thousand, for each slot.
-HONEST_TRAFFIC = 500
-INVALID_TRAFFIC = 250
 
 
 class Traffic(Protocol):
@@ -64,19 +61,18 @@ class Workload:
         self._vandals = [Member(world, 2_000 + number) for number in range(VANDALS)]
         self._offers: dict[bytes, Offer] = {}
 
-    def each_slot(self) -> None:
-        """Some traffic."""
-        random = self.world.random
-        up = [node for node in self.world.honest if node.is_up]
-        if not up:
-            return
-        if self.world.chance(HONEST_TRAFFIC):
-            node = random.choice(up)
-            for _ in range(random.randint(1, 3)):
-                self._offer(node, self._traffic.draw(node))
-        if self.world.chance(INVALID_TRAFFIC):
-            for transaction in self._invalid(random.choice(self._vandals)):
-                random.choice(up).submit((transaction,))
+    def offer(self, number: int, count: int) -> None:
+        """Honest clients offer so many transactions to a running node."""
+        up = self._up()
+        for _ in range(count if up else 0):
+            node = up[number % len(up)]
+            self._offer(node, self._traffic.draw(node))
+
+    def do_mischief(self) -> None:
+        """Somebody offers what is not valid."""
+        random, up = self.world.random, self._up()
+        for transaction in self._invalid(random.choice(self._vandals)) if up else ():
+            random.choice(up).submit((transaction,))
 
     def on_answered(
         self, node: SimulatedNode, transactions: tuple[VerifiedTransaction, ...], outcomes: tuple[Refused | None, ...]
@@ -129,6 +125,9 @@ class Workload:
     def count(self) -> int:
         """How many transactions honest clients signed."""
         return len(self._offers)
+
+    def _up(self) -> list[SimulatedNode]:
+        return [node for node in self.world.honest if node.is_up]
 
     def _open(self) -> list[Offer]:
         final = self.world.checks.final_transactions

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
+from chain.events import SigningState
 from chain.genesis import Genesis, found_genesis
 from chain.keys import SecretKey
+from scripts.simulation.disk import Disk
+from scripts.simulation.realdisk import RealDisk
 from scripts.simulation.rules import simulated_policy
 from scripts.simulation.schedule import Schedule
 from scripts.simulation.timeline import Timeline
@@ -44,14 +48,26 @@ def simulated_genesis(secrets: list[SecretKey], slot_ms: int = SLOT_MS) -> Genes
 class World:
     """One history: its genesis, its one source of randomness, its clock, and who takes part.
 
-    ``slots`` is how long faults last; in the later half of them villains leave the network alone.
+    ``slots`` is how long faults last; in the later half of them villains leave the network alone.  In ``homes`` are the
+    databases of honest nodes, where there are any.
     """
 
     network: Network
     checks: Checks
     workload: Workload
 
-    def __init__(self, seed: int, genesis: Genesis, secrets: list[SecretKey], slots: int, *, keep: bool) -> None:
+    def __init__(
+        self,
+        seed: int,
+        genesis: Genesis,
+        secrets: list[SecretKey],
+        slots: int,
+        *,
+        keep: bool,
+        homes: Path | None = None,
+    ) -> None:
+        self.seed = seed
+        self.homes = homes
         self.random = Random(seed)
         self.half_slot = slots // 2
         self.secrets = secrets
@@ -90,6 +106,16 @@ class World:
     def honest(self) -> list[SimulatedNode]:
         """The nodes that follow the protocol, running or not."""
         return [node for node in self.nodes if node.is_honest]
+
+    def new_disk(self, name: str, signing: SigningState | None, *, is_real: bool) -> Disk:
+        """An empty disk of a node."""
+        if self.homes is None or not is_real:
+            return Disk(self.genesis, signing)
+        return RealDisk(self.genesis, signing, self.homes / name)
+
+    def draw_anew(self, number: int) -> None:
+        """What is drawn in a slot depends on no draws before it: a history that lacks some acts is still alike."""
+        self.random.seed(f"{self.seed} {number}")
 
     def chance(self, per_mille: int) -> bool:
         """True in so many of a thousand cases."""

@@ -32,8 +32,9 @@ from chain.messages import Status
 from chain.policy import shipped_policy
 from chain.statements import SignedStatement
 from chain.transactions import Action, VerifiedTransaction, sign_transaction
+from scripts.simulation.acts import Weather
 from scripts.simulation.checks import Checks
-from scripts.simulation.network import Network, Weather
+from scripts.simulation.network import Network
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.strangers import Stranger as SimulatedStranger
 from scripts.simulation.wire import Claim, Message

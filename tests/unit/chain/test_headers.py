@@ -73,7 +73,9 @@ GOOD = (VERSION, 7, 9, PARENT, ANN.public, TAG, 3, 2, VOTES, EMPTY_ROOT, STATE)
 
 
 @pytest.mark.parametrize("index", range(11))
-@pytest.mark.parametrize("value", [-1, None, True, 1.0, b"", bytes(31), bytes(15), bytes(17), bytes(33), (), {}, U64_MAX], ids=repr)
+@pytest.mark.parametrize(
+    "value", [-1, None, True, 1.0, b"", bytes(31), bytes(15), bytes(17), bytes(33), (), {}, U64_MAX], ids=repr
+)
 def test_broken_fields_are_malformed(index: int, value: object) -> None:
     fields = (*GOOD[:index], value, *GOOD[index + 1 :])
     if value == U64_MAX and index in (1, 2, 6, 7):
@@ -86,7 +88,15 @@ def test_broken_fields_are_malformed(index: int, value: object) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [(*GOOD[:1], 0, *GOOD[2:]), (*GOOD[:2], 0, *GOOD[3:]), (0, *GOOD[1:]), (1, *GOOD[1:]), (3, *GOOD[1:]), GOOD[:10], (*GOOD, 0)],
+    [
+        (*GOOD[:1], 0, *GOOD[2:]),
+        (*GOOD[:2], 0, *GOOD[3:]),
+        (0, *GOOD[1:]),
+        (1, *GOOD[1:]),
+        (3, *GOOD[1:]),
+        GOOD[:10],
+        (*GOOD, 0),
+    ],
     ids=["height 0", "slot 0", "version 0", "version 1", "version 3", "a field too few", "a field too many"],
 )
 def test_headers_of_another_shape_are_malformed(fields: tuple[Any, ...]) -> None:

@@ -197,14 +197,14 @@ def joins(register: Register, person: Person) -> None:
     register.carry(AddValidator(person.key, 1))
 
 
-@pytest.mark.parametrize("blocks", [0, 1, 12], ids=["it waits", "it is announced", "it is in force"])
+@pytest.mark.parametrize("blocks", [0, 1, 12], ids=["it waits", "it is decided", "it is in force"])
 def test_a_key_that_makes_blocks_or_soon_will_does_not_rotate(market: Register, blocks: int) -> None:
     ann = market.member()
     joins(market, ann)
     for _ in range(blocks):
         market.block()
     validators = market.draft.validators
-    assert [bool(validators.queue), bool(validators.next), len(validators.active) == 5].index(True) == min(blocks, 2)
+    assert [bool(validators.queue), bool(validators.change), len(validators.active) == 5].index(True) == min(blocks, 2)
     assert market.refusal(ann, market.rotation(ann, market.person())) is Reason.KEY_IN_USE
 
 

@@ -43,7 +43,10 @@ ROUND_TRIPS = [
     (Status(ID, 0, 0, 0), Status.decode),
     (Status(ID, U64_MAX, U64_MAX, U64_MAX), Status.decode),
     (Announcement(b"", b"", ()), Announcement.decode),
-    (Announcement(b"h" * (MAX_HEADER_BYTES + 64), b"b" * MAX_BALLOT_BYTES, ids(MAX_BLOCK_TRANSACTIONS)), Announcement.decode),
+    (
+        Announcement(b"h" * (MAX_HEADER_BYTES + 64), b"b" * MAX_BALLOT_BYTES, ids(MAX_BLOCK_TRANSACTIONS)),
+        Announcement.decode,
+    ),
     (GetBlocks(ID, 1, 1), GetBlocks.decode),
     (GetBlocks(ID, U64_MAX, MAX_BLOCKS_PER_REQUEST), GetBlocks.decode),
     (GetTransactions(()), GetTransactions.decode),

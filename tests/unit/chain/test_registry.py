@@ -221,6 +221,8 @@ def test_a_key_that_was_left_sends_nothing(market: Register) -> None:
 def test_nobody_sends_evidence_of_what_is_punished() -> None:
     register = Register()
     ann, bob, v3 = register.member(), register.member(), register.validators[3]
+    for _ in range(4):
+        register.block()
     accuse = evidence(register, v3)
     assert standing_refusal(register, ann, accuse) is None
     register.do(bob, accuse)
@@ -231,9 +233,6 @@ def test_a_jailed_validator_sends_no_motion() -> None:
     register = Register()
     v3 = register.validators[3]
     register.carry(JailValidator(v3.key))
-    assert standing_refusal(register, v3, Approve(0)) is None
-    for _ in range(10):
-        register.block()
     assert standing_refusal(register, v3, Approve(0)) is Reason.NOT_VALIDATOR
 
 

@@ -113,7 +113,7 @@ ACTIONS: list[Action] = [
     Evidence(SAID.raw, SAID.raw),
     Consent(0),
     Consent(U32_MAX),
-    Lost(TAG),
+    Lost(bytes(16), TAG),
 ]
 
 

@@ -1,39 +1,40 @@
-"""Validators that change: what is refused, how much changes at once, and when an announced set is in force."""
+"""Validators as the register knows them: what is refused, what waits, and what a block decides."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import pytest
 
 from chain import validators as module
 from chain.codec import U64_MAX, encode
+from chain.electorate import BATCH_MAX, MAX_TAGS, NOTHING_DECIDED, Decision, Electorate, Gate, Joint, ValidatorSet
 from chain.errors import Reason
 from chain.proposals import MAX_WEIGHT
 from chain.state import VALIDATORS_KEY, decode_entry, encode_entry
+from chain.statements import NO_TAG
 from chain.validators import (
     ADD,
-    ANNOUNCED_ROUNDS,
     JAIL,
     MAX_QUEUED,
     RELEASE,
     REMOVE,
     REPLACE,
+    REWEIGH,
     Change,
     Seat,
     Validators,
     begin,
+    decision,
     genesis_validators,
     read_validators,
+    renew,
     request,
-    voting_set,
-    with_announced,
+    weights_of,
 )
-from chain.votes import BATCH_MAX, Votes
 from tests.support.refusals import refusal
 from tests.support.world import genesis_of, secret
 
 BATCH = 8
+TAG = bytes(15) + b"1"
 
 
 def key(number: int) -> bytes:
@@ -45,38 +46,42 @@ def of(count: int) -> Validators:
     return genesis_validators(genesis_of(count))
 
 
-def weighing(*weights: int) -> Validators:
-    return of(len(weights))._replace(
-        active=tuple(Seat(key(number), weight, 0, 0) for number, weight in enumerate(weights, 1))
-    )
-
-
 def add(number: int, weight: int = 1) -> Change:
     return Change(ADD, key(number), b"", weight)
 
 
-def test_what_is_stored_of_validators_and_wishes_field_by_field() -> None:
-    seats = ((key(1), 1, 0, 0), (key(2), 1, 0, 0))
-    assert genesis_validators(genesis_of(2)) == (seats, (), 0, 0, ())
-    assert Change(REMOVE, key(2)) == (REMOVE, key(2), b"", 0)
-
-
-def asked(validators: Validators, *changes: Change, slot: int = 9) -> Validators:
+def asked(validators: Validators, *changes: Change, height: int = 9) -> Validators:
     for change in changes:
-        validators = request(validators, change, batch=BATCH, slot=slot)
+        validators = request(validators, change, batch=BATCH, height=height)
     return validators
 
 
 def refused(validators: Validators, change: Change, batch: int = BATCH) -> Reason | None:
-    return refusal(request, validators, change, batch=batch, slot=9)
+    return refusal(request, validators, change, batch=batch, height=9)
 
 
-def settle(validators: Validators, slot: int = 50) -> Validators:
-    """Let every change come into force."""
-    height = validators.decided_height + 1
-    while validators.is_changing:
-        validators = begin(validators, height=height, slot=slot, set_start=height)
+def at_first(validators: Validators) -> Electorate:
+    """The electorate of a branch on which no change ever came into force."""
+    return Electorate(1, ValidatorSet(validators.voting))
+
+
+def decided(validators: Validators, height: int = 20) -> Validators:
+    """As the block at ``height`` begins, where no change is under way."""
+    return begin(validators, at_first(validators), height=height, batch=BATCH)
+
+
+def in_force(validators: Validators, height: int = 50) -> Validators:
+    """As the block at ``height`` begins, the first for which the change under way is in force."""
+    alone = Electorate(height, ValidatorSet(validators.following))
+    return begin(validators, alone, height=height, batch=BATCH)
+
+
+def settle(validators: Validators, height: int = 50) -> Validators:
+    """Let every change come into force, one after the other, from ``height`` on."""
+    validators = decided(validators, height)
+    while validators.change:
         height += 1
+        validators = in_force(validators, height)
     return validators
 
 
@@ -84,12 +89,20 @@ def keys(validators: Validators) -> tuple[bytes, ...]:
     return tuple(seat.key for seat in validators.active)
 
 
+def test_what_is_stored_of_validators_and_wishes_field_by_field() -> None:
+    seats = ((key(1), 1, 0, 0), (key(2), 1, 0, 0))
+    assert genesis_validators(genesis_of(2)) == (seats, ((key(1), 1), (key(2), 1)), (), (), 0, (), ())
+    assert Change(REMOVE, key(2)) == (REMOVE, key(2), b"", 0)
+    assert (ADD, REMOVE, JAIL, RELEASE, REPLACE, REWEIGH) == (1, 2, 3, 4, 5, 6)
+
+
 def test_they_begin_with_the_genesis() -> None:
     genesis = genesis_of(4)
     validators = genesis_validators(genesis)
-    assert voting_set(validators.active) == genesis.validators
+    assert weights_of(validators.active) == validators.voting == genesis.validators
     assert not validators.is_changing
-    assert begin(validators, height=1, slot=1, set_start=1) is validators
+    assert decided(validators, 1) is validators
+    assert decision(validators, at_first(validators), 1) == NOTHING_DECIDED
 
 
 @pytest.mark.parametrize(
@@ -99,6 +112,7 @@ def test_they_begin_with_the_genesis() -> None:
         ([Change(REMOVE, key(2))], (1, 3, 4)),
         ([Change(REPLACE, key(2), key(9))], (1, 9, 3, 4)),
         ([Change(JAIL, key(2))], (1, 2, 3, 4)),
+        ([Change(REWEIGH, key(2), b"", 7)], (1, 2, 3, 4)),
         ([add(5), Change(REMOVE, key(1)), Change(REPLACE, key(5), key(6))], (2, 3, 4, 6)),
         ([Change(REMOVE, key(2)), add(2)], (1, 3, 4, 2)),
     ],
@@ -107,12 +121,29 @@ def test_changes_keep_the_order_of_leaders(changes: list[Change], expected: tupl
     assert keys(settle(asked(of(4), *changes))) == tuple(map(key, expected))
 
 
+def test_a_weight_may_be_any_and_moves_at_once() -> None:
+    heavy = settle(asked(of(4), add(5, MAX_WEIGHT), Change(REWEIGH, key(2), b"", 7)))
+    assert [weight for _, weight in heavy.voting] == [1, 7, 1, 1, MAX_WEIGHT]
+    assert heavy.voting == weights_of(heavy.active)
+
+
 def test_a_jailed_seat_weighs_nothing_until_it_is_released() -> None:
     jailed = settle(asked(of(4), Change(JAIL, key(2))))
-    assert [weight for _, weight in voting_set(jailed.active)] == [1, 0, 1, 1]
-    released = settle(asked(jailed, Change(RELEASE, key(2)), slot=60), slot=70)
-    assert voting_set(released.active) == voting_set(of(4).active)
-    assert released.seat(key(2)) == Seat(key(2), 1, 0, 70)
+    assert [weight for _, weight in jailed.voting] == [1, 0, 1, 1]
+    released = settle(asked(jailed, Change(RELEASE, key(2)), height=60), height=70)
+    assert released.voting == of(4).voting
+    assert released.seat(key(2)) == Seat(key(2), 1, 0, 71)
+
+
+def test_a_jailed_seat_is_felt_at_once_and_its_weight_leaves_in_its_turn() -> None:
+    jailed = asked(of(4), Change(JAIL, key(2)))
+    assert jailed.seat(key(2)) == Seat(key(2), 1, 1, 9)
+    assert jailed.voting == of(4).voting
+    assert decision(jailed, at_first(jailed), 9) == Decision(barred=((key(2),),))
+    under_way = decided(jailed, 10)
+    told = Electorate(1, ValidatorSet(jailed.voting), barred=(key(2),))
+    assert decision(under_way, told, 10) == Decision(following=tuple((k, int(k != key(2))) for k, _ in jailed.voting))
+    assert decision(under_way, told, 11) == NOTHING_DECIDED
 
 
 REFUSALS = {
@@ -120,16 +151,19 @@ REFUSALS = {
     "unknown, jailed": (of(4), Change(JAIL, key(9)), Reason.NOT_VALIDATOR),
     "unknown, released": (of(4), Change(RELEASE, key(9)), Reason.NOT_VALIDATOR),
     "unknown, replaced": (of(4), Change(REPLACE, key(9), key(8)), Reason.NOT_VALIDATOR),
+    "unknown, weighed": (of(4), Change(REWEIGH, key(9), b"", 1), Reason.NOT_VALIDATOR),
     "already one": (of(4), add(2), Reason.ALREADY_VALIDATOR),
     "replaced by one": (of(4), Change(REPLACE, key(1), key(2)), Reason.ALREADY_VALIDATOR),
     "replaced by itself": (of(4), Change(REPLACE, key(1), key(1)), Reason.ALREADY_VALIDATOR),
     "queued already": (asked(of(4), add(5)), add(5), Reason.ALREADY_VALIDATOR),
-    "announced already": (
-        begin(asked(of(4), add(5)), height=2, slot=2, set_start=1),
-        add(5),
-        Reason.ALREADY_VALIDATOR,
-    ),
+    "decided already": (decided(asked(of(4), add(5))), add(5), Reason.ALREADY_VALIDATOR),
     "removal queued": (asked(of(4), Change(REMOVE, key(2))), Change(JAIL, key(2)), Reason.NOT_VALIDATOR),
+    "removal decided": (decided(asked(of(4), Change(REMOVE, key(2)))), Change(REMOVE, key(2)), Reason.NOT_VALIDATOR),
+    "replacement decided": (
+        decided(asked(of(4), Change(REPLACE, key(2), key(9)))),
+        Change(REWEIGH, key(2), b"", 2),
+        Reason.NOT_VALIDATOR,
+    ),
     "jailed": (asked(of(4), Change(JAIL, key(2))), Change(JAIL, key(2)), Reason.ALREADY_JAILED),
     "not jailed": (of(4), Change(RELEASE, key(2)), Reason.NOT_JAILED),
     "release queued": (
@@ -137,19 +171,13 @@ REFUSALS = {
         Change(RELEASE, key(2)),
         Reason.NOT_JAILED,
     ),
-    "too heavy to enter": (of(4), add(5, 2), Reason.TOO_MUCH_WEIGHT),
-    "too heavy to leave": (weighing(4, 2, 2, 2), Change(REMOVE, key(1)), Reason.TOO_MUCH_WEIGHT),
-    "too heavy to be jailed": (weighing(4, 2, 2, 2), Change(JAIL, key(1)), Reason.TOO_MUCH_WEIGHT),
-    "too heavy to be replaced": (weighing(4, 2, 2, 2), Change(REPLACE, key(1), key(9)), Reason.TOO_MUCH_WEIGHT),
     "weightless": (of(4), add(5, 0), Reason.TOO_MUCH_WEIGHT),
-    "heavier than anybody may be": (weighing(*[MAX_WEIGHT] * 4), add(5, MAX_WEIGHT + 1), Reason.TOO_MUCH_WEIGHT),
-    "the last one": (of(1), Change(REMOVE, key(1)), Reason.TOO_MUCH_WEIGHT),
-    "the last one, jailed": (of(1), Change(JAIL, key(1)), Reason.TOO_MUCH_WEIGHT),
-    "the last that leads": (
-        settle(asked(of(2), Change(JAIL, key(1)))),
-        Change(REMOVE, key(2)),
-        Reason.TOO_MUCH_WEIGHT,
-    ),
+    "made weightless": (of(4), Change(REWEIGH, key(1), b"", 0), Reason.TOO_MUCH_WEIGHT),
+    "heavier than anybody may be": (of(4), add(5, MAX_WEIGHT + 1), Reason.TOO_MUCH_WEIGHT),
+    "made heavier than that": (of(4), Change(REWEIGH, key(1), b"", MAX_WEIGHT + 1), Reason.TOO_MUCH_WEIGHT),
+    "the last one": (of(1), Change(REMOVE, key(1)), Reason.NO_VALIDATOR_LEFT),
+    "the last one, jailed": (of(1), Change(JAIL, key(1)), Reason.NO_VALIDATOR_LEFT),
+    "the last that leads": (asked(of(2), Change(JAIL, key(1))), Change(REMOVE, key(2)), Reason.NO_VALIDATOR_LEFT),
     "no key": (of(4), Change(ADD, bytes(32), b"", 1), Reason.BAD_KEY),
     "replaced by no key": (of(4), Change(REPLACE, key(1), bytes(32)), Reason.BAD_KEY),
 }
@@ -165,116 +193,138 @@ def test_what_makes_no_sense_is_refused(case: str) -> None:
 
 def test_there_are_never_more_than_the_batch() -> None:
     assert refused(of(4), add(5), batch=4) is Reason.TOO_MANY_VALIDATORS
-    full = request(of(4), add(5), batch=5, slot=9)
+    full = request(of(4), add(5), batch=5, height=9)
     assert refused(full, add(6), batch=5) is Reason.TOO_MANY_VALIDATORS
     assert refused(full, Change(REPLACE, key(1), key(6)), batch=5) is None
 
 
-def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_queue_is_bounded_but_for_jails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_QUEUED", 2)
     two = asked(of(4), add(5), add(6))
     assert refused(two, add(7)) is Reason.TOO_MANY_CHANGES
-    assert refused(begin(two, height=2, slot=2, set_start=1), add(7)) is None
+    assert refused(two, Change(JAIL, key(1))) is None
+    assert refused(decided(two), add(7)) is None
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_a_network_of_one_or_two_changes_one_at_a_time(count: int) -> None:
-    wanted = asked(of(count), add(8), add(9))
-    first = begin(wanted, height=5, slot=5, set_start=1)
-    assert len(first.next) == count + 1
-    assert len(settle(wanted).active) == count + 2
+# ------------------------------------------------------------------------------------------------ the change under way
+
+
+def test_one_change_at_a_time_is_decided_and_the_others_wait() -> None:
+    waiting = asked(of(4), add(5), add(6))
+    under_way = decided(waiting, 20)
+    assert (under_way.change, under_way.queue, under_way.decided_height) == ((add(5),), (add(6),), 20)
+    assert keys(under_way) == keys(of(4))
+    assert under_way.following == (*of(4).voting, (key(5), 1))
+    assert decision(under_way, at_first(under_way), 20) == Decision(under_way.following)
+    assert under_way.seat(key(5)) == Seat(key(5), 1, 0, 0)
+    assert under_way.seat(key(6)) is None
+
+
+@pytest.mark.parametrize("kind", [Gate, Joint])
+def test_nothing_is_decided_while_a_change_is_on_its_way(kind: type[Gate] | type[Joint]) -> None:
+    under_way = decided(asked(of(4), add(5), add(6)), 20)
+    phase = kind(20, ValidatorSet(under_way.following))
+    assert begin(under_way, Electorate(1, ValidatorSet(under_way.voting), phase), height=40, batch=BATCH) is under_way
+
+
+def test_once_it_is_in_force_the_next_is_decided_in_the_same_block() -> None:
+    after = in_force(decided(asked(of(4), add(5), add(6)), 20), 30)
+    assert (keys(after)[-1], after.voting[-1]) == (key(5), (key(5), 1))
+    assert (after.change, after.queue, after.decided_height) == ((add(6),), (), 30)
+    last = in_force(after, 40)
+    assert (last.is_changing, last.following, last.decided_height) == (False, (), 0)
+    assert len(last.active) == 6
+
+
+def test_a_change_that_lapsed_is_dropped_and_the_next_has_its_turn() -> None:
+    under_way = decided(asked(of(4), add(5), Change(REMOVE, key(1))), 20)
+    lapsed = begin(under_way, at_first(under_way), height=148, batch=BATCH)
+    assert (lapsed.active, lapsed.change) == (of(4).active, (Change(REMOVE, key(1)),))
+    assert (lapsed.queue, lapsed.decided_height) == ((), 148)
+
+
+def test_a_jail_that_lapsed_goes_to_the_end_of_the_queue() -> None:
+    jail = Change(JAIL, key(2))
+    under_way = decided(asked(of(4), jail, add(5)), 20)
+    lapsed = begin(under_way, at_first(under_way), height=148, batch=BATCH)
+    assert (lapsed.change, lapsed.queue) == ((add(5),), (jail,))
+    assert lapsed.seat(key(2)) == Seat(key(2), 1, 1, 9)
+
+
+def test_what_makes_no_sense_any_more_is_dropped() -> None:
+    # given a release and a removal of a fifth whose own entry will lapse
+    changes = [add(5), Change(REWEIGH, key(5), b"", 3), Change(REMOVE, key(5)), Change(REMOVE, key(1))]
+    under_way = decided(asked(of(4), *changes), 20)
+    lapsed = begin(under_way, at_first(under_way), height=148, batch=BATCH)
+    assert (lapsed.change, lapsed.queue) == ((changes[-1],), ())
+
+
+def test_nobody_is_the_last_to_leave_because_another_change_lapsed() -> None:
+    under_way = decided(asked(of(1), add(5), Change(REMOVE, key(1))), 20)
+    lapsed = begin(under_way, at_first(under_way), height=148, batch=BATCH)
+    assert (lapsed.active, lapsed.is_changing) == (of(1).active, False)
+
+
+def test_a_jail_and_its_release_have_their_turns_one_after_the_other() -> None:
+    jailed = decided(asked(of(4), Change(JAIL, key(2)), Change(RELEASE, key(2))), 20)
+    assert (jailed.change, jailed.queue) == ((Change(JAIL, key(2)),), (Change(RELEASE, key(2)),))
+    assert settle(jailed).seat(key(2)) == Seat(key(2), 1, 1, 9)
+    settled = in_force(in_force(jailed, 30), 40)
+    assert (settled.voting, settled.is_changing) == (of(4).voting, False)
+
+
+def test_a_weight_that_it_has_already_is_no_change() -> None:
+    same = decided(asked(of(4), Change(REWEIGH, key(2), b"", 1), add(5)), 20)
+    assert (same.change, same.queue) == ((add(5),), ())
 
 
 def test_an_offence_jails_once_wherever_the_seat_is() -> None:
-    # given a set that is announced, and evidence that comes in slot 30
-    announced = begin(asked(of(4), add(5)), height=2, slot=2, set_start=1)
-    jailed = request(announced, Change(JAIL, key(2)), batch=BATCH, slot=30)
-    # then the seat is clean at once, in force and announced
-    assert [seat.clean_slot for seat in (*jailed.active, *jailed.next) if seat.key == key(2)] == [30, 30]
-    assert [seat.clean_slot for seat in (*jailed.active, *jailed.next) if seat.key == key(1)] == [0, 0]
-    assert settle(jailed).seat(key(2)) == Seat(key(2), 1, 1, 30)
+    under_way = decided(asked(of(4), add(5)), 20)
+    jailed = request(under_way, Change(JAIL, key(2)), batch=BATCH, height=30)
+    assert [seat.clean_height for seat in jailed.active] == [0, 30, 0, 0]
+    assert settle(in_force(jailed, 40), 50).seat(key(2)) == Seat(key(2), 1, 1, 30)
+
+
+def test_a_newcomer_on_its_way_can_be_jailed_too() -> None:
+    under_way = decided(asked(of(4), add(5)), 20)
+    jailed = request(under_way, Change(JAIL, key(5)), batch=BATCH, height=30)
+    assert keys(jailed) == keys(of(4))
+    assert settle(in_force(jailed, 40), 50).voting[-1] == (key(5), 0)
 
 
 def test_who_comes_is_clean() -> None:
-    settled = settle(asked(of(4), add(5), Change(REPLACE, key(1), key(6))), slot=77)
-    assert [seat.clean_slot for seat in settled.active] == [77, 0, 0, 0, 77]
+    settled = settle(asked(of(4), add(5), Change(REPLACE, key(1), key(6))), 77)
+    assert [seat.clean_height for seat in settled.active] == [79, 0, 0, 0, 78]
 
 
-def test_a_change_is_announced_two_rounds_ahead() -> None:
-    announced = begin(asked(of(4), add(5)), height=20, slot=31, set_start=1)
-    assert keys(announced) == keys(of(4))
-    assert [seat.key for seat in announced.next] == [key(number) for number in range(1, 6)]
-    assert (announced.decided_height, announced.announced_height) == (20, 20 + ANNOUNCED_ROUNDS * 4)
-    assert announced.queue == ()
+# ------------------------------------------------------------------------------------------------------------- tags
 
 
-def test_nothing_more_is_announced_until_the_announced_set_is_in_force() -> None:
-    announced = begin(asked(of(4), add(5)), height=20, slot=31, set_start=1)
-    waiting = asked(announced, add(6))
-    for set_start in (1, 20):
-        assert begin(waiting, height=40, slot=41, set_start=set_start) is waiting
-    following = begin(waiting, height=40, slot=41, set_start=40)
-    assert following.active == announced.next
-    assert (following.decided_height, following.announced_height) == (40, 50)
+def test_tags_are_kept_by_key_and_told_once() -> None:
+    renewed = renew(renew(of(4), key(2), TAG), key(1), TAG)
+    assert renewed.tags == tuple(sorted([(key(1), TAG), (key(2), TAG)]))
+    assert (renewed.tag(key(2)), renewed.tag(key(3))) == (TAG, NO_TAG)
+    now = at_first(renewed)
+    told = decision(renewed, now, 9)
+    assert told == Decision(tags=renewed.tags)
+    after = now.after(9, mhpc=0, spoke=(), decision=told)
+    assert decision(renewed, after, 10) == NOTHING_DECIDED
+    again = renew(renewed, key(2), TAG[::-1])
+    assert decision(again, after, 10) == Decision(tags=((key(2), TAG[::-1]),))
 
 
-@pytest.mark.parametrize(
-    ("count", "changes", "taken"),
-    [
-        (6, [add(7), add(8)], 2),
-        (5, [add(7), add(8)], 1),
-        (6, [add(7), Change(REMOVE, key(1)), add(8), Change(REMOVE, key(2))], 4),
-        (6, [Change(JAIL, key(1)), Change(JAIL, key(2)), Change(JAIL, key(3)), add(7)], 2),
-        (6, [Change(REPLACE, key(1), key(7)), Change(REPLACE, key(2), key(8)), Change(REMOVE, key(8))], 3),
-        (4, [Change(JAIL, key(1)), Change(RELEASE, key(1)), add(5)], 3),
-        (4, [add(5), Change(REMOVE, key(5)), Change(JAIL, key(1)), Change(JAIL, key(2))], 3),
-    ],
-)
-def test_no_more_than_a_third_moves_at_once(count: int, changes: list[Change], taken: int) -> None:
-    announced = begin(asked(of(count), *changes), height=2, slot=2, set_start=1)
-    assert announced.queue == tuple(changes[taken:])
-    before, after = dict(voting_set(announced.active)), dict(voting_set(announced.next))
-    left = sum(weight for each, weight in before.items() if not after.get(each))
-    entered = sum(weight for each, weight in after.items() if not before.get(each))
-    assert 3 * max(left, entered) <= sum(before.values())
+def test_so_many_keys_may_lose_their_signing_states() -> None:
+    known = tuple((number.to_bytes(32, "big"), TAG) for number in range(MAX_TAGS))
+    full = of(1)._replace(tags=known)
+    assert refusal(renew, full, key(1), TAG) is Reason.TOO_MANY_CHANGES
+    assert renew(full, known[7][0], TAG[::-1]).tag(known[7][0]) == TAG[::-1]
 
 
-def test_every_queued_change_has_its_turn() -> None:
-    changes = [Change(JAIL, key(number)) for number in range(1, 7)] + [Change(RELEASE, key(1)), add(8)]
-    wanted = asked(of(7), *changes)
-    assert [seat.is_jailed for seat in settle(wanted).active] == [0, 1, 1, 1, 1, 1, 0, 0]
-
-
-def test_what_cancels_out_is_not_announced() -> None:
-    wanted = asked(of(4), Change(JAIL, key(2)), Change(RELEASE, key(2)))
-    done = begin(wanted, height=2, slot=6, set_start=1)
-    assert not done.is_changing
-    assert done.seat(key(2)) == Seat(key(2), 1, 0, 6)
-
-
-def announced_at(decided: int, announced: int) -> Validators:
-    return of(4)._replace(next=of(5).active, decided_height=decided, announced_height=announced)
-
-
-@pytest.mark.parametrize(
-    ("mhpc_before", "decided", "announced", "is_due"),
-    [(5, 5, 21, True), (4, 5, 21, False), (5, 5, 22, False), (20, 5, 6, True), (0, 0, 0, False)],
-)
-def test_an_announced_set_is_in_force_once_its_height_came_and_its_decision_is_final(
-    mhpc_before: int, decided: int, announced: int, is_due: bool
-) -> None:
-    votes = replace(Votes.genesis(genesis_of(4).validators, BATCH, height=20), mhpc_before=mhpc_before)
-    votes = replace(votes, sets=(replace(votes.newest_set, start=1),))
-    changed = with_announced(votes, announced_at(decided, announced))
-    assert (changed is not votes) is is_due
-    assert with_announced(votes, of(4)) is votes
-    if is_due:
-        assert (changed.newest_set.start, len(changed.newest_set.keys)) == (21, 5)
-        assert with_announced(changed, announced_at(decided, announced)) is changed
+# ---------------------------------------------------------------------------------------------------------- storage
 
 
 def test_they_are_stored_as_they_are() -> None:
-    validators = asked(begin(asked(of(4), add(5)), height=2, slot=2, set_start=1), Change(JAIL, key(2)))
+    validators = renew(asked(decided(asked(of(4), add(5))), Change(JAIL, key(2))), key(1), TAG)
     stored = decode_entry(VALIDATORS_KEY, encode_entry(validators))
     assert isinstance(stored, Validators)
     assert stored == validators
@@ -283,32 +333,49 @@ def test_they_are_stored_as_they_are() -> None:
 
 def test_the_largest_fits() -> None:
     seats = tuple(Seat(number.to_bytes(32, "big"), MAX_WEIGHT, 1, U64_MAX) for number in range(BATCH_MAX))
-    queue = (Change(REPLACE, bytes(32), bytes(32), MAX_WEIGHT),) * MAX_QUEUED
-    largest = Validators(seats, seats, U64_MAX, U64_MAX, queue)
+    change = Change(REPLACE, bytes(32), bytes(32), MAX_WEIGHT)
+    weights = tuple((seat.key, MAX_WEIGHT) for seat in seats)
+    tags = tuple((number.to_bytes(32, "big"), TAG) for number in range(MAX_TAGS))
+    largest = Validators(seats, weights, (change,), weights, U64_MAX, (change,) * (MAX_QUEUED + BATCH_MAX), tags)
     assert decode_entry(VALIDATORS_KEY, encode_entry(largest)) == largest
 
 
-GOOD = asked(of(4), Change(REPLACE, key(2), key(7)))
+GOOD = renew(asked(decided(asked(of(4), Change(REPLACE, key(2), key(7)))), add(5)), key(1), TAG)
+
+
+def with_(at: int, value: object) -> tuple[object, ...]:
+    return (*GOOD[:at], value, *GOOD[at + 1 :])
 
 
 @pytest.mark.parametrize(
     "fields",
     [
-        GOOD[:4],
+        GOOD[:6],
         (*GOOD, 0),
-        ((), *GOOD[1:]),
-        (b"", *GOOD[1:]),
-        (((key(1), 1, 0),), *GOOD[1:]),
-        (((key(1), 1, 2, 0),), *GOOD[1:]),
-        (((key(1), 0, 0, 0),), *GOOD[1:]),
-        (((b"", 1, 0, 0),), *GOOD[1:]),
-        (*GOOD[:2], -1, *GOOD[3:]),
-        (*GOOD[:4], ((6, key(1), b"", 0),)),
-        (*GOOD[:4], ((JAIL, key(1), key(2), 0),)),
-        (*GOOD[:4], ((REPLACE, key(1), b"", 0),)),
-        (*GOOD[:4], GOOD.queue * (MAX_QUEUED + 1)),
+        with_(0, ()),
+        with_(0, b""),
+        with_(0, ((key(1), 1, 0),)),
+        with_(0, ((key(1), 1, 2, 0),)),
+        with_(0, ((key(1), 0, 0, 0),)),
+        with_(0, ((key(1), 1, 0, -1),)),
+        with_(0, ((b"", 1, 0, 0),)),
+        with_(1, ()),
+        with_(1, ((key(1), -1),)),
+        with_(1, ((key(1),),)),
+        with_(2, GOOD.change * 2),
+        with_(3, ((b"", 1),)),
+        with_(4, -1),
+        with_(5, ((7, key(1), b"", 0),)),
+        with_(5, ((0, key(1), b"", 0),)),
+        with_(5, ((JAIL, key(1), key(2), 0),)),
+        with_(5, ((REPLACE, key(1), b"", 0),)),
+        with_(5, ((ADD, key(1), b"", -1),)),
+        with_(5, GOOD.queue * (MAX_QUEUED + 2 * BATCH_MAX + 1)),
+        with_(6, ((key(1), b""),)),
+        with_(6, ((b"", TAG),)),
+        with_(6, ((key(1), TAG),) * (MAX_TAGS + 1)),
     ],
-    ids=range(13),
+    ids=range(24),
 )
 def test_what_is_no_entry_is_malformed(fields: tuple[object, ...]) -> None:
     assert refusal(read_validators, fields) is Reason.MALFORMED

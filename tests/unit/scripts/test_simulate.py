@@ -6,12 +6,14 @@ from p2p.local.commandline import EXIT_MISTAKE, EXIT_WRONG
 
 import json
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scripts import simulate
+from scripts.console import Numbers, numbers_text
 from scripts.simulation import matrix, sweep, telling
 from scripts.simulation.mutations import MUTATIONS
 from scripts.simulation.settings import Settings
@@ -50,11 +52,34 @@ def test_a_violation_ends_with_1_and_its_seed_and_a_command_that_shows_it_again(
     # then the first shows it, and its command tells the same
     out = capsys.readouterr().out
     assert "VIOLATION at seed 0" in out
-    (command,) = re.findall(r"scripts/simulate.py (.*)", out)
-    assert run(*command.split()) == EXIT_WRONG
-    told = capsys.readouterr().out
-    assert "VIOLATION" in told
-    assert "starts at height 0" in told
+    # and so does that of the shortest history that fails like it
+    assert "the shortest of" in out
+    commands = re.findall(r"scripts/simulate.py (.*)", out)
+    assert len(commands) == 2
+    for command in commands:
+        assert run(*shlex.split(command)) == EXIT_WRONG
+        told = capsys.readouterr().out
+        assert "VIOLATION" in told
+        assert "starts at height 0" in told
+
+
+def test_real_storage_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--seeds", "0..2", "--slots", "20", "--disk", "real", "--processes", "1", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["settings"]["disk"] == "real"
+    assert report["final_blocks"] > 0
+
+
+def test_acts_are_chosen_for_one_seed() -> None:
+    assert run("--only", "1", "--seeds", "0..2") == EXIT_MISTAKE
+    assert run("--only", "x", "--replay-seed", "0") == EXIT_MISTAKE
+    assert run("--only", "", "--replay-seed", "0", "--slots", "5") == 0
+
+
+@pytest.mark.parametrize(("numbers", "text"), [((), ""), ((3,), "3"), ((3, 7, 8, 9), "3,7..10"), ((0, 1, 5), "0..2,5")])
+def test_numbers_are_read_as_they_are_written(numbers: tuple[int, ...], text: str) -> None:
+    assert numbers_text(numbers) == text
+    assert Numbers().convert(text, None, None) == numbers
 
 
 def test_a_replay_is_the_same_each_time(capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,7 +104,7 @@ def test_all_broken_rules_are_tried_one_by_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # given one that shows at once, and one that these histories are too short for
-    tried = {name: MUTATIONS[name] for name in ("any-state-root", "drop-abandoned")}
+    tried = {name: MUTATIONS[name] for name in ("any-state-root", "amnesiac-signs")}
     monkeypatch.setattr(sweep, "MUTATIONS", tried)
     monkeypatch.setattr(telling, "MUTATIONS", tried)
     monkeypatch.setattr(sweep, "DOCUMENT", tmp_path / "docs" / "mutations.md")
@@ -137,3 +162,6 @@ def test_the_command_of_a_replay_names_all_that_matters() -> None:
         "python scripts/simulate.py --replay-seed 9 --slots 50 --faults none "
         "--nodes 7 --byzantine clones --villains 3 --traffic registry --mutate majority"
     )
+    short = Settings(slots=50, disk="real", only=(2, 3), skip=4)
+    assert telling.replay_command(short, 9).endswith("--faults all --disk real --skip 4 --only 2..4")
+    assert telling.replay_command(replace(short, only=(), skip=0), 9).endswith("--disk real --only ''")

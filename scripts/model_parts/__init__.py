@@ -1,0 +1,1 @@
+"""What ``scripts/model.py`` is made of: long runs of ``tests/model``, and the page that tells of them."""

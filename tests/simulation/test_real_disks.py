@@ -1,0 +1,48 @@
+"""Histories in which honest nodes write to SQLite's files, which are torn, damaged, restored and removed."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from scripts.simulation.acts import Damage
+from scripts.simulation.history import History, run_history
+from scripts.simulation.settings import Settings
+
+SEEDS = 8
+SETTINGS = Settings(slots=100, disk="real", keep_timeline=True)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS), ids=lambda seed: f"seed{seed}")
+def test_everything_holds_on_real_storage(seed: int) -> None:
+    outcome = run_history(SETTINGS, seed)
+    assert outcome.violation == ""
+    assert outcome.final_height > 0
+    assert outcome.culprits == ()
+
+
+def test_each_damage_happens_and_what_is_refused_is_replaced() -> None:
+    wanted = {*(f"its disk: {damage}" for damage in get_args(Damage)[1:])}
+    wanted |= {"HOME/chain.db is missing", "HOME/chain.db is damaged", "lost its signing state"}
+    for seed in range(100, 150):
+        text = "\n".join(run_history(SETTINGS, seed).timeline)
+        wanted = {words for words in wanted if words not in text}
+        if not wanted:
+            return
+    pytest.fail(f"nobody sees {wanted}")
+
+
+def test_the_same_seed_gives_the_same_history_on_the_same_files() -> None:
+    first, second = run_history(SETTINGS, 3), run_history(SETTINGS, 3)
+    assert first.timeline == second.timeline
+    assert first.history == second.history
+
+
+def test_nothing_is_left_behind() -> None:
+    history = History(SETTINGS, 0)
+    folder = history.world.homes
+    assert folder is not None
+    assert folder.is_dir()
+    history.close()
+    assert not folder.exists()
