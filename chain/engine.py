@@ -450,9 +450,19 @@ class Engine:
             )
         if producer.is_overruled(self.chain):
             self._lose_signing(producer)
-        if producer.needs_tag(self.chain) and not self._is_on_its_way(self._lost):
-            known = self.chain.ledger.validators.tag(producer.secret.public)
-            self._lost = self._send_own(Lost(known, producer.fresh_tag))
+        if producer.needs_tag(self.chain):
+            self._report_loss(producer)
+
+    def _report_loss(self, producer: Producer) -> None:
+        """Say that the signing state was lost; anew where the chain meanwhile knows of another, at an earlier start."""
+        key = producer.secret.public
+        loss = Lost(self.chain.ledger.validators.tag(key), producer.fresh_tag)
+        waiting = self.mempool.get(self._lost)
+        if waiting is not None and waiting.action == loss and self._is_on_its_way(self._lost):
+            return
+        for stale in [item for item in self.mempool if item.actor == key and isinstance(item.action, Lost)]:
+            self.mempool.remove(stale.id)
+        self._lost = self._send_own(loss)
 
     def _produce(self, producer: Producer, now_ms: int) -> None:
         chain, restart = self.chain, producer.restart

@@ -20,7 +20,7 @@ from chain.production import is_forgotten, said_by
 from chain.proposals import ReplaceValidator
 from chain.restart import Restart
 from chain.stall import stall_of
-from chain.transactions import Approve, Consent, Enrol, Propose, VerifiedTransaction
+from chain.transactions import Approve, Consent, Enrol, Lost, Propose, VerifiedTransaction
 from scripts.simulation.disk import Disk
 from tests.support.world import Actor, Host, World, secret
 
@@ -86,7 +86,7 @@ class Drill:
             host = self.hosts[number]
             if host.is_up:
                 host.crash()
-            host.forget_signing(wipe=True)
+            host.disk = host.disk.replacement()
             host.finalized = {}
         self.world.run(2)
         for number in numbers:
@@ -281,6 +281,25 @@ def test_a_signed_restart_that_is_lost_with_its_disk_gives_no_voice(drill: Drill
     assert signing is not None
     assert signing.tag != restart.tag(secret(3).public)
     assert drill.hosts[2].disk.restart is None
+    drill.check_nobody_is_to_blame()
+
+
+def test_a_loss_that_an_earlier_start_reported(drill: Drill) -> None:
+    # given a validator that lost its signing state, and says so, and is stopped before the chain holds that
+    drill.lose_disk(3)
+    host = drill.hosts[3]
+    while not any(isinstance(item.action, Lost) for item in host.engine.mempool):
+        drill.world.run_ms(10)
+    waiting = tuple(host.engine.mempool)
+
+    # when it starts again, with another tag, while what it said is still on its way
+    host.crash()
+    host.start()
+    host.submit(waiting)
+
+    # then it speaks again
+    drill.until_whole()
+    assert speaks(host)
     drill.check_nobody_is_to_blame()
 
 
