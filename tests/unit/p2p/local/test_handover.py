@@ -337,21 +337,43 @@ def test_an_export_is_refused_once_the_chain_holds_a_later_block_by_the_key(tmp_
     # given a state that another machine has imported and signs with, while its old home only follows the chain
     world = World(4, seed=5)
     disk = record(world.hosts[1])
-    for number in (100, 101):
+    for number in range(100, 112):
         world.submit(0, [Actor(world.genesis, number).sign(Enrol())])
-        world.run(12)
+        world.run(1)
     home = make_home(tmp_path / "old", world.genesis, 2, is_new=True)
     with closing(Storage(home.database, home.genesis)) as database:
         database.commit([replace(commit, signing=None) for commit in disk.commits])
     mine = [block.header for _, block in sorted(disk.main.items()) if block.header.proposer == home.secret.public]
     earlier, last = mine[-2:]
-    # when the old export is imported where it came from, then it is refused; the export of the last block is not
-    sign(home, SigningState(slot=earlier.slot, mhg=earlier.height))
-    export_signing(home, file)
+    # when the old export is imported where the blocks are, then it is refused; the export of the last block is not
+    before = make_home(tmp_path / "before", world.genesis, 2, is_new=True)
+    sign(before, SigningState(slot=earlier.slot, mhg=earlier.height))
+    export_signing(before, file)
     refused(home, file, f"signed blocks after slot {earlier.slot}")
     with closing(Storage(home.database, home.genesis)) as database:
         database.import_signing(home.secret.public, SigningState(slot=last.slot, mhg=last.height))
     assert signing_of(home) == (False, SigningState(slot=last.slot, mhg=last.height))
+
+
+def test_a_state_that_is_behind_its_own_blocks_is_lost(tmp_path: Path, file: Path) -> None:
+    # given a database that was put together from two: its blocks hold more by its key than it says it signed
+    world = World(4, seed=5)
+    disk = record(world.hosts[1])
+    for number in range(100, 112):
+        world.submit(0, [Actor(world.genesis, number).sign(Enrol())])
+        world.run(1)
+    home = make_home(tmp_path / "home", world.genesis, 2, is_new=True)
+    with closing(Storage(home.database, home.genesis)) as database:
+        database.bind(home.secret.public)
+        database.commit(disk.commits)
+    signing = signing_of(home)[1]
+    assert signing is not None
+    sign(home, replace(signing, last_height=signing.last_height - 4, last_mhp=signing.last_mhp - 4))
+
+    # then it is as good as none: for a node, and for another machine
+    with pytest.raises(OperatorError, match="was lost"):
+        export_signing(home, file)
+    assert signing_of(home) == (False, None)
 
 
 def test_a_file_cut_short_is_refused(old: Home, new: Home, file: Path) -> None:
@@ -360,6 +382,11 @@ def test_a_file_cut_short_is_refused(old: Home, new: Home, file: Path) -> None:
     for size in range(0, len(whole), 7):
         file.write_bytes(whole[:size])
         refused(new, file, "no undamaged export .*; copy it again, or export it again")
+
+
+def other(value: int | str) -> int | str:
+    """Another number, or hexadecimal."""
+    return value + 1 if isinstance(value, int) else value.replace("0", "3")
 
 
 def test_a_changed_file_is_refused(old: Home, new: Home, file: Path) -> None:
@@ -373,14 +400,14 @@ def test_a_changed_file_is_refused(old: Home, new: Home, file: Path) -> None:
             assert import_signing(new, file) == SIGNED
     document = json.loads(whole)
     for name, value in document["signing"].items():
-        file.write_text(json.dumps({**document, "signing": {**document["signing"], name: value + 1}}))
+        file.write_text(json.dumps({**document, "signing": {**document["signing"], name: other(value)}}))
         refused(make_home(new.path.with_name(f"for {name}")), file, "bad_signature")
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": "EIP-3076"}, {"version": 2}, {"version": None}, {"chain_id": 7}, {"chain_id": "zz"}, {"did": 7},
+        {"format": "EIP-3076"}, {"version": 3}, {"version": None}, {"chain_id": 7}, {"chain_id": "zz"}, {"did": 7},
         {"did": "did:key:z6Mk"}, {"signing": []}, {"signing": {}}, {"signing": None}, {"signature": ""},
         {"signature": None}, {"signature": "00" * 64}, {"signing": {"slot": 2**64}}, {"signing": {"slot": -1}},
         {"signing": {"slot": True}}, {"signing": {"slot": 9.0}}, {"signing": {"slot": "9"}},
