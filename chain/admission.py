@@ -129,22 +129,25 @@ class Quota:
     def __init__(self, limit: int, max_keys: int) -> None:
         self._limit = limit
         self._max_keys = max_keys
-        self._counts: dict[tuple[int, bytes], int] = {}
+        self._taken: dict[tuple[int, bytes], list[bytes]] = {}
 
     def __len__(self) -> int:
-        return len(self._counts)
+        return len(self._taken)
 
-    def is_used_up(self, slot: int, proposer: bytes) -> bool:
-        """Whether no more are within the limit."""
-        return self._counts.get((slot, proposer), 0) >= self._limit
+    def is_used_up(self, slot: int, signer: bytes, thing: bytes = b"") -> bool:
+        """Whether no more are within the limit, but a ``thing`` that was counted before, by its id."""
+        taken = self._taken.get((slot, signer), ())
+        return len(taken) >= self._limit and (not thing or thing not in taken)
 
-    def take(self, slot: int, proposer: bytes) -> bool:
-        """Whether one more is within the limit; if so it is counted."""
-        if self.is_used_up(slot, proposer):
+    def take(self, slot: int, signer: bytes, thing: bytes = b"") -> bool:
+        """Whether one more is within the limit; if so it is counted, once where it has an id."""
+        if self.is_used_up(slot, signer, thing):
             return False
-        self._counts[slot, proposer] = self._counts.get((slot, proposer), 0) + 1
-        while len(self._counts) > self._max_keys:
-            del self._counts[min(self._counts)]
+        taken = self._taken.setdefault((slot, signer), [])
+        if not thing or thing not in taken:
+            taken.append(thing)
+        while len(self._taken) > self._max_keys:
+            del self._taken[min(self._taken)]
         return True
 
 
@@ -209,13 +212,13 @@ class Admission:
             for each in attestations
             if chain.finalized.height < each.height <= highest
             and chain.is_speaker(each.speaker)
-            and not self._attested.is_used_up(each.height, each.speaker)
+            and not self._attested.is_used_up(each.height, each.speaker, each.id)
         )
 
     def admit_attestations(self, attestations: tuple[VerifiedAttestation, ...]) -> AdmittedAttestations:
         """Let verified attestations in, as far as their heights have room."""
         return AdmittedAttestations(
-            tuple(each for each in attestations if self._attested.take(each.height, each.speaker))
+            tuple(each for each in attestations if self._attested.take(each.height, each.speaker, each.id))
         )
 
     def claim(self, data: bytes, now_ms: int) -> AdmittedClaim | Dropped | Blamed:

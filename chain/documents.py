@@ -42,6 +42,7 @@ from chain.state import (
     read_record_key,
     record_key,
 )
+from chain.statements import NO_TAG
 from chain.transactions import Evidence, Propose, Repair, Rule, Transaction, decode_statement
 from chain.validators import weights_of
 from chain.view import StateView, read_policy_text
@@ -318,8 +319,10 @@ def block_document(
         "time": time_of(genesis, header.slot),
         "proposer": did_from_key(header.proposer) if header.height else None,
         "parent": header.parent.hex(),
+        "tag": None if header.tag == NO_TAG else header.tag.hex(),
         "mhg": header.mhg,
         "mhp": header.mhp,
+        "votes_root": header.votes_root.hex(),
         "transaction_root": header.transaction_root.hex(),
         "state_root": header.state_root.hex(),
         "transaction_count": count,

@@ -64,7 +64,7 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.ROTATED_KEY: Meaning("A key that was left can do nothing more.", "the key that its owner moved to"),
     _R.NO_CONSENT: Meaning(
         "Under this policy a registrar signs every enrolment too.",
-        "a consent for this member: a registrar makes one with `consent`, and `enrol --consent` takes it",
+        "a consent for this member: a registrar makes one with `cosign`, and `enrol --consent` takes it",
     ),
     _R.COUNTER_LIMIT: Meaning("What the register counts is bounded.", "another member, authority or network"),
     # authorities and their records

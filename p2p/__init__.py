@@ -11,6 +11,7 @@ From the wire up::
     router       GossipSub, tuned
     pubsub       GossipSub, guarded: each message checked once, no input ends the process
     gossip       topics: publish, and check what others publish
+    relay        small items for everybody, soon: collected, and passed on hop by hop
     requests     questions to one peer, with limits and one kind of failure
     handshake    hello, and the exchange of addresses
     book         whom this node could dial, and when

@@ -1,4 +1,4 @@
-"""The byte-level transport as a whole: a host, gossip, requests and peers under one context manager."""
+"""The byte-level transport as a whole: a host, gossip, relay, requests and peers under one context manager."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from p2p.host import DEFAULT_MAX_CONNECTIONS, GuardedHost, open_host
 from p2p.limits import Clock
 from p2p.peers import PeerSettings, PeerSupervisor
 from p2p.pubsub import DEFAULT_DROP_RATE
+from p2p.relay import Relay
 from p2p.reputation import BAN_S, Reputation
 from p2p.requests import DEFAULT_RATE, Requests
 
@@ -47,9 +48,16 @@ class Transport:
     """A running transport.  Register handlers and topics first, then :meth:`start`."""
 
     def __init__(
-        self, host: GuardedHost, gossip: Gossip, requests: Requests, peers: PeerSupervisor, start: Callable[[], None]
+        self,
+        host: GuardedHost,
+        gossip: Gossip,
+        relay: Relay,
+        requests: Requests,
+        peers: PeerSupervisor,
+        start: Callable[[], None],
     ) -> None:
         self.gossip = gossip
+        self.relay = relay
         self.requests = requests
         self.peers = peers
         self.peer_id = str(host.get_id())
@@ -89,15 +97,18 @@ async def open_transport(config: TransportConfig) -> AsyncIterator[Transport]:
         open_gossip(host, config.prefix, config.drop_rate) as (gossip, pubsub),
     ):
         alarm = _Alarm()
+        relay = Relay(host, config.prefix + "attest")
         requests = Requests(host, config.prefix, config.request_rate)
         reputation = Reputation(config.clock, ban_s=config.ban_s)
         peers = PeerSupervisor(host, requests, config.rng, config.peers, reputation)
-        host.report = pubsub.report = requests.report = peers.penalise
-        pubsub.on_bug = requests.on_bug = alarm.ring
+        host.report = pubsub.report = relay.report = requests.report = peers.penalise
+        pubsub.on_bug = relay.on_bug = requests.on_bug = alarm.ring
+        peers.on_gone = relay.forget
         async with trio.open_nursery() as nursery:
             nursery.start_soon(alarm.wait)
+            nursery.start_soon(relay.run)
             nursery.start_soon(peers.run)
-            yield Transport(host, gossip, requests, peers, lambda: peers.start(bootstrap))
+            yield Transport(host, gossip, relay, requests, peers, lambda: peers.start(bootstrap))
             nursery.cancel_scope.cancel()
 
 

@@ -90,7 +90,8 @@ class PeerSupervisor:
     """Keeps this node connected.  Set the callbacks, then :meth:`start`; before that nobody is let in.
 
     ``local_hello`` gives the payload of our greeting, ``on_hello`` takes the peer's.  ``on_connected``
-    comes just before ``on_hello``, ``on_disconnected`` at the end, for peers of our network only.
+    comes just before ``on_hello``, ``on_disconnected`` at the end, for peers of our network only; ``on_gone``
+    comes at the end for everyone.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class PeerSupervisor:
         self.on_hello: Callable[[str, bytes], None] = lambda _peer_id, _payload: None
         self.on_connected: Callable[[str], None] = lambda _peer_id: None
         self.on_disconnected: Callable[[str], None] = lambda _peer_id: None
+        self.on_gone: Callable[[str], None] = lambda _peer_id: None
         self._host = host
         self._requests = requests
         self._rng = rng
@@ -233,6 +235,7 @@ class PeerSupervisor:
         finally:
             self._links.pop(link.peer_id, None)
             self._requests.forget(link.peer_id)
+            self.on_gone(link.peer_id)
             if link.up:
                 self.on_disconnected(link.peer_id)
         self._plan_return(link)

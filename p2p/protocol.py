@@ -1,7 +1,7 @@
 """The ledger's conversation: bytes of the network become events, effects become bytes.
 
-What gossip brings is judged by :mod:`chain.admission` and passed on before the engine sees it; what peers ask is
-answered by :mod:`chain.serving`.
+What gossip and the relay bring is judged by :mod:`chain.admission` and passed on before the engine sees it; what peers
+ask is answered by :mod:`chain.serving`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,6 @@ from chain.messages import (
     Announcement,
     GetStatus,
     GetTransactions,
-    RawItems,
     Status,
     batches,
 )
@@ -74,7 +73,6 @@ log = logging.getLogger(__name__)
 
 TRANSACTIONS = "transactions"
 BLOCKS = "blocks"
-ATTESTATIONS = "attestations"
 # Transactions are collected this long, so that many travel in one message: gossip costs messages, not bytes.
 BATCH_WAIT_S = 0.05
 # Transactions waiting for their batch; more than the mempool takes is never offered.
@@ -141,7 +139,7 @@ class LedgerProtocol:
             gossip = self._transport.gossip
             await gossip.subscribe(TRANSACTIONS, self._on_batch, max_bytes=MAX_BATCH_BYTES)
             await gossip.subscribe(BLOCKS, self._on_announcement, max_bytes=MAX_ANNOUNCEMENT_BYTES)
-            await gossip.subscribe(ATTESTATIONS, self._on_attestations, max_bytes=MAX_BATCH_BYTES)
+            self._transport.relay.serve(self._on_attestations, lambda: gossip.mesh(BLOCKS))
             self._transport.start()
             nursery.start_soon(self._send_batches)
             task_status.started()
@@ -160,8 +158,7 @@ class LedgerProtocol:
                 announcement = Announcement(block.header.raw, block.ballot.raw, ids)
                 await self._transport.gossip.publish(BLOCKS, announcement.encode())
             case SendAttestations(attestations):
-                raws = tuple(attestation.raw for attestation in attestations)
-                await self._transport.gossip.publish(ATTESTATIONS, RawItems(raws).encode())
+                self._transport.relay.send(attestation.raw for attestation in attestations)
             case GossipTransactions(transactions):
                 self._offer(transactions)
             case Ask(peer, request):
@@ -271,19 +268,20 @@ class LedgerProtocol:
         except Refused as refusal:
             return rejected(refusal)
 
-    async def _on_attestations(self, peer: str, data: bytes) -> bool:
-        match await self._admit_attestations(data):
-            case AdmittedAttestations() as batch:
-                await self._node.post(AttestationsReceived(peer, batch))
-                return True
-            case rejection:
-                return _turned_away("attestations", peer, rejection)
+    # ----------------------------------------------------------------------------------------------- the relay
 
-    async def _admit_attestations(self, data: bytes) -> AdmittedAttestations | Rejected:
-        read = admission.attestation_batch(data)
-        if not isinstance(read, ReadBatch):
-            return read
-        plausible = self._admission.plausible_attestations(read, self._node.chain)
+    async def _on_attestations(self, peer: str, items: Sequence[bytes]) -> tuple[bytes, ...]:
+        match await self._admit_attestations(items):
+            case AdmittedAttestations(attestations) as batch:
+                if attestations:
+                    await self._node.post(AttestationsReceived(peer, batch))
+                return tuple(attestation.raw for attestation in attestations)
+            case Blamed(refusal):
+                self._penalise(peer, refusal)
+        return ()
+
+    async def _admit_attestations(self, items: Sequence[bytes]) -> AdmittedAttestations | Rejected:
+        plausible = self._admission.plausible_attestations(ReadBatch(tuple(items)), self._node.chain)
         if isinstance(plausible, Blamed):
             return plausible
         try:

@@ -21,10 +21,12 @@ from chain.database import DATABASE, corrupt
 from chain.errors import OperatorError, Refused
 from chain.genesis import Genesis, load_genesis
 from chain.headers import Header, VerifiedHeader
+from chain.judgement import judge
 from chain.keys import key_from_did
 from chain.ledger import Ledger
 from chain.reader import Reader
 from chain.view import StateView
+from chain.votes import Votes, decode_votes
 from scripts.console import remark, short, short_did
 
 # Fields that tables shorten.
@@ -49,6 +51,15 @@ class View:
     def state(self) -> StateView:
         """The state on disk, which is of a final block."""
         return self.reader.view()
+
+    @cached_property
+    def votes(self) -> Votes:
+        """The votes after the head, counted on from those on disk."""
+        stored = self.reader.snapshot_votes()
+        votes = Votes.genesis(self.genesis.validators, self.genesis.batch) if stored is None else decode_votes(stored)
+        for header, ballot in self.reader.votings(votes.height + 1, self.head_height - votes.height):
+            votes = judge(header, ballot, votes, self.genesis.id)
+        return votes
 
     @cached_property
     def head(self) -> Header | VerifiedHeader:

@@ -10,18 +10,14 @@ from __future__ import annotations
 from p2p.local.commandline import EXIT_WRONG, importing
 
 import os
-from collections import Counter
 from dataclasses import asdict
 
 import click
 
+from chain.ballots import EMPTY
 from chain.documents import block_document, transaction_document
 from chain.errors import OperatorError
-from chain.headers import VerifiedHeader
-from chain.keys import did_from_key
 from chain.recheck import recheck, signatures
-from chain.validators import Seat, Validators
-from chain.words import change_in_words
 from scripts.chain_view import (
     Finding,
     Sheet,
@@ -33,11 +29,11 @@ from scripts.chain_view import (
     read_hex,
     sheet,
 )
-from scripts.inspect_parts import institutions, offline, people
+from scripts.inspect_parts import institutions, offline, people, seats
 from scripts.inspect_parts.question import ALL, inspect_chain, limit, progress, question
 
 # The commands of the parts are those of this one.
-__all__ = ["inspect_chain", "institutions", "offline", "people"]
+__all__ = ["inspect_chain", "institutions", "offline", "people", "seats"]
 
 # 12 digits are an id's beginning rather than a height: 31,000 years of one-second slots.
 _HEIGHT_DIGITS = 12
@@ -84,18 +80,19 @@ def blocks(view: View, from_height: int | None, limit: int) -> Finding:
 @question
 @click.argument("which", metavar="ID|HEIGHT")
 def block(view: View, which: str) -> Finding:
-    """One block, by its height or by its id or the beginning of it."""
+    """One block with what it carries for the votes, by its height or by its id or the beginning of it."""
     if which.isascii() and which.isdigit() and len(which) < _HEIGHT_DIGITS:
         found, is_main = view.reader.block_at(int(which)), True
         if found is None and int(which):
             raise OperatorError(f"no block of height {int(which)} is stored; the head is at height {view.head_height}")
     else:
         found, is_main = find_block(view, read_hex(which, 4, "height and no block id"))
-    body = () if found is None else found.transactions
+    body, ballot = ((), EMPTY) if found is None else (found.transactions, found.ballot)
     header = header_of_genesis(view.genesis) if found is None else found.header
     summary = block_document(view.genesis, header, len(body), view.finalized_height, main=is_main)
     listed = [transaction_document(view.state.policy, transaction) for transaction in body]
-    sheets = [facts(f"Block, {as_of(view.at_head)}", summary)]
+    carried = seats.ballot_document(ballot)
+    sheets = [facts(f"Block, {as_of(view.at_head)}", summary), *seats.ballot_sheets(carried)]
     if listed:
         columns = (
             "id",
@@ -105,7 +102,7 @@ def block(view: View, which: str) -> Finding:
             *[name for name in _ACTION_FIELDS if any(name in row for row in listed)],
         )
         sheets.append(sheet("Its transactions", columns, listed))
-    return Finding({**view.at_head, **summary, "transactions": listed}, sheets)
+    return Finding({**view.at_head, **summary, "ballot": carried, "transactions": listed}, sheets)
 
 
 @question
@@ -155,65 +152,6 @@ def forks(view: View) -> Finding:
     document = {**view.at_head, "side_blocks": len(side), "branches": branches}
     columns = ("tip", "height", "length", "leaves_at_height", "leaves_at", "can_win")
     return Finding(document, [sheet(f"Branches beside the main chain, {as_of(document)}", columns, branches)])
-
-
-@question
-def validators(view: View) -> Finding:
-    """Who makes blocks, who is announced or jailed, and whose votes count lately."""
-    made: Counter[bytes] = Counter()
-    newest: dict[bytes, VerifiedHeader] = {}
-    voting: set[bytes] = set()
-    window_start = view.head_height - 3 * view.genesis.batch
-    for header, _ in view.reader.headers(0, ALL):
-        made[header.proposer] += 1
-        newest[header.proposer] = header
-        if header.height > window_start and header.mhg < header.height:
-            voting.add(header.proposer)
-    known = view.state.validators
-    found = [
-        {
-            "validator": did_from_key(seat.key),
-            "weight": seat.weight,
-            "status": _status(known, seat),
-            "blocks": made[seat.key],
-            "share": round(made[seat.key] / max(1, view.head_height), 4),
-            "last_height": newest[seat.key].height if seat.key in newest else None,
-            "last_slot": newest[seat.key].slot if seat.key in newest else None,
-            "votes": seat.key in voting,
-        }
-        for seat in known.active
-    ]
-    newcomers = [did_from_key(key) for key, _ in known.following if all(key != seat.key for seat in known.active)]
-    under_way = [change_in_words(change) for change in known.change]
-    waiting = [change_in_words(change) for change in known.queue]
-    document = {
-        **view.at_head,
-        "state_height": view.at_state["as_of_height"],
-        "validators": found,
-        "under_way": under_way,
-        "newcomers": newcomers,
-        "decided_height": known.decided_height or None,
-        "waiting": waiting,
-    }
-    columns = ("validator", "weight", "status", "blocks", "share", "last_height", "votes")
-    rows = [tuple(f"{item[name]:.1%}" if name == "share" else item[name] for name in columns) for item in found]
-    sheets = [Sheet(f"Validators, {as_of(document)}", columns, rows)]
-    if under_way:
-        title = f"Under way, decided at height {known.decided_height}: in force once the new validators were heard"
-        sheets.append(Sheet(title, ("change",), [(text,) for text in under_way]))
-    if waiting:
-        sheets.append(Sheet("Changes that wait for their turn", ("change",), [(text,) for text in waiting]))
-    return Finding(document, sheets)
-
-
-def _status(known: Validators, seat: Seat) -> str:
-    """What a validator is now, and what the change under way makes of it."""
-    status, following = "jailed" if seat.is_jailed else "active", dict(known.following)
-    if following and seat.key not in following:
-        return f"{status}, leaves"
-    if following and seat.is_jailed and following[seat.key]:
-        return f"{status}, released next"
-    return status
 
 
 @question

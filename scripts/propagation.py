@@ -18,10 +18,12 @@ import click
 from scripts.console import processes, remark, write
 
 DOCS = Path(__file__).resolve().parent / "docs"
+ATTESTATIONS = "attestations.md"
 
 
 @command
 @click.option("--quick", is_flag=True, help="Small networks, a few seconds.")
+@click.option("--attestations", is_flag=True, help="Instead: ways in which attestations can travel.")
 @click.option("--slots", type=click.IntRange(1, 100_000), help="Slots that count.  [default: by the size]")
 @processes
 @click.option("--draw-only", is_flag=True, help="Measure nothing: from the propagation.json that is there.")
@@ -35,6 +37,7 @@ DOCS = Path(__file__).resolve().parent / "docs"
 def main(
     context: click.Context,
     quick: bool,
+    attestations: bool,
     slots: int | None,
     processes: int | None,
     draw_only: bool,
@@ -44,6 +47,10 @@ def main(
     """Measure networks of 10, 100 and 1,000 nodes, and make the tables and the picture."""
     if write is (out is not None):
         raise click.UsageError("say where the tables and the picture go: --out FOLDER, or --write for scripts/docs")
+    folder = out or DOCS
+    if attestations:
+        _compare_ways(folder, quick=quick)
+        return
     with importing():
         from scripts.propagation_parts.plans import full_plan, load, measure, quick_plan
         from scripts.propagation_parts.plot import draw, load_pyplot
@@ -52,7 +59,6 @@ def main(
         from scripts.simulation.settings import Violation
 
         load_pyplot()  # before the measuring, in case it is missing
-    folder = out or DOCS
     figures = folder / "propagation.json"
     if not draw_only:
         try:
@@ -67,6 +73,17 @@ def main(
     (folder / "propagation.md").write_text(fill(document, rows), encoding="utf-8")
     draw(rows, folder / "propagation.svg")
     remark(f"wrote propagation.json, propagation.md and propagation.svg in {folder}")
+
+
+def _compare_ways(folder: Path, *, quick: bool) -> None:
+    with importing():
+        from scripts.propagation_parts.attestations import study, table
+        from scripts.propagation_parts.tables import put
+    rows = study((4, 7), 5) if quick else study()
+    document = (DOCS / ATTESTATIONS).read_text(encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ATTESTATIONS).write_text(put(document, "ways", table(rows)), encoding="utf-8")
+    remark(f"wrote {ATTESTATIONS} in {folder}")
 
 
 if __name__ == "__main__":

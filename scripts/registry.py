@@ -22,6 +22,7 @@ from chain.genesis import Genesis
 from chain.keys import SecretKey, did_from_key
 from chain.transactions import (
     Approve,
+    Consent,
     Enrol,
     Object,
     Rate,
@@ -38,10 +39,10 @@ from scripts.console import print_json, remark, table
 from scripts.registry_parts.filing import answer, record, repair, rule
 from scripts.registry_parts.inputs import (
     DID,
-    Consent,
+    Cosignature,
     document,
     find_category,
-    read_consent,
+    read_cosignature,
 )
 from scripts.registry_parts.motions import motion
 from scripts.registry_parts.session import (
@@ -163,7 +164,7 @@ def _possible(session: Session, account: Signer) -> list[str]:
     if account.authority:
         possible.append("record, as far as it was accredited")
         possible.append("answer, repair approve, repair decline, for records that it filed")
-        possible.append("rule, as an arbiter; consent, as a registrar")
+        possible.append("rule, as an arbiter; cosign, as a registrar")
     if account.validator:
         possible.append("motion, approve, unless it is jailed")
     elif account.member or account.authority:
@@ -203,7 +204,7 @@ def motions(node: Client, genesis: Genesis, home: Path | None, as_json: bool) ->
         (
             row["number"],
             row["kind"],
-            row["status"],
+            "open, awaits consent" if row.get("awaits_consent") else row["status"],
             len(row["approvals"]),
             moment_of(genesis, row["expires_slot"]) if row["status"] == "open" else None,
             " ".join(row["about"]) or None,
@@ -217,7 +218,7 @@ def motions(node: Client, genesis: Genesis, home: Path | None, as_json: bool) ->
 
 
 @registry.command()
-@click.option("--consent", "token", metavar="TOKEN", help="What a registrar's `consent` printed.")
+@click.option("--consent", "token", metavar="TOKEN", help="What a registrar's `cosign` printed.")
 @click.option(
     "--registrar-key",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -232,11 +233,11 @@ def enrol(session: Session, token: str | None, registrar_key: Path | None) -> Ve
     if token is not None and registrar_key is not None:
         raise OperatorError("--consent and --registrar-key say the same; give one of them")
     if token is not None:
-        consent = read_consent(token)
+        consent = read_cosignature(token)
         if consent.member != session.secret.public:
             raise OperatorError(f"this consent is for {did_from_key(consent.member)}; sign with that member's key")
     elif registrar_key is not None:
-        consent = _consent(session, read_key_file(registrar_key), session.secret.public, session.expiry_height)
+        consent = _cosigned(session, read_key_file(registrar_key), session.secret.public, session.expiry_height)
     else:
         return session.sign(Enrol())
     return session.sign(Enrol(consent.registrar, consent.signature), consent.expiry_height)
@@ -253,7 +254,7 @@ def enrol(session: Session, token: str | None, registrar_key: Path | None) -> Ve
 )
 @keyed
 @as_json
-def consent(session: Session, member: bytes, valid_blocks: int | None, as_json: bool) -> None:
+def cosign(session: Session, member: bytes, valid_blocks: int | None, as_json: bool) -> None:
     """Let a member enrol, as a registrar.
 
     Prints a token for the member's `enrol --consent`.
@@ -262,7 +263,7 @@ def consent(session: Session, member: bytes, valid_blocks: int | None, as_json: 
     valid_blocks = max(1, longest // 2) if valid_blocks is None else valid_blocks
     if valid_blocks > longest:
         raise OperatorError(f"--valid is at most {longest} blocks on this network")
-    given = _consent(session, session.secret, member, session.account.height + valid_blocks)
+    given = _cosigned(session, session.secret, member, session.account.height + valid_blocks)
     if as_json:
         print_json(
             {
@@ -277,9 +278,9 @@ def consent(session: Session, member: bytes, valid_blocks: int | None, as_json: 
     click.echo(given.to_token())
 
 
-def _consent(session: Session, registrar: SecretKey, member: bytes, expiry_height: int) -> Consent:
+def _cosigned(session: Session, registrar: SecretKey, member: bytes, expiry_height: int) -> Cosignature:
     signature = sign_consent(registrar, session.genesis.id, member, expiry_height)
-    return Consent(registrar.public, member, expiry_height, signature)
+    return Cosignature(registrar.public, member, expiry_height, signature)
 
 
 @registry.command()
@@ -343,6 +344,17 @@ def rotate(session: Session, new_key: Path) -> VerifiedTransaction:
 def approve(session: Session, number: int) -> VerifiedTransaction:
     """Approve motion NUMBER, as a validator."""
     return session.sign(Approve(number))
+
+
+@registry.command()
+@_number
+@sends
+def consent(session: Session, number: int) -> VerifiedTransaction:
+    """Agree to motion NUMBER, which would make this key a validator.
+
+    Sign with the key of the node that is to make blocks; it is not carried without, and then waits for that node.
+    """
+    return session.sign(Consent(number))
 
 
 @registry.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from scripts.abuse_parts import gossip, requests
+from scripts.abuse_parts import gossip, relay, requests
 from scripts.abuse_parts.target import Target
 
 
@@ -64,6 +64,27 @@ ATTACKS = (
         "headers of next year's slots",
         gossip.future_blocks,
         "dropped, as a clock may be wrong",
+        needs_key=True,
+    ),
+    Attack("garbage-attestations", "frames for the relay that are none", relay.garbage_attestations),
+    Attack("forged-attestations", "attestations in validators' names", relay.forged_attestations),
+    Attack(
+        "attestation-flood",
+        "well-signed attestations of strangers",
+        relay.attestation_flood,
+        "not even checked; a ban beyond 1,000 a second",
+    ),
+    Attack(
+        "same-attestations",
+        "the same frame of the relay again and again",
+        relay.same_attestations,
+        "let be; a ban beyond 40 frames a second",
+    ),
+    Attack(
+        "two-faced-attestations",
+        "attestations of one height without end",
+        relay.two_faced_attestations,
+        "two are heard of a height, the rest is dropped",
         needs_key=True,
     ),
     Attack(

@@ -33,6 +33,7 @@ from chain.proposals import (
     decode_proposal,
     encode_proposal,
 )
+from chain.restart import Restart
 from chain.state import RULES_KEY
 from chain.statements import NO_TAG
 from chain.statetree import Proof, StateTree
@@ -111,7 +112,7 @@ def _actions(header: bytes, attestation: bytes) -> tuple[Action, ...]:
         Evidence(header, header),
         Evidence(attestation, header),
         Consent(12),
-        Lost(bytes(16), bytes(range(16))),
+        Lost(NO_TAG, bytes(range(16))),
         *map(Propose, _proposals()),
     )
 
@@ -154,6 +155,7 @@ def _table() -> dict[str, Decoder]:
     attestation = sign_attestation(KEY, genesis.id, tag=NO_TAG, tip=empty.id, height=1, mhg=0, mhp=0)
     following, tag = (*genesis.validators, (newcomer, 1)), bytes(range(16))
     deciding = make_ballot([attestation.carried], Decision(following, ((KEY.public,),), ((KEY.public, tag),)))
+    restarting = make_ballot((), restart=Restart(empty.id, 1, tag).signed(KEY, genesis.id))
     body = [
         sign_transaction(KEY, genesis.id, n, 900, action)
         for n, action in enumerate(_actions(empty.raw, attestation.raw))
@@ -171,7 +173,7 @@ def _table() -> dict[str, Decoder]:
         "transaction": Decoder(decode_transaction, _raw, tuple(item.raw for item in body)),
         "header": Decoder(decode_header, _raw, (empty.raw, full.raw)),
         "attestation": Decoder(decode_attestation, _raw, (attestation.raw,)),
-        "ballot": Decoder(decode_ballot, _raw, (EMPTY.raw, deciding.raw)),
+        "ballot": Decoder(decode_ballot, _raw, (EMPTY.raw, deciding.raw, restarting.raw)),
         "block": Decoder(
             decode_block,
             _block_again,

@@ -320,11 +320,9 @@ class Deeds:
         return Deed(self._mostly(newcomer, self._somebody()), Consent(number))
 
     def _lose(self) -> Deed:
-        tag = self.random.randbytes(TAG_BYTES)
-        used = list(self.recount.council.tags.values())
-        validator = self._validator()
-        known = self.recount.council.tags.get(validator, NO_TAG)
-        return Deed(validator, Lost(self._mostly(known, NO_TAG, *used), self._mostly(tag, NO_TAG, *used)))
+        loser, tag, tags = self._validator(), self.random.randbytes(TAG_BYTES), self.recount.council.tags
+        old = self._mostly(tags.get(loser, NO_TAG), tag)
+        return Deed(loser, Lost(old, self._mostly(tag, NO_TAG, old)))
 
     def _accuse(self) -> Deed:
         """Two statements of the same height, headers or attestations, and mostly not the same one."""

@@ -12,11 +12,12 @@ from chain import registry
 from chain.ballots import make_ballot
 from chain.blocks import Block
 from chain.draft import Draft
-from chain.electorate import Decision, Electorate, Gate, validator_set
+from chain.electorate import Decision, Electorate, Gate, Tag, validator_set
 from chain.errors import Disposition, InvariantBroken, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader
 from chain.ledger import Ledger, decided
+from chain.restart import SALT_BYTES, Restart
 from chain.scores import explain, standing
 from chain.state import Entry, Rating, Record, read_rating_key, read_record_key
 from chain.statements import NO_TAG
@@ -24,7 +25,7 @@ from chain.transactions import Transaction, VerifiedTransaction
 from scripts.histories_parts.deeds import Deed, Deeds, key
 from scripts.histories_parts.policies import SLOT_MS, random_policy
 from scripts.recount.entries import differences
-from scripts.recount.rows import recount_from, row_of
+from scripts.recount.rows import recount_from, row_of, turnout_of
 
 # Refused or accepted, a transaction lives so many blocks at most.
 MAX_EXPIRY_BLOCKS = 20
@@ -113,7 +114,7 @@ class History:
         electorate = self._electorate
         draft = ledger.draft(slot, electorate)
         assert isinstance(draft, WatchedDraft)
-        self.recount.begin(height, slot, electorate.start, is_changing=electorate.phase is not None)
+        self.recount.begin(height, slot, turnout_of(electorate))
         body: list[VerifiedTransaction] = []
         for deed in self.deeds.opening() if opens else ():
             self._attempt(draft, deed, body)
@@ -138,6 +139,11 @@ class History:
         after = before.after(height, mhpc=height if is_final else 0, spoke=spoke, decision=decision)
         if isinstance(before.phase, Gate) and after.phase == before.phase and self.random.random() < 0.5:
             after = replace(after, phase=None)
+        if self.random.random() < 0.03:  # people restart the chain
+            restart = Restart(bytes(32), height, self.random.randbytes(SALT_BYTES))
+            renewed = (Tag(key, restart.tag(key), height) for key in sorted(after.speakers))
+            others = (tag for tag in after.tags if tag.key not in after.speakers)
+            after = replace(after, phase=None, tags=(*others, *renewed))
         self._electorate = after
 
     def _attempt(self, draft: WatchedDraft, deed: Deed, body: list[VerifiedTransaction], oddity: float = 0) -> None:

@@ -16,6 +16,7 @@ from chain.errors import Reason, Refused
 from chain.judgement import judge
 from chain.keys import did_from_key
 from chain.ledger import Ledger, decided
+from chain.restart import restarted
 from chain.scores import standing
 from chain.state import Member, member_key
 from chain.transactions import ASK, Answer, Enrol, Rate, Repair, Rotate, Statement, Transaction
@@ -73,7 +74,8 @@ def steps(view: View, advance: Callable[[int], None]) -> Iterator[Step]:
     for start in range(1, view.head_height + 1, _READ_BLOCKS):
         for block in view.reader.blocks(start, _READ_BLOCKS):
             header = block.header
-            electorate = votes.electorate
+            begun = restarted(votes, block.ballot.restart, header.parent, view.genesis.id)
+            electorate = begun.electorate
             before, draft = ledger.view(), ledger.draft(header.slot, electorate)
             yield Step(block, before, draft, None, list(draft.happenings))
             for transaction in block.transactions:

@@ -31,6 +31,7 @@ from chain.transactions import (
     Action,
     Answer,
     Approve,
+    Consent,
     Enrol,
     FileRecord,
     Object,
@@ -129,8 +130,10 @@ class Story:
             voters = [voter for voter in self.cast.validators if voter is not mover]
             yield self._carry(mover, voters, partial(_same, proposal))
 
-    def _carry(self, mover: Player, voters: Sequence[Player], make: Callable[[], Proposal]) -> Scene:
-        """Move, and approve; where the motion lapses before enough did, move it again."""
+    def _carry(
+        self, mover: Player, voters: Sequence[Player], make: Callable[[], Proposal], newcomer: Player | None = None
+    ) -> Scene:
+        """Move, approve and, as the newcomer, consent; where the motion lapses before enough did, move it again."""
         motions = self.paper.motions
         # Who approves after it is carried is refused.
         needed = voters[: 2 * len(self.cast.validators) // 3]
@@ -139,7 +142,9 @@ class Story:
             yield [Do(mover, Propose(proposal), partial(self._is_timely, proposal))]
             row = proposal_row(proposal)
             for number in [at for at in range(before, len(motions)) if motions[at].proposal == row]:
-                yield [Do(voter, Approve(number), partial(self._is_open, number)) for voter in needed]
+                consents = [] if newcomer is None else [Do(newcomer, Consent(number), partial(self._is_open, number))]
+                approvals = [Do(voter, Approve(number), partial(self._is_open, number)) for voter in needed]
+                yield [*consents, *approvals]
                 yield Until(partial(self._is_closed, number))
                 if motions[number].status == CARRIED:
                     return
@@ -183,10 +188,10 @@ class Story:
         yield Until(lambda: self.paper.version > self.genesis.policy.version)
 
     def _replacement(self) -> Scene:
-        """The last validator hands its seat to a newcomer, who makes blocks from then on."""
+        """The last validator hands its seat to a newcomer, who agrees to that, and makes blocks from then on."""
         *others, leaving = self.cast.validators
         newcomer = self.cast.newcomer
-        yield from self._carry(others[0], others[1:], lambda: ReplaceValidator(leaving.key, newcomer.key))
+        yield from self._carry(others[0], others[1:], lambda: ReplaceValidator(leaving.key, newcomer.key), newcomer)
         yield Until(lambda: newcomer.key in self.director.proposers)
 
     def _restoration(self) -> Scene:

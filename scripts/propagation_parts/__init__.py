@@ -9,6 +9,8 @@ Files, each importing only those above it::
     gossip       messages on their way: announcements, transactions, requests
     scoreboard   what is measured while the usual checks go on
     experiment   one network for some slots, from its seed to its figures
+    tables       tables in documents
+    attestations how what every validator signs gets to the next leaders, by several ways
     report       the figures as tables
     plot         the figures as a picture
 """

@@ -27,6 +27,16 @@ COMMIT_MS = 10
 # Transactions are collected so long before they are sent, as p2p.protocol does it.
 BATCH_WAIT_US = 50_000
 
+# An attestation as it is signed, and around a frame of them: its list, Yamux, Noise and TCP/IP.
+ATTESTATION_BYTES = 180
+FRAME_BYTES = 100
+# CPU of a frame of 190 to 18,000 bytes on a stream that stays open, measured at 250 frames a second between two hosts
+# in one process: 0.65 ms for both ends (0.34 ms one after the other), where a message of gossip cost them 1.4 ms.
+FRAME_SENT_US = 300
+FRAME_TAKEN_US = 350
+# To take one out of its frame, to hash it and to look it up; one that is new is decoded, too.
+ITEM_US = 10
+
 # Upload in Mbit/s that EIP-7870 recommends to validators that attest, and to full nodes.
 VALIDATOR_UPLOAD_MBPS = 25
 OBSERVER_UPLOAD_MBPS = 15

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chain.errors import OperatorError
 from scripts.propagation_parts.experiment import Figures, Setup
 from scripts.propagation_parts.scoreboard import percentile
+from scripts.propagation_parts.tables import markdown, put
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +104,7 @@ def fill(document: str, rows: Sequence[Row]) -> str:
 
     Raises :class:`OperatorError` where a mark is missing.
     """
-    for name, table in (("slots", _slot_table(rows)), ("degrees", _degree_table(rows))):
-        begin, end = f"<!-- {name} -->\n", "<!-- end -->"
-        before, _, rest = document.partition(begin)
-        _, mark, after = rest.partition(end)
-        if not mark:
-            raise OperatorError(f"propagation.md has no place for the table of {name}; restore {begin.strip()} … {end}")
-        document = before + begin + table + end + after
-    return document
+    return put(put(document, "slots", _slot_table(rows)), "degrees", _degree_table(rows))
 
 
 def _slot_table(rows: Sequence[Row]) -> str:
@@ -133,7 +126,7 @@ def _slot_table(rows: Sequence[Row]) -> str:
         for size in sizes(rows)
         for row in by_slot(rows, size)
     ]
-    return _table(
+    return markdown(
         (
             "nodes / validators",
             "slot ms",
@@ -167,7 +160,7 @@ def _degree_table(rows: Sequence[Row]) -> str:
         )
         for row in by_degree(rows)
     ]
-    return _table(
+    return markdown(
         (
             "nodes / validators",
             "degree wanted (had)",
@@ -181,11 +174,6 @@ def _degree_table(rows: Sequence[Row]) -> str:
         ),
         lines,
     )
-
-
-def _table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rule = ["---", *("---:" for _ in columns[1:])]
-    return "".join(f"| {' | '.join(line)} |\n" for line in (columns, rule, *lines))
 
 
 def _spread(values: Sequence[int | None]) -> str:

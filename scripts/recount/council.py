@@ -37,6 +37,22 @@ class Wish(NamedTuple):
     weight: int = 0
 
 
+class Turnout(NamedTuple):
+    """What the votes say as a block begins, and no row does.
+
+    Those who decide did so from the height ``since`` on; if it ``is_changing``, others are waited for, or decide too.
+    ``tags`` are of those who lost their signing states: where people restarted the chain, no row tells of them.
+    """
+
+    since: int
+    is_changing: bool
+    tags: tuple[tuple[bytes, bytes], ...]
+
+
+AS_FROM_THE_BEGINNING = Turnout(1, is_changing=False, tags=())
+"""While nothing has changed since the genesis."""
+
+
 Seats = Mapping[bytes, Seat]
 Weights = tuple[tuple[bytes, int], ...]
 
@@ -73,16 +89,13 @@ class Council:
         """Whether a wish that waits is about this key."""
         return any(key in (wish.key, wish.other) for wish in self.waiting)
 
-    def begin(self, height: int, since: int, *, is_changing: bool) -> None:
-        """A block begins: what was under way is in force, is over, or goes on; then the next wish has its turn.
-
-        ``since`` is the height from which those who decide at ``height`` did so, ``is_changing`` whether others are
-        waited for, or decide too.
-        """
+    def begin(self, height: int, turnout: Turnout) -> None:
+        """A block begins: what was under way is in force, is over, or goes on; then the next wish has its turn."""
+        self.tags.update(turnout.tags)
         wish = self.under_way
-        if wish is not None and since > self.decided:
+        if wish is not None and turnout.since > self.decided:
             self.seats, self.voting = changed(self.seats, wish, height), self.following
-        elif wish is not None and is_changing:
+        elif wish is not None and turnout.is_changing:
             return
         elif wish is not None and wish.kind == JAIL:
             self.waiting.append(wish)
@@ -121,9 +134,9 @@ class Council:
         self.ask(Wish(JAIL, key), height)
 
     def renew(self, key: bytes, old: bytes, tag: bytes) -> None:
-        """A validator lost the signing state with the tag ``old``, and speaks with another tag."""
+        """A validator lost its signing state, and speaks with another tag than the old one."""
         claim(self.has(key), "somebody who does not sit lost its signing state")
-        claim(old == self.tags.get(key, NO_TAG), "a signing state is lost that was not in use")
+        claim(old == self.tags.get(key, NO_TAG), "a tag is lost that nobody speaks with")
         claim(tag not in (NO_TAG, old), "a tag that is not fresh")
         self.tags[key] = tag
 

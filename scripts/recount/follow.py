@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from chain.blocks import Block
 from chain.genesis import Genesis
 from chain.judgement import judge
+from chain.restart import restarted
 from chain.votes import Votes
 from scripts.recount.rows import recount_from, write_block
 from scripts.recount.rules import Recount
@@ -22,9 +23,10 @@ class Follower:
 
     def read(self, block: Block) -> None:
         """The next block."""
-        electorate = self._votes.electorate
-        write_block(self.recount, block, electorate.start, is_changing=electorate.phase is not None)
-        self._votes = judge(block.header, block.ballot, self._votes, self._chain_id)
+        header, ballot = block.header, block.ballot
+        begun = restarted(self._votes, ballot.restart, header.parent, self._chain_id)
+        write_block(self.recount, block, begun.electorate)
+        self._votes = judge(header, ballot, self._votes, self._chain_id)
 
 
 def recount_of(genesis: Genesis, blocks: Iterable[Block]) -> Recount:

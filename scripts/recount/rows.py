@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from chain.blocks import Block
+from chain.electorate import Electorate
 from chain.genesis import Genesis
 from chain.policy import Policy, decode_policy
 from chain.proposals import (
@@ -26,6 +27,7 @@ from chain.proposals import (
     encode_proposal,
 )
 from chain.transactions import Evidence, Propose, Transaction, decode_statement
+from scripts.recount.council import Turnout
 from scripts.recount.rules import DUE_A_BLOCK, Recount
 
 _PROPOSALS: dict[type[Proposal], str] = {
@@ -49,10 +51,16 @@ def recount_from(genesis: Genesis, due_a_block: int = DUE_A_BLOCK) -> Recount:
     return Recount(policy_row(genesis.policy), genesis.slot_ms, validators, genesis.batch, due_a_block)
 
 
-def write_block(recount: Recount, block: Block, since: int = 1, *, is_changing: bool = False) -> None:
-    """Tell it of the next block, and what :meth:`~scripts.recount.rules.Recount.begin` is told beside."""
+def write_block(recount: Recount, block: Block, electorate: Electorate) -> None:
+    """Tell it of the next block, and who votes at its height."""
     rows = map(row_of, block.transactions)
-    recount.write(block.header.height, block.header.slot, rows, since, is_changing=is_changing)
+    recount.write(block.header.height, block.header.slot, rows, turnout_of(electorate))
+
+
+def turnout_of(electorate: Electorate) -> Turnout:
+    """What the recount cannot find out by itself of those who vote at some height."""
+    tags = tuple((tag.key, tag.tag) for tag in electorate.tags)
+    return Turnout(electorate.start, electorate.phase is not None, tags)
 
 
 def row_of(transaction: Transaction) -> dict[str, Any]:

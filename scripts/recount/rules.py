@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scripts.recount.book import Book
-from scripts.recount.council import ADD, REPLACE, Wish
+from scripts.recount.council import ADD, AS_FROM_THE_BEGINNING, REPLACE, Turnout, Wish
 from scripts.recount.lives import (
     ACTIVE,
     CARRIED,
@@ -52,20 +52,16 @@ class Recount(Book):
 
     # -------------------------------------------------------------------------------------------- what it is told
 
-    def write(self, height: int, slot: int, rows: Iterable[Row], since: int = 1, *, is_changing: bool = False) -> None:
+    def write(self, height: int, slot: int, rows: Iterable[Row], turnout: Turnout = AS_FROM_THE_BEGINNING) -> None:
         """A whole block."""
-        self.begin(height, slot, since, is_changing=is_changing)
+        self.begin(height, slot, turnout)
         for row in rows:
             self.accept(row)
 
-    def begin(self, height: int, slot: int, since: int = 1, *, is_changing: bool = False) -> None:
-        """A block begins.
-
-        ``since`` is the height from which those who decide at ``height`` did so, and ``is_changing`` says whether other
-        validators are waited for, or decide too: only the votes tell when a change of them is in force.
-        """
+    def begin(self, height: int, slot: int, turnout: Turnout = AS_FROM_THE_BEGINNING) -> None:
+        """A block begins; only the votes tell when a change of the validators is in force."""
         self.height, self.slot = height, slot
-        self.council.begin(height, since, is_changing=is_changing)
+        self.council.begin(height, turnout)
         self._fall_due()
 
     def accept(self, row: Row) -> None:

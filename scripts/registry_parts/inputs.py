@@ -1,4 +1,4 @@
-"""What people write, as the protocol wants it: dids, categories, dates, documents, consents."""
+"""What people write, as the protocol wants it: dids, categories, dates, documents, co-signatures."""
 
 from __future__ import annotations
 
@@ -189,10 +189,10 @@ def _moment_ms(text: str) -> int:
     return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
 
 
-# --------------------------------------------------------------------------------------------------- consents
+# ---------------------------------------------------------------------------------------------- co-signatures
 
 
-class Consent(NamedTuple):
+class Cosignature(NamedTuple):
     """A registrar's signature under one member's enrolment that expires at one height."""
 
     registrar: bytes
@@ -201,25 +201,25 @@ class Consent(NamedTuple):
     signature: bytes
 
     def to_token(self) -> str:
-        """The consent as one word, to be passed on by any means; it holds no secret."""
+        """The signature as one word, to be passed on by any means; it holds no secret."""
         return _TOKEN_MARK + base64.urlsafe_b64encode(encode(tuple(self))).decode().rstrip("=")
 
 
-def read_consent(token: str) -> Consent:
-    """Read :meth:`Consent.to_token`; its signature is not checked.  Raises :class:`OperatorError`."""
+def read_cosignature(token: str) -> Cosignature:
+    """Read :meth:`Cosignature.to_token`; its signature is not checked.  Raises :class:`OperatorError`."""
     text = token.strip()
     body = text.removeprefix(_TOKEN_MARK)
     try:
         data = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
         fields = array(decode(data, max_bytes=_MAX_TOKEN_BYTES, max_items=4), 4, 4, "a consent")
-        consent = Consent(
+        given = Cosignature(
             blob(fields[0], KEY_BYTES, "the registrar"),
             blob(fields[1], KEY_BYTES, "the member"),
             integer(fields[2], 0, U64_MAX, "the expiry height"),
             blob(fields[3], SIGNATURE_BYTES, "the signature"),
         )
     except (binascii.Error, ValueError, Refused) as error:
-        raise OperatorError("--consent is not whole; copy all of what `consent` printed") from error
+        raise OperatorError("--consent is not whole; copy all of what `cosign` printed") from error
     if body == text:
-        raise OperatorError(f"--consent begins with {_TOKEN_MARK}; copy all of what `consent` printed")
-    return consent
+        raise OperatorError(f"--consent begins with {_TOKEN_MARK}; copy all of what `cosign` printed")
+    return given

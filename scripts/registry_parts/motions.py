@@ -23,6 +23,7 @@ from chain.proposals import (
     ReplaceValidator,
     Restore,
     Revoke,
+    ReweighValidator,
     Suspend,
 )
 from chain.transactions import Propose, VerifiedTransaction
@@ -39,7 +40,7 @@ _height = click.IntRange(0, U64_MAX)
 def motion() -> None:
     """Propose a change, as a validator.
 
-    The approvals of more than two thirds of the weight carry it.
+    The approvals of more than two thirds of the weight carry it.  Who would become a validator consents first.
     """
 
 
@@ -143,7 +144,10 @@ def _rule(value: Any) -> str:
 @click.option("--weight", type=click.IntRange(1, MAX_WEIGHT), default=1, show_default=True)
 @sends
 def add_validator(session: Session, key: bytes, weight: int) -> VerifiedTransaction:
-    """Add the validator DID."""
+    """Add the validator DID.
+
+    Its holder agrees with `consent NUMBER`, and starts its node: the change waits for both.
+    """
     return session.sign(Propose(AddValidator(key, weight)))
 
 
@@ -160,8 +164,20 @@ def remove_validator(session: Session, key: bytes) -> VerifiedTransaction:
 @click.argument("other", metavar="NEW_DID", type=DID)
 @sends
 def replace_validator(session: Session, key: bytes, other: bytes) -> VerifiedTransaction:
-    """Hand the seat of DID to NEW_DID."""
+    """Hand the seat of DID to NEW_DID.
+
+    The holder of NEW_DID agrees with `consent NUMBER`, and starts its node: the change waits for both.
+    """
     return session.sign(Propose(ReplaceValidator(key, other)))
+
+
+@motion.command()
+@_key
+@click.option("--weight", type=click.IntRange(1, MAX_WEIGHT), required=True)
+@sends
+def reweigh(session: Session, key: bytes, weight: int) -> VerifiedTransaction:
+    """Give the validator DID another weight."""
+    return session.sign(Propose(ReweighValidator(key, weight)))
 
 
 @motion.command()
@@ -170,7 +186,7 @@ def replace_validator(session: Session, key: bytes, other: bytes) -> VerifiedTra
 def jail(session: Session, key: bytes) -> VerifiedTransaction:
     """Jail the validator DID.
 
-    It keeps its seat and loses its slots and its weight.
+    It makes no blocks and approves nothing from the next block on; its weight leaves a little later, its seat stays.
     """
     return session.sign(Propose(JailValidator(key)))
 

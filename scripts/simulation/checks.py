@@ -21,8 +21,10 @@ from collections import Counter
 from chain import registry
 from chain.blocks import Block
 from chain.blocktree import MAX_BLOCKS_PER_SLOT
+from chain.electorate import Electorate
 from chain.errors import Reason, Refused
 from chain.events import AttestationsReceived, BlockAnnounced, BlocksReceived, Commit, Effect, Event, Submitted
+from chain.genesis import Genesis
 from chain.headers import Header
 from chain.judgement import judge
 from chain.ledger import Ledger, decided
@@ -244,8 +246,7 @@ class Checks:
     def _executed_and_recounted(self, node: SimulatedNode, height: int) -> Ledger:
         ledger, votes, recount = Ledger(self.world.genesis), self._first_votes, recount_from(self.world.genesis)
         for block in (node.disk.main[at] for at in range(1, height + 1)):
-            electorate = votes.electorate
-            write_block(recount, block, electorate.start, is_changing=electorate.phase is not None)
+            write_block(recount, block, _electorate(self.world.genesis, votes, block))
             votes = _execute(ledger, votes, block)
         for fault in (*recount.faults, *differences(recount, ledger.state)):
             self._fail(node, f"its state is not what a recount gives: {fault}")
@@ -344,7 +345,7 @@ def _keeps_its_agenda(ledger: Ledger) -> bool:
 
 def _execute(ledger: Ledger, votes: Votes, block: Block) -> Votes:
     """Execute a block on the head of a ledger where votes stand so; the votes after it."""
-    electorate = restarted(votes, block.ballot.restart, block.header.parent, ledger.genesis.id).electorate
+    electorate = _electorate(ledger.genesis, votes, block)
     draft = ledger.draft(block.header.slot, electorate)
     try:
         for transaction in block.transactions:
@@ -358,6 +359,11 @@ def _execute(ledger: Ledger, votes: Votes, block: Block) -> Votes:
         raise Violation(f"the block at height {block.header.height} was taken with a wrong state root")
     ledger.adopt(block, changes)
     return judge(block.header, block.ballot, votes, ledger.genesis.id)
+
+
+def _electorate(genesis: Genesis, votes: Votes, block: Block) -> Electorate:
+    """Who votes in a block on the tip after which votes stand so."""
+    return restarted(votes, block.ballot.restart, block.header.parent, genesis.id).electorate
 
 
 def _fields(statement: SignedStatement) -> tuple[int | None, int, int, int]:

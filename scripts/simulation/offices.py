@@ -31,6 +31,7 @@ from chain.proposals import (
     ReplaceValidator,
     Restore,
     Revoke,
+    ReweighValidator,
     SeatProposal,
     Suspend,
     decode_proposal,
@@ -59,6 +60,7 @@ from chain.transactions import (
     Action,
     Answer,
     Approve,
+    Consent,
     Enrol,
     FileRecord,
     Object,
@@ -117,6 +119,7 @@ class Offices:
             self._rotate,
             *3 * [self._propose],
             *8 * [self._approve],
+            *3 * [self._consent],
             self._accuse_again,
         ]
 
@@ -247,6 +250,17 @@ class Offices:
         voter = self._pick([key for key in self._voters(view) if key not in view.motion(number).approvals])
         return None if voter is None else (voter, Approve(number))
 
+    def _consent(self, view: Draft) -> Wish | None:
+        """A newcomer agrees to make blocks."""
+        wishes, mine = [], self._seated()
+        for number in view.docket.open:
+            motion = view.motion(number)
+            match decode_proposal(motion.proposal):
+                case AddValidator(key, _) | ReplaceValidator(_, key) if motion.is_awaited and key in mine:
+                    wishes.append((key, Consent(number)))
+        chosen: Wish | None = self._pick(wishes)
+        return chosen
+
     def _accuse_again(self, view: Draft) -> Wish | None:
         """Somebody brings evidence that was brought before."""
         member, accusation = self._pick(self._people()), self._pick(self.world.checks.accusations)
@@ -269,6 +283,8 @@ class Offices:
             wishes.append(AddValidator(free, 1))
         if free is not None and some is not None:
             wishes.append(ReplaceValidator(some.key, free))
+        if some is not None:
+            wishes.append(ReweighValidator(some.key, self.world.random.randint(1, 2)))
         are_enough = sum(not seat.is_jailed for seat in seats) > len(view.genesis.validators)
         if are_enough and some is not None and not some.is_jailed:
             wishes.append(JailValidator(some.key) if self.world.chance(500) else RemoveValidator(some.key))

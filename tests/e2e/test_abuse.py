@@ -144,6 +144,12 @@ GROUPS = {
         "wrong-leaders",
         "forged-announcements",
     ),
+    "attestations": (
+        "garbage-attestations",
+        "forged-attestations",
+        "attestation-flood",
+        "same-attestations",
+    ),
     "floods of requests": (
         "request-flood",
         "idle-streams",
@@ -161,7 +167,7 @@ GROUPS = {
     ),
     "500 connections": ("many-connections", "half-open-handshakes"),
 }
-STOLEN_KEY = ("orphans", "future-blocks")
+STOLEN_KEY = ("orphans", "future-blocks", "two-faced-attestations")
 
 
 def test_every_attack_is_tried() -> None:

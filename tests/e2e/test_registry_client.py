@@ -88,7 +88,7 @@ def test_a_record_is_filed_objected_to_maintained_and_struck(tmp_path: Path, nod
     for motion in ((bank, *loans, "--registrar"), (court, "--arbiter")):
         assert desk.run("motion", "accredit", *motion, *home)["state"] == "final"
 
-    token = desk.act("consent", "--member", ann, key="bank")["token"]
+    token = desk.act("cosign", "--member", ann, key="bank")["token"]
     assert desk.act("enrol", "--consent", token, key="ann")["state"] == "final"
 
     filing = ("record", ann, *loans, "--severity", "minor", "--established", "now", "--evidence", paper)

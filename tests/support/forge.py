@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, TypeVar
 
 from chain import registry
@@ -70,8 +71,8 @@ class Forge:
 
     def slot_of(self, leader: int, after: int) -> int:
         """The first slot after ``after`` that belongs to the validator with index ``leader``."""
-        count = len(self.genesis.validators)
-        return next(slot for slot in range(after + 1, after + count + 1) if slot % count == leader)
+        size = len(self.genesis.validators)
+        return next(slot for slot in range(after + 1, after + size + 1) if slot % size == leader)
 
     def block(
         self,
@@ -91,7 +92,7 @@ class Forge:
         """
         before = self._after(parent)
         votes, electorate = before.votes, before.votes.electorate
-        slot = before.slot + 1 if slot is None else slot
+        slot = self._next_slot(before) if slot is None else slot
         signer = self.signer(slot, parent) if signer is None else signer
         ledger = Ledger(self.genesis, before.state, len(before.branch))
         draft = ledger.draft(slot, electorate)
@@ -102,17 +103,17 @@ class Forge:
         ballot = make_ballot([each.carried for each in carrying], decision)
         state_root, changes = ledger.seal(draft)
         mine = [each.height for each in carrying if each.speaker == signer.public]
-        count = votes.open(votes.height + 1)
+        counting = votes.open(votes.height + 1)
         for each in carrying:
             with suppress(Refused):
-                count.take(each.speaker, each.height, each.mhg)
+                counting.take(each.speaker, each.height, each.mhg)
         header = {
             "height": len(before.branch) + 1,
             "slot": slot,
             "parent": self.root.id if parent is None else parent.id,
             "tag": electorate.tag(signer.public).tag,
             "mhg": max([self._spoken_up_to(before, signer.public), *mine]),
-            "mhp": count.carried_all(),
+            "mhp": counting.carried_all(),
             "votes_root": ballot.root,
             "transaction_root": merkle_root([transaction.id for transaction in transactions]),
             "state_root": state_root,
@@ -129,9 +130,9 @@ class Forge:
                 else:
                     state[key] = after
             with suppress(Refused):
-                count.speak(signer.public, signed.mhg)
+                counting.speak(signer.public, signed.mhg)
             with suppress(Refused):
-                after_it = count.close(signed.id, decision)
+                after_it = counting.close(signed.id, decision)
                 self._known[block.id] = _Known(slot, (*before.branch, block), after_it, state)
         return block
 
@@ -172,12 +173,16 @@ class Forge:
         speakers = range(len(self.genesis.validators)) if by is None else by
         return [self.attest(block, each) for each in speakers if secret(each + 1).public != block.header.proposer]
 
+    @staticmethod
+    def _next_slot(before: _Known) -> int:
+        """The first one whose leader is not jailed."""
+        electorate = before.votes.electorate
+        return next(slot for slot in count(before.slot + 1) if electorate.leader(slot) not in electorate.barred)
+
     def _spoken_up_to(self, known: _Known, key: bytes) -> int:
         """The largest height that a key spoke at on a branch."""
         made = (block.header.height for block in known.branch if block.header.proposer == key)
-        said = (
-            each.height for block in known.branch for each in block.ballot.attestations if each.speaker == key
-        )
+        said = (each.height for block in known.branch for each in block.ballot.attestations if each.speaker == key)
         return max(*made, *said, 0, 0)
 
     def _after(self, parent: Block | None) -> _Known:

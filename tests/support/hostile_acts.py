@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import pytest
 
-from chain import registry
+from chain import governance, registry
 from chain.errors import Disposition, Reason
-from chain.governance import EVIDENCE_MAX_AGE_BLOCKS, MAX_OPEN_MOTIONS
+from chain.governance import MAX_OPEN_MOTIONS
 from chain.headers import sign_header
-from chain.proposals import ARBITER, Accredit, Amend, Restore, Revoke, Suspend
+from chain.proposals import ARBITER, Accredit, AddValidator, Amend, Restore, Revoke, Suspend
 from chain.state import DOCKET_KEY, Docket
 from chain.statements import NO_TAG
 from chain.transactions import (
@@ -24,8 +24,10 @@ from chain.transactions import (
     Action,
     Answer,
     Approve,
+    Consent,
     Enrol,
     Evidence,
+    Lost,
     Object,
     Propose,
     Repair,
@@ -89,6 +91,12 @@ class Town(NamedTuple):
         ]
         first, second = sorted(headers, key=lambda header: header.id)
         return self.ann, Evidence(first.raw, second.raw)
+
+    def invites(self, newcomer: Person, *, has_consented: bool = False) -> Consent:
+        number = self.register.propose(AddValidator(newcomer.key, 1))
+        if has_consented:
+            self.register.do(newcomer, Consent(number))
+        return Consent(number)
 
     def after(self, *acts: Act) -> Town:
         for person, action in acts:
@@ -175,8 +183,16 @@ def amends(*, notice: int = 30, base_version: int = 1, base: int = 1000) -> Call
 
 
 def with_old_evidence(town: Town) -> Act:
-    town.register.block(EVIDENCE_MAX_AGE_BLOCKS + 1)
+    town.patch.setattr(governance, "EVIDENCE_MAX_AGE_BLOCKS", 3)
+    for _ in range(9):
+        town.register.block()
     return town.accuses()
+
+
+def once_high_enough(town: Town) -> Town:
+    for _ in range(5):
+        town.register.block()
+    return town
 
 
 def maintained(town: Town) -> Town:
@@ -227,7 +243,10 @@ REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
         Reason.WORSENS_THE_PAST: amends(base=999),
         Reason.NOTICE_TOO_SHORT: amends(notice=29),
         Reason.NO_EQUIVOCATION: lambda town: town.accuses(slot=2, other_slot=1, height=7, mhg=5),
-        Reason.ALREADY_PUNISHED: lambda town: town.after(town.accuses()).accuses(height=6),
+        Reason.ALREADY_PUNISHED: lambda town: once_high_enough(town).after(town.accuses()).accuses(height=3),
+        Reason.NO_NEWCOMER: lambda town: (town.ann, town.invites(town.judge)),
+        Reason.ALREADY_CONSENTED: lambda town: (town.judge, town.invites(town.judge, has_consented=True)),
+        Reason.TAG_IN_USE: lambda town: (town.register.validators[3], Lost(NO_TAG, NO_TAG)),
         Reason.EVIDENCE_TOO_OLD: with_old_evidence,
     }.items()
 }

@@ -231,8 +231,9 @@ def test_finality_above_every_stored_block_is_a_damaged_database(forge: Forge, k
 def seal(chain: Blockchain, forge: Forge) -> None:
     """Build the next block on the head as a producer does, and adopt it."""
     parent = next((block for block in chain.ledger.blocks() if block.id == chain.head.header.id), None)
-    _, changes = chain.ledger.seal(chain.ledger.draft(chain.head.header.slot + 1, chain.next_votes.newest_set.start))
-    chain.adopt(forge.block(parent), changes)
+    _, changes = chain.ledger.seal(chain.ledger.draft(chain.head.header.slot + 1, chain.electorate))
+    block = forge.block(parent)
+    chain.adopt(block, changes, forge.votes(block))
 
 
 def test_a_block_made_here_is_adopted(forge: Forge) -> None:

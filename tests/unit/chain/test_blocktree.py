@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from chain import blocktree
+from chain.ballots import EMPTY
 from chain.blocks import Block
 from chain.blocktree import BlockTree, genesis_header
 from chain.errors import Reason, Refused
 from chain.headers import Header
-from chain.validators import genesis_validators
+from chain.statements import NO_TAG
 from chain.votes import Votes
 from tests.support.forge import Forge
 from tests.support.world import genesis_of, secret
@@ -28,19 +29,17 @@ class Grove:
 
     def __init__(self) -> None:
         self.forge = Forge(GENESIS)
-        self.tree = BlockTree(self.forge.root, first_votes(), genesis_validators(GENESIS))
+        self.tree = BlockTree(GENESIS, self.forge.root, first_votes())
 
-    def plant(self, *blocks: Block, are_executed: bool = True) -> None:
+    def plant(self, *blocks: Block) -> None:
         for block in blocks:
-            judged = self.tree.check(block.header, solicited=True)
+            judged = self.tree.check(block.header, block.ballot, solicited=True)
             self.tree.insert(block, judged, arrived_in_slot=True)
-            if are_executed:
-                self.tree.executed(block.id, self.forge.validators(block))
 
     def refusal(self, block: Block, *, solicited: bool = False) -> Reason:
         before = len(self.tree)
         with pytest.raises(Refused) as caught:
-            self.tree.check(block.header, solicited=solicited)
+            self.tree.check(block.header, block.ballot, solicited=solicited)
         assert len(self.tree) == before
         return caught.value.reason
 
@@ -52,7 +51,7 @@ def grove() -> Grove:
 
 def test_leaders_take_turns_in_the_order_of_the_genesis() -> None:
     keys = [key for key, _ in GENESIS.validators]
-    validators = first_votes().newest_set
+    validators = first_votes().electorate
     assert [validators.leader(slot) for slot in range(8)] == keys + keys
     assert validators.leader(2**64 - 1) == keys[3]
 
@@ -78,6 +77,7 @@ def test_a_good_header_gets_the_votes_of_its_branch(grove: Grove) -> None:
         ({"signer": secret(77)}, Reason.WRONG_LEADER),
         ({"mhp": 2**64 - 1}, Reason.WRONG_MHP),
         ({"mhp": 0}, Reason.WRONG_MHP),
+        ({"tag": bytes(15) + b"1"}, Reason.WRONG_TAG),
     ],
     ids=str,
 )
@@ -97,7 +97,7 @@ def test_a_header_must_not_contradict_its_proposers_last_one_on_the_branch(grove
 def test_a_header_may_claim_to_have_generated_more_and_then_votes_for_nothing(grove: Grove) -> None:
     block = grove.forge.block(None, mhg=2**64 - 1)
     grove.plant(block)
-    assert grove.tree[block.id].votes.prevotes == (0,)
+    assert grove.tree[block.id].votes.rows[0].prevotes == (0,)
 
 
 def test_slots_may_be_skipped(grove: Grove) -> None:
@@ -107,7 +107,7 @@ def test_slots_may_be_skipped(grove: Grove) -> None:
 def test_two_blocks_of_a_slot_are_kept_and_a_third_only_on_request(grove: Grove) -> None:
     first, second, third = (grove.forge.block(None, slot=1, state_root=bytes([n]) * 32) for n in range(3))
     grove.plant(first)
-    grove.tree.check(second.header, solicited=False)
+    grove.tree.check(second.header, second.ballot, solicited=False)
     grove.plant(second)
     assert grove.refusal(third) is Reason.TREE_FULL
     grove.plant(third)
@@ -191,17 +191,19 @@ def test_a_block_whose_only_child_is_invalid_is_a_tip(grove: Grove) -> None:
     assert grove.tree.tips() == [trunk[-1].header]
 
 
-def test_a_branch_is_judged_only_as_far_as_its_validators_are_known(grove: Grove) -> None:
-    # given a branch that makes blocks final which were not executed here
-    branch = grove.forge.chain(10)
-    grove.plant(*branch[:7], are_executed=False)
-    # then nobody can tell who validates beyond them
-    assert grove.refusal(branch[7]) is Reason.NOT_EXECUTED
-    # until they are executed, as far as that is
-    for block in branch[:2]:
-        grove.tree.executed(block.id, genesis_validators(GENESIS))
-    grove.plant(*branch[7:9], are_executed=False)
-    assert grove.refusal(branch[9]) is Reason.NOT_EXECUTED
+def test_a_branch_that_was_never_executed_is_judged_however_long_it_is(grove: Grove) -> None:
+    branch = grove.forge.attested(20)
+    grove.plant(*branch)
+    assert grove.tree[branch[-1].id].votes == grove.forge.votes(branch[-1])
+    assert grove.tree[branch[-1].id].votes.finalized == 18
+
+
+def test_what_a_block_carries_is_judged_on_its_branch(grove: Grove) -> None:
+    first, other = grove.forge.chain(1), grove.forge.chain(1, slot=5)
+    grove.plant(*first, *other)
+    said = grove.forge.attestations(other[0])
+    assert grove.refusal(grove.forge.block(first[0], slot=6, carrying=said)) is Reason.BAD_SIGNATURE
+    grove.plant(grove.forge.block(other[0], slot=6, carrying=said))
 
 
 def test_the_genesis_stands_for_a_header_that_nobody_signed() -> None:
@@ -212,8 +214,10 @@ def test_the_genesis_stands_for_a_header_that_nobody_signed() -> None:
         slot=0,
         parent=bytes(32),
         proposer=bytes(32),
+        tag=NO_TAG,
         mhg=0,
         mhp=0,
+        votes_root=EMPTY.root,
         transaction_root=bytes(32),
         state_root=root,
         raw=b"",

@@ -57,8 +57,9 @@ from chain.state import (
     rating_key,
     record_key,
 )
+from chain.statements import NO_TAG
 from chain.transactions import Evidence, FileRecord, sign_transaction
-from chain.validators import Seat, Validators
+from chain.validators import Seat, Validators, weights_of
 from chain.view import MemoryView, StateView
 from scripts.chain_view import open_view
 from tests.support.registered import lively_city
@@ -174,7 +175,7 @@ def test_a_line_is_in_its_category_also_where_its_code_is_nought() -> None:
 def test_the_newest_motions_come_first() -> None:
     assert motions_document(view_of()) == {"as_of_height": 9, "final": False, "open": 0, "motions": []}
     proposal = encode_proposal(ReplaceValidator(ANN, HEIR))
-    rows = [(motion_key(number), Motion(OFFICE, proposal, number, 70, (OFFICE,), OPEN, 0)) for number in range(3)]
+    rows = [(motion_key(number), Motion(OFFICE, proposal, number, 70, (OFFICE,), OPEN, 0, 0)) for number in range(3)]
     view = view_of((DOCKET_KEY, Docket(3, (1, 2))), *rows)
     told = motions_document(view)["motions"]
     assert [row["number"] for row in told] == [2, 1, 0]
@@ -190,6 +191,7 @@ def test_the_newest_motions_come_first() -> None:
         "closed_height": None,
         "weight": 0,
         "weight_needed": 1,
+        "awaits_consent": False,
         "expires_slot": 70,
         "expires_time": "1970-01-01T00:01:10.000+00:00",
         "left": "1 min",
@@ -203,8 +205,8 @@ def test_a_motion_needs_more_than_two_thirds_of_the_weight(approving: int, weigh
     keys = [secret(number).public for number in (1, 2, 3, 4)]
     rows = zip(keys, (3, 2, 1, 9), (0, 0, 0, 1), strict=True)
     seats = tuple(Seat(key, weight, is_jailed, 0) for key, weight, is_jailed in rows)
-    motion = Motion(OFFICE, encode_proposal(Suspend(OFFICE)), 2, 70, tuple(keys[:approving]), OPEN, 0)
-    view = view_of((VALIDATORS_KEY, Validators(seats, (), 0, 0, ())))
+    motion = Motion(OFFICE, encode_proposal(Suspend(OFFICE)), 2, 70, tuple(keys[:approving]), OPEN, 0, 0)
+    view = view_of((VALIDATORS_KEY, Validators(seats, weights_of(seats), (), (), 0, (), ())))
     told = motion_document(view, 0, motion)
     assert (told["weight"], told["weight_needed"]) == (weight, needed)
 
@@ -247,8 +249,8 @@ def test_an_authority_is_in_its_term_up_to_the_height_before_the_last() -> None:
 
 
 def test_a_block_is_final_up_to_the_final_height_of_the_main_chain() -> None:
-    roots = {"transaction_root": bytes(32), "state_root": bytes(32)}
-    header = sign_header(secret(1), TOWN.id, height=4, slot=5, parent=bytes(32), mhg=3, mhp=2, **roots)
+    roots = {"votes_root": bytes(32), "transaction_root": bytes(32), "state_root": bytes(32)}
+    header = sign_header(secret(1), TOWN.id, height=4, slot=5, parent=bytes(32), tag=NO_TAG, mhg=3, mhp=2, **roots)
     told = [block_document(TOWN, header, 7, final) for final in (3, 4)]
     told += [block_document(TOWN, header, 7, 4, main=False)]
     assert [(row["main"], row["final"]) for row in told] == [(True, False), (True, True), (False, False)]
@@ -259,8 +261,10 @@ def test_a_block_is_final_up_to_the_final_height_of_the_main_chain() -> None:
         "time": "1970-01-01T00:00:05.000+00:00",
         "proposer": did_from_key(secret(1).public),
         "parent": "00" * 32,
+        "tag": None,
         "mhg": 3,
         "mhp": 2,
+        "votes_root": "00" * 32,
         "transaction_root": "00" * 32,
         "state_root": "00" * 32,
         "transaction_count": 7,
@@ -290,9 +294,10 @@ def test_a_transaction_is_told_with_the_fields_of_its_kind() -> None:
 
 
 def test_evidence_is_told_by_its_signer_and_the_ids_of_the_headers() -> None:
-    roots = {"transaction_root": bytes(32), "state_root": bytes(32)}
+    roots = {"votes_root": bytes(32), "transaction_root": bytes(32), "state_root": bytes(32)}
     first, second = (
-        sign_header(secret(1), TOWN.id, height=1, slot=slot, parent=bytes(32), mhg=0, mhp=0, **roots) for slot in (4, 8)
+        sign_header(secret(1), TOWN.id, height=1, slot=slot, parent=bytes(32), tag=NO_TAG, mhg=0, mhp=0, **roots)
+        for slot in (4, 8)
     )
     told = transaction_document(
         TOWN.policy, sign_transaction(secret(102), TOWN.id, 3, 70, Evidence(first.raw, second.raw))

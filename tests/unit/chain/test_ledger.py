@@ -8,13 +8,16 @@ from dataclasses import replace
 import pytest
 
 from chain import registry
+from chain.ballots import make_ballot
 from chain.blocks import Block
+from chain.electorate import NOTHING_DECIDED, Decision
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.ledger import Ledger
 from chain.proposals import AddValidator, Suspend
 from chain.state import member_key
+from chain.statements import NO_TAG
 from chain.statetree import StateTree, verify_proof
-from chain.transactions import ASK, Enrol, Object, Repair
+from chain.transactions import ASK, Enrol, Lost, Object, Repair
 from tests.support.refusals import refusal
 from tests.support.register import DIGEST, MARKETPLACE, Register
 
@@ -38,8 +41,8 @@ def story() -> Register:
 
 
 def replay(register: Register, ledger: Ledger, count: int | None = None) -> None:
-    for block, set_start in register.blocks[ledger.height : count]:
-        ledger.extend(block, set_start)
+    for block, electorate in register.blocks[ledger.height : count]:
+        ledger.extend(block, electorate)
 
 
 def look(ledger: Ledger) -> tuple[object, ...]:
@@ -116,7 +119,7 @@ def test_a_bad_block_changes_nothing(spoil: Callable[[Register], tuple[Block, Re
     ledger = Ledger(register.genesis)
     replay(register, ledger, 1)
     before = look(ledger)
-    assert refusal(ledger.extend, bad, 0) is reason
+    assert refusal(ledger.extend, bad, register.blocks[1][1]) is reason
     assert look(ledger) == before
     replay(register, ledger)
 
@@ -126,14 +129,14 @@ def test_a_bad_transaction_is_named() -> None:
     register.member()
     bad, _ = bad_transaction(register)
     with pytest.raises(Refused, match="transaction 1: nonce_used"):
-        Ledger(register.genesis).extend(bad, 0)
+        Ledger(register.genesis).extend(bad, register.electorate)
 
 
 def test_a_discarded_seal_changes_nothing() -> None:
     register = Register(MARKETPLACE)
     ledger = register.ledger
     before = look(ledger)
-    draft = ledger.draft(1, 0)
+    draft = ledger.draft(1, register.electorate)
     registry.apply(draft, register.sign(register.person(), Enrol()))
     root, changes = ledger.seal(draft)
     assert root != before[1]
@@ -196,21 +199,39 @@ def test_a_look_back_sees_the_state_of_then_and_leaves_that_of_now() -> None:
             pass
 
 
-def test_what_was_announced_is_told_from_the_snapshot_up_to_a_height() -> None:
-    # given two sets of validators, one after the other
+def test_what_was_decided_is_told_from_the_snapshot_up_to_a_height() -> None:
+    # given two changes of the validators, one after the other
     register = Register()
     for _ in range(2):
         register.carry(AddValidator(register.person().key, 1))
         for _ in range(12):
             register.block()
     ledger = register.ledger
-    first, second = (each.height for each in ledger.announced(ledger.height))
+    first, second = ledger.decisions(ledger.height)
 
     # when the snapshot moves up past the first, then only the second is told, from its height on
-    assert [each.height for each in ledger.announced(first)] == [first]
+    assert list(ledger.decisions(first)) == [first]
     ledger.settle(first + 1)
-    told = [ledger.announced(height) for height in (first + 1, second - 1, second, ledger.height)]
-    assert [[each.height for each in announced] for announced in told] == [[], [], [second], [second]]
+    told = [list(ledger.decisions(height)) for height in (first + 1, second - 1, second, ledger.height)]
+    assert told == [[], [], [second], [second]]
+
+
+@pytest.mark.parametrize("says", ["a decision", "nothing"])
+def test_a_ballot_tells_truly_what_its_block_decides(says: str) -> None:
+    register = Register()
+    ledger, electorate = Ledger(register.genesis), register.electorate
+    if says == "nothing":
+        register.do(register.validators[0], Lost(NO_TAG, bytes(range(16))))
+    block = register.block()
+    told = Decision(tags=((register.validators[0].key, bytes(range(16))),))
+    assert block.ballot.decision == (NOTHING_DECIDED if says == "a decision" else told)
+    lie = make_ballot((), told if says == "a decision" else NOTHING_DECIDED)
+    before = look(ledger)
+    with pytest.raises(Refused) as caught:
+        ledger.extend(replace(block, ballot=lie), electorate)
+    assert caught.value.reason is Reason.WRONG_DECISION
+    assert look(ledger) == before
+    ledger.extend(block, electorate)
 
 
 def test_the_agenda_tells_when_the_chain_itself_acts() -> None:

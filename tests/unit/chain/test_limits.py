@@ -11,13 +11,18 @@ from typing import Any
 import pytest
 
 from chain import (
+    attestations,
+    ballots,
     blocks,
+    electorate,
     genesis,
     governance,
     headers,
     policy,
     proposals,
     registry,
+    restart,
+    statements,
     statetree,
     tables,
     transactions,
@@ -26,19 +31,24 @@ from chain import (
 )
 
 LIMITS: list[tuple[Any, dict[str, int]]] = [
-    (blocks, {"MAX_BLOCK_BYTES": 900_000, "MAX_BODY_BYTES": 880_000, "MAX_BLOCK_TRANSACTIONS": 4_096}),
+    (attestations, {"VERSION": 1, "MAX_ATTESTATION_BYTES": 256}),
+    (ballots, {"MAX_CARRIED": 1_024, "MAX_BALLOT_BYTES": 160_000}),
+    (blocks, {"MAX_BLOCK_BYTES": 980_000, "MAX_BODY_BYTES": 800_000, "MAX_BLOCK_TRANSACTIONS": 4_096}),
+    (electorate, {"BATCH_MAX": 256, "WEIGHT_MAX": 2**32 - 1, "GATE_BLOCKS": 128, "MAX_TAGS": 4_096}),
     (genesis, {"MAX_VALIDATORS": 101}),
-    (governance, {"MAX_OPEN_MOTIONS": 8, "EVIDENCE_MAX_AGE_SLOTS": 200_000, "MAX_WAIT_DAYS": 366}),
-    (headers, {"VERSION": 1, "MAX_HEADER_BYTES": 512}),
+    (governance, {"MAX_OPEN_MOTIONS": 8, "EVIDENCE_MAX_AGE_BLOCKS": 200_000, "MAX_WAIT_DAYS": 366}),
+    (headers, {"VERSION": 2, "MAX_HEADER_BYTES": 512}),
     (policy, {"MAX_TIERS": 32, "MAX_SEVERITIES": 8, "MAX_CATEGORIES": 256, "SCORE_LIMIT": 10**12, "MAX_DAYS": 36_525}),
     (proposals, {"REGISTRAR": 1, "ARBITER": 2, "MAX_GRANT": 64, "MAX_WEIGHT": 1_000_000}),
     (registry, {"MAX_DUE_A_BLOCK": 2_000}),
+    (restart, {"VERSION": 1, "SALT_BYTES": 16}),
+    (statements, {"TAG_BYTES": 16}),
     (statetree, {"HASH_BYTES": 32, "BUCKET": 8, "MAX_DEPTH": 256}),
     (tables, {"MAX_TEXT_CHARACTERS": 64}),
     (transactions, {"MAX_USUAL_BYTES": 1_024, "MAX_EVIDENCE_BYTES": 1_536, "MAX_TRANSACTION_BYTES": 24_512}),
     (transactions, {"POINTS_LIMIT": 1_000_000, "SLOT_LIMIT": 2**48}),
-    (validators, {"MAX_QUEUED": 64, "ANNOUNCED_ROUNDS": 2}),
-    (votes, {"BATCH_MAX": 256, "WEIGHT_MAX": 2**32 - 1}),
+    (validators, {"MAX_QUEUED": 64}),
+    (votes, {"ROUNDS": 3, "CARRIED_PER_SPEAKER": 4}),
 ]
 
 

@@ -17,7 +17,7 @@ from chain.events import Commit
 from chain.reader import Reader
 from chain.state import Member, Rating, encode_entry, member_key, rating_key
 from chain.storage import Storage
-from chain.votes import Votes
+from chain.votes import decode_votes
 from tests.support.homes import RecordingDisk, tamper, write_home
 from tests.support.proving import stored_state
 from tests.support.refusals import refusal
@@ -61,7 +61,7 @@ def test_where_the_chain_stands(story: Story, reader: Reader) -> None:
     assert disk.settled is not None
     assert (reader.head_height(), reader.finalized_height()) == (len(disk.main), disk.finalized)
     assert reader.snapshot_header() == disk.settled.header
-    assert Votes.decode(reader.snapshot_votes() or b"") == disk.settled.votes
+    assert decode_votes(reader.snapshot_votes() or b"") == disk.settled.votes
 
 
 def test_at_the_genesis_there_is_nothing(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_at_the_genesis_there_is_nothing(tmp_path: Path) -> None:
     reader = Reader(home / DATABASE, world.genesis)
     assert (reader.head_height(), reader.finalized_height(), reader.count_members()) == (0, 0, 0)
     assert (reader.snapshot_header(), reader.snapshot_votes(), reader.block_at(0)) == (None, None, None)
-    assert [list(reader.blocks(0, 9)), list(reader.headers(0, 9)), list(reader.announcements())] == [[], [], []]
+    assert [list(reader.blocks(0, 9)), list(reader.headers(0, 9)), list(reader.decisions())] == [[], [], []]
     assert (reader.standings(9), reader.rank(0)) == ([], 1)
     assert (reader.view().height, reader.view().slot) == (0, 0)
     reader.close()
@@ -227,12 +227,11 @@ def test_standings_and_ranks(register: Reader) -> None:
     assert register.rank(2**62) == 1
 
 
-def test_announcements_by_height(tmp_path: Path) -> None:
+def test_decisions_by_height(tmp_path: Path) -> None:
     home = changing_city(9).write(tmp_path / "home")
     with stored_state(home) as source:
-        heights = [announcement.height for announcement in source.announcements()]
-    assert len(heights) == 2
-    assert heights == sorted(heights)
+        heights = source.decisions()
+    assert heights == [2, 3, 25]  # one is jailed, its weight leaves, another comes
 
 
 # -------------------------------------------------------------------------------------------------------- damage
@@ -259,7 +258,7 @@ def test_a_spoilt_row_is_a_damaged_database_and_leaves_the_others(told: Told, tm
     reader.close()
 
 
-@pytest.mark.parametrize("extra", [(), (b"", b"")])
+@pytest.mark.parametrize("extra", [(), (b"",), (b"", (), b"")])
 def test_a_row_that_holds_no_block_is_refused(told: Told, tmp_path: Path, extra: tuple[bytes, ...]) -> None:
     home = told.city.write(tmp_path / "home")
     block = told.city.blocks[2]

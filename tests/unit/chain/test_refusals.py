@@ -11,17 +11,22 @@ import pytest
 
 from chain import blocks, mempool
 from chain.admission import check_clock
+from chain.ballots import EMPTY, decode_ballot, make_ballot
+from chain.blockchain import Blockchain
 from chain.blocks import Block, assemble
-from chain.codec import decode
+from chain.codec import decode, encode
 from chain.draft import Draft
+from chain.electorate import NOTHING_DECIDED, Decision, Electorate, ValidatorSet
 from chain.errors import Disposition, InvariantBroken, OperatorError, Reason, Refused
 from chain.events import Notice
 from chain.headers import decode_header, verify_header
+from chain.judgement import judge
 from chain.keys import check_public_key
 from chain.ledger import Ledger
 from chain.mempool import Mempool
 from chain.merkle import merkle_root
 from chain.registry import apply, genesis_state
+from chain.restart import Restart, restarted
 from chain.transactions import Action, Enrol, Rate, VerifiedTransaction, sign_transaction
 from chain.validators import (
     ADD,
@@ -33,6 +38,7 @@ from chain.validators import (
     genesis_validators,
     request,
 )
+from chain.votes import CARRIED_PER_SPEAKER
 from tests.support.forge import Forge, Rig, announced, blockchain, only
 from tests.support.hostile_acts import REGISTRY_CASES
 from tests.support.world import FAR, genesis_of, secret
@@ -84,7 +90,7 @@ def grown(after: int = 3, *, length: int = 3, at_least: int = 0, **fields: Any) 
         for number in range(at_least):
             chain.add(forge.block(trunk[after - 1], slot=20, mhg=900 + number), arrived_in_slot=True)
         block = forge.block(trunk[after - 1], **fields)
-        chain.add(block, arrived_in_slot=True, judged=chain.check(block.header, solicited=False))
+        chain.add(block, arrived_in_slot=True, judged=chain.check(block.header, block.ballot, solicited=False))
 
     return case
 
@@ -104,29 +110,79 @@ def with_transactions(count: int, *, root_of: int = 0, max_bytes: int | None = N
             patch.setattr(blocks, "MAX_BODY_BYTES", max_bytes)
         body = [signed(0, Enrol())] * count
         header = Forge(GENESIS).block(None, transaction_root=merkle_root([item.id for item in body[root_of:]])).header
-        return assemble(header, body)
+        return assemble(header, EMPTY, body)
 
     return case
 
 
 def executed(*transactions: VerifiedTransaction) -> Case:
-    return lambda _: Ledger(GENESIS).extend(Forge(GENESIS).block(None, transactions), 1)
+    return lambda _: Ledger(GENESIS).extend(Forge(GENESIS).block(None, transactions), FIRST)
+
+
+FIRST = Electorate(1, ValidatorSet(GENESIS.validators))
 
 
 def requested(*changes: Change) -> Case:
     def case(_: pytest.MonkeyPatch) -> None:
         validators = genesis_validators(GENESIS)
         for change in changes:
-            validators = request(validators, change, batch=4, slot=1)
+            validators = request(validators, change, batch=4, height=1)
 
     return case
 
 
-def on_a_branch_that_was_not_executed(_: pytest.MonkeyPatch) -> None:
+def too_far_ahead_to_tell(_: pytest.MonkeyPatch) -> None:
+    header = Forge(GENESIS).block(None, slot=40, height=40, signer=secret(77)).header
+    Blockchain(GENESIS).check_leader(header)
+
+
+def carried(length: int = 5, **fields: Any) -> Case:
+    """A block that carries what a validator says of the tip of a chain on which everybody speaks; ``fields`` differ."""
+
+    def case(_: pytest.MonkeyPatch) -> None:
+        forge = Forge(GENESIS)
+        blocks = forge.attested(length)
+        said = forge.attest(blocks[-1], fields.pop("speaker", 3), **fields)
+        chain = blockchain(GENESIS, blocks)
+        chain.add(forge.block(blocks[-1], carrying=[said]), arrived_in_slot=True)
+
+    return case
+
+
+def unordered(_: pytest.MonkeyPatch) -> None:
     forge = Forge(GENESIS)
-    tree = blockchain(GENESIS, []).tree
-    for block in forge.chain(9):
-        tree.insert(block, tree.check(block.header, solicited=True), arrived_in_slot=True)
+    rows = [each.carried for each in forge.attestations(forge.block())]
+    decode_ballot(encode((tuple(sorted(rows, reverse=True)), NOTHING_DECIDED, ())))
+
+
+def more_than_may_be_carried(_: pytest.MonkeyPatch) -> None:
+    forge = Forge(GENESIS)
+    tip = forge.block()
+    said = [forge.attest(tip, speaker) for speaker in range(10, 10 + 4 * CARRIED_PER_SPEAKER + 1)]
+    blockchain(GENESIS, [tip]).add(forge.block(tip, carrying=said), arrived_in_slot=True)
+
+
+def decided(*decisions: Decision, slot: int = 0) -> Case:
+    """Blocks of which each says that it decides this; the last one in ``slot``."""
+
+    def case(_: pytest.MonkeyPatch) -> None:
+        forge, blocks = Forge(GENESIS), list[Block]()
+        votes = blockchain(GENESIS, []).head.votes
+        for decision in (*decisions, NOTHING_DECIDED):
+            at = slot if slot and len(blocks) == len(decisions) else None
+            blocks.append(forge.block(blocks[-1] if blocks else None, decision=decision, slot=at))
+            votes = judge(blocks[-1].header, blocks[-1].ballot, votes, GENESIS.id)
+
+    return case
+
+
+def with_another_ballot(_: pytest.MonkeyPatch) -> None:
+    block = Forge(GENESIS).block()
+    assemble(block.header, make_ballot((), Decision(barred=((),))), [])
+
+
+def with_a_restart_from_elsewhere(_: pytest.MonkeyPatch) -> None:
+    restarted(blockchain(GENESIS, []).head.votes, Restart(bytes(32), 7, bytes(16)), bytes(32), GENESIS.id)
 
 
 def from_the_future(_: pytest.MonkeyPatch) -> None:
@@ -170,7 +226,7 @@ CASES: dict[Reason, tuple[Disposition, Case]] = {
     Reason.FUTURE_SLOT: (LATER, from_the_future),
     Reason.UNKNOWN_PARENT: (LATER, grown(parent=bytes(32))),
     Reason.INVALID_PARENT: (IGNORE, on_an_invalid_block),
-    Reason.NOT_EXECUTED: (LATER, on_a_branch_that_was_not_executed),
+    Reason.NOT_EXECUTED: (LATER, too_far_ahead_to_tell),
     Reason.SLOT_NOT_AFTER_PARENT: (BLAME, grown(slot=3)),
     Reason.WRONG_HEIGHT: (BLAME, grown(height=5)),
     Reason.WRONG_LEADER: (BLAME, grown(signer=secret(3))),
@@ -182,6 +238,16 @@ CASES: dict[Reason, tuple[Disposition, Case]] = {
     Reason.INVALID_TRANSACTION: (BLAME, executed(signed(0, Enrol()), signed(0, Enrol()))),
     Reason.CROSSES_FINALITY: (BLAME, grown(1, length=8, slot=20)),
     Reason.TREE_FULL: (LATER, grown(slot=20, at_least=2)),
+    Reason.BARRED: (BLAME, decided(Decision(barred=((LEADER,),)), slot=4)),
+    Reason.WRONG_TAG: (BLAME, grown(tag=bytes(range(16)))),
+    Reason.WRONG_VOTES_ROOT: (BLAME, with_another_ballot),
+    Reason.WRONG_DECISION: (BLAME, decided(Decision(GENESIS.validators[:3]), Decision(GENESIS.validators[:2]))),
+    Reason.WRONG_RESTART: (BLAME, with_a_restart_from_elsewhere),
+    Reason.STALE_ATTESTATION: (IGNORE, carried(height=3, mhg=2, mhp=2)),
+    Reason.ALREADY_SAID: (IGNORE, carried(height=4, mhg=3, mhp=3)),
+    Reason.UNORDERED: (BLAME, unordered),
+    Reason.TOO_MANY_ATTESTATIONS: (BLAME, more_than_may_be_carried),
+    Reason.NO_VALIDATOR_LEFT: (IGNORE, requested(*[Change(REMOVE, key) for key, _ in GENESIS.validators])),
     **REGISTRY_CASES,
 }
 

@@ -174,7 +174,7 @@ def test_only_entries_with_deadlines_fall_due(market: Register) -> None:
     ann = market.member()
     market.block()
     with pytest.raises(InvariantBroken):
-        registry.begin(market.draft, [member_key(ann.key)], 0)
+        registry.begin(market.draft, [member_key(ann.key)], market.electorate)
 
 
 # ------------------------------------------------------------------------------------- what the mempool asks first
@@ -221,6 +221,8 @@ def test_a_key_that_was_left_sends_nothing(market: Register) -> None:
 def test_nobody_sends_evidence_of_what_is_punished() -> None:
     register = Register()
     ann, bob, v3 = register.member(), register.member(), register.validators[3]
+    for _ in range(4):
+        register.block()
     accuse = evidence(register, v3)
     assert standing_refusal(register, ann, accuse) is None
     register.do(bob, accuse)
@@ -231,9 +233,6 @@ def test_a_jailed_validator_sends_no_motion() -> None:
     register = Register()
     v3 = register.validators[3]
     register.carry(JailValidator(v3.key))
-    assert standing_refusal(register, v3, Approve(0)) is None
-    for _ in range(10):
-        register.block()
     assert standing_refusal(register, v3, Approve(0)) is Reason.NOT_VALIDATOR
 
 

@@ -80,7 +80,7 @@ def test_the_policies_are_those_of_the_rules() -> None:
 @pytest.mark.parametrize("kind", [MemoryView, Draft])
 def test_entries_by_their_names(kind: type[MemoryView | Draft]) -> None:
     register = Register()
-    motion = Motion(ANN, b"", 1, 2, (), 0, 0)
+    motion = Motion(ANN, b"", 1, 2, (), 0, 0, 0)
     state = {**genesis_state(register.genesis), motion_key(7): encode_entry(motion)}
     found: Lookup = kind(state, register.genesis, 1, 1)
     assert found.motion(7) == motion

@@ -94,14 +94,26 @@ def test_validators_that_come_and_that_are_jailed(tmp_path: Path) -> None:
     home = city.write(tmp_path / "home")
     document = answer(home, "validators")
     status = {row["validator"]: row["status"] for row in document["validators"]}
-    assert status == {
-        **{city.did(actor): "active" for actor in city.validators[:3]},
-        did_from_key(jailed): "jailed",
-        did_from_key(added): "announced",
-    }
-    assert document["announced_from_height"] > document["state_height"]
-    assert did_from_key(added) in document["announced"]
-    assert "Announced, in force from height" in ask(home, "validators").stdout
+    assert status == {**{city.did(actor): "active" for actor in city.validators[:3]}, did_from_key(jailed): "jailed"}
+    assert document["barred"] == [did_from_key(jailed)]
+    assert did_from_key(added) in document["under_way"][0]
+    assert document["decided_height"] <= document["state_height"]
+    phase = document["phase"]
+    assert (phase["name"], phase["since"]) == ("waited for", document["decided_height"])
+    silent = [row["validator"] for row in phase["following"] if row["next_weight"] and not row["spoke"]]
+    assert silent == [did_from_key(added)]
+    assert f"Next validators: waited for since height {phase['since']}" in ask(home, "validators").stdout
+
+
+def test_a_block_is_shown_with_what_it_carries_for_the_votes(tmp_path: Path) -> None:
+    city = City()
+    jailed = city.validators[3]
+    city.carried(JailValidator(jailed.key))
+    home = city.write(tmp_path / "home")
+    decided = answer(home, "block", "2")["ballot"]
+    assert decided["decision"]["barred"] == [city.did(jailed)]
+    assert (decided["attestations"], decided["decision"]["following"]) == ([], [])
+    assert "makes no blocks" in ask(home, "block", "2").stdout
 
 
 # --------------------------------------------------------------------------------------------------- policies

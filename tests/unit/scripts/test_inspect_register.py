@@ -18,6 +18,7 @@ from chain.documents import transaction_document
 from chain.headers import Header, sign_header
 from chain.keys import did_from_key
 from chain.state import Account, Member, account_key, decode_entry, encode_entry, member_key
+from chain.statements import NO_TAG
 from chain.transactions import Evidence
 from scripts.console import short_did
 from tests.support.asking import answer, ask, mistake
@@ -307,9 +308,9 @@ def test_transactions_of_every_kind_are_shown_in_words(told: Told) -> None:
 
 def test_evidence_is_shown_by_its_signer_and_the_ids_of_the_headers(told: Told) -> None:
     def header(slot: int) -> Header:
-        roots = {"transaction_root": bytes(32), "state_root": bytes(32)}
+        roots = dict.fromkeys(("votes_root", "transaction_root", "state_root"), bytes(32))
         return sign_header(
-            secret(1), told.city.genesis.id, height=1, slot=slot, parent=bytes(32), mhg=0, mhp=0, **roots
+            secret(1), told.city.genesis.id, height=1, slot=slot, parent=bytes(32), tag=NO_TAG, mhg=0, mhp=0, **roots
         )
 
     first, second = sorted((header(4), header(8)), key=lambda header: header.id)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from chain.blocks import Block
-from chain.headers import sign_header
 from chain.transactions import Enrol, VerifiedTransaction
 from scripts.municipal.cast import Cast, Player
 from scripts.municipal.director import PATIENCE_SLOTS, Director
 from scripts.municipal.scenes import Chapter, Do, Scene, Until
+from tests.support.forge import Forge
 from tests.support.world import Actor, genesis_of, secret
 
 GENESIS = genesis_of(1)
@@ -23,16 +22,16 @@ class Stage:
 
     def __init__(self, *chapters: Chapter) -> None:
         self.told: list[str] = []
+        self._forge = Forge(GENESIS)
+        self._head: Block | None = None
         self.director = Director(GENESIS, CAST, self.told.append)
         self.director.begin(iter(chapters))
 
     def block(self, *transactions: VerifiedTransaction, slots: int = 1) -> None:
         """The next final block, so many slots after the last."""
-        height, slot = self.director.paper.height + 1, self.director.paper.slot + slots
-        roots = dict.fromkeys(("parent", "transaction_root", "state_root"), bytes(32))
-        fields: dict[str, Any] = {"height": height, "slot": slot, "mhg": 0, "mhp": 0, **roots}
-        header = sign_header(secret(1), GENESIS.id, **fields)
-        self.director.observe(Block(header, transactions))
+        slot = self.director.paper.slot + slots
+        self._head = self._forge.block(self._head, transactions, slot=slot)
+        self.director.observe(self._head)
 
 
 def doing(*steps: Sequence[Do]) -> Scene:

@@ -96,7 +96,7 @@ def test_with_room_in_a_slot_each_validator_makes_each_of_its_blocks_and_none_is
     made = Counter(header.proposer for header in experiment.board.made if first <= header.slot < first + SMALL.slots)
     assert made == Counter({key: SMALL.slots // 4 for key, _ in experiment.world.genesis.validators})
     assert (figures.blocks, figures.orphans, figures.reorgs) == (SMALL.slots, 0, 0)
-    assert percentile(figures.finality_blocks, 50) == percentile(figures.finality_blocks, 95) == 5
+    assert percentile(figures.finality_blocks, 50) == percentile(figures.finality_blocks, 95) == 2
 
 
 def test_a_block_reaches_every_other_node_and_none_before_light_could() -> None:

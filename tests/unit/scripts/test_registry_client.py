@@ -20,7 +20,7 @@ from chain.errors import Reason, Refused
 from chain.genesis import Genesis, found_genesis
 from chain.keys import SecretKey, did_from_key, key_from_did
 from chain.policy import shipped_policy
-from chain.proposals import ALL_RIGHTS, Accredit, Amend, Proposal
+from chain.proposals import ALL_RIGHTS, Accredit, Amend, Proposal, ReweighValidator
 from chain.registry import genesis_state
 from chain.state import Record, member_key, record_key
 from chain.transactions import (
@@ -291,24 +291,24 @@ def test_a_dry_run_sends_nothing(market: Desk) -> None:
 
 def test_a_consent_is_passed_on_as_a_token(town: Desk) -> None:
     assert town.refusal("enrol", key="bob") == "no_consent"
-    given = town.act("consent", "--member", town.did("bob"), key="office")
+    given = town.act("cosign", "--member", town.did("bob"), key="office")
     assert given["expiry_height"] == town.node.height + TOWN.max_expiry_blocks // 2
     assert town.act("enrol", "--consent", given["token"], key="bob")["expiry_height"] == given["expiry_height"]
     stranger = town.ends("enrol", "--consent", given["token"], key="court")
     assert (stranger.code, f"this consent is for {town.did('bob')}" in stranger.stderr) == (2, True)
-    far = town.ends("consent", "--member", town.did("bob"), "--valid", str(10**9), key="office")
+    far = town.ends("cosign", "--member", town.did("bob"), "--valid", str(10**9), key="office")
     assert (far.code, "at most" in far.stderr) == (2, True)
 
 
 def test_a_consent_of_somebody_else_is_refused(town: Desk) -> None:
-    token = town.act("consent", "--member", town.did("bob"), key="court")["token"]
+    token = town.act("cosign", "--member", town.did("bob"), key="court")["token"]
     assert town.refusal("enrol", "--consent", token, key="bob") == "not_registrar"
 
 
 def test_a_consent_for_another_network_is_refused(town: Desk, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     elsewhere = Desk(tmp_path / "elsewhere", FakeNode(MARKET))
-    token = elsewhere.act("consent", "--member", town.did("bob"), key="office")["token"]
+    token = elsewhere.act("cosign", "--member", town.did("bob"), key="office")["token"]
     assert town.refusal("enrol", "--consent", token, key="bob") == "bad_signature"
 
 
@@ -454,15 +454,29 @@ def test_an_authority_is_suspended_restored_and_revoked(town: Desk) -> None:
 
 
 def test_the_validators_change_by_motion(town: Desk) -> None:
-    town.act("motion", "add-validator", town.did("bob"), "--weight", "1", key="validator")
-    town.act("motion", "jail", town.did("bob"), key="validator")
+    def moved(*arguments: str) -> str:
+        return str(town.act("motion", *arguments, key="validator")["number"])
+
+    joining = moved("add-validator", town.did("bob"), "--weight", "1")
+    assert town.refusal("consent", joining, key="ann") == "no_newcomer"
+    town.act("consent", joining, key="bob")
+    assert town.refusal("consent", joining, key="bob") == "motion_closed"
+    moved("reweigh", town.did("bob"), "--weight", "2")
+    assert proposed(town) == ReweighValidator(town.key("bob").public, 2)
+    moved("jail", town.did("bob"))
     assert town.refusal("motion", "jail", town.did("bob"), key="validator") == "already_jailed"
-    town.act("motion", "release", town.did("bob"), key="validator")
-    town.act("motion", "replace-validator", town.did("bob"), town.did("court"), key="validator")
-    town.act("motion", "remove-validator", town.did("court"), key="validator")
-    assert town.refusal("motion", "remove-validator", town.did("validator"), key="validator") == "too_much_weight"
+    moved("release", town.did("bob"))
+    town.act("consent", moved("replace-validator", town.did("bob"), town.did("court")), key="court")
+    moved("remove-validator", town.did("court"))
+    assert town.refusal("motion", "remove-validator", town.did("validator"), key="validator") == "no_validator_left"
     assert town.refusal("approve", "0", key="validator") == "motion_closed"
     assert town.refusal("approve", "99", key="validator") == "unknown_motion"
+
+
+def test_a_motion_that_waits_for_its_newcomer_says_so(town: Desk) -> None:
+    town.act("motion", "add-validator", town.did("bob"), key="validator")
+    listed = run_client("motions", transport=town.node.transport).stdout
+    assert "open, awaits consent" in listed
 
 
 def amended(desk: Desk, before: str, after: str) -> str:

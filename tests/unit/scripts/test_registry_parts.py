@@ -10,11 +10,11 @@ from chain.errors import OperatorError, Reason, Refused
 from chain.meanings import MEANINGS
 from chain.policy import shipped_policy
 from scripts.registry_parts.inputs import (
-    Consent,
+    Cosignature,
     find_category,
     find_points,
     find_severity,
-    read_consent,
+    read_cosignature,
     read_slot,
     read_start,
 )
@@ -119,19 +119,19 @@ def test_an_amendment_binds_days_from_now_or_after_both_periods() -> None:
 
 
 def test_a_consent_survives_being_passed_on() -> None:
-    consent = Consent(bytes(range(32)), bytes(32), 2**64 - 1, bytes(64))
+    consent = Cosignature(bytes(range(32)), bytes(32), 2**64 - 1, bytes(64))
     token = consent.to_token()
     assert token.isascii()
     assert not set(token) & set("=+/ \n")
-    assert read_consent(f"  {token}\n") == consent
+    assert read_cosignature(f"  {token}\n") == consent
 
 
 def test_a_consent_that_lost_something_is_refused() -> None:
-    token = Consent(bytes(32), bytes(32), 7, bytes(64)).to_token()
+    token = Cosignature(bytes(32), bytes(32), 7, bytes(64)).to_token()
     broken = ["", "gfc1", token[4:], token[:-1], token + "A", token.replace("gfc1", "gfc2"), "gfc1" + "é" * 8, "gfc1AA"]
     for text in broken:
         with pytest.raises(OperatorError, match="copy all"):
-            read_consent(text)
+            read_cosignature(text)
 
 
 def test_a_key_file_is_for_its_owner_only(tmp_path: Path) -> None:
