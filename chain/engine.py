@@ -398,9 +398,7 @@ class Engine:
         head = self.chain.head.header
         for block in added.adopted:
             self.mempool.discard(block.transactions)
-        for block in reversed(added.abandoned):
-            self.mempool.restore(block.transactions, head.height + 1)
-            self.mempool.claim(block.transactions)
+        self._take_back(added.abandoned)
         if head.height % EXPIRE_EVERY_BLOCKS == 0:
             self.mempool.expire(head.height + 1)
         delay_ms = now_ms - self.genesis.slot_start_ms(head.slot)
@@ -408,6 +406,7 @@ class Engine:
         if added.finalized:
             self._out.finalized_height = added.finalized[-1].height
             self.heard.drop(self.chain.finalized.height)
+            self.mempool.forget_aside(self.chain.finalized.height)
             self._out.put(Finalized(added.finalized[-1]))
 
     # ---------------------------------------------------------------------------------------------------- time
@@ -484,15 +483,23 @@ class Engine:
         self._out.signing = producer.signing
         self._after(added, now_ms)
         for transaction in made.hopeless:
-            self.mempool.remove(transaction.id)
+            self.mempool.set_aside(transaction, made.block.header.height)
         self._out.put(AnnounceBlock(made.block))
 
     def _go_back(self, tip: bytes) -> None:
         """Leave what stands on the block that people let the chain go on from."""
         abandoned = self.chain.return_to(tip).abandoned
         self._out.store_move(abandoned, ())
+        self._take_back(abandoned)
+
+    def _take_back(self, abandoned: Sequence[Block]) -> None:
+        """What abandoned blocks held waits for others, and what they ruled out may be possible again."""
+        height = self.chain.head.header.height + 1
         for block in reversed(abandoned):
-            self.mempool.restore(block.transactions, self.chain.head.header.height + 1)
+            self.mempool.restore(block.transactions, height)
+            self.mempool.claim(block.transactions)
+        if abandoned:
+            self.mempool.bring_back(height)
 
     def _is_heartbeat(self, slot: int) -> bool:
         """Whether an empty block is due as a sign of life.
