@@ -13,7 +13,8 @@ Files, each importing only those above it::
     node        one node: an engine, a disk, a clock
     network     links with delay, loss, duplication, reordering, cuts and clogs
     bounds      how much an engine may keep and send
-    checks      what must hold whatever happens
+    effects     what breaks a promise that somebody outside was given
+    checks      what must hold inside: comparisons with copies of the rules
     ratings     what members sign: ratings, invented or real
     offices     what everybody in a registry signs
     workload    clients, honest and not, and what they were promised

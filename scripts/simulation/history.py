@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 
 from scripts.simulation.byzantine import join_cabal
 from scripts.simulation.checks import Checks
+from scripts.simulation.effects import Effects, crashed
 from scripts.simulation.faults import Faults, longest_wait_slots
 from scripts.simulation.mutations import MUTATIONS, mutated
 from scripts.simulation.network import Network
@@ -15,8 +17,8 @@ from scripts.simulation.settings import PROFILES, BrokenInside, Outcome, Setting
 from scripts.simulation.workload import TRAFFIC, Workload
 from scripts.simulation.world import HEARTBEAT_SLOTS, World, secret, simulated_genesis
 
-# Nodes that observe until they become validators, and the number of the first one's key.
-SPARES = 2
+# Nodes that observe until they become validators, by what clients do, and the number of the first one's key.
+SPARES = {"registry": 2, "council": 4, "replacement": 1}
 FIRST_SPARE = 500
 
 # What follows the faults.  First the nodes connect and the last requests into the void time out.
@@ -33,15 +35,22 @@ REPENTANCE_BLOCKS = 8
 JAIL_SLOTS_A_VALIDATOR = 12
 # With villains at work there is no end of faults; finality must move on in so many slots all the same.
 STALL_SLOTS_A_VALIDATOR = 16
+# In good conditions, after all that, each validator makes a block within so many slots a validator.
+MUTE_SLOTS_A_VALIDATOR = 6
 
 
 class History:
     """A world and what happens in it."""
 
     def __init__(self, settings: Settings, seed: int) -> None:
+        self.profile = profile = PROFILES[settings.faults]
+        self.settings = settings = replace(
+            settings,
+            nodes=settings.nodes or profile.nodes,
+            byzantine=settings.byzantine or profile.byzantine,
+            traffic=settings.traffic or profile.traffic,
+        )
         validators = settings.nodes or 4 + seed % 4
-        self.settings = settings
-        self.profile = PROFILES[settings.faults]
         secrets = [secret(number + 1) for number in range(validators)]
         genesis = simulated_genesis(secrets)
         self.world = world = World(seed, genesis, secrets, settings.slots, keep=settings.keep_timeline)
@@ -51,14 +60,15 @@ class History:
         self.faults = Faults(world, self.profile)
         wanted = tolerated(validators) if settings.villains is None else settings.villains
         villains = wanted if settings.byzantine else 0
-        world.checks = Checks(world, is_safe=villains <= tolerated(validators), only_damage=settings.only_damage)
+        watch = Effects if settings.only_effects else Checks
+        world.checks = watch(world, is_safe=villains <= tolerated(validators))
         villain_seats = sorted(world.random.sample(range(validators), villains))
         self.villains = tuple(f"villain{seat}" for seat in villain_seats)
         honest = [number for number in range(validators) if number not in villain_seats]
         for number in range(validators):
             if number in honest:
                 world.add(SimulatedNode(world, f"node{number}", world.secrets[number]))
-        for number in range(SPARES if traffic == "registry" else 0):
+        for number in range(SPARES.get(traffic, 0)):
             world.add(SimulatedNode(world, f"spare{number}", secret(FIRST_SPARE + number)))
         if settings.byzantine:
             join_cabal(world, settings.byzantine, villain_seats)
@@ -94,6 +104,7 @@ class History:
         if not world.checks.forked:
             self._heal()
             self._let_jail()
+            self._hear_everybody()
         world.checks.at_end()
 
     def _progress(self) -> tuple[int, int]:
@@ -142,6 +153,18 @@ class History:
             world.run_slots(1)
             world.checks.each_slot()
 
+    def _hear_everybody(self) -> None:
+        """Whoever follows the rules is not silenced by anything that happened."""
+        world = self.world
+        since_slot, left_slots = world.slot, MUTE_SLOTS_A_VALIDATOR * len(world.nodes)
+        while world.checks.is_safe and (mute := world.checks.mute(since_slot)):
+            if not left_slots:
+                raise Violation(f"{' '.join(mute)} made no block since slot {since_slot}")
+            left_slots -= 1
+            world.workload.each_slot()
+            world.run_slots(1)
+            world.checks.each_slot()
+
     def _is_healed(self, before: int) -> bool:
         honest = self.world.honest
         return (
@@ -163,7 +186,9 @@ def run_history(settings: Settings, seed: int) -> Outcome:
         except Violation as found:
             violation, is_damage = str(found), not isinstance(found, BrokenInside)
         except Exception as error:  # noqa: BLE001  # whatever the engine raises is a finding of this seed
-            violation, is_damage = f"{type(error).__name__}: {error}", True
+            name = crashed(error)
+            violation = f"{name or 'the simulator'} crashes: {type(error).__name__}: {error}"
+            is_damage = bool(name)
     if violation:
         world.timeline.say("world", f"VIOLATION: {violation}")
     checks = world.checks

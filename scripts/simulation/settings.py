@@ -7,12 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Which kinds of faults happen."""
+    """Which kinds of faults happen, and what goes with them unless something else is asked for.
+
+    ``changes`` is an upheaval of the validators (:mod:`scripts.simulation.upheaval`); ``is_idle`` says that clients
+    rest for long.
+    """
 
     network: bool = False
     crashes: bool = False
     clocks: bool = False
     strangers: bool = False
+    changes: bool = False
+    is_idle: bool = False
+    nodes: int | None = None
+    byzantine: str = ""
+    traffic: str = ""
 
 
 PROFILES = {
@@ -22,6 +31,9 @@ PROFILES = {
     "clocks": Profile(clocks=True),
     "strangers": Profile(strangers=True),
     "all": Profile(network=True, crashes=True, clocks=True, strangers=True),
+    "changes": Profile(changes=True, traffic="council"),
+    "idle": Profile(is_idle=True, nodes=4, byzantine="busy", traffic="ratings"),
+    "setfork": Profile(nodes=4, byzantine="bridges", traffic="replacement"),
 }
 
 
@@ -31,8 +43,8 @@ class Settings:
 
     ``nodes`` None lets the seed choose 4 to 7; ``villains`` None is as many as the protocol tolerates;
     ``byzantine`` and ``mutation`` are names, "" for none.  ``traffic`` is the name of what clients do; "" lets the
-    seed choose, but with villains only ratings, as theory speaks of validators that stay.  With ``only_damage``
-    nobody looks inside the nodes.
+    seed choose, but with villains only ratings, as theory speaks of validators that stay.  With
+    ``only_effects`` nobody looks inside the nodes.
     """
 
     nodes: int | None = None
@@ -42,7 +54,7 @@ class Settings:
     villains: int | None = None
     mutation: str = ""
     traffic: str = ""
-    only_damage: bool = False
+    only_effects: bool = False
     keep_timeline: bool = False
 
 

@@ -46,7 +46,7 @@ def settings_for(mutation: Mutation, name: str, slots: int) -> Settings:
         mutation.villains,
         name,
         mutation.traffic,
-        only_damage=not mutation.is_inside,
+        only_effects=not mutation.is_inside,
     )
 
 
@@ -70,7 +70,7 @@ def run_sweep(seeds: range, slots: int, processes: int | None = None) -> Iterato
 def _until_noticed(job: tuple[str, range, int]) -> Finding:
     name, seeds, slots = job
     settings = settings_for(MUTATIONS[name], name, slots)
-    control = replace(settings, mutation="", only_damage=False)
+    control = replace(settings, mutation="", only_effects=False)
     for seed in seeds:
         outcome = run_history(settings, seed)
         if outcome.violation and not run_history(control, seed).violation:

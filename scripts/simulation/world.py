@@ -13,7 +13,7 @@ from scripts.simulation.timeline import Timeline
 from scripts.simulation.wire import Signatures
 
 if TYPE_CHECKING:
-    from scripts.simulation.checks import Checks
+    from scripts.simulation.effects import Effects
     from scripts.simulation.network import Network
     from scripts.simulation.node import SimulatedNode
     from scripts.simulation.strangers import Stranger
@@ -48,7 +48,7 @@ class World:
     """
 
     network: Network
-    checks: Checks
+    checks: Effects
     workload: Workload
 
     def __init__(self, seed: int, genesis: Genesis, secrets: list[SecretKey], slots: int, *, keep: bool) -> None:

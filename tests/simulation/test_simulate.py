@@ -159,7 +159,7 @@ def test_a_broken_rule_is_noticed(name: str) -> None:
     assert found is not None
     assert found.is_damage != MUTATIONS[name].is_inside
     # and what is broken is mended again
-    assert run_history(replace(settings, mutation="", only_damage=False), found.seed).violation == ""
+    assert run_history(replace(settings, mutation="", only_effects=False), found.seed).violation == ""
 
 
 # Suspensions and deadlines are among the mutations above.
