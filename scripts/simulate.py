@@ -23,8 +23,9 @@ ALL = "all"
 
 def _attacks() -> Collection[str]:
     from scripts.simulation.byzantine import STRATEGIES
+    from scripts.simulation.outlaws import OUTLAWS
 
-    return STRATEGIES
+    return [*STRATEGIES, *OUTLAWS]
 
 
 def _traffic() -> Collection[str]:

@@ -17,13 +17,16 @@ Files, each importing only those above it::
     checks      what must hold inside: comparisons with copies of the rules
     ratings     what members sign: ratings, invented or real
     offices     what everybody in a registry signs
+    council     what changes many seats at once
     workload    clients, honest and not, and what they were promised
     strangers   peers without a key and without manners
+    upheaval    cuts while validators change
     faults      what goes wrong, and when
     forge       blocks that no honest validator makes
     villain     a validator that breaks the rules, and what theory can predict of it
     copies      a validator's key on two machines
     byzantine   the ways in which the rules are broken
+    outlaws     villains made for one rule each
     mutations   rules broken on purpose, to see that the simulator notices
     history     one run, from its seed to its outcome
     parallel    many runs on all cores

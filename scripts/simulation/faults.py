@@ -6,6 +6,7 @@ from scripts.simulation.network import Weather
 from scripts.simulation.node import Doom, SimulatedNode
 from scripts.simulation.settings import Profile, tolerated
 from scripts.simulation.strangers import let_near
+from scripts.simulation.upheaval import Upheaval
 from scripts.simulation.world import SLOT_MS, World
 
 # Shares in a thousand, for each slot, and for each node where it is about one.
@@ -47,11 +48,14 @@ class Faults:
         self._cut_until = 0
         self._flaps: list[tuple[str, str]] = []
         self._is_cut = False
+        self._upheaval = Upheaval(world)
 
     def each_slot(self) -> None:
         """Trouble, or none."""
         if self.profile.network and len(self.world.nodes) > 1:
             self._network_trouble()
+        if self.profile.changes:
+            self._upheaval.each_slot()
         if self.profile.crashes:
             for node in self.world.honest:
                 self._node_trouble(node)

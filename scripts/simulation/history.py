@@ -6,19 +6,19 @@ import time
 from contextlib import nullcontext
 from dataclasses import replace
 
-from scripts.simulation.byzantine import join_cabal
 from scripts.simulation.checks import Checks
 from scripts.simulation.effects import Effects, crashed
 from scripts.simulation.faults import Faults, longest_wait_slots
 from scripts.simulation.mutations import MUTATIONS, mutated
 from scripts.simulation.network import Network
 from scripts.simulation.node import SimulatedNode
+from scripts.simulation.outlaws import join_cabal
 from scripts.simulation.settings import PROFILES, BrokenInside, Outcome, Settings, Violation, tolerated
 from scripts.simulation.workload import TRAFFIC, Workload
 from scripts.simulation.world import HEARTBEAT_SLOTS, World, secret, simulated_genesis
 
 # Nodes that observe until they become validators, by what clients do, and the number of the first one's key.
-SPARES = {"registry": 2, "council": 4, "replacement": 1}
+SPARES = {"registry": 2, "council": 4, "quiet": 1}
 FIRST_SPARE = 500
 
 # What follows the faults.  First the nodes connect and the last requests into the void time out.
@@ -35,6 +35,11 @@ REPENTANCE_BLOCKS = 8
 JAIL_SLOTS_A_VALIDATOR = 12
 # With villains at work there is no end of faults; finality must move on in so many slots all the same.
 STALL_SLOTS_A_VALIDATOR = 16
+# The kinds of faults with which links are good, but for what villains do.
+CALM = ("none", "strangers", "idle")
+# Where clients rest they do so for most of the time.  No chain is quiet that grows by so much and becomes not final.
+REST_EVERY_SLOTS, BUSY_SLOTS = 200, 25
+PILED_BLOCKS_A_VALIDATOR = 4
 # In good conditions, after all that, each validator makes a block within so many slots a validator.
 MUTE_SLOTS_A_VALIDATOR = 6
 
@@ -88,13 +93,13 @@ class History:
         halfway = (0, 0)
         for slot in range(self.settings.slots):
             self.faults.each_slot()
-            world.workload.each_slot()
+            if not self.profile.is_idle or slot % REST_EVERY_SLOTS < BUSY_SLOTS:
+                world.workload.each_slot()
             world.run_slots(1)
             world.checks.each_slot()
             if slot == world.half_slot:
                 halfway = self._progress()
-            is_calm = self.settings.faults in ("none", "strangers") and not world.network.is_cut
-            if len(world.checks.final) > final_height or not is_calm:
+            if len(world.checks.final) > final_height or not self._should_move_on():
                 stalled_since, final_height = slot, len(world.checks.final)
             elif world.checks.is_safe and slot - stalled_since > STALL_SLOTS_A_VALIDATOR * len(world.secrets):
                 raise Violation(f"nothing new is final for {slot - stalled_since} slots, with honest links")
@@ -106,6 +111,13 @@ class History:
             self._let_jail()
             self._hear_everybody()
         world.checks.at_end()
+
+    def _should_move_on(self) -> bool:
+        """Whether finality should: links are good, and where clients rest, blocks pile up all the same."""
+        if self.settings.faults not in CALM or self.world.network.is_cut:
+            return False
+        height, final_height = self._progress()
+        return not self.profile.is_idle or height - final_height > PILED_BLOCKS_A_VALIDATOR * len(self.world.secrets)
 
     def _progress(self) -> tuple[int, int]:
         """The height of the best head of an honest node, and up to where one of them is final."""

@@ -33,7 +33,7 @@ PROFILES = {
     "all": Profile(network=True, crashes=True, clocks=True, strangers=True),
     "changes": Profile(changes=True, traffic="council"),
     "idle": Profile(is_idle=True, nodes=4, byzantine="busy", traffic="ratings"),
-    "setfork": Profile(nodes=4, byzantine="bridges", traffic="replacement"),
+    "setfork": Profile(nodes=4, byzantine="bridges", traffic="quiet"),
 }
 
 
