@@ -31,5 +31,9 @@ Files, each importing only those above it::
     history     one run, from its seed to its outcome
     parallel    many runs on all cores
     matrix      every attack against what theory predicts of it
-    sweep       every broken rule, until a history shows it
+    sweep       every broken rule that has a name, until a history shows it
+    trials      what every break of the consensus is tried with
+    argued      breaks that have no effect, and why
+    breaking    a process whose forks run histories with one break in force
+    everyrule   every place of the consensus broken in turn, until a history shows an effect
 """
