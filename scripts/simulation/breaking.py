@@ -28,6 +28,8 @@ WARM = (click, cryptography, msgpack)  # imported once, for all forks
 # A history that takes this much longer than with nothing broken hangs.
 SLOWER = 5
 GRACE_S = 3.0
+# What becomes final so often with nothing broken is denied to everybody where it never does.
+OFTEN = 5
 
 
 def main() -> None:
@@ -57,6 +59,7 @@ def reach(job: Job) -> Result:
         "imported": imported,
         "violation": outcome.violation,
         "history": outcome.history,
+        "deeds": {name: count for name, count in outcome.facts.items() if name.startswith("final ")},
         "alone_s": time.process_time() - started,
     }
 
@@ -69,8 +72,8 @@ def try_out(job: Job) -> Result:
     except Exception as error:  # noqa: BLE001  # a mutant may raise anything
         return {"noticed": f"cannot be imported: {type(error).__name__}: {error}", "trial": None, "changed": 0}
     changed, failed = 0, ""
-    trials: Sequence[tuple[int, str, float]] = job["trials"]
-    for number, history, cpu_s in trials:
+    trials: Sequence[tuple[int, str, float, dict[str, int]]] = job["trials"]
+    for number, history, cpu_s, deeds in trials:
         settings, seed, _ = TRIALS[number]
         try:
             with Deadline(SLOWER * cpu_s + GRACE_S):
@@ -79,6 +82,8 @@ def try_out(job: Job) -> Result:
             return {"noticed": f"cannot begin: {type(error).__name__}: {error}", "trial": number, "changed": changed}
         if outcome.violation and outcome.is_damage:
             return {"noticed": outcome.violation, "trial": number, "changed": changed}
+        if denied := [name for name, count in deeds.items() if count >= OFTEN and not outcome.facts.get(name)]:
+            return {"noticed": f"never {denied[0]}: denied", "trial": number, "changed": changed}
         changed += outcome.history != history
         failed = failed or outcome.violation
     return {"noticed": "", "trial": None, "changed": changed, "failed": failed}

@@ -5,7 +5,7 @@ These are effects, each seen without knowing the rule that should prevent it:
 * a **fork**: two honest nodes finalize different blocks at one height, or one abandons or forgets what it finalized;
 * a **loss**: what is final cannot be followed by a newcomer, as no node begins again then; clients of honest nodes
   see to it that nothing promised gets lost (:mod:`scripts.simulation.workload`);
-* an honest validator is **accused** in what is final;
+* an honest validator is **accused** in what is final, or makes no block any more;
 * a validator whose **jail** is in force makes a final block;
 * an honest peer is **blamed**, and whoever proves again and again that it has no manners never is;
 * **memory** is kept without bound.
@@ -18,13 +18,14 @@ own users, that what it called final stays final, always.
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 
 from chain.blockchain import Blockchain
 from chain.blocks import Block
 from chain.errors import Reason, Refused
 from chain.events import BlockAnnounced, BlocksReceived, Commit, Effect, Event
 from chain.headers import Header, decode_header
-from chain.transactions import Evidence
+from chain.transactions import Evidence, Propose
 from chain.votes import is_equivocation
 from scripts.simulation import disk, wire
 from scripts.simulation import node as node_module
@@ -49,6 +50,8 @@ class Effects:
         self.final: list[bytes] = []
         self.final_transactions: dict[bytes, int] = {}
         self.accusations: list[Evidence] = []
+        # What was done in what is final, and how often.
+        self.deeds: Counter[str] = Counter()
         self.forked = 0
         # By validator, the slot of the last block that it made.
         self.last_slots: dict[bytes, int] = {}
@@ -191,12 +194,16 @@ class Effects:
             if self.is_safe:
                 raise Violation(f"the block final at height {header.height} does not follow the one before")
             return
-        jailed = self._jailed()
+        jailed, seats = self._jailed(), self.newcomer.ledger.validators.active
         self._follow(block)
+        self.deeds["change of validators"] += self.newcomer.ledger.validators.active != seats
         if header.proposer in jailed & self._jailed():  # released in this very block it may lead
             raise Violation(f"the block final at height {header.height} is of a validator that is jailed")
         for item in block.transactions:
-            if isinstance(item.action, Evidence):
+            self.deeds[item.kind] += 1
+            if isinstance(item.action, Propose):
+                self.deeds[type(item.action.proposal).__name__] += 1
+            elif isinstance(item.action, Evidence):
                 self._on_accused(item.action, header)
         self.final.append(block.id)
         self.final_transactions.update((item.id, header.height) for item in block.transactions)

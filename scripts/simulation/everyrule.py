@@ -27,8 +27,9 @@ taken out, a comparison or a bound off by one or turned round, `and` for `or`, a
 history then runs the broken rule, villains and strangers beside them, in {trials} histories that are without fault as
 long as all rules are in force, up to the first **effect**: two honest nodes finalize different blocks, or one forgets
 what it finalized; nothing becomes final any more; what was promised is lost, or a newcomer cannot follow; an honest
-validator is jailed or falls silent, or one that is jailed makes a block; an honest peer is blamed, or none ever is that
-should be; a node crashes, hangs, or keeps more than its memory holds. Nothing is compared with a copy of a rule.
+validator is jailed or falls silent, or one that is jailed makes a block; an honest peer is blamed, or one that is
+proven guilty goes free; what became final five times with all rules in force never does; a node crashes, hangs, or
+keeps more than its memory holds. Nothing is compared with a copy of a rule.
 
 What survives is listed below: how many histories execute it and how many went otherwise because of it, and why it has
 no effect, as far as there is a reason.
@@ -63,6 +64,7 @@ class Reach(NamedTuple):
     imported: dict[str, frozenset[int]]
     history: str
     cpu_s: float
+    deeds: dict[str, int]
 
     def executes(self, mutant: Mutant) -> bool:
         """Whether it executes the statement of a mutant; what runs while a module is imported concerns every trial."""
@@ -106,7 +108,9 @@ def try_all(
     def work() -> None:
         with worker("try", breaking.__name__) as ask:
             for mutant in drain(waiting):
-                trials = [(at, one.history, one.cpu_s) for at, one in enumerate(known) if one.executes(mutant)]
+                trials = [
+                    (at, one.history, one.cpu_s, one.deeds) for at, one in enumerate(known) if one.executes(mutant)
+                ]
                 found = {"noticed": ""}
                 if trials:
                     found = ask({"path": str(mutant.path), "number": mutant.number, "trials": trials})
@@ -189,6 +193,8 @@ _KINDS = (
     ("that is jailed", "jailed validator at work"),
     ("made no block since", "honest validator silenced"),
     ("nobody blames", "impunity"),
+    ("prove guilty", "impunity"),
+    ("denied", "denial"),
     ("where the bound is", "memory"),
     ("hangs", "hung"),
     ("crashes", "crash"),
@@ -211,7 +217,9 @@ def _verdict(mutant: Mutant, found: dict[str, Any], tried: int) -> Verdict:
 
 
 def _reach(trial: Trial, found: dict[str, Any]) -> Reach:
-    return Reach(trial, _sets(found["lines"]), _sets(found["imported"]), found["history"], found["alone_s"])
+    return Reach(
+        trial, _sets(found["lines"]), _sets(found["imported"]), found["history"], found["alone_s"], found["deeds"]
+    )
 
 
 def _sets(lines: dict[str, list[int]]) -> dict[str, frozenset[int]]:

@@ -164,6 +164,8 @@ class History:
             left_slots -= 1
             world.run_slots(1)
             world.checks.each_slot()
+        if world.checks.is_safe and world.checks.jailed < count:
+            raise Violation(f"{world.checks.jailed} of {count} validators that headers prove guilty are jailed")
 
     def _hear_everybody(self) -> None:
         """Whoever follows the rules is not silenced by anything that happened."""
@@ -218,6 +220,7 @@ def run_history(settings: Settings, seed: int) -> Outcome:
         "jailed": checks.jailed,
         "late_blocks": history.late_blocks,
         "late_final": history.late_final,
+        **{f"final {name}": count for name, count in checks.deeds.items()},
     }
     return Outcome(
         seed=seed,

@@ -109,11 +109,9 @@ def test_a_break_is_noticed_by_its_effect_and_one_without_is_not() -> None:
     with worker("reach", breaking.__name__) as ask:
         alone = ask({"trial": 0})
     assert alone["violation"] == ""
+    trial = (0, alone["history"], alone["alone_s"], alone["deeds"])
     with worker("try", breaking.__name__) as ask:
-        results = [
-            ask({"path": str(one.path), "number": one.number, "trials": [(0, alone["history"], alone["alone_s"])]})
-            for one in (harmful, harmless)
-        ]
+        results = [ask({"path": str(one.path), "number": one.number, "trials": [trial]}) for one in (harmful, harmless)]
     assert results[0]["noticed"]
     assert results[0]["trial"] == 0
     assert results[1]["noticed"] == ""
