@@ -79,7 +79,7 @@ def test_all_broken_rules_are_tried_one_by_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # given one that shows at once, and one that these histories are too short for
-    tried = {name: MUTATIONS[name] for name in ("any-state-root", "drop-abandoned")}
+    tried = {name: MUTATIONS[name] for name in ("majority", "drop-abandoned")}
     monkeypatch.setattr(sweep, "MUTATIONS", tried)
     monkeypatch.setattr(telling, "MUTATIONS", tried)
     monkeypatch.setattr(sweep, "DOCUMENT", tmp_path / "docs" / "mutations.md")
