@@ -48,7 +48,7 @@ def reach(job: Job) -> Result:
 
     sys.settrace(None)
     imported = lines.take()
-    settings, seed, _ = TRIALS[job["trial"]]
+    settings, seed = TRIALS[job["trial"]]
     sys.settrace(lines.trace)
     outcome = run_history(settings, seed)
     sys.settrace(None)
@@ -74,7 +74,7 @@ def try_out(job: Job) -> Result:
     changed, failed = 0, ""
     trials: Sequence[tuple[int, str, float, dict[str, int]]] = job["trials"]
     for number, history, cpu_s, deeds in trials:
-        settings, seed, _ = TRIALS[number]
+        settings, seed = TRIALS[number]
         try:
             with Deadline(SLOWER * cpu_s + GRACE_S):
                 outcome = run_history(settings, seed)

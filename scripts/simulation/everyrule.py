@@ -13,7 +13,7 @@ from scripts.mutants_parts.breaks import Mutant, choose, mutants
 from scripts.mutants_parts.crew import ROOT, drain, in_threads, queue_of, worker
 from scripts.simulation import breaking
 from scripts.simulation.argued import ARGUED
-from scripts.simulation.trials import CONSENSUS, TRIALS, Trial, name_of
+from scripts.simulation.trials import CONSENSUS, TRIALS, name_of
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "mutations.md"
 
@@ -59,7 +59,6 @@ class Verdict(NamedTuple):
 class Reach(NamedTuple):
     """What one trial executes, and its history and CPU time with nothing broken."""
 
-    trial: Trial
     lines: dict[str, frozenset[int]]
     imported: dict[str, frozenset[int]]
     history: str
@@ -68,8 +67,6 @@ class Reach(NamedTuple):
 
     def executes(self, mutant: Mutant) -> bool:
         """Whether it executes the statement of a mutant; what runs while a module is imported concerns every trial."""
-        if mutant.path.stem not in self.trial.files:
-            return False
         module, lines = mutant.path.stem, range(mutant.first, mutant.last + 1)
         imported = not mutant.function and not self.imported.get(module, frozenset()).isdisjoint(lines)
         return imported or not self.lines.get(module, frozenset()).isdisjoint(lines)
@@ -92,7 +89,7 @@ def measure(processes: int) -> list[Reach]:
                 found = ask({"trial": number})
                 if fault := found.get("violation", found.get("noticed")):
                     raise OperatorError(f"{name_of(TRIALS[number])}: {fault}, with nothing broken; mend it first")
-                reached[number] = _reach(TRIALS[number], found)
+                reached[number] = _reach(found)
 
     in_threads(work, processes)
     return [reached[number] for number in range(len(TRIALS))]
@@ -216,10 +213,8 @@ def _verdict(mutant: Mutant, found: dict[str, Any], tried: int) -> Verdict:
     return Verdict(mutant, found["noticed"], trial, tried, changed, failed)
 
 
-def _reach(trial: Trial, found: dict[str, Any]) -> Reach:
-    return Reach(
-        trial, _sets(found["lines"]), _sets(found["imported"]), found["history"], found["alone_s"], found["deeds"]
-    )
+def _reach(found: dict[str, Any]) -> Reach:
+    return Reach(_sets(found["lines"]), _sets(found["imported"]), found["history"], found["alone_s"], found["deeds"])
 
 
 def _sets(lines: dict[str, list[int]]) -> dict[str, frozenset[int]]:

@@ -28,11 +28,10 @@ CONSENSUS = (
 
 
 class Trial(NamedTuple):
-    """A history; one that takes long is worth it only for breaks in ``files``."""
+    """A history."""
 
     settings: Settings
     seed: int
-    files: tuple[str, ...] = CONSENSUS
 
 
 def _trial(
@@ -44,9 +43,8 @@ def _trial(
     seed: int = 0,
     villains: int | None = None,
     traffic: str = "",
-    files: tuple[str, ...] = CONSENSUS,
 ) -> Trial:
-    return Trial(Settings(nodes, slots, faults, byzantine, villains, "", traffic, only_effects=True), seed, files)
+    return Trial(Settings(nodes, slots, faults, byzantine, villains, "", traffic, only_effects=True), seed)
 
 
 #: Histories without a fault of the rules in force, those first that show most for what they cost.
@@ -76,7 +74,6 @@ TRIALS: tuple[Trial, ...] = (
     _trial("clocks", slots=150, seed=5),
     _trial("all", "stalls", slots=150, seed=6),
     _trial("all", nodes=7, slots=150, traffic="registry", seed=7),
-    _trial("strangers", "silent", villains=2, slots=1_100, seed=1, files=("admission",)),
 )
 
 

@@ -15,7 +15,7 @@ from scripts.simulation.effects import Effects
 from scripts.simulation.everyrule import Verdict, document, drawn, kind_of
 from scripts.simulation.history import History, run_history
 from scripts.simulation.settings import Settings
-from scripts.simulation.trials import CONSENSUS, TRIALS
+from scripts.simulation.trials import CONSENSUS
 from scripts.simulation.workload import Workload
 from scripts.simulation.world import secret
 
@@ -131,7 +131,3 @@ def test_the_document_names_survivors_and_why() -> None:
 
 def test_what_is_argued_is_a_break_still() -> None:
     assert set(ARGUED) <= {mutant.key for mutant in drawn(None, 0)}
-
-
-def test_trials_name_only_what_there_is() -> None:
-    assert {name for trial in TRIALS for name in trial.files} == set(CONSENSUS)
