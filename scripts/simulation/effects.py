@@ -149,7 +149,8 @@ class Effects:
             sorted(
                 names[key]
                 for key, headers in self._seen.items()
-                if _proves_guilt([item for item in headers.values() if not stored or item.id in self._stored])
+                if key in names
+                and _proves_guilt([item for item in headers.values() if not stored or item.id in self._stored])
             )
         )
 
