@@ -69,6 +69,11 @@ class Mempool:
             nonce += 1
         return nonce
 
+    def of(self, actor: bytes) -> list[VerifiedTransaction]:
+        """What waits of one actor, in the order of nonces."""
+        queue = self._by_actor.get(actor, {})
+        return [queue[nonce] for nonce in sorted(queue)]
+
     def ahead_of(self, transaction: VerifiedTransaction, limit: int) -> list[VerifiedTransaction]:
         """What waits of the same actor and has to come first, in the order of nonces, at most ``limit``."""
         queue = self._by_actor.get(transaction.actor, {})
