@@ -120,9 +120,7 @@ class Recount:
             p = self.said[who, p]
         min_active, largest = self.voters[who]
         lowest = max(min_active, hnp + 1, largest + 1)
-        hits = [
-            at for at in range(min(height, self.mhps[height]), lowest - 1, -1) if self.enough(self.prevotes, at)
-        ]
+        hits = [at for at in range(min(height, self.mhps[height]), lowest - 1, -1) if self.enough(self.prevotes, at)]
         self.precommits += [(who, at) for at in hits]
         self.voters[who] = (min_active, max([largest, *hits]))
         self.prevotes += [(who, at) for at in range(max(mhg + 1, min_active, self.bottom), height + 1)]
