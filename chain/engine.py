@@ -77,7 +77,7 @@ class Engine:
     """The protocol of one node.  With a ``secret`` it speaks while this key is a validator's.
 
     ``fresh_tag``, 16 random bytes, names a new signing state, where ``signing`` is None because the old one was lost.
-    ``restart`` is one that people agreed on, and this home signed.
+    ``restart`` is one that this home signed.
     """
 
     def __init__(
@@ -329,10 +329,17 @@ class Engine:
             self._out.put(Equivocation(rival, statement))
             self._accuse(rival, statement)
         if self.producer is not None and self.producer.seen_elsewhere(statement):
-            self._stop_speaking()
+            self._lose_signing(self.producer)
 
-    def _stop_speaking(self) -> None:
-        self._out.is_signing_lost = True
+    def _lose_signing(self, producer: Producer) -> None:
+        self._out.signing, self._out.is_signing_lost = None, True
+        if not producer.is_stopped:
+            self._out.note(
+                "signing_lost",
+                "the network restarted without what this home signed last, or this home was restored since: this "
+                "validator signs again, from a new signing state, once the chain made final that it starts anew",
+            )
+            return
         self._out.note(
             "key_used_elsewhere",
             "this key has spoken elsewhere: on another machine, or before this home was restored; this node says no "
@@ -441,11 +448,21 @@ class Engine:
             self._out.note(
                 "signing_again", "the chain knows that the signing state was lost: this validator signs again"
             )
-        if producer.needs_tag(self.chain) and not self._is_on_its_way(self._lost):
-            known = self.chain.ledger.validators.tag(producer.secret.public)
-            self._lost = self._send_own(Lost(known, producer.fresh_tag))
         if producer.is_overruled(self.chain):
-            self._stop_speaking()
+            self._lose_signing(producer)
+        if producer.needs_tag(self.chain):
+            self._report_loss(producer)
+
+    def _report_loss(self, producer: Producer) -> None:
+        """Say that the signing state was lost; anew where the chain meanwhile knows of another, at an earlier start."""
+        key = producer.secret.public
+        loss = Lost(self.chain.ledger.validators.tag(key), producer.fresh_tag)
+        waiting = self.mempool.get(self._lost)
+        if waiting is not None and waiting.action == loss and self._is_on_its_way(self._lost):
+            return
+        for stale in [item for item in self.mempool if item.actor == key and isinstance(item.action, Lost)]:
+            self.mempool.remove(stale.id)
+        self._lost = self._send_own(loss)
 
     def _produce(self, producer: Producer, now_ms: int) -> None:
         chain, restart = self.chain, producer.restart

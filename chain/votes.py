@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 from chain import codec
@@ -131,8 +132,8 @@ class Votes:
     def known_sets(self) -> set[ValidatorSet]:
         """Every set that decided, or was waited for, at a height of the window, or is at the next."""
         every = (self.electorate, *(row.electorate for row in self.rows))
-        electorates = {id(electorate): electorate for electorate in every}  # hardly ever more than one
-        return {known for electorate in electorates.values() for known in electorate.all_sets}
+        others = (older for newer, older in pairwise(every) if older is not newer)  # hardly ever any
+        return {known for electorate in (self.electorate, *others) for known in electorate.all_sets}
 
     def is_worth_a_block(self, validator: bytes) -> bool:
         """Whether a block by ``validator`` can help to make blocks final.

@@ -213,7 +213,7 @@ def test_other_errors_pass(database: Database) -> None:
 
 def test_damage_is_said_with_its_remedy(path: Path) -> None:
     text = str(corrupt(path, "blocks are missing"))
-    assert text.startswith(f"{path} is damaged (blocks are missing); move it away, run `python node.py init --resync ")
+    assert text.startswith(f"{path} is damaged (blocks are missing); run `python node.py init --resync ")
     assert f"--home {path.parent}`" in text
 
 
