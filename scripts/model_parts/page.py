@@ -41,9 +41,9 @@ _SURE = (
     ("each phase before the next set is alone contains the old one, and the joint block that ends it is final under "
      "the old one, hence the same on all branches", "argued"),
     ("most rules at the end of this page cost no safety while the others hold", "argued, and searched in vain"),
-    ("a restart by people: it makes its tip final, ends a change under way, and gives every validator a new tag. Nothing "
-     "said before it counts, so it is as safe as two thirds of the weight that sign one block above all that is final",
-     "argued; not modelled"),
+    ("a restart by people: it makes its tip final, ends a change under way, and gives every validator a new tag. "
+     "Nothing said before it counts, so it is as safe as two thirds of the weight that sign one block above all that "
+     "is final", "argued; not modelled"),
     ("an induction over all heights", "not done"),
     ("slots and clocks, fork choice beyond (mhp, height), keys of long ago, counting from a height on as proofs do",
      "not modelled"),
