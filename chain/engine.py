@@ -56,6 +56,7 @@ from chain.restart import Restart
 from chain.statements import NO_TAG
 from chain.sync import Sync, linked
 from chain.transactions import Action, Evidence, Lost, VerifiedTransaction, sign_transaction
+from chain.trial import try_out
 from chain.votes import Votes
 from chain.witness import VerifiedStatement, Witness
 
@@ -65,6 +66,7 @@ MAX_UNSETTLED = 256
 # Gossip can be lost: ask one peer where it stands every so many slots, offer our own transactions again.
 STATUS_EVERY_SLOTS = 8
 REGOSSIP_EVERY_SLOTS = 32
+CLEAR_EVERY_SLOTS = 8
 MAX_REGOSSIP = 1_024
 # So long what this node signs by itself waits for a block; then it is made anew, if there is still a need.
 OWN_EXPIRY_BLOCKS = 1_000
@@ -363,6 +365,17 @@ class Engine:
         waiting = self.mempool.get(transaction_id)
         return waiting is not None and waiting.nonce < self.mempool.next_free(waiting.actor)
 
+    def _clear(self, key: bytes) -> None:
+        """Drop what waits of our own key and can never enter a block: what this node has to say would wait behind it.
+
+        Who makes blocks drops it doing so; but who has lost its signing state makes none.
+        """
+        waiting = self.mempool.of(key)
+        outcomes = try_out(self.chain, self.mempool, waiting, 0) if waiting else ()
+        for transaction, refusal in zip(waiting, outcomes, strict=True):
+            if refusal is not None and refusal.reason.disposition is not Disposition.LATER:
+                self.mempool.remove(transaction.id)
+
     def _send_own(self, action: Action) -> bytes:
         """Sign and send what the node itself has to say as a transaction; its id, or nothing where it is refused."""
         if self.producer is None:
@@ -398,9 +411,7 @@ class Engine:
         head = self.chain.head.header
         for block in added.adopted:
             self.mempool.discard(block.transactions)
-        for block in reversed(added.abandoned):
-            self.mempool.restore(block.transactions, head.height + 1)
-            self.mempool.claim(block.transactions)
+        self._take_back(added.abandoned)
         if head.height % EXPIRE_EVERY_BLOCKS == 0:
             self.mempool.expire(head.height + 1)
         delay_ms = now_ms - self.genesis.slot_start_ms(head.slot)
@@ -408,6 +419,7 @@ class Engine:
         if added.finalized:
             self._out.finalized_height = added.finalized[-1].height
             self.heard.drop(self.chain.finalized.height)
+            self.mempool.forget_aside(self.chain.finalized.height)
             self._out.put(Finalized(added.finalized[-1]))
 
     # ---------------------------------------------------------------------------------------------------- time
@@ -422,6 +434,8 @@ class Engine:
         if slot % STATUS_EVERY_SLOTS == 0 and self.sync.statuses:
             peers = sorted(self.sync.statuses)
             self._out.put(AskStatus(peers[slot // STATUS_EVERY_SLOTS % len(peers)]))
+        if slot % CLEAR_EVERY_SLOTS == 0 and self.producer is not None and self.producer.is_silent:
+            self._clear(self.producer.secret.public)
         if slot % REGOSSIP_EVERY_SLOTS == 0:
             mine = self.mempool.claimed(MAX_REGOSSIP)
             if mine:
@@ -484,15 +498,23 @@ class Engine:
         self._out.signing = producer.signing
         self._after(added, now_ms)
         for transaction in made.hopeless:
-            self.mempool.remove(transaction.id)
+            self.mempool.set_aside(transaction, made.block.header.height)
         self._out.put(AnnounceBlock(made.block))
 
     def _go_back(self, tip: bytes) -> None:
         """Leave what stands on the block that people let the chain go on from."""
         abandoned = self.chain.return_to(tip).abandoned
         self._out.store_move(abandoned, ())
+        self._take_back(abandoned)
+
+    def _take_back(self, abandoned: Sequence[Block]) -> None:
+        """What abandoned blocks held waits for others, and what they ruled out may be possible again."""
+        height = self.chain.head.header.height + 1
         for block in reversed(abandoned):
-            self.mempool.restore(block.transactions, self.chain.head.header.height + 1)
+            self.mempool.restore(block.transactions, height)
+            self.mempool.claim(block.transactions)
+        if abandoned:
+            self.mempool.bring_back(height)
 
     def _is_heartbeat(self, slot: int) -> bool:
         """Whether an empty block is due as a sign of life.

@@ -406,7 +406,10 @@ def encode_votes(votes: Votes) -> bytes:
 
 
 def decode_votes(data: bytes) -> Votes:
-    """The state that :func:`encode_votes` wrote; raises :class:`Refused` for bytes it cannot have written."""
+    """The state that :func:`encode_votes` wrote; raises :class:`Refused` for bytes it cannot have written.
+
+    The encoding is canonical, and no other passes.
+    """
     fields = codec.decode(data, max_bytes=ENCODED_BYTES_MAX, max_items=2**14)
     raw = codec.array(fields, 10, 10, "votes")
     batch = codec.integer(raw[0], 1, BATCH_MAX, "batch")
@@ -418,7 +421,7 @@ def decode_votes(data: bytes) -> Votes:
     electorates = [read_electorate(row) for row in codec.array(raw[5], 1, length + 1, "electorates")]
     speakers = [_read_key(key) for key in codec.array(raw[6], 0, 2**14, "speakers")]
     rows = codec.array(raw[7], length, length, "the window")
-    return Votes(
+    votes = Votes(
         batch,
         base,
         0,
@@ -429,6 +432,9 @@ def decode_votes(data: bytes) -> Votes:
         mhp,
         mhpc,
     )
+    if encode_votes(votes) != data:
+        raise Refused(Reason.MALFORMED, "votes that are not in their canonical encoding")
+    return votes
 
 
 def _read_row(fields: Any, height: int, electorates: Sequence[Electorate], speakers: Sequence[bytes]) -> Row:

@@ -51,8 +51,8 @@ ARGUED: dict[str, str] = {
     " -> waiting is not None and waiting.nonce <= self.mempool.next_free(waiting.actor)": (
         "`next_free` is the nonce of nothing that waits."
     ),
-    "judgement.judge: is_unknown = mhp == votes.blind and header.mhp < votes.blind"
-    " -> is_unknown = mhp == votes.blind and header.mhp <= votes.blind": (
+    "judgement.judge: mhp == votes.blind and header.mhp < votes.blind"
+    " -> mhp == votes.blind and header.mhp <= votes.blind": (
         "Where all three are equal nothing is refused anyway."
     ),
     "members.rotate: draft.put(account_key(actor), Account(0, identity, action.new_key))"

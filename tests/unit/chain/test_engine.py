@@ -38,7 +38,7 @@ from chain.events import (
 )
 from chain.headers import Header
 from chain.messages import GetBlocks, GetTransactions
-from chain.transactions import Enrol, Evidence, Lost, Rate, VerifiedTransaction
+from chain.transactions import Approve, Enrol, Evidence, Lost, Rate, VerifiedTransaction
 from tests.support.forge import FRESH_TAG, Forge, Rig, announced, gossiped, only, told
 from tests.support.world import Actor, genesis_of
 
@@ -647,6 +647,26 @@ def test_a_silent_validator_whose_key_signs_elsewhere_stays_silent(forge: Forge)
     assert rig.engine.producer is not None
     assert rig.engine.producer.is_silent
     assert [slot for slot in range(15, 24) for _ in only(rig.at(slot).handle(Tick()), AnnounceBlock)] == []
+
+
+def test_what_can_never_enter_a_block_does_not_keep_a_validator_silent() -> None:
+    # given a validator that lost its signing state, and has approved a motion that is not there
+    rig = Rig(GENESIS, validator=1, signing=None)
+    own = Actor(GENESIS, 2)
+    rig.handle(gossiped(own.sign(Approve(0))))
+    first = [
+        transaction
+        for effect in only(rig.at(1).handle(Tick()), GossipTransactions)
+        for transaction in effect.transactions
+    ]
+    assert [(item.kind, item.nonce) for item in first] == [("lost", 1)]
+
+    # when some slots have passed
+    effects = [effect for slot in range(2, 10) for effect in rig.at(slot).handle(Tick())]
+
+    # then it no longer waits behind that with what it has to say
+    again = [transaction for effect in only(effects, GossipTransactions) for transaction in effect.transactions]
+    assert [(item.kind, item.nonce) for item in again] == [("lost", 0)]
 
 
 def test_a_full_tree_does_not_stop_a_validator(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
