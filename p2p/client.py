@@ -49,7 +49,11 @@ class NodeAway(OperatorError):
 
 
 class NodeStatus(TypedDict):
-    """``GET /status``.  Ids are hexadecimal; ``cpu_s`` is the CPU time of the process so far."""
+    """``GET /status``.  Ids are hexadecimal; ``cpu_s`` is the CPU time of the process so far.
+
+    ``silent`` says that this validator signs nothing at present, ``silent_why`` why, and ``signs_again`` when it will
+    (UTC, ISO 8601), None where nobody knows.
+    """
 
     network: str
     chain_id: str
@@ -57,6 +61,8 @@ class NodeStatus(TypedDict):
     peer_id: str
     validator: bool
     silent: bool
+    silent_why: str | None
+    signs_again: str | None
     height: int
     head_id: str
     state_root: str

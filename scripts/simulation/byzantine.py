@@ -298,7 +298,7 @@ def _halves(villain: Villain) -> tuple[list[SimulatedNode], list[SimulatedNode]]
 def _best(nodes: list[SimulatedNode], slot: int) -> tuple[list[SimulatedNode], SimulatedNode | None]:
     """Those of some nodes that run, and the one with the best head to build on in a slot."""
     up = [node for node in nodes if node.is_up]
-    best = max(up, key=lambda node: (node.engine.status().rank, node.name), default=None)
+    best = max(up, key=lambda node: (node.engine.status(node.now_ms).rank, node.name), default=None)
     return up, best if best is not None and best.engine.chain.head.header.slot < slot else None
 
 

@@ -9,6 +9,8 @@ from typing import Literal
 from chain import serving
 from chain.admission import Blamed, Dropped, Known
 from chain.blocks import Block, encode_block
+from chain.clock import SteeredClock
+from chain.credentials import NOBODY, sign_credential
 from chain.engine import Engine
 from chain.errors import Disposition, Refused
 from chain.events import (
@@ -21,6 +23,7 @@ from chain.events import (
     Equivocation,
     Event,
     Finalized,
+    FollowWallClock,
     GossipTransactions,
     HeadMoved,
     Notice,
@@ -29,8 +32,10 @@ from chain.events import (
     Request,
     RequestFailed,
     SigningState,
+    Silenced,
     Submitted,
     Tick,
+    WallClockStepped,
 )
 from chain.headers import Header
 from chain.keys import SecretKey
@@ -62,6 +67,8 @@ class SimulatedNode:
         self.disk = Disk(world.genesis, SigningState())
         self.is_up = False
         self.generation = 0
+        self.credential = NOBODY if key is None else sign_credential(key, world.genesis.id, name)
+        # What its wall clock showed beyond the true time when it was set last; it drifts with the monotonic one.
         self.clock_offset_ms = 0
         self.drift_ppm = 0
         # What becomes of the next write, in which the machine dies: "" if nothing does.
@@ -75,21 +82,41 @@ class SimulatedNode:
         self._is_writing = False
         self._ticks = 0
         self._drift_since_ms = world.now_ms
+        self._drifted_ms = 0
+        self._clock = SteeredClock(world.now_ms, world.now_ms)
 
     # ----------------------------------------------------------------------------------------------- the clock
 
     @property
     def now_ms(self) -> int:
-        """What this node's clock shows."""
-        now_ms = self.world.now_ms
-        drifted_ms = (now_ms - self._drift_since_ms) * self.drift_ppm // 1_000_000 if self.drift_ppm else 0
-        return now_ms + self.clock_offset_ms + drifted_ms
+        """What time this node goes by."""
+        return self._clock.read(self._monotonic_ms, self._wall_ms)
 
     def set_clock(self, offset_ms: int, drift_ppm: int) -> None:
-        """The clock jumps to the true time plus ``offset_ms`` and drifts from there."""
+        """The wall clock steps to the true time plus ``offset_ms``, and both clocks drift from there."""
+        self._drifted_ms += self._drift_ms
         self.clock_offset_ms, self.drift_ppm, self._drift_since_ms = offset_ms, drift_ppm, self.world.now_ms
         if self.is_up:
             self._schedule_tick()
+
+    @property
+    def _drift_ms(self) -> int:
+        passed_ms = self.world.now_ms - self._drift_since_ms
+        return passed_ms * self.drift_ppm // 1_000_000 if self.drift_ppm else 0
+
+    @property
+    def _monotonic_ms(self) -> int:
+        return self.world.now_ms + self._drifted_ms + self._drift_ms
+
+    @property
+    def _wall_ms(self) -> int:
+        return self.world.now_ms + self.clock_offset_ms + self._drift_ms
+
+    def _watch_clock(self) -> None:
+        self._clock.read(self._monotonic_ms, self._wall_ms)
+        ahead_ms = self._clock.take_step()
+        if ahead_ms is not None:
+            self._process(WallClockStepped(ahead_ms))
 
     # ------------------------------------------------------------------------------------------- start and end
 
@@ -97,6 +124,7 @@ class SimulatedNode:
         """Load the disk and join."""
         self.generation += 1
         self.doom = ""
+        self._clock = SteeredClock(self._monotonic_ms, self._wall_ms)
         self.engine = Engine(self.world.genesis, self.disk.load(), secret=self.engine_key, signing=self.disk.signing)
         self.door = Door(self.world.genesis, self.world.signatures)
         self.is_up = True
@@ -172,6 +200,13 @@ class SimulatedNode:
         self.receive(Submitted(transactions))
 
     def _handle(self, event: Event) -> None:
+        self._watch_clock()
+        if self._is_writing:  # what the step of the clock led to
+            self.inbox.append(event)
+        elif self.is_up:
+            self._process(event)
+
+    def _process(self, event: Event) -> None:
         self.world.timeline.trace(self.name, type(event).__name__)
         wake_ms = self.engine.wake_ms(self.now_ms)
         effects = self.engine.handle(event, self.now_ms)
@@ -238,7 +273,7 @@ class SimulatedNode:
         return serving.answer(request, self)
 
     def status(self) -> Status:
-        return self.engine.status()
+        return self.engine.status(self.now_ms, self.credential)
 
     def waiting(self, transaction_id: bytes) -> VerifiedTransaction | None:
         return self.engine.mempool.get(transaction_id)
@@ -290,6 +325,10 @@ class SimulatedNode:
                     self.say(f"reorg   {header.id.hex()[:8]} height {header.height}, {depth} blocks abandoned")
                     if self.fragility and world.chance(self.fragility):
                         self.crash("right after a reorg")
+            case FollowWallClock():
+                self._clock.adopt()
+            case Silenced():
+                self._perform(effect.notice, event)
             case Notice(name, text):
                 self.say(f"notice  {name}: {text}")
             case Equivocation(first, second):

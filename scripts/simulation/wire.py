@@ -130,7 +130,7 @@ class Door:
                 batch = self._batch(data)
                 return TransactionsReceived(sender, batch) if isinstance(batch, AdmittedBatch) else batch
             case Claim(data):
-                claim = self.admission.claim(data, now_ms)
+                claim = self.admission.claim(data, sender, now_ms)
                 return StatusReceived(sender, claim) if isinstance(claim, AdmittedClaim) else claim
 
     def open_reply(self, peer: str, request: Request, reply: bytes) -> Event:

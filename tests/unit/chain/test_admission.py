@@ -320,7 +320,7 @@ def test_a_wrong_leader_costs_no_root(
 
 def test_a_claim_that_can_be_true_gets_in(door: Admission) -> None:
     for status in (Status(bytes(32), 0, 0, 0), Status(bytes(32), SLOT, SLOT, SLOT)):
-        assert door.claim(status.encode(), start_ms(SLOT)) == AdmittedClaim(status)
+        assert door.claim(status.encode(), "peer", start_ms(SLOT)) == AdmittedClaim(status)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_a_claim_that_can_be_true_gets_in(door: Admission) -> None:
     ],
 )
 def test_a_claim_that_never_can_be_true_is_blamed(door: Admission, data: bytes) -> None:
-    assert isinstance(door.claim(data, start_ms(SLOT)), Blamed)
+    assert isinstance(door.claim(data, "peer", start_ms(SLOT)), Blamed)
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_a_claim_that_never_can_be_true_is_blamed(door: Admission, data: bytes) 
     ],
 )
 def test_no_chain_has_more_blocks_than_slots(door: Admission, height: int, now_ms: int, is_believed: bool) -> None:
-    outcome = door.claim(Status(bytes(32), height, 0, 0).encode(), now_ms)
+    outcome = door.claim(Status(bytes(32), height, 0, 0).encode(), "peer", now_ms)
     if is_believed:
         assert isinstance(outcome, AdmittedClaim)
     else:
@@ -389,7 +389,7 @@ def test_a_clock_of_any_kind_raises_nothing(door: Admission, chain: Blockchain, 
     judges: list[Callable[[int], object]] = [
         lambda now_ms: door.announcement(encoded(forge.block(None, slot=SLOT)), chain, now_ms),
         lambda now_ms: door.announcement(encoded(forge.block(None, slot=2**64 - 1)), chain, now_ms),
-        lambda now_ms: door.claim(Status(bytes(32), 5, 0, 0).encode(), now_ms),
+        lambda now_ms: door.claim(Status(bytes(32), 5, 0, 0).encode(), "peer", now_ms),
     ]
     for now_ms in (-(2**62), 0, 2**62):
         for judge_at in judges:

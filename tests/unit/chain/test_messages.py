@@ -18,6 +18,7 @@ from chain.messages import (
     MAX_BLOCKS_PER_REQUEST,
     MAX_MESSAGE_BYTES,
     MAX_REQUEST_BYTES,
+    MAX_STATUS_BYTES,
     Announcement,
     GetBlocks,
     GetTransactions,
@@ -104,7 +105,7 @@ def test_what_has_another_shape_is_malformed(decode: Callable[[bytes], object], 
 @pytest.mark.parametrize(
     ("decode", "size"),
     [
-        (Status.decode, 128),
+        (Status.decode, MAX_STATUS_BYTES),
         (Announcement.decode, MAX_ANNOUNCEMENT_BYTES),
         (GetBlocks.decode, 64),
         (GetTransactions.decode, MAX_REQUEST_BYTES),
