@@ -139,8 +139,8 @@ class Engine:
         return self._out.take()
 
     def wake_ms(self, now_ms: int) -> int:
-        """When the next :class:`Tick` is wanted."""
-        next_slot_ms = self.genesis.slot_start_ms(max(0, self.genesis.slot_at(now_ms)) + 1)
+        """When the next :class:`Tick` is wanted: once a slot at least, also to see that a clock was set."""
+        next_slot_ms = self.genesis.slot_start_ms(self.genesis.slot_at(now_ms) + 1)
         return min([next_slot_ms, *self._waiting.wake_ms()])
 
     def status(self, now_ms: int, credential: Credential = NOBODY) -> Status:

@@ -24,10 +24,11 @@ def silence(genesis: Genesis, producer: Producer, trust: Trust, head: Header, no
 
 
 def _beyond(genesis: Genesis, slot: int, what: str, now_ms: int) -> Mute | None:
-    """A slot that was signed, or built on, when some clock was wrong: only what comes after it can be signed."""
+    """A slot that was signed, or built on, by a wrong clock: only what comes after it can be signed."""
     if slot <= genesis.slot_at(now_ms) + MAX_AHEAD_SLOTS:
         return None
-    return Mute("slot_ahead", f"{what} slot {slot} already, when a clock was fast", genesis.slot_start_ms(slot + 1))
+    why = f"{what} slot {slot} already, which its clock has not reached: that is wrong now, or was then"
+    return Mute("slot_ahead", why, genesis.slot_start_ms(slot + 1))
 
 
 class Herald:

@@ -99,6 +99,10 @@ class SimulatedNode:
         if self.is_up:
             self._schedule_tick()
 
+    def stand_still(self, duration_ms: int) -> None:
+        """The monotonic clock misses so much, as that of a virtual machine that is frozen and thawed."""
+        self._drifted_ms -= duration_ms
+
     @property
     def _drift_ms(self) -> int:
         passed_ms = self.world.now_ms - self._drift_since_ms
