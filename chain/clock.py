@@ -20,12 +20,11 @@ from chain.headers import Header
 from chain.votes import ValidatorSet
 from chain.words import duration, instant
 
-# The wall clock is followed by one millisecond in so many, as far as it differs by so little.  What is further away is
-# a step: of those of less, the clock takes up in the ten seconds that a mistake may last no more than one.
-SLEW_PARTS = 10
-SLEW_MS = 10_000
 # Two clocks agree that differ by no more; a block made so far ahead of time mutes its signer for as long.
 AGREE_MS = 5_000
+# As long as they agree, the wall clock is followed by one millisecond in so many: a few seconds within half a minute.
+# What is further away is a step.
+SLEW_PARTS = 5
 # So much further than its head a node believes its clock without asking: an idle chain and a short stop explain it, and
 # where the clock is wrong it mutes its validator for no longer.
 FAR_MS = 600_000
@@ -62,7 +61,7 @@ class SteeredClock:
     def take_step(self) -> int | None:
         """By how much the wall clock is ahead now, where that is news: it stepped, again, or (0) back to us."""
         ahead_ms = self._ahead_ms if self._is_stepped else 0
-        if bool(ahead_ms) == bool(self._reported_ms) and abs(ahead_ms - self._reported_ms) <= SLEW_MS:
+        if bool(ahead_ms) == bool(self._reported_ms) and abs(ahead_ms - self._reported_ms) <= AGREE_MS:
             return None
         self._reported_ms = ahead_ms
         return ahead_ms
@@ -74,7 +73,7 @@ class SteeredClock:
 
     @property
     def _is_stepped(self) -> bool:
-        return abs(self._ahead_ms) > SLEW_MS
+        return abs(self._ahead_ms) > AGREE_MS
 
     def _slew(self, passed_ms: int) -> None:
         self._budget += passed_ms

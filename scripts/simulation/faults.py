@@ -18,6 +18,8 @@ CRASH_AFTER_REORG = 50  # of reorgs
 SLOW_DISK = 10
 JUMP = 10
 FAR_JUMP = 150  # of jumps
+JUMP_OF_ALL = 2
+FREEZE = 2
 NTP = 50
 # How many strangers come near: in some histories none, unless it is all about them.
 STRANGERS = (0, 0, 1, 2)
@@ -30,6 +32,8 @@ MAX_CLOG_MS = 15_000
 MAX_WRITE_MS = 3_000
 MAX_JUMP_MS = 450
 MAX_FAR_JUMP_MS = 20_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 
 class Faults:
@@ -56,6 +60,7 @@ class Faults:
             for node in self.world.honest:
                 self._node_trouble(node)
         if self.profile.clocks:
+            self._clocks_of_all()
             for node in self.world.honest:
                 self._clock_trouble(node)
 
@@ -170,13 +175,27 @@ class Faults:
     def _clock_trouble(self, node: SimulatedNode) -> None:
         world, random = self.world, self.world.random
         if world.chance(JUMP * self.intensity):
-            reach_ms = MAX_FAR_JUMP_MS if world.chance(FAR_JUMP) else MAX_JUMP_MS
+            is_far = world.chance(FAR_JUMP)
+            reach_ms = random.choice([MAX_FAR_JUMP_MS, HOUR_MS, DAY_MS]) if is_far else MAX_JUMP_MS
             offset_ms = random.randint(-reach_ms, reach_ms)
             drift_ppm = random.choice([0, -100, 100, -10_000, 10_000])
             node.set_clock(offset_ms, drift_ppm)
-            self._tell(f"the clock of {node.name} is off by {offset_ms} ms and drifts by {drift_ppm} ppm")
+            self._tell(f"the wall clock of {node.name} is off by {offset_ms} ms and drifts by {drift_ppm} ppm")
+        elif world.chance(FREEZE):
+            duration_ms = random.randint(1_000, HOUR_MS)
+            node.stand_still(duration_ms)
+            self._tell(f"the monotonic clock of {node.name} misses {duration_ms} ms")
         elif world.chance(NTP):
             node.set_clock(0, 0)
+
+    def _clocks_of_all(self) -> None:
+        """All are set by one source, and that is wrong."""
+        world = self.world
+        if world.chance(JUMP_OF_ALL * self.intensity):
+            offset_ms = world.random.randint(-HOUR_MS, HOUR_MS)
+            for node in world.honest:
+                node.set_clock(offset_ms, 0)
+            self._tell(f"all wall clocks are off by {offset_ms} ms")
 
     def _tell(self, text: str) -> None:
         self.count += 1
