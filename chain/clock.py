@@ -7,7 +7,7 @@ says why a validator must not sign meanwhile.
 Whom it believes: the chain, that is who signed its newest blocks; and validators whose machines say what time they
 have (:mod:`chain.credentials`), by weight, where more than a third says one thing and no more the other.  Strangers are
 not asked: a thousand of them cost nothing.  And nobody *sets* a clock: others can only confirm the node's own.
-Source: protocol 2.4.
+Source: protocol 2.5.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ MAX_LATE_SLOTS = 1_024
 MAX_ANNOUNCED_PER_SLOT = 2
 # So often a stranger did what proves something about it, and nobody blamed it: then nobody ever does.
 UNBLAMED = 20
-# The clocks of nodes are off by less, in slots.
-CLOCK_SLOTS = 60
+# Clocks with which nodes start are off by less, in slots: a day.
+CLOCK_SLOTS = 86_460
 
 
 class Checks:

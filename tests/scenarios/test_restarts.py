@@ -226,11 +226,13 @@ def test_a_clock_that_jumps_and_is_mended(jump_ms: int) -> None:
 
 
 def test_an_honest_node_is_not_blamed_for_our_slow_clock() -> None:
-    # given a node whose clock is two seconds behind
+    # given a node that started with a clock that is two seconds behind
     world = World(4, seed=32)
     traffic = Traffic(world)
     traffic.enrol()
+    world.hosts[3].crash()
     world.hosts[3].set_clock(-2_000)
+    world.hosts[3].start()
 
     # when it hears the blocks of the others, which come from its future
     traffic.run(20, 0)

@@ -27,6 +27,7 @@ from chain.admission import (
 from chain.blockchain import Blockchain
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block
 from chain.codec import encode
+from chain.credentials import sign_credential
 from chain.errors import Disposition, InvariantBroken, Reason, Refused
 from chain.headers import verify_header
 from chain.messages import (
@@ -356,6 +357,19 @@ def test_no_chain_has_more_blocks_than_slots(door: Admission, height: int, now_m
         assert isinstance(outcome, AdmittedClaim)
     else:
         assert why(outcome) == (Dropped, Reason.FUTURE_SLOT)  # our clock may be the wrong one
+
+
+def test_a_credential_of_another_peer_is_blamed(door: Admission) -> None:
+    status = Status(bytes(32), 0, 0, 0, 5, sign_credential(secret(1), GENESIS.id, "peer"))
+    assert door.claim(status.encode(), "peer", start_ms(SLOT)) == AdmittedClaim(status)
+    assert why(door.claim(status.encode(), "other", start_ms(SLOT))) == (Blamed, Reason.BAD_SIGNATURE)
+
+
+def test_what_time_a_validator_has_is_heard_though_it_stands_beyond_ours(door: Admission) -> None:
+    credential = sign_credential(secret(1), GENESIS.id, "peer")
+    status = Status(b"\x01" * 32, SLOT + 9, 7, 5, start_ms(SLOT + 9), credential)
+    outcome = door.claim(status.encode(), "peer", start_ms(SLOT))
+    assert outcome == AdmittedClaim(Status(GENESIS.id, 0, 0, 0, start_ms(SLOT + 9), credential))
 
 
 # -------------------------------------------------------------------------------------------------------- batches

@@ -13,6 +13,7 @@ from chain.admission import CLOCK_DISPARITY_MS
 from chain.arrivals import MAX_WAITING
 from chain.blocks import Block
 from chain.blocktree import MAX_BLOCKS_PER_SLOT, BlockTree, Judged
+from chain.credentials import NOBODY, Credential
 from chain.errors import Reason
 from chain.events import (
     AnnounceBlock,
@@ -22,6 +23,7 @@ from chain.events import (
     Effect,
     Equivocation,
     Finalized,
+    FollowWallClock,
     GossipTransactions,
     HeadMoved,
     MissingReceived,
@@ -31,14 +33,16 @@ from chain.events import (
     Penalise,
     RequestFailed,
     SigningState,
+    Silenced,
     Submitted,
     Tick,
+    WallClockStepped,
 )
 from chain.headers import Header
 from chain.messages import GetBlocks, GetTransactions
 from chain.transactions import Enrol, Rate, VerifiedTransaction
 from tests.support.forge import Forge, Rig, announced, gossiped, only
-from tests.support.world import Actor, genesis_of
+from tests.support.world import Actor, genesis_of, secret
 
 GENESIS = genesis_of(4)
 FRESH = SigningState()
@@ -725,6 +729,53 @@ def test_a_clock_that_jumps_raises_nothing() -> None:
         rig.engine.wake_ms(now_ms)
     signed = [effect.block.header.slot for effect in only(rig.effects, AnnounceBlock)]
     assert signed == sorted(set(signed))
+
+
+def test_a_step_of_the_wall_clock_keeps_a_validator_from_its_slot_until_others_confirm_the_time() -> None:
+    # given a validator, and two others that it knows
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    names = {f"peer{number}": Credential(secret(number + 1).public) for number in (0, 2)}
+    rig.at(19).handle(Tick())
+    rig.at(20, 900).handle(Tick())
+    greetings = [only(rig.claim(peer, credential=credential), AskStatus) for peer, credential in names.items()]
+    assert greetings == [[AskStatus("peer0")], [AskStatus("peer2")]]
+
+    # when its wall clock steps, then it asks them, and signs nothing in its slot
+    effects = rig.handle(WallClockStepped(86_400_000))
+    assert [notice.name for notice in only(effects, Notice)] == ["clock_stepped"]
+    assert only(effects, AskStatus) == [AskStatus("peer0"), AskStatus("peer2")]
+    effects = rig.at(21).handle(Tick())
+    assert only(effects, AnnounceBlock) == []
+    assert [silenced.mute is None for silenced in only(effects, Silenced)] == [False]
+    assert rig.engine.silence(rig.now_ms) == only(effects, Silenced)[0].mute
+
+    # when they confirm the time, then it does
+    effects = [rig.claim(peer, credential=credential, time_ms=rig.now_ms) for peer, credential in names.items()][-1]
+    assert [effect.block.header.slot for effect in only(effects, AnnounceBlock)] == [21]
+
+
+def test_a_wall_clock_that_lasts_is_followed_and_nothing_signed_in_the_same_moment() -> None:
+    alone = genesis_of(1)
+    rig = Rig(alone, validator=0, signing=FRESH)
+    rig.at(1).handle(Tick())
+    rig.handle(WallClockStepped(86_400_000))
+    signed: list[int] = []
+    for slot in range(2, 602):
+        effects = rig.at(slot).handle(Tick())
+        signed += [effect.block.header.slot for effect in only(effects, AnnounceBlock)]
+        if only(effects, FollowWallClock):
+            break
+    assert (slot, len(signed) > 20, slot in signed) == (601, True, False)
+
+
+def test_a_status_says_what_time_it_is_and_whose_machine_that_is() -> None:
+    credential = Credential(secret(2).public, bytes(64))
+    for number, shown in ((1, credential), (7, NOBODY)):
+        rig = Rig(GENESIS, validator=number, signing=FRESH)
+        assert rig.engine.status(rig.now_ms, credential).time_ms == 0, "nobody looked yet"
+        rig.at(3).handle(Tick())
+        status = rig.engine.status(rig.now_ms, credential)
+        assert (status.time_ms, status.credential) == (rig.now_ms, shown)
 
 
 def test_an_observers_mempool_does_not_keep_what_no_block_can_ever_hold(rig: Rig, forge: Forge) -> None:

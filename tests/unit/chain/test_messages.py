@@ -9,6 +9,7 @@ import pytest
 
 from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS
 from chain.codec import U64_MAX, encode
+from chain.credentials import Credential
 from chain.errors import Reason, Refused
 from chain.headers import MAX_HEADER_BYTES
 from chain.messages import (
@@ -19,6 +20,7 @@ from chain.messages import (
     MAX_MESSAGE_BYTES,
     MAX_REQUEST_BYTES,
     MAX_STATUS_BYTES,
+    MAX_TIME_MS,
     Announcement,
     GetBlocks,
     GetTransactions,
@@ -42,6 +44,7 @@ def items(data: bytes) -> RawItems:
 ROUND_TRIPS = [
     (Status(ID, 0, 0, 0), Status.decode),
     (Status(ID, U64_MAX, U64_MAX, U64_MAX), Status.decode),
+    (Status(ID, 0, 0, 0, MAX_TIME_MS, Credential(ID, 2 * ID)), Status.decode),
     (Announcement(b"", ()), Announcement.decode),
     (Announcement(b"h" * (MAX_HEADER_BYTES + 64), ids(MAX_BLOCK_TRANSACTIONS)), Announcement.decode),
     (GetBlocks(ID, 1, 1), GetBlocks.decode),

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
+from chain.clock import Mute
 from chain.errors import Reason, Refused
-from chain.events import Commit, Equivocation, Finalized, HeadMoved, Notice, PeerLost, Penalise, SigningState
+from chain.events import Commit, Equivocation, Finalized, HeadMoved, Notice, PeerLost, Penalise, SigningState, Silenced
 from chain.transactions import Enrol
 from p2p.local.telemetry import MAX_HEADS, Telemetry
 from tests.support.forge import Forge, Rig
@@ -96,3 +97,15 @@ def test_lost_lines_of_the_log_are_counted(monkeypatch: pytest.MonkeyPatch) -> N
     seen = metrics(Telemetry())
     assert seen['goodfaith_log_lines_lost_total{why="unread"}'] == 7
     assert seen['goodfaith_log_lines_lost_total{why="repeated"}'] == 2
+
+
+def test_a_silent_validator_shows_why_and_when_it_signs_again() -> None:
+    telemetry = Telemetry()
+    tell(telemetry, Silenced(Mute("slot_ahead", "it signed slot 9", 5_500)))
+    seen = metrics(telemetry)
+    assert (seen['goodfaith_silent{why="slot_ahead"}'], seen["goodfaith_signs_again_seconds"]) == (1, 5)
+    tell(telemetry, Silenced(Mute("signing_state_lost", "it was lost")))
+    seen = metrics(telemetry)
+    assert (seen['goodfaith_silent{why="signing_state_lost"}'], seen["goodfaith_signs_again_seconds"]) == (1, 0)
+    tell(telemetry, Silenced(None))
+    assert not any(name.startswith("goodfaith_silent") for name in metrics(telemetry))
