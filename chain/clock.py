@@ -25,8 +25,8 @@ AGREE_MS = 5_000
 # As long as they agree, the wall clock is followed by one millisecond in so many: a few seconds within half a minute.
 # What is further away is a step.
 SLEW_PARTS = 5
-# So much further than its head a node believes its clock without asking: an idle chain and a short stop explain it, and
-# where the clock is wrong it mutes its validator for no longer.
+# So much further than its head a single validator believes its clock: a short stop explains it, and where the clock is
+# wrong it is mute for no longer.  Of several, an idle chain explains less.
 FAR_MS = 600_000
 # Who finds no one to confirm the time waits for a clock that stays as it is: after a start, time services need seconds.
 PATIENCE_MS = 60_000
@@ -272,10 +272,9 @@ class Trust:
         waited_ms = now_ms - self._since_ms
         agree, _ = self._weigh(0)
         if cause is Cause.STEP:
-            is_alone = not any(weight for key, weight in self._weights.items() if key != self._key)
             # A monotonic clock may lag, but never leads: a block of a slot since then is proof enough.
             is_seen = self._head_ms > self._since_ms
-            return is_alone or is_seen or agree > self._faulty or waited_ms >= PATIENCE_MS
+            return self._is_alone or is_seen or agree > self._faulty or waited_ms >= PATIENCE_MS
         past_ms = now_ms - self._head_ms
         if past_ms < -AGREE_MS:
             return False
@@ -285,12 +284,16 @@ class Trust:
     @property
     def _patience_ms(self) -> int:
         """How long to wait for a sign of life of the others, if there are any."""
-        is_alone = self._voters is None or len(self._voters.leaders) <= 1
-        return PATIENCE_MS if is_alone else max(PATIENCE_MS, min(2 * self._quiet_ms, SETTLED_MS))
+        return PATIENCE_MS if self._is_alone else max(PATIENCE_MS, min(2 * self._quiet_ms, SETTLED_MS))
 
     @property
     def _far_ms(self) -> int:
-        return max(FAR_MS, self._quiet_ms)
+        """How far beyond its head a clock is believed."""
+        return max(FAR_MS, self._quiet_ms) if self._is_alone else max(PATIENCE_MS, 2 * self._quiet_ms)
+
+    @property
+    def _is_alone(self) -> bool:
+        return self._voters is None or len(self._voters.leaders) <= 1
 
     @property
     def _quiet_ms(self) -> int:

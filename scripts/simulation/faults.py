@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chain.clock import PATIENCE_MS
 from scripts.simulation.network import Weather
 from scripts.simulation.node import Doom, SimulatedNode
 from scripts.simulation.settings import Profile, tolerated
@@ -32,6 +33,7 @@ MAX_CLOG_MS = 15_000
 MAX_WRITE_MS = 3_000
 MAX_JUMP_MS = 450
 MAX_FAR_JUMP_MS = 20_000
+MAX_FREEZE_MS = 60_000
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
@@ -182,9 +184,9 @@ class Faults:
             node.set_clock(offset_ms, drift_ppm)
             self._tell(f"the wall clock of {node.name} is off by {offset_ms} ms and drifts by {drift_ppm} ppm")
         elif world.chance(FREEZE):
-            duration_ms = random.randint(1_000, HOUR_MS)
-            node.stand_still(duration_ms)
-            self._tell(f"the monotonic clock of {node.name} misses {duration_ms} ms")
+            duration_ms = random.randint(1_000, MAX_FREEZE_MS)
+            node.freeze(duration_ms)
+            self._tell(f"{node.name} freezes for {duration_ms} ms, and its monotonic clock with it")
         elif world.chance(NTP):
             node.set_clock(0, 0)
 
@@ -204,4 +206,4 @@ class Faults:
 
 def longest_wait_slots(profile: Profile) -> int:
     """For how many slots after the faults a validator may have signed ahead, with a clock that was fast."""
-    return (MAX_FAR_JUMP_MS + 3_000) // SLOT_MS if profile.clocks else 0
+    return (PATIENCE_MS + 3_000) // SLOT_MS if profile.clocks else 0

@@ -99,9 +99,19 @@ class SimulatedNode:
         if self.is_up:
             self._schedule_tick()
 
-    def stand_still(self, duration_ms: int) -> None:
-        """The monotonic clock misses so much, as that of a virtual machine that is frozen and thawed."""
-        self._drifted_ms -= duration_ms
+    def freeze(self, duration_ms: int) -> None:
+        """For so long nothing happens in the machine, nor does its monotonic clock go on: a virtual one, suspended."""
+        generation = self.generation
+
+        def thaw() -> None:
+            if self.generation == generation:
+                self._drifted_ms -= duration_ms
+                self.is_up = True
+                self._schedule_tick()
+
+        if self.is_up and not self._is_writing:
+            self.is_up = False
+            self.world.schedule.later(duration_ms, thaw)
 
     @property
     def _drift_ms(self) -> int:

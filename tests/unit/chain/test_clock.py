@@ -141,17 +141,22 @@ class Bench:
 
 
 @pytest.mark.parametrize(("since_ms", "kind"), [
-    (0, ""), (FAR_MS, ""), (FAR_MS + 1, "clock_unconfirmed"), (-AGREE_MS, ""), (-AGREE_MS - 1, "clock_behind"),
+    (0, ""), (PATIENCE_MS, ""), (PATIENCE_MS + 1, "clock_unconfirmed"), (-AGREE_MS, ""),
+    (-AGREE_MS - 1, "clock_behind"),
 ])  # fmt: skip
 def test_who_starts_believes_its_clock_near_its_head_only(since_ms: int, kind: str) -> None:
     assert Bench(since_ms=since_ms).kind == kind
+
+
+def test_a_single_validator_believes_its_clock_after_a_short_stop() -> None:
+    assert [Bench(1, since_ms=since_ms).kind for since_ms in (FAR_MS, FAR_MS + 1)] == ["", "clock_unconfirmed"]
 
 
 def test_an_idle_chain_may_have_an_older_head() -> None:
     bench = Bench()
     slow = genesis_of(4, slot_ms=3_600_000)
     trust = Trust(slow, KEYS[0])
-    now_ms = slow.slot_start_ms(10) + slow.quiet_slots(4) * slow.slot_ms
+    now_ms = slow.slot_start_ms(10) + 2 * slow.quiet_slots(4) * slow.slot_ms
     trust.look(bench.head, bench.voters, now_ms)
     assert trust.mute(now_ms) is None
 
@@ -392,9 +397,9 @@ def test_validators_are_asked_while_in_doubt_and_now_and_then() -> None:
 
 def test_time_that_nobody_saw_pass_is_not_known_to_have_passed() -> None:
     bench = Bench()
-    bench.look(FAR_MS - 1_000)
+    bench.look(PATIENCE_MS - 1_000)
     assert bench.kind == ""
-    bench.look(FAR_MS + 1)
+    bench.look(PATIENCE_MS + 1)
     assert bench.kind == "clock_unconfirmed"
 
 
