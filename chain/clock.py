@@ -34,6 +34,8 @@ PATIENCE_MS = 60_000
 SETTLED_MS = 600_000
 # What a validator said of its clock is forgotten after so long.
 CLAIM_MS = 600_000
+# An answer that takes longer shows too little: it is asked for again.
+ANSWER_MS = 10_000
 # While in doubt, validators are asked for their time so often.
 ASK_MS = 2_000
 
@@ -144,6 +146,7 @@ class Trust:
         self._asked_ms: dict[str, int] = {}
         self._claims: dict[bytes, _Claim] = {}
         self._next_ask_ms = 0
+        self._is_contradicted = False
 
     # ------------------------------------------------------------------------------------------- what happens
 
@@ -161,15 +164,17 @@ class Trust:
     def heard(self, peer: str, key: bytes, time_ms: int, now_ms: int) -> bool:
         """The machine of the validator ``key`` says what time it has, 0 where it does not know.
 
-        True where it should be asked, because nobody can tell how long this was on its way.
+        True where it should be asked (again), because this may have been on its way for long.
         """
         if key == self._key or not self._weights.get(key):
             return False
         self._peers[key] = peer
         asked_ms = self._asked_ms.pop(peer, None)
-        if asked_ms is None or not time_ms:
-            return asked_ms is None
-        self._claims[key] = _Claim(time_ms - now_ms, time_ms - min(asked_ms, now_ms), now_ms)
+        if asked_ms is None or not 0 <= now_ms - asked_ms <= ANSWER_MS:
+            return True
+        if time_ms:
+            self._claims[key] = _Claim(time_ms - now_ms, time_ms - asked_ms, now_ms)
+        self._judge(now_ms)
         return False
 
     def lost(self, peer: str) -> None:
@@ -187,7 +192,7 @@ class Trust:
         self._last_ms = now_ms
         if voters is not self._voters:
             self._voters, self._weights = voters, dict(zip(voters.keys, voters.weights, strict=True))
-            self._claims = {key: claim for key, claim in self._claims.items() if self._weights.get(key)}
+            self._judge(now_ms)
         if self._head is None or head.id != self._head.id:
             self._head = head
             self._moved(head.proposer, now_ms)
@@ -209,10 +214,11 @@ class Trust:
 
     def to_ask(self, now_ms: int) -> list[str]:
         """Whom to ask for the time now."""
-        if now_ms < self._next_ask_ms <= now_ms + ASK_MS or (self._cause is None and not self._is_contradicted):
+        if now_ms < self._next_ask_ms <= now_ms + ASK_MS:
             return []
         self._next_ask_ms = now_ms + ASK_MS
-        return sorted(self._peers.values())
+        self._judge(now_ms)
+        return sorted(self._peers.values()) if self._cause is not None or self._is_contradicted else []
 
     def mute(self, now_ms: int) -> Mute | None:
         """Why nothing may be signed by our time, if so."""
@@ -243,6 +249,7 @@ class Trust:
         self._claims.clear()
         self._asked_ms.clear()
         self._next_ask_ms = 0
+        self._is_contradicted = False
 
     def _moved(self, proposer: bytes, now_ms: int) -> None:
         """The head is another.  A chain that more than may lie carry on at another time than ours has us wait."""
@@ -310,18 +317,17 @@ class Trust:
         """As much weight as may lie."""
         return max(0, sum(self._weights.values()) - 1) // 3
 
-    @property
-    def _is_contradicted(self) -> bool:
+    def _judge(self, now_ms: int) -> None:
+        """Whether validators who do not lie say that our time is wrong."""
+        self._claims = {key: claim for key, claim in self._claims.items() if now_ms - claim.at_ms <= CLAIM_MS}
         agree, differ = self._weigh(0)
-        return differ > self._faulty and differ > agree + self._weights.get(self._key, 0)
+        self._is_contradicted = differ > self._faulty and differ > agree + self._weights.get(self._key, 0)
 
     def _weigh(self, ahead_ms: int) -> tuple[int, int]:
         """The weight of others who agree with a clock that is ahead of ours by so much, and of those who do not."""
         agree = differ = 0
         for key, claim in self._claims.items():
             weight = self._weights.get(key, 0)
-            if (self._last_ms or 0) - claim.at_ms > CLAIM_MS:
-                continue
             if claim.agrees(ahead_ms):
                 agree += weight
             else:

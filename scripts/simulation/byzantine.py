@@ -7,6 +7,7 @@ answer that they would give.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from chain.blocks import Block, encode_block
@@ -21,6 +22,8 @@ from scripts.simulation.wire import batched
 from scripts.simulation.world import World, secret
 
 FLOOD = 4
+# What a liar says of the time is wrong by so much: it is not before the epoch, and no clock agrees with it.
+TIME_LIE_MS = 30_000
 
 
 class Silent(Strategy):
@@ -200,7 +203,7 @@ class Floods(Strategy):
 
 
 class LiesAboutStatus(Strategy):
-    """Claims another chain to each peer, and answers with nothing, with what nobody asked for, or not at all."""
+    """Claims other chains and times, and answers with nothing, with what nobody asked for, or not at all."""
 
     too_many = Expectation("live", named=False)
 
@@ -214,13 +217,15 @@ class LiesAboutStatus(Strategy):
 
     def status(self, villain: Villain, peer: str, status: Status) -> Status | None:
         random = villain.world.random
-        match random.randrange(4):
+        match random.randrange(5):
             case 0:
                 return Status(random.randbytes(32), 2**63, 2**63, 0)
             case 1:
                 return Status(random.randbytes(32), status.height + 300, status.mhp + 1, status.height + 200)
             case 2:
                 return Status(status.head_id, status.height + 1, status.mhp + 1, 0)
+            case 3:
+                return replace(status, time_ms=villain.world.now_ms + random.choice([-TIME_LIE_MS, TIME_LIE_MS]))
             case _:
                 return status
 

@@ -83,6 +83,7 @@ class SimulatedNode:
         self._ticks = 0
         self._drift_since_ms = world.now_ms
         self._drifted_ms = 0
+        self._frozen_at_ms: int | None = None
         self._clock = SteeredClock(world.now_ms, world.now_ms)
 
     # ----------------------------------------------------------------------------------------------- the clock
@@ -101,17 +102,18 @@ class SimulatedNode:
 
     def freeze(self, duration_ms: int) -> None:
         """For so long nothing happens in the machine, nor does its monotonic clock go on: a virtual one, suspended."""
+        if not self.is_up or self._is_writing:
+            return
         generation = self.generation
+        self._is_writing, self._frozen_at_ms = True, self._monotonic_ms
 
         def thaw() -> None:
             if self.generation == generation:
                 self._drifted_ms -= duration_ms
-                self.is_up = True
-                self._schedule_tick()
+                self._frozen_at_ms = None
+                self._go_on()
 
-        if self.is_up and not self._is_writing:
-            self.is_up = False
-            self.world.schedule.later(duration_ms, thaw)
+        self.world.schedule.later(duration_ms, thaw)
 
     @property
     def _drift_ms(self) -> int:
@@ -120,6 +122,8 @@ class SimulatedNode:
 
     @property
     def _monotonic_ms(self) -> int:
+        if self._frozen_at_ms is not None:
+            return self._frozen_at_ms
         return self.world.now_ms + self._drifted_ms + self._drift_ms
 
     @property
@@ -153,7 +157,7 @@ class SimulatedNode:
         self.generation += 1
         self.crashes += 1
         self.inbox.clear()
-        self._is_writing = False
+        self._is_writing, self._frozen_at_ms = False, None
         self.say(f"crashes: {why}")
         self.world.network.leave(self)
 
@@ -174,6 +178,8 @@ class SimulatedNode:
 
     def hear(self, sender: str, message: Message) -> None:
         """A message arrives: what is let in is passed on, if it is gossip, and handed to the engine."""
+        if self._frozen_at_ms is not None:
+            return
         match self.door.let_in(sender, message, self.engine.chain, self.now_ms):
             case Blamed(refusal):
                 self._blame(sender, refusal)
@@ -250,15 +256,19 @@ class SimulatedNode:
         def written() -> None:
             if self.generation != generation:
                 return
-            self._is_writing = False
             self._store(commit, effects)
             self._perform_all(effects, event)
-            while self.inbox and self.is_up and not self._is_writing:
-                self._handle(self.inbox.popleft())
-            if self.is_up and not self._is_writing:
-                self._schedule_tick()
+            self._go_on()
 
         self.world.schedule.later(1 + self.world.random.randrange(self.disk.write_ms), written)
+
+    def _go_on(self) -> None:
+        """After a pause: what waited comes first."""
+        self._is_writing = False
+        while self.inbox and self.is_up and not self._is_writing:
+            self._handle(self.inbox.popleft())
+        if self.is_up and not self._is_writing:
+            self._schedule_tick()
 
     def _store(self, commit: Commit, effects: list[Effect]) -> None:
         self.disk.commit(commit)
@@ -280,11 +290,11 @@ class SimulatedNode:
 
     def status_for(self, peer: str) -> bytes | None:
         """What this node says about itself; None where it says nothing."""
-        return serving.answer(GetStatus(), self) if peer else None
+        return serving.answer(GetStatus(), self) if peer and self._frozen_at_ms is None else None
 
     def answer(self, request: Request) -> bytes | None:
         """The reply to a request, as much as one message can hold; None where none is given."""
-        return serving.answer(request, self)
+        return serving.answer(request, self) if self._frozen_at_ms is None else None
 
     def status(self) -> Status:
         return self.engine.status(self.now_ms, self.credential)
