@@ -4,19 +4,21 @@ A node goes by :class:`SteeredClock`: a monotonic clock, drawn slowly towards th
 anything at any time.  A step of the wall clock is reported to :class:`Trust`, which decides whether to follow it, and
 says why a validator must not sign meanwhile.
 
-Whom it believes: the chain, that is who signed its newest blocks; and validators whose machines say what time they
-have (:mod:`chain.credentials`), by weight, where more than a third says one thing and no more the other.  Strangers are
-not asked: a thousand of them cost nothing.  And nobody *sets* a clock: others can only confirm the node's own.
+Whom it believes: the chain, that is who signed its newest blocks, or blocks of slots to come; and validators whose
+machines say what time they have (:mod:`chain.credentials`), by weight, where more than a third says one thing and no
+more the other.  Strangers are not asked: a thousand of them cost nothing.  And nobody *sets* a clock: others can only
+confirm the node's own.
 Source: protocol 2.5.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 from chain.genesis import Genesis
-from chain.headers import Header
+from chain.headers import Header, VerifiedHeader
 from chain.votes import ValidatorSet
 from chain.words import duration, instant
 
@@ -36,6 +38,7 @@ SETTLED_MS = 600_000
 CLAIM_MS = 600_000
 # An answer that takes longer shows too little: it is asked for again.
 ANSWER_MS = 10_000
+NO_END_MS = 2**62
 # While in doubt, validators are asked for their time so often.
 ASK_MS = 2_000
 
@@ -176,6 +179,14 @@ class Trust:
             self._claims[key] = _Claim(time_ms - now_ms, time_ms - asked_ms, now_ms)
         self._judge(now_ms)
         return False
+
+    def saw(self, headers: Iterable[VerifiedHeader], now_ms: int) -> None:
+        """Blocks of a download.  Who signed one of a slot that did not begin here yet has a time that is later."""
+        for header in headers:
+            early_ms = self._genesis.slot_start_ms(header.slot) - now_ms
+            if early_ms > AGREE_MS and header.proposer != self._key and self._weights.get(header.proposer):
+                self._claims[header.proposer] = _Claim(early_ms, NO_END_MS, now_ms)
+                self._judge(now_ms)
 
     def lost(self, peer: str) -> None:
         """A peer is gone; what it said holds on for a while."""

@@ -282,6 +282,7 @@ class Engine:
         """The reply to a download: add block after block; the first bad one ends it and blames the peer."""
         if not self.sync.is_expected(event.peer, event.request):
             return
+        self.trust.saw((block.header for block in event.blocks), now_ms)
         attached = True
         last_height = 0
         try:

@@ -203,7 +203,7 @@ class Floods(Strategy):
 
 
 class LiesAboutStatus(Strategy):
-    """Claims other chains and times, and answers with nothing, with what nobody asked for, or not at all."""
+    """Claims another chain to each peer, and answers with nothing, with what nobody asked for, or not at all."""
 
     too_many = Expectation("live", named=False)
 

@@ -227,6 +227,21 @@ def test_it_says_how_wrong_the_clock_is(ahead_ms: int, word: str) -> None:
     assert (word in mute.why, mute.until_ms) == (True, None)
 
 
+def test_blocks_of_slots_to_come_show_that_the_clock_is_slow_and_blocks_of_old_show_nothing() -> None:
+    bench = Bench()
+    for signers, slot, kind in (
+        ((2, 3), 12, ""),
+        ((2,), 100, ""),
+        ((1,), 100, ""),
+        ((2, 3), 100, "clock_contradicted"),
+    ):
+        bench.trust.saw([bench.forge.block(None, slot=slot, signer=secret(n)).header for n in signers], bench.now_ms)
+        assert bench.kind == kind, (signers, slot)
+    bench.trust.stepped(HOUR_MS, bench.now_ms)
+    bench.trust.saw([bench.forge.block(None, slot=100, signer=secret(n)).header for n in (2, 3)], bench.now_ms)
+    assert bench.look(), "a wall clock that fits is followed"
+
+
 def test_what_was_said_is_forgotten() -> None:
     bench = Bench()
     bench.say([1, 2, 3], HOUR_MS)
