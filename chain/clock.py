@@ -277,7 +277,8 @@ class Trust:
         if self._cause is Cause.UNKNOWN:
             return True
         agree, differ = self._weigh(self._ahead_ms)
-        if self._is_contradicted and agree > self._faulty:
+        ours, _ = self._weigh(0)
+        if agree > max(ours, self._faulty):
             return True
         return self._is_settled(now_ms) and agree >= differ
 
