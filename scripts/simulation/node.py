@@ -112,6 +112,7 @@ class SimulatedNode:
                 self._drifted_ms -= duration_ms
                 self._frozen_at_ms = None
                 self._go_on()
+                self.world.network.join(self)  # no connection lasts that long without an answer
 
         self.world.schedule.later(duration_ms, thaw)
 
