@@ -28,9 +28,11 @@ import trio
 from chain import serving
 from chain.blockchain import Blockchain
 from chain.blocks import Block
+from chain.clock import SteeredClock
+from chain.credentials import sign_credential
 from chain.engine import Engine
 from chain.errors import OperatorError, Refused
-from chain.events import Commit, Effect, Event, Submitted, Tick
+from chain.events import Commit, Effect, Event, FollowWallClock, Submitted, Tick, WallClockStepped
 from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.keys import SecretKey, did_from_key, self_test
 from chain.messages import Status
@@ -54,8 +56,8 @@ if TYPE_CHECKING:
 
 # Events that wait for the engine; a full queue slows the network down instead of growing.
 MAX_QUEUED_EVENTS = 256
-# A wall clock that moves against the monotonic one by more than this is worth a word.
-CLOCK_JUMP_MS = 500
+# Where there is one, a monotonic clock that goes on while the machine sleeps.
+MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 log = structlog.get_logger("node")
 
@@ -84,7 +86,8 @@ class Node:
         self._reader = Reader(home.database, home.genesis)
         self._reading = trio.CapacityLimiter(1)
         self._inbox, self._events = trio.open_memory_channel[tuple[Event, "_Reply | None"]](MAX_QUEUED_EVENTS)
-        self._clock_offset_ms = self._offset_ms()
+        self._clock = SteeredClock(_monotonic_ms(), _wall_ms())
+        self._credential = sign_credential(home.secret, home.genesis.id, peer_id_of(home.secret.seed))
         self._is_stored = True
 
     async def run(self, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -117,7 +120,7 @@ class Node:
             item = None
             with trio.move_on_after(max(0, wake_ms - now_ms) / 1000):
                 item = await self._events.receive()
-            self._watch_clock()
+            await self._watch_clock()
             if item is None or self.now_ms() >= wake_ms:
                 await self._handle(Tick())
             if item is not None:
@@ -131,6 +134,8 @@ class Node:
         for effect in effects:
             if isinstance(effect, Commit):
                 await self._store(effect)
+            elif isinstance(effect, FollowWallClock):
+                self._clock.adopt()
             else:
                 self.telemetry.tell(effect, self.engine)
                 await self.protocol.perform(effect)
@@ -158,10 +163,10 @@ class Node:
     # -------------------------------------------------------------------------------- what the network side needs
 
     def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
+        return self._clock.read(_monotonic_ms(), _wall_ms())
 
     def status(self) -> Status:
-        return self.engine.status()
+        return self.engine.status(self.now_ms(), self._credential)
 
     @property
     def chain(self) -> Blockchain:
@@ -203,15 +208,19 @@ class Node:
         stored = await trio.to_thread.run_sync(self._reader.transaction, transaction_id, limiter=self._reading)
         return stored[1].header.height if stored is not None and stored[2] else None
 
-    def _watch_clock(self) -> None:
-        offset_ms = self._offset_ms()
-        jump_ms = offset_ms - self._clock_offset_ms
-        if abs(jump_ms) > CLOCK_JUMP_MS:
-            log.warning("clock_jumped", jump_ms=jump_ms)
-            self._clock_offset_ms = offset_ms
+    async def _watch_clock(self) -> None:
+        self.now_ms()
+        ahead_ms = self._clock.take_step()
+        if ahead_ms is not None:
+            await self._handle(WallClockStepped(ahead_ms))
 
-    def _offset_ms(self) -> int:
-        return (time.time_ns() - time.monotonic_ns()) // 1_000_000
+
+def _monotonic_ms() -> int:
+    return time.clock_gettime_ns(MONOTONIC) // 1_000_000
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class _Reply:
@@ -281,10 +290,6 @@ def _load_engine(home: Home, storage: Storage) -> Engine:
     engine = Engine(home.genesis, chain, secret=secret, signing=signing, fresh_tag=fresh_tag, restart=restart)
     if secret is None:
         log.warning("exported", why="its signing state left this home: it follows the chain and signs nothing")
-    elif engine.producer is not None and restart is not None and engine.producer.awaits_restart(chain):
-        log.warning("silent", why=f"it signed a restart from height {restart.height}, and waits until that comes")
-    elif engine.is_validator and engine.producer is not None and engine.producer.is_silent:
-        log.warning("silent", why="its signing state was lost; it signs once the chain made final that it starts anew")
     return engine
 
 

@@ -51,6 +51,8 @@ class NodeAway(OperatorError):
 class NodeStatus(TypedDict):
     """``GET /status``.  Ids are hexadecimal; ``cpu_s`` is the CPU time of the process so far.
 
+    ``silent`` says that this validator makes no blocks at present, ``silent_why`` why, and ``signs_again`` when it will
+    (UTC, ISO 8601), None where nobody knows.
     ``stalled`` is None, or says, where nothing new becomes final, ``since_slot``, the weight ``heard`` and ``needed``,
     and the ``missing`` validators.
     """
@@ -61,6 +63,8 @@ class NodeStatus(TypedDict):
     peer_id: str
     validator: bool
     silent: bool
+    silent_why: str | None
+    signs_again: str | None
     height: int
     head_id: str
     state_root: str

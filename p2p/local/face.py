@@ -17,6 +17,7 @@ from chain.stall import stall_of
 from chain.state import member_key
 from chain.trial import try_out
 from chain.view import StateView
+from chain.words import instant
 from p2p.local.home import Home
 
 if TYPE_CHECKING:
@@ -61,14 +62,16 @@ class LocalFace:
         node = self._node
         engine, chain, telemetry = node.engine, node.engine.chain, node.telemetry
         head, final = chain.head.header, chain.finalized
-        producer = engine.producer
+        mute = engine.silence(node.now_ms())
         return {
             "network": self.genesis.name,
             "chain_id": self.genesis.id.hex(),
             "did": did_from_key(node.home.secret.public),
             "peer_id": node.transport.peer_id,
             "validator": engine.is_validator,
-            "silent": engine.is_validator and producer is not None and producer.is_silent,
+            "silent": mute is not None,
+            "silent_why": None if mute is None else mute.why,
+            "signs_again": None if mute is None or mute.until_ms is None else instant(mute.until_ms),
             "height": head.height,
             "head_id": head.id.hex(),
             "state_root": head.state_root.hex(),

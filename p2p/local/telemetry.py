@@ -12,9 +12,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from chain.clock import Mute
 from chain.engine import Engine
 from chain.errors import Refused
-from chain.events import Commit, Effect, Equivocation, Finalized, HeadMoved, Notice, Penalise
+from chain.events import Commit, Effect, Equivocation, Finalized, HeadMoved, Notice, Penalise, Silenced
 from chain.keys import did_from_key
 from chain.stall import Stall, stall_of
 from p2p.limits import TRAFFIC
@@ -52,6 +53,14 @@ class Telemetry:
         self._refused = Counter("goodfaith_refused", "Submissions refused", ["reason"], registry=registry)
         self._penalties = Counter("goodfaith_penalties", "Peers penalised", ["reason"], registry=registry)
         self._equivocations = Counter("goodfaith_equivocations", "Pairs of headers for one slot", registry=registry)
+        self._silent = Gauge(
+            "goodfaith_silent", "1 while this validator makes no blocks, by the reason", ["why"], registry=registry
+        )
+        self._signs_again = Gauge(
+            "goodfaith_signs_again_seconds",
+            "Unix time at which a silent validator signs again, 0 if unknown",
+            registry=registry,
+        )
         registry.register(_OfTheProcess())
         self._block_delay = Histogram(
             "goodfaith_block_delay_seconds",
@@ -89,6 +98,9 @@ class Telemetry:
             case Penalise(peer, refusal):
                 self._penalties.labels(refusal.reason.code).inc()
                 log.warning("penalty", peer=peer, why=str(refusal))
+            case Silenced(mute):
+                self._tell_silence(mute)
+                log.warning(effect.notice.name, text=effect.notice.text)
             case Notice(name, text):
                 log.warning(name, text=text)
             case _:
@@ -124,6 +136,12 @@ class Telemetry:
         for outcome in outcomes:
             if outcome is not None:
                 self._refused.labels(outcome.reason.code).inc()
+
+    def _tell_silence(self, mute: Mute | None) -> None:
+        self._silent.clear()
+        if mute is not None:
+            self._silent.labels(mute.kind).set(1)
+        self._signs_again.set(0 if mute is None or mute.until_ms is None else mute.until_ms // 1000)
 
     def _tell_head(self, moved: HeadMoved) -> None:
         header = moved.header

@@ -30,6 +30,7 @@ from chain.ballots import make_ballot
 from chain.blockchain import Blockchain
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block
 from chain.codec import encode
+from chain.credentials import sign_credential
 from chain.electorate import Decision
 from chain.errors import Disposition, InvariantBroken, Reason, Refused
 from chain.headers import verify_header
@@ -328,7 +329,7 @@ def test_a_wrong_leader_costs_no_root(
 
 def test_a_claim_that_can_be_true_gets_in(door: Admission) -> None:
     for status in (Status(bytes(32), 0, 0, 0), Status(bytes(32), SLOT, SLOT, SLOT)):
-        assert door.claim(status.encode(), start_ms(SLOT)) == AdmittedClaim(status)
+        assert door.claim(status.encode(), "peer", start_ms(SLOT)) == AdmittedClaim(status)
 
 
 @pytest.mark.parametrize(
@@ -343,7 +344,7 @@ def test_a_claim_that_can_be_true_gets_in(door: Admission) -> None:
     ],
 )
 def test_a_claim_that_never_can_be_true_is_blamed(door: Admission, data: bytes) -> None:
-    assert isinstance(door.claim(data, start_ms(SLOT)), Blamed)
+    assert isinstance(door.claim(data, "peer", start_ms(SLOT)), Blamed)
 
 
 @pytest.mark.parametrize(
@@ -359,11 +360,24 @@ def test_a_claim_that_never_can_be_true_is_blamed(door: Admission, data: bytes) 
     ],
 )
 def test_no_chain_has_more_blocks_than_slots(door: Admission, height: int, now_ms: int, is_believed: bool) -> None:
-    outcome = door.claim(Status(bytes(32), height, 0, 0).encode(), now_ms)
+    outcome = door.claim(Status(bytes(32), height, 0, 0).encode(), "peer", now_ms)
     if is_believed:
         assert isinstance(outcome, AdmittedClaim)
     else:
         assert why(outcome) == (Dropped, Reason.FUTURE_SLOT)  # our clock may be the wrong one
+
+
+def test_a_credential_of_another_peer_is_blamed(door: Admission) -> None:
+    status = Status(bytes(32), 0, 0, 0, 5, sign_credential(secret(1), GENESIS.id, "peer"))
+    assert door.claim(status.encode(), "peer", start_ms(SLOT)) == AdmittedClaim(status)
+    assert why(door.claim(status.encode(), "other", start_ms(SLOT))) == (Blamed, Reason.BAD_SIGNATURE)
+
+
+def test_what_time_a_validator_has_is_heard_though_it_stands_beyond_ours(door: Admission) -> None:
+    credential = sign_credential(secret(1), GENESIS.id, "peer")
+    status = Status(b"\x01" * 32, SLOT + 9, 7, 5, start_ms(SLOT + 9), credential)
+    outcome = door.claim(status.encode(), "peer", start_ms(SLOT))
+    assert outcome == AdmittedClaim(Status(GENESIS.id, 0, 0, 0, start_ms(SLOT + 9), credential))
 
 
 # -------------------------------------------------------------------------------------------------------- batches
@@ -397,7 +411,7 @@ def test_a_clock_of_any_kind_raises_nothing(door: Admission, chain: Blockchain, 
     judges: list[Callable[[int], object]] = [
         lambda now_ms: door.announcement(encoded(forge.block(None, slot=SLOT)), chain, now_ms),
         lambda now_ms: door.announcement(encoded(forge.block(None, slot=2**64 - 1)), chain, now_ms),
-        lambda now_ms: door.claim(Status(bytes(32), 5, 0, 0).encode(), now_ms),
+        lambda now_ms: door.claim(Status(bytes(32), 5, 0, 0).encode(), "peer", now_ms),
     ]
     for now_ms in (-(2**62), 0, 2**62):
         for judge_at in judges:

@@ -14,6 +14,7 @@ from chain.arrivals import MAX_WAITING
 from chain.ballots import Ballot
 from chain.blocks import Block
 from chain.blocktree import MAX_BLOCKS_PER_SLOT, BlockTree, Judged
+from chain.credentials import NOBODY, Credential
 from chain.errors import Reason
 from chain.events import (
     AnnounceBlock,
@@ -23,6 +24,7 @@ from chain.events import (
     Effect,
     Equivocation,
     Finalized,
+    FollowWallClock,
     GossipTransactions,
     HeadMoved,
     MissingReceived,
@@ -33,14 +35,16 @@ from chain.events import (
     RequestFailed,
     SendAttestations,
     SigningState,
+    Silenced,
     Submitted,
     Tick,
+    WallClockStepped,
 )
 from chain.headers import Header
 from chain.messages import GetBlocks, GetTransactions
 from chain.transactions import Approve, Enrol, Evidence, Lost, Rate, VerifiedTransaction
 from tests.support.forge import FRESH_TAG, Forge, Rig, announced, gossiped, only, told
-from tests.support.world import Actor, genesis_of
+from tests.support.world import Actor, genesis_of, secret
 
 GENESIS = genesis_of(4)
 FRESH = SigningState()
@@ -747,6 +751,72 @@ def test_a_clock_that_jumps_raises_nothing() -> None:
         rig.engine.wake_ms(now_ms)
     signed = [effect.block.header.slot for effect in only(rig.effects, AnnounceBlock)]
     assert signed == sorted(set(signed))
+
+
+def test_a_step_of_the_wall_clock_keeps_a_validator_from_its_slot_until_others_confirm_the_time() -> None:
+    # given a validator, and two others that it knows
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    names = {f"peer{number}": Credential(secret(number + 1).public) for number in (0, 2)}
+    rig.at(19).handle(Tick())
+    rig.at(20, 900).handle(Tick())
+    greetings = [only(rig.claim(peer, credential=credential), AskStatus) for peer, credential in names.items()]
+    assert greetings == [[AskStatus("peer0")], [AskStatus("peer2")]]
+
+    # when its wall clock steps, then it asks them, and signs nothing in its slot
+    effects = rig.handle(WallClockStepped(86_400_000))
+    assert [notice.name for notice in only(effects, Notice)] == ["clock_stepped"]
+    assert only(effects, AskStatus) == [AskStatus("peer0"), AskStatus("peer2")]
+    effects = rig.at(21).handle(Tick())
+    assert only(effects, AnnounceBlock) == []
+    assert [silenced.mute is None for silenced in only(effects, Silenced)] == [False]
+    assert rig.engine.silence(rig.now_ms) == only(effects, Silenced)[0].mute
+
+    # when they confirm the time, then it does
+    effects = [rig.claim(peer, credential=credential, time_ms=rig.now_ms) for peer, credential in names.items()][-1]
+    assert [effect.block.header.slot for effect in only(effects, AnnounceBlock)] == [21]
+
+
+@pytest.mark.parametrize("signing", [FRESH, None])
+def test_while_the_time_is_in_doubt_nothing_is_attested_but_a_loss_is_told(
+    forge: Forge, signing: SigningState | None
+) -> None:
+    # given a validator that starts a quarter of an hour past its head, and nobody who confirms that
+    rig = Rig(GENESIS, validator=1, signing=signing)
+    for slot in range(5_000, 5_006):
+        rig.at(slot).handle(Tick())
+
+    # when a block of long ago becomes its head
+    rig.at(5_006).handle(announced(forge.block(slot=4_100)))
+
+    # then it says nothing of it; if it lost its signing state, it says that
+    assert rig.engine.chain.head.header.slot == 4_100
+    assert only(rig.effects, SendAttestations) == []
+    told_losses = [gossip.transactions[0].action for gossip in only(rig.effects, GossipTransactions)]
+    assert [type(action) for action in told_losses] == ([] if signing else [Lost])
+
+
+def test_a_wall_clock_that_lasts_is_followed_and_nothing_signed_in_the_same_moment() -> None:
+    alone = genesis_of(1)
+    rig = Rig(alone, validator=0, signing=FRESH)
+    rig.at(1).handle(Tick())
+    rig.handle(WallClockStepped(86_400_000))
+    signed: list[int] = []
+    for slot in range(2, 602):
+        effects = rig.at(slot).handle(Tick())
+        signed += [effect.block.header.slot for effect in only(effects, AnnounceBlock)]
+        if only(effects, FollowWallClock):
+            break
+    assert (slot, len(signed) > 20, slot in signed) == (601, True, False)
+
+
+def test_a_status_says_what_time_it_is_and_whose_machine_that_is() -> None:
+    credential = Credential(secret(2).public, bytes(64))
+    for number, shown in ((1, credential), (7, NOBODY)):
+        rig = Rig(GENESIS, validator=number, signing=FRESH)
+        assert rig.engine.status(rig.now_ms, credential).time_ms == 0, "nobody looked yet"
+        rig.at(3).handle(Tick())
+        status = rig.engine.status(rig.now_ms, credential)
+        assert (status.time_ms, status.credential) == (rig.now_ms, shown)
 
 
 def test_an_observers_mempool_does_not_keep_what_no_block_can_ever_hold(rig: Rig, forge: Forge) -> None:
