@@ -1,7 +1,8 @@
 """One node: command line, and the nursery that pumps events into the engine and carries out its effects.
 
 ``python node.py init`` makes a home, ``run`` runs it, ``key show`` says who it is, ``signing export`` and
-``signing import`` move a validator to another machine.  Other programs run a node inside with :func:`open_node`.
+``signing import`` move a validator to another machine, ``restart sign`` lets a network go on that too many lost.  Other
+programs run a node inside with :func:`open_node`.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from chain.transactions import VerifiedTransaction
 from p2p.local.handover import export_signing, import_signing, renew_database
 from p2p.local.home import Home, HomeConfig, create_home, load_home, locked, peer_id_of, read_key
 from p2p.local.lifetime import lifetime
+from p2p.local.restarting import Signed, sign_restart
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -74,7 +76,8 @@ class Node:
         self.engine = engine
         self.storage = storage
         self.transport = transport
-        self.telemetry = Telemetry(storage.count_transactions(), home.secret.public)
+        sign = launched(f"python node.py restart sign restart.json --home {shlex.quote(str(home.path))}")
+        self.telemetry = Telemetry(storage.count_transactions(), home.secret.public, sign)
         self.signatures = Signatures(home.genesis.id, self.waiting)
         self.protocol = LedgerProtocol(self, transport, self.signatures)
         self.url = ""
@@ -274,9 +277,12 @@ def _load_engine(home: Home, storage: Storage) -> Engine:
     storage.bind(home.secret.public)
     chain, signing = storage.load()
     secret = None if storage.is_exported else home.secret
-    engine = Engine(home.genesis, chain, secret=secret, signing=signing, fresh_tag=secrets.token_bytes(TAG_BYTES))
+    fresh_tag, restart = secrets.token_bytes(TAG_BYTES), storage.restart
+    engine = Engine(home.genesis, chain, secret=secret, signing=signing, fresh_tag=fresh_tag, restart=restart)
     if secret is None:
         log.warning("exported", why="its signing state left this home: it follows the chain and signs nothing")
+    elif engine.producer is not None and restart is not None and engine.producer.awaits_restart(chain):
+        log.warning("silent", why=f"it signed a restart from height {restart.height}, and waits until that comes")
     elif engine.is_validator and engine.producer is not None and engine.producer.is_silent:
         log.warning("silent", why="its signing state was lost; it signs once the chain made final that it starts anew")
     return engine
@@ -316,7 +322,8 @@ _home = home_of_node("The node's folder.")
 @click.option("--slot-ms", default=1_000, show_default=True, help="With --new-network: length of a slot.")
 @click.option("--key", "key_path", type=click.Path(path_type=Path), help="Use this key file instead of a new key.")
 @click.option("--peer", "peers", multiple=True, help="Multiaddr of a node to join, ending in /p2p/<peer id>.")
-@click.option("--resync", is_flag=True, help="Keep the home, replace a lost or damaged database.")
+@click.option("--resync", is_flag=True, help="Keep the home, replace a lost or damaged database; it is kept aside.")
+@click.option("--yes", is_flag=True, help="With --resync: also where no other home is known to hold the chain.")
 def init(
     home: Path,
     genesis_path: Path | None,
@@ -326,15 +333,11 @@ def init(
     key_path: Path | None,
     peers: Sequence[str],
     resync: bool,
+    yes: bool,
 ) -> None:
     """Make a home: a key, a configuration, the genesis and an empty database."""
     if resync:
-        renewed = load_home(home)
-        renew_database(renewed)
-        click.echo(
-            f"{renewed.database} is new and empty; the node will sync, and a validator signs again once a block "
-            "made after that is final, unless its signing state was exported"
-        )
+        click.echo(launched(_resynced(load_home(home), is_sure=yes)))
         return
     if (genesis_path is None) == (new_network is None):
         raise OperatorError("say either --genesis FILE or --new-network NAME")
@@ -345,6 +348,18 @@ def init(
         genesis = _found_network(new_network or "", policy, slot_ms, SecretKey(seed))
     create_home(home, genesis, seed, HomeConfig(peers=list(peers)), may_have_signed=key_path is not None)
     click.echo(launched(f"{home} is ready; start it with `python node.py run --home {shlex.quote(str(home))}`"))
+
+
+def _resynced(home: Home, *, is_sure: bool) -> str:
+    aside = renew_database(home, is_sure=is_sure)
+    kept = f"; what was there is {aside}: keep it until the node has the chain again" if aside else ""
+    return (
+        f"{home.database} is new and empty{kept}\n"
+        "the node will sync, and a validator signs again once the chain made final that it starts anew, unless its "
+        "signing state was exported; while more than a third of the validators wait for that, nothing becomes final, "
+        "so do this to one after the other\n"
+        f"    python node.py run --home {shlex.quote(str(home.path))}"
+    )
 
 
 def _found_network(name: str, policy: str, slot_ms: int, secret: SecretKey) -> Genesis:
@@ -392,6 +407,43 @@ def signing_import(home: Path, file: Path) -> None:
     """Let this home sign where the home that made FILE left off.  Import a file in one home only."""
     state = import_signing(load_home(home), file)
     click.echo(f"{home} signs after slot {state.slot}; keep {file} from every other machine, or remove it")
+
+
+@main.group()
+def restart() -> None:
+    """Go on from a block that two thirds of the validators agree on, where too many lost what they signed last."""
+
+
+@restart.command("sign")
+@_home
+@_file
+@click.option("--blind", "is_blind", is_flag=True, help="Sign though this home does not know the block.")
+@click.option("--again", is_flag=True, help="Sign though this home signed another restart that nobody is to use.")
+def restart_sign(home: Path, file: Path, is_blind: bool, again: bool) -> None:
+    """Sign the restart in FILE; where there is none, make it, from this home's head."""
+    signed = sign_restart(load_home(home), file, is_blind=is_blind, again=again)
+    click.echo(launched(_told(home, file, signed)))
+
+
+def _told(home: Path, file: Path, signed: Signed) -> str:
+    start = f"    python node.py run --home {shlex.quote(str(home))}"
+    at, did = signed.restart.height, did_from_key
+    lines = [f"{file}: the chain is to go on from height {at}, block {signed.restart.tip.hex()[:12]}"]
+    if signed.left:
+        lines.append(f"{signed.left} blocks above it are not final; what they hold waits for new blocks")
+    lines.append(f"signed by a weight of {signed.count}")
+    if signed.is_agreed:
+        return "\n".join([*lines, "that is enough: start this node, and the chain goes on", start])
+    return "\n".join(
+        [
+            *lines,
+            "start this node; until the chain goes on from there it says nothing",
+            start,
+            f"then carry {file} to another validator, stop its node, and run there, with its own home",
+            f"    python node.py restart sign {shlex.quote(file.name)} --home home",
+            f"any of {', '.join(map(did, signed.missing))}",
+        ]
+    )
 
 
 @main.command()

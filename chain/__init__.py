@@ -47,6 +47,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     ledger        one branch: state, votes and undo from the snapshot to the head
     blocktree     the branches that can still win
     blockchain    tree and ledger under the rule of the longest valid chain
+    stall         whether finality stands still, and for want of whom
 
   protocol
     mempool       transactions that wait for a block

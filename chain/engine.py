@@ -56,6 +56,7 @@ from chain.restart import Restart
 from chain.statements import NO_TAG
 from chain.sync import Sync, linked
 from chain.transactions import Action, Evidence, Lost, VerifiedTransaction, sign_transaction
+from chain.trial import try_out
 from chain.votes import Votes
 from chain.witness import VerifiedStatement, Witness
 
@@ -65,6 +66,7 @@ MAX_UNSETTLED = 256
 # Gossip can be lost: ask one peer where it stands every so many slots, offer our own transactions again.
 STATUS_EVERY_SLOTS = 8
 REGOSSIP_EVERY_SLOTS = 32
+CLEAR_EVERY_SLOTS = 8
 MAX_REGOSSIP = 1_024
 # So long what this node signs by itself waits for a block; then it is made anew, if there is still a need.
 OWN_EXPIRY_BLOCKS = 1_000
@@ -77,7 +79,7 @@ class Engine:
     """The protocol of one node.  With a ``secret`` it speaks while this key is a validator's.
 
     ``fresh_tag``, 16 random bytes, names a new signing state, where ``signing`` is None because the old one was lost.
-    ``restart`` is one that people agreed on, and this home signed.
+    ``restart`` is one that this home signed.
     """
 
     def __init__(
@@ -329,10 +331,17 @@ class Engine:
             self._out.put(Equivocation(rival, statement))
             self._accuse(rival, statement)
         if self.producer is not None and self.producer.seen_elsewhere(statement):
-            self._stop_speaking()
+            self._lose_signing(self.producer)
 
-    def _stop_speaking(self) -> None:
-        self._out.is_signing_lost = True
+    def _lose_signing(self, producer: Producer) -> None:
+        self._out.signing, self._out.is_signing_lost = None, True
+        if not producer.is_stopped:
+            self._out.note(
+                "signing_lost",
+                "the network restarted without what this home signed last, or this home was restored since: this "
+                "validator signs again, from a new signing state, once the chain made final that it starts anew",
+            )
+            return
         self._out.note(
             "key_used_elsewhere",
             "this key has spoken elsewhere: on another machine, or before this home was restored; this node says no "
@@ -355,6 +364,17 @@ class Engine:
         """Whether a transaction of our own waits for a block, and not behind a gap, where it would wait for ever."""
         waiting = self.mempool.get(transaction_id)
         return waiting is not None and waiting.nonce < self.mempool.next_free(waiting.actor)
+
+    def _clear(self, key: bytes) -> None:
+        """Drop what waits of our own key and can never enter a block: what this node has to say would wait behind it.
+
+        Who makes blocks drops it doing so; but who has lost its signing state makes none.
+        """
+        waiting = self.mempool.of(key)
+        outcomes = try_out(self.chain, self.mempool, waiting, 0) if waiting else ()
+        for transaction, refusal in zip(waiting, outcomes, strict=True):
+            if refusal is not None and refusal.reason.disposition is not Disposition.LATER:
+                self.mempool.remove(transaction.id)
 
     def _send_own(self, action: Action) -> bytes:
         """Sign and send what the node itself has to say as a transaction; its id, or nothing where it is refused."""
@@ -391,9 +411,7 @@ class Engine:
         head = self.chain.head.header
         for block in added.adopted:
             self.mempool.discard(block.transactions)
-        for block in reversed(added.abandoned):
-            self.mempool.restore(block.transactions, head.height + 1)
-            self.mempool.claim(block.transactions)
+        self._take_back(added.abandoned)
         if head.height % EXPIRE_EVERY_BLOCKS == 0:
             self.mempool.expire(head.height + 1)
         delay_ms = now_ms - self.genesis.slot_start_ms(head.slot)
@@ -401,6 +419,7 @@ class Engine:
         if added.finalized:
             self._out.finalized_height = added.finalized[-1].height
             self.heard.drop(self.chain.finalized.height)
+            self.mempool.forget_aside(self.chain.finalized.height)
             self._out.put(Finalized(added.finalized[-1]))
 
     # ---------------------------------------------------------------------------------------------------- time
@@ -415,6 +434,8 @@ class Engine:
         if slot % STATUS_EVERY_SLOTS == 0 and self.sync.statuses:
             peers = sorted(self.sync.statuses)
             self._out.put(AskStatus(peers[slot // STATUS_EVERY_SLOTS % len(peers)]))
+        if slot % CLEAR_EVERY_SLOTS == 0 and self.producer is not None and self.producer.is_silent:
+            self._clear(self.producer.secret.public)
         if slot % REGOSSIP_EVERY_SLOTS == 0:
             mine = self.mempool.claimed(MAX_REGOSSIP)
             if mine:
@@ -441,11 +462,21 @@ class Engine:
             self._out.note(
                 "signing_again", "the chain knows that the signing state was lost: this validator signs again"
             )
-        if producer.needs_tag(self.chain) and not self._is_on_its_way(self._lost):
-            known = self.chain.ledger.validators.tag(producer.secret.public)
-            self._lost = self._send_own(Lost(known, producer.fresh_tag))
         if producer.is_overruled(self.chain):
-            self._stop_speaking()
+            self._lose_signing(producer)
+        if producer.needs_tag(self.chain):
+            self._report_loss(producer)
+
+    def _report_loss(self, producer: Producer) -> None:
+        """Say that the signing state was lost; anew where the chain meanwhile knows of another, at an earlier start."""
+        key = producer.secret.public
+        loss = Lost(self.chain.ledger.validators.tag(key), producer.fresh_tag)
+        waiting = self.mempool.get(self._lost)
+        if waiting is not None and waiting.action == loss and self._is_on_its_way(self._lost):
+            return
+        for stale in [item for item in self.mempool if item.actor == key and isinstance(item.action, Lost)]:
+            self.mempool.remove(stale.id)
+        self._lost = self._send_own(loss)
 
     def _produce(self, producer: Producer, now_ms: int) -> None:
         chain, restart = self.chain, producer.restart
@@ -467,15 +498,23 @@ class Engine:
         self._out.signing = producer.signing
         self._after(added, now_ms)
         for transaction in made.hopeless:
-            self.mempool.remove(transaction.id)
+            self.mempool.set_aside(transaction, made.block.header.height)
         self._out.put(AnnounceBlock(made.block))
 
     def _go_back(self, tip: bytes) -> None:
         """Leave what stands on the block that people let the chain go on from."""
         abandoned = self.chain.return_to(tip).abandoned
         self._out.store_move(abandoned, ())
+        self._take_back(abandoned)
+
+    def _take_back(self, abandoned: Sequence[Block]) -> None:
+        """What abandoned blocks held waits for others, and what they ruled out may be possible again."""
+        height = self.chain.head.header.height + 1
         for block in reversed(abandoned):
-            self.mempool.restore(block.transactions, self.chain.head.header.height + 1)
+            self.mempool.restore(block.transactions, height)
+            self.mempool.claim(block.transactions)
+        if abandoned:
+            self.mempool.bring_back(height)
 
     def _is_heartbeat(self, slot: int) -> bool:
         """Whether an empty block is due as a sign of life.

@@ -49,7 +49,11 @@ class NodeAway(OperatorError):
 
 
 class NodeStatus(TypedDict):
-    """``GET /status``.  Ids are hexadecimal; ``cpu_s`` is the CPU time of the process so far."""
+    """``GET /status``.  Ids are hexadecimal; ``cpu_s`` is the CPU time of the process so far.
+
+    ``stalled`` is None, or says, where nothing new becomes final, ``since_slot``, the weight ``heard`` and ``needed``,
+    and the ``missing`` validators.
+    """
 
     network: str
     chain_id: str
@@ -62,6 +66,7 @@ class NodeStatus(TypedDict):
     state_root: str
     finalized_height: int
     finalized_id: str
+    stalled: dict[str, Any] | None
     slot: int
     mempool: int
     peers: int

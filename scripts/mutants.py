@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from p2p.local.commandline import EXIT_WRONG, as_json, command, importing
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ import click
 from chain.errors import OperatorError
 from scripts.console import print_json, processes, remark
 from scripts.mutants_parts.argued import ARGUED
-from scripts.mutants_parts.breaks import Mutant, mutants
+from scripts.mutants_parts.breaks import choose, mutants
 from scripts.mutants_parts.crew import ROOT, Verdict, reach, try_all
 from scripts.mutants_parts.report import MANUAL, show, write_manual
 
@@ -85,16 +84,6 @@ def main(
         remark(f"wrote {MANUAL}")
     if any(not verdict.noticed and verdict.mutant.key not in ARGUED for verdict in verdicts):
         context.exit(EXIT_WRONG)
-
-
-def choose(found: Sequence[Mutant], sample: int | None, seed: int) -> list[Mutant]:
-    """A sample in the order of the text.  What is in it changes as little as possible when the module does."""
-
-    def lot(mutant: Mutant) -> bytes:
-        return hashlib.sha256(f"{seed} {mutant.key}".encode()).digest()
-
-    drawn = {mutant.number for mutant in sorted(found, key=lot)[:sample]}
-    return [mutant for mutant in found if mutant.number in drawn]
 
 
 def _paths(modules: Sequence[str], every: bool) -> list[Path]:

@@ -19,13 +19,14 @@ from scripts.simulation.settings import PROFILES, Settings, tolerated
 
 MAX_NODES = 100
 MAX_SLOTS = 1_000_000
-ALL = "all"
+ALL, EVERY = "all", "every"
 
 
 def _attacks() -> Collection[str]:
     from scripts.simulation.byzantine import STRATEGIES
+    from scripts.simulation.outlaws import OUTLAWS
 
-    return STRATEGIES
+    return [*STRATEGIES, *OUTLAWS]
 
 
 def _traffic() -> Collection[str]:
@@ -37,7 +38,7 @@ def _traffic() -> Collection[str]:
 def _mutations() -> Collection[str]:
     from scripts.simulation.mutations import MUTATIONS
 
-    return [*MUTATIONS, ALL]
+    return [*MUTATIONS, ALL, EVERY]
 
 
 @command
@@ -61,11 +62,13 @@ def _mutations() -> Collection[str]:
 )
 @click.option(
     "--mutate",
-    type=OneOf("NAME|all", _mutations),
-    help="Break one rule, or each in turn, and see that it is noticed.",
+    type=OneOf("NAME|all|every", _mutations),
+    help="Break one rule, each that has a name, or every place of the consensus in turn, and see that it is noticed.",
 )
+@click.option("--sample", type=click.IntRange(1), help="So many places with --mutate every.  [default: all]")
+@click.option("--draw", type=click.IntRange(0), default=0, show_default=True, help="Which ones.")
 @click.option("--matrix", "is_matrix", is_flag=True, help="Every attack, with f villains and one more, against theory.")
-@write("what --matrix or --mutate all finds to scripts/docs")
+@write("what --matrix, --mutate all or --mutate every finds to scripts/docs")
 @click.option("--replay-seed", type=click.IntRange(0), help="Run one history and tell all of it.")
 @click.option("--only", type=Numbers(), help="With --replay-seed: only these of its acts happen, by their numbers.")
 @click.option("--skip", type=click.IntRange(0), default=0, help="With --only: they happen so many slots earlier.")
@@ -89,6 +92,8 @@ def main(
     traffic: str | None,
     disk: Literal["memory", "real"],
     mutate: str | None,
+    sample: int | None,
+    draw: int,
     is_matrix: bool,
     write: bool,
     replay_seed: int | None,
@@ -101,14 +106,18 @@ def main(
     """Run the node's own engine under simulated faults and check every step.
 
     The same seed gives the same history, to the byte, on every machine.  With --mutate the faults and villains that
-    should show the broken rule are chosen for it, unless they are given.
+    should show the broken rule are chosen for it, unless they are given; with --mutate every they are the same few.
     """
-    if write and not is_matrix and mutate != ALL:
-        raise click.UsageError("--write writes what --matrix or --mutate all finds; give one of them, too")
+    if write and not is_matrix and mutate not in (ALL, EVERY):
+        raise click.UsageError("--write writes what --matrix or --mutate all|every finds; give one of them, too")
+    if sample is not None and mutate != EVERY:
+        raise click.UsageError("--sample is one of the places of --mutate every")
     with importing():
-        from scripts.simulation.telling import for_mutation, run_again, run_histories, run_matrix, run_sweep
+        from scripts.simulation.telling import for_mutation, run_again, run_every, run_histories, run_matrix, run_sweep
     if is_matrix:
         context.exit(run_matrix(seeds, processes, write=write, as_json=as_json))
+    if mutate == EVERY:
+        context.exit(run_every(sample, draw, processes, write=write, as_json=as_json))
     if mutate == ALL:
         context.exit(run_sweep(seeds, slots, processes, write=write, as_json=as_json))
     settings = Settings(

@@ -13,6 +13,7 @@ from chain.engine import Engine
 from chain.errors import OperatorError, Refused
 from chain.events import Effect, Event, Outcomes, Submitted
 from chain.keys import did_from_key
+from chain.stall import stall_of
 from chain.state import member_key
 from chain.trial import try_out
 from chain.view import StateView
@@ -73,6 +74,7 @@ class LocalFace:
             "state_root": head.state_root.hex(),
             "finalized_height": final.height,
             "finalized_id": final.id.hex(),
+            "stalled": self._describe_stall(),
             "slot": self._slot(),
             "mempool": len(engine.mempool),
             "peers": len(node.transport.peers.connected()),
@@ -84,6 +86,13 @@ class LocalFace:
             "cpu_s": round(time.process_time(), 3),
             "rss_bytes": psutil.Process().memory_info().rss,
         }
+
+    def _describe_stall(self) -> dict[str, Any] | None:
+        stall = stall_of(self._node.engine.chain)
+        if stall is None:
+            return None
+        missing = [did_from_key(key) for key in stall.missing]
+        return {"since_slot": stall.slot, "heard": stall.heard, "needed": stall.needed, "missing": missing}
 
     def describe_peers(self) -> dict[str, Any]:
         """``GET /peers``: who is connected, and for how many seconds more others are kept out."""

@@ -6,8 +6,9 @@ Imports nothing of the project, so that a worker can break what it has not yet i
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -107,6 +108,16 @@ def mutants(path: Path) -> list[Mutant]:
         key += f" ({seen[key]})" if seen[key] > 1 else ""
         made.append(Mutant(path, number, edit.function, getattr(old, "lineno", first), first, last, before, after, key))
     return made
+
+
+def choose(found: Sequence[Mutant], sample: int | None, seed: int) -> list[Mutant]:
+    """A sample in the order of the text.  What is in it changes as little as possible when the module does."""
+
+    def lot(mutant: Mutant) -> bytes:
+        return hashlib.sha256(f"{seed} {mutant.key}".encode()).digest()
+
+    drawn = {mutant.key for mutant in sorted(found, key=lot)[:sample]}
+    return [mutant for mutant in found if mutant.key in drawn]
 
 
 def broken(path: Path, number: int) -> CodeType:

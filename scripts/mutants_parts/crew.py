@@ -7,7 +7,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from chain.errors import OperatorError
 from scripts.console import remark
 from scripts.mutants_parts.breaks import Mutant
+from scripts.mutants_parts.forks import Job, Result
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".mutants" / "reach.json"
@@ -28,9 +29,6 @@ FOLDERS = ("tests/unit/chain", "tests/property", "tests/scenarios")
 _GROUND = ("chain/*.py", "chain/policies/*", "tests/conftest.py", "tests/support/*.py", "tests/scenarios/crafting.py")
 
 _working: set[subprocess.Popen[str]] = set()
-
-Job = dict[str, Any]
-Result = dict[str, Any]
 
 
 class Verdict(NamedTuple):
@@ -113,14 +111,14 @@ def _is_sound(found: Result) -> bool:
 
 
 def _measure(files: Sequence[str], measured: dict[str, Any], processes: int) -> None:
-    todo = _queue(files)
+    todo = queue_of(files)
 
     def work() -> None:
         with worker("reach") as ask:
-            for file in _drain(todo):
+            for file in drain(todo):
                 measured[file].update(ask({"file": file}))
 
-    _in_threads(work, processes)
+    in_threads(work, processes)
     for file in files:
         if failed := measured[file].get("failed", [measured[file].get("noticed")]):
             raise OperatorError(f"{failed[0]} fails with nothing broken; mend it first")
@@ -151,15 +149,13 @@ def try_all(
     A mutant is tried with tests of up to ``patience_s`` of CPU time: 0 is all that could notice it.
     """
     verdicts: dict[str, Verdict] = {}
-    late, early = SimpleQueue[Mutant](), SimpleQueue[Mutant]()
-    for mutant in mutants:
-        late.put(mutant)
+    late, early = queue_of(mutants), queue_of(())
     files = sorted(known.collect_s)
 
     def work() -> None:
         with worker("collected") as ask:
             ask({"files": files})
-            for mutant in _drain(late):
+            for mutant in drain(late):
                 tests, others = known.tests_for(mutant)
                 noticed = ask(_job(mutant, _affordable(tests, patience_s)))["noticed"] if tests else ""
                 if others and not noticed:
@@ -167,7 +163,7 @@ def try_all(
                 else:
                     keep(Verdict(mutant, noticed, len(tests)))
         with worker("fresh") as ask:
-            for mutant in _drain(early):
+            for mutant in drain(early):
                 others, tests = known.tests_for(mutant)
                 noticed = ask(_fresh_job(mutant, _affordable(tests, patience_s), known))["noticed"]
                 keep(Verdict(mutant, noticed, len(others) + len(tests)))
@@ -176,7 +172,7 @@ def try_all(
         verdicts[verdict.mutant.key] = verdict
         tell(verdict)
 
-    _in_threads(work, processes)
+    in_threads(work, processes)
     return [verdicts[mutant.key] for mutant in mutants]
 
 
@@ -204,9 +200,9 @@ def _fresh_job(mutant: Mutant, tests: Sequence[Case], known: Reach) -> Job:
 
 
 @contextmanager
-def worker(kind: str) -> Iterator[Callable[[Job], Result]]:
+def worker(kind: str, module: str = "scripts.mutants_parts.worker") -> Iterator[Callable[[Job], Result]]:
     """A process that answers jobs, one at a time, until the end of the block."""
-    command = [sys.executable, "-m", "scripts.mutants_parts.worker", kind]
+    command = [sys.executable, "-m", module, kind]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
@@ -233,7 +229,8 @@ def worker(kind: str) -> Iterator[Callable[[Job], Result]]:
                 source.close()
 
 
-def _in_threads(work: Callable[[], None], count: int) -> None:
+def in_threads(work: Callable[[], None], count: int) -> None:
+    """Do the same in so many threads; when one fails, so do the workers of the others."""
     with ThreadPoolExecutor(count) as pool:
         begun = [pool.submit(work) for _ in range(count)]
         try:
@@ -245,14 +242,16 @@ def _in_threads(work: Callable[[], None], count: int) -> None:
             raise
 
 
-def _queue(items: Sequence[str]) -> SimpleQueue[str]:
-    queue = SimpleQueue[str]()
+def queue_of(items: Iterable[Any]) -> SimpleQueue[Any]:
+    """Work for several threads."""
+    queue = SimpleQueue[Any]()
     for item in items:
         queue.put(item)
     return queue
 
 
-def _drain(queue: SimpleQueue[Any]) -> Iterator[Any]:
+def drain(queue: SimpleQueue[Any]) -> Iterator[Any]:
+    """What is left of it, item by item, for whoever asks first."""
     while True:
         try:
             yield queue.get_nowait()

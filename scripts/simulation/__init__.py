@@ -10,15 +10,16 @@ Files, each importing only those above it::
     disk        what survives a crash
     damage      how files end that were being written, and how they are damaged
     realdisk    the storage that nodes have, on such files
-    oracle      an independent count of votes, from the text of the protocol
     wire        what travels between nodes, and the door that it comes through
     world       the parts of one history that everybody in it reaches
     node        one node: an engine, a disk, a clock
     network     links with delay, loss, duplication, reordering, cuts and clogs
     bounds      how much an engine may keep and send
-    checks      what must hold whatever happens
+    effects     what breaks a promise that somebody outside was given
+    checks      what must hold inside: comparisons with copies of the rules
     ratings     what members sign: ratings, invented or real
     offices     what everybody in a registry signs
+    council     what changes many seats at once
     workload    clients, honest and not, and what they were promised
     strangers   peers without a key and without manners
     plan        from a seed to its acts
@@ -27,10 +28,16 @@ Files, each importing only those above it::
     villain     a validator that breaks the rules, and what theory can predict of it
     copies      a validator's key on two machines
     byzantine   the ways in which the rules are broken
+    bridges     villains on both sides of a cut while validators change
+    outlaws     villains made for one rule each
     mutations   rules broken on purpose, to see that the simulator notices
     history     one run, from its seed to its outcome
     shrink      from a history that fails to a short one that fails in the same way
     parallel    many runs on all cores
     matrix      every attack against what theory predicts of it
-    sweep       every broken rule, until a history shows it
+    sweep       every broken rule that has a name, until a history shows it
+    trials      what every break of the consensus is tried with
+    argued      breaks that have no effect, and why
+    breaking    a process whose forks run histories with one break in force
+    everyrule   every place of the consensus broken in turn, until a history shows an effect
 """

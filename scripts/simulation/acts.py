@@ -12,6 +12,8 @@ from typing import Literal, TypeAlias
 # When the machine dies: at once; in its next write, of which nothing, a part or all reaches the disk; or right after
 # its next reorg, when most is in flux.
 Doom = Literal["", "lost", "torn", "kept", "reorg"]
+# How far a change of validators is: its newcomers are waited for, or both sets decide.
+Stage = Literal["gate", "joint"]
 # What became of the disk until the machine is back: nothing, its signing state is gone, all of it is gone, its last
 # commits are gone because it lied about fsync, bits of its log, its tables or its meta rows are wrong, or an operator
 # put a backup in its place.
@@ -70,6 +72,19 @@ class Cut:
 
     def __str__(self) -> str:
         return f"a cut ({self.title}{', noticed' if self.is_noticed else ''})"
+
+
+@dataclass(frozen=True, slots=True)
+class Ambush:
+    """From now on a cut lies in wait: it begins some slots after a change of validators is at that stage somewhere."""
+
+    slot: int
+    stage: Stage
+    wait_slots: int
+    cut: Cut
+
+    def __str__(self) -> str:
+        return f"{self.cut}, {self.wait_slots} slots after a change of validators is at its {self.stage}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,4 +173,4 @@ class Mischief:
         return "a vandal offers what is not valid"
 
 
-Act: TypeAlias = Weathered | Clogged | Cut | Crash | BackUp | SlowDisk | WrongClock | Near | Offer | Mischief
+Act: TypeAlias = Weathered | Clogged | Cut | Ambush | Crash | BackUp | SlowDisk | WrongClock | Near | Offer | Mischief

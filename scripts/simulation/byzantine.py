@@ -14,11 +14,11 @@ from chain.events import Request
 from chain.messages import GetBlocks, GetTransactions, RawItems, Status
 from chain.transactions import Rate, sign_transaction
 from scripts.simulation.copies import CopiedHome, CopiedKey
-from scripts.simulation.forge import Cabal, outcome_of, tell
+from scripts.simulation.forge import outcome_of, tell
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.villain import Attests, Expectation, Strategy, Villain
 from scripts.simulation.wire import batched
-from scripts.simulation.world import World, secret
+from scripts.simulation.world import secret
 
 FLOOD = 4
 
@@ -297,13 +297,6 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "copied-key": CopiedKey,
     "copied-home": CopiedHome,
 }
-
-
-def join_cabal(world: World, name: str, seats: list[int]) -> None:
-    """Add the villains of a world."""
-    cabal, strategy = Cabal(world), STRATEGIES[name]()
-    for seat in seats:
-        strategy.join(cabal, seat)
 
 
 def _halves(villain: Villain) -> tuple[list[SimulatedNode], list[SimulatedNode]]:

@@ -1,17 +1,15 @@
-"""What must hold whatever happens; the first thing that does not is a :class:`Violation`.
+"""What must hold inside, step by step: comparisons with copies of the rules, to find a fault where it arises.
 
-Of honest nodes, while at most a third of the validators is not honest:
+Every ordinary history is watched by them beside its effects (:mod:`scripts.simulation.effects`).  Of honest nodes:
 
-* no two finalize different blocks at one height, and what one finalized it never abandons or forgets;
-* the final chain, executed again from the genesis, has the state roots that its headers claim;
 * no validator contradicts itself or signs two blocks for one slot, whatever its disk or its clock went through;
-* nothing leaves a machine before it is durable, no block of the future is stored, no honest peer is blamed;
-* queues, caches and the mempool keep their bounds, and nobody without a validator's key makes a node tell all others
-  what is no news to them; who proves that it has no manners is blamed for it.
+* nothing leaves a machine before it is durable, and no block of the future is stored;
+* what is sent keeps its bounds, and nobody without a validator's key makes a node tell all others what is no news to
+  them;
+* the chain of every node, executed again from the genesis, has the state roots and decisions that it claims, and the
+  state that an independent recount gives.
 
-What each node promises its own users, that what it called final stays final, is checked for any number of villains.
-What only shows inside a node is told apart from what hurts somebody outside, and can be left out, to see whether a
-broken rule would hurt anybody.
+None of this proves that somebody is hurt: whoever judges a broken rule by it only learns that the copies are whole.
 """
 
 from __future__ import annotations
@@ -22,8 +20,8 @@ from chain import registry
 from chain.blocks import Block
 from chain.blocktree import MAX_BLOCKS_PER_SLOT
 from chain.electorate import Electorate
-from chain.errors import Reason, Refused
-from chain.events import AttestationsReceived, BlockAnnounced, BlocksReceived, Commit, Effect, Event, Submitted
+from chain.errors import Refused
+from chain.events import BlockAnnounced, Commit, Effect, Event, Submitted
 from chain.genesis import Genesis
 from chain.headers import Header
 from chain.judgement import judge
@@ -35,9 +33,10 @@ from chain.transactions import Evidence, decode_statement
 from chain.votes import Votes
 from scripts.recount.entries import differences
 from scripts.recount.rows import recount_from, write_block
-from scripts.simulation.bounds import kept, sent
+from scripts.simulation.bounds import sent
+from scripts.simulation.effects import Effects, headers_of
 from scripts.simulation.node import SimulatedNode
-from scripts.simulation.settings import BrokenInside, Violation
+from scripts.simulation.settings import BrokenInside
 from scripts.simulation.world import World
 
 # How far ahead of a node's clock a block's slot may begin, how long ago it may have begun when it is announced, and how
@@ -45,81 +44,48 @@ from scripts.simulation.world import World
 CLOCK_DISPARITY_MS = 500
 MAX_LATE_SLOTS = 1_024
 MAX_ANNOUNCED_PER_SLOT = 2
-# So often a stranger did what proves something about it, and nobody blamed it: then nobody ever does.
-UNBLAMED = 20
 # The clocks of nodes are off by less, in slots.
 CLOCK_SLOTS = 60
 
 
-class Checks:
-    """Watches a world.
+class Checks(Effects):
+    """Watches a world, and looks inside."""
 
-    ``is_safe`` says that theory promises agreement, with so few villains; with ``only_damage`` it does not look inside.
-    """
-
-    def __init__(self, world: World, *, is_safe: bool, only_damage: bool = False) -> None:
-        genesis = world.genesis
-        self.world = world
-        self.is_safe = is_safe
-        self.only_damage = only_damage
-        # The final chain, by height, executed once from the genesis.
-        self.final: list[bytes] = []
-        self.final_transactions: dict[bytes, int] = {}
-        self.accusations: list[Evidence] = []
+    def __init__(self, world: World, *, is_safe: bool) -> None:
+        super().__init__(world, is_safe=is_safe)
         # For each validator the last height of offences that were punished.
         self._punished: dict[bytes, int] = {}
-        self.forked = 0
-        self._stored: set[bytes] = set()
-        self._ledger = Ledger(genesis)
-        self._votes = self._first_votes = Votes.genesis(genesis.validators, genesis.batch)
-        self._final_of: dict[str, list[bytes]] = {}
         self._signed: dict[bytes, list[SignedStatement]] = {}
-        self._honest_keys: dict[bytes, str] = {}
         # All who are or may become validators.
         self._keys: set[bytes] = set()
-        # What each validator's durable state covers: the last slot it may have signed.
+        # What each validator's durable state covers: the statements that it may have made.
         self._durable: dict[str, dict[bytes, None]] = {}
         # Blocks that each node heard of when their slot was near enough: its clock may step back before it takes them.
         self._timely: dict[str, dict[bytes, None]] = {}
-        # All statements that reached an honest node, by their signer.
-        self._seen: dict[bytes, dict[bytes, SignedStatement]] = {}
         # What each node passed on since it started, by slot and signer.
         self._passed_on: dict[tuple[str, int], Counter[tuple[int, bytes]]] = {}
-        self._blamed: dict[str, set[Reason]] = {}
 
     def watch(self, node: SimulatedNode) -> None:
-        """Take a node in."""
-        self._final_of[node.name], self._durable[node.name] = [], {}
-        self._timely[node.name] = {}
+        super().watch(node)
+        self._durable[node.name], self._timely[node.name] = {}, {}
         if node.key is not None:
             self._keys.add(node.key.public)
-        if node.is_honest and node.key is not None:
-            self._honest_keys[node.key.public] = node.name
 
     # ------------------------------------------------------------------------------------------ what nodes tell
 
     def on_start(self, node: SimulatedNode) -> None:
-        """A node loaded its disk."""
-        if not node.is_honest:
-            return
-        chain, known = node.engine.chain, self._final_of[node.name]
-        if chain.finalized.height != len(known) or (known and chain.finalized.id != known[-1]):
-            self._fail(node, f"was final up to {len(known)} before its restart, now up to {chain.finalized.height}")
+        super().on_start(node)
         head = node.disk.main[max(node.disk.main)].id if node.disk.main else self.world.genesis.id
-        if chain.head.header.id != head:
+        if node.is_honest and node.engine.chain.head.header.id != head:
             self._fail_inside(node, "has another head after its restart than its disk says")
 
-    def on_amnesia(self, node: SimulatedNode, final_height: int) -> None:
-        """A node's disk lost something, and by no fault of the node: it is final up to there again."""
-        del self._final_of[node.name][final_height:]
-
     def on_handled(self, node: SimulatedNode, event: Event, effects: list[Effect]) -> None:
-        """An event was handled."""
         if any(isinstance(effect, Commit) for effect in effects[1:]):
             self._fail_inside(node, "wants a commit after other effects")
+        super().on_handled(node, event, effects)
         if not node.is_honest:
             return
-        self._note_headers(node, event)
+        self._timely[node.name].update({one.id: None for one in headers_of(event) if not self._is_early(node, one)})
         commit = effects[0] if effects and isinstance(effects[0], Commit) else Commit()
         for block in (*commit.adopted, *commit.side):
             is_flood = isinstance(event, BlockAnnounced) and event.announcement.header.id == block.id
@@ -131,85 +97,57 @@ class Checks:
                 )
         submitted = len(event.transactions) if isinstance(event, Submitted) else 0
         top_height = self.world.slot + CLOCK_SLOTS
-        for what, size, limit in (*kept(node), *sent(effects, submitted, top_height)):
+        for what, size, limit in sent(effects, submitted, top_height):
             if size > limit:
-                self._fail_inside(node, f"holds or sends {what}: {size}, where the bound is {limit}")
+                self._fail_inside(node, f"sends {what}: {size}, where the bound is {limit}")
 
     def on_stored(self, node: SimulatedNode, commit: Commit, said: list[SignedStatement]) -> None:
-        """A commit is durable."""
-        if not node.is_honest:
-            return
-        for statement in said:
-            self._seen.setdefault(statement.speaker, {})[statement.id] = statement
+        for statement in said if node.is_honest else ():
             self._on_signed(node, statement)
-        if self._final_of[node.name] and commit.abandoned:
-            lowest = min(block.header.height for block in commit.abandoned)
-            if lowest <= len(self._final_of[node.name]):
-                self._fail(node, f"abandoned the final block at height {lowest}")
-        blocks: list[Block] = sorted((*commit.adopted, *commit.side), key=lambda block: block.header.height)
-        self._stored.update(block.id for block in blocks)
-        if commit.finalized_height is not None:
-            self._on_final(node, commit.finalized_height)
+        super().on_stored(node, commit, said)
 
     def on_announced(self, node: SimulatedNode, statement: SignedStatement) -> None:
-        """A statement leaves the machine."""
         if node.is_honest and statement.id not in self._durable[node.name]:
             self._fail_inside(node, f"sent statement {statement.id.hex()[:8]} before it was durable")
 
     def on_passed_on(self, node: SimulatedNode, header: Header, *, is_news: bool = False) -> None:
-        """A node passes a header on to everybody: whoever can make it do so in vain floods all of them."""
         if not node.is_honest:
             return
         genesis = self.world.genesis
         what = f"passed on block {header.id.hex()[:8]} of slot {header.slot}"
         if header.proposer not in self._keys:
-            self._fail(node, f"{what}, signed by somebody who is no validator")
+            self._fail_inside(node, f"{what}, signed by somebody who is no validator")
         if self._is_early(node, header):
-            self._fail(node, f"{what} in slot {genesis.slot_at(node.now_ms)}")
+            self._fail_inside(node, f"{what} in slot {genesis.slot_at(node.now_ms)}")
         if node.now_ms - genesis.slot_start_ms(header.slot) > MAX_LATE_SLOTS * genesis.slot_ms:
-            self._fail(node, f"{what}, long ago, in slot {genesis.slot_at(node.now_ms)}")
+            self._fail_inside(node, f"{what}, long ago, in slot {genesis.slot_at(node.now_ms)}")
         if header.height <= len(self._final_of[node.name]):
-            self._fail(node, f"{what} at height {header.height}, which is final there already")
+            self._fail_inside(node, f"{what} at height {header.height}, which is final there already")
         passed_on = self._passed_on.setdefault((node.name, node.generation), Counter())
         passed_on[header.slot, header.proposer] += is_news
         if passed_on[header.slot, header.proposer] > MAX_ANNOUNCED_PER_SLOT:
-            self._fail(node, f"{what}, one more by the same signer")
-
-    def on_blame(self, node: SimulatedNode, peer: str, refusal: Refused) -> None:
-        """A node blames a peer."""
-        if node.is_honest:
-            self._blamed.setdefault(peer, set()).add(refusal.reason)
-        if self.is_safe and node.is_honest and self.world.peers[peer].is_honest:
-            self._fail(node, f"blamed {peer}, which is honest: {refusal}")
+            self._fail_inside(node, f"{what}, one more by the same signer")
 
     def on_equivocation(self, node: SimulatedNode, statement: SignedStatement) -> None:
-        """A node saw somebody contradict itself."""
         if statement.speaker in self._honest_keys:
-            self._fail(node, f"holds contradicting statements of {self._honest_keys[statement.speaker]}")
+            self._fail_inside(node, f"holds contradicting statements of {self._honest_keys[statement.speaker]}")
 
-    # ----------------------------------------------------------------------------------------------- each slot
+    # ------------------------------------------------------------------------------------------------ in between
 
     def each_slot(self) -> None:
-        """What is too much to look at after each event."""
+        super().each_slot()
         for node in self.world.honest:
             if not node.is_up:
                 continue
             engine = node.engine
             if engine.mempool.bytes != sum(len(item.raw) for item in engine.mempool):
                 self._fail_inside(node, f"its mempool counts {engine.mempool.bytes} bytes")
-            if engine.chain.finalized.height < len(self._final_of[node.name]):
-                self._fail(node, "its final height fell")
             if engine.producer is not None and engine.producer.is_stopped:
-                self._fail(node, "stopped for good, though nobody else signs with its key")
-
-    # ----------------------------------------------------------------------------------------------- at the end
+                self._fail_inside(node, "stopped for good, though nobody else signs with its key")
 
     def at_end(self) -> None:
         """Every node's head, executed again from the genesis, and recounted, has the state that the node holds."""
-        for stranger in self.world.strangers:
-            for reason, times in stranger.proofs.items():
-                if times > UNBLAMED and reason not in self._blamed.get(stranger.name, ()):
-                    raise Violation(f"nobody blames {stranger.name} for {reason.code}, proven {times} times")
+        super().at_end()
         executed: dict[bytes, Ledger] = {}
         for node in self.world.honest:
             if not node.is_up:
@@ -218,53 +156,22 @@ class Checks:
             if head.id not in executed:
                 executed[head.id] = self._executed_and_recounted(node, head.height)
             if executed[head.id].state != chain.ledger.state or executed[head.id].state_root != chain.ledger.state_root:
-                self._fail(node, "its state is not that of its chain")
+                self._fail_inside(node, "its state is not that of its chain")
             if not _keeps_its_agenda(chain.ledger):
-                self._fail(node, "its agenda is not that of its state")
-
-    def culprits(self, *, stored: bool = False) -> tuple[str, ...]:
-        """The validators that two headers prove guilty, both seen, or even ``stored``, by honest nodes."""
-        # Where a key is on two machines, the name is the first one's.
-        names = {node.key.public: node.name for node in reversed(self.world.nodes) if node.key is not None}
-        return tuple(
-            sorted(
-                names[key]
-                for key, headers in self._seen.items()
-                if _proves_guilt(
-                    [item for item in headers.values() if not stored or item.slot is None or item.id in self._stored]
-                )
-            )
-        )
-
-    @property
-    def jailed(self) -> int:
-        """How many seats are jailed in what is final."""
-        return sum(seat.is_jailed for seat in self._ledger.validators.active)
+                self._fail_inside(node, "its agenda is not that of its state")
 
     # -------------------------------------------------------------------------------------------------- parts
 
     def _executed_and_recounted(self, node: SimulatedNode, height: int) -> Ledger:
-        ledger, votes, recount = Ledger(self.world.genesis), self._first_votes, recount_from(self.world.genesis)
+        genesis = self.world.genesis
+        ledger, recount = Ledger(genesis), recount_from(genesis)
+        votes = Votes.genesis(genesis.validators, genesis.batch)
         for block in (node.disk.main[at] for at in range(1, height + 1)):
-            write_block(recount, block, _electorate(self.world.genesis, votes, block))
+            write_block(recount, block, _electorate(genesis, votes, block))
             votes = _execute(ledger, votes, block)
         for fault in (*recount.faults, *differences(recount, ledger.state)):
-            self._fail(node, f"its state is not what a recount gives: {fault}")
+            self._fail_inside(node, f"its state is not what a recount gives: {fault}")
         return ledger
-
-    def _note_headers(self, node: SimulatedNode, event: Event) -> None:
-        headers: list[Header] = []
-        if isinstance(event, AttestationsReceived):
-            for attestation in event.batch.attestations:
-                self._seen.setdefault(attestation.speaker, {})[attestation.id] = attestation
-        if isinstance(event, BlockAnnounced):
-            headers = [event.announcement.header]
-        elif isinstance(event, BlocksReceived):
-            headers = [block.header for block in event.blocks]
-        for header in headers:
-            self._seen.setdefault(header.proposer, {})[header.id] = header
-            if not self._is_early(node, header):
-                self._timely[node.name][header.id] = None
 
     def _is_early(self, node: SimulatedNode, header: Header) -> bool:
         return self.world.genesis.slot_start_ms(header.slot) - node.now_ms > CLOCK_DISPARITY_MS
@@ -278,64 +185,28 @@ class Checks:
         signed = self._signed.setdefault(statement.speaker, [])
         for earlier in signed:
             if is_equivocation(earlier, statement):
-                self._fail(
+                self._fail_inside(
                     node,
                     f"contradicts itself: (slot, height, mhg, mhp) {_fields(earlier)} and then {_fields(statement)}",
                 )
         signed.append(statement)
         self._durable[node.name][statement.id] = None
 
-    def _on_final(self, node: SimulatedNode, height: int) -> None:
-        known = self._final_of[node.name]
-        for at in range(len(known) + 1, height + 1):
-            block = node.disk.main[at]
-            known.append(block.id)
-            if at > len(self.final):
-                self._execute_final(block)
-            elif self.final[at - 1] != block.id:
-                self.forked += 1
-                if self.is_safe:
-                    self._fail(node, f"finalized another block at height {at} than others")
-
-    def _execute_final(self, block: Block) -> None:
-        if self.forked:
-            return
-        parent = self.final[-1] if self.final else self.world.genesis.id
-        if block.header.parent != parent:
-            self.forked += 1
-            if self.is_safe:
-                raise Violation(f"the block final at height {block.header.height} does not follow the one before")
-            return
-        self._votes = _execute(self._ledger, self._votes, block)
-        for item in block.transactions:
-            if isinstance(item.action, Evidence):
-                self._on_accused(item.action, block.header)
-        self.final.append(block.id)
-        self.final_transactions.update((item.id, block.header.height) for item in block.transactions)
-
     def _on_accused(self, accusation: Evidence, at: Header) -> None:
+        super()._on_accused(accusation, at)
         first, second = decode_statement(accusation.first), decode_statement(accusation.second)
         if max(first.height, second.height) <= self._punished.get(first.speaker, 0):
-            raise Violation(f"the block final at height {at.height} punishes an offence a second time")
+            raise BrokenInside(f"the block final at height {at.height} punishes an offence a second time")
         self._punished[first.speaker] = at.height
-        self.accusations.append(accusation)
-
-    def _fail(self, node: SimulatedNode, what: str) -> None:
-        raise Violation(f"{node.name} {what}")
 
     def _fail_inside(self, node: SimulatedNode, what: str) -> None:
-        if not self.only_damage:
-            raise BrokenInside(f"{node.name} {what}")
+        raise BrokenInside(f"{node.name} {what}")
 
 
 def _rivals(node: SimulatedNode, header: Header) -> int:
     place = (header.slot, header.proposer)
     others = (other for other in node.engine.chain.tree.headers() if other.id != header.id)
     return sum((other.slot, other.proposer) == place for other in others)
-
-
-def _proves_guilt(signed: list[SignedStatement]) -> bool:
-    return any(is_equivocation(one, two) for at, one in enumerate(signed) for two in signed[:at])
 
 
 def _keeps_its_agenda(ledger: Ledger) -> bool:
@@ -351,12 +222,12 @@ def _execute(ledger: Ledger, votes: Votes, block: Block) -> Votes:
         for transaction in block.transactions:
             registry.apply(draft, transaction)
     except Refused as refusal:
-        raise Violation(f"an invalid transaction at height {block.header.height} was taken: {refusal}") from refusal
+        raise BrokenInside(f"an invalid transaction at height {block.header.height} was taken: {refusal}") from refusal
     if decided(draft, electorate) != block.ballot.decision:
-        raise Violation(f"the block at height {block.header.height} was taken with a wrong decision")
+        raise BrokenInside(f"the block at height {block.header.height} was taken with a wrong decision")
     root, changes = ledger.seal(draft)
     if root != block.header.state_root:
-        raise Violation(f"the block at height {block.header.height} was taken with a wrong state root")
+        raise BrokenInside(f"the block at height {block.header.height} was taken with a wrong state root")
     ledger.adopt(block, changes)
     return judge(block.header, block.ballot, votes, ledger.genesis.id)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from chain.electorate import Gate
 from scripts.simulation.acts import (
     Act,
+    Ambush,
     BackUp,
     Clogged,
     Crash,
@@ -21,7 +23,7 @@ from scripts.simulation.acts import (
 )
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.plan import MAX_FAR_JUMP_MS
-from scripts.simulation.settings import Profile, tolerated
+from scripts.simulation.settings import Profile
 from scripts.simulation.strangers import let_near
 from scripts.simulation.world import SLOT_MS, World
 
@@ -43,11 +45,14 @@ class Faults:
         let_near(world, sum(isinstance(act, Near) for act in self._acts.get(0, ())))
         self._doomed: dict[str, Crash] = {}
         self._back_at: dict[str, int] = {}
+        self._ambushes: list[Ambush] = []
+        self._ambushed_until = -1
 
     def each_slot(self) -> None:
         """Trouble and traffic, or none."""
         for act in self._acts.get(self.world.slot, ()):
             self._do(act)
+        self._spring()
         for node in self.world.honest:
             if not node.is_up:
                 self._bring_back(node)
@@ -78,9 +83,9 @@ class Faults:
                 world.network.clogged_until_ms[act.one, act.two] = world.now_ms + act.for_ms
                 self._tell(act)
             case Cut():
-                self._cut(act)
-                for number, turn in enumerate(act.turns):
-                    self._later(turn, partial(self._cut, act) if number % 2 else self._heal)
+                self._part(act)
+            case Ambush():
+                self._ambushes.append(act)
             case Crash():
                 self._crash(world.by_name[act.node], act)
             case BackUp():
@@ -113,6 +118,23 @@ class Faults:
         self.world.timeline.say("world", str(what))
 
     # --------------------------------------------------------------------------------------------------- network
+
+    def _spring(self) -> None:
+        """One ambush after the other, as validators change."""
+        world = self.world
+        phases = [node.engine.chain.electorate.phase for node in world.honest if node.is_up and self._ambushes]
+        stages = {"gate" if isinstance(phase, Gate) else "joint" for phase in phases if phase is not None}
+        ambush = next((each for each in self._ambushes if each.stage in stages), None)
+        if ambush is None or world.slot <= self._ambushed_until:
+            return
+        self._ambushes.remove(ambush)
+        self._ambushed_until = world.slot + ambush.wait_slots + ambush.cut.turns[-1]
+        self._later(ambush.wait_slots, partial(self._part, ambush.cut))
+
+    def _part(self, cut: Cut) -> None:
+        self._cut(cut)
+        for number, turn in enumerate(cut.turns):
+            self._later(turn, partial(self._cut, cut) if number % 2 else self._heal)
 
     def _cut(self, cut: Cut) -> None:
         self.world.network.cut(cut.ways, noticed=cut.is_noticed)
@@ -150,9 +172,12 @@ class Faults:
         node.start()
 
     def _may_forget(self, node: SimulatedNode) -> bool:
-        """More than f silent validators at once would wait for one another for ever."""
-        silent = [other for other in self.world.nodes if not other.is_honest or other.disk.may_be_lost]
-        return node.key is not None and (MORE_THAN_F or len(silent) < tolerated(len(self.world.secrets)))
+        """Silent validators without whom nothing becomes final would wait for one another for ever."""
+        nodes, key = self.world.nodes, node.key
+        talking = [other for other in nodes if other.is_honest and not other.disk.may_be_lost and other is not node]
+        keys = [other.key.public for other in talking if other.key is not None]
+        known = {each for other in self.world.honest for each in other.engine.chain.electorate.all_sets}
+        return key is not None and (MORE_THAN_F or all(each.weight_of(keys) >= each.threshold for each in known))
 
 
 def longest_wait_slots(profile: Profile) -> int:

@@ -11,20 +11,27 @@ from pathlib import Path
 from random import Random
 
 from scripts.simulation.acts import Act
-from scripts.simulation.byzantine import join_cabal
 from scripts.simulation.checks import Checks
+from scripts.simulation.effects import Effects, crashed
 from scripts.simulation.faults import Faults, longest_wait_slots
 from scripts.simulation.mutations import MUTATIONS, mutated
 from scripts.simulation.network import Network
 from scripts.simulation.node import SimulatedNode
+from scripts.simulation.outlaws import STRANGEST, join_cabal
 from scripts.simulation.plan import BROKEN, FORGETFUL, Plan
 from scripts.simulation.settings import PROFILES, BrokenInside, Outcome, Settings, Violation, tolerated
-from scripts.simulation.workload import TRAFFIC, Workload
+from scripts.simulation.workload import Workload
 from scripts.simulation.world import HEARTBEAT_SLOTS, World, secret, simulated_genesis
 
-# Nodes that observe until they become validators, and the number of the first one's key.
-SPARES = 2
+# Nodes that observe until they become validators, by what clients do, and the number of the first one's key.
+SPARES = {"registry": 2, "council": 4, "quiet": 3}
 FIRST_SPARE = 500
+
+# Of what clients do: what no rule can ever stand against, and what a mixed history may have.  In one of so many of
+# those there are villains.
+FIRM_TRAFFIC = ("ratings", "recorded")
+MIXED_TRAFFIC = ("ratings", "recorded", "registry", "council")
+VILLAINS_IN = 3
 
 # What follows the faults.  First the nodes connect and the last requests into the void time out.
 CALM_SLOTS = 12
@@ -40,15 +47,21 @@ REPENTANCE_BLOCKS = 8
 JAIL_SLOTS_A_VALIDATOR = 12
 # With villains at work there is no end of faults; finality must move on in so many slots all the same.
 STALL_SLOTS_A_VALIDATOR = 16
+# The kinds of faults with which links are good, but for what villains do.
+CALM = ("none", "strangers", "idle")
+# No chain is quiet that grows by so much and becomes not final.
+PILED_BLOCKS_A_VALIDATOR = 4
+# In good conditions, after all that, each validator makes a block within so many slots a validator.
+MUTE_SLOTS_A_VALIDATOR = 6
 
 
 class History:
     """A world and what happens in it."""
 
     def __init__(self, settings: Settings, seed: int) -> None:
-        validators = settings.nodes or 4 + seed % 4
-        self.settings = settings
         self.profile = PROFILES[settings.faults]
+        self.settings = settings = cast(settings, seed)
+        validators = settings.nodes or 4
         secrets = [secret(number + 1) for number in range(validators)]
         genesis = simulated_genesis(secrets)
         self._homes = Path(tempfile.mkdtemp(dir=memory_folder())) if settings.disk == "real" else None
@@ -56,18 +69,18 @@ class History:
             seed, genesis, secrets, settings.slots, keep=settings.keep_timeline, homes=self._homes
         )
         world.network = Network(world)
-        traffic = settings.traffic or list(TRAFFIC)[seed % (2 if settings.byzantine else 3)]
-        world.workload = Workload(world, traffic)
+        world.workload = Workload(world, settings.traffic)
         wanted = tolerated(validators) if settings.villains is None else settings.villains
         villains = wanted if settings.byzantine else 0
-        world.checks = Checks(world, is_safe=villains <= tolerated(validators), only_damage=settings.only_damage)
+        watch = Effects if settings.only_effects else Checks
+        world.checks = watch(world, is_safe=villains <= tolerated(validators))
         villain_seats = sorted(world.random.sample(range(validators), villains))
         self.villains = tuple(f"villain{seat}" for seat in villain_seats)
         honest = [number for number in range(validators) if number not in villain_seats]
         for number in range(validators):
             if number in honest:
                 world.add(SimulatedNode(world, f"node{number}", world.secrets[number]))
-        for number in range(SPARES if traffic == "registry" else 0):
+        for number in range(SPARES.get(settings.traffic, 0)):
             world.add(SimulatedNode(world, f"spare{number}", secret(FIRST_SPARE + number)))
         if settings.byzantine:
             join_cabal(world, settings.byzantine, villain_seats)
@@ -111,8 +124,7 @@ class History:
             world.checks.each_slot()
             if slot == world.half_slot:
                 halfway = self._progress()
-            is_calm = self.settings.faults in ("none", "strangers") and not world.network.is_cut
-            if len(world.checks.final) > final_height or not is_calm:
+            if len(world.checks.final) > final_height or not self._should_move_on():
                 stalled_since, final_height = slot, len(world.checks.final)
             elif world.checks.is_safe and slot - stalled_since > STALL_SLOTS_A_VALIDATOR * len(world.secrets):
                 raise Violation(f"nothing new is final for {slot - stalled_since} slots, with honest links")
@@ -122,7 +134,15 @@ class History:
         if not world.checks.forked:
             self._heal()
             self._let_jail()
+            self._hear_everybody()
         world.checks.at_end()
+
+    def _should_move_on(self) -> bool:
+        """Whether finality should: links are good, and where clients rest, blocks pile up all the same."""
+        if self.settings.faults not in CALM or self.world.network.is_cut:
+            return False
+        height, final_height = self._progress()
+        return not self.profile.is_idle or height - final_height > PILED_BLOCKS_A_VALIDATOR * len(self.world.secrets)
 
     def _progress(self) -> tuple[int, int]:
         """The height of the best head of an honest node, and up to where one of them is final."""
@@ -169,6 +189,20 @@ class History:
             left_slots -= 1
             world.run_slots(1)
             world.checks.each_slot()
+        if world.checks.is_safe and world.checks.jailed < count:
+            raise Violation(f"{world.checks.jailed} of {count} validators that headers prove guilty are jailed")
+
+    def _hear_everybody(self) -> None:
+        """Whoever follows the rules is not silenced by anything that happened."""
+        world = self.world
+        since_slot, left_slots = world.slot, MUTE_SLOTS_A_VALIDATOR * len(world.nodes)
+        while world.checks.is_safe and (mute := world.checks.mute(since_slot)):
+            if not left_slots:
+                raise Violation(f"{' '.join(mute)} made no block since slot {since_slot}")
+            left_slots -= 1
+            world.workload.offer(0, 1)
+            world.run_slots(1)
+            world.checks.each_slot()
 
     def _is_healed(self, before: int) -> bool:
         honest = self.world.honest
@@ -177,6 +211,20 @@ class History:
             and min(node.engine.chain.finalized.height for node in honest) > before
             and not self.world.workload.lost()
         )
+
+
+def cast(settings: Settings, seed: int) -> Settings:
+    """Who takes part, and what clients do, where that is left to the profile or to the seed."""
+    profile, random = PROFILES[settings.faults], Random(f"cast {seed}")
+    byzantine, traffic = settings.byzantine or profile.byzantine, settings.traffic or profile.traffic
+    has_villains = profile.is_mixed and settings.villains is None and random.randrange(VILLAINS_IN) == 0
+    drawn_villain, drawn_traffic = random.choice(STRANGEST), random.choice(MIXED_TRAFFIC)
+    if not traffic:
+        traffic = drawn_traffic if profile.is_mixed and not byzantine else FIRM_TRAFFIC[seed % len(FIRM_TRAFFIC)]
+    if has_villains and not byzantine:
+        byzantine = drawn_villain
+    nodes = settings.nodes or profile.nodes[seed % len(profile.nodes)]
+    return replace(settings, nodes=nodes, byzantine=byzantine, traffic=traffic)
 
 
 def memory_folder() -> str | None:
@@ -198,7 +246,9 @@ def run_history(settings: Settings, seed: int) -> Outcome:
         except Violation as found:
             violation, is_damage = str(found), not isinstance(found, BrokenInside)
         except Exception as error:  # noqa: BLE001  # whatever the engine raises is a finding of this seed
-            violation, is_damage = f"{type(error).__name__}: {error}", True
+            name = crashed(error)
+            violation = f"{name or 'the simulator'} crashes: {type(error).__name__}: {error}"
+            is_damage = bool(name)
     if violation:
         world.timeline.say("world", f"VIOLATION: {violation}")
     checks = world.checks
@@ -216,6 +266,7 @@ def run_history(settings: Settings, seed: int) -> Outcome:
         "jailed": checks.jailed,
         "late_blocks": history.late_blocks,
         "late_final": history.late_final,
+        **{f"final {name}": count for name, count in checks.deeds.items()},
     }
     return Outcome(
         seed=seed,

@@ -51,7 +51,8 @@ class Mutation:
     """``what`` is broken; ``faults``, ``byzantine``, ``villains`` and ``traffic`` are the runs that should show it.
 
     ``villains`` None is as many as are tolerated, ``traffic`` "" what the seed chooses, ``slots`` None as many as
-    usual.  ``is_inside`` marks what hurts nobody within a run: it only shows by looking inside a node.
+    usual.  ``is_inside`` marks what has no effect within a run: only a look inside a node,
+    or a comparison with a copy of the rule, shows it.
     """
 
     what: str
@@ -94,8 +95,8 @@ def _double_prevotes() -> Sequence[Patch]:
 def _forget_mhg() -> Sequence[Patch]:
     begin = Producer.__init__
 
-    def begin_without(self: Producer, genesis: Any, secret: Any, signing: SigningState | None, tag: bytes) -> None:
-        begin(self, genesis, secret, signing and SigningState(slot=signing.slot, tag=signing.tag), tag)
+    def begin_without(self: Producer, genesis: Any, secret: Any, signing: SigningState | None, *rest: Any) -> None:
+        begin(self, genesis, secret, signing and SigningState(slot=signing.slot, tag=signing.tag), *rest)
 
     return [(Producer, "__init__", begin_without)]
 
@@ -331,7 +332,7 @@ def _struck_counts() -> Sequence[Patch]:
 
 def _no_deadlines() -> Sequence[Patch]:
     begin = registry.begin
-    return [(registry, "begin", lambda draft, _due, set_start: begin(draft, (), set_start))]
+    return [(registry, "begin", lambda draft, _due, electorate: begin(draft, (), electorate))]
 
 
 def _objection_counts() -> Sequence[Patch]:
@@ -355,11 +356,9 @@ MUTATIONS: dict[str, Mutation] = {
     "forget-finality": Mutation("a restarted node forgets what was final", _forget_finality, "all", "stalls", 4),
     "majority": Mutation("more than half of the votes is enough", _majority_is_enough, "none", "equivocates", 7),
     "amnesiac-signs": Mutation("a validator that lost its signing state signs at once", _amnesiac_signs),
-    "any-state-root": Mutation("state roots are not compared", _any_state_root, "none", "floods"),
+    "any-state-root": Mutation("state roots are not compared", _any_state_root, "none", "floods", is_inside=True),
     "drop-abandoned": Mutation("transactions of abandoned blocks are dropped", _drop_abandoned),
-    "unbounded-waiting": Mutation(
-        "any number of blocks may wait for their slot", _unbounded_waiting, "none", "floods", is_inside=True
-    ),
+    "unbounded-waiting": Mutation("any number of blocks may wait for their slot", _unbounded_waiting, "none", "floods"),
     "evidence-twice": Mutation(
         "one offence jails as often as somebody brings the evidence",
         _evidence_twice,
@@ -367,6 +366,7 @@ MUTATIONS: dict[str, Mutation] = {
         "equivocates",
         4,
         traffic="registry",
+        is_inside=True,
     ),
     "no-joint-phase": Mutation(
         "validators that were decided on are in force without those before them", _no_joint_phase, traffic="registry"
@@ -375,25 +375,36 @@ MUTATIONS: dict[str, Mutation] = {
         "while a change is under way the old validators decide", _old_set_alone, traffic="registry"
     ),
     "jailed-lead": Mutation("who is jailed goes on", _jailed_lead, "none", "equivocates", 4, traffic="registry"),
-    "struck-counts": Mutation("the points of a struck record still count", _struck_counts, traffic="registry"),
-    "no-deadlines": Mutation("nothing happens when a deadline passes", _no_deadlines, traffic="registry"),
+    "struck-counts": Mutation(
+        "the points of a struck record still count", _struck_counts, traffic="registry", is_inside=True
+    ),
+    "no-deadlines": Mutation(
+        "nothing happens when a deadline passes", _no_deadlines, traffic="registry", is_inside=True
+    ),
     "objection-counts": Mutation(
-        "the points of a record count while an objection is open", _objection_counts, traffic="registry"
+        "the points of a record count while an objection is open", _objection_counts, traffic="registry", is_inside=True
     ),
     "precommit-again": Mutation(
         "a validator precommits a block again and again", _precommit_again, "network", "clones", 4
     ),
     # What comes from afar for the first time in 1,024 slots is not final only where finality stalls.
     "no-lateness": Mutation(
-        "announcements of long ago are passed on", _no_lateness, "strangers", "silent", 4, 2, slots=1_100
+        "announcements of long ago are passed on",
+        _no_lateness,
+        "strangers",
+        "silent",
+        4,
+        2,
+        slots=1_100,
+        is_inside=True,
     ),
-    "no-quota": Mutation("any number of blocks of one slot is passed on", _no_quota, "none", "floods"),
+    "no-quota": Mutation("any number of blocks of one slot is passed on", _no_quota, "none", "floods", is_inside=True),
     "no-plausibility": Mutation(
         "heights are believed for which there were too few slots", _no_plausibility, "strangers", is_inside=True
     ),
-    "old-news": Mutation("announcements of what is final are passed on", _old_news, "strangers"),
+    "old-news": Mutation("announcements of what is final are passed on", _old_news, "strangers", is_inside=True),
     "any-ids": Mutation("a block is announced with any transactions", _any_ids, "strangers"),
-    "any-leader": Mutation("anybody announces blocks", _any_leader, "strangers"),
+    "any-leader": Mutation("anybody announces blocks", _any_leader, "strangers", is_inside=True),
     "any-signature": Mutation("signatures of headers are not checked", _any_signature, "strangers"),
     "blame-for-clocks": Mutation("what is too early or too late is blamed on its sender", _blame_for_clocks, "clocks"),
     "no-blame": Mutation("whoever sends what nobody sends is not blamed", _nobody_is_blamed, "strangers"),

@@ -104,6 +104,7 @@ class SimulatedNode:
             secret=self.engine_key,
             signing=self.disk.signing,
             fresh_tag=self.world.random.randbytes(TAG_BYTES),
+            restart=self.disk.restart,
         )
         self.door = Door(self.world.genesis, self.world.signatures)
         self.is_up = True

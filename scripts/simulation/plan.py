@@ -9,6 +9,7 @@ from typing import get_args
 
 from scripts.simulation.acts import (
     Act,
+    Ambush,
     BackUp,
     Clogged,
     Crash,
@@ -19,6 +20,7 @@ from scripts.simulation.acts import (
     Near,
     Offer,
     SlowDisk,
+    Stage,
     Weather,
     Weathered,
     WrongClock,
@@ -28,6 +30,7 @@ from scripts.simulation.settings import Profile
 # Shares in a thousand, for each slot, and for each node where it is about one.
 WEATHER = 40
 CUT = 35
+AMBUSH = 60
 FLAP = 400
 CLOG = 40
 CRASH = 12
@@ -42,9 +45,13 @@ INVALID_TRAFFIC = 250
 STRANGERS = (0, 0, 1, 2)
 # Some histories are calm, some are stormy: what the shares of cuts, crashes, slow disks and jumps are multiplied by.
 INTENSITIES = (1, 1, 2, 4)
+# In one of so many mixed histories clients rest, as in all idle ones: for most of the time.
+IDLE_IN = 4
+REST_EVERY_SLOTS, BUSY_SLOTS = 200, 25
 
 MAX_DOWN_SLOTS = 25
 MAX_CUT_SLOTS = 40
+MAX_AMBUSH_SLOTS = 6
 MAX_CLOG_MS = 15_000
 MAX_WRITE_MS = 3_000
 MAX_JUMP_MS = 450
@@ -73,10 +80,13 @@ class Plan:
     honest: Sequence[str]
     damages: dict[Damage, int]
     intensity: int = field(init=False)
+    is_idle: bool = field(init=False)
     _cut_until: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.intensity = self.random.choice(INTENSITIES)
+        is_drawn_idle = self.random.randrange(IDLE_IN) == 0
+        self.is_idle = self.profile.is_idle or (self.profile.is_mixed and is_drawn_idle)
 
     def draw(self, slots: int) -> Iterator[Act]:
         """All acts, in their order."""
@@ -90,6 +100,9 @@ class Plan:
     def _trouble(self, slot: int) -> Iterator[Act]:
         if self.profile.network and len(self.nodes) > 1:
             yield from self._network(slot)
+        if self.profile.changes and len(self.honest) > 1 and self._chance(AMBUSH):
+            stage = self.random.choice(get_args(Stage))
+            yield Ambush(slot, stage, self.random.randrange(MAX_AMBUSH_SLOTS), self._cut(slot, self.honest))
         for node in self.honest:
             if self.profile.crashes:
                 yield from self._machine(slot, node)
@@ -98,6 +111,8 @@ class Plan:
                 yield from self._clock(slot, node)
 
     def _traffic(self, slot: int) -> Iterator[Act]:
+        if self.is_idle and slot % REST_EVERY_SLOTS >= BUSY_SLOTS:
+            return
         if self._chance(HONEST_TRAFFIC):
             yield Offer(slot, self.random.randrange(len(self.nodes)), self.random.randint(1, 3))
         if self._chance(INVALID_TRAFFIC):
@@ -111,13 +126,13 @@ class Plan:
             one, two = random.sample(self.nodes, 2)
             yield Clogged(slot, one, two, random.randint(1_000, MAX_CLOG_MS))
         if slot > self._cut_until and self._chance(CUT * self.intensity):
-            cut = self._cut(slot)
+            cut = self._cut(slot, self.nodes)
             self._cut_until = slot + cut.turns[-1]
             yield cut
 
-    def _cut(self, slot: int) -> Cut:
+    def _cut(self, slot: int, nodes: Sequence[str]) -> Cut:
         random = self.random
-        names = random.sample(self.nodes, len(self.nodes))
+        names = random.sample(nodes, len(nodes))
         at = random.randint(1, len(names) - 1)
         left, right = names[:at], names[at:]
         ways = [(one, two) for one in left for two in right]

@@ -8,12 +8,23 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Which kinds of faults happen."""
+    """Which kinds of faults happen, and what goes with them unless something else is asked for.
+
+    ``changes`` is of validators: the network is cut while they are on their way.  ``is_idle`` says that clients rest
+    for long; ``is_mixed`` that the seed draws rests, villains and what clients do.  ``nodes`` are the numbers of
+    validators that the seed chooses from.
+    """
 
     network: bool = False
     crashes: bool = False
     clocks: bool = False
     strangers: bool = False
+    changes: bool = False
+    is_idle: bool = False
+    is_mixed: bool = False
+    nodes: tuple[int, ...] = (4, 5, 6, 7)
+    byzantine: str = ""
+    traffic: str = ""
 
 
 PROFILES = {
@@ -22,7 +33,10 @@ PROFILES = {
     "crashes": Profile(crashes=True),
     "clocks": Profile(clocks=True),
     "strangers": Profile(strangers=True),
-    "all": Profile(network=True, crashes=True, clocks=True, strangers=True),
+    "all": Profile(network=True, crashes=True, clocks=True, strangers=True, changes=True, is_mixed=True),
+    "changes": Profile(changes=True, traffic="council"),
+    "idle": Profile(is_idle=True, nodes=(4,), byzantine="busy", traffic="ratings"),
+    "setfork": Profile(nodes=(4, 4, 4, 10), byzantine="bridges", traffic="quiet"),
 }
 
 
@@ -30,11 +44,11 @@ PROFILES = {
 class Settings:
     """One run without its seed.
 
-    ``nodes`` None lets the seed choose 4 to 7; ``villains`` None is as many as the protocol tolerates;
-    ``byzantine`` and ``mutation`` are names, "" for none.  ``traffic`` is the name of what clients do; "" lets the
-    seed choose, but with villains only ratings, as theory speaks of validators that stay.  With ``only_damage``
-    nobody looks inside the nodes.  ``disk`` is what honest nodes write to; ``only`` are the numbers of
-    the acts that happen, of those that the seed has; None for all.  All of them happen ``skip`` slots earlier.
+    ``nodes`` None lets the seed choose; ``villains`` None is as many as the protocol tolerates; ``byzantine`` and
+    ``mutation`` are names, "" for none.  ``traffic`` is the name of what clients do; "" lets the seed choose, but with
+    villains that are given only ratings, as theory speaks of validators that stay.  With ``only_effects`` nobody looks
+    inside the nodes.  ``disk`` is what honest nodes write to; ``only`` are the numbers of the acts that happen, of
+    those that the seed has; None for all.  All of them happen ``skip`` slots earlier.
     """
 
     nodes: int | None = None
@@ -44,7 +58,7 @@ class Settings:
     villains: int | None = None
     mutation: str = ""
     traffic: str = ""
-    only_damage: bool = False
+    only_effects: bool = False
     keep_timeline: bool = False
     disk: Literal["memory", "real"] = "memory"
     only: tuple[int, ...] | None = None

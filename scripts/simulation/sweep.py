@@ -11,7 +11,7 @@ from scripts.simulation.mutations import MUTATIONS, Mutation
 from scripts.simulation.parallel import in_parallel
 from scripts.simulation.settings import Outcome, Settings
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "mutations.md"
+DOCUMENT = Path(__file__).parent.parent / "docs" / "broken-rules.md"
 SEEDS = range(1_000)
 
 _HEAD = """\
@@ -20,8 +20,9 @@ _HEAD = """\
 Made by `python scripts/simulate.py --mutate all --write`; do not edit.
 
 A simulator that notices no broken rule proves nothing. Here one rule at a time is broken in the node's own code, and
-histories are run from seed 0 on until one shows it: by the damage that somebody outside would have, or, where it hurts
-nobody within a history, by a look inside a node. The same history is fine with all rules in force. See one of them:
+histories are run from seed 0 on until one shows it: by an effect on somebody outside, or, where a history is too short
+for one, by a look inside a node or a comparison with a copy of the rule. The same history is fine with all rules in
+force. See one of them:
 
     python scripts/simulate.py --mutate majority
 """
@@ -46,7 +47,7 @@ def settings_for(mutation: Mutation, name: str, slots: int) -> Settings:
         mutation.villains,
         name,
         mutation.traffic,
-        only_damage=not mutation.is_inside,
+        only_effects=not mutation.is_inside,
     )
 
 
@@ -70,7 +71,7 @@ def run_sweep(seeds: range, slots: int, processes: int | None = None) -> Iterato
 def _until_noticed(job: tuple[str, range, int]) -> Finding:
     name, seeds, slots = job
     settings = settings_for(MUTATIONS[name], name, slots)
-    control = replace(settings, mutation="", only_damage=False)
+    control = replace(settings, mutation="", only_effects=False)
     for seed in seeds:
         outcome = run_history(settings, seed)
         if outcome.violation and not run_history(control, seed).violation:

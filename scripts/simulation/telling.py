@@ -14,12 +14,14 @@ from typing import Any, TypeVar
 import click
 
 from scripts.console import numbers_text, print_json, remark, table
-from scripts.simulation import matrix, sweep
+from scripts.simulation import everyrule, matrix, sweep
+from scripts.simulation.argued import ARGUED
 from scripts.simulation.history import run_history
 from scripts.simulation.mutations import MUTATIONS
 from scripts.simulation.parallel import cores, run_many
 from scripts.simulation.settings import Outcome, Settings
 from scripts.simulation.shrink import Short, shrink_history
+from scripts.simulation.trials import TRIALS, name_of
 
 PROGRESS_EVERY_S = 2.0
 SEEDS = range(150)
@@ -87,6 +89,38 @@ def run_sweep(seeds: range | None, slots: int, processes: int | None, *, write: 
         columns = ("mutation", "rule", "noticed", "seed", "slot", "violation")
         table("", columns, [[row[name] for name in columns] for row in rows])
     return 0 if all(one.outcome for one in found) else EXIT_WRONG
+
+
+def run_every(sample: int | None, draw: int, processes: int | None, *, write: bool, as_json: bool) -> int:
+    """Every place of the consensus broken in turn, or a sample of them; the exit code."""
+    verdicts = everyrule.run_every(sample, draw, processes or cores())
+    if write:
+        everyrule.DOCUMENT.write_text(everyrule.document(verdicts, sample, draw), encoding="utf-8")
+    if as_json:
+        print_json({"mutants": [_verdict_document(verdict) for verdict in verdicts]})
+    else:
+        rows = [
+            (name, *everyrule.row_of(group)) for name, group in (*everyrule.by_file(verdicts), ("all", list(verdicts)))
+        ]
+        table("", ("file", "tried", "noticed", "survivors", "not argued"), rows)
+    return 0 if all(verdict.is_well for verdict in verdicts) else EXIT_WRONG
+
+
+def _verdict_document(verdict: everyrule.Verdict) -> dict[str, object]:
+    mutant = verdict.mutant
+    return {
+        "file": f"chain/{mutant.path.name}",
+        "line": mutant.line,
+        "function": mutant.function,
+        "before": mutant.before,
+        "after": mutant.after,
+        "noticed": verdict.noticed,
+        "kind": everyrule.kind_of(verdict.noticed) if verdict.noticed else None,
+        "history": None if verdict.trial is None else name_of(TRIALS[verdict.trial]),
+        "tried": verdict.tried,
+        "changed": verdict.changed,
+        "argued": ARGUED.get(mutant.key, ""),
+    }
 
 
 def run_histories(

@@ -16,6 +16,7 @@ from typing import Protocol
 from chain.errors import Refused
 from chain.mempool import MAX_AGE_BLOCKS
 from chain.transactions import Enrol, Rate, VerifiedTransaction
+from scripts.simulation.council import Council, Quiet
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.offices import Offices, refusal_of
 from scripts.simulation.ratings import FIRST_MEMBER, Invented, Member, Recorded
@@ -38,7 +39,13 @@ class Traffic(Protocol):
         """What they sign once all faults are over; it holds something new."""
 
 
-TRAFFIC: dict[str, Callable[[World], Traffic]] = {"ratings": Invented, "recorded": Recorded, "registry": Offices}
+TRAFFIC: dict[str, Callable[[World], Traffic]] = {
+    "ratings": Invented,
+    "recorded": Recorded,
+    "registry": Offices,
+    "council": Council,
+    "quiet": Quiet,
+}
 
 
 @dataclass(slots=True)

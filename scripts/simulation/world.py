@@ -17,7 +17,7 @@ from scripts.simulation.timeline import Timeline
 from scripts.simulation.wire import Signatures
 
 if TYPE_CHECKING:
-    from scripts.simulation.checks import Checks
+    from scripts.simulation.effects import Effects
     from scripts.simulation.network import Network
     from scripts.simulation.node import SimulatedNode
     from scripts.simulation.strangers import Stranger
@@ -53,7 +53,7 @@ class World:
     """
 
     network: Network
-    checks: Checks
+    checks: Effects
     workload: Workload
 
     def __init__(

@@ -31,7 +31,7 @@ def test_a_broken_rule_is_shown_by_a_short_history(name: str, slots: int, acts: 
     # and it is a history like any other, which is fine with all rules in force
     again = run_history(short.settings, failed.seed)
     assert again.violation == short.outcome.violation
-    assert run_history(replace(short.settings, mutation="", only_damage=False), failed.seed).violation == ""
+    assert run_history(replace(short.settings, mutation="", only_effects=False), failed.seed).violation == ""
 
 
 def test_the_same_failure_gives_the_same_short_history() -> None:

@@ -32,7 +32,7 @@ def test_everything_holds_under_all_faults(seed: int) -> None:
     outcome = run_history(Settings(slots=QUICK_SLOTS), seed)
     assert outcome.violation == ""
     assert outcome.final_height > 0
-    assert outcome.culprits == ()
+    assert set(outcome.culprits) <= set(outcome.villains)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -137,7 +137,7 @@ def test_validators_change_and_every_kind_of_transaction_becomes_final() -> None
 
 
 QUICKLY_SEEN = ["no-contradiction-check", "majority", "amnesiac-signs", "cross-finality", "unbounded-waiting"]
-QUICKLY_SEEN += ["set-before-final", "struck-counts", "objection-counts", "no-deadlines"]
+QUICKLY_SEEN += ["no-joint-phase", "struck-counts", "objection-counts", "no-deadlines"]
 
 
 @pytest.mark.parametrize("name", QUICKLY_SEEN)
@@ -147,7 +147,7 @@ def test_a_broken_rule_is_noticed(name: str) -> None:
     assert found is not None
     assert found.is_damage != MUTATIONS[name].is_inside
     # and what is broken is mended again
-    assert run_history(replace(settings, mutation="", only_damage=False), found.seed).violation == ""
+    assert run_history(replace(settings, mutation="", only_effects=False), found.seed).violation == ""
 
 
 # Suspensions and deadlines are among the mutations above.

@@ -11,6 +11,7 @@ from chain import admission
 from chain.admission import (
     CLOCK_DISPARITY_MS,
     MAX_ANNOUNCED_PER_SLOT,
+    MAX_ATTESTED_AHEAD,
     MAX_COUNTED,
     MAX_LATE_SLOTS,
     Admission,
@@ -24,6 +25,7 @@ from chain.admission import (
     ReadBatch,
     rejected,
 )
+from chain.attestations import Attestation
 from chain.ballots import make_ballot
 from chain.blockchain import Blockchain
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block
@@ -410,3 +412,48 @@ def test_a_replaced_id_is_another_header(door: Admission, chain: Blockchain, for
     assert plausible.header.id != block.id
     with pytest.raises(Refused, match="bad_signature"):
         verify_header(plausible.header, GENESIS.id)
+
+
+# ------------------------------------------------------------------------------------------------- attestations
+
+
+def plausible(door: Admission, chain: Blockchain, *attestations: Attestation) -> object:
+    return door.plausible_attestations(ReadBatch(tuple(each.raw for each in attestations)), chain)
+
+
+def test_attestations_of_blocks_that_are_not_final_get_in(forge: Forge, door: Admission) -> None:
+    blocks = forge.attested(4)
+    chain = blockchain(GENESIS, blocks)
+    final = chain.finalized.height
+    said = [forge.attest(block, each) for block in blocks for each in range(4) if each != 2]
+    let_in = plausible(door, chain, *said)
+    assert let_in == tuple(each for each in said if each.height > final)
+    assert final
+
+
+def test_what_is_no_attestation_is_blamed(forge: Forge, door: Admission, chain: Blockchain) -> None:
+    good = forge.attest(forge.block(), 3)
+    for bad in (b"", b"nonsense", good.raw[:-1] + b"x" * 300, good.raw[1:]):
+        outcome = door.plausible_attestations(ReadBatch((good.raw, bad)), chain)
+        assert isinstance(outcome, Blamed)
+    assert isinstance(admission.attestation_batch(b"nonsense"), Blamed)
+
+
+def test_strangers_and_the_far_future_stay_outside_without_blame(forge: Forge, door: Admission) -> None:
+    block = forge.block()
+    chain = blockchain(GENESIS, [block])
+    assert plausible(door, chain, forge.attest(block, 40)) == ()
+    for height, fits in ((1 + MAX_ATTESTED_AHEAD, True), (2 + MAX_ATTESTED_AHEAD, False)):
+        early = forge.attest(block, 3, tip=bytes(32), height=height, mhp=0)
+        assert (plausible(door, chain, early) == (early,)) is fits
+
+
+def test_of_a_height_and_speaker_two_get_in_and_each_of_them_again(forge: Forge, door: Admission) -> None:
+    block = forge.block()
+    chain = blockchain(GENESIS, [block])
+    first, second, third = (forge.attest(block, 3, tip=bytes([number]) * 32) for number in range(3))
+    assert door.admit_attestations((first, second, third)).attestations == (first, second)
+    assert plausible(door, chain, first, second, third) == (first, second)
+    assert door.admit_attestations((first,)).attestations == (first,)
+    other = forge.attest(block, 2)
+    assert door.admit_attestations((other,)).attestations == (other,)

@@ -11,6 +11,7 @@ import pytest
 from chain import blocktree, engine
 from chain.admission import CLOCK_DISPARITY_MS
 from chain.arrivals import MAX_WAITING
+from chain.ballots import Ballot
 from chain.blocks import Block
 from chain.blocktree import MAX_BLOCKS_PER_SLOT, BlockTree, Judged
 from chain.errors import Reason
@@ -30,14 +31,15 @@ from chain.events import (
     PeerLost,
     Penalise,
     RequestFailed,
+    SendAttestations,
     SigningState,
     Submitted,
     Tick,
 )
 from chain.headers import Header
 from chain.messages import GetBlocks, GetTransactions
-from chain.transactions import Enrol, Rate, VerifiedTransaction
-from tests.support.forge import Forge, Rig, announced, gossiped, only
+from chain.transactions import Approve, Enrol, Evidence, Lost, Rate, VerifiedTransaction
+from tests.support.forge import FRESH_TAG, Forge, Rig, announced, gossiped, only, told
 from tests.support.world import Actor, genesis_of
 
 GENESIS = genesis_of(4)
@@ -225,9 +227,9 @@ def test_a_header_is_judged_once_on_its_way_in(rig: Rig, forge: Forge, monkeypat
     judged: list[bytes] = []
     check = BlockTree.check
 
-    def counted(self: BlockTree, header: Header, *, solicited: bool) -> Judged:
+    def counted(self: BlockTree, header: Header, ballot: Ballot, *, solicited: bool) -> Judged:
         judged.append(header.id)
-        return check(self, header, solicited=solicited)
+        return check(self, header, ballot, solicited=solicited)
 
     monkeypatch.setattr(BlockTree, "check", counted)
     blocks = forge.chain(3)
@@ -526,7 +528,7 @@ def test_a_leader_makes_its_block_and_stores_it_before_it_is_told() -> None:
     assert isinstance(commit, Commit)
     assert isinstance(announcement, AnnounceBlock)
     assert commit.adopted == (announcement.block,)
-    assert commit.signing == SigningState(slot=1, height=1, last_height=1)
+    assert commit.signing == SigningState(slot=1, mhg=1, last_height=1, last_id=announcement.block.id)
     assert isinstance(moved, HeadMoved)
     assert announcement.block.transactions == (body,)
     assert rig.handle(Tick()) == []
@@ -556,8 +558,8 @@ def test_only_who_is_alone_makes_a_block_before_others_could_be_heard(validators
 def test_an_idle_validator_makes_heartbeats_only() -> None:
     rig = Rig(GENESIS, validator=1, signing=FRESH)
     made = [slot for slot in range(200) if only(rig.at(slot).handle(Tick()), AnnounceBlock)]
-    # 20 slots are rounded up to 21, so that the next heartbeat would be the next leader's; this one is alone
-    assert made == [21, 45, 69, 93, 117, 141, 165, 189]
+    # alone, it makes two rounds of blocks that cannot become final, and from then on heartbeats from its head only
+    assert made == [*range(21, 50, 4), 73, 97, 121, 145, 169, 193]
 
 
 def test_a_claim_that_is_never_kept_does_not_silence_a_validator(rig: Rig, forge: Forge) -> None:
@@ -647,6 +649,26 @@ def test_a_silent_validator_whose_key_signs_elsewhere_stays_silent(forge: Forge)
     assert [slot for slot in range(15, 24) for _ in only(rig.at(slot).handle(Tick()), AnnounceBlock)] == []
 
 
+def test_what_can_never_enter_a_block_does_not_keep_a_validator_silent() -> None:
+    # given a validator that lost its signing state, and has approved a motion that is not there
+    rig = Rig(GENESIS, validator=1, signing=None)
+    own = Actor(GENESIS, 2)
+    rig.handle(gossiped(own.sign(Approve(0))))
+    first = [
+        transaction
+        for effect in only(rig.at(1).handle(Tick()), GossipTransactions)
+        for transaction in effect.transactions
+    ]
+    assert [(item.kind, item.nonce) for item in first] == [("lost", 1)]
+
+    # when some slots have passed
+    effects = [effect for slot in range(2, 10) for effect in rig.at(slot).handle(Tick())]
+
+    # then it no longer waits behind that with what it has to say
+    again = [transaction for effect in only(effects, GossipTransactions) for transaction in effect.transactions]
+    assert [(item.kind, item.nonce) for item in again] == [("lost", 0)]
+
+
 def test_a_full_tree_does_not_stop_a_validator(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a tree without room
     rig = Rig(GENESIS, validator=1, signing=FRESH)
@@ -714,7 +736,7 @@ def test_a_transaction_that_no_block_can_hold_keeps_nobody_awake(rig: Rig) -> No
     gap.nonce = 5
     validator.handle(gossiped(gap.sign(Enrol())))
     made = [slot for slot in range(60) if only(validator.at(slot).handle(Tick()), AnnounceBlock)]
-    assert made == [21, 45]
+    assert made == list(range(21, 50, 4))
 
 
 def test_a_clock_that_jumps_raises_nothing() -> None:
@@ -740,3 +762,120 @@ def test_an_observers_mempool_does_not_keep_what_no_block_can_ever_hold(rig: Rig
 
     # then it is gone
     assert len(rig.engine.mempool) == 0
+
+
+# ------------------------------------------------------------------------------------------------------ attestations
+
+
+def test_a_validator_attests_what_it_adopts_and_repeats_what_no_block_carries(forge: Forge) -> None:
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    for slot in range(6):
+        rig.at(slot).handle(Tick())
+    blocks = forge.chain(2, slot=6)  # by the third and the fourth, who carry nothing
+    first = rig.at(6).handle(announced(blocks[0]))
+    commit, (said,) = only(first, Commit)[0], only(first, SendAttestations)
+    assert [each.tip for each in said.attestations] == [blocks[0].id]
+    assert commit.signing is not None
+    assert (commit.signing.mhg, commit.signing.last_id) == (1, said.attestations[0].id)
+    (again,) = only(rig.at(7).handle(announced(blocks[1])), SendAttestations)
+    assert [each.tip for each in again.attestations] == [block.id for block in blocks]
+    # its own next block carries both
+    rig.handle(Submitted(tuple(enrolments(1))))
+    (made,) = only(rig.at(9).handle(Tick()), AnnounceBlock)
+    assert [each.height for each in made.block.ballot.attestations] == [1, 2]
+
+
+def test_it_does_not_speak_while_it_catches_up_nor_of_its_own_block(forge: Forge) -> None:
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    blocks = forge.chain(40, slot=2)
+    rig.at(60).claim("peer", blocks[-1])
+    assert only(rig.effects, SendAttestations) == []
+    alone = Rig(genesis_of(1), validator=0, signing=FRESH)
+    alone.at(1).handle(Submitted(tuple(Actor(alone.genesis, 50).sign(Enrol()) for _ in range(1))))
+    assert only(alone.effects, AnnounceBlock)
+    assert only(alone.effects, SendAttestations) == []
+
+
+def test_what_is_heard_is_carried(forge: Forge) -> None:
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    rig.handle(Tick())
+    block = forge.block(None, slot=4)
+    rig.at(4).handle(announced(block))
+    rig.handle(told(forge.attest(block, 2), forge.attest(block, 3)))
+    rig.handle(Submitted(tuple(enrolments(1))))
+    (made,) = only(rig.at(5).handle(Tick()), AnnounceBlock)
+    assert len(made.block.ballot.attestations) == 3
+    assert made.block.header.mhp == 1
+
+
+def test_two_attestations_of_one_height_are_shown(rig: Rig, forge: Forge) -> None:
+    one, other = forge.block(None, slot=4), forge.block(None, slot=4, state_root=bytes(32))
+    said = forge.attest(one, 2), forge.attest(other, 2)
+    rig.at(4).handle(told(*said))
+    assert only(rig.effects, Equivocation) == [Equivocation(*said)]
+
+
+def test_a_validator_brings_the_evidence_on_the_chain(forge: Forge) -> None:
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    rig.handle(Tick())
+    one, other = forge.block(None, slot=4), forge.block(None, slot=4, state_root=bytes(32))
+    rig.at(4).handle(told(forge.attest(one, 2), forge.attest(other, 2)))
+    (gossip,) = only(rig.effects, GossipTransactions)
+    (transaction,) = gossip.transactions
+    assert isinstance(transaction.action, Evidence)
+
+
+# ---------------------------------------------------------------------------------------- lost and foreign states
+
+
+def test_a_key_that_speaks_elsewhere_is_lost_durably(forge: Forge) -> None:
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    rig.handle(Tick())
+    block = forge.block(None, slot=4)
+    (commit, *_) = rig.at(4).handle(told(forge.attest(block, 1)))
+    assert isinstance(commit, Commit)
+    assert (commit.is_signing_lost, commit.signing) == (True, None)
+    rig.handle(Submitted(tuple(enrolments(1))))
+    rig.handle(announced(block))
+    rig.at(5).handle(Tick())
+    assert not only(rig.effects, AnnounceBlock)
+    assert not only(rig.effects, SendAttestations)
+
+
+def test_who_lost_its_state_sends_that_and_speaks_once_it_is_final(forge: Forge) -> None:
+    # given a validator that lost its signing state, and three that speak
+    rig = Rig(GENESIS, validator=1, signing=None)
+    rig.handle(Tick())
+    rig.at(4).handle(Tick())
+    (gossip,) = only(rig.effects, GossipTransactions)
+    assert gossip.transactions[0].action == Lost(bytes(16), FRESH_TAG)
+    parent = forge.block(None, gossip.transactions, slot=4)
+    rig.handle(announced(parent))
+    for slot in (6, 7, 8, 10):
+        assert only(rig.effects, SendAttestations) == []
+        parent = forge.block(parent, slot=slot, carrying=forge.attestations(parent, by=(0, 2, 3)))
+        rig.at(slot).handle(announced(parent))
+        if rig.engine.chain.finalized.height >= 1:
+            break
+    # then it says so no more than once, and speaks with the new tag of the block that shows the renewal final
+    assert len(only(rig.effects, GossipTransactions)) == 1
+    (said,) = only(rig.effects, SendAttestations)
+    assert [(each.tag, each.tip) for each in said.attestations] == [(FRESH_TAG, parent.id)]
+
+
+def test_an_idle_network_with_one_that_makes_empty_blocks_becomes_final_and_then_quiet(forge: Forge) -> None:
+    # given a busy validator, whose block in each of its turns two others attest
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    rig.handle(Tick())
+    parent: Block | None = None
+    made: list[int] = []
+    for slot in range(4, 80):
+        if slot % 4 == 0:
+            said = [] if parent is None else forge.attestations(parent, by=(1, 2, 3))
+            parent = forge.block(parent, slot=slot, carrying=said)
+            rig.at(slot).handle(announced(parent))
+        elif slot % 4 == 1 and only(rig.at(slot).handle(Tick()), AnnounceBlock):
+            made.append(slot)
+    # then what it makes is final, and nobody else makes blocks for that
+    assert rig.engine.chain.head.header.height - rig.engine.chain.finalized.height == 2
+    assert made == []

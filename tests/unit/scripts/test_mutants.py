@@ -12,12 +12,11 @@ from types import FunctionType
 
 import pytest
 
-from scripts.mutants import choose
 from scripts.mutants_parts.argued import ARGUED
-from scripts.mutants_parts.breaks import Mutant, broken, mutants
+from scripts.mutants_parts.breaks import Mutant, broken, choose, mutants
 from scripts.mutants_parts.crew import ROOT, Case, Reach, Verdict, worker
+from scripts.mutants_parts.forks import Broken, in_fork, replace
 from scripts.mutants_parts.report import show
-from scripts.mutants_parts.worker import Broken, in_fork, replace
 
 
 def breaks(tmp_path: Path, text: str) -> list[Mutant]:

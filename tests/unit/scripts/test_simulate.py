@@ -145,6 +145,10 @@ def test_single_histories_are_not_written() -> None:
     assert run("--write", "--mutate", "majority") == EXIT_MISTAKE
 
 
+def test_a_sample_is_of_every_place() -> None:
+    assert run("--sample", "5", "--mutate", "all") == EXIT_MISTAKE
+
+
 @pytest.mark.parametrize("seeds", ["", "a..b", "5..5", "9..3", "-1", "1...3"])
 def test_seeds_that_are_none_are_a_mistake(seeds: str) -> None:
     assert run("--seeds", seeds) == EXIT_MISTAKE
