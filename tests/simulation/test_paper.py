@@ -13,13 +13,16 @@ from typing import Any
 import pytest
 
 from chain import registry
+from chain.ballots import EMPTY
 from chain.blocks import Block
+from chain.electorate import Electorate, ValidatorSet
 from chain.errors import Refused
 from chain.headers import sign_header
 from chain.ledger import Ledger
 from chain.policy import Policy, read_policy
 from chain.proposals import ARBITER, REGISTRAR, Accredit, Amend, Proposal, Restore
 from chain.state import read_record_key, record_key
+from chain.statements import NO_TAG
 from chain.transactions import (
     Action,
     Answer,
@@ -41,6 +44,7 @@ from tests.support.world import genesis_of, secret
 
 GENESIS = genesis_of(1, policy=rehearsal_policy(1_000).to_document())
 VALIDATOR = secret(1)
+ELECTORATE = Electorate(1, ValidatorSet(GENESIS.validators))
 MEMBERS = [secret(100 + number).public for number in range(12)]
 AGENCIES = [secret(200 + number).public for number in range(3)]
 ARBITERS = [secret(300).public]
@@ -65,7 +69,7 @@ class History:
         """One more block, after some slots or many."""
         self.slot += self.random.choice((1, 1, 1, 2, 5, 20))
         height = self.ledger.height + 1
-        draft = self.ledger.draft(self.slot, 1)
+        draft = self.ledger.draft(self.slot, ELECTORATE)
         taken = []
         for _ in range(TRIES_A_BLOCK):
             actor, action = self._anything()
@@ -79,9 +83,12 @@ class History:
                 registry.apply(draft, transaction)
                 taken.append(transaction)
         root, changes = self.ledger.seal(draft)
-        fields: dict[str, Any] = {"parent": bytes(32), "transaction_root": bytes(32), "mhg": 0, "mhp": 0}
+        fields: dict[str, Any] = {
+            "parent": bytes(32), "tag": NO_TAG, "votes_root": EMPTY.root, "transaction_root": bytes(32),
+            "mhg": height - 1, "mhp": height - 1,
+        }  # fmt: skip
         header = sign_header(VALIDATOR, GENESIS.id, height=height, slot=self.slot, state_root=root, **fields)
-        self.blocks[height] = Block(header, tuple(taken))
+        self.blocks[height] = Block(header, EMPTY, tuple(taken))
         self.ledger.adopt(self.blocks[height], changes)
 
     def _anything(self) -> tuple[bytes, Action]:
