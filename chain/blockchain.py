@@ -134,17 +134,15 @@ class Blockchain:
     def check_leader(self, header: Header) -> None:
         """Look at a header's proposer alone, where its parent may not be known.
 
-        Raises :class:`Refused`: ``WRONG_LEADER`` if it leads this slot in no electorate that can be in force at this
-        height, ``NOT_EXECUTED`` (nobody's fault) if that cannot be told from here.
+        Raises :class:`Refused`: ``WRONG_LEADER`` if another leads this slot after its parent, ``NOT_EXECUTED`` (nobody's
+        fault) if that is not known, and it leads the slot in no set of the head's branch: who was away for long may
+        follow a branch that lost, with validators of long ago.
         """
-        known = self.head.votes.known_sets()
-        if any(decides.leader(header.slot) == header.proposer for decides in known):
-            return
-        # A branch that decides on other validators in its first block that is not final hears them in the next, needs
-        # both from there, and shows that final in one more: then they lead.
-        if self.head.votes.bottom <= header.height <= self.finalized.height + 3:
-            raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
-        raise Refused(Reason.NOT_EXECUTED, f"who validates at height {header.height} is not known here")
+        if header.parent in self.tree:
+            if self.tree[header.parent].votes.electorate.leader(header.slot) != header.proposer:
+                raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
+        elif all(decides.leader(header.slot) != header.proposer for decides in self.head.votes.known_sets()):
+            raise Refused(Reason.NOT_EXECUTED, f"who validates at height {header.height} is not known here")
 
     def is_speaker(self, key: bytes) -> bool:
         """Whether a key may have a say at any height of the window, or after it."""

@@ -28,8 +28,8 @@ branch as if the other were not there, each block carries all that is known, and
 
 _SURE = (
     ("two blocks in conflict never become final: four validators, two branches, few blocks", "checked: every history"),
-    ("the same with one change of the set on each branch, or with attestations a block late, fewer blocks",
-     "checked: every history"),
+    ("the same with one change of the set on each branch, or with attestations a block late, or both, fewer blocks: a "
+     "change gets as far as its joint phase, never to the next set alone", "checked: every history"),
     ("the same with 4, 7, 10 validators, changes in flight, unequal weights, jailing, lost state", "checked: a sample"),
     ("no honest validator is ever convicted", "checked: a sample"),
     ("with a third or more Byzantine, each conflict proves a third of one set guilty", "checked: a sample"),

@@ -26,7 +26,14 @@ from scripts.model_parts.simulated import recount
 from scripts.simulation.parallel import in_parallel
 from tests.model.scenarios import KINDS
 
-VISITED = (("", 6, False), ("ABCE", 5, False), ("BCDE", 5, False), ("", 5, True), ("ABCE", 4, True), ("BCDE", 4, True))
+VISITED = (
+    ("", 6, False),
+    ("ABCE", 5, False),
+    ("BCDE", 5, False),
+    ("", 5, True),
+    ("ABCE", 4, True),
+    ("BCDE", 5, True),
+)
 """For the page: no change, an honest one of four replaced, the Byzantine one replaced; up to so many blocks."""
 
 

@@ -52,9 +52,7 @@ ARGUED: dict[str, str] = {
         "`next_free` is the nonce of nothing that waits."
     ),
     "judgement.judge: mhp == votes.blind and header.mhp < votes.blind"
-    " -> mhp == votes.blind and header.mhp <= votes.blind": (
-        "Where all three are equal nothing is refused anyway."
-    ),
+    " -> mhp == votes.blind and header.mhp <= votes.blind": ("Where all three are equal nothing is refused anyway."),
     "members.rotate: draft.put(account_key(actor), Account(0, identity, action.new_key))"
     " -> draft.put(account_key(actor), Account(1, identity, action.new_key))": (
         "`registry.apply` writes the nonce afterwards, as after every transaction."

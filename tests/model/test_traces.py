@@ -17,6 +17,17 @@ from scripts.simulation.settings import Settings
 from tests.model.scenarios import KINDS
 from tests.model.traces import difference
 
+OFTEN = {
+    Reason.WRONG_LEADER,
+    Reason.WRONG_MHP,
+    Reason.CONTRADICTS_EARLIER_BLOCK,
+    Reason.STALE_ATTESTATION,
+    Reason.ALREADY_SAID,
+    Reason.UNORDERED,
+    Reason.MALFORMED,
+    Reason.WRONG_DECISION,
+}
+"""Why the chain refuses some block of any hundred traces."""
 TRACES = 1_000
 SIGNED = 42
 CHUNKS = 10
@@ -29,15 +40,8 @@ def test_the_chain_comes_to_what_the_model_does(chunk: int) -> None:
     assert [one for one in walked if one.difference] == []
     assert {one.kind for one in walked} == KINDS.keys()
     reasons = Counter(reason for one in walked for reason in one.refused)
-    assert reasons.keys() == {
-        Reason.WRONG_LEADER,
-        Reason.WRONG_MHP,
-        Reason.CONTRADICTS_EARLIER_BLOCK,
-        Reason.UNORDERED,
-        Reason.MALFORMED,
-        Reason.WRONG_DECISION,
-    }
-    assert sum(one.blocks for one in walked) < 20 * reasons.total()
+    assert reasons.keys() >= OFTEN
+    assert sum(one.blocks for one in walked) < 12 * reasons.total()
 
 
 def test_the_same_with_real_signatures() -> None:
@@ -51,9 +55,9 @@ def test_the_keys_have_the_order_of_the_names() -> None:
     assert stamps("A")["A"].public < stamps("B")["B"].public
 
 
-@pytest.mark.parametrize("rule", ["_height_not_prevoted", "_contradiction", "is_passed"])
+@pytest.mark.parametrize("rule", ["_height_not_prevoted", "_contradiction", "refuse", "is_passed"])
 def test_a_chain_that_counts_otherwise_is_noticed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = {"_height_not_prevoted": 0, "_contradiction": None, "is_passed": True}
+    broken = {"_height_not_prevoted": 0, "_contradiction": None, "refuse": None, "is_passed": True}
     monkeypatch.setattr(Gate if rule == "is_passed" else Count, rule, lambda *_arguments: broken[rule])
     assert any(walk(number).difference for number in range(84))
 

@@ -185,7 +185,7 @@ def test_what_is_final_is_looked_at_as_seldom_as_what_is_new(door: Admission, fo
 
 
 def test_a_leader_that_cannot_be_known_yet_is_nobodys_fault(door: Admission, chain: Blockchain, forge: Forge) -> None:
-    ahead = forge.block(None, slot=SLOT, signer=secret(1), height=30)
+    ahead = forge.block(None, slot=SLOT, signer=secret(1), height=30, parent=bytes(32))
     assert why(judge(door, chain, ahead)) == (Dropped, Reason.NOT_EXECUTED)
 
 

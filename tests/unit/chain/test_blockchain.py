@@ -15,7 +15,7 @@ from chain.registry import genesis_state
 from chain.transactions import Enrol, Rate
 from tests.support.forge import Forge, blockchain
 from tests.support.refusals import refusal
-from tests.support.world import Actor, genesis_of
+from tests.support.world import Actor, genesis_of, secret
 
 GENESIS = genesis_of(4)
 
@@ -178,6 +178,19 @@ def busy_blocks(forge: Forge, count: int) -> list[Block]:
     while len(blocks) < count:
         blocks.append(forge.block(blocks[-1], [ann.sign(Rate(bob.key, 1, len(blocks) % 10))]))
     return blocks
+
+
+@pytest.mark.parametrize("height", [2, 5, 9])
+def test_who_follows_validators_of_long_ago_is_not_blamed_for_it(forge: Forge, height: int) -> None:
+    # given a chain, and headers by who leads no slot of it
+    blocks = forge.attested(6)
+    chain = blockchain(GENESIS, blocks)
+    astray = forge.block(blocks[0], signer=secret(77), height=height, parent=bytes(32))
+    wrong = forge.block(blocks[-1], signer=secret(77), height=height)
+    # then only where its parent is known it is proven that another leads
+    assert refusal(chain.check_leader, astray.header) is Reason.NOT_EXECUTED
+    assert refusal(chain.check_leader, wrong.header) is Reason.WRONG_LEADER
+    assert refusal(chain.check_leader, forge.block(blocks[2], parent=bytes(32)).header) is None
 
 
 def test_a_snapshot_and_the_blocks_after_it_give_the_same_chain(forge: Forge) -> None:

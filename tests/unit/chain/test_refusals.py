@@ -132,7 +132,7 @@ def requested(*changes: Change) -> Case:
 
 
 def too_far_ahead_to_tell(_: pytest.MonkeyPatch) -> None:
-    header = Forge(GENESIS).block(None, slot=40, height=40, signer=secret(77)).header
+    header = Forge(GENESIS).block(None, slot=40, height=40, parent=bytes(32), signer=secret(77)).header
     Blockchain(GENESIS).check_leader(header)
 
 
