@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from chain import registry
-from chain.attestations import Attestation
+from chain.attestations import Attestation, VerifiedAttestation, sign_attestation
 from chain.ballots import make_ballot
 from chain.blocks import Block
 from chain.blocktree import genesis_header
@@ -17,6 +17,7 @@ from chain.headers import sign_header
 from chain.judgement import judge
 from chain.ledger import Ledger, decided
 from chain.merkle import merkle_root
+from chain.statements import NO_TAG
 from chain.transactions import Enrol, Rate, VerifiedTransaction
 from chain.votes import Votes
 from scripts.simulation.wire import announcement_of, batched
@@ -84,6 +85,14 @@ def craft(
     fields |= {name: value for name, value in changes.items() if name != "secret"}
     header = sign_header(changes.get("secret", signer), world.genesis.id, **fields)
     return Block(header, ballot, tuple(transactions))
+
+
+def attest(world: World, block: Block, speaker: int, **changes: Any) -> VerifiedAttestation:
+    """What validator ``speaker`` would say of a block next; ``changes`` replace fields."""
+    header, signer = block.header, secret(speaker + 1)
+    fields: dict[str, Any] = {"tag": NO_TAG, "tip": header.id, "height": header.height, "mhp": header.mhp}
+    fields["mhg"] = min(header.height - 1, said_by(world, signer.public))
+    return sign_attestation(signer, world.genesis.id, **{**fields, **changes})
 
 
 def spoken_up_to(branch: Sequence[Block], key: bytes) -> int:
