@@ -83,8 +83,10 @@ class History:
                 registry.apply(draft, transaction)
                 taken.append(transaction)
         root, changes = self.ledger.seal(draft)
-        fields: dict[str, Any] = {"parent": bytes(32), "transaction_root": bytes(32), "mhg": 0, "mhp": 0}
-        fields |= {"tag": NO_TAG, "votes_root": EMPTY.root}
+        fields: dict[str, Any] = {
+            "parent": bytes(32), "tag": NO_TAG, "votes_root": EMPTY.root, "transaction_root": bytes(32),
+            "mhg": height - 1, "mhp": height - 1,
+        }  # fmt: skip
         header = sign_header(VALIDATOR, GENESIS.id, height=height, slot=self.slot, state_root=root, **fields)
         self.blocks[height] = Block(header, EMPTY, tuple(taken))
         self.ledger.adopt(self.blocks[height], changes)
