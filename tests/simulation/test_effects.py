@@ -49,9 +49,7 @@ def test_a_jailed_validator_that_makes_a_block_is_noticed(monkeypatch: pytest.Mo
     assert kind_of(outcome.violation) == "jailed validator at work"
 
 
-@pytest.mark.parametrize(
-    ("target", "name", "is_of_a_node"), [(Producer, "due_slot", True), (Workload, "offer", False)]
-)
+@pytest.mark.parametrize(("target", "name", "is_of_a_node"), [(Producer, "due_slot", True), (Workload, "offer", False)])
 def test_a_crash_of_a_node_is_told_from_one_of_the_simulator(
     monkeypatch: pytest.MonkeyPatch, target: type, name: str, is_of_a_node: bool
 ) -> None:
