@@ -1,7 +1,8 @@
 """One node: command line, and the nursery that pumps events into the engine and carries out its effects.
 
 ``python node.py init`` makes a home, ``run`` runs it, ``key show`` says who it is, ``signing export`` and
-``signing import`` move a validator to another machine.  Other programs run a node inside with :func:`open_node`.
+``signing import`` move a validator to another machine, ``restart sign`` lets a network go on that too many lost.  Other
+programs run a node inside with :func:`open_node`.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ import trio
 from chain import serving
 from chain.blockchain import Blockchain
 from chain.blocks import Block
+from chain.clock import SteeredClock
+from chain.credentials import sign_credential
 from chain.engine import Engine
 from chain.errors import OperatorError, Refused
-from chain.events import Commit, Effect, Event, Submitted, Tick
+from chain.events import Commit, Effect, Event, FollowWallClock, Submitted, Tick, WallClockStepped
 from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.keys import SecretKey, did_from_key, self_test
 from chain.messages import Status
@@ -44,6 +47,7 @@ from chain.transactions import VerifiedTransaction
 from p2p.local.handover import export_signing, import_signing, renew_database
 from p2p.local.home import Home, HomeConfig, create_home, load_home, locked, peer_id_of, read_key
 from p2p.local.lifetime import lifetime
+from p2p.local.restarting import Signed, sign_restart
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -52,8 +56,8 @@ if TYPE_CHECKING:
 
 # Events that wait for the engine; a full queue slows the network down instead of growing.
 MAX_QUEUED_EVENTS = 256
-# A wall clock that moves against the monotonic one by more than this is worth a word.
-CLOCK_JUMP_MS = 500
+# Where there is one, a monotonic clock that goes on while the machine sleeps.
+MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 log = structlog.get_logger("node")
 
@@ -74,14 +78,16 @@ class Node:
         self.engine = engine
         self.storage = storage
         self.transport = transport
-        self.telemetry = Telemetry(storage.count_transactions(), home.secret.public)
+        sign = launched(f"python node.py restart sign restart.json --home {shlex.quote(str(home.path))}")
+        self.telemetry = Telemetry(storage.count_transactions(), home.secret.public, sign)
         self.signatures = Signatures(home.genesis.id, self.waiting)
         self.protocol = LedgerProtocol(self, transport, self.signatures)
         self.url = ""
         self._reader = Reader(home.database, home.genesis)
         self._reading = trio.CapacityLimiter(1)
         self._inbox, self._events = trio.open_memory_channel[tuple[Event, "_Reply | None"]](MAX_QUEUED_EVENTS)
-        self._clock_offset_ms = self._offset_ms()
+        self._clock = SteeredClock(_monotonic_ms(), _wall_ms())
+        self._credential = sign_credential(home.secret, home.genesis.id, peer_id_of(home.secret.seed))
         self._is_stored = True
 
     async def run(self, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -114,7 +120,7 @@ class Node:
             item = None
             with trio.move_on_after(max(0, wake_ms - now_ms) / 1000):
                 item = await self._events.receive()
-            self._watch_clock()
+            await self._watch_clock()
             if item is None or self.now_ms() >= wake_ms:
                 await self._handle(Tick())
             if item is not None:
@@ -128,6 +134,8 @@ class Node:
         for effect in effects:
             if isinstance(effect, Commit):
                 await self._store(effect)
+            elif isinstance(effect, FollowWallClock):
+                self._clock.adopt()
             else:
                 self.telemetry.tell(effect, self.engine)
                 await self.protocol.perform(effect)
@@ -155,10 +163,10 @@ class Node:
     # -------------------------------------------------------------------------------- what the network side needs
 
     def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
+        return self._clock.read(_monotonic_ms(), _wall_ms())
 
     def status(self) -> Status:
-        return self.engine.status()
+        return self.engine.status(self.now_ms(), self._credential)
 
     @property
     def chain(self) -> Blockchain:
@@ -200,15 +208,19 @@ class Node:
         stored = await trio.to_thread.run_sync(self._reader.transaction, transaction_id, limiter=self._reading)
         return stored[1].header.height if stored is not None and stored[2] else None
 
-    def _watch_clock(self) -> None:
-        offset_ms = self._offset_ms()
-        jump_ms = offset_ms - self._clock_offset_ms
-        if abs(jump_ms) > CLOCK_JUMP_MS:
-            log.warning("clock_jumped", jump_ms=jump_ms)
-            self._clock_offset_ms = offset_ms
+    async def _watch_clock(self) -> None:
+        self.now_ms()
+        ahead_ms = self._clock.take_step()
+        if ahead_ms is not None:
+            await self._handle(WallClockStepped(ahead_ms))
 
-    def _offset_ms(self) -> int:
-        return (time.time_ns() - time.monotonic_ns()) // 1_000_000
+
+def _monotonic_ms() -> int:
+    return time.clock_gettime_ns(MONOTONIC) // 1_000_000
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class _Reply:
@@ -274,11 +286,10 @@ def _load_engine(home: Home, storage: Storage) -> Engine:
     storage.bind(home.secret.public)
     chain, signing = storage.load()
     secret = None if storage.is_exported else home.secret
-    engine = Engine(home.genesis, chain, secret=secret, signing=signing, fresh_tag=secrets.token_bytes(TAG_BYTES))
+    fresh_tag, restart = secrets.token_bytes(TAG_BYTES), storage.restart
+    engine = Engine(home.genesis, chain, secret=secret, signing=signing, fresh_tag=fresh_tag, restart=restart)
     if secret is None:
         log.warning("exported", why="its signing state left this home: it follows the chain and signs nothing")
-    elif engine.is_validator and engine.producer is not None and engine.producer.is_silent:
-        log.warning("silent", why="its signing state was lost; it signs once the chain made final that it starts anew")
     return engine
 
 
@@ -316,7 +327,8 @@ _home = home_of_node("The node's folder.")
 @click.option("--slot-ms", default=1_000, show_default=True, help="With --new-network: length of a slot.")
 @click.option("--key", "key_path", type=click.Path(path_type=Path), help="Use this key file instead of a new key.")
 @click.option("--peer", "peers", multiple=True, help="Multiaddr of a node to join, ending in /p2p/<peer id>.")
-@click.option("--resync", is_flag=True, help="Keep the home, replace a lost or damaged database.")
+@click.option("--resync", is_flag=True, help="Keep the home, replace a lost or damaged database; it is kept aside.")
+@click.option("--yes", is_flag=True, help="With --resync: also where no other home is known to hold the chain.")
 def init(
     home: Path,
     genesis_path: Path | None,
@@ -326,15 +338,11 @@ def init(
     key_path: Path | None,
     peers: Sequence[str],
     resync: bool,
+    yes: bool,
 ) -> None:
     """Make a home: a key, a configuration, the genesis and an empty database."""
     if resync:
-        renewed = load_home(home)
-        renew_database(renewed)
-        click.echo(
-            f"{renewed.database} is new and empty; the node will sync, and a validator signs again once a block "
-            "made after that is final, unless its signing state was exported"
-        )
+        click.echo(launched(_resynced(load_home(home), is_sure=yes)))
         return
     if (genesis_path is None) == (new_network is None):
         raise OperatorError("say either --genesis FILE or --new-network NAME")
@@ -345,6 +353,18 @@ def init(
         genesis = _found_network(new_network or "", policy, slot_ms, SecretKey(seed))
     create_home(home, genesis, seed, HomeConfig(peers=list(peers)), may_have_signed=key_path is not None)
     click.echo(launched(f"{home} is ready; start it with `python node.py run --home {shlex.quote(str(home))}`"))
+
+
+def _resynced(home: Home, *, is_sure: bool) -> str:
+    aside = renew_database(home, is_sure=is_sure)
+    kept = f"; what was there is {aside}: keep it until the node has the chain again" if aside else ""
+    return (
+        f"{home.database} is new and empty{kept}\n"
+        "the node will sync, and a validator signs again once the chain made final that it starts anew, unless its "
+        "signing state was exported; while more than a third of the validators wait for that, nothing becomes final, "
+        "so do this to one after the other\n"
+        f"    python node.py run --home {shlex.quote(str(home.path))}"
+    )
 
 
 def _found_network(name: str, policy: str, slot_ms: int, secret: SecretKey) -> Genesis:
@@ -392,6 +412,43 @@ def signing_import(home: Path, file: Path) -> None:
     """Let this home sign where the home that made FILE left off.  Import a file in one home only."""
     state = import_signing(load_home(home), file)
     click.echo(f"{home} signs after slot {state.slot}; keep {file} from every other machine, or remove it")
+
+
+@main.group()
+def restart() -> None:
+    """Go on from a block that two thirds of the validators agree on, where too many lost what they signed last."""
+
+
+@restart.command("sign")
+@_home
+@_file
+@click.option("--blind", "is_blind", is_flag=True, help="Sign though this home does not know the block.")
+@click.option("--again", is_flag=True, help="Sign though this home signed another restart that nobody is to use.")
+def restart_sign(home: Path, file: Path, is_blind: bool, again: bool) -> None:
+    """Sign the restart in FILE; where there is none, make it, from this home's head."""
+    signed = sign_restart(load_home(home), file, is_blind=is_blind, again=again)
+    click.echo(launched(_told(home, file, signed)))
+
+
+def _told(home: Path, file: Path, signed: Signed) -> str:
+    start = f"    python node.py run --home {shlex.quote(str(home))}"
+    at, did = signed.restart.height, did_from_key
+    lines = [f"{file}: the chain is to go on from height {at}, block {signed.restart.tip.hex()[:12]}"]
+    if signed.left:
+        lines.append(f"{signed.left} blocks above it are not final; what they hold waits for new blocks")
+    lines.append(f"signed by a weight of {signed.count}")
+    if signed.is_agreed:
+        return "\n".join([*lines, "that is enough: start this node, and the chain goes on", start])
+    return "\n".join(
+        [
+            *lines,
+            "start this node; until the chain goes on from there it says nothing",
+            start,
+            f"then carry {file} to another validator, stop its node, and run there, with its own home",
+            f"    python node.py restart sign {shlex.quote(file.name)} --home home",
+            f"any of {', '.join(map(did, signed.missing))}",
+        ]
+    )
 
 
 @main.command()

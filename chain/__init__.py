@@ -47,16 +47,20 @@ files of this list, the store, touch the disk.  Files import only files above th
     ledger        one branch: state, votes and undo from the snapshot to the head
     blocktree     the branches that can still win
     blockchain    tree and ledger under the rule of the longest valid chain
+    stall         whether finality stands still, and for want of whom
 
   protocol
     mempool       transactions that wait for a block
     trial         what the next block would make of a transaction
+    credentials   which validator's machine a peer is
     messages      what nodes say to each other
+    clock         what time it is, and whether to sign by it
     admission     what the network brings unasked, and whether it gets in
     serving       what a node replies to a peer that asks
     events        what happens to an engine, and what it wants done
     heard         attestations that no block carries yet
     production    when and what a validator signs
+    silence       why a validator signs nothing, and when it will again
     arrivals      announced blocks that wait for their slot or their transactions
     sync          whom to ask for what
     witness       who signed what, to notice who contradicts itself

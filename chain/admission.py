@@ -23,6 +23,7 @@ from typing import TypeAlias
 from chain.attestations import Attestation, VerifiedAttestation, decode_attestation
 from chain.ballots import Ballot, decode_ballot
 from chain.blockchain import Blockchain
+from chain.credentials import NOBODY, check_credential
 from chain.errors import Disposition, InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader, decode_header
@@ -221,18 +222,25 @@ class Admission:
             tuple(each for each in attestations if self._attested.take(each.height, each.speaker, each.id))
         )
 
-    def claim(self, data: bytes, now_ms: int) -> AdmittedClaim | Dropped | Blamed:
-        """Judge what a peer says of itself.  Never raises for what it says."""
+    def claim(self, data: bytes, peer: str, now_ms: int) -> AdmittedClaim | Dropped | Blamed:
+        """Judge what a peer says of itself.  Never raises for what it says.
+
+        Where it is a validator's, and stands beyond our time, what time it has is of interest all the same: ours may
+        be wrong.
+        """
         try:
             status = Status.decode(data)
             if max(status.mhp, status.finalized_height) > status.height:
                 raise Refused(Reason.MALFORMED, "a status that contradicts itself")
+            check_credential(status.credential, self._genesis.id, peer)
         except Refused as refusal:
             return rejected(refusal)
         try:
             check_claim(self._genesis, status, now_ms)
         except Refused as refusal:
-            return Dropped(refusal)
+            if status.credential == NOBODY:
+                return Dropped(refusal)
+            return AdmittedClaim(Status(self._genesis.id, 0, 0, 0, status.time_ms, status.credential))
         return AdmittedClaim(status)
 
     def _check_timely(self, header: Header, chain: Blockchain, now_ms: int) -> None:

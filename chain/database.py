@@ -1,8 +1,8 @@
 """The SQLite file: its tables, the connection, and errors that say what the operator can do.
 
 * ``meta``: format, genesis id, the snapshot (header, votes), the head, the finalized height, and the signing state:
-  as ``signing``, or as ``exported`` once it left this home, or not at all where it was lost; and ``waiting``, the
-  transactions that it had acknowledged and no block held at its last clean stop;
+  as ``signing``, or as ``exported`` once it left this home, or not at all where it was lost; ``restart``, which this
+  home signed; and ``waiting``, the transactions that it had acknowledged and no block held at its last clean stop;
 * ``blocks``: every known block, one blob each; ``main`` marks the head's branch;
 * ``transactions``: the first 8 bytes of each transaction's id and its block, to look transactions up;
 * ``state``: the entries at the snapshot's height, by key;
@@ -233,12 +233,12 @@ def _is_at_rest(path: Path) -> bool:
 
 def corrupt(path: Path, why: str) -> OperatorError:
     """The sentence for a damaged database."""
-    return OperatorError(f"{path} is damaged ({why}); move it away, {_begin_anew(path)}")
+    return OperatorError(f"{path} is damaged ({why}); {_begin_anew(path)}")
 
 
 def _begin_anew(path: Path) -> str:
     home = shlex.quote(str(path.parent))
-    return f"run `python node.py init --resync --home {home}` and start the node to sync again"
+    return f"run `python node.py init --resync --home {home}`, which keeps it aside, and start the node to sync again"
 
 
 def stored_finality(database: Database) -> int:

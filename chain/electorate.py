@@ -139,6 +139,11 @@ class Electorate:
         return (self.current, self.phase.following) if isinstance(self.phase, Joint) else (self.current,)
 
     @cached_property
+    def voters(self) -> frozenset[bytes]:
+        """Whose statements about a block at this height are votes: all with weight in a set that decides."""
+        return frozenset(key for decides in self.sets for key, weight in decides.weights if weight)
+
+    @cached_property
     def speakers(self) -> frozenset[bytes]:
         """Whose statements count for something: all with weight in a set that decides, or that is waited for."""
         return frozenset(key for decides in self.all_sets for key, weight in decides.weights if weight)

@@ -15,6 +15,8 @@ from chain.attestations import VerifiedAttestation
 from chain.blockchain import Added, Blockchain
 from chain.blocks import Block, join
 from chain.blocktree import Judged
+from chain.clock import Mute, Trust, step_in_words
+from chain.credentials import NOBODY, Credential
 from chain.errors import Disposition, Reason, Refused
 from chain.events import (
     AnnounceBlock,
@@ -27,6 +29,7 @@ from chain.events import (
     Equivocation,
     Event,
     Finalized,
+    FollowWallClock,
     GossipTransactions,
     HeadMoved,
     MissingReceived,
@@ -41,6 +44,7 @@ from chain.events import (
     Submitted,
     Tick,
     TransactionsReceived,
+    WallClockStepped,
 )
 from chain.genesis import Genesis
 from chain.headers import Header
@@ -53,6 +57,7 @@ from chain.outbox import Outbox
 from chain.production import Producer
 from chain.registry import check_action, check_standing
 from chain.restart import Restart
+from chain.silence import Herald, silence
 from chain.statements import NO_TAG
 from chain.sync import Sync, linked
 from chain.transactions import Action, Evidence, Lost, VerifiedTransaction, sign_transaction
@@ -79,7 +84,7 @@ class Engine:
     """The protocol of one node.  With a ``secret`` it speaks while this key is a validator's.
 
     ``fresh_tag``, 16 random bytes, names a new signing state, where ``signing`` is None because the old one was lost.
-    ``restart`` is one that people agreed on, and this home signed.
+    ``restart`` is one that this home signed.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class Engine:
         self.mempool = Mempool(chain.ledger.next_nonce, genesis.max_expiry_blocks)
         self.sync = Sync()
         self.producer = None if secret is None else Producer(genesis, secret, signing, fresh_tag, restart)
+        self.trust = Trust(genesis, b"" if secret is None else secret.public)
         self._waiting = WaitingRoom()
         self.heard = Heard()
         self._witness = Witness()
@@ -107,6 +113,7 @@ class Engine:
         self._last_slot = 0
         self._last_settled_ms = 0
         self._last_attempt: tuple[int, bytes, int] | None = None
+        self._herald = Herald()
         self._out = Outbox()
 
     # -------------------------------------------------------------------------------- what is seen from outside
@@ -131,27 +138,44 @@ class Engine:
                 self._take_attestations(attestations.attestations)
             case StatusReceived(peer, claim):
                 self.sync.note(peer, claim.status)
+                if self.trust.heard(peer, claim.status.credential.key, claim.status.time_ms, now_ms):
+                    self._ask_status(peer, now_ms)
+            case WallClockStepped(ahead_ms):
+                self.trust.stepped(ahead_ms, now_ms)
+                self._out.note("clock_stepped", step_in_words(ahead_ms))
             case RequestFailed(peer, _):
                 self._on_failed(peer, now_ms)
             case PeerLost(peer):
                 self._waiting.drop(peer)
                 self.sync.forget(peer)
+                self.trust.lost(peer)
+        self._look_at_clock(now_ms)
         ask = self.sync.next_request(self.chain, now_ms)
         if ask is not None:
             self._out.put(ask)
         self._speak(now_ms)
         self._settle(now_ms)
+        news = self._herald.news(self.silence(now_ms)) if isinstance(event, Tick) else None
+        if news is not None:
+            self._out.put(news)
         return self._out.take()
 
     def wake_ms(self, now_ms: int) -> int:
-        """When the next :class:`Tick` is wanted."""
-        next_slot_ms = self.genesis.slot_start_ms(max(0, self.genesis.slot_at(now_ms)) + 1)
+        """When the next :class:`Tick` is wanted: once a slot at least, also to see that a clock was set."""
+        next_slot_ms = self.genesis.slot_start_ms(self.genesis.slot_at(now_ms) + 1)
         return min([next_slot_ms, *self._waiting.wake_ms()])
 
-    def status(self) -> Status:
-        """Where this node stands."""
-        head = self.chain.head.header
-        return Status(head.id, head.height, head.mhp, self.chain.finalized.height)
+    def status(self, now_ms: int, credential: Credential = NOBODY) -> Status:
+        """Where this node stands and what time it has; ``credential`` is shown while its key is a validator's."""
+        head, final, time_ms = self.chain.head.header, self.chain.finalized, self.trust.time_to_tell(now_ms)
+        shown = credential if self.is_validator else NOBODY
+        return Status(head.id, head.height, head.mhp, final.height, max(0, time_ms), shown)
+
+    def silence(self, now_ms: int) -> Mute | None:
+        """Why this validator makes no blocks at present; None where it does, and of an observer."""
+        if self.producer is None or not self.is_validator:
+            return None
+        return silence(self.producer, self.trust, self.chain, now_ms)
 
     @property
     def is_validator(self) -> bool:
@@ -274,12 +298,13 @@ class Engine:
         self._waiting.drop(peer)
         self.sync.failed(peer, now_ms)
         # Its claim may have been good and the network bad: hear it again before the next try.
-        self._out.put(AskStatus(peer))
+        self._ask_status(peer, now_ms)
 
     def _on_blocks(self, event: BlocksReceived, now_ms: int) -> None:
         """The reply to a download: add block after block; the first bad one ends it and blames the peer."""
         if not self.sync.is_expected(event.peer, event.request):
             return
+        self.trust.saw((block.header for block in event.blocks), now_ms)
         attached = True
         last_height = 0
         try:
@@ -304,7 +329,7 @@ class Engine:
                     self._out.put(Penalise(event.peer, refusal))
         if not self.sync.received(event.peer, event.request, last_height=last_height, attached=attached):
             self.sync.failed(event.peer, now_ms)
-            self._out.put(AskStatus(event.peer))
+            self._ask_status(event.peer, now_ms)
 
     def _take_downloaded(self, peer: Peer, block: Block, now_ms: int) -> None:
         header, final = block.header, self.chain.finalized
@@ -331,10 +356,17 @@ class Engine:
             self._out.put(Equivocation(rival, statement))
             self._accuse(rival, statement)
         if self.producer is not None and self.producer.seen_elsewhere(statement):
-            self._stop_speaking()
+            self._lose_signing(self.producer)
 
-    def _stop_speaking(self) -> None:
-        self._out.is_signing_lost = True
+    def _lose_signing(self, producer: Producer) -> None:
+        self._out.signing, self._out.is_signing_lost = None, True
+        if not producer.is_stopped:
+            self._out.note(
+                "signing_lost",
+                "the network restarted without what this home signed last, or this home was restored since: this "
+                "validator signs again, from a new signing state, once the chain made final that it starts anew",
+            )
+            return
         self._out.note(
             "key_used_elsewhere",
             "this key has spoken elsewhere: on another machine, or before this home was restored; this node says no "
@@ -404,9 +436,7 @@ class Engine:
         head = self.chain.head.header
         for block in added.adopted:
             self.mempool.discard(block.transactions)
-        for block in reversed(added.abandoned):
-            self.mempool.restore(block.transactions, head.height + 1)
-            self.mempool.claim(block.transactions)
+        self._take_back(added.abandoned)
         if head.height % EXPIRE_EVERY_BLOCKS == 0:
             self.mempool.expire(head.height + 1)
         delay_ms = now_ms - self.genesis.slot_start_ms(head.slot)
@@ -414,6 +444,7 @@ class Engine:
         if added.finalized:
             self._out.finalized_height = added.finalized[-1].height
             self.heard.drop(self.chain.finalized.height)
+            self.mempool.forget_aside(self.chain.finalized.height)
             self._out.put(Finalized(added.finalized[-1]))
 
     # ---------------------------------------------------------------------------------------------------- time
@@ -427,7 +458,7 @@ class Engine:
         self._last_slot = slot
         if slot % STATUS_EVERY_SLOTS == 0 and self.sync.statuses:
             peers = sorted(self.sync.statuses)
-            self._out.put(AskStatus(peers[slot // STATUS_EVERY_SLOTS % len(peers)]))
+            self._ask_status(peers[slot // STATUS_EVERY_SLOTS % len(peers)], now_ms)
         if slot % CLEAR_EVERY_SLOTS == 0 and self.producer is not None and self.producer.is_silent:
             self._clear(self.producer.secret.public)
         if slot % REGOSSIP_EVERY_SLOTS == 0:
@@ -435,13 +466,29 @@ class Engine:
             if mine:
                 self._out.put(GossipTransactions(mine))
 
+    def _ask_status(self, peer: Peer, now_ms: int) -> None:
+        self.trust.asked(peer, now_ms)
+        self._out.put(AskStatus(peer))
+
+    def _look_at_clock(self, now_ms: int) -> None:
+        if self.trust.look(self.chain.head.header, self.chain.electorate.current, now_ms):
+            self._out.put(FollowWallClock())
+            self._out.note("clock_set", "time is that of the wall clock again")
+        for peer in self.trust.to_ask(now_ms):
+            self._ask_status(peer, now_ms)
+
     def _speak(self, now_ms: int) -> None:
-        """Attest the head and make the block of this slot, as far as this node is a validator that may."""
+        """Attest the head and make the block of this slot, as far as this node is a validator that may.
+
+        While its time is in doubt it says nothing; that a signing state was lost, it says at any time.
+        """
         producer, chain = self.producer, self.chain
         is_alone = len(chain.electorate.leaders) == 1
         if producer is None or self.sync.is_catching_up(now_ms, self.genesis.slot_ms, is_alone=is_alone):
             return
         self._renew(producer)
+        if self.trust.mute(now_ms) is not None:
+            return
         attestation = producer.attest(chain)
         if attestation is not None:
             self._out.signing = producer.signing
@@ -453,14 +500,21 @@ class Engine:
         """Where the signing state was lost, or another machine renewed it, do what the chain makes of it."""
         if producer.resume(self.chain):
             self._out.signing = producer.signing
-            self._out.note(
-                "signing_again", "the chain knows that the signing state was lost: this validator signs again"
-            )
-        if producer.needs_tag(self.chain) and not self._is_on_its_way(self._lost):
-            known = self.chain.ledger.validators.tag(producer.secret.public)
-            self._lost = self._send_own(Lost(known, producer.fresh_tag))
         if producer.is_overruled(self.chain):
-            self._stop_speaking()
+            self._lose_signing(producer)
+        if producer.needs_tag(self.chain):
+            self._report_loss(producer)
+
+    def _report_loss(self, producer: Producer) -> None:
+        """Say that the signing state was lost; anew where the chain meanwhile knows of another, at an earlier start."""
+        key = producer.secret.public
+        loss = Lost(self.chain.ledger.validators.tag(key), producer.fresh_tag)
+        waiting = self.mempool.get(self._lost)
+        if waiting is not None and waiting.action == loss and self._is_on_its_way(self._lost):
+            return
+        for stale in [item for item in self.mempool if item.actor == key and isinstance(item.action, Lost)]:
+            self.mempool.remove(stale.id)
+        self._lost = self._send_own(loss)
 
     def _produce(self, producer: Producer, now_ms: int) -> None:
         chain, restart = self.chain, producer.restart
@@ -482,15 +536,23 @@ class Engine:
         self._out.signing = producer.signing
         self._after(added, now_ms)
         for transaction in made.hopeless:
-            self.mempool.remove(transaction.id)
+            self.mempool.set_aside(transaction, made.block.header.height)
         self._out.put(AnnounceBlock(made.block))
 
     def _go_back(self, tip: bytes) -> None:
         """Leave what stands on the block that people let the chain go on from."""
         abandoned = self.chain.return_to(tip).abandoned
         self._out.store_move(abandoned, ())
+        self._take_back(abandoned)
+
+    def _take_back(self, abandoned: Sequence[Block]) -> None:
+        """What abandoned blocks held waits for others, and what they ruled out may be possible again."""
+        height = self.chain.head.header.height + 1
         for block in reversed(abandoned):
-            self.mempool.restore(block.transactions, self.chain.head.header.height + 1)
+            self.mempool.restore(block.transactions, height)
+            self.mempool.claim(block.transactions)
+        if abandoned:
+            self.mempool.bring_back(height)
 
     def _is_heartbeat(self, slot: int) -> bool:
         """Whether an empty block is due as a sign of life.

@@ -14,6 +14,7 @@ from chain.admission import AdmittedAnnouncement, AdmittedAttestations, Admitted
 from chain.attestations import VerifiedAttestation
 from chain.blockchain import Settled
 from chain.blocks import Block
+from chain.clock import Mute
 from chain.errors import Refused
 from chain.headers import Header
 from chain.messages import GetBlocks, GetTransactions
@@ -103,6 +104,13 @@ class PeerLost:
     peer: Peer
 
 
+@dataclass(frozen=True, slots=True)
+class WallClockStepped:
+    """The wall clock stepped and is ahead of our time by so much; 0 where it agrees with it again."""
+
+    ahead_ms: int
+
+
 Event: TypeAlias = (
     Tick
     | Submitted
@@ -114,6 +122,7 @@ Event: TypeAlias = (
     | MissingReceived
     | RequestFailed
     | PeerLost
+    | WallClockStepped
 )
 
 # ------------------------------------------------------------------------------------------ effects
@@ -243,6 +252,25 @@ class Notice:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class FollowWallClock:
+    """Step to the wall clock: from the next event on its time is ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silenced:
+    """For logs and metrics: from now on this validator makes no blocks, for another reason, or (None) it does again."""
+
+    mute: Mute | None
+
+    @property
+    def notice(self) -> Notice:
+        """The same in words."""
+        if self.mute is None:
+            return Notice("signing_again", "nothing keeps this validator silent any more")
+        return Notice("silent", str(self.mute))
+
+
 Effect: TypeAlias = (
     Commit
     | AnnounceBlock
@@ -256,4 +284,6 @@ Effect: TypeAlias = (
     | Finalized
     | Equivocation
     | Notice
+    | FollowWallClock
+    | Silenced
 )

@@ -23,6 +23,8 @@ MAX_PER_ACTOR = 2_048
 MAX_FROM_STRANGERS = MAX_TRANSACTIONS // 2
 # What no block took for so long (a full pool empties in about 20) makes room; its sender can offer it again.
 MAX_AGE_BLOCKS = 256
+# What is set aside until the block that rules it out is final: a few blocks' worth of what conflicts with them.
+MAX_ASIDE = 4_096
 
 NextNonce = Callable[[bytes], int | None]
 
@@ -43,6 +45,7 @@ class Mempool:
         self._strangers: set[bytes] = set()
         self._stranger_count = 0
         self._claimed: dict[bytes, None] = {}
+        self._aside: dict[bytes, tuple[int, VerifiedTransaction, bool]] = {}
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -156,6 +159,25 @@ class Mempool:
         if not queue:
             del self._by_actor[transaction.actor]
             self._strangers.discard(transaction.actor)
+
+    def set_aside(self, transaction: VerifiedTransaction, height: int) -> None:
+        """Drop what no block after the one at ``height`` can hold; it comes back where that block loses."""
+        self._aside[transaction.id] = height, transaction, transaction.id in self._claimed
+        while len(self._aside) > MAX_ASIDE:
+            del self._aside[next(iter(self._aside))]
+        self.remove(transaction.id)
+
+    def bring_back(self, height: int) -> None:
+        """Blocks were abandoned: what they ruled out may enter the one at ``height``, or a later one."""
+        aside, self._aside = self._aside, {}
+        for _, transaction, is_claimed in aside.values():
+            self.restore((transaction,), height)
+            if is_claimed:
+                self.claim((transaction,))
+
+    def forget_aside(self, final_height: int) -> None:
+        """What blocks up to here ruled out is out for good."""
+        self._aside = {key: item for key, item in self._aside.items() if item[0] > final_height}
 
     def claim(self, transactions: Iterable[VerifiedTransaction]) -> None:
         """Those of these that wait here are this node's to offer again, until a block holds them."""

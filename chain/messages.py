@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from chain.blocks import MAX_BLOCK_TRANSACTIONS
 from chain.codec import U64_MAX, array, blob, decode, encode, integer
+from chain.credentials import NOBODY, Credential
 from chain.errors import Reason, Refused
 
 # Gossip and replies: one message of libp2p carries at most 1 MiB with its envelope.
@@ -24,6 +25,9 @@ BATCH_TARGET_BYTES = 48_000
 MAX_BATCH_BYTES = 128_000
 MAX_BATCH_TRANSACTIONS = 1_024
 MAX_REQUEST_BYTES = 160_000
+MAX_STATUS_BYTES = 256
+# No genesis is later.
+MAX_TIME_MS = 2**53
 # Around each item of a list.
 FRAMING_BYTES = 5
 MAX_BLOCKS_PER_REQUEST = 256
@@ -31,12 +35,18 @@ MAX_BLOCKS_PER_REQUEST = 256
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where a node stands: its head, what fork choice compares, and what is final there."""
+    """Where a node stands: its head, what fork choice compares, and what is final there.
+
+    ``time_ms`` is what time it has (Unix milliseconds), 0 where it does not know; ``credential`` shows whose machine it
+    is, if it is a validator's.
+    """
 
     head_id: bytes
     height: int
     mhp: int
     finalized_height: int
+    time_ms: int = 0
+    credential: Credential = NOBODY
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -44,16 +54,20 @@ class Status:
         return self.mhp, self.height
 
     def encode(self) -> bytes:
-        return encode((self.head_id, self.height, self.mhp, self.finalized_height))
+        stand = (self.head_id, self.height, self.mhp, self.finalized_height)
+        return encode((*stand, self.time_ms, self.credential.key, self.credential.signature))
 
     @classmethod
     def decode(cls, data: bytes) -> Status:
-        head_id, height, mhp, finalized_height = array(decode(data, max_bytes=128), 4, 4, "a status")
+        fields = array(decode(data, max_bytes=MAX_STATUS_BYTES), 7, 7, "a status")
+        head_id, height, mhp, finalized_height, time_ms, key, signature = fields
         return cls(
             blob(head_id, 32, "the head"),
             integer(height, 0, U64_MAX, "the height"),
             integer(mhp, 0, U64_MAX, "mhp"),
             integer(finalized_height, 0, U64_MAX, "the finalized height"),
+            integer(time_ms, 0, MAX_TIME_MS, "the time"),
+            NOBODY if (key, signature) == (b"", b"") else _credential(key, signature),
         )
 
 
@@ -165,6 +179,10 @@ def batches(raws: Sequence[bytes]) -> Iterator[RawItems]:
         batch = cut_to_size(raws[start : start + MAX_BATCH_TRANSACTIONS], BATCH_TARGET_BYTES)
         start += len(batch)
         yield RawItems(batch)
+
+
+def _credential(key: object, signature: object) -> Credential:
+    return Credential(blob(key, 32, "a validator's key"), blob(signature, 64, "a credential"))
 
 
 def _split_ids(data: object, limit: int) -> tuple[bytes, ...]:

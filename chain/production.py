@@ -9,7 +9,9 @@ Source: protocol 2.3, 2.5 and 3.6.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from chain import registry
 from chain.attestations import Attestation, VerifiedAttestation, sign_attestation
@@ -23,11 +25,12 @@ from chain.events import SigningState
 from chain.genesis import Genesis
 from chain.headers import Header, sign_header
 from chain.heard import Heard
+from chain.judgement import whole
 from chain.keys import SecretKey
 from chain.ledger import decided
 from chain.mempool import Mempool
 from chain.merkle import merkle_root
-from chain.restart import Restart, restarted
+from chain.restart import Restart, is_agreed, restarted
 from chain.statements import NO_TAG
 from chain.transactions import VerifiedTransaction
 from chain.votes import Votes
@@ -35,6 +38,8 @@ from chain.votes import Votes
 # Transactions that are not final are in memory, with the way back: about 2 kB each, 400 MB.
 MAX_OPEN_TRANSACTIONS = 200_000
 ROOM_SHARE = 32
+
+Statement: TypeAlias = Header | Attestation
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,8 @@ class Producer:
     """The signing side of a validator, or of a key that may become one: while it is none, no slot is its own.
 
     ``signing`` is None where the signing state was lost; it is made anew with ``fresh_tag``, 16 random bytes, if a
-    validator has to.  ``restart`` is one that this home signed, and enough others.  ``is_stopped`` once the key was
-    seen speaking elsewhere.
+    validator has to.  ``restart`` is one that this home signed, and gave its signing state up for: as long as it may
+    come, nothing is said.  ``is_stopped`` once the key was seen speaking elsewhere.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Producer:
         self.signing = signing
         self.fresh_tag = fresh_tag
         self.restart = restart
+        self._restart_signers = frozenset[bytes]() if restart is None else restart.signers(genesis.id)
         self.is_stopped = False
 
     @property
@@ -90,7 +96,7 @@ class Producer:
             return None
         return slot
 
-    def said(self, statement: Header | Attestation) -> None:
+    def said(self, statement: Statement) -> None:
         """Note what was said with this key; it is to be stored before the statement leaves."""
         if self.signing is not None:
             slot = self.signing.slot if statement.slot is None else statement.slot
@@ -108,13 +114,13 @@ class Producer:
     def needs_tag(self, chain: Blockchain) -> bool:
         """Whether the chain, as of its head, has yet to record that this validator speaks with :attr:`fresh_tag`.
 
-        A restart that people agreed on comes first.
+        A restart that this home signed comes first.
         """
         key = self.secret.public
         return (
             self.signing is None
             and not self.is_stopped
-            and not self.wants_restart(chain)
+            and not self.awaits_restart(chain)
             and chain.ledger.validators.seat(key) is not None
             and chain.electorate.tag(key).tag != self.fresh_tag
         )
@@ -131,44 +137,51 @@ class Producer:
             return False
         if self.signing is not None and self.signing.tag == tag.tag:
             return False
-        self.signing = SigningState(mhg=max(votes.base, votes.spoken_up_to(key)), tag=tag.tag)
+        self.signing = SigningState(mhg=max(votes.base, tag.height, votes.spoken_up_to(key)), tag=tag.tag)
         return True
+
+    def awaits_restart(self, chain: Blockchain) -> bool:
+        """Whether the restart that this home signed may still come: until then nothing is said."""
+        return self.restart is not None and may_come(self.restart, chain)
 
     def wants_restart(self, chain: Blockchain) -> bool:
-        """Whether the block of the agreed restart is known, and the head does not stand on that restart yet."""
-        restart, votes = self.restart, chain.head.votes
-        if restart is None or restart.tip not in chain.tree or restart.height < chain.finalized.height:
+        """Whether enough signed the restart that is waited for, and its block is known: then it is ours to make."""
+        restart = self.restart
+        if restart is None or restart.tip not in chain.tree or not self.awaits_restart(chain):
             return False
-        return votes.base <= restart.height and all(tag.tag != restart.tag(tag.key) for tag in votes.electorate.tags)
+        return is_agreed(self._restart_signers, chain.tree[restart.tip].votes.electorate)
 
     def is_overruled(self, chain: Blockchain) -> bool:
-        """Whether the chain made final that this key speaks from another signing state than ours; then we stop."""
-        votes = chain.head.votes
+        """Whether the chain made final that this key speaks from another signing state than ours.
+
+        Where that was a restart, ours is lost like any other.  Otherwise another machine did it, and we stop.  A head
+        that is behind what we said, as after a move to another machine, tells nothing.
+        """
+        votes, signing = chain.head.votes, self.signing
         tag = votes.electorate.tag(self.secret.public)
-        if self.is_stopped or self.signing is None or tag.tag == self.signing.tag or tag.height > votes.mhpc:
+        if self.is_stopped or signing is None or votes.height < signing.mhg:
             return False
-        self.is_stopped = True
+        if tag.tag == signing.tag or tag.height > votes.mhpc:
+            return False
+        self.signing = None
+        self.is_stopped = tag.height != votes.base
         return True
 
-    def seen_elsewhere(self, statement: Header | Attestation) -> bool:
+    def seen_elsewhere(self, statement: Statement) -> bool:
         """A statement by our own key that we know nothing of: another machine speaks with it, or this one forgot.
 
         True where that is news.  Nothing more is said from here, and the next start speaks from a new signing state:
         what else was said, nobody knows.
         """
-        signing = self.signing
-        if (
-            self.is_stopped
-            or signing is None
-            or statement.speaker != self.secret.public
-            or statement.tag != signing.tag
-        ):
+        signing, restart = self.signing, self.restart
+        if self.is_stopped or statement.speaker != self.secret.public:
             return False
-        rank = statement.mhp, statement.height
-        is_twin = rank == signing.last and signing.last_id not in (b"", statement.id)
-        if rank <= signing.last and not is_twin:
+        if signing is not None:
+            self.is_stopped = is_forgotten(statement, signing)
+            return self.is_stopped
+        if restart is None or statement.tag != restart.tag(self.secret.public):
             return False
-        self.is_stopped = True
+        self.restart = None  # it came, and we spoke, before this home was restored
         return True
 
     # -------------------------------------------------------------------------------------------------- speaking
@@ -248,6 +261,36 @@ class Producer:
         self.said(header)
         after = count.close(header.id, ballot.decision)
         return Made(join(header, ballot, included), changes, after, tuple(hopeless))
+
+
+def may_come(restart: Restart, chain: Blockchain) -> bool:
+    """Whether a restart has not come on the head's branch, and nothing that is final rules it out."""
+    is_ruled_out = restart.height <= chain.finalized.height and restart.tip not in chain.tree
+    return not is_ruled_out and not has_come(restart, chain)
+
+
+def has_come(restart: Restart, chain: Blockchain) -> bool:
+    """Whether the head stands on a restart."""
+    return any(tag.tag == restart.tag(tag.key) for tag in chain.electorate.tags)
+
+
+def is_forgotten(statement: Statement, signing: SigningState) -> bool:
+    """Whether this signing state should know of a statement of its key, and does not."""
+    if statement.tag != signing.tag:
+        return False
+    rank = statement.mhp, statement.height
+    return rank > signing.last or (rank == signing.last and signing.last_id not in (b"", statement.id))
+
+
+def said_by(key: bytes, chain: Blockchain) -> Iterator[Statement]:
+    """What the blocks above the chain's root hold of a validator: its headers, and the attestations that they carry."""
+    for header in chain.tree.headers():
+        if header.proposer == key:
+            yield header
+        node = chain.tree[header.id]
+        for carried in node.block.ballot.attestations if node.block is not None else ():
+            if carried.speaker == key:
+                yield whole(carried, node.votes, chain.genesis.id)
 
 
 def block_limit(open_transactions: int) -> int:

@@ -30,6 +30,8 @@ SIGNING_TAG = b"goodfaith/restart/1"
 TAG_DOMAIN = b"goodfaith/restart-tag/1"
 VERSION = 1
 SALT_BYTES = 16
+# Signatures of a whole set.
+MAX_RESTART_BYTES = 32_768
 
 
 class Restart(NamedTuple):
@@ -42,6 +44,10 @@ class Restart(NamedTuple):
     height: int
     salt: bytes
     signatures: tuple[tuple[bytes, bytes], ...] = ()
+
+    def is_same(self, other: Restart) -> bool:
+        """Whether another is about the same, whoever signed it."""
+        return self[:3] == other[:3]
 
     def tag(self, key: bytes) -> bytes:
         """With which tag ``key`` speaks afterwards."""

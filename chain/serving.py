@@ -15,6 +15,7 @@ from chain.blocks import MAX_BLOCK_BYTES, Block
 from chain.messages import (
     MAX_MESSAGE_BYTES,
     MAX_REQUEST_BYTES,
+    MAX_STATUS_BYTES,
     GetBlocks,
     GetStatus,
     GetTransactions,
@@ -63,7 +64,7 @@ class Kind:
     is_stored: bool = False
 
 
-STATUS = Kind("status", GetStatus.decode, max_request=16, max_reply=128, max_concurrent=32)
+STATUS = Kind("status", GetStatus.decode, max_request=16, max_reply=MAX_STATUS_BYTES, max_concurrent=32)
 BLOCKS = Kind("blocks", GetBlocks.decode, max_request=64, max_reply=MAX_MESSAGE_BYTES, max_concurrent=8, is_stored=True)
 TRANSACTIONS = Kind(
     "transactions",

@@ -28,6 +28,7 @@ from chain.database import (
     stored_finality,
     trusted_block,
 )
+from chain.electorate import BATCH_MAX
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
@@ -35,7 +36,9 @@ from chain.headers import decode_header
 from chain.keys import did_from_key
 from chain.mempool import MAX_BYTES, MAX_TRANSACTIONS
 from chain.messages import FRAMING_BYTES, RawItems
+from chain.production import is_forgotten, said_by
 from chain.registry import genesis_state
+from chain.restart import MAX_RESTART_BYTES, Restart, read_restart, restart_fields
 from chain.state import MEMBERS, RULES_KEY, Member, decode_entry, read_identity
 from chain.votes import decode_votes, encode_votes
 
@@ -80,8 +83,9 @@ class Storage:
     def load(self) -> tuple[Blockchain, SigningState | None]:
         """The chain as it was when the process ended, and what this validator signed last.
 
-        Raises :class:`OperatorError` where the database is damaged: the state must match its header's root,
-        and every block after it must apply.
+        That is lost, durably, where a block in here holds more by its key: the database was put together from two.
+        Raises :class:`OperatorError` where it is damaged: the state must match its header's root, and every block after
+        it must apply.
         """
         try:
             return self._load()
@@ -108,6 +112,11 @@ class Storage:
         for _, body, _ in database.values(blocks, (settled, False)):
             with contextlib.suppress(Refused):  # what lost for good since then
                 chain.add(trusted_block(body), arrived_in_slot=True)
+        key = database.meta("signer")
+        said = said_by(key, chain) if key is not None and signing is not None else ()
+        if signing is not None and any(is_forgotten(statement, signing) for statement in said):
+            self.commit([Commit(is_signing_lost=True)])
+            signing = None
         return chain, signing
 
     def count_transactions(self) -> int:
@@ -133,6 +142,21 @@ class Storage:
         """Whether the signing state left this home; it signs nothing until one is imported."""
         return self._database.meta("exported") is not None
 
+    @property
+    def restart(self) -> Restart | None:
+        """The restart that this home signed last, if it is to speak from it."""
+        raw = self._database.meta("restart")
+        with self._database.translated():
+            return None if raw is None else read_restart(decode(raw, max_bytes=MAX_RESTART_BYTES, max_items=BATCH_MAX))
+
+    def sign_restart(self, restart: Restart) -> None:
+        """Note, durably, that this home signed a restart: for one that is new it gives up its signing state."""
+        known = self.restart
+        with self._database.transaction():
+            self._put([("restart", encode(restart_fields(restart)))])
+            if known is None or not known.is_same(restart):
+                self._connection.execute("DELETE FROM meta WHERE key = 'signing'")
+
     def bind(self, key: bytes) -> None:
         """What is signed from here is signed with ``key``, now and at every later start.
 
@@ -151,16 +175,16 @@ class Storage:
     def export_signing(self) -> SigningState:
         """Give the signing state away: once this returns, durably, the home has none.  Asked again, it says the same.
 
-        Raises :class:`OperatorError` where there is none to give.
+        Raises :class:`OperatorError` where there is none to give, or the blocks in here know better.
         """
         exported = self._signing("exported")
         if exported is not None:
             return exported
-        signing = self._signing("signing")
+        _, signing = self.load()
         if signing is None:
             raise OperatorError(
                 f"the signing state in {self.path} was lost; make the new home with `python node.py init --key FILE` "
-                "instead: it keeps silent until it is safe to sign"
+                "instead: it signs again once the chain made final that it starts anew"
             )
         with self._database.transaction():
             self._put([("exported", encode(astuple(signing)))])
@@ -225,7 +249,7 @@ class Storage:
         if commit.signing is not None:
             meta.append(("signing", encode(astuple(commit.signing))))
         if commit.is_signing_lost:
-            connection.execute("DELETE FROM meta WHERE key = 'signing'")
+            connection.execute("DELETE FROM meta WHERE key IN ('signing', 'restart')")
         if commit.waiting is not None:
             meta.append(("waiting", RawItems(tuple(item.raw for item in commit.waiting)).encode()))
         self._put(meta)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 from chain import codec
@@ -89,7 +90,7 @@ class Votes:
     @classmethod
     def start(cls, electorate: Electorate, batch: int, height: int, *, blind: bool = False) -> Votes:
         """Nothing said yet after the final block at ``height``; or, where ``blind``, nothing that is known."""
-        voters = {key: Voter(height + 1, height) for key in electorate.current.by_key}
+        voters = {key: Voter(height + 1, height) for key in electorate.voters}
         return cls(batch, height, height if blind else 0, (), electorate, voters, frozenset(), height, height)
 
     @classmethod
@@ -131,8 +132,8 @@ class Votes:
     def known_sets(self) -> set[ValidatorSet]:
         """Every set that decided, or was waited for, at a height of the window, or is at the next."""
         every = (self.electorate, *(row.electorate for row in self.rows))
-        electorates = {id(electorate): electorate for electorate in every}  # hardly ever more than one
-        return {known for electorate in electorates.values() for known in electorate.all_sets}
+        others = (older for newer, older in pairwise(every) if older is not newer)  # hardly ever any
+        return {known for electorate in (self.electorate, *others) for known in electorate.all_sets}
 
     def is_worth_a_block(self, validator: bytes) -> bool:
         """Whether a block by ``validator`` can help to make blocks final.
@@ -282,9 +283,9 @@ class Count:
         if height >= since:
             self._spoke.add(speaker)
         self._put(row._replace(said={**row.said, speaker: mhg}))
-        voter = self._voters.get(speaker)
-        if mhg >= height or voter is None:  # it voted on other branches up there, or weighs nothing yet
+        if mhg >= height or speaker not in row.electorate.voters:  # it voted on other branches, or weighs nothing here
             return
+        voter = self._voters[speaker]
         lowest = max(self._bottom, voter.min_active, voter.largest_precommit + 1)
         lowest = max(lowest, self._height_not_prevoted(speaker, mhg, lowest) + 1)
         is_first = True
@@ -359,11 +360,10 @@ class Count:
 
         Who left keeps its votes as long as the window knows blocks that it may still attest.
         """
-        seated = {key for decides in electorate.sets for key in decides.by_key}
-        before = {key for decides in self.electorate.sets for key in decides.by_key}
-        known = {key for row in self._rows for decides in row.electorate.sets for key in decides.by_key}
+        known = {key for row in self._rows for key in row.electorate.voters}
         staying = {key: voter for key, voter in self._voters.items() if key in known}
-        return staying | {key: Voter(self.height + 1, self.height) for key in seated - before}
+        entering = electorate.voters - self.electorate.voters
+        return staying | {key: Voter(self.height + 1, self.height) for key in entering}
 
     def _row(self, height: int) -> Row:
         return self._rows[self.height - height]
@@ -406,7 +406,10 @@ def encode_votes(votes: Votes) -> bytes:
 
 
 def decode_votes(data: bytes) -> Votes:
-    """The state that :func:`encode_votes` wrote; raises :class:`Refused` for bytes it cannot have written."""
+    """The state that :func:`encode_votes` wrote; raises :class:`Refused` for bytes it cannot have written.
+
+    The encoding is canonical, and no other passes.
+    """
     fields = codec.decode(data, max_bytes=ENCODED_BYTES_MAX, max_items=2**14)
     raw = codec.array(fields, 10, 10, "votes")
     batch = codec.integer(raw[0], 1, BATCH_MAX, "batch")
@@ -418,7 +421,7 @@ def decode_votes(data: bytes) -> Votes:
     electorates = [read_electorate(row) for row in codec.array(raw[5], 1, length + 1, "electorates")]
     speakers = [_read_key(key) for key in codec.array(raw[6], 0, 2**14, "speakers")]
     rows = codec.array(raw[7], length, length, "the window")
-    return Votes(
+    votes = Votes(
         batch,
         base,
         0,
@@ -429,6 +432,9 @@ def decode_votes(data: bytes) -> Votes:
         mhp,
         mhpc,
     )
+    if encode_votes(votes) != data:
+        raise Refused(Reason.MALFORMED, "votes that are not in their canonical encoding")
+    return votes
 
 
 def _read_row(fields: Any, height: int, electorates: Sequence[Electorate], speakers: Sequence[bytes]) -> Row:

@@ -78,9 +78,19 @@ def moment_of(genesis: Genesis, slot: int) -> str:
     return "beyond the calendar" if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
+def instant(time_ms: int) -> str:
+    """A moment, given in Unix milliseconds, in UTC and to the second (ISO 8601)."""
+    moment = _utc(time_ms)
+    return "beyond the calendar" if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
 def _moment(genesis: Genesis, slot: int) -> datetime | None:
+    return _utc(genesis.slot_start_ms(slot))
+
+
+def _utc(time_ms: int) -> datetime | None:
     try:
-        return _EPOCH + timedelta(milliseconds=genesis.slot_start_ms(slot))
+        return _EPOCH + timedelta(milliseconds=time_ms)
     except OverflowError:
         return None
 

@@ -49,7 +49,13 @@ class NodeAway(OperatorError):
 
 
 class NodeStatus(TypedDict):
-    """``GET /status``.  Ids are hexadecimal; ``cpu_s`` is the CPU time of the process so far."""
+    """``GET /status``.  Ids are hexadecimal; ``cpu_s`` is the CPU time of the process so far.
+
+    ``silent`` says that this validator makes no blocks at present, ``silent_why`` why, and ``signs_again`` when it will
+    (UTC, ISO 8601), None where nobody knows.
+    ``stalled`` is None, or says, where nothing new becomes final, ``since_slot``, the weight ``heard`` and ``needed``,
+    and the ``missing`` validators.
+    """
 
     network: str
     chain_id: str
@@ -57,11 +63,14 @@ class NodeStatus(TypedDict):
     peer_id: str
     validator: bool
     silent: bool
+    silent_why: str | None
+    signs_again: str | None
     height: int
     head_id: str
     state_root: str
     finalized_height: int
     finalized_id: str
+    stalled: dict[str, Any] | None
     slot: int
     mempool: int
     peers: int

@@ -96,7 +96,7 @@ class Backend(Protocol):
         """What announcements are judged by."""
 
     def now_ms(self) -> int:
-        """The wall clock."""
+        """What time it is here, in Unix milliseconds."""
 
     def status(self) -> Status:
         """Where this node stands."""
@@ -295,7 +295,7 @@ class LedgerProtocol:
         self._spawn(self._note_status, peer, payload)
 
     async def _note_status(self, peer: str, data: bytes) -> None:
-        match self._admission.claim(data, self._node.now_ms()):
+        match self._admission.claim(data, peer, self._node.now_ms()):
             case AdmittedClaim() as claim:
                 await self._node.post(StatusReceived(peer, claim))
             case Dropped(refusal):

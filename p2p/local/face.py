@@ -13,9 +13,11 @@ from chain.engine import Engine
 from chain.errors import OperatorError, Refused
 from chain.events import Effect, Event, Outcomes, Submitted
 from chain.keys import did_from_key
+from chain.stall import stall_of
 from chain.state import member_key
 from chain.trial import try_out
 from chain.view import StateView
+from chain.words import instant
 from p2p.local.home import Home
 
 if TYPE_CHECKING:
@@ -60,19 +62,22 @@ class LocalFace:
         node = self._node
         engine, chain, telemetry = node.engine, node.engine.chain, node.telemetry
         head, final = chain.head.header, chain.finalized
-        producer = engine.producer
+        mute = engine.silence(node.now_ms())
         return {
             "network": self.genesis.name,
             "chain_id": self.genesis.id.hex(),
             "did": did_from_key(node.home.secret.public),
             "peer_id": node.transport.peer_id,
             "validator": engine.is_validator,
-            "silent": engine.is_validator and producer is not None and producer.is_silent,
+            "silent": mute is not None,
+            "silent_why": None if mute is None else mute.why,
+            "signs_again": None if mute is None or mute.until_ms is None else instant(mute.until_ms),
             "height": head.height,
             "head_id": head.id.hex(),
             "state_root": head.state_root.hex(),
             "finalized_height": final.height,
             "finalized_id": final.id.hex(),
+            "stalled": self._describe_stall(),
             "slot": self._slot(),
             "mempool": len(engine.mempool),
             "peers": len(node.transport.peers.connected()),
@@ -84,6 +89,13 @@ class LocalFace:
             "cpu_s": round(time.process_time(), 3),
             "rss_bytes": psutil.Process().memory_info().rss,
         }
+
+    def _describe_stall(self) -> dict[str, Any] | None:
+        stall = stall_of(self._node.engine.chain)
+        if stall is None:
+            return None
+        missing = [did_from_key(key) for key in stall.missing]
+        return {"since_slot": stall.slot, "heard": stall.heard, "needed": stall.needed, "missing": missing}
 
     def describe_peers(self) -> dict[str, Any]:
         """``GET /peers``: who is connected, and for how many seconds more others are kept out."""

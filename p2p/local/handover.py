@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, astuple
+from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -60,12 +61,18 @@ def import_signing(home: Home, file: Path) -> SigningState:
     return signing
 
 
-def renew_database(home: Home) -> None:
-    """An empty database beside the old key, where the old one was lost.  Raises :class:`OperatorError`.
+def renew_database(home: Home, *, is_sure: bool = False) -> Path | None:
+    """An empty database beside the old key; the old one, if any, is moved aside, to the path that this returns.
 
-    What was signed before is then unknown, so a validator keeps silent until nothing older can matter; one whose
-    signing state left this home signs nothing, as before.
+    What was signed before is then unknown, and a validator signs again once the chain made final that it starts anew;
+    one whose signing state left this home signs nothing, as before.  Raises :class:`OperatorError`, also where no peer
+    is configured that could hold the chain, unless the operator ``is_sure``.
     """
+    if not home.config.peers and not is_sure:
+        raise OperatorError(
+            f"no peer is configured in {home.path / 'config.toml'}, so no other home is known to hold this chain: "
+            "restore a backup, or name a peer there; add --yes to begin with an empty chain all the same"
+        )
     with locked(home.path):
         mark = home.path / MARK
         try:
@@ -75,7 +82,24 @@ def renew_database(home: Home) -> None:
                 f"{mark} says that the signing state left this home, and is damaged; remove it if no other machine "
                 "signs with this key"
             ) from error
+        aside = _move_aside(home.database)
         Storage.create(home.database, home.genesis, None, exported=exported)
+    return aside
+
+
+def _move_aside(database: Path) -> Path | None:
+    """Give a database, with the log beside it, a name that is free, if it is there at all."""
+    names = (database.with_name(f"{database.name}.aside-{number}") for number in count(1))
+    aside = next(name for name in names if not name.exists())
+    try:
+        # What SQLite would take for the log of the new database goes first.
+        for suffix in ("-wal", "-shm", ""):
+            part = database.with_name(database.name + suffix)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + suffix))
+    except OSError as error:
+        raise OperatorError(f"{database} cannot be moved aside ({error.strerror}); move it away yourself") from error
+    return aside if aside.exists() else None
 
 
 def _read_export(home: Home, file: Path) -> SigningState:

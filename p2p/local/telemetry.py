@@ -12,10 +12,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from chain.clock import Mute
 from chain.engine import Engine
 from chain.errors import Refused
-from chain.events import Commit, Effect, Equivocation, Finalized, HeadMoved, Notice, Penalise
+from chain.events import Commit, Effect, Equivocation, Finalized, HeadMoved, Notice, Penalise, Silenced
 from chain.keys import did_from_key
+from chain.stall import Stall, stall_of
 from p2p.limits import TRAFFIC
 from p2p.local.logs import LOST
 
@@ -28,10 +30,11 @@ log = structlog.get_logger("node")
 class Telemetry:
     """What a node tells the world about itself: logs, ``/metrics`` and the last head moves.
 
-    Times are in seconds, as Prometheus wants them.  ``transactions`` is how many the main chain holds at start.
+    Times are in seconds, as Prometheus wants them.  ``transactions`` is how many the main chain holds at start, and
+    ``sign_restart`` what an operator types to sign a restart.
     """
 
-    def __init__(self, transactions: int = 0, own_key: bytes | None = None) -> None:
+    def __init__(self, transactions: int = 0, own_key: bytes | None = None, sign_restart: str = "") -> None:
         registry = CollectorRegistry()
         self.registry = registry
         self.transaction_count = transactions
@@ -39,14 +42,25 @@ class Telemetry:
         self.heads: deque[dict[str, Any]] = deque(maxlen=MAX_HEADS)
         self._head_count = 0
         self._own_key = own_key
+        self._sign_restart = sign_restart
+        self._is_stalled = False
         self._height = Gauge("goodfaith_height", "Height of the head", registry=registry)
         self._final = Gauge("goodfaith_finalized_height", "Height up to which the chain is final", registry=registry)
+        self._stalled = Gauge("goodfaith_stalled", "1 while nothing new becomes final", registry=registry)
         self._mempool = Gauge("goodfaith_mempool_transactions", "Transactions that wait", registry=registry)
         self._transactions = Counter("goodfaith_transactions", "Transactions adopted in blocks", registry=registry)
         self._reorgs = Counter("goodfaith_reorgs", "Head moves that abandoned a block", registry=registry)
         self._refused = Counter("goodfaith_refused", "Submissions refused", ["reason"], registry=registry)
         self._penalties = Counter("goodfaith_penalties", "Peers penalised", ["reason"], registry=registry)
         self._equivocations = Counter("goodfaith_equivocations", "Pairs of headers for one slot", registry=registry)
+        self._silent = Gauge(
+            "goodfaith_silent", "1 while this validator makes no blocks, by the reason", ["why"], registry=registry
+        )
+        self._signs_again = Gauge(
+            "goodfaith_signs_again_seconds",
+            "Unix time at which a silent validator signs again, 0 if unknown",
+            registry=registry,
+        )
         registry.register(_OfTheProcess())
         self._block_delay = Histogram(
             "goodfaith_block_delay_seconds",
@@ -73,6 +87,7 @@ class Telemetry:
             case HeadMoved():
                 self._mempool.set(len(engine.mempool))
                 self._tell_head(effect)
+                self._tell_stall(stall_of(engine.chain))
             case Finalized(header):
                 self._final.set(header.height)
                 log.info("final", height=header.height, id=header.id.hex()[:12])
@@ -83,10 +98,31 @@ class Telemetry:
             case Penalise(peer, refusal):
                 self._penalties.labels(refusal.reason.code).inc()
                 log.warning("penalty", peer=peer, why=str(refusal))
+            case Silenced(mute):
+                self._tell_silence(mute)
+                log.warning(effect.notice.name, text=effect.notice.text)
             case Notice(name, text):
                 log.warning(name, text=text)
             case _:
                 pass
+
+    def _tell_stall(self, stall: Stall | None) -> None:
+        if self._is_stalled == (stall is not None):
+            return
+        self._is_stalled = stall is not None
+        self._stalled.set(self._is_stalled)
+        if stall is None:
+            log.info("finality_goes_on")
+            return
+        log.warning(
+            "finality_stands_still",
+            height=stall.height,
+            heard=stall.heard,
+            needed=stall.needed,
+            missing=" ".join(map(did_from_key, stall.missing)),
+            remedy="start the missing nodes, and it goes on by itself; only where more than a third of the validators "
+            f"lost what they signed last, stop this node and run `{self._sign_restart}` (see scripts/docs/recovery.md)",
+        )
 
     def tell_commit(self, commit: Commit, seconds: float) -> None:
         """Count a commit that became durable."""
@@ -100,6 +136,12 @@ class Telemetry:
         for outcome in outcomes:
             if outcome is not None:
                 self._refused.labels(outcome.reason.code).inc()
+
+    def _tell_silence(self, mute: Mute | None) -> None:
+        self._silent.clear()
+        if mute is not None:
+            self._silent.labels(mute.kind).set(1)
+        self._signs_again.set(0 if mute is None or mute.until_ms is None else mute.until_ms // 1000)
 
     def _tell_head(self, moved: HeadMoved) -> None:
         header = moved.header

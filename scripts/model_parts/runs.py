@@ -18,7 +18,7 @@ from tests.model.search import Finding, Tally, search
 SIZES = (4, 7, 10)
 SEEDS = range(400)
 SEEDS_ARGUED = range(1_000)
-SEEDS_BROKEN = range(4_000)
+SEEDS_BROKEN = range(6_000)
 """Enough for each rule that shows at all."""
 
 
@@ -54,10 +54,14 @@ class Searched:
 
 @dataclass(frozen=True, slots=True)
 class Visited:
-    """All histories up to some blocks, with ``following`` as a set that branches may change to."""
+    """All histories up to some blocks, with ``following`` as a set that branches may change to.
+
+    ``is_late`` says that attestations may come a block late.
+    """
 
     following: str
     blocks: int
+    is_late: bool
     states: int
     finals: int
     conflict: bool
@@ -69,6 +73,7 @@ class Visited:
         return {
             "next set": self.following or "none",
             "blocks": self.blocks,
+            "attestations late": self.is_late,
             "states": self.states,
             "with final blocks": self.finals,
             "conflict": self.conflict,
@@ -120,17 +125,19 @@ def _search(job: tuple[str, int, range, tuple[str, ...]]) -> Searched:
     return Searched(kind, n, tally, time.monotonic() - started)
 
 
-def visit_all(followings: Sequence[tuple[str, int]], knobs: Sequence[str], processes: int | None) -> Iterator[Visited]:
-    """Every history of four, for each next set and number of blocks."""
-    return in_parallel(_visit, [(following, blocks, tuple(knobs)) for following, blocks in followings], processes)
+def visit_all(
+    wanted: Sequence[tuple[str, int, bool]], knobs: Sequence[str], processes: int | None
+) -> Iterator[Visited]:
+    """Every history of four, for each next set, number of blocks, and whether attestations may be late."""
+    return in_parallel(_visit, [(*each, tuple(knobs)) for each in wanted], processes)
 
 
-def _visit(job: tuple[str, int, tuple[str, ...]]) -> Visited:
-    following, blocks, knobs = job
+def _visit(job: tuple[str, int, bool, tuple[str, ...]]) -> Visited:
+    following, blocks, is_late, knobs = job
     started = time.monotonic()
-    done = Exhaustion(blocks, Rules(**dict.fromkeys(knobs, True)), following).run()
+    done = Exhaustion(blocks, Rules(**dict.fromkeys(knobs, True)), following, is_late).run()
     elapsed_s = time.monotonic() - started
-    return Visited(following, blocks, done.states, done.finals, done.conflict is not None, elapsed_s)
+    return Visited(following, blocks, is_late, done.states, done.finals, done.conflict is not None, elapsed_s)
 
 
 def break_all(knobs: Sequence[str], seeds: range | None, processes: int | None) -> Iterator[Broken]:

@@ -11,6 +11,7 @@ import click
 
 from scripts.console import print_json, remark, table
 from scripts.model_parts import page
+from scripts.model_parts.judged import Walked, walk
 from scripts.model_parts.runs import (
     SEEDS,
     SIZES,
@@ -21,11 +22,19 @@ from scripts.model_parts.runs import (
     search_all,
     visit_all,
 )
+from scripts.model_parts.simulated import recount
+from scripts.simulation.parallel import in_parallel
 from tests.model.scenarios import KINDS
 
-FOLLOWINGS = ("", "ABCE", "BCDE")
-"""For the page: no change, an honest one of four replaced, the Byzantine one replaced."""
-BLOCKS, BLOCKS_WITH_CHANGE = 6, 4
+VISITED = (
+    ("", 6, False),
+    ("ABCE", 5, False),
+    ("BCDE", 5, False),
+    ("", 5, True),
+    ("ABCE", 4, True),
+    ("BCDE", 5, True),
+)
+"""For the page: no change, an honest one of four replaced, the Byzantine one replaced; up to so many blocks."""
 
 
 def run_search(
@@ -57,9 +66,11 @@ def _searched(
     return found
 
 
-def run_exhaustive(blocks: int, following: str, broken: Sequence[str], processes: int | None, *, as_json: bool) -> int:
+def run_exhaustive(
+    blocks: int, following: str, broken: Sequence[str], processes: int | None, *, is_late: bool, as_json: bool
+) -> int:
     """Every history of four; the exit code."""
-    found = list(visit_all([(following, blocks)], broken, processes))
+    found = list(visit_all([(following, blocks, is_late)], broken, processes))
     _show("visited", [one.row for one in found], as_json=as_json)
     return EXIT_WRONG if any(one.conflict for one in found) != bool(broken) else 0
 
@@ -79,10 +90,39 @@ def _broken(broken: Sequence[str], seeds: range | None, processes: int | None) -
     return found
 
 
+def run_traces(numbers: range, processes: int | None, *, as_json: bool) -> int:
+    """Traces of the model through the chain; the exit code."""
+    by_kind: dict[tuple[str, int], list[Walked]] = {}
+    for walked in in_parallel(walk, list(numbers), processes):
+        by_kind.setdefault((walked.kind, walked.n), []).append(walked)
+    _show("traces", [_walked_row(*key, walked) for key, walked in by_kind.items()], as_json=as_json)
+    wrong = [one for walked in by_kind.values() for one in walked if one.difference]
+    for one in wrong:
+        remark(f"trace {one.number}: {one.difference}")
+    return EXIT_WRONG if wrong else 0
+
+
+def _walked_row(kind: str, n: int, walked: Sequence[Walked]) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "n": n,
+        "traces": len(walked),
+        "blocks": sum(one.blocks for one in walked),
+        "refused": sum(len(one.refused) for one in walked),
+        "different": sum(bool(one.difference) for one in walked),
+    }
+
+
+def run_simulated(seeds: range, processes: int | None, *, as_json: bool) -> int:
+    """Simulated histories, counted by the model; the exit code."""
+    found = list(in_parallel(recount, list(seeds), processes))
+    _show("simulated", [one.row for one in found], as_json=as_json)
+    return EXIT_WRONG if any(one.difference for one in found) else 0
+
+
 def write_page(seeds: range | None, processes: int | None) -> int:
     """All of it, into the page; the exit code."""
-    wanted = [(following, BLOCKS_WITH_CHANGE if following else BLOCKS) for following in FOLLOWINGS]
-    visited = list(visit_all(wanted, (), processes))
+    visited = list(visit_all(VISITED, (), processes))
     searched = _searched(list(KINDS), SIZES, seeds, (), processes)
     broken = _broken((), None, processes)
     page.PAGE.write_text(page.page(searched, visited, broken), encoding="utf-8")

@@ -25,7 +25,7 @@ _NUMBERS = {
     **_either_side("production", "ROOM_SHARE = ", 32, "Each validator's own: a larger block is valid."),
     **_either_side("serving", "MAX_RECENT_BLOCKS = ", 8, "Each node's own: older transactions come with their block."),
     **_either_side("serving", "max_request=", 16, "A question for a status is empty."),
-    **_either_side("serving", "max_reply=", 128, "No status comes near: a digest and three numbers take 62 bytes."),
+    **_either_side("messages", "MAX_STATUS_BYTES = ", 256, "No status comes near: with a credential about 170 bytes."),
     **_either_side("serving", "max_request=", 64, "No question for blocks comes near: a digest and two numbers."),
     **_either_side("serving", "max_concurrent=", 8, _OWN_LOAD),
     **{f"{key} (2)": why for key, why in _either_side("serving", "max_concurrent=", 8, _OWN_LOAD).items()},
@@ -44,30 +44,20 @@ ARGUED: dict[str, str] = {
     "database.bounds: return (prefix, prefix + b'\\xff' * 128) -> return (prefix, prefix + b'\\xff' * 129)": (
         "No key is longer than 69 bytes."
     ),
-    "documents.transaction_document: headers[0].proposer -> headers[1].proposer": (
-        "Evidence is of two headers of one validator."
+    "documents.transaction_document: statements[0].speaker -> statements[1].speaker": (
+        "Evidence is of two statements of one validator."
     ),
-    "engine.Engine._accuse: waiting is not None and waiting.nonce < nonce"
-    " -> waiting is not None and waiting.nonce <= nonce": "`next_free` is the nonce of nothing that waits.",
-    "judgement.judge: is_unknown = votes.mhp == counted_above and header.mhp < counted_above"
-    " -> is_unknown = votes.mhp == counted_above and header.mhp <= counted_above": (
-        "Where all three are equal nothing is refused anyway."
+    "engine.Engine._is_on_its_way: waiting is not None and waiting.nonce < self.mempool.next_free(waiting.actor)"
+    " -> waiting is not None and waiting.nonce <= self.mempool.next_free(waiting.actor)": (
+        "`next_free` is the nonce of nothing that waits."
     ),
+    "judgement.judge: mhp == votes.blind and header.mhp < votes.blind"
+    " -> mhp == votes.blind and header.mhp <= votes.blind": ("Where all three are equal nothing is refused anyway."),
     "members.rotate: draft.put(account_key(actor), Account(0, identity, action.new_key))"
     " -> draft.put(account_key(actor), Account(1, identity, action.new_key))": (
         "`registry.apply` writes the nonce afterwards, as after every transaction."
     ),
     "merkle.(module): MAX_PATH = 32 -> MAX_PATH = 33": "A longer path proves nothing either; the bound saves work.",
-    "migrations.(module): _SETTLE_BLOCKS = 64 -> _SETTLE_BLOCKS = 63": _OFTEN,
-    "migrations.(module): _SETTLE_BLOCKS = 64 -> _SETTLE_BLOCKS = 65": _OFTEN,
-    "migrations._announced: chain.add(trusted_block(body), arrived_in_slot=True)"
-    " -> chain.add(trusted_block(body), arrived_in_slot=False)": (
-        "Every block extends the one before it: there is no tie to break."
-    ),
-    "migrations._announced: chain.unsettled >= _SETTLE_BLOCKS -> chain.unsettled > _SETTLE_BLOCKS": _OFTEN,
-    "prover._validators: not isinstance(entry, Validators) -> False": (
-        "The key decides the type of what `decode_entry` returns; the type checker does not know that."
-    ),
     "reader._StoredView.__init__: newest = next(reader.headers(reader.head_height(), 1), None)"
     " -> newest = next(reader.headers(reader.head_height(), 2), None)": (
         "The first of them is taken, and there is none above the head."
@@ -107,7 +97,4 @@ ARGUED: dict[str, str] = {
     " -> read_policy_text = lru_cache(maxsize=15)(decode_policy)": _PACE,
     "view.(module): read_policy_text = lru_cache(maxsize=16)(decode_policy)"
     " -> read_policy_text = lru_cache(maxsize=17)(decode_policy)": _PACE,
-    "votes._sets: codec.array(pairs, 1, batch, 'validators') -> codec.array(pairs, 0, batch, 'validators')": (
-        "`set_fault` refuses an empty set as well."
-    ),
 }

@@ -129,7 +129,7 @@ class Experiment:
 
     def _figures(self, cpu_ms: int) -> Figures:
         board, wires = self.board, list(self.network.wires.values())
-        winner = max(self.world.nodes, key=lambda node: node.engine.status().rank)
+        winner = max(self.world.nodes, key=lambda node: node.engine.status(node.now_ms).rank)
         chain = {block.id for block in winner.disk.main.values()}
         counting = range(self.setup.first_slot, self.setup.first_slot + self.setup.slots)
         counted = [header for header in board.made if header.slot in counting]

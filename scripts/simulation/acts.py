@@ -130,7 +130,7 @@ class SlowDisk:
 
 @dataclass(frozen=True, slots=True)
 class WrongClock:
-    """A clock jumps to so far from the true time, and drifts from there."""
+    """A wall clock steps to so far from the true time, and drifts from there, and the monotonic one with it."""
 
     slot: int
     node: str
@@ -138,7 +138,19 @@ class WrongClock:
     drift_ppm: int
 
     def __str__(self) -> str:
-        return f"the clock of {self.node} is off by {self.offset_ms} ms and drifts by {self.drift_ppm} ppm"
+        return f"the wall clock of {self.node} is off by {self.offset_ms} ms and drifts by {self.drift_ppm} ppm"
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """A machine stands still, and its monotonic clock with it: a virtual one, suspended."""
+
+    slot: int
+    node: str
+    for_ms: int
+
+    def __str__(self) -> str:
+        return f"{self.node} freezes for {self.for_ms} ms, and its monotonic clock with it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,4 +185,6 @@ class Mischief:
         return "a vandal offers what is not valid"
 
 
-Act: TypeAlias = Weathered | Clogged | Cut | Ambush | Crash | BackUp | SlowDisk | WrongClock | Near | Offer | Mischief
+Act: TypeAlias = (
+    Weathered | Clogged | Cut | Ambush | Crash | BackUp | SlowDisk | WrongClock | Freeze | Near | Offer | Mischief
+)

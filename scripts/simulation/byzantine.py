@@ -7,6 +7,7 @@ answer that they would give.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from chain.blocks import Block, encode_block
@@ -21,6 +22,8 @@ from scripts.simulation.wire import batched
 from scripts.simulation.world import secret
 
 FLOOD = 4
+# What a liar says of the time is wrong by so much: it is not before the epoch, and no clock agrees with it.
+TIME_LIE_MS = 30_000
 
 
 class Silent(Strategy):
@@ -236,13 +239,15 @@ class LiesAboutStatus(Attests):
 
     def status(self, villain: Villain, peer: str, status: Status) -> Status | None:
         random = villain.world.random
-        match random.randrange(4):
+        match random.randrange(5):
             case 0:
                 return Status(random.randbytes(32), 2**63, 2**63, 0)
             case 1:
                 return Status(random.randbytes(32), status.height + 300, status.mhp + 1, status.height + 200)
             case 2:
                 return Status(status.head_id, status.height + 1, status.mhp + 1, 0)
+            case 3:
+                return replace(status, time_ms=villain.world.now_ms + random.choice([-TIME_LIE_MS, TIME_LIE_MS]))
             case _:
                 return status
 
@@ -322,7 +327,7 @@ def _halves(villain: Villain) -> tuple[list[SimulatedNode], list[SimulatedNode]]
 def _best(nodes: list[SimulatedNode], slot: int) -> tuple[list[SimulatedNode], SimulatedNode | None]:
     """Those of some nodes that run, and the one with the best head to build on in a slot."""
     up = [node for node in nodes if node.is_up]
-    best = max(up, key=lambda node: (node.engine.status().rank, node.name), default=None)
+    best = max(up, key=lambda node: (node.engine.status(node.now_ms).rank, node.name), default=None)
     return up, best if best is not None and best.engine.chain.head.header.slot < slot else None
 
 

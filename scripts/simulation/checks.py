@@ -44,8 +44,8 @@ from scripts.simulation.world import World
 CLOCK_DISPARITY_MS = 500
 MAX_LATE_SLOTS = 1_024
 MAX_ANNOUNCED_PER_SLOT = 2
-# The clocks of nodes are off by less, in slots.
-CLOCK_SLOTS = 60
+# Clocks with which nodes start are off by less, in slots: a day.
+CLOCK_SLOTS = 86_460
 
 
 class Checks(Effects):

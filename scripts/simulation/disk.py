@@ -11,6 +11,7 @@ from chain.errors import OperatorError, Refused
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.registry import genesis_state
+from chain.restart import Restart
 from scripts.simulation.acts import Damage
 
 
@@ -26,6 +27,7 @@ class Disk:
     def __init__(self, genesis: Genesis, signing: SigningState | None) -> None:
         self.genesis = genesis
         self.signing = signing
+        self.restart: Restart | None = None
         self.blocks: dict[bytes, tuple[Block, bool]] = {}
         self.main: dict[int, Block] = {}
         self.finalized = 0
@@ -86,7 +88,7 @@ class Disk:
         if commit.signing is not None:
             self.signing = commit.signing
         if commit.is_signing_lost:
-            self.signing = None
+            self.signing = self.restart = None
 
     def contents(self) -> tuple[object, ...]:
         """What a load has to show."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from chain.clock import PATIENCE_MS
 from chain.electorate import Gate
 from scripts.simulation.acts import (
     Act,
@@ -13,6 +14,7 @@ from scripts.simulation.acts import (
     Clogged,
     Crash,
     Cut,
+    Freeze,
     Mischief,
     Near,
     Offer,
@@ -22,7 +24,6 @@ from scripts.simulation.acts import (
     WrongClock,
 )
 from scripts.simulation.node import SimulatedNode
-from scripts.simulation.plan import MAX_FAR_JUMP_MS
 from scripts.simulation.settings import Profile
 from scripts.simulation.strangers import let_near
 from scripts.simulation.world import SLOT_MS, World
@@ -99,6 +100,9 @@ class Faults:
                 world.by_name[act.node].set_clock(act.offset_ms, act.drift_ppm)
                 if act.offset_ms:
                     self._tell(act)
+            case Freeze():
+                world.by_name[act.node].freeze(act.for_ms)
+                self._tell(act)
             case Offer():
                 world.workload.offer(act.number, act.count)
             case Mischief():
@@ -182,4 +186,4 @@ class Faults:
 
 def longest_wait_slots(profile: Profile) -> int:
     """For how many slots after the faults a validator may have signed ahead, with a clock that was fast."""
-    return (MAX_FAR_JUMP_MS + 3_000) // SLOT_MS if profile.clocks else 0
+    return (PATIENCE_MS + 3_000) // SLOT_MS if profile.clocks else 0

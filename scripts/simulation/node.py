@@ -10,6 +10,8 @@ from chain import serving
 from chain.admission import Blamed, Dropped, Known
 from chain.blockchain import Blockchain
 from chain.blocks import Block, encode_block
+from chain.clock import SteeredClock
+from chain.credentials import NOBODY, sign_credential
 from chain.engine import Engine
 from chain.errors import Disposition, OperatorError, Refused
 from chain.events import (
@@ -22,6 +24,7 @@ from chain.events import (
     Equivocation,
     Event,
     Finalized,
+    FollowWallClock,
     GossipTransactions,
     HeadMoved,
     Notice,
@@ -31,8 +34,10 @@ from chain.events import (
     RequestFailed,
     SendAttestations,
     SigningState,
+    Silenced,
     Submitted,
     Tick,
+    WallClockStepped,
 )
 from chain.keys import SecretKey
 from chain.messages import GetStatus, Status
@@ -62,6 +67,8 @@ class SimulatedNode:
         self.disk = world.new_disk(name, SigningState(), is_real=self.is_honest)
         self.is_up = False
         self.generation = 0
+        self.credential = NOBODY if key is None else sign_credential(key, world.genesis.id, name)
+        # What its wall clock showed beyond the true time when it was set last; it drifts with the monotonic one.
         self.clock_offset_ms = 0
         self.drift_ppm = 0
         # In what the machine dies next, "" if in nothing; the seed draws what reaches the disk then.
@@ -75,21 +82,60 @@ class SimulatedNode:
         self._is_writing = False
         self._ticks = 0
         self._drift_since_ms = world.now_ms
+        self._drifted_ms = 0
+        self._frozen_at_ms: int | None = None
+        self._clock = SteeredClock(world.now_ms, world.now_ms)
 
     # ----------------------------------------------------------------------------------------------- the clock
 
     @property
     def now_ms(self) -> int:
-        """What this node's clock shows."""
-        now_ms = self.world.now_ms
-        drifted_ms = (now_ms - self._drift_since_ms) * self.drift_ppm // 1_000_000 if self.drift_ppm else 0
-        return now_ms + self.clock_offset_ms + drifted_ms
+        """What time this node goes by."""
+        return self._clock.read(self._monotonic_ms, self._wall_ms)
 
     def set_clock(self, offset_ms: int, drift_ppm: int) -> None:
-        """The clock jumps to the true time plus ``offset_ms`` and drifts from there."""
+        """The wall clock steps to the true time plus ``offset_ms``, and both clocks drift from there."""
+        self._drifted_ms += self._drift_ms
         self.clock_offset_ms, self.drift_ppm, self._drift_since_ms = offset_ms, drift_ppm, self.world.now_ms
         if self.is_up:
             self._schedule_tick()
+
+    def freeze(self, duration_ms: int) -> None:
+        """For so long nothing happens in the machine, nor does its monotonic clock go on: a virtual one, suspended."""
+        if not self.is_up or self._is_writing:
+            return
+        generation = self.generation
+        self._is_writing, self._frozen_at_ms = True, self._monotonic_ms
+
+        def thaw() -> None:
+            if self.generation == generation:
+                self._drifted_ms -= duration_ms
+                self._frozen_at_ms = None
+                self._go_on()
+                self.world.network.join(self)  # no connection lasts that long without an answer
+
+        self.world.schedule.later(duration_ms, thaw)
+
+    @property
+    def _drift_ms(self) -> int:
+        passed_ms = self.world.now_ms - self._drift_since_ms
+        return passed_ms * self.drift_ppm // 1_000_000 if self.drift_ppm else 0
+
+    @property
+    def _monotonic_ms(self) -> int:
+        if self._frozen_at_ms is not None:
+            return self._frozen_at_ms
+        return self.world.now_ms + self._drifted_ms + self._drift_ms
+
+    @property
+    def _wall_ms(self) -> int:
+        return self.world.now_ms + self.clock_offset_ms + self._drift_ms
+
+    def _watch_clock(self) -> None:
+        self._clock.read(self._monotonic_ms, self._wall_ms)
+        ahead_ms = self._clock.take_step()
+        if ahead_ms is not None:
+            self._process(WallClockStepped(ahead_ms))
 
     # ------------------------------------------------------------------------------------------- start and end
 
@@ -97,6 +143,7 @@ class SimulatedNode:
         """Load the disk and join."""
         self.generation += 1
         self.doom = ""
+        self._clock = SteeredClock(self._monotonic_ms, self._wall_ms)
         chain = self._load()
         self.engine = Engine(
             self.world.genesis,
@@ -104,6 +151,7 @@ class SimulatedNode:
             secret=self.engine_key,
             signing=self.disk.signing,
             fresh_tag=self.world.random.randbytes(TAG_BYTES),
+            restart=self.disk.restart,
         )
         self.door = Door(self.world.genesis, self.world.signatures)
         self.is_up = True
@@ -119,7 +167,7 @@ class SimulatedNode:
         self.generation += 1
         self.crashes += 1
         self.inbox.clear()
-        self._is_writing = False
+        self._is_writing, self._frozen_at_ms = False, None
         self.say(f"crashes: {why}")
         self.world.network.leave(self)
 
@@ -164,6 +212,8 @@ class SimulatedNode:
 
     def hear(self, sender: str, message: Message) -> None:
         """A message arrives: what is let in is passed on, if it is gossip, and handed to the engine."""
+        if self._frozen_at_ms is not None:
+            return
         match self.door.let_in(sender, message, self.engine.chain, self.now_ms):
             case Blamed(refusal):
                 self._blame(sender, refusal)
@@ -204,6 +254,13 @@ class SimulatedNode:
         self.receive(Submitted(transactions))
 
     def _handle(self, event: Event) -> None:
+        self._watch_clock()
+        if self._is_writing:  # what the step of the clock led to
+            self.inbox.append(event)
+        elif self.is_up:
+            self._process(event)
+
+    def _process(self, event: Event) -> None:
         self.world.timeline.trace(self.name, type(event).__name__)
         wake_ms = self.engine.wake_ms(self.now_ms)
         effects = self.engine.handle(event, self.now_ms)
@@ -231,15 +288,19 @@ class SimulatedNode:
         def written() -> None:
             if self.generation != generation:
                 return
-            self._is_writing = False
             self._store(commit, effects)
             self._perform_all(effects, event)
-            while self.inbox and self.is_up and not self._is_writing:
-                self._handle(self.inbox.popleft())
-            if self.is_up and not self._is_writing:
-                self._schedule_tick()
+            self._go_on()
 
         self.world.schedule.later(1 + self.world.random.randrange(self.disk.write_ms), written)
+
+    def _go_on(self) -> None:
+        """After a pause: what waited comes first."""
+        self._is_writing = False
+        while self.inbox and self.is_up and not self._is_writing:
+            self._handle(self.inbox.popleft())
+        if self.is_up and not self._is_writing:
+            self._schedule_tick()
 
     def _die_writing(self, commit: Commit, effects: list[Effect]) -> None:
         if self.doom == "torn":
@@ -284,14 +345,14 @@ class SimulatedNode:
 
     def status_for(self, peer: str) -> bytes | None:
         """What this node says about itself; None where it says nothing."""
-        return serving.answer(GetStatus(), self) if peer else None
+        return serving.answer(GetStatus(), self) if peer and self._frozen_at_ms is None else None
 
     def answer(self, request: Request) -> bytes | None:
         """The reply to a request, as much as one message can hold; None where none is given."""
-        return serving.answer(request, self)
+        return serving.answer(request, self) if self._frozen_at_ms is None else None
 
     def status(self) -> Status:
-        return self.engine.status()
+        return self.engine.status(self.now_ms, self.credential)
 
     def waiting(self, transaction_id: bytes) -> VerifiedTransaction | None:
         return self.engine.mempool.get(transaction_id)
@@ -348,6 +409,10 @@ class SimulatedNode:
                     self.say(f"reorg   {header.id.hex()[:8]} height {header.height}, {depth} blocks abandoned")
                     if self.doom == "reorg":
                         self.crash("right after a reorg")
+            case FollowWallClock():
+                self._clock.adopt()
+            case Silenced():
+                self._perform(effect.notice, event)
             case Notice(name, text):
                 self.say(f"notice  {name}: {text}")
             case Equivocation(first, second):

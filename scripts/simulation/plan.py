@@ -16,6 +16,7 @@ from scripts.simulation.acts import (
     Cut,
     Damage,
     Doom,
+    Freeze,
     Mischief,
     Near,
     Offer,
@@ -38,6 +39,8 @@ SLOW_DISK = 10
 BACK_UP = 10
 JUMP = 10
 FAR_JUMP = 150  # of jumps
+JUMP_OF_ALL = 2
+FREEZE = 2
 NTP = 50
 HONEST_TRAFFIC = 500
 INVALID_TRAFFIC = 250
@@ -55,7 +58,9 @@ MAX_AMBUSH_SLOTS = 6
 MAX_CLOG_MS = 15_000
 MAX_WRITE_MS = 3_000
 MAX_JUMP_MS = 450
-MAX_FAR_JUMP_MS = 20_000
+HOUR_MS = 3_600_000
+FAR_JUMPS_MS = (20_000, HOUR_MS, 24 * HOUR_MS)
+MAX_FREEZE_MS = 60_000
 
 # What a disk in memory can suffer, and a real one, as shares in a thousand of crashes.
 FORGETFUL: dict[Damage, int] = {"signing": 75, "removed": 75}
@@ -106,8 +111,9 @@ class Plan:
         for node in self.honest:
             if self.profile.crashes:
                 yield from self._machine(slot, node)
-        for node in self.honest:
-            if self.profile.clocks:
+        if self.profile.clocks:
+            yield from self._clocks_of_all(slot)
+            for node in self.honest:
                 yield from self._clock(slot, node)
 
     def _traffic(self, slot: int) -> Iterator[Act]:
@@ -166,13 +172,20 @@ class Plan:
         choices = [*damages, whole]
         return self.random.choices(choices, [*damages.values(), 1_000 - sum(damages.values())])[0]
 
+    def _clocks_of_all(self, slot: int) -> Iterator[Act]:
+        """All are set by one source, and that is wrong."""
+        if self._chance(JUMP_OF_ALL * self.intensity):
+            offset_ms = self.random.randint(-HOUR_MS, HOUR_MS)
+            yield from (WrongClock(slot, node, offset_ms, 0) for node in self.honest)
+
     def _clock(self, slot: int, node: str) -> Iterator[Act]:
         random = self.random
         if self._chance(JUMP * self.intensity):
-            reach_ms = MAX_FAR_JUMP_MS if self._chance(FAR_JUMP) else MAX_JUMP_MS
-            yield WrongClock(
-                slot, node, random.randint(-reach_ms, reach_ms), random.choice([0, -100, 100, -10_000, 10_000])
-            )
+            reach_ms = random.choice(FAR_JUMPS_MS) if self._chance(FAR_JUMP) else MAX_JUMP_MS
+            offset_ms, drift_ppm = random.randint(-reach_ms, reach_ms), random.choice([0, -100, 100, -10_000, 10_000])
+            yield WrongClock(slot, node, offset_ms, drift_ppm)
+        elif self._chance(FREEZE):
+            yield Freeze(slot, node, random.randint(1_000, MAX_FREEZE_MS))
         elif self._chance(NTP):
             yield WrongClock(slot, node, 0, 0)
 

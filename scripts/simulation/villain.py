@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from chain.blockchain import Blockchain
@@ -145,7 +145,8 @@ class Villain(SimulatedNode):
         tell(self, block, self.world.nodes if receivers is None else receivers)
 
     def status_for(self, peer: str) -> bytes | None:
-        status = self.strategy.status(self, peer, self.engine.status())
+        truth = replace(self.engine.status(self.now_ms), credential=self.credential)
+        status = self.strategy.status(self, peer, truth)
         return None if status is None else status.encode()
 
     def answer(self, request: Request) -> bytes | None:

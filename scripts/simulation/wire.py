@@ -150,7 +150,7 @@ class Door:
                 heard = self._attestations(data, chain)
                 return AttestationsReceived(sender, heard) if isinstance(heard, AdmittedAttestations) else heard
             case Claim(data):
-                claim = self.admission.claim(data, now_ms)
+                claim = self.admission.claim(data, sender, now_ms)
                 return StatusReceived(sender, claim) if isinstance(claim, AdmittedClaim) else claim
 
     def open_reply(self, peer: str, request: Request, reply: bytes) -> Event:

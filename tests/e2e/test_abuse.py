@@ -235,5 +235,5 @@ async def test_a_ban_ends_and_who_behaves_then_is_welcome(network: Network) -> N
 async def test_the_owner_of_a_stolen_key_stops_and_the_others_go_on(network: Network) -> None:
     robbed = network.nodes[1]
     async with under_attack(network, STOLEN_KEY):
-        await in_thread(wait_for, lambda: "this node signs no more" in robbed.log(), "it sees its key in use elsewhere")
+        await in_thread(wait_for, lambda: "this node says no more" in robbed.log(), "it sees its key in use elsewhere")
         await in_thread(network.make_progress, [robbed])

@@ -15,11 +15,13 @@ from libp2p.pubsub.pb import rpc_pb2
 from libp2p.utils.varint import encode_uvarint
 from multiaddr import Multiaddr
 
+from chain.ballots import EMPTY
 from chain.codec import encode
 from chain.genesis import Genesis
 from chain.headers import sign_header
 from chain.merkle import EMPTY_ROOT
 from chain.messages import MAX_ANNOUNCEMENT_BYTES, MAX_BATCH_BYTES, Announcement, RawItems, Status
+from chain.statements import NO_TAG
 from chain.transactions import Enrol
 from p2p import handshake
 from p2p.frames import LIBRARY_ERRORS
@@ -126,10 +128,10 @@ async def flood_of_announcements(target: Target) -> None:
     flood = []
     for height in range(1, FLOOD):
         header = sign_header(
-            secret(1), target.genesis.id, height=height, slot=height, parent=bytes(32), mhg=0, mhp=0,
-            transaction_root=EMPTY_ROOT, state_root=bytes(32),
+            secret(1), target.genesis.id, height=height, slot=height, parent=bytes(32), tag=NO_TAG, mhg=0, mhp=0,
+            votes_root=EMPTY.root, transaction_root=EMPTY_ROOT, state_root=bytes(32),
         )  # fmt: skip
-        flood.append(Announcement(header.raw[:-1] + bytes([header.raw[-1] ^ 1]), ()).encode())
+        flood.append(Announcement(header.raw[:-1] + bytes([header.raw[-1] ^ 1]), EMPTY.raw, ()).encode())
     await publish(target, BLOCKS, flood)
 
 

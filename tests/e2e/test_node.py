@@ -230,13 +230,14 @@ def test_a_restart_within_a_slot_does_not_sign_it_again(tmp_path: Path) -> None:
 def test_a_lost_signing_state_keeps_the_validator_silent(solo: Path) -> None:
     genesis = genesis_at(solo)
     (solo / DATABASE).unlink()
-    assert run_to_end("init", "--resync", "--home", str(solo)).returncode == 0
+    assert run_to_end("init", "--resync", "--yes", "--home", str(solo)).returncode == 0
     with running(solo) as node:
         assert node.submit([Actor(genesis, 100).sign(Enrol())]) == [None]
         first = node.status()
         wait_for(lambda: node.status()["slot"] > first["slot"] + 3, "slots pass")
         status = node.status()
-        assert (status["silent"], status["height"], status["mempool"]) == (True, 0, 1)
+        # What waits is the enrolment, and that the signing state was lost.
+        assert (status["silent"], status["height"], status["mempool"]) == (True, 0, 2)
     assert "signing state was lost" in node.log()
 
 

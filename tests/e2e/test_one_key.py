@@ -143,7 +143,7 @@ def test_of_a_copied_home_only_one_goes_on_signing(pair: Pair) -> None:
             pair.make_final("the original signs on beside its copy")
             assert copy.status()["peers"] == 0  # the others talk to one of both
             stop(original)
-            wait_for(lambda: "this node signs no more" in copy.log(), "the copy noticed")
+            wait_for(lambda: "this node says no more" in copy.log(), "the copy noticed")
 
             # then it signs nothing, though nothing becomes final without it
             before = copy.status()

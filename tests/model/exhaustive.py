@@ -3,11 +3,11 @@
 A step: one branch grows by a block, or a second branch begins, anywhere.  Before it, any subset of the honest ones that
 may attest the block's parent does; the Byzantine one, A, attests everything, on each branch as if the other were not
 there.  The block is made by one without a vote and carries all that is known of its branch.  With a change, the first
-block on a branch may decide it, or the second, and so on, or none.  States that differ only in the names of honest
-validators are one.
+block on a branch may decide it, or the second, and so on, or none.  Where attestations may be late, a block may also
+carry nothing about its parent; a later one does.  States that differ only in the names of honest validators are one.
 
 Left out are histories in which A is silent now and then or shows an mhg that is not the highest recorded one, blocks
-that carry less than is known, and votes of proposers.  :mod:`tests.model.world` has all of these, at random.
+that carry less in another way, and votes of proposers.  :mod:`tests.model.world` has all of these, at random.
 """
 
 from __future__ import annotations
@@ -41,11 +41,15 @@ class State:
 
 @dataclass(slots=True)
 class Exhaustion:
-    """All histories up to ``limit`` blocks; with ``following``, each branch may decide one change to that set."""
+    """All histories up to ``limit`` blocks; with ``following``, each branch may decide one change to that set.
+
+    ``late`` says that attestations may come a block late.
+    """
 
     limit: int
     rules: Rules
     following: str = ""
+    late: bool = False
     states: int = 0
     finals: int = 0
     switched: int = 0
@@ -80,7 +84,13 @@ class Exhaustion:
             if parent.id in state.tips or len(state.tips) < BRANCHES:
                 for honest, pool in self._speaking(state, parent):
                     for decision in self._decisions(parent):
-                        yield self._grown(state, parent, honest, pool, decision)
+                        for known in self._known(parent, pool):
+                            yield self._grown(state, parent, honest, pool, known, decision)
+
+    def _known(self, parent: Block, pool: tuple[Statement, ...]) -> Iterator[tuple[Statement, ...]]:
+        yield pool
+        if self.late:
+            yield tuple(said for said in pool if said.tip != parent.id)
 
     def _decisions(self, parent: Block) -> tuple[Decision, ...]:
         may = self._next and parent.seats.active is self._first and parent.seats.may_decide(self.rules)
@@ -109,10 +119,16 @@ class Exhaustion:
         return () if said in state.pool else (said,)
 
     def _grown(
-        self, state: State, parent: Block, honest: dict[str, Spoken], pool: tuple[Statement, ...], decision: Decision
+        self,
+        state: State,
+        parent: Block,
+        honest: dict[str, Spoken],
+        pool: tuple[Statement, ...],
+        known: tuple[Statement, ...],
+        decision: Decision,
     ) -> State:
         block = begin(parent, len(state.blocks), decision, self.rules)
-        take_all(block, pool, self.rules)
+        take_all(block, known, self.rules)
         show(block, self.rules)
         close(block, self.rules)
         blocks = (*state.blocks, block)

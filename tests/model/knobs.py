@@ -48,14 +48,18 @@ class Rules:
     joint_lapses: bool = _knob("a joint phase lapses as a gate does")
     no_gate: bool = _knob("the joint phase begins at once, whether anyone of the next set was heard or not")
     guests_vote: bool = _knob("the weight of guests counts before the joint phase, towards the threshold of before")
-    gate_by_weight: bool = _knob("a threshold of the next set opens its gate, also while newcomers were not heard")
+    gate_by_weight: bool = _knob(
+        "a threshold of the next set opens its gate, also while some who gain weight were not heard"
+    )
     gate_stays: bool = _knob("a gate never lapses")
     jail_at_once: bool = _knob("who is jailed has no weight from the next block on")
 
     # lost signing state
     resumes: bool = _knob("who lost its signing state goes on under its tag, from what its branch knows of it")
     old_tag_counts: bool = _knob("statements with the tag of before count after the loss is recorded, too")
-    late_old_tag: bool = _knob("an attestation of before a loss counts also when it is carried after the record of it")
+    late_old_tag: bool = _knob(
+        "an attestation of before a loss counts also when a block above the record of it carries it"
+    )
     votes_per_tag: bool = _knob("a statement is compared only with those of its own tag before it counts")
     tag_not_final: bool = _knob("a new tag speaks as soon as the block that records the loss is there")
     tag_counter: bool = _knob("a tag is a counter, which a second loss can use again")

@@ -16,6 +16,9 @@ from tests.model.sets import Gate, Seats, Sets, VotingSet, seats_after
 NO_TAG = 0
 """The tag of everyone until it records a loss of its signing state."""
 
+CARRIED_PER_SPEAKER = 4
+"""A block carries at most so many attestations for each who may speak at its height."""
+
 
 class Statement(NamedTuple):
     """What ``speaker`` says about the block ``tip``: a header if it made that block, else an attestation.
@@ -165,6 +168,8 @@ def extend(
     """
     block = begin(parent, block_id, decision, rules)
     block.carried = tuple(sorted(carried, key=_order))
+    if len(block.carried) > room_in(block):
+        raise Refused(f"{len(block.carried)} attestations")
     for statement in block.carried:
         take(block, statement, rules)
     show(block, rules, claim)
@@ -191,8 +196,8 @@ def begin(parent: Block, block_id: int, decision: Decision, rules: Rules) -> Blo
     block.voters = dict(parent.voters)
     sets = parent.seats.sets
     block.sets[height], block.prevotes[height], block.precommits[height] = sets, (0,) * len(sets), (0,) * len(sets)
+    block.guests[height] = parent.seats.guests
     _decide(block, decision, rules)
-    block.guests[height] = block.seats.guests
     return block
 
 
@@ -203,8 +208,9 @@ def show(block: Block, rules: Rules, claim: int | None = None) -> None:
 
 
 def header_of(block: Block, proposer: str, mhg: int) -> Statement:
-    """What a proposer says by making ``block``."""
-    return Statement(proposer, block.id, block.height, mhg, block.shown, block.tag(proposer).value)
+    """What a proposer says by making ``block``: under the tag of before, whatever the block itself records."""
+    tag = (block.parent or block).tag(proposer).value
+    return Statement(proposer, block.id, block.height, mhg, block.shown, tag)
 
 
 def close(block: Block, rules: Rules) -> None:
@@ -246,11 +252,19 @@ def take(block: Block, said: Statement, rules: Rules) -> None:
 
 
 def take_all(block: Block, known: Iterable[Statement], rules: Rules) -> None:
-    """Carry of the known attestations all that may be in ``block``."""
+    """Carry of the known attestations all that may be in ``block``, the oldest first."""
+    room = room_in(block)
     for said in sorted(known, key=_order):
-        if not fault_of(block, said, rules):
+        if len(block.carried) < room and not fault_of(block, said, rules):
             count(block, said, rules)
             block.carried += (said,)
+
+
+def room_in(block: Block) -> int:
+    """How many attestations a block may carry."""
+    guests = block.guests[block.height]
+    sets = (*block.sets[block.height], *([guests] if guests else []))
+    return CARRIED_PER_SPEAKER * len({speaker for one in sets for speaker in one.weights})
 
 
 def _order(said: Statement) -> tuple[int, str]:
@@ -261,7 +275,7 @@ def count(block: Block, said: Statement, rules: Rules) -> None:
     """Count a statement that may be in ``block``."""
     block.said.setdefault(said.speaker, {})[said.height] = said
     gate = block.seats.phase
-    if isinstance(gate, Gate) and said.height >= gate.decided and said.speaker in gate.next.weights:
+    if isinstance(gate, Gate) and gate.decided < block.height and gate.decided <= said.height:
         block.seats = replace(block.seats, phase=replace(gate, heard=gate.heard | {said.speaker}))
     if said.mhg < said.height and (rules.guests_vote or is_member(block.sets[said.height], said.speaker)):
         _precommit(block, said, rules)
@@ -294,11 +308,12 @@ def fault_of(block: Block, said: Statement, rules: Rules) -> str:
 
 
 def _is_of_tag(block: Block, before: Block, said: Statement, rules: Rules) -> bool:
-    """Whether the tag is the newest on the branch, and its record final where the statement is made."""
+    """Whether the tag is the newest below ``block``, and its record final where the statement is made."""
     if rules.old_tag_counts and said.tag == NO_TAG:
         return True
     tag = before.tag(said.speaker)
-    if said.tag != tag.value or (block.tag(said.speaker) != tag and not rules.late_old_tag):
+    newest = (block.parent or block).tag(said.speaker)
+    if said.tag != tag.value or (newest != tag and not rules.late_old_tag):
         return False
     return rules.tag_not_final or tag.since <= before.mhpc
 

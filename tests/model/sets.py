@@ -1,7 +1,7 @@
 """Voting sets, and the phases in which one replaces another on a branch.
 
-none -> Gate: a block decided the next set; its newcomers may speak, at no weight
-     -> Joint: each newcomer and a threshold of the next set were heard; from here on both sets must agree
+none -> Gate: a block decided the next set; from the next height on its newcomers may speak, at no weight
+     -> Joint: a threshold of the next set was heard, and all in it who gain weight; from here on both sets must agree
      -> none: a block of the joint phase is final on this branch; the next set alone
 A gate that nobody passes in time lapses, and the set stays as it was.
 """
@@ -40,7 +40,7 @@ Sets = tuple[VotingSet, ...]
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The block at height ``decided`` decided ``next``; of it, ``heard`` spoke at that height or above."""
+    """The block at height ``decided`` decided ``next``; ``heard`` spoke about that height or above, in later blocks."""
 
     decided: int
     next: VotingSet
@@ -116,8 +116,8 @@ def _after_gate(seats: Seats, gate: Gate, height: int, mhpc: int, rules: Rules) 
 
 
 def _is_passed(gate: Gate, before: VotingSet, rules: Rules) -> bool:
-    newcomers = gate.next.weights.keys() - before.weights.keys()
-    is_complete = newcomers <= gate.heard or rules.gate_by_weight
+    rising = {one for one, weight in gate.next.weights.items() if weight > before.weights.get(one, 0)}
+    is_complete = rising <= gate.heard or rules.gate_by_weight
     return is_complete and gate.next.weight(gate.heard) >= gate.next.threshold
 
 

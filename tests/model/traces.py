@@ -24,7 +24,7 @@ from tests.model.world import World
 Weights = tuple[tuple[str, int], ...]
 """A voting set: names and weights, in the order of names."""
 
-SPOILED = 0.15
+SPOILED = 0.2
 """Which part of a trace's blocks comes a second time, spoiled."""
 
 
@@ -162,9 +162,10 @@ def expected_of(block: Block) -> Expected:
 
 def _spoiled(row: TracedBlock, block: Block, world: World, random: Random) -> TracedBlock | None:
     """The block with one thing changed, if the model refuses it then."""
-    changed = random.choice((_other_mhg, _doubled, _other_attestation, _other_mhp, _stranger, _early_change))(
-        row, block
-    )
+    sets = (world.cast.first, *world.cast.nexts)
+    people = sorted({"?", *(name for one in sets for name in one.weights)})
+    kind = random.choice((_other_mhg, _doubled, _other_attestation, _other_mhp, _early_change, _uninvited, _intruder))
+    changed = kind(row, block, people, random)
     try:
         _extend(block.parent or block, changed, -1, world.rules)
     except Refused:
@@ -172,27 +173,40 @@ def _spoiled(row: TracedBlock, block: Block, world: World, random: Random) -> Tr
     return None
 
 
-def _other_mhg(row: TracedBlock, block: Block) -> TracedBlock:
+def _other_mhg(row: TracedBlock, block: Block, *_: object) -> TracedBlock:
     return replace(row, mhg=max(0, recorded_height(row.proposer, block.parent or block) - 1))
 
 
-def _doubled(row: TracedBlock, _block: Block) -> TracedBlock:
+def _doubled(row: TracedBlock, *_: object) -> TracedBlock:
     return replace(row, attestations=(*row.attestations[:1], *row.attestations))
 
 
-def _other_attestation(row: TracedBlock, _block: Block) -> TracedBlock:
+def _other_attestation(row: TracedBlock, *_: object) -> TracedBlock:
     return replace(row, attestations=tuple(replace(one, mhg=one.height) for one in row.attestations))
 
 
-def _other_mhp(row: TracedBlock, _block: Block) -> TracedBlock:
+def _other_mhp(row: TracedBlock, *_: object) -> TracedBlock:
     return replace(row, mhp=row.mhp + 1)
 
 
-def _stranger(row: TracedBlock, _block: Block) -> TracedBlock:
-    return replace(row, proposer="?")
+def _uninvited(row: TracedBlock, block: Block, people: list[str], random: Random) -> TracedBlock:
+    """Somebody attests any of the blocks below, whether it may or not, and says anything."""
+    height = random.randint(max(0, block.bottom - 2), block.height - 1)
+    speaker = random.choice(people)
+    before = max((at for at in block.said.get(speaker, {}) if at < height), default=0)
+    mhg = random.choice((before, before, random.randrange(max(1, height))))
+    added = TracedAttestation(height, speaker, mhg)
+    carried = {(one.height, one.speaker): one for one in (*row.attestations, added)}
+    return replace(row, attestations=tuple(carried[key] for key in sorted(carried)))
 
 
-def _early_change(row: TracedBlock, block: Block) -> TracedBlock:
+def _intruder(row: TracedBlock, block: Block, people: list[str], random: Random) -> TracedBlock:
+    """Somebody else makes the block, whether it may or not."""
+    proposer = random.choice(people)
+    return replace(row, proposer=proposer, mhg=recorded_height(proposer, block))
+
+
+def _early_change(row: TracedBlock, block: Block, *_: object) -> TracedBlock:
     return replace(row, decision=replace(row.decision, next=_weights(block.seats.active)))
 
 

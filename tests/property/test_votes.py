@@ -18,8 +18,8 @@ from chain.electorate import NOTHING_DECIDED, Decision, Electorate, Gate, Joint
 from chain.errors import Reason, Refused
 from chain.forkchoice import Choice, choose
 from chain.statements import NO_TAG, Said, contradicting, is_equivocation
-from chain.votes import ROUNDS, Count, Votes, decode_votes, encode_votes
-from tests.support.counting import key
+from chain.votes import Count, Votes, decode_votes, encode_votes
+from tests.support.counting import equal, key
 
 GATE_BLOCKS = 6
 
@@ -53,7 +53,7 @@ class Recount:
         self.mhps: dict[int, int] = {}
         self.mhpcs: dict[int, int] = {}
         self.renewed: list[Vote] = []
-        self.voters = {who: (1, 0) for who in validators}
+        self.voters = dict.fromkeys(validators, (1, 0))
         self.prevotes: list[Vote] = []
         self.precommits: list[Vote] = []
 
@@ -109,7 +109,7 @@ class Recount:
     def count(self, who: bytes, height: int, mhg: int) -> None:
         self.said[who, height] = mhg
         self.late.append((who, height, self.height))
-        if mhg >= height or who not in self.voters:
+        if mhg >= height or not any(each.get(who) for each in self.sets[height]):
             return
         p = mhg
         hnp = self.bottom - 1
@@ -120,9 +120,7 @@ class Recount:
             p = self.said[who, p]
         min_active, largest = self.voters[who]
         lowest = max(min_active, hnp + 1, largest + 1)
-        hits = [
-            at for at in range(min(height, self.mhps[height]), lowest - 1, -1) if self.enough(self.prevotes, at)
-        ]
+        hits = [at for at in range(min(height, self.mhps[height]), lowest - 1, -1) if self.enough(self.prevotes, at)]
         self.precommits += [(who, at) for at in hits]
         self.voters[who] = (min_active, max([largest, *hits]))
         self.prevotes += [(who, at) for at in range(max(mhg + 1, min_active, self.bottom), height + 1)]
@@ -145,7 +143,7 @@ class Recount:
                 self.current, self.start, self.phase = following, self.height + 1, None
             elif kind == "gate" and self.is_alive(following, spoke):
                 self.phase = ("joint", self.height + 1, following)
-                self.voters |= {who: (self.height + 1, self.height) for who in following if who not in self.current}
+                self.voters |= {who: (self.height + 1, self.height) for who in following if not self.current.get(who)}
             elif kind == "gate" and self.height - since >= GATE_BLOCKS:
                 self.phase = None
 
@@ -360,3 +358,202 @@ def test_nobody_votes_twice_for_a_block(seed: int) -> None:
         for row in forest.grow().votes.rows:
             for decides, prevotes, precommits in zip(row.electorate.sets, row.prevotes, row.precommits, strict=True):
                 assert max(prevotes, precommits) <= sum(decides.by_key.values())
+
+
+# --- whole networks ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Block:
+    id: bytes
+    parent: bytes
+    height: int
+    slot: int
+    proposer: bytes
+    mhg: int
+    mhp: int
+    tag: bytes = NO_TAG
+
+    @property
+    def speaker(self) -> bytes:
+        return self.proposer
+
+
+GENESIS = Block(id=b"genesis", parent=b"", height=0, slot=0, proposer=b"", mhg=0, mhp=0)
+
+
+def contradicts(votes: Votes, block: Block) -> bool:
+    count = votes.open(block.height)
+    count.carried_all()
+    return _reason(count.speak, block.proposer, block.mhg) is not None
+
+
+@dataclass
+class Node:
+    """One validator's view of the network."""
+
+    tip: Block = GENESIS
+    tip_in_slot: bool = True
+    known: set[bytes] = field(default_factory=lambda: {GENESIS.id})
+    waiting: list[tuple[Block, int]] = field(default_factory=list)
+    mhg: int = 0
+    final: dict[int, bytes] = field(default_factory=dict)
+
+
+class Network:
+    """Validators in turn on two sides of a bad link, which loses nothing but is late; the last of them lie."""
+
+    def __init__(self, count: int, liars: int, seed: int, fail_rate: float) -> None:
+        self.random = Random(seed)
+        self.count = count
+        self.honest = range(count - liars)
+        self.fail_rate = fail_rate  # how many of their slots the honest miss
+        self.silent = False  # whether the liars are gone
+        self.nodes = [Node() for _ in self.honest]
+        self.blocks = {GENESIS.id: GENESIS}
+        self.votes = {GENESIS.id: Votes.genesis(equal(count), batch=count)}
+        self.inbox: list[tuple[int, int, Block]] = []  # due slot, node, block
+        self.final: dict[int, bytes] = {}
+        self.safe = True
+
+    def run(self, first_slot: int, slots: int, max_delay: int) -> None:
+        for slot in range(first_slot, first_slot + slots):
+            leader = slot % self.count
+            if leader in self.honest and self.random.random() >= self.fail_rate:
+                self.propose(leader, slot, max_delay)
+            elif leader not in self.honest and not self.silent:
+                self.lie(leader, slot)
+            self.deliver(slot)
+
+    def propose(self, leader: int, slot: int, max_delay: int) -> None:
+        """An honest block: on the tip, with the largest height ever generated, to everyone."""
+        node = self.nodes[leader]
+        block = self.make(node.tip, leader, slot, node.mhg)
+        assert not contradicts(self.votes[node.tip.id], block)
+        node.mhg = max(node.mhg, block.height)
+        self.record(block)
+        self.receive(leader, block, slot)
+        for index in (*self.honest[:leader], *self.honest[leader + 1 :]):
+            same_side = index % 2 == leader % 2
+            self.send(block, index, slot if same_side else slot + self.random.choice((0, max_delay)))
+
+    def lie(self, leader: int, slot: int) -> None:
+        """A block for each side that hides the other's, and sometimes any ``mhg``, if it passes there."""
+        for side in (0, 1):
+            members = self.honest[side::2]
+            if not members:
+                continue
+            parent = self.nodes[self.random.choice(members)].tip
+            own = (self.blocks[i] for i in self.branch(parent).values())
+            mhg = max((block.height for block in own if block.proposer == key(leader)), default=0)
+            if self.random.random() < 0.1:
+                mhg = self.random.randrange(parent.height + 2)
+            block = self.make(parent, leader, slot, mhg)
+            if block.slot > parent.slot and not contradicts(self.votes[parent.id], block):
+                self.record(block)
+                for index in members:
+                    self.send(block, index, slot)
+
+    def make(self, parent: Block, leader: int, slot: int, mhg: int) -> Block:
+        number = len(self.blocks).to_bytes(16, "big") + self.random.randbytes(16)
+        return Block(number, parent.id, parent.height + 1, slot, key(leader), mhg, self.votes[parent.id].mhp)
+
+    def record(self, block: Block) -> None:
+        self.blocks[block.id] = block
+        count = self.votes[block.parent].open(block.height)
+        count.carried_all()
+        count.speak(block.proposer, block.mhg)
+        self.votes[block.id] = count.close(block.id, NOTHING_DECIDED)
+
+    def send(self, block: Block, index: int, due: int) -> None:
+        self.inbox.append((due, index, block))
+
+    def deliver(self, slot: int) -> None:
+        due = [message for message in self.inbox if message[0] <= slot]
+        self.inbox = [message for message in self.inbox if message[0] > slot]
+        for _, index, block in due:
+            self.receive(index, block, slot)
+
+    def receive(self, index: int, block: Block, slot: int) -> None:
+        node = self.nodes[index]
+        if block.id in node.known:
+            return
+        if block.parent not in node.known:
+            node.waiting.append((block, slot))
+            self.send(self.blocks[block.parent], index, slot + 1)  # fetched from who sent the child
+            return
+        node.known.add(block.id)
+        choice = choose(node.tip, node.tip_in_slot, block, slot == block.slot)
+        if choice in (Choice.EXTENDS, Choice.SWITCH, Choice.TIE_BREAK):
+            self.adopt(node, block, slot)
+        ready = [message for message in node.waiting if message[0].parent == block.id]
+        node.waiting = [message for message in node.waiting if message[0].parent != block.id]
+        for child, arrived in ready:
+            self.receive(index, child, arrived)
+
+    def adopt(self, node: Node, block: Block, slot: int) -> None:
+        branch = self.branch(block)
+        if any(branch.get(height) != final for height, final in node.final.items()):
+            self.safe = False  # the better branch crosses what is final here: refused
+            return
+        node.tip, node.tip_in_slot = block, slot == block.slot
+        for height in range(len(node.final) + 1, self.votes[block.id].finalized + 1):
+            node.final[height] = branch[height]
+            if self.final.setdefault(height, branch[height]) != branch[height]:
+                self.safe = False
+
+    def branch(self, tip: Block) -> dict[int, bytes]:
+        ids = {}
+        while tip.height:
+            ids[tip.height] = tip.id
+            tip = self.blocks[tip.parent]
+        return ids
+
+    def culprits(self) -> set[bytes]:
+        made = [block for block in self.blocks.values() if block.height]
+        return {a.proposer for a, b in itertools.combinations(made, 2) if is_equivocation(a, b)}
+
+
+network_seeds = st.integers(0, 2**32 - 1)
+fail_rates = st.sampled_from([0.0, 0.2, 0.5])
+delays = st.sampled_from([1, 3, 9, 60])  # in slots, between the sides
+
+
+@given(network_seeds, st.sampled_from([(3, 0), (4, 0), (4, 1), (7, 2)]), fail_rates, delays)
+@settings(deadline=None, max_examples=100)
+def test_below_a_third_of_liars_final_blocks_never_conflict(
+    seed: int, sizes: tuple[int, int], fail_rate: float, max_delay: int
+) -> None:
+    network = Network(*sizes, seed=seed, fail_rate=fail_rate)
+    network.run(first_slot=1, slots=60, max_delay=max_delay)
+    assert network.safe
+    assert not network.culprits() & {key(index) for index in network.honest}
+
+
+@given(network_seeds, st.sampled_from([(3, 0), (4, 1), (7, 2)]), fail_rates, delays)
+@settings(deadline=None, max_examples=40)
+def test_when_the_links_recover_the_honest_agree_on_new_final_blocks(
+    seed: int, sizes: tuple[int, int], fail_rate: float, max_delay: int
+) -> None:
+    network = Network(*sizes, seed=seed, fail_rate=fail_rate)
+    network.run(first_slot=1, slots=30, max_delay=max_delay)
+    highest = max(block.height for block in network.blocks.values())
+    network.fail_rate, network.silent = 0.0, True
+
+    network.run(first_slot=31, slots=max_delay + 2 * highest + 4 * network.count, max_delay=0)
+
+    assert network.safe
+    assert len({node.tip.id for node in network.nodes}) == 1
+    assert all(len(node.final) > highest for node in network.nodes)
+
+
+@given(network_seeds, st.sampled_from([(4, 2), (7, 3), (7, 4)]), delays)
+@settings(deadline=None, max_examples=60)
+def test_if_final_blocks_conflict_their_headers_convict_a_third_and_nobody_honest(
+    seed: int, sizes: tuple[int, int], max_delay: int
+) -> None:
+    network = Network(*sizes, seed=seed, fail_rate=0.0)
+    network.run(first_slot=1, slots=60, max_delay=max_delay)
+    culprits = network.culprits()
+    assert not culprits & {key(index) for index in network.honest}
+    assert network.safe or 3 * len(culprits) >= network.count

@@ -7,14 +7,18 @@ from contextlib import suppress
 from typing import Any
 
 from chain import registry
-from chain.blocks import Block, assemble
+from chain.attestations import Attestation, VerifiedAttestation, sign_attestation
+from chain.ballots import make_ballot
+from chain.blocks import Block
 from chain.blocktree import genesis_header
+from chain.electorate import NOTHING_DECIDED
 from chain.errors import Reason, Refused
 from chain.headers import sign_header
-from chain.ledger import Ledger
+from chain.judgement import judge
+from chain.ledger import Ledger, decided
 from chain.merkle import merkle_root
+from chain.statements import NO_TAG
 from chain.transactions import Enrol, Rate, VerifiedTransaction
-from chain.validators import with_announced
 from chain.votes import Votes
 from scripts.simulation.wire import announcement_of, batched
 from tests.support.world import Actor, Host, World, secret
@@ -22,20 +26,18 @@ from tests.support.world import Actor, Host, World, secret
 
 def replay(world: World, blocks: Sequence[Block]) -> Ledger:
     """Execute blocks from the genesis, as somebody who trusts nobody."""
-    ledger, votes = Ledger(world.genesis), Votes.genesis(world.genesis.validators, world.genesis.batch)
-    for block in blocks:
-        votes = with_announced(votes, ledger.validators)
-        ledger.extend(block, votes.newest_set.start)
-        votes = votes.apply(block.header)
+    ledger = Ledger(world.genesis)
+    for block, votes in zip(blocks, votings(world, blocks), strict=False):
+        ledger.extend(block, votes.electorate)
     return ledger
 
 
-def votes_after(world: World, blocks: Sequence[Block]) -> Votes:
-    """Count the votes of blocks from the genesis."""
-    votes = Votes.genesis(world.genesis.validators, world.genesis.batch)
+def votings(world: World, blocks: Sequence[Block]) -> list[Votes]:
+    """The votes before each of some blocks from the genesis, and after the last."""
+    every = [Votes.genesis(world.genesis.validators, world.genesis.batch)]
     for block in blocks:
-        votes = votes.apply(block.header)
-    return votes
+        every.append(judge(block.header, block.ballot, every[-1], world.genesis.id))
+    return every
 
 
 def branch_of(host: Host, tip_id: bytes | None = None) -> list[Block]:
@@ -48,30 +50,62 @@ def craft(
     branch: Sequence[Block],
     slot: int,
     transactions: Sequence[VerifiedTransaction] = (),
+    carrying: Sequence[Attestation] = (),
     **changes: Any,
 ) -> Block:
-    """The block that the leader of ``slot`` would make after ``branch``; ``changes`` replace header fields."""
+    """The block that the leader of ``slot`` would make after ``branch``; ``changes`` replace header fields.
+
+    It owns up to all that its signer said.
+    """
     signer = secret(slot % len(world.genesis.validators) + 1)
-    votes, state_root = votes_after(world, branch), bytes(32)
+    votes = votings(world, branch)[-1]
+    count, decision, state_root = votes.open(votes.height + 1), NOTHING_DECIDED, bytes(32)
+    for each in carrying:
+        count.take(each.speaker, each.height, each.mhg)
     with suppress(Refused):  # after an invalid block there is no right state
         ledger = replay(world, branch)
-        draft = ledger.draft(slot, votes.newest_set.start)
+        draft = ledger.draft(slot, votes.electorate)
         for transaction in transactions:
             registry.apply(draft, transaction)
+        decision = decided(draft, votes.electorate)
         state_root, _ = ledger.seal(draft)
+    ballot = make_ballot([each.carried for each in carrying], decision)
     genesis = genesis_header(world.genesis, Ledger(world.genesis).state_root)
     fields: dict[str, Any] = {
         "height": len(branch) + 1,
         "slot": slot,
         "parent": branch[-1].id if branch else genesis.id,
-        "mhg": max([block.header.height for block in branch if block.header.proposer == signer.public], default=0),
-        "mhp": votes.mhp,
+        "mhg": max(spoken_up_to(branch, signer.public), said_by(world, signer.public)),
+        "mhp": count.carried_all(),
+        "tag": votes.electorate.tag(signer.public).tag,
+        "votes_root": ballot.root,
         "transaction_root": merkle_root([transaction.id for transaction in transactions]),
         "state_root": state_root,
     }
-    fields.update({name: value for name, value in changes.items() if name != "secret"})
+    fields |= {name: value for name, value in changes.items() if name != "secret"}
     header = sign_header(changes.get("secret", signer), world.genesis.id, **fields)
-    return assemble(header, transactions) if "transaction_root" not in changes else Block(header, tuple(transactions))
+    return Block(header, ballot, tuple(transactions))
+
+
+def attest(world: World, block: Block, speaker: int, **changes: Any) -> VerifiedAttestation:
+    """What validator ``speaker`` would say of a block next; ``changes`` replace fields."""
+    header, signer = block.header, secret(speaker + 1)
+    fields: dict[str, Any] = {"tag": NO_TAG, "tip": header.id, "height": header.height, "mhp": header.mhp}
+    fields["mhg"] = min(header.height - 1, said_by(world, signer.public))
+    return sign_attestation(signer, world.genesis.id, **{**fields, **changes})
+
+
+def spoken_up_to(branch: Sequence[Block], key: bytes) -> int:
+    """The largest height that a key spoke at on a branch."""
+    made = (block.header.height for block in branch if block.header.proposer == key)
+    said = (each.height for block in branch for each in block.ballot.attestations if each.speaker == key)
+    return max((*made, *said), default=0)
+
+
+def said_by(world: World, key: bytes) -> int:
+    """The largest height that a key spoke at from its home, whether a block knows of it or not."""
+    signing = [host.disk.signing for host in world.hosts if host.key is not None and host.key.public == key]
+    return max((state.mhg for state in signing if state is not None), default=0)
 
 
 def reasons_of(host: Host) -> list[Reason]:

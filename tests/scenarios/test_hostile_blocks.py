@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from chain.ballots import make_ballot
 from chain.errors import Reason
 from chain.events import (
     BlocksReceived,
@@ -19,10 +21,11 @@ from chain.events import (
     Tick,
 )
 from chain.messages import Announcement, GetBlocks, GetTransactions
-from scripts.simulation.wire import Announced
+from scripts.simulation.wire import Announced, attested
 from tests.scenarios.crafting import (
     Traffic,
     announce,
+    attest,
     branch_of,
     craft,
     next_slot,
@@ -240,13 +243,88 @@ def test_a_block_that_contradicts_its_signers_last_one_is_refused_and_its_signer
     assert any(Reason.CONTRADICTS_EARLIER_BLOCK.code in notice for notice in host.notices)
     assert [item.kind for item in host.engine.mempool][-1] == "evidence"
 
-    # and once that is final the signer has neither slots nor weight
-    world.hosts[3].start()
+    # and once a block holds it the signer makes none; a little later it has neither slots nor weight
+    culprit = world.hosts[3]
+    culprit.start()
+    world.run_until(lambda: any(seat.is_jailed for seat in host.engine.chain.ledger.validators.active), 10)
+    signed = set(culprit.signed)
     world.run(40)
+    assert set(culprit.signed) == signed
     assert world.agree()
-    seats = world.hosts[0].engine.chain.ledger.validators.active
-    assert [seat.key for seat in seats if seat.is_jailed] == [secret(4).public]
-    assert secret(4).public not in world.hosts[0].engine.chain.next_votes.newest_set.leaders
+    validators = host.engine.chain.ledger.validators
+    assert [seat.key for seat in validators.active if seat.is_jailed] == [secret(4).public]
+    assert not validators.is_changing
+    assert secret(4).public not in host.engine.chain.electorate.leaders
+
+
+def test_a_validator_that_attests_two_blocks_of_one_height_is_jailed() -> None:
+    # given two blocks of one height, by leaders whose slots follow one another
+    world, traffic = busy_world(63)
+    slot = next_slot(world, 2, slot_now(world) + 1)
+    world.hosts[2].crash()
+    world.hosts[3].crash()
+    clock_to(world, slot)
+    branch = branch_of(world.hosts[0])
+    one, two = craft(world, branch, slot), craft(world, branch, slot, [traffic.next()])
+
+    # when another validator stands behind both
+    said = [attest(world, block, 3) for block in (one, two)]
+    for host in world.hosts[:2]:
+        host.hear("stranger", attested(said))
+
+    # then everybody has the evidence, and soon it makes no block and weighs nothing
+    assert [host.equivocations for host in world.hosts[:2]] == [1, 1]
+    world.hosts[2].start()
+    culprit = world.hosts[3]
+    culprit.start()
+    chain = world.hosts[0].engine.chain
+    world.run_until(lambda: any(seat.is_jailed for seat in chain.ledger.validators.active), 10)
+    signed = set(culprit.signed)
+    traffic.run(20, 0)
+    assert set(culprit.signed) == signed
+    assert chain.electorate.current.by_key[secret(4).public] == 0
+    assert world.hosts[0].final_height == world.hosts[0].height - 2
+    assert not any(host.penalties for host in world.hosts)
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        ("forged", Reason.BAD_SIGNATURE),
+        ("of a stranger", Reason.NOT_VALIDATOR),
+        ("of another branch", Reason.BAD_SIGNATURE),
+        ("of its own height", Reason.STALE_ATTESTATION),
+        ("of what is final", Reason.STALE_ATTESTATION),
+    ],
+)
+def test_a_block_that_carries_a_bad_attestation_changes_nothing(case: str, reason: Reason) -> None:
+    # given a network at work
+    world, traffic = busy_world(64)
+    host = world.hosts[0]
+    slot = next_slot(world, 3, slot_now(world) + 1)
+    world.hosts[3].crash()
+    clock_to(world, slot)
+    branch = branch_of(host)
+    right = craft(world, branch, slot)
+    good = attest(world, branch[-1], 1, mhg=branch[-1].header.height - 1)
+    said = {
+        "forged": good.carried._replace(signature=bytes(64)),
+        "of a stranger": attest(world, branch[-1], 40).carried,
+        "of another branch": attest(world, craft(world, branch[:-1], slot), 1).carried,
+        "of its own height": attest(world, right, 1).carried,
+        "of what is final": attest(world, branch[host.final_height - 1], 1, mhg=0).carried,
+    }[case]
+    ballot = make_ballot([said])
+    before = everything(host)
+
+    # when the block of this slot carries something that nobody may have said there
+    announce(host, replace(craft(world, branch, slot, votes_root=ballot.root), ballot=ballot))
+
+    # then it is refused for that reason, nothing has changed, and the next leader goes on
+    assert everything(host) == before
+    assert any(reason.code in notice for notice in host.notices)
+    traffic.run(4, 0)
+    assert host.height > right.header.height
 
 
 def test_a_better_branch_that_is_invalid_half_way_leaves_everything_as_it_was() -> None:
@@ -353,7 +431,7 @@ def test_an_announcement_with_the_wrong_transactions_does_not_hide_the_right_one
     host = world.hosts[0]
     block = craft(world, branch_of(host), slot)
     world.stranger()
-    host.hear("stranger", Announced(Announcement(block.header.raw, (b"\x55" * 32,)).encode()))
+    host.hear("stranger", Announced(Announcement(block.header.raw, block.ballot.raw, (b"\x55" * 32,)).encode()))
 
     # when the honest announcement follows
     announce(host, block, peer="node1")

@@ -75,10 +75,10 @@ def test_the_cut_is_healed_and_comes_back(monkeypatch: pytest.MonkeyPatch, turns
     change(monkeypatch, 4, rounds, ["node0", "spare0", "spare1"], turns)
 
 
-@pytest.mark.parametrize("cut_slot", (18, 20, 22))
+@pytest.mark.parametrize("cut_slot", [18, 20, 22])
 def test_jailed_released_and_heavier_in_the_middle_of_a_cut(monkeypatch: pytest.MonkeyPatch, cut_slot: int) -> None:
     # given one that is jailed and comes back, once another weighs enough that nobody misses it
-    rounds = [
+    rounds: list[list[Proposal]] = [
         [ReweighValidator(seat(0), 2)],
         [JailValidator(seat(3))],
         [],  # until the first two are in force: before, two are not enough to release a third
@@ -89,10 +89,10 @@ def test_jailed_released_and_heavier_in_the_middle_of_a_cut(monkeypatch: pytest.
     assert weights(history)[seat(3)] == 3
 
 
-@pytest.mark.parametrize("cut_slot", (8, 10, 12))
+@pytest.mark.parametrize("cut_slot", [8, 10, 12])
 def test_weights_that_differ(monkeypatch: pytest.MonkeyPatch, cut_slot: int) -> None:
     # given one that outweighs all others together once it is there, and one that leaves after it
-    rounds = [[AddValidator(spare(0), 3)], [RemoveValidator(seat(2))]]
+    rounds: list[list[Proposal]] = [[AddValidator(spare(0), 3)], [RemoveValidator(seat(2))]]
     history = change(monkeypatch, 4, rounds, ["node3", "spare0"], [cut_slot])
     assert weights(history)[spare(0)] == 3
     assert seat(2) not in weights(history)

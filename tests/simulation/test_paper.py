@@ -13,13 +13,16 @@ from typing import Any
 import pytest
 
 from chain import registry
+from chain.ballots import make_ballot
 from chain.blocks import Block
 from chain.errors import Refused
 from chain.headers import sign_header
-from chain.ledger import Ledger
+from chain.judgement import judge
+from chain.ledger import Ledger, decided
 from chain.policy import Policy, read_policy
 from chain.proposals import ARBITER, REGISTRAR, Accredit, Amend, Proposal, Restore
 from chain.state import read_record_key, record_key
+from chain.statements import NO_TAG
 from chain.transactions import (
     Action,
     Answer,
@@ -34,6 +37,7 @@ from chain.transactions import (
     Transaction,
     VerifiedTransaction,
 )
+from chain.votes import Votes
 from scripts.municipal.audit import audit
 from scripts.municipal.story import rehearsal_policy
 from tests.support.broken_rules import BROKEN_RULES
@@ -58,6 +62,7 @@ class History:
         self.ledger = Ledger(GENESIS)
         self.blocks: dict[int, Block] = {}
         self.slot = 0
+        self.votes = Votes.genesis(GENESIS.validators, GENESIS.batch)
         self.spare_keys = (secret(1_000 + number).public for number in count())
         self._ids = count()
 
@@ -65,7 +70,7 @@ class History:
         """One more block, after some slots or many."""
         self.slot += self.random.choice((1, 1, 1, 2, 5, 20))
         height = self.ledger.height + 1
-        draft = self.ledger.draft(self.slot, 1)
+        draft = self.ledger.draft(self.slot, self.votes.electorate)
         taken = []
         for _ in range(TRIES_A_BLOCK):
             actor, action = self._anything()
@@ -78,11 +83,14 @@ class History:
             with suppress(Refused):
                 registry.apply(draft, transaction)
                 taken.append(transaction)
+        ballot = make_ballot((), decided(draft, self.votes.electorate))
         root, changes = self.ledger.seal(draft)
-        fields: dict[str, Any] = {"parent": bytes(32), "transaction_root": bytes(32), "mhg": 0, "mhp": 0}
+        fields: dict[str, Any] = {"parent": bytes(32), "transaction_root": bytes(32), "mhg": height - 1}
+        fields |= {"tag": NO_TAG, "mhp": self.votes.mhp, "votes_root": ballot.root}
         header = sign_header(VALIDATOR, GENESIS.id, height=height, slot=self.slot, state_root=root, **fields)
-        self.blocks[height] = Block(header, tuple(taken))
+        self.blocks[height] = Block(header, ballot, tuple(taken))
         self.ledger.adopt(self.blocks[height], changes)
+        self.votes = judge(header, ballot, self.votes, GENESIS.id)
 
     def _anything(self) -> tuple[bytes, Action]:
         choice, view = self.random.choice, self.ledger.blank_draft(self.slot)

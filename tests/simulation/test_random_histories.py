@@ -12,7 +12,7 @@ import pytest
 
 from chain import mempool
 from chain.transactions import Enrol, Rate, VerifiedTransaction
-from tests.scenarios.crafting import branch_of, replay, votes_after
+from tests.scenarios.crafting import branch_of, replay, votings
 from tests.support.world import Actor, Host, World
 
 SEEDS = 30
@@ -147,4 +147,4 @@ def test_a_random_history_ends_well(seed: int) -> None:
     blocks = branch_of(world.hosts[-1])
     for host in world.hosts:
         assert replay(world, blocks).state_root == host.state_root
-        assert votes_after(world, blocks) == host.engine.chain.head.votes
+        assert votings(world, blocks)[-1] == host.engine.chain.head.votes

@@ -182,9 +182,7 @@ class Forge:
     def _spoken_up_to(self, known: _Known, key: bytes) -> int:
         """The largest height that a key spoke at on a branch."""
         made = (block.header.height for block in known.branch if block.header.proposer == key)
-        said = (
-            each.height for block in known.branch for each in block.ballot.attestations if each.speaker == key
-        )
+        said = (each.height for block in known.branch for each in block.ballot.attestations if each.speaker == key)
         return max(*made, *said, 0, 0)
 
     def _after(self, parent: Block | None) -> _Known:

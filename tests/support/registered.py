@@ -102,10 +102,16 @@ class City:
         """The key that somebody has now."""
         return did_from_key(actor.key)
 
-    def block(self, *transactions: VerifiedTransaction, slot: int | None = None) -> Block:
-        """The next block, in the next slot by default."""
+    def block(
+        self,
+        *transactions: VerifiedTransaction,
+        slot: int | None = None,
+        carrying: Sequence[tuple[int, Block]] = (),
+    ) -> Block:
+        """The next block, in the next slot by default; ``carrying`` says who (by number) attests which blocks."""
         parent = self.blocks[-1] if self.blocks else None
-        self.blocks.append(self._forge.block(parent, transactions, slot=slot))
+        said = [self._forge.attest(block, number - 1) for number, block in carrying]
+        self.blocks.append(self._forge.block(parent, transactions, slot=slot, carrying=said))
         return self.blocks[-1]
 
     def state(self, block: Block) -> dict[bytes, bytes]:

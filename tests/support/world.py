@@ -135,7 +135,7 @@ class Host(SimulatedNode):
         return self.engine.chain.ledger.state_root
 
     def set_clock(self, offset_ms: int, drift_ppm: int = 0) -> None:
-        """The clock jumps: from now on it shows the world's time plus ``offset_ms``."""
+        """The wall clock steps: from now on it shows the world's time plus ``offset_ms``."""
         super().set_clock(offset_ms, drift_ppm)
 
     def handle(self, event: Event) -> None:

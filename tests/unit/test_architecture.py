@@ -26,6 +26,8 @@ FORBIDDEN = {
 }  # fmt: skip
 # Names that read a clock, draw randomness or depend on the process.
 FORBIDDEN_NAMES = {"today", "now", "utcnow", "hash", "id", "open", "input", "print", "eval", "exec", "float"}
+# Only with these can a file be opened by a method; without them one of that name opens something of ours.
+OPENERS = {"bz2", "codecs", "gzip", "io", "lzma", "pathlib", "tarfile", "zipfile"}
 
 
 def order() -> list[str]:
@@ -88,6 +90,7 @@ def test_p2p_imports_no_node_and_nothing_imports_scripts_or_tests() -> None:
 @pytest.mark.parametrize("path", CHAIN, ids=lambda path: path.stem)
 def test_chain_computes_with_integers_and_reads_nothing_of_its_process(path: Path) -> None:
     found: list[str] = []
+    methods = FORBIDDEN_NAMES if rooms(path) & OPENERS else FORBIDDEN_NAMES - {"open"}
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Constant) and isinstance(node.value, float | complex):
             found.append(f"line {node.lineno}: the number {node.value}")
@@ -97,6 +100,6 @@ def test_chain_computes_with_integers_and_reads_nothing_of_its_process(path: Pat
         elif isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else ""
             attribute = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-            if name in FORBIDDEN_NAMES or attribute in FORBIDDEN_NAMES:
+            if name in FORBIDDEN_NAMES or attribute in methods:
                 found.append(f"line {node.lineno}: {name or attribute}()")
     assert found == []

@@ -11,6 +11,7 @@ from chain import admission
 from chain.admission import (
     CLOCK_DISPARITY_MS,
     MAX_ANNOUNCED_PER_SLOT,
+    MAX_ATTESTED_AHEAD,
     MAX_COUNTED,
     MAX_LATE_SLOTS,
     Admission,
@@ -24,10 +25,12 @@ from chain.admission import (
     ReadBatch,
     rejected,
 )
+from chain.attestations import Attestation
 from chain.ballots import make_ballot
 from chain.blockchain import Blockchain
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block
 from chain.codec import encode
+from chain.credentials import sign_credential
 from chain.electorate import Decision
 from chain.errors import Disposition, InvariantBroken, Reason, Refused
 from chain.headers import verify_header
@@ -326,7 +329,7 @@ def test_a_wrong_leader_costs_no_root(
 
 def test_a_claim_that_can_be_true_gets_in(door: Admission) -> None:
     for status in (Status(bytes(32), 0, 0, 0), Status(bytes(32), SLOT, SLOT, SLOT)):
-        assert door.claim(status.encode(), start_ms(SLOT)) == AdmittedClaim(status)
+        assert door.claim(status.encode(), "peer", start_ms(SLOT)) == AdmittedClaim(status)
 
 
 @pytest.mark.parametrize(
@@ -341,7 +344,7 @@ def test_a_claim_that_can_be_true_gets_in(door: Admission) -> None:
     ],
 )
 def test_a_claim_that_never_can_be_true_is_blamed(door: Admission, data: bytes) -> None:
-    assert isinstance(door.claim(data, start_ms(SLOT)), Blamed)
+    assert isinstance(door.claim(data, "peer", start_ms(SLOT)), Blamed)
 
 
 @pytest.mark.parametrize(
@@ -357,11 +360,24 @@ def test_a_claim_that_never_can_be_true_is_blamed(door: Admission, data: bytes) 
     ],
 )
 def test_no_chain_has_more_blocks_than_slots(door: Admission, height: int, now_ms: int, is_believed: bool) -> None:
-    outcome = door.claim(Status(bytes(32), height, 0, 0).encode(), now_ms)
+    outcome = door.claim(Status(bytes(32), height, 0, 0).encode(), "peer", now_ms)
     if is_believed:
         assert isinstance(outcome, AdmittedClaim)
     else:
         assert why(outcome) == (Dropped, Reason.FUTURE_SLOT)  # our clock may be the wrong one
+
+
+def test_a_credential_of_another_peer_is_blamed(door: Admission) -> None:
+    status = Status(bytes(32), 0, 0, 0, 5, sign_credential(secret(1), GENESIS.id, "peer"))
+    assert door.claim(status.encode(), "peer", start_ms(SLOT)) == AdmittedClaim(status)
+    assert why(door.claim(status.encode(), "other", start_ms(SLOT))) == (Blamed, Reason.BAD_SIGNATURE)
+
+
+def test_what_time_a_validator_has_is_heard_though_it_stands_beyond_ours(door: Admission) -> None:
+    credential = sign_credential(secret(1), GENESIS.id, "peer")
+    status = Status(b"\x01" * 32, SLOT + 9, 7, 5, start_ms(SLOT + 9), credential)
+    outcome = door.claim(status.encode(), "peer", start_ms(SLOT))
+    assert outcome == AdmittedClaim(Status(GENESIS.id, 0, 0, 0, start_ms(SLOT + 9), credential))
 
 
 # -------------------------------------------------------------------------------------------------------- batches
@@ -395,7 +411,7 @@ def test_a_clock_of_any_kind_raises_nothing(door: Admission, chain: Blockchain, 
     judges: list[Callable[[int], object]] = [
         lambda now_ms: door.announcement(encoded(forge.block(None, slot=SLOT)), chain, now_ms),
         lambda now_ms: door.announcement(encoded(forge.block(None, slot=2**64 - 1)), chain, now_ms),
-        lambda now_ms: door.claim(Status(bytes(32), 5, 0, 0).encode(), now_ms),
+        lambda now_ms: door.claim(Status(bytes(32), 5, 0, 0).encode(), "peer", now_ms),
     ]
     for now_ms in (-(2**62), 0, 2**62):
         for judge_at in judges:
@@ -410,3 +426,48 @@ def test_a_replaced_id_is_another_header(door: Admission, chain: Blockchain, for
     assert plausible.header.id != block.id
     with pytest.raises(Refused, match="bad_signature"):
         verify_header(plausible.header, GENESIS.id)
+
+
+# ------------------------------------------------------------------------------------------------- attestations
+
+
+def plausible(door: Admission, chain: Blockchain, *attestations: Attestation) -> object:
+    return door.plausible_attestations(ReadBatch(tuple(each.raw for each in attestations)), chain)
+
+
+def test_attestations_of_blocks_that_are_not_final_get_in(forge: Forge, door: Admission) -> None:
+    blocks = forge.attested(4)
+    chain = blockchain(GENESIS, blocks)
+    final = chain.finalized.height
+    said = [forge.attest(block, each) for block in blocks for each in range(4) if each != 2]
+    let_in = plausible(door, chain, *said)
+    assert let_in == tuple(each for each in said if each.height > final)
+    assert final
+
+
+def test_what_is_no_attestation_is_blamed(forge: Forge, door: Admission, chain: Blockchain) -> None:
+    good = forge.attest(forge.block(), 3)
+    for bad in (b"", b"nonsense", good.raw[:-1] + b"x" * 300, good.raw[1:]):
+        outcome = door.plausible_attestations(ReadBatch((good.raw, bad)), chain)
+        assert isinstance(outcome, Blamed)
+    assert isinstance(admission.attestation_batch(b"nonsense"), Blamed)
+
+
+def test_strangers_and_the_far_future_stay_outside_without_blame(forge: Forge, door: Admission) -> None:
+    block = forge.block()
+    chain = blockchain(GENESIS, [block])
+    assert plausible(door, chain, forge.attest(block, 40)) == ()
+    for height, fits in ((1 + MAX_ATTESTED_AHEAD, True), (2 + MAX_ATTESTED_AHEAD, False)):
+        early = forge.attest(block, 3, tip=bytes(32), height=height, mhp=0)
+        assert (plausible(door, chain, early) == (early,)) is fits
+
+
+def test_of_a_height_and_speaker_two_get_in_and_each_of_them_again(forge: Forge, door: Admission) -> None:
+    block = forge.block()
+    chain = blockchain(GENESIS, [block])
+    first, second, third = (forge.attest(block, 3, tip=bytes([number]) * 32) for number in range(3))
+    assert door.admit_attestations((first, second, third)).attestations == (first, second)
+    assert plausible(door, chain, first, second, third) == (first, second)
+    assert door.admit_attestations((first,)).attestations == (first,)
+    other = forge.attest(block, 2)
+    assert door.admit_attestations((other,)).attestations == (other,)

@@ -9,28 +9,28 @@ from pathlib import Path
 
 import pytest
 
+from chain.ballots import make_ballot
 from chain.blocks import encode_block
 from chain.codec import encode
 from chain.database import (
     DATABASE,
+    FORMAT,
     ROWS_AT_ONCE,
     Database,
-    announcement_row,
     corrupt,
     policy_in_force,
-    read_announcement,
     seal,
     short_id,
     stored_finality,
     trusted_block,
     unseal,
 )
+from chain.electorate import Decision
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.events import SigningState
 from chain.state import RULES_KEY, Rules, policy_key
 from chain.storage import Storage
 from chain.transactions import Enrol
-from chain.validators import SetAnnouncement
 from tests.support.forge import Forge
 from tests.support.homes import read_only
 from tests.support.refusals import refusal
@@ -80,35 +80,14 @@ def test_a_transaction_is_looked_up_by_eight_bytes_that_fit_a_column() -> None:
     assert short_id(b"\x80" + bytes(31)) == -(2**63)
 
 
-def test_an_announcement_comes_back_in_the_order_of_heights() -> None:
-    rows = []
-    for height in (1, 255, 256, 2**40, 2**64 - 1):
-        announcement = SetAnnouncement(height, b"validators", b"path")
-        key, sealed = announcement_row(announcement)
-        assert read_announcement(key, unseal(key, sealed)) == announcement
-        rows.append(key)
-    assert rows == sorted(rows)
-    assert {len(key) for key in rows} == {8}
-
-
-def test_an_announcement_has_room_for_two_full_sets_and_no_more() -> None:
-    largest = encode((bytes(2**17 - 8), b""))
-    assert len(largest) == 2**17
-    assert len(read_announcement(bytes(8), largest).validators) == 2**17 - 8
-    assert refusal(read_announcement, bytes(8), encode((bytes(2**17 - 7), b""))) is Reason.TOO_LARGE
-
-
-@pytest.mark.parametrize("value", [b"", b"\x93", encode((b"validators",)), encode((b"a", b"b", b"c"))])
-def test_another_announcement_is_refused(value: bytes) -> None:
-    assert refusal(read_announcement, bytes(8), value) is Reason.MALFORMED
-
-
 def test_a_stored_block_is_trusted_but_for_its_root() -> None:
     ann, bob = Actor(GENESIS, 50), Actor(GENESIS, 51)
     block = Forge(GENESIS).block(None, [ann.sign(Enrol()), bob.sign(Enrol())])
     assert trusted_block(encode_block(block)) == block
-    header, (first, second) = block.header.raw, [item.raw for item in block.transactions]
-    assert refusal(trusted_block, encode((header, (second, first)))) is Reason.WRONG_TX_ROOT
+    header, ballot, (first, second) = block.header.raw, block.ballot.raw, [item.raw for item in block.transactions]
+    assert refusal(trusted_block, encode((header, ballot, (second, first)))) is Reason.WRONG_TX_ROOT
+    other = make_ballot((), Decision(barred=((),))).raw
+    assert refusal(trusted_block, encode((header, other, (first, second)))) is Reason.WRONG_VOTES_ROOT
     assert refusal(trusted_block, b"\x92") is Reason.MALFORMED
 
 
@@ -234,8 +213,18 @@ def test_other_errors_pass(database: Database) -> None:
 
 def test_damage_is_said_with_its_remedy(path: Path) -> None:
     text = str(corrupt(path, "blocks are missing"))
-    assert text.startswith(f"{path} is damaged (blocks are missing); move it away, run `python node.py init --resync ")
+    assert text.startswith(f"{path} is damaged (blocks are missing); run `python node.py init --resync ")
     assert f"--home {path.parent}`" in text
+
+
+def test_a_home_of_another_format_is_kept_and_never_begun_anew(path: Path) -> None:
+    # its blocks were signed under other rules: nobody but their validators could sign them again
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (encode(FORMAT - 1),))
+    for is_reader in (True, False):
+        with pytest.raises(OperatorError, match="keep it, and use the version that wrote it") as caught:
+            Database(path, GENESIS, read_only=is_reader)
+        assert "init" not in str(caught.value)
 
 
 def test_a_missing_or_foreign_file_is_not_opened(path: Path) -> None:

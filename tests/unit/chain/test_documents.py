@@ -59,7 +59,7 @@ from chain.state import (
 )
 from chain.statements import NO_TAG
 from chain.transactions import Evidence, FileRecord, sign_transaction
-from chain.validators import Seat, Validators
+from chain.validators import Seat, Validators, weights_of
 from chain.view import MemoryView, StateView
 from scripts.chain_view import open_view
 from tests.support.registered import lively_city
@@ -206,7 +206,7 @@ def test_a_motion_needs_more_than_two_thirds_of_the_weight(approving: int, weigh
     rows = zip(keys, (3, 2, 1, 9), (0, 0, 0, 1), strict=True)
     seats = tuple(Seat(key, weight, is_jailed, 0) for key, weight, is_jailed in rows)
     motion = Motion(OFFICE, encode_proposal(Suspend(OFFICE)), 2, 70, tuple(keys[:approving]), OPEN, 0, 0)
-    view = view_of((VALIDATORS_KEY, Validators(seats, (), (), (), 0, (), ())))
+    view = view_of((VALIDATORS_KEY, Validators(seats, weights_of(seats), (), (), 0, (), ())))
     told = motion_document(view, 0, motion)
     assert (told["weight"], told["weight_needed"]) == (weight, needed)
 
@@ -261,8 +261,10 @@ def test_a_block_is_final_up_to_the_final_height_of_the_main_chain() -> None:
         "time": "1970-01-01T00:00:05.000+00:00",
         "proposer": did_from_key(secret(1).public),
         "parent": "00" * 32,
+        "tag": None,
         "mhg": 3,
         "mhp": 2,
+        "votes_root": "00" * 32,
         "transaction_root": "00" * 32,
         "state_root": "00" * 32,
         "transaction_count": 7,
@@ -292,9 +294,10 @@ def test_a_transaction_is_told_with_the_fields_of_its_kind() -> None:
 
 
 def test_evidence_is_told_by_its_signer_and_the_ids_of_the_headers() -> None:
-    roots = {"transaction_root": bytes(32), "state_root": bytes(32)}
+    roots = {"votes_root": bytes(32), "transaction_root": bytes(32), "state_root": bytes(32)}
     first, second = (
-        sign_header(secret(1), TOWN.id, height=1, slot=slot, parent=bytes(32), mhg=0, mhp=0, **roots) for slot in (4, 8)
+        sign_header(secret(1), TOWN.id, height=1, slot=slot, parent=bytes(32), tag=NO_TAG, mhg=0, mhp=0, **roots)
+        for slot in (4, 8)
     )
     told = transaction_document(
         TOWN.policy, sign_transaction(secret(102), TOWN.id, 3, 70, Evidence(first.raw, second.raw))

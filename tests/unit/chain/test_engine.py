@@ -11,8 +11,10 @@ import pytest
 from chain import blocktree, engine
 from chain.admission import CLOCK_DISPARITY_MS
 from chain.arrivals import MAX_WAITING
+from chain.ballots import Ballot
 from chain.blocks import Block
 from chain.blocktree import MAX_BLOCKS_PER_SLOT, BlockTree, Judged
+from chain.credentials import NOBODY, Credential
 from chain.errors import Reason
 from chain.events import (
     AnnounceBlock,
@@ -22,6 +24,7 @@ from chain.events import (
     Effect,
     Equivocation,
     Finalized,
+    FollowWallClock,
     GossipTransactions,
     HeadMoved,
     MissingReceived,
@@ -30,15 +33,18 @@ from chain.events import (
     PeerLost,
     Penalise,
     RequestFailed,
+    SendAttestations,
     SigningState,
+    Silenced,
     Submitted,
     Tick,
+    WallClockStepped,
 )
 from chain.headers import Header
 from chain.messages import GetBlocks, GetTransactions
-from chain.transactions import Approve, Enrol, Rate, VerifiedTransaction
-from tests.support.forge import Forge, Rig, announced, gossiped, only
-from tests.support.world import Actor, genesis_of
+from chain.transactions import Approve, Enrol, Evidence, Lost, Rate, VerifiedTransaction
+from tests.support.forge import FRESH_TAG, Forge, Rig, announced, gossiped, only, told
+from tests.support.world import Actor, genesis_of, secret
 
 GENESIS = genesis_of(4)
 FRESH = SigningState()
@@ -225,9 +231,9 @@ def test_a_header_is_judged_once_on_its_way_in(rig: Rig, forge: Forge, monkeypat
     judged: list[bytes] = []
     check = BlockTree.check
 
-    def counted(self: BlockTree, header: Header, *, solicited: bool) -> Judged:
+    def counted(self: BlockTree, header: Header, ballot: Ballot, *, solicited: bool) -> Judged:
         judged.append(header.id)
-        return check(self, header, solicited=solicited)
+        return check(self, header, ballot, solicited=solicited)
 
     monkeypatch.setattr(BlockTree, "check", counted)
     blocks = forge.chain(3)
@@ -526,7 +532,7 @@ def test_a_leader_makes_its_block_and_stores_it_before_it_is_told() -> None:
     assert isinstance(commit, Commit)
     assert isinstance(announcement, AnnounceBlock)
     assert commit.adopted == (announcement.block,)
-    assert commit.signing == SigningState(slot=1, height=1, last_height=1)
+    assert commit.signing == SigningState(slot=1, mhg=1, last_height=1, last_id=announcement.block.id)
     assert isinstance(moved, HeadMoved)
     assert announcement.block.transactions == (body,)
     assert rig.handle(Tick()) == []
@@ -556,8 +562,8 @@ def test_only_who_is_alone_makes_a_block_before_others_could_be_heard(validators
 def test_an_idle_validator_makes_heartbeats_only() -> None:
     rig = Rig(GENESIS, validator=1, signing=FRESH)
     made = [slot for slot in range(200) if only(rig.at(slot).handle(Tick()), AnnounceBlock)]
-    # 20 slots are rounded up to 21, so that the next heartbeat would be the next leader's; this one is alone
-    assert made == [21, 45, 69, 93, 117, 141, 165, 189]
+    # alone, it makes two rounds of blocks that cannot become final, and from then on heartbeats from its head only
+    assert made == [*range(21, 50, 4), 73, 97, 121, 145, 169, 193]
 
 
 def test_a_claim_that_is_never_kept_does_not_silence_a_validator(rig: Rig, forge: Forge) -> None:
@@ -734,7 +740,7 @@ def test_a_transaction_that_no_block_can_hold_keeps_nobody_awake(rig: Rig) -> No
     gap.nonce = 5
     validator.handle(gossiped(gap.sign(Enrol())))
     made = [slot for slot in range(60) if only(validator.at(slot).handle(Tick()), AnnounceBlock)]
-    assert made == [21, 45]
+    assert made == list(range(21, 50, 4))
 
 
 def test_a_clock_that_jumps_raises_nothing() -> None:
@@ -745,6 +751,72 @@ def test_a_clock_that_jumps_raises_nothing() -> None:
         rig.engine.wake_ms(now_ms)
     signed = [effect.block.header.slot for effect in only(rig.effects, AnnounceBlock)]
     assert signed == sorted(set(signed))
+
+
+def test_a_step_of_the_wall_clock_keeps_a_validator_from_its_slot_until_others_confirm_the_time() -> None:
+    # given a validator, and two others that it knows
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    names = {f"peer{number}": Credential(secret(number + 1).public) for number in (0, 2)}
+    rig.at(19).handle(Tick())
+    rig.at(20, 900).handle(Tick())
+    greetings = [only(rig.claim(peer, credential=credential), AskStatus) for peer, credential in names.items()]
+    assert greetings == [[AskStatus("peer0")], [AskStatus("peer2")]]
+
+    # when its wall clock steps, then it asks them, and signs nothing in its slot
+    effects = rig.handle(WallClockStepped(86_400_000))
+    assert [notice.name for notice in only(effects, Notice)] == ["clock_stepped"]
+    assert only(effects, AskStatus) == [AskStatus("peer0"), AskStatus("peer2")]
+    effects = rig.at(21).handle(Tick())
+    assert only(effects, AnnounceBlock) == []
+    assert [silenced.mute is None for silenced in only(effects, Silenced)] == [False]
+    assert rig.engine.silence(rig.now_ms) == only(effects, Silenced)[0].mute
+
+    # when they confirm the time, then it does
+    effects = [rig.claim(peer, credential=credential, time_ms=rig.now_ms) for peer, credential in names.items()][-1]
+    assert [effect.block.header.slot for effect in only(effects, AnnounceBlock)] == [21]
+
+
+@pytest.mark.parametrize("signing", [FRESH, None])
+def test_while_the_time_is_in_doubt_nothing_is_attested_but_a_loss_is_told(
+    forge: Forge, signing: SigningState | None
+) -> None:
+    # given a validator that starts a quarter of an hour past its head, and nobody who confirms that
+    rig = Rig(GENESIS, validator=1, signing=signing)
+    for slot in range(5_000, 5_006):
+        rig.at(slot).handle(Tick())
+
+    # when a block of long ago becomes its head
+    rig.at(5_006).handle(announced(forge.block(slot=4_100)))
+
+    # then it says nothing of it; if it lost its signing state, it says that
+    assert rig.engine.chain.head.header.slot == 4_100
+    assert only(rig.effects, SendAttestations) == []
+    told_losses = [gossip.transactions[0].action for gossip in only(rig.effects, GossipTransactions)]
+    assert [type(action) for action in told_losses] == ([] if signing else [Lost])
+
+
+def test_a_wall_clock_that_lasts_is_followed_and_nothing_signed_in_the_same_moment() -> None:
+    alone = genesis_of(1)
+    rig = Rig(alone, validator=0, signing=FRESH)
+    rig.at(1).handle(Tick())
+    rig.handle(WallClockStepped(86_400_000))
+    signed: list[int] = []
+    for slot in range(2, 602):
+        effects = rig.at(slot).handle(Tick())
+        signed += [effect.block.header.slot for effect in only(effects, AnnounceBlock)]
+        if only(effects, FollowWallClock):
+            break
+    assert (slot, len(signed) > 20, slot in signed) == (601, True, False)
+
+
+def test_a_status_says_what_time_it_is_and_whose_machine_that_is() -> None:
+    credential = Credential(secret(2).public, bytes(64))
+    for number, shown in ((1, credential), (7, NOBODY)):
+        rig = Rig(GENESIS, validator=number, signing=FRESH)
+        assert rig.engine.status(rig.now_ms, credential).time_ms == 0, "nobody looked yet"
+        rig.at(3).handle(Tick())
+        status = rig.engine.status(rig.now_ms, credential)
+        assert (status.time_ms, status.credential) == (rig.now_ms, shown)
 
 
 def test_an_observers_mempool_does_not_keep_what_no_block_can_ever_hold(rig: Rig, forge: Forge) -> None:
@@ -760,3 +832,120 @@ def test_an_observers_mempool_does_not_keep_what_no_block_can_ever_hold(rig: Rig
 
     # then it is gone
     assert len(rig.engine.mempool) == 0
+
+
+# ------------------------------------------------------------------------------------------------------ attestations
+
+
+def test_a_validator_attests_what_it_adopts_and_repeats_what_no_block_carries(forge: Forge) -> None:
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    for slot in range(6):
+        rig.at(slot).handle(Tick())
+    blocks = forge.chain(2, slot=6)  # by the third and the fourth, who carry nothing
+    first = rig.at(6).handle(announced(blocks[0]))
+    commit, (said,) = only(first, Commit)[0], only(first, SendAttestations)
+    assert [each.tip for each in said.attestations] == [blocks[0].id]
+    assert commit.signing is not None
+    assert (commit.signing.mhg, commit.signing.last_id) == (1, said.attestations[0].id)
+    (again,) = only(rig.at(7).handle(announced(blocks[1])), SendAttestations)
+    assert [each.tip for each in again.attestations] == [block.id for block in blocks]
+    # its own next block carries both
+    rig.handle(Submitted(tuple(enrolments(1))))
+    (made,) = only(rig.at(9).handle(Tick()), AnnounceBlock)
+    assert [each.height for each in made.block.ballot.attestations] == [1, 2]
+
+
+def test_it_does_not_speak_while_it_catches_up_nor_of_its_own_block(forge: Forge) -> None:
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    blocks = forge.chain(40, slot=2)
+    rig.at(60).claim("peer", blocks[-1])
+    assert only(rig.effects, SendAttestations) == []
+    alone = Rig(genesis_of(1), validator=0, signing=FRESH)
+    alone.at(1).handle(Submitted(tuple(Actor(alone.genesis, 50).sign(Enrol()) for _ in range(1))))
+    assert only(alone.effects, AnnounceBlock)
+    assert only(alone.effects, SendAttestations) == []
+
+
+def test_what_is_heard_is_carried(forge: Forge) -> None:
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    rig.handle(Tick())
+    block = forge.block(None, slot=4)
+    rig.at(4).handle(announced(block))
+    rig.handle(told(forge.attest(block, 2), forge.attest(block, 3)))
+    rig.handle(Submitted(tuple(enrolments(1))))
+    (made,) = only(rig.at(5).handle(Tick()), AnnounceBlock)
+    assert len(made.block.ballot.attestations) == 3
+    assert made.block.header.mhp == 1
+
+
+def test_two_attestations_of_one_height_are_shown(rig: Rig, forge: Forge) -> None:
+    one, other = forge.block(None, slot=4), forge.block(None, slot=4, state_root=bytes(32))
+    said = forge.attest(one, 2), forge.attest(other, 2)
+    rig.at(4).handle(told(*said))
+    assert only(rig.effects, Equivocation) == [Equivocation(*said)]
+
+
+def test_a_validator_brings_the_evidence_on_the_chain(forge: Forge) -> None:
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    rig.handle(Tick())
+    one, other = forge.block(None, slot=4), forge.block(None, slot=4, state_root=bytes(32))
+    rig.at(4).handle(told(forge.attest(one, 2), forge.attest(other, 2)))
+    (gossip,) = only(rig.effects, GossipTransactions)
+    (transaction,) = gossip.transactions
+    assert isinstance(transaction.action, Evidence)
+
+
+# ---------------------------------------------------------------------------------------- lost and foreign states
+
+
+def test_a_key_that_speaks_elsewhere_is_lost_durably(forge: Forge) -> None:
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    rig.handle(Tick())
+    block = forge.block(None, slot=4)
+    (commit, *_) = rig.at(4).handle(told(forge.attest(block, 1)))
+    assert isinstance(commit, Commit)
+    assert (commit.is_signing_lost, commit.signing) == (True, None)
+    rig.handle(Submitted(tuple(enrolments(1))))
+    rig.handle(announced(block))
+    rig.at(5).handle(Tick())
+    assert not only(rig.effects, AnnounceBlock)
+    assert not only(rig.effects, SendAttestations)
+
+
+def test_who_lost_its_state_sends_that_and_speaks_once_it_is_final(forge: Forge) -> None:
+    # given a validator that lost its signing state, and three that speak
+    rig = Rig(GENESIS, validator=1, signing=None)
+    rig.handle(Tick())
+    rig.at(4).handle(Tick())
+    (gossip,) = only(rig.effects, GossipTransactions)
+    assert gossip.transactions[0].action == Lost(bytes(16), FRESH_TAG)
+    parent = forge.block(None, gossip.transactions, slot=4)
+    rig.handle(announced(parent))
+    for slot in (6, 7, 8, 10):
+        assert only(rig.effects, SendAttestations) == []
+        parent = forge.block(parent, slot=slot, carrying=forge.attestations(parent, by=(0, 2, 3)))
+        rig.at(slot).handle(announced(parent))
+        if rig.engine.chain.finalized.height >= 1:
+            break
+    # then it says so no more than once, and speaks with the new tag of the block that shows the renewal final
+    assert len(only(rig.effects, GossipTransactions)) == 1
+    (said,) = only(rig.effects, SendAttestations)
+    assert [(each.tag, each.tip) for each in said.attestations] == [(FRESH_TAG, parent.id)]
+
+
+def test_an_idle_network_with_one_that_makes_empty_blocks_becomes_final_and_then_quiet(forge: Forge) -> None:
+    # given a busy validator, whose block in each of its turns two others attest
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    rig.handle(Tick())
+    parent: Block | None = None
+    made: list[int] = []
+    for slot in range(4, 80):
+        if slot % 4 == 0:
+            said = [] if parent is None else forge.attestations(parent, by=(1, 2, 3))
+            parent = forge.block(parent, slot=slot, carrying=said)
+            rig.at(slot).handle(announced(parent))
+        elif slot % 4 == 1 and only(rig.at(slot).handle(Tick()), AnnounceBlock):
+            made.append(slot)
+    # then what it makes is final, and nobody else makes blocks for that
+    assert rig.engine.chain.head.header.height - rig.engine.chain.finalized.height == 2
+    assert made == []

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from chain.blockchain import Blockchain
+from chain.electorate import BATCH_MAX
 from chain.errors import OperatorError
 from chain.genesis import MAX_VALIDATORS, found_genesis, load_genesis, make_genesis
 from chain.keys import did_from_key
 from chain.policy import shipped_policy
 from chain.proposals import MAX_WEIGHT
-from chain.votes import BATCH_MAX
 from tests.support.world import genesis_of, secret
 
 DOCUMENT: dict[str, Any] = json.loads(genesis_of(4).to_json())

@@ -119,7 +119,7 @@ def test_a_bad_block_changes_nothing(spoil: Callable[[Register], tuple[Block, Re
     ledger = Ledger(register.genesis)
     replay(register, ledger, 1)
     before = look(ledger)
-    assert refusal(ledger.extend, bad, 0) is reason
+    assert refusal(ledger.extend, bad, register.blocks[1][1]) is reason
     assert look(ledger) == before
     replay(register, ledger)
 

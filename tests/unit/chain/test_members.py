@@ -6,8 +6,8 @@ import pytest
 
 from chain.errors import Reason
 from chain.proposals import REGISTRAR, Accredit, AddValidator, ReplaceValidator, Revoke, Suspend
-from chain.state import Account, Member, Rating, account_key, member_key, rating_key
-from chain.transactions import Approve, Enrol, Object, Propose, Rate, Rotate
+from chain.state import OPEN, Account, Member, Rating, account_key, member_key, rating_key
+from chain.transactions import Approve, Consent, Enrol, Object, Propose, Rate, Rotate
 from tests.support.register import DIGEST, FOREVER, MARKETPLACE, MUNICIPAL, Person, Register, altered
 
 TRADE = 1
@@ -222,7 +222,9 @@ def test_a_key_that_was_left_makes_no_blocks(market: Register) -> None:
     for proposal in (AddValidator(past, 1), ReplaceValidator(market.validators[3].key, past)):
         assert market.refusal(market.validators[0], Propose(proposal)) is Reason.ROTATED_KEY
     market.do(market.validators[1], Approve(number))
-    assert market.refusal(market.validators[2], Approve(number)) is Reason.ROTATED_KEY  # it would be carried
+    market.do(market.validators[2], Approve(number))
+    assert market.refusal(ann.with_key(0), Consent(number)) is Reason.ROTATED_KEY
+    assert market.motion(number).status == OPEN
     market.carry(AddValidator(ann.key, 1))
 
 

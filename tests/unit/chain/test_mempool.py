@@ -271,3 +271,34 @@ def test_what_this_node_has_to_offer_again(pool: Pool) -> None:
     pool.remove(three.id)
     pool.take(three)
     assert pool.claimed(9) == (one,), "what was dropped is nobody's"
+
+
+def test_what_a_block_ruled_out_comes_back_where_that_block_loses() -> None:
+    pool, actor = Mempool(lambda _: 0), Actor(GENESIS, 1)
+    mine, others = actor.sign(Rate(bytes(32), 1, 1)), Actor(GENESIS, 2).sign(Rate(bytes(32), 1, 1))
+    for transaction in (mine, others):
+        pool.add(transaction, 1)
+    pool.claim((mine,))
+    for transaction in (mine, others):
+        pool.set_aside(transaction, 7)
+    assert not len(pool)
+    pool.forget_aside(6)
+    pool.bring_back(7)
+    assert set(pool) == {mine, others}
+    assert pool.claimed(9) == (mine,), "it is offered again as before"
+    for transaction in (mine, others):
+        pool.set_aside(transaction, 7)
+    pool.forget_aside(7)
+    pool.bring_back(8)
+    assert not len(pool), "what ruled it out is final"
+
+
+def test_only_so_much_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chain.mempool.MAX_ASIDE", 2)
+    pool = Mempool(lambda _: 0)
+    three = [Actor(GENESIS, number).sign(Rate(bytes(32), 1, 1)) for number in range(1, 4)]
+    for transaction in three:
+        pool.add(transaction, 1)
+        pool.set_aside(transaction, 7)
+    pool.bring_back(7)
+    assert list(pool) == three[1:]

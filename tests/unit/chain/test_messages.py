@@ -10,6 +10,7 @@ import pytest
 from chain.ballots import MAX_BALLOT_BYTES
 from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS
 from chain.codec import U64_MAX, encode
+from chain.credentials import Credential
 from chain.errors import Reason, Refused
 from chain.headers import MAX_HEADER_BYTES
 from chain.messages import (
@@ -19,6 +20,8 @@ from chain.messages import (
     MAX_BLOCKS_PER_REQUEST,
     MAX_MESSAGE_BYTES,
     MAX_REQUEST_BYTES,
+    MAX_STATUS_BYTES,
+    MAX_TIME_MS,
     Announcement,
     GetBlocks,
     GetTransactions,
@@ -42,6 +45,7 @@ def items(data: bytes) -> RawItems:
 ROUND_TRIPS = [
     (Status(ID, 0, 0, 0), Status.decode),
     (Status(ID, U64_MAX, U64_MAX, U64_MAX), Status.decode),
+    (Status(ID, 0, 0, 0, MAX_TIME_MS, Credential(ID, 2 * ID)), Status.decode),
     (Announcement(b"", b"", ()), Announcement.decode),
     (
         Announcement(b"h" * (MAX_HEADER_BYTES + 64), b"b" * MAX_BALLOT_BYTES, ids(MAX_BLOCK_TRANSACTIONS)),
@@ -109,7 +113,7 @@ def test_what_has_another_shape_is_malformed(decode: Callable[[bytes], object], 
 @pytest.mark.parametrize(
     ("decode", "size"),
     [
-        (Status.decode, 128),
+        (Status.decode, MAX_STATUS_BYTES),
         (Announcement.decode, MAX_ANNOUNCEMENT_BYTES),
         (GetBlocks.decode, 64),
         (GetTransactions.decode, MAX_REQUEST_BYTES),

@@ -12,12 +12,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chain.ballots import EMPTY
+from chain.blockchain import Blockchain
+from chain.blocks import Block
 from chain.codec import decode, encode
+from chain.electorate import NOTHING_DECIDED, Decision, Electorate
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis
-from chain.headers import Header, sign_header
-from chain.proof import MAX_FILE_BYTES, MAX_ITEMS, ProofFile, Run, Shown, check_evidence, count, encode_evidence, needed
-from chain.proposals import AddValidator
+from chain.proof import (
+    MAX_FILE_BYTES,
+    MAX_ITEMS,
+    Counted,
+    ProofFile,
+    Run,
+    Shown,
+    check_evidence,
+    encode_evidence,
+    follow,
+    needed,
+)
 from chain.registry import genesis_state
 from chain.state import (
     RULES_KEY,
@@ -34,8 +47,7 @@ from chain.state import (
     record_key,
 )
 from chain.statetree import StateTree
-from chain.validators import Seat, Validators, genesis_validators
-from chain.votes import Votes
+from chain.validators import Seat, genesis_validators, weights_of
 from tests.support.asking import answer
 from tests.support.forge import Forge
 from tests.support.proving import checked, proof_of
@@ -100,15 +112,15 @@ def test_nothing_that_counts_can_be_left_out(city: City, home: Path) -> None:
     assert "0 of 1 open objections" in refusal(home, altered(data, leave_out(len(others))))
 
     def last_header(fields: list[Any]) -> None:
-        ((headers, announced, path),) = fields[4]
-        fields[4] = ((headers[:-1], announced, path),)
+        ((headers, ballots),) = fields[4]
+        fields[4] = ((headers[:-1], ballots[:-1]),)
 
     assert "final" in refusal(home, altered(data, last_header))
 
 
 def test_a_file_begins_with_its_format_its_network_and_its_key(city: City, home: Path) -> None:
     fields = decode(proof_of(home, city.ann.key), max_bytes=MAX_FILE_BYTES, max_items=MAX_ITEMS)
-    assert fields[:3] == (1, city.genesis.id, city.ann.key)
+    assert fields[:3] == (2, city.genesis.id, city.ann.key)
 
 
 def test_objections_come_with_the_numbers_of_their_records(city: City, home: Path) -> None:
@@ -120,8 +132,9 @@ def test_objections_come_with_the_numbers_of_their_records(city: City, home: Pat
     ("at", "value", "what"),
     [
         (4, (), "the runs"),
-        (4, (((), b"", b""),), "headers"),
-        (4, (((b"",), b""),), "a run"),
+        (4, (((), ()),), "headers"),
+        (4, (((b"",),),), "a run"),
+        (4, (((b"",), ()),), "ballots"),
         (5, (), "the entries"),
         (5, ((b"", 0, b""),), "an entry"),
     ],
@@ -136,7 +149,7 @@ def test_a_file_of_another_shape_is_refused(city: City, home: Path, at: int, val
 # ------------------------------------------------------------------------------------- validators that change
 
 
-# What the state is of: after the first change, with the second announced, with headers on both sides of it, after both.
+# What the state is of: in the gate of the second change, in its joint phase, after it.
 @pytest.mark.parametrize("blocks", [0, 4, 6, 9, 13, 20])
 def test_sets_of_validators_are_handed_over(tmp_path: Path, blocks: int) -> None:
     city = changing_city(blocks)
@@ -149,32 +162,56 @@ def test_sets_of_validators_are_handed_over(tmp_path: Path, blocks: int) -> None
     def without_handovers(fields: list[Any]) -> None:
         fields[4] = (fields[4][-1],)
 
-    def without_announcement(fields: list[Any]) -> None:
-        fields[4] = tuple((headers, b"", b"") for headers, _, _ in fields[4])
-
     assert len(decode(data, max_bytes=len(data), max_items=10_000)[4]) > 1
-    for change in (without_handovers, without_announcement):
-        assert refusal(home, altered(data, change))
+    assert refusal(home, altered(data, without_handovers))
 
 
-@pytest.mark.parametrize(("run", "said"), [(0, "into force"), (-1, "make final what is up to height")])
+def test_what_is_decided_is_read_from_ballots_that_the_headers_commit_to(tmp_path: Path) -> None:
+    city = changing_city(4)
+    home = city.write(tmp_path / "home")
+
+    def another_ballot(fields: list[Any]) -> None:
+        ((headers, (_, *ballots)), *others) = fields[4]
+        fields[4] = ((headers, (EMPTY.raw, *ballots)), *others)
+
+    assert "wrong_votes_root" in refusal(home, altered(proof_of(home, city.bob.key), another_ballot))
+
+
+@pytest.mark.parametrize(("run", "said"), [(0, "ends before what it decided is final"), (-1, "make final what is up")])
 def test_one_header_alone_proves_nothing(tmp_path: Path, run: int, said: str) -> None:
     city = changing_city(4)
     home = city.write(tmp_path / "home")
 
     def first_header_only(fields: list[Any]) -> None:
         runs = list(fields[4])
-        (first, *_), announced, path = runs[run]
-        runs[run] = (first,), announced, path
+        (header, *_), (ballot, *_) = runs[run]
+        runs[run] = (header,), (ballot,)
         fields[4] = tuple(runs)
 
     assert said in refusal(home, altered(proof_of(home, city.bob.key), first_header_only))
 
 
+def test_runs_are_in_order_and_each_decides_something(tmp_path: Path) -> None:
+    city = changing_city(4)
+    home = city.write(tmp_path / "home")
+    data = proof_of(home, city.bob.key)
+
+    def twice(fields: list[Any]) -> None:
+        first, *others = fields[4]
+        fields[4] = (first, first, *others)
+
+    assert refusal(home, altered(data, twice))
+    # a run in which nothing is decided leads nowhere
+    idle = run_of(city.blocks[:1])
+    assert "ends before" in refusal(home, altered(data, lambda fields: fields.__setitem__(4, (idle, *fields[4]))))
+
+
 def test_one_validator_alone_hands_over_to_nobody(city: City) -> None:
-    genesis, villain, own = city.genesis, secret(2), 1
-    seat = Seat(villain.public, 1, 0, 0)
-    takeover = Validators(genesis_validators(genesis).active, (seat,), 1, 2, ())
+    # given one founder that writes a ballot by which it is the only validator, and a long branch of its own
+    genesis, villain = city.genesis, secret(2)
+    takeover = genesis_validators(genesis)._replace(
+        active=(Seat(villain.public, 1, 0, 0),), voting=((villain.public, 1),)
+    )
     entries: list[tuple[bytes, Entry | None]] = [
         (VALIDATORS_KEY, takeover),
         (RULES_KEY, Rules(1, genesis.policy.digest(), 0, 0)),
@@ -184,72 +221,40 @@ def test_one_validator_alone_hands_over_to_nobody(city: City) -> None:
     ]
     values = {key: encode_entry(entry) for key, entry in entries if entry is not None}
     tree = StateTree.build(values.items())
-    headers: list[Header] = []
-    for height in range(1, 25):
-        headers.append(
-            sign_header(
-                villain,
-                genesis.id,
-                height=height,
-                slot=own + 4 * height,
-                parent=headers[-1].id if headers else bytes(32),
-                mhg=height - 1,
-                mhp=0,
-                transaction_root=bytes(32),
-                state_root=tree.root,
-            )
-        )
-    raws = tuple(header.raw for header in headers)
-    shown = tuple(
-        Shown(key, int(key in values), values.get(key, b""), tree.prove(key).encode()) for key, _ in entries[1:]
-    )
-    announced = Run(raws, values[VALIDATORS_KEY], tree.prove(VALIDATORS_KEY).encode())
-    for runs in ((announced,), (announced, Run(raws[1:], b"", b"")), (Run(raws, b"", b""),)):
+    forge, blocks = Forge(genesis), list[Block]()
+    for number in range(24):
+        decision = Decision(((villain.public, 1),)) if not blocks else NOTHING_DECIDED
+        parent = blocks[-1] if blocks else None
+        blocks.append(forge.block(parent, slot=1 + 4 * number, decision=decision, state_root=tree.root))
+    assert {block.header.proposer for block in blocks} == {villain.public}
+    shown = tuple(Shown(key, int(key in values), values.get(key, b""), tree.prove(key).encode()) for key, _ in entries)
+    for runs in ((run_of(blocks),), (run_of(blocks), run_of(blocks[1:])), (run_of(blocks[1:]),)):
         with pytest.raises(Refused) as caught:
             check_evidence(genesis, encode_evidence(genesis, ProofFile(villain.public, 1, runs, shown)))
-        assert caught.value.reason in (Reason.CROSSES_FINALITY, Reason.NOT_EXECUTED)
+        assert caught.value.reason in (Reason.MALFORMED, Reason.CROSSES_FINALITY, Reason.NOT_EXECUTED)
 
 
-def test_founders_who_were_cut_off_prove_nothing_final(tmp_path: Path) -> None:
-    city = City()
-    city.carried(AddValidator(secret(98).public, 1))
-    city.carried(AddValidator(secret(99).public, 1))
-    for _ in range(40):
-        city.block()
-    # In these slots the four founders lead, whether four or six validators take turns.
-    together = city.height
-    for slot in range(120, 240):
-        if slot % 12 < 4:
-            city.block(slot=slot)
-    cut_off = city.blocks[together + 3 :]
-    home = city.write(tmp_path / "home")
-    assert answer(home, "head")["finalized_height"] <= together + 3
-    assert len(answer(home, "validators")["validators"]) == 6
-
-    first, key = cut_off[0], city.bob.key
-    raws = tuple(block.header.raw for block in cut_off)
-    shown = entries_of(city.state(first), key)
-    data = encode_evidence(city.genesis, ProofFile(key, first.header.height, (Run(raws, b"", b""),), shown))
-    assert "wrong_mhp" in refusal(home, data)
-
-
-@pytest.mark.parametrize("case", ["right", "others", "others announced", "unknown"])
+@pytest.mark.parametrize("case", ["right", "others", "others decided", "one jailed", "another tag", "unknown"])
 def test_a_set_counts_only_where_the_state_says_that_it_is_in_force(city: City, case: str) -> None:
     genesis, key = city.genesis, city.bob.key
     seats, other = genesis_validators(genesis).active, Seat(secret(99).public, 1, 0, 0)
+    right = genesis_validators(genesis)
+    weights = weights_of((*seats, other))
     claims = {
-        "right": Validators(seats, (), 0, 0, ()),
-        "others": Validators((*seats, other), (), 0, 0, ()),
-        "others announced": Validators(seats, (*seats, other), 1, 9, ()),
+        "right": right,
+        "others": right._replace(active=(*seats, other), voting=weights),
+        "others decided": right._replace(following=weights, decided_height=1),
+        "one jailed": right._replace(active=(seats[0]._replace(is_jailed=1), *seats[1:])),
+        "another tag": right._replace(tags=((seats[0].key, bytes(range(16))),)),
     }
     state = genesis_state(genesis)
     if case in claims:
         state[VALIDATORS_KEY] = encode_entry(claims[case])
-    headers = headers_over(genesis, state)
+    blocks = blocks_over(genesis, state)
     entries = entries_of(state, key)[1 if case == "unknown" else 0 :]
-    data = encode_evidence(genesis, ProofFile(key, 2, (run_of(headers),), entries))
+    data = encode_evidence(genesis, ProofFile(key, 2, (run_of(blocks),), entries))
     if case == "right":
-        assert check_evidence(genesis, data).header == headers[1]
+        assert check_evidence(genesis, data).header == blocks[1].header
         return
     with pytest.raises(Refused) as caught:
         check_evidence(genesis, data)
@@ -264,36 +269,23 @@ def test_records_of_others_are_not_the_members(city: City) -> None:
     state |= {others: state[record_key(ann, 1)], VALIDATORS_KEY: genesis_state(genesis)[VALIDATORS_KEY]}
     path = StateTree.build(state.items()).prove(others)
     entries = (*entries_of(state, city.ann.key), Shown(others, 1, state[others], path.encode()))
-    run = run_of(headers_over(genesis, state))
+    run = run_of(blocks_over(genesis, state))
     proven = check_evidence(genesis, encode_evidence(genesis, ProofFile(city.ann.key, 2, (run,), entries)))
     assert [number for number, _ in proven.objections] == [1]
 
 
-def headers_over(genesis: Genesis, state: dict[bytes, bytes]) -> list[Header]:
-    """Eleven headers by the founders, whose votes make the first ones final, under one and the same state."""
+def blocks_over(genesis: Genesis, state: dict[bytes, bytes]) -> list[Block]:
+    """Eleven blocks by the founders, whose votes make the first ones final, under one and the same state."""
     root = StateTree.build(state.items()).root
-    votes, headers = Votes.genesis(genesis.validators, genesis.batch), list[Header]()
-    for height in range(1, 12):
-        headers.append(
-            sign_header(
-                secret(1 + height % 4),
-                genesis.id,
-                height=height,
-                slot=height,
-                parent=headers[-1].id if headers else bytes(32),
-                mhg=max(0, height - 4),
-                mhp=votes.mhp,
-                transaction_root=bytes(32),
-                state_root=root,
-            )
-        )
-        votes = votes.apply(headers[-1])
-    return headers
+    forge, blocks = Forge(genesis), list[Block]()
+    for _ in range(11):
+        blocks.append(forge.block(blocks[-1] if blocks else None, state_root=root))
+    return blocks
 
 
-def run_of(headers: Sequence[Header]) -> Run:
-    """A run that announces nothing."""
-    return Run(tuple(header.raw for header in headers), b"", b"")
+def run_of(blocks: Sequence[Block]) -> Run:
+    """A run of consecutive blocks."""
+    return Run(tuple(block.header.raw for block in blocks), tuple(block.ballot.raw for block in blocks))
 
 
 def entries_of(state: dict[bytes, bytes], key: bytes) -> tuple[Shown, ...]:
@@ -308,29 +300,50 @@ def entries_of(state: dict[bytes, bytes], key: bytes) -> tuple[Shown, ...]:
 # ------------------------------------------------------------------------------------------- counting from anywhere
 
 
+def counted(genesis: Genesis, electorate: Electorate, blocks: Sequence[Block]) -> Counted:
+    """The last of some consecutive blocks, the first of which has ``electorate`` in force."""
+    *_, last = follow(genesis, electorate, [(block.header, block.ballot) for block in blocks])
+    return last
+
+
 def test_headers_of_two_branches_are_not_counted_together() -> None:
     genesis = city_genesis(city_policy())
     forge = Forge(genesis)
     one, other = forge.chain(3, slot=1), forge.chain(3, slot=2)
-    mixed = [one[0].header, one[1].header, other[2].header]  # height follows on height, and slot on slot
+    mixed = [one[0], one[1], other[2]]  # height follows on height, and slot on slot
     with pytest.raises(Refused) as caught:
-        count(genesis, genesis.validators, mixed, None)
+        counted(genesis, Blockchain(genesis).electorate, mixed)
     assert caught.value.reason is Reason.UNKNOWN_PARENT
 
 
+GAPS = st.tuples(st.integers(1, 4), st.sets(st.integers(0, 3)), st.integers(0, 2))
+
+
 @settings(max_examples=25, deadline=None)
-@given(gaps=st.lists(st.integers(1, 4), min_size=12, max_size=40), first=st.integers(0, 30))
-def test_votes_counted_from_any_height_are_those_counted_from_the_genesis(gaps: list[int], first: int) -> None:
+@given(steps=st.lists(GAPS, min_size=4, max_size=24))
+def test_votes_counted_from_any_height_are_those_counted_from_the_genesis(
+    steps: list[tuple[int, set[int], int]],
+) -> None:
+    # given blocks that carry what some say of the one before, or of one up to two below that
     genesis = city_genesis(city_policy())
-    forge, parent, slot = Forge(genesis), None, 0
-    headers = []
-    for gap in gaps:
+    forge, slot, blocks = Forge(genesis), 0, list[Block]()
+    said: set[tuple[int, int]] = set()
+    for gap, speakers, late in steps:
         slot += gap
-        parent = forge.block(parent, slot=slot)
-        headers.append(parent.header)
-    first = min(first, len(headers) - 1)
-    for last in range(first, len(headers)):
-        whole = count(genesis, genesis.validators, headers[: last + 1], None)
-        part = count(genesis, genesis.validators, headers[first : last + 1], None)
-        assert part.finalized == max(whole.finalized, first)
-        assert part.mhp == max(whole.mhp, first)
+        carrying = []
+        for speaker in sorted(speakers) if blocks else ():
+            votes, about = forge.votes(blocks[-1]), blocks[-1 - min(late, len(blocks) - 1)]
+            row = votes.row(about.header.height)
+            key, height = secret(speaker + 1).public, about.header.height
+            mhg = votes.spoken_up_to(key)
+            is_first = mhg < height > votes.finalized
+            if row is not None and key not in row.said and is_first and (speaker, height) not in said:
+                said.add((speaker, height))
+                carrying.append(forge.attest(about, speaker, mhg=mhg))
+        blocks.append(forge.block(blocks[-1] if blocks else None, slot=slot, carrying=carrying))
+    first = Blockchain(genesis).electorate
+    whole = [each.votes for each in follow(genesis, first, [(block.header, block.ballot) for block in blocks])]
+    for base in range(len(blocks)):
+        part = counted(genesis, first, blocks[base:]).votes
+        assert part.finalized == max(whole[-1].finalized, base)
+        assert part.mhp == max(whole[-1].mhp, base)

@@ -11,7 +11,7 @@ import pytest
 
 from chain.blocks import Block, encode_block
 from chain.codec import encode
-from chain.database import DATABASE, announcement_row, seal
+from chain.database import DATABASE, seal
 from chain.events import Commit
 from chain.genesis import load_genesis
 from chain.keys import did_from_key
@@ -210,7 +210,7 @@ def test_it_finds_a_spoilt_block_beside_the_main_chain(story: Story, damaged: Pa
     assert what.startswith(f"block {side.id.hex()[:16]} beside the main chain: ")
 
 
-# ----------------------------------------------------------------------------------------------- announced validators
+# ----------------------------------------------------------------------------------------- validators that change
 
 
 @pytest.fixture(scope="module")
@@ -219,26 +219,19 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("blocks", [20, 70, 150])
-def test_announced_validators_are_counted(tmp_path: Path, blocks: int) -> None:
+def test_what_was_decided_is_counted(tmp_path: Path, blocks: int) -> None:
     report = rechecked(changing_city(blocks).write(tmp_path / "home"))
-    assert (report.problems, report.announcements) == ([], 2)
+    assert (report.problems, report.decisions) == ([], 3)
 
 
-def test_it_finds_announcements_wrong_missing_and_invented(changed: Path, tmp_path: Path) -> None:
+def test_it_finds_decisions_missing_and_invented(changed: Path, tmp_path: Path) -> None:
     home = Path(shutil.copytree(changed, tmp_path / "home"))
     height = rechecked(home).state_height
-    reader = Reader(home / DATABASE, load_genesis(home / "genesis.json"))
-    first, second = reader.announcements()
-    reader.close()
-    key, forged = announcement_row(first._replace(validators=second.validators))
-    tamper(home, "UPDATE announcements SET value = ? WHERE key = ?", forged, key)
-    tamper(home, "DELETE FROM announcements WHERE key = ?", announcement_row(second)[0])
-    tamper(home, "INSERT INTO announcements VALUES (?, ?)", *announcement_row(second._replace(height=7)))
-    text = "what is stored of validators announced at height {} is not what the chain announced"
+    tamper(home, "DELETE FROM decisions WHERE height = 3")
+    tamper(home, "INSERT INTO decisions VALUES (7)")
     assert set(problems(home)) == {
-        (height, text.format(first.height)),
-        (height, text.format(7)),
-        (height, f"the validators announced at height {second.height} are not stored"),
+        (height, "height 7 is stored as one that decided about validators, and decided nothing"),
+        (height, "height 3 decided about validators, and that is not stored"),
     }
 
 

@@ -1,25 +1,28 @@
-"""When a blockchain lets other validators make blocks: at the same height on one branch, whatever way it came there."""
+"""When a blockchain lets other validators speak and make blocks: the same on one branch, whatever way it came there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
 from chain.blockchain import Blockchain, Snapshot
 from chain.blocks import Block
+from chain.electorate import Gate, Joint
 from chain.errors import Reason
 from chain.registry import genesis_state
 from chain.transactions import VerifiedTransaction
-from chain.validators import ADD, JAIL
+from chain.validators import ADD, JAIL, weights_of
 from tests.support.forge import Forge, blockchain
 from tests.support.refusals import refusal
 from tests.support.wishes import ROOMY, Wishes, named
 from tests.support.world import secret
 
-# A change that block 1 asks for is announced by block 2 and in force two rounds of four later.
-IN_FORCE = 10
-OLD, NEW = named(1, 2, 3, 4), named(1, 2, 3, 4, 5)
+# A change that block 1 asks for is decided by block 2; block 4 carries what the newcomer says of block 3, so block 5
+# is the first joint one, which block 7 shows final.
+IN_FORCE = 8
+OLD, NEW, EVERYBODY = named(1, 2, 3, 4), named(1, 2, 3, 4, 5), range(5)
 
 
 @pytest.fixture
@@ -38,88 +41,98 @@ def fifth(wishes: Wishes) -> VerifiedTransaction:
     return wishes.sign(ADD, secret(5), weight=1)
 
 
-def grown(forge: Forge, *bodies: Sequence[VerifiedTransaction], parent: Block | None = None, slot: int) -> list[Block]:
-    """Blocks with these transactions in the slots from ``slot`` on."""
+def grown(
+    forge: Forge,
+    *bodies: Sequence[VerifiedTransaction],
+    parent: Block | None = None,
+    slot: int,
+    speakers: Sequence[int] = EVERYBODY,
+) -> list[Block]:
+    """Blocks with these transactions in the slots from ``slot`` on; whoever may attests each of them."""
     blocks: list[Block] = []
     for number, body in enumerate(bodies):
-        parent = forge.block(parent, body, slot=slot + number)
+        carrying = []
+        if parent is not None:
+            row = forge.votes(parent).row(parent.header.height)
+            may = [n for n in speakers if row is not None and secret(n + 1).public in row.electorate.speakers]
+            carrying = forge.attestations(parent, by=may)
+        parent = forge.block(parent, body, slot=slot + number, carrying=carrying)
         blocks.append(parent)
     return blocks
 
 
-def with_fifth(forge: Forge, fifth: VerifiedTransaction, length: int) -> list[Block]:
-    return grown(forge, [fifth], *[()] * (length - 1), slot=1)
+def with_fifth(
+    forge: Forge, fifth: VerifiedTransaction, length: int, *, speakers: Sequence[int] = EVERYBODY
+) -> list[Block]:
+    return grown(forge, [fifth], *[()] * (length - 1), slot=1, speakers=speakers)
 
 
 def leaders(chain: Blockchain) -> tuple[bytes, ...]:
     """Who may make the block after the head."""
-    return chain.next_votes.newest_set.leaders
+    return chain.electorate.leaders
 
 
-def test_an_announced_set_is_in_force_at_its_height_and_not_before(forge: Forge, fifth: VerifiedTransaction) -> None:
+def test_a_set_leads_from_the_first_height_whose_parent_shows_a_joint_block_final(
+    forge: Forge, fifth: VerifiedTransaction
+) -> None:
     chain = Blockchain(ROOMY)
     for block in with_fifth(forge, fifth, 30):
         assert leaders(chain) == (NEW if block.header.height >= IN_FORCE else OLD)
         chain.add(block, arrived_in_slot=True)
         assert chain.head.header.id == block.id
-    assert chain.head.votes.newest_set.start == IN_FORCE
+    assert chain.electorate.start == IN_FORCE
     assert {block.header.proposer for block in chain.ledger.blocks()} == set(NEW)
-    assert chain.finalized.height > IN_FORCE
+    assert chain.finalized.height == 28
 
 
-@pytest.mark.parametrize(("height", "signer"), [(IN_FORCE - 1, 10), (IN_FORCE, 10)])
-def test_the_other_sets_leader_is_refused(forge: Forge, fifth: VerifiedTransaction, height: int, signer: int) -> None:
+def test_its_phases_follow_each_other(forge: Forge, fifth: VerifiedTransaction) -> None:
+    blocks = with_fifth(forge, fifth, 8)
+    phases = [forge.votes(block).electorate.phase for block in blocks]
+    assert [phase and (type(phase), phase.since) for phase in phases] == [
+        None, (Gate, 2), (Gate, 2), (Joint, 5), (Joint, 5), (Joint, 5), None, None,
+    ]  # fmt: skip
+
+
+def test_a_newcomer_that_never_comes_changes_nothing(
+    forge: Forge, fifth: VerifiedTransaction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chain.electorate.GATE_BLOCKS", 10)
+    blocks = with_fifth(forge, fifth, 20, speakers=range(4))
+    chain = blockchain(ROOMY, blocks)
+    assert (leaders(chain), chain.ledger.validators.is_changing) == (OLD, False)
+    assert chain.finalized.height == 18
+    assert chain.ledger.validators.active == Blockchain(ROOMY).ledger.validators.active
+
+
+@pytest.mark.parametrize("height", [IN_FORCE - 1, IN_FORCE])
+def test_the_other_sets_leader_is_refused(forge: Forge, fifth: VerifiedTransaction, height: int) -> None:
     # in slot 14 the old set's third leads, and the new set's fifth
-    chain = blockchain(ROOMY, with_fifth(forge, fifth, height - 1))
+    blocks = with_fifth(forge, fifth, height - 1)
+    chain = blockchain(ROOMY, blocks)
     right, wrong = (5, 3) if height >= IN_FORCE else (3, 5)
-    parent = next(iter(chain.ledger.blocks()))
-    bad = forge.block(parent, slot=14, signer=secret(wrong))
+    bad = forge.block(blocks[-1], slot=14, signer=secret(wrong))
     assert refusal(chain.add, bad, arrived_in_slot=True) is Reason.WRONG_LEADER
-    chain.add(forge.block(parent, slot=14, signer=secret(right)), arrived_in_slot=True)
+    chain.add(forge.block(blocks[-1], slot=14, signer=secret(right)), arrived_in_slot=True)
     assert chain.head.header.proposer == secret(right).public
 
 
-def test_it_waits_through_a_stall_until_the_announcement_is_final(forge: Forge, fifth: VerifiedTransaction) -> None:
-    # given that half of the validators vanish before the announcement is final
-    blocks = with_fifth(forge, fifth, 3)
-    slots = [slot for slot in range(4, 60) if slot % 4 in (0, 1)]
-    for slot in slots:
-        blocks.append(forge.block(blocks[-1], slot=slot))
-    chain = blockchain(ROOMY, blocks)
-    # then nothing changes, however high the chain grows
-    assert chain.head.header.height > 2 * IN_FORCE
-    assert (chain.finalized.height, leaders(chain)) == (0, OLD)
-
-    # when they return
-    for slot in range(60, 90):
-        blocks.append(forge.block(blocks[-1], slot=slot))
-        chain.add(blocks[-1], arrived_in_slot=True)
-    # then the set is in force with the first block whose parent came when the announcement was final
-    assert leaders(chain) == NEW
-    start = chain.head.votes.newest_set.start
-    before = forge.votes(blocks[start - 2])
-    assert before.mhpc_before >= 2 > forge.votes(blocks[start - 3]).mhpc_before
-
-
 def test_a_branch_that_was_never_executed_changes_at_the_same_height(forge: Forge, fifth: VerifiedTransaction) -> None:
-    # given a fork between the announcement, which is final, and the height where its set is in force
-    trunk = with_fifth(forge, fifth, 8)
+    # given a fork in the joint phase
+    trunk = with_fifth(forge, fifth, 5)
     main = grown(forge, *[()] * 8, parent=trunk[-1], slot=9)
-    side = grown(forge, *[()] * 3, parent=trunk[-1], slot=40)
-    chain = blockchain(ROOMY, trunk + main[:4])
+    side = grown(forge, *[()] * 4, parent=trunk[-1], slot=40)
+    chain = blockchain(ROOMY, trunk + main[:1])
     for block in side:
         # then the branch beside the head is judged by the same sets
-        judged = chain.check(block.header, solicited=True)
-        assert judged.votes.newest_set.keys == (NEW if block.header.height >= IN_FORCE else OLD)
+        judged = chain.check(block.header, block.ballot, solicited=True)
         assert judged.votes == forge.votes(block)
         chain.add(block, arrived_in_slot=True, judged=judged)
-    assert chain.head.header.id == main[3].id
+    assert forge.votes(side[-1]).electorate == forge.votes(main[3]).electorate
 
 
-def test_each_branch_follows_its_own_announcement(forge: Forge, fifth: VerifiedTransaction) -> None:
-    # given one branch that asks for a change at once, and one that asks later
-    early = grown(forge, [fifth], *[()] * 3, slot=1)
-    late = grown(forge, (), (), [fifth], (), (), slot=10)
+def test_each_branch_follows_its_own_decision(forge: Forge, fifth: VerifiedTransaction) -> None:
+    # given one branch that asks for a change at once, and one that asks later, before anything is final
+    early, late = with_fifth(forge, fifth, 2), grown(forge, (), (), [fifth], (), slot=10, speakers=())
     again = grown(forge, *[()] * 16, parent=early[-1], slot=20)
     chain = blockchain(ROOMY, early)
     # when the head moves from one to the other and back
@@ -132,13 +145,10 @@ def test_each_branch_follows_its_own_announcement(forge: Forge, fifth: VerifiedT
     # then the set is in force where the branch says that it is
     assert chain.head.header.id == again[-1].id
     assert chain.head.votes == forge.votes(again[-1])
-    assert chain.head.votes.newest_set.start == IN_FORCE
-
-    other = blockchain(ROOMY, late + grown(forge, *[()] * 12, parent=late[-1], slot=16))
-    assert other.head.votes.newest_set.start == 12
+    assert chain.electorate.start == IN_FORCE
 
 
-@pytest.mark.parametrize("settled_at", range(6, 18))
+@pytest.mark.parametrize("settled_at", range(3, 15))
 def test_a_restart_at_any_height_changes_nothing(forge: Forge, fifth: VerifiedTransaction, settled_at: int) -> None:
     blocks = with_fifth(forge, fifth, 30)
     chain = blockchain(ROOMY, blocks[:settled_at])
@@ -155,107 +165,84 @@ def test_a_restart_at_any_height_changes_nothing(forge: Forge, fifth: VerifiedTr
     assert again.head.header.id == blocks[-1].id
     assert again.head.votes == chain.head.votes
     assert again.ledger.state == chain.ledger.state
-    assert again.head.votes.newest_set.start == IN_FORCE
+    assert again.electorate.start == IN_FORCE
 
 
 def test_one_change_follows_the_other(forge: Forge, wishes: Wishes) -> None:
-    # given requests for more than may change at once
     body = [wishes.sign(ADD, secret(5), weight=1), wishes.sign(ADD, secret(6), weight=1), wishes.sign(JAIL, secret(1))]
-    blocks = grown(forge, body, *[()] * 60, slot=1)
+    blocks: list[Block] = []
     chain = Blockchain(ROOMY)
     seen: list[tuple[bytes, ...]] = []
-    for block in blocks:
-        chain.add(block, arrived_in_slot=True)
+    slot = 1
+    for number in range(40):
+        parent = blocks[-1] if blocks else None
+        while parent is not None and chain.electorate.leader(slot) in chain.electorate.barred:
+            slot += 1
+        blocks += grown(forge, body if number == 0 else (), parent=parent, slot=slot, speakers=range(6))
+        slot += 1
+        chain.add(blocks[-1], arrived_in_slot=True)
         if leaders(chain) not in seen[-1:]:
             seen.append(leaders(chain))
-    # then they come one after the other, and who is jailed makes no block any more
-    assert seen == [OLD, NEW, named(2, 3, 4, 5, 6)]
+    # then they come one after the other; whose weight the first takes away was jailed, and made no block since
+    assert seen == [OLD, named(2, 3, 4, 5), named(2, 3, 4, 5, 6)]
     assert not chain.ledger.validators.is_changing
-    jailed = forge.block(blocks[-1], slot=100, signer=secret(1))
-    assert refusal(chain.add, jailed, arrived_in_slot=True) is Reason.WRONG_LEADER
-    assert secret(1).public in chain.head.votes.newest_set.keys
+    assert {block.header.proposer for block in blocks[1:]} == set(named(2, 3, 4, 5, 6))
+    assert secret(1).public in chain.electorate.current.by_key
 
 
-def test_nothing_is_kept_of_an_announcement_that_is_in_force(forge: Forge, fifth: VerifiedTransaction) -> None:
-    blocks = with_fifth(forge, fifth, 30)
-    chain = blockchain(ROOMY, blocks[:IN_FORCE])
-    assert len(chain.tree._announced) == 1
-    for block in blocks[IN_FORCE:]:
-        chain.add(block, arrived_in_slot=True)
-    assert chain.tree._announced == {}
-
-
-def test_nothing_is_kept_of_an_announcement_on_a_branch_that_lost(forge: Forge, fifth: VerifiedTransaction) -> None:
-    short = with_fifth(forge, fifth, 3)
-    chain = blockchain(ROOMY, short)
-    assert len(chain.tree._announced) == 1
-    for block in grown(forge, *[()] * 20, slot=10):
-        chain.add(block, arrived_in_slot=True)
-    assert chain.tree._announced == {}
-    assert leaders(chain) == OLD
+def test_who_is_jailed_makes_no_block_from_the_next_one_on(forge: Forge, wishes: Wishes) -> None:
+    first = forge.block(None, [wishes.sign(JAIL, secret(3))])
+    chain = blockchain(ROOMY, [first])
+    bad = forge.block(first, slot=2)
+    assert bad.header.proposer == secret(3).public
+    assert refusal(chain.add, bad, arrived_in_slot=True) is Reason.BARRED
 
 
 def test_a_proposer_is_looked_at_without_its_parent(forge: Forge, fifth: VerifiedTransaction) -> None:
-    # given an announced set that is not in force yet
+    # given a joint phase
     blocks = with_fifth(forge, fifth, 30)
     chain = blockchain(ROOMY, blocks[:5])
+    final = chain.finalized.height
     # then whoever leads in the one set or in the other may be a leader: in slot 14 the third, or the fifth
-    parent = blocks[20]
-    for signer, slot, fields, expected in [
-        (3, 14, {}, None),
-        (5, 14, {}, None),
-        (5, 13, {}, Reason.WRONG_LEADER),
-        (4, 14, {}, Reason.WRONG_LEADER),
-        (77, 14, {}, Reason.WRONG_LEADER),
-        # but further ahead than what can be announced, nobody knows
-        (77, 14, {"height": 8}, Reason.WRONG_LEADER),
-        (77, 14, {"height": 9}, Reason.NOT_EXECUTED),
-        (5, 14, {"height": 14}, None),
+    for signer, slot, height, expected in [
+        (3, 14, final + 3, None),
+        (5, 14, final + 3, None),
+        (5, 13, final + 3, Reason.WRONG_LEADER),
+        (4, 14, final + 3, Reason.WRONG_LEADER),
+        (77, 14, final + 3, Reason.WRONG_LEADER),
+        # but further ahead than what can be decided, nobody knows
+        (77, 14, final + 4, Reason.NOT_EXECUTED),
+        (5, 14, 14, None),
     ]:
-        header = forge.block(parent, slot=slot, signer=secret(signer), **{"height": 8, **fields}).header
-        assert refusal(chain.check_leader, header) is expected, (signer, slot, fields)
-
-
-def test_blocks_of_the_last_set_still_arrive(forge: Forge, fifth: VerifiedTransaction) -> None:
-    blocks = with_fifth(forge, fifth, 12)
-    chain = blockchain(ROOMY, blocks)
-    late = forge.block(blocks[IN_FORCE - 3], slot=14)
-    assert late.header.proposer == secret(3).public
-    chain.check_leader(late.header)
-    assert refusal(chain.add, late, arrived_in_slot=False) is None
+        header = forge.block(blocks[20], slot=slot, signer=secret(signer), height=height).header
+        assert refusal(chain.check_leader, header) is expected, (signer, slot, height)
 
 
 def test_the_state_and_the_votes_agree_on_who_is_in_force(forge: Forge, wishes: Wishes) -> None:
-    blocks = grown(forge, [wishes.sign(ADD, secret(5), weight=1)], (), [wishes.sign(JAIL, secret(2))], slot=1)
-    blocks += grown(forge, *[()] * 40, parent=blocks[-1], slot=4)
-    for block in blocks:
-        seats = forge.validators(block).active
-        newest = forge.votes(block).newest_set
-        assert newest.leaders == tuple(seat.key for seat in seats if not seat.is_jailed)
+    blocks = grown(forge, [wishes.sign(ADD, secret(5), weight=1)], (), (), slot=1)
+    blocks += grown(forge, *[()] * 20, parent=blocks[-1], slot=4)
+    for parent, block in pairwise(blocks):
+        validators, electorate = forge.validators(block), forge.votes(parent).electorate
+        assert validators.voting == weights_of(validators.active) == electorate.current.weights
+        following = validators.following
+        assert (
+            forge.votes(block).electorate.phase is None
+            or following == electorate.all_sets[-1].weights
+            or (validators.decided_height == block.header.height)
+        )
 
 
 def test_two_blocks_of_a_slot_by_two_leaders_are_no_rivals(forge: Forge, fifth: VerifiedTransaction) -> None:
     # given two branches: on one the old set leads slot 14, on the other the new set does
-    blocks = with_fifth(forge, fifth, 12)
-    chain = blockchain(ROOMY, blocks)
-    old, new = forge.block(blocks[IN_FORCE - 3], slot=14), forge.block(blocks[-1], slot=14)
+    blocks = with_fifth(forge, fifth, 7)
+    chain = blockchain(ROOMY, blocks[:6])
+    old, new = forge.block(blocks[5], slot=14), forge.block(blocks[6], slot=14)
     assert old.header.proposer != new.header.proposer
-    twin = forge.block(blocks[IN_FORCE - 3], slot=14, state_root=bytes(32))
+    twin = forge.block(blocks[5], slot=14, mhp=old.header.mhp, mhg=old.header.mhg + 1)
     for block in (old, twin):
         chain.add(block, arrived_in_slot=False)
     # then neither takes the other's place
-    judged = chain.check(new.header, solicited=False)
+    chain.add(blocks[6], arrived_in_slot=True)
+    judged = chain.check(new.header, new.ballot, solicited=False)
     chain.add(new, arrived_in_slot=True, judged=judged)
     assert new.id in chain.tree
-
-
-def test_an_announcement_beside_a_branch_means_nothing_to_it(forge: Forge, fifth: VerifiedTransaction) -> None:
-    # given two branches, both executed, and only one of them announces a set
-    early, late = with_fifth(forge, fifth, 3), grown(forge, *[()] * 14, slot=10)
-    tree = Blockchain(ROOMY).tree
-    for block in early + late:
-        tree.insert(block, tree.check(block.header, solicited=True), arrived_in_slot=True)
-        tree.executed(block.id, forge.validators(block))
-    # then it is not in force on the other, whatever is final there
-    assert tree[late[-1].id].votes.mhpc_before >= 2
-    assert tree.next_votes(tree[late[-1].id]).newest_set.leaders == OLD

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from chain.blockchain import Blockchain
 from chain.blocks import encode_block
 from chain.database import DATABASE
 from chain.errors import OperatorError
@@ -172,9 +173,9 @@ def test_a_branch_is_served_from_its_tip(history: History, reader: Reader) -> No
 def test_the_settled_state_is_the_state_of_its_height(history: History, reader: Reader) -> None:
     header = reader.snapshot_header()
     assert header is not None
-    ledger = Ledger(history.genesis)
+    ledger, electorate = Ledger(history.genesis), Blockchain(history.genesis).electorate
     for block in reader.blocks(1, header.height):
-        ledger.extend(block, 1)
+        ledger.extend(block, electorate)
     assert dict(reader.state_rows()) == ledger.state
     assert header.state_root == ledger.state_root
     some = next(iter(ledger.state))
@@ -231,7 +232,7 @@ def test_several_commits_are_stored_all_or_nothing(history: History, tmp_path: P
 
 def test_what_one_key_signed_is_not_taken_for_another_keys(tmp_path: Path) -> None:
     genesis = genesis_of(4)
-    Storage.create(tmp_path / DATABASE, genesis, SigningState(7, 6, 5, 4, 3))
+    Storage.create(tmp_path / DATABASE, genesis, SigningState(7, 6, 5, 4, bytes([3]) * 32))
     storage = Storage(tmp_path / DATABASE, genesis)
     storage.bind(secret(1).public)
     storage.bind(secret(1).public)
@@ -248,17 +249,17 @@ def test_a_lost_signing_state_stays_lost(tmp_path: Path) -> None:
     Storage.create(tmp_path / DATABASE, genesis, None)
     storage = Storage(tmp_path / DATABASE, genesis)
     assert storage.load()[1] is None
-    storage.commit([Commit(signing=SigningState(7, 6, 5, 4, 3))])
-    assert storage.load()[1] == SigningState(7, 6, 5, 4, 3)
+    storage.commit([Commit(signing=SigningState(7, 6, 5, 4, bytes([3]) * 32))])
+    assert storage.load()[1] == SigningState(7, 6, 5, 4, bytes([3]) * 32)
     storage.close()
 
 
 def test_an_exported_signing_state_is_gone_whatever_is_stored_after_it(tmp_path: Path) -> None:
     genesis = genesis_of(4)
-    Storage.create(tmp_path / DATABASE, genesis, SigningState(7, 6, 5, 4, 3))
+    Storage.create(tmp_path / DATABASE, genesis, SigningState(7, 6, 5, 4, bytes([3]) * 32))
     storage = Storage(tmp_path / DATABASE, genesis)
-    assert storage.export_signing() == SigningState(7, 6, 5, 4, 3)
-    storage.commit([Commit(signing=SigningState(8, 7, 6, 5, 4))])
+    assert storage.export_signing() == SigningState(7, 6, 5, 4, bytes([3]) * 32)
+    storage.commit([Commit(signing=SigningState(8, 7, 6, 5, bytes([4]) * 32))])
     assert (storage.is_exported, storage.load()[1]) == (True, None)
     storage.close()
 
@@ -266,14 +267,18 @@ def test_an_exported_signing_state_is_gone_whatever_is_stored_after_it(tmp_path:
 @pytest.mark.parametrize("is_exported", [True, False])
 def test_a_home_signs_only_from_what_it_knows_to_be_signed_on(tmp_path: Path, is_exported: bool) -> None:
     genesis, key = genesis_of(4), secret(1).public
-    Storage.create(tmp_path / DATABASE, genesis, SigningState(7, 6, 5, 4, 3))
+    Storage.create(tmp_path / DATABASE, genesis, SigningState(7, 6, 5, 4, bytes([3]) * 32))
     storage = Storage(tmp_path / DATABASE, genesis)
     if is_exported:
         storage.export_signing()
-    for lower in (SigningState(6, 6, 5, 4, 3), SigningState(7, 5, 5, 4, 3)):
+    for lower in (SigningState(6, 6, 5, 4, bytes([3]) * 32), SigningState(7, 5, 5, 4, bytes([3]) * 32)):
         with pytest.raises(OperatorError, match=f"after slot {lower.slot}"):
             storage.import_signing(key, lower)
-    for signing in (SigningState(7, 6, 5, 4, 3), SigningState(8, 6, 5, 4, 3), SigningState(8, 7, 5, 4, 3)):
+    for signing in (
+        SigningState(7, 6, 5, 4, bytes([3]) * 32),
+        SigningState(8, 6, 5, 4, bytes([3]) * 32),
+        SigningState(8, 7, 5, 4, bytes([3]) * 32),
+    ):
         storage.import_signing(key, signing)
         assert (storage.is_exported, storage.load()[1]) == (False, signing)
     storage.close()
@@ -286,16 +291,16 @@ def test_a_home_that_knows_nothing_signs_only_after_the_blocks_that_it_has(histo
     slot, height = chain.head.header.slot, chain.head.header.height
     with storage._database.transaction():
         storage._connection.execute("DELETE FROM meta WHERE key IN ('signing', 'exported')")
-    storage.import_signing(secret(99).public, SigningState(slot - 1, height, height, 0, 0))  # which made no block
+    storage.import_signing(secret(99).public, SigningState(slot - 1, height))  # which made no block
     with pytest.raises(OperatorError, match="export again"):
-        storage.import_signing(key, SigningState(slot - 1, height, height, 0, 0))
-    storage.import_signing(key, SigningState(slot, height, height, 0, 0))
+        storage.import_signing(key, SigningState(slot - 1, height))
+    storage.import_signing(key, SigningState(slot, height))
     storage.close()
 
 
 def test_nothing_can_be_exported_twice_or_where_it_was_lost(tmp_path: Path) -> None:
     genesis = genesis_of(4)
-    for name, signing in (("held", SigningState(7, 6, 5, 4, 3)), ("lost", None)):
+    for name, signing in (("held", SigningState(7, 6, 5, 4, bytes([3]) * 32)), ("lost", None)):
         Storage.create(tmp_path / name, genesis, signing)
         storage = Storage(tmp_path / name, genesis)
         if signing is None:

@@ -268,7 +268,6 @@ def test_nobody_is_the_last_to_leave_because_another_change_lapsed() -> None:
 def test_a_jail_and_its_release_have_their_turns_one_after_the_other() -> None:
     jailed = decided(asked(of(4), Change(JAIL, key(2)), Change(RELEASE, key(2))), 20)
     assert (jailed.change, jailed.queue) == ((Change(JAIL, key(2)),), (Change(RELEASE, key(2)),))
-    assert settle(jailed).seat(key(2)) == Seat(key(2), 1, 1, 9)
     settled = in_force(in_force(jailed, 30), 40)
     assert (settled.voting, settled.is_changing) == (of(4).voting, False)
 

@@ -130,9 +130,9 @@ def test_with_attestations_finality_comes_after_two_blocks_whoever_is_down(count
         assert votes.height - votes.finalized == min(votes.height, 2 if count > 1 else 1)
 
 
-def test_it_takes_two_thirds_of_those_who_speak(count: int = 4) -> None:
+def test_it_takes_two_thirds_of_those_who_speak() -> None:
     for speakers, lag in (((0, 1, 2), 2), ((0, 1), 20)):
-        votes = grow_attested(genesis(count), [0, 1] * 10, speakers)
+        votes = grow_attested(genesis(4), [0, 1] * 10, speakers)
         assert votes.height - votes.finalized == lag
 
 
@@ -440,6 +440,29 @@ def test_who_left_may_still_attest_what_it_had_a_say_about() -> None:
     assert changed.voters[key(3)] == Voter(changed.electorate.phase.since, changed.electorate.phase.since - 1)
 
 
+def test_one_that_left_and_is_a_guest_now_casts_no_votes_for_what_it_had_a_say_about() -> None:
+    alone = next(each for each in changing(speakers=[0, 1, 2, 7]) if each.electorate.start > 1)
+    decided = grow_attested(alone, [0], NEW, Decision(equal(4)))
+    waiting = grow_attested(decided, [1], NEW)
+    assert isinstance(waiting.electorate.phase, Gate)
+    assert key(3) in waiting.voters
+    silent = about_tip(waiting, NEW)
+    last = spoken(waiting, 3)
+    speaking = sorted([*silent, (3, waiting.height, last)], key=lambda vote: vote[0])
+    states = [made(waiting, 2, waiting.height, carried) for carried in (silent, speaking)]
+    assert [each.electorate.phase is not None and type(each.electorate.phase) for each in states] == [Gate, Joint]
+    without, votes = ([(row.prevotes, row.precommits) for row in each.rows] for each in states)
+    assert votes == without
+
+
+def test_who_is_jailed_and_released_votes_for_nothing_from_before() -> None:
+    jailed = next(each for each in changing((*equal(3), (key(3), 0))) if each.electorate.start > 1)
+    released = grow_attested(grow_attested(jailed, [0], OLD, Decision(equal(4))), [1, 2], OLD)
+    assert isinstance(released.electorate.phase, Joint)
+    since = released.electorate.phase.since
+    assert released.voters[key(3)] == Voter(since, since - 1)
+
+
 def test_a_gate_lapses_and_leaves_everything_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chain.electorate.GATE_BLOCKS", 4)
     states = changing(((key(7), 1), (key(8), 1)))
@@ -462,7 +485,7 @@ def test_the_weights_of_every_height_are_those_in_force_there() -> None:
     states = changing(heavy)
     last = grow_attested(states[-1], [2], OLD)
     assert {row.height: row.prevotes for row in last.rows if row.height < 13} == (
-        {height: (4,) for height in range(2, 8)} | {8: (4,)} | dict.fromkeys((9, 10, 11), (4, 40)) | {12: (40,)}
+        dict.fromkeys(range(2, 8), (4,)) | {8: (4,)} | dict.fromkeys((9, 10, 11), (4, 40)) | {12: (40,)}
     )
 
 

@@ -40,8 +40,9 @@ URL = "http://127.0.0.1:4080"
 KEY = secret(1).public
 STATUS_OF_A_NODE: NodeStatus = {
     "network": "town", "chain_id": "c0", "did": "did:key:z6Mk", "peer_id": "12D3", "validator": True, "silent": False,
-    "height": 7, "head_id": "ab", "state_root": "cd", "finalized_height": 2, "finalized_id": "ef", "slot": 9,
-    "mempool": 0, "peers": 3, "syncing": False, "reorgs": 0, "transactions": 5, "final_transactions": 1,
+    "silent_why": None, "signs_again": None,
+    "height": 7, "head_id": "ab", "state_root": "cd", "finalized_height": 2, "finalized_id": "ef", "stalled": None,
+    "slot": 9, "mempool": 0, "peers": 3, "syncing": False, "reorgs": 0, "transactions": 5, "final_transactions": 1,
     "signatures_checked": 6, "cpu_s": 0.5, "rss_bytes": 1,
 }  # fmt: skip
 

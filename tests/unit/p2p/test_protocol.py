@@ -13,9 +13,11 @@ import trio
 
 from chain import serving
 from chain.admission import CLOCK_DISPARITY_MS, MAX_LATE_SLOTS
+from chain.ballots import EMPTY, make_ballot
 from chain.blockchain import Blockchain
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block, encode_block
 from chain.codec import encode
+from chain.electorate import Decision
 from chain.errors import Reason, Refused
 from chain.events import (
     AnnounceBlock,
@@ -49,6 +51,7 @@ from chain.messages import (
     Status,
 )
 from chain.serving import Question
+from chain.statements import NO_TAG
 from chain.transactions import Enrol, Rate, VerifiedTransaction
 from p2p import requests
 from p2p.network import Transport, open_transport
@@ -212,7 +215,7 @@ def enrolments(count: int, genesis: Genesis = NETWORK) -> tuple[VerifiedTransact
 
 def announcement(block: Block, ids: Sequence[bytes] | None = None) -> bytes:
     named = [transaction.id for transaction in block.transactions] if ids is None else ids
-    return Announcement(block.header.raw, tuple(named)).encode()
+    return Announcement(block.header.raw, block.ballot.raw, tuple(named)).encode()
 
 
 def spoilt(raw: bytes) -> bytes:
@@ -295,20 +298,23 @@ async def test_a_hostile_batch_is_refused_and_blamed(case: str) -> None:
 def hostile_announcements() -> dict[str, bytes]:
     forge = Forge(NETWORK)
     block = forge.block(None, enrolments(2))
-    header = block.header
+    header, ballot = block.header, block.ballot.raw
     stolen = forge.block(None, slot=3, signer=secret(3))
     ids = [transaction.id for transaction in block.transactions]
     keyless = replace(header, raw=header.raw.replace(header.proposer, bytes(32)))
     return {
         "garbage": b"\xc1garbage",
-        "no-header": encode((1, b"")),
-        "half-an-id": encode((header.raw, bytes(31))),
-        "too-many-ids": encode((header.raw, bytes(32 * (MAX_BLOCK_TRANSACTIONS + 1)))),
+        "no-header": encode((1, ballot, b"")),
+        "no-ballot": encode((header.raw, 1, b"")),
+        "half-a-ballot": encode((header.raw, ballot[:-1], b"")),
+        "another-ballot": Announcement(header.raw, make_ballot((), Decision(barred=((),))).raw, tuple(ids)).encode(),
+        "half-an-id": encode((header.raw, ballot, bytes(31))),
+        "too-many-ids": encode((header.raw, ballot, bytes(32 * (MAX_BLOCK_TRANSACTIONS + 1)))),
         "too-large": bytes(MAX_ANNOUNCEMENT_BYTES + 1),
-        "header-cut-short": encode((header.raw[:64], b"")),
-        "wrong-signature": announcement(Block(replace(header, raw=spoilt(header.raw)), block.transactions)),
+        "header-cut-short": encode((header.raw[:64], ballot, b"")),
+        "wrong-signature": announcement(replace(block, header=replace(header, raw=spoilt(header.raw)))),
         "wrong-leader": announcement(stolen),
-        "small-order-key": announcement(Block(keyless, block.transactions)),
+        "small-order-key": announcement(replace(block, header=keyless)),
         "fewer-transactions": announcement(block, ids[:1]),
         "other-order": announcement(block, ids[::-1]),
         "other-network": announcement(Forge(genesis_of(4, slot_ms=999)).block()),
@@ -432,8 +438,8 @@ def hostile_replies() -> dict[str, tuple[Request, bytes]]:
     good = enrolments(1)[0]
     get_blocks, get_transactions = GetBlocks(blocks[0].id, 1, 1), GetTransactions((good.id,))
     unsigned = sign_header(
-        secret(2), bytes(32), height=1, slot=1, parent=bytes(32), mhg=0, mhp=0,
-        transaction_root=bytes(32), state_root=bytes(32),
+        secret(2), bytes(32), height=1, slot=1, parent=bytes(32), tag=NO_TAG, mhg=0, mhp=0,
+        votes_root=EMPTY.root, transaction_root=bytes(32), state_root=bytes(32),
     )  # fmt: skip
     return {
         "garbage-for-blocks": (get_blocks, b"\xc1"),
@@ -443,13 +449,17 @@ def hostile_replies() -> dict[str, tuple[Request, bytes]]:
         "too-many-blocks": (get_blocks, RawItems(tuple(map(encode_block, blocks))).encode()),
         "too-many-transactions": (get_transactions, RawItems((good.raw, good.raw)).encode()),
         "too-large": (get_blocks, bytes(MAX_MESSAGE_BYTES + 300)),
-        "bad-header-signature": (get_blocks, RawItems((encode((unsigned.raw, ())),)).encode()),
+        "bad-header-signature": (get_blocks, RawItems((encode((unsigned.raw, EMPTY.raw, ())),)).encode()),
         "bad-transaction-signature": (get_transactions, RawItems((spoilt(good.raw),)).encode()),
         "bad-signature-in-a-block": (
             get_blocks,
-            RawItems((encode((full.header.raw, (spoilt(full.transactions[0].raw),))),)).encode(),
+            RawItems((encode((full.header.raw, full.ballot.raw, (spoilt(full.transactions[0].raw),))),)).encode(),
         ),
-        "body-of-another-block": (get_blocks, RawItems((encode((full.header.raw, ())),)).encode()),
+        "body-of-another-block": (get_blocks, RawItems((encode((full.header.raw, full.ballot.raw, ())),)).encode()),
+        "ballot-of-another-block": (
+            get_blocks,
+            RawItems((encode((blocks[0].header.raw, make_ballot((), Decision(barred=((),))).raw, ())),)).encode(),
+        ),
     }
 
 

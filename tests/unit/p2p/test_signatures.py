@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from chain.ballots import make_ballot
 from chain.blocks import Block, encode_block
 from chain.codec import encode
+from chain.electorate import Decision
 from chain.errors import Reason, Refused
 from chain.transactions import Enrol, Transaction, VerifiedTransaction, decode_transaction
 from p2p.signatures import CHUNK, Signatures
@@ -48,10 +50,18 @@ def spoilt(raw: bytes) -> bytes:
     return raw[:-1] + bytes([raw[-1] ^ 1])
 
 
-def encoded(block: Block, *, header: bytes | None = None, body: tuple[bytes, ...] | None = None) -> bytes:
+def encoded(
+    block: Block, *, header: bytes | None = None, ballot: bytes | None = None, body: tuple[bytes, ...] | None = None
+) -> bytes:
     """The block with other parts."""
     raws = tuple(transaction.raw for transaction in block.transactions)
-    return encode((block.header.raw if header is None else header, raws if body is None else body))
+    return encode(
+        (
+            block.header.raw if header is None else header,
+            block.ballot.raw if ballot is None else ballot,
+            raws if body is None else body,
+        )
+    )
 
 
 async def reason_of_transactions(signatures: Signatures, raws: list[bytes]) -> Reason:
@@ -180,6 +190,8 @@ async def test_a_block_with_any_part_wrong_is_refused(signatures: Signatures) ->
         (encoded(block, body=(second.raw, first.raw)), Reason.WRONG_TX_ROOT),
         (encoded(block, body=()), Reason.WRONG_TX_ROOT),
         (encoded(block, body=(first.raw, b"")), Reason.MALFORMED),
+        (encoded(block, ballot=make_ballot((), Decision(barred=((),))).raw), Reason.WRONG_VOTES_ROOT),
+        (encoded(block, ballot=b""), Reason.MALFORMED),
         (encoded(block, header=b""), Reason.MALFORMED),
         (b"\xc1", Reason.MALFORMED),
         (bytes(2_000_000), Reason.TOO_LARGE),

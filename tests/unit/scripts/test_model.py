@@ -40,9 +40,32 @@ def test_a_rule_that_is_argued_need_not_show(capsys: pytest.CaptureFixture[str])
 
 
 def test_every_history_up_to_a_few_blocks(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out = run(capsys, "--exhaustive", "3", "--change", "ABCE", "--json")
-    (row,) = json.loads(out)["visited"]
-    assert (code, row["next set"], row["conflict"]) == (0, "ABCE", False)
+    states = []
+    for late in ((), ("--late",)):
+        code, out = run(capsys, "--exhaustive", "3", "--change", "ABCE", *late, "--json")
+        (row,) = json.loads(out)["visited"]
+        assert (code, row["next set"], row["attestations late"], row["conflict"]) == (0, "ABCE", bool(late), False)
+        states.append(row["states"])
+    assert states[0] < states[1]
+
+
+def test_traces_go_through_the_chain(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = run(capsys, "--traces", "0..2", "--json")
+    assert (code, [row["different"] for row in json.loads(out)["traces"]]) == (0, [0, 0])
+
+
+def test_what_differs_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chain.votes.Count._contradiction", lambda *_arguments: None)
+    monkeypatch.setattr("chain.judgement.check_leader", lambda *_arguments: None)
+    code, out = run(capsys, "--traces", "0..14", "--json")
+    assert code == 1
+    assert sum(row["different"] for row in json.loads(out)["traces"]) > 0
+
+
+def test_simulated_histories_are_counted_by_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = run(capsys, "--simulated", "0", "--json")
+    (row,) = json.loads(out)["simulated"]
+    assert (code, row["difference"]) == (0, None)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +76,9 @@ def test_every_history_up_to_a_few_blocks(capsys: pytest.CaptureFixture[str]) ->
         ("--broken", "all", "--nodes", "4"),
         ("--write", "--kind", "static"),
         ("--broken", "nonsense"),
+        ("--late",),
+        ("--traces", "0", "--simulated", "0"),
+        ("--traces", "0", "--kind", "static"),
     ],
 )
 def test_options_that_do_not_go_together_are_a_mistake(
@@ -63,10 +89,10 @@ def test_options_that_do_not_go_together_are_a_mistake(
 
 def test_the_page_has_a_row_for_each_run() -> None:
     searched = list(search_all(["static"], [4], range(5), (), 1))
-    visited = list(visit_all([("", 3)], (), 1))
+    visited = list(visit_all([("", 3, False)], (), 1))
     broken: list[Any] = list(break_all(["low_quorum", "reach_back"], range(3), 1))
     text = page(searched, visited, broken)
-    assert "| none | 3 | 45 |" in text
+    assert "| none | 3 | no | 45 |" in text
     assert "| static | 4 | 5 |" in text
     assert "| low_quorum | 2W/3" in text
     assert "| reach_back | a newcomer votes" in text

@@ -14,7 +14,10 @@ from chain.engine import Engine
 from chain.errors import OperatorError, Reason
 from chain.events import Effect, Event, SigningState, Submitted
 from chain.keys import did_from_key
+from chain.production import Producer
+from chain.statements import NO_TAG
 from chain.transactions import Approve, Enrol, Rotate, VerifiedTransaction, sign_rotation
+from chain.words import instant
 from p2p.local.face import LocalFace
 from p2p.local.home import Home, HomeConfig, create_home, load_home
 from p2p.local.telemetry import Telemetry
@@ -187,3 +190,18 @@ def test_peers_are_cut_off_only_where_the_operator_allows_it(stage: Stage, face:
     assert stage.peers.cut == {"12D3"}
     face.partition(None)
     assert stage.peers.cut == set()
+
+
+def test_a_silent_validator_says_why_and_when_it_signs_again(stage: Stage, face: LocalFace) -> None:
+    stage.make_block()
+    told = face.describe()
+    assert (told["silent"], told["silent_why"], told["signs_again"]) == (False, None, None)
+    stage.engine.producer = Producer(GENESIS, secret(1), SigningState(slot=1_000), NO_TAG)
+    told = face.describe()
+    assert (told["silent"], "slot 1000" in told["silent_why"]) == (True, True)
+    assert told["signs_again"] == instant(GENESIS.slot_start_ms(1_001))
+    stage.engine.producer = Producer(GENESIS, secret(1), None, NO_TAG)
+    stage.make_block()
+    told = face.describe()
+    assert (told["silent"], told["silent_why"].startswith("its signing state was lost")) == (True, True)
+    assert told["signs_again"] is None

@@ -32,7 +32,7 @@ from tests.support.world import Actor, World, genesis_of, secret
 TraceFunction: TypeAlias = Callable[[FrameType, str, Any], Any]
 # Where a crash may matter; there and no further down it is tried at each line.
 OURS = (handover.__file__, storage.__file__)
-SIGNED = SigningState(slot=9, height=7, last_height=6, last_mhg=5, last_mhp=4)
+SIGNED = SigningState(slot=9, mhg=7, last_mhp=4, last_height=6, last_id=b"\x01" * 32, tag=b"\x02" * 16)
 GENESIS = genesis_of(1)
 
 
@@ -84,14 +84,16 @@ def test_the_file_says_whose_it_is_and_holds_no_secret(old: Home, file: Path) ->
     export_signing(old, file)
     document = json.loads(file.read_text(encoding="ascii"))
     assert document["chain_id"] == GENESIS.id.hex()
-    assert document["signing"] == {"slot": 9, "height": 7, "last_height": 6, "last_mhg": 5, "last_mhp": 4}
+    assert document["signing"] == {
+        "slot": 9, "mhg": 7, "last_mhp": 4, "last_height": 6, "last_id": "01" * 32, "tag": "02" * 16
+    }  # fmt: skip
     assert old.secret.seed.hex() not in file.read_text(encoding="ascii")
 
 
 def test_it_can_come_back(old: Home, new: Home, file: Path, tmp_path: Path) -> None:
     export_signing(old, file)
     import_signing(new, file)
-    later = SigningState(slot=20, height=12, last_height=12, last_mhg=7, last_mhp=8)
+    later = SigningState(slot=20, mhg=12, last_mhp=8, last_height=12)
     sign(new, later)
     export_signing(new, tmp_path / "back.json")
     import_signing(old, tmp_path / "back.json")
@@ -214,7 +216,7 @@ def test_a_home_whose_mark_is_damaged_does_not_sign(old: Home, new: Home, file: 
 def test_a_home_that_lost_its_database_remembers_what_it_gave_away(old: Home, new: Home, file: Path) -> None:
     export_signing(old, file)
     old.database.unlink()
-    renew_database(old)
+    renew_database(old, is_sure=True)
     assert signing_of(old) == (True, None)
     assert import_signing(new, file) == SIGNED
     # when it comes back, then the home signs again, and remembers no more than that
@@ -225,14 +227,32 @@ def test_a_home_that_lost_its_database_remembers_what_it_gave_away(old: Home, ne
     import_signing(old, file)
     assert signing_of(old) == (False, replace(SIGNED, slot=12))
     old.database.unlink()
-    renew_database(old)
+    renew_database(old, is_sure=True)
     assert signing_of(old) == (False, None)
 
 
-def test_a_home_with_a_database_keeps_it(old: Home) -> None:
-    with pytest.raises(OperatorError, match="exists already"):
+def test_a_database_that_is_there_is_kept_aside(old: Home) -> None:
+    before = old.database.read_bytes()
+    log = old.database.with_name("chain.db-wal")
+    log.write_bytes(b"what was not folded in")
+    aside = renew_database(old, is_sure=True)
+    assert aside == old.path / "chain.db.aside-1"
+    assert aside.read_bytes() == before
+    assert aside.with_name("chain.db.aside-1-wal").read_bytes() == b"what was not folded in"
+    assert signing_of(old) == (False, None)
+
+    # and so is the next
+    assert renew_database(old, is_sure=True) == old.path / "chain.db.aside-2"
+    old.database.unlink()
+    assert renew_database(old, is_sure=True) is None
+
+
+def test_a_home_without_peers_is_not_begun_anew_unless_told_so(old: Home) -> None:
+    with pytest.raises(OperatorError, match="no other home is known to hold this chain"):
         renew_database(old)
     assert signing_of(old) == (False, SIGNED)
+    with_peers = replace(old, config=HomeConfig(peers=["/ip4/127.0.0.1/tcp/4001/p2p/12D3KooW"]))
+    assert renew_database(with_peers) is not None
 
 
 def test_a_home_that_cannot_read_what_it_gave_away_says_so(old: Home, file: Path) -> None:
@@ -240,7 +260,7 @@ def test_a_home_that_cannot_read_what_it_gave_away_says_so(old: Home, file: Path
     old.database.unlink()
     (old.path / handover.MARK).write_bytes(b"{")
     with pytest.raises(OperatorError, match="remove it if no other machine signs"):
-        renew_database(old)
+        renew_database(old, is_sure=True)
     assert not old.database.exists()
 
 
@@ -302,7 +322,7 @@ def test_a_state_of_another_network_or_key_is_refused(old: Home, file: Path, tmp
 
 @pytest.mark.parametrize(
     "later",
-    [SigningState(slot=10, height=7), SigningState(slot=9, height=8)],
+    [SigningState(slot=10, mhg=7), SigningState(slot=9, mhg=8)],
     ids=["a later slot", "a higher block"],
 )
 def test_a_state_older_than_the_homes_own_is_refused(old: Home, new: Home, file: Path, later: SigningState) -> None:
@@ -317,21 +337,43 @@ def test_an_export_is_refused_once_the_chain_holds_a_later_block_by_the_key(tmp_
     # given a state that another machine has imported and signs with, while its old home only follows the chain
     world = World(4, seed=5)
     disk = record(world.hosts[1])
-    for number in (100, 101):
+    for number in range(100, 112):
         world.submit(0, [Actor(world.genesis, number).sign(Enrol())])
-        world.run(12)
+        world.run(1)
     home = make_home(tmp_path / "old", world.genesis, 2, is_new=True)
     with closing(Storage(home.database, home.genesis)) as database:
         database.commit([replace(commit, signing=None) for commit in disk.commits])
     mine = [block.header for _, block in sorted(disk.main.items()) if block.header.proposer == home.secret.public]
     earlier, last = mine[-2:]
-    # when the old export is imported where it came from, then it is refused; the export of the last block is not
-    sign(home, SigningState(slot=earlier.slot, height=earlier.height))
-    export_signing(home, file)
+    # when the old export is imported where the blocks are, then it is refused; the export of the last block is not
+    before = make_home(tmp_path / "before", world.genesis, 2, is_new=True)
+    sign(before, SigningState(slot=earlier.slot, mhg=earlier.height))
+    export_signing(before, file)
     refused(home, file, f"signed blocks after slot {earlier.slot}")
     with closing(Storage(home.database, home.genesis)) as database:
-        database.import_signing(home.secret.public, SigningState(slot=last.slot, height=last.height))
-    assert signing_of(home) == (False, SigningState(slot=last.slot, height=last.height))
+        database.import_signing(home.secret.public, SigningState(slot=last.slot, mhg=last.height))
+    assert signing_of(home) == (False, SigningState(slot=last.slot, mhg=last.height))
+
+
+def test_a_state_that_is_behind_its_own_blocks_is_lost(tmp_path: Path, file: Path) -> None:
+    # given a database that was put together from two: its blocks hold more by its key than it says it signed
+    world = World(4, seed=5)
+    disk = record(world.hosts[1])
+    for number in range(100, 112):
+        world.submit(0, [Actor(world.genesis, number).sign(Enrol())])
+        world.run(1)
+    home = make_home(tmp_path / "home", world.genesis, 2, is_new=True)
+    with closing(Storage(home.database, home.genesis)) as database:
+        database.bind(home.secret.public)
+        database.commit(disk.commits)
+    signing = signing_of(home)[1]
+    assert signing is not None
+    sign(home, replace(signing, last_height=signing.last_height - 4, last_mhp=signing.last_mhp - 4))
+
+    # then it is as good as none: for a node, and for another machine
+    with pytest.raises(OperatorError, match="was lost"):
+        export_signing(home, file)
+    assert signing_of(home) == (False, None)
 
 
 def test_a_file_cut_short_is_refused(old: Home, new: Home, file: Path) -> None:
@@ -340,6 +382,11 @@ def test_a_file_cut_short_is_refused(old: Home, new: Home, file: Path) -> None:
     for size in range(0, len(whole), 7):
         file.write_bytes(whole[:size])
         refused(new, file, "no undamaged export .*; copy it again, or export it again")
+
+
+def other(value: int | str) -> int | str:
+    """Another number, or hexadecimal."""
+    return value + 1 if isinstance(value, int) else value.replace("0", "3")
 
 
 def test_a_changed_file_is_refused(old: Home, new: Home, file: Path) -> None:
@@ -353,14 +400,14 @@ def test_a_changed_file_is_refused(old: Home, new: Home, file: Path) -> None:
             assert import_signing(new, file) == SIGNED
     document = json.loads(whole)
     for name, value in document["signing"].items():
-        file.write_text(json.dumps({**document, "signing": {**document["signing"], name: value + 1}}))
+        file.write_text(json.dumps({**document, "signing": {**document["signing"], name: other(value)}}))
         refused(make_home(new.path.with_name(f"for {name}")), file, "bad_signature")
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": "EIP-3076"}, {"version": 2}, {"version": None}, {"chain_id": 7}, {"chain_id": "zz"}, {"did": 7},
+        {"format": "EIP-3076"}, {"version": 3}, {"version": None}, {"chain_id": 7}, {"chain_id": "zz"}, {"did": 7},
         {"did": "did:key:z6Mk"}, {"signing": []}, {"signing": {}}, {"signing": None}, {"signature": ""},
         {"signature": None}, {"signature": "00" * 64}, {"signing": {"slot": 2**64}}, {"signing": {"slot": -1}},
         {"signing": {"slot": True}}, {"signing": {"slot": 9.0}}, {"signing": {"slot": "9"}},

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
+from chain.clock import Mute
 from chain.errors import Reason, Refused
-from chain.events import Commit, Equivocation, Finalized, HeadMoved, Notice, PeerLost, Penalise, SigningState
+from chain.events import Commit, Equivocation, Finalized, HeadMoved, Notice, PeerLost, Penalise, SigningState, Silenced
 from chain.transactions import Enrol
 from p2p.local.telemetry import MAX_HEADS, Telemetry
 from tests.support.forge import Forge, Rig
@@ -101,3 +102,15 @@ def test_lost_lines_of_the_log_are_counted(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_was_sent_to_peers_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2p.local.telemetry.TRAFFIC", Counter(sent=1_234))
     assert metrics(Telemetry())["goodfaith_sent_bytes_total"] == 1_234
+
+
+def test_a_silent_validator_shows_why_and_when_it_signs_again() -> None:
+    telemetry = Telemetry()
+    tell(telemetry, Silenced(Mute("slot_ahead", "it signed slot 9", 5_500)))
+    seen = metrics(telemetry)
+    assert (seen['goodfaith_silent{why="slot_ahead"}'], seen["goodfaith_signs_again_seconds"]) == (1, 5)
+    tell(telemetry, Silenced(Mute("signing_state_lost", "it was lost")))
+    seen = metrics(telemetry)
+    assert (seen['goodfaith_silent{why="signing_state_lost"}'], seen["goodfaith_signs_again_seconds"]) == (1, 0)
+    tell(telemetry, Silenced(None))
+    assert not any(name.startswith("goodfaith_silent") for name in metrics(telemetry))

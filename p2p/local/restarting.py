@@ -1,0 +1,221 @@
+"""A restart that people agree on, on its way from validator to validator: a file that each signs in turn.
+
+The first makes it, with the head of its home as the block to go on from.  Whoever signs gives up its signing state and
+says nothing until the restart came, or the chain made something final that rules it out: so what was signed can never
+contradict what becomes final without it.  The node of whoever signs last, when it is enough, makes the block.
+Source: protocol 3.7.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chain.blockchain import Blockchain
+from chain.codec import U64_MAX, blob, integer
+from chain.electorate import Electorate
+from chain.errors import OperatorError, Reason, Refused
+from chain.events import SigningState
+from chain.keys import SIGNATURE_BYTES, did_from_key, key_from_did
+from chain.production import has_come, may_come
+from chain.restart import SALT_BYTES, Restart, is_agreed
+from chain.storage import Storage
+from p2p.local.home import Home, locked
+
+FORMAT = "goodfaith restart"
+VERSION = 1
+# A signature takes 200 bytes, and a set has at most 256 keys.
+MAX_FILE_BYTES = 131_072
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What came of signing: the restart with all signatures, and whose they are worth.
+
+    ``left`` are the blocks above the tip that this home has; they are made anew.
+    """
+
+    restart: Restart
+    electorate: Electorate
+    left: int
+
+    @property
+    def signers(self) -> frozenset[bytes]:
+        """Whose signatures it has."""
+        return frozenset(key for key, _ in self.restart.signatures)
+
+    @property
+    def is_agreed(self) -> bool:
+        """Whether they are enough."""
+        return is_agreed(self.signers, self.electorate)
+
+    @property
+    def missing(self) -> list[bytes]:
+        """Who could sign, too."""
+        return sorted(self.electorate.speakers - self.signers)
+
+    @property
+    def count(self) -> str:
+        """How much weight signed of how much is needed, in each set that decides."""
+        return " and ".join(
+            f"{decides.weight_of(self.signers)} of the {decides.threshold} needed (of {sum(decides.by_key.values())})"
+            for decides in self.electorate.sets
+        )
+
+
+def sign_restart(home: Home, file: Path, *, is_blind: bool = False, again: bool = False) -> Signed:
+    """Sign the restart in ``file`` with the key of ``home``, or make one where there is no such file.
+
+    ``is_blind`` lets a home sign that does not know the block; ``again`` one that signed another restart, which may
+    still come.  Raises :class:`OperatorError`, and has signed nothing then.
+    """
+    with locked(home.path), closing(Storage(home.database, home.genesis)) as storage:
+        storage.bind(home.secret.public)
+        if storage.is_exported:
+            raise OperatorError(f"the signing state of {home.path} left it; sign in the home where it is now")
+        chain, signing = storage.load()
+        known = storage.restart
+        restart = _read(home, file) if file.exists() else _begin(home, chain, None if again else known, is_blind)
+        _check_place(home, file, restart, chain, is_blind=is_blind)
+        _check_known(home, file, restart, chain, known, again=again)
+        _check_promise(home, file, restart, chain, signing)
+        electorate = chain.tree[restart.tip].votes.electorate if restart.tip in chain.tree else chain.electorate
+        if home.secret.public not in electorate.speakers:
+            raise OperatorError(f"the key of {home.path} is no validator's, so its signature counts for nothing")
+        if known is not None and known.is_same(restart):
+            both = dict(known.signatures) | dict(restart.signatures)
+            restart = restart._replace(signatures=tuple(sorted(both.items())))
+        restart = restart.signed(home.secret, home.genesis.id)
+        storage.sign_restart(restart)
+        _write(home, file, restart)
+    return Signed(restart, electorate, max(0, chain.head.header.height - restart.height))
+
+
+def _begin(home: Home, chain: Blockchain, known: Restart | None, is_blind: bool) -> Restart:
+    """The one that this home signed before and that may still come, or a new one from its head."""
+    if known is not None and may_come(known, chain):
+        return known
+    head = chain.head.header
+    if not head.height and not is_blind:
+        raise OperatorError(
+            f"{home.path} holds no block yet, and a restart from here would begin the register anew; begin in the home "
+            "with the largest height, or add --blind if no home has any"
+        )
+    return Restart(head.id, head.height, secrets.token_bytes(SALT_BYTES))
+
+
+def _check_place(home: Home, file: Path, restart: Restart, chain: Blockchain, *, is_blind: bool) -> None:
+    """Whether the chain may go on from there, as far as this home knows.  Raises :class:`OperatorError`."""
+    run = f"`python node.py run --home {shlex.quote(str(home.path))}`"
+    if has_come(restart, chain):
+        raise OperatorError(f"the restart in {file} has taken place; there is nothing to sign, start the node: {run}")
+    if restart.tip in chain.tree:
+        if chain.tree[restart.tip].header.height != restart.height:
+            raise OperatorError(f"{file} names another height than its block has; have it made anew")
+        return
+    if not may_come(restart, chain):
+        raise OperatorError(
+            f"{file} goes on from height {restart.height}, not from a block that descends from what is final here, at "
+            f"height {chain.finalized.height}: it would undo that; never sign it, and begin one in this home instead"
+        )
+    if not is_blind:
+        raise OperatorError(
+            f"{home.path} does not know the block at height {restart.height} in {file}; let its node run until it has "
+            f"that block ({run}), stop it and sign then, or add --blind: it then signs without having looked at "
+            "what is final, which is right only if no home knows more to be final than the file says"
+        )
+
+
+def _check_known(
+    home: Home, file: Path, restart: Restart, chain: Blockchain, known: Restart | None, *, again: bool
+) -> None:
+    """Whether this key may sign it after what it signed before.  Raises :class:`OperatorError`."""
+    is_known = known is not None and known.is_same(restart)
+    if not is_known and home.secret.public in dict(restart.signatures):
+        raise OperatorError(
+            f"{file} is signed with this key already, and {home.path} does not know of it: it lost its database, or "
+            "was restored, since; the signature counts, and this home comes back by itself: "
+            f"`python node.py run --home {shlex.quote(str(home.path))}`"
+        )
+    if known is not None and not is_known and not again and may_come(known, chain):
+        raise OperatorError(
+            f"{home.path} signed another restart, from height {known.height}, which may still come: if both are agreed "
+            "on, the register splits in two; sign that one, or see to it that nobody uses it any more and add --again"
+        )
+
+
+def _check_promise(home: Home, file: Path, restart: Restart, chain: Blockchain, signing: SigningState | None) -> None:
+    """Whether what this home stood behind, and may be final elsewhere, stays.  Raises :class:`OperatorError`.
+
+    Any branch on which as much is prevoted as this home saw holds all that its votes helped to make final.
+    """
+    if restart.tip not in chain.tree:
+        return
+    stood_behind = max(chain.head.header.mhp, 0 if signing is None else signing.last_mhp)
+    if chain.tree[restart.tip].votes.mhp < stood_behind:
+        raise OperatorError(
+            f"{file} goes on from height {restart.height}, and {home.path} voted up to height {stood_behind}, "
+            "which may be final elsewhere; never sign it, and begin one in this home instead, with another file"
+        )
+
+
+def _read(home: Home, file: Path) -> Restart:
+    """What ``file`` holds, rightly signed, for this network.  Raises :class:`OperatorError`."""
+    try:
+        with file.open("rb") as source:
+            raw = source.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise OperatorError(f"{file} cannot be read ({error.strerror}); name the file of the restart") from error
+    try:
+        chain_id, restart = _parse(raw)
+        if chain_id == home.genesis.id:
+            restart.signers(chain_id)
+    except (Refused, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise OperatorError(f"{file} is no undamaged restart ({error}); copy it again") from error
+    if chain_id != home.genesis.id:
+        raise OperatorError(f"{file} is of another network than {home.path}; sign it in a home of that network")
+    return restart
+
+
+def _parse(raw: bytes) -> tuple[bytes, Restart]:
+    if len(raw) > MAX_FILE_BYTES:
+        raise Refused(Reason.TOO_LARGE, f"more than {MAX_FILE_BYTES} bytes")
+    document = json.loads(raw)
+    if (document["format"], document["version"]) != (FORMAT, VERSION):
+        raise Refused(Reason.MALFORMED, "another format or version")
+    signatures = {
+        key_from_did(did): blob(bytes.fromhex(signature), SIGNATURE_BYTES, "a signature")
+        for did, signature in document["signatures"].items()
+    }
+    return bytes.fromhex(document["chain_id"]), Restart(
+        blob(bytes.fromhex(document["tip"]), 32, "the tip"),
+        integer(document["height"], 0, U64_MAX, "the height"),
+        blob(bytes.fromhex(document["salt"]), SALT_BYTES, "the salt"),
+        tuple(sorted(signatures.items())),
+    )
+
+
+def _write(home: Home, file: Path, restart: Restart) -> None:
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "chain_id": home.genesis.id.hex(),
+        "tip": restart.tip.hex(),
+        "height": restart.height,
+        "salt": restart.salt.hex(),
+        "signatures": {did_from_key(key): signature.hex() for key, signature in restart.signatures},
+    }
+    draft = file.with_name(f"{file.name}.draft")
+    try:
+        draft.write_text(json.dumps(document, indent=2) + "\n", encoding="ascii")
+        draft.replace(file)
+    except OSError as error:
+        raise OperatorError(
+            f"{file} cannot be written ({error.strerror}), but {home.path} has signed: sign once more, to where there "
+            "is room, and the file will be the same"
+        ) from error

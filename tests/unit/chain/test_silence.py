@@ -1,0 +1,86 @@
+"""Why a validator signs nothing: each reason, and which comes first."""
+
+from __future__ import annotations
+
+import pytest
+
+from chain.blockchain import Blockchain
+from chain.clock import Mute, Trust
+from chain.events import Notice, SigningState, Silenced
+from chain.production import Producer
+from chain.restart import Restart
+from chain.silence import MAX_AHEAD_SLOTS, Herald, silence
+from chain.statements import NO_TAG
+from chain.transactions import Evidence
+from tests.support.forge import Forge, blockchain
+from tests.support.world import Actor, genesis_of, secret
+
+GENESIS = genesis_of(4)
+SLOT = 20
+NOW_MS = GENESIS.slot_start_ms(SLOT)
+KEY = secret(1).public
+
+
+def chain_of(head_slot: int = 10) -> Blockchain:
+    return blockchain(GENESIS, [Forge(GENESIS).block(slot=head_slot)])
+
+
+def mute_of(
+    signing: SigningState | None, chain: Blockchain, *, is_stopped: bool = False, restart: Restart | None = None
+) -> Mute | None:
+    producer = Producer(GENESIS, secret(1), signing, NO_TAG, restart)
+    producer.is_stopped = is_stopped
+    trust = Trust(GENESIS, KEY)
+    trust.look(chain.head.header, chain.electorate.current, NOW_MS)
+    return silence(producer, trust, chain, NOW_MS)
+
+
+def kind_of(
+    signing: SigningState | None, *, head_slot: int = 10, is_stopped: bool = False, restart: Restart | None = None
+) -> str:
+    mute = mute_of(signing, chain_of(head_slot), is_stopped=is_stopped, restart=restart)
+    return "" if mute is None else mute.kind
+
+
+@pytest.mark.parametrize(("slot", "kind"), [(0, ""), (SLOT + MAX_AHEAD_SLOTS, ""), (SLOT + 3, "slot_ahead")])
+def test_what_was_signed_cannot_be_signed_again(slot: int, kind: str) -> None:
+    assert kind_of(SigningState(slot=slot)) == kind
+    assert kind_of(SigningState(), head_slot=max(1, slot)) == kind
+
+
+def test_the_reason_that_lasts_longest_comes_first() -> None:
+    far, restart = SigningState(slot=1_000), Restart(bytes(32), 7, bytes(16))
+    assert kind_of(far, is_stopped=True) == "key_used_elsewhere"
+    assert kind_of(None, is_stopped=True, restart=restart) == "key_used_elsewhere"
+    assert kind_of(None, restart=restart) == "awaits_restart"
+    assert kind_of(None) == "signing_state_lost"
+    assert kind_of(far, head_slot=500) == "slot_ahead"
+    assert kind_of(SigningState(), head_slot=500) == "clock_behind"
+
+
+def test_a_restart_that_what_is_final_rules_out_is_not_waited_for() -> None:
+    assert kind_of(None, restart=Restart(b"\x01" * 32, 0, bytes(16))) == "signing_state_lost"
+
+
+def test_a_jailed_validator_makes_no_blocks() -> None:
+    forge = Forge(GENESIS)
+    one, two = sorted((forge.block(slot=slot, signer=secret(1)).header for slot in (4, 8)), key=lambda each: each.id)
+    evidence = Actor(GENESIS, 2).sign(Evidence(one.raw, two.raw))
+    chain = blockchain(GENESIS, [forge.block(None, [evidence], slot=10)])
+    mute = mute_of(SigningState(), chain)
+    assert mute is not None
+    assert mute.kind == "jailed"
+
+
+def test_it_says_when_the_slot_is_over() -> None:
+    mute = mute_of(SigningState(slot=1_000), chain_of())
+    assert mute is not None
+    assert (mute.until_ms, "slot 1000" in mute.why) == (GENESIS.slot_start_ms(1_001), True)
+
+
+def test_each_reason_is_told_once() -> None:
+    herald, one, two = Herald(), Mute("one", "so"), Mute("two", "so", 0)
+    told = [herald.news(mute) for mute in (None, one, Mute("one", "so far"), two, None, None, one)]
+    assert told == [None, Silenced(one), None, Silenced(two), Silenced(None), None, Silenced(one)]
+    assert Silenced(two).notice == Notice("silent", "so; signs again at 1970-01-01T00:00:00Z")
+    assert Silenced(None).notice.name == "signing_again"
