@@ -25,7 +25,8 @@ from scripts.simulation.world import World
 EXPIRY_HEIGHT = 50_000
 # Motions are made, approved and consented to within a round; the first change is decided right after it.
 ROUND_SLOTS = 5
-FIRST_CUT_SLOT, LAST_CUT_SLOT = 4, 24
+# When the network is cut: about when the first change is decided, or some time around all of them.
+FIRST_DECISION, ALL_DECISIONS = (5, 9), (4, 24)
 MAX_TURN_SLOTS = 30
 MAX_WEIGHT = 3
 
@@ -159,7 +160,7 @@ def draw_rift(world: World) -> Rift:
             rounds[min(at, 1)].append(change)
     for number, node in enumerate((voters[0], *seats)):
         (right, left)[number % 2].append(node.name)
-    turns = [random.randint(FIRST_CUT_SLOT, LAST_CUT_SLOT)]
+    turns = [random.randint(*random.choice((FIRST_DECISION, ALL_DECISIONS)))]
     while random.randrange(3):
         turns.append(turns[-1] + random.randint(1, MAX_TURN_SLOTS))
     return Rift(tuple(map(tuple, filter(None, rounds))), tuple(left), tuple(turns))

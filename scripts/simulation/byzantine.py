@@ -102,14 +102,20 @@ class Betrays(SignsTwice):
     """Helps the larger half until something is final there, then only the other, with votes that it cast before."""
 
     def lead(self, villain: Villain, slot: int) -> None:
-        left, right = _halves(villain)
-        is_final = any(node.is_up and node.engine.chain.finalized.height for node in right)
-        up, best = _best(left if is_final else right, slot)
+        half, is_final = self.helped(villain)
+        up, best = _best(half, slot)
         if best is None:
             return
         head = best.engine.chain.head
         for mhg in (0, None) if is_final else (None,):
             villain.tell(villain.forge((head.header, head.votes), slot, mhg=mhg), up)
+
+    @staticmethod
+    def helped(villain: Villain) -> tuple[list[SimulatedNode], bool]:
+        """Whom it helps at present, and whether something is final for the larger half."""
+        left, right = _halves(villain)
+        is_final = any(node.is_up and node.engine.chain.finalized.height for node in right)
+        return (left if is_final else right), is_final
 
 
 class Withholds(Strategy):
@@ -268,16 +274,25 @@ class Rewrites(Attests):
     too_many = Expectation("live", named=True)
     BEHAVES_SLOTS = 20
     SECRET_SLOTS = 60
+    SHOWN_SLOTS = 66
 
     def __init__(self) -> None:
         self._branch: list[Block] = []
 
     def lead(self, villain: Villain, slot: int) -> None:
-        if slot <= self.BEHAVES_SLOTS or slot > self.SECRET_SLOTS:
+        if self._behaves(slot):
             villain.tell(villain.sign(slot))
+        if not self.BEHAVES_SLOTS < slot <= self.SECRET_SLOTS:
             return
         tip = self._branch[-1] if self._branch else next(iter(villain.cabal.blocks.values()))
         self._branch.append(villain.forge((tip.header, villain.cabal.votes[tip.id]), slot))
+
+    def attest(self, villain: Villain) -> None:
+        if self._behaves(villain.world.slot):
+            super().attest(villain)
+
+    def _behaves(self, slot: int) -> bool:
+        return not self.BEHAVES_SLOTS < slot <= self.SHOWN_SLOTS
 
     def each_slot(self, villain: Villain, slot: int) -> None:
         if slot != self.SECRET_SLOTS + 1:

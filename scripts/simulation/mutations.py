@@ -258,10 +258,6 @@ def _no_joint_phase() -> Sequence[Patch]:
     return [(Electorate, "after", at_once)]
 
 
-def _old_set_alone() -> Sequence[Patch]:
-    return [(Electorate, "sets", property(lambda self: (self.current,)))]
-
-
 def _jailed_lead() -> Sequence[Patch]:
     return [(validators, "_jailed", lambda seat, height: seat._replace(clean_height=height))]
 
@@ -344,7 +340,7 @@ def _objection_counts() -> Sequence[Patch]:
 
 MUTATIONS: dict[str, Mutation] = {
     "no-contradiction-check": Mutation(
-        "a block may contradict its proposer's latest", _no_contradiction_check, "none", "betrays"
+        "a block may contradict its proposer's latest", _no_contradiction_check, "none", "repeats"
     ),
     "double-prevotes": Mutation("prevotes count twice", _double_prevotes, "none", "betrays", 7),
     "forget-mhg": Mutation("a restarted validator forgets what it generated", _forget_mhg),
@@ -369,10 +365,7 @@ MUTATIONS: dict[str, Mutation] = {
         is_inside=True,
     ),
     "no-joint-phase": Mutation(
-        "validators that were decided on are in force without those before them", _no_joint_phase, traffic="registry"
-    ),
-    "old-set-alone": Mutation(
-        "while a change is under way the old validators decide", _old_set_alone, traffic="registry"
+        "validators that were decided on are in force without those before them", _no_joint_phase, "setfork", "bridges"
     ),
     "jailed-lead": Mutation("who is jailed goes on", _jailed_lead, "none", "equivocates", 4, traffic="registry"),
     "struck-counts": Mutation(

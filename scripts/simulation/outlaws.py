@@ -6,7 +6,7 @@ Unlike the attacks of :mod:`scripts.simulation.byzantine` nothing is predicted o
 from __future__ import annotations
 
 from scripts.simulation.bridges import Bridges, Straddles
-from scripts.simulation.byzantine import STRATEGIES, Equivocates
+from scripts.simulation.byzantine import STRATEGIES, Betrays, Equivocates
 from scripts.simulation.forge import Cabal, outcome_of
 from scripts.simulation.villain import Attests, Dutiful, Strategy, Villain
 from scripts.simulation.world import World
@@ -29,6 +29,16 @@ class Persists(Equivocates):
                 villain.secret, header, votes, slot, state_root=root, decision=decision, heard=heard
             )
             villain.tell(block)
+
+
+class Repeats(Betrays):
+    """Votes for all of a branch again with each block of it, once something is final for the other half."""
+
+    def attest(self, villain: Villain) -> None:
+        half, is_final = self.helped(villain)
+        up = [node for node in half if node.is_up]
+        for node in up:
+            villain.attest_for(node.engine.chain, up, 0 if is_final else None)
 
 
 class Backdates(Attests):
@@ -58,6 +68,7 @@ class Busy(Dutiful):
 
 OUTLAWS: dict[str, type[Strategy]] = {
     "persists": Persists,
+    "repeats": Repeats,
     "backdates": Backdates,
     "busy": Busy,
     "straddles": Straddles,

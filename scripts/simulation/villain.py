@@ -119,12 +119,12 @@ class Villain(SimulatedNode):
             self.engine.heard.add(attestation)
             whisper(self, attestation, self.world.nodes)
 
-    def attest_for(self, chain: Blockchain, receivers: list[SimulatedNode]) -> None:
-        """Stand behind the head of a chain, for some, as if there were no other chain."""
+    def attest_for(self, chain: Blockchain, receivers: list[SimulatedNode], mhg: int | None = None) -> None:
+        """Stand behind the head of a chain, for some, as if there were no other chain; or as if nothing was said."""
         header, votes = chain.head.header, chain.head.votes
         row = votes.row(header.height)
         if row is not None and self.secret.public not in row.said:
-            whisper(self, self.cabal.attest(self.secret, header, votes), receivers)
+            whisper(self, self.cabal.attest(self.secret, header, votes, mhg), receivers)
 
     def forge(
         self, parent: tuple[Header, Votes], slot: int, *, mhg: int | None = None, mhp: int | None = None
