@@ -26,7 +26,7 @@ EXPIRY_HEIGHT = 50_000
 # Motions are made, approved and consented to within a round; the first change is decided right after it.
 ROUND_SLOTS = 5
 # When the network is cut: about when the first change is decided, or some time around all of them.
-FIRST_DECISION, ALL_DECISIONS = (5, 9), (4, 24)
+FIRST_DECISION, ALL_DECISIONS = (6, 8), (4, 24)
 MAX_TURN_SLOTS = 30
 MAX_WEIGHT = 3
 
@@ -182,7 +182,7 @@ def _draw_changes(
     random = world.random
     weight = random.randint(2, MAX_WEIGHT)
     spared = 3 * (len(world.nodes) - len(world.honest)) < sum(weights.values()) - weights[key]
-    kinds = ["replace", "replace", "add", "reweigh", *(["jail", "remove"] if spared else [])]
+    kinds = ["replace", "replace", "replace", "add", "reweigh", *(["jail", "remove"] if spared else [])]
     match random.choice(kinds):
         case "replace":
             return (ReplaceValidator(key, _key(newcomers.pop())),)

@@ -117,13 +117,14 @@ def test_a_quorum_of_villains_cannot_rewrite_what_a_node_called_final() -> None:
 
 
 def test_validators_change_and_every_kind_of_transaction_becomes_final() -> None:
-    # given some histories of a whole registry, of villains whose evidence is brought again and again, and of crashes
+    # given some histories of a whole registry, villains whose evidence is brought again and again, crashes, a council
     kinds: set[str] = set()
     proposals: set[str] = set()
     changes = 0
     calm = [(seed, "", "none") for seed in range(5)] + [(seed, "equivocates", "none") for seed in range(2)]
-    for seed, byzantine, faults in (*calm, (3, "", "crashes")):
-        history = History(Settings(nodes=4, slots=200, faults=faults, byzantine=byzantine, traffic="registry"), seed)
+    for seed, byzantine, faults in (*calm, (3, "", "crashes"), (0, "", "changes")):
+        traffic = "council" if faults == "changes" else "registry"
+        history = History(Settings(nodes=4, slots=200, faults=faults, byzantine=byzantine, traffic=traffic), seed)
         history.run()
         node = history.world.honest[0]
         for block in node.disk.main.values():
