@@ -119,7 +119,7 @@ class Betrays(SignsTwice):
 
 
 class Withholds(Strategy):
-    """Signs as it should, but keeps each block until its next turn, when it is too late for it, and attests nothing."""
+    """Signs as it should, but keeps each block until its next turn, when it is too late for it."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Block | None] = {}

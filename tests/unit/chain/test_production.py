@@ -277,10 +277,11 @@ def test_it_speaks_again_once_the_new_tag_is_final_and_knows_what_the_branch_kno
         )
         if chain.finalized.height < 2:
             assert maker.signing is None
-    assert maker.signing == SigningState(mhg=1, tag=TAG)
+    # then it knows what the branch knows of it, up to the block that renewed the tag
+    assert maker.signing == SigningState(mhg=2, tag=TAG)
     said = maker.attest(chain)
     assert said is not None
-    assert (said.tag, said.mhg) == (TAG, 1)
+    assert (said.tag, said.mhg) == (TAG, 2)
     again = forge.block(blocks[-1], carrying=[said])
     chain.add(again, arrived_in_slot=True)
     assert again.header.id == chain.head.header.id

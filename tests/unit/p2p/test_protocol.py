@@ -359,7 +359,8 @@ async def test_a_block_of_the_future_is_dropped_without_blame(caplog: pytest.Log
 async def test_a_leader_that_nobody_can_know_yet_is_dropped_without_blame(caplog: pytest.LogCaptureFixture) -> None:
     # given a node that is far behind, where other validators may be in force by now
     forge = Forge(NETWORK)
-    ahead, known = forge.block(None, slot=9, signer=secret(3), height=9), forge.block(None, slot=10)
+    ahead = forge.block(None, slot=9, signer=secret(3), height=9, parent=bytes([7]) * 32)
+    known = forge.block(None, slot=10)
     async with party(1) as victim, rogue(9, victim) as peer:
         with caplog.at_level(logging.INFO):
             await peer.say(BLOCKS, announcement(ahead))
