@@ -202,7 +202,7 @@ def lost_lines(url: str) -> float:
 # ----------------------------------------------------------------------------------------- a home it may not write
 
 
-@pytest.mark.parametrize("command", [["run"], ["init", "--resync"], ["signing", "export", "FILE"]])
+@pytest.mark.parametrize("command", [["run"], ["init", "--resync", "--yes"], ["signing", "export", "FILE"]])
 def test_a_lock_that_cannot_be_written_is_one_sentence(solo: Path, tmp_path: Path, command: list[str]) -> None:
     # What a read-only medium and another user's file are to a process that may do everything, as tests may.
     (solo / "lock").mkdir()
