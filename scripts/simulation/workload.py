@@ -143,13 +143,12 @@ class Workload:
         return [offer for key, offer in self._offers.items() if key not in final]
 
     def _was_ruled_out(self, offer: Offer) -> bool:
-        """Whether it seemed impossible for ever at some moment of the final chain: then nodes drop it."""
+        """Whether, since the promise, it seemed impossible for ever at some moment of the final chain: nodes drop it."""
         node, chain = self.world.honest[0], Blockchain(self.world.genesis)
         for height in range(1, node.engine.chain.finalized.height + 1):
             block = node.disk.main[height]
-            if any(
-                _rules_out(chain, block.transactions[:count], offer) for count in range(len(block.transactions) + 1)
-            ):
+            moments = range(len(block.transactions) + 1 if height > offer.height else 0)
+            if any(_rules_out(chain, block.transactions[:count], offer) for count in moments):
                 return True
             chain.add(block, arrived_in_slot=True)
         return False
