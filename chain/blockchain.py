@@ -134,9 +134,9 @@ class Blockchain:
     def check_leader(self, header: Header) -> None:
         """Look at a header's proposer alone, where its parent may not be known.
 
-        Raises :class:`Refused`: ``WRONG_LEADER`` if another leads this slot after its parent; ``NOT_EXECUTED``, and
-        nobody is at fault, if its parent is not known and it leads the slot in no set of the head's branch.  Who was
-        away for long may follow a branch that lost, with validators of long ago.
+        Raises :class:`Refused`: ``WRONG_LEADER`` if another leads this slot after its parent; where that is not known,
+        ``NOT_EXECUTED`` (nobody's fault) if it leads the slot in no set of the head's branch: who was away for long may
+        follow a branch that lost, with validators of long ago.
         """
         if header.parent in self.tree:
             if self.tree[header.parent].votes.electorate.leader(header.slot) != header.proposer:

@@ -9,7 +9,6 @@ import contextlib
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
-from itertools import takewhile
 from pathlib import Path
 
 from chain.blockchain import Blockchain, Snapshot
@@ -197,7 +196,7 @@ class Storage:
         Raises :class:`OperatorError` where the key is known to have signed since.
         """
         known = self._signing("exported") or self._signing("signing") or SigningState()
-        if signing.slot < known.slot or signing.mhg < known.mhg or self._has_signed_since(key, signing.slot):
+        if signing.slot < known.slot or signing.mhg < known.mhg or self._has_spoken_since(key, signing):
             raise OperatorError(
                 f"this key signed blocks after slot {signing.slot}, where the export ends; export again on the machine "
                 "that signed last"
@@ -210,10 +209,17 @@ class Storage:
         raw = self._database.meta(key)
         return None if raw is None else SigningState(*decode(raw, max_bytes=_MAX_SIGNING_BYTES))
 
-    def _has_signed_since(self, key: bytes, slot: int) -> bool:
+    def _has_spoken_since(self, key: bytes, signing: SigningState) -> bool:
         rows = self._database.values("SELECT id, body, 0 FROM blocks WHERE main = 1 ORDER BY height DESC")
-        headers = (trusted_block(body).header for _, body, _ in rows)
-        return any(header.proposer == key for header in takewhile(lambda header: header.slot > slot, headers))
+        for block in (trusted_block(body) for _, body, _ in rows):
+            is_later = block.header.slot > signing.slot
+            if not is_later and block.header.height <= signing.mhg:
+                return False
+            if is_later and block.header.proposer == key:
+                return True
+            if any(each.speaker == key and each.height > signing.mhg for each in block.ballot.attestations):
+                return True
+        return False
 
     def commit(self, commits: Sequence[Commit]) -> None:
         """Make these durable in their order, all or nothing.  Raises :class:`OperatorError`."""

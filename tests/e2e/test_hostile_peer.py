@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -15,6 +15,7 @@ from libp2p.pubsub.pb import rpc_pb2
 from libp2p.utils.varint import encode_uvarint
 from multiaddr import Multiaddr
 
+from chain.attestations import sign_attestation
 from chain.ballots import EMPTY
 from chain.codec import encode
 from chain.genesis import Genesis
@@ -135,6 +136,24 @@ async def flood_of_announcements(target: Target) -> None:
     await publish(target, BLOCKS, flood)
 
 
+async def forgeries_on_the_relay(target: Target) -> None:
+    """Attestations by a validator's name that it signed for another network; and what is none."""
+    height = target.node.status()["height"] + 8
+    foreign = sign_attestation(secret(1), bytes(32), tag=NO_TAG, tip=bytes(32), height=height, mhg=0, mhp=0)
+    for item in (foreign.raw, foreign.raw[:-1], b"\xc1", b"\xff" * 100):
+        async with open_transport(target.config()) as transport:
+
+            async def hear(_peer_id: str, _items: Sequence[bytes]) -> Collection[bytes]:
+                return ()
+
+            transport.peers.local_hello = lambda: HELLO
+            transport.relay.serve(hear, lambda: {str(target.peer_id)})
+            transport.start()
+            await until(lambda: bool(transport.peers.connected()))
+            transport.relay.send([item])
+            await target.until_banned(transport.peer_id)
+
+
 async def frames(target: Target, frame: bytes) -> None:
     """These bytes as gossip; gets their sender banned."""
     async with impostor(target) as (host, _):
@@ -202,6 +221,7 @@ ATTACKS: tuple[Callable[[Target], Awaitable[None]], ...] = (
     garbage_on_a_topic,
     oversize_on_a_topic,
     flood_of_announcements,
+    forgeries_on_the_relay,
 )
 
 # ------------------------------------------------------------------------------------------------------- tests

@@ -333,7 +333,7 @@ def test_a_state_older_than_the_homes_own_is_refused(old: Home, new: Home, file:
     refused(new, file, "signed blocks after slot 9")  # what it gave away it does not forget
 
 
-def test_an_export_is_refused_once_the_chain_holds_a_later_block_by_the_key(tmp_path: Path, file: Path) -> None:
+def test_an_export_is_refused_once_the_chain_holds_more_by_the_key(tmp_path: Path, file: Path) -> None:
     # given a state that another machine has imported and signs with, while its old home only follows the chain
     world = World(4, seed=5)
     disk = record(world.hosts[1])
@@ -343,16 +343,22 @@ def test_an_export_is_refused_once_the_chain_holds_a_later_block_by_the_key(tmp_
     home = make_home(tmp_path / "old", world.genesis, 2, is_new=True)
     with closing(Storage(home.database, home.genesis)) as database:
         database.commit([replace(commit, signing=None) for commit in disk.commits])
-    mine = [block.header for _, block in sorted(disk.main.items()) if block.header.proposer == home.secret.public]
-    earlier, last = mine[-2:]
-    # when the old export is imported where the blocks are, then it is refused; the export of the last block is not
+    blocks = [block for _, block in sorted(disk.main.items())]
+    earlier, last = [block.header for block in blocks if block.header.proposer == home.secret.public][-2:]
+    said = [each.height for block in blocks for each in block.ballot.attestations if each.speaker == home.secret.public]
+    assert max(said) > last.height
+    # when the old export is imported where the blocks are, then it is refused
     before = make_home(tmp_path / "before", world.genesis, 2, is_new=True)
     sign(before, SigningState(slot=earlier.slot, mhg=earlier.height))
     export_signing(before, file)
     refused(home, file, f"signed blocks after slot {earlier.slot}")
+    # and so is one that knows of every block, and not of what was attested since; that of all which was said is not
     with closing(Storage(home.database, home.genesis)) as database:
-        database.import_signing(home.secret.public, SigningState(slot=last.slot, mhg=last.height))
-    assert signing_of(home) == (False, SigningState(slot=last.slot, mhg=last.height))
+        for ended in (last.height, max(said) - 1):
+            with pytest.raises(OperatorError, match="export again"):
+                database.import_signing(home.secret.public, SigningState(slot=last.slot, mhg=ended))
+        database.import_signing(home.secret.public, SigningState(slot=last.slot, mhg=max(said)))
+    assert signing_of(home) == (False, SigningState(slot=last.slot, mhg=max(said)))
 
 
 def test_a_state_that_is_behind_its_own_blocks_is_lost(tmp_path: Path, file: Path) -> None:
