@@ -143,7 +143,7 @@ class Workload:
         return [offer for key, offer in self._offers.items() if key not in final]
 
     def _was_ruled_out(self, offer: Offer) -> bool:
-        """Whether it seemed impossible for ever at a moment of the final chain since the promise: then nodes drop it."""
+        """Whether the final chain, since the promise, once seemed to rule it out for ever: then nodes drop it."""
         node, chain = self.world.honest[0], Blockchain(self.world.genesis)
         for height in range(1, node.engine.chain.finalized.height + 1):
             block = node.disk.main[height]
