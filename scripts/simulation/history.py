@@ -172,6 +172,9 @@ class History:
         if not world.checks.is_safe:
             return
         world.workload.check_nothing_lost()
+        if self._agrees(before):
+            self.heal_slots = CALM_SLOTS + bound
+            return
         stands = "; ".join(
             f"{node.name} {node.engine.chain.head.header.id.hex()[:8]} at {node.engine.chain.head.header.height}, "
             f"final {node.engine.chain.finalized.height}"
@@ -205,12 +208,13 @@ class History:
             world.checks.each_slot()
 
     def _is_healed(self, before: int) -> bool:
+        return self._agrees(before) and not self.world.workload.lost()
+
+    def _agrees(self, before: int) -> bool:
+        """Whether all have one head, and finality has moved on."""
         honest = self.world.honest
-        return (
-            len({node.engine.chain.head.header.id for node in honest}) == 1
-            and min(node.engine.chain.finalized.height for node in honest) > before
-            and not self.world.workload.lost()
-        )
+        heads = {node.engine.chain.head.header.id for node in honest}
+        return len(heads) == 1 and min(node.engine.chain.finalized.height for node in honest) > before
 
 
 def cast(settings: Settings, seed: int) -> Settings:
