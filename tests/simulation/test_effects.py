@@ -6,6 +6,7 @@ import ast
 
 import pytest
 
+from chain.blockchain import Blockchain
 from chain.production import Producer
 from scripts.mutants_parts.breaks import mutants
 from scripts.mutants_parts.crew import ROOT, worker
@@ -40,8 +41,9 @@ def test_a_validator_that_falls_silent_is_noticed(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_jailed_validator_that_makes_a_block_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    # given a jail that takes nothing from anybody
+    # given a jail that takes nothing from anybody, neither on a branch nor at the door
     monkeypatch.setattr("chain.judgement.check_leader", lambda *_arguments: None)
+    monkeypatch.setattr(Blockchain, "check_leader", lambda *_arguments: None)
     # when one who signs twice goes on after it was jailed
     outcome = run_history(Settings(4, 150, "none", "persists", only_effects=True), 0)
     # then its next final block is noticed
