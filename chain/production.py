@@ -75,6 +75,7 @@ class Producer:
         self.restart = restart
         self._restart_signers = frozenset[bytes]() if restart is None else restart.signers(genesis.id)
         self.is_stopped = False
+        self._made_id = b""
 
     @property
     def is_silent(self) -> bool:
@@ -177,7 +178,7 @@ class Producer:
         if self.is_stopped or statement.speaker != self.secret.public:
             return False
         if signing is not None:
-            self.is_stopped = is_forgotten(statement, signing)
+            self.is_stopped = is_forgotten(statement, signing) or self._is_another_block(statement, signing)
             return self.is_stopped
         if restart is None or statement.tag != restart.tag(self.secret.public):
             return False
@@ -185,6 +186,13 @@ class Producer:
         return True
 
     # -------------------------------------------------------------------------------------------------- speaking
+
+    def _is_another_block(self, statement: Statement, signing: SigningState) -> bool:
+        """Whether it is a block of a slot that we have not signed, or another one of the slot that we signed last."""
+        slot = statement.slot
+        if slot is None or slot < signing.slot or statement.tag != signing.tag:
+            return False
+        return slot > signing.slot or self._made_id not in (b"", statement.id)
 
     def attest(self, chain: Blockchain) -> VerifiedAttestation | None:
         """Stand behind the head, if it is another's and this validator may; :attr:`signing` is to be stored first."""
@@ -259,6 +267,7 @@ class Producer:
         )
         self.signing = signing
         self.said(header)
+        self._made_id = header.id
         after = count.close(header.id, ballot.decision)
         return Made(join(header, ballot, included), changes, after, tuple(hopeless))
 

@@ -19,7 +19,7 @@ def test_everything_holds_on_real_storage(seed: int) -> None:
     outcome = run_history(SETTINGS, seed)
     assert outcome.violation == ""
     assert outcome.final_height > 0
-    assert outcome.culprits == ()
+    assert set(outcome.culprits) <= set(outcome.villains)
 
 
 def test_each_damage_happens_and_what_is_refused_is_replaced() -> None:

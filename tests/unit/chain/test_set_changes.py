@@ -198,26 +198,6 @@ def test_who_is_jailed_makes_no_block_from_the_next_one_on(forge: Forge, wishes:
     assert refusal(chain.add, bad, arrived_in_slot=True) is Reason.BARRED
 
 
-def test_a_proposer_is_looked_at_without_its_parent(forge: Forge, fifth: VerifiedTransaction) -> None:
-    # given a joint phase
-    blocks = with_fifth(forge, fifth, 30)
-    chain = blockchain(ROOMY, blocks[:5])
-    final = chain.finalized.height
-    # then whoever leads in the one set or in the other may be a leader: in slot 14 the third, or the fifth
-    for signer, slot, height, expected in [
-        (3, 14, final + 3, None),
-        (5, 14, final + 3, None),
-        (5, 13, final + 3, Reason.WRONG_LEADER),
-        (4, 14, final + 3, Reason.WRONG_LEADER),
-        (77, 14, final + 3, Reason.WRONG_LEADER),
-        # but further ahead than what can be decided, nobody knows
-        (77, 14, final + 4, Reason.NOT_EXECUTED),
-        (5, 14, 14, None),
-    ]:
-        header = forge.block(blocks[20], slot=slot, signer=secret(signer), height=height).header
-        assert refusal(chain.check_leader, header) is expected, (signer, slot, height)
-
-
 def test_the_state_and_the_votes_agree_on_who_is_in_force(forge: Forge, wishes: Wishes) -> None:
     blocks = grown(forge, [wishes.sign(ADD, secret(5), weight=1)], (), (), slot=1)
     blocks += grown(forge, *[()] * 20, parent=blocks[-1], slot=4)
