@@ -256,16 +256,17 @@ class Admission:
 
 def batch(data: bytes) -> ReadBatch | Dropped | Blamed:
     """Read a batch of transactions, to have their signatures checked.  Never raises for what is in it."""
-    try:
-        return ReadBatch(RawItems.decode(data, max_items=MAX_BATCH_TRANSACTIONS, max_bytes=MAX_BATCH_BYTES).items)
-    except Refused as refusal:
-        return rejected(refusal)
+    return _read_batch(data, MAX_BATCH_TRANSACTIONS)
 
 
 def attestation_batch(data: bytes) -> ReadBatch | Dropped | Blamed:
     """Read a batch of attestations.  Never raises for what is in it."""
+    return _read_batch(data, MAX_BATCH_ATTESTATIONS)
+
+
+def _read_batch(data: bytes, max_items: int) -> ReadBatch | Dropped | Blamed:
     try:
-        return ReadBatch(RawItems.decode(data, max_items=MAX_BATCH_ATTESTATIONS, max_bytes=MAX_BATCH_BYTES).items)
+        return ReadBatch(RawItems.decode(data, max_items=max_items, max_bytes=MAX_BATCH_BYTES).items)
     except Refused as refusal:
         return rejected(refusal)
 

@@ -17,7 +17,7 @@ from chain.attestations import Carried, read_carried
 from chain.codec import array, decode, encode
 from chain.electorate import BATCH_MAX, NOTHING_DECIDED, Decision, read_decision
 from chain.errors import Reason, Refused
-from chain.restart import Restart, read_restart, restart_fields
+from chain.restart import Restart, read_restart
 from chain.votes import CARRIED_PER_SPEAKER
 
 MAX_CARRIED = CARRIED_PER_SPEAKER * BATCH_MAX
@@ -50,7 +50,7 @@ def make_ballot(
 ) -> Ballot:
     """The ballot of a block that is made here."""
     carried = tuple(sorted(attestations))
-    restarts = () if restart is None else (restart_fields(restart),)
+    restarts = () if restart is None else (restart,)
     return Ballot(carried, decision, restart, encode((carried, decision, restarts)))
 
 

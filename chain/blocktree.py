@@ -69,11 +69,6 @@ class BlockTree:
     def __getitem__(self, block_id: bytes) -> TreeNode:
         return self._nodes[block_id]
 
-    @property
-    def top_height(self) -> int:
-        """The largest height on any known branch."""
-        return max(node.header.height for node in self._nodes.values())
-
     def check(self, header: Header, ballot: Ballot, *, solicited: bool) -> Judged:
         """Judge a header with its ballot on its branch, by :mod:`chain.judgement`.
 

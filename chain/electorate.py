@@ -69,6 +69,10 @@ class ValidatorSet:
         by_key = self.by_key
         return sum(by_key.get(key, 0) for key in keys)
 
+    def is_enough(self, keys: Iterable[bytes]) -> bool:
+        """Whether some keys, each counted once by the caller, reach the threshold together."""
+        return self.weight_of(keys) >= self.threshold
+
 
 class Gate(NamedTuple):
     """``following`` was decided in the block at ``since``, and is waited for."""
@@ -82,8 +86,7 @@ class Gate(NamedTuple):
         Their weight alone would not do: one that spoke and then stops could have stood for one that never came.
         """
         rising = (key for key, weight in self.following.weights if weight > current.by_key.get(key, 0))
-        is_enough = self.following.weight_of(spoke) >= self.following.threshold
-        return is_enough and all(key in spoke for key in rising)
+        return self.following.is_enough(spoke) and all(key in spoke for key in rising)
 
 
 class Joint(NamedTuple):
@@ -161,6 +164,10 @@ class Electorate:
     def all_sets(self) -> tuple[ValidatorSet, ...]:
         """The set that decides, and the one that is waited for or decides too."""
         return (self.current,) if self.phase is None else (self.current, self.phase.following)
+
+    def is_enough(self, keys: Collection[bytes]) -> bool:
+        """Whether some keys, each counted once by the caller, reach the threshold of every set that decides."""
+        return all(decides.is_enough(keys) for decides in self.sets)
 
     def tag(self, key: bytes) -> Tag:
         """With which tag ``key`` speaks on top of this branch, and since which height."""

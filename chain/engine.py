@@ -512,19 +512,18 @@ class Engine:
         waiting = self.mempool.get(self._lost)
         if waiting is not None and waiting.action == loss and self._is_on_its_way(self._lost):
             return
-        for stale in [item for item in self.mempool if item.actor == key and isinstance(item.action, Lost)]:
+        for stale in [item for item in self.mempool.of(key) if isinstance(item.action, Lost)]:
             self.mempool.remove(stale.id)
         self._lost = self._send_own(loss)
 
     def _produce(self, producer: Producer, now_ms: int) -> None:
-        chain, restart = self.chain, producer.restart
-        is_restart = restart is not None and producer.wants_restart(chain)
-        slot = producer.due_slot(chain.tree[restart.tip] if restart is not None and is_restart else chain.head, now_ms)
+        chain, restart = self.chain, producer.due_restart(self.chain)
+        slot = producer.due_slot(chain.head if restart is None else chain.tree[restart.tip], now_ms)
         if slot is None:
             return
-        if restart is not None and is_restart:
+        if restart is not None:
             self._go_back(restart.tip)
-        is_needed = is_restart or self._is_unfinished(slot) or self._is_heartbeat(slot)
+        is_needed = restart is not None or self._is_unfinished(slot) or self._is_heartbeat(slot)
         attempt = (slot, chain.head.header.id, self.mempool.arrivals)
         if not is_needed and (not len(self.mempool) or attempt == self._last_attempt):
             return

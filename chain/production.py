@@ -30,7 +30,7 @@ from chain.keys import SecretKey
 from chain.ledger import decided
 from chain.mempool import Mempool
 from chain.merkle import merkle_root
-from chain.restart import Restart, is_agreed, restarted
+from chain.restart import Restart, restarted
 from chain.statements import NO_TAG
 from chain.transactions import VerifiedTransaction
 from chain.votes import Votes
@@ -145,12 +145,13 @@ class Producer:
         """Whether the restart that this home signed may still come: until then nothing is said."""
         return self.restart is not None and may_come(self.restart, chain)
 
-    def wants_restart(self, chain: Blockchain) -> bool:
-        """Whether enough signed the restart that is waited for, and its block is known: then it is ours to make."""
+    def due_restart(self, chain: Blockchain) -> Restart | None:
+        """The restart that is waited for, where enough signed it and its block is known: then it is ours to make."""
         restart = self.restart
         if restart is None or restart.tip not in chain.tree or not self.awaits_restart(chain):
-            return False
-        return is_agreed(self._restart_signers, chain.tree[restart.tip].votes.electorate)
+            return None
+        is_agreed = chain.tree[restart.tip].votes.electorate.is_enough(self._restart_signers)
+        return restart if is_agreed else None
 
     def is_overruled(self, chain: Blockchain) -> bool:
         """Whether the chain made final that this key speaks from another signing state than ours.
@@ -230,14 +231,14 @@ class Producer:
         """
         signing, key = self.signing, self.secret.public
         head, votes = chain.head.header, chain.head.votes
-        restart = self.restart if self.wants_restart(chain) else None
+        restart = self.due_restart(chain)
         votes = restarted(votes, restart, head.id, self.genesis.id)
         if restart is not None and (signing is None or signing.tag != restart.tag(key)):
             signing = SigningState(mhg=head.height, tag=restart.tag(key))
         if signing is None or not self._may_speak(votes, signing):
             return None
         count = votes.open(head.height + 1)
-        carried = [] if restart is not None else heard.choose(count, key)
+        carried = heard.choose(count, key)  # none after a restart, which makes final all that they can be about
         mhp = count.carried_all()
         if (mhp, head.height + 1) <= signing.last:
             return None

@@ -14,13 +14,12 @@ Source: protocol 3.7.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 from chain.codec import U64_MAX, array, blob, encode, integer
-from chain.electorate import BATCH_MAX, Electorate, Tag
+from chain.electorate import BATCH_MAX, Tag
 from chain.errors import Reason, Refused
 from chain.keys import KEY_BYTES, SIGNATURE_BYTES, SecretKey, verify
 from chain.statements import TAG_BYTES
@@ -70,12 +69,6 @@ class Restart(NamedTuple):
         return SIGNING_TAG + chain_id + encode((VERSION, self.tip, self.height, self.salt))
 
 
-def is_agreed(signers: Iterable[bytes], electorate: Electorate) -> bool:
-    """Whether those who signed are enough: more than two thirds of the weight of every set that decides."""
-    signed = frozenset(signers)
-    return all(decides.weight_of(signed) >= decides.threshold for decides in electorate.sets)
-
-
 def restarted(votes: Votes, restart: Restart | None, tip: bytes, chain_id: bytes) -> Votes:
     """The votes after ``tip``, which were ``votes``, as the block on it begins that holds this restart, if any.
 
@@ -86,21 +79,16 @@ def restarted(votes: Votes, restart: Restart | None, tip: bytes, chain_id: bytes
         return votes
     if (restart.tip, restart.height) != (tip, votes.height):
         raise Refused(Reason.WRONG_RESTART, f"it goes on from another block at height {restart.height}")
-    if not is_agreed(restart.signers(chain_id), votes.electorate):
-        raise Refused(Reason.WRONG_RESTART, "not signed by more than two thirds of the weight")
     electorate = votes.electorate
+    if not electorate.is_enough(restart.signers(chain_id)):
+        raise Refused(Reason.WRONG_RESTART, "not signed by more than two thirds of the weight")
     renewed = tuple(Tag(key, restart.tag(key), votes.height) for key in sorted(electorate.speakers))
     others = tuple(tag for tag in electorate.tags if tag.key not in electorate.speakers)
     return Votes.start(replace(electorate, phase=None, tags=(*others, *renewed)), votes.batch, votes.height)
 
 
-def restart_fields(restart: Restart) -> tuple[Any, ...]:
-    """A restart as it is encoded."""
-    return tuple(restart)
-
-
 def read_restart(fields: Any) -> Restart:
-    """Read :func:`restart_fields` from outside.  Raises :class:`Refused` ``MALFORMED``; checks no signature."""
+    """Read the decoded tuple of a :class:`Restart`.  Raises :class:`Refused` ``MALFORMED``; checks no signature."""
     tip, height, salt, signatures = array(fields, 4, 4, "a restart")
     rows = []
     for row in array(signatures, 0, BATCH_MAX, "signatures"):

@@ -37,7 +37,7 @@ from chain.mempool import MAX_BYTES, MAX_TRANSACTIONS
 from chain.messages import FRAMING_BYTES, RawItems
 from chain.production import is_forgotten, said_by
 from chain.registry import genesis_state
-from chain.restart import MAX_RESTART_BYTES, Restart, read_restart, restart_fields
+from chain.restart import MAX_RESTART_BYTES, Restart, read_restart
 from chain.state import MEMBERS, RULES_KEY, Member, decode_entry, read_identity
 from chain.votes import decode_votes, encode_votes
 
@@ -152,7 +152,7 @@ class Storage:
         """Note, durably, that this home signed a restart: for one that is new it gives up its signing state."""
         known = self.restart
         with self._database.transaction():
-            self._put([("restart", encode(restart_fields(restart)))])
+            self._put([("restart", encode(restart))])
             if known is None or not known.is_same(restart):
                 self._connection.execute("DELETE FROM meta WHERE key = 'signing'")
 

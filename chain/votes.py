@@ -145,7 +145,7 @@ class Votes:
         heard: set[bytes] = set()
         for row in self.rows[:rounds]:
             heard.update(row.said)
-            if all(decides.weight_of(heard) >= decides.threshold for decides in self.electorate.sets):
+            if self.electorate.is_enough(heard):
                 return True
         return len(self.rows) < rounds or validator not in heard
 

@@ -22,6 +22,7 @@ from chain.events import SigningState
 from chain.keys import did_from_key, key_from_did, verify
 from chain.statements import TAG_BYTES
 from chain.storage import Storage
+from p2p.local.carried import read_carried
 from p2p.local.home import Home, locked
 
 FORMAT = "goodfaith signing state"
@@ -105,12 +106,9 @@ def _move_aside(database: Path) -> Path | None:
 def _read_export(home: Home, file: Path) -> SigningState:
     """What ``file`` holds, which must be this home's key and network.  Raises :class:`OperatorError`."""
     try:
-        with file.open("rb") as source:
-            raw = source.read(MAX_FILE_BYTES + 1)
+        chain_id, public, signing = _parse(read_carried(file, FORMAT, VERSION, MAX_FILE_BYTES))
     except OSError as error:
         raise OperatorError(f"{file} cannot be read ({error.strerror}); name the file that was exported") from error
-    try:
-        chain_id, public, signing = _parse(raw)
     except (Refused, ValueError, TypeError, KeyError, RecursionError) as error:
         raise OperatorError(f"{file} is no undamaged export ({error}); copy it again, or export it again") from error
     if chain_id != home.genesis.id:
@@ -137,13 +135,8 @@ def _document(home: Home, signing: SigningState) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _parse(raw: bytes) -> tuple[bytes, bytes, SigningState]:
+def _parse(document: Any) -> tuple[bytes, bytes, SigningState]:
     """The chain id, the public key and the state of an export."""
-    if len(raw) > MAX_FILE_BYTES:
-        raise Refused(Reason.TOO_LARGE, f"more than {MAX_FILE_BYTES} bytes")
-    document = json.loads(raw)
-    if (document["format"], document["version"]) != (FORMAT, VERSION):
-        raise Refused(Reason.MALFORMED, "another format or version")
     chain_id, public = bytes.fromhex(document["chain_id"]), key_from_did(str(document["did"]))
     signing = _read_signing(document["signing"])
     if not verify(public, _message(chain_id, signing), bytes.fromhex(document["signature"])):

@@ -19,12 +19,13 @@ from typing import Any
 from chain.blockchain import Blockchain
 from chain.codec import U64_MAX, blob, integer
 from chain.electorate import Electorate
-from chain.errors import OperatorError, Reason, Refused
+from chain.errors import OperatorError, Refused
 from chain.events import SigningState
 from chain.keys import SIGNATURE_BYTES, did_from_key, key_from_did
 from chain.production import has_come, may_come
-from chain.restart import SALT_BYTES, Restart, is_agreed
+from chain.restart import SALT_BYTES, Restart
 from chain.storage import Storage
+from p2p.local.carried import read_carried
 from p2p.local.home import Home, locked
 
 FORMAT = "goodfaith restart"
@@ -52,7 +53,7 @@ class Signed:
     @property
     def is_agreed(self) -> bool:
         """Whether they are enough."""
-        return is_agreed(self.signers, self.electorate)
+        return self.electorate.is_enough(self.signers)
 
     @property
     def missing(self) -> list[bytes]:
@@ -167,14 +168,11 @@ def _check_promise(home: Home, file: Path, restart: Restart, chain: Blockchain, 
 def _read(home: Home, file: Path) -> Restart:
     """What ``file`` holds, rightly signed, for this network.  Raises :class:`OperatorError`."""
     try:
-        with file.open("rb") as source:
-            raw = source.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise OperatorError(f"{file} cannot be read ({error.strerror}); name the file of the restart") from error
-    try:
-        chain_id, restart = _parse(raw)
+        chain_id, restart = _parse(read_carried(file, FORMAT, VERSION, MAX_FILE_BYTES))
         if chain_id == home.genesis.id:
             restart.signers(chain_id)
+    except OSError as error:
+        raise OperatorError(f"{file} cannot be read ({error.strerror}); name the file of the restart") from error
     except (Refused, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise OperatorError(f"{file} is no undamaged restart ({error}); copy it again") from error
     if chain_id != home.genesis.id:
@@ -182,12 +180,7 @@ def _read(home: Home, file: Path) -> Restart:
     return restart
 
 
-def _parse(raw: bytes) -> tuple[bytes, Restart]:
-    if len(raw) > MAX_FILE_BYTES:
-        raise Refused(Reason.TOO_LARGE, f"more than {MAX_FILE_BYTES} bytes")
-    document = json.loads(raw)
-    if (document["format"], document["version"]) != (FORMAT, VERSION):
-        raise Refused(Reason.MALFORMED, "another format or version")
+def _parse(document: Any) -> tuple[bytes, Restart]:
     signatures = {
         key_from_did(did): blob(bytes.fromhex(signature), SIGNATURE_BYTES, "a signature")
         for did, signature in document["signatures"].items()

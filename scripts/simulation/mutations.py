@@ -262,10 +262,6 @@ def _jailed_lead() -> Sequence[Patch]:
     return [(validators, "_jailed", lambda seat, height: seat._replace(clean_height=height))]
 
 
-def _any_tag() -> Sequence[Patch]:
-    return [(Producer, "_may_speak", lambda *_arguments: True), (Producer, "is_overruled", lambda *_arguments: False)]
-
-
 def _no_lateness() -> Sequence[Patch]:
     return [(admission, "check_not_late", _nothing)]
 

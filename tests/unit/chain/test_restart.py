@@ -9,7 +9,7 @@ import pytest
 from chain.codec import decode, encode
 from chain.electorate import Decision, Gate, Tag, ValidatorSet
 from chain.errors import Reason, Refused
-from chain.restart import SALT_BYTES, Restart, is_agreed, read_restart, restart_fields, restarted
+from chain.restart import SALT_BYTES, Restart, read_restart, restarted
 from chain.statements import NO_TAG, TAG_BYTES
 from chain.votes import Votes
 from tests.support.forge import Forge
@@ -95,9 +95,9 @@ def test_while_a_change_is_under_way_both_sets_have_to_agree_and_the_change_laps
     assert isinstance(electorate.phase, Gate)
     joint = electorate.after(4, mhpc=1, spoke=[key for key, _ in new], decision=Decision())
     signers = [secret(number).public for number in (1, 2, 3)]
-    assert is_agreed(signers, electorate), "who is only waited for has no say"
-    assert not is_agreed(signers, joint)
-    assert is_agreed([*signers, *(key for key, _ in new)], joint)
+    assert electorate.is_enough(signers), "who is only waited for has no say"
+    assert not joint.is_enough(signers)
+    assert joint.is_enough([*signers, *(key for key, _ in new)])
     again = restarted(replace(votes, electorate=joint), signed(tip, 3, *range(1, 8)), tip, GENESIS.id)
     assert again.electorate.phase is None
     assert again.electorate.current == ValidatorSet(GENESIS.validators)
@@ -105,7 +105,7 @@ def test_while_a_change_is_under_way_both_sets_have_to_agree_and_the_change_laps
 
 def test_its_encoding_has_one_form() -> None:
     restart = signed(bytes(32), 3, 3, 1, 2)
-    raw = encode(restart_fields(restart))
+    raw = encode(restart)
     assert read_restart(decode(raw, max_bytes=10_000)) == restart
     one, two, three = restart.signatures
     for wrong in (
