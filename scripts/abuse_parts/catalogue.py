@@ -51,6 +51,12 @@ ATTACKS = (
         "4 MB of a peer are checked at once, the rest waits at its end",
     ),
     Attack("wrong-leaders", "headers well signed by nobody in particular", gossip.wrong_leaders),
+    Attack(
+        "unknown-leaders",
+        "the same, on no block that anybody knows",
+        gossip.unknown_leaders,
+        "dropped, since it may be of a branch with other validators; a ban for more of no use than is usual",
+    ),
     Attack("forged-announcements", "headers in the right leader's name", gossip.forged_announcements),
     Attack(
         "orphans",

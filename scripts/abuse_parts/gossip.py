@@ -139,9 +139,9 @@ async def useless_transactions(target: Target) -> None:
 
 
 def announcements(
-    target: Target, height: int, secrets: dict[bytes, SecretKey], slots: Iterable[int]
+    target: Target, height: int, secrets: dict[bytes, SecretKey], slots: Iterable[int], parent: bytes = NOWHERE
 ) -> Iterator[bytes]:
-    """A header of this height for each slot whose leader's key is among ``secrets``; it stands on nothing."""
+    """A header of this height for each slot whose leader's key is among ``secrets``; it stands on ``parent``."""
     for slot in slots:
         secret = secrets.get(_leader(target.genesis, slot))
         if secret is not None:
@@ -150,7 +150,7 @@ def announcements(
                 target.genesis.id,
                 height=min(height, slot),
                 slot=slot,
-                parent=NOWHERE,
+                parent=parent,
                 tag=NO_TAG,
                 mhg=0,
                 mhp=0,
@@ -169,12 +169,19 @@ async def announce(visitor: Visitor, items: Iterator[bytes]) -> None:
 
 
 async def wrong_leaders(target: Target) -> None:
-    """Well signed, by a key that is nobody's."""
-    own = SecretKey(os.urandom(32))
-    everyone = {key: own for key, _ in target.genesis.validators}
-    height = (await target.status()).height + 1  # who validates far above is not decided yet, and nobody's fault
+    """Well signed, by a key that is nobody's, on the head: who leads there, everybody knows."""
+    head = await target.status()
     async with visit(target) as visitor:
-        await announce(visitor, announcements(target, height, everyone, itertools.count(1)))
+        await announce(
+            visitor, announcements(target, head.height + 1, _nobody(target), itertools.count(1), head.head_id)
+        )
+
+
+async def unknown_leaders(target: Target) -> None:
+    """The same on nothing: such a branch may have had such a validator, so this proves nothing against its sender."""
+    height = (await target.status()).height + 1
+    async with visit(target) as visitor:
+        await announce(visitor, announcements(target, height, _nobody(target), itertools.count(1)))
 
 
 async def forged_announcements(target: Target) -> None:
@@ -206,6 +213,12 @@ async def future_blocks(target: Target) -> None:
     slots = itertools.count(target.slot_now() + 10_000_000)
     async with visit(target) as visitor:
         await announce(visitor, announcements(target, FAR, target.stolen, slots))
+
+
+def _nobody(target: Target) -> dict[bytes, SecretKey]:
+    """A key of our own in the place of every validator's."""
+    own = SecretKey(os.urandom(32))
+    return {key: own for key, _ in target.genesis.validators}
 
 
 def _leader(genesis: Genesis, slot: int) -> bytes:

@@ -142,6 +142,7 @@ GROUPS = {
         "duplicate-transactions",
         "useless-transactions",
         "wrong-leaders",
+        "unknown-leaders",
         "forged-announcements",
     ),
     "attestations": (

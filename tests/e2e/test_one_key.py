@@ -56,10 +56,15 @@ class Pair:
         self._actors += 1
         assert self.first.submit([Actor(self.genesis, self._actors).sign(Enrol())]) == [None]
 
-    def make_final(self, what: str) -> None:
-        """Submit something and wait until it is final, which takes both validators, and nothing is left to sign."""
+    def make_final(self, what: str, second: RunningNode) -> None:
+        """Submit something and wait until it is final, which takes both validators, and neither has more to sign.
+
+        That they know: whoever is stopped before it heard of the last block would sign on when it starts again.
+        """
         self.submit()
-        wait_for(lambda: self.first.status()["final_transactions"] == self._actors - 100, what)
+        expected = self._actors - 100
+        wait_for(lambda: all(node.status()["final_transactions"] == expected for node in (self.first, second)), what)
+        wait_for(lambda: self.first.status()["head_id"] == second.status()["head_id"], f"both rest after: {what}")
 
     def headers(self, *names: str) -> dict[str, set[Header]]:
         """Every header by the second validator's key that each of these homes knows, on whatever branch."""
@@ -96,8 +101,8 @@ def assert_no_slot_signed_twice(*known: set[Header]) -> None:
 def test_a_validator_moves_to_another_machine(pair: Pair, tmp_path: Path) -> None:
     old, new, file = pair.home("second"), pair.home("new"), tmp_path / "move.json"
     exporting = ("signing", "export", str(file), "--home", str(old))
-    with pair.second("second"):
-        pair.make_final("both validators sign")
+    with pair.second("second") as node:
+        pair.make_final("both validators sign", node)
         ended = run_to_end(*exporting)
         assert (ended.returncode, ended.stderr.count("\n"), file.exists()) == (2, 1, False)
         assert "in use by another process; stop its node first" in ended.stderr
@@ -119,7 +124,7 @@ def test_a_validator_moves_to_another_machine(pair: Pair, tmp_path: Path) -> Non
     assert run_to_end("signing", "import", str(file), "--home", str(new)).returncode == 0
     with pair.second("new") as node:
         # Silent it would stay so forever: nothing is final without it.
-        pair.make_final("the new machine signs")
+        pair.make_final("the new machine signs", node)
         assert (node.status()["validator"], node.status()["silent"]) == (True, False)
 
     known = pair.headers("first", "second", "new")
@@ -132,15 +137,15 @@ def test_a_validator_moves_to_another_machine(pair: Pair, tmp_path: Path) -> Non
 
 def test_of_a_copied_home_only_one_goes_on_signing(pair: Pair) -> None:
     # given a validator whose home is copied, and that signs on
-    with pair.second("second"):
-        pair.make_final("both validators sign")
+    with pair.second("second") as original:
+        pair.make_final("both validators sign", original)
     shutil.copytree(pair.home("second"), pair.home("copy"))
     with pair.second("second") as original:
-        pair.make_final("the original signs on")
+        pair.make_final("the original signs on", original)
 
         # when the copy runs as well
         with pair.second("copy") as copy:
-            pair.make_final("the original signs on beside its copy")
+            pair.make_final("the original signs on beside its copy", original)
             assert copy.status()["peers"] == 0  # the others talk to one of both
             stop(original)
             wait_for(lambda: "this node says no more" in copy.log(), "the copy noticed")
