@@ -62,6 +62,10 @@ files of this list, the store, touch the disk.  Files import only files above th
     production    when and what a validator signs
     silence       why a validator signs nothing, and when it will again
     arrivals      announced blocks that wait for their slot or their transactions
+    pace          how much to ask of a peer at once
+    suppliers     the peers that could bring blocks
+    skeleton      headers whose blocks are not here yet
+    download      their blocks, from several peers at once
     sync          whom to ask for what
     witness       who signed what, to notice who contradicts itself
     outbox        what one event makes of a node, in its order

@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chain.ballots import Ballot, decode_ballot
-from chain.codec import array, decode, encode
+from chain.ballots import MAX_BALLOT_BYTES, Ballot, decode_ballot
+from chain.codec import array, decode, encode, first_items
 from chain.errors import Reason, Refused
-from chain.headers import Header, VerifiedHeader, decode_header
+from chain.headers import MAX_HEADER_BYTES, Header, VerifiedHeader, decode_header
 from chain.judgement import check_ballot
+from chain.keys import SIGNATURE_BYTES
 from chain.merkle import merkle_root
 from chain.transactions import Transaction, VerifiedTransaction, decode_transaction
 
 # Gossip and requests carry at most 1,000,000 bytes; the transactions of a block leave room for the rest.
 MAX_BODY_BYTES = 800_000
 MAX_BLOCK_BYTES = 980_000  # body, its framing (3 bytes a transaction), the largest ballot and the header
+MAX_HEADING_BYTES = MAX_HEADER_BYTES + SIGNATURE_BYTES + MAX_BALLOT_BYTES + 16
 # 4,096 ids are 140 kB of announcement; 4,096 of the smallest transactions fill half a block.
 MAX_BLOCK_TRANSACTIONS = 4_096
 
@@ -35,6 +37,14 @@ class Block:
     @property
     def id(self) -> bytes:
         return self.header.id
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A verified header with exactly the ballot that it commits to: what there is to judge of a block unexecuted."""
+
+    header: VerifiedHeader
+    ballot: Ballot
 
 
 def assemble(header: VerifiedHeader, ballot: Ballot, transactions: Sequence[VerifiedTransaction]) -> Block:
@@ -73,3 +83,18 @@ def decode_block(raw: bytes) -> tuple[Header, Ballot, tuple[Transaction, ...]]:
     if not all(type(item) is bytes for item in body):
         raise Refused(Reason.MALFORMED, "a transaction is bytes")
     return decode_header(header), decode_ballot(ballot), tuple(map(decode_transaction, body))
+
+
+def heading_of(block: bytes) -> bytes:
+    """The encoded heading of an encoded block, or of as much of its beginning.  Raises :class:`Refused`."""
+    return first_items(block, 2)
+
+
+def decode_heading(raw: bytes) -> tuple[Header, Ballot]:
+    """Read a heading.  Raises :class:`Refused`, also for another ballot than the header's; checks no signature."""
+    header, ballot = array(decode(raw, max_bytes=MAX_HEADING_BYTES), 2, 2, "a heading")
+    if type(header) is not bytes or type(ballot) is not bytes:
+        raise Refused(Reason.MALFORMED, "a header is bytes, and so is a ballot")
+    read = decode_header(header), decode_ballot(ballot)
+    check_ballot(*read)
+    return read

@@ -59,6 +59,23 @@ def decode(data: bytes, *, max_bytes: int, max_items: int = 16) -> tuple[Any, ..
     return value
 
 
+def first_items(data: bytes, count: int) -> bytes:
+    """The array of the first ``count`` items of the array that ``data`` begins with, encoded; at most 15 of them.
+
+    Raises :class:`Refused` ``MALFORMED`` where they are not all there.  What follows them is not looked at.
+    """
+    reader = msgpack.Unpacker(max_buffer_size=max(1, len(data)))
+    reader.feed(data)
+    try:
+        reader.read_array_header()
+        start = reader.tell()
+        for _ in range(count):
+            reader.skip()
+    except (ValueError, msgpack.UnpackException) as error:
+        raise Refused(Reason.MALFORMED, "not the beginning of an array") from error
+    return bytes([0x90 | count]) + data[start : reader.tell()]
+
+
 def integer(value: Any, low: int, high: int, name: str) -> int:
     """``value`` if it is exactly an ``int`` in ``[low, high]``.  Raises :class:`Refused` ``MALFORMED``."""
     if type(value) is not int or not low <= value <= high:

@@ -13,10 +13,11 @@ from chain.admission import check_clock
 from chain.arrivals import Arrival, WaitingRoom
 from chain.attestations import VerifiedAttestation
 from chain.blockchain import Added, Blockchain
-from chain.blocks import Block, join
+from chain.blocks import Block, Heading, join
 from chain.blocktree import Judged
 from chain.clock import Mute, Trust, step_in_words
 from chain.credentials import NOBODY, Credential
+from chain.download import block_bytes
 from chain.errors import Disposition, Reason, Refused
 from chain.events import (
     AnnounceBlock,
@@ -25,18 +26,22 @@ from chain.events import (
     AttestationsReceived,
     BlockAnnounced,
     BlocksReceived,
+    Dismiss,
     Effect,
     Equivocation,
     Event,
     Finalized,
     FollowWallClock,
     GossipTransactions,
+    HeadingsReceived,
     HeadMoved,
     MissingReceived,
     Outcomes,
     Peer,
     PeerLost,
     Penalise,
+    ReplyUnderWay,
+    Request,
     RequestFailed,
     SendAttestations,
     SigningState,
@@ -59,7 +64,8 @@ from chain.registry import check_action, check_standing
 from chain.restart import Restart
 from chain.silence import Herald, silence
 from chain.statements import NO_TAG
-from chain.sync import Sync, linked
+from chain.suppliers import Asked
+from chain.sync import Sync, in_a_row
 from chain.transactions import Action, Evidence, Lost, VerifiedTransaction, sign_transaction
 from chain.trial import try_out
 from chain.votes import Votes
@@ -78,6 +84,8 @@ OWN_EXPIRY_BLOCKS = 1_000
 # A leader with nothing to do makes a block where so many are not final: what two blocks can show final, they do.
 MAX_QUIET_LAG = 2
 EXPIRE_EVERY_BLOCKS = 16
+# Fetched blocks of about so many bytes are added before other events have their turn: a third of a second.
+FETCHED_AT_ONCE = 500_000
 
 
 class Engine:
@@ -132,26 +140,31 @@ class Engine:
                 self._on_announced(event, now_ms)
             case MissingReceived():
                 self._on_missing(event, now_ms)
+            case HeadingsReceived():
+                self._on_headings(event, now_ms)
             case BlocksReceived():
                 self._on_blocks(event, now_ms)
+            case ReplyUnderWay(peer, request, received, size):
+                self.sync.suppliers.under_way(peer, request, received, size)
             case AttestationsReceived(_, attestations):
                 self._take_attestations(attestations.attestations)
             case StatusReceived(peer, claim):
-                self.sync.note(peer, claim.status)
+                is_validator = claim.status.credential.key in self.chain.electorate.leaders
+                self.sync.note(peer, claim.status, is_validator=is_validator)
                 if self.trust.heard(peer, claim.status.credential.key, claim.status.time_ms, now_ms):
                     self._ask_status(peer, now_ms)
             case WallClockStepped(ahead_ms):
                 self.trust.stepped(ahead_ms, now_ms)
                 self._out.note("clock_stepped", step_in_words(ahead_ms))
-            case RequestFailed(peer, _):
-                self._on_failed(peer, now_ms)
+            case RequestFailed(peer, request):
+                self._on_failed(peer, request, now_ms)
             case PeerLost(peer):
                 self._waiting.drop(peer)
                 self.sync.forget(peer)
                 self.trust.lost(peer)
         self._look_at_clock(now_ms)
-        ask = self.sync.next_request(self.chain, now_ms)
-        if ask is not None:
+        self._take_fetched(now_ms)
+        for ask in self.sync.next_requests(self.chain, now_ms):
             self._out.put(ask)
         self._speak(now_ms)
         self._settle(now_ms)
@@ -163,7 +176,7 @@ class Engine:
     def wake_ms(self, now_ms: int) -> int:
         """When the next :class:`Tick` is wanted: once a slot at least, also to see that a clock was set."""
         next_slot_ms = self.genesis.slot_start_ms(self.genesis.slot_at(now_ms) + 1)
-        return min([next_slot_ms, *self._waiting.wake_ms()])
+        return min([next_slot_ms, *self._waiting.wake_ms(), *self.sync.wake_ms(now_ms)])
 
     def status(self, now_ms: int, credential: Credential = NOBODY) -> Status:
         """Where this node stands and what time it has; ``credential`` is shown while its key is a validator's."""
@@ -294,52 +307,86 @@ class Engine:
         for arrival in self._waiting.take_completed(event.peer, event.request):
             self._proceed(arrival, now_ms, fetched)
 
-    def _on_failed(self, peer: Peer, now_ms: int) -> None:
+    def _on_failed(self, peer: Peer, request: Request, now_ms: int) -> None:
         self._waiting.drop(peer)
-        self.sync.failed(peer, now_ms)
-        # Its claim may have been good and the network bad: hear it again before the next try.
-        self._ask_status(peer, now_ms)
+        self.sync.failed(peer, request, now_ms)
+        self._doubt(peer, now_ms)
 
-    def _on_blocks(self, event: BlocksReceived, now_ms: int) -> None:
-        """The reply to a download: add block after block; the first bad one ends it and blames the peer."""
-        if not self.sync.is_expected(event.peer, event.request):
+    def _doubt(self, peer: Peer, now_ms: int) -> None:
+        """A peer's claim may have been good and the network bad: hear it again before the next try, or do without."""
+        if self.sync.suppliers.has_lost_its_place(peer):
+            self.sync.forget(peer)
+            self._out.put(Dismiss(peer))
+        else:
+            self._ask_status(peer, now_ms)
+
+    def _on_headings(self, event: HeadingsReceived, now_ms: int) -> None:
+        """What a peer shows of its chain: judge header after header; the first bad one ends it and blames the peer."""
+        asked = self.sync.suppliers.close(event.peer, event.request)
+        if asked is None:
             return
-        self.trust.saw((block.header for block in event.blocks), now_ms)
-        attached = True
-        last_height = 0
+        self.trust.saw((heading.header for heading in event.headings), now_ms)
+        good: list[Heading] = []
+        refusal: Refused | None = None
         try:
-            for block in linked(event.request, event.blocks):
-                self._take_downloaded(event.peer, block, now_ms)
-                last_height = block.header.height
-            claimed_height = self.sync.claimed_height(event.peer, event.request.tip_id)
-            if last_height and last_height == claimed_height and event.blocks[-1].id != event.request.tip_id:
-                raise Refused(Reason.UNSOLICITED, "the branch does not lead to the block that was claimed")
-        except Refused as refusal:
-            attached = False
-            if refusal.reason is Reason.UNKNOWN_PARENT:
-                last_height = event.request.from_height
-            else:
-                last_height = 0
-                self._out.note("download_refused", f"from {event.peer}: {refusal}")
-                # A branch that lost while it was on its way is nobody's fault.
-                has_lost = (
-                    refusal.reason is Reason.CROSSES_FINALITY and self.sync.final_height < self.chain.finalized.height
-                )
-                if refusal.reason.disposition is Disposition.BLAME and not has_lost:
-                    self._out.put(Penalise(event.peer, refusal))
-        if not self.sync.received(event.peer, event.request, last_height=last_height, attached=attached):
-            self.sync.failed(event.peer, now_ms)
-            self._ask_status(event.peer, now_ms)
+            for heading in in_a_row(event.request, event.headings):
+                self._show(heading, now_ms)
+                good.append(heading)
+        except Refused as refused:
+            refusal = refused
+            self._blame(asked, refusal)
+        if not self.sync.showed(asked, good, refusal, now_ms):
+            self._doubt(event.peer, now_ms)
 
-    def _take_downloaded(self, peer: Peer, block: Block, now_ms: int) -> None:
-        header, final = block.header, self.chain.finalized
+    def _show(self, heading: Heading, now_ms: int) -> None:
+        header, final = heading.header, self.chain.finalized
         if header.height < final.height or header.id == final.id or header.id in self.chain.tree:
             return
         check_clock(self.genesis, header, now_ms)
-        self._watch(block.header)
-        judged = self.chain.check(header, block.ballot, solicited=True)
-        self._add(block, judged, now_ms, arrived_in_slot=True)
-        self.sync.delivered(peer, now_ms)
+        self._watch(header)
+        self.sync.skeleton.add(self.chain, heading)
+
+    def _blame(self, asked: Asked, refusal: Refused) -> None:
+        """Why something that was asked for is refused; that a branch lost while it was on its way is nobody's fault."""
+        if refusal.reason is Reason.UNKNOWN_PARENT:
+            return
+        peer = asked.supplier.peer
+        self._out.note("download_refused", f"from {peer}: {refusal}")
+        has_lost = refusal.reason is Reason.CROSSES_FINALITY and asked.final_height < self.chain.finalized.height
+        if refusal.reason.disposition is Disposition.BLAME and not has_lost:
+            self._out.put(Penalise(peer, refusal))
+
+    def _on_blocks(self, event: BlocksReceived, now_ms: int) -> None:
+        asked = self.sync.suppliers.close(event.peer, event.request)
+        if asked is None:
+            return
+        refusal = self.sync.download.take(asked, event.blocks, now_ms)
+        if refusal is not None:
+            self._blame(asked, refusal)
+        if self.sync.suppliers.failures(event.peer):
+            self._doubt(event.peer, now_ms)
+
+    def _take_fetched(self, now_ms: int) -> None:
+        """Add what was fetched, block after block, as much as does not keep other events waiting for long."""
+        size = 0
+        for block, judged in self.sync.download.ready(self.chain):
+            try:
+                self._add(block, judged, now_ms, arrived_in_slot=True)
+            except Refused as refusal:
+                self._condemn(block, refusal, now_ms)
+                return
+            self.sync.delivered(now_ms)
+            size += block_bytes(block)
+            if size >= FETCHED_AT_ONCE:
+                return
+
+    def _condemn(self, block: Block, refusal: Refused, now_ms: int) -> None:
+        """A block whose header is good is bad: whoever showed it as part of its own chain never executed it."""
+        for peer in self.sync.condemn(self.chain, block.id, now_ms):
+            self._out.note("download_refused", f"from {peer}: {refusal}")
+            if refusal.reason.disposition is Disposition.BLAME:
+                self._out.put(Penalise(peer, refusal))
+            self._doubt(peer, now_ms)
 
     def _take_attestations(self, attestations: Sequence[VerifiedAttestation]) -> None:
         for attestation in attestations:

@@ -13,16 +13,16 @@ from typing import TypeAlias
 from chain.admission import AdmittedAnnouncement, AdmittedAttestations, AdmittedBatch, AdmittedClaim
 from chain.attestations import VerifiedAttestation
 from chain.blockchain import Settled
-from chain.blocks import Block
+from chain.blocks import Block, Heading
 from chain.clock import Mute
 from chain.errors import Refused
 from chain.headers import Header
-from chain.messages import GetBlocks, GetTransactions
+from chain.messages import GetBlocks, GetHeadings, GetTransactions
 from chain.statements import NO_TAG, SignedStatement
 from chain.transactions import VerifiedTransaction
 
 Peer: TypeAlias = str
-Request: TypeAlias = GetBlocks | GetTransactions
+Request: TypeAlias = GetHeadings | GetBlocks | GetTransactions
 
 # ------------------------------------------------------------------------------------------ events
 
@@ -72,8 +72,17 @@ class StatusReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadingsReceived:
+    """The reply to :class:`GetHeadings`, up to the first that is none."""
+
+    peer: Peer
+    request: GetHeadings
+    headings: tuple[Heading, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BlocksReceived:
-    """The reply to :class:`GetBlocks`."""
+    """The reply to :class:`GetBlocks`, up to the first that is none."""
 
     peer: Peer
     request: GetBlocks
@@ -87,6 +96,16 @@ class MissingReceived:
     peer: Peer
     request: GetTransactions
     transactions: tuple[VerifiedTransaction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyUnderWay:
+    """Of a reply of ``size`` bytes so many have arrived."""
+
+    peer: Peer
+    request: Request
+    received: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +137,10 @@ Event: TypeAlias = (
     | BlockAnnounced
     | AttestationsReceived
     | StatusReceived
+    | HeadingsReceived
     | BlocksReceived
     | MissingReceived
+    | ReplyUnderWay
     | RequestFailed
     | PeerLost
     | WallClockStepped
@@ -213,6 +234,13 @@ class Penalise:
 
 
 @dataclass(frozen=True, slots=True)
+class Dismiss:
+    """A peer never makes good what it claims: let another have its place."""
+
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
 class Outcomes:
     """The outcome of :class:`Submitted`, one a transaction: None where it was taken."""
 
@@ -279,6 +307,7 @@ Effect: TypeAlias = (
     | Ask
     | AskStatus
     | Penalise
+    | Dismiss
     | Outcomes
     | HeadMoved
     | Finalized

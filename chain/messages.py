@@ -1,8 +1,8 @@
 """What nodes say to each other: a closed set of messages, each with its bounds.
 
 Gossip carries :class:`Announcement` and :class:`RawItems` of transactions.  Of one peer a node asks its
-:class:`Status` with :class:`GetStatus`, :class:`RawItems` of blocks with :class:`GetBlocks`, and
-:class:`RawItems` of transactions with :class:`GetTransactions`.
+:class:`Status` with :class:`GetStatus`, and :class:`RawItems` of headings, blocks and transactions with
+:class:`GetHeadings`, :class:`GetBlocks` and :class:`GetTransactions`.
 Source: protocol 7.3 and 7.4.
 """
 
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
-from chain.blocks import MAX_BLOCK_TRANSACTIONS
+from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS
 from chain.codec import U64_MAX, array, blob, decode, encode, integer
 from chain.credentials import NOBODY, Credential
 from chain.errors import Reason, Refused
@@ -31,6 +32,8 @@ MAX_TIME_MS = 2**53
 # Around each item of a list.
 FRAMING_BYTES = 5
 MAX_BLOCKS_PER_REQUEST = 256
+# A reply holds the largest block at least, however little was asked for: its message has room for the framing.
+REPLY_BYTES = MAX_BLOCK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,27 +107,41 @@ class GetStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class GetBlocks:
-    """Blocks of the branch that ends in ``tip_id``: ``count`` from ``from_height``, oldest first.
+class _GetRange:
+    """What stands on the branch that ends in ``tip_id``: ``count`` from ``from_height``, oldest first.
 
-    The reply holds fewer where they are large, and none where the tip is not known.
+    The reply holds as many as fit into ``max_bytes``, one at least, and none where the tip is not known.
     """
 
     tip_id: bytes
     from_height: int
     count: int
+    max_bytes: int = REPLY_BYTES
 
     def encode(self) -> bytes:
-        return encode((self.tip_id, self.from_height, self.count))
+        return encode((self.tip_id, self.from_height, self.count, self.max_bytes))
 
     @classmethod
-    def decode(cls, data: bytes) -> GetBlocks:
-        tip_id, from_height, count = array(decode(data, max_bytes=64), 3, 3, "a request for blocks")
+    def decode(cls, data: bytes) -> Self:
+        tip_id, from_height, count, max_bytes = array(decode(data, max_bytes=64), 4, 4, "a request for a range")
         return cls(
             blob(tip_id, 32, "the tip"),
             integer(from_height, 1, U64_MAX, "the height"),
             integer(count, 1, MAX_BLOCKS_PER_REQUEST, "the count"),
+            integer(max_bytes, 1, REPLY_BYTES, "the bytes"),
         )
+
+
+class GetHeadings(_GetRange):
+    """Headers of a branch, each with its ballot: enough to judge it, without what its transactions do."""
+
+    __slots__ = ()
+
+
+class GetBlocks(_GetRange):
+    """Blocks of a branch."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chain.ballots import Ballot, decode_ballot
-from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block
+from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block, decode_heading, heading_of
 from chain.codec import array, decode
 from chain.database import (
     BETWEEN,
@@ -21,12 +21,15 @@ from chain.database import (
     stored_finality,
     trusted_block,
 )
-from chain.errors import InvariantBroken
+from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
 from chain.state import RATER_AT, RATINGS, Entry, account_key, decode_entry, read_identity
 from chain.transactions import Transaction
 from chain.view import StateView
+
+# Room for the heading of a block where some seventy validators speak.
+BEGINNING_BYTES = 8_192
 
 
 class Reader:
@@ -99,25 +102,50 @@ class Reader:
         They are read as they are drawn.  A branch beside the main chain is walked back at most
         :data:`MAX_SIDE_BRANCH` blocks.
         """
+        last, side = self._way_to(tip_id, from_height)
+        main = self._database.values(
+            "SELECT id, body, 0 FROM blocks WHERE main = 1 AND height BETWEEN ? AND ? ORDER BY height",
+            (min(from_height, 2**62), last),
+            at_once=BLOCKS_AT_ONCE,
+        )
+        yield from (body for _, body, _ in main)
+        yield from map(self._required, side)
+
+    def headings(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
+        """The headings of :meth:`branch`, encoded.  Of a block no more is read than its beginning."""
+        last, side = self._way_to(tip_id, from_height)
+        main = self._database.rows(
+            "SELECT id, substr(body, 1, ?) FROM blocks WHERE main = 1 AND height BETWEEN ? AND ? ORDER BY height",
+            (BEGINNING_BYTES, min(from_height, 2**62), last),
+        )
+        yield from (self._heading(block_id, beginning) for block_id, beginning in main)
+        yield from (self._heading(block_id, self._required(block_id)) for block_id in side)
+
+    def _way_to(self, tip_id: bytes, from_height: int) -> tuple[int, list[bytes]]:
+        """The last height of the main chain on the way to a tip, 0 for none, and the blocks beside it after that."""
         side: list[bytes] = []
         find = "SELECT parent, height, main FROM blocks WHERE id = ?"
         for _ in range(MAX_SIDE_BRANCH):
             row = next(self._database.rows(find, (tip_id,)), None)
             if row is None:
-                return
+                return 0, []
             parent, height, is_main = row
             if is_main or height < from_height:
-                break
+                return (height if is_main else 0), side[::-1]
             side.append(tip_id)
             tip_id = parent
-        first, last = min(from_height, 2**62), height if is_main else 0
-        main = self._database.values(
-            "SELECT id, body, 0 FROM blocks WHERE main = 1 AND height BETWEEN ? AND ? ORDER BY height",
-            (first, last),
-            at_once=BLOCKS_AT_ONCE,
-        )
-        yield from (body for _, body, _ in main)
-        yield from map(self._required, reversed(side))
+        return 0, side[::-1]
+
+    def _heading(self, block_id: bytes, beginning: bytes) -> bytes:
+        """The heading that a stored block begins with."""
+        with self._database.translated():
+            try:
+                heading = heading_of(beginning)
+            except Refused:  # a large ballot: it takes the whole block
+                heading = heading_of(self._required(block_id))
+            if decode_heading(heading)[0].id != block_id:  # no checksum guards a part
+                raise Refused(Reason.MALFORMED, f"block {block_id.hex()[:12]} is not what was written")
+        return heading
 
     def _required(self, block_id: bytes) -> bytes:
         body = self.raw_block(block_id)

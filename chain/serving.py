@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol, TypeAlias
 
-from chain.blocks import MAX_BLOCK_BYTES, Block
+from chain.blocks import Block
 from chain.messages import (
     MAX_MESSAGE_BYTES,
     MAX_REQUEST_BYTES,
     MAX_STATUS_BYTES,
+    REPLY_BYTES,
     GetBlocks,
+    GetHeadings,
     GetStatus,
     GetTransactions,
     RawItems,
@@ -25,12 +27,10 @@ from chain.messages import (
 )
 from chain.transactions import VerifiedTransaction
 
-# A reply holds one block at least, and no more than the largest: its message has room for the framing.
-REPLY_BYTES = MAX_BLOCK_BYTES
 # Of its last blocks a node still hands out single transactions; later they come with their block.
 MAX_RECENT_BLOCKS = 8
 
-Question: TypeAlias = GetStatus | GetBlocks | GetTransactions
+Question: TypeAlias = GetStatus | GetHeadings | GetBlocks | GetTransactions
 
 
 class BlockSource(Protocol):
@@ -48,12 +48,15 @@ class BlockSource(Protocol):
     def branch(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
         """Stored blocks, encoded, from ``from_height`` up to ``tip_id``; none where that is not known."""
 
+    def headings(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
+        """The headings of :meth:`branch`, encoded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of question: its name on the wire, how to read one, the bytes of both sides, how many at a time.
 
-    ``is_stored`` says that a reply is read from :meth:`Source.branch` alone, and may take a disk's time.
+    ``is_stored`` says that a reply is read from a :meth:`BlockSource.branch` alone, and may take a disk's time.
     """
 
     name: str
@@ -65,6 +68,14 @@ class Kind:
 
 
 STATUS = Kind("status", GetStatus.decode, max_request=16, max_reply=MAX_STATUS_BYTES, max_concurrent=32)
+HEADINGS = Kind(
+    "headings",
+    GetHeadings.decode,
+    max_request=64,
+    max_reply=MAX_MESSAGE_BYTES,
+    max_concurrent=8,
+    is_stored=True,
+)
 BLOCKS = Kind("blocks", GetBlocks.decode, max_request=64, max_reply=MAX_MESSAGE_BYTES, max_concurrent=8, is_stored=True)
 TRANSACTIONS = Kind(
     "transactions",
@@ -73,7 +84,7 @@ TRANSACTIONS = Kind(
     max_reply=MAX_MESSAGE_BYTES,
     max_concurrent=8,
 )
-KINDS = (STATUS, BLOCKS, TRANSACTIONS)
+KINDS = (STATUS, HEADINGS, BLOCKS, TRANSACTIONS)
 
 
 def kind_of(question: Question) -> Kind:
@@ -81,6 +92,8 @@ def kind_of(question: Question) -> Kind:
     match question:
         case GetStatus():
             return STATUS
+        case GetHeadings():
+            return HEADINGS
         case GetBlocks():
             return BLOCKS
         case GetTransactions():
@@ -92,19 +105,25 @@ def answer(question: Question, source: BlockSource) -> bytes:
     match question:
         case GetStatus():
             return source.status().encode()
-        case GetBlocks(tip_id, from_height, count):
-            return RawItems(cut_to_size(islice(source.branch(tip_id, from_height), count), REPLY_BYTES)).encode()
+        case GetHeadings():
+            return _part(question, source.headings(question.tip_id, question.from_height))
+        case GetBlocks():
+            return _part(question, source.branch(question.tip_id, question.from_height))
         case GetTransactions(ids):
             return RawItems(cut_to_size((item.raw for item in _find(ids, source)), REPLY_BYTES)).encode()
 
 
-def read_reply(question: GetBlocks | GetTransactions, reply: bytes) -> tuple[bytes, ...]:
-    """The encoded blocks or transactions of a reply, not yet decoded.
+def read_reply(question: GetHeadings | GetBlocks | GetTransactions, reply: bytes) -> tuple[bytes, ...]:
+    """The encoded headings, blocks or transactions of a reply, not yet decoded.
 
     Raises :class:`~chain.errors.Refused` for what is no list of at most so many as were asked for.
     """
-    wanted = question.count if isinstance(question, GetBlocks) else len(question.transaction_ids)
+    wanted = len(question.transaction_ids) if isinstance(question, GetTransactions) else question.count
     return RawItems.decode(reply, max_items=wanted).items
+
+
+def _part(question: GetHeadings | GetBlocks, items: Iterator[bytes]) -> bytes:
+    return RawItems(cut_to_size(islice(items, question.count), min(question.max_bytes, REPLY_BYTES))).encode()
 
 
 def _find(ids: Sequence[bytes], source: BlockSource) -> list[VerifiedTransaction]:

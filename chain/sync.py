@@ -1,30 +1,45 @@
 """Whom to ask for what: how a node that is behind, or on a losing branch, gets the blocks it lacks.
 
-One download runs at a time, along the branch of the peer that claims the longest chain.  It begins after our
-head; where the branch does not attach there, it begins again after what is final, which is the same for all.
+Headers first: a peer that claims a longer chain is asked for headers with their ballots, which are judged without
+executing anything (:mod:`chain.skeleton`).  Then their blocks, in ranges from several peers (:mod:`chain.download`)::
+
+    claim ──► headings ──► skeleton ──► ranges of blocks ──► the block tree, in their order
+
+A peer that is slow, fails or lies holds nothing up: who does not answer in the time that its line needs is not waited
+for, and what it was asked for is asked of the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from chain.blockchain import Blockchain
-from chain.blocks import Block
+from chain.blocks import Heading
+from chain.download import Download
 from chain.errors import Reason, Refused
 from chain.events import Ask, Peer, Request
 from chain.headers import Header
-from chain.messages import MAX_BLOCKS_PER_REQUEST, GetBlocks, Status
+from chain.messages import GetHeadings, Status
+from chain.skeleton import Skeleton
+from chain.suppliers import Asked, Supplier, Suppliers
 
-# More claims than the peers that a node keeps; the oldest is forgotten first.
-MAX_STATUSES = 256
-# A peer whose claim proved empty, or that does not answer, is not asked for blocks for so long; twice as long each
-# time, up to the limit.  A download that brings blocks wipes the slate.
-REST_MS = 2_000
-MAX_REST_MS = 300_000
+NOWHERE = (-1, -1)
 # Where so little lies above what is final, asking for all of it costs less than a second try.
 SHORT_BRANCH = 32
-# While a download brings blocks, ours would be made on a stale head; one that brings nothing for so long does not
-# keep a validator from its slots.
+# Headers that a peer is asked for that has shown none yet; and those that it takes to be sure of what comes next.
+PROBE_HEADINGS = 64
+HEADINGS_AT_ONCE = 256
+# What a heading takes with a handful of validators; only patience depends on it.
+HEADING_BYTES = 1_000
+# So many that have shown nothing yet are tried at a time, besides those that are known.
+PROBES = 4
+# Headers that wait for their blocks on the best branch, and on all: each holds the votes after it, some kilobytes.
+MAX_PATH = 1_024
+MAX_SKELETON = 4 * MAX_PATH
+# A branch of which no block came for so long makes way for another.
+STUCK_MS = 10_000
+# While blocks come, ours would be made on a stale head; what brings nothing for so long does not keep a validator from
+# its slots.
 CATCH_UP_MS = 2_000
 # Time for peers to say where they stand, before a validator that just started, or slept, makes a block.
 START_PAUSE_MS = 900
@@ -33,133 +48,188 @@ MAX_GAP_SLOTS = 5
 
 
 class Sync:
-    """What peers claim, and the one download that is under way."""
+    """What peers claim, what they have proven, and what is on its way.  ``named`` are the operator's own peers."""
 
-    def __init__(self) -> None:
-        self._statuses: dict[Peer, Status] = {}
-        self._download: tuple[Peer, GetBlocks] | None = None
-        self._final_height = 0
-        # At what height the next request to a peer begins; 0 for what is above the final block.
-        self._cursors: dict[Peer, int] = {}
-        # Peers that failed: (how often in a row, not to be asked before).
-        self._resting: dict[Peer, tuple[int, int]] = {}
+    def __init__(self, named: Collection[Peer] = ()) -> None:
+        self.suppliers = Suppliers(named)
+        self.skeleton = Skeleton()
+        self.download = Download(self.suppliers)
+        # The last header of the branch that is being fetched.
+        self._target = b""
         self._started_ms: int | None = None
         self._news_ms = 0
         self._last_ms = 0
 
     @property
     def is_downloading(self) -> bool:
-        """Whether blocks of a longer chain are on their way."""
-        return self._download is not None
-
-    @property
-    def final_height(self) -> int:
-        """Up to where the chain was final when the last download was asked for."""
-        return self._final_height
+        """Whether something of a longer chain is on its way."""
+        return bool(self.suppliers.asked)
 
     @property
     def statuses(self) -> dict[Peer, Status]:
         """The last claim of each peer."""
-        return self._statuses
+        return {supplier.peer: supplier.status for supplier in self.suppliers}
 
-    def note(self, peer: Peer, status: Status) -> None:
+    # ------------------------------------------------------------------------------------------- what peers claim
+
+    def note(self, peer: Peer, status: Status, *, is_validator: bool = False) -> None:
         """A peer says where it stands."""
-        self._statuses.pop(peer, None)
-        self._statuses[peer] = status
-        if len(self._statuses) > MAX_STATUSES:
-            del self._statuses[next(iter(self._statuses))]
+        self.suppliers.note(peer, status, is_validator=is_validator)
 
     def note_header(self, peer: Peer, header: Header) -> None:
         """A peer announced a block that does not attach: it claims to have the branch below it."""
-        known = self._statuses.get(peer)
-        status = Status(header.id, header.height, header.mhp, known.finalized_height if known else 0)
-        if known is None or status.rank > known.rank:
+        known = self.suppliers.get(peer)
+        final_height = known.status.finalized_height if known else 0
+        status = Status(header.id, header.height, header.mhp, final_height)
+        if known is None or status.rank > known.status.rank:
             self.note(peer, status)
 
     def forget(self, peer: Peer) -> None:
-        """A peer is gone, or its claim proved empty."""
-        self._statuses.pop(peer, None)
-        self._cursors.pop(peer, None)
-        if self._download is not None and self._download[0] == peer:
-            self._download = None
+        """A peer is gone."""
+        self.suppliers.forget(peer)
 
-    def failed(self, peer: Peer, now_ms: int) -> None:
-        """A peer's claim proved empty, or it did not answer: others come first for a while."""
-        self.forget(peer)
-        times, _ = self._resting.pop(peer, (0, 0))
-        self._resting[peer] = (times + 1, now_ms + min(REST_MS << min(times, 16), MAX_REST_MS))
-        if len(self._resting) > MAX_STATUSES:
-            del self._resting[next(iter(self._resting))]
+    # --------------------------------------------------------------------------------------------- what they answer
 
-    def claimed_height(self, peer: Peer, tip_id: bytes) -> int | None:
-        """The height that a peer claims for this tip, if it still claims it."""
-        status = self._statuses.get(peer)
-        return status.height if status is not None and status.head_id == tip_id else None
+    def failed(self, peer: Peer, request: Request, now_ms: int) -> bool:
+        """A request brought no usable reply.  False where sync did not ask it."""
+        asked = self.suppliers.close(peer, request)
+        if asked is None:
+            return False
+        self.suppliers.failed(asked.supplier, now_ms)
+        if asked.ids:
+            asked.supplier.trail = b""
+        return True
 
-    def next_request(self, chain: Blockchain, now_ms: int) -> Ask | None:
-        """Start the next download, if a peer claims a longer chain and none is under way."""
-        if self._download is not None:
-            return None
-        head, final_height = chain.head.header, chain.finalized.height
-        better = [
-            (status.rank, peer)
-            for peer, status in self._statuses.items()
-            if status.rank > (head.mhp, head.height)
-            and not self._rests(peer, now_ms)
-            and status.height > final_height
-            and status.head_id not in chain.tree
-        ]
-        if not better:
-            self._cursors.clear()
-            return None
-        _, peer = max(better)
-        status = self._statuses[peer]
-        first = final_height + 1
-        if peer in self._cursors:
-            start = max(first, self._cursors[peer])
-        elif status.height - final_height <= SHORT_BRANCH or status.height <= head.height:
-            start = first
-        else:
-            start = head.height + 1
-        start = min(start, status.height)
-        count = min(MAX_BLOCKS_PER_REQUEST, status.height - start + 1)
-        request = GetBlocks(status.head_id, start, count)
-        self._download = (peer, request)
-        self._final_height = final_height
-        return Ask(peer, request)
+    def showed(self, asked: Asked, headings: Sequence[Heading], refusal: Refused | None, now_ms: int) -> bool:
+        """These headers are on the skeleton or the tree now; the next was refused, if one was.
 
-    def is_expected(self, peer: Peer, request: Request) -> bool:
-        """Whether this reply is the one that the download waits for."""
-        return self._download == (peer, request)
-
-    def received(self, peer: Peer, request: GetBlocks, *, last_height: int, attached: bool) -> bool:
-        """Close a download that brought blocks up to ``last_height`` (0: none that could be used).
-
-        False where the peer's claim proved empty: it does not lead to its head.
-
-        Example: our head is at height 120, final is 100, and a peer claims 500.
-
-        * We ask for 121 to 376.  The first block does not stand on our head, so the caller says ``last_height=121,
-          attached=False``: we are on another branch than the peer.  The cursor is set to 0, and the next request
-          begins after what is final, which is the same for all: 101 to 356.
-        * These attach: ``last_height=356, attached=True``.  The next request is 357 to 500.
-        * Had the block at 101 not attached either, the claim would be empty: there is no chain of this network that
-          leads to it.
+        False where the peer's claim proved empty: it does not lead to its head, or not in the time that it takes.
         """
-        self._download = None
-        is_first = peer not in self._cursors
-        if last_height and attached:
-            self._cursors[peer] = last_height + 1
-            return True
-        if last_height and is_first:
-            self._cursors[peer] = 0  # we stand on another branch: begin after what is final
-            return True
-        return False
+        supplier = asked.supplier
+        if refusal is not None and refusal.reason is Reason.UNKNOWN_PARENT and not headings:
+            return self._step_back(asked, now_ms)
+        if headings:
+            supplier.trail, supplier.back = headings[-1].header.id, 0
+        size = sum(len(heading.header.raw) + len(heading.ballot.raw) for heading in headings)
+        is_whole = supplier.trail == asked.request.tip_id
+        if refusal is not None or not self.suppliers.is_good(asked, len(headings), size, now_ms, is_whole=is_whole):
+            self.suppliers.failed(supplier, now_ms)
+            return False
+        self.suppliers.delivered(supplier, size, now_ms - asked.since_ms)
+        return True
 
-    def delivered(self, peer: Peer, now_ms: int) -> None:
-        """A download brought blocks that we did not know."""
-        self._resting.pop(peer, None)
+    def _step_back(self, asked: Asked, now_ms: int) -> bool:
+        """What a peer showed does not attach: it follows another branch, which begins further below."""
+        if asked.request.from_height <= asked.final_height + 1:
+            self.suppliers.failed(asked.supplier, now_ms)
+            return False
+        asked.supplier.back = max(SHORT_BRANCH, 2 * asked.supplier.back)
+        return True
+
+    def condemn(self, chain: Blockchain, block_id: bytes, now_ms: int) -> list[Peer]:
+        """A block proved invalid when it was executed: the peers that showed headers on it, as part of their chain."""
+        culprits = [each for each in self.suppliers if self.skeleton.leads_through(chain, each.trail, block_id)]
+        for supplier in culprits:
+            supplier.trail = b""
+            self.suppliers.failed(supplier, now_ms)
+        self._target = b""
+        return [supplier.peer for supplier in culprits]
+
+    def delivered(self, now_ms: int) -> None:
+        """A block that we did not know is in the tree now."""
         self._news_ms = now_ms
+
+    # ------------------------------------------------------------------------------------------------- whom to ask
+
+    def next_requests(self, chain: Blockchain, now_ms: int) -> list[Ask]:
+        """What to ask for now, and of whom."""
+        self._aim(chain, now_ms)
+        asked = [*self._headings(chain, now_ms), *self.download.requests(chain, now_ms)]
+        return [Ask(each.supplier.peer, each.request) for each in asked]
+
+    def wake_ms(self, now_ms: int) -> list[int]:
+        """When there is something to be done even if nothing happens."""
+        if self.download.is_ready:
+            return [now_ms]
+        late = [self.suppliers.late_at_ms(asked) for asked in self.suppliers.asked]
+        return [late_ms for late_ms in late if late_ms > now_ms]
+
+    def _aim(self, chain: Blockchain, now_ms: int) -> None:
+        """Follow the best branch that was proven; forget what leads nowhere."""
+        if len(self.skeleton):
+            tips = sorted(set(self._tips(chain, now_ms)))
+            best = max(tips, key=self._rank, default=b"")
+            self.skeleton.keep(chain, [best] if len(self.skeleton) > MAX_SKELETON else tips)
+            if best != self._target:
+                self._target, self.download.moved_ms = best, now_ms
+        self.download.follow(self.skeleton.path(chain, self._target))
+
+    def _tips(self, chain: Blockchain, now_ms: int) -> Iterator[bytes]:
+        """The ends of what is worth fetching; the branch that is being fetched stays one while it moves."""
+        ours = chain.head.header.mhp, chain.head.header.height
+        if self._rank(self._target) > ours and 0 <= now_ms - self.download.moved_ms < STUCK_MS:
+            yield self._target
+        for supplier in self.suppliers:
+            shown = self._rank(supplier.trail)
+            if shown != NOWHERE and max(shown, supplier.status.rank) > ours:
+                yield supplier.trail
+
+    def _rank(self, tip_id: bytes) -> tuple[int, int]:
+        header = self.skeleton.header(tip_id)
+        return NOWHERE if header is None else (header.mhp, header.height)
+
+    def _headings(self, chain: Blockchain, now_ms: int) -> Iterator[Asked]:
+        """Try who claims more and has shown nothing yet, some at a time; let one at a time show what comes next."""
+        asked = [each for each in self.suppliers.asked if not each.ids]
+        prompt = [each.supplier for each in asked if not self.suppliers.is_late(each, now_ms)]
+        busy = {each.supplier.peer for each in asked}
+        room = PROBES - len(prompt)
+        is_led = any(supplier.trail for supplier in prompt) or len(self.download.path) >= MAX_PATH // 2
+        for supplier in self.suppliers.in_order():
+            if supplier.peer in busy or not self._is_wanted(supplier, chain, now_ms):
+                continue
+            if supplier.trail and not is_led:
+                is_led = True
+            elif not supplier.trail and (room > 0 or supplier.is_known):
+                room -= 1
+            else:
+                continue
+            request = self._headings_of(supplier, chain, now_ms)
+            self.suppliers.ask(request)
+            yield request
+
+    def _is_wanted(self, supplier: Supplier, chain: Blockchain, now_ms: int) -> bool:
+        """Whether a peer claims a longer chain than ours, and more of it than was shown."""
+        status, head = supplier.status, chain.head.header
+        return (
+            status.rank > (head.mhp, head.height)
+            and status.height > chain.finalized.height
+            and status.head_id not in chain.tree
+            and status.head_id not in self.skeleton
+            and not self.suppliers.rests(supplier, now_ms)
+        )
+
+    def _headings_of(self, supplier: Supplier, chain: Blockchain, now_ms: int) -> Asked:
+        height, final_height = supplier.status.height, chain.finalized.height
+        start = max(final_height + 1, min(self._next_height(supplier, chain), height))
+        limit = HEADINGS_AT_ONCE if supplier.trail else PROBE_HEADINGS
+        count = min(limit, height - start + 1)
+        request = GetHeadings(supplier.status.head_id, start, count, supplier.pace.ask_bytes)
+        expected = min(request.max_bytes, count * HEADING_BYTES)
+        return Asked(supplier, request, (), now_ms, final_height, expected)
+
+    def _next_height(self, supplier: Supplier, chain: Blockchain) -> int:
+        """Where a peer's next headers begin: after what is proven, if it follows that, else after what it has shown."""
+        height, path = supplier.status.height, self.download.path
+        if height - chain.finalized.height <= SHORT_BRANCH:
+            return chain.finalized.height + 1
+        shown = self.skeleton.header(supplier.trail)
+        if shown is not None and not any(judged.header.id == shown.id for judged in path):
+            return shown.height + 1
+        top = path[-1].header.height if path else chain.head.header.height
+        return min(top + 1, height if height > top else height + 1 - SHORT_BRANCH) - supplier.back
+
+    # --------------------------------------------------------------------------------------------------------- time
 
     def is_catching_up(self, now_ms: int, slot_ms: int, *, is_alone: bool) -> bool:
         """Whether our head is known, or likely, to be stale; nobody is ahead of the one who ``is_alone``.
@@ -172,19 +242,18 @@ class Sync:
         just_started = 0 <= now_ms - self._started_ms < START_PAUSE_MS and not is_alone
         return just_started or (self.is_downloading and 0 <= now_ms - self._news_ms < CATCH_UP_MS)
 
-    def _rests(self, peer: Peer, now_ms: int) -> bool:
-        _, until_ms = self._resting.get(peer, (0, 0))
-        return now_ms < until_ms <= now_ms + MAX_REST_MS  # a clock that jumped back must not silence a peer
 
+def in_a_row(request: GetHeadings, headings: Iterable[Heading]) -> Iterator[Heading]:
+    """The headings of a reply, as long as they are one branch from the height asked for to the tip claimed.
 
-def linked(request: GetBlocks, blocks: Iterable[Block]) -> Iterator[Block]:
-    """The blocks of a reply, as long as they are one branch from the height asked for.  Raises :class:`Refused`."""
+    Raises :class:`Refused` ``WRONG_HEIGHT``, ``UNSOLICITED``.
+    """
     parent, height = b"", request.from_height
-    for block in blocks:
-        header = block.header
+    for heading in headings:
+        header = heading.header
         if header.height != height:
             raise Refused(Reason.WRONG_HEIGHT, f"height {header.height} where {height} comes next in the reply")
         if parent and header.parent != parent:
             raise Refused(Reason.UNSOLICITED, "the reply is not one branch")
-        yield block
-        parent, height = block.id, height + 1
+        yield heading
+        parent, height = header.id, height + 1

@@ -1,0 +1,182 @@
+"""The peers that could bring blocks: what each claims, what it has shown of that, and what it was asked for.
+
+A claim costs nothing, so it buys nothing but one small question.  Who answers comes before who only claims, the faster
+before the slower; who fails comes last and rests, longer each time; and who never makes its claim good loses its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from chain.events import Peer, Request
+from chain.messages import GetBlocks, GetHeadings, Status
+from chain.pace import Pace, patience_ms
+
+# More claims than the peers that a node keeps; the oldest is forgotten first.
+MAX_STATUSES = 256
+# A peer that failed is not asked for so long; twice as long each time, up to the limit.
+REST_MS = 2_000
+MAX_REST_MS = 300_000
+# So many failures in a row, over two minutes, and a peer makes room for another.
+MAX_FAILURES = 7
+NO_CEILING = 2**64
+
+
+class Supplier:
+    """One peer: its claim, and its pace.
+
+    ``trail`` is the last header that it showed, b"" for none; ``back`` how far before the usual height its next
+    headers begin; ``ceiling`` the height from which on it had no blocks when it was asked.  ``is_known`` says that the
+    operator named it, or that it is a validator's; ``has_delivered`` that it ever brought what it was asked for.
+    """
+
+    def __init__(self, peer: Peer, status: Status, number: int) -> None:
+        self.peer = peer
+        self.status = status
+        self.number = number
+        self.is_known = False
+        self.has_delivered = False
+        self.trail = b""
+        self.back = 0
+        self.ceiling = NO_CEILING
+        self.pace = Pace()
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request under way.
+
+    ``ids`` are the blocks that are to come, none for headers; ``expected`` the bytes, as far as is known, of which
+    ``received`` are here; ``final_height`` up to where our chain was final when it was sent.  ``is_claimed`` says that
+    the peer itself claims to have it.
+    """
+
+    supplier: Supplier
+    request: GetHeadings | GetBlocks
+    ids: tuple[bytes, ...]
+    since_ms: int
+    final_height: int
+    expected: int
+    is_claimed: bool = True
+    received: int = 0
+
+
+class Suppliers:
+    """All of them by peer.  ``named`` are those that the operator named."""
+
+    def __init__(self, named: Collection[Peer] = ()) -> None:
+        self._named = frozenset(named)
+        self._by_peer: dict[Peer, Supplier] = {}
+        self._count = 0
+        self._asked: dict[tuple[Peer, Request], Asked] = {}
+        # Peers that failed, also those that are gone: (how often in a row, not to be asked before).
+        self._resting: dict[Peer, tuple[int, int]] = {}
+
+    def __iter__(self) -> Iterator[Supplier]:
+        return iter(self._by_peer.values())
+
+    def get(self, peer: Peer) -> Supplier | None:
+        """A peer that claims something, None for another."""
+        return self._by_peer.get(peer)
+
+    def note(self, peer: Peer, status: Status, *, is_validator: bool = False) -> None:
+        """A peer says where it stands."""
+        supplier = self._by_peer.get(peer)
+        if supplier is None:
+            self._count += 1
+            supplier = self._by_peer[peer] = Supplier(peer, status, self._count)
+            self._make_room()
+        if supplier.status.head_id != status.head_id:
+            supplier.back, supplier.ceiling = 0, NO_CEILING
+        supplier.status = status
+        supplier.is_known = supplier.is_known or is_validator or peer in self._named
+
+    def forget(self, peer: Peer) -> None:
+        """A peer is gone, and with it what it was asked for."""
+        self._by_peer.pop(peer, None)
+        for key in [key for key in self._asked if key[0] == peer]:
+            del self._asked[key]
+
+    def in_order(self) -> list[Supplier]:
+        """Whom to ask first: who failed least, has delivered, is known, delivers most; then who came first."""
+        return sorted(self, key=self._place)
+
+    def _place(self, supplier: Supplier) -> tuple[int, bool, bool, int, int]:
+        pace = -supplier.pace.ask_bytes
+        return self.failures(supplier.peer), not supplier.has_delivered, not supplier.is_known, pace, supplier.number
+
+    def _make_room(self) -> None:
+        if len(self._by_peer) > MAX_STATUSES:
+            strangers = (peer for peer, supplier in self._by_peer.items() if not supplier.is_known)
+            self.forget(next(strangers, next(iter(self._by_peer))))
+
+    # ------------------------------------------------------------------------------------- what came of asking them
+
+    def delivered(self, supplier: Supplier, size: int, took_ms: int) -> None:
+        """A peer brought what it was asked for: what it failed at before is forgotten."""
+        self._resting.pop(supplier.peer, None)
+        supplier.has_delivered = True
+        supplier.pace.arrived(size, took_ms)
+
+    def failed(self, supplier: Supplier, now_ms: int) -> None:
+        """A peer's claim proved empty, or it did not answer: others come first for a while."""
+        times, _ = self._resting.pop(supplier.peer, (0, 0))
+        self._resting[supplier.peer] = (times + 1, now_ms + min(REST_MS << min(times, 16), MAX_REST_MS))
+        if len(self._resting) > MAX_STATUSES:
+            del self._resting[next(iter(self._resting))]
+        supplier.pace.failed()
+
+    def failures(self, peer: Peer) -> int:
+        """How often in a row a peer failed."""
+        return self._resting.get(peer, (0, 0))[0]
+
+    def rests(self, supplier: Supplier, now_ms: int) -> bool:
+        """Whether a peer failed lately."""
+        _, until_ms = self._resting.get(supplier.peer, (0, 0))
+        return now_ms < until_ms <= now_ms + MAX_REST_MS  # a clock that jumped back must not silence a peer
+
+    def has_lost_its_place(self, peer: Peer) -> bool:
+        """Whether another peer had better have the place of this one; never of one that is known."""
+        supplier = self._by_peer.get(peer)
+        return supplier is not None and not supplier.is_known and self.failures(peer) >= MAX_FAILURES
+
+    # --------------------------------------------------------------------------------------- what they are asked for
+
+    @property
+    def asked(self) -> Collection[Asked]:
+        """Every request under way."""
+        return self._asked.values()
+
+    def ask(self, asked: Asked) -> None:
+        """A request leaves."""
+        self._asked[asked.supplier.peer, asked.request] = asked
+
+    def is_asked(self, peer: Peer, request: Request) -> bool:
+        """Whether a reply is one that is waited for."""
+        return (peer, request) in self._asked
+
+    def close(self, peer: Peer, request: Request) -> Asked | None:
+        """A request has come to its end; None where there was no such one."""
+        return self._asked.pop((peer, request), None)
+
+    def under_way(self, peer: Peer, request: Request, received: int, size: int) -> None:
+        """Of a reply of ``size`` bytes so many are here."""
+        asked = self._asked.get((peer, request))
+        if asked is not None:
+            asked.received, asked.expected = received, size
+
+    def late_at_ms(self, asked: Asked) -> int:
+        """When to ask another for the same."""
+        best_rate = max((each.pace.rate for each in self), default=0)
+        return asked.since_ms + patience_ms(asked.expected, asked.received, best_rate)
+
+    def is_late(self, asked: Asked, now_ms: int) -> bool:
+        """Whether a reply takes longer than the peer's line can explain, or the clock jumped."""
+        return not asked.since_ms <= now_ms < self.late_at_ms(asked)
+
+    def is_good(self, asked: Asked, count: int, size: int, now_ms: int, *, is_whole: bool) -> bool:
+        """Whether so many items of ``size`` bytes are a reply: all, about as many bytes as were asked for, or soon."""
+        request = asked.request
+        is_full = is_whole or count == request.count or 2 * size >= request.max_bytes
+        return count > 0 and (is_full or not self.is_late(asked, now_ms))
