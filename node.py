@@ -189,6 +189,9 @@ class Node:
     def branch(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
         return self._reader.branch(tip_id, from_height)
 
+    def headings(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
+        return self._reader.headings(tip_id, from_height)
+
     # -------------------------------------------------------------------------------------- what the HTTP face needs
 
     async def ask(self, event: Event) -> list[Effect]:

@@ -59,21 +59,34 @@ def decode(data: bytes, *, max_bytes: int, max_items: int = 16) -> tuple[Any, ..
     return value
 
 
+def count_items(data: bytes) -> int:
+    """How many items an encoded array has.  Raises :class:`Refused` ``MALFORMED`` for what does not begin as one."""
+    return _begun(data[:5])[1]
+
+
 def first_items(data: bytes, count: int) -> bytes:
     """The array of the first ``count`` items of the array that ``data`` begins with, encoded; at most 15 of them.
 
     Raises :class:`Refused` ``MALFORMED`` where they are not all there.  What follows them is not looked at.
     """
-    reader = msgpack.Unpacker(max_buffer_size=max(1, len(data)))
-    reader.feed(data)
+    reader, _ = _begun(data)
     try:
-        reader.read_array_header()
         start = reader.tell()
         for _ in range(count):
             reader.skip()
     except (ValueError, msgpack.UnpackException) as error:
         raise Refused(Reason.MALFORMED, "not the beginning of an array") from error
     return bytes([0x90 | count]) + data[start : reader.tell()]
+
+
+def _begun(data: bytes) -> tuple[msgpack.Unpacker, int]:
+    """A reader at the first item of an array, and how many there are."""
+    reader = msgpack.Unpacker(max_buffer_size=max(1, len(data)))
+    reader.feed(data)
+    try:
+        return reader, reader.read_array_header()
+    except (ValueError, msgpack.UnpackException) as error:
+        raise Refused(Reason.MALFORMED, "not the beginning of an array") from error
 
 
 def integer(value: Any, low: int, high: int, name: str) -> int:

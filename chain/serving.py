@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Protocol, TypeAlias
 
 from chain.blocks import Block
+from chain.codec import count_items
 from chain.messages import (
     MAX_MESSAGE_BYTES,
     MAX_REQUEST_BYTES,
@@ -29,6 +30,8 @@ from chain.transactions import VerifiedTransaction
 
 # Of its last blocks a node still hands out single transactions; later they come with their block.
 MAX_RECENT_BLOCKS = 8
+# Peers that are remembered, twice each: many more than can be connected.
+MAX_GIVEN = 2_048
 
 Question: TypeAlias = GetStatus | GetHeadings | GetBlocks | GetTransactions
 
@@ -120,6 +123,24 @@ def read_reply(question: GetHeadings | GetBlocks | GetTransactions, reply: bytes
     """
     wanted = len(question.transaction_ids) if isinstance(question, GetTransactions) else question.count
     return RawItems.decode(reply, max_items=wanted).items
+
+
+class Given:
+    """Up to which height each peer was given blocks, and headings: what it asks for again is no use to it."""
+
+    def __init__(self) -> None:
+        self._heights: dict[tuple[str, str], int] = {}
+
+    def price(self, kind: Kind, peer: str, question: Question, reply: bytes) -> int:
+        """The bytes of a reply that a peer could do without: none of what it is given for the first time."""
+        if not isinstance(question, GetHeadings | GetBlocks):
+            return len(reply)
+        key, last = (peer, kind.name), question.from_height + count_items(reply) - 1
+        height = self._heights.pop(key, 0)
+        self._heights[key] = max(height, last)
+        if len(self._heights) > MAX_GIVEN:
+            del self._heights[next(iter(self._heights))]
+        return 0 if question.from_height > height else len(reply)
 
 
 def _part(question: GetHeadings | GetBlocks, items: Iterator[bytes]) -> bytes:

@@ -6,6 +6,7 @@ Reading large pieces instead saves most of the cost of a small message.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import trio
@@ -18,6 +19,9 @@ READ_BYTES = 64 * 1024
 
 PIECE_BYTES = 32 * 1024
 """The multiplexer carries a write in frames of twice that, each of which arrives whole or not at all."""
+
+SLOW_PIECE_BYTES = 16 * 1024
+"""At 4 kB/s, a twentieth of a line of 600 kbit/s, it takes four seconds."""
 
 MAX_PREFIX_BYTES = 5
 """A length of 32 bits; every limit of ours is far below."""
@@ -42,10 +46,13 @@ class FrameRefused(Exception):
 
 
 class FrameReader:
-    """The frames of one stream, in order."""
+    """The frames of one stream, in order.  ``on_piece`` hears how many bytes of how many of a frame are here."""
 
-    def __init__(self, stream: INetStream) -> None:
+    def __init__(
+        self, stream: INetStream, on_piece: Callable[[int, int], None] = lambda _received, _size: None
+    ) -> None:
         self._stream = stream
+        self._on_piece = on_piece
         self._buffer = bytearray()
         self._received = 0
 
@@ -64,6 +71,7 @@ class FrameReader:
         if length > max_bytes:
             raise FrameRefused(f"a frame of {length} bytes where {max_bytes} are allowed")
         while len(self._buffer) < length:
+            self._on_piece(len(self._buffer), length)
             await self._fill()
         frame = bytes(self._buffer[:length])
         del self._buffer[:length]
@@ -98,12 +106,56 @@ class FrameReader:
         self._received += len(piece)
 
 
-async def write_frame(stream: INetStream, payload: bytes) -> None:
-    """Send one frame.  Raises :class:`StreamEnded`."""
+async def write_frame(stream: INetStream, payload: bytes, before: bytes = b"") -> None:
+    """Send one frame, and in the same write what comes ``before`` it.  Raises :class:`StreamEnded`."""
+    await _write(stream, before + encode_uvarint(len(payload)) + payload)
+
+
+async def write_slowly(stream: INetStream, payload: bytes, on_piece: Callable[[int], None]) -> None:
+    """Send one frame in pieces; ``on_piece`` hears of the bytes of each that was taken.  Raises :class:`StreamEnded`.
+
+    The multiplexer gives up a stream on which for five seconds no frame of its own was read: on a slow line one of
+    64 kB takes as long.
+    """
+    frame = encode_uvarint(len(payload)) + payload
+    for start in range(0, len(frame), SLOW_PIECE_BYTES):
+        piece = frame[start : start + SLOW_PIECE_BYTES]
+        await _write(stream, piece)
+        on_piece(len(piece))
+
+
+async def _write(stream: INetStream, data: bytes) -> None:
     try:
-        await stream.write(encode_uvarint(len(payload)) + payload)
+        await stream.write(data)
     except LIBRARY_ERRORS as error:
         raise StreamEnded(repr(error)) from error
+
+
+NEGOTIATION = b"/multistream/1.0.0\n"
+NOT_SUPPORTED = b"na\n"
+MAX_NEGOTIATION_BYTES = 256
+
+
+def proposal(protocol: str) -> bytes:
+    """What proposes a protocol on a new stream.  The first message may follow at once: that saves a round trip.
+
+    Source: https://github.com/multiformats/multistream-select; its messages are frames that end in a line feed.
+    """
+    wanted = protocol.encode() + b"\n"
+    return encode_uvarint(len(NEGOTIATION)) + NEGOTIATION + encode_uvarint(len(wanted)) + wanted
+
+
+async def is_agreed(reader: FrameReader, protocol: str) -> bool:
+    """Whether the other side takes the proposal; False where it does not speak the protocol.
+
+    Raises :class:`StreamEnded`, also where it does not even negotiate.
+    """
+    if await reader.frame(MAX_NEGOTIATION_BYTES) != NEGOTIATION:
+        raise StreamEnded("no answer to a proposal")
+    answer = await reader.frame(MAX_NEGOTIATION_BYTES)
+    if answer not in (NOT_SUPPORTED, protocol.encode() + b"\n"):
+        raise StreamEnded("no answer to a proposal")
+    return answer != NOT_SUPPORTED
 
 
 RESET_GRACE_S = 0.5

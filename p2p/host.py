@@ -259,6 +259,15 @@ class GuardedHost(BasicHost):
             if not agreed:
                 await reset_quietly(stream)
 
+    async def open_stream(self, peer_id: ID, protocol: TProtocol) -> INetStream:
+        """A stream to a connected peer, on which no protocol was agreed yet: see :func:`p2p.frames.proposal`.
+
+        Raises ``SwarmException`` without a connection.
+        """
+        stream = await self.swarm.new_stream(peer_id)
+        stream.set_protocol(protocol)
+        return stream
+
     async def _swarm_stream_handler(self, net_stream: INetStream) -> None:
         peer_id = net_stream.muxed_conn.peer_id
         is_within_rate = self._stream_rates.take(str(peer_id))

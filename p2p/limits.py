@@ -54,6 +54,27 @@ class Buckets:
         return bucket.take(amount)
 
 
+class Debts:
+    """What owners took beyond their due: ``rate_per_s`` of it is forgiven each second, ``burst`` is lent."""
+
+    def __init__(self, rate_per_s: float, burst: float, clock: Clock = trio.current_time) -> None:
+        self._rate_per_s = rate_per_s
+        self._credit_s = burst / rate_per_s
+        self._clock = clock
+        self._paid_at: dict[str, float] = {}
+
+    def charge(self, owner: str, amount: float) -> None:
+        """An owner took so much more."""
+        paid_at = max(self._paid_at.pop(owner, 0.0), self._clock())
+        self._paid_at[owner] = paid_at + amount / self._rate_per_s
+        while len(self._paid_at) > MAX_RATED:
+            del self._paid_at[next(iter(self._paid_at))]
+
+    def wait_s(self, owner: str) -> float:
+        """How long until this owner may take more."""
+        return max(0.0, self._paid_at.get(owner, 0.0) - self._credit_s - self._clock())
+
+
 class Places:
     """``count`` places, of which one owner holds at most ``share``.
 

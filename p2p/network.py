@@ -19,7 +19,7 @@ from p2p.relay import Relay
 from p2p.reputation import BAN_S, Reputation
 from p2p.requests import DEFAULT_RATE, Requests
 
-PROTOCOL_VERSION = "2"
+PROTOCOL_VERSION = "3"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import trio
 
@@ -37,12 +37,15 @@ from chain.events import (
     AttestationsReceived,
     BlockAnnounced,
     BlocksReceived,
+    Dismiss,
     Effect,
     Event,
     GossipTransactions,
+    HeadingsReceived,
     MissingReceived,
     PeerLost,
     Penalise,
+    ReplyUnderWay,
     Request,
     RequestFailed,
     SendAttestations,
@@ -54,6 +57,8 @@ from chain.messages import (
     MAX_ANNOUNCEMENT_BYTES,
     MAX_BATCH_BYTES,
     Announcement,
+    GetBlocks,
+    GetHeadings,
     GetStatus,
     GetTransactions,
     Status,
@@ -77,13 +82,18 @@ BLOCKS = "blocks"
 BATCH_WAIT_S = 0.05
 # Transactions waiting for their batch; more than the mempool takes is never offered.
 MAX_OUTBOX = 40_000
-# A megabyte takes 0.03 s on loopback; ten seconds is a slow line.
+# Until a reply begins: with its way it takes 0.5 s around the world, more where the line is full of other replies.
 REQUEST_TIMEOUT_S = 10.0
+# What arrives of a reply is told so often: who has to decide whether it comes too slowly looks at whole seconds.
+PROGRESS_S = 1.0
 STATUS_TIMEOUT_S = 5.0
 # What no honest peer even stores, so it did not come by it through others: a proof, where the rest is a suspicion.
 _PROOFS = frozenset({Reason.MALFORMED, Reason.BAD_KEY, Reason.BAD_SIGNATURE})
 # Failures that no honest peer causes; the others happen to anyone who is slow, busy or gone.
 _BLAMED = frozenset({requests.Failure.TOO_LARGE, requests.Failure.MALFORMED})
+
+
+T = TypeVar("T")
 
 
 class Backend(Protocol):
@@ -116,6 +126,7 @@ class LedgerProtocol:
         self._transport = transport
         self._signatures = signatures
         self._admission = Admission(node.genesis)
+        self._given = serving.Given()
         self._outbox: dict[bytes, VerifiedTransaction] = {}
         self._outbox_filled = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -128,6 +139,7 @@ class LedgerProtocol:
             peers.local_hello = lambda: self._node.status().encode()
             peers.on_hello = self._on_hello
             peers.on_disconnected = lambda peer: self._spawn(self._node.post, PeerLost(peer))
+            self._transport.requests.price = self._price
             for kind in serving.KINDS:
                 serve(
                     kind.name,
@@ -167,6 +179,9 @@ class LedgerProtocol:
                 self._spawn(self._ask_status, peer)
             case Penalise(peer, refusal):
                 self._penalise(peer, refusal)
+            case Dismiss(peer):
+                self._transport.peers.penalise(peer, Weight.EXCESS, "claims a chain that it does not serve")
+                self._transport.peers.disconnect(peer)
             case _:
                 pass
 
@@ -204,13 +219,37 @@ class LedgerProtocol:
 
     async def _fetch(self, peer: str, request: Request) -> Event:
         items = serving.read_reply(request, await self._reply(peer, request, REQUEST_TIMEOUT_S))
-        if isinstance(request, GetTransactions):
-            return MissingReceived(peer, request, await self._signatures.transactions(items, for_block=True))
-        return BlocksReceived(peer, request, tuple([await self._signatures.block(raw) for raw in items]))
+        match request:
+            case GetTransactions():
+                return MissingReceived(peer, request, await self._signatures.transactions(items, for_block=True))
+            case GetHeadings():
+                return HeadingsReceived(peer, request, self._good_of(peer, *await self._signatures.headings(items)))
+            case GetBlocks():
+                return BlocksReceived(peer, request, self._good_of(peer, *await self._signatures.blocks(items)))
+
+    def _good_of(self, peer: str, good: tuple[T, ...], refusal: Refused | None) -> tuple[T, ...]:
+        """What comes before the first bad item of a reply, which is held against the peer; if it is all bad, no reply.
+
+        Raises :class:`Refused`.
+        """
+        if refusal is not None and not good:
+            raise refusal
+        if refusal is not None:
+            self._penalise(peer, refusal)
+        return good
 
     async def _reply(self, peer: str, question: Question, timeout_s: float) -> bytes:
-        kind, ask = serving.kind_of(question), self._transport.requests.ask
-        return await ask(peer, kind.name, question.encode(), max_response=kind.max_reply, timeout_s=timeout_s)
+        kind, told_at = serving.kind_of(question), trio.current_time()
+
+        def tell(received: int, size: int) -> None:
+            nonlocal told_at
+            if not isinstance(question, GetStatus) and trio.current_time() - told_at >= PROGRESS_S:
+                told_at = trio.current_time()
+                self._spawn(self._node.post, ReplyUnderWay(peer, question, received, size))
+
+        return await self._transport.requests.ask(
+            peer, kind.name, question.encode(), max_response=kind.max_reply, timeout_s=timeout_s, on_progress=tell
+        )
 
     async def _ask_status(self, peer: str) -> None:
         try:
@@ -305,6 +344,10 @@ class LedgerProtocol:
 
     async def _serve(self, kind: Kind, _peer: str, question: bytes) -> bytes:
         return await self._node.answer(kind.decode(question))
+
+    def _price(self, name: str, peer: str, question: bytes, reply: bytes) -> int:
+        kind = next((kind for kind in serving.KINDS if kind.name == name), None)
+        return len(reply) if kind is None else self._given.price(kind, peer, kind.decode(question), reply)
 
 
 def _turned_away(what: str, peer: str, rejection: Rejected) -> bool:

@@ -15,9 +15,7 @@ from typing import Any
 import trio
 from libp2p.abc import INetStream
 from libp2p.custom_types import TProtocol
-from libp2p.host.exceptions import StreamFailure
 from libp2p.peer.id import ID
-from libp2p.protocol_muxer.exceptions import MultiselectClientError
 
 from chain.errors import InvariantBroken, Refused
 from p2p.frames import (
@@ -25,11 +23,14 @@ from p2p.frames import (
     FrameReader,
     FrameRefused,
     StreamEnded,
+    is_agreed,
+    proposal,
     reset_quietly,
     write_frame,
+    write_slowly,
 )
 from p2p.host import GuardedHost, Report
-from p2p.limits import Buckets, Places
+from p2p.limits import Buckets, Debts, Places
 from p2p.reputation import Weight
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,13 @@ ANSWER_TIMEOUT_S = 10.0
 WRITE_TIMEOUT_S = 20.0
 """For the stages of an inbound request.  A peer that is slower is given up."""
 
+SLOWEST_RATE = 4_000
+"""Bytes a second: so many of a reply buy one more second for the rest.  A line of 600 kbit/s does it twenty times."""
+
+PEER_RATE = (250_000.0, 2_000_000.0)
+TOTAL_RATE = (1_000_000.0, 4_000_000.0)
+"""Bytes a second, and at once, of what replies cost (:attr:`Requests.price`): to one peer, and to all together."""
+
 GRACE_S = 2.0
 """A megabyte takes 0.03 s on loopback.  A reply that takes longer than this gives way where others wait; one that
 is cut off in the middle of a write takes its connection with it."""
@@ -57,6 +65,12 @@ LINGER_S = 5.0
 """How long the asker may take to close its side; the library keeps a stream until both are closed."""
 
 Handler = Callable[[str, bytes], Awaitable[bytes]]
+
+Price = Callable[[str, str, bytes, bytes], int]
+"""What a reply costs the peer, in bytes: ``price(name, peer_id, request, reply)``."""
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes of a reply that are here, and those that it has."""
 
 
 class Failure(Enum):
@@ -119,17 +133,21 @@ class Requests:
         self._host = host
         self._prefix = prefix
         self._buckets = Buckets(*rate)
+        self._debts = Debts(*PEER_RATE)
+        self._all_debts = Debts(*TOTAL_RATE)
         self._answering: Counter[str] = Counter()
         self._asking: defaultdict[str, trio.CapacityLimiter] = defaultdict(
             lambda: trio.CapacityLimiter(MAX_ASKED_AT_ONCE)
         )
         self.report: Report = lambda _peer_id, _weight, _why: None
+        self.price: Price = lambda _name, _peer_id, _request, reply: len(reply)
         self.on_bug: Callable[[Exception], None] = lambda _error: None
 
     def serve(self, name: str, handler: Handler, *, max_request: int, max_response: int, max_concurrent: int) -> None:
         """Answer ``name`` with ``await handler(peer_id, request)``; sizes are in bytes.
 
-        At most ``max_concurrent`` are being worked on; others wait for their turn.
+        At most ``max_concurrent`` are being worked on; others wait for their turn, as does a peer whose replies cost
+        more than :data:`PEER_RATE`.
         ``Refused`` from the handler tells the peer no.  Anything else it raises is logged as our fault
         and the peer told so; ``InvariantBroken`` also stops the transport.
         """
@@ -142,28 +160,58 @@ class Requests:
 
         self._host.set_stream_handler(TProtocol(self._prefix + name), handle)
 
-    async def ask(self, peer_id: str, name: str, payload: bytes, *, max_response: int, timeout_s: float) -> bytes:
+    async def ask(
+        self,
+        peer_id: str,
+        name: str,
+        payload: bytes,
+        *,
+        max_response: int,
+        timeout_s: float,
+        on_progress: Progress = lambda _received, _size: None,
+    ) -> bytes:
         """The reply of a connected peer.  Raises :class:`RequestError` and nothing else.
 
-        At most :data:`MAX_ASKED_AT_ONCE` requests to a peer are under way; ``timeout_s`` includes the
-        wait for a turn.
+        At most :data:`MAX_ASKED_AT_ONCE` requests to a peer are under way; ``timeout_s`` is for the wait for a turn,
+        and then for the reply to begin; the rest of it has to come at :data:`SLOWEST_RATE`.
         """
         await trio.lowlevel.checkpoint()  # so that a caller that tries again and again lets others run
         if not self._host.is_connected(peer_id):
             raise RequestError(Failure.DISCONNECTED, f"before {name}")
-        with trio.move_on_after(timeout_s):
-            async with self._asking[peer_id]:
-                return await self.ask_now(peer_id, name, payload, max_response=max_response, timeout_s=timeout_s)
-        raise RequestError(Failure.TIMEOUT, f"no turn for {name} within {timeout_s} s")
+        turns = self._asking[peer_id]
+        with trio.move_on_after(timeout_s) as waiting:
+            await turns.acquire()
+        if waiting.cancelled_caught:
+            raise RequestError(Failure.TIMEOUT, f"no turn for {name} within {timeout_s} s")
+        try:
+            return await self.ask_now(
+                peer_id, name, payload, max_response=max_response, timeout_s=timeout_s, on_progress=on_progress
+            )
+        finally:
+            turns.release()
 
-    async def ask_now(self, peer_id: str, name: str, payload: bytes, *, max_response: int, timeout_s: float) -> bytes:
+    async def ask_now(
+        self,
+        peer_id: str,
+        name: str,
+        payload: bytes,
+        *,
+        max_response: int,
+        timeout_s: float,
+        on_progress: Progress = lambda _received, _size: None,
+    ) -> bytes:
         """As :meth:`ask`, past the queue: for what must not wait behind other requests.  Raises the same."""
-        with trio.move_on_after(timeout_s):
+        with trio.move_on_after(timeout_s) as patience:
+            began = trio.current_time()
+
+            def progress(received: int, size: int) -> None:
+                patience.deadline = began + timeout_s + received / SLOWEST_RATE
+                on_progress(received, size)
+
             stream = await self._open(peer_id, name)
             replied = False
             try:
-                await write_frame(stream, payload)
-                reply = await FrameReader(stream).frame(max(max_response, MAX_DETAIL_BYTES) + 1)
+                reply = await self._converse_on(stream, name, payload, max_response, progress)
                 await stream.close()
                 replied = True
             except FrameRefused as error:
@@ -174,16 +222,22 @@ class Requests:
                 if not replied:
                     await reset_quietly(stream)
             return _body(reply, max_response)
-        raise RequestError(Failure.TIMEOUT, f"no reply to {name} within {timeout_s} s")
+        raise RequestError(Failure.TIMEOUT, f"no reply to {name} in time")
+
+    async def _converse_on(
+        self, stream: INetStream, name: str, payload: bytes, max_response: int, progress: Progress
+    ) -> bytes:
+        """Propose the protocol and ask at once; the reply with its byte of status."""
+        protocol = self._prefix + name
+        await write_frame(stream, payload, before=proposal(protocol))
+        reader = FrameReader(stream, progress)
+        if not await is_agreed(reader, protocol):
+            raise RequestError(Failure.UNSUPPORTED, name)
+        return await reader.frame(max(max_response, MAX_DETAIL_BYTES) + 1)
 
     async def _open(self, peer_id: str, name: str) -> INetStream:
         try:
-            peer = ID.from_base58(peer_id)
-            return await self._host.new_stream(peer, [TProtocol(self._prefix + name)])
-        except StreamFailure as error:
-            if isinstance(error.__cause__, MultiselectClientError) and "not supported" in str(error):
-                raise RequestError(Failure.UNSUPPORTED, name) from error
-            raise RequestError(Failure.DISCONNECTED, f"before {name}: {error}") from error
+            return await self._host.open_stream(ID.from_base58(peer_id), TProtocol(self._prefix + name))
         except LIBRARY_ERRORS as error:
             raise RequestError(Failure.DISCONNECTED, f"before {name}: {error}") from error
 
@@ -222,13 +276,28 @@ class Requests:
             return False
         is_answered = False
         try:
+            await self._settle(peer_id)
             # Only now, since whoever dawdles over a request must not keep others from theirs.
             async with endpoint.places.hold(peer_id):
+                if self._debt_s(peer_id):  # others that waited were quicker
+                    return await self._reply(peer_id, stream, ReplyStatus.BUSY, b"too much at once")
                 status, body = await self._answer(endpoint, peer_id, request)
                 is_answered = await self._reply(peer_id, stream, status, body)
         except trio.TooSlowError:
             return await self._reply(peer_id, stream, ReplyStatus.BUSY, b"too many requests at once")
         return is_answered
+
+    async def _settle(self, peer_id: str) -> None:
+        """Wait until a peer may take more.  Raises ``trio.TooSlowError`` where that takes too long."""
+        with trio.fail_after(TURN_TIMEOUT_S):
+            await trio.sleep(self._debt_s(peer_id))
+
+    def _debt_s(self, peer_id: str) -> float:
+        return max(self._debts.wait_s(peer_id), self._all_debts.wait_s(""))
+
+    def _charge(self, peer_id: str, cost: int) -> None:
+        self._debts.charge(peer_id, cost)
+        self._all_debts.charge("", cost)
 
     async def _read(self, endpoint: Endpoint, peer_id: str, stream: INetStream) -> bytes | None:
         reader = FrameReader(stream)
@@ -246,8 +315,12 @@ class Requests:
         return None
 
     async def _reply(self, peer_id: str, stream: INetStream, status: ReplyStatus, body: bytes) -> bool:
-        with trio.move_on_after(WRITE_TIMEOUT_S):
-            await write_frame(stream, bytes([status.value]) + body)
+        with trio.move_on_after(WRITE_TIMEOUT_S) as patience:
+
+            def progress(taken: int) -> None:
+                patience.deadline += taken / SLOWEST_RATE
+
+            await write_slowly(stream, bytes([status.value]) + body, progress)
             return True
         log.info("peer %s does not take what it asked for", peer_id)
         return False
@@ -258,6 +331,7 @@ class Requests:
                 reply = await endpoint.handler(peer_id, request)
             if len(reply) > endpoint.max_response:
                 raise InvariantBroken(f"a reply to {endpoint.name} has {len(reply)} bytes")
+            self._charge(peer_id, self.price(endpoint.name, peer_id, request, reply))
         except Refused as error:
             return ReplyStatus.REFUSED, str(error).encode()[:MAX_DETAIL_BYTES]
         except InvariantBroken as error:

@@ -6,13 +6,13 @@ What was checked is remembered by id, and what waits in the mempool is not even 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 
 import trio
 
 from chain.attestations import Attestation, VerifiedAttestation, verify_attestation
-from chain.blocks import Block, assemble, decode_block
+from chain.blocks import Block, Heading, assemble, decode_block, decode_heading
 from chain.errors import Reason, Refused
 from chain.headers import Header, VerifiedHeader, verify_header
 from chain.transactions import Transaction, VerifiedTransaction, decode_transaction, verify_transaction
@@ -40,7 +40,38 @@ class Signatures:
 
     async def header(self, header: Header) -> VerifiedHeader:
         """Check one header.  Raises :class:`Refused`."""
+        if header.id in self._remembered:
+            return VerifiedHeader(header)
         return await trio.to_thread.run_sync(verify_header, header, self._chain_id, limiter=self._for_blocks)
+
+    async def headings(self, raws: Sequence[bytes]) -> tuple[tuple[Heading, ...], Refused | None]:
+        """Decode and check headings up to the first bad one, and why that is bad."""
+
+        def check() -> tuple[tuple[Heading, ...], Refused | None]:
+            good: list[Heading] = []
+            for raw in raws:
+                try:
+                    header, ballot = decode_heading(raw)
+                    is_known = header.id in self._remembered
+                    verified = VerifiedHeader(header) if is_known else verify_header(header, self._chain_id)
+                except Refused as refusal:
+                    return tuple(good), refusal
+                good.append(Heading(verified, ballot))
+            return tuple(good), None
+
+        good, refusal = await trio.to_thread.run_sync(check, limiter=self._for_blocks)
+        self._remember(heading.header.id for heading in good)
+        return good, refusal
+
+    async def blocks(self, raws: Sequence[bytes]) -> tuple[tuple[Block, ...], Refused | None]:
+        """Decode and check whole blocks up to the first bad one, and why that is bad."""
+        good: list[Block] = []
+        for raw in raws:
+            try:
+                good.append(await self.block(raw))
+            except Refused as refusal:
+                return tuple(good), refusal
+        return tuple(good), None
 
     async def attestations(self, attestations: Sequence[Attestation]) -> tuple[VerifiedAttestation, ...]:
         """Check some.  Raises :class:`Refused` for the first bad one."""
@@ -94,7 +125,7 @@ class Signatures:
 
         async def check(chunk: list[Transaction]) -> None:
             good, refusal = await trio.to_thread.run_sync(self._check_chunk, chunk, limiter=limiter)
-            self._remember(chunk[:good])
+            self._remember(item.id for item in chunk[:good])
             self.checked += good
             if refusal is not None:
                 self.checked += 1
@@ -115,9 +146,8 @@ class Signatures:
                 return good, refusal
         return len(chunk), None
 
-    def _remember(self, transactions: list[Transaction]) -> None:
+    def _remember(self, ids: Iterable[bytes]) -> None:
         remembered = self._remembered
-        for transaction in transactions:
-            remembered[transaction.id] = None
+        remembered.update(dict.fromkeys(ids))
         while len(remembered) > MAX_REMEMBERED:
             del remembered[next(iter(remembered))]

@@ -136,13 +136,13 @@ ATTACKS = (
         "lying-statuses",
         "a crowd that claims longer chains",
         requests.lying_statuses,
-        "one is asked at a time, and then rests, longer each time",
+        "a few are asked at a time for some headers, and then rest, longer each time",
     ),
     Attack(
         "slow-replies",
         "a claim, and replies that never end",
         requests.slow_replies,
-        "given up after 10 s, and then rests, longer each time",
+        "others are asked after 1.5 s; it rests, longer each time, and then loses its place",
     ),
     Attack("foreign-chain", "another network's valid chain for a reply", requests.foreign_chain),
     Attack(

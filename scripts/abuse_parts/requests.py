@@ -6,22 +6,23 @@ import itertools
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import TypeAlias
 
 import trio
 
 from chain.blockchain import Blockchain
-from chain.blocks import encode_block
+from chain.blocks import encode_block, heading_of
 from chain.engine import Engine
 from chain.events import AnnounceBlock, SigningState, Tick
 from chain.genesis import found_genesis
 from chain.keys import SecretKey
-from chain.messages import GetBlocks, GetTransactions, RawItems, Status
+from chain.messages import GetBlocks, GetHeadings, GetTransactions, RawItems, Status
 from chain.policy import shipped_policy
 from p2p.client import NodeAway
 from p2p.host import MAX_INBOUND_STREAMS
 from scripts.abuse_parts.target import PATIENCE_S, THROWN_OUT, Target, Visitor, framed, until_thrown_out, visit
 
-QUESTIONS = ("status", "blocks", "transactions", "hello", "ping", "peers")
+QUESTIONS = ("status", "headings", "blocks", "transactions", "hello", "ping", "peers")
 # More than a node's connections and handshakes together.
 MANY_CONNECTIONS = 500
 IDENTITIES = 30
@@ -29,6 +30,8 @@ IDENTITIES = 30
 FOREIGN_BLOCKS = 40
 # How often a liar looks whether its claim is still of a longer chain.
 LOOK_EVERY_S = 0.5
+
+Wanted: TypeAlias = GetHeadings | GetBlocks
 
 
 async def raw_bytes(target: Target) -> None:
@@ -59,6 +62,7 @@ async def request_flood(target: Target) -> None:
     status = await target.status()
     questions = {
         "status": b"",
+        "headings": GetHeadings(status.head_id, 1, 256).encode(),
         "blocks": GetBlocks(status.head_id, 1, 256).encode(),
         "transactions": GetTransactions(tuple(os.urandom(32) for _ in range(4_096))).encode(),
     }
@@ -178,7 +182,7 @@ async def garbage_status(target: Target) -> None:
 async def lying_statuses(target: Target) -> None:
     """A crowd of whom each claims another, far longer chain, and has nothing of it."""
 
-    async def nothing(_visitor: Visitor, _request: GetBlocks) -> bytes:
+    async def nothing(_visitor: Visitor, _request: Wanted) -> bytes:
         return RawItems(()).encode()
 
     async with trio.open_nursery() as nursery:
@@ -190,7 +194,7 @@ async def lying_statuses(target: Target) -> None:
 async def slow_replies(target: Target) -> None:
     """Claims a longer chain and sends it byte by byte."""
 
-    async def dribble(_visitor: Visitor, _request: GetBlocks) -> bytes:
+    async def dribble(_visitor: Visitor, _request: Wanted) -> bytes:
         await trio.sleep(PATIENCE_S)
         return RawItems(()).encode()
 
@@ -199,10 +203,10 @@ async def slow_replies(target: Target) -> None:
 
 async def foreign_chain(target: Target) -> None:
     """Answers with the valid chain of another network."""
-    blocks = RawItems(tuple(chain_of_another_network())).encode()
+    blocks = tuple(chain_of_another_network())
 
-    async def answer(_visitor: Visitor, _request: GetBlocks) -> bytes:
-        return blocks
+    async def answer(_visitor: Visitor, request: Wanted) -> bytes:
+        return RawItems(blocks if isinstance(request, GetBlocks) else tuple(map(heading_of, blocks))).encode()
 
     await lie(target, answer)
 
@@ -210,17 +214,17 @@ async def foreign_chain(target: Target) -> None:
 async def other_heights(target: Target) -> None:
     """Answers with good blocks of the right network, from other heights than those asked for."""
 
-    async def answer(visitor: Visitor, request: GetBlocks) -> bytes:
+    async def answer(visitor: Visitor, request: Wanted) -> bytes:
         status = await target.status()
         wanted = GetBlocks(status.head_id, 1, 256)
         items = RawItems.decode(await visitor.ask("blocks", wanted.encode()), max_items=256).items
         shifted = itertools.islice(items, 0 if request.from_height > 1 else 1, request.count)
-        return RawItems(tuple(shifted)).encode()
+        return RawItems(tuple(shifted if isinstance(request, GetBlocks) else map(heading_of, shifted))).encode()
 
     await lie(target, answer)
 
 
-async def lie(target: Target, answer: Callable[[Visitor, GetBlocks], Awaitable[bytes]], far: int = 0) -> None:
+async def lie(target: Target, answer: Callable[[Visitor, Wanted], Awaitable[bytes]], far: int = 0) -> None:
     """Claim a chain of height ``far``, or of all slots there were, and answer questions about it, until thrown out.
 
     A chain that is no longer the longer one is nothing to ask about: then the same peer comes again and claims more.
@@ -231,11 +235,14 @@ async def lie(target: Target, answer: Callable[[Visitor, GetBlocks], Awaitable[b
 
 
 async def _is_thrown_out_for(
-    target: Target, answer: Callable[[Visitor, GetBlocks], Awaitable[bytes]], height: int, seed: bytes
+    target: Target, answer: Callable[[Visitor, Wanted], Awaitable[bytes]], height: int, seed: bytes
 ) -> bool:
     """Make one claim; False once the node's own chain is as high."""
     status = Status(os.urandom(32), height, height, 0).encode()
     async with visit(target, status, seed) as visitor:
+
+        async def headings(_peer_id: str, request: bytes) -> bytes:
+            return await answer(visitor, GetHeadings.decode(request))
 
         async def blocks(_peer_id: str, request: bytes) -> bytes:
             return await answer(visitor, GetBlocks.decode(request))
@@ -243,6 +250,7 @@ async def _is_thrown_out_for(
         async def again(_peer_id: str, _request: bytes) -> bytes:
             return status
 
+        visitor.requests.serve("headings", headings, max_request=64, max_response=1_000_000, max_concurrent=8)
         visitor.requests.serve("blocks", blocks, max_request=64, max_response=1_000_000, max_concurrent=8)
         visitor.requests.serve("status", again, max_request=16, max_response=128, max_concurrent=8)
         while not await _is_as_high(target, height):

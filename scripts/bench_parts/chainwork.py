@@ -11,17 +11,17 @@ from random import Random
 
 from chain.admission import AdmittedClaim
 from chain.blockchain import Blockchain
-from chain.blocks import Block, assemble, decode_block, encode_block
+from chain.blocks import Block, Heading, assemble, decode_block, decode_heading, encode_block, heading_of
 from chain.database import trusted_block
 from chain.engine import Engine
 from chain.errors import InvariantBroken
-from chain.events import Ask, BlocksReceived, Commit, SigningState, StatusReceived
+from chain.events import Ask, BlocksReceived, Commit, Event, HeadingsReceived, SigningState, StatusReceived, Tick
 from chain.genesis import Genesis, found_genesis
-from chain.headers import verify_header
+from chain.headers import VerifiedHeader, verify_header
 from chain.heard import Heard
 from chain.keys import SecretKey, verify
 from chain.mempool import Mempool
-from chain.messages import GetBlocks, Status
+from chain.messages import GetBlocks, GetHeadings, GetTransactions, Status, cut_to_size
 from chain.policy import shipped_policy
 from chain.production import Producer
 from chain.statements import NO_TAG
@@ -33,7 +33,6 @@ VALIDATORS = 4
 BLOCK_TRANSACTIONS = 500
 SLOT_MS = 1_000
 FAR_HEIGHT = 100_000
-BLOCKS_PER_REPLY = 8
 
 
 @dataclass(frozen=True)
@@ -118,25 +117,37 @@ class Importer:
         self._storage = Storage(path, recorded.genesis)
         self._engine = Engine(recorded.genesis, Blockchain(recorded.genesis))
         self._now_ms = recorded.genesis.slot_start_ms(recorded.head.height + 1)
-        self._effects = self._engine.handle(StatusReceived("peer", AdmittedClaim(recorded.head)), self._now_ms)
+        self._raws: list[bytes] = []
+        self._asked: list[GetHeadings | GetBlocks] = []
+        self._handle(StatusReceived("peer", AdmittedClaim(recorded.head)), self._now_ms)
 
     def run(self, raws: Sequence[bytes], *, check_signatures: bool) -> float:
         """Decode, check, execute and store these blocks; returns the seconds it took."""
         started = time.perf_counter()
-        effects = self._effects
-        sent = 0
-        while sent < len(raws):
-            request = next(e.request for e in effects if isinstance(e, Ask) and isinstance(e.request, GetBlocks))
-            reply = raws[sent : sent + BLOCKS_PER_REPLY]
-            sent += len(reply)
-            decode = self._checked if check_signatures else trusted_block
-            blocks = tuple(map(decode, reply))
+        self._raws += raws
+        while self._engine.chain.head.header.height < len(self._raws):
+            request = next((each for each in self._asked if each.from_height <= len(self._raws)), None)
+            event = Tick() if request is None else self._reply(request, check_signatures=check_signatures)
             # Importing runs faster than the chain's own clock: move ours by what really passed.
-            now_ms = self._now_ms + int((time.perf_counter() - started) * 1_000)
-            effects = self._engine.handle(BlocksReceived("peer", request, blocks), now_ms)
-            self._storage.commit([effect for effect in effects if isinstance(effect, Commit)])
-        self._effects = effects
+            self._handle(event, self._now_ms + int((time.perf_counter() - started) * 1_000))
         return time.perf_counter() - started
+
+    def _handle(self, event: Event, now_ms: int) -> None:
+        effects = self._engine.handle(event, now_ms)
+        asked = (effect.request for effect in effects if isinstance(effect, Ask))
+        self._asked += [request for request in asked if not isinstance(request, GetTransactions)]
+        self._storage.commit([effect for effect in effects if isinstance(effect, Commit)])
+
+    def _reply(self, request: GetHeadings | GetBlocks, *, check_signatures: bool) -> Event:
+        self._asked.remove(request)
+        decode = self._checked if check_signatures else trusted_block
+        raws = self._raws[request.from_height - 1 :][: request.count]
+        if isinstance(request, GetHeadings):
+            headings = (decode_heading(heading_of(raw)) for raw in raws)
+            return HeadingsReceived(
+                "peer", request, tuple(Heading(VerifiedHeader(it), ballot) for it, ballot in headings)
+            )
+        return BlocksReceived("peer", request, tuple(map(decode, cut_to_size(raws, request.max_bytes))))
 
     def _checked(self, raw: bytes) -> Block:
         chain_id = self._chain_id

@@ -132,7 +132,7 @@ class WideArea(Network):
         def arrive() -> None:
             answer = there.node.answer(request)
             if answer is not None:
-                reply = asker.door.open_reply(peer, request, answer)
+                reply, _ = asker.door.open_reply(peer, request, answer)
                 gone_us = there.depart_us(1_000 * self.world.now_ms, self._reply_bytes(reply))
                 done_us = here.work_us(gone_us + way_us, self._reply_us(reply))
                 self._at(done_us, partial(asker.receive, reply))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from chain import admission, arrivals, blocks, blocktree, heard, mempool, messages, sync, witness
+from chain import admission, arrivals, blocks, blocktree, download, heard, mempool, messages, suppliers, sync, witness
 from chain import engine as engine_module
 from chain.engine import Engine
 from chain.events import AnnounceBlock, Ask, Effect, GossipTransactions
-from chain.messages import GetBlocks, GetTransactions
+from chain.messages import GetBlocks, GetHeadings, GetTransactions
 from scripts.simulation.node import SimulatedNode
 
 # What it is, how much of it there is, and how much there may be.
@@ -31,10 +31,13 @@ def kept(node: SimulatedNode) -> Iterator[Measure]:
     yield "blocks in the tree", len(engine.chain.tree), blocktree.MAX_BLOCKS
     yield "final blocks that the state on disk is behind", engine.chain.unsettled, engine_module.MAX_UNSETTLED
     yield from _pooled(engine)
-    conversation = engine.sync
-    yield "claims of peers", len(conversation._statuses), sync.MAX_STATUSES
-    yield "resting peers", len(conversation._resting), sync.MAX_STATUSES
-    yield "places in downloads", len(conversation._cursors), sync.MAX_STATUSES
+    yield "claims of peers", len(engine.sync.suppliers._by_peer), suppliers.MAX_STATUSES
+    yield "resting peers", len(engine.sync.suppliers._resting), suppliers.MAX_STATUSES
+    limit = suppliers.MAX_STATUSES * (download.RANGES_AT_ONCE + 1)
+    yield "requests under way", len(engine.sync.suppliers.asked), limit
+    # What was shown comes on top: the next look forgets it again.
+    yield "headers without blocks", len(engine.sync.skeleton), sync.MAX_SKELETON + sync.HEADINGS_AT_ONCE
+    yield "blocks that wait for an earlier one", len(engine.sync.download), sync.MAX_PATH + sync.HEADINGS_AT_ONCE
     votes = engine.chain.head.votes
     yield "blocks in the window of votes", len(votes.rows), 3 * votes.batch
     yield "attestations heard", len(engine.heard), heard.MAX_PER_SPEAKER * heard.MAX_SPEAKERS
@@ -65,7 +68,7 @@ def sent(effects: Iterable[Effect], submitted: int, top_height: int) -> Iterator
                 yield "transactions in a block", len(block.transactions), blocks.MAX_BLOCK_TRANSACTIONS
                 yield "bytes of a body", bodies, blocks.MAX_BODY_BYTES
                 yield "bytes of a block", len(blocks.encode_block(block)), blocks.MAX_BLOCK_BYTES
-            case Ask(_, GetBlocks() as request):
+            case Ask(_, (GetHeadings() | GetBlocks()) as request):
                 yield "blocks in a request", request.count, messages.MAX_BLOCKS_PER_REQUEST
                 yield "the height asked for", request.from_height + request.count - 1, top_height
             case Ask(_, GetTransactions() as request):

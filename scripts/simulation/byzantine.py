@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from chain.blocks import Block, encode_block
+from chain.blocks import Block, encode_block, heading_of
 from chain.events import Request
-from chain.messages import GetBlocks, GetTransactions, RawItems, Status
+from chain.messages import GetBlocks, GetHeadings, GetTransactions, RawItems, Status
 from chain.transactions import Rate, sign_transaction
 from scripts.simulation.copies import CopiedHome, CopiedKey
 from scripts.simulation.forge import outcome_of, tell
@@ -252,17 +252,17 @@ class LiesAboutStatus(Attests):
                 return status
 
     def answer(self, villain: Villain, request: Request, reply: bytes | None) -> bytes | None:
-        if not isinstance(request, GetBlocks):
+        if not isinstance(request, GetHeadings | GetBlocks):
             return reply
         random = villain.world.random
-        blocks = villain.find_branch(villain.head[0].id, 1)
+        raws = map(encode_block, villain.find_branch(villain.head[0].id, 1)[: request.count])
         match random.randrange(4):
             case 0:
                 return None
             case 1:
                 return RawItems(()).encode()
             case 2:
-                return RawItems(tuple(map(encode_block, blocks[: request.count]))).encode()
+                return RawItems(tuple(raws if isinstance(request, GetBlocks) else map(heading_of, raws))).encode()
             case _:
                 return reply
 

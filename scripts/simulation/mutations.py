@@ -14,13 +14,13 @@ from unittest.mock import patch
 from chain import (
     admission,
     arrivals,
+    download,
     engine,
     governance,
     headers,
     records,
     registry,
     serving,
-    sync,
     validators,
     votes,
 )
@@ -299,7 +299,7 @@ def _nobody_is_blamed() -> Sequence[Patch]:
 
 
 def _serve_more() -> Sequence[Patch]:
-    return [(serving, "islice", lambda items, _count: items), (sync, "MAX_BLOCKS_PER_REQUEST", 4)]
+    return [(serving, "islice", lambda items, _count: items), (download, "MAX_BLOCKS_PER_REQUEST", 4)]
 
 
 def _struck_counts() -> Sequence[Patch]:

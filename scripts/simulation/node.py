@@ -9,7 +9,7 @@ from random import Random
 from chain import serving
 from chain.admission import Blamed, Dropped, Known
 from chain.blockchain import Blockchain
-from chain.blocks import Block, encode_block
+from chain.blocks import Block, encode_block, heading_of
 from chain.clock import SteeredClock
 from chain.credentials import NOBODY, sign_credential
 from chain.engine import Engine
@@ -236,10 +236,11 @@ class SimulatedNode:
         event: Event = RequestFailed(peer, request)
         if reply is not None:
             try:
-                event = self.door.open_reply(peer, request, reply)
+                event, flaw = self.door.open_reply(peer, request, reply)
             except Refused as refusal:
-                if refusal.reason.disposition is Disposition.BLAME:
-                    self._blame(peer, refusal)
+                flaw = refusal
+            if flaw is not None and flaw.reason.disposition is Disposition.BLAME:
+                self._blame(peer, flaw)
         self.receive(event)
 
     def receive(self, event: Event) -> None:
@@ -362,6 +363,9 @@ class SimulatedNode:
 
     def branch(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
         return map(encode_block, self.find_branch(tip_id, from_height))
+
+    def headings(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
+        return map(heading_of, self.branch(tip_id, from_height))
 
     def find_branch(self, tip_id: bytes, from_height: int) -> list[Block]:
         """The blocks that this node has of a branch."""

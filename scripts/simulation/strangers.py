@@ -11,13 +11,13 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 from chain.ballots import EMPTY
-from chain.blocks import encode_block
+from chain.blocks import encode_block, heading_of
 from chain.errors import Reason
 from chain.events import Request
 from chain.headers import Header, decode_header, sign_header
 from chain.keys import SecretKey
 from chain.merkle import EMPTY_ROOT
-from chain.messages import Announcement, GetBlocks, RawItems, Status
+from chain.messages import Announcement, GetHeadings, GetTransactions, RawItems, Status
 from chain.statements import NO_TAG
 from chain.transactions import Enrol, sign_transaction
 from scripts.simulation.node import SimulatedNode
@@ -141,8 +141,10 @@ class Stranger:
     def answer(self, request: Request) -> bytes | None:
         """Nothing, nonsense, or blocks that nobody asked for."""
         random = self.world.random
-        blocks = list(self._witness().disk.main.values())
-        count = request.count if isinstance(request, GetBlocks) else 1
+        raws = list(map(encode_block, self._witness().disk.main.values()))
+        if isinstance(request, GetHeadings):
+            raws = list(map(heading_of, raws))
+        count = 1 if isinstance(request, GetTransactions) else request.count
         match random.randrange(5):
             case 0:
                 return None
@@ -151,9 +153,9 @@ class Stranger:
             case 2:
                 return random.randbytes(40)
             case 3:
-                return RawItems(tuple(map(encode_block, blocks[:count]))).encode()
+                return RawItems(tuple(raws[:count])).encode()
             case _:
-                return RawItems(tuple(encode_block(block)[:-1] for block in blocks[:1])).encode()
+                return RawItems(tuple(raw[:-1] for raw in raws[:1])).encode()
 
     # ------------------------------------------------------------------------------------------------- parts
 

@@ -6,10 +6,10 @@ once for all: what they are worth is the same for everybody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from chain import admission, serving
 from chain.admission import (
@@ -27,13 +27,14 @@ from chain.admission import (
 )
 from chain.attestations import VerifiedAttestation, verify_attestation
 from chain.blockchain import Blockchain
-from chain.blocks import Block, assemble, decode_block
+from chain.blocks import Block, Heading, assemble, decode_block, decode_heading
 from chain.errors import Reason, Refused
 from chain.events import (
     AttestationsReceived,
     BlockAnnounced,
     BlocksReceived,
     Event,
+    HeadingsReceived,
     MissingReceived,
     Request,
     StatusReceived,
@@ -41,8 +42,10 @@ from chain.events import (
 )
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader, verify_header
-from chain.messages import Announcement, GetTransactions, RawItems, batches
+from chain.messages import Announcement, GetBlocks, GetHeadings, GetTransactions, RawItems, batches
 from chain.transactions import Transaction, VerifiedTransaction, decode_transaction, verify_transaction
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,11 @@ class Signatures:
             self._transactions.get(sha256(raw).digest()) or self._check(decode_transaction(raw)) for raw in raws
         )
 
+    def heading(self, raw: bytes) -> Heading:
+        """Decode and check a heading.  Raises :class:`Refused`."""
+        header, ballot = decode_heading(raw)
+        return Heading(self.header(header), ballot)
+
     def block(self, raw: bytes) -> Block:
         """Decode and check a whole block.  Raises :class:`Refused`."""
         key = sha256(raw).digest()
@@ -153,14 +161,20 @@ class Door:
                 claim = self.admission.claim(data, sender, now_ms)
                 return StatusReceived(sender, claim) if isinstance(claim, AdmittedClaim) else claim
 
-    def open_reply(self, peer: str, request: Request, reply: bytes) -> Event:
-        """The event that a reply is.  Raises :class:`Refused`."""
+    def open_reply(self, peer: str, request: Request, reply: bytes) -> tuple[Event, Refused | None]:
+        """The event that a reply is, and what is wrong with its end.  Raises :class:`Refused` where all of it is."""
         if len(reply) > serving.kind_of(request).max_reply:
             raise Refused(Reason.TOO_LARGE, f"a reply of {len(reply)} bytes")
         items = serving.read_reply(request, reply)
-        if isinstance(request, GetTransactions):
-            return MissingReceived(peer, request, self._signatures.transactions(items))
-        return BlocksReceived(peer, request, tuple(map(self._signatures.block, items)))
+        match request:
+            case GetTransactions():
+                return MissingReceived(peer, request, self._signatures.transactions(items)), None
+            case GetHeadings():
+                headings, flaw = _up_to_a_flaw(map(self._signatures.heading, items))
+                return HeadingsReceived(peer, request, headings), flaw
+            case GetBlocks():
+                blocks, flaw = _up_to_a_flaw(map(self._signatures.block, items))
+                return BlocksReceived(peer, request, blocks), flaw
 
     def _announcement(self, data: bytes, chain: Blockchain, now_ms: int) -> AdmittedAnnouncement | Known | Rejected:
         plausible = self.admission.announcement(data, chain, now_ms)
@@ -193,3 +207,15 @@ class Door:
             return AdmittedBatch(self._signatures.transactions(read.items))
         except Refused as refusal:
             return rejected(refusal)
+
+
+def _up_to_a_flaw(checked: Iterator[T]) -> tuple[tuple[T, ...], Refused | None]:
+    """What comes before the first that is refused, and why that is; raises :class:`Refused` where it is the first."""
+    good: list[T] = []
+    try:
+        good.extend(checked)
+    except Refused as refusal:
+        if not good:
+            raise
+        return tuple(good), refusal
+    return tuple(good), None
