@@ -329,7 +329,7 @@ class Engine:
         good: list[Heading] = []
         refusal: Refused | None = None
         try:
-            for heading in in_a_row(event.request, event.headings):
+            for heading in in_a_row(asked, event.headings):
                 self._show(heading, now_ms)
                 good.append(heading)
         except Refused as refused:

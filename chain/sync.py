@@ -243,17 +243,20 @@ class Sync:
         return just_started or (self.is_downloading and 0 <= now_ms - self._news_ms < CATCH_UP_MS)
 
 
-def in_a_row(request: GetHeadings, headings: Iterable[Heading]) -> Iterator[Heading]:
-    """The headings of a reply, as long as they are one branch from the height asked for to the tip claimed.
+def in_a_row(asked: Asked, headings: Iterable[Heading]) -> Iterator[Heading]:
+    """The headings of a reply, as long as they are one branch from the height asked for to the block claimed.
 
     Raises :class:`Refused` ``WRONG_HEIGHT``, ``UNSOLICITED``.
     """
-    parent, height = b"", request.from_height
+    claim, tip_id = asked.supplier.status, asked.request.tip_id
+    parent, height = b"", asked.request.from_height
     for heading in headings:
         header = heading.header
         if header.height != height:
             raise Refused(Reason.WRONG_HEIGHT, f"height {header.height} where {height} comes next in the reply")
         if parent and header.parent != parent:
             raise Refused(Reason.UNSOLICITED, "the reply is not one branch")
+        if claim.head_id == tip_id != header.id and claim.height == height:
+            raise Refused(Reason.UNSOLICITED, "the branch does not lead to the block that was claimed")
         yield heading
         parent, height = header.id, height + 1
