@@ -8,9 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from chain import admission, arrivals, blocks, blocktree, download, heard, mempool, messages, suppliers, sync, witness
-from chain import engine as engine_module
-from chain.engine import Engine
+from chain import (
+    admission,
+    arrivals,
+    blocks,
+    blocktree,
+    download,
+    headway,
+    heard,
+    mempool,
+    messages,
+    suppliers,
+    sync,
+    witness,
+)
+from chain.engine import MAX_REGOSSIP, Engine
 from chain.events import AnnounceBlock, Ask, Effect, GossipTransactions
 from chain.messages import GetBlocks, GetHeadings, GetTransactions
 from scripts.simulation.node import SimulatedNode
@@ -24,23 +36,28 @@ def kept(node: SimulatedNode) -> Iterator[Measure]:
     engine = node.engine
     limit = admission.MAX_COUNTED + admission.MAX_ATTESTED
     yield "slots and heights counted at the door", len(node.door.admission), limit
-    yield "statements remembered", len(engine._witness), witness.MAX_SIGNERS * witness.MAX_STATEMENTS
-    yield "waiting blocks", len(engine._waiting), arrivals.MAX_WAITING
-    slots = [arrival.header.slot for arrival in engine._waiting._arrivals.values()]
+    yield "statements remembered", len(engine.witness), witness.MAX_SIGNERS * witness.MAX_STATEMENTS
+    yield "waiting blocks", len(engine.waiting), arrivals.MAX_WAITING
+    slots = [arrival.header.slot for arrival in engine.waiting._arrivals.values()]
     yield "waiting blocks of one slot", max(map(slots.count, slots), default=0), blocktree.MAX_BLOCKS_PER_SLOT
     yield "blocks in the tree", len(engine.chain.tree), blocktree.MAX_BLOCKS
-    yield "final blocks that the state on disk is behind", engine.chain.unsettled, engine_module.MAX_UNSETTLED
+    yield "final blocks that the state on disk is behind", engine.chain.unsettled, headway.MAX_UNSETTLED
     yield from _pooled(engine)
-    yield "claims of peers", len(engine.sync.suppliers._by_peer), suppliers.MAX_STATUSES
-    yield "resting peers", len(engine.sync.suppliers._resting), suppliers.MAX_STATUSES
-    limit = suppliers.MAX_STATUSES * (download.RANGES_AT_ONCE + 1)
-    yield "requests under way", len(engine.sync.suppliers.asked), limit
-    # What was shown comes on top: the next look forgets it again.
-    yield "headers without blocks", len(engine.sync.skeleton), sync.MAX_SKELETON + sync.HEADINGS_AT_ONCE
-    yield "blocks that wait for an earlier one", len(engine.sync.download), sync.MAX_PATH + sync.HEADINGS_AT_ONCE
+    yield from _fetching(engine)
     votes = engine.chain.head.votes
     yield "blocks in the window of votes", len(votes.rows), 3 * votes.batch
     yield "attestations heard", len(engine.heard), heard.MAX_PER_SPEAKER * heard.MAX_SPEAKERS
+
+
+def _fetching(engine: Engine) -> Iterator[Measure]:
+    conversation = engine.sync
+    yield "claims of peers", len(conversation.suppliers._by_peer), suppliers.MAX_STATUSES
+    yield "resting peers", len(conversation.suppliers._resting), suppliers.MAX_STATUSES
+    limit = suppliers.MAX_STATUSES * (download.RANGES_AT_ONCE + 1)
+    yield "requests under way", len(conversation.suppliers.asked), limit
+    # What was just shown comes on top: the next look forgets it again.
+    yield "headers without blocks", len(conversation.skeleton), sync.MAX_SKELETON + sync.HEADINGS_AT_ONCE
+    yield "blocks that wait for an earlier one", len(conversation.download), sync.MAX_PATH + sync.HEADINGS_AT_ONCE
 
 
 def _pooled(engine: Engine) -> Iterator[Measure]:
@@ -52,7 +69,7 @@ def _pooled(engine: Engine) -> Iterator[Measure]:
     yield "transactions of strangers", pool._stranger_count, mempool.MAX_FROM_STRANGERS
     # Old ones are looked for at some heights only, and a reorg may jump over one.
     age = engine.chain.head.header.height + 1 - min(pool._taken_at.values(), default=2**63)
-    yield "age in blocks of a pooled transaction", age, mempool.MAX_AGE_BLOCKS + 4 * engine_module.EXPIRE_EVERY_BLOCKS
+    yield "age in blocks of a pooled transaction", age, mempool.MAX_AGE_BLOCKS + 4 * headway.EXPIRE_EVERY_BLOCKS
     yield "claimed transactions", len(pool._claimed), len(pool)
 
 
@@ -74,6 +91,6 @@ def sent(effects: Iterable[Effect], submitted: int, top_height: int) -> Iterator
             case Ask(_, GetTransactions() as request):
                 yield "transactions in a request", len(request.transaction_ids), blocks.MAX_BLOCK_TRANSACTIONS
             case GossipTransactions(transactions):
-                yield "transactions offered", len(transactions), max(engine_module.MAX_REGOSSIP, submitted)
+                yield "transactions offered", len(transactions), max(MAX_REGOSSIP, submitted)
             case _:
                 pass
