@@ -84,7 +84,8 @@ class Download:
         count, size = len(blocks), sum(map(block_bytes, blocks))
         if count:
             self._block_bytes = max(1, (3 * self._block_bytes + size // count) // 4)
-        if self._suppliers.is_good(asked, count, size, now_ms, is_whole=count == len(asked.ids)):
+        is_full = self._suppliers.is_full(asked, count, size, is_whole=count == len(asked.ids))
+        if is_full or (count and not self._suppliers.is_late(asked, now_ms)):  # the next one may be large
             self._suppliers.delivered(asked.supplier, size, now_ms - asked.since_ms)
         elif not count and not asked.is_claimed:
             asked.supplier.ceiling = asked.request.from_height  # others showed these headers, this one did not

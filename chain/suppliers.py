@@ -26,9 +26,11 @@ NO_CEILING = 2**64
 class Supplier:
     """One peer: its claim, and its pace.
 
-    ``trail`` is the last header that it showed, b"" for none; ``back`` how far before the usual height its next
-    headers begin; ``ceiling`` the height from which on it had no blocks when it was asked.  ``is_known`` says that the
-    operator named it, or that it is a validator's; ``has_delivered`` that it ever brought what it was asked for.
+    ``trail`` is the last header that it showed, b"" for none, on the way to the head ``trail_to``; ``is_aside`` says
+    that this was on another branch than ours, so that its next headers begin after it; ``back`` is how far before that,
+    or before the usual height, they do; ``ceiling`` the height from which on it had no blocks when it was asked.
+    ``is_known`` says that the operator named it, or that it is a validator's; ``has_delivered`` that it ever brought
+    what it was asked for.
     """
 
     def __init__(self, peer: Peer, status: Status, number: int) -> None:
@@ -38,6 +40,9 @@ class Supplier:
         self.is_known = False
         self.has_delivered = False
         self.trail = b""
+        self.trail_height = 0
+        self.trail_to = b""
+        self.is_aside = False
         self.back = 0
         self.ceiling = NO_CEILING
         self.pace = Pace()
@@ -86,11 +91,11 @@ class Suppliers:
         if supplier is None:
             self._count += 1
             supplier = self._by_peer[peer] = Supplier(peer, status, self._count)
-            self._make_room()
+        supplier.is_known = supplier.is_known or is_validator or peer in self._named
         if supplier.status.head_id != status.head_id:
             supplier.back, supplier.ceiling = 0, NO_CEILING
         supplier.status = status
-        supplier.is_known = supplier.is_known or is_validator or peer in self._named
+        self._make_room()
 
     def forget(self, peer: Peer) -> None:
         """A peer is gone, and with it what it was asked for."""
@@ -125,6 +130,7 @@ class Suppliers:
         self._resting[supplier.peer] = (times + 1, now_ms + min(REST_MS << min(times, 16), MAX_REST_MS))
         if len(self._resting) > MAX_STATUSES:
             del self._resting[next(iter(self._resting))]
+        supplier.is_aside, supplier.trail_to = False, b""
         supplier.pace.failed()
 
     def failures(self, peer: Peer) -> int:
@@ -175,8 +181,7 @@ class Suppliers:
         """Whether a reply takes longer than the peer's line can explain, or the clock jumped."""
         return not asked.since_ms <= now_ms < self.late_at_ms(asked)
 
-    def is_good(self, asked: Asked, count: int, size: int, now_ms: int, *, is_whole: bool) -> bool:
-        """Whether so many items of ``size`` bytes are a reply: all, about as many bytes as were asked for, or soon."""
+    def is_full(self, asked: Asked, count: int, size: int, *, is_whole: bool) -> bool:
+        """Whether so many items of ``size`` bytes are all that was asked for or is there, or about as many bytes."""
         request = asked.request
-        is_full = is_whole or count == request.count or 2 * size >= request.max_bytes
-        return count > 0 and (is_full or not self.is_late(asked, now_ms))
+        return count > 0 and (is_whole or count == request.count or 2 * size >= request.max_bytes)

@@ -109,10 +109,12 @@ class Sync:
         if refusal is not None and refusal.reason is Reason.UNKNOWN_PARENT and not headings:
             return self._step_back(asked, now_ms)
         if headings:
-            supplier.trail, supplier.back = headings[-1].header.id, 0
+            last = headings[-1].header
+            supplier.trail, supplier.trail_height, supplier.trail_to = last.id, last.height, asked.request.tip_id
+            supplier.is_aside, supplier.back = supplier.back > 0 or supplier.is_aside, 0
         size = sum(len(heading.header.raw) + len(heading.ballot.raw) for heading in headings)
         is_whole = supplier.trail == asked.request.tip_id
-        if refusal is not None or not self.suppliers.is_good(asked, len(headings), size, now_ms, is_whole=is_whole):
+        if refusal is not None or not self.suppliers.is_full(asked, len(headings), size, is_whole=is_whole):
             self.suppliers.failed(supplier, now_ms)
             return False
         self.suppliers.delivered(supplier, size, now_ms - asked.since_ms)
@@ -220,14 +222,18 @@ class Sync:
 
     def _next_height(self, supplier: Supplier, chain: Blockchain) -> int:
         """Where a peer's next headers begin: after what is proven, if it follows that, else after what it has shown."""
-        height, path = supplier.status.height, self.download.path
-        if height - chain.finalized.height <= SHORT_BRANCH:
-            return chain.finalized.height + 1
-        shown = self.skeleton.header(supplier.trail)
-        if shown is not None and not any(judged.header.id == shown.id for judged in path):
-            return shown.height + 1
+        claim, path = supplier.status, self.download.path
         top = path[-1].header.height if path else chain.head.header.height
-        return min(top + 1, height if height > top else height + 1 - SHORT_BRANCH) - supplier.back
+        if supplier.is_aside or supplier.trail_to == claim.head_id:
+            is_on_path = any(judged.header.id == supplier.trail for judged in path)
+            base = max(supplier.trail_height, top if is_on_path else 0) + 1
+        elif claim.height - chain.finalized.height <= SHORT_BRANCH:
+            base = 0
+        elif claim.height > top:
+            base = top + 1
+        else:
+            base = claim.height + 1 - SHORT_BRANCH
+        return base - supplier.back
 
     # --------------------------------------------------------------------------------------------------------- time
 

@@ -17,7 +17,7 @@ HUGE = Status(b"\x99" * 32, 10**9, 10**9, 0)
 NEAR = 30
 
 
-@pytest.mark.parametrize("reply_bytes", [20_000, 900_000], ids=["small_replies", "full_replies"])
+@pytest.mark.parametrize("reply_bytes", [30_000, 900_000], ids=["small_replies", "full_replies"])
 def test_an_observer_joins_late_and_syncs_a_long_chain(reply_bytes: int) -> None:
     # given a chain of more than 500 blocks: more than two replies hold
     world = World(4, seed=40)

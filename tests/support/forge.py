@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -13,17 +13,20 @@ from chain.admission import AdmittedAnnouncement, AdmittedAttestations, Admitted
 from chain.attestations import Attestation, VerifiedAttestation, sign_attestation
 from chain.ballots import make_ballot
 from chain.blockchain import Blockchain
-from chain.blocks import Block, assemble
+from chain.blocks import Block, Heading, assemble
 from chain.blocktree import genesis_header
 from chain.draft import Draft
 from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import (
+    Ask,
     AttestationsReceived,
     BlockAnnounced,
     BlocksReceived,
     Effect,
     Event,
+    HeadingsReceived,
+    Request,
     SigningState,
     StatusReceived,
     TransactionsReceived,
@@ -33,7 +36,7 @@ from chain.headers import sign_header
 from chain.keys import SecretKey
 from chain.ledger import Ledger, decided
 from chain.merkle import merkle_root
-from chain.messages import GetBlocks, Status
+from chain.messages import GetBlocks, GetHeadings, GetTransactions, Status
 from chain.transactions import VerifiedTransaction
 from chain.validators import Validators
 from chain.votes import Votes
@@ -41,6 +44,7 @@ from tests.support.world import secret
 
 T = TypeVar("T")
 NAMED_KEYS = 100
+MAX_ASKS = 1_000
 FRESH_TAG = b"a fresh new tag!"
 
 
@@ -230,6 +234,11 @@ def claimed(peer: str, status: Status) -> StatusReceived:
     return StatusReceived(peer, AdmittedClaim(status))
 
 
+def heading(block: Block) -> Heading:
+    """What judges a block without its transactions."""
+    return Heading(block.header, block.ballot)
+
+
 class Rig:
     """One engine, its clock, and everything that it wanted done."""
 
@@ -274,9 +283,29 @@ class Rig:
             claim |= {"head_id": header.id, "height": header.height, "mhp": header.mhp}
         return self.handle(claimed(peer, Status(**{**claim, **fields})))
 
-    def reply(self, peer: str, request: GetBlocks, blocks: Sequence[Block]) -> list[Effect]:
-        """A peer answers a request for blocks."""
+    def reply(self, peer: str, request: Request, blocks: Sequence[Block]) -> list[Effect]:
+        """A peer answers a request for headings or blocks."""
+        if isinstance(request, GetHeadings):
+            return self.handle(HeadingsReceived(peer, request, tuple(map(heading, blocks))))
+        assert isinstance(request, GetBlocks)
         return self.handle(BlocksReceived(peer, request, tuple(blocks)))
+
+    def serve(self, effects: Sequence[Effect], peers: Mapping[str, Sequence[Block]]) -> list[Effect]:
+        """Peers answer all that they are asked for, each out of a chain that begins at height 1; what came of it."""
+        done: list[Effect] = []
+        asks = only(effects, Ask)
+        for _ in range(MAX_ASKS):
+            if not asks:
+                break
+            ask = asks.pop(0)
+            if ask.peer not in peers or isinstance(ask.request, GetTransactions):
+                continue
+            first, count = ask.request.from_height, ask.request.count
+            answered = self.reply(ask.peer, ask.request, peers[ask.peer][first - 1 :][:count])
+            asks += only(answered, Ask)
+            done += answered
+        assert not asks, "asked without end"
+        return done
 
 
 def only(effects: Sequence[Effect], kind: type[T]) -> list[T]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chain import blocktree, engine, headway
+from chain import blocktree, engine, headway, sync
 from chain.admission import CLOCK_DISPARITY_MS
 from chain.arrivals import MAX_WAITING
 from chain.ballots import Ballot
@@ -41,7 +41,8 @@ from chain.events import (
     WallClockStepped,
 )
 from chain.headers import Header
-from chain.messages import GetBlocks, GetTransactions
+from chain.messages import GetBlocks, GetHeadings, GetTransactions
+from chain.pace import FIRST_BYTES
 from chain.transactions import Approve, Enrol, Evidence, Lost, Rate, VerifiedTransaction
 from tests.support.forge import FRESH_TAG, Forge, Rig, announced, gossiped, only, told
 from tests.support.world import Actor, genesis_of, secret
@@ -69,9 +70,9 @@ def blamed(effects: Sequence[Effect]) -> list[tuple[str, Reason]]:
     return [(effect.peer, effect.refusal.reason) for effect in only(effects, Penalise)]
 
 
-def request_of(effects: Sequence[Effect]) -> GetBlocks:
+def request_of(effects: Sequence[Effect]) -> GetHeadings | GetBlocks:
     (ask,) = only(effects, Ask)
-    assert isinstance(ask.request, GetBlocks)
+    assert not isinstance(ask.request, GetTransactions)
     return ask.request
 
 
@@ -135,7 +136,7 @@ def test_a_block_whose_transactions_do_not_come_is_fetched_whole(rig: Rig, forge
     request = GetTransactions(tuple(item.id for item in body))
     rig.at(1).handle(announced(block))
     effects = rig.handle(MissingReceived("peer", request, (body[0],)))
-    rig.reply("peer", request_of(effects), [block])
+    rig.serve(effects, {"peer": [block]})
     assert rig.head == block.id
 
 
@@ -219,7 +220,7 @@ def test_a_block_that_was_fetched_while_it_waited_stays_on_the_main_chain(rig: R
     assert isinstance(ask.request, GetTransactions)
 
     # when a download brings it, and then the transactions come
-    rig.reply("other", request_of(rig.at(2).claim("other", block)), [block])
+    rig.serve(rig.at(2).claim("other", block), {"other": [block]})
     assert rig.head == block.id
     effects = rig.handle(MissingReceived("peer", ask.request, tuple(body)))
 
@@ -238,8 +239,7 @@ def test_a_header_is_judged_once_on_its_way_in(rig: Rig, forge: Forge, monkeypat
     monkeypatch.setattr(BlockTree, "check", counted)
     blocks = forge.chain(3)
     rig.grow(blocks[:2])
-    ask = request_of(rig.at(3).claim("peer", blocks[2]))
-    rig.reply("peer", ask, blocks[ask.from_height - 1 :])
+    rig.serve(rig.at(3).claim("peer", blocks[2]), {"peer": blocks})
     assert rig.head == blocks[2].id
     assert judged == [block.id for block in blocks]
 
@@ -261,8 +261,10 @@ def test_two_headers_of_a_slot_are_shown_though_the_block_proves_invalid(rig: Ri
 def test_a_served_block_of_the_future_is_refused_and_the_rest_kept(rig: Rig, forge: Forge) -> None:
     good = forge.chain(2)
     rig.at(20)
-    effects = rig.reply("peer", request_of(rig.claim("peer", height=3)), [*good, forge.block(good[-1], slot=1_000)])
+    future = forge.block(good[-1], slot=1_000)
+    effects = rig.serve(rig.claim("peer", future), {"peer": [*good, future]})
     assert blamed(effects) == []
+    rig.serve(rig.at(24).handle(Tick()), {"peer": good})
     assert rig.head == good[-1].id
 
 
@@ -375,8 +377,10 @@ def test_the_snapshot_follows_at_most_once_a_second(forge: Forge) -> None:
 def test_a_longer_claim_is_downloaded(rig: Rig, forge: Forge) -> None:
     blocks = forge.chain(7)
     rig.at(20)
-    request = request_of(rig.claim("peer", blocks[-1]))
-    assert request == GetBlocks(blocks[-1].id, 1, 7)
+    headings = request_of(rig.claim("peer", blocks[-1]))
+    assert headings == GetHeadings(blocks[-1].id, 1, 7, FIRST_BYTES)
+    request = request_of(rig.reply("peer", headings, blocks))
+    assert request == GetBlocks(blocks[-1].id, 1, 7, FIRST_BYTES)
     effects = rig.reply("peer", request, blocks)
     assert rig.head == blocks[-1].id
     assert isinstance(effects[0], Commit)
@@ -388,14 +392,16 @@ def test_an_unknown_parent_starts_a_download(rig: Rig, forge: Forge) -> None:
     blocks = forge.chain(3)
     effects = rig.at(3).handle(announced(blocks[-1]))
     assert blamed(effects) == []
-    rig.reply("peer", request_of(effects), blocks)
+    rig.serve(effects, {"peer": blocks})
     assert rig.head == blocks[-1].id
 
 
 def test_blocks_that_nobody_asked_for_are_ignored(rig: Rig, forge: Forge) -> None:
     blocks = forge.chain(7)
     rig.at(20)
-    request = request_of(rig.claim("peer", blocks[-1]))
+    headings = request_of(rig.claim("peer", blocks[-1]))
+    assert rig.reply("other", headings, blocks) == []
+    request = request_of(rig.reply("peer", headings, blocks))
     assert rig.reply("other", request, blocks) == []
     assert rig.reply("peer", replace(request, count=3), blocks) == []
     assert rig.head == GENESIS.id
@@ -414,10 +420,15 @@ def test_whoever_serves_a_bad_block_is_blamed(rig: Rig, forge: Forge, fields: di
     good = forge.chain(2)
     bad = forge.block(good[-1], **fields)
     rig.at(20)
-    effects = rig.reply("peer", request_of(rig.claim("peer", height=3, mhp=0)), [*good, bad])
+    claim = bad if bad.header.height == 3 else None
+    effects = rig.serve(rig.claim("peer", claim, height=3, mhp=0), {"peer": [*good, bad]})
     assert blamed(effects) == [("peer", reason)]
-    assert rig.head == good[-1].id
     assert only(effects, AskStatus) == [AskStatus("peer")]
+
+    # and the good ones before it are taken all the same, from whoever has them
+    rig.serve(rig.claim("other", good[-1]), {"other": good})
+    rig.serve(rig.at(24).handle(Tick()), {"other": good})
+    assert rig.head == good[-1].id
 
 
 @pytest.mark.parametrize("is_late", [True, False])
@@ -425,28 +436,28 @@ def test_a_branch_that_lost_while_it_was_on_its_way_is_nobodys_fault(rig: Rig, f
     # given a peer that claims more than we have, on another branch
     main, other = forge.chain(9), forge.chain(9, slot=20)
     rig.grow(main[: 5 if is_late else 9])
-    (ask,) = only(rig.at(40).claim("peer", other[-1], mhp=9), Ask)
-    assert isinstance(ask.request, GetBlocks)
+    request = request_of(rig.at(40).claim("peer", other[-1], mhp=9))
 
     # when more of our branch is final by the time that it answers
     if is_late:
         rig.grow(main[5:])
     assert rig.engine.chain.finalized.height == 4
-    effects = rig.at(40).reply("peer", ask.request, other[ask.request.from_height - 1 :])
+    effects = rig.at(40).reply("peer", request, other[request.from_height - 1 :])
 
     # then it is not blamed for what it could not know; otherwise it is
     assert rig.head == main[-1].id
     assert blamed(effects) == ([] if is_late else [("peer", Reason.CROSSES_FINALITY)])
 
 
-def test_a_silent_peer_makes_room_for_another(rig: Rig, forge: Forge) -> None:
+def test_a_silent_peer_keeps_nobody_waiting(rig: Rig, forge: Forge) -> None:
+    # given a peer that claims the longest chain, and is asked
     blocks = forge.chain(7)
-    rig.at(20)
-    request = request_of(rig.claim("liar", height=500, mhp=500))
-    assert only(rig.claim("honest", blocks[-1]), Ask) == []
-    effects = rig.handle(RequestFailed("liar", request))
-    assert only(effects, AskStatus) == [AskStatus("liar")]
-    assert only(effects, Ask) == [Ask("honest", GetBlocks(blocks[-1].id, 1, 7))]
+    request = request_of(rig.at(20).claim("liar", height=500, mhp=500))
+
+    # when another claims less, then it is asked beside the first, which is doubted when it does not answer
+    rig.serve(rig.claim("honest", blocks[-1]), {"honest": blocks})
+    assert rig.head == blocks[-1].id
+    assert only(rig.handle(RequestFailed("liar", request)), AskStatus) == [AskStatus("liar")]
 
 
 @pytest.mark.parametrize("answer", ["nothing", "our own head", "our whole chain", "blocks from nowhere"])
@@ -457,20 +468,13 @@ def test_a_claim_without_blocks_does_not_keep_others_waiting(rig: Rig, forge: Fo
     nowhere = Forge(GENESIS).chain(3, slot=20)[1:]
     junk = {"nothing": [], "our own head": [blocks[2]], "our whole chain": blocks[:3], "blocks from nowhere": nowhere}
     effects = rig.at(30).claim("liar", height=3, mhp=50)
-    rig.claim("honest", blocks[-1])
+    effects += rig.claim("honest", blocks[-1])
 
-    # when it has been given some chances
-    asked: list[str] = []
-    for _ in range(10):
-        (ask,) = only(effects, Ask)
-        asked.append(ask.peer)
-        if ask.peer == "honest":
-            break
-        assert isinstance(ask.request, GetBlocks)
-        effects = rig.reply("liar", ask.request, junk[answer])
-
-    # then the honest peer has its turn
-    assert asked[-1] == "honest"
+    # when both answer, then what the honest peer has is here, whatever the other says
+    for ask in only(effects, Ask):
+        reply = junk[answer] if ask.peer == "liar" else blocks
+        rig.serve(rig.reply(ask.peer, ask.request, reply), {"honest": blocks})
+    assert rig.head == blocks[-1].id
 
 
 def test_a_claim_that_proved_empty_is_not_tried_again_at_once(rig: Rig, forge: Forge) -> None:
@@ -484,7 +488,6 @@ def test_a_claim_that_proved_empty_is_not_tried_again_at_once(rig: Rig, forge: F
     for _ in range(100):
         if asks := only(effects, Ask):
             requests += 1
-            assert isinstance(asks[0].request, GetBlocks)
             effects = rig.reply("liar", asks[0].request, nowhere)
         elif only(effects, AskStatus):
             effects = rig.claim("liar", height=9, mhp=50)
@@ -508,14 +511,16 @@ def test_a_common_branch_longer_than_a_reply_is_walked_to_the_fork(
     rig.grow(trunk + ours)
     assert rig.engine.chain.finalized.height == 0
 
-    # when the other branch is longer, and a reply holds few blocks
+    # when the other branch is longer, and few headers are shown at a time
     branch = trunk + theirs
+    for name in ("PROBE_HEADINGS", "HEADINGS_AT_ONCE"):
+        monkeypatch.setattr(sync, name, 5)
     effects = rig.at(200).claim("peer", branch[-1])
-    for _ in range(20):
+    for _ in range(30):
         if not only(effects, Ask):
             break
         request = request_of(effects)
-        effects = rig.reply("peer", request, branch[request.from_height - 1 :][: min(request.count, 5)])
+        effects = rig.reply("peer", request, branch[request.from_height - 1 :][: request.count])
 
     # then it is found and adopted
     assert rig.head == branch[-1].id

@@ -7,19 +7,33 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from chain import serving
-from chain.blocks import MAX_BLOCK_BYTES, Block, encode_block
+from chain.blocks import MAX_BLOCK_BYTES, Block, decode_heading, encode_block, heading_of
 from chain.errors import Refused
 from chain.messages import (
     FRAMING_BYTES,
     MAX_BLOCKS_PER_REQUEST,
     MAX_MESSAGE_BYTES,
+    REPLY_BYTES,
     GetBlocks,
+    GetHeadings,
     GetStatus,
     GetTransactions,
     RawItems,
     Status,
 )
-from chain.serving import KINDS, MAX_RECENT_BLOCKS, Kind, Question, answer, kind_of, read_reply
+from chain.serving import (
+    BLOCKS,
+    HEADINGS,
+    KINDS,
+    MAX_GIVEN,
+    MAX_RECENT_BLOCKS,
+    Given,
+    Kind,
+    Question,
+    answer,
+    kind_of,
+    read_reply,
+)
 from chain.transactions import Enrol, VerifiedTransaction
 from tests.support.forge import Forge
 from tests.support.world import Actor, genesis_of
@@ -46,6 +60,9 @@ class Shelf:
             self.drawn += 1
             yield block
 
+    def headings(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
+        return map(heading_of, self.branch(tip_id, from_height))
+
     def branch(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
         for block in self.blocks if any(block.id == tip_id for block in self.blocks) else ():
             if block.header.height >= from_height:
@@ -62,7 +79,7 @@ def enrolments(count: int) -> list[VerifiedTransaction]:
     return [Actor(GENESIS, 50 + number).sign(Enrol()) for number in range(count)]
 
 
-def items(question: GetBlocks | GetTransactions, source: Shelf) -> tuple[bytes, ...]:
+def items(question: GetHeadings | GetBlocks | GetTransactions, source: Shelf) -> tuple[bytes, ...]:
     return read_reply(question, answer(question, source))
 
 
@@ -74,6 +91,45 @@ def test_a_status_is_told() -> None:
 def test_blocks_are_served_from_the_height_asked_for(blocks: list[Block], start: int, count: int) -> None:
     wanted = [encode_block(block) for block in blocks[start - 1 :][:count]]
     assert list(items(GetBlocks(blocks[-1].id, start, count), Shelf(blocks))) == wanted
+
+
+def test_headings_are_served_without_the_transactions(blocks: list[Block]) -> None:
+    served = items(GetHeadings(blocks[-1].id, 3, 4), Shelf(blocks))
+    assert [decode_heading(raw) for raw in served] == [(block.header, block.ballot) for block in blocks[2:6]]
+
+
+@pytest.mark.parametrize("asked", [GetHeadings, GetBlocks])
+def test_no_more_bytes_are_served_than_are_asked_for(blocks: list[Block], asked: type[GetHeadings | GetBlocks]) -> None:
+    whole = items(asked(blocks[-1].id, 1, 12), Shelf(blocks))
+    room = sum(len(raw) + FRAMING_BYTES for raw in whole[:5])
+    assert items(asked(blocks[-1].id, 1, 12, room), Shelf(blocks)) == whole[:5]
+    assert items(asked(blocks[-1].id, 1, 12, 1), Shelf(blocks)) == whole[:1]
+
+
+def test_what_a_peer_was_given_before_costs_it_and_what_it_was_not_does_not(blocks: list[Block]) -> None:
+    given, tip = Given(), blocks[-1].id
+
+    def price(kind: Kind, first: int, count: int, peer: str = "peer") -> bool:
+        question = GetBlocks(tip, first, count)
+        reply = answer(question, Shelf(blocks))
+        return given.price(kind, peer, question, reply) == len(reply)
+
+    assert not price(BLOCKS, 1, 5)
+    assert price(BLOCKS, 1, 5)
+    assert price(BLOCKS, 5, 5), "one of them was given"
+    assert not price(BLOCKS, 10, 2)
+    assert not price(HEADINGS, 1, 5), "headings are another matter"
+    assert not price(BLOCKS, 1, 5, "other")
+    assert given.price(kind_of(GetStatus()), "peer", GetStatus(), bytes(100)) == 100
+
+
+def test_peers_that_were_given_something_are_forgotten_some_day(blocks: list[Block]) -> None:
+    given, question = Given(), GetBlocks(blocks[-1].id, 1, 1)
+    reply = answer(question, Shelf(blocks))
+    for number in range(MAX_GIVEN + 1):
+        assert given.price(BLOCKS, f"peer{number}", question, reply) == 0
+    assert given.price(BLOCKS, f"peer{MAX_GIVEN}", question, reply) == len(reply)
+    assert given.price(BLOCKS, "peer0", question, reply) == 0
 
 
 def test_of_an_unknown_tip_nothing_is_served(blocks: list[Block]) -> None:
@@ -101,7 +157,7 @@ def test_the_largest_reply_fits_a_message() -> None:
     full = RawItems((bytes(MAX_BLOCK_BYTES),)).encode()
     many = RawItems((bytes(MAX_BLOCK_BYTES // MAX_BLOCKS_PER_REQUEST - FRAMING_BYTES),) * MAX_BLOCKS_PER_REQUEST)
     assert max(len(full), len(many.encode())) <= MAX_MESSAGE_BYTES
-    assert serving.REPLY_BYTES == MAX_BLOCK_BYTES
+    assert REPLY_BYTES == MAX_BLOCK_BYTES
 
 
 def test_transactions_are_served_from_the_mempool_and_the_last_blocks_in_the_order_asked_for() -> None:
@@ -135,7 +191,12 @@ def test_transactions_are_cut_to_a_message(monkeypatch: pytest.MonkeyPatch) -> N
 
 # ---------------------------------------------------------------------------------------------------------- kinds
 
-QUESTIONS: list[Question] = [GetStatus(), GetBlocks(bytes(32), 1, 5), GetTransactions((bytes(32), b"\x01" * 32))]
+QUESTIONS: list[Question] = [
+    GetStatus(),
+    GetHeadings(bytes(32), 1, 5),
+    GetBlocks(bytes(32), 1, 5),
+    GetTransactions((bytes(32), b"\x01" * 32)),
+]
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: type(question).__name__)
@@ -151,8 +212,8 @@ def test_every_kind_has_a_name_of_its_own_and_a_question() -> None:
     assert {kind_of(question).name for question in QUESTIONS} == {kind.name for kind in KINDS}
 
 
-def test_blocks_alone_are_read_from_the_disk() -> None:
-    assert [kind.name for kind in KINDS if kind.is_stored] == ["blocks"]
+def test_what_is_of_the_chain_is_read_from_the_disk() -> None:
+    assert [kind.name for kind in KINDS if kind.is_stored] == ["headings", "blocks"]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.name != "status"], ids=lambda kind: kind.name)
@@ -163,8 +224,8 @@ def test_a_question_that_cannot_be_read_is_refused(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("question", QUESTIONS[1:], ids=lambda question: type(question).__name__)
-def test_a_reply_of_more_than_was_asked_for_is_refused(question: GetBlocks | GetTransactions) -> None:
-    wanted = 5 if isinstance(question, GetBlocks) else 2
+def test_a_reply_of_more_than_was_asked_for_is_refused(question: GetHeadings | GetBlocks | GetTransactions) -> None:
+    wanted = 2 if isinstance(question, GetTransactions) else 5
     assert len(read_reply(question, RawItems((b"x",) * wanted).encode())) == wanted
     for reply in (RawItems((b"x",) * (wanted + 1)).encode(), b"\xc1", b"", bytes(MAX_MESSAGE_BYTES + 1)):
         with pytest.raises(Refused):

@@ -15,7 +15,7 @@ from chain import serving
 from chain.admission import CLOCK_DISPARITY_MS, MAX_LATE_SLOTS
 from chain.ballots import EMPTY, make_ballot
 from chain.blockchain import Blockchain
-from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block, encode_block
+from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block, encode_block, heading_of
 from chain.codec import encode
 from chain.electorate import Decision
 from chain.errors import Reason, Refused
@@ -27,6 +27,7 @@ from chain.events import (
     BlocksReceived,
     Event,
     GossipTransactions,
+    HeadingsReceived,
     MissingReceived,
     PeerLost,
     Penalise,
@@ -46,6 +47,7 @@ from chain.messages import (
     MAX_MESSAGE_BYTES,
     Announcement,
     GetBlocks,
+    GetHeadings,
     GetTransactions,
     RawItems,
     Status,
@@ -58,7 +60,7 @@ from p2p.network import Transport, open_transport
 from p2p.protocol import BLOCKS, TRANSACTIONS, LedgerProtocol
 from p2p.reputation import Weight
 from p2p.signatures import Signatures
-from tests.support.forge import Forge, announced, blockchain, claimed
+from tests.support.forge import Forge, announced, blockchain, claimed, heading
 from tests.support.world import Actor, genesis_of, secret
 from tests.unit.p2p.net import PATIENCE_S, config_of, until
 
@@ -108,6 +110,9 @@ class FakeNode:
 
     def branch(self, _tip_id: bytes, from_height: int) -> Iterator[bytes]:
         return map(encode_block, self.blocks[from_height - 1 :])
+
+    def headings(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
+        return map(heading_of, self.branch(tip_id, from_height))
 
 
 class Party:
@@ -410,13 +415,17 @@ async def test_blocks_transactions_and_status_are_asked_and_answered() -> None:
         server.node.blocks = blocks
         server.node.mempool = {item.id: item for item in waiting[:2]}
         server.node.standing = Status(blocks[-1].id, 3, 1, 1)
-        get_blocks = GetBlocks(blocks[-1].id, 2, 5)
+        get_headings, get_blocks = GetHeadings(blocks[-1].id, 2, 5), GetBlocks(blocks[-1].id, 2, 5)
         get_transactions = GetTransactions(tuple(item.id for item in waiting))
+        await asker.protocol.perform(Ask(server.peer_id, get_headings))
         await asker.protocol.perform(Ask(server.peer_id, get_blocks))
         await asker.protocol.perform(Ask(server.peer_id, get_transactions))
         await asker.protocol.perform(AskStatus(server.peer_id))
         await until(lambda: asker.events(BlocksReceived) and asker.events(MissingReceived))
+        await until(lambda: asker.events(HeadingsReceived))
         await until(lambda: len(asker.events(StatusReceived)) >= 2)
+        headings = tuple(map(heading, blocks[1:]))
+        assert asker.events(HeadingsReceived) == [HeadingsReceived(server.peer_id, get_headings, headings)]
         assert asker.events(BlocksReceived) == [BlocksReceived(server.peer_id, get_blocks, tuple(blocks[1:]))]
         assert asker.events(MissingReceived) == [MissingReceived(server.peer_id, get_transactions, waiting[:2])]
         assert asker.events(StatusReceived)[-1] == claimed(server.peer_id, server.node.standing)
