@@ -53,8 +53,8 @@ WRITE_TIMEOUT_S = 20.0
 SLOWEST_RATE = 4_000
 """Bytes a second: so many of a reply buy one more second for the rest.  A line of 600 kbit/s does it twenty times."""
 
-PEER_RATE = (250_000.0, 2_000_000.0)
-TOTAL_RATE = (1_000_000.0, 4_000_000.0)
+PEER_RATE = (400_000.0, 3_000_000.0)
+TOTAL_RATE = (1_000_000.0, 6_000_000.0)
 """Bytes a second, and at once, of what replies cost (:attr:`Requests.price`): to one peer, and to all together."""
 
 GRACE_S = 2.0
@@ -274,23 +274,24 @@ class Requests:
         request = await self._read(endpoint, peer_id, stream)
         if request is None:
             return False
-        is_answered = False
         try:
-            await self._settle(peer_id)
-            # Only now, since whoever dawdles over a request must not keep others from theirs.
-            async with endpoint.places.hold(peer_id):
-                if self._debt_s(peer_id):  # others that waited were quicker
-                    return await self._reply(peer_id, stream, ReplyStatus.BUSY, b"too much at once")
-                status, body = await self._answer(endpoint, peer_id, request)
-                is_answered = await self._reply(peer_id, stream, status, body)
+            return await self._in_turn(endpoint, peer_id, stream, request)
         except trio.TooSlowError:
             return await self._reply(peer_id, stream, ReplyStatus.BUSY, b"too many requests at once")
-        return is_answered
 
-    async def _settle(self, peer_id: str) -> None:
-        """Wait until a peer may take more.  Raises ``trio.TooSlowError`` where that takes too long."""
-        with trio.fail_after(TURN_TIMEOUT_S):
-            await trio.sleep(self._debt_s(peer_id))
+    async def _in_turn(self, endpoint: Endpoint, peer_id: str, stream: INetStream, request: bytes) -> bool:
+        """Answer once there is a place, and the peer has not taken too much.  Raises ``trio.TooSlowError``."""
+        give_up_at, is_held, is_answered = trio.current_time() + TURN_TIMEOUT_S, False, False
+        while not is_held:
+            with trio.fail_at(give_up_at):
+                await trio.sleep(self._debt_s(peer_id))
+            # Only now, since whoever dawdles over a request must not keep others from theirs.
+            async with endpoint.places.hold(peer_id):
+                is_held = not self._debt_s(peer_id)  # others of the peer that waited may have been quicker
+                if is_held:
+                    status, body = await self._answer(endpoint, peer_id, request)
+                    is_answered = await self._reply(peer_id, stream, status, body)
+        return is_answered
 
     def _debt_s(self, peer_id: str) -> float:
         return max(self._debts.wait_s(peer_id), self._all_debts.wait_s(""))

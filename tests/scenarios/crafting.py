@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from chain import registry
 from chain.attestations import Attestation, VerifiedAttestation, sign_attestation
 from chain.ballots import make_ballot
-from chain.blocks import Block
+from chain.blocks import Block, encode_block, heading_of
 from chain.blocktree import genesis_header
 from chain.electorate import NOTHING_DECIDED
 from chain.errors import Reason, Refused
+from chain.events import Request
 from chain.headers import sign_header
 from chain.judgement import judge
 from chain.ledger import Ledger, decided
 from chain.merkle import merkle_root
+from chain.messages import GetBlocks, GetTransactions, RawItems
 from chain.statements import NO_TAG
 from chain.transactions import Enrol, Rate, VerifiedTransaction
 from chain.votes import Votes
@@ -163,3 +165,15 @@ class Traffic:
                 if self.world.hosts[host].is_up:
                     self.world.submit(host, [self.next()])
             self.world.run(1)
+
+
+def chain_reply(branch: Sequence[Block]) -> Callable[[Request], bytes | None]:
+    """How a stranger answers that has this branch, from height 1 on, and nothing else."""
+
+    def reply(request: Request) -> bytes | None:
+        if isinstance(request, GetTransactions):
+            return None
+        raws = map(encode_block, branch[request.from_height - 1 :][: request.count])
+        return RawItems(tuple(raws if isinstance(request, GetBlocks) else map(heading_of, raws))).encode()
+
+    return reply

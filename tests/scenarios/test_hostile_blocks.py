@@ -14,24 +14,27 @@ from chain.events import (
     Commit,
     Equivocation,
     Finalized,
+    HeadingsReceived,
     HeadMoved,
     MissingReceived,
     Notice,
     PeerLost,
     Tick,
 )
-from chain.messages import Announcement, GetBlocks, GetTransactions
+from chain.messages import Announcement, GetBlocks, GetHeadings, GetTransactions
 from scripts.simulation.wire import Announced, attested
 from tests.scenarios.crafting import (
     Traffic,
     announce,
     attest,
     branch_of,
+    chain_reply,
     craft,
     next_slot,
     reasons_of,
     slot_now,
 )
+from tests.support.forge import heading
 from tests.support.world import Host, World, secret
 
 
@@ -381,13 +384,11 @@ def test_a_reply_with_a_bad_block_keeps_the_good_ones_before_it() -> None:
         wrong: dict[str, Any] = {"state_root": b"\x66" * 32} if number == 2 else {}
         branch.append(craft(world, branch, slot, **wrong))
     stranger = world.stranger()
-    announce(host, branch[-1])
-    request = host.engine.sync._download
-    assert request is not None
-    assert stranger.name == request[0]
+    stranger.reply = chain_reply(branch)
 
-    # when the reply comes
-    host.handle(BlocksReceived("stranger", request[1], tuple(branch[request[1].from_height - 1 :])))
+    # when it is announced, and fetched
+    announce(host, branch[-1])
+    world.run(1)
 
     # then the two good blocks are the chain now, and the sender of the bad one is blamed
     assert host.head_id == branch[-2].id
@@ -473,14 +474,18 @@ def test_effects_of_one_event_come_in_the_order_commit_news() -> None:
     missed = tuple(branch_of(world.hosts[0])[observer.height :])
     world.cut({0, 1, 2, 3}, {4})
     observer.start()
+    chain = branch_of(world.hosts[0])
     announce(observer, missed[-1])
-    download = observer.engine.sync._download
-    assert download is not None
-    assert isinstance(download[1], GetBlocks)
+    (headings,) = observer.engine.sync.suppliers.asked
+    shown = tuple(map(heading, chain[headings.request.from_height - 1 :]))
+    assert isinstance(headings.request, GetHeadings)
+    observer.handle(HeadingsReceived("stranger", headings.request, shown))
+    (download,) = observer.engine.sync.suppliers.asked
 
     # when many blocks come at once
-    reply = tuple(branch_of(world.hosts[0])[download[1].from_height - 1 :])
-    effects = observer.engine.handle(BlocksReceived("stranger", download[1], reply), observer.now_ms)
+    assert isinstance(download.request, GetBlocks)
+    reply = tuple(chain[download.request.from_height - 1 :])
+    effects = observer.engine.handle(BlocksReceived("stranger", download.request, reply), observer.now_ms)
 
     # then they are one commit, before anything is told about them
     assert isinstance(effects[0], Commit)

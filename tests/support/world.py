@@ -28,7 +28,7 @@ from chain.events import (
 from chain.genesis import Genesis, make_genesis
 from chain.headers import Header
 from chain.keys import SecretKey, did_from_key
-from chain.messages import Status
+from chain.messages import REPLY_BYTES, Status
 from chain.policy import shipped_policy
 from chain.statements import SignedStatement
 from chain.transactions import Action, VerifiedTransaction, sign_transaction
@@ -239,7 +239,7 @@ class World(SimulatedWorld):
         self.network = Network(self)
         self.checks = _NoChecks(self, is_safe=True)
         self.peers = _Peers(self)
-        self.reply_bytes = serving.REPLY_BYTES
+        self.reply_bytes = REPLY_BYTES
         self.accepted: dict[bytes, VerifiedTransaction] = {}
         self.hosts: list[Host] = []
         for number in range(validators + observers):

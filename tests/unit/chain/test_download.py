@@ -1,0 +1,221 @@
+"""Blocks of a proven branch, in ranges from several peers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from chain.blockchain import Blockchain
+from chain.blocks import Block
+from chain.download import PROBES, RANGES_AT_ONCE, Download
+from chain.errors import Reason
+from chain.messages import GetBlocks, Status
+from chain.pace import PATIENCE_MS
+from chain.skeleton import Skeleton
+from chain.suppliers import Asked, Supplier, Suppliers
+from tests.support.forge import Forge, blockchain, heading
+from tests.support.world import genesis_of
+
+GENESIS = genesis_of(4)
+FORGE = Forge(GENESIS)
+BLOCKS = FORGE.chain(60)
+OTHER = FORGE.chain(60, slot=500)
+HEAD = BLOCKS[-1].header
+
+
+class Rig:
+    """A download of :data:`BLOCKS`, from nothing, with these peers, who claim all of it."""
+
+    def __init__(self, peers: Sequence[str], *, has_delivered: bool = True, a_range: int = 10) -> None:
+        self.chain: Blockchain = blockchain(GENESIS, [])
+        self.suppliers = Suppliers()
+        self.download = Download(self.suppliers)
+        self.download._block_bytes = 48_000 // a_range
+        self.skeleton = Skeleton()
+        self.now_ms = 0
+        for block in BLOCKS:
+            assert self.skeleton.add(self.chain, heading(block))
+        for peer in peers:
+            self.suppliers.note(peer, Status(HEAD.id, HEAD.height, HEAD.mhp, 0))
+            self[peer].has_delivered = has_delivered
+        self.follow()
+
+    def __getitem__(self, peer: str) -> Supplier:
+        supplier = self.suppliers.get(peer)
+        assert supplier is not None
+        return supplier
+
+    def follow(self) -> None:
+        self.skeleton.keep(self.chain, [HEAD.id])
+        self.download.follow(self.skeleton.path(self.chain, HEAD.id))
+
+    def asks(self) -> list[Asked]:
+        return list(self.download.requests(self.chain, self.now_ms))
+
+    def asked(self) -> list[tuple[str, int, int]]:
+        return [(each.supplier.peer, each.request.from_height, each.request.count) for each in self.asks()]
+
+    def brings(self, asked: Asked, blocks: Sequence[Block] | None = None) -> Reason | None:
+        first, count = asked.request.from_height, asked.request.count
+        given = BLOCKS[first - 1 :][:count] if blocks is None else blocks
+        assert self.suppliers.close(asked.supplier.peer, asked.request) is asked
+        refusal = self.download.take(asked, given, self.now_ms)
+        for block, judged in self.download.ready(self.chain):
+            self.chain.add(block, arrived_in_slot=True, judged=judged)
+        self.follow()
+        return None if refusal is None else refusal.reason
+
+    @property
+    def height(self) -> int:
+        return self.chain.head.header.height
+
+
+def test_ranges_are_shared_and_the_next_one_is_the_best_peers() -> None:
+    rig = Rig(["slow", "fast"])
+    rig["fast"].pace.ask_bytes *= 2
+    assert rig.asked() == [("fast", 1, 20), ("slow", 21, 10), ("fast", 31, 20), ("slow", 51, 10)]
+    assert rig.asked() == [], "nothing is asked for twice"
+
+
+def test_a_request_names_the_last_block_of_its_range() -> None:
+    rig = Rig(["peer"])
+    (first, _) = rig.asks()
+    assert first.request == GetBlocks(BLOCKS[9].id, 1, 10, rig["peer"].pace.ask_bytes)
+    assert first.ids == tuple(block.id for block in BLOCKS[:10])
+
+
+def test_blocks_enter_in_their_order_whatever_order_they_come_in() -> None:
+    rig = Rig(["one", "two", "three"])
+    asks = rig.asks()
+    assert len(asks) == 3 * RANGES_AT_ONCE
+    for asked in reversed(asks[1:]):
+        assert rig.brings(asked) is None
+        assert rig.height == 0
+        assert not rig.download.is_ready
+    rig.brings(asks[0])
+    assert rig.height == 60
+    assert rig.download.path == []
+    assert len(rig.download) == 0
+
+
+def test_what_a_late_peer_was_asked_for_is_asked_of_others_and_the_first_to_come_is_taken() -> None:
+    # given a peer that stops in the middle
+    rig = Rig(["stops", "goes on"])
+    rig["stops"].pace.ask_bytes *= 2
+    asks = rig.asks()
+    stopped = [asked for asked in asks if asked.supplier.peer == "stops"]
+    for asked in asks:
+        if asked not in stopped:
+            rig.brings(asked)
+
+    # when it is late, then the other has its ranges, and it gets nothing more
+    rig.now_ms += PATIENCE_MS
+    again = rig.asks()
+    assert {asked.supplier.peer for asked in again} == {"goes on"}
+    assert again[0].request.from_height == 1
+    for asked in again:
+        rig.brings(asked)
+    for _ in range(10):
+        for asked in rig.asks():
+            rig.brings(asked)
+    assert rig.height == 60
+
+    # when it comes after all, then that is no fault
+    assert rig.brings(stopped[0]) is None
+    assert rig.suppliers.failures("stops") == 0
+
+
+def test_what_comes_slowly_is_waited_for_where_nobody_is_faster() -> None:
+    rig = Rig(["one", "two"], a_range=1)
+    asks = rig.asks()
+    for at_ms in range(0, 12_000, 1_000):
+        rig.now_ms = at_ms
+        for asked in asks:
+            rig.suppliers.under_way(asked.supplier.peer, asked.request, 19 * at_ms, 900_000)
+        assert all(asked.ids not in [each.ids for each in asks] for asked in rig.asks())
+
+
+@pytest.mark.parametrize("good", [0, 1, 5])
+def test_a_liar_in_the_middle_of_a_range_is_refused_and_what_came_before_stays(good: int) -> None:
+    # given a reply with another block in its middle
+    rig = Rig(["liar", "honest"])
+    first = rig.asks()[0]
+    assert first.supplier.peer == "liar"
+    reply = [*BLOCKS[:good], OTHER[good], *BLOCKS[good + 1 : 10]]
+
+    # when it comes, then the blocks before that are taken, and the rest is asked of another
+    assert rig.brings(first, reply) is Reason.UNSOLICITED
+    assert rig.height == good
+    assert rig.suppliers.failures("liar") == 1
+    for asked in list(rig.suppliers.asked):
+        if asked.supplier.peer == "honest":
+            rig.brings(asked)
+    assert ("honest", good + 1) in [(peer, height) for peer, height, _ in rig.asked()]
+
+
+def test_a_reply_of_nothing_is_a_failure_of_who_claims_to_have_it() -> None:
+    rig = Rig(["peer"], a_range=30)
+    first, last = rig.asks()
+    assert HEAD.id in last.ids
+    rig.brings(last, [])
+    assert rig.suppliers.failures("peer") == 1
+    rig["peer"].status = Status(bytes(32), 60, HEAD.mhp, 0)
+    rig.suppliers._resting.clear()
+    assert not first.is_claimed
+
+
+def test_who_never_claimed_a_block_is_not_asked_for_it_again_and_not_blamed() -> None:
+    # given a peer of the same branch that has shown the first blocks alone
+    rig = Rig(["peer"])
+    rig["peer"].status = Status(bytes(32), 60, HEAD.mhp, 0)
+    rig["peer"].trail = BLOCKS[4].id
+    first, second = rig.asks()
+    assert (first.is_claimed, second.is_claimed) == (True, False)
+
+    # when it does not know the others
+    rig.brings(second, [])
+    assert rig.suppliers.failures("peer") == 0
+
+    # then it is asked for what is below them
+    rig.brings(first)
+    assert rig.asked() == []
+
+
+def test_few_that_never_brought_anything_are_tried_at_a_time() -> None:
+    rig = Rig([f"peer{number}" for number in range(10)], has_delivered=False, a_range=2)
+    asked = rig.asked()
+    assert len({peer for peer, _, _ in asked}) == len(asked) == PROBES
+    rig.now_ms = PATIENCE_MS
+    more = rig.asked()
+    assert len(more) == PROBES
+    assert not {peer for peer, _, _ in more} & {peer for peer, _, _ in asked}
+
+
+@pytest.mark.parametrize("case", ["rests", "other branch", "below"])
+def test_nobody_is_asked_for_what_it_cannot_bring(case: str) -> None:
+    rig = Rig(["peer"])
+    if case == "rests":
+        rig.suppliers.failed(rig["peer"], 0)
+    elif case == "other branch":
+        rig["peer"].trail, rig["peer"].status = OTHER[3].id, Status(OTHER[-1].id, 60, 60, 0)
+    else:
+        rig["peer"].status = Status(HEAD.id, 4, HEAD.mhp, 0)
+    assert rig.asked() == ([("peer", 1, 4)] if case == "below" else [])
+
+
+def test_blocks_that_are_not_wanted_any_more_are_not_kept() -> None:
+    rig = Rig(["peer"])
+    first, second = rig.asks()
+    rig.brings(second)
+    assert len(rig.download) == 10
+    rig.download.follow([])
+    assert len(rig.download) == 0
+    assert rig.download.take(first, BLOCKS[:10], 0) is None
+    assert len(rig.download) == 0
+
+
+def test_what_is_on_its_way_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chain.download.WINDOW_BYTES", 48_000)
+    rig = Rig(["one", "two", "three"], a_range=5)
+    assert sum(count for _, _, count in rig.asked()) == 5
