@@ -27,6 +27,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     transactions  what an actor signs
     tables        documents, read with errors that say where
     policy        what may be recorded, and how a score follows from it
+    founding      what organisations sign before there is a genesis
     genesis       the parameters that every node of one network shares
     blocks        a header and its transactions
     validators    who makes blocks, and how that changes

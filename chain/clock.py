@@ -114,7 +114,7 @@ class Mute:
     until_ms: int | None = None
 
     def __str__(self) -> str:
-        return self.why if self.until_ms is None else f"{self.why}; signs again at {instant(self.until_ms)}"
+        return self.why if self.until_ms is None else f"{self.why}; signs from {instant(self.until_ms)} on"
 
 
 @dataclass(frozen=True, slots=True)

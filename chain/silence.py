@@ -22,6 +22,7 @@ def silence(producer: Producer, trust: Trust, chain: Blockchain, now_ms: int) ->
     signed_slot = 0 if producer.signing is None else producer.signing.slot
     return (
         _bound(producer, chain)
+        or _early(genesis, now_ms)
         or _beyond(genesis, signed_slot, "it signed", now_ms)
         or trust.mute(now_ms)
         or _beyond(genesis, head.slot, "its head is of", now_ms)
@@ -41,6 +42,12 @@ def _bound(producer: Producer, chain: Blockchain) -> Mute | None:
         why = "its signing state was lost; it signs once the chain made final that it starts anew"
         return Mute("signing_state_lost", why)
     return None
+
+
+def _early(genesis: Genesis, now_ms: int) -> Mute | None:
+    if now_ms >= genesis.genesis_time_ms:
+        return None
+    return Mute("not_begun", "its network has not begun", genesis.genesis_time_ms)
 
 
 def _jailed(producer: Producer, chain: Blockchain) -> Mute | None:

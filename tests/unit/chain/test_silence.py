@@ -82,5 +82,5 @@ def test_each_reason_is_told_once() -> None:
     herald, one, two = Herald(), Mute("one", "so"), Mute("two", "so", 0)
     told = [herald.news(mute) for mute in (None, one, Mute("one", "so far"), two, None, None, one)]
     assert told == [None, Silenced(one), None, Silenced(two), Silenced(None), None, Silenced(one)]
-    assert Silenced(two).notice == Notice("silent", "so; signs again at 1970-01-01T00:00:00Z")
+    assert Silenced(two).notice == Notice("silent", "so; signs from 1970-01-01T00:00:00Z on")
     assert Silenced(None).notice.name == "signing_again"
