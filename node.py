@@ -348,7 +348,7 @@ def init(
     if (genesis_path is None) == (new_network is None):
         raise OperatorError("say either --genesis FILE or --new-network NAME")
     seed, is_new = _seed(home, key_path)
-    secret, now_ms = SecretKey(seed), time.time_ns() // 1_000_000
+    secret, now_ms = SecretKey(seed), _wall_ms()
     if genesis_path is not None:
         genesis = load_genesis(genesis_path)
         check_joined(home, genesis)

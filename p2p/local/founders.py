@@ -48,7 +48,7 @@ def _file(name: str) -> Callable[[_Function], _Function]:
 @click.option("--slot-ms", default=1_000, show_default=True, help="Length of a slot.")
 @click.option("--tolerates", default=1, show_default=True, help="How many founders may fail at once.")
 @click.option("--max-weight", default=1, show_default=True, help="The largest weight that a founder may claim.")
-def new(plan: Path, name: str, start: str, policy: str, slot_ms: int, tolerates: int, max_weight: int) -> None:
+def _new(plan: Path, name: str, start: str, policy: str, slot_ms: int, tolerates: int, max_weight: int) -> None:
     """Write PLAN, which every founder is to sign."""
     fields = {
         "name": name,
@@ -76,7 +76,7 @@ def new(plan: Path, name: str, start: str, policy: str, slot_ms: int, tolerates:
 @click.option("--weight", default=1, show_default=True, help="Of your validator, up to what the plan allows.")
 @click.option("--key", "key_path", type=click.Path(path_type=Path), help="Use this key file instead of a new key.")
 @home_of_node("Where your node's home is to be; it gets the key.")
-def join_command(
+def _join(
     plan: Path, entry: Path, organisation: str, address: str, weight: int, key_path: Path | None, home: Path
 ) -> None:
     """Consent to PLAN: sign it, and write your ENTRY."""
@@ -86,8 +86,8 @@ def join_command(
     _say(
         *_terms(agreed),
         *_rows([made]),
-        f"{entry} is your consent to this; send it to the other founders. The key is",
-        f"{home / 'key'}: keep it, and show it to nobody.",
+        f"{entry} is your consent to this; send it to the other founders",
+        f"{home / 'key'} is your validator's key; keep it, and show it to nobody",
     )
 
 
@@ -96,7 +96,7 @@ def join_command(
 @click.argument("entries", nargs=-1, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the genesis that they make here.")
 @as_json
-def show(file: Path, entries: Sequence[Path], out: Path | None, as_json: bool) -> None:
+def _show(file: Path, entries: Sequence[Path], out: Path | None, as_json: bool) -> None:
     """Say what is in FILE, a plan or a genesis, and what the plan and ENTRIES make together."""
     plan, founders, made = _read(file, entries)
     missing = lacking(plan, founders)
@@ -106,7 +106,12 @@ def show(file: Path, entries: Sequence[Path], out: Path | None, as_json: bool) -
     if as_json:
         click.echo(json.dumps(_document(plan, founders, made, missing), indent=2))
         return
-    _say(*_terms(plan), *_rows(founders), *_conclusion(made, missing, out))
+    _say(
+        *_terms(plan),
+        *_rows(founders),
+        *_conclusion(made, missing),
+        *_next_steps(out, is_made=made is not None and bool(entries)),
+    )
 
 
 def _read(file: Path, entries: Sequence[Path]) -> tuple[Plan, tuple[Entry, ...], Genesis | None]:
@@ -162,19 +167,21 @@ def _rows(entries: Sequence[Entry]) -> Iterator[str]:
         yield ""
 
 
-def _conclusion(made: Genesis | None, missing: str, out: Path | None) -> Iterator[str]:
+def _conclusion(made: Genesis | None, missing: str) -> Iterator[str]:
     if made is None:
         yield f"not yet enough: {missing}"
         return
     yield f"genesis    {made.id.hex()}"
     yield "the same for all founders: compare it by telephone before you go on"
-    if out is None:
-        yield "add --out genesis.json to write it"
-        return
-    file = shlex.quote(str(out))
-    yield f"{out} is written; then, before it begins, each of them on its machine, you too"
-    yield f"    python node.py init --home home --genesis {file}"
-    yield "    python node.py run --home home"
+
+
+def _next_steps(out: Path | None, *, is_made: bool) -> Iterator[str]:
+    if out is not None:
+        yield f"{out} is written; then, before the network begins, every founder on its machine:"
+        yield f"    python node.py init --home home --genesis {shlex.quote(str(out))}"
+        yield "    python node.py run --home home"
+    elif is_made:
+        yield "with --out genesis.json it is written"
 
 
 def _document(plan: Plan, founders: Sequence[Entry], made: Genesis | None, missing: str) -> dict[str, Any]:
@@ -196,7 +203,7 @@ def readiness(home: Path, genesis: Genesis, *, may_have_signed: bool) -> str:
     elif may_have_signed:
         line += (
             f"\nthe network began at {begins}, so this key may have signed elsewhere: the node says nothing until the "
-            "chain made final that it starts anew"
+            "chain made final that it starts anew, which takes two thirds of the others"
         )
     return line
 

@@ -10,6 +10,7 @@ from p2p.local.commandline import importing
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -143,13 +144,12 @@ def check_joined(home: Path, genesis: Genesis) -> None:
 def home_config(genesis: Genesis, secret: SecretKey, peers: Sequence[str]) -> HomeConfig:
     """How a new home of this network finds the others: through ``peers``, and the addresses of its founders.
 
-    A founder listens on the port that it gave.  Raises :class:`OperatorError` for an address that cannot be dialled.
+    A founder listens on the port that it gave for its own machine.  Raises :class:`OperatorError` for an address that
+    cannot be dialled.
     """
-    entries = () if genesis.founding is None else genesis.founding.entries
-    addresses = {entry.key: _dialled(entry.address) for entry in entries}
-    own = addresses.pop(secret.public, None)
-    others = [str(address) for address in addresses.values()]
+    addresses = [_dialled(entry.address) for entry in genesis.founding.entries] if genesis.founding else []
+    own_id = peer_id_of(secret.seed)
+    others = [str(address) for address in addresses if address.peer_id != own_id]
     config = HomeConfig(peers=list(dict.fromkeys((*peers, *others))))
-    if own is not None and own.peer_id == peer_id_of(secret.seed):
-        config.listen[:] = [f"/ip4/0.0.0.0/tcp/{own.port}"]
-    return config
+    own_port = next((address.port for address in addresses if address.peer_id == own_id), None)
+    return config if own_port is None else replace(config, listen=[f"/ip4/0.0.0.0/tcp/{own_port}"])

@@ -72,6 +72,23 @@ def test_a_jailed_validator_makes_no_blocks() -> None:
     assert mute.kind == "jailed"
 
 
+def test_before_the_network_begins_nothing_is_signed() -> None:
+    chain, at = blockchain(GENESIS, []), GENESIS.genesis_time_ms
+    trust = Trust(GENESIS, KEY)
+    for now_ms, kind in ((at - 10**9, "not_begun"), (at - 1, "not_begun"), (at, "")):
+        trust.look(chain.head.header, chain.electorate.current, now_ms)
+        mute = silence(Producer(GENESIS, secret(1), SigningState(), NO_TAG), trust, chain, now_ms)
+        assert ("" if mute is None else mute.kind) == kind
+        assert mute is None or mute.until_ms == at
+
+
+def test_whoever_lost_what_it_signed_says_so_also_before_the_network_begins() -> None:
+    producer = Producer(GENESIS, secret(1), None, NO_TAG)
+    mute = silence(producer, Trust(GENESIS, KEY), blockchain(GENESIS, []), GENESIS.genesis_time_ms - 1)
+    assert mute is not None
+    assert mute.kind == "signing_state_lost"
+
+
 def test_it_says_when_the_slot_is_over() -> None:
     mute = mute_of(SigningState(slot=1_000), chain_of())
     assert mute is not None
