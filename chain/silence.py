@@ -22,7 +22,6 @@ def silence(producer: Producer, trust: Trust, chain: Blockchain, now_ms: int) ->
     signed_slot = 0 if producer.signing is None else producer.signing.slot
     return (
         _bound(producer, chain)
-        or _early(genesis, now_ms)
         or _beyond(genesis, signed_slot, "it signed", now_ms)
         or trust.mute(now_ms)
         or _beyond(genesis, head.slot, "its head is of", now_ms)
@@ -44,12 +43,6 @@ def _bound(producer: Producer, chain: Blockchain) -> Mute | None:
     return None
 
 
-def _early(genesis: Genesis, now_ms: int) -> Mute | None:
-    if now_ms >= genesis.genesis_time_ms:
-        return None
-    return Mute("not_begun", "its network has not begun", genesis.genesis_time_ms)
-
-
 def _jailed(producer: Producer, chain: Blockchain) -> Mute | None:
     if producer.secret.public not in chain.electorate.barred:
         return None
@@ -58,7 +51,7 @@ def _jailed(producer: Producer, chain: Blockchain) -> Mute | None:
 
 def _beyond(genesis: Genesis, slot: int, what: str, now_ms: int) -> Mute | None:
     """A slot that was signed, or built on, by a wrong clock: only what comes after it can be signed."""
-    if slot <= genesis.slot_at(now_ms) + MAX_AHEAD_SLOTS:
+    if slot <= max(0, genesis.slot_at(now_ms) + MAX_AHEAD_SLOTS):
         return None
     why = f"{what} slot {slot} already, which its clock has not reached: that is wrong now, or was then"
     return Mute("slot_ahead", why, genesis.slot_start_ms(slot + 1))

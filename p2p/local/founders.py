@@ -81,7 +81,8 @@ def _join(
 ) -> None:
     """Consent to PLAN: sign it, and write your ENTRY."""
     agreed = load_plan(plan)
-    secret = begin_home(home, secrets.token_bytes(SEED_BYTES) if key_path is None else read_key(key_path).seed)
+    seed = None if key_path is None else read_key(key_path).seed
+    secret = begin_home(home, seed, secrets.token_bytes(SEED_BYTES))
     made = join(agreed, entry, secret, organisation, address, weight=weight, now_ms=_now_ms())
     _say(
         *_terms(agreed),

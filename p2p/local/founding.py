@@ -29,7 +29,7 @@ from chain.founding import (
 from chain.genesis import Genesis, found_together
 from chain.keys import SecretKey
 from chain.policy import Policy, load_policy, shipped_policy
-from chain.tables import Mistake
+from chain.tables import Mistake, Table
 from chain.words import instant
 from p2p.local.carried import read_carried, write_once
 from p2p.local.home import HomeConfig, is_begun_home, peer_id_of, read_key
@@ -69,6 +69,10 @@ def join(
     ``address`` is where others reach this node; the peer id of the key is added to it where it names none.
     """
     check_start(plan, now_ms)
+    try:
+        Table({"organisation": organisation}, ("organisation",)).text("organisation")
+    except Mistake as mistake:
+        raise OperatorError(f"the {mistake}") from mistake
     full = address if "/p2p/" in address else f"{address.rstrip('/')}/p2p/{peer_id_of(secret.seed)}"
     entry = sign_entry(plan, secret, organisation, str(_dialled(full)), weight)
     founders(plan, [entry])

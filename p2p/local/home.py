@@ -120,20 +120,23 @@ def create_home(
         Storage.create(draft / DATABASE, genesis, None if may_have_signed else SigningState())
 
 
-def begin_home(path: Path, seed: bytes) -> SecretKey:
-    """The key of a home that waits for its genesis: made of ``seed``, unless there is one already.
+def begin_home(path: Path, seed: bytes | None, fresh: bytes) -> SecretKey:
+    """The key of a home that waits for its genesis: that of ``seed``, or else the one there, or else a ``fresh`` one.
 
-    Raises :class:`OperatorError` for a home that has its genesis.
+    Raises :class:`OperatorError` for a home that has its genesis, or another key than ``seed``.
     """
     if any((path / name).exists() for name in _FILES[:-1]):
         raise OperatorError(f"{path} is the home of a network already; join with another folder, which --home names")
     try:
         path.mkdir(parents=True, exist_ok=True)
         if not (path / "key").exists():
-            write_key(path / "key", seed)
+            write_key(path / "key", fresh if seed is None else seed)
     except OSError as error:
         raise OperatorError(f"{path} cannot be written ({error.strerror}); name another folder") from error
-    return read_key(path / "key")
+    secret = read_key(path / "key")
+    if seed is not None and secret.seed != seed:
+        raise OperatorError(f"{path} has another key already; leave out --key, or name another folder with --home")
+    return secret
 
 
 def is_begun_home(path: Path) -> bool:

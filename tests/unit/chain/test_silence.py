@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chain.blockchain import Blockchain
-from chain.clock import Mute, Trust
+from chain.clock import AGREE_MS, Mute, Trust
 from chain.events import Notice, SigningState, Silenced
 from chain.production import Producer
 from chain.restart import Restart
@@ -75,7 +75,7 @@ def test_a_jailed_validator_makes_no_blocks() -> None:
 def test_before_the_network_begins_nothing_is_signed() -> None:
     chain, at = blockchain(GENESIS, []), GENESIS.genesis_time_ms
     trust = Trust(GENESIS, KEY)
-    for now_ms, kind in ((at - 10**9, "not_begun"), (at - 1, "not_begun"), (at, "")):
+    for now_ms, kind in ((at - 10**9, "not_begun"), (at - AGREE_MS - 1, "not_begun"), (at - AGREE_MS, ""), (at, "")):
         trust.look(chain.head.header, chain.electorate.current, now_ms)
         mute = silence(Producer(GENESIS, secret(1), SigningState(), NO_TAG), trust, chain, now_ms)
         assert ("" if mute is None else mute.kind) == kind

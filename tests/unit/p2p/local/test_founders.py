@@ -197,6 +197,9 @@ def test_a_key_of_before_is_used(desk: Desk) -> None:
     desk.new()
     assert desk.join("north", "--key", str(desk.folder / "own.key"))[0] == 0
     assert (desk.folder / "north" / "key").read_text("ascii") == f"{secret(9).seed.hex()}\n"
+    write_key(desk.folder / "other.key", secret(8).seed)
+    code, said = desk.join("north", "--key", str(desk.folder / "other.key"))
+    assert (code, "has another key already; leave out --key" in said) == (2, True)
 
 
 def test_a_genesis_of_one_machine_has_nothing_to_show(desk: Desk) -> None:

@@ -67,6 +67,8 @@ def test_the_peer_id_is_added_unless_another_machine_is_named(tmp_path: Path) ->
     [
         ({"address": "192.0.2.1:4001"}, "is not the address of a peer; one looks like /ip4/"),
         ({"address": "/ip4/0.0.0.0/tcp/4001"}, "is not the address of a peer"),
+        ({"organisation": "x" * 65}, "the organisation must be a text of 1 to 64 printable characters"),
+        ({"organisation": "\ud800"}, "the organisation must be a text"),
         ({"weight": 2}, "claims the weight 2, and the plan allows 1 to 1"),
         ({"now_ms": GENESIS_MS}, "begins at 1970-01-01T00:16:40Z, which has passed; make one that begins later"),
     ],
@@ -192,9 +194,9 @@ def test_a_network_of_one_machine_needs_nothing_of_this() -> None:
 def test_a_key_that_joined_another_network_is_not_used_for_this_one(tmp_path: Path) -> None:
     genesis = found_together(PLAN, FOUR)
     check_joined(tmp_path / "none", genesis)
-    begin_home(tmp_path / "one", secret(1).seed)
+    begin_home(tmp_path / "one", secret(1).seed, bytes(32))
     check_joined(tmp_path / "one", genesis)
-    begin_home(tmp_path / "nine", secret(9).seed)
+    begin_home(tmp_path / "nine", secret(9).seed, bytes(32))
     with pytest.raises(
         OperatorError, match="is that of no validator in this genesis; have it made anew with the entry"
     ):
