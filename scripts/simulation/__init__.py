@@ -23,6 +23,7 @@ Files, each importing only those above it::
     workload    clients, honest and not, and what they were promised
     strangers   peers without a key and without manners
     plan        from a seed to its acts
+    rescue      people let a chain go on for which too many disks were lost
     faults      what goes wrong, when its slot has come
     forge       blocks that no honest validator makes
     villain     a validator that breaks the rules, and what theory can predict of it

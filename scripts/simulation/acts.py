@@ -116,6 +116,21 @@ class BackUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Ruin:
+    """The disks of these nodes are gone at once, and the nodes back some slots later.
+
+    If the others are too few for anything to become final, people let the chain go on; if not, nothing happens.
+    """
+
+    slot: int
+    nodes: tuple[str, ...]
+    down_slots: int
+
+    def __str__(self) -> str:
+        return f"the disks of {' '.join(self.nodes)} are gone, and the nodes for {self.down_slots} slots"
+
+
+@dataclass(frozen=True, slots=True)
 class SlowDisk:
     """Each write takes up to ``write_ms`` for some slots."""
 
@@ -186,5 +201,17 @@ class Mischief:
 
 
 Act: TypeAlias = (
-    Weathered | Clogged | Cut | Ambush | Crash | BackUp | SlowDisk | WrongClock | Freeze | Near | Offer | Mischief
+    Weathered
+    | Clogged
+    | Cut
+    | Ambush
+    | Crash
+    | BackUp
+    | Ruin
+    | SlowDisk
+    | WrongClock
+    | Freeze
+    | Near
+    | Offer
+    | Mischief
 )

@@ -20,6 +20,7 @@ from __future__ import annotations
 import traceback
 from collections import Counter
 from collections.abc import Iterable
+from itertools import takewhile
 
 from chain.blockchain import Blockchain
 from chain.blocks import Block
@@ -84,6 +85,22 @@ class Effects:
     def on_amnesia(self, node: SimulatedNode, final_height: int) -> None:
         """A node's disk lost something, and by no fault of the node: it is final up to there again."""
         del self._final_of[node.name][final_height:]
+
+    def on_restart(self, node: SimulatedNode, tip: bytes) -> None:
+        """People agreed to let the chain go on from ``tip``, which a node has.
+
+        What no home that is left knew to be final is lost with the disks that did, and all that was promised with it.
+        """
+        branch = node.find_branch(tip, 1)
+        common = sum(1 for _ in takewhile(lambda pair: pair[0].id == pair[1], zip(branch, self.final, strict=False)))
+        if max(map(len, self._final_of.values())) > common or common == len(self.final):
+            return
+        self.world.timeline.say("world", f"what was final is lost above height {common}")
+        del self.final[common:]
+        self.final_transactions = {key: at for key, at in self.final_transactions.items() if at <= common}
+        self.newcomer = Blockchain(self.world.genesis)
+        for block in branch[:common]:
+            self._follow(block)
 
     def on_handled(self, node: SimulatedNode, event: Event, effects: list[Effect]) -> None:
         """An event was handled."""

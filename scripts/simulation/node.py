@@ -117,6 +117,11 @@ class SimulatedNode:
         self.world.schedule.later(duration_ms, thaw)
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether nothing happens in this machine at present."""
+        return self._frozen_at_ms is not None
+
+    @property
     def _drift_ms(self) -> int:
         passed_ms = self.world.now_ms - self._drift_since_ms
         return passed_ms * self.drift_ppm // 1_000_000 if self.drift_ppm else 0
@@ -351,6 +356,15 @@ class SimulatedNode:
         """The reply to a request, as much as one message can hold; None where none is given."""
         return serving.answer(request, self) if self._frozen_at_ms is None else None
 
+    def has_heard_since(self, other: SimulatedNode, signing: SigningState) -> bool:
+        """Whether this node's chain holds what another said after that signing state."""
+        key = b"" if other.key is None else other.key.public
+        return any(
+            block.header.proposer == key or any(each.speaker == key for each in block.ballot.attestations)
+            for height, block in self.disk.main.items()
+            if height > signing.mhg + 1
+        )
+
     def status(self) -> Status:
         return self.engine.status(self.now_ms, self.credential)
 
@@ -415,6 +429,8 @@ class SimulatedNode:
                 self._perform(effect.notice, event)
             case Notice(name, text):
                 self.say(f"notice  {name}: {text}")
+                if name == "key_used_elsewhere" and self.disk.finds_out:
+                    self.crash("its operator, who restored a backup, starts it again")
             case Equivocation(first, second):
                 self.say(f"saw two statements of one: {first.id.hex()[:8]} {second.id.hex()[:8]} at {first.height}")
                 world.checks.on_equivocation(self, first)
