@@ -12,6 +12,7 @@ Files, each importing only those above it::
     realdisk    the storage that nodes have, on such files
     wire        what travels between nodes, and the door that it comes through
     world       the parts of one history that everybody in it reaches
+    versions    what the next version of a node may choose otherwise
     node        one node: an engine, a disk, a clock
     network     links with delay, loss, duplication, reordering, cuts and clogs
     bounds      how much an engine may keep and send

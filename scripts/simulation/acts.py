@@ -131,6 +131,17 @@ class Ruin:
 
 
 @dataclass(frozen=True, slots=True)
+class Upgrade:
+    """An operator stops a node, and starts it in the other of two versions."""
+
+    slot: int
+    node: str
+
+    def __str__(self) -> str:
+        return f"{self.node} gets another version"
+
+
+@dataclass(frozen=True, slots=True)
 class SlowDisk:
     """Each write takes up to ``write_ms`` for some slots."""
 
@@ -208,6 +219,7 @@ Act: TypeAlias = (
     | Crash
     | BackUp
     | Ruin
+    | Upgrade
     | SlowDisk
     | WrongClock
     | Freeze

@@ -20,7 +20,7 @@ from __future__ import annotations
 import traceback
 from collections import Counter
 from collections.abc import Iterable
-from itertools import takewhile
+from itertools import pairwise, starmap, takewhile
 
 from chain.blockchain import Blockchain
 from chain.blocks import Block
@@ -109,9 +109,6 @@ class Effects:
         self._hear(headers_of(event))
         if isinstance(event, AttestationsReceived):
             self._hear(event.batch.attestations)
-        for what, size, limit in kept(node):
-            if size > limit:
-                self._fail(node, f"holds {what}: {size}, where the bound is {limit}")
 
     def on_stored(self, node: SimulatedNode, commit: Commit, said: list[SignedStatement]) -> None:
         """A commit is durable."""
@@ -148,8 +145,13 @@ class Effects:
     def each_slot(self) -> None:
         """What is too much to look at after each event."""
         for node in self.world.honest:
-            if node.is_up and node.engine.chain.finalized.height < len(self._final_of[node.name]):
+            if not node.is_up:
+                continue
+            if node.engine.chain.finalized.height < len(self._final_of[node.name]):
                 self._fail(node, "its final height fell")
+            for what, size, limit in kept(node):
+                if size > limit:
+                    self._fail(node, f"holds {what}: {size}, where the bound is {limit}")
 
     def at_end(self) -> None:
         """What only shows when all is over."""
@@ -276,4 +278,7 @@ def headers_of(event: Event) -> list[Header]:
 
 
 def _proves_guilt(signed: list[SignedStatement]) -> bool:
-    return any(is_equivocation(one, two) for at, one in enumerate(signed) for two in signed[:at])
+    """Neighbours are enough, in the order in which an honest one says them: to follow honestly is transitive."""
+    in_order = sorted(signed, key=lambda one: (one.tag, one.mhg, one.mhp, one.height))
+    by_slot = sorted((one for one in signed if one.slot is not None), key=lambda one: (one.tag, one.slot))
+    return any(starmap(is_equivocation, (*pairwise(in_order), *pairwise(by_slot))))

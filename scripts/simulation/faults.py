@@ -7,6 +7,7 @@ from functools import partial
 
 from chain.clock import PATIENCE_MS
 from chain.electorate import Gate
+from chain.events import SigningState
 from scripts.simulation.acts import (
     Act,
     Ambush,
@@ -20,6 +21,7 @@ from scripts.simulation.acts import (
     Offer,
     Ruin,
     SlowDisk,
+    Upgrade,
     Weather,
     Weathered,
     WrongClock,
@@ -92,10 +94,14 @@ class Faults:
             case Crash():
                 self._crash(world.by_name[act.node], act)
             case BackUp():
-                world.by_name[act.node].disk.back_up()
-                self._tell(act)
+                if world.by_name[act.node].is_up:
+                    world.by_name[act.node].disk.back_up()
+                    self._tell(act)
             case Ruin():
                 self._ruin(act)
+            case Upgrade():
+                self._upgrade(world.by_name[act.node])
+                self._tell(act)
             case SlowDisk():
                 world.by_name[act.node].disk.write_ms = act.write_ms
                 self._later(act.slots, partial(self._speed_up, act.node))
@@ -167,6 +173,11 @@ class Faults:
         if not crash.doom:
             node.crash()
 
+    def _upgrade(self, node: SimulatedNode) -> None:
+        node.is_upgraded = not node.is_upgraded
+        if node.is_up:
+            node.crash("its operator stops it, for another version")
+
     def _bring_back(self, node: SimulatedNode) -> None:
         slot, crash = self.world.slot, self._doomed.get(node.name)
         back_at = self._back_at.setdefault(node.name, slot + (crash.down_slots if crash else DOWN_SLOTS))
@@ -215,8 +226,18 @@ class Faults:
             and len(world.honest) == len(world.nodes)
             and world.network.is_prompt
             and bool(others)
-            and all(other.has_heard_since(node, signing) for other in others)
+            and all(_holds_more(other, node, signing) for other in others)
         )
+
+
+def _holds_more(node: SimulatedNode, other: SimulatedNode, signing: SigningState) -> bool:
+    """Whether the chain of a node holds what another said after that signing state."""
+    key = b"" if other.key is None else other.key.public
+    return any(
+        block.header.proposer == key or any(each.speaker == key for each in block.ballot.attestations)
+        for height, block in node.disk.main.items()
+        if height > signing.mhg + 1
+    )
 
 
 def longest_wait_slots(profile: Profile) -> int:

@@ -41,11 +41,9 @@ class Network:
     def is_prompt(self) -> bool:
         """Whether everybody hears everything within a fraction of a slot, and nobody from strangers."""
         weather = self.weather
-        is_good = (
-            not (weather.tail or weather.loss or weather.reorder) and weather.low_ms + weather.spread_ms < PROMPT_MS
-        )
+        is_late = weather.tail or weather.loss or weather.reorder or weather.low_ms + weather.spread_ms >= PROMPT_MS
         is_clogged = any(until_ms > self.world.now_ms for until_ms in self.clogged_until_ms.values())
-        return is_good and not is_clogged and not self.is_cut and not self.world.strangers
+        return not (is_late or is_clogged or self.is_cut or self.world.strangers)
 
     # ---------------------------------------------------------------------------------------------- for faults
 

@@ -23,6 +23,7 @@ from scripts.simulation.acts import (
     Ruin,
     SlowDisk,
     Stage,
+    Upgrade,
     Weather,
     Weathered,
     WrongClock,
@@ -38,8 +39,9 @@ CLOG = 40
 CRASH = 12
 SLOW_DISK = 10
 BACK_UP = 10
-RESTORE = 1
-RUIN = 2  # once at most
+RESTORE = 2
+UPGRADE = 3
+RUIN = 1  # once at most
 JUMP = 10
 FAR_JUMP = 150  # of jumps
 JUMP_OF_ALL = 2
@@ -179,6 +181,8 @@ class Plan:
                 yield BackUp(slot, node)
             elif people.randrange(1000) < RESTORE:
                 yield Crash(slot, node, "", people.randint(1, MAX_DOWN_SLOTS), "restored", people.getrandbits(32))
+            elif self.profile.is_mixed and people.randrange(1000) < UPGRADE:
+                yield Upgrade(slot, node)
         if self.profile.is_mixed and not self._is_ruined and people.randrange(1000) < RUIN and len(self.honest) > 1:
             self._is_ruined = True
             victims = people.sample(self.honest, people.randint(2, len(self.honest)))
