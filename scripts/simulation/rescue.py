@@ -16,6 +16,8 @@ from scripts.simulation.world import World
 # People take their time: until they see that nothing is final any more, and between one node and the next.
 PATIENCE_SLOTS = 12
 STEP_SLOTS = 2
+# Who has another chain that is as long by now does not fetch the block: then all begin anew.
+WAIT_SLOTS = 20
 
 
 class Rescue:
@@ -26,7 +28,7 @@ class Rescue:
         self.is_under_way = False
         self.count = 0
         self._file: Restart | None = None
-        self._next_slot = 0
+        self._next_slot = self._stuck_slot = 0
 
     def begin(self) -> None:
         """So many disks are gone that nothing can become final."""
@@ -58,6 +60,7 @@ class Rescue:
         if all(node.is_up for node in nodes):
             head = max((node.engine.chain.head.header for node in nodes), key=lambda head: (head.mhp, head.height))
             self._file = Restart(head.id, head.height, world.random.randbytes(SALT_BYTES))
+            self._stuck_slot = world.slot + WAIT_SLOTS
             world.timeline.say("world", f"people agree to go on from {head.id.hex()[:8]} at height {head.height}")
 
     def _carry(self, file: Restart) -> None:
@@ -72,6 +75,9 @@ class Rescue:
                 node.say("refuses to sign the restart, which would undo what it stood behind")
                 self._file = None
                 return
+        if self.world.slot > self._stuck_slot and not self._is_agreed(file):
+            self.world.timeline.say("world", "somebody does not get the block to go on from, so people begin anew")
+            self._file = None
 
     def _waiting(self, file: Restart) -> Iterable[SimulatedNode]:
         signed, is_agreed = dict(file.signatures), self._is_agreed(file)
@@ -91,7 +97,7 @@ class Rescue:
         except OperatorError as refusal:
             node.say(f"cannot sign: {refusal}")
         else:
-            self._file = signed
+            self._file, self._stuck_slot = signed, self.world.slot + WAIT_SLOTS
             if self._is_agreed(signed) and not self._is_agreed(file):
                 self.world.checks.on_restart(node, signed.tip)
         node.start()
