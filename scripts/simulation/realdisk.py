@@ -92,7 +92,8 @@ class RealDisk(Disk):
         return chain
 
     def sign_restart(self, restart: Restart) -> None:
-        self._open().sign_restart(restart)
+        with self._told():
+            self._open().sign_restart(restart)
         super().sign_restart(restart)
         self._remember()
         self.crash()
