@@ -196,6 +196,7 @@ class SimulatedNode:
             self.say(f"does not start: {refusal}")
             self._begin_anew()
             return self.disk.load()
+        self.disk.finds_out &= self.disk.signing is not None
         if self.disk.is_unsound:
             self.say("does not know that its database is damaged")
         if self.disk.is_torn_whole:
