@@ -79,7 +79,7 @@ class Disk:
             setattr(self, name, copy(value))
         self._is_hurt = self.contents() != was
         if self._is_hurt and not self.finds_out:
-            self.signing = None
+            self.signing = self.restart = None
 
     def sign_restart(self, restart: Restart) -> None:
         """An operator signs a restart in this home, as :meth:`chain.storage.Storage.sign_restart` notes it."""

@@ -153,11 +153,11 @@ class RealDisk(Disk):
             raise Violation(f"an honest disk lost what was durable: {_differences(self, found)}")
         if found.signing not in (None, *self._signed) or head not in self._heads:
             raise Violation(f"a damaged disk showed what never was: {_differences(self, found)}")
-        is_old = found.signing != self.signing
+        is_old = (found.signing, found.restart) != (self.signing, self.restart)
         self.is_set_back = not is_same
         self.signing, self.restart = found.signing, found.restart
         self.finalized, self.main, self.blocks = found.finalized, found.main, found.blocks
-        if is_old and self.signing is not None and not self.finds_out:
+        if is_old and not self.finds_out:
             self._lose_old_signing()
 
     def _is_sound(self) -> bool:
@@ -169,8 +169,8 @@ class RealDisk(Disk):
     def _lose_old_signing(self) -> None:
         """A validator whose signing state is older than what it signed has to treat it as lost."""
         self.crash()
-        self._execute("DELETE FROM meta WHERE key = 'signing'")
-        self.signing = None
+        self._execute("DELETE FROM meta WHERE key IN ('signing', 'restart')")
+        self.signing = self.restart = None
         self._open()
 
     def _found(self, signing: SigningState | None) -> Disk:
