@@ -47,10 +47,12 @@ class Headway:
             self._out.put(Finalized(added.finalized[-1]))
 
     def go_back(self, tip: bytes) -> None:
-        """Leave what stands on the block that people let the chain go on from."""
-        abandoned = self._chain.return_to(tip).abandoned
-        self._out.store_move(abandoned, ())
-        self._take_back(abandoned)
+        """Leave what stands on the block that people let the chain go on from, or beside it."""
+        added = self._chain.return_to(tip)
+        self._out.store_move(added.abandoned, added.adopted)
+        for block in added.adopted:
+            self._mempool.discard(block.transactions)
+        self._take_back(added.abandoned)
 
     def settle(self, now_ms: int) -> None:
         """Let the state on disk follow what is final, now and then."""

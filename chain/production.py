@@ -150,18 +150,20 @@ class Producer:
         restart = self.restart
         if restart is None or restart.tip not in chain.tree or not self.awaits_restart(chain):
             return None
-        is_agreed = chain.tree[restart.tip].votes.electorate.is_enough(self._restart_signers)
+        tip = chain.tree[restart.tip]
+        is_agreed = not tip.invalid and tip.votes.electorate.is_enough(self._restart_signers)
         return restart if is_agreed else None
 
     def is_overruled(self, chain: Blockchain) -> bool:
         """Whether the chain made final that this key speaks from another signing state than ours.
 
         Where that was a restart, ours is lost like any other.  Otherwise another machine did it, and we stop.  A head
-        that is behind what we said, as after a move to another machine, tells nothing.
+        that is behind what we said, as after a move to another machine, tells nothing, nor does a branch on which the
+        restart that we speak from may still come.
         """
         votes, signing = chain.head.votes, self.signing
         tag = votes.electorate.tag(self.secret.public)
-        if self.is_stopped or signing is None or votes.height < signing.mhg:
+        if self.is_stopped or signing is None or votes.height < signing.mhg or self.awaits_restart(chain):
             return False
         if tag.tag == signing.tag or tag.height > votes.mhpc:
             return False

@@ -12,6 +12,7 @@ Files, each importing only those above it::
     realdisk    the storage that nodes have, on such files
     wire        what travels between nodes, and the door that it comes through
     world       the parts of one history that everybody in it reaches
+    versions    what the next version of a node may choose otherwise
     node        one node: an engine, a disk, a clock
     network     links with delay, loss, duplication, reordering, cuts and clogs
     bounds      how much an engine may keep and send
@@ -23,6 +24,7 @@ Files, each importing only those above it::
     workload    clients, honest and not, and what they were promised
     strangers   peers without a key and without manners
     plan        from a seed to its acts
+    rescue      people let a chain go on for which too many disks were lost
     faults      what goes wrong, when its slot has come
     forge       blocks that no honest validator makes
     villain     a validator that breaks the rules, and what theory can predict of it

@@ -33,7 +33,9 @@ FIRM_TRAFFIC = ("ratings", "recorded")
 MIXED_TRAFFIC = ("ratings", "recorded", "registry", "council")
 VILLAINS_IN = 3
 
-# What follows the faults.  First the nodes connect and the last requests into the void time out.
+# What follows the faults.  Where people are to let the chain go on, they do so first, within so many slots (in 40
+# histories it took 87 at most).  Then the nodes connect and the last requests into the void time out.
+RESCUE_SLOTS = 300
 CALM_SLOTS = 12
 # Then all must have one head and new final blocks within this many slots.  Before it a download may time out (10 s) and
 # its peer rest (8 s after three failures in a row, the more the longer links were bad); finality takes less than three
@@ -104,7 +106,7 @@ class History:
     def _plan(self, seed: int) -> Plan:
         nodes, honest = ([node.name for node in nodes] for nodes in (self.world.nodes, self.world.honest))
         damages = BROKEN if self.settings.disk == "real" else FORGETFUL
-        return Plan(Random(f"acts {seed}"), self.profile, nodes, honest, damages)
+        return Plan(Random(f"acts {seed}"), Random(f"people {seed}"), self.profile, nodes, honest, damages)
 
     def run(self) -> None:
         """Live through all of it.  Raises :class:`Violation`."""
@@ -152,6 +154,7 @@ class History:
     def _heal(self) -> None:
         world = self.world
         self.faults.mend()
+        self._let_rescue()
         world.run_slots(CALM_SLOTS)
         world.workload.offer_last(world.honest[0])
         before = max(node.engine.chain.finalized.height for node in world.honest)
@@ -181,6 +184,16 @@ class History:
             for node in world.honest
         )
         raise Violation(f"no agreement {CALM_SLOTS + bound} slots after the faults: {stands} (final before: {before})")
+
+    def _let_rescue(self) -> None:
+        rescue, left_slots = self.faults.rescue, RESCUE_SLOTS
+        while rescue.is_under_way:
+            if not left_slots:
+                raise Violation("the chain does not go on from where people agreed")
+            left_slots -= 1
+            rescue.each_slot()
+            self.world.run_slots(1)
+            self.world.checks.each_slot()
 
     def _let_jail(self) -> None:
         """Time for whom evidence names to be jailed; where nodes crash and links fail, evidence may get lost."""
@@ -264,6 +277,7 @@ def run_history(settings: Settings, seed: int) -> Outcome:
         "crashes": sum(node.crashes for node in world.nodes),
         "forgot": sum(node.amnesias for node in world.nodes),
         "reorgs": sum(len(node.reorgs) for node in world.nodes),
+        "restarts": history.faults.rescue.count,
         "strangers": len(world.strangers),
         "forked": checks.forked,
         "proven": len(checks.culprits(stored=True)),
