@@ -112,7 +112,14 @@ class Blockchain:
             return Added()
         if judged is None:
             judged = self.check(header, block.ballot, solicited=True)
-        choice = choose(self.head.header, self.head.arrived_in_slot, header, arrived_in_slot)
+        choice = choose(
+            self.head.header,
+            self.head.arrived_in_slot,
+            header,
+            arrived_in_slot,
+            tip_base=self.head.votes.base,
+            block_base=judged.votes.base,
+        )
         self.tree.make_room(self.head.header.id, header.parent)
         node = self.tree.insert(block, judged, arrived_in_slot=arrived_in_slot)
         if choice not in (Choice.EXTENDS, Choice.TIE_BREAK, Choice.SWITCH):

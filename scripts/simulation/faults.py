@@ -206,9 +206,7 @@ class Faults:
         """Whoever is left cannot make anything final, honest or not."""
         victims = [self.world.by_name[name] for name in ruin.nodes]
         rest = set(self.world.nodes).difference(victims)
-        # A villain outgrows a restart from the genesis, where nothing of the others is left.
-        is_left_to_villains = bool(rest) and not any(node.is_honest for node in rest)
-        if self.rescue.is_under_way or is_left_to_villains or any(self._are_enough(rest)):
+        if self.rescue.is_under_way or any(self._are_enough(rest)):
             return
         self._tell(ruin)
         for node in victims:
