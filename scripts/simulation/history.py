@@ -17,9 +17,9 @@ from scripts.simulation.faults import Faults, longest_wait_slots
 from scripts.simulation.mutations import MUTATIONS, mutated
 from scripts.simulation.network import Network
 from scripts.simulation.node import SimulatedNode
-from scripts.simulation.outlaws import STRANGEST, join_cabal
+from scripts.simulation.outlaws import STRANGEST, join_cabal, most_tolerated
 from scripts.simulation.plan import BROKEN, FORGETFUL, Plan
-from scripts.simulation.settings import PROFILES, BrokenInside, Outcome, Settings, Violation, tolerated
+from scripts.simulation.settings import PROFILES, BrokenInside, Outcome, Settings, Violation
 from scripts.simulation.workload import Workload
 from scripts.simulation.world import HEARTBEAT_SLOTS, World, secret, simulated_genesis
 
@@ -70,10 +70,11 @@ class History:
         )
         world.network = Network(world)
         world.workload = Workload(world, settings.traffic)
-        wanted = tolerated(validators) if settings.villains is None else settings.villains
+        most = most_tolerated(settings.byzantine, validators)
+        wanted = most if settings.villains is None else settings.villains
         villains = wanted if settings.byzantine else 0
         watch = Effects if settings.only_effects else Checks
-        world.checks = watch(world, is_safe=villains <= tolerated(validators))
+        world.checks = watch(world, is_safe=villains <= most)
         villain_seats = sorted(world.random.sample(range(validators), villains))
         self.villains = tuple(f"villain{seat}" for seat in villain_seats)
         honest = [number for number in range(validators) if number not in villain_seats]
