@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from chain.attestations import VerifiedAttestation, sign_attestation
+from chain.blocks import Block
 from chain.electorate import Decision
 from chain.errors import Refused
 from chain.headers import Header
@@ -19,12 +20,14 @@ from chain.votes import CARRIED_PER_SPEAKER, Votes
 from scripts.simulation.byzantine import SignsTwice, best_of, halves
 from scripts.simulation.forge import in_the_name_of, outcome_of, whisper
 from scripts.simulation.node import SimulatedNode
-from scripts.simulation.villain import Attests, Villain
+from scripts.simulation.villain import Attests, Strategy, Villain
 from scripts.simulation.world import secret
 
 # Attestations of one turn, and how far ahead the early ones are.
 FLOOD = 20
 FAR = 300
+# One of so many blocks of an impostor is a restart.
+RESTARTS_IN = 3
 FOREIGN_CHAIN = bytes(range(32))
 FIRST_FOREIGNER = 80_000
 
@@ -35,6 +38,9 @@ class Impersonates(SignsTwice):
     Its blocks carry what it made up, and its restarts are signed by those whom they name as little.
     """
 
+    def __init__(self) -> None:
+        self._heights: dict[tuple[str, int], int] = {}
+
     def attest(self, villain: Villain) -> None:
         for half in halves(villain):
             for node in [node for node in half if node.is_up]:
@@ -42,26 +48,25 @@ class Impersonates(SignsTwice):
                     whisper(villain, attestation, half)
 
     def lead(self, villain: Villain, slot: int) -> None:
-        makes = (self._carrying, self._restarting)[slot // len(villain.world.secrets) % 2]
-        for half in halves(villain):
+        turn = slot // len(villain.world.secrets)
+        for number, half in enumerate(halves(villain)):
             up, best = best_of(half, slot)
-            if best is not None:
-                makes(villain, slot, half, up, best)
+            if best is None:
+                continue
+            mhg = self._heights.get((villain.name, number), 0)
+            if turn % RESTARTS_IN == RESTARTS_IN - 1:
+                block = forge_restart(villain, slot, best, mhg, is_signed_by_all=turn // RESTARTS_IN % 2 == 0)
+            else:
+                block = self._carrying(villain, slot, half, best, mhg)
+            self._heights[villain.name, number] = block.header.height
+            villain.tell(block, up)
 
-    def _carrying(
-        self, villain: Villain, slot: int, half: list[SimulatedNode], up: list[SimulatedNode], best: SimulatedNode
-    ) -> None:
+    def _carrying(self, villain: Villain, slot: int, half: list[SimulatedNode], best: SimulatedNode, mhg: int) -> Block:
         head, (root, decision) = best.engine.chain.head, outcome_of(best, slot, ())
         carried = [each.carried for each in self._forged(villain, half, best)]
-        block = villain.cabal.forge(
-            villain.secret, head.header, head.votes, slot, state_root=root, decision=decision, carried=carried
+        return villain.cabal.forge(
+            villain.secret, head.header, head.votes, slot, mhg=mhg, state_root=root, decision=decision, carried=carried
         )
-        villain.tell(block, up)
-
-    def _restarting(
-        self, villain: Villain, slot: int, half: list[SimulatedNode], up: list[SimulatedNode], best: SimulatedNode
-    ) -> None:
-        villain.tell(forge_restart(villain, slot, best, is_signed_by_all=slot % 3 != 0), up)
 
     @staticmethod
     def _forged(villain: Villain, half: list[SimulatedNode], node: SimulatedNode) -> list[VerifiedAttestation]:
@@ -69,6 +74,7 @@ class Impersonates(SignsTwice):
         head = node.engine.chain.head
         row = head.votes.row(head.header.height)
         mine = {each.key.public for each in half if each.key is not None}
+        mine.add(villain.secret.public)
         others = sorted(row.electorate.speakers - mine - row.said.keys()) if row is not None else []
         return [villain.cabal.attest(villain.secret, head.header, head.votes, name=key) for key in others]
 
@@ -160,11 +166,12 @@ MISSTATEMENTS: tuple[Misstatement, ...] = (
 )
 
 
-class Garbles(Attests):
-    """Makes one wrong block in each of its turns, each time wrong in another way, and none that is right."""
+class Garbles(Strategy):
+    """Makes one wrong block in each of its turns, each time wrong in another way, and says nothing that is right."""
 
     def __init__(self) -> None:
         self._turns: dict[str, int] = {}
+        self._heights: dict[str, int] = {}
 
     def lead(self, villain: Villain, slot: int) -> None:
         header, votes = villain.head
@@ -172,9 +179,12 @@ class Garbles(Attests):
             return
         turn = self._turns[villain.name] = self._turns.get(villain.name, -1) + 1
         root, decision = outcome_of(villain, slot, ())
-        right = {"state_root": root, "decision": decision, "heard": villain.engine.heard}
+        mhg = self._heights.get(villain.name, 0)
+        right = {"state_root": root, "decision": decision, "heard": villain.engine.heard, "mhg": mhg}
         wrong = GARBLINGS[turn % len(GARBLINGS)](villain, header, votes)
-        villain.tell(villain.cabal.forge(villain.secret, header, votes, slot, **{**right, **wrong}))
+        block = villain.cabal.forge(villain.secret, header, votes, slot, **{**right, **wrong})
+        self._heights[villain.name] = max(mhg, block.header.height)
+        villain.tell(block)
 
 
 Garbling: TypeAlias = Callable[[Villain, Header, Votes], dict[str, Any]]
@@ -263,7 +273,7 @@ GARBLINGS: tuple[Garbling, ...] = (
 )
 
 
-def forge_restart(villain: Villain, slot: int, node: SimulatedNode, *, is_signed_by_all: bool) -> Any:
+def forge_restart(villain: Villain, slot: int, node: SimulatedNode, mhg: int, *, is_signed_by_all: bool) -> Block:
     """A block of a villain that lets the chain go on from the head of a node, as nobody else agreed.
 
     What it holds are signatures in the name of all, or the villain's own and no other.
@@ -282,5 +292,13 @@ def forge_restart(villain: Villain, slot: int, node: SimulatedNode, *, is_signed
     root, decision = outcome_of(node, slot, (), votes.electorate)
     tag = votes.electorate.tag(villain.secret.public).tag
     return villain.cabal.forge(
-        villain.secret, head.header, head.votes, slot, state_root=root, decision=decision, restart=restart, tag=tag
+        villain.secret,
+        head.header,
+        head.votes,
+        slot,
+        mhg=mhg,
+        state_root=root,
+        decision=decision,
+        restart=restart,
+        tag=tag,
     )

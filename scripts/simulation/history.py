@@ -47,6 +47,8 @@ REPENTANCE_BLOCKS = 8
 JAIL_SLOTS_A_VALIDATOR = 12
 # With villains at work there is no end of faults; finality must move on in so many slots all the same.
 STALL_SLOTS_A_VALIDATOR = 16
+# And of what clients were promised something becomes final in so many.
+CENSORED_SLOTS_A_VALIDATOR = 8
 # The kinds of faults with which links are good, but for what villains do.
 CALM = ("none", "strangers", "idle")
 # No chain is quiet that grows by so much and becomes not final.
@@ -117,6 +119,7 @@ class History:
         for stranger in world.strangers:
             stranger.start()
         stalled_since, final_height = 0, 0
+        censored_since, recorded = 0, 0
         halfway = (0, 0)
         for slot in range(self.settings.slots):
             world.draw_anew(slot + self.settings.skip)
@@ -129,6 +132,10 @@ class History:
                 stalled_since, final_height = slot, len(world.checks.final)
             elif world.checks.is_safe and slot - stalled_since > STALL_SLOTS_A_VALIDATOR * len(world.secrets):
                 raise Violation(f"nothing new is final for {slot - stalled_since} slots, with honest links")
+            if len(world.checks.final_transactions) > recorded or not self._should_record():
+                censored_since, recorded = slot, len(world.checks.final_transactions)
+            elif slot - censored_since > CENSORED_SLOTS_A_VALIDATOR * len(world.secrets):
+                raise Violation(f"nothing that was promised is final for {slot - censored_since} slots")
         self.late_blocks, self.late_final = (
             after - before for after, before in zip(self._progress(), halfway, strict=True)
         )
@@ -144,6 +151,12 @@ class History:
             return False
         height, final_height = self._progress()
         return not self.profile.is_idle or height - final_height > PILED_BLOCKS_A_VALIDATOR * len(self.world.secrets)
+
+    def _should_record(self) -> bool:
+        """Whether something that clients wait for should become final: links are good, and most validators, too."""
+        world = self.world
+        is_calm = self.settings.faults in CALM and not world.network.is_cut
+        return world.checks.is_safe and is_calm and world.workload.is_waiting
 
     def _progress(self) -> tuple[int, int]:
         """The height of the best head of an honest node, and up to where one of them is final."""

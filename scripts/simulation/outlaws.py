@@ -70,7 +70,7 @@ class Backdates(Attests):
 class Hoards(Attests):
     """Leaves its slots out; when it has hoarded enough it leaves each block of others behind with two of them."""
 
-    ENOUGH = 80
+    ENOUGH = 98
 
     def __init__(self) -> None:
         self._hoard: list[int] = []
@@ -100,7 +100,7 @@ class Hoards(Attests):
 
 
 class Relays(Attests):
-    """Signs two blocks for one slot; only the last of them makes none at all, once the others are jailed for long."""
+    """Signs two blocks for one slot, and is silent when jailed; only the last falls silent later, and did nothing."""
 
     later = 1
     WAITS_SLOTS = 60
@@ -125,7 +125,8 @@ class Relays(Attests):
             villain.tell(villain.sign(slot))
 
     def attest(self, villain: Villain) -> None:
-        if not self._is_last(villain) or not self._is_gone(villain.world.slot):
+        is_barred = villain.secret.public in villain.engine.chain.electorate.barred
+        if not is_barred and not (self._is_last(villain) and self._is_gone(villain.world.slot)):
             super().attest(villain)
 
     def _is_gone(self, slot: int) -> bool:

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
+from typing import Any
 
 from chain.attestations import VerifiedAttestation, sign_attestation
 from chain.ballots import EMPTY
 from chain.blocks import encode_block
+from chain.codec import decode, encode
 from chain.errors import Reason
 from chain.events import Request
 from chain.headers import Header, decode_header, sign_header
-from chain.keys import SecretKey
+from chain.keys import SIGNATURE_BYTES, SecretKey
 from chain.merkle import EMPTY_ROOT
 from chain.messages import Announcement, GetBlocks, RawItems, Status
+from chain.restart import SALT_BYTES
 from chain.statements import NO_TAG
 from chain.transactions import Enrol, sign_transaction
 from scripts.simulation.forge import in_the_name_of
@@ -120,6 +123,42 @@ class Stranger:
         keys = sorted(self._witness().engine.chain.electorate.speakers)
         return [attested([in_the_name_of(key, self._attestation(1)) for key in keys])]
 
+    def misshapen(self) -> list[Message]:
+        """Headers, ballots and attestations with a field too many, or too few."""
+        header, attestation = self._header(max(1, self.world.slot)), self._attestation(1)
+        return [
+            Announced(Announcement(self._resized(header.raw), EMPTY.raw, ()).encode()),
+            Announced(Announcement(header.raw, self._misshapen_ballot(), ()).encode()),
+            Attested(RawItems((self._resized(attestation.raw),)).encode()),
+        ]
+
+    def _misshapen_ballot(self) -> bytes:
+        key, tag, signature = self.secret.public, NO_TAG, bytes(SIGNATURE_BYTES)
+        weight, renewed, row = [key, 1], [key, tag], [1, key, 0, signature]
+        decision: list[Any] = [[weight], [[key]], [renewed]]
+        signed: list[Any] = [key, signature]
+        restart: list[Any] = [key, 1, bytes(SALT_BYTES), [signed]]
+        if self.world.random.randrange(2):
+            ballot = [[row], decision, []]
+            self._resize([ballot, row, decision, weight, renewed])
+        else:
+            ballot = [[], decision, [restart]]
+            self._resize([ballot, restart, signed])
+        return encode(ballot)
+
+    def _resized(self, raw: bytes) -> bytes:
+        fields: list[Any] = [*decode(raw[:-SIGNATURE_BYTES], max_bytes=len(raw))]
+        self._resize([fields])
+        return encode(fields) + raw[-SIGNATURE_BYTES:]
+
+    def _resize(self, records: list[list[Any]]) -> None:
+        """Spoil one of some records."""
+        record = self.world.random.choice(records)
+        if self.world.random.randrange(2):
+            record.append(0)
+        else:
+            record.pop()
+
     def foreign_attestations(self) -> list[Message]:
         """Attestations by somebody who has no say, early and late."""
         ahead = self.world.random.choice([-3, 1, FAR_SLOTS])
@@ -209,6 +248,7 @@ class Stranger:
 # What a stranger does, and what that proves about it.
 ACTS: list[tuple[Callable[[Stranger], list[Message]], Reason | None]] = [
     (Stranger.garbage, Reason.MALFORMED),
+    (Stranger.misshapen, Reason.MALFORMED),
     (Stranger.spoilt_transactions, Reason.BAD_SIGNATURE),
     (Stranger.own_headers, Reason.WRONG_LEADER),
     (Stranger.forged_headers, Reason.BAD_SIGNATURE),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Protocol
 
 from chain import registry
@@ -118,6 +119,16 @@ class Workload:
         return [
             offer for offer in self._open() if self._is_promised(offer) and refusal_of(node, offer.transaction) is None
         ]
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something that was promised is not final, though it could be or a block holds it already."""
+        node = self.world.honest[0]
+        final_height = node.engine.chain.finalized.height
+        newest = takewhile(lambda block: block.header.height > final_height, node.newest_blocks())
+        held = {item.id for block in newest for item in block.transactions}
+        promised = (offer.transaction for offer in self._open() if self._is_promised(offer))
+        return any(item.id in held or refusal_of(node, item) is None for item in promised)
 
     def check_nothing_lost(self) -> None:
         """Raises :class:`Violation` where something is; but not for what the chain has ruled out meanwhile."""
