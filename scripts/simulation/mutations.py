@@ -45,6 +45,7 @@ from chain.mempool import Mempool
 from chain.outbox import Outbox
 from chain.production import Producer
 from chain.state import Record
+from chain.statements import Said
 from chain.transactions import Evidence, decode_statement
 from chain.votes import Count, Voter
 from scripts.simulation import checks
@@ -297,6 +298,19 @@ def _carried_unchecked() -> Sequence[Patch]:
     return [(judgement, "complete", complete)]
 
 
+def _own_header() -> Sequence[Patch]:
+    make = Producer.make
+
+    def speak(self: Count, proposer: bytes, mhg: int) -> None:
+        self._count(proposer, Said(self.height, mhg, self._rows[0].mhp))
+
+    def make_unchecked(*arguments: Any, **named: Any) -> Any:
+        with patch.object(Count, "speak", speak):
+            return make(*arguments, **named)
+
+    return [(Producer, "make", make_unchecked)]
+
+
 def _any_restart() -> Sequence[Patch]:
     return [(restart, "verify", lambda *_arguments: True)]
 
@@ -433,6 +447,7 @@ MUTATIONS: dict[str, Mutation] = {
     "carried-unchecked": Mutation(
         "signatures of what a block carries are not checked", _carried_unchecked, "none", "impersonates", 4
     ),
+    "own-header": Mutation("a validator makes a block that contradicts what its branch holds of it", _own_header),
     "any-restart": Mutation("signatures of a restart are not checked", _any_restart, "none", "impersonates", 4),
     "any-slot": Mutation(
         "a block may be of a slot before its parent's", _any_slot, "idle", "hoards", 4, traffic="ratings", slots=480
