@@ -45,7 +45,6 @@ from chain.mempool import Mempool
 from chain.outbox import Outbox
 from chain.production import Producer
 from chain.state import Record
-from chain.statements import Said
 from chain.transactions import Evidence, decode_statement
 from chain.votes import Count, Voter
 from scripts.simulation import checks
@@ -282,6 +281,10 @@ def _jailed_lead() -> Sequence[Patch]:
     return [(validators, "_jailed", lambda seat, height: seat._replace(clean_height=height))]
 
 
+def _any_validator_leads() -> Sequence[Patch]:
+    return [(judgement, "check_leader", _nothing)]
+
+
 def _jailed_weigh() -> Sequence[Patch]:
     return [(validators, "weights_of", lambda seats: tuple((seat.key, seat.weight) for seat in seats))]
 
@@ -296,19 +299,6 @@ def _carried_unchecked() -> Sequence[Patch]:
         return VerifiedAttestation(attestations.decode_attestation(raw))
 
     return [(judgement, "complete", complete)]
-
-
-def _own_header() -> Sequence[Patch]:
-    make = Producer.make
-
-    def speak(self: Count, proposer: bytes, mhg: int) -> None:
-        self._count(proposer, Said(self.height, mhg, self._rows[0].mhp))
-
-    def make_unchecked(*arguments: Any, **named: Any) -> Any:
-        with patch.object(Count, "speak", speak):
-            return make(*arguments, **named)
-
-    return [(Producer, "make", make_unchecked)]
 
 
 def _any_restart() -> Sequence[Patch]:
@@ -435,6 +425,7 @@ MUTATIONS: dict[str, Mutation] = {
     "no-joint-phase": Mutation(
         "validators that were decided on are in force without those before them", _no_joint_phase, "setfork", "bridges"
     ),
+    "any-turn": Mutation("a validator makes blocks in any slot", _any_validator_leads, "none", "usurps", 4),
     "jailed-weigh": Mutation(
         "who is jailed keeps its weight and its slots, empty", _jailed_weigh, "none", "relays", 7, slots=260
     ),
@@ -447,7 +438,6 @@ MUTATIONS: dict[str, Mutation] = {
     "carried-unchecked": Mutation(
         "signatures of what a block carries are not checked", _carried_unchecked, "none", "impersonates", 4
     ),
-    "own-header": Mutation("a validator makes a block that contradicts what its branch holds of it", _own_header),
     "any-restart": Mutation("signatures of a restart are not checked", _any_restart, "none", "impersonates", 4),
     "any-slot": Mutation(
         "a block may be of a slot before its parent's", _any_slot, "idle", "hoards", 4, traffic="ratings", slots=480

@@ -5,10 +5,14 @@ Unlike the attacks of :mod:`scripts.simulation.byzantine` nothing is predicted o
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chain.blocktree import TreeNode
+from chain.headers import Header
+from chain.messages import Status
 from chain.restart import SALT_BYTES, Restart
 from scripts.simulation.bridges import Bridges, Straddles
-from scripts.simulation.byzantine import STRATEGIES, Betrays, Equivocates
+from scripts.simulation.byzantine import STRATEGIES, Betrays, Equivocates, best_of
 from scripts.simulation.forge import Cabal, outcome_of
 from scripts.simulation.forgers import Garbles, Impersonates, Misspeaks
 from scripts.simulation.node import SimulatedNode
@@ -99,6 +103,34 @@ class Hoards(Attests):
             header, votes = block.header, cabal.votes[block.id]
 
 
+class Usurps(Attests):
+    """Makes the block of the next slot, whoever leads it, before anybody else can; but only for those who ask."""
+
+    def __init__(self) -> None:
+        self._newest: dict[str, Header] = {}
+
+    def attest(self, villain: Villain) -> None:
+        super().attest(villain)
+        slot, world = villain.world.slot + 1, villain.world
+        _, best = best_of(world.honest, slot)
+        if best is None:
+            return
+        head, (root, decision) = best.engine.chain.head, outcome_of(best, slot, ())
+        heard = best.engine.heard
+        block = villain.cabal.forge(
+            villain.secret, head.header, head.votes, slot, state_root=root, decision=decision, heard=heard
+        )
+        self._newest[villain.name] = block.header
+        for node in world.honest:
+            world.network.ask_status(node, villain.name)
+
+    def status(self, villain: Villain, peer: str, status: Status) -> Status | None:
+        header = self._newest.get(villain.name)
+        if header is None:
+            return status
+        return replace(status, head_id=header.id, height=header.height, mhp=header.mhp)
+
+
 class Relays(Attests):
     """Signs two blocks for one slot, and is silent when jailed; only the last falls silent later, and did nothing."""
 
@@ -182,6 +214,7 @@ OUTLAWS: dict[str, type[Strategy]] = {
     "backdates": Backdates,
     "busy": Busy,
     "hoards": Hoards,
+    "usurps": Usurps,
     "relays": Relays,
     "restarts": Restarts,
     "impersonates": Impersonates,

@@ -62,6 +62,7 @@ TRIALS: tuple[Trial, ...] = (
     _trial("strangers", slots=60),
     _trial("none", "garbles"),
     _trial("none", "misspeaks"),
+    _trial("none", "usurps"),
     _trial("none", "restarts"),
     _trial("crashes", slots=100, disk="real", seed=1),
     _trial("all", slots=120, traffic="ratings"),
