@@ -53,12 +53,13 @@ TRAFFIC: dict[str, Callable[[World], Traffic]] = {
 
 @dataclass(slots=True)
 class Offer:
-    """A transaction of an honest client and who promised what: the node and its generation, the height then."""
+    """A transaction of an honest client and who promised what: the node, its generation, the height and slot then."""
 
     transaction: VerifiedTransaction
     node: str = ""
     generation: int = -1
     height: int = 0
+    slot: int = 0
 
 
 class Workload:
@@ -95,7 +96,8 @@ class Workload:
                 self.world.timeline.trace(node.name, outcome.reason.code)
             elif offer is not None:
                 height = node.engine.chain.head.header.height
-                offer.node, offer.generation, offer.height = node.name, node.generation, height
+                offer.node, offer.generation = node.name, node.generation
+                offer.height, offer.slot = height, self.world.slot
 
     def offer_last(self, node: SimulatedNode) -> None:
         """What clients offer once all faults are over."""
@@ -158,7 +160,8 @@ class Workload:
         node, chain = self.world.honest[0], Blockchain(self.world.genesis)
         for height in range(1, node.engine.chain.finalized.height + 1):
             block = node.disk.main[height]
-            moments = range(len(block.transactions) + 1 if height > offer.height else 0)
+            # The branch on which it was promised may have lost, also to one with fewer blocks.
+            moments = range(len(block.transactions) + 1 if block.header.slot >= offer.slot else 0)
             if any(_rules_out(chain, block.transactions[:count], offer) for count in moments):
                 return True
             chain.add(block, arrived_in_slot=True)
