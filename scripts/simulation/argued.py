@@ -38,16 +38,15 @@ ARGUED: dict[str, str] = {
     ),
     "attestations.read_carried: integer(height, 1, U64_MAX, 'the height') -> "
     "integer(height, 0, U64_MAX, 'the height')": (_REFUSED_LATER),
-    'votes._read_row: codec.array(fields, 7, 7, "a block\'s votes") -> codec.array(fields, 6, 7, "a block\'s votes")': (
-        _OUR_BYTES
-    ),
-    "votes._read_said: number, mhg = codec.array(pair, 2, 2, 'a statement') -> "
+    'votecodec._read_row: codec.array(fields, 7, 7, "a block\'s votes") -> '
+    'codec.array(fields, 6, 7, "a block\'s votes")': (_OUR_BYTES),
+    "votecodec._read_said: number, mhg = codec.array(pair, 2, 2, 'a statement') -> "
     "number, mhg = codec.array(pair, 2, 3, 'a statement')": _OUR_BYTES,
     "sync.(module): REST_MS = 2000 -> REST_MS = 2001": _PACE,
     "sync.(module): REST_MS = 2000 -> REST_MS = 1999": _PACE,
     "sync.(module): MAX_REST_MS = 300000 -> MAX_REST_MS = 300001": _PACE,
     "sync.(module): START_PAUSE_MS = 900 -> START_PAUSE_MS = 899": _PACE,
-    "engine.(module): SETTLE_INTERVAL_MS = 1000 -> SETTLE_INTERVAL_MS = 999": _PACE,
+    "headway.(module): SETTLE_INTERVAL_MS = 1000 -> SETTLE_INTERVAL_MS = 999": _PACE,
     "engine.(module): REGOSSIP_EVERY_SLOTS = 32 -> REGOSSIP_EVERY_SLOTS = 33": _PACE,
     "engine.(module): REGOSSIP_EVERY_SLOTS = 32 -> REGOSSIP_EVERY_SLOTS = 31": _PACE,
     "production.(module): ROOM_SHARE = 32 -> ROOM_SHARE = 31": _PACE,
@@ -56,7 +55,7 @@ ARGUED: dict[str, str] = {
 #: Rules that no named break is about, and why.
 RULES: dict[str, str] = {
     "a validator checks its own header before it signs it (`Producer.make`)": (
-        "What its branch holds of its own key it heard first, block by block: `Engine._watch` and "
+        "What its branch holds of its own key it heard first, block by block: `Testimony.watch` and "
         "`Producer.seen_elsewhere` silence it before such a branch is its head. The check stands behind that."
     ),
     "a change of validators moves at most a third of the weight": (

@@ -15,6 +15,7 @@ CONSENSUS = (
     "attestations",
     "electorate",
     "votes",
+    "votecodec",
     "forkchoice",
     "headers",
     "restart",
@@ -29,6 +30,9 @@ CONSENSUS = (
     "production",
     "sync",
     "witness",
+    "headway",
+    "testimony",
+    "intake",
     "engine",
 )
 
