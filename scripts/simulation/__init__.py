@@ -22,15 +22,16 @@ Files, each importing only those above it::
     offices     what everybody in a registry signs
     council     what changes many seats at once
     workload    clients, honest and not, and what they were promised
+    forge       blocks and attestations that no honest validator makes
     strangers   peers without a key and without manners
     plan        from a seed to its acts
     rescue      people let a chain go on for which too many disks were lost
     faults      what goes wrong, when its slot has come
-    forge       blocks that no honest validator makes
     villain     a validator that breaks the rules, and what theory can predict of it
     copies      a validator's key on two machines
     byzantine   the ways in which the rules are broken
     bridges     villains on both sides of a cut while validators change
+    forgers     villains that sign what nobody may
     outlaws     villains made for one rule each
     mutations   rules broken on purpose, to see that the simulator notices
     history     one run, from its seed to its outcome

@@ -17,9 +17,9 @@ from scripts.simulation.faults import Faults, longest_wait_slots
 from scripts.simulation.mutations import MUTATIONS, mutated
 from scripts.simulation.network import Network
 from scripts.simulation.node import SimulatedNode
-from scripts.simulation.outlaws import STRANGEST, join_cabal
+from scripts.simulation.outlaws import STRANGEST, join_cabal, most_tolerated
 from scripts.simulation.plan import BROKEN, FORGETFUL, Plan
-from scripts.simulation.settings import PROFILES, BrokenInside, Outcome, Settings, Violation, tolerated
+from scripts.simulation.settings import PROFILES, BrokenInside, Outcome, Settings, Violation
 from scripts.simulation.workload import Workload
 from scripts.simulation.world import HEARTBEAT_SLOTS, World, secret, simulated_genesis
 
@@ -49,6 +49,8 @@ REPENTANCE_BLOCKS = 8
 JAIL_SLOTS_A_VALIDATOR = 12
 # With villains at work there is no end of faults; finality must move on in so many slots all the same.
 STALL_SLOTS_A_VALIDATOR = 16
+# And of what clients were promised something becomes final in so many.
+CENSORED_SLOTS_A_VALIDATOR = 8
 # The kinds of faults with which links are good, but for what villains do.
 CALM = ("none", "strangers", "idle")
 # No chain is quiet that grows by so much and becomes not final.
@@ -72,10 +74,11 @@ class History:
         )
         world.network = Network(world)
         world.workload = Workload(world, settings.traffic)
-        wanted = tolerated(validators) if settings.villains is None else settings.villains
+        most = most_tolerated(settings.byzantine, validators)
+        wanted = most if settings.villains is None else settings.villains
         villains = wanted if settings.byzantine else 0
         watch = Effects if settings.only_effects else Checks
-        world.checks = watch(world, is_safe=villains <= tolerated(validators))
+        world.checks = watch(world, is_safe=villains <= most)
         villain_seats = sorted(world.random.sample(range(validators), villains))
         self.villains = tuple(f"villain{seat}" for seat in villain_seats)
         honest = [number for number in range(validators) if number not in villain_seats]
@@ -118,6 +121,7 @@ class History:
         for stranger in world.strangers:
             stranger.start()
         stalled_since, final_height = 0, 0
+        censored_since, recorded = 0, 0
         halfway = (0, 0)
         for slot in range(self.settings.slots):
             world.draw_anew(slot + self.settings.skip)
@@ -130,6 +134,10 @@ class History:
                 stalled_since, final_height = slot, len(world.checks.final)
             elif world.checks.is_safe and slot - stalled_since > STALL_SLOTS_A_VALIDATOR * len(world.secrets):
                 raise Violation(f"nothing new is final for {slot - stalled_since} slots, with honest links")
+            if len(world.checks.final_transactions) > recorded or not self._should_record():
+                censored_since, recorded = slot, len(world.checks.final_transactions)
+            elif slot - censored_since > CENSORED_SLOTS_A_VALIDATOR * len(world.secrets):
+                raise Violation(f"nothing that was promised is final for {slot - censored_since} slots")
         self.late_blocks, self.late_final = (
             after - before for after, before in zip(self._progress(), halfway, strict=True)
         )
@@ -145,6 +153,12 @@ class History:
             return False
         height, final_height = self._progress()
         return not self.profile.is_idle or height - final_height > PILED_BLOCKS_A_VALIDATOR * len(self.world.secrets)
+
+    def _should_record(self) -> bool:
+        """Whether something that clients wait for should become final: links are good, and most validators, too."""
+        world = self.world
+        is_calm = self.settings.faults in CALM and not world.network.is_cut
+        return world.checks.is_safe and is_calm and world.workload.is_waiting
 
     def _progress(self) -> tuple[int, int]:
         """The height of the best head of an honest node, and up to where one of them is final."""

@@ -19,6 +19,7 @@ from chain.events import (
     AnnounceBlock,
     Ask,
     AskStatus,
+    AttestationsReceived,
     BlockAnnounced,
     Commit,
     Effect,
@@ -236,6 +237,10 @@ class SimulatedNode:
                     self.world.checks.on_passed_on(self, announcement.header, is_news=True)
                     self.world.network.pass_on(self, sender, message)
                 self.receive(event)
+            case AttestationsReceived(_, heard) as event:
+                if heard.attestations:
+                    self.world.network.pass_on(self, sender, attested(heard.attestations))
+                    self.receive(event)
             case event:
                 self.world.network.pass_on(self, sender, message)
                 self.receive(event)
