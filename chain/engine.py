@@ -231,11 +231,12 @@ class Engine:
         if restart is not None:
             self._headway.go_back(restart.tip)
         is_needed = restart is not None or self._is_unfinished(slot) or self._is_heartbeat(slot)
+        accusations = self._testimony.accusations()
         attempt = (slot, chain.head.header.id, self.mempool.arrivals)
-        if not is_needed and (not len(self.mempool) or attempt == self._last_attempt):
+        if not is_needed and (not (len(self.mempool) or accusations) or attempt == self._last_attempt):
             return
         self._last_attempt = attempt
-        made = producer.make(chain, self.mempool, self.heard, slot, may_be_empty=is_needed)
+        made = producer.make(chain, self.mempool, self.heard, slot, accusations=accusations, may_be_empty=is_needed)
         if made is None:
             return
         added = chain.adopt(made.block, made.changes, made.votes)
