@@ -222,9 +222,17 @@ class Producer:
         return tag.tag == signing.tag and tag.height <= votes.mhpc
 
     def make(
-        self, chain: Blockchain, mempool: Mempool, heard: Heard, slot: int, *, may_be_empty: bool = True
+        self,
+        chain: Blockchain,
+        mempool: Mempool,
+        heard: Heard,
+        slot: int,
+        *,
+        most: int = MAX_BLOCK_TRANSACTIONS,
+        may_be_empty: bool = True,
     ) -> Made | None:
-        """Build and sign the block of ``slot`` on the head, with the attestations that were heard.
+        """Build and sign the block of ``slot`` on the head, of at most ``most`` transactions, with the attestations
+        that were heard.
 
         None where its tip would not be better than at our last statement, or where it would hold nothing and has to.
         :attr:`signing` is to be stored before the block leaves.
@@ -247,7 +255,7 @@ class Producer:
         except Refused:  # this branch holds what we know nothing of: a restored backup
             return None
         draft = chain.ledger.draft(slot, votes.electorate)
-        limit = block_limit(chain.ledger.transactions_above(chain.finalized.height))
+        limit = min(most, block_limit(chain.ledger.transactions_above(chain.finalized.height)))
         included, hopeless = _fill(draft, mempool, limit)
         if not included and not may_be_empty:
             return None
