@@ -40,13 +40,13 @@ from chain.keys import SecretKey
 from chain.mempool import Mempool
 from chain.messages import Status
 from chain.outbox import Outbox
-from chain.pace import Pace
 from chain.production import Producer
 from chain.restart import Restart
 from chain.silence import Herald, silence
 from chain.statements import NO_TAG
 from chain.sync import Sync
 from chain.testimony import Testimony
+from chain.throttle import Throttle
 from chain.transactions import VerifiedTransaction
 from chain.trial import take_in
 from chain.witness import Witness
@@ -87,8 +87,8 @@ class Engine:
         self.witness = Witness()
         self.producer = None if secret is None else Producer(genesis, secret, signing, fresh_tag, restart)
         self._out = out = Outbox()
-        self.pace = Pace(genesis.slot_ms)
-        self._headway = Headway(chain, self.mempool, self.heard, self.pace, out)
+        self.throttle = Throttle(genesis.slot_ms)
+        self._headway = Headway(chain, self.mempool, self.heard, self.throttle, out)
         self._testimony = Testimony(chain, self.mempool, self.witness, self.producer, out)
         self._intake = Intake(
             chain, self.mempool, self.heard, self.sync, self.trust, self.waiting, self._testimony, self._headway, out
@@ -237,7 +237,7 @@ class Engine:
         if not is_needed and (not len(self.mempool) or attempt == self._last_attempt):
             return
         self._last_attempt = attempt
-        made = producer.make(chain, self.mempool, self.heard, slot, most=self.pace.limit, may_be_empty=is_needed)
+        made = producer.make(chain, self.mempool, self.heard, slot, most=self.throttle.limit, may_be_empty=is_needed)
         if made is None:
             return
         added = chain.adopt(made.block, made.changes, made.votes)

@@ -8,12 +8,12 @@ Avoidance", 1989).  What waits, waits in the mempool, which refuses what it has 
 
 This is a leader's own prudence and no rule of the chain: nobody refuses a block because it is large.
 
->>> pace = Pace(slot_ms=1_000)
->>> pace.note(transactions=1_024, delay_ms=200)
->>> pace.limit
+>>> throttle = Throttle(slot_ms=1_000)
+>>> throttle.note(transactions=1_024, delay_ms=200)
+>>> throttle.limit
 1280
->>> pace.note(transactions=1_280, delay_ms=950)
->>> pace.limit
+>>> throttle.note(transactions=1_280, delay_ms=950)
+>>> throttle.limit
 640
 """
 
@@ -31,7 +31,7 @@ SOON_TENTHS = 9
 LATE_SLOTS = 4
 
 
-class Pace:
+class Throttle:
     """What a leader may put into a block, by how soon it had the blocks before."""
 
     def __init__(self, slot_ms: int) -> None:
