@@ -231,9 +231,11 @@ class Producer:
         slot: int,
         *,
         accusations: Sequence[Evidence] = (),
+        most: int = MAX_BLOCK_TRANSACTIONS,
         may_be_empty: bool = True,
     ) -> Made | None:
-        """Build and sign the block of ``slot`` on the head, with the attestations that were heard and ``accusations``.
+        """Build and sign the block of ``slot`` on the head: the attestations that were heard, ``accusations``, and at
+        most ``most`` transactions.
 
         None where its tip would not be better than at our last statement, or where it would hold nothing and has to.
         :attr:`signing` is to be stored before the block leaves.
@@ -256,7 +258,7 @@ class Producer:
         except Refused:  # this branch holds what we know nothing of: a restored backup
             return None
         draft = chain.ledger.draft(slot, votes.electorate)
-        limit = block_limit(chain.ledger.transactions_above(chain.finalized.height))
+        limit = min(most, block_limit(chain.ledger.transactions_above(chain.finalized.height)))
         included, hopeless = _fill(draft, self._candidates(draft, mempool, accusations), limit)
         if not included and not may_be_empty:
             return None
