@@ -102,7 +102,9 @@ class Download:
         room = PROBES - sum(not asked.supplier.has_delivered for asked in self._prompt(now_ms))
         for turn in range(RANGES_AT_ONCE):
             for supplier in able:
-                if len(self._ranges_of(supplier)) > turn or not wanted:
+                if not wanted or not self._suppliers.has_room(now_ms):
+                    return
+                if len(self._ranges_of(supplier)) > turn:
                     continue
                 if not supplier.has_delivered:
                     if turn or room <= 0:

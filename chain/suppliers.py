@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from chain.events import Peer, Request
 from chain.messages import GetBlocks, GetHeadings, Status
-from chain.pace import Pace, patience_ms
+from chain.pace import FIRST_BYTES, Pace, patience_ms
 
 # More claims than the peers that a node keeps; the oldest is forgotten first.
 MAX_STATUSES = 256
@@ -20,6 +20,9 @@ REST_MS = 2_000
 MAX_REST_MS = 300_000
 # So many failures in a row, over two minutes, and a peer makes room for another.
 MAX_FAILURES = 7
+# So much more than what is on its way is asked for as comes in so long: enough that the line is never idle, and little
+# enough that what else uses it is not drowned.
+LINE_MS = 2_000
 NO_CEILING = 2**64
 
 
@@ -171,6 +174,12 @@ class Suppliers:
         asked = self._asked.get((peer, request))
         if asked is not None:
             asked.received, asked.expected = received, size
+
+    def has_room(self, now_ms: int) -> bool:
+        """Whether the line, as far as it is known, can take more than what is on its way."""
+        awaited = sum(max(0, each.expected - each.received) for each in self.asked if not self.is_late(each, now_ms))
+        rate = sum(each.pace.rate for each in self)
+        return awaited < max(FIRST_BYTES, rate * LINE_MS // 1_000)
 
     def late_at_ms(self, asked: Asked) -> int:
         """When to ask another for the same."""

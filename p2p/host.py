@@ -87,13 +87,19 @@ Report = Callable[[str, float, str], None]
 
 
 class BoundedYamux(Yamux):
-    """A yamux connection that counts what it sends, and is closed when the peer sends far more than is being read."""
+    """A yamux connection that counts what it sends, and is closed when the peer sends far more than is being read.
+
+    ``heard_at`` is when the last piece of data came, in trio's time.
+    """
+
+    heard_at = 0.0
 
     async def _read_data_body(self, length: int) -> bytes:
         unread = sum(map(len, self.stream_buffers.values()))
         if unread + length > MAX_UNREAD_BYTES:
             raise trio.TooSlowError  # what the library answers by closing the connection
         body: bytes = await super()._read_data_body(length)
+        self.heard_at = trio.current_time()
         return body
 
     async def _write_frame(self, data: bytes) -> None:
@@ -295,6 +301,11 @@ class GuardedHost(BasicHost):
 
 async def _nothing() -> None:
     """What the library does by itself here."""
+
+
+def heard_at(muxed_conn: Any) -> float:
+    """When data last came over a connection, in trio's time."""
+    return cast(BoundedYamux, muxed_conn).heard_at
 
 
 async def cut(muxed_conn: Any) -> None:
