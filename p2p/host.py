@@ -82,6 +82,9 @@ windows it grants (up to 16 MiB for one stream), so without this a peer could fi
 SHUTDOWN_GRACE_S = 1.0
 """Closing sockets is immediate; this bounds what the library does around it."""
 
+LARGER_BYTES = 1_024
+"""More than the library says by itself, whatever has become of the program above it."""
+
 Report = Callable[[str, float, str], None]
 """Called with a peer id, a weight and the reason, when a peer did something it should not."""
 
@@ -89,7 +92,7 @@ Report = Callable[[str, float, str], None]
 class BoundedYamux(Yamux):
     """A yamux connection that counts what it sends, and is closed when the peer sends far more than is being read.
 
-    ``heard_at`` is when the last piece of data came, in trio's time.
+    ``heard_at`` is when the last piece of a larger message came, in trio's time.
     """
 
     heard_at = 0.0
@@ -99,7 +102,8 @@ class BoundedYamux(Yamux):
         if unread + length > MAX_UNREAD_BYTES:
             raise trio.TooSlowError  # what the library answers by closing the connection
         body: bytes = await super()._read_data_body(length)
-        self.heard_at = trio.current_time()
+        if length >= LARGER_BYTES:
+            self.heard_at = trio.current_time()
         return body
 
     async def _write_frame(self, data: bytes) -> None:
@@ -304,7 +308,7 @@ async def _nothing() -> None:
 
 
 def heard_at(muxed_conn: Any) -> float:
-    """When data last came over a connection, in trio's time."""
+    """When a piece of a larger message last came over a connection, in trio's time."""
     return cast(BoundedYamux, muxed_conn).heard_at
 
 

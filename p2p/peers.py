@@ -17,7 +17,7 @@ from chain.errors import Reason, Refused
 from p2p import handshake
 from p2p.addresses import PeerAddress
 from p2p.book import Contact, PeerBook
-from p2p.host import HANDSHAKE_TIMEOUT_S, GuardedHost, Notifee, cut
+from p2p.host import HANDSHAKE_TIMEOUT_S, GuardedHost, Notifee, cut, heard_at
 from p2p.reputation import Reputation, Weight
 from p2p.requests import Failure, RequestError, Requests
 from p2p.troubles import Troubles, why_not_dialled

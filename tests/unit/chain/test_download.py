@@ -22,12 +22,15 @@ FORGE = Forge(GENESIS)
 BLOCKS = FORGE.chain(60)
 OTHER = FORGE.chain(60, slot=500)
 HEAD = BLOCKS[-1].header
+FAST = 10**9
 
 
 class Rig:
     """A download of :data:`BLOCKS`, from nothing, with these peers, who claim all of it."""
 
-    def __init__(self, peers: Sequence[str], *, has_delivered: bool = True, a_range: int = 10) -> None:
+    def __init__(
+        self, peers: Sequence[str], *, has_delivered: bool = True, a_range: int = 10, rate: int = FAST
+    ) -> None:
         self.chain: Blockchain = blockchain(GENESIS, [])
         self.suppliers = Suppliers()
         self.download = Download(self.suppliers)
@@ -38,7 +41,7 @@ class Rig:
             assert self.skeleton.add(self.chain, heading(block))
         for peer in peers:
             self.suppliers.note(peer, Status(HEAD.id, HEAD.height, HEAD.mhp, 0))
-            self[peer].has_delivered = has_delivered
+            self[peer].has_delivered, self[peer].pace.rate = has_delivered, rate
         self.follow()
 
     def __getitem__(self, peer: str) -> Supplier:
@@ -127,7 +130,7 @@ def test_what_a_late_peer_was_asked_for_is_asked_of_others_and_the_first_to_come
 
 
 def test_what_comes_slowly_is_waited_for_where_nobody_is_faster() -> None:
-    rig = Rig(["one", "two"], a_range=1)
+    rig = Rig(["one", "two"], a_range=1, rate=0)
     asks = rig.asks()
     for at_ms in range(0, 12_000, 1_000):
         rig.now_ms = at_ms
@@ -219,3 +222,22 @@ def test_what_is_on_its_way_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("chain.download.WINDOW_BYTES", 48_000)
     rig = Rig(["one", "two", "three"], a_range=5)
     assert sum(count for _, _, count in rig.asked()) == 5
+
+
+def test_a_line_that_is_not_known_is_tried_with_one_range_and_a_slow_one_is_not_drowned() -> None:
+    # given peers whose line nobody knows
+    rig = Rig(["one", "two", "three"], rate=0)
+    (first,) = rig.asks()
+    assert rig.asked() == []
+
+    # when that takes three seconds, then no more is asked for at once than comes in two
+    rig.suppliers.under_way("one", first.request, 1, 75_000)
+    rig.now_ms = 3_000
+    rig.brings(first)
+    rig["one"].pace.rate = 20_000
+    rig.download._block_bytes = 10_000
+    asked = rig.asks()
+    assert len(asked) == 2, "the first of 40,000 bytes leaves room"
+    assert rig.asked() == []
+    rig.suppliers.under_way("one", asked[0].request, asked[0].expected, asked[0].expected)
+    assert rig.asked(), "what has arrived makes room"

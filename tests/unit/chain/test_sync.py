@@ -12,7 +12,7 @@ from chain.errors import Reason, Refused
 from chain.events import Ask
 from chain.messages import GetBlocks, GetHeadings, Status
 from chain.pace import FIRST_BYTES, PATIENCE_MS
-from chain.suppliers import REST_MS, Asked
+from chain.suppliers import REST_MS, Asked, Supplier
 from chain.sync import (
     CATCH_UP_MS,
     HEADINGS_AT_ONCE,
@@ -97,6 +97,12 @@ def bring(sync: Sync, chain: Blockchain, ask: Ask, blocks: Sequence[Block], now_
     return refused
 
 
+def the_supplier(sync: Sync, peer: str) -> Supplier:
+    supplier = sync.suppliers.get(peer)
+    assert supplier is not None
+    return supplier
+
+
 def test_nobody_is_asked_without_a_longer_claim(chain: Blockchain) -> None:
     sync = Sync()
     assert asks(sync, chain) == []
@@ -143,6 +149,7 @@ def test_what_a_peer_has_shown_it_brings(chain: Blockchain) -> None:
     assert show(sync, chain, ask, LONGER)
 
     # when its blocks are asked for, then they are those that it has shown
+    the_supplier(sync, "peer").pace.rate = 10**9
     first, second = asks(sync, chain)
     assert isinstance(first.request, GetBlocks)
     assert (first.request.from_height, first.request.max_bytes) == (9, FIRST_BYTES)
