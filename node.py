@@ -1,8 +1,8 @@
 """One node: command line, and the nursery that pumps events into the engine and carries out its effects.
 
-``python node.py init`` makes a home, ``run`` runs it, ``key show`` says who it is, ``signing export`` and
-``signing import`` move a validator to another machine, ``restart sign`` lets a network go on that too many lost.  Other
-programs run a node inside with :func:`open_node`.
+``python node.py init`` makes a home, ``run`` runs it, ``genesis`` founds a network with others, ``key show`` says who
+it is, ``signing export`` and ``signing import`` move a validator to another machine, ``restart sign`` lets a network go
+on that too many lost.  Other programs run a node inside with :func:`open_node`.
 """
 
 from __future__ import annotations

@@ -150,18 +150,20 @@ class Producer:
         restart = self.restart
         if restart is None or restart.tip not in chain.tree or not self.awaits_restart(chain):
             return None
-        is_agreed = chain.tree[restart.tip].votes.electorate.is_enough(self._restart_signers)
+        tip = chain.tree[restart.tip]
+        is_agreed = not tip.invalid and tip.votes.electorate.is_enough(self._restart_signers)
         return restart if is_agreed else None
 
     def is_overruled(self, chain: Blockchain) -> bool:
         """Whether the chain made final that this key speaks from another signing state than ours.
 
         Where that was a restart, ours is lost like any other.  Otherwise another machine did it, and we stop.  A head
-        that is behind what we said, as after a move to another machine, tells nothing.
+        that is behind what we said, as after a move to another machine, tells nothing, nor does a branch on which the
+        restart that we speak from may still come.
         """
         votes, signing = chain.head.votes, self.signing
         tag = votes.electorate.tag(self.secret.public)
-        if self.is_stopped or signing is None or votes.height < signing.mhg:
+        if self.is_stopped or signing is None or votes.height < signing.mhg or self.awaits_restart(chain):
             return False
         if tag.tag == signing.tag or tag.height > votes.mhpc:
             return False
@@ -229,9 +231,11 @@ class Producer:
         slot: int,
         *,
         accusations: Sequence[Evidence] = (),
+        most: int = MAX_BLOCK_TRANSACTIONS,
         may_be_empty: bool = True,
     ) -> Made | None:
-        """Build and sign the block of ``slot`` on the head, with the attestations that were heard and ``accusations``.
+        """Build and sign the block of ``slot`` on the head: the attestations that were heard, ``accusations``, and at
+        most ``most`` transactions.
 
         None where its tip would not be better than at our last statement, or where it would hold nothing and has to.
         :attr:`signing` is to be stored before the block leaves.
@@ -254,7 +258,7 @@ class Producer:
         except Refused:  # this branch holds what we know nothing of: a restored backup
             return None
         draft = chain.ledger.draft(slot, votes.electorate)
-        limit = block_limit(chain.ledger.transactions_above(chain.finalized.height))
+        limit = min(most, block_limit(chain.ledger.transactions_above(chain.finalized.height)))
         included, hopeless = _fill(draft, self._candidates(draft, mempool, accusations), limit)
         if not included and not may_be_empty:
             return None

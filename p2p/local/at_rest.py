@@ -7,18 +7,18 @@ from p2p.local.commandline import as_json, home_of_node, launched
 import json
 import secrets
 import shlex
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from chain.errors import OperatorError
-from chain.genesis import Genesis, found_genesis, load_genesis
-from chain.keys import SecretKey, did_from_key
-from chain.policy import load_policy, shipped_policy
+from chain.genesis import found_genesis, load_genesis
+from chain.keys import SEED_BYTES, SecretKey, did_from_key
+from p2p.local import founders
+from p2p.local.founding import check_joined, home_config, named_policy
 from p2p.local.handover import export_signing, import_signing, renew_database
-from p2p.local.home import Home, HomeConfig, create_home, load_home, peer_id_of, read_key
+from p2p.local.home import Home, create_home, is_begun_home, load_home, peer_id_of, read_key
 from p2p.local.restarting import Signed, sign_restart
 
 _home = home_of_node("The node's folder.")
@@ -51,13 +51,25 @@ def init(
         return
     if (genesis_path is None) == (new_network is None):
         raise OperatorError("say either --genesis FILE or --new-network NAME")
-    seed = secrets.token_bytes(32) if key_path is None else read_key(key_path).seed
+    seed, is_new = _seed(home, key_path)
+    secret, now_ms = SecretKey(seed), founders.wall_ms()
     if genesis_path is not None:
         genesis = load_genesis(genesis_path)
+        check_joined(home, genesis)
     else:
-        genesis = _found_network(new_network or "", policy, slot_ms, SecretKey(seed))
-    create_home(home, genesis, seed, HomeConfig(peers=list(peers)), may_have_signed=key_path is not None)
-    click.echo(launched(f"{home} is ready; start it with `python node.py run --home {shlex.quote(str(home))}`"))
+        genesis = found_genesis(
+            new_network or "", named_policy(policy), [secret.public], genesis_time_ms=now_ms, slot_ms=slot_ms
+        )
+    # Before a network begins, no key can have signed in it.
+    may_have_signed = genesis_path is not None and not is_new and now_ms >= genesis.genesis_time_ms
+    create_home(home, genesis, seed, home_config(genesis, secret, peers), may_have_signed=may_have_signed)
+    click.echo(launched(founders.readiness(home, genesis, may_have_signed=may_have_signed)))
+
+
+def _seed(home: Path, key_path: Path | None) -> tuple[bytes, bool]:
+    """The secret of a home to be made, and whether it is new."""
+    known = home / "key" if key_path is None and is_begun_home(home) else key_path
+    return (secrets.token_bytes(SEED_BYTES), True) if known is None else (read_key(known).seed, False)
 
 
 def _resynced(home: Home, *, is_sure: bool) -> str:
@@ -70,12 +82,6 @@ def _resynced(home: Home, *, is_sure: bool) -> str:
         "so do this to one after the other\n"
         f"    python node.py run --home {shlex.quote(str(home.path))}"
     )
-
-
-def _found_network(name: str, policy: str, slot_ms: int, secret: SecretKey) -> Genesis:
-    path = Path(policy)
-    rules = load_policy(path) if path.is_file() else shipped_policy(policy)
-    return found_genesis(name, rules, [secret.public], genesis_time_ms=time.time_ns() // 1_000_000, slot_ms=slot_ms)
 
 
 @click.group()
@@ -156,4 +162,4 @@ def _told(home: Path, file: Path, signed: Signed) -> str:
     )
 
 
-COMMANDS: tuple[click.Command, ...] = (init, key, signing, restart)
+COMMANDS: tuple[click.Command, ...] = (init, founders.genesis_commands, key, signing, restart)
