@@ -30,7 +30,7 @@ _NUMBERS = {
     **_either_side("serving", "max_concurrent=", 8, _OWN_LOAD),
     **{f"{key} (2)": why for key, why in _either_side("serving", "max_concurrent=", 8, _OWN_LOAD).items()},
     **_either_side("serving", "max_concurrent=", 32, _OWN_LOAD),
-    **_either_side("sync", "REST_MS = ", 2000, _OWN_LOAD),
+    **_either_side("suppliers", "REST_MS = ", 2000, _OWN_LOAD),
     **_either_side("sync", "SHORT_BRANCH = ", 32, _OWN_LOAD),
 }
 

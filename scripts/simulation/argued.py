@@ -42,9 +42,9 @@ ARGUED: dict[str, str] = {
     'codec.array(fields, 6, 7, "a block\'s votes")': (_OUR_BYTES),
     "votecodec._read_said: number, mhg = codec.array(pair, 2, 2, 'a statement') -> "
     "number, mhg = codec.array(pair, 2, 3, 'a statement')": _OUR_BYTES,
-    "sync.(module): REST_MS = 2000 -> REST_MS = 2001": _PACE,
-    "sync.(module): REST_MS = 2000 -> REST_MS = 1999": _PACE,
-    "sync.(module): MAX_REST_MS = 300000 -> MAX_REST_MS = 300001": _PACE,
+    "suppliers.(module): REST_MS = 2000 -> REST_MS = 2001": _PACE,
+    "suppliers.(module): REST_MS = 2000 -> REST_MS = 1999": _PACE,
+    "suppliers.(module): MAX_REST_MS = 300000 -> MAX_REST_MS = 300001": _PACE,
     "sync.(module): START_PAUSE_MS = 900 -> START_PAUSE_MS = 899": _PACE,
     "headway.(module): SETTLE_INTERVAL_MS = 1000 -> SETTLE_INTERVAL_MS = 999": _PACE,
     "engine.(module): REGOSSIP_EVERY_SLOTS = 32 -> REGOSSIP_EVERY_SLOTS = 33": _PACE,

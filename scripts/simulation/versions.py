@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from chain import engine, heard, production, sync
+from chain import download, engine, heard, production, sync
 
 # Smaller blocks, shorter messages and downloads, other intervals, and a chain that is quiet a block earlier.
 NEXT: tuple[tuple[ModuleType, str, int], ...] = (
     (production, "MAX_BLOCK_TRANSACTIONS", 3),
     (heard, "MAX_REPEATED", 2),
-    (sync, "MAX_BLOCKS_PER_REQUEST", 8),
+    (download, "MAX_BLOCKS_PER_REQUEST", 8),
     (sync, "SHORT_BRANCH", 4),
     (engine, "STATUS_EVERY_SLOTS", 5),
     (engine, "REGOSSIP_EVERY_SLOTS", 8),

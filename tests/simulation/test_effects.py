@@ -96,7 +96,7 @@ def test_a_sample_of_them_is_the_same_each_time() -> None:
 def test_a_break_is_noticed_by_its_effect_and_one_without_is_not() -> None:
     by_key = {mutant.key: mutant for mutant in drawn(None, 0)}
     harmful = next(one for key, one in by_key.items() if key.startswith("electorate.") and "2 * sum" in one.before)
-    harmless = next(one for key, one in by_key.items() if key.startswith("sync.(module): REST_MS"))
+    harmless = next(one for key, one in by_key.items() if key.startswith("suppliers.(module): REST_MS"))
     with worker("reach", breaking.__name__) as ask:
         alone = ask({"trial": 0})
     assert alone["violation"] == ""
