@@ -286,7 +286,10 @@ def _load_engine(home: Home, storage: Storage) -> Engine:
     chain, signing = storage.load()
     secret = None if storage.is_exported else home.secret
     fresh_tag, restart = secrets.token_bytes(TAG_BYTES), storage.restart
-    engine = Engine(home.genesis, chain, secret=secret, signing=signing, fresh_tag=fresh_tag, restart=restart)
+    named = [address.rsplit("/", 1)[-1] for address in home.config.peers]
+    engine = Engine(
+        home.genesis, chain, secret=secret, signing=signing, fresh_tag=fresh_tag, restart=restart, named=named
+    )
     if secret is None:
         log.warning("exported", why="its signing state left this home: it follows the chain and signs nothing")
     return engine

@@ -16,7 +16,7 @@ TARGET_MS = 1_000
 # Before so long nobody is slow: two ways around the world, and a busy moment on both sides.
 PATIENCE_MS = 1_500
 # A peer may take so many times as long as the fastest that is known: they may share one line.
-SLACK = 6
+SLACK = 3
 # Where nobody's pace is known, a reply that arrives at this rate (bytes a second) is waited for.
 SLOWEST = 8_000
 

@@ -176,8 +176,9 @@ class Suppliers:
             asked.received, asked.expected = received, size
 
     def has_room(self, now_ms: int) -> bool:
-        """Whether the line, as far as it is known, can take more than what is on its way."""
-        awaited = sum(max(0, each.expected - each.received) for each in self.asked if not self.is_late(each, now_ms))
+        """Whether the line, as far as it is known, can take more blocks than those on their way."""
+        prompt = (each for each in self.asked if each.ids and not self.is_late(each, now_ms))
+        awaited = sum(max(0, each.expected - each.received) for each in prompt)
         rate = sum(each.pace.rate for each in self)
         return awaited < max(FIRST_BYTES, rate * LINE_MS // 1_000)
 

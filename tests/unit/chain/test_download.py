@@ -239,5 +239,6 @@ def test_a_line_that_is_not_known_is_tried_with_one_range_and_a_slow_one_is_not_
     asked = rig.asks()
     assert len(asked) == 2, "the first of 40,000 bytes leaves room"
     assert rig.asked() == []
-    rig.suppliers.under_way("one", asked[0].request, asked[0].expected, asked[0].expected)
+    first = asked[0]
+    rig.suppliers.under_way(first.supplier.peer, first.request, first.expected, first.expected)
     assert rig.asked(), "what has arrived makes room"
