@@ -6,7 +6,6 @@ import pytest
 
 from chain.codec import encode
 from chain.errors import Refused
-from p2p import book as module
 from p2p import handshake
 from p2p.addresses import read_address
 from p2p.book import GIVE_WAY_S, MAX_RETRY_S, PeerBook
@@ -23,7 +22,10 @@ def book_with(peer_id: str, own_id: str = "", *, bootstrap: bool = False) -> Pee
     book = PeerBook(own_id, Random(1))
     found = read_address(address(peer_id))
     assert found is not None
-    book.add(found, 0.0, bootstrap=bootstrap)
+    if bootstrap:
+        book.add(found, 0.0)
+    else:
+        book.hear(found, 0.0, "")
     return book
 
 
@@ -69,34 +71,12 @@ def test_waiting_times_grow_to_the_limit_and_start_again_after_a_loss() -> None:
     assert contact.due_at < 0.5
 
 
-def test_a_peer_only_heard_of_is_forgotten_in_the_end() -> None:
-    book = book_with(IDS[0])
-    contact = book.get(IDS[0])
-    assert contact is not None
-    for _ in range(module.FORGET_AFTER_FAILURES):
-        assert book.get(IDS[0]) is contact
-        book.failed(contact, 0.0)
-    assert book.get(IDS[0]) is None
-
-
 def test_of_two_peers_the_one_with_the_larger_id_gives_way() -> None:
     early = book_with(IDS[1], own_id=IDS[0]).get(IDS[1])
     late = book_with(IDS[0], own_id=IDS[1]).get(IDS[0])
     assert early is not None
     assert late is not None
     assert (early.due_at, late.due_at) == (0.0, GIVE_WAY_S)
-
-
-def test_the_book_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_CONTACTS", 2)
-    book = PeerBook(IDS[5], Random(1))
-    for peer_id in IDS:
-        for port in range(1, 10):
-            found = read_address(address(peer_id, port))
-            assert found is not None
-            book.add(found, 0.0)
-    assert [contact.peer_id for contact in book] == IDS[:2]  # and never our own
-    assert [str(known) for known in next(iter(book)).addresses] == [address(IDS[0], n) for n in (6, 7, 8, 9)]
 
 
 def test_a_hello_speaks_for_its_sender_only() -> None:
