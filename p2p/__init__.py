@@ -21,7 +21,9 @@ From the wire up::
     troubles     what keeps this node from a peer, said once
     dialler      whom to dial now, and which addresses are right
     lobby        who gives way to a newcomer
-    peers        who is connected: greet, watch, drop, ban, and keep the book
+    link         one connection, and what is known of it
+    exchange     what peers tell each other of addresses
+    peers        who is connected: let in, greet, watch, drop, ban
     network      all of the above under one context manager
 
     signatures   decoding and checking off the event loop, once

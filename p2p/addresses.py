@@ -143,8 +143,14 @@ def is_believable(host: str, teller: str) -> bool:
     return reach_of(host) is not Reach.NOWHERE and reach_of(host) >= min(reach_of(teller), Reach.WORLD)
 
 
+@lru_cache(maxsize=4096)
 def neighbourhood(host: str) -> str:
     """The /24 or /64 of a host, which one tenant can fill; empty on this machine and site, where it says nothing."""
     if reach_of(host) is not Reach.WORLD:
         return ""
     return str(ip_network((host, 64 if ":" in host else 24), strict=False))
+
+
+def tenant(host: str) -> str:
+    """What surely has one owner: an address of IPv4, or a /64, in which one has as many as one likes."""
+    return neighbourhood(host) or host if ":" in host else host

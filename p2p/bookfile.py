@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import trio
+
 from p2p.addresses import MAX_ADDRESS_BYTES, PeerAddress, read_address
-from p2p.book import MAX_ADDRESSES, MAX_KNOWN
+from p2p.book import MAX_ADDRESSES, MAX_KNOWN, PeerBook
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +26,31 @@ MAX_LISTED = MAX_KNOWN * MAX_ADDRESSES
 MAX_FILE_BYTES = 64 + MAX_LISTED * (MAX_ADDRESS_BYTES + 8)
 
 
+KEEP_EVERY_S = 1.0
+"""How much of the book a crash may cost."""
+
+
 class BookFile:
     """Reads and writes one file.  What goes wrong is logged: a node runs without it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._is_failing = False
+
+    async def keep(self, book: PeerBook, wake: Callable[[], None]) -> None:
+        """Fill a book from the file, call ``wake``, and keep the file like the book until cancelled."""
+        kept = await trio.to_thread.run_sync(self.read)
+        book.remember(kept, trio.current_time())
+        wake()
+        try:
+            while True:
+                await trio.sleep(KEEP_EVERY_S)
+                if book.proven() != kept:
+                    kept = book.proven()
+                    await trio.to_thread.run_sync(self.write, kept)
+        finally:
+            if book.proven() != kept:
+                self.write(book.proven())
 
     def read(self) -> list[PeerAddress]:
         """What was written last; nothing where that was never, or is damaged."""
@@ -55,7 +76,9 @@ class BookFile:
             self._is_failing = False
         except OSError as error:
             if not self._is_failing:
-                log.warning("%s cannot be written (%s); after a restart peers are found anew", self._path, error)
+                log.warning(
+                    "%s cannot be written (%s); after a restart peers are found anew", self._path, error.strerror
+                )
             self._is_failing = True
 
 

@@ -91,11 +91,11 @@ class Dialler:
         rumours = sum(not contact.is_known for contact in dialling)
         count = len(dialling)
         for contact in self._book:
-            if contact.dialling or not self._wants(contact):
-                continue
             if contact.due_at > now:
                 next_at = min(next_at, contact.due_at)
-            elif count < MAX_DIALS and (contact.is_known or rumours < MAX_RUMOURS):
+                continue
+            has_room = count < MAX_DIALS and (contact.is_known or rumours < MAX_RUMOURS)
+            if has_room and not contact.dialling and self._wants(contact):
                 count += 1
                 rumours += not contact.is_known
                 contact.dialling = True

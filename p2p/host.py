@@ -42,6 +42,7 @@ from multiaddr import Multiaddr
 from multiaddr.exceptions import Error as MultiaddrError
 
 from chain.errors import OperatorError
+from p2p.addresses import tenant
 from p2p.frames import LIBRARY_ERRORS, reset_quietly
 from p2p.library import GuardedUpgrader, LeaklessSwarm, tame
 from p2p.limits import Buckets, Places
@@ -147,10 +148,10 @@ class GuardedSwarm(LeaklessSwarm):
 
     async def receive(self, raw_conn: RawConnection, maddr: Multiaddr) -> IMuxedConn | None:
         """The handshake of an inbound connection, if there is room for one; None if its host has had enough of them."""
-        remote_host = (raw_conn.get_remote_address() or ("", 0))[0]
-        if not self._handshake_rates.take(remote_host):
+        caller = tenant((raw_conn.get_remote_address() or ("", 0))[0])
+        if not self._handshake_rates.take(caller):
             return None
-        async with self._handshakes.hold(remote_host):
+        async with self._handshakes.hold(caller):
             return await super().receive(raw_conn, maddr)
 
     async def prove(self, address: Multiaddr, peer_id: ID) -> None:

@@ -7,27 +7,25 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 import trio
 from libp2p.abc import INetConn
 
 from chain.errors import Reason, Refused
 from p2p import handshake
-from p2p.addresses import PeerAddress, is_believable, neighbourhood, parse_external
-from p2p.book import MAX_ADDRESSES, Contact, PeerBook
+from p2p.addresses import PeerAddress, neighbourhood, parse_external
+from p2p.book import Contact, PeerBook
 from p2p.bookfile import BookFile
 from p2p.dialler import Dialler
+from p2p.exchange import HELLO_TIMEOUT_S, Exchange
 from p2p.host import GuardedHost, Notifee, cut
-from p2p.lobby import MEMORY_S, Guest, Room, Use, makes_room
+from p2p.link import Link
+from p2p.lobby import Guest, Room, Use, makes_room
 from p2p.reputation import Reputation, Weight
 from p2p.requests import Failure, RequestError, Requests
 from p2p.troubles import Troubles
 
 log = logging.getLogger(__name__)
-
-HELLO_TIMEOUT_S = 5.0
-"""For the first exchange, and for how long an inbound peer may stay silent before we ask it."""
 
 FOREIGN_BAN_S = 600.0
 """A peer of another network stays one; it is tried again after ten minutes in case it was reconfigured."""
@@ -40,12 +38,6 @@ MAX_RESERVED = 256
 
 MAX_DIALLED_NEIGHBOURS = 4
 """Peers that we dial in one /24 or /64, so that who fills one does not become all that we see."""
-
-FIRST_EXCHANGE_S = 1.0
-"""After a node has come, its peers know soon where others are; the wait doubles up to the settled one."""
-
-KEEP_EVERY_S = 1.0
-"""How much of the peer book a crash may cost."""
 
 
 @dataclass(frozen=True)
@@ -72,34 +64,6 @@ class PeerInfo:
     direction: str  # "inbound" or "outbound"
     rtt_ms: float | None
     score: float
-
-
-class Link:
-    """One connection, from the moment the library reports it until it is gone."""
-
-    def __init__(self, peer_id: str, connection: INetConn, now: float) -> None:
-        self.peer_id = peer_id
-        self.connection = connection
-        muxed_conn: Any = connection.muxed_conn
-        remote: tuple[str, int] = muxed_conn.get_remote_address() or ("", 0)
-        self.direction = "outbound" if muxed_conn.is_initiator else "inbound"
-        self.remote_host, port = remote
-        version = "ip6" if ":" in self.remote_host else "ip4"
-        self.address = f"/{version}/{self.remote_host}/tcp/{port}"
-        self.opened_at = now
-        self.scope = trio.CancelScope()
-        self.closed = trio.Event()
-        self.greeted = trio.Event()
-        self.hello: bytes | None = None
-        self.up = False
-        self.rtt_ms: float | None = None
-        self.claimed: list[PeerAddress] = []
-        self.used: dict[Use, float] = {}
-        self.gives_way = False
-
-    def use(self, now: float) -> Use:
-        """What it was good for of late."""
-        return max((use for use, at in self.used.items() if now - at <= MEMORY_S), default=Use.NONE)
 
 
 class PeerSupervisor:
@@ -130,7 +94,6 @@ class PeerSupervisor:
         self._settings = settings
         self._reputation = reputation
         self._own_id = str(host.get_id())
-        self._external = [parse_external(settings.external, self._own_id)] if settings.external else []
         self._file = file
         self._book = PeerBook(self._own_id, rng)
         self._troubles = Troubles()
@@ -139,13 +102,17 @@ class PeerSupervisor:
         self._reserved: OrderedDict[str, None] = OrderedDict()
         self._links: dict[str, Link] = {}
         self._blocked: frozenset[str] = frozenset()
+        self._exchange = Exchange(host, requests, self._book, self._dialler, self._links, self.penalise, rng)
+        self._exchange.is_private = settings.private
+        if settings.external:
+            self._exchange.external = [parse_external(settings.external, self._own_id)]
         self._started = False
         self._nursery: trio.Nursery | None = None
         host.swarm.admit, host.swarm.seat = self._admit, self._seat
         host.swarm.register_notifee(Notifee(self._opened, self._closed))
         limits = {"max_concurrent": 64, "max_request": 64}
         requests.serve("ping", self._serve_ping, max_response=64, **limits)
-        requests.serve("peers", self._serve_peers, max_response=handshake.MAX_PEERS_BYTES, **limits)
+        requests.serve("peers", self._exchange.serve, max_response=handshake.MAX_PEERS_BYTES, **limits)
         requests.serve(
             "hello",
             self._serve_hello,
@@ -226,8 +193,9 @@ class PeerSupervisor:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             nursery.start_soon(self._dialler.run)
-            nursery.start_soon(self._exchange_forever)
-            nursery.start_soon(self._keep_forever)
+            nursery.start_soon(self._exchange.run, self._settings.exchange_interval_s, self._has_places)
+            if self._file is not None:
+                nursery.start_soon(self._file.keep, self._book, self._dialler.wake)
 
     def _admit(self, peer_id: str) -> bool:
         return self._started and peer_id not in self._links and self._welcome(peer_id)
@@ -353,8 +321,8 @@ class PeerSupervisor:
         misses = 0
         async with trio.open_nursery() as nursery:
             if link.direction == "outbound":
-                nursery.start_soon(self._learn, link)
-            nursery.start_soon(self._prove, link)
+                nursery.start_soon(self._exchange.learn, link)
+            nursery.start_soon(self._exchange.prove, link)
             while misses < settings.max_misses:
                 if misses == 0:
                     await trio.sleep(settings.ping_interval_s)
@@ -384,89 +352,30 @@ class PeerSupervisor:
             self._started
             and contact.peer_id not in self._links
             and self._welcome(contact.peer_id)
-            and (self._book.is_poor or not contact.seed)
+            and (not contact.seed or self._book.is_poor)
             and (contact.bootstrap or self._has_use(contact))
         )
 
-    def _has_use(self, contact: Contact) -> bool:
-        dialled = [link.remote_host for link in self._links.values() if link.direction == "outbound"]
-        if len(dialled) >= self._settings.max_peers:
-            return False
-        places = {neighbourhood(address.host) for address in contact.addresses} - {""}
-        near = sum(neighbourhood(host) in places for host in dialled)
-        return near < MAX_DIALLED_NEIGHBOURS
+    def _has_places(self) -> bool:
+        return len(self._dialled()) < self._settings.max_peers
 
-    def _dialled(self) -> int:
-        return sum(link.direction == "outbound" for link in self._links.values())
+    def _has_use(self, contact: Contact) -> bool:
+        places = {neighbourhood(address.host) for address in contact.addresses} - {""}
+        near = sum(neighbourhood(link.remote_host) in places for link in self._dialled())
+        return self._has_places() and near < MAX_DIALLED_NEIGHBOURS
+
+    def _dialled(self) -> list[Link]:
+        return [link for link in self._links.values() if link.direction == "outbound"]
 
     # -- what peers tell each other -------------------------------------------------------------------
 
     def _hello(self) -> bytes:
-        addresses = [] if self._settings.private else [*map(str, self._external), *self._host.listen_addresses()]
-        return handshake.encode_hello(addresses, self.local_hello())
+        return handshake.encode_hello(self._exchange.own_addresses(), self.local_hello())
 
     def _note_hello(self, link: Link, hello: bytes) -> None:
         addresses, payload = handshake.decode_hello(hello, link.peer_id)
-        link.claimed = [
-            seen
-            for seen in (address.seen_from(link.remote_host) for address in addresses)
-            if is_believable(seen.host, link.remote_host)
-        ][:MAX_ADDRESSES]
+        link.claim(addresses)
         link.hello = payload
-
-    async def _prove(self, link: Link) -> None:
-        """Find out which of the addresses that a peer claims are right, so that they may be told and dialled again."""
-        if not self._settings.private:
-            for address in link.claimed:
-                await self._dialler.prove(address)
-
-    async def _learn(self, link: Link) -> None:
-        """Ask a peer for the addresses of others.  Its failure to answer is not held against it."""
-        if self._settings.private:
-            return
-        try:
-            reply = await self._requests.ask_now(
-                link.peer_id,
-                "peers",
-                b"",
-                max_response=handshake.MAX_PEERS_BYTES,
-                timeout_s=HELLO_TIMEOUT_S,
-            )
-            source = neighbourhood(link.remote_host)
-            for address in handshake.decode_peers(reply):
-                if is_believable(address.host, link.remote_host) and address.peer_id not in self._links:
-                    self._book.hear(address, trio.current_time(), source)
-            self._dialler.wake()
-        except RequestError as error:
-            log.debug("peer %s names no others: %s", link.peer_id, error)
-        except Refused as error:
-            self.penalise(link.peer_id, Weight.INVALID, f"sent a list of peers that is {error}")
-
-    async def _exchange_forever(self) -> None:
-        wait_s = FIRST_EXCHANGE_S
-        while True:
-            await trio.sleep(min(wait_s, self._settings.exchange_interval_s))
-            wait_s = min(2 * wait_s, self._settings.exchange_interval_s)
-            candidates = [link for _, link in sorted(self._links.items()) if link.up]
-            if candidates and self._dialled() < self._settings.max_peers:
-                await self._learn(self._rng.choice(candidates))
-
-    async def _keep_forever(self) -> None:
-        """Keep the book on disk, from where an earlier life of this node left it."""
-        if self._file is None:
-            return
-        kept = await trio.to_thread.run_sync(self._file.read)
-        self._book.remember(kept, trio.current_time())
-        self._dialler.wake()
-        try:
-            while True:
-                await trio.sleep(KEEP_EVERY_S)
-                if self._book.proven() != kept:
-                    kept = self._book.proven()
-                    await trio.to_thread.run_sync(self._file.write, kept)
-        finally:
-            if self._book.proven() != kept:
-                self._file.write(self._book.proven())
 
     async def _serve_ping(self, peer_id: str, request: bytes) -> bytes:
         return b""
@@ -478,16 +387,3 @@ class PeerSupervisor:
         self._note_hello(link, request)
         link.greeted.set()
         return self._hello()
-
-    async def _serve_peers(self, peer_id: str, request: bytes) -> bytes:
-        asker = self._links.get(peer_id)
-        if asker is None or self._settings.private:
-            return handshake.encode_peers([])
-        others = (link for other, link in sorted(self._links.items()) if link.up and other != peer_id)
-        known = [str(shown) for link in others if (shown := self._shown(link, asker)) is not None]
-        return handshake.encode_peers(self._rng.sample(known, min(len(known), handshake.MAX_SHARED)))
-
-    def _shown(self, link: Link, asker: Link) -> PeerAddress | None:
-        """Where to find a peer, for another: what it says of itself, if that is right.  Some say nothing."""
-        claims = (each for each in link.claimed if is_believable(each.host, asker.remote_host))
-        return next(filter(self._book.is_proven, claims), None)
