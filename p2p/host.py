@@ -107,7 +107,7 @@ class GuardedSwarm(LeaklessSwarm):
         self.auto_connector.maybe_connect = _nothing  # type: ignore[method-assign]
         self._handshakes = Places(MAX_HANDSHAKES, MAX_HANDSHAKES // 2, grace_s=HANDSHAKE_GRACE_S, wait_s=0.0)
         self._handshake_rates = Buckets(HANDSHAKE_RATE_PER_S, HANDSHAKE_BURST)
-        self._joining: set[ID] = set()
+        self.joining: dict[str, str] = {}  # with the host at which we see each
         self.admit: Callable[[str], bool] = lambda _peer_id: False
         self.seat: Callable[[str, str], bool] = lambda _peer_id, _remote_host: True
 
@@ -116,19 +116,16 @@ class GuardedSwarm(LeaklessSwarm):
 
         Raises :class:`Unwelcome` where its peer is not welcome or is here already.
         """
-        peer_id = muxed_conn.peer_id
-        if peer_id in self._joining or peer_id in self.connections or not self._lets_in(muxed_conn):
+        peer_id, (remote_host, _) = str(muxed_conn.peer_id), _remote(muxed_conn)
+        is_here = peer_id in self.joining or muxed_conn.peer_id in self.connections
+        if is_here or not self.admit(peer_id) or not self.seat(peer_id, remote_host):
             await cut(muxed_conn)
             raise Unwelcome(f"connection of {peer_id} refused")
-        self._joining.add(peer_id)
+        self.joining[peer_id] = remote_host
         try:
             return await super().add_conn(muxed_conn, direction)
         finally:
-            self._joining.discard(peer_id)
-
-    def _lets_in(self, muxed_conn: Any) -> bool:
-        peer_id, (remote_host, _) = str(muxed_conn.peer_id), muxed_conn.get_remote_address() or ("", 0)
-        return self.admit(peer_id) and self.seat(peer_id, remote_host)
+            del self.joining[peer_id]
 
     async def dial_peer(self, peer_id: ID) -> list[INetConn]:
         """Raises ``SwarmException``: only the supervisor dials, and a stream to who is not connected simply fails."""
@@ -148,7 +145,7 @@ class GuardedSwarm(LeaklessSwarm):
 
     async def receive(self, raw_conn: RawConnection, maddr: Multiaddr) -> IMuxedConn | None:
         """The handshake of an inbound connection, if there is room for one; None if its host has had enough of them."""
-        caller = tenant((raw_conn.get_remote_address() or ("", 0))[0])
+        caller = tenant(_remote(raw_conn)[0])
         if not self._handshake_rates.take(caller):
             return None
         async with self._handshakes.hold(caller):
@@ -266,6 +263,11 @@ class GuardedHost(BasicHost):
 
     async def _push_identify_to_all_peers(self) -> None:
         """See :meth:`_schedule_identify`."""
+
+
+def _remote(connection: Any) -> tuple[str, int]:
+    """Host and port of the other end, empty where they are not known any more."""
+    return connection.get_remote_address() or ("", 0)
 
 
 async def _nothing() -> None:

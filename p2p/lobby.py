@@ -55,7 +55,7 @@ class Room:
 def makes_room(guests: Sequence[Guest], host: str, room: Room, now: float, rng: Random) -> Guest | None:
     """Who leaves so that a newcomer from ``host`` can come in; None if there is a place.
 
-    Raises ``LookupError`` where all who could are too new to be judged.
+    Raises ``LookupError`` where those of the least use are too new to be judged.
     """
     place = neighbourhood(host)
     sharing = [guest for guest in guests if place and guest.host == host]
@@ -67,15 +67,16 @@ def makes_room(guests: Sequence[Guest], host: str, room: Room, now: float, rng: 
 
 
 def _least(crowd: Sequence[Guest], guests: Sequence[Guest], now: float, rng: Random) -> Guest:
-    judged = [guest for guest in crowd if now - guest.since >= GRACE_S]
-    if not judged:
-        raise LookupError("nobody has been here for long enough")
+    lowest = min((guest.use for guest in crowd), default=Use.NONE)
+    judged = [guest for guest in crowd if guest.use is lowest and now - guest.since >= GRACE_S]
+    if not judged:  # who is new may yet be of use, and who is of use does not make room for it
+        raise LookupError("nobody of the least use has been here for long enough")
 
-    def worth(guest: Guest) -> tuple[Use, int]:
+    def neighbours(guest: Guest) -> int:
         place = neighbourhood(guest.host)
-        return guest.use, -sum(bool(place) and neighbourhood(other.host) == place for other in guests)
+        return sum(bool(place) and neighbourhood(other.host) == place for other in guests)
 
-    least = min(map(worth, judged))
-    alike = sorted((guest for guest in judged if worth(guest) == least), key=lambda guest: guest.since)
+    most = max(map(neighbours, judged))
+    alike = sorted((guest for guest in judged if neighbours(guest) == most), key=lambda guest: guest.since)
     # Those that have been here longer stay; which of the others goes cannot be arranged.
     return rng.choice(alike[len(alike) // 2 :])

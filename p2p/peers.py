@@ -202,8 +202,7 @@ class PeerSupervisor:
 
     def _seat(self, peer_id: str, remote_host: str) -> bool:
         # Identities are free: however many come, those that we were told to know and those that we dial get in.
-        contact = self._book.get(peer_id)
-        if self._is_reserved(peer_id) or (contact is not None and contact.dialling):
+        if self._is_expected(peer_id):
             return True
         now = trio.current_time()
         try:
@@ -217,9 +216,16 @@ class PeerSupervisor:
         return True
 
     def _guests(self, now: float) -> Iterator[Guest]:
+        for peer_id, remote_host in self._host.swarm.joining.items():
+            if peer_id not in self._links and not self._is_expected(peer_id):
+                yield Guest(peer_id, remote_host, now, Use.NONE)
         for link in self._links.values():
             if link.direction == "inbound" and not link.gives_way and not self._is_reserved(link.peer_id):
                 yield Guest(link.peer_id, link.remote_host, link.opened_at, link.use(now))
+
+    def _is_expected(self, peer_id: str) -> bool:
+        contact = self._book.get(peer_id)
+        return self._is_reserved(peer_id) or (contact is not None and contact.dialling)
 
     def _is_named(self, peer_id: str) -> bool:
         contact = self._book.get(peer_id)

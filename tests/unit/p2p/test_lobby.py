@@ -53,8 +53,13 @@ def test_those_that_were_here_longer_stay() -> None:
 def test_a_newcomer_has_its_grace() -> None:
     with pytest.raises(LookupError):
         leaver(crowd(32, age_s=GRACE_S - 0.1))
-    known = guest(99, age_s=GRACE_S, use=Use.DELIVERED)
-    assert leaver([*crowd(31, age_s=GRACE_S - 0.1), known]) == known
+    idle, asks = guest(98, age_s=GRACE_S), guest(99, age_s=900.0, use=Use.ASKED)
+    assert leaver([*crowd(30, age_s=GRACE_S - 0.1), asks, idle]) == idle
+
+
+def test_who_is_of_use_does_not_go_for_those_that_are_too_new_to_be_judged() -> None:
+    with pytest.raises(LookupError):
+        leaver([*crowd(31, age_s=GRACE_S - 0.1), guest(99, age_s=900.0, use=Use.ASKED)])
 
 
 def test_an_address_and_a_neighbourhood_have_their_share_and_give_way_within_it() -> None:
