@@ -1,8 +1,8 @@
 """One node: command line, and the nursery that pumps events into the engine and carries out its effects.
 
-``python node.py init`` makes a home, ``run`` runs it, ``key show`` says who it is, ``signing export`` and
-``signing import`` move a validator to another machine, ``restart sign`` lets a network go on that too many lost.  Other
-programs run a node inside with :func:`open_node`.
+``python node.py init`` makes a home, ``run`` runs it, ``genesis`` founds a network with others, ``key show`` says who
+it is, ``signing export`` and ``signing import`` move a validator to another machine, ``restart sign`` lets a network go
+on that too many lost.  Other programs run a node inside with :func:`open_node`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ from chain.credentials import sign_credential
 from chain.engine import Engine
 from chain.errors import OperatorError, Refused
 from chain.events import Commit, Effect, Event, FollowWallClock, Submitted, Tick, WallClockStepped
-from chain.genesis import Genesis, found_genesis, load_genesis
-from chain.keys import SecretKey, did_from_key, self_test
+from chain.genesis import found_genesis, load_genesis
+from chain.keys import SEED_BYTES, SecretKey, did_from_key, self_test
 from chain.messages import Status
-from chain.policy import load_policy, shipped_policy
 from chain.prover import prove
 from chain.reader import Reader
 from chain.serving import MAX_RECENT_BLOCKS, Question
@@ -44,8 +43,10 @@ from chain.sources import LiveState
 from chain.statements import TAG_BYTES
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
+from p2p.local.founders import genesis_commands, readiness
+from p2p.local.founding import check_joined, home_config, named_policy
 from p2p.local.handover import export_signing, import_signing, renew_database
-from p2p.local.home import Home, HomeConfig, create_home, load_home, locked, peer_id_of, read_key
+from p2p.local.home import Home, create_home, is_begun_home, load_home, locked, peer_id_of, read_key
 from p2p.local.lifetime import lifetime
 from p2p.local.restarting import Signed, sign_restart
 
@@ -346,13 +347,25 @@ def init(
         return
     if (genesis_path is None) == (new_network is None):
         raise OperatorError("say either --genesis FILE or --new-network NAME")
-    seed = secrets.token_bytes(32) if key_path is None else read_key(key_path).seed
+    seed, is_new = _seed(home, key_path)
+    secret, now_ms = SecretKey(seed), _wall_ms()
     if genesis_path is not None:
         genesis = load_genesis(genesis_path)
+        check_joined(home, genesis)
     else:
-        genesis = _found_network(new_network or "", policy, slot_ms, SecretKey(seed))
-    create_home(home, genesis, seed, HomeConfig(peers=list(peers)), may_have_signed=key_path is not None)
-    click.echo(launched(f"{home} is ready; start it with `python node.py run --home {shlex.quote(str(home))}`"))
+        genesis = found_genesis(
+            new_network or "", named_policy(policy), [secret.public], genesis_time_ms=now_ms, slot_ms=slot_ms
+        )
+    # Before a network begins, no key can have signed in it.
+    may_have_signed = genesis_path is not None and not is_new and now_ms >= genesis.genesis_time_ms
+    create_home(home, genesis, seed, home_config(genesis, secret, peers), may_have_signed=may_have_signed)
+    click.echo(launched(readiness(home, genesis, may_have_signed=may_have_signed)))
+
+
+def _seed(home: Path, key_path: Path | None) -> tuple[bytes, bool]:
+    """The secret of a home to be made, and whether it is new."""
+    known = home / "key" if key_path is None and is_begun_home(home) else key_path
+    return (secrets.token_bytes(SEED_BYTES), True) if known is None else (read_key(known).seed, False)
 
 
 def _resynced(home: Home, *, is_sure: bool) -> str:
@@ -367,10 +380,7 @@ def _resynced(home: Home, *, is_sure: bool) -> str:
     )
 
 
-def _found_network(name: str, policy: str, slot_ms: int, secret: SecretKey) -> Genesis:
-    path = Path(policy)
-    rules = load_policy(path) if path.is_file() else shipped_policy(policy)
-    return found_genesis(name, rules, [secret.public], genesis_time_ms=time.time_ns() // 1_000_000, slot_ms=slot_ms)
+main.add_command(genesis_commands)
 
 
 @main.group()

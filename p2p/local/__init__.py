@@ -4,6 +4,9 @@
 
     home         a node's folder: key, configuration, genesis, database
     whole        homes that are whole or not there
+    carried      files that operators carry from machine to machine
+    founding     a network that several organisations found: plan, entries, genesis
+    founders     the commands that they type
     handover     a validator's signing state, on its way to another machine
     presence     how a node is found: its transport's settings, node.json
     lifetime     until a signal, or the end of whoever started it
