@@ -13,6 +13,7 @@
     startup      the first moments of a program: Ctrl-C is quiet
     process      standard streams and signals
     commandline  what every command line shares
+    at_rest      commands for a home whose node rests
     logs         the log: bounded, off the event loop, a rate for each line
     telemetry    what happened, as logs, metrics, the last head moves
     face         what the local face answers

@@ -52,7 +52,7 @@ def _new(plan: Path, name: str, start: str, policy: str, slot_ms: int, tolerates
     """Write PLAN, which every founder is to sign."""
     fields = {
         "name": name,
-        "genesis_time_ms": _moment_ms(start, _now_ms()),
+        "genesis_time_ms": _moment_ms(start, wall_ms()),
         "slot_ms": slot_ms,
         "heartbeat_slots": USUAL_HEARTBEAT_SLOTS,
         "max_expiry_blocks": USUAL_EXPIRY_BLOCKS,
@@ -64,7 +64,7 @@ def _new(plan: Path, name: str, start: str, policy: str, slot_ms: int, tolerates
         made = read_plan(fields)
     except Mistake as mistake:
         raise OperatorError(f"the plan's {mistake}") from mistake
-    write_plan(plan, made, _now_ms())
+    write_plan(plan, made, wall_ms())
     _say(*_terms(made), f"send {plan} to every founder; each of them, you too, types", _join_line(plan))
 
 
@@ -83,7 +83,7 @@ def _join(
     agreed = load_plan(plan)
     seed = None if key_path is None else read_key(key_path).seed
     secret = begin_home(home, seed, secrets.token_bytes(SEED_BYTES))
-    made = join(agreed, entry, secret, organisation, address, weight=weight, now_ms=_now_ms())
+    made = join(agreed, entry, secret, organisation, address, weight=weight, now_ms=wall_ms())
     _say(
         *_terms(agreed),
         *_rows([made]),
@@ -102,7 +102,7 @@ def _show(file: Path, entries: Sequence[Path], out: Path | None, as_json: bool) 
     plan, founders, made = _read(file, entries)
     missing = lacking(plan, founders)
     if out is not None:
-        made = found(plan, founders, _now_ms())
+        made = found(plan, founders, wall_ms())
         write_once(out, made.to_json())
     if as_json:
         click.echo(json.dumps(_document(plan, founders, made, missing), indent=2))
@@ -143,7 +143,7 @@ def _say(*lines: str) -> None:
 
 def _terms(plan: Plan) -> Iterator[str]:
     """What a plan says, a line each."""
-    wait_ms = plan.genesis_time_ms - _now_ms()
+    wait_ms = plan.genesis_time_ms - wall_ms()
     yield f"network    {plan.name}"
     yield f"begins     {instant(plan.genesis_time_ms)}" + (f", in {duration(wait_ms)}" if wait_ms > 0 else "")
     yield f"slots      {plan.slot_ms} ms"
@@ -199,7 +199,7 @@ def readiness(home: Path, genesis: Genesis, *, may_have_signed: bool) -> str:
     """What the operator of a new home is told."""
     line = f"{home} is ready; start it with `python node.py run --home {shlex.quote(str(home))}`"
     begins = instant(genesis.genesis_time_ms)
-    if genesis.genesis_time_ms > _now_ms():
+    if genesis.genesis_time_ms > wall_ms():
         line += f"\nthe network begins at {begins}, and the node waits for that"
     elif may_have_signed:
         line += (
@@ -216,7 +216,8 @@ def _join_line(plan: Path) -> str:
     )
 
 
-def _now_ms() -> int:
+def wall_ms() -> int:
+    """What time this machine says it is: Unix milliseconds."""
     return time.time_ns() // 1_000_000
 
 

@@ -61,8 +61,7 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
     desk = Desk(tmp_path, capsys)
-    monkeypatch.setattr(founders, "_now_ms", lambda: desk.now_ms)
-    monkeypatch.setattr(node, "_wall_ms", lambda: desk.now_ms)
+    monkeypatch.setattr(founders, "wall_ms", lambda: desk.now_ms)
     return desk
 
 
