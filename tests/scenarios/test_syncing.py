@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from chain.blocks import Block, encode_block
+from chain.errors import Reason
 from chain.events import BlocksReceived, Request
-from chain.messages import GetBlocks, RawItems, Status
+from chain.messages import GetBlocks, GetTransactions, RawItems, Status
 from scripts.simulation.wire import Claim
-from tests.scenarios.crafting import Traffic, branch_of, craft, next_slot, reasons_of, replay, slot_now
+from tests.scenarios.crafting import Traffic, branch_of, chain_reply, craft, next_slot, reasons_of, replay, slot_now
 from tests.support.world import World
 
 HUGE = Status(b"\x99" * 32, 10**9, 10**9, 0)
@@ -171,3 +173,68 @@ def test_blocks_nobody_asked_for_change_nothing() -> None:
     # then nothing happens
     assert observer.height == height
     assert reasons_of(observer) == []
+
+
+def test_silent_crowds_with_large_claims_do_not_keep_a_newcomer_from_the_truth() -> None:
+    # given a chain, and a newcomer whom 31 peers tell of a longer one before it hears of this one
+    world = World(4, seed=46)
+    traffic = Traffic(world)
+    traffic.enrol()
+    traffic.run(60, 0)
+    newcomer = world.join()
+    for number in range(31):
+        newcomer.hear(f"liar{number}", Claim(Status(bytes([number]) * 32, slot_now(world), 0, 0).encode()))
+
+    # when half a minute passes, then it is where all are
+    passed = world.run_until(lambda: newcomer.head_id == world.hosts[0].head_id, 30)
+    assert passed <= 20
+    assert newcomer.penalties == []
+
+
+def test_a_peer_that_brings_one_true_block_every_nine_seconds_holds_up_nobody() -> None:
+    # given a newcomer that meets a peer that has the whole chain, and gives it away drop by drop
+    world = World(4, seed=47)
+    traffic = Traffic(world)
+    traffic.enrol()
+    traffic.run(100, 0)
+    chain = branch_of(world.hosts[0])
+    newcomer, drip = world.join(), world.stranger("drip")
+    serve = chain_reply(chain)
+
+    def drop(request: Request) -> bytes | None:
+        world.network.clogged_until_ms["drip", newcomer.name] = world.now_ms + 9_000
+        return None if isinstance(request, GetTransactions) else serve(replace(request, count=1))
+
+    drip.reply = drop
+    newcomer.hear("drip", Claim(Status(chain[-1].id, slot_now(world), 0, 0).encode()))
+
+    # when a few slots pass, then it has the chain from the others
+    assert world.run_until(lambda: newcomer.head_id == world.hosts[0].head_id, 20) <= 10
+
+
+def test_a_liar_in_the_middle_of_a_range_costs_nothing_but_its_reply() -> None:
+    # given a peer that serves the true chain, and another block in the middle of each range
+    world = World(4, seed=48)
+    traffic = Traffic(world)
+    traffic.enrol()
+    traffic.run(100, 0)
+    chain = branch_of(world.hosts[0])
+    newcomer, liar = world.join(), world.stranger("liar")
+    serve = chain_reply(chain)
+
+    def lie(request: Request) -> bytes | None:
+        reply = serve(request)
+        if reply is None or not isinstance(request, GetBlocks):
+            return reply
+        items = list(RawItems.decode(reply, max_items=request.count).items)
+        items[len(items) // 2] = encode_block(chain[0])
+        return RawItems(tuple(items)).encode()
+
+    liar.reply = lie
+    liar.claim = Status(chain[-1].id, chain[-1].header.height, chain[-1].header.mhp, 0)
+    world.greet(liar, newcomer)
+
+    # when it syncs, then it has everything, and the liar is blamed for what it brought
+    assert world.run_until(lambda: newcomer.head_id == world.hosts[0].head_id, 20) <= 10
+    assert {peer for peer, _ in newcomer.penalties} <= {"liar"}
+    assert set(reasons_of(newcomer)) <= {Reason.UNSOLICITED}
