@@ -8,7 +8,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from chain.codec import U64_MAX, array, blob, decode, encode, integer
+from chain.codec import U64_MAX, array, blob, count_items, decode, encode, first_items, integer
 from chain.errors import Reason, Refused
 
 
@@ -131,6 +131,22 @@ def test_what_slips_through_decoding_passes_no_type_check(value: object) -> None
         with pytest.raises(Refused) as caught:
             check()
         assert caught.value.reason is Reason.MALFORMED
+
+
+def test_the_first_items_of_an_array_are_an_array() -> None:
+    whole = encode((b"header", b"b" * 300, (b"x", b"y")))
+    assert first_items(whole, 2) == encode((b"header", b"b" * 300))
+    assert first_items(whole[:-3], 2) == encode((b"header", b"b" * 300))
+    for data in (whole[:-8], b"", b"\xa1x", encode((b"header",))):
+        with pytest.raises(Refused):
+            first_items(data, 2)
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 300])
+def test_items_are_counted_without_reading_them(count: int) -> None:
+    assert count_items(encode((b"x" * 100,) * count)) == count
+    with pytest.raises(Refused):
+        count_items(b"\xc1")
 
 
 def test_integer_checks_the_range_inclusively() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chain.blocks import MAX_BLOCK_BYTES, encode_block
+from chain.blocks import MAX_BLOCK_BYTES, decode_heading, encode_block
 from chain.codec import encode
 from chain.database import DATABASE, seal
 from chain.errors import OperatorError, Reason
@@ -121,6 +121,27 @@ def test_a_branch_ends_where_it_was_asked_for_and_is_read_as_it_is_drawn(story: 
     assert list(reader.branch(tip.id, tip.header.height)) == branch[-1:]
     assert list(reader.branch(tip.id, tip.header.height + 1)) == []
     assert list(reader.branch(tip.id, 2**64)) == list(reader.branch(bytes(32), 1)) == []
+
+
+@pytest.mark.parametrize("beginning_bytes", [8_192, 100])
+def test_headings_are_those_of_the_branch_however_much_is_read_at_first(
+    story: Story, reader: Reader, monkeypatch: pytest.MonkeyPatch, beginning_bytes: int
+) -> None:
+    monkeypatch.setattr("chain.reader.BEGINNING_BYTES", beginning_bytes)
+    tip = max((block for block, is_main in story.disk.blocks.values() if not is_main), key=lambda b: b.header.height)
+    branch = [(block.header, block.ballot) for block in story.disk.branch(tip.id, 1)]
+    assert [decode_heading(raw) for raw in reader.headings(tip.id, 1)] == branch
+    assert [decode_heading(raw) for raw in reader.headings(tip.id, 3)] == branch[2:]
+    assert list(reader.headings(tip.id, 2**64)) == list(reader.headings(bytes(32), 1)) == []
+
+
+def test_a_heading_that_is_not_what_was_written_is_damage(told: Told, tmp_path: Path) -> None:
+    home = told.city.write(tmp_path / "home")
+    tamper(home, "UPDATE blocks SET body = ? WHERE height = 3", encode_block(told.city.blocks[4]))
+    reader = Reader(home / DATABASE, told.city.genesis)
+    with pytest.raises(OperatorError, match="is not what was written"):
+        list(reader.headings(told.city.blocks[5].id, 1))
+    reader.close()
 
 
 def test_a_branch_that_left_the_main_chain_too_long_ago_has_no_beginning(

@@ -5,7 +5,7 @@ import trio
 import trio.testing
 
 from p2p import limits
-from p2p.limits import Buckets, Places
+from p2p.limits import Buckets, Debts, Places
 
 
 def test_a_bucket_for_each_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,6 +16,29 @@ def test_a_bucket_for_each_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> Non
     assert buckets.take("c")  # b has been idle longest and is forgotten
     assert not buckets.take("a")
     assert buckets.take("b")
+
+
+def test_who_takes_more_than_its_due_waits_until_that_is_forgiven() -> None:
+    now = 1_000.0
+    debts = Debts(100.0, 300.0, lambda: now)
+    assert debts.wait_s("peer") == 0
+    debts.charge("peer", 300)
+    assert debts.wait_s("peer") == 0
+    debts.charge("peer", 200)
+    assert (debts.wait_s("peer"), debts.wait_s("other")) == (2.0, 0)
+    now += 2
+    assert debts.wait_s("peer") == 0
+    now += 1_000
+    debts.charge("peer", 400)
+    assert debts.wait_s("peer") == 1.0, "nothing is saved up"
+
+
+def test_debts_are_remembered_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_RATED", 2)
+    debts = Debts(1.0, 1.0, lambda: 0.0)
+    for owner in ("one", "two", "three"):
+        debts.charge(owner, 10)
+    assert (debts.wait_s("one"), debts.wait_s("three")) == (0, 9)
 
 
 def test_what_was_not_used_is_given_back_up_to_what_there_was() -> None:

@@ -54,6 +54,51 @@ async def test_many_requests_at_once_are_all_answered() -> None:
         assert sorted(replies) == sorted(b"%d" % number * 100_000 for number in range(20))
 
 
+async def test_who_takes_too_much_is_told_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p.requests.PEER_RATE", (1.0, 100_000.0))
+    monkeypatch.setattr("p2p.requests.TURN_TIMEOUT_S", 0.05)
+    async with mesh_of(3) as (node, greedy, modest):
+
+        async def big(_peer_id: str, _request: bytes) -> bytes:
+            return bytes(200_000)
+
+        node.transport.requests.serve("big", big, max_request=10, max_response=300_000, max_concurrent=8)
+        limits: dict[str, Any] = {"max_response": 300_000, "timeout_s": PATIENCE_S}
+        assert len(await greedy.transport.requests.ask(node.peer_id, "big", b"", **limits)) == 200_000
+        assert await failure_of(greedy, node.peer_id, "big", **limits) is Failure.BUSY
+        assert len(await modest.transport.requests.ask(node.peer_id, "big", b"", **limits)) == 200_000
+
+
+async def test_what_is_of_use_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p.requests.PEER_RATE", (1.0, 100_000.0))
+    async with mesh_of(2) as (node, friend):
+
+        async def big(_peer_id: str, _request: bytes) -> bytes:
+            return bytes(200_000)
+
+        node.transport.requests.price = lambda _name, _peer_id, _request, _reply: 0
+        node.transport.requests.serve("big", big, max_request=10, max_response=300_000, max_concurrent=8)
+        for _ in range(3):
+            ask = friend.transport.requests.ask(node.peer_id, "big", b"", max_response=300_000, timeout_s=PATIENCE_S)
+            assert len(await ask) == 200_000
+
+
+async def test_what_arrives_of_a_reply_is_told() -> None:
+    async with mesh_of(2) as (node, friend):
+
+        async def big(_peer_id: str, _request: bytes) -> bytes:
+            return bytes(290_000)
+
+        told: list[tuple[int, int]] = []
+        node.transport.requests.serve("big", big, max_request=10, max_response=300_000, max_concurrent=8)
+        await friend.transport.requests.ask(
+            node.peer_id, "big", b"", max_response=300_000, timeout_s=9, on_progress=lambda *it: told.append(it)
+        )
+        received = [received for received, size in told if size == 290_001]
+        assert received == sorted(received)
+        assert len(received) > 1
+
+
 async def test_what_a_handler_does_is_told_as_what_it_is(caplog: pytest.LogCaptureFixture) -> None:
     async def refuse(peer_id: str, request: bytes) -> bytes:
         raise Refused(Reason.UNSOLICITED, "not you")

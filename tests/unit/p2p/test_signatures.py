@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from chain.ballots import make_ballot
-from chain.blocks import Block, encode_block
+from chain.blocks import Block, encode_block, heading_of
 from chain.codec import encode
 from chain.electorate import Decision
 from chain.errors import Reason, Refused
 from chain.transactions import Enrol, Transaction, VerifiedTransaction, decode_transaction
 from p2p.signatures import CHUNK, Signatures
-from tests.support.forge import Forge
+from tests.support.forge import Forge, heading
 from tests.support.world import Actor, genesis_of
 
 GENESIS = genesis_of(1)
@@ -205,3 +205,20 @@ async def test_a_header_is_checked_for_its_network(signatures: Signatures) -> No
     with pytest.raises(Refused) as caught:
         await signatures.header(Forge(genesis_of(1, slot_ms=999)).block().header)
     assert caught.value.reason is Reason.BAD_SIGNATURE
+
+
+async def test_headings_and_blocks_are_good_up_to_the_first_that_is_not() -> None:
+    blocks = Forge(GENESIS).chain(4)
+    raws = [encode_block(block) for block in blocks]
+    signatures = Signatures(GENESIS.id, {}.get)
+    headings = [heading_of(raw) for raw in raws]
+    spoilt = encode((blocks[2].header.raw[:-1] + b"x", blocks[2].ballot.raw))
+    good, refusal = await signatures.headings([*headings[:2], spoilt, headings[3]])
+    assert good == tuple(map(heading, blocks[:2]))
+    assert refusal is not None
+    assert refusal.reason is Reason.BAD_SIGNATURE
+    assert await signatures.headings(headings) == (tuple(map(heading, blocks)), None)
+    whole, refusal = await signatures.blocks([raws[0], raws[1], b"\xc1", raws[3]])
+    assert whole == tuple(blocks[:2])
+    assert refusal is not None
+    assert await signatures.blocks(raws) == (tuple(blocks), None)
