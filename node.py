@@ -7,10 +7,9 @@ programs run a node inside with :func:`open_node`.
 
 from __future__ import annotations
 
-from p2p.local.commandline import as_json, group, home_of_node, importing, launched
+from p2p.local.commandline import group, home_of_node, importing, launched
 
 import gc
-import json
 import secrets
 import shlex
 import time
@@ -45,8 +44,11 @@ from chain.statements import TAG_BYTES
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
 from p2p.local.handover import export_signing, import_signing, renew_database
-from p2p.local.home import Home, HomeConfig, create_home, load_home, locked, peer_id_of, read_key
+from p2p.local.home import Home, HomeConfig, create_home, load_home, locked, peer_id_of
+from p2p.local.keyfile import open_key
+from p2p.local.keys import key
 from p2p.local.lifetime import lifetime
+from p2p.local.passphrase import Passphrase, with_passphrase
 from p2p.local.restarting import Signed, sign_restart
 
 if TYPE_CHECKING:
@@ -329,6 +331,8 @@ _home = home_of_node("The node's folder.")
 @click.option("--peer", "peers", multiple=True, help="Multiaddr of a node to join, ending in /p2p/<peer id>.")
 @click.option("--resync", is_flag=True, help="Keep the home, replace a lost or damaged database; it is kept aside.")
 @click.option("--yes", is_flag=True, help="With --resync: also where no other home is known to hold the chain.")
+@click.option("--encrypt", is_flag=True, help="Encrypt the key; the node then asks for its passphrase at each start.")
+@with_passphrase
 def init(
     home: Path,
     genesis_path: Path | None,
@@ -339,19 +343,26 @@ def init(
     peers: Sequence[str],
     resync: bool,
     yes: bool,
+    encrypt: bool,
+    passphrase: Passphrase,
 ) -> None:
-    """Make a home: a key, a configuration, the genesis and an empty database."""
+    """Make a home: a key, a configuration, the genesis and an empty database.
+
+    A key that is encrypted in --key stays so, under its passphrase.
+    """
     if resync:
-        click.echo(launched(_resynced(load_home(home), is_sure=yes)))
+        click.echo(launched(_resynced(load_home(home, passphrase), is_sure=yes)))
         return
     if (genesis_path is None) == (new_network is None):
         raise OperatorError("say either --genesis FILE or --new-network NAME")
-    seed = secrets.token_bytes(32) if key_path is None else read_key(key_path).seed
+    secret, word = (SecretKey(secrets.token_bytes(32)), None) if key_path is None else open_key(key_path, passphrase)
     if genesis_path is not None:
         genesis = load_genesis(genesis_path)
     else:
-        genesis = _found_network(new_network or "", policy, slot_ms, SecretKey(seed))
-    create_home(home, genesis, seed, HomeConfig(peers=list(peers)), may_have_signed=key_path is not None)
+        genesis = _found_network(new_network or "", policy, slot_ms, secret)
+    word = passphrase.chosen() if encrypt and word is None else word
+    config = HomeConfig(peers=list(peers))
+    create_home(home, genesis, secret.seed, config, may_have_signed=key_path is not None, word=word)
     click.echo(launched(f"{home} is ready; start it with `python node.py run --home {shlex.quote(str(home))}`"))
 
 
@@ -373,19 +384,7 @@ def _found_network(name: str, policy: str, slot_ms: int, secret: SecretKey) -> G
     return found_genesis(name, rules, [secret.public], genesis_time_ms=time.time_ns() // 1_000_000, slot_ms=slot_ms)
 
 
-@main.group()
-def key() -> None:
-    """The home's key."""
-
-
-@key.command("show")
-@_home
-@as_json
-def key_show(home: Path, as_json: bool) -> None:
-    """Say who this node is: its public identities, never the secret."""
-    secret = read_key(home / "key")
-    identity = {"did": did_from_key(secret.public), "peer_id": peer_id_of(secret.seed)}
-    click.echo(json.dumps(identity) if as_json else "\n".join(f"{k:8} {v}" for k, v in identity.items()))
+main.add_command(key)
 
 
 @main.group()
@@ -399,18 +398,20 @@ _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @signing.command("export")
 @_home
 @_file
-def signing_export(home: Path, file: Path) -> None:
+@with_passphrase
+def signing_export(home: Path, file: Path, passphrase: Passphrase) -> None:
     """Move the signing state into FILE; this home then signs nothing until one is imported."""
-    state = export_signing(load_home(home), file)
+    state = export_signing(load_home(home, passphrase), file)
     click.echo(f"{file} holds what {home} signed, up to slot {state.slot}; {home} signs nothing from now on")
 
 
 @signing.command("import")
 @_home
 @_file
-def signing_import(home: Path, file: Path) -> None:
+@with_passphrase
+def signing_import(home: Path, file: Path, passphrase: Passphrase) -> None:
     """Let this home sign where the home that made FILE left off.  Import a file in one home only."""
-    state = import_signing(load_home(home), file)
+    state = import_signing(load_home(home, passphrase), file)
     click.echo(f"{home} signs after slot {state.slot}; keep {file} from every other machine, or remove it")
 
 
@@ -424,9 +425,10 @@ def restart() -> None:
 @_file
 @click.option("--blind", "is_blind", is_flag=True, help="Sign though this home does not know the block.")
 @click.option("--again", is_flag=True, help="Sign though this home signed another restart that nobody is to use.")
-def restart_sign(home: Path, file: Path, is_blind: bool, again: bool) -> None:
+@with_passphrase
+def restart_sign(home: Path, file: Path, is_blind: bool, again: bool, passphrase: Passphrase) -> None:
     """Sign the restart in FILE; where there is none, make it, from this home's head."""
-    signed = sign_restart(load_home(home), file, is_blind=is_blind, again=again)
+    signed = sign_restart(load_home(home, passphrase), file, is_blind=is_blind, again=again)
     click.echo(launched(_told(home, file, signed)))
 
 
@@ -462,7 +464,8 @@ def _told(home: Path, file: Path, signed: Signed) -> str:
 )
 @click.option("--log-json", is_flag=True, help="One JSON object a line instead of readable lines.")
 @click.option("--stop-with-parent", is_flag=True, help="End when standard input ends.")
-def run(home: Path, log_level: str, log_json: bool, stop_with_parent: bool) -> None:
+@with_passphrase
+def run(home: Path, log_level: str, log_json: bool, stop_with_parent: bool, passphrase: Passphrase) -> None:
     """Run the node until Ctrl-C, SIGTERM or a hang-up."""
     with importing():
         from p2p.local.logs import configure_logging, keep_stderr_flowing
@@ -470,7 +473,7 @@ def run(home: Path, log_level: str, log_json: bool, stop_with_parent: bool) -> N
     keep_stderr_flowing()
     configure_logging(log_level, as_json=log_json)
     self_test()
-    trio.run(partial(run_node, load_home(home), stop_with_parent=stop_with_parent))
+    trio.run(partial(run_node, load_home(home, passphrase), stop_with_parent=stop_with_parent))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,9 @@
 ::
 
     home         a node's folder: key, configuration, genesis, database
+    keyfile      key files, plain or encrypted
+    passphrase   where the passphrase of an encrypted key comes from
+    keys         node.py key: show, encrypt, decrypt
     whole        homes that are whole or not there
     handover     a validator's signing state, on its way to another machine
     presence     how a node is found: its transport's settings, node.json

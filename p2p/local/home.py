@@ -1,7 +1,7 @@
 """A node's home: the folder with its key, configuration, genesis and database.
 
 ================  ==========================================================
-``key``           the 32-byte secret in hex; readable by its owner only
+``key``           the secret (:mod:`p2p.local.keyfile`); readable by its owner only
 ``config.toml``   how this node talks (:class:`HomeConfig`)
 ``genesis.json``  the network
 ``chain.db``      the chain, the state and what this validator signed last
@@ -13,9 +13,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import stat
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,9 +28,11 @@ from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.events import SigningState
 from chain.genesis import Genesis, load_genesis
-from chain.keys import SEED_BYTES, SecretKey, derive_seed
+from chain.keys import SecretKey, derive_seed
 from chain.storage import Storage
 from chain.tables import read_text
+from p2p.local.keyfile import read_key, write_key
+from p2p.local.passphrase import ASKED, Passphrase
 from p2p.local.whole import whole_folder
 
 # What makes a home, the key last: without it a folder is none.
@@ -102,26 +102,33 @@ def peer_id_of(seed: bytes) -> str:
 
 
 def create_home(
-    path: Path, genesis: Genesis, seed: bytes, config: HomeConfig, *, may_have_signed: bool = False
+    path: Path,
+    genesis: Genesis,
+    seed: bytes,
+    config: HomeConfig,
+    *,
+    may_have_signed: bool = False,
+    word: bytes | None = None,
 ) -> None:
     """Write a new home, whole or not at all.  Raises :class:`OperatorError`, also where one exists.
 
     ``may_have_signed`` is for a key that was in use before: its node stays silent until it cannot contradict
-    itself.
+    itself.  With a passphrase ``word`` the key is encrypted.
     """
     with whole_folder(path, _FILES) as draft:
-        write_key(draft / "key", seed)
+        write_key(draft / "key", seed, word)
         (draft / "genesis.json").write_text(genesis.to_json(), encoding="utf-8")
         (draft / "config.toml").write_text(config.to_toml(), encoding="utf-8")
         Storage.create(draft / DATABASE, genesis, None if may_have_signed else SigningState())
 
 
-def load_home(path: Path) -> Home:
+def load_home(path: Path, passphrase: Passphrase = ASKED) -> Home:
     """Read and check a home.  Raises :class:`OperatorError` that says what is missing and what to do."""
     if not any((path / name).exists() for name in _FILES):
         what = "is no home" if path.is_dir() else "is no folder"
         raise OperatorError(f"{path} {what}; make a home with `python node.py init --home {shlex.quote(str(path))}`")
-    return Home(path, load_genesis(path / "genesis.json"), read_key(path / "key"), read_config(path / "config.toml"))
+    genesis, config = load_genesis(path / "genesis.json"), read_config(path / "config.toml")
+    return Home(path, genesis, read_key(path / "key", passphrase), config)
 
 
 @contextmanager
@@ -141,45 +148,6 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def read_key(path: Path) -> SecretKey:
-    """Read a key file.  Raises :class:`OperatorError`, also for one that others can read."""
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        text = path.read_text(encoding="ascii").strip()
-    except FileNotFoundError as error:
-        raise OperatorError(f"{path} is missing; name another, or restore it from your backup") from error
-    except PermissionError as error:
-        raise OperatorError(f"{path} cannot be read by this user; run this as the user whose home it is") from error
-    except OSError as error:
-        raise OperatorError(f"{path} cannot be read ({error.strerror}); restore it from your backup") from error
-    except ValueError:
-        text = ""  # whatever it is, it is not ASCII
-    if os.name == "posix" and mode & 0o077:
-        raise OperatorError(f"{path} can be read by others (mode {mode:04o}); run `chmod 600 {path}`")
-    try:
-        seed = bytes.fromhex(text)
-    except ValueError:
-        seed = b""
-    if len(seed) != SEED_BYTES:
-        raise OperatorError(
-            f"{path} is not a key ({2 * SEED_BYTES} hex digits); name another, or restore it from your backup"
-        )
-    return SecretKey(seed)
-
-
-def write_key(path: Path, seed: bytes) -> None:
-    """Write a new key file that only its owner can read, or none.  Raises ``OSError``, also where the file exists."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(seed.hex() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        path.unlink()
-        raise
 
 
 def read_config(path: Path) -> HomeConfig:

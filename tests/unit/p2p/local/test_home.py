@@ -11,7 +11,8 @@ from libp2p.peer.id import ID
 
 from chain.errors import OperatorError
 from chain.keys import SecretKey
-from p2p.local.home import Home, HomeConfig, create_home, load_home, peer_id_of, read_config, read_key, split_http
+from p2p.local.home import Home, HomeConfig, create_home, load_home, peer_id_of, read_config, split_http
+from p2p.local.keyfile import read_key
 from tests.support.world import genesis_of
 
 SEED = bytes(range(32))
