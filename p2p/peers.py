@@ -142,6 +142,13 @@ class PeerSupervisor:
         self._started = True
         self._wake.set()
 
+    def adopt(self, settings: PeerSettings, max_connections: int, ban_s: float) -> None:
+        """Keep to other limits from now on; who is connected or banned stays so."""
+        self._settings = settings
+        self._reputation.ban_for(ban_s)
+        self._host.swarm.limit(max_connections)
+        self._wake.set()
+
     def connected(self) -> list[PeerInfo]:
         """The peers that have greeted us, in the order of their ids."""
         return [

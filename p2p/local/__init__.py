@@ -3,6 +3,8 @@
 ::
 
     home         a node's folder: key, configuration, genesis, database
+    config       config.toml: every setting, its check and its words
+    reload       what a running node takes over of a changed config.toml
     keyfile      key files, plain or encrypted
     passphrase   where the passphrase of an encrypted key comes from
     keys         node.py key: show, encrypt, decrypt

@@ -2,7 +2,7 @@
 
 ================  ==========================================================
 ``key``           the secret (:mod:`p2p.local.keyfile`); readable by its owner only
-``config.toml``   how this node talks (:class:`HomeConfig`)
+``config.toml``   how this node talks (:class:`p2p.local.config.HomeConfig`)
 ``genesis.json``  the network
 ``chain.db``      the chain, the state and what this validator signed last
 ``node.json``     written by a running node: process id and addresses
@@ -12,14 +12,11 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import base58
 import filelock
@@ -30,7 +27,7 @@ from chain.events import SigningState
 from chain.genesis import Genesis, load_genesis
 from chain.keys import SecretKey, derive_seed
 from chain.storage import Storage
-from chain.tables import read_text
+from p2p.local.config import HomeConfig, read_config
 from p2p.local.keyfile import read_key, write_key
 from p2p.local.passphrase import ASKED, Passphrase
 from p2p.local.whole import whole_folder
@@ -40,40 +37,6 @@ _FILES = ("genesis.json", "config.toml", DATABASE, "key")
 NETWORK_LABEL = b"network identity"
 # A libp2p peer id of an Ed25519 key: identity multihash (0x00, 36 bytes) of the key's protobuf.
 _PEER_ID_PREFIX = bytes.fromhex("002408011220")
-
-
-@dataclass(frozen=True)
-class HomeConfig:
-    """``config.toml``.  ``peers`` are multiaddrs that end in ``/p2p/<peer id>``; ``http`` is ``host:port``."""
-
-    listen: list[str] = field(default_factory=lambda: ["/ip4/0.0.0.0/tcp/4001"])
-    peers: list[str] = field(default_factory=list)
-    http: str = "127.0.0.1:4080"
-    max_peers: int = 32
-    ban_s: int = 300
-    allow_partitions: bool = False
-
-    def to_toml(self) -> str:
-        """The file with a comment for each setting."""
-        return f"""\
-# Where other nodes reach this one; port 0 takes any free port.
-listen = {_toml(self.listen)}
-
-# Nodes to find the network through, each ending in /p2p/<peer id>.
-peers = {_toml(self.peers)}
-
-# The local HTTP face: status, submission, metrics.  Keep it on loopback; it has no passwords.
-http = {_toml(self.http)}
-
-# Connections that this node looks for; it accepts twice as many.
-max_peers = {self.max_peers}
-
-# For how many seconds a peer that misbehaved is kept out.
-ban_s = {self.ban_s}
-
-# Whether the HTTP face may cut this node from others.  For tests of partitions only.
-allow_partitions = {_toml(self.allow_partitions)}
-"""
 
 
 @dataclass(frozen=True)
@@ -148,47 +111,3 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def read_config(path: Path) -> HomeConfig:
-    """Read ``config.toml``; missing settings take their defaults.  Raises :class:`OperatorError`."""
-    text = read_text(path, "restore it, or make it an empty file for the defaults")
-    try:
-        document = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise OperatorError(f"{path} is not valid TOML: {error}") from error
-    defaults = HomeConfig()
-    known = {item.name for item in fields(HomeConfig)}
-    for name, value in document.items():
-        if name not in known:
-            raise OperatorError(f"{path}: {name} is not a setting; choose from {', '.join(sorted(known))}")
-        _check_setting(path, name, value, getattr(defaults, name))
-    return HomeConfig(**document)
-
-
-def _check_setting(path: Path, name: str, value: Any, default: Any) -> None:
-    if type(value) is not type(default):
-        raise OperatorError(f"{path}: {name} must be written like {json.dumps(default)}")
-    if isinstance(value, list) and not all(isinstance(item, str) for item in value):
-        raise OperatorError(f"{path}: {name} must be a list of texts")
-    if name == "listen" and not value:
-        raise OperatorError(f"{path}: listen must name at least one address, like {json.dumps(default)}")
-    if name == "max_peers" and not 1 <= value <= 1_000:
-        raise OperatorError(f"{path}: max_peers must be from 1 to 1000")
-    if name == "ban_s" and not 1 <= value <= 86_400:
-        raise OperatorError(f"{path}: ban_s must be from 1 to 86400")
-    if name == "http":
-        split_http(value)
-
-
-def split_http(text: str) -> tuple[str, int]:
-    """``host:port`` of the HTTP face.  Raises :class:`OperatorError` for anything else."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or len(port) > 5 or int(port) > 65_535:
-        raise OperatorError(f"http must be host:port like 127.0.0.1:4080, not {text!r}")
-    return host.strip("[]"), int(port)
-
-
-def _toml(value: list[str] | str | bool) -> str:
-    # JSON and TOML write these alike, but for characters that JSON would escape as surrogates and DEL.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

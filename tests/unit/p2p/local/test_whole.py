@@ -13,7 +13,8 @@ from chain.errors import OperatorError
 from chain.storage import Storage
 from p2p.local import home as homes
 from p2p.local import whole
-from p2p.local.home import HomeConfig, create_home, load_home
+from p2p.local.config import HomeConfig
+from p2p.local.home import create_home, load_home
 from p2p.local.keyfile import read_key, write_key
 from tests.support.world import genesis_of
 
