@@ -14,9 +14,10 @@ from unittest.mock import patch
 from chain import (
     admission,
     arrivals,
-    engine,
     governance,
     headers,
+    headway,
+    intake,
     records,
     registry,
     serving,
@@ -151,7 +152,7 @@ def _accept_future() -> Sequence[Patch]:
     def at_once(*arguments: Any, **named: Any) -> arrivals.Arrival:
         return arrivals.Arrival(*arguments, **{**named, "due_ms": 0})
 
-    return [(admission, "check_clock", _nothing), (engine, "check_clock", _nothing), (engine, "Arrival", at_once)]
+    return [(admission, "check_clock", _nothing), (intake, "check_clock", _nothing), (intake, "Arrival", at_once)]
 
 
 def _sign_a_slot_twice() -> Sequence[Patch]:
@@ -173,7 +174,7 @@ def _forget_finality() -> Sequence[Patch]:
     # The state on disk usually follows within a slot, which hides it: here it follows after a minute.
     return [
         (Blockchain, "restore_finality", lambda _self, _height: None),
-        (engine, "SETTLE_INTERVAL_MS", 60_000),
+        (headway, "SETTLE_INTERVAL_MS", 60_000),
     ]
 
 

@@ -29,6 +29,9 @@ CONSENSUS = (
     "production",
     "sync",
     "witness",
+    "headway",
+    "testimony",
+    "intake",
     "engine",
 )
 

@@ -176,7 +176,7 @@ def test_a_block_from_too_far_in_the_future_is_refused(early_ms: int) -> None:
 
     # then nothing changes and nothing waits
     assert everything(host) == before
-    assert len(host.engine._waiting) == 0
+    assert len(host.engine.waiting) == 0
 
 
 def test_a_flood_of_early_headers_does_not_push_an_honest_one_out() -> None:
@@ -404,7 +404,7 @@ def test_a_block_whose_transactions_nobody_has_is_given_up() -> None:
     world.stranger()
     for host in world.hosts[:3]:
         announce(host, block)
-        assert host.engine._waiting
+        assert host.engine.waiting
 
     # when the network goes on without it
     others = Traffic(world)
@@ -417,7 +417,7 @@ def test_a_block_whose_transactions_nobody_has_is_given_up() -> None:
     world.run(12)
 
     # then nothing waits for it any more, and everything else is final
-    assert all(not host.engine._waiting for host in world.hosts[:3])
+    assert all(not host.engine.waiting for host in world.hosts[:3])
     assert world.agree()
     assert world.lost() == set()
 

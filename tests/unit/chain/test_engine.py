@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chain import blocktree, engine
+from chain import blocktree, engine, headway
 from chain.admission import CLOCK_DISPARITY_MS
 from chain.arrivals import MAX_WAITING
 from chain.ballots import Ballot
@@ -320,8 +320,8 @@ def test_what_no_block_can_hold_any_more_does_not_come_back(rig: Rig, forge: For
 def test_what_expired_leaves_the_mempool_now_and_then(rig: Rig, forge: Forge) -> None:
     body = [Actor(GENESIS, 50 + height).sign(Enrol(), expiry_height=height) for height in (15, 16, 17)]
     rig.handle(gossiped(*body))
-    rig.grow(forge.chain(engine.EXPIRE_EVERY_BLOCKS))
-    assert engine.EXPIRE_EVERY_BLOCKS == 16
+    rig.grow(forge.chain(headway.EXPIRE_EVERY_BLOCKS))
+    assert headway.EXPIRE_EVERY_BLOCKS == 16
     assert list(rig.engine.mempool) == body[2:]
 
 
@@ -700,15 +700,15 @@ def test_waiting_blocks_are_bounded(rig: Rig, forge: Forge) -> None:
 
     # then the first ones wait, and the others are not even asked for
     assert [len(only(each, Ask)) for each in effects] == [1] * MAX_WAITING + [0] * 5
-    assert len(rig.engine._waiting) == MAX_WAITING
-    assert blocks[-1].id not in rig.engine._waiting
+    assert len(rig.engine.waiting) == MAX_WAITING
+    assert blocks[-1].id not in rig.engine.waiting
 
 
 def test_of_one_slot_few_blocks_wait(rig: Rig, forge: Forge) -> None:
     rig.at(1, -10)
     for number in range(MAX_BLOCKS_PER_SLOT + 3):
         rig.handle(announced(forge.block(None, slot=1, state_root=bytes([number]) * 32)))
-    assert len(rig.engine._waiting) == MAX_BLOCKS_PER_SLOT
+    assert len(rig.engine.waiting) == MAX_BLOCKS_PER_SLOT
 
 
 def test_of_one_slot_few_announced_blocks_are_kept(rig: Rig, forge: Forge) -> None:
