@@ -100,7 +100,7 @@ class Node:
         from p2p.local.face import LocalFace
         from p2p.local.http import serve_http
 
-        self.telemetry.show(self.engine)
+        self.telemetry.begin(self)
         async with trio.open_nursery() as nursery:
             await nursery.start(self.protocol.run)
             nursery.start_soon(self.pump)

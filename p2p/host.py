@@ -87,12 +87,13 @@ Report = Callable[[str, float, str], None]
 
 
 class BoundedYamux(Yamux):
-    """A yamux connection that counts what it sends, and is closed when the peer sends far more than is being read."""
+    """A yamux connection that counts its bytes, and is closed when the peer sends far more than is being read."""
 
     async def _read_data_body(self, length: int) -> bytes:
         unread = sum(map(len, self.stream_buffers.values()))
         if unread + length > MAX_UNREAD_BYTES:
             raise trio.TooSlowError  # what the library answers by closing the connection
+        TRAFFIC["received"] += length
         body: bytes = await super()._read_data_body(length)
         return body
 
