@@ -45,6 +45,7 @@ from chain.statements import TAG_BYTES
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
 from p2p.local.config import LEVELS, HomeConfig
+from p2p.local.doctor import doctor
 from p2p.local.handover import export_signing, import_signing, renew_database
 from p2p.local.home import Home, create_home, load_home, locked, peer_id_of
 from p2p.local.keyfile import open_key
@@ -398,6 +399,7 @@ def _found_network(name: str, policy: str, slot_ms: int, secret: SecretKey) -> G
 
 
 main.add_command(key)
+main.add_command(doctor)
 
 
 @main.group()

@@ -16,6 +16,8 @@
     process      standard streams and signals
     commandline  what every command line shares
     logs         the log: bounded, off the event loop, a rate for each line
+    examine      what could be wrong with a home, its node, and how peers see it
+    doctor       node.py doctor: all of that, each with its remedy
     attendance   which validators did their part, as metrics
     metrics      where a node stands, as metrics
     telemetry    what happened, as logs, metrics, the last head moves

@@ -68,6 +68,15 @@ def open_key(path: Path, passphrase: Passphrase = ASKED) -> tuple[SecretKey, byt
     return SecretKey(seed), None
 
 
+def is_encrypted(path: Path) -> bool:
+    """Whether there is an encrypted key at ``path`` that this user may read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_BEGIN)) == _BEGIN
+    except OSError:
+        return False
+
+
 def _read(path: Path) -> bytes:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)

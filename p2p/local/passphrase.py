@@ -30,6 +30,11 @@ class Passphrase:
         self._file = file
         self._descriptor = descriptor
 
+    @property
+    def is_given(self) -> bool:
+        """Whether a file or descriptor was named, so that nobody is asked."""
+        return self._file is not None or self._descriptor is not None
+
     def of(self, key: Path) -> bytes:
         """The passphrase of the encrypted key in file ``key``.  Raises :class:`OperatorError` where there is none."""
         return self._given or _ask(f"Passphrase of {key}", f"{key} is encrypted")
