@@ -54,6 +54,7 @@ from p2p.local.lifetime import lifetime
 from p2p.local.passphrase import Passphrase, with_passphrase
 from p2p.local.reload import RELOAD, adopt_level, follow_config, ignore_reloads
 from p2p.local.restarting import Signed, sign_restart
+from p2p.local.supervisor import tell_supervisor
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -322,8 +323,10 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
     with trio.open_signal_receiver(RELOAD) as asked:
         async with lifetime() as life, open_node(home) as node, trio.open_nursery() as nursery:
             calm_collector()
+            tell_supervisor("READY=1")
             nursery.start_soon(follow_config, asked, home.path / "config.toml", home.config, node.adopt)
             await life.until_told(stop_with_parent=stop_with_parent)
+            tell_supervisor("STOPPING=1")
             nursery.cancel_scope.cancel()
 
 

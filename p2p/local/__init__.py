@@ -12,6 +12,7 @@
     handover     a validator's signing state, on its way to another machine
     presence     how a node is found: its transport's settings, node.json
     lifetime     until a signal, or the end of whoever started it
+    supervisor   what systemd is told: ready, stopping
     startup      the first moments of a program: Ctrl-C is quiet
     process      standard streams and signals
     commandline  what every command line shares

@@ -84,6 +84,12 @@ def test_no_alert_asks_for_what_a_node_does_not_serve(served: set[str]) -> None:
     assert {name for query in alerts().values() for name in names(query)} - served == OF_PROMETHEUS
 
 
+def test_the_page_names_every_metric(served: set[str]) -> None:
+    named = set(re.findall(r"`(goodfaith_\w+)`", (DOCS / "operating.md").read_text("utf-8")))
+    ours = {name for name in served if name.startswith("goodfaith_")}
+    assert named == {name for name in ours if not name.endswith(("_bucket", "_created"))}
+
+
 def test_panels_do_not_overlap() -> None:
     places = [panel["gridPos"] for panel in json.loads(PAGE.read_text("utf-8"))["panels"]]
     cells = [
