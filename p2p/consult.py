@@ -22,6 +22,7 @@ from p2p import handshake
 from p2p.addresses import PeerAddress
 from p2p.host import GuardedHost, build_host
 from p2p.library import tame
+from p2p.names import Unresolved, resolve
 from p2p.network import TransportConfig
 from p2p.requests import Failure, RequestError, Requests
 from p2p.troubles import why_not_dialled
@@ -73,10 +74,13 @@ async def _opinion(address: PeerAddress, genesis_id: bytes, whom: str) -> Opinio
 async def _visit(host: GuardedHost, address: PeerAddress, genesis_id: bytes, whom: str) -> Opinion:
     requests = Requests(host, TransportConfig(seed=b"", genesis_id=genesis_id).prefix)
     try:
-        await host.swarm.dial_addr(address.multiaddr, ID.from_base58(address.peer_id))
+        numeric = (await resolve(address))[0]
+        await host.swarm.dial_addr(numeric.multiaddr, ID.from_base58(address.peer_id))
         return await _heard(requests, address, whom)
+    except Unresolved as error:
+        return Opinion(address, str(error))
     except SwarmException as error:
-        return Opinion(address, why_not_dialled(address, error))
+        return Opinion(address, why_not_dialled(error, whom))
     except RequestError as error:
         return Opinion(address, FOREIGN if error.failure is Failure.UNSUPPORTED else f"it hangs up ({error})")
     except Refused as error:

@@ -53,7 +53,11 @@ def _is_http(value: str) -> bool:
 
 @dataclass(frozen=True)
 class HomeConfig:
-    """``config.toml``.  ``peers`` are multiaddrs that end in ``/p2p/<peer id>``; ``http`` is ``host:port``."""
+    """``config.toml``.
+
+    ``peers`` and ``seeds`` are multiaddrs that end in ``/p2p/<peer id>``, ``external_address`` is one that does not;
+    ``http`` is ``host:port``.
+    """
 
     listen: list[str] = _setting(
         ["/ip4/0.0.0.0/tcp/4001"],
@@ -61,8 +65,26 @@ class HomeConfig:
         "be a list of texts, at least one",
         lambda value: _texts(value) and bool(value),
     )
+    external_address: str = _setting(
+        "", 'Where others reach it if that is elsewhere, behind NAT or a mapped port: like "/ip4/203.0.113.7/tcp/4001".'
+    )
     peers: list[str] = _setting(
-        [], "Nodes to find the network through, each ending in /p2p/<peer id>.", "be a list of texts", _texts
+        [],
+        "Nodes to stay connected to, each ending in /p2p/<peer id>; names (/dns4, /dns6, /dnsaddr) are looked up at "
+        "each dial.  They always have a place here.",
+        "be a list of texts",
+        _texts,
+    )
+    seeds: list[str] = _setting(
+        [],
+        "Nodes to ask for others while hardly any are known, written like peers.",
+        "be a list of texts",
+        _texts,
+    )
+    private: bool = _setting(
+        False,
+        "Whether this node talks to its peers above and to nobody else, and tells nobody where it is: for a validator "
+        "whose peers are front nodes of its own.",
     )
     http: str = _setting(
         "127.0.0.1:4080",
@@ -116,7 +138,12 @@ def read_config(path: Path) -> HomeConfig:
     if mistakes:
         line, mistake = min(mistakes)
         raise OperatorError(f"{path}, line {line}: {mistake}")
-    return HomeConfig(**document)
+    config = HomeConfig(**document)
+    if config.private and (not config.peers or config.seeds or config.external_address):
+        raise OperatorError(
+            f"{path}: a private node needs its front nodes as peers, and has no use for seeds or an external_address"
+        )
+    return config
 
 
 def split_http(text: str) -> tuple[str, int]:

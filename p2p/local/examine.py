@@ -266,7 +266,8 @@ def judge_peers(case: Case, opinions: Sequence[Opinion]) -> Iterator[Finding]:
     yield Finding("peers", True, f"{len(answered)} of {len(opinions)} that were asked answered")
     yield from _clock(answered)
     if case.status is not None and case.peers is not None:
-        yield from _place(case.status, case.peers, answered)
+        is_private = case.config is not None and case.config.private
+        yield from _place(case.status, case.peers, answered, is_private=is_private)
 
 
 def _nobody(case: Case, is_named: bool) -> Iterator[Finding]:
@@ -290,7 +291,7 @@ def _clock(answered: Sequence[Opinion]) -> Iterator[Finding]:
         yield Finding("clock", False, f"this machine's clock is {off}", "let NTP set it: `timedatectl set-ntp true`")
 
 
-def _place(status: NodeStatus, peers: PeerTable, answered: Sequence[Opinion]) -> Iterator[Finding]:
+def _place(status: NodeStatus, peers: PeerTable, answered: Sequence[Opinion], *, is_private: bool) -> Iterator[Finding]:
     """How the network sees a running node."""
     best = max(opinion.status.finalized_height for opinion in answered if opinion.status is not None)
     behind = best - status["height"]
@@ -305,11 +306,16 @@ def _place(status: NodeStatus, peers: PeerTable, answered: Sequence[Opinion]) ->
             what = f"{opinion.address.where} answers here, and is not connected to the node: it may have no room, or "
             remedy = "look for this node's peer id in its log, and for its own in this one's; a ban ends by itself"
             yield Finding("peers", False, f"{what}one keeps the other out", remedy)
+    if is_private:
+        return
     places = sorted({place for opinion in answered for place in opinion.places})
     if places:
         count = sum(bool(opinion.places) for opinion in answered)
         yield Finding("reachable", True, f"{count} of {len(answered)} peers dialled it at {', '.join(places)}")
     else:
         what = f"none of {len(answered)} peers dialled this node and got through"
-        remedy = "open its port in the firewall, forward it on a router; a node that has just started needs a minute"
+        remedy = (
+            "open its port in the firewall, forward it on a router and set external_address; a node that has just "
+            "started needs a minute"
+        )
         yield Finding("reachable", False, what, remedy)

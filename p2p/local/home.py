@@ -6,6 +6,7 @@
 ``genesis.json``  the network
 ``chain.db``      the chain, the state and what this validator signed last
 ``node.json``     written by a running node: process id and addresses
+``peers.json``    where peers were reached, so that a restarted node finds them
 ``lock``          held by the one process that runs or changes the home
 ================  ==========================================================
 """
@@ -34,6 +35,7 @@ from p2p.local.whole import whole_folder
 
 # What makes a home, the key last: without it a folder is none.
 _FILES = ("genesis.json", "config.toml", DATABASE, "key")
+PEER_BOOK = "peers.json"
 NETWORK_LABEL = b"network identity"
 # A libp2p peer id of an Ed25519 key: identity multihash (0x00, 36 bytes) of the key's protobuf.
 _PEER_ID_PREFIX = bytes.fromhex("002408011220")

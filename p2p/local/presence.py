@@ -12,7 +12,7 @@ from chain.errors import OperatorError
 from chain.keys import did_from_key
 from p2p.client import NODE_JSON, Announced
 from p2p.local.config import HomeConfig
-from p2p.local.home import Home
+from p2p.local.home import PEER_BOOK, Home
 from p2p.network import TransportConfig
 from p2p.peers import PeerSettings
 from p2p.pubsub import DEFAULT_DROP_RATE
@@ -32,6 +32,8 @@ def transport_config(home: Home) -> TransportConfig:
         genesis_id=home.genesis.id,
         listen=tuple(config.listen),
         bootstrap=tuple(config.peers),
+        seeds=tuple(config.seeds),
+        book=home.path / PEER_BOOK,
         max_connections=max_connections(config),
         peers=peer_settings(config),
         ban_s=config.ban_s,
@@ -41,7 +43,12 @@ def transport_config(home: Home) -> TransportConfig:
 
 def peer_settings(config: HomeConfig) -> PeerSettings:
     """How many peers a configuration wants."""
-    return PeerSettings(max_peers=config.max_peers, max_strangers=config.max_peers)
+    return PeerSettings(
+        max_peers=config.max_peers,
+        max_strangers=config.max_peers,
+        private=config.private,
+        external=config.external_address,
+    )
 
 
 def max_connections(config: HomeConfig) -> int:

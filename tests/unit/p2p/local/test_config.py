@@ -13,6 +13,8 @@ from p2p.local.config import HomeConfig, live_settings, read_config, split_http
 CONFIG = HomeConfig(
     listen=["/ip4/127.0.0.1/tcp/0", "/ip6/::1/tcp/4001"],
     peers=["/dns4/bücher.example/tcp/1/p2p/x"],
+    external_address="/ip4/203.0.113.7/tcp/4001",
+    seeds=["/dnsaddr/seeds.example/p2p/x"],
     http="[::1]:0",
     max_peers=7,
     ban_s=60,
@@ -31,7 +33,7 @@ CONFIG = HomeConfig(
         ("max_peer = 3", r"line 1: no setting 'max_peer'; did you mean 'max_peers'\?"),
         (
             "colour = 1",
-            "line 1: no setting 'colour'; choose from allow_partitions, ban_s, http, listen, log_level, max_peers",
+            "line 1: no setting 'colour'; choose from allow_partitions, ban_s, external_address, http, listen",
         ),
         ("listen = [\n  '/x',\n]\nban_s = 0", "line 4: ban_s must be from 1 to 86400"),
         ("ban_s = 0\nlisen = []", "line 1: ban_s"),
@@ -48,6 +50,8 @@ CONFIG = HomeConfig(
         ("http = 4080", 'http must be written like "127.0.0.1:4080"'),
         ('\n\nhttp = "4080"', "line 3: http must be host:port like 127.0.0.1:4080"),
         ("\n[http]", "line 2: http must be written like"),
+        ("private = true", "a private node needs its front nodes as peers"),
+        ('private = true\npeers = ["x"]\nseeds = ["y"]', "a private node needs its front nodes as peers"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_named(tmp_path: Path, text: str, remedy: str) -> None:

@@ -19,7 +19,9 @@ from tests.support.world import genesis_of
 SEED = bytes(range(32))
 CONFIG = HomeConfig(
     listen=["/ip4/127.0.0.1/tcp/0", "/ip6/::1/tcp/4001"],
+    external_address="/ip4/203.0.113.7/tcp/4001",
     peers=["/dns4/bücher.example/tcp/1/p2p/x"],
+    seeds=["/dnsaddr/bücher.example/p2p/x"],
     http="[::1]:0",
     max_peers=7,
     ban_s=60,
