@@ -28,6 +28,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     transactions  what an actor signs
     tables        documents, read with errors that say where
     policy        what may be recorded, and how a score follows from it
+    founding      what organisations sign before there is a genesis
     genesis       the parameters that every node of one network shares
     blocks        a header and its transactions
     validators    who makes blocks, and how that changes
@@ -66,6 +67,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     sync          whom to ask for what
     witness       who signed what, to notice who contradicts itself
     outbox        what one event makes of a node, in its order
+    throttle      how much a block may hold, so that everybody has it in time
     headway       what follows where the head moves
     testimony     what a node says on the chain by itself
     intake        what peers bring of the chain, and what they are asked for

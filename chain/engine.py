@@ -46,6 +46,7 @@ from chain.silence import Herald, silence
 from chain.statements import NO_TAG
 from chain.sync import Sync
 from chain.testimony import Testimony
+from chain.throttle import Throttle
 from chain.transactions import VerifiedTransaction
 from chain.trial import take_in
 from chain.witness import Witness
@@ -86,7 +87,8 @@ class Engine:
         self.witness = Witness()
         self.producer = None if secret is None else Producer(genesis, secret, signing, fresh_tag, restart)
         self._out = out = Outbox()
-        self._headway = Headway(chain, self.mempool, self.heard, out)
+        self.throttle = Throttle(genesis.slot_ms)
+        self._headway = Headway(chain, self.mempool, self.heard, self.throttle, out)
         self._testimony = Testimony(chain, self.mempool, self.witness, self.producer, out)
         self._intake = Intake(
             chain, self.mempool, self.heard, self.sync, self.trust, self.waiting, self._testimony, self._headway, out
@@ -231,11 +233,20 @@ class Engine:
         if restart is not None:
             self._headway.go_back(restart.tip)
         is_needed = restart is not None or self._is_unfinished(slot) or self._is_heartbeat(slot)
+        accusations = self._testimony.accusations()
         attempt = (slot, chain.head.header.id, self.mempool.arrivals)
-        if not is_needed and (not len(self.mempool) or attempt == self._last_attempt):
+        if not is_needed and (not (len(self.mempool) or accusations) or attempt == self._last_attempt):
             return
         self._last_attempt = attempt
-        made = producer.make(chain, self.mempool, self.heard, slot, may_be_empty=is_needed)
+        made = producer.make(
+            chain,
+            self.mempool,
+            self.heard,
+            slot,
+            accusations=accusations,
+            most=self.throttle.limit,
+            may_be_empty=is_needed,
+        )
         if made is None:
             return
         added = chain.adopt(made.block, made.changes, made.votes)

@@ -10,6 +10,7 @@ from chain.events import Finalized, HeadMoved
 from chain.heard import Heard
 from chain.mempool import MAX_TRANSACTIONS, Mempool
 from chain.outbox import Outbox
+from chain.throttle import Throttle
 
 # The state on disk follows what is final at most this often, so that busy records are written once.
 SETTLE_INTERVAL_MS = 1_000
@@ -18,12 +19,13 @@ EXPIRE_EVERY_BLOCKS = 16
 
 
 class Headway:
-    """Keeps ``mempool`` and ``heard`` in line with ``chain``, and tells ``out`` what is to be stored of it."""
+    """Keeps ``mempool``, ``heard`` and ``throttle`` in line with ``chain``, and tells ``out`` what is to be stored."""
 
-    def __init__(self, chain: Blockchain, mempool: Mempool, heard: Heard, out: Outbox) -> None:
+    def __init__(self, chain: Blockchain, mempool: Mempool, heard: Heard, throttle: Throttle, out: Outbox) -> None:
         self._chain = chain
         self._mempool = mempool
         self._heard = heard
+        self._throttle = throttle
         self._out = out
         self._last_settled_ms = 0
 
@@ -40,6 +42,11 @@ class Headway:
             self._mempool.expire(head.height + 1)
         delay_ms = now_ms - self._chain.genesis.slot_start_ms(head.slot)
         self._out.put(HeadMoved(head, len(added.adopted[-1].transactions), len(added.abandoned), delay_ms))
+        self._throttle.note(
+            transactions=max(len(block.transactions) for block in (*added.abandoned, *added.adopted)),
+            delay_ms=delay_ms,
+            was_beside=bool(added.abandoned),
+        )
         if added.finalized:
             self._out.finalized_height = added.finalized[-1].height
             self._heard.drop(self._chain.finalized.height)
@@ -47,10 +54,12 @@ class Headway:
             self._out.put(Finalized(added.finalized[-1]))
 
     def go_back(self, tip: bytes) -> None:
-        """Leave what stands on the block that people let the chain go on from."""
-        abandoned = self._chain.return_to(tip).abandoned
-        self._out.store_move(abandoned, ())
-        self._take_back(abandoned)
+        """Leave what stands on the block that people let the chain go on from, or beside it."""
+        added = self._chain.return_to(tip)
+        self._out.store_move(added.abandoned, added.adopted)
+        for block in added.adopted:
+            self._mempool.discard(block.transactions)
+        self._take_back(added.abandoned)
 
     def settle(self, now_ms: int) -> None:
         """Let the state on disk follow what is final, now and then."""

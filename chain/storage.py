@@ -290,8 +290,9 @@ class Storage:
         number = connection.execute(
             "INSERT INTO blocks (id, parent, height, main, transactions, body) VALUES (?, ?, ?, ?, ?, ?)", row
         ).lastrowid
+        # A block beside the main chain was never executed: it may hold one twice, or two that begin alike.
         connection.executemany(
-            "INSERT INTO transactions VALUES (?, ?)",
+            "INSERT OR IGNORE INTO transactions VALUES (?, ?)",
             sorted((short_id(transaction.id), number) for transaction in block.transactions),
         )
 

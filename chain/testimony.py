@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from chain.blockchain import Blockchain
-from chain.errors import Disposition
+from chain.errors import Disposition, Refused
 from chain.events import Equivocation, GossipTransactions
+from chain.governance import check_open
 from chain.mempool import Mempool
 from chain.outbox import Outbox
 from chain.production import Producer
-from chain.transactions import Action, Evidence, Lost, sign_transaction
+from chain.transactions import Evidence, Lost, sign_transaction
 from chain.trial import take_in, try_out
-from chain.witness import VerifiedStatement, Witness
+from chain.witness import MAX_SIGNERS, VerifiedStatement, Witness
 
-# So long what this node signs by itself waits for a block; then it is made anew, if there is still a need.
+# So long a lost signing state, once told, waits for a block; then it is told anew, if there is still a need.
 OWN_EXPIRY_BLOCKS = 1_000
 
 
@@ -28,9 +29,10 @@ class Testimony:
         self._producer = producer
         self._out = out
         self._lost: bytes = b""
-        self._accused: dict[bytes, bytes] = {}
+        self._accusations: dict[bytes, Evidence] = {}
         for header in chain.tree.headers():
-            witness.note(header)
+            if rival := witness.note(header):
+                self._accuse(rival, header)
 
     def watch(self, statement: VerifiedStatement) -> None:
         """See who says what, before it is judged: also what is refused is evidence.
@@ -43,6 +45,14 @@ class Testimony:
             self._accuse(rival, statement)
         if self._producer is not None and self._producer.seen_elsewhere(statement):
             self._lose_signing(self._producer)
+
+    def accusations(self) -> list[Evidence]:
+        """What this validator has to bring on the chain with its next block: offences that the head has not punished.
+
+        Evidence travels in the blocks of those who saw it, never by itself.  As a transaction that waits it would hold
+        a nonce of the validator's key, and be void where another was first: what its operator signs would wait behind.
+        """
+        return [accusation for accusation in self._accusations.values() if self._is_open(accusation)]
 
     def renew(self, producer: Producer) -> None:
         """Where the signing state was lost, or another machine renewed it, do what the chain makes of it."""
@@ -93,27 +103,35 @@ class Testimony:
         self._lost = self._send(producer, loss)
 
     def _accuse(self, rival: VerifiedStatement, statement: VerifiedStatement) -> None:
-        """A validator that sees another contradict itself brings the evidence on the chain, once an offence."""
+        """Remember the evidence against a validator; one that is of use is enough."""
         culprit = statement.speaker
         if self._producer is None or culprit == self._producer.secret.public:
             return
-        if self._is_on_its_way(self._accused.get(culprit, b"")):
-            return
-        first, second = sorted((rival, statement), key=lambda item: item.id)
-        accusation = self._send(self._producer, Evidence(first.raw, second.raw))
-        if accusation:
-            self._accused[culprit] = accusation
+        known = self._accusations.get(culprit)
+        if known is None or not self._is_open(known):
+            first, second = sorted((rival, statement), key=lambda item: item.id)
+            self._accusations[culprit] = Evidence(first.raw, second.raw)
+        while len(self._accusations) > MAX_SIGNERS:
+            del self._accusations[next(iter(self._accusations))]
+
+    def _is_open(self, accusation: Evidence) -> bool:
+        """Whether this offence is still to be punished, as of the head."""
+        try:
+            check_open(self._chain.ledger.blank_draft(self._chain.head.header.slot), accusation)
+        except Refused:
+            return False
+        return True
 
     def _is_on_its_way(self, transaction_id: bytes) -> bool:
         """Whether a transaction of our own waits for a block, and not behind a gap, where it would wait for ever."""
         waiting = self._mempool.get(transaction_id)
         return waiting is not None and waiting.nonce < self._mempool.next_free(waiting.actor)
 
-    def _send(self, producer: Producer, action: Action) -> bytes:
-        """Sign and send what the node itself has to say as a transaction; its id, or nothing where it is refused."""
+    def _send(self, producer: Producer, loss: Lost) -> bytes:
+        """Sign and send that the signing state was lost: the transaction's id, or nothing where it is refused."""
         key, genesis = producer.secret, self._chain.genesis
         expiry_height = self._chain.head.header.height + 1 + min(OWN_EXPIRY_BLOCKS, genesis.max_expiry_blocks)
-        transaction = sign_transaction(key, genesis.id, self._mempool.next_free(key.public), expiry_height, action)
+        transaction = sign_transaction(key, genesis.id, self._mempool.next_free(key.public), expiry_height, loss)
         if take_in(self._chain, self._mempool, (transaction,)) != [None]:
             return b""
         self._mempool.claim((transaction,))

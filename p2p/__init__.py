@@ -31,6 +31,7 @@ From the wire up::
 
     consult      a short visit to peers: what they say of themselves, and of a node
     client       a node's HTTP face, as programs beside it ask
+    following    one transaction, watched there until it is final
 
 What stays on this machine has a room of its own, :mod:`p2p.local`.
 """

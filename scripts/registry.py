@@ -34,7 +34,8 @@ from chain.transactions import (
 )
 from chain.words import moment_of
 from p2p import client
-from p2p.client import Client, Signer, Until
+from p2p.client import Client, Signer
+from p2p.following import Until
 from p2p.local.keyfile import write_key
 from p2p.local.passphrase import Passphrase, with_passphrase
 from scripts.console import print_json, remark, table

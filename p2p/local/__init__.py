@@ -9,6 +9,9 @@
     passphrase   where the passphrase of an encrypted key comes from
     keys         node.py key: show, encrypt, decrypt
     whole        homes that are whole or not there
+    carried      files that operators carry from machine to machine
+    founding     a network that several organisations found: plan, entries, genesis
+    founders     the commands that they type
     handover     a validator's signing state, on its way to another machine
     presence     how a node is found: its transport's settings, node.json
     lifetime     until a signal, or the end of whoever started it
@@ -16,6 +19,7 @@
     startup      the first moments of a program: Ctrl-C is quiet
     process      standard streams and signals
     commandline  what every command line shares
+    at_rest      commands for a home whose node rests
     logs         the log: bounded, off the event loop, a rate for each line
     examine      what could be wrong with a home, its node, and how peers see it
     doctor       node.py doctor: all of that, each with its remedy

@@ -36,6 +36,8 @@ from p2p.local.whole import whole_folder
 # What makes a home, the key last: without it a folder is none.
 _FILES = ("genesis.json", "config.toml", DATABASE, "key")
 PEER_BOOK = "peers.json"
+# Beside the database, for the day it is lost: the home remembers what it gave away.
+EXPORTED = "exported.json"
 NETWORK_LABEL = b"network identity"
 # A libp2p peer id of an Ed25519 key: identity multihash (0x00, 36 bytes) of the key's protobuf.
 _PEER_ID_PREFIX = bytes.fromhex("002408011220")
@@ -77,14 +79,56 @@ def create_home(
 ) -> None:
     """Write a new home, whole or not at all.  Raises :class:`OperatorError`, also where one exists.
 
-    ``may_have_signed`` is for a key that was in use before: its node stays silent until it cannot contradict
-    itself.  With a passphrase ``word`` the key is encrypted.
+    A folder that holds nothing but this key (:func:`begin_home`) becomes one.  ``may_have_signed`` is for a key that
+    was in use before: its node stays silent until it cannot contradict itself.  With a passphrase ``word`` the key is,
+    or was, encrypted.
     """
-    with whole_folder(path, _FILES) as draft:
-        write_key(draft / "key", seed, word)
+    is_begun = is_begun_home(path) and _is_key_of(path / "key", seed, word)
+    with whole_folder(path, _FILES[:-1] if is_begun else _FILES) as draft:
+        if not is_begun:
+            write_key(draft / "key", seed, word)
         (draft / "genesis.json").write_text(genesis.to_json(), encoding="utf-8")
         (draft / "config.toml").write_text(config.to_toml(), encoding="utf-8")
         Storage.create(draft / DATABASE, genesis, None if may_have_signed else SigningState())
+
+
+def _is_key_of(file: Path, seed: bytes, word: bytes | None) -> bool:
+    try:
+        return read_key(file, Passphrase(word=word)).seed == seed
+    except OperatorError:  # whatever it is, it stays as it is
+        return False
+
+
+def begin_home(
+    path: Path,
+    seed: bytes | None,
+    fresh: bytes,
+    passphrase: Passphrase = ASKED,
+    *,
+    word: bytes | None = None,
+) -> SecretKey:
+    """The key of a home that waits for its genesis: that of ``seed``, or else the one there, or else a ``fresh`` one.
+
+    One that is written is encrypted if there is a passphrase ``word``; ``passphrase`` opens one that is there.  Raises
+    :class:`OperatorError` for a home that has its genesis, or another key than ``seed``.
+    """
+    if any((path / name).exists() for name in _FILES[:-1]):
+        raise OperatorError(f"{path} is the home of a network already; join with another folder, which --home names")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not (path / "key").exists():
+            write_key(path / "key", fresh if seed is None else seed, word)
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be written ({error.strerror}); name another folder") from error
+    secret = read_key(path / "key", passphrase if word is None else Passphrase(word=word))
+    if seed is not None and secret.seed != seed:
+        raise OperatorError(f"{path} has another key already; leave out --key, or name another folder with --home")
+    return secret
+
+
+def is_begun_home(path: Path) -> bool:
+    """Whether a folder holds a key that waits for its genesis, and nothing else of a home."""
+    return (path / "key").exists() and not any((path / name).exists() for name in (*_FILES[:-1], EXPORTED))
 
 
 def load_home(path: Path, passphrase: Passphrase = ASKED) -> Home:

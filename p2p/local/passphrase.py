@@ -19,16 +19,18 @@ MAX_BYTES = 1_024
 
 
 class Passphrase:
-    """What was said about passphrases on a command line.  A file or descriptor is read when it is needed, once.
+    """What was said about passphrases on a command line; each is read or asked for when it is needed, once.
 
-    Raises :class:`OperatorError` where both are named.
+    ``word`` is one that is known already.  Raises :class:`OperatorError` where file and descriptor are named.
     """
 
-    def __init__(self, file: Path | None = None, descriptor: int | None = None) -> None:
+    def __init__(self, file: Path | None = None, descriptor: int | None = None, *, word: bytes | None = None) -> None:
         if file is not None and descriptor is not None:
             raise OperatorError("say either --passphrase-file or --passphrase-fd")
         self._file = file
         self._descriptor = descriptor
+        self._word = word
+        self._told: dict[Path, bytes] = {}
 
     @property
     def is_given(self) -> bool:
@@ -37,7 +39,11 @@ class Passphrase:
 
     def of(self, key: Path) -> bytes:
         """The passphrase of the encrypted key in file ``key``.  Raises :class:`OperatorError` where there is none."""
-        return self._given or _ask(f"Passphrase of {key}", f"{key} is encrypted")
+        if self._given is not None:
+            return self._given
+        if key not in self._told:
+            self._told[key] = _ask(f"Passphrase of {key}", f"{key} is encrypted")
+        return self._told[key]
 
     def chosen(self) -> bytes:
         """The passphrase for a key to be encrypted; from a terminal, typed twice.  Raises :class:`OperatorError`."""
@@ -48,7 +54,7 @@ class Passphrase:
         if self._descriptor is not None:
             return _first_line(self._descriptor, f"descriptor {self._descriptor}")
         if self._file is None:
-            return None
+            return self._word
         if not self._file.exists():
             raise OperatorError(f"{self._file} is missing; name the file that holds the passphrase")
         # As systemd passes credentials on, its group may read it: an access list says who that is.

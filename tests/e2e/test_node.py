@@ -88,7 +88,7 @@ def test_it_ends_when_its_parent_does(solo: Path) -> None:
         ("foreign genesis", "another network"),
         ("key for all to read", "chmod 600"),
         ("key cut short", "backup"),
-        ("unknown setting", "choose from"),
+        ("unknown setting", "line 1: no setting 'liste'; did you mean 'listen'?"),
         ("bad listen address", "listen"),
         ("bad peer", "p2p"),
         ("http port taken", "http in config.toml"),

@@ -26,7 +26,7 @@ from chain.transactions import Enrol
 from p2p.local import handover
 from p2p.local.config import HomeConfig
 from p2p.local.handover import export_signing, import_signing, renew_database
-from p2p.local.home import Home, create_home, load_home, locked
+from p2p.local.home import EXPORTED, Home, create_home, load_home, locked
 from tests.support.homes import record, tamper
 from tests.support.world import Actor, World, genesis_of, secret
 
@@ -259,7 +259,7 @@ def test_a_home_without_peers_is_not_begun_anew_unless_told_so(old: Home) -> Non
 def test_a_home_that_cannot_read_what_it_gave_away_says_so(old: Home, file: Path) -> None:
     export_signing(old, file)
     old.database.unlink()
-    (old.path / handover.MARK).write_bytes(b"{")
+    (old.path / EXPORTED).write_bytes(b"{")
     with pytest.raises(OperatorError, match="remove it if no other machine signs"):
         renew_database(old, is_sure=True)
     assert not old.database.exists()

@@ -24,11 +24,13 @@ from chain.errors import OperatorError
 from chain.keys import SecretKey, did_from_key
 from node import main
 from p2p.local import keyfile
-from p2p.local.home import load_home
+from p2p.local.config import HomeConfig
+from p2p.local.home import begin_home, create_home, load_home
 from p2p.local.keyfile import open_key, read_key, write_key
 from p2p.local.passphrase import MAX_BYTES, Passphrase
 from tests.support.commands import exit_code
 from tests.support.running import DEADLINE_S, node_command
+from tests.support.world import genesis_of
 
 SEED = bytes(range(32))
 WORD = "correct horse – battery".encode()
@@ -291,3 +293,24 @@ def test_a_node_whose_key_nobody_opens_says_how(tmp_path: Path, word_file: Path)
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: ")
     assert "say --passphrase-file or --passphrase-fd" in ended.stderr
+
+
+def test_a_home_that_waits_for_its_genesis_may_have_an_encrypted_key(tmp_path: Path, word_file: Path) -> None:
+    home = tmp_path / "home"
+    assert begin_home(home, None, SEED, word=WORD).seed == SEED
+    assert begin_home(home, SEED, bytes(32), Passphrase(word_file)).seed == SEED
+    create_home(home, genesis_of(1), SEED, HomeConfig(), word=WORD)
+    assert load_home(home, Passphrase(word_file)).secret.seed == SEED
+
+
+def test_a_terminal_is_asked_once_for_each_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ask(question: str, *_: str, is_new: bool = False) -> bytes:
+        asked.append(question)
+        return WORD
+
+    monkeypatch.setattr("p2p.local.passphrase._ask", ask)
+    passphrase, path = Passphrase(), encrypted(tmp_path / "key")
+    assert [read_key(path, passphrase).seed, read_key(path, passphrase).seed] == [SEED, SEED]
+    assert asked == [f"Passphrase of {path}"]
