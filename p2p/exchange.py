@@ -57,8 +57,9 @@ class Exchange:
     async def prove(self, link: Link) -> None:
         """Find out which of the addresses that a peer claims are right, so that they may be told and dialled again."""
         if not self.is_private:
-            for address in link.claimed:
-                await self._dialler.prove(address)
+            async with trio.open_nursery() as nursery:  # one may have to wait for long
+                for address in link.claimed:
+                    nursery.start_soon(self._dialler.prove, address)
 
     async def learn(self, link: Link) -> None:
         """Ask a peer for the addresses of others.  Its failure to answer is not held against it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 import trio
 
 from p2p import handshake
@@ -68,6 +69,15 @@ async def test_the_external_address_is_told_first() -> None:
     async with running(1, peers=settings) as node:
         told = node.transport.peers._exchange.own_addresses()
         assert told == [f"/ip4/203.0.113.7/tcp/4001/p2p/{node.peer_id}", node.address]
+
+
+async def test_a_claim_that_waits_does_not_hold_up_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p.hearsay.FIRST_PAUSE_S", 10 * PATIENCE_S)
+    settings = PeerSettings(external="/ip4/127.0.0.1/tcp/1")
+    async with running(1) as node:
+        assert node.transport.peers._dialler._hearsay.begin(PeerAddress("ip4", "127.0.0.1", 1, peer_id_of(2)))
+        async with running(2, bootstrap=(node.address,), peers=settings) as other:
+            await until(lambda: proven(node) == [address_of(other)])
 
 
 async def test_a_private_node_talks_to_its_own_peers_alone_and_they_do_not_tell_of_it() -> None:
