@@ -44,7 +44,7 @@ LARGER_BYTES = 1_024
 
 
 class BoundedYamux(Yamux):
-    """A yamux connection that counts what it sends, and is closed when the peer sends far more than is being read.
+    """A yamux connection that counts its bytes, and is closed when the peer sends far more than is being read.
 
     ``heard_at`` is when the last piece of a larger message came, in trio's time.
     Drop the bound when the library ends a stream that oversteps its window.
@@ -56,6 +56,7 @@ class BoundedYamux(Yamux):
         unread = sum(map(len, self.stream_buffers.values()))
         if unread + length > MAX_UNREAD_BYTES:
             raise trio.TooSlowError  # what the library answers by closing the connection
+        TRAFFIC["received"] += length
         body: bytes = await super()._read_data_body(length)
         if length >= LARGER_BYTES:
             self.heard_at = trio.current_time()
