@@ -210,7 +210,7 @@ async def test_a_header_is_checked_for_its_network(signatures: Signatures) -> No
 async def test_headings_and_blocks_are_good_up_to_the_first_that_is_not() -> None:
     blocks = Forge(GENESIS).chain(4)
     raws = [encode_block(block) for block in blocks]
-    signatures = Signatures(GENESIS.id, {}.get)
+    signatures = Signatures(GENESIS.id, lambda _transaction_id: None)
     headings = [heading_of(raw) for raw in raws]
     spoilt = encode((blocks[2].header.raw[:-1] + b"x", blocks[2].ballot.raw))
     good, refusal = await signatures.headings([*headings[:2], spoilt, headings[3]])
