@@ -226,7 +226,10 @@ class LedgerProtocol:
             case GetHeadings():
                 return HeadingsReceived(peer, request, self._good_of(peer, *await self._signatures.headings(items)))
             case GetBlocks():
-                return BlocksReceived(peer, request, self._good_of(peer, *await self._signatures.blocks(items)))
+                blocks = self._good_of(peer, *await self._signatures.blocks(items))
+                if blocks:
+                    self._transport.peers.credit(peer, Use.DELIVERED)
+                return BlocksReceived(peer, request, blocks)
 
     def _good_of(self, peer: str, good: tuple[T, ...], refusal: Refused | None) -> tuple[T, ...]:
         """What comes before the first bad item of a reply, which is held against the peer; if it is all bad, no reply.
