@@ -18,8 +18,8 @@ from chain.merkle import EMPTY_ROOT
 from chain.messages import MAX_ANNOUNCEMENT_BYTES, Announcement, RawItems
 from chain.statements import NO_TAG
 from chain.transactions import Enrol, Rate, sign_transaction
+from p2p.meshsub.wire import MAX_RPC_BYTES
 from p2p.protocol import BLOCKS, TRANSACTIONS
-from p2p.router import MAX_RPC_BYTES
 from scripts.abuse_parts.target import Target, Visitor, framed, visit
 
 # Transactions in one hostile batch, signed once and sent again and again.

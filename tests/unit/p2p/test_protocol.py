@@ -73,7 +73,7 @@ SLOT = 1000  # on every fake node's clock
 
 @pytest.fixture(autouse=True)
 def _quick_meshes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p2p.router.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("p2p.meshsub.router.HEARTBEAT_S", 0.05)
 
 
 class FakeNode:
