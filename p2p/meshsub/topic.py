@@ -110,10 +110,7 @@ def survivors(mesh: Sequence[Place], rng: Random) -> set[str]:
     lacking = max(0, D_OUT - sum(place.is_outbound for place in kept + best))
     outbound = [place for place in rest if place.is_outbound][:lacking]
     others = [place for place in rest if place not in outbound]
-    chosen = (best + outbound + others)[: room(mesh, D)]
-    # The quota also where the best alone fill the room: then it is the last of them that gives way.
-    if outbound and len(best) >= room(mesh, D):
-        chosen = (best[: len(best) - len(outbound)] + outbound)[: room(mesh, D)]
+    chosen = (best + others)[: room(mesh, D) - len(outbound)] + outbound
     return {place.peer for place in kept + chosen}
 
 

@@ -43,8 +43,6 @@ def decode(frame: bytes) -> Rpc:
         return _read(rpc)
     except DecodeError as error:
         raise Refused(Reason.MALFORMED, "gossip that is not protobuf") from error
-    except UnicodeDecodeError as error:
-        raise Refused(Reason.MALFORMED, "gossip with a topic that is not text") from error
 
 
 def encode(rpc: Rpc) -> bytes:
@@ -69,18 +67,18 @@ def _check_parts(rpc: Any) -> None:
 def _read(rpc: Any) -> Rpc:
     control = rpc.control
     return Rpc(
-        subscriptions=tuple(Subscription(each.topicid, each.subscribe) for each in rpc.subscriptions),
+        subscriptions=tuple(Subscription(_text(each.topicid), each.subscribe) for each in rpc.subscriptions),
         messages=tuple(map(_read_message, rpc.publish)),
         ihave=tuple(_read_ihaves(control.ihave)),
         iwant=_ids(key for each in control.iwant for key in each.messageIDs),
-        graft=tuple(dict.fromkeys(each.topicID for each in control.graft)),
+        graft=tuple(dict.fromkeys(_text(each.topicID) for each in control.graft)),
         prune=tuple(map(_read_prune, control.prune)),
     )
 
 
 def _read_message(message: Any) -> Message:
     topics = list(message.topicIDs)
-    topic = topics[0] if len(topics) == 1 else ""
+    topic = _text(topics[0]) if len(topics) == 1 else ""
     return Message(message.from_id, message.seqno, topic, message.data, message.signature, message.key)
 
 
@@ -90,7 +88,7 @@ def _read_ihaves(offers: Iterable[Any]) -> Iterable[IHave]:
         ids = _ids(islice(offer.messageIDs, room))
         room -= len(ids)
         if ids:
-            yield IHave(offer.topicID, ids)
+            yield IHave(_text(offer.topicID), ids)
 
 
 def _ids(keys: Iterable[bytes]) -> tuple[bytes, ...]:
@@ -98,7 +96,14 @@ def _ids(keys: Iterable[bytes]) -> tuple[bytes, ...]:
 
 
 def _read_prune(prune: Any) -> Prune:
-    return Prune(prune.topicID, prune.backoff, tuple(each.peerID for each in prune.peers[:MAX_NAMED_PEERS]))
+    return Prune(_text(prune.topicID), prune.backoff, tuple(each.peerID for each in prune.peers[:MAX_NAMED_PEERS]))
+
+
+def _text(topic: str | bytes) -> str:
+    if isinstance(topic, str):
+        return topic
+    # What is not UTF-8 comes as it is.
+    raise Refused(Reason.MALFORMED, "gossip about a topic that is not text")
 
 
 def _message(message: Message) -> Any:
