@@ -58,10 +58,13 @@ DEFAULT_DROP_RATE = (50.0, 256.0)
 state.  Honest peers forward what they took themselves, so this is what a whole network says while we are behind."""
 
 WRITE_TIMEOUT_S = 20.0
-"""A frame of an announcement takes two seconds on a slow line; who takes none for so long is let go."""
+"""A frame of an announcement takes two seconds on a slow line; who takes none for so long has lost the stream."""
 
 REOPEN_S = 1.0
 """Between a stream that broke, or was not agreed on, and the next."""
+
+BREAK_RATE_PER_S, BREAK_BURST = 1 / 60, 3.0
+"""Streams to one peer that may break.  One that reads nothing breaks one after the other, and is let go."""
 
 Validate = Callable[[str, bytes], Awaitable[bool]]
 
@@ -75,6 +78,7 @@ class Link:
         self.muxed_conn = muxed_conn
         self.peer: ID = muxed_conn.peer_id
         self.outbox = Outbox()
+        self.breaks = TokenBucket(BREAK_RATE_PER_S, BREAK_BURST)
         self.writing = trio.CancelScope()
         self.reading = trio.CancelScope()
 
@@ -202,7 +206,10 @@ class Router:
             while True:
                 stream = await self._open(link.peer)
                 if stream is not None:
-                    await self._write_frames(stream, peer_id, link.outbox)
+                    await self._write_frames(stream, link.outbox)
+                    if not link.breaks.take():
+                        self.report(peer_id, Weight.EXCESS, "does not read what it is sent")
+                        self.drop(peer_id)
                 await trio.sleep(REOPEN_S)
                 link.outbox.clear()
                 link.outbox.put(wire.encode(self.mesh.hello()))
@@ -214,17 +221,15 @@ class Router:
             log.debug("no stream of gossip to %s: %r", peer, error)
         return None
 
-    async def _write_frames(self, stream: INetStream, peer_id: str, outbox: Outbox) -> None:
+    async def _write_frames(self, stream: INetStream, outbox: Outbox) -> None:
+        """Send what waits, until the stream breaks."""
         try:
             while True:
                 frame = await outbox.take()
                 with trio.fail_after(WRITE_TIMEOUT_S):
                     await write_frame(stream, frame)
-        except StreamEnded as error:
-            log.debug("the stream of gossip to %s ended: %r", peer_id, error)
-        except trio.TooSlowError:
-            self.report(peer_id, Weight.EXCESS, "does not read what it is sent")
-            self.drop(peer_id)
+        except (StreamEnded, trio.TooSlowError) as error:
+            log.debug("a stream of gossip broke: %r", error)
         finally:
             await reset_quietly(stream)
 
