@@ -8,8 +8,7 @@ From the wire up::
     frames       length-prefixed messages on a stream
     library      libp2p without what a stranger could abuse
     host         libp2p, guarded: TCP, Noise, Yamux, nothing else
-    router       GossipSub, tuned
-    pubsub       GossipSub, guarded: each message checked once, no input ends the process
+    meshsub      GossipSub of our own: a mesh that strangers cannot take over, and its streams
     gossip       topics: publish, and check what others publish
     relay        small items for everybody, soon: collected, and passed on hop by hop
     requests     questions to one peer, with limits and one kind of failure
