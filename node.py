@@ -1,16 +1,15 @@
 """One node: command line, and the nursery that pumps events into the engine and carries out its effects.
 
-``python node.py init`` makes a home, ``run`` runs it, ``key show`` says who it is, ``signing export`` and
-``signing import`` move a validator to another machine, ``restart sign`` lets a network go on that too many lost.  Other
-programs run a node inside with :func:`open_node`.
+``python node.py init`` makes a home, ``run`` runs it, ``genesis`` founds a network with others, ``key show`` says who
+it is, ``signing export`` and ``signing import`` move a validator to another machine, ``restart sign`` lets a network go
+on that too many lost.  Other programs run a node inside with :func:`open_node`.
 """
 
 from __future__ import annotations
 
-from p2p.local.commandline import as_json, group, home_of_node, importing, launched
+from p2p.local.commandline import group, home_of_node, importing, launched
 
 import gc
-import json
 import secrets
 import shlex
 import time
@@ -31,12 +30,10 @@ from chain.blocks import Block
 from chain.clock import SteeredClock
 from chain.credentials import sign_credential
 from chain.engine import Engine
-from chain.errors import OperatorError, Refused
+from chain.errors import Refused
 from chain.events import Commit, Effect, Event, FollowWallClock, Submitted, Tick, WallClockStepped
-from chain.genesis import Genesis, found_genesis, load_genesis
-from chain.keys import SecretKey, did_from_key, self_test
+from chain.keys import self_test
 from chain.messages import Status
-from chain.policy import load_policy, shipped_policy
 from chain.prover import prove
 from chain.reader import Reader
 from chain.serving import MAX_RECENT_BLOCKS, Question
@@ -44,10 +41,9 @@ from chain.sources import LiveState
 from chain.statements import TAG_BYTES
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
-from p2p.local.handover import export_signing, import_signing, renew_database
-from p2p.local.home import Home, HomeConfig, create_home, load_home, locked, peer_id_of, read_key
+from p2p.local.at_rest import COMMANDS
+from p2p.local.home import Home, load_home, locked, peer_id_of
 from p2p.local.lifetime import lifetime
-from p2p.local.restarting import Signed, sign_restart
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -316,143 +312,12 @@ def main() -> None:
     """Run a Goodfaith node, or make its home."""
 
 
-_home = home_of_node("The node's folder.")
+for _command in COMMANDS:
+    main.add_command(_command)
 
 
 @main.command()
-@_home
-@click.option("--genesis", "genesis_path", type=click.Path(path_type=Path), help="The network's genesis.json.")
-@click.option("--new-network", metavar="NAME", help="Instead of --genesis: found a network with this one validator.")
-@click.option("--policy", default="marketplace", show_default=True, help="With --new-network: a name or a TOML file.")
-@click.option("--slot-ms", default=1_000, show_default=True, help="With --new-network: length of a slot.")
-@click.option("--key", "key_path", type=click.Path(path_type=Path), help="Use this key file instead of a new key.")
-@click.option("--peer", "peers", multiple=True, help="Multiaddr of a node to join, ending in /p2p/<peer id>.")
-@click.option("--resync", is_flag=True, help="Keep the home, replace a lost or damaged database; it is kept aside.")
-@click.option("--yes", is_flag=True, help="With --resync: also where no other home is known to hold the chain.")
-def init(
-    home: Path,
-    genesis_path: Path | None,
-    new_network: str | None,
-    policy: str,
-    slot_ms: int,
-    key_path: Path | None,
-    peers: Sequence[str],
-    resync: bool,
-    yes: bool,
-) -> None:
-    """Make a home: a key, a configuration, the genesis and an empty database."""
-    if resync:
-        click.echo(launched(_resynced(load_home(home), is_sure=yes)))
-        return
-    if (genesis_path is None) == (new_network is None):
-        raise OperatorError("say either --genesis FILE or --new-network NAME")
-    seed = secrets.token_bytes(32) if key_path is None else read_key(key_path).seed
-    if genesis_path is not None:
-        genesis = load_genesis(genesis_path)
-    else:
-        genesis = _found_network(new_network or "", policy, slot_ms, SecretKey(seed))
-    create_home(home, genesis, seed, HomeConfig(peers=list(peers)), may_have_signed=key_path is not None)
-    click.echo(launched(f"{home} is ready; start it with `python node.py run --home {shlex.quote(str(home))}`"))
-
-
-def _resynced(home: Home, *, is_sure: bool) -> str:
-    aside = renew_database(home, is_sure=is_sure)
-    kept = f"; what was there is {aside}: keep it until the node has the chain again" if aside else ""
-    return (
-        f"{home.database} is new and empty{kept}\n"
-        "the node will sync, and a validator signs again once the chain made final that it starts anew, unless its "
-        "signing state was exported; while more than a third of the validators wait for that, nothing becomes final, "
-        "so do this to one after the other\n"
-        f"    python node.py run --home {shlex.quote(str(home.path))}"
-    )
-
-
-def _found_network(name: str, policy: str, slot_ms: int, secret: SecretKey) -> Genesis:
-    path = Path(policy)
-    rules = load_policy(path) if path.is_file() else shipped_policy(policy)
-    return found_genesis(name, rules, [secret.public], genesis_time_ms=time.time_ns() // 1_000_000, slot_ms=slot_ms)
-
-
-@main.group()
-def key() -> None:
-    """The home's key."""
-
-
-@key.command("show")
-@_home
-@as_json
-def key_show(home: Path, as_json: bool) -> None:
-    """Say who this node is: its public identities, never the secret."""
-    secret = read_key(home / "key")
-    identity = {"did": did_from_key(secret.public), "peer_id": peer_id_of(secret.seed)}
-    click.echo(json.dumps(identity) if as_json else "\n".join(f"{k:8} {v}" for k, v in identity.items()))
-
-
-@main.group()
-def signing() -> None:
-    """Move what this validator signed last to another machine."""
-
-
-_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-
-
-@signing.command("export")
-@_home
-@_file
-def signing_export(home: Path, file: Path) -> None:
-    """Move the signing state into FILE; this home then signs nothing until one is imported."""
-    state = export_signing(load_home(home), file)
-    click.echo(f"{file} holds what {home} signed, up to slot {state.slot}; {home} signs nothing from now on")
-
-
-@signing.command("import")
-@_home
-@_file
-def signing_import(home: Path, file: Path) -> None:
-    """Let this home sign where the home that made FILE left off.  Import a file in one home only."""
-    state = import_signing(load_home(home), file)
-    click.echo(f"{home} signs after slot {state.slot}; keep {file} from every other machine, or remove it")
-
-
-@main.group()
-def restart() -> None:
-    """Go on from a block that two thirds of the validators agree on, where too many lost what they signed last."""
-
-
-@restart.command("sign")
-@_home
-@_file
-@click.option("--blind", "is_blind", is_flag=True, help="Sign though this home does not know the block.")
-@click.option("--again", is_flag=True, help="Sign though this home signed another restart that nobody is to use.")
-def restart_sign(home: Path, file: Path, is_blind: bool, again: bool) -> None:
-    """Sign the restart in FILE; where there is none, make it, from this home's head."""
-    signed = sign_restart(load_home(home), file, is_blind=is_blind, again=again)
-    click.echo(launched(_told(home, file, signed)))
-
-
-def _told(home: Path, file: Path, signed: Signed) -> str:
-    start = f"    python node.py run --home {shlex.quote(str(home))}"
-    at, did = signed.restart.height, did_from_key
-    lines = [f"{file}: the chain is to go on from height {at}, block {signed.restart.tip.hex()[:12]}"]
-    if signed.left:
-        lines.append(f"{signed.left} blocks above it are not final; what they hold waits for new blocks")
-    lines.append(f"signed by a weight of {signed.count}")
-    if signed.is_agreed:
-        return "\n".join([*lines, "that is enough: start this node, and the chain goes on", start])
-    return "\n".join(
-        [
-            *lines,
-            "start this node; until the chain goes on from there it says nothing",
-            start,
-            f"then carry {file} to another validator, stop its node, and run there, with its own home",
-            f"    python node.py restart sign {shlex.quote(file.name)} --home home",
-            f"any of {', '.join(map(did, signed.missing))}",
-        ]
-    )
-
-
-@main.command()
-@_home
+@home_of_node("The node's folder.")
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),

@@ -16,6 +16,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     attestations  standing behind a block that another made
     electorate    who leads, votes and speaks, and how that changes
     votes         prevotes, precommits, finality
+    votecodec     the same as bytes, for the disk
     forkchoice    which of two tips wins
     headers       what a validator signs to make a block
     restart       from which block people let the chain go on
@@ -27,6 +28,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     transactions  what an actor signs
     tables        documents, read with errors that say where
     policy        what may be recorded, and how a score follows from it
+    founding      what organisations sign before there is a genesis
     genesis       the parameters that every node of one network shares
     blocks        a header and its transactions
     validators    who makes blocks, and how that changes
@@ -51,7 +53,7 @@ files of this list, the store, touch the disk.  Files import only files above th
 
   protocol
     mempool       transactions that wait for a block
-    trial         what the next block would make of a transaction
+    trial         whether a transaction may wait, and what the next block would make of it
     credentials   which validator's machine a peer is
     messages      what nodes say to each other
     clock         what time it is, and whether to sign by it
@@ -65,7 +67,11 @@ files of this list, the store, touch the disk.  Files import only files above th
     sync          whom to ask for what
     witness       who signed what, to notice who contradicts itself
     outbox        what one event makes of a node, in its order
-    engine        one node's protocol
+    throttle      how much a block may hold, so that everybody has it in time
+    headway       what follows where the head moves
+    testimony     what a node says on the chain by itself
+    intake        what peers bring of the chain, and what they are asked for
+    engine        one node's protocol: who handles what, and when it speaks
 
   store
     database      the SQLite file, its tables and errors

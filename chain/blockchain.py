@@ -112,7 +112,14 @@ class Blockchain:
             return Added()
         if judged is None:
             judged = self.check(header, block.ballot, solicited=True)
-        choice = choose(self.head.header, self.head.arrived_in_slot, header, arrived_in_slot)
+        choice = choose(
+            self.head.header,
+            self.head.arrived_in_slot,
+            header,
+            arrived_in_slot,
+            tip_base=self.head.votes.base,
+            block_base=judged.votes.base,
+        )
         self.tree.make_room(self.head.header.id, header.parent)
         node = self.tree.insert(block, judged, arrived_in_slot=arrived_in_slot)
         if choice not in (Choice.EXTENDS, Choice.TIE_BREAK, Choice.SWITCH):
@@ -156,17 +163,11 @@ class Blockchain:
         return Added((), (block,), self._advance_finality())
 
     def return_to(self, block_id: bytes) -> Added:
-        """Let the head be a block of the tree that it descends from; what is above it may win again later.
+        """Let the head be a block of the tree, whatever is longer; what stands above or beside it may win again later.
 
-        Raises :class:`InvariantBroken` for another block.
+        Raises :class:`Refused` where blocks up to there prove invalid, and has changed nothing then.
         """
-        node = self.tree[block_id]
-        down, up = self.tree.path(self.head.header.id, block_id)
-        if up:
-            raise InvariantBroken("the head does not descend from the block to return to")
-        undone = [self.ledger.undo() for _ in down]
-        self.head = node
-        return Added(tuple(executed.block for executed in undone), ())
+        return Added(*self._move_head(self.tree[block_id]))
 
     def settle(self) -> Settled | None:
         """Move the snapshot up to what is final; the caller stores the result.  None where nothing is new."""

@@ -114,7 +114,7 @@ class Mute:
     until_ms: int | None = None
 
     def __str__(self) -> str:
-        return self.why if self.until_ms is None else f"{self.why}; signs again at {instant(self.until_ms)}"
+        return self.why if self.until_ms is None else f"{self.why}; signs from {instant(self.until_ms)} on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +246,8 @@ class Trust:
 
     def _unknown(self, now_ms: int) -> Mute:
         past_ms = now_ms - self._head_ms
+        if past_ms < -AGREE_MS and not self._head_slot:
+            return Mute("not_begun", "its network has not begun", self._head_ms)
         if past_ms < -AGREE_MS:
             why = f"its clock shows {duration(-past_ms)} less than the slot of its head"
             return Mute("clock_behind", why, self._head_ms - AGREE_MS)
@@ -322,7 +324,11 @@ class Trust:
 
     @property
     def _head_ms(self) -> int:
-        return self._genesis.slot_start_ms(self._head.slot if self._head is not None else 0)
+        return self._genesis.slot_start_ms(self._head_slot)
+
+    @property
+    def _head_slot(self) -> int:
+        return 0 if self._head is None else self._head.slot
 
     @property
     def _faulty(self) -> int:

@@ -1,6 +1,7 @@
 """Which of two tips wins: the longest valid chain, where the prevoted part counts before the length.
 
-The rules are those of LIP 0014.  They compare two valid headers and know nothing else; that a switch never
+The rules are those of LIP 0014, and one more: between the two counts from where people let a branch go on, since two
+thirds of the weight signed that it should.  They compare two valid headers and know nothing else; that a switch never
 crosses the finalized height, and that both headers are valid on their own branch, is for the caller.
 """
 
@@ -38,24 +39,28 @@ class Choice(Enum):
     KEEP = "keep"  # keep the tip, and the block in the tree while it could still win
 
 
-def choose(tip: ForkHeader, tip_arrived_in_slot: bool, block: ForkHeader, block_arrived_in_slot: bool) -> Choice:
+def choose(
+    tip: ForkHeader,
+    tip_arrived_in_slot: bool,
+    block: ForkHeader,
+    block_arrived_in_slot: bool,
+    *,
+    tip_base: int = 0,
+    block_base: int = 0,
+) -> Choice:
     """What to do with ``block`` where ``tip`` is the head (LIP 0014, cases 1 to 6).
 
     A block arrived in its slot if it was received then; one made here, or fetched while syncing, counts as
-    in time.
+    in time.  A base is the height from which the last restart of that branch let it go on, 0 without any.
     """
     if block.id == tip.id:
         return Choice.SAME
     if block.parent == tip.id and block.height == tip.height + 1:
         return Choice.EXTENDS
-    if (block.height, block.mhp, block.parent) == (tip.height, tip.mhp, tip.parent):
+    if (block.height, block.mhp, block_base, block.parent) == (tip.height, tip.mhp, tip_base, tip.parent):
         if block.proposer == tip.proposer:
             return Choice.DOUBLE
         late_tip_timely_block = not tip_arrived_in_slot and block_arrived_in_slot
         return Choice.TIE_BREAK if tip.slot < block.slot and late_tip_timely_block else Choice.KEEP
-    return Choice.SWITCH if is_better(block, tip) else Choice.KEEP
-
-
-def is_better(block: ForkHeader, tip: ForkHeader) -> bool:
-    """Whether ``block`` ends a longer chain than ``tip``, by ``(mhp, height)``; equal ones are not better."""
-    return (block.mhp, block.height) > (tip.mhp, tip.height)
+    is_better = (block.mhp, block_base, block.height) > (tip.mhp, tip_base, tip.height)
+    return Choice.SWITCH if is_better else Choice.KEEP

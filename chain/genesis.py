@@ -2,6 +2,7 @@
 
 Its id is the chain id.  It is bound into every signature and every protocol name, so nothing made for one
 network is valid in another.  The genesis stands for the block at height 0 in slot 0.
+How several organisations found one is in :mod:`chain.founding`.
 Source: protocol 1.6.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -18,20 +19,35 @@ from typing import Any
 from chain.codec import encode
 from chain.electorate import BATCH_MAX
 from chain.errors import OperatorError, Refused
+from chain.founding import (
+    MAX_FOUNDERS,
+    MAX_NAME_CHARACTERS,
+    RANGES,
+    USUAL_EXPIRY_BLOCKS,
+    USUAL_HEARTBEAT_SLOTS,
+    Entry,
+    Founding,
+    Plan,
+    founders,
+    is_name,
+    lacking,
+    read_founding,
+)
 from chain.keys import check_public_key, did_from_key, key_from_did
 from chain.policy import Policy, read_policy
 from chain.proposals import MAX_WEIGHT
+from chain.tables import Mistake
 
 FORMAT = 1
-MAX_VALIDATORS = 101
+MAX_VALIDATORS = MAX_FOUNDERS
 
 # name -> (lowest, highest) allowed value of each whole-network number.
 _RANGES = {
-    "genesis_time_ms": (0, 2**53),
-    "slot_ms": (50, 3_600_000),
+    "genesis_time_ms": RANGES["genesis_time_ms"],
+    "slot_ms": RANGES["slot_ms"],
     "batch": (1, BATCH_MAX),
-    "heartbeat_slots": (1, 1_000_000),
-    "max_expiry_blocks": (1, 100_000_000),
+    "heartbeat_slots": RANGES["heartbeat_slots"],
+    "max_expiry_blocks": RANGES["max_expiry_blocks"],
 }
 
 
@@ -43,7 +59,8 @@ class Genesis:
     ``validators[slot mod n]``, until they change (:mod:`chain.validators`).  There are never more than ``batch``,
     and votes are counted over the last ``3 * batch`` blocks.  A leader with nothing
     to do skips its slot unless the chain has been silent for ``heartbeat_slots``.  A transaction may expire at
-    most ``max_expiry_blocks`` after the block that holds it.
+    most ``max_expiry_blocks`` after the block that holds it.  ``founding`` is who founded it, where several did: the
+    id does not depend on it.
     """
 
     name: str
@@ -54,6 +71,7 @@ class Genesis:
     max_expiry_blocks: int
     validators: tuple[tuple[bytes, int], ...]
     policy: Policy
+    founding: Founding | None = None
 
     @cached_property
     def id(self) -> bytes:
@@ -91,6 +109,8 @@ class Genesis:
             "validators": [{"did": did_from_key(key), "weight": weight} for key, weight in self.validators],
             "policy": self.policy.to_document(),
         }
+        if self.founding is not None:
+            document["founding"] = self.founding.to_document()
         return json.dumps(document, indent=2) + "\n"
 
 
@@ -101,8 +121,8 @@ def found_genesis(
     *,
     genesis_time_ms: int,
     slot_ms: int,
-    heartbeat_slots: int = 60,
-    max_expiry_blocks: int = 100_000,
+    heartbeat_slots: int = USUAL_HEARTBEAT_SLOTS,
+    max_expiry_blocks: int = USUAL_EXPIRY_BLOCKS,
 ) -> Genesis:
     """The genesis of a new network with the usual numbers and equal weights.  Raises :class:`OperatorError`.
 
@@ -114,7 +134,7 @@ def found_genesis(
             "name": name,
             "genesis_time_ms": genesis_time_ms,
             "slot_ms": slot_ms,
-            "batch": min(len(validators) + max(2, len(validators) // 3), BATCH_MAX),
+            "batch": _batch(len(validators)),
             "heartbeat_slots": heartbeat_slots,
             "max_expiry_blocks": max_expiry_blocks,
             "validators": [{"did": did_from_key(key), "weight": 1} for key in validators],
@@ -123,28 +143,77 @@ def found_genesis(
     )
 
 
+def found_together(plan: Plan, entries: Sequence[Entry]) -> Genesis:
+    """The genesis that a plan and its entries make, in whatever order.  Raises :class:`OperatorError`."""
+    checked = founders(plan, entries)
+    if fault := lacking(plan, checked):
+        raise OperatorError(fault)
+    return Genesis(
+        name=plan.name,
+        genesis_time_ms=plan.genesis_time_ms,
+        slot_ms=plan.slot_ms,
+        batch=_batch(len(checked)),
+        heartbeat_slots=plan.heartbeat_slots,
+        max_expiry_blocks=plan.max_expiry_blocks,
+        validators=tuple((entry.key, entry.weight) for entry in checked),
+        policy=plan.policy,
+        founding=Founding(plan.tolerates, plan.max_weight, checked),
+    )
+
+
+def plan_of(genesis: Genesis, founding: Founding) -> Plan:
+    """The plan under which a genesis was founded so."""
+    return Plan(
+        name=genesis.name,
+        genesis_time_ms=genesis.genesis_time_ms,
+        slot_ms=genesis.slot_ms,
+        heartbeat_slots=genesis.heartbeat_slots,
+        max_expiry_blocks=genesis.max_expiry_blocks,
+        tolerates=founding.tolerates,
+        max_weight=founding.max_weight,
+        policy=genesis.policy,
+    )
+
+
+def _batch(validators: int) -> int:
+    return min(validators + max(2, validators // 3), BATCH_MAX)
+
+
 def make_genesis(document: dict[str, Any]) -> Genesis:
     """Check a parsed genesis document.  Raises :class:`OperatorError` that names what to mend."""
     expected = {"format", "name", "validators", "policy", *_RANGES}
-    if not isinstance(document, dict) or set(document) != expected:
+    if not isinstance(document, dict) or set(document) - {"founding"} != expected:
         raise OperatorError(f"genesis: the fields must be exactly {', '.join(sorted(expected))}")
     if type(document["format"]) is not int or document["format"] != FORMAT:
         raise OperatorError(f"genesis: format {document['format']!r} is not known to this version")
     name = document["name"]
-    if type(name) is not str or not 1 <= len(name) <= 64 or not name.isprintable():
-        raise OperatorError("genesis: name must be a text of 1 to 64 characters")
+    if not is_name(name):
+        raise OperatorError(f"genesis: name must be a text of 1 to {MAX_NAME_CHARACTERS} characters")
     for field, (low, high) in _RANGES.items():
         if type(document[field]) is not int or not low <= document[field] <= high:
             raise OperatorError(f"genesis: {field} must be an integer from {low} to {high}")
     validators = _read_validators(document["validators"])
     if document["batch"] < len(validators):
         raise OperatorError(f"genesis: batch must be at least the number of validators, {len(validators)}")
-    return Genesis(
+    genesis = Genesis(
         name=name,
         validators=validators,
         policy=read_policy(document["policy"]),
         **{field: document[field] for field in _RANGES},
     )
+    return _founded(genesis, document["founding"]) if "founding" in document else genesis
+
+
+def _founded(genesis: Genesis, document: Any) -> Genesis:
+    """The genesis with the founding that its file holds, which must be how it came about."""
+    try:
+        founding = read_founding(document)
+        founded = found_together(plan_of(genesis, founding), founding.entries)
+    except (Mistake, Refused) as error:
+        raise OperatorError(f"genesis: its founding is damaged ({error}); copy it again") from error
+    if founded != replace(genesis, founding=founding):
+        raise OperatorError("genesis: it is not what its founders signed; put their entries together again")
+    return founded
 
 
 def _read_validators(rows: Any) -> tuple[tuple[bytes, int], ...]:

@@ -161,7 +161,9 @@ class Mempool:
             self._strangers.discard(transaction.actor)
 
     def set_aside(self, transaction: VerifiedTransaction, height: int) -> None:
-        """Drop what no block after the one at ``height`` can hold; it comes back where that block loses."""
+        """Drop what waits and no block after the one at ``height`` can hold; it comes back where that block loses."""
+        if transaction.id not in self._by_id:
+            return
         self._aside[transaction.id] = height, transaction, transaction.id in self._claimed
         while len(self._aside) > MAX_ASIDE:
             del self._aside[next(iter(self._aside))]

@@ -11,12 +11,16 @@ from chain.transactions import VerifiedTransaction
 
 
 class Outbox:
-    """Collects while one event is handled.
+    """Collects while one event is handled, after a :meth:`clear`.
 
     ``signing`` (or that it is lost), ``settled``, ``finalized_height`` and ``waiting`` are stored where set.
     """
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything: another event begins."""
         self.signing: SigningState | None = None
         self.is_signing_lost = False
         self.settled: Settled | None = None

@@ -9,7 +9,7 @@ Source: protocol 2.3, 2.5 and 3.6.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -32,7 +32,7 @@ from chain.mempool import Mempool
 from chain.merkle import merkle_root
 from chain.restart import Restart, restarted
 from chain.statements import NO_TAG
-from chain.transactions import VerifiedTransaction
+from chain.transactions import Evidence, VerifiedTransaction, sign_transaction
 from chain.votes import Votes
 
 # Transactions that are not final are in memory, with the way back: about 2 kB each, 400 MB.
@@ -150,18 +150,20 @@ class Producer:
         restart = self.restart
         if restart is None or restart.tip not in chain.tree or not self.awaits_restart(chain):
             return None
-        is_agreed = chain.tree[restart.tip].votes.electorate.is_enough(self._restart_signers)
+        tip = chain.tree[restart.tip]
+        is_agreed = not tip.invalid and tip.votes.electorate.is_enough(self._restart_signers)
         return restart if is_agreed else None
 
     def is_overruled(self, chain: Blockchain) -> bool:
         """Whether the chain made final that this key speaks from another signing state than ours.
 
         Where that was a restart, ours is lost like any other.  Otherwise another machine did it, and we stop.  A head
-        that is behind what we said, as after a move to another machine, tells nothing.
+        that is behind what we said, as after a move to another machine, tells nothing, nor does a branch on which the
+        restart that we speak from may still come.
         """
         votes, signing = chain.head.votes, self.signing
         tag = votes.electorate.tag(self.secret.public)
-        if self.is_stopped or signing is None or votes.height < signing.mhg:
+        if self.is_stopped or signing is None or votes.height < signing.mhg or self.awaits_restart(chain):
             return False
         if tag.tag == signing.tag or tag.height > votes.mhpc:
             return False
@@ -222,9 +224,18 @@ class Producer:
         return tag.tag == signing.tag and tag.height <= votes.mhpc
 
     def make(
-        self, chain: Blockchain, mempool: Mempool, heard: Heard, slot: int, *, may_be_empty: bool = True
+        self,
+        chain: Blockchain,
+        mempool: Mempool,
+        heard: Heard,
+        slot: int,
+        *,
+        accusations: Sequence[Evidence] = (),
+        most: int = MAX_BLOCK_TRANSACTIONS,
+        may_be_empty: bool = True,
     ) -> Made | None:
-        """Build and sign the block of ``slot`` on the head, with the attestations that were heard.
+        """Build and sign the block of ``slot`` on the head: the attestations that were heard, ``accusations``, and at
+        most ``most`` transactions.
 
         None where its tip would not be better than at our last statement, or where it would hold nothing and has to.
         :attr:`signing` is to be stored before the block leaves.
@@ -247,8 +258,8 @@ class Producer:
         except Refused:  # this branch holds what we know nothing of: a restored backup
             return None
         draft = chain.ledger.draft(slot, votes.electorate)
-        limit = block_limit(chain.ledger.transactions_above(chain.finalized.height))
-        included, hopeless = _fill(draft, mempool, limit)
+        limit = min(most, block_limit(chain.ledger.transactions_above(chain.finalized.height)))
+        included, hopeless = _fill(draft, self._candidates(draft, mempool, accusations), limit)
         if not included and not may_be_empty:
             return None
         ballot = make_ballot(carried, decided(draft, votes.electorate), restart)
@@ -271,6 +282,24 @@ class Producer:
         self._made_id = header.id
         after = count.close(header.id, ballot.decision)
         return Made(join(header, ballot, included), changes, after, tuple(hopeless))
+
+    def _candidates(
+        self, draft: Draft, mempool: Mempool, accusations: Sequence[Evidence]
+    ) -> Iterator[VerifiedTransaction]:
+        """What the block may hold: what waits of its maker's key, what the maker accuses others of, and all the rest.
+
+        Each is asked for once the one before it was tried: what is signed here takes the nonce that is next then.  It
+        is good for this block alone, so it never waits anywhere, and nothing signed with this key waits behind it.
+        """
+        key = self.secret
+        waiting = mempool.of(key.public)
+        yield from waiting
+        for accusation in accusations:
+            account = draft.account(key.public)
+            nonce = 0 if account is None else account.nonce
+            if nonce not in {item.nonce for item in waiting}:
+                yield sign_transaction(key, self.genesis.id, nonce, draft.height, accusation)
+        yield from (item for item in mempool.candidates() if item.actor != key.public)
 
 
 def may_come(restart: Restart, chain: Blockchain) -> bool:
@@ -313,12 +342,14 @@ def block_limit(open_transactions: int) -> int:
     return min(MAX_BLOCK_TRANSACTIONS, room // ROOM_SHARE)
 
 
-def _fill(draft: Draft, mempool: Mempool, limit: int) -> tuple[list[VerifiedTransaction], list[VerifiedTransaction]]:
-    """Try waiting transactions in order until the block is full: those that entered, those that never can."""
+def _fill(
+    draft: Draft, candidates: Iterable[VerifiedTransaction], limit: int
+) -> tuple[list[VerifiedTransaction], list[VerifiedTransaction]]:
+    """Try candidates in order until the block is full: those that entered, those that never can."""
     included: list[VerifiedTransaction] = []
     hopeless: list[VerifiedTransaction] = []
     size = 0
-    for transaction in mempool.candidates():
+    for transaction in candidates:
         if len(included) == limit or size + len(transaction.raw) > MAX_BODY_BYTES:
             break
         try:

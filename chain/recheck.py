@@ -43,7 +43,7 @@ from chain.state import (
     record_key,
 )
 from chain.transactions import Transaction, VerifiedTransaction, verify_transaction
-from chain.votes import encode_votes
+from chain.votecodec import encode_votes
 
 # Decoded blocks that wait for their turn: two for each of eight workers keep all of them busy, and 16 blocks of 900 kB
 # are what memory has to hold.

@@ -51,7 +51,7 @@ def _jailed(producer: Producer, chain: Blockchain) -> Mute | None:
 
 def _beyond(genesis: Genesis, slot: int, what: str, now_ms: int) -> Mute | None:
     """A slot that was signed, or built on, by a wrong clock: only what comes after it can be signed."""
-    if slot <= genesis.slot_at(now_ms) + MAX_AHEAD_SLOTS:
+    if slot <= max(0, genesis.slot_at(now_ms) + MAX_AHEAD_SLOTS):
         return None
     why = f"{what} slot {slot} already, which its clock has not reached: that is wrong now, or was then"
     return Mute("slot_ahead", why, genesis.slot_start_ms(slot + 1))

@@ -39,7 +39,7 @@ from chain.production import is_forgotten, said_by
 from chain.registry import genesis_state
 from chain.restart import MAX_RESTART_BYTES, Restart, read_restart
 from chain.state import MEMBERS, RULES_KEY, Member, decode_entry, read_identity
-from chain.votes import decode_votes, encode_votes
+from chain.votecodec import decode_votes, encode_votes
 
 # What came back from abandoned blocks finds twice the room in a mempool.
 _MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES
@@ -290,8 +290,9 @@ class Storage:
         number = connection.execute(
             "INSERT INTO blocks (id, parent, height, main, transactions, body) VALUES (?, ?, ?, ?, ?, ?)", row
         ).lastrowid
+        # A block beside the main chain was never executed: it may hold one twice, or two that begin alike.
         connection.executemany(
-            "INSERT INTO transactions VALUES (?, ?)",
+            "INSERT OR IGNORE INTO transactions VALUES (?, ?)",
             sorted((short_id(transaction.id), number) for transaction in block.transactions),
         )
 

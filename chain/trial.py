@@ -1,4 +1,4 @@
-"""What the next block would make of transactions, for those who want to know before they send them."""
+"""Transactions beside the head: whether they may wait for a block, and what the next one would make of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,23 @@ from chain.transactions import VerifiedTransaction
 # So many waiting transactions of one actor are tried before the one that is asked about; with more ahead of it,
 # the answer is that its nonce is not next.
 MAX_AHEAD = 256
+
+
+def take_in(chain: Blockchain, mempool: Mempool, transactions: Iterable[VerifiedTransaction]) -> list[Refused | None]:
+    """Let ``transactions`` wait in ``mempool``; one outcome each, None where it was taken."""
+    head = chain.head.header
+    draft = chain.ledger.blank_draft(head.slot)
+    outcomes: list[Refused | None] = []
+    for transaction in transactions:
+        try:
+            registry.check_action(draft.policy, transaction)
+            registry.check_standing(draft, transaction)
+            mempool.add(transaction, head.height + 1)
+        except Refused as refusal:
+            outcomes.append(refusal)
+        else:
+            outcomes.append(None)
+    return outcomes
 
 
 def try_out(

@@ -22,6 +22,7 @@ From the wire up::
     protocol     the ledger's conversation over a network
 
     client       a node's HTTP face, as programs beside it ask
+    following    one transaction, watched there until it is final
 
 What stays on this machine has a room of its own, :mod:`p2p.local`.
 """

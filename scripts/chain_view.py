@@ -26,7 +26,8 @@ from chain.keys import key_from_did
 from chain.ledger import Ledger
 from chain.reader import Reader
 from chain.view import StateView
-from chain.votes import Votes, decode_votes
+from chain.votecodec import decode_votes
+from chain.votes import Votes
 from scripts.console import remark, short, short_did
 
 # Fields that tables shorten.

@@ -34,7 +34,8 @@ from chain.transactions import (
 )
 from chain.words import moment_of
 from p2p import client
-from p2p.client import Client, Signer, Until
+from p2p.client import Client, Signer
+from p2p.following import Until
 from scripts.console import print_json, remark, table
 from scripts.registry_parts.filing import answer, record, repair, rule
 from scripts.registry_parts.inputs import (

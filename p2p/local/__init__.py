@@ -4,12 +4,16 @@
 
     home         a node's folder: key, configuration, genesis, database
     whole        homes that are whole or not there
+    carried      files that operators carry from machine to machine
+    founding     a network that several organisations found: plan, entries, genesis
+    founders     the commands that they type
     handover     a validator's signing state, on its way to another machine
     presence     how a node is found: its transport's settings, node.json
     lifetime     until a signal, or the end of whoever started it
     startup      the first moments of a program: Ctrl-C is quiet
     process      standard streams and signals
     commandline  what every command line shares
+    at_rest      commands for a home whose node rests
     logs         the log: bounded, off the event loop, a rate for each line
     telemetry    what happened, as logs, metrics, the last head moves
     face         what the local face answers

@@ -1,4 +1,4 @@
-"""Small JSON files that operators carry from home to home: how one is read, whatever it holds."""
+"""Small JSON files that operators carry from home to home: how one is read and written, whatever it holds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from chain.errors import Reason, Refused
+from chain.errors import OperatorError, Reason, Refused
 
 
 def read_carried(file: Path, form: str, version: int, max_bytes: int) -> Any:
@@ -23,3 +23,20 @@ def read_carried(file: Path, form: str, version: int, max_bytes: int) -> Any:
     if (document["format"], document["version"]) != (form, version):
         raise Refused(Reason.MALFORMED, "another format or version")
     return document
+
+
+def write_once(file: Path, text: str) -> None:
+    """Write a file, whole or not at all; one that holds the same stays.
+
+    Raises :class:`OperatorError`, also where it holds anything else.
+    """
+    draft = file.with_name(f"{file.name}.draft")
+    try:
+        if file.exists():
+            if file.read_bytes() != text.encode():
+                raise OperatorError(f"{file} exists and holds something else; remove it, or name another file")
+            return
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(file)
+    except OSError as error:
+        raise OperatorError(f"{file} cannot be written ({error.strerror}); name another file") from error

@@ -23,15 +23,13 @@ from chain.keys import did_from_key, key_from_did, verify
 from chain.statements import TAG_BYTES
 from chain.storage import Storage
 from p2p.local.carried import read_carried
-from p2p.local.home import Home, locked
+from p2p.local.home import EXPORTED, Home, locked
 
 FORMAT = "goodfaith signing state"
 VERSION = 2
 SIGNING_TAG = b"goodfaith/signing-state/1"
 # Some 600 are needed; whoever indents it more may.
 MAX_FILE_BYTES = 4_096
-# Beside the database, for the day it is lost: the home remembers what it gave away.
-MARK = "exported.json"
 _NUMBERS = ("slot", "mhg", "last_mhp", "last_height")
 
 
@@ -44,11 +42,11 @@ def export_signing(home: Home, file: Path) -> SigningState:
         storage.bind(home.secret.public)
         signing = storage.export_signing()
         document = _document(home, signing)
-        draft = home.path / f"{MARK}.draft"
+        draft = home.path / f"{EXPORTED}.draft"
         draft.unlink(missing_ok=True)
         with _new_file(draft) as mark:
             mark.write(document)
-        draft.replace(home.path / MARK)
+        draft.replace(home.path / EXPORTED)
         out.write(document)
     return signing
 
@@ -58,7 +56,7 @@ def import_signing(home: Home, file: Path) -> SigningState:
     signing = _read_export(home, file)
     with locked(home.path), closing(Storage(home.database, home.genesis)) as storage:
         storage.import_signing(home.secret.public, signing)
-        (home.path / MARK).unlink(missing_ok=True)
+        (home.path / EXPORTED).unlink(missing_ok=True)
     return signing
 
 
@@ -75,7 +73,7 @@ def renew_database(home: Home, *, is_sure: bool = False) -> Path | None:
             "restore a backup, or name a peer there; add --yes to begin with an empty chain all the same"
         )
     with locked(home.path):
-        mark = home.path / MARK
+        mark = home.path / EXPORTED
         try:
             exported = _read_export(home, mark) if mark.exists() else None
         except OperatorError as error:

@@ -37,6 +37,8 @@ from p2p.local.whole import whole_folder
 
 # What makes a home, the key last: without it a folder is none.
 _FILES = ("genesis.json", "config.toml", DATABASE, "key")
+# Beside the database, for the day it is lost: the home remembers what it gave away.
+EXPORTED = "exported.json"
 NETWORK_LABEL = b"network identity"
 # A libp2p peer id of an Ed25519 key: identity multihash (0x00, 36 bytes) of the key's protobuf.
 _PEER_ID_PREFIX = bytes.fromhex("002408011220")
@@ -106,14 +108,40 @@ def create_home(
 ) -> None:
     """Write a new home, whole or not at all.  Raises :class:`OperatorError`, also where one exists.
 
-    ``may_have_signed`` is for a key that was in use before: its node stays silent until it cannot contradict
-    itself.
+    A folder that holds nothing but this key (:func:`begin_home`) becomes one.  ``may_have_signed`` is for a key that
+    was in use before: its node stays silent until it cannot contradict itself.
     """
-    with whole_folder(path, _FILES) as draft:
-        write_key(draft / "key", seed)
+    is_begun = is_begun_home(path) and read_key(path / "key").seed == seed
+    with whole_folder(path, _FILES[:-1] if is_begun else _FILES) as draft:
+        if not is_begun:
+            write_key(draft / "key", seed)
         (draft / "genesis.json").write_text(genesis.to_json(), encoding="utf-8")
         (draft / "config.toml").write_text(config.to_toml(), encoding="utf-8")
         Storage.create(draft / DATABASE, genesis, None if may_have_signed else SigningState())
+
+
+def begin_home(path: Path, seed: bytes | None, fresh: bytes) -> SecretKey:
+    """The key of a home that waits for its genesis: that of ``seed``, or else the one there, or else a ``fresh`` one.
+
+    Raises :class:`OperatorError` for a home that has its genesis, or another key than ``seed``.
+    """
+    if any((path / name).exists() for name in _FILES[:-1]):
+        raise OperatorError(f"{path} is the home of a network already; join with another folder, which --home names")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not (path / "key").exists():
+            write_key(path / "key", fresh if seed is None else seed)
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be written ({error.strerror}); name another folder") from error
+    secret = read_key(path / "key")
+    if seed is not None and secret.seed != seed:
+        raise OperatorError(f"{path} has another key already; leave out --key, or name another folder with --home")
+    return secret
+
+
+def is_begun_home(path: Path) -> bool:
+    """Whether a folder holds a key that waits for its genesis, and nothing else of a home."""
+    return (path / "key").exists() and not any((path / name).exists() for name in (*_FILES[:-1], EXPORTED))
 
 
 def load_home(path: Path) -> Home:

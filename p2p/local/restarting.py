@@ -127,8 +127,9 @@ def _check_place(home: Home, file: Path, restart: Restart, chain: Blockchain, *,
     if not is_blind:
         raise OperatorError(
             f"{home.path} does not know the block at height {restart.height} in {file}; let its node run until it has "
-            f"that block ({run}), stop it and sign then, or add --blind: it then signs without having looked at "
-            "what is final, which is right only if no home knows more to be final than the file says"
+            f"that block ({run}), stop it and sign then; where its own chain is as long by now, it fetches no other: "
+            "begin another file here, which the others sign with --again; or add --blind: it then signs without having "
+            "looked at what is final, which is right only if no home knows more to be final than the file says"
         )
 
 

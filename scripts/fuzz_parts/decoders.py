@@ -57,7 +57,8 @@ from chain.transactions import (
     decode_transaction,
     sign_transaction,
 )
-from chain.votes import Votes, decode_votes, encode_votes
+from chain.votecodec import decode_votes, encode_votes
+from chain.votes import Votes
 from p2p.handshake import decode_hello, decode_peers, encode_hello, encode_peers
 
 KEY = SecretKey(bytes(range(32)))

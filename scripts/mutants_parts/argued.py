@@ -47,8 +47,8 @@ ARGUED: dict[str, str] = {
     "documents.transaction_document: statements[0].speaker -> statements[1].speaker": (
         "Evidence is of two statements of one validator."
     ),
-    "engine.Engine._is_on_its_way: waiting is not None and waiting.nonce < self.mempool.next_free(waiting.actor)"
-    " -> waiting is not None and waiting.nonce <= self.mempool.next_free(waiting.actor)": (
+    "testimony.Testimony._is_on_its_way: waiting is not None and waiting.nonce < self._mempool.next_free(waiting.actor)"
+    " -> waiting is not None and waiting.nonce <= self._mempool.next_free(waiting.actor)": (
         "`next_free` is the nonce of nothing that waits."
     ),
     "judgement.judge: mhp == votes.blind and header.mhp < votes.blind"

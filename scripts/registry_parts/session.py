@@ -26,7 +26,8 @@ from chain.keys import SecretKey, did_from_key
 from chain.policy import Policy
 from chain.transactions import Action, FileRecord, Propose, VerifiedTransaction, sign_transaction, verify_transaction
 from p2p import client
-from p2p.client import Client, Follower, Found, Impossible, NodeAway, NotInTime, Signer, Until, announced
+from p2p.client import Client, Found, NodeAway, Signer, announced
+from p2p.following import Follower, Impossible, NotInTime, Until
 from p2p.local import commandline
 from scripts.console import print_json, remark, stderr_console
 from scripts.registry_parts.refusals import show

@@ -12,6 +12,7 @@ Files, each importing only those above it::
     realdisk    the storage that nodes have, on such files
     wire        what travels between nodes, and the door that it comes through
     world       the parts of one history that everybody in it reaches
+    versions    what the next version of a node may choose otherwise
     node        one node: an engine, a disk, a clock
     network     links with delay, loss, duplication, reordering, cuts and clogs
     bounds      how much an engine may keep and send
@@ -21,14 +22,16 @@ Files, each importing only those above it::
     offices     what everybody in a registry signs
     council     what changes many seats at once
     workload    clients, honest and not, and what they were promised
+    forge       blocks and attestations that no honest validator makes
     strangers   peers without a key and without manners
     plan        from a seed to its acts
+    rescue      people let a chain go on for which too many disks were lost
     faults      what goes wrong, when its slot has come
-    forge       blocks that no honest validator makes
     villain     a validator that breaks the rules, and what theory can predict of it
     copies      a validator's key on two machines
     byzantine   the ways in which the rules are broken
     bridges     villains on both sides of a cut while validators change
+    forgers     villains that sign what nobody may
     outlaws     villains made for one rule each
     mutations   rules broken on purpose, to see that the simulator notices
     history     one run, from its seed to its outcome

@@ -116,6 +116,32 @@ class BackUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Ruin:
+    """The disks of these nodes are gone at once, and the nodes back some slots later.
+
+    If the others are too few for anything to become final, people let the chain go on; if not, nothing happens.
+    """
+
+    slot: int
+    nodes: tuple[str, ...]
+    down_slots: int
+
+    def __str__(self) -> str:
+        return f"the disks of {' '.join(self.nodes)} are gone, and the nodes for {self.down_slots} slots"
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """An operator stops a node, and starts it in the other of two versions."""
+
+    slot: int
+    node: str
+
+    def __str__(self) -> str:
+        return f"{self.node} gets another version"
+
+
+@dataclass(frozen=True, slots=True)
 class SlowDisk:
     """Each write takes up to ``write_ms`` for some slots."""
 
@@ -186,5 +212,18 @@ class Mischief:
 
 
 Act: TypeAlias = (
-    Weathered | Clogged | Cut | Ambush | Crash | BackUp | SlowDisk | WrongClock | Freeze | Near | Offer | Mischief
+    Weathered
+    | Clogged
+    | Cut
+    | Ambush
+    | Crash
+    | BackUp
+    | Ruin
+    | Upgrade
+    | SlowDisk
+    | WrongClock
+    | Freeze
+    | Near
+    | Offer
+    | Mischief
 )

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from chain import admission, arrivals, blocks, blocktree, heard, mempool, messages, sync, witness
-from chain import engine as engine_module
-from chain.engine import Engine
+from chain import admission, arrivals, blocks, blocktree, headway, heard, mempool, messages, sync, witness
+from chain.engine import MAX_REGOSSIP, Engine
 from chain.events import AnnounceBlock, Ask, Effect, GossipTransactions
 from chain.messages import GetBlocks, GetTransactions
 from scripts.simulation.node import SimulatedNode
@@ -24,12 +23,12 @@ def kept(node: SimulatedNode) -> Iterator[Measure]:
     engine = node.engine
     limit = admission.MAX_COUNTED + admission.MAX_ATTESTED
     yield "slots and heights counted at the door", len(node.door.admission), limit
-    yield "statements remembered", len(engine._witness), witness.MAX_SIGNERS * witness.MAX_STATEMENTS
-    yield "waiting blocks", len(engine._waiting), arrivals.MAX_WAITING
-    slots = [arrival.header.slot for arrival in engine._waiting._arrivals.values()]
+    yield "statements remembered", len(engine.witness), witness.MAX_SIGNERS * witness.MAX_STATEMENTS
+    yield "waiting blocks", len(engine.waiting), arrivals.MAX_WAITING
+    slots = [arrival.header.slot for arrival in engine.waiting._arrivals.values()]
     yield "waiting blocks of one slot", max(map(slots.count, slots), default=0), blocktree.MAX_BLOCKS_PER_SLOT
     yield "blocks in the tree", len(engine.chain.tree), blocktree.MAX_BLOCKS
-    yield "final blocks that the state on disk is behind", engine.chain.unsettled, engine_module.MAX_UNSETTLED
+    yield "final blocks that the state on disk is behind", engine.chain.unsettled, headway.MAX_UNSETTLED
     yield from _pooled(engine)
     conversation = engine.sync
     yield "claims of peers", len(conversation._statuses), sync.MAX_STATUSES
@@ -49,7 +48,7 @@ def _pooled(engine: Engine) -> Iterator[Measure]:
     yield "transactions of strangers", pool._stranger_count, mempool.MAX_FROM_STRANGERS
     # Old ones are looked for at some heights only, and a reorg may jump over one.
     age = engine.chain.head.header.height + 1 - min(pool._taken_at.values(), default=2**63)
-    yield "age in blocks of a pooled transaction", age, mempool.MAX_AGE_BLOCKS + 4 * engine_module.EXPIRE_EVERY_BLOCKS
+    yield "age in blocks of a pooled transaction", age, mempool.MAX_AGE_BLOCKS + 4 * headway.EXPIRE_EVERY_BLOCKS
     yield "claimed transactions", len(pool._claimed), len(pool)
 
 
@@ -71,6 +70,6 @@ def sent(effects: Iterable[Effect], submitted: int, top_height: int) -> Iterator
             case Ask(_, GetTransactions() as request):
                 yield "transactions in a request", len(request.transaction_ids), blocks.MAX_BLOCK_TRANSACTIONS
             case GossipTransactions(transactions):
-                yield "transactions offered", len(transactions), max(engine_module.MAX_REGOSSIP, submitted)
+                yield "transactions offered", len(transactions), max(MAX_REGOSSIP, submitted)
             case _:
                 pass

@@ -39,14 +39,14 @@ class SignsTwice(Strategy):
     def each_slot(self, villain: Villain, slot: int) -> None:
         network = villain.world.network
         if slot < villain.world.half_slot:
-            left, right = _halves(villain)
+            left, right = halves(villain)
             ways = [(one.name, two.name) for one in left for two in right]
             network.cut(ways + [(two, one) for one, two in ways], noticed=False)
         elif slot == villain.world.half_slot:
             network.heal()
 
     def attest(self, villain: Villain) -> None:
-        for half in _halves(villain):
+        for half in halves(villain):
             up = [node for node in half if node.is_up]
             for node in up:
                 villain.attest_for(node.engine.chain, up)
@@ -62,8 +62,8 @@ class Equivocates(SignsTwice):
     """Signs two blocks for one slot and shows one to each half, each on the head of that half."""
 
     def lead(self, villain: Villain, slot: int) -> None:
-        for half, is_second in zip(_halves(villain), (False, True), strict=True):
-            up, best = _best(half, slot)
+        for half, is_second in zip(halves(villain), (False, True), strict=True):
+            up, best = best_of(half, slot)
             if best is None:
                 continue
             head = best.engine.chain.head
@@ -103,7 +103,7 @@ class Betrays(SignsTwice):
 
     def lead(self, villain: Villain, slot: int) -> None:
         half, is_final = self.helped(villain)
-        up, best = _best(half, slot)
+        up, best = best_of(half, slot)
         if best is None:
             return
         head = best.engine.chain.head
@@ -113,7 +113,7 @@ class Betrays(SignsTwice):
     @staticmethod
     def helped(villain: Villain) -> tuple[list[SimulatedNode], bool]:
         """Whom it helps at present, and whether something is final for the larger half."""
-        left, right = _halves(villain)
+        left, right = halves(villain)
         is_final = any(node.is_up and node.engine.chain.finalized.height for node in right)
         return (left if is_final else right), is_final
 
@@ -319,12 +319,13 @@ STRATEGIES: dict[str, type[Strategy]] = {
 }
 
 
-def _halves(villain: Villain) -> tuple[list[SimulatedNode], list[SimulatedNode]]:
+def halves(villain: Villain) -> tuple[list[SimulatedNode], list[SimulatedNode]]:
+    """The honest nodes, in two halves."""
     honest = villain.world.honest
     return honest[: len(honest) // 2], honest[len(honest) // 2 :]
 
 
-def _best(nodes: list[SimulatedNode], slot: int) -> tuple[list[SimulatedNode], SimulatedNode | None]:
+def best_of(nodes: list[SimulatedNode], slot: int) -> tuple[list[SimulatedNode], SimulatedNode | None]:
     """Those of some nodes that run, and the one with the best head to build on in a slot."""
     up = [node for node in nodes if node.is_up]
     best = max(up, key=lambda node: (node.engine.status(node.now_ms).rank, node.name), default=None)

@@ -79,6 +79,11 @@ class Checks(Effects):
         if node.is_honest and node.engine.chain.head.header.id != head:
             self._fail_inside(node, "has another head after its restart than its disk says")
 
+    def on_restart(self, node: SimulatedNode, tip: bytes) -> None:
+        super().on_restart(node, tip)
+        if len(self.final) < max(self._punished.values(), default=0):
+            self._punished.clear()  # what was lost may be punished again
+
     def on_handled(self, node: SimulatedNode, event: Event, effects: list[Effect]) -> None:
         if any(isinstance(effect, Commit) for effect in effects[1:]):
             self._fail_inside(node, "wants a commit after other effects")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from copy import copy
 from random import Random
 
 from chain.blockchain import Blockchain, Settled, Snapshot
@@ -14,6 +15,9 @@ from chain.registry import genesis_state
 from chain.restart import Restart
 from scripts.simulation.acts import Damage
 
+# What a copy of a database holds.
+_DURABLE = ("signing", "restart", "blocks", "main", "finalized", "settled", "state")
+
 
 class Disk:
     """The tables of :class:`chain.storage.Storage`, in memory.
@@ -21,7 +25,8 @@ class Disk:
     SQLite makes a commit durable as a whole or not at all; so a torn write is a lost one.  ``write_ms`` is how long
     a commit takes at present.  Of the last load, ``is_set_back`` says that it found less than what was durable before,
     ``is_torn_whole`` that it found all of the commit in which the machine died, ``is_unsound`` that it overlooked
-    damage which may show later.
+    damage which may show later.  ``finds_out`` says that others will show at once what was said since a backup that is
+    restored: else whoever restores it has to say that its signing state is lost.
     """
 
     def __init__(self, genesis: Genesis, signing: SigningState | None) -> None:
@@ -36,8 +41,12 @@ class Disk:
         self.is_set_back = False
         self.is_torn_whole = False
         self.is_unsound = False
-        self._is_missing = False
+        self.finds_out = False
         self.state = genesis_state(genesis)
+        # What was signed last when the last backup was made.
+        self.backed_up_signing = signing
+        self._backup: dict[str, object] = {}
+        self._is_hurt = self._is_missing = False
 
     def commit(self, commit: Commit) -> None:
         """Make a commit durable."""
@@ -52,14 +61,31 @@ class Disk:
     @property
     def may_be_lost(self) -> bool:
         """Whether what was signed is lost, or may turn out to be."""
-        return self.signing is None
+        return self.signing is None or self.is_set_back
 
     def back_up(self) -> None:
-        """An operator copies everything; nobody restores a copy of what is in memory."""
+        """An operator copies everything."""
+        self.backed_up_signing = self.signing
+        self._backup = {name: copy(getattr(self, name)) for name in _DURABLE}
 
     def suffer(self, damage: Damage, random: Random) -> None:
         """What is durable is damaged while nobody looks."""
-        self.signing, self.is_set_back, self._is_missing = None, True, damage == "removed"
+        self._is_hurt, self._is_missing = True, damage == "removed"
+        if damage != "restored":
+            self.signing = None
+            return
+        was = self.contents()
+        for name, value in self._backup.items():
+            setattr(self, name, copy(value))
+        self._is_hurt = self.contents() != was
+        if self._is_hurt and not self.finds_out:
+            self.signing = self.restart = None
+
+    def sign_restart(self, restart: Restart) -> None:
+        """An operator signs a restart in this home, as :meth:`chain.storage.Storage.sign_restart` notes it."""
+        if self.restart is None or not self.restart.is_same(restart):
+            self.signing = None
+        self.restart = restart
 
     def replacement(self) -> Disk:
         """An empty disk in the place of this one, for a key that may have signed before."""
@@ -93,7 +119,7 @@ class Disk:
     def contents(self) -> tuple[object, ...]:
         """What a load has to show."""
         main = {height: block.id for height, block in self.main.items()}
-        return self.signing, self.finalized, main, self.blocks.keys()
+        return self.signing, self.restart, self.finalized, main, self.blocks.keys()
 
     def branch(self, tip_id: bytes, from_height: int) -> list[Block]:
         """The blocks from ``from_height`` to a stored tip, oldest first."""
@@ -110,6 +136,7 @@ class Disk:
         """
         if self._is_missing:
             raise OperatorError("the disk is missing")
+        self.is_set_back, self._is_hurt = self._is_hurt, False
         snapshot = None
         if self.settled is not None:
             snapshot = Snapshot(self.settled.header, self.settled.votes, self.state)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import traceback
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise, starmap, takewhile
 
 from chain.blockchain import Blockchain
 from chain.blocks import Block
@@ -85,6 +86,22 @@ class Effects:
         """A node's disk lost something, and by no fault of the node: it is final up to there again."""
         del self._final_of[node.name][final_height:]
 
+    def on_restart(self, node: SimulatedNode, tip: bytes) -> None:
+        """People agreed to let the chain go on from ``tip``, which a node has.
+
+        What no home that is left knew to be final is lost with the disks that did, and all that was promised with it.
+        """
+        branch = node.find_branch(tip, 1)
+        common = sum(1 for _ in takewhile(lambda pair: pair[0].id == pair[1], zip(branch, self.final, strict=False)))
+        if max(map(len, self._final_of.values())) > common or common == len(self.final):
+            return
+        self.world.timeline.say("world", f"what was final is lost above height {common}")
+        del self.final[common:]
+        self.final_transactions = {key: at for key, at in self.final_transactions.items() if at <= common}
+        self.newcomer = Blockchain(self.world.genesis)
+        for block in branch[:common]:
+            self._follow(block)
+
     def on_handled(self, node: SimulatedNode, event: Event, effects: list[Effect]) -> None:
         """An event was handled."""
         if not node.is_honest:
@@ -92,9 +109,6 @@ class Effects:
         self._hear(headers_of(event))
         if isinstance(event, AttestationsReceived):
             self._hear(event.batch.attestations)
-        for what, size, limit in kept(node):
-            if size > limit:
-                self._fail(node, f"holds {what}: {size}, where the bound is {limit}")
 
     def on_stored(self, node: SimulatedNode, commit: Commit, said: list[SignedStatement]) -> None:
         """A commit is durable."""
@@ -131,8 +145,13 @@ class Effects:
     def each_slot(self) -> None:
         """What is too much to look at after each event."""
         for node in self.world.honest:
-            if node.is_up and node.engine.chain.finalized.height < len(self._final_of[node.name]):
+            if not node.is_up:
+                continue
+            if node.engine.chain.finalized.height < len(self._final_of[node.name]):
                 self._fail(node, "its final height fell")
+            for what, size, limit in kept(node):
+                if size > limit:
+                    self._fail(node, f"holds {what}: {size}, where the bound is {limit}")
 
     def at_end(self) -> None:
         """What only shows when all is over."""
@@ -259,4 +278,7 @@ def headers_of(event: Event) -> list[Header]:
 
 
 def _proves_guilt(signed: list[SignedStatement]) -> bool:
-    return any(is_equivocation(one, two) for at, one in enumerate(signed) for two in signed[:at])
+    """Neighbours are enough, in the order in which an honest one says them: to follow honestly is transitive."""
+    in_order = sorted(signed, key=lambda one: (one.tag, one.mhg, one.mhp, one.height))
+    by_slot = sorted((one for one in signed if one.slot is not None), key=lambda one: (one.tag, one.slot))
+    return any(starmap(is_equivocation, (*pairwise(in_order), *pairwise(by_slot))))

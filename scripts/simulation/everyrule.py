@@ -184,6 +184,7 @@ _KINDS = (
     ("final height fell", "fork"),
     ("nothing new is final", "stall"),
     ("no agreement", "stall"),
+    ("nothing that was promised", "stall"),
     ("are lost", "loss"),
     ("a newcomer", "loss"),
     ("which is honest", "honest node jailed or blamed"),

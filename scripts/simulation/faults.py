@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from chain.clock import PATIENCE_MS
 from chain.electorate import Gate
+from chain.events import SigningState
 from scripts.simulation.acts import (
     Act,
     Ambush,
@@ -18,18 +19,19 @@ from scripts.simulation.acts import (
     Mischief,
     Near,
     Offer,
+    Ruin,
     SlowDisk,
+    Upgrade,
     Weather,
     Weathered,
     WrongClock,
 )
 from scripts.simulation.node import SimulatedNode
+from scripts.simulation.rescue import Rescue
 from scripts.simulation.settings import Profile
 from scripts.simulation.strangers import let_near
 from scripts.simulation.world import SLOT_MS, World
 
-# Of the disks of more than f validators at once nobody recovers yet: they would be silent for ever.
-MORE_THAN_F = False
 # A node that went down by itself is back so soon.
 DOWN_SLOTS = 3
 
@@ -40,6 +42,7 @@ class Faults:
     def __init__(self, world: World, acts: Iterable[Act]) -> None:
         self.world = world
         self.count = 0
+        self.rescue = Rescue(world)
         self._acts: dict[int, list[Act]] = {}
         for act in acts:
             self._acts.setdefault(act.slot, []).append(act)
@@ -57,6 +60,7 @@ class Faults:
         for node in self.world.honest:
             if not node.is_up:
                 self._bring_back(node)
+        self.rescue.each_slot()
 
     def mend(self) -> None:
         """Peace: all links are good, all nodes run, all disks are fast and all clocks are right."""
@@ -90,7 +94,13 @@ class Faults:
             case Crash():
                 self._crash(world.by_name[act.node], act)
             case BackUp():
-                world.by_name[act.node].disk.back_up()
+                if world.by_name[act.node].is_up:
+                    world.by_name[act.node].disk.back_up()
+                    self._tell(act)
+            case Ruin():
+                self._ruin(act)
+            case Upgrade():
+                self._upgrade(world.by_name[act.node])
                 self._tell(act)
             case SlowDisk():
                 world.by_name[act.node].disk.write_ms = act.write_ms
@@ -163,6 +173,11 @@ class Faults:
         if not crash.doom:
             node.crash()
 
+    def _upgrade(self, node: SimulatedNode) -> None:
+        node.is_upgraded = not node.is_upgraded
+        if node.is_up:
+            node.crash("its operator stops it, for another version")
+
     def _bring_back(self, node: SimulatedNode) -> None:
         slot, crash = self.world.slot, self._doomed.get(node.name)
         back_at = self._back_at.setdefault(node.name, slot + (crash.down_slots if crash else DOWN_SLOTS))
@@ -172,16 +187,58 @@ class Faults:
         if crash is not None:
             del self._doomed[node.name]
             if crash.damage and self._may_forget(node):
+                node.disk.finds_out = crash.damage == "restored" and self._is_shown(node)
                 node.damage_disk(crash.damage, crash.seed)
         node.start()
 
     def _may_forget(self, node: SimulatedNode) -> bool:
-        """Silent validators without whom nothing becomes final would wait for one another for ever."""
-        nodes, key = self.world.nodes, node.key
-        talking = [other for other in nodes if other.is_honest and not other.disk.may_be_lost and other is not node]
-        keys = [other.key.public for other in talking if other.key is not None]
-        known = {each for other in self.world.honest for each in other.engine.chain.electorate.all_sets}
-        return key is not None and (MORE_THAN_F or all(each.weight_of(keys) >= each.threshold for each in known))
+        """Silent validators without whom nothing becomes final would wait for one another until people help them."""
+        talking = [other for other in self.world.honest if not other.disk.may_be_lost and other is not node]
+        return node.key is not None and all(self._are_enough(talking))
+
+    def _are_enough(self, nodes: Iterable[SimulatedNode]) -> Iterator[bool]:
+        """Whether these decide, by each set of validators that somebody knows."""
+        keys = [node.key.public for node in nodes if node.key is not None]
+        known = {each for node in self.world.honest for each in node.engine.chain.electorate.all_sets}
+        return (each.weight_of(keys) >= each.threshold for each in known)
+
+    def _ruin(self, ruin: Ruin) -> None:
+        """Whoever is left cannot make anything final, honest or not."""
+        victims = [self.world.by_name[name] for name in ruin.nodes]
+        rest = set(self.world.nodes).difference(victims)
+        if self.rescue.is_under_way or any(self._are_enough(rest)):
+            return
+        self._tell(ruin)
+        for node in victims:
+            if node.is_up:
+                node.crash()
+            self._doomed.pop(node.name, None)
+            self._back_at[node.name] = self.world.slot + ruin.down_slots
+            node.damage_disk("removed", 0)
+        self.rescue.begin()
+
+    def _is_shown(self, node: SimulatedNode) -> bool:
+        """Whether a node finds out, before it says anything, what it said since the backup that is restored."""
+        world, signing = self.world, node.disk.backed_up_signing
+        others = [other for other in world.honest if other is not node and other.is_up and not other.is_frozen]
+        return (
+            signing is not None
+            and not node.disk.write_ms
+            and len(world.honest) == len(world.nodes)
+            and world.network.is_prompt
+            and bool(others)
+            and all(_holds_more(other, node, signing) for other in others)
+        )
+
+
+def _holds_more(node: SimulatedNode, other: SimulatedNode, signing: SigningState) -> bool:
+    """Whether the chain of a node holds what another said after that signing state."""
+    key = b"" if other.key is None else other.key.public
+    return any(
+        block.header.proposer == key or any(each.speaker == key for each in block.ballot.attestations)
+        for height, block in node.disk.main.items()
+        if height > signing.mhg + 1
+    )
 
 
 def longest_wait_slots(profile: Profile) -> int:

@@ -1,4 +1,4 @@
-"""Blocks that no honest validator makes: any parent, any vote, any body, by the keys that a villain holds."""
+"""Blocks and attestations that no honest validator makes: any parent, any vote, any body, by the keys of a villain."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from chain import registry
-from chain.attestations import VerifiedAttestation, sign_attestation
+from chain.attestations import Carried, VerifiedAttestation, decode_attestation, sign_attestation
 from chain.ballots import make_ballot
 from chain.blocks import Block, assemble
-from chain.electorate import NOTHING_DECIDED, Decision
+from chain.electorate import NOTHING_DECIDED, Decision, Electorate
 from chain.errors import Refused
 from chain.headers import Header, sign_header
 from chain.heard import Heard
 from chain.keys import SecretKey
 from chain.ledger import decided
 from chain.merkle import merkle_root
+from chain.restart import Restart, restarted
 from chain.transactions import Enrol, VerifiedTransaction, sign_transaction
 from chain.votes import Votes
 from scripts.simulation.node import SimulatedNode
@@ -48,22 +49,32 @@ class Cabal:
         state_root: bytes | None = None,
         decision: Decision = NOTHING_DECIDED,
         heard: Heard | None = None,
+        carried: Sequence[Carried] = (),
+        restart: Restart | None = None,
+        tag: bytes | None = None,
+        chain_id: bytes | None = None,
     ) -> Block:
         """The block of ``slot`` on ``parent``, as an honest validator would make it but for what is given.
 
         ``votes`` are those after the parent.  ``mhg`` is by default what this branch knows of the signer; the
-        attestations of ``heard`` are carried.
+        attestations of ``heard`` are carried as far as they can be, and those ``carried`` in any case.
         """
+        with suppress(Refused):  # where nobody agreed to it
+            votes = restarted(votes, restart, parent.id, self.world.genesis.id)
         count = votes.open(votes.height + 1)
-        ballot = make_ballot(() if heard is None else heard.choose(count, key.public), decision)
+        chosen = [] if heard is None else heard.choose(count, key.public)
+        for each in carried:
+            with suppress(Refused):
+                count.take(each.speaker, each.height, each.mhg)
+        ballot = make_ballot((*chosen, *carried), decision, restart)
         carried_mhp = count.carried_all()
         header = sign_header(
             key,
-            self.world.genesis.id,
+            self.world.genesis.id if chain_id is None else chain_id,
             height=parent.height + 1 if height is None else height,
             slot=slot,
             parent=parent.id if parent_id is None else parent_id,
-            tag=votes.electorate.tag(key.public).tag,
+            tag=votes.electorate.tag(key.public).tag if tag is None else tag,
             mhg=votes.spoken_up_to(key.public) if mhg is None else mhg,
             mhp=carried_mhp if mhp is None else mhp,
             votes_root=ballot.root,
@@ -79,18 +90,25 @@ class Cabal:
                 self.votes[block.id] = count.close(header.id, decision)
         return block
 
-    def attest(self, key: SecretKey, tip: Header, votes: Votes, mhg: int | None = None) -> VerifiedAttestation:
-        """An attestation of ``tip``, after which ``votes`` are; ``mhg`` is by default what that branch knows."""
-        known = votes.spoken_up_to(key.public)
-        return sign_attestation(
+    def attest(
+        self, key: SecretKey, tip: Header, votes: Votes, mhg: int | None = None, *, name: bytes | None = None
+    ) -> VerifiedAttestation:
+        """An attestation of ``tip``, after which ``votes`` are; ``mhg`` is by default what that branch knows.
+
+        With a ``name`` it says that this one is its speaker, who never signed it.
+        """
+        speaker = key.public if name is None else name
+        known = votes.spoken_up_to(speaker)
+        attestation = sign_attestation(
             key,
             self.world.genesis.id,
-            tag=votes.electorate.tag(key.public).tag,
+            tag=votes.electorate.tag(speaker).tag,
             tip=tip.id,
             height=tip.height,
             mhg=min(known if mhg is None else mhg, tip.height - 1),
             mhp=tip.mhp,
         )
+        return attestation if name is None else in_the_name_of(name, attestation)
 
     def stranger_enrols(self) -> VerifiedTransaction:
         """A valid transaction that nobody saw before."""
@@ -110,14 +128,25 @@ def whisper(sender: SimulatedNode, attestation: VerifiedAttestation, receivers: 
         sender.world.network.send(sender.name, receiver, attested((attestation,)))
 
 
-def outcome_of(node: SimulatedNode, slot: int, transactions: Sequence[VerifiedTransaction]) -> tuple[bytes, Decision]:
-    """The state root after, and the decision of, a block of ``slot`` with these transactions on the head of a node."""
+def in_the_name_of(speaker: bytes, attestation: VerifiedAttestation) -> VerifiedAttestation:
+    """The same, said to be another's, whose signature nobody else can make."""
+    return VerifiedAttestation(decode_attestation(attestation.raw.replace(attestation.speaker, speaker)))
+
+
+def outcome_of(
+    node: SimulatedNode, slot: int, transactions: Sequence[VerifiedTransaction], electorate: Electorate | None = None
+) -> tuple[bytes, Decision]:
+    """The state root after, and the decision of, a block of ``slot`` with these transactions on the head of a node.
+
+    By default its ``electorate`` is the one in force there.
+    """
     chain = node.engine.chain
     ledger = chain.ledger
-    draft = ledger.draft(slot, chain.electorate)
+    electorate = chain.electorate if electorate is None else electorate
+    draft = ledger.draft(slot, electorate)
     for transaction in transactions:
         registry.apply(draft, transaction)
-    decision = decided(draft, chain.electorate)
+    decision = decided(draft, electorate)
     root, changes = ledger.seal(draft)
     ledger.discard(changes)
     return root, decision

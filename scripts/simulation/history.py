@@ -17,9 +17,9 @@ from scripts.simulation.faults import Faults, longest_wait_slots
 from scripts.simulation.mutations import MUTATIONS, mutated
 from scripts.simulation.network import Network
 from scripts.simulation.node import SimulatedNode
-from scripts.simulation.outlaws import STRANGEST, join_cabal
+from scripts.simulation.outlaws import STRANGEST, join_cabal, most_tolerated
 from scripts.simulation.plan import BROKEN, FORGETFUL, Plan
-from scripts.simulation.settings import PROFILES, BrokenInside, Outcome, Settings, Violation, tolerated
+from scripts.simulation.settings import PROFILES, BrokenInside, Outcome, Settings, Violation
 from scripts.simulation.workload import Workload
 from scripts.simulation.world import HEARTBEAT_SLOTS, World, secret, simulated_genesis
 
@@ -33,7 +33,9 @@ FIRM_TRAFFIC = ("ratings", "recorded")
 MIXED_TRAFFIC = ("ratings", "recorded", "registry", "council")
 VILLAINS_IN = 3
 
-# What follows the faults.  First the nodes connect and the last requests into the void time out.
+# What follows the faults.  Where people are to let the chain go on, they do so first, within so many slots (in 40
+# histories it took 87 at most).  Then the nodes connect and the last requests into the void time out.
+RESCUE_SLOTS = 300
 CALM_SLOTS = 12
 # Then all must have one head and new final blocks within this many slots.  Before it a download may time out (10 s) and
 # its peer rest (8 s after three failures in a row, the more the longer links were bad); finality takes less than three
@@ -47,6 +49,8 @@ REPENTANCE_BLOCKS = 8
 JAIL_SLOTS_A_VALIDATOR = 12
 # With villains at work there is no end of faults; finality must move on in so many slots all the same.
 STALL_SLOTS_A_VALIDATOR = 16
+# And of what clients were promised something becomes final in so many.
+CENSORED_SLOTS_A_VALIDATOR = 8
 # The kinds of faults with which links are good, but for what villains do.
 CALM = ("none", "strangers", "idle")
 # No chain is quiet that grows by so much and becomes not final.
@@ -70,10 +74,11 @@ class History:
         )
         world.network = Network(world)
         world.workload = Workload(world, settings.traffic)
-        wanted = tolerated(validators) if settings.villains is None else settings.villains
+        most = most_tolerated(settings.byzantine, validators)
+        wanted = most if settings.villains is None else settings.villains
         villains = wanted if settings.byzantine else 0
         watch = Effects if settings.only_effects else Checks
-        world.checks = watch(world, is_safe=villains <= tolerated(validators))
+        world.checks = watch(world, is_safe=villains <= most)
         villain_seats = sorted(world.random.sample(range(validators), villains))
         self.villains = tuple(f"villain{seat}" for seat in villain_seats)
         honest = [number for number in range(validators) if number not in villain_seats]
@@ -104,7 +109,7 @@ class History:
     def _plan(self, seed: int) -> Plan:
         nodes, honest = ([node.name for node in nodes] for nodes in (self.world.nodes, self.world.honest))
         damages = BROKEN if self.settings.disk == "real" else FORGETFUL
-        return Plan(Random(f"acts {seed}"), self.profile, nodes, honest, damages)
+        return Plan(Random(f"acts {seed}"), Random(f"people {seed}"), self.profile, nodes, honest, damages)
 
     def run(self) -> None:
         """Live through all of it.  Raises :class:`Violation`."""
@@ -116,6 +121,7 @@ class History:
         for stranger in world.strangers:
             stranger.start()
         stalled_since, final_height = 0, 0
+        censored_since, recorded = 0, 0
         halfway = (0, 0)
         for slot in range(self.settings.slots):
             world.draw_anew(slot + self.settings.skip)
@@ -128,6 +134,10 @@ class History:
                 stalled_since, final_height = slot, len(world.checks.final)
             elif world.checks.is_safe and slot - stalled_since > STALL_SLOTS_A_VALIDATOR * len(world.secrets):
                 raise Violation(f"nothing new is final for {slot - stalled_since} slots, with honest links")
+            if len(world.checks.final_transactions) > recorded or not self._should_record():
+                censored_since, recorded = slot, len(world.checks.final_transactions)
+            elif slot - censored_since > CENSORED_SLOTS_A_VALIDATOR * len(world.secrets):
+                raise Violation(f"nothing that was promised is final for {slot - censored_since} slots")
         self.late_blocks, self.late_final = (
             after - before for after, before in zip(self._progress(), halfway, strict=True)
         )
@@ -144,6 +154,12 @@ class History:
         height, final_height = self._progress()
         return not self.profile.is_idle or height - final_height > PILED_BLOCKS_A_VALIDATOR * len(self.world.secrets)
 
+    def _should_record(self) -> bool:
+        """Whether something that clients wait for should become final: links are good, and most validators, too."""
+        world = self.world
+        is_calm = self.settings.faults in CALM and not world.network.is_cut
+        return world.checks.is_safe and is_calm and world.workload.is_waiting
+
     def _progress(self) -> tuple[int, int]:
         """The height of the best head of an honest node, and up to where one of them is final."""
         chains = [node.engine.chain for node in self.world.honest]
@@ -152,6 +168,7 @@ class History:
     def _heal(self) -> None:
         world = self.world
         self.faults.mend()
+        self._let_rescue()
         world.run_slots(CALM_SLOTS)
         world.workload.offer_last(world.honest[0])
         before = max(node.engine.chain.finalized.height for node in world.honest)
@@ -181,6 +198,16 @@ class History:
             for node in world.honest
         )
         raise Violation(f"no agreement {CALM_SLOTS + bound} slots after the faults: {stands} (final before: {before})")
+
+    def _let_rescue(self) -> None:
+        rescue, left_slots = self.faults.rescue, RESCUE_SLOTS
+        while rescue.is_under_way:
+            if not left_slots:
+                raise Violation("the chain does not go on from where people agreed")
+            left_slots -= 1
+            rescue.each_slot()
+            self.world.run_slots(1)
+            self.world.checks.each_slot()
 
     def _let_jail(self) -> None:
         """Time for whom evidence names to be jailed; where nodes crash and links fail, evidence may get lost."""
@@ -264,6 +291,7 @@ def run_history(settings: Settings, seed: int) -> Outcome:
         "crashes": sum(node.crashes for node in world.nodes),
         "forgot": sum(node.amnesias for node in world.nodes),
         "reorgs": sum(len(node.reorgs) for node in world.nodes),
+        "restarts": history.faults.rescue.count,
         "strangers": len(world.strangers),
         "forked": checks.forked,
         "proven": len(checks.culprits(stored=True)),

@@ -10,15 +10,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
+from weakref import WeakKeyDictionary
 
 from chain import (
     admission,
     arrivals,
-    engine,
+    attestations,
+    blocktree,
     governance,
     headers,
+    headway,
+    intake,
+    judgement,
     records,
     registry,
+    restart,
     serving,
     sync,
     validators,
@@ -26,6 +32,7 @@ from chain import (
 )
 from chain.admission import Blamed
 from chain.arrivals import WaitingRoom
+from chain.attestations import Carried, VerifiedAttestation
 from chain.blockchain import Blockchain
 from chain.blocks import Block
 from chain.blocktree import BlockTree, Judged
@@ -151,7 +158,7 @@ def _accept_future() -> Sequence[Patch]:
     def at_once(*arguments: Any, **named: Any) -> arrivals.Arrival:
         return arrivals.Arrival(*arguments, **{**named, "due_ms": 0})
 
-    return [(admission, "check_clock", _nothing), (engine, "check_clock", _nothing), (engine, "Arrival", at_once)]
+    return [(admission, "check_clock", _nothing), (intake, "check_clock", _nothing), (intake, "Arrival", at_once)]
 
 
 def _sign_a_slot_twice() -> Sequence[Patch]:
@@ -173,7 +180,7 @@ def _forget_finality() -> Sequence[Patch]:
     # The state on disk usually follows within a slot, which hides it: here it follows after a minute.
     return [
         (Blockchain, "restore_finality", lambda _self, _height: None),
-        (engine, "SETTLE_INTERVAL_MS", 60_000),
+        (headway, "SETTLE_INTERVAL_MS", 60_000),
     ]
 
 
@@ -191,6 +198,19 @@ def _amnesiac_signs() -> Sequence[Patch]:
         return False
 
     return [(Producer, "resume", at_once), (Producer, "needs_tag", lambda *_arguments: False)]
+
+
+def _any_newer_final() -> Sequence[Patch]:
+    final_heights: WeakKeyDictionary[Producer, int] = WeakKeyDictionary()
+
+    def after_any(self: Producer, chain: Blockchain) -> bool:
+        if self.signing is not None or chain.finalized.height <= final_heights.setdefault(self, chain.finalized.height):
+            return False
+        votes, key = chain.head.votes, self.secret.public
+        self.signing = SigningState(mhg=votes.spoken_up_to(key), tag=votes.electorate.tag(key).tag)
+        return True
+
+    return [(Producer, "resume", after_any), (Producer, "needs_tag", lambda *_arguments: False)]
 
 
 def _any_state_root() -> Sequence[Patch]:
@@ -260,6 +280,49 @@ def _no_joint_phase() -> Sequence[Patch]:
 
 def _jailed_lead() -> Sequence[Patch]:
     return [(validators, "_jailed", lambda seat, height: seat._replace(clean_height=height))]
+
+
+def _any_validator_leads() -> Sequence[Patch]:
+    return [(judgement, "check_leader", _nothing)]
+
+
+def _jailed_weigh() -> Sequence[Patch]:
+    return [(validators, "weights_of", lambda seats: tuple((seat.key, seat.weight) for seat in seats))]
+
+
+def _any_attestation() -> Sequence[Patch]:
+    return [(attestations, "_verify", lambda *_arguments: True)]
+
+
+def _carried_unchecked() -> Sequence[Patch]:
+    def complete(carried: Carried, _chain_id: bytes, *, tag: bytes, tip: bytes, mhp: int) -> VerifiedAttestation:
+        raw = attestations._payload(carried.speaker, tag, tip, carried.height, carried.mhg, mhp) + carried.signature
+        return VerifiedAttestation(attestations.decode_attestation(raw))
+
+    return [(judgement, "complete", complete)]
+
+
+def _any_restart() -> Sequence[Patch]:
+    return [(restart, "verify", lambda *_arguments: True)]
+
+
+def _any_slot() -> Sequence[Patch]:
+    return [(blocktree, "check_follows", _follows_but("slot", -1))]
+
+
+def _any_height() -> Sequence[Patch]:
+    return [(blocktree, "check_follows", _follows_but("height", None))]
+
+
+def _follows_but(name: str, value: int | None) -> Callable[[Any, Any], None]:
+    """The check of a header against its parent, but for one of its fields."""
+    check = judgement.check_follows
+
+    def follows(header: Any, parent: Any) -> None:
+        other = {name: header.height - 1 if value is None else value}
+        check(header, replace(parent, **other))
+
+    return follows
 
 
 def _no_lateness() -> Sequence[Patch]:
@@ -363,6 +426,24 @@ MUTATIONS: dict[str, Mutation] = {
     "no-joint-phase": Mutation(
         "validators that were decided on are in force without those before them", _no_joint_phase, "setfork", "bridges"
     ),
+    "any-turn": Mutation("a validator makes blocks in any slot", _any_validator_leads, "none", "usurps", 4),
+    "jailed-weigh": Mutation(
+        "who is jailed keeps its weight and its slots, empty", _jailed_weigh, "none", "relays", 7, slots=260
+    ),
+    "any-newer-final": Mutation(
+        "a validator that lost its signing state signs after any newer final block", _any_newer_final
+    ),
+    "any-attestation": Mutation(
+        "signatures of attestations are not checked", _any_attestation, "none", "impersonates", 4
+    ),
+    "carried-unchecked": Mutation(
+        "signatures of what a block carries are not checked", _carried_unchecked, "none", "impersonates", 4
+    ),
+    "any-restart": Mutation("signatures of a restart are not checked", _any_restart, "none", "impersonates", 4),
+    "any-slot": Mutation(
+        "a block may be of a slot before its parent's", _any_slot, "idle", "hoards", 4, traffic="ratings", slots=480
+    ),
+    "any-height": Mutation("a block may be of any height", _any_height, "none", "garbles", 4),
     "jailed-lead": Mutation("who is jailed goes on", _jailed_lead, "none", "equivocates", 4, traffic="registry"),
     "struck-counts": Mutation(
         "the points of a struck record still count", _struck_counts, traffic="registry", is_inside=True

@@ -16,6 +16,8 @@ REQUEST_TIMEOUT_MS = 10_000
 NO_CONNECTION_MS = 200
 # How long it takes until both ends of a broken connection know.
 NOTICED_MS = 1_500
+# Four ways, to ask and to fetch, before a validator that started speaks.
+PROMPT_MS = 200
 # A long delay is doubled at most so often: 64 times the usual one.
 MAX_DOUBLINGS = 6
 
@@ -34,6 +36,14 @@ class Network:
     def is_cut(self) -> bool:
         """Whether somebody does not reach somebody."""
         return bool(self._blocked)
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether everybody hears everything within a fraction of a slot, and nobody from strangers."""
+        weather = self.weather
+        is_late = weather.tail or weather.loss or weather.reorder or weather.low_ms + weather.spread_ms >= PROMPT_MS
+        is_clogged = any(until_ms > self.world.now_ms for until_ms in self.clogged_until_ms.values())
+        return not (is_late or is_clogged or self.is_cut or self.world.strangers)
 
     # ---------------------------------------------------------------------------------------------- for faults
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from random import Random
 
 from chain import serving
@@ -18,6 +19,7 @@ from chain.events import (
     AnnounceBlock,
     Ask,
     AskStatus,
+    AttestationsReceived,
     BlockAnnounced,
     Commit,
     Effect,
@@ -44,6 +46,7 @@ from chain.messages import GetStatus, Status
 from chain.statements import TAG_BYTES, SignedStatement
 from chain.transactions import VerifiedTransaction
 from scripts.simulation.acts import Damage, Doom
+from scripts.simulation.versions import next_version
 from scripts.simulation.wire import Door, Message, announcement_of, attested, batched
 from scripts.simulation.world import SLOT_MS, World
 
@@ -66,6 +69,7 @@ class SimulatedNode:
         self.door = Door(world.genesis, world.signatures)
         self.disk = world.new_disk(name, SigningState(), is_real=self.is_honest)
         self.is_up = False
+        self.is_upgraded = False
         self.generation = 0
         self.credential = NOBODY if key is None else sign_credential(key, world.genesis.id, name)
         # What its wall clock showed beyond the true time when it was set last; it drifts with the monotonic one.
@@ -115,6 +119,11 @@ class SimulatedNode:
                 self.world.network.join(self)  # no connection lasts that long without an answer
 
         self.world.schedule.later(duration_ms, thaw)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether nothing happens in this machine at present."""
+        return self._frozen_at_ms is not None
 
     @property
     def _drift_ms(self) -> int:
@@ -188,6 +197,7 @@ class SimulatedNode:
             self.say(f"does not start: {refusal}")
             self._begin_anew()
             return self.disk.load()
+        self.disk.finds_out &= self.disk.signing is not None
         if self.disk.is_unsound:
             self.say("does not know that its database is damaged")
         if self.disk.is_torn_whole:
@@ -227,6 +237,10 @@ class SimulatedNode:
                     self.world.checks.on_passed_on(self, announcement.header, is_news=True)
                     self.world.network.pass_on(self, sender, message)
                 self.receive(event)
+            case AttestationsReceived(_, heard) as event:
+                if heard.attestations:
+                    self.world.network.pass_on(self, sender, attested(heard.attestations))
+                    self.receive(event)
             case event:
                 self.world.network.pass_on(self, sender, message)
                 self.receive(event)
@@ -262,8 +276,10 @@ class SimulatedNode:
 
     def _process(self, event: Event) -> None:
         self.world.timeline.trace(self.name, type(event).__name__)
-        wake_ms = self.engine.wake_ms(self.now_ms)
-        effects = self.engine.handle(event, self.now_ms)
+        now_ms = self.now_ms
+        wake_ms = self.engine.wake_ms(now_ms)
+        with next_version() if self.is_upgraded else nullcontext():
+            effects = self.engine.handle(event, now_ms)
         self.world.checks.on_handled(self, event, effects)
         if effects and isinstance(effects[0], Commit):
             self._write(effects[0], effects[1:], event)
@@ -333,13 +349,13 @@ class SimulatedNode:
     def _schedule_tick(self) -> None:
         generation = self.generation
         self._ticks += 1
-        number = self._ticks
+        number, now_ms = self._ticks, self.now_ms
 
         def tick() -> None:
             if self.is_up and not self._is_writing and (self.generation, self._ticks) == (generation, number):
                 self._handle(Tick())
 
-        self.world.schedule.later(max(1, self.engine.wake_ms(self.now_ms) - self.now_ms), tick)
+        self.world.schedule.later(max(1, self.engine.wake_ms(now_ms) - now_ms), tick)
 
     # ----------------------------------------------------------------------------------------- what peers ask for
 
@@ -415,6 +431,8 @@ class SimulatedNode:
                 self._perform(effect.notice, event)
             case Notice(name, text):
                 self.say(f"notice  {name}: {text}")
+                if name == "key_used_elsewhere" and self.disk.finds_out:
+                    self.crash("its operator, who restored a backup, starts it again")
             case Equivocation(first, second):
                 self.say(f"saw two statements of one: {first.id.hex()[:8]} {second.id.hex()[:8]} at {first.height}")
                 world.checks.on_equivocation(self, first)

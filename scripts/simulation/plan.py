@@ -20,8 +20,10 @@ from scripts.simulation.acts import (
     Mischief,
     Near,
     Offer,
+    Ruin,
     SlowDisk,
     Stage,
+    Upgrade,
     Weather,
     Weathered,
     WrongClock,
@@ -37,6 +39,9 @@ CLOG = 40
 CRASH = 12
 SLOW_DISK = 10
 BACK_UP = 10
+RESTORE = 2
+UPGRADE = 3
+RUIN = 1  # once at most
 JUMP = 10
 FAR_JUMP = 150  # of jumps
 JUMP_OF_ALL = 2
@@ -62,7 +67,7 @@ HOUR_MS = 3_600_000
 FAR_JUMPS_MS = (20_000, HOUR_MS, 24 * HOUR_MS)
 MAX_FREEZE_MS = 60_000
 
-# What a disk in memory can suffer, and a real one, as shares in a thousand of crashes.
+# What a disk in memory can suffer, and a real one, as shares in a thousand of crashes, but for what people do to it.
 FORGETFUL: dict[Damage, int] = {"signing": 75, "removed": 75}
 BROKEN: dict[Damage, int] = {
     "signing": 25,
@@ -71,15 +76,18 @@ BROKEN: dict[Damage, int] = {
     "flipped log": 75,
     "flipped tables": 75,
     "flipped meta": 50,
-    "restored": 75,
 }
 
 
 @dataclass(slots=True)
 class Plan:
-    """Draws the acts of a world with these nodes, in which ``honest`` ones are those that things happen to."""
+    """Draws the acts of a world with these nodes, in which ``honest`` ones are those that things happen to.
+
+    ``people`` draws what happens to homes by people's hands, or to many at once.
+    """
 
     random: Random
+    people: Random
     profile: Profile
     nodes: Sequence[str]
     honest: Sequence[str]
@@ -87,6 +95,7 @@ class Plan:
     intensity: int = field(init=False)
     is_idle: bool = field(init=False)
     _cut_until: int = field(init=False, default=0)
+    _is_ruined: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self.intensity = self.random.choice(INTENSITIES)
@@ -100,6 +109,7 @@ class Plan:
             yield from (Near(0) for _ in range(count))
         for slot in range(slots):
             yield from self._trouble(slot)
+            yield from self._homes(slot) if self.profile.crashes else ()
             yield from self._traffic(slot)
 
     def _trouble(self, slot: int) -> Iterator[Act]:
@@ -163,8 +173,20 @@ class Plan:
         elif self._chance(SLOW_DISK * self.intensity):
             write_ms = random.choice([5, 50, 500, MAX_WRITE_MS])
             yield SlowDisk(slot, node, write_ms, random.randint(1, 20))
-        elif "restored" in self.damages and self._chance(BACK_UP):
-            yield BackUp(slot, node)
+
+    def _homes(self, slot: int) -> Iterator[Act]:
+        people = self.people
+        for node in self.honest:
+            if people.randrange(1000) < BACK_UP:
+                yield BackUp(slot, node)
+            elif people.randrange(1000) < RESTORE:
+                yield Crash(slot, node, "", people.randint(1, MAX_DOWN_SLOTS), "restored", people.getrandbits(32))
+            elif self.profile.is_mixed and people.randrange(1000) < UPGRADE:
+                yield Upgrade(slot, node)
+        if self.profile.is_mixed and not self._is_ruined and people.randrange(1000) < RUIN and len(self.honest) > 1:
+            self._is_ruined = True
+            victims = people.sample(self.honest, people.randint(2, len(self.honest)))
+            yield Ruin(slot, tuple(victims), people.randint(1, MAX_DOWN_SLOTS))
 
     def _damage(self) -> Damage:
         damages = self.damages

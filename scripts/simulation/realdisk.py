@@ -19,6 +19,7 @@ from chain.database import DATABASE, stored_finality, trusted_block
 from chain.errors import OperatorError
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
+from chain.restart import Restart
 from chain.storage import Storage
 from scripts.simulation.acts import Damage
 from scripts.simulation.damage import Files, flipped_log, flipped_tables, lied, torn, with_flips
@@ -43,7 +44,7 @@ class RealDisk(Disk):
         self._path = folder / DATABASE
         self._log = folder / f"{DATABASE}-wal"
         self._is_damaged = False
-        self._backup: Files | None = None
+        self._copied: Files | None = None
         # What was durable at some time: a damaged disk shows some of it, or nothing.
         self._signed = {signing}
         self._heads = {b""}
@@ -90,6 +91,13 @@ class RealDisk(Disk):
         self.is_unsound = self._is_damaged and not self._is_sound()
         return chain
 
+    def sign_restart(self, restart: Restart) -> None:
+        with self._told():
+            self._open().sign_restart(restart)
+        super().sign_restart(restart)
+        self._remember()
+        self.crash()
+
     def replacement(self) -> RealDisk:
         self.crash()
         number = int(self.folder.suffix[1:] or 0) + 1
@@ -97,12 +105,13 @@ class RealDisk(Disk):
 
     @property
     def may_be_lost(self) -> bool:
-        return self.signing is None or self.is_unsound
+        return super().may_be_lost or self.is_unsound
 
     # ------------------------------------------------------------------------------------------------- the damage
 
     def back_up(self) -> None:
-        self._backup = self._files()
+        self._copied = self._files()
+        self.backed_up_signing = self.signing
 
     def suffer(self, damage: Damage, random: Random) -> None:
         """What happened to the files since the machine died."""
@@ -115,7 +124,7 @@ class RealDisk(Disk):
             case "flipped meta":
                 self._flip_meta(random)
             case "restored":
-                self._write(self._backup or self._files())
+                self._write(self._copied or self._files())
             case "lied":
                 self._write(lied(self._files(), random))
             case "flipped log":
@@ -144,10 +153,11 @@ class RealDisk(Disk):
             raise Violation(f"an honest disk lost what was durable: {_differences(self, found)}")
         if found.signing not in (None, *self._signed) or head not in self._heads:
             raise Violation(f"a damaged disk showed what never was: {_differences(self, found)}")
-        is_old = found.signing != self.signing
+        is_old = (found.signing, found.restart) != (self.signing, self.restart)
         self.is_set_back = not is_same
-        self.signing, self.finalized, self.main, self.blocks = found.signing, found.finalized, found.main, found.blocks
-        if is_old and self.signing is not None:
+        self.signing, self.restart = found.signing, found.restart
+        self.finalized, self.main, self.blocks = found.finalized, found.main, found.blocks
+        if is_old and not self.finds_out:
             self._lose_old_signing()
 
     def _is_sound(self) -> bool:
@@ -159,15 +169,15 @@ class RealDisk(Disk):
     def _lose_old_signing(self) -> None:
         """A validator whose signing state is older than what it signed has to treat it as lost."""
         self.crash()
-        self._execute("DELETE FROM meta WHERE key = 'signing'")
-        self.signing = None
+        self._execute("DELETE FROM meta WHERE key IN ('signing', 'restart')")
+        self.signing = self.restart = None
         self._open()
 
     def _found(self, signing: SigningState | None) -> Disk:
         """What the tables hold.  Raises :class:`OperatorError`."""
         database = self._open()._database
         found = Disk(self.genesis, signing)
-        found.finalized = stored_finality(database)
+        found.finalized, found.restart = stored_finality(database), self._open().restart
         for _, body, is_main in database.values("SELECT id, body, main FROM blocks ORDER BY number"):
             block = trusted_block(body)
             found.blocks[block.id] = (block, bool(is_main))

@@ -9,24 +9,29 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
+from typing import Any
 
+from chain.attestations import VerifiedAttestation, sign_attestation
 from chain.ballots import EMPTY
 from chain.blocks import encode_block
+from chain.codec import decode, encode
 from chain.errors import Reason
 from chain.events import Request
 from chain.headers import Header, decode_header, sign_header
-from chain.keys import SecretKey
+from chain.keys import SIGNATURE_BYTES, SecretKey
 from chain.merkle import EMPTY_ROOT
 from chain.messages import Announcement, GetBlocks, RawItems, Status
+from chain.restart import SALT_BYTES
 from chain.statements import NO_TAG
 from chain.transactions import Enrol, sign_transaction
+from scripts.simulation.forge import in_the_name_of
 from scripts.simulation.node import SimulatedNode
-from scripts.simulation.wire import Announced, Batch, Claim, Gossip, Message
+from scripts.simulation.wire import Announced, Attested, Batch, Claim, Gossip, Message, attested
 from scripts.simulation.world import World, secret
 
 FIRST_STRANGER = 70_000
 FLOOD = 3
-# Announcements that a stranger remembers, to send them again.
+# Announcements and attestations that a stranger remembers, to send them again.
 MAX_HEARD = 400
 FAR_SLOTS = 1_000
 
@@ -44,7 +49,7 @@ class Stranger:
         self.is_up = True
         # How often it did what proves something about it, by what it proves.
         self.proofs: Counter[Reason] = Counter()
-        self._heard: deque[Announced] = deque(maxlen=MAX_HEARD)
+        self._heard: deque[Announced | Attested] = deque(maxlen=MAX_HEARD)
 
     def start(self) -> None:
         """Act from now on, each slot."""
@@ -73,9 +78,11 @@ class Stranger:
 
     def overhear(self, message: Gossip) -> None:
         """Gossip reaches it, too, and first: others get a block of transactions from it without them."""
-        if not self.is_up or not isinstance(message, Announced):
+        if not self.is_up or isinstance(message, Batch):
             return
         self._heard.append(message)
+        if isinstance(message, Attested):
+            return
         announcement = Announcement.decode(message.data)
         if announcement.transaction_ids:
             stripped = Announcement(announcement.header, announcement.ballot, ())
@@ -84,7 +91,7 @@ class Stranger:
     def garbage(self) -> list[Message]:
         """What is no message."""
         junk = b"\xc1" + self.world.random.randbytes(40)
-        return [Announced(junk), Batch(junk), Claim(junk)]
+        return [Announced(junk), Batch(junk), Attested(junk), Claim(junk)]
 
     def spoilt_transactions(self) -> list[Message]:
         """Transactions that nobody signed."""
@@ -111,8 +118,54 @@ class Stranger:
         slot = max(1, self.world.slot)
         return [self._announce(self._header(slot, height=slot + 1 + self.world.random.randrange(FAR_SLOTS)))]
 
+    def forged_attestations(self) -> list[Message]:
+        """Attestations in the name of each validator, about blocks that nobody knows."""
+        keys = sorted(self._witness().engine.chain.electorate.speakers)
+        return [attested([in_the_name_of(key, self._attestation(1)) for key in keys])]
+
+    def misshapen(self) -> list[Message]:
+        """Headers, ballots and attestations with a field too many, or too few."""
+        header, attestation = self._header(max(1, self.world.slot)), self._attestation(1)
+        return [
+            Announced(Announcement(self._resized(header.raw), EMPTY.raw, ()).encode()),
+            Announced(Announcement(header.raw, self._misshapen_ballot(), ()).encode()),
+            Attested(RawItems((self._resized(attestation.raw),)).encode()),
+        ]
+
+    def _misshapen_ballot(self) -> bytes:
+        key, tag, signature = self.secret.public, NO_TAG, bytes(SIGNATURE_BYTES)
+        weight, renewed, row = [key, 1], [key, tag], [1, key, 0, signature]
+        decision: list[Any] = [[weight], [[key]], [renewed]]
+        signed: list[Any] = [key, signature]
+        restart: list[Any] = [key, 1, bytes(SALT_BYTES), [signed]]
+        if self.world.random.randrange(2):
+            ballot = [[row], decision, []]
+            self._resize([ballot, row, decision, weight, renewed])
+        else:
+            ballot = [[], decision, [restart]]
+            self._resize([ballot, restart, signed])
+        return encode(ballot)
+
+    def _resized(self, raw: bytes) -> bytes:
+        fields: list[Any] = [*decode(raw[:-SIGNATURE_BYTES], max_bytes=len(raw))]
+        self._resize([fields])
+        return encode(fields) + raw[-SIGNATURE_BYTES:]
+
+    def _resize(self, records: list[list[Any]]) -> None:
+        """Spoil one of some records."""
+        record = self.world.random.choice(records)
+        if self.world.random.randrange(2):
+            record.append(0)
+        else:
+            record.pop()
+
+    def foreign_attestations(self) -> list[Message]:
+        """Attestations by somebody who has no say, early and late."""
+        ahead = self.world.random.choice([-3, 1, FAR_SLOTS])
+        return [attested([self._attestation(ahead + number) for number in range(FLOOD)])]
+
     def replays(self) -> list[Message]:
-        """Good announcements of some time ago, again."""
+        """Good announcements and attestations of some time ago, again."""
         return list(self.world.random.choices(self._heard, k=FLOOD)) if self._heard else []
 
     # ---------------------------------------------------------------------------------------- what it claims
@@ -178,6 +231,15 @@ class Stranger:
             state_root=self.world.random.randbytes(32),
         )
 
+    def _attestation(self, ahead: int) -> VerifiedAttestation:
+        """One of its own, about a block so far above all that is final."""
+        final_height = max(node.engine.chain.finalized.height for node in self.world.honest)
+        height = max(1, final_height + ahead)
+        tip = self.world.random.randbytes(32)
+        return sign_attestation(
+            self.secret, self.world.genesis.id, tag=NO_TAG, tip=tip, height=height, mhg=height - 1, mhp=0
+        )
+
     @staticmethod
     def _announce(header: Header) -> Announced:
         return Announced(Announcement(header.raw, EMPTY.raw, ()).encode())
@@ -186,11 +248,14 @@ class Stranger:
 # What a stranger does, and what that proves about it.
 ACTS: list[tuple[Callable[[Stranger], list[Message]], Reason | None]] = [
     (Stranger.garbage, Reason.MALFORMED),
+    (Stranger.misshapen, Reason.MALFORMED),
     (Stranger.spoilt_transactions, Reason.BAD_SIGNATURE),
     (Stranger.own_headers, Reason.WRONG_LEADER),
     (Stranger.forged_headers, Reason.BAD_SIGNATURE),
     (Stranger.far_headers, None),
     (Stranger.tall_headers, Reason.WRONG_HEIGHT),
+    (Stranger.forged_attestations, Reason.BAD_SIGNATURE),
+    (Stranger.foreign_attestations, None),
     (Stranger.replays, None),
     (Stranger.broken_claim, Reason.MALFORMED),
     (Stranger.impossible_claim, None),

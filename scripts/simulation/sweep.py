@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from scripts.simulation.argued import RULES
 from scripts.simulation.history import run_history
 from scripts.simulation.mutations import MUTATIONS, Mutation
 from scripts.simulation.parallel import in_parallel
@@ -60,6 +61,8 @@ def document(findings: Sequence[Finding]) -> str:
         noticed = "**not at all**" if outcome is None else f"seed {outcome.seed}, slot {outcome.at_slot}"
         as_what = "" if outcome is None else f"{outcome.violation}{'' if outcome.is_damage else ' (inside a node)'}"
         lines.append(f"| {one.name}: {mutation.what} | {mutation.faults} | {attack} | {noticed} | {as_what} |")
+    lines += ["", "Not among them, as no history could show it:", ""]
+    lines += [f"* {rule}: {why}" for rule, why in RULES.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -187,7 +187,17 @@ def _show(settings: Settings, outcomes: list[Outcome], elapsed_s: float, process
         "longest_heal_slots": max(outcome.heal_slots for outcome in outcomes),
         **{
             name: sum(outcome.facts[name] for outcome in outcomes)
-            for name in ("transactions", "refused", "messages", "faults", "crashes", "forgot", "reorgs", "forked")
+            for name in (
+                "transactions",
+                "refused",
+                "messages",
+                "faults",
+                "crashes",
+                "forgot",
+                "restarts",
+                "reorgs",
+                "forked",
+            )
         },
         "culprits": sorted({name for outcome in outcomes for name in outcome.culprits}),
     }

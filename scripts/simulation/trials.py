@@ -5,7 +5,7 @@ Imports nothing of the chain, so that a process can import it broken.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from scripts.simulation.settings import Settings
 
@@ -15,6 +15,7 @@ CONSENSUS = (
     "attestations",
     "electorate",
     "votes",
+    "votecodec",
     "forkchoice",
     "headers",
     "restart",
@@ -29,6 +30,9 @@ CONSENSUS = (
     "production",
     "sync",
     "witness",
+    "headway",
+    "testimony",
+    "intake",
     "engine",
 )
 
@@ -49,15 +53,22 @@ def _trial(
     seed: int = 0,
     villains: int | None = None,
     traffic: str = "",
+    disk: Literal["memory", "real"] = "memory",
 ) -> Trial:
-    return Trial(Settings(nodes, slots, faults, byzantine, villains, "", traffic, only_effects=True), seed)
+    return Trial(Settings(nodes, slots, faults, byzantine, villains, "", traffic, only_effects=True, disk=disk), seed)
 
 
 #: Histories without a fault of the rules in force, those first that show most for what they cost.
 TRIALS: tuple[Trial, ...] = (
     _trial("none", "equivocates"),
     _trial("none", "clones", seed=1),
+    _trial("none", "impersonates"),
     _trial("strangers", slots=60),
+    _trial("none", "garbles"),
+    _trial("none", "misspeaks"),
+    _trial("none", "usurps"),
+    _trial("none", "restarts"),
+    _trial("crashes", slots=100, disk="real", seed=1),
     _trial("all", slots=120, traffic="ratings"),
     _trial("none", "persists", slots=100),
     _trial("none", "backdates", slots=100),
@@ -83,6 +94,9 @@ TRIALS: tuple[Trial, ...] = (
     _trial("clocks", slots=150, seed=5),
     _trial("all", "stalls", slots=150, seed=6),
     _trial("all", nodes=7, slots=150, traffic="registry", seed=7),
+    _trial("all", slots=150, traffic="council", disk="real", seed=8),
+    _trial("idle", "hoards", slots=440, traffic="ratings"),
+    _trial("none", "relays", nodes=7, slots=190),
 )
 
 
@@ -94,6 +108,7 @@ def name_of(trial: Trial) -> str:
         settings.faults,
         settings.byzantine + villains,
         settings.traffic,
+        f"{settings.disk} disks" if settings.disk != "memory" else "",
         f"{settings.nodes} nodes, seed {trial.seed}",
     )
     return ", ".join(filter(None, parts))

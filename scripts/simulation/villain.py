@@ -170,6 +170,8 @@ class Strategy:
 
     tolerated: ClassVar[Expectation] = Expectation("live", named=False)
     too_many: ClassVar[Expectation] = Expectation("stalls", named=False)
+    # How many more are tolerated, since they turn only when the others are jailed.
+    later: ClassVar[int] = 0
 
     def join(self, cabal: Cabal, seat: int) -> None:
         """Take a validator's seat in the world."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Protocol
 
 from chain import registry
@@ -52,12 +53,13 @@ TRAFFIC: dict[str, Callable[[World], Traffic]] = {
 
 @dataclass(slots=True)
 class Offer:
-    """A transaction of an honest client and who promised what: the node and its generation, the height then."""
+    """A transaction of an honest client and who promised what: the node, its generation, the height and slot then."""
 
     transaction: VerifiedTransaction
     node: str = ""
     generation: int = -1
     height: int = 0
+    slot: int = 0
 
 
 class Workload:
@@ -94,7 +96,8 @@ class Workload:
                 self.world.timeline.trace(node.name, outcome.reason.code)
             elif offer is not None:
                 height = node.engine.chain.head.header.height
-                offer.node, offer.generation, offer.height = node.name, node.generation, height
+                offer.node, offer.generation = node.name, node.generation
+                offer.height, offer.slot = height, self.world.slot
 
     def offer_last(self, node: SimulatedNode) -> None:
         """What clients offer once all faults are over."""
@@ -118,6 +121,16 @@ class Workload:
         return [
             offer for offer in self._open() if self._is_promised(offer) and refusal_of(node, offer.transaction) is None
         ]
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something that was promised is not final, though it could be or a block holds it already."""
+        node = self.world.honest[0]
+        final_height = node.engine.chain.finalized.height
+        newest = takewhile(lambda block: block.header.height > final_height, node.newest_blocks())
+        held = {item.id for block in newest for item in block.transactions}
+        promised = (offer.transaction for offer in self._open() if self._is_promised(offer))
+        return any(item.id in held or refusal_of(node, item) is None for item in promised)
 
     def check_nothing_lost(self) -> None:
         """Raises :class:`Violation` where something is; but not for what the chain has ruled out meanwhile."""
@@ -147,7 +160,8 @@ class Workload:
         node, chain = self.world.honest[0], Blockchain(self.world.genesis)
         for height in range(1, node.engine.chain.finalized.height + 1):
             block = node.disk.main[height]
-            moments = range(len(block.transactions) + 1 if height > offer.height else 0)
+            # The branch on which it was promised may have lost, also to one with fewer blocks.
+            moments = range(len(block.transactions) + 1 if block.header.slot >= offer.slot else 0)
             if any(_rules_out(chain, block.transactions[:count], offer) for count in moments):
                 return True
             chain.add(block, arrived_in_slot=True)

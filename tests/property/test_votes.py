@@ -18,7 +18,8 @@ from chain.electorate import NOTHING_DECIDED, Decision, Electorate, Gate, Joint
 from chain.errors import Reason, Refused
 from chain.forkchoice import Choice, choose
 from chain.statements import NO_TAG, Said, contradicting, is_equivocation
-from chain.votes import Count, Votes, decode_votes, encode_votes
+from chain.votecodec import decode_votes, encode_votes
+from chain.votes import Count, Votes
 from tests.support.counting import equal, key
 
 GATE_BLOCKS = 6

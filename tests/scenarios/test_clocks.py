@@ -200,7 +200,7 @@ def test_a_signing_state_far_ahead_says_when_it_is_over() -> None:
     mute = world.hosts[3].engine.silence(world.now_ms)
     assert mute is not None
     assert (mute.kind, mute.until_ms) == ("slot_ahead", world.genesis.slot_start_ms(slot + 1))
-    assert "; signs again at 1970-01-01T01:" in next(note for note in world.hosts[3].notices if "silent" in note)
+    assert "; signs from 1970-01-01T01:" in next(note for note in world.hosts[3].notices if "silent" in note)
 
 
 # ------------------------------------------------------------------------------------------------------ who lies

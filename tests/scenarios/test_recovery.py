@@ -107,10 +107,10 @@ class Drill:
         host.crash("to sign a restart")
         assert host.key is not None
         restart = Restart(head.id, head.height, b"s" * 16) if restart is None else restart
-        host.disk.restart = restart.signed(host.key, self.world.genesis.id)
-        host.disk.signing = None
+        signed = restart.signed(host.key, self.world.genesis.id)
+        host.disk.sign_restart(signed)
         host.start()
-        return host.disk.restart
+        return signed
 
     def check_nobody_is_to_blame(self) -> None:
         """Nobody is jailed, blamed or seen to contradict itself, and all agree."""

@@ -257,3 +257,25 @@ def test_an_honest_node_is_not_blamed_for_our_slow_clock() -> None:
 
     # then it blames nobody: a block from the future shows as well that our clock is slow
     assert reasons_of(world.hosts[3]) == []
+
+
+def test_attestations_that_were_written_and_never_sent_cost_a_block() -> None:
+    # given a network whose machines all die between writing what they say and sending it
+    world = World(4, seed=26)
+    traffic = Traffic(world)
+    traffic.enrol()
+    traffic.run(8, 0)
+    for host in world.hosts:
+        host.doom = "kept"
+    traffic.run(4, 0)
+    assert not any(host.is_up for host in world.hosts)
+    height = max(max(host.disk.main) for host in world.hosts)
+
+    # when they start again, where nobody repeats what nobody heard
+    for host in world.hosts:
+        host.start()
+    world.run(6)
+
+    # then what they say of the next block makes that one final, too
+    assert all(host.final_height > height for host in world.hosts)
+    world.check_agreement()

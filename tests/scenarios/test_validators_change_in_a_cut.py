@@ -93,7 +93,7 @@ def test_jailed_released_and_heavier_in_the_middle_of_a_cut(monkeypatch: pytest.
 def test_weights_that_differ(monkeypatch: pytest.MonkeyPatch, cut_slot: int) -> None:
     # given one that outweighs all others together once it is there, and one that leaves after it
     rounds: list[list[Proposal]] = [[AddValidator(spare(0), 3)], [RemoveValidator(seat(2))]]
-    history = change(monkeypatch, 4, rounds, ["node3", "spare0"], [cut_slot])
+    history = change(monkeypatch, 4, rounds, ["node3", "spare0"], [cut_slot, SLOTS])
     assert weights(history)[spare(0)] == 3
     assert seat(2) not in weights(history)
 

@@ -89,7 +89,7 @@ class History:
             assert pool.bytes == sum(len(item.raw) for item in pool) <= mempool.MAX_BYTES
             assert pool._stranger_count == sum(len(pool._by_actor[actor]) for actor in pool._strangers)
             assert all(0 < len(queue) <= mempool.MAX_PER_ACTOR for queue in pool._by_actor.values())
-            assert len(host.engine._waiting) <= 64
+            assert len(host.engine.waiting) <= 64
             assert not host.penalties, f"{host.name} blamed an honest peer: {host.penalties[0]}"
             assert host.equivocations == 0
 

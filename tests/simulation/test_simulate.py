@@ -116,6 +116,25 @@ def test_a_quorum_of_villains_cannot_rewrite_what_a_node_called_final() -> None:
     assert outcome.final_height > 0
 
 
+@pytest.mark.parametrize("name", ["impersonates", "misspeaks", "garbles", "usurps"])
+@pytest.mark.parametrize("nodes", [4, 7])
+def test_what_is_signed_and_must_not_be_does_no_harm(name: str, nodes: int) -> None:
+    outcome = run_history(Settings(nodes=nodes, slots=80, faults="none", byzantine=name), nodes)
+    assert outcome.violation == ""
+    assert set(outcome.culprits) <= set(outcome.villains)
+
+
+def test_a_network_goes_on_after_a_restart() -> None:
+    # given three of four validators whose nodes stopped, two of them without their disks
+    history = History(Settings(nodes=4, slots=80, faults="none", byzantine="restarts"), 0)
+    # when their operators let the chain go on from the head of the third
+    history.run()
+    # then it does, and everybody speaks from a new signing state
+    electorate = history.world.checks.newcomer.electorate
+    assert {tag.key for tag in electorate.tags} == electorate.speakers
+    assert history.heal_slots > 0
+
+
 def test_validators_change_and_every_kind_of_transaction_becomes_final() -> None:
     # given some histories of a whole registry, villains whose evidence is brought again and again, crashes, a council
     kinds: set[str] = set()
@@ -140,6 +159,8 @@ def test_validators_change_and_every_kind_of_transaction_becomes_final() -> None
 
 QUICKLY_SEEN = ["no-contradiction-check", "majority", "amnesiac-signs", "cross-finality", "unbounded-waiting"]
 QUICKLY_SEEN += ["no-joint-phase", "struck-counts", "objection-counts", "no-deadlines"]
+QUICKLY_SEEN += ["any-attestation", "carried-unchecked", "any-restart", "any-height", "any-turn", "any-slot"]
+QUICKLY_SEEN += ["jailed-weigh", "any-newer-final"]
 
 
 @pytest.mark.parametrize("name", QUICKLY_SEEN)

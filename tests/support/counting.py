@@ -68,3 +68,16 @@ def grow_attested(
         votes = made(votes, proposer, count.get(proposer, spoken(votes, proposer)), carried, decision)
         decision = NOTHING_DECIDED
     return votes
+
+
+FIFTH = (*equal(3), (key(7), 1))
+OLD, NEW, EVERYBODY = [0, 1, 2, 3], [0, 1, 2, 7], [0, 1, 2, 3, 7]
+
+
+def changing(following: Sequence[tuple[bytes, int]] = FIFTH, *, speakers: Sequence[int] = EVERYBODY) -> list[Votes]:
+    """The votes after 6 blocks, of which the last decides ``following``, and after each of 6 more."""
+    votes = grow_attested(genesis(4), [0, 1, 2, 3, 0], OLD)
+    states = [grow_attested(votes, [3], OLD, Decision(tuple(following)))]
+    for proposer in (2, 0, 1, 2, 0, 1):
+        states.append(grow_attested(states[-1], [proposer], speakers))
+    return states

@@ -239,11 +239,12 @@ class Rig:
         validator: int | None = None,
         signing: SigningState | None = None,
         fresh_tag: bytes = FRESH_TAG,
+        chain: Blockchain | None = None,
     ) -> None:
         self.genesis = genesis
         self.now_ms = genesis.genesis_time_ms
         key = None if validator is None else secret(validator + 1)
-        self.engine = Engine(genesis, Blockchain(genesis), secret=key, signing=signing, fresh_tag=fresh_tag)
+        self.engine = Engine(genesis, chain or Blockchain(genesis), secret=key, signing=signing, fresh_tag=fresh_tag)
         self.effects: list[Effect] = []
 
     @property

@@ -295,3 +295,15 @@ def test_a_full_tree_does_not_stop_the_chain_that_is_followed(forge: Forge, monk
         add(chain, block)
     assert chain.head.header.height == 12
     assert chain.finalized.height == 7
+
+
+def test_people_may_let_the_chain_go_on_from_another_branch(forge: Forge) -> None:
+    # given a head, and beside it a branch on which people agreed meanwhile
+    trunk = forge.chain(1)
+    short, long = forge.chain(1, trunk[0], slot=2), forge.chain(2, trunk[0], slot=3)
+    chain = blockchain(GENESIS, trunk + short + long)
+    # when the head is to be there, though its branch is the longer one
+    assert chain.return_to(short[0].id) == Added(abandoned=tuple(reversed(long)), adopted=tuple(short))
+    # then it is, with its state
+    assert chain.head.header == short[0].header
+    assert chain.ledger.state_root == short[0].header.state_root

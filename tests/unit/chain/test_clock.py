@@ -94,7 +94,7 @@ def test_a_step_in_words() -> None:
 
 def test_a_mute_validator_says_when_it_signs_again() -> None:
     assert str(Mute("kind", "because")) == "because"
-    assert str(Mute("kind", "because", 86_400_000)) == "because; signs again at 1970-01-02T00:00:00Z"
+    assert str(Mute("kind", "because", 86_400_000)) == "because; signs from 1970-01-02T00:00:00Z on"
 
 
 # --------------------------------------------------------------------------------------------------------- trust

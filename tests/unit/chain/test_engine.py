@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from chain import blocktree, engine
+from chain import blocktree, engine, headway
 from chain.admission import CLOCK_DISPARITY_MS
 from chain.arrivals import MAX_WAITING
+from chain.attestations import VerifiedAttestation
 from chain.ballots import Ballot
 from chain.blocks import Block
 from chain.blocktree import MAX_BLOCKS_PER_SLOT, BlockTree, Judged
@@ -43,7 +44,7 @@ from chain.events import (
 from chain.headers import Header
 from chain.messages import GetBlocks, GetTransactions
 from chain.transactions import Approve, Enrol, Evidence, Lost, Rate, VerifiedTransaction
-from tests.support.forge import FRESH_TAG, Forge, Rig, announced, gossiped, only, told
+from tests.support.forge import FRESH_TAG, Forge, Rig, announced, blockchain, gossiped, only, told
 from tests.support.world import Actor, genesis_of, secret
 
 GENESIS = genesis_of(4)
@@ -320,8 +321,8 @@ def test_what_no_block_can_hold_any_more_does_not_come_back(rig: Rig, forge: For
 def test_what_expired_leaves_the_mempool_now_and_then(rig: Rig, forge: Forge) -> None:
     body = [Actor(GENESIS, 50 + height).sign(Enrol(), expiry_height=height) for height in (15, 16, 17)]
     rig.handle(gossiped(*body))
-    rig.grow(forge.chain(engine.EXPIRE_EVERY_BLOCKS))
-    assert engine.EXPIRE_EVERY_BLOCKS == 16
+    rig.grow(forge.chain(headway.EXPIRE_EVERY_BLOCKS))
+    assert headway.EXPIRE_EVERY_BLOCKS == 16
     assert list(rig.engine.mempool) == body[2:]
 
 
@@ -700,15 +701,15 @@ def test_waiting_blocks_are_bounded(rig: Rig, forge: Forge) -> None:
 
     # then the first ones wait, and the others are not even asked for
     assert [len(only(each, Ask)) for each in effects] == [1] * MAX_WAITING + [0] * 5
-    assert len(rig.engine._waiting) == MAX_WAITING
-    assert blocks[-1].id not in rig.engine._waiting
+    assert len(rig.engine.waiting) == MAX_WAITING
+    assert blocks[-1].id not in rig.engine.waiting
 
 
 def test_of_one_slot_few_blocks_wait(rig: Rig, forge: Forge) -> None:
     rig.at(1, -10)
     for number in range(MAX_BLOCKS_PER_SLOT + 3):
         rig.handle(announced(forge.block(None, slot=1, state_root=bytes([number]) * 32)))
-    assert len(rig.engine._waiting) == MAX_BLOCKS_PER_SLOT
+    assert len(rig.engine.waiting) == MAX_BLOCKS_PER_SLOT
 
 
 def test_of_one_slot_few_announced_blocks_are_kept(rig: Rig, forge: Forge) -> None:
@@ -885,14 +886,85 @@ def test_two_attestations_of_one_height_are_shown(rig: Rig, forge: Forge) -> Non
     assert only(rig.effects, Equivocation) == [Equivocation(*said)]
 
 
-def test_a_validator_brings_the_evidence_on_the_chain(forge: Forge) -> None:
+def contradiction(forge: Forge) -> tuple[VerifiedAttestation, VerifiedAttestation]:
+    """What the third validator must not both have said, in the order of evidence."""
+    blocks = forge.block(None, slot=4), forge.block(None, slot=4, state_root=bytes(32))
+    one, other = sorted((forge.attest(block, 2) for block in blocks), key=lambda each: each.id)
+    return one, other
+
+
+@pytest.fixture
+def accuser(forge: Forge) -> Rig:
+    """A validator, the leader of slot 5, that saw another contradict itself in slot 4."""
     rig = Rig(GENESIS, validator=1, signing=FRESH)
     rig.handle(Tick())
-    one, other = forge.block(None, slot=4), forge.block(None, slot=4, state_root=bytes(32))
-    rig.at(4).handle(told(forge.attest(one, 2), forge.attest(other, 2)))
-    (gossip,) = only(rig.effects, GossipTransactions)
-    (transaction,) = gossip.transactions
-    assert isinstance(transaction.action, Evidence)
+    rig.at(4).handle(told(*contradiction(forge)))
+    return rig
+
+
+def made_in(rig: Rig, slot: int) -> list[tuple[str, int]]:
+    """Kind and nonce of what the block of a slot holds."""
+    (announcement,) = only(rig.at(slot).handle(Tick()), AnnounceBlock)
+    return [(item.kind, item.nonce) for item in announcement.block.transactions]
+
+
+def test_a_validator_brings_the_evidence_on_the_chain_with_its_own_block(accuser: Rig) -> None:
+    assert made_in(accuser, 5) == [("evidence", 0)]
+    assert only(accuser.effects, GossipTransactions) == []
+    # and once: its next block only makes this one final
+    assert made_in(accuser, 9) == []
+
+
+def test_evidence_that_another_brought_first_is_not_in_the_way_of_what_the_operator_signs(
+    accuser: Rig, forge: Forge
+) -> None:
+    # given a block that holds the evidence already, and an operator that asks which nonce is free before it comes
+    own, brought = Actor(GENESIS, 2), Actor(GENESIS, 1).sign(Evidence(*(each.raw for each in contradiction(forge))))
+    own.nonce = accuser.engine.mempool.next_free(own.key)
+    accuser.handle(gossiped(brought))
+    accuser.handle(announced(forge.block(None, [brought], slot=4)))
+    accuser.handle(Submitted((own.sign(Enrol()),)))
+    # then what it signs enters the next block
+    assert made_in(accuser, 5) == [("enrol", 0)]
+
+
+def test_what_the_operator_signed_comes_before_what_the_node_signs(accuser: Rig) -> None:
+    own = Actor(GENESIS, 2)
+    accuser.handle(Submitted((own.sign(Enrol()),)))
+    assert made_in(accuser, 5) == [("enrol", 0), ("evidence", 1)]
+
+
+def test_evidence_waits_while_what_the_operator_signed_with_its_nonce_may_still_enter_a_block(accuser: Rig) -> None:
+    # given a rating by a key that may yet enrol
+    rating = Actor(GENESIS, 2).sign(Rate(secret(1).public, 1, 1))
+    accuser.handle(Submitted((rating,)))
+    accuser.handle(Submitted(tuple(enrolments(1))))
+    assert made_in(accuser, 5) == [("enrol", 0)]
+    assert rating in list(accuser.engine.mempool)
+
+
+def test_evidence_fills_a_gap_before_what_the_operator_signed(accuser: Rig) -> None:
+    own = Actor(GENESIS, 2)
+    own.sign(Enrol())
+    accuser.handle(Submitted((own.sign(Enrol()),)))
+    assert made_in(accuser, 5) == [("evidence", 0)]
+
+
+def test_evidence_of_an_abandoned_block_is_brought_again(accuser: Rig, forge: Forge) -> None:
+    assert made_in(accuser, 5) == [("evidence", 0)]
+    longer = forge.attested(3, slot=2, by=(0, 2, 3))
+    for block in longer:
+        accuser.handle(announced(block))
+    assert accuser.head == longer[-1].id
+    assert made_in(accuser, 9) == [("evidence", 0)]
+
+
+def test_who_saw_a_contradiction_before_it_stopped_brings_it_afterwards(forge: Forge) -> None:
+    twins = forge.block(None, slot=4), forge.block(None, enrolments(1), slot=4)
+    rig = Rig(GENESIS, validator=1, signing=FRESH, chain=blockchain(GENESIS, twins))
+    rig.handle(Tick())
+    rig.at(4).handle(Tick())
+    assert made_in(rig, 5) == [("evidence", 0)]
 
 
 # ---------------------------------------------------------------------------------------- lost and foreign states

@@ -109,3 +109,24 @@ def test_a_twin_of_an_earlier_or_the_same_slot_does_not_replace_the_tip(slot: in
 def test_another_branch_wins_by_prevoted_height_and_then_by_length(mhp: int, height: int, expected: Choice) -> None:
     other = Tip(id=b"other", parent=b"elsewhere", height=height, slot=21, mhp=mhp, proposer=b"bob")
     assert choose(TIP, False, other, True) is expected
+
+
+@pytest.mark.parametrize(
+    ("mhp", "base", "height", "expected"),
+    [
+        (7, 5, 9, Choice.SWITCH),  # two thirds signed that it goes on from there, and it is shorter
+        (7, 3, 99, Choice.KEEP),  # the tip's own restart is the later one
+        (6, 5, 99, Choice.KEEP),  # two thirds went on without it
+        (7, 4, 11, Choice.SWITCH),
+    ],
+)
+def test_between_what_is_prevoted_and_length_counts_where_people_let_a_branch_go_on(
+    mhp: int, base: int, height: int, expected: Choice
+) -> None:
+    other = Tip(id=b"other", parent=b"elsewhere", height=height, slot=21, mhp=mhp, proposer=b"bob")
+    assert choose(TIP, False, other, True, tip_base=4, block_base=base) is expected
+
+
+def test_a_twin_without_the_restart_of_the_tip_does_not_replace_it() -> None:
+    assert choose(TIP, False, TWIN, True, tip_base=4, block_base=0) is Choice.KEEP
+    assert choose(TIP, False, TWIN, True, tip_base=0, block_base=4) is Choice.SWITCH

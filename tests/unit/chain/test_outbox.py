@@ -37,3 +37,12 @@ def test_a_block_is_where_it_came_to_stand_last() -> None:
     out.store_move([], [first, second])
     out.store_move([second], [])
     assert out.take() == [Commit(abandoned=(second,), adopted=(first,), side=(third,))]
+
+
+def test_what_one_event_left_does_not_come_out_with_the_next() -> None:
+    out = Outbox()
+    out.note("name", "text")
+    out.store_side(BLOCKS[0])
+    out.signing, out.is_signing_lost, out.finalized_height, out.waiting = SigningState(slot=3), True, 2, ()
+    out.clear()
+    assert out.take() == []

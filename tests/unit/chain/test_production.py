@@ -16,6 +16,7 @@ from chain.headers import Header
 from chain.heard import Heard
 from chain.mempool import Mempool
 from chain.production import Made, Producer
+from chain.restart import Restart
 from chain.statements import NO_TAG, contradicting
 from chain.transactions import Enrol, Lost, Rate
 from tests.support.forge import Forge, blockchain
@@ -296,3 +297,14 @@ def test_a_renewal_that_came_from_another_machine_stops_this_one_once_it_is_fina
         is_final = chain.finalized.height >= 2
         assert maker.is_overruled(chain) is (is_final and not maker.is_stopped) or maker.is_stopped
         assert maker.is_stopped is is_final
+
+
+def test_a_branch_without_a_restart_that_may_still_come_overrules_nobody() -> None:
+    # given a validator that spoke from a restart, and a longer branch beside it
+    restart = Restart(GENESIS.id, 0, bytes(16))
+    signing = SigningState(mhg=1, last_height=1, tag=restart.tag(secret(2).public))
+    maker = Producer(GENESIS, secret(2), signing, TAG, restart)
+    chain = blockchain(GENESIS, Forge(GENESIS).chain(2))
+    # then it still knows what it said, lest it says something else
+    assert not maker.is_overruled(chain)
+    assert maker.signing == signing

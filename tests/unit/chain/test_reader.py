@@ -17,7 +17,7 @@ from chain.events import Commit
 from chain.reader import Reader
 from chain.state import Member, Rating, encode_entry, member_key, rating_key
 from chain.storage import Storage
-from chain.votes import decode_votes
+from chain.votecodec import decode_votes
 from tests.support.homes import RecordingDisk, tamper, write_home
 from tests.support.proving import stored_state
 from tests.support.refusals import refusal

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chain.blockchain import Blockchain
-from chain.clock import Mute, Trust
+from chain.clock import AGREE_MS, Mute, Trust
 from chain.events import Notice, SigningState, Silenced
 from chain.production import Producer
 from chain.restart import Restart
@@ -72,6 +72,23 @@ def test_a_jailed_validator_makes_no_blocks() -> None:
     assert mute.kind == "jailed"
 
 
+def test_before_the_network_begins_nothing_is_signed() -> None:
+    chain, at = blockchain(GENESIS, []), GENESIS.genesis_time_ms
+    trust = Trust(GENESIS, KEY)
+    for now_ms, kind in ((at - 10**9, "not_begun"), (at - AGREE_MS - 1, "not_begun"), (at - AGREE_MS, ""), (at, "")):
+        trust.look(chain.head.header, chain.electorate.current, now_ms)
+        mute = silence(Producer(GENESIS, secret(1), SigningState(), NO_TAG), trust, chain, now_ms)
+        assert ("" if mute is None else mute.kind) == kind
+        assert mute is None or mute.until_ms == at
+
+
+def test_whoever_lost_what_it_signed_says_so_also_before_the_network_begins() -> None:
+    producer = Producer(GENESIS, secret(1), None, NO_TAG)
+    mute = silence(producer, Trust(GENESIS, KEY), blockchain(GENESIS, []), GENESIS.genesis_time_ms - 1)
+    assert mute is not None
+    assert mute.kind == "signing_state_lost"
+
+
 def test_it_says_when_the_slot_is_over() -> None:
     mute = mute_of(SigningState(slot=1_000), chain_of())
     assert mute is not None
@@ -82,5 +99,5 @@ def test_each_reason_is_told_once() -> None:
     herald, one, two = Herald(), Mute("one", "so"), Mute("two", "so", 0)
     told = [herald.news(mute) for mute in (None, one, Mute("one", "so far"), two, None, None, one)]
     assert told == [None, Silenced(one), None, Silenced(two), Silenced(None), None, Silenced(one)]
-    assert Silenced(two).notice == Notice("silent", "so; signs again at 1970-01-01T00:00:00Z")
+    assert Silenced(two).notice == Notice("silent", "so; signs from 1970-01-01T00:00:00Z on")
     assert Silenced(None).notice.name == "signing_again"

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,12 +19,14 @@ from typing import Any
 import pytest
 
 from chain.blockchain import Blockchain
-from chain.blocks import encode_block
+from chain.blocks import encode_block, join
 from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
+from chain.headers import sign_header
 from chain.ledger import Ledger
+from chain.merkle import merkle_root
 from chain.reader import Reader
 from chain.state import RATINGS
 from chain.storage import Storage
@@ -228,6 +231,23 @@ def test_several_commits_are_stored_all_or_nothing(history: History, tmp_path: P
         storage.commit([history.commits[20], history.commits[21], bad])
     storage.close()
     assert stored(tmp_path / DATABASE, history.genesis) == history.states[20]
+
+
+def test_a_block_that_nobody_executed_may_hold_a_transaction_twice(history: History, tmp_path: Path) -> None:
+    block = next(block for commit in history.commits for block in commit.adopted if block.transactions)
+    twice = (*block.transactions, *block.transactions)
+    fields: dict[str, Any] = {
+        field: getattr(block.header, field)
+        for field in signature(sign_header).parameters
+        if hasattr(block.header, field)
+    }
+    fields |= {"transaction_root": merkle_root([transaction.id for transaction in twice])}
+    side = join(sign_header(secret(1), history.genesis.id, **fields), block.ballot, twice)
+    storage = write(tmp_path / DATABASE, history, 0)
+    storage.commit([Commit(side=(side,))])
+    storage.close()
+    with closing(Reader(tmp_path / DATABASE, history.genesis)) as reader:
+        assert reader.transaction(twice[0].id) == (twice[0], side, False)
 
 
 def test_what_one_key_signed_is_not_taken_for_another_keys(tmp_path: Path) -> None:

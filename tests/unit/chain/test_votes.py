@@ -10,11 +10,24 @@ from typing import Any
 
 import pytest
 
-from chain import codec
 from chain.electorate import BATCH_MAX, NOTHING_DECIDED, WEIGHT_MAX, Decision, Gate, Joint
-from chain.errors import InvariantBroken, Reason, Refused
-from chain.votes import ENCODED_BYTES_MAX, Voter, Votes, decode_votes, encode_votes
-from tests.support.counting import about_tip, equal, genesis, grow, grow_attested, key, made, spoken
+from chain.errors import InvariantBroken, Reason
+from chain.votecodec import encode_votes
+from chain.votes import Voter, Votes
+from tests.support.counting import (
+    FIFTH,
+    NEW,
+    OLD,
+    about_tip,
+    changing,
+    equal,
+    genesis,
+    grow,
+    grow_attested,
+    key,
+    made,
+    spoken,
+)
 from tests.support.refusals import refusal
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "bft"
@@ -342,18 +355,6 @@ def test_a_branch_refuses_what_contradicts_the_proposers_statements_in_its_windo
 
 # --- changing the validators ---------------------------------------------------------------------------
 
-FIFTH = (*equal(3), (key(7), 1))
-OLD, NEW, EVERYBODY = [0, 1, 2, 3], [0, 1, 2, 7], [0, 1, 2, 3, 7]
-
-
-def changing(following: Sequence[tuple[bytes, int]] = FIFTH, *, speakers: Sequence[int] = EVERYBODY) -> list[Votes]:
-    """The votes after 6 blocks, of which the last decides ``following``, and after each of 6 more."""
-    votes = grow_attested(genesis(4), [0, 1, 2, 3, 0], OLD)
-    states = [grow_attested(votes, [3], OLD, Decision(tuple(following)))]
-    for proposer in (2, 0, 1, 2, 0, 1):
-        states.append(grow_attested(states[-1], [proposer], speakers))
-    return states
-
 
 def phases(states: Sequence[Votes]) -> list[tuple[str, int]]:
     return [(type(each.electorate.phase).__name__, each.electorate.start) for each in states]
@@ -526,125 +527,7 @@ def test_a_tag_can_be_renewed_again() -> None:
     assert refusal(votes.open(6).take, key(3), 5, 0) is Reason.WRONG_TAG
 
 
-# --- the durable snapshot ------------------------------------------------------------------------------
-
-
-def snapshots() -> list[Votes]:
-    renewed = grow(changing()[1], [0, 1, 2], Decision(barred=((key(0),),), tags=((key(2), TAG),)))
-    return [genesis(4), genesis(4, height=9), grow(genesis(4), [0, 1, 2] * 9), *changing(), renewed]
-
-
-@pytest.mark.parametrize("votes", snapshots(), ids=range(len(snapshots())))
-def test_a_snapshot_brings_back_the_same_state(votes: Votes) -> None:
-    again = decode_votes(encode_votes(votes))
-    assert again == votes
-    assert grow(again, [0, 1]) == grow(votes, [0, 1])
-
-
-def test_the_largest_snapshot_can_be_read_back() -> None:
-    batch = 40  # of the 256: the encoding grows with the square
-    heaviest = tuple((b"\xff" * 30 + index.to_bytes(2, "big"), WEIGHT_MAX) for index in range(batch))
-    base = 2**63
-    votes = Votes.genesis(heaviest, batch, base)
-    for _ in range(3 * batch + 1):
-        count = votes.open(votes.height + 1)
-        for each, _ in heaviest:
-            if votes.rows and each not in votes.rows[0].said:
-                count.take(each, votes.height, votes.height - 1)
-        count.carried_all()
-        count.speak(heaviest[0][0], votes.height)
-        votes = count.close(b"\xff" * 32, NOTHING_DECIDED)
-    data = encode_votes(votes)
-    assert decode_votes(data) == votes
-    assert len(data) * (BATCH_MAX / batch) ** 2 < ENCODED_BYTES_MAX
-
-
-FIELDS = ("batch", "base", "height", "mhp", "mhpc", "electorates", "speakers", "window", "voters", "spoke")
-SNAPSHOT = grow(genesis(4), [0, 1, 2, 3, 0, 1, 2])
-ROW = (key(1), 0, 0, 0, ((0, 0),), (1,), (0,))
-ELECTORATE = (1, equal(4), 0, (), (), ())
-
-
-def with_(row: tuple[Any, ...], at: int, value: object) -> tuple[Any, ...]:
-    return (*row[:at], value, *row[at + 1 :])
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("batch", 0),
-        ("batch", BATCH_MAX + 1),
-        ("batch", 2),  # a shorter window
-        ("base", -1),
-        ("base", 8),  # above the tip
-        ("base", 3),  # below which there is a window
-        ("height", -1),
-        ("height", 6),  # lower than the window's blocks reach
-        ("mhp", 8),  # prevoted beyond the tip
-        ("mhp", 0),  # below what is precommitted
-        ("mhpc", 6),  # precommitted beyond the prevoted
-        ("window", ()),
-        ("window", (ROW,)),
-        ("window", (ROW,) * 8),
-        *(("window", (with_(ROW, at, -1),) * 7) for at in range(7)),
-        ("window", (ROW[:-1],) * 7),
-        ("window", ((*ROW, 0),) * 7),
-        ("window", (with_(ROW, 0, b"short"),) * 7),
-        ("window", (with_(ROW, 1, 9),) * 7),
-        ("window", (with_(ROW, 2, 9),) * 7),
-        ("window", (with_(ROW, 3, 1),) * 7),  # there is one electorate
-        ("window", (with_(ROW, 4, ((0,),)),) * 7),
-        ("window", (with_(ROW, 4, ((4, 1),)),) * 7),
-        ("window", (with_(ROW, 4, ((0, -1),)),) * 7),
-        ("window", (with_(ROW, 5, ()),) * 7),
-        ("window", (with_(ROW, 5, (1, 1)),) * 7),
-        ("window", (with_(ROW, 6, (-1,)),) * 7),
-        ("electorates", ()),
-        ("electorates", (ELECTORATE,) * 9),
-        ("electorates", (ELECTORATE[:-1],)),
-        ("electorates", ((*ELECTORATE, 0),)),
-        ("electorates", (with_(ELECTORATE, 0, -1),)),
-        ("electorates", (with_(ELECTORATE, 1, ()),)),
-        ("electorates", (with_(ELECTORATE, 1, ((key(0), 1), (key(0), 1))),)),
-        ("electorates", (with_(ELECTORATE, 1, ((key(0), 0),)),)),
-        ("electorates", (with_(ELECTORATE, 2, 1),)),  # a gate to nowhere
-        ("electorates", (with_(ELECTORATE, 2, 3),)),
-        ("electorates", (with_(ELECTORATE, 3, (1, equal(2))),)),  # a set without a phase
-        ("electorates", (with_(ELECTORATE, 4, (b"short",)),)),
-        ("electorates", (with_(ELECTORATE, 5, ((key(0), TAG),)),)),
-        ("electorates", (with_(ELECTORATE, 5, ((key(0), b"short", 1),)),)),
-        ("electorates", (with_(ELECTORATE, 5, ((key(0), TAG, -1),)),)),
-        ("speakers", ()),
-        ("speakers", (b"short",) * 4),
-        ("voters", ()),
-        ("voters", ((key(0), 1),)),
-        ("voters", ((key(0), 1, 0, 0),)),
-        ("voters", ((b"short", 1, 0),)),
-        ("voters", ((key(0), 0, 0),)),
-        ("voters", ((key(0), 9, 8),)),
-        ("voters", ((key(0), 2, 0),)),
-        ("voters", ((key(0), 1, 8),)),
-        ("spoke", (b"short",)),
-        ("spoke", 1),
-    ],
-)
-def test_bytes_that_no_state_encodes_to_are_refused(field: str, value: Any) -> None:
-    fields = dict(zip(FIELDS, codec.decode(encode_votes(SNAPSHOT), max_bytes=2**20), strict=True))
-    assert fields[field] != value
-    fields[field] = value
-    with pytest.raises(Refused) as caught:
-        decode_votes(codec.encode(tuple(fields.values())))
-    assert caught.value.reason is Reason.MALFORMED
-
-
-@pytest.mark.parametrize("data", [b"", b"\x90", b"\xff", codec.encode((1, 2, 3))])
-def test_other_bytes_are_refused(data: bytes) -> None:
-    with pytest.raises(Refused):
-        decode_votes(data)
-
-
-def test_a_snapshot_is_measured_before_it_is_read() -> None:
-    assert refusal(decode_votes, bytes(ENCODED_BYTES_MAX + 1)) is Reason.TOO_LARGE
+# --- whether a block helps ------------------------------------------------------------------------------
 
 
 def test_a_block_is_worth_making_while_it_can_help_or_tells_that_somebody_is_back() -> None:

@@ -39,7 +39,8 @@ from chain.transactions import (
     verify_transaction,
 )
 from chain.view import MemoryView, StateView
-from p2p.client import Announced, Client, Follower, Found, NodeStatus, Until
+from p2p.client import Announced, Client, Found, NodeStatus
+from p2p.following import Follower, Until
 from p2p.local.home import read_key, write_key
 from p2p.local.http import describe_refusal
 from scripts.registry import registry

@@ -114,7 +114,8 @@ def test_all_broken_rules_are_tried_one_by_one(
     # then the command says what it saw of each, and so does the document
     seen, unseen = json.loads(capsys.readouterr().out)["mutations"]
     assert (seen["noticed"], unseen["noticed"]) == ("by damage", None)
-    first, second = sweep.DOCUMENT.read_text(encoding="utf-8").splitlines()[-2:]
+    lines = sweep.DOCUMENT.read_text(encoding="utf-8").splitlines()
+    first, second = (next(line for line in lines if line.startswith(f"| {name}:")) for name in tried)
     assert f"| seed {seen['seed']}, slot {seen['slot']} | {seen['violation']} |" in first
     assert "| **not at all** |" in second
     assert run(*seen["replay"].partition("simulate.py ")[2].split()) == EXIT_WRONG

@@ -25,7 +25,7 @@ from chain.storage import Storage
 from chain.transactions import Enrol
 from p2p.local import handover
 from p2p.local.handover import export_signing, import_signing, renew_database
-from p2p.local.home import Home, HomeConfig, create_home, load_home, locked
+from p2p.local.home import EXPORTED, Home, HomeConfig, create_home, load_home, locked
 from tests.support.homes import record, tamper
 from tests.support.world import Actor, World, genesis_of, secret
 
@@ -258,7 +258,7 @@ def test_a_home_without_peers_is_not_begun_anew_unless_told_so(old: Home) -> Non
 def test_a_home_that_cannot_read_what_it_gave_away_says_so(old: Home, file: Path) -> None:
     export_signing(old, file)
     old.database.unlink()
-    (old.path / handover.MARK).write_bytes(b"{")
+    (old.path / EXPORTED).write_bytes(b"{")
     with pytest.raises(OperatorError, match="remove it if no other machine signs"):
         renew_database(old, is_sure=True)
     assert not old.database.exists()

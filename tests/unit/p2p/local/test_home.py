@@ -11,7 +11,20 @@ from libp2p.peer.id import ID
 
 from chain.errors import OperatorError
 from chain.keys import SecretKey
-from p2p.local.home import Home, HomeConfig, create_home, load_home, peer_id_of, read_config, read_key, split_http
+from p2p.local.home import (
+    EXPORTED,
+    Home,
+    HomeConfig,
+    begin_home,
+    create_home,
+    is_begun_home,
+    load_home,
+    peer_id_of,
+    read_config,
+    read_key,
+    split_http,
+    write_key,
+)
 from tests.support.world import genesis_of
 
 SEED = bytes(range(32))
@@ -47,6 +60,36 @@ def test_a_home_is_never_made_over_another(home: Path) -> None:
     with pytest.raises(OperatorError, match="is a home already; choose another"):
         create_home(home, genesis_of(1), bytes(32), HomeConfig())
     assert load_home(home).secret.public == SecretKey(SEED).public
+
+
+def test_a_key_waits_for_its_genesis(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "home"
+    assert not is_begun_home(path)
+    assert begin_home(path, None, SEED).seed == SEED
+    assert is_begun_home(path)
+    assert begin_home(path, None, bytes(32)).seed == SEED  # the key that is there stays
+    assert begin_home(path, SEED, bytes(32)).seed == SEED
+    with pytest.raises(OperatorError, match="has another key already; leave out --key, or name another folder"):
+        begin_home(path, bytes(32), SEED)
+    with pytest.raises(OperatorError, match="is a home already"):
+        create_home(path, genesis_of(1), bytes(32), HomeConfig())
+    create_home(path, genesis_of(1), SEED, HomeConfig())
+    assert load_home(path).secret.seed == SEED
+    assert not is_begun_home(path)
+    with pytest.raises(OperatorError, match="is the home of a network already; join with another folder"):
+        begin_home(path, None, SEED)
+
+
+def test_a_key_whose_signing_state_left_waits_for_no_genesis(tmp_path: Path) -> None:
+    write_key(tmp_path / "key", SEED)
+    (tmp_path / EXPORTED).write_text("{}", encoding="ascii")
+    assert not is_begun_home(tmp_path)
+
+
+def test_a_key_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    with pytest.raises(OperatorError, match=r"file cannot be written .*; name another folder"):
+        begin_home(tmp_path / "file", None, SEED)
 
 
 def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:

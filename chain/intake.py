@@ -1,0 +1,246 @@
+"""What peers bring of the chain: blocks on their way in, announced or downloaded, and attestations.
+
+A block that is announced waits for its slot and its transactions; what does not attach is downloaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from chain.admission import check_clock
+from chain.arrivals import Arrival, WaitingRoom
+from chain.attestations import VerifiedAttestation
+from chain.blockchain import Blockchain
+from chain.blocks import Block, join
+from chain.blocktree import Judged
+from chain.clock import Trust
+from chain.errors import Disposition, Reason, Refused
+from chain.events import (
+    Ask,
+    AskStatus,
+    BlockAnnounced,
+    BlocksReceived,
+    MissingReceived,
+    Peer,
+    Penalise,
+)
+from chain.headers import Header
+from chain.headway import Headway
+from chain.heard import Heard
+from chain.judgement import whole
+from chain.mempool import Mempool
+from chain.messages import GetTransactions, Status
+from chain.outbox import Outbox
+from chain.sync import Sync, linked
+from chain.testimony import Testimony
+from chain.transactions import VerifiedTransaction
+from chain.votes import Votes
+
+
+class Intake:
+    """Takes what peers bring into the chain, and asks them for what is missing.
+
+    All that it is given belongs to one engine; what every statement shows of its speaker is ``testimony``'s to say,
+    and what a new head means for the rest of the node ``headway``'s.
+    """
+
+    def __init__(
+        self,
+        chain: Blockchain,
+        mempool: Mempool,
+        heard: Heard,
+        sync: Sync,
+        trust: Trust,
+        waiting: WaitingRoom,
+        testimony: Testimony,
+        headway: Headway,
+        out: Outbox,
+    ) -> None:
+        self._genesis = chain.genesis
+        self._chain = chain
+        self._mempool = mempool
+        self._heard = heard
+        self._sync = sync
+        self._trust = trust
+        self._waiting = waiting
+        self._testimony = testimony
+        self._headway = headway
+        self._out = out
+
+    # ---------------------------------------------------------------------------------------------------- announced
+
+    def announced(self, event: BlockAnnounced, now_ms: int) -> None:
+        """An admitted announcement: only what can have changed since it came in is judged again, clock and tree."""
+        header = event.announcement.header
+        if header.id in self._chain.tree or header.id in self._waiting:
+            return
+        start_ms = self._genesis.slot_start_ms(header.slot)
+        try:
+            check_clock(self._genesis, header, now_ms)
+        except Refused as refusal:
+            self._note_refused(header, refusal)
+            return
+        self._testimony.watch(header)
+        arrival = Arrival(
+            event.peer,
+            event.announcement,
+            arrived_in_slot=self._genesis.slot_at(max(now_ms, start_ms)) == header.slot,
+            due_ms=start_ms if start_ms > now_ms else 0,
+        )
+        if arrival.due_ms:
+            self._waiting.add(arrival)
+        else:
+            self._proceed(arrival, now_ms)
+
+    def tick(self, now_ms: int) -> None:
+        """Go on with the blocks whose slot has begun."""
+        for arrival in self._waiting.take_due(now_ms):
+            self._proceed(arrival, now_ms)
+
+    def missing(self, event: MissingReceived, now_ms: int) -> None:
+        """The reply to what an announced block lacked."""
+        fetched = {transaction.id: transaction for transaction in event.transactions}
+        for arrival in self._waiting.take_completed(event.peer, event.request):
+            self._proceed(arrival, now_ms, fetched)
+
+    def _proceed(
+        self, arrival: Arrival, now_ms: int, fetched: Mapping[bytes, VerifiedTransaction] | None = None
+    ) -> None:
+        """Judge an announced header and complete its block, from the mempool or by asking its announcer.
+
+        ``fetched`` is what the announcer answered, once it was asked.  What waited is judged again: clock and tree
+        may have changed.
+        """
+        header = arrival.header
+        if header.id in self._chain.tree:
+            return
+        try:
+            check_clock(self._genesis, header, now_ms)
+            judged = self._chain.check(header, arrival.announcement.ballot, solicited=False)
+        except Refused as refusal:
+            if refusal.reason is Reason.UNKNOWN_PARENT:
+                self._sync.note_header(arrival.peer, header)
+            else:
+                self._note_refused(header, refusal)
+            return
+        found: dict[bytes, VerifiedTransaction] = {}
+        missing: list[bytes] = []
+        ids = arrival.announcement.transaction_ids
+        for key in ids:
+            transaction = (fetched or {}).get(key) or self._mempool.get(key)
+            if transaction is None:
+                missing.append(key)
+            else:
+                found[key] = transaction
+        if not missing:
+            self._complete(arrival, judged, [found[key] for key in ids], now_ms)
+        elif fetched is not None:
+            self._sync.note_header(arrival.peer, header)
+        elif self._waiting.add(arrival):
+            self._out.put(Ask(arrival.peer, GetTransactions(tuple(missing))))
+
+    def _complete(
+        self, arrival: Arrival, judged: Judged, transactions: Sequence[VerifiedTransaction], now_ms: int
+    ) -> None:
+        try:
+            block = join(arrival.header, arrival.announcement.ballot, transactions)
+            self._add(block, judged, now_ms, arrived_in_slot=arrival.arrived_in_slot)
+        except Refused as refusal:
+            self._note_refused(arrival.header, refusal)
+
+    # --------------------------------------------------------------------------------------------------- downloaded
+
+    def downloaded(self, event: BlocksReceived, now_ms: int) -> None:
+        """The reply to a download: add block after block; the first bad one ends it and blames the peer."""
+        if not self._sync.is_expected(event.peer, event.request):
+            return
+        self._trust.saw((block.header for block in event.blocks), now_ms)
+        last_height, attached = self._attach(event, now_ms)
+        if not self._sync.received(event.peer, event.request, last_height=last_height, attached=attached):
+            self._sync.failed(event.peer, now_ms)
+            self.ask_status(event.peer, now_ms)
+
+    def _attach(self, event: BlocksReceived, now_ms: int) -> tuple[int, bool]:
+        """Up to what height the reply was used, and whether it attaches: what :meth:`Sync.received` asks."""
+        peer, request, last_height = event.peer, event.request, 0
+        try:
+            for block in linked(request, event.blocks):
+                self._take_downloaded(peer, block, now_ms)
+                last_height = block.header.height
+            claimed_height = self._sync.claimed_height(peer, request.tip_id)
+            if last_height and last_height == claimed_height and event.blocks[-1].id != request.tip_id:
+                raise Refused(Reason.UNSOLICITED, "the branch does not lead to the block that was claimed")
+        except Refused as refusal:
+            if refusal.reason is Reason.UNKNOWN_PARENT:
+                return request.from_height, False
+            self._refuse_download(peer, refusal)
+            return 0, False
+        return last_height, True
+
+    def _take_downloaded(self, peer: Peer, block: Block, now_ms: int) -> None:
+        header, final = block.header, self._chain.finalized
+        if header.height < final.height or header.id == final.id or header.id in self._chain.tree:
+            return
+        check_clock(self._genesis, header, now_ms)
+        self._testimony.watch(block.header)
+        judged = self._chain.check(header, block.ballot, solicited=True)
+        self._add(block, judged, now_ms, arrived_in_slot=True)
+        self._sync.delivered(peer, now_ms)
+
+    def _refuse_download(self, peer: Peer, refusal: Refused) -> None:
+        self._out.note("download_refused", f"from {peer}: {refusal}")
+        # A branch that lost while it was on its way is nobody's fault.
+        has_lost = refusal.reason is Reason.CROSSES_FINALITY and self._sync.final_height < self._chain.finalized.height
+        if refusal.reason.disposition is Disposition.BLAME and not has_lost:
+            self._out.put(Penalise(peer, refusal))
+
+    # ---------------------------------------------------------------------------------------------------- both ways
+
+    def attested(self, attestations: Sequence[VerifiedAttestation]) -> None:
+        """Remember what others stand behind, for the blocks that we make."""
+        for attestation in attestations:
+            if attestation.height > self._chain.finalized.height and self._heard.add(attestation):
+                self._testimony.watch(attestation)
+
+    def _add(self, block: Block, judged: Judged, now_ms: int, *, arrived_in_slot: bool) -> None:
+        self._watch_carried(block, judged.votes)
+        added = self._chain.add(block, arrived_in_slot=arrived_in_slot, judged=judged)
+        if not added.adopted:
+            self._out.store_side(block)
+        self._headway.moved(added, now_ms)
+
+    def _watch_carried(self, block: Block, votes: Votes) -> None:
+        """Hear what a block carries and nobody told us."""
+        for carried in block.ballot.attestations:
+            row = votes.row(carried.height)
+            if row is not None and not self._heard.knows(carried, row.id):
+                self.attested((whole(carried, votes, self._genesis.id),))
+
+    def _note_refused(self, header: Header, refusal: Refused) -> None:
+        self._out.note("block_refused", f"block {header.id.hex()[:12]}: {refusal}")
+
+    # -------------------------------------------------------------------------------------------------------- peers
+
+    def claimed(self, peer: Peer, status: Status, now_ms: int) -> None:
+        """A peer says where it stands, and what time it has."""
+        self._sync.note(peer, status)
+        if self._trust.heard(peer, status.credential.key, status.time_ms, now_ms):
+            self.ask_status(peer, now_ms)
+
+    def failed(self, peer: Peer, now_ms: int) -> None:
+        """A peer did not answer."""
+        self._waiting.drop(peer)
+        self._sync.failed(peer, now_ms)
+        # Its claim may have been good and the network bad: hear it again before the next try.
+        self.ask_status(peer, now_ms)
+
+    def lost(self, peer: Peer) -> None:
+        """A peer is gone."""
+        self._waiting.drop(peer)
+        self._sync.forget(peer)
+        self._trust.lost(peer)
+
+    def ask_status(self, peer: Peer, now_ms: int) -> None:
+        """Ask a peer where it stands."""
+        self._trust.asked(peer, now_ms)
+        self._out.put(AskStatus(peer))

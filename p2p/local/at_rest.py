@@ -1,0 +1,165 @@
+"""What is done to a home while its node rests, as commands: make it, show its key, move what it signed, restart."""
+
+from __future__ import annotations
+
+from p2p.local.commandline import as_json, home_of_node, launched
+
+import json
+import secrets
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from chain.errors import OperatorError
+from chain.genesis import found_genesis, load_genesis
+from chain.keys import SEED_BYTES, SecretKey, did_from_key
+from p2p.local import founders
+from p2p.local.founding import check_joined, home_config, named_policy
+from p2p.local.handover import export_signing, import_signing, renew_database
+from p2p.local.home import Home, create_home, is_begun_home, load_home, peer_id_of, read_key
+from p2p.local.restarting import Signed, sign_restart
+
+_home = home_of_node("The node's folder.")
+
+
+@click.command()
+@_home
+@click.option("--genesis", "genesis_path", type=click.Path(path_type=Path), help="The network's genesis.json.")
+@click.option("--new-network", metavar="NAME", help="Instead of --genesis: found a network with this one validator.")
+@click.option("--policy", default="marketplace", show_default=True, help="With --new-network: a name or a TOML file.")
+@click.option("--slot-ms", default=1_000, show_default=True, help="With --new-network: length of a slot.")
+@click.option("--key", "key_path", type=click.Path(path_type=Path), help="Use this key file instead of a new key.")
+@click.option("--peer", "peers", multiple=True, help="Multiaddr of a node to join, ending in /p2p/<peer id>.")
+@click.option("--resync", is_flag=True, help="Keep the home, replace a lost or damaged database; it is kept aside.")
+@click.option("--yes", is_flag=True, help="With --resync: also where no other home is known to hold the chain.")
+def init(
+    home: Path,
+    genesis_path: Path | None,
+    new_network: str | None,
+    policy: str,
+    slot_ms: int,
+    key_path: Path | None,
+    peers: Sequence[str],
+    resync: bool,
+    yes: bool,
+) -> None:
+    """Make a home: a key, a configuration, the genesis and an empty database."""
+    if resync:
+        click.echo(launched(_resynced(load_home(home), is_sure=yes)))
+        return
+    if (genesis_path is None) == (new_network is None):
+        raise OperatorError("say either --genesis FILE or --new-network NAME")
+    seed, is_new = _seed(home, key_path)
+    secret, now_ms = SecretKey(seed), founders.wall_ms()
+    if genesis_path is not None:
+        genesis = load_genesis(genesis_path)
+        check_joined(home, genesis)
+    else:
+        genesis = found_genesis(
+            new_network or "", named_policy(policy), [secret.public], genesis_time_ms=now_ms, slot_ms=slot_ms
+        )
+    # Before a network begins, no key can have signed in it.
+    may_have_signed = genesis_path is not None and not is_new and now_ms >= genesis.genesis_time_ms
+    create_home(home, genesis, seed, home_config(genesis, secret, peers), may_have_signed=may_have_signed)
+    click.echo(launched(founders.readiness(home, genesis, may_have_signed=may_have_signed)))
+
+
+def _seed(home: Path, key_path: Path | None) -> tuple[bytes, bool]:
+    """The secret of a home to be made, and whether it is new."""
+    known = home / "key" if key_path is None and is_begun_home(home) else key_path
+    return (secrets.token_bytes(SEED_BYTES), True) if known is None else (read_key(known).seed, False)
+
+
+def _resynced(home: Home, *, is_sure: bool) -> str:
+    aside = renew_database(home, is_sure=is_sure)
+    kept = f"; what was there is {aside}: keep it until the node has the chain again" if aside else ""
+    return (
+        f"{home.database} is new and empty{kept}\n"
+        "the node will sync, and a validator signs again once the chain made final that it starts anew, unless its "
+        "signing state was exported; while more than a third of the validators wait for that, nothing becomes final, "
+        "so do this to one after the other\n"
+        f"    python node.py run --home {shlex.quote(str(home.path))}"
+    )
+
+
+@click.group()
+def key() -> None:
+    """The home's key."""
+
+
+@key.command("show")
+@_home
+@as_json
+def key_show(home: Path, as_json: bool) -> None:
+    """Say who this node is: its public identities, never the secret."""
+    secret = read_key(home / "key")
+    identity = {"did": did_from_key(secret.public), "peer_id": peer_id_of(secret.seed)}
+    click.echo(json.dumps(identity) if as_json else "\n".join(f"{k:8} {v}" for k, v in identity.items()))
+
+
+@click.group()
+def signing() -> None:
+    """Move what this validator signed last to another machine."""
+
+
+_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+
+
+@signing.command("export")
+@_home
+@_file
+def signing_export(home: Path, file: Path) -> None:
+    """Move the signing state into FILE; this home then signs nothing until one is imported."""
+    state = export_signing(load_home(home), file)
+    click.echo(f"{file} holds what {home} signed, up to slot {state.slot}; {home} signs nothing from now on")
+
+
+@signing.command("import")
+@_home
+@_file
+def signing_import(home: Path, file: Path) -> None:
+    """Let this home sign where the home that made FILE left off.  Import a file in one home only."""
+    state = import_signing(load_home(home), file)
+    click.echo(f"{home} signs after slot {state.slot}; keep {file} from every other machine, or remove it")
+
+
+@click.group()
+def restart() -> None:
+    """Go on from a block that two thirds of the validators agree on, where too many lost what they signed last."""
+
+
+@restart.command("sign")
+@_home
+@_file
+@click.option("--blind", "is_blind", is_flag=True, help="Sign though this home does not know the block.")
+@click.option("--again", is_flag=True, help="Sign though this home signed another restart that nobody is to use.")
+def restart_sign(home: Path, file: Path, is_blind: bool, again: bool) -> None:
+    """Sign the restart in FILE; where there is none, make it, from this home's head."""
+    signed = sign_restart(load_home(home), file, is_blind=is_blind, again=again)
+    click.echo(launched(_told(home, file, signed)))
+
+
+def _told(home: Path, file: Path, signed: Signed) -> str:
+    start = f"    python node.py run --home {shlex.quote(str(home))}"
+    at, did = signed.restart.height, did_from_key
+    lines = [f"{file}: the chain is to go on from height {at}, block {signed.restart.tip.hex()[:12]}"]
+    if signed.left:
+        lines.append(f"{signed.left} blocks above it are not final; what they hold waits for new blocks")
+    lines.append(f"signed by a weight of {signed.count}")
+    if signed.is_agreed:
+        return "\n".join([*lines, "that is enough: start this node, and the chain goes on", start])
+    return "\n".join(
+        [
+            *lines,
+            "start this node; until the chain goes on from there it says nothing",
+            start,
+            f"then carry {file} to another validator, stop its node, and run there, with its own home",
+            f"    python node.py restart sign {shlex.quote(file.name)} --home home",
+            f"any of {', '.join(map(did, signed.missing))}",
+        ]
+    )
+
+
+COMMANDS: tuple[click.Command, ...] = (init, founders.genesis_commands, key, signing, restart)

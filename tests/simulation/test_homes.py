@@ -1,0 +1,120 @@
+"""What befalls homes by hand, or many at once: ruins and restarts, backups, versions; and that it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal, TypeAlias
+
+import pytest
+
+from scripts.simulation import versions
+from scripts.simulation.acts import Act, BackUp, Crash, Ruin, Upgrade
+from scripts.simulation.history import History, run_history
+from scripts.simulation.plan import Plan
+from scripts.simulation.settings import Outcome, Settings
+
+CALM = Settings(nodes=4, slots=60, faults="none", traffic="ratings", keep_timeline=True)
+
+
+Live: TypeAlias = Callable[..., Outcome]
+
+
+@pytest.fixture
+def live(monkeypatch: pytest.MonkeyPatch) -> Live:
+    """What becomes of a history in which, beside traffic, only these acts happen."""
+    draw = Plan.draw
+
+    def run(acts: Sequence[Act], disk: Literal["memory", "real"] = "memory") -> Outcome:
+        monkeypatch.setattr(Plan, "draw", lambda plan, slots: (*draw(plan, slots), *acts))
+        return run_history(replace(CALM, disk=disk), 0)
+
+    return run
+
+
+def told(outcome: Outcome, text: str) -> int:
+    """How often something is said."""
+    return sum(text in line for line in outcome.timeline)
+
+
+@pytest.mark.parametrize("disk", ["memory", "real"])
+def test_people_let_a_chain_go_on_for_which_too_many_disks_were_lost(
+    live: Live, disk: Literal["memory", "real"]
+) -> None:
+    # given two of four disks that are gone
+    outcome = live([Ruin(20, ("node1", "node2"), 2)], disk)
+    # then three sign, nothing final is lost, and all validators speak again, which the judge sees to
+    assert outcome.violation == ""
+    assert outcome.facts["restarts"] == 1
+    assert told(outcome, "to sign a restart") >= 3
+    assert not told(outcome, "what was final is lost")
+    assert outcome.culprits == ()
+
+
+def test_what_only_lost_disks_held_is_lost_and_no_more(live: Live) -> None:
+    # given that nobody is left who knows what was final
+    outcome = live([Ruin(20, ("node0", "node1", "node2", "node3"), 2)])
+    # then the register begins anew, and clients offer everything again
+    assert outcome.violation == ""
+    assert told(outcome, "what was final is lost above height 0")
+
+
+def test_as_few_disks_as_are_tolerated_are_no_ruin(live: Live) -> None:
+    outcome = live([Ruin(20, ("node1",), 2)])
+    assert outcome.violation == ""
+    assert (outcome.facts["restarts"], outcome.facts["forgot"]) == (0, 0)
+
+
+def test_a_network_that_does_not_take_its_restart_is_noticed(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chain.judgement.restarted", lambda votes, *_arguments: votes)
+    outcome = live([Ruin(20, ("node1", "node2"), 2)])
+    assert outcome.violation
+
+
+def test_nothing_is_forgiven_that_a_home_knows_to_be_final() -> None:
+    # given a history that is over
+    history = History(CALM, 0)
+    history.run()
+    checks, node = history.world.checks, history.world.honest[0]
+    final = list(checks.final)
+    # when people agree on a block below what is final everywhere
+    checks.on_restart(node, node.disk.main[3].id)
+    # then it still is, whoever forgets it
+    assert len(final) > 3
+    assert checks.final == final
+
+
+@pytest.mark.parametrize("disk", ["memory", "real"])
+def test_a_restored_home_finds_out_and_is_started_again(live: Live, disk: Literal["memory", "real"]) -> None:
+    # given a backup that is put in the place of a home that went on, where others know
+    acts = [BackUp(10, "node2"), Crash(30, "node2", "", 2, "restored", 0)]
+    outcome = live(acts, disk)
+    # then the node stops, its operator starts it again, and it speaks anew
+    assert outcome.violation == ""
+    assert told(outcome, "notice  key_used_elsewhere") == 1
+    assert told(outcome, "who restored a backup, starts it again") == 1
+    assert outcome.culprits == ()
+
+
+def test_a_home_that_nobody_tells_what_it_said_is_lost(live: Live) -> None:
+    # given a backup that is restored at once
+    outcome = live([BackUp(10, "node2"), Crash(10, "node2", "", 1, "restored", 0)])
+    # then it is as if nothing happened, or it is known to be old
+    assert outcome.violation == ""
+    assert not told(outcome, "notice  key_used_elsewhere")
+
+
+def test_two_versions_agree(live: Live) -> None:
+    # given nodes that get another version one by one, the first of them twice
+    names = ("node0", "node1", "node2", "node0")
+    outcome = live([Upgrade(10 * at, name) for at, name in enumerate(names, start=1)])
+    assert outcome.violation == ""
+    assert told(outcome, "for another version") == len(names)
+
+
+def test_the_next_version_differs_and_nothing_of_it_stays(live: Live) -> None:
+    before = [getattr(module, name) for module, name, _ in versions.NEXT]
+    with versions.next_version():
+        assert [getattr(module, name) for module, name, _ in versions.NEXT] == [value for *_, value in versions.NEXT]
+    assert [getattr(module, name) for module, name, _ in versions.NEXT] == before
+    assert all(value != now for now, (*_, value) in zip(before, versions.NEXT, strict=True))
