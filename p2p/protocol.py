@@ -297,8 +297,8 @@ class LedgerProtocol:
     async def _note_status(self, peer: str, data: bytes) -> None:
         match self._admission.claim(data, peer, self._node.now_ms()):
             case AdmittedClaim() as claim:
-                leaders = self._node.chain.electorate.leaders
-                self._transport.gossip.vouch(peer, claim.status.credential.key in leaders)
+                speakers = self._node.chain.electorate.speakers
+                self._transport.gossip.vouch(peer, claim.status.credential.key in speakers)
                 await self._node.post(StatusReceived(peer, claim))
             case Dropped(refusal):
                 log.info("peer %s %s", peer, refusal.detail)
