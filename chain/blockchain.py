@@ -117,8 +117,8 @@ class Blockchain:
             self.head.arrived_in_slot,
             header,
             arrived_in_slot,
-            tip_base=self.head.votes.base,
-            block_base=judged.votes.base,
+            tip_restart=self.head.votes.restart,
+            block_restart=judged.votes.restart,
         )
         self.tree.make_room(self.head.header.id, header.parent)
         node = self.tree.insert(block, judged, arrived_in_slot=arrived_in_slot)

@@ -222,7 +222,7 @@ class Engine:
         if attestation is not None:
             self._out.signing = producer.signing
             self.heard.add(attestation)
-            self._out.put(SendAttestations(self.heard.of(attestation.speaker)))
+            self._out.put(SendAttestations(self.heard.up_to(attestation)))
         self._produce(producer, now_ms)
 
     def _produce(self, producer: Producer, now_ms: int) -> None:

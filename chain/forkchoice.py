@@ -45,22 +45,23 @@ def choose(
     block: ForkHeader,
     block_arrived_in_slot: bool,
     *,
-    tip_base: int = 0,
-    block_base: int = 0,
+    tip_restart: int = 0,
+    block_restart: int = 0,
 ) -> Choice:
     """What to do with ``block`` where ``tip`` is the head (LIP 0014, cases 1 to 6).
 
     A block arrived in its slot if it was received then; one made here, or fetched while syncing, counts as
-    in time.  A base is the height from which the last restart of that branch let it go on, 0 without any.
+    in time.  A restart is one more than the height from which the last one of that branch
+    let it go on, 0 without any.
     """
     if block.id == tip.id:
         return Choice.SAME
     if block.parent == tip.id and block.height == tip.height + 1:
         return Choice.EXTENDS
-    if (block.height, block.mhp, block_base, block.parent) == (tip.height, tip.mhp, tip_base, tip.parent):
+    if (block.height, block.mhp, block_restart, block.parent) == (tip.height, tip.mhp, tip_restart, tip.parent):
         if block.proposer == tip.proposer:
             return Choice.DOUBLE
         late_tip_timely_block = not tip_arrived_in_slot and block_arrived_in_slot
         return Choice.TIE_BREAK if tip.slot < block.slot and late_tip_timely_block else Choice.KEEP
-    is_better = (block.mhp, block_base, block.height) > (tip.mhp, tip_base, tip.height)
+    is_better = (block.mhp, block_restart, block.height) > (tip.mhp, tip_restart, tip.height)
     return Choice.SWITCH if is_better else Choice.KEEP

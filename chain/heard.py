@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from chain.attestations import Carried, VerifiedAttestation
 from chain.errors import Refused
 from chain.votes import CARRIED_PER_SPEAKER, Count
@@ -40,10 +42,14 @@ class Heard:
         """Whether what a block carries about ``tip`` was heard before."""
         return (carried.height, tip) in self._heard.get(carried.speaker, {})
 
-    def of(self, speaker: bytes) -> tuple[VerifiedAttestation, ...]:
-        """What one speaker said last, oldest first, at most :data:`MAX_REPEATED`."""
-        said = self._heard.get(speaker, {})
-        return tuple(said[key] for key in sorted(said)[-MAX_REPEATED:])
+    def up_to(self, last: VerifiedAttestation) -> tuple[VerifiedAttestation, ...]:
+        """``last``, and before it what its speaker said below it, oldest first, at most :data:`MAX_REPEATED`.
+
+        What it said from another signing state, and strangers repeat, is of no use to anybody.
+        """
+        said = self._heard.get(last.speaker, {}).values()
+        below = [each for each in said if each.tag == last.tag and each.height < last.height]
+        return (*sorted(below, key=attrgetter("height"))[1 - MAX_REPEATED :], last)
 
     def drop(self, final_height: int) -> None:
         """Forget what is about blocks that are final, or that lost."""

@@ -94,6 +94,12 @@ class Votes:
         return cls.start(Electorate(height + 1, validator_set(validators, batch)), batch, height)
 
     @property
+    def restart(self) -> int:
+        """One more than the height from which people last let this branch go on, or 0 (protocol 3.7, 4.1)."""
+        is_renewed = any(tag.height <= self.base for tag in self.electorate.tags)
+        return self.base + 1 if self.base or is_renewed else 0
+
+    @property
     def height(self) -> int:
         """The height of the branch's tip."""
         return self.rows[0].height if self.rows else self.base

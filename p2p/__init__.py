@@ -2,11 +2,12 @@
 
 From the wire up::
 
-    addresses    multiaddrs that may be dialled
+    addresses    multiaddrs that may be dialled, and how far they reach
+    names        what the names in the operator's own stand for
     limits       token buckets and backlogs
     reputation   penalties that fade, bans that end
     frames       length-prefixed messages on a stream
-    library      libp2p without what a stranger could abuse
+    library      what libp2p lacks, and what a stranger could abuse in it
     host         libp2p, guarded: TCP, Noise, Yamux, nothing else
     meshsub      GossipSub of our own: a mesh that strangers cannot take over, and its streams
     gossip       topics: publish, and check what others publish
@@ -14,8 +15,14 @@ From the wire up::
     requests     questions to one peer, with limits and one kind of failure
     handshake    hello, and the exchange of addresses
     book         whom this node could dial, and when
+    bookfile     the peer book on disk
+    hearsay      how far this node acts on what strangers say of addresses
     troubles     what keeps this node from a peer, said once
-    peers        who is connected: dial, greet, watch, drop, ban, dial again
+    dialler      whom to dial now, and which addresses are right
+    lobby        who gives way to a newcomer
+    link         one connection, and what is known of it
+    exchange     what peers tell each other of addresses
+    peers        who is connected: let in, greet, watch, drop, ban
     network      all of the above under one context manager
 
     signatures   decoding and checking off the event loop, once

@@ -31,7 +31,7 @@ def decode_hello(data: bytes, peer_id: str) -> tuple[list[PeerAddress], bytes]:
     addresses, payload = array(decode(data, max_bytes=MAX_HELLO_BYTES), 2, 2, "hello")
     if type(payload) is not bytes or len(payload) > MAX_PAYLOAD_BYTES:
         raise Refused(Reason.MALFORMED, "the payload of a hello is not bytes")
-    return [address for address in _unpack(addresses) if address.peer_id == peer_id], payload
+    return [address for address in _numeric(addresses) if address.peer_id == peer_id], payload
 
 
 def encode_peers(addresses: Iterable[str]) -> bytes:
@@ -40,19 +40,20 @@ def encode_peers(addresses: Iterable[str]) -> bytes:
 
 def decode_peers(data: bytes) -> list[PeerAddress]:
     """Addresses of others, those that we would dial.  Raises :class:`Refused`."""
-    return [address for address in _unpack(decode(data, max_bytes=MAX_PEERS_BYTES)) if address.is_numeric]
+    return _numeric(decode(data, max_bytes=MAX_PEERS_BYTES))
 
 
 def _pack(addresses: Iterable[str]) -> tuple[bytes, ...]:
     return tuple(address.encode() for address in addresses)[:MAX_SHARED]
 
 
-def _unpack(value: object) -> list[PeerAddress]:
+def _numeric(value: object) -> list[PeerAddress]:
+    # A name would make this machine's resolver ask whom a stranger wants asked.
     found = []
     for item in array(value, 0, MAX_SHARED, "addresses"):
         if type(item) is not bytes:
             raise Refused(Reason.MALFORMED, "an address is not bytes")
         address = read_address(item.decode(errors="replace"))
-        if address is not None:
+        if address is not None and address.is_numeric:
             found.append(address)
     return found

@@ -2,7 +2,7 @@
 
 What the library would do by itself is taken away here: it dials nobody on its own, tells and learns no
 addresses (identify), and knows no protocol but those that are registered.  Who may be connected is asked
-once, in :attr:`GuardedSwarm.admit`, for both directions.
+once, in :attr:`GuardedSwarm.admit`, for both directions; then :attr:`GuardedSwarm.seat` finds it a place.
 """
 
 from __future__ import annotations
@@ -16,18 +16,16 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import trio
-from libp2p.abc import IMuxedConn, INetConn, INetStream, INetwork, INotifee, ISecureConn
+from libp2p.abc import IMuxedConn, INetConn, INetStream, INetwork, INotifee
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
 from libp2p.custom_types import TProtocol
 from libp2p.host.basic_host import BasicHost
 from libp2p.host.exceptions import StreamFailure
-from libp2p.io.abc import ReadWriteCloser
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.exceptions import SwarmException
-from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.peer.peerstore import PeerStore
 from libp2p.protocol_muxer.exceptions import MultiselectClientError
@@ -44,15 +42,19 @@ from multiaddr import Multiaddr
 from multiaddr.exceptions import Error as MultiaddrError
 
 from chain.errors import OperatorError
+from p2p.addresses import tenant
 from p2p.frames import LIBRARY_ERRORS, reset_quietly
-from p2p.library import tame
-from p2p.limits import TRAFFIC, Buckets, Places
+from p2p.library import GuardedUpgrader, LeaklessSwarm, tame
+from p2p.limits import Buckets, Places
 from p2p.reputation import Weight
 
 log = logging.getLogger(__name__)
 
 DEFAULT_MAX_CONNECTIONS = 64
 """Twice the peers a node looks for by itself, so that others still find room."""
+
+MAX_RESERVED = 64
+"""On top: for peers that the operator named, for validators, and for a newcomer until another has given way."""
 
 MAX_HANDSHAKES = 64
 """Inbound connections that have not yet proved an identity; half of them from one remote host."""
@@ -75,10 +77,6 @@ MAX_INBOUND_STREAMS = 64
 STREAM_RATE_PER_S, STREAM_BURST = 200.0, 800.0
 """Streams a peer may open, also if it abandons each at once: four times the requests that it may make."""
 
-MAX_UNREAD_BYTES = 20 * 1024 * 1024
-"""What a peer may have sent that nobody has read yet.  The library's multiplexer does not enforce the
-windows it grants (up to 16 MiB for one stream), so without this a peer could fill the memory."""
-
 SHUTDOWN_GRACE_S = 1.0
 """Closing sockets is immediate; this bounds what the library does around it."""
 
@@ -86,66 +84,48 @@ Report = Callable[[str, float, str], None]
 """Called with a peer id, a weight and the reason, when a peer did something it should not."""
 
 
-class BoundedYamux(Yamux):
-    """A yamux connection that counts what it sends, and is closed when the peer sends far more than is being read."""
-
-    async def _read_data_body(self, length: int) -> bytes:
-        unread = sum(map(len, self.stream_buffers.values()))
-        if unread + length > MAX_UNREAD_BYTES:
-            raise trio.TooSlowError  # what the library answers by closing the connection
-        body: bytes = await super()._read_data_body(length)
-        return body
-
-    async def _write_frame(self, data: bytes) -> None:
-        TRAFFIC["sent"] += len(data)
-        await super()._write_frame(data)
+class Unwelcome(SwarmException):
+    """The peer is who it should be, and is here already or not let in."""
 
 
-class GuardedUpgrader(TransportUpgrader):
-    """Noise and yamux.  The library makes a yamux connection of its own class whatever it is told."""
-
-    async def upgrade_connection(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
-        """Agree on yamux with an authenticated peer."""
-        await super().upgrade_connection(conn, peer_id)  # makes nothing but an object that was not started
-        return BoundedYamux(conn, peer_id, is_initiator=conn.is_initiator)
-
-
-class GuardedSwarm(Swarm):
+class GuardedSwarm(LeaklessSwarm):
     """The library's connection table, closed to everyone until ``admit`` says otherwise."""
 
     def __init__(self, peer_id: ID, peerstore: PeerStore, upgrader: TransportUpgrader, limit: int) -> None:
         config = ConnectionConfig(
-            max_connections=limit,
+            max_connections=limit + MAX_RESERVED,
             min_connections=0,
             low_watermark=0,
-            high_watermark=limit,
+            high_watermark=limit + MAX_RESERVED,
             max_connections_per_peer=1,
             inbound_upgrade_timeout=HANDSHAKE_TIMEOUT_S,
             outbound_upgrade_timeout=HANDSHAKE_TIMEOUT_S,
         )
         retry = RetryConfig(max_retries=0)  # the supervisor retries
         super().__init__(peer_id, peerstore, upgrader, [TCP()], retry, config)
-        self._inbound_limiter = trio.CapacityLimiter(limit + MAX_HANDSHAKES)
+        self._inbound_limiter = trio.CapacityLimiter(limit + MAX_RESERVED + MAX_HANDSHAKES)
         self.auto_connector.maybe_connect = _nothing  # type: ignore[method-assign]
         self._handshakes = Places(MAX_HANDSHAKES, MAX_HANDSHAKES // 2, grace_s=HANDSHAKE_GRACE_S, wait_s=0.0)
         self._handshake_rates = Buckets(HANDSHAKE_RATE_PER_S, HANDSHAKE_BURST)
-        self._joining: set[ID] = set()
+        self.joining: dict[str, str] = {}  # with the host at which we see each
         self.admit: Callable[[str], bool] = lambda _peer_id: False
+        self.seat: Callable[[str, str], bool] = lambda _peer_id, _remote_host: True
 
     async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> SwarmConn:
         """Register an authenticated connection.
 
-        Raises ``SwarmException`` where its peer is not welcome or is here already.
+        Raises :class:`Unwelcome` where its peer is not welcome or is here already.
         """
-        peer_id = muxed_conn.peer_id
-        if peer_id in self._joining or peer_id in self.connections or not self.admit(str(peer_id)):
+        peer_id, (remote_host, _) = str(muxed_conn.peer_id), _remote(muxed_conn)
+        is_here = peer_id in self.joining or muxed_conn.peer_id in self.connections
+        if is_here or not self.admit(peer_id) or not self.seat(peer_id, remote_host):
             await cut(muxed_conn)
-            raise SwarmException(f"connection of {peer_id} refused")
-        self._joining.add(peer_id)
+            raise Unwelcome(f"connection of {peer_id} refused")
+        self.joining[peer_id] = remote_host
         try:
             return await super().add_conn(muxed_conn, direction)
         finally:
-            self._joining.discard(peer_id)
+            del self.joining[peer_id]
 
     async def dial_peer(self, peer_id: ID) -> list[INetConn]:
         """Raises ``SwarmException``: only the supervisor dials, and a stream to who is not connected simply fails."""
@@ -163,25 +143,26 @@ class GuardedSwarm(Swarm):
     async def notify_closed_stream(self, stream: INetStream) -> None:
         """See :meth:`notify_opened_stream`."""
 
-    async def _do_handle_inbound_connection(
-        self, read_write_closer: ReadWriteCloser, maddr: Multiaddr, failure_event: object
-    ) -> None:
-        # The library holds the slot of an inbound connection until the node stops, even after the
-        # connection has ended, and so stops accepting after some hundred of them.
-        raw_conn = RawConnection(read_write_closer, False)
-        remote_host = (raw_conn.get_remote_address() or ("", 0))[0]
-        muxed_conn: Any = None
+    async def receive(self, raw_conn: RawConnection, maddr: Multiaddr) -> IMuxedConn | None:
+        """The handshake of an inbound connection, if there is room for one; None if its host has had enough of them."""
+        caller = tenant(_remote(raw_conn)[0])
+        if not self._handshake_rates.take(caller):
+            return None
+        async with self._handshakes.hold(caller):
+            return await super().receive(raw_conn, maddr)
+
+    async def prove(self, address: Multiaddr, peer_id: ID) -> None:
+        """Reach ``peer_id`` at ``address``, and hang up.  Raises ``SwarmException`` if it is not there."""
         try:
-            if self._handshake_rates.take(remote_host):
-                async with self._handshakes.hold(remote_host):
-                    muxed_conn = await self.upgrade_inbound_raw_conn(raw_conn, maddr)
-            if muxed_conn is not None:
-                await muxed_conn.event_closed.wait()
-        except Exception as error:  # noqa: BLE001 - garbage breaks a handshake in any way it likes
-            log.debug("inbound connection failed: %r", error)
+            raw_conn = await TCP().dial(address)
+        except Exception as error:
+            raise SwarmException(f"nobody is reached at {address}") from error
+        try:
+            await self.upgrader.upgrade_security(raw_conn, True, peer_id)
+        except Exception as error:
+            raise SwarmException(f"{peer_id} is not reached at {address}") from error
         finally:
-            with trio.CancelScope() as scope:
-                scope.shield = True
+            with trio.CancelScope(shield=True):
                 await raw_conn.close()
 
     async def cut_all(self) -> None:
@@ -282,6 +263,11 @@ class GuardedHost(BasicHost):
 
     async def _push_identify_to_all_peers(self) -> None:
         """See :meth:`_schedule_identify`."""
+
+
+def _remote(connection: Any) -> tuple[str, int]:
+    """Host and port of the other end, empty where they are not known any more."""
+    return connection.get_remote_address() or ("", 0)
 
 
 async def _nothing() -> None:

@@ -1,36 +1,109 @@
-"""The library, tamed where it would read, compute or log whatever a stranger asks for.
+"""What the library lacks, in one place: each with what upstream would have to do before it can be dropped.
 
-It has no settings for these, so :func:`tame` replaces the pieces once for the whole process.
+Some of it has no place to put it in, so :func:`tame` replaces pieces once for the whole process.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+from typing import Any
 
+import trio
+from libp2p.abc import IMuxedConn, ISecureConn
 from libp2p.crypto import serialization
 from libp2p.crypto.keys import KeyType
 from libp2p.exceptions import ParseError
-from libp2p.io.abc import Reader
+from libp2p.io.abc import Reader, ReadWriteCloser
 from libp2p.io.exceptions import MessageTooLarge
+from libp2p.io.trio import TrioTCPStream
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.network.swarm import Swarm
+from libp2p.peer.id import ID
 from libp2p.protocol_muxer import multiselect_communicator
+from libp2p.stream_muxer.yamux.yamux import Yamux
+from libp2p.transport.upgrader import TransportUpgrader
 from libp2p.utils.varint import read_varint_prefixed_bytes_limited
+from multiaddr import Multiaddr
+
+from p2p.addresses import plain_host
+from p2p.limits import TRAFFIC
+
+log = logging.getLogger(__name__)
 
 MAX_NAME_BYTES = 1024
 """A line of multistream-select; the longest of ours has 40 bytes."""
+
+MAX_UNREAD_BYTES = 20 * 1024 * 1024
+"""What a peer may have sent that nobody has read yet.  The library's multiplexer does not enforce the
+windows it grants (up to 16 MiB for one stream), so without this a peer could fill the memory."""
+
+
+class BoundedYamux(Yamux):
+    """A yamux connection that counts what it sends, and is closed when the peer sends far more than is being read.
+
+    Drop the bound when the library ends a stream that oversteps its window.
+    """
+
+    async def _read_data_body(self, length: int) -> bytes:
+        unread = sum(map(len, self.stream_buffers.values()))
+        if unread + length > MAX_UNREAD_BYTES:
+            raise trio.TooSlowError  # what the library answers by closing the connection
+        body: bytes = await super()._read_data_body(length)
+        return body
+
+    async def _write_frame(self, data: bytes) -> None:
+        TRAFFIC["sent"] += len(data)
+        await super()._write_frame(data)
+
+
+class GuardedUpgrader(TransportUpgrader):
+    """Noise and yamux.  Drop it when the library makes the class of connection that it is told to make."""
+
+    async def upgrade_connection(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
+        """Agree on yamux with an authenticated peer."""
+        await super().upgrade_connection(conn, peer_id)  # makes nothing but an object that was not started
+        return BoundedYamux(conn, peer_id, is_initiator=conn.is_initiator)
+
+
+class LeaklessSwarm(Swarm):
+    """The library's connection table, which takes new connections also after some hundred have come and gone.
+
+    Drop it when the library gives the slot of an inbound connection back as the connection ends, not as the node stops.
+    """
+
+    async def receive(self, raw_conn: RawConnection, maddr: Multiaddr) -> IMuxedConn | None:
+        """The handshake of an inbound connection.  Raises whatever garbage makes the library raise."""
+        return await self.upgrade_inbound_raw_conn(raw_conn, maddr)
+
+    async def _do_handle_inbound_connection(
+        self, read_write_closer: ReadWriteCloser, maddr: Multiaddr, failure_event: object
+    ) -> None:
+        raw_conn = RawConnection(read_write_closer, False)
+        try:
+            muxed_conn: Any = await self.receive(raw_conn, maddr)
+            if muxed_conn is not None:
+                await muxed_conn.event_closed.wait()
+        except Exception as error:  # noqa: BLE001 - garbage breaks a handshake in any way it likes
+            log.debug("inbound connection failed: %r", error)
+        finally:
+            with trio.CancelScope(shield=True):
+                await raw_conn.close()
 
 
 def tame() -> None:
     """Make the library of this process safe to listen with.  May be called again."""
     _know_ed25519_only()
-    # The library believes any announced length, before anybody has proved an identity.
+    # The library believes any announced length, before anybody has proved an identity.  Drop when it has a bound.
     multiselect_communicator.read_delim = _read_name  # type: ignore[attr-defined]
+    # The library wants addresses of two parts; those of IPv6 have four.  Drop when it knows both.
+    TrioTCPStream.get_remote_address = _remote_address  # type: ignore[method-assign,assignment]
     _quieten()
 
 
 def _know_ed25519_only() -> None:
     # A key comes from a stranger, in a handshake or with a message.  Checking one signature with an RSA key
-    # whose exponent has a million bits takes minutes, on the event loop.
+    # whose exponent has a million bits takes minutes, on the event loop.  Drop when the library bounds them.
     known = serialization.key_type_to_public_key_deserializer
     for kind in known.keys() - {KeyType.Ed25519.value}:
         del known[kind]
@@ -47,8 +120,21 @@ async def _read_name(reader: Reader) -> bytes:
     return line[:-1]
 
 
+def _remote_address(stream: TrioTCPStream) -> tuple[str, int] | None:
+    """Host and port of the other end, in the form that addresses have: no zone, and IPv4 as such."""
+    known = stream._cached_remote_address
+    if known is None:
+        try:
+            host, port = stream.stream.socket.getpeername()[:2]
+        except OSError:
+            return None
+        known = stream._cached_remote_address = plain_host(host), int(port)
+    return known
+
+
 def _quieten() -> None:
-    # Anyone who can reach the port decides what the library logs, so it is not shown unless asked for.
+    # Anyone who can reach the port decides what the library logs, so it is not shown unless asked for.  Drop when
+    # the library keeps its logging to its own loggers, and says once what comes a thousand times.
     if "LIBP2P_DEBUG" in os.environ:
         return
     library = logging.getLogger("libp2p")

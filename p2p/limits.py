@@ -37,6 +37,10 @@ class TokenBucket:
         self._tokens -= amount
         return True
 
+    def give_back(self, amount: float = 1.0) -> None:
+        """What was taken was not used."""
+        self._tokens = min(self._burst, self._tokens + amount)
+
 
 class Buckets:
     """A bucket for each of the latest :data:`MAX_RATED` peers or hosts; a new connection is no new bucket."""
@@ -52,6 +56,11 @@ class Buckets:
         while len(self._buckets) > MAX_RATED:
             del self._buckets[next(iter(self._buckets))]
         return bucket.take(amount)
+
+    def give_back(self, key: str, amount: float = 1.0) -> None:
+        """What ``key`` took was not used."""
+        if key in self._buckets:
+            self._buckets[key].give_back(amount)
 
 
 class Places:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 
 import trio
 
 from p2p.addresses import parse_bootstrap
+from p2p.bookfile import BookFile
 from p2p.gossip import Gossip, open_gossip
 from p2p.host import DEFAULT_MAX_CONNECTIONS, GuardedHost, open_host
 from p2p.limits import Clock
@@ -30,6 +32,8 @@ class TransportConfig:
     genesis_id: bytes
     listen: tuple[str, ...] = ("/ip4/127.0.0.1/tcp/0",)
     bootstrap: tuple[str, ...] = ()
+    seeds: tuple[str, ...] = ()  # to ask where hardly any other peer is known
+    book: Path | None = None  # the file that holds the peer book
     max_connections: int = DEFAULT_MAX_CONNECTIONS
     peers: PeerSettings = field(default_factory=PeerSettings)
     ban_s: float = BAN_S
@@ -90,7 +94,7 @@ async def open_transport(config: TransportConfig) -> AsyncIterator[Transport]:
     Raises :class:`chain.errors.OperatorError` for addresses that cannot be used.  An ``InvariantBroken``
     that a handler or validator raises comes out here.
     """
-    bootstrap = [parse_bootstrap(text) for text in config.bootstrap]
+    bootstrap, seeds = (list(map(parse_bootstrap, texts)) for texts in (config.bootstrap, config.seeds))
     async with (
         _unwrapped(),
         open_host(config.seed, config.listen, config.max_connections) as host,
@@ -106,7 +110,8 @@ async def open_transport(config: TransportConfig) -> AsyncIterator[Transport]:
         relay = Relay(host, config.prefix + "attest")
         requests = Requests(host, config.prefix, config.request_rate)
         reputation = Reputation(config.clock, ban_s=config.ban_s)
-        peers = PeerSupervisor(host, requests, config.rng, config.peers, reputation)
+        book = BookFile(config.book) if config.book is not None else None
+        peers = PeerSupervisor(host, requests, config.rng, config.peers, reputation, book)
         host.report = router.report = relay.report = requests.report = peers.penalise
         router.drop = peers.disconnect
         router.on_bug = relay.on_bug = requests.on_bug = alarm.ring
@@ -115,7 +120,7 @@ async def open_transport(config: TransportConfig) -> AsyncIterator[Transport]:
             nursery.start_soon(alarm.wait)
             nursery.start_soon(relay.run)
             nursery.start_soon(peers.run)
-            yield Transport(host, gossip, relay, requests, peers, lambda: peers.start(bootstrap))
+            yield Transport(host, gossip, relay, requests, peers, lambda: peers.start(bootstrap, seeds))
             nursery.cancel_scope.cancel()
 
 

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 import trio
 from libp2p.abc import INetConn
-from libp2p.network.exceptions import SwarmException
-from libp2p.peer.id import ID
 
 from chain.errors import Reason, Refused
 from p2p import handshake
-from p2p.addresses import PeerAddress
+from p2p.addresses import PeerAddress, neighbourhood, parse_external
 from p2p.book import Contact, PeerBook
-from p2p.host import HANDSHAKE_TIMEOUT_S, GuardedHost, Notifee, cut
+from p2p.bookfile import BookFile
+from p2p.dialler import Dialler
+from p2p.exchange import HELLO_TIMEOUT_S, Exchange
+from p2p.host import GuardedHost, Notifee, cut
+from p2p.link import Link
+from p2p.lobby import Guest, Room, Use, makes_room
 from p2p.reputation import Reputation, Weight
 from p2p.requests import Failure, RequestError, Requests
-from p2p.troubles import Troubles, why_not_dialled
+from p2p.troubles import Troubles
 
 log = logging.getLogger(__name__)
-
-MAX_DIALS = 8
-"""Handshakes cost a core a hundredth of a second each; eight at once leave room for the rest."""
-
-HELLO_TIMEOUT_S = 5.0
-"""For the first exchange, and for how long an inbound peer may stay silent before we ask it."""
 
 FOREIGN_BAN_S = 600.0
 """A peer of another network stays one; it is tried again after ten minutes in case it was reconfigured."""
@@ -36,8 +33,11 @@ FOREIGN_BAN_S = 600.0
 CLOSE_GRACE_S = 2.0
 """The library reports a closed connection within 0.2 s; this is for a very busy machine."""
 
-IDLE_TICK_S = 1.0
-"""How late the end of a ban or of a wait may be noticed."""
+MAX_RESERVED = 256
+"""Machines of validators that are remembered as such: more than a network has validators."""
+
+MAX_DIALLED_NEIGHBOURS = 4
+"""Peers that we dial in one /24 or /64, so that who fills one does not become all that we see."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class PeerSettings:
 
     max_peers: int = 32  # dialled by ourselves
     max_strangers: int = 32  # on top: those that dial us and that nobody told us to know
+    private: bool = False  # be connected to none but those that the operator named, and say nothing of where we are
+    external: str = ""  # the multiaddr under which others reach us, without our id; else those listened on
     ping_interval_s: float = 5.0
     ping_timeout_s: float = 4.0
     max_misses: int = 2  # together: a stopped peer is gone after 13 s
@@ -64,28 +66,6 @@ class PeerInfo:
     score: float
 
 
-class Link:
-    """One connection, from the moment the library reports it until it is gone."""
-
-    def __init__(self, peer_id: str, connection: INetConn, now: float) -> None:
-        self.peer_id = peer_id
-        self.connection = connection
-        muxed_conn: Any = connection.muxed_conn
-        remote: tuple[str, int] = muxed_conn.get_remote_address() or ("", 0)
-        self.direction = "outbound" if muxed_conn.is_initiator else "inbound"
-        self.remote_host, port = remote
-        version = "ip6" if ":" in self.remote_host else "ip4"
-        self.address = f"/{version}/{self.remote_host}/tcp/{port}"
-        self.opened_at = now
-        self.scope = trio.CancelScope()
-        self.closed = trio.Event()
-        self.greeted = trio.Event()
-        self.hello: bytes | None = None
-        self.up = False
-        self.rtt_ms: float | None = None
-        self.shared: PeerAddress | None = None
-
-
 class PeerSupervisor:
     """Keeps this node connected.  Set the callbacks, then :meth:`start`; before that nobody is let in.
 
@@ -101,6 +81,7 @@ class PeerSupervisor:
         rng: Random,
         settings: PeerSettings,
         reputation: Reputation,
+        file: BookFile | None = None,
     ) -> None:
         self.local_hello: Callable[[], bytes] = lambda: b""
         self.on_hello: Callable[[str, bytes], None] = lambda _peer_id, _payload: None
@@ -113,18 +94,25 @@ class PeerSupervisor:
         self._settings = settings
         self._reputation = reputation
         self._own_id = str(host.get_id())
+        self._file = file
         self._book = PeerBook(self._own_id, rng)
         self._troubles = Troubles()
+        self._dialler = Dialler(host, self._book, self._troubles, self._wants, lambda peer_id: peer_id in self._links)
+        self._room = Room.of(settings.max_strangers)
+        self._reserved: OrderedDict[str, None] = OrderedDict()
         self._links: dict[str, Link] = {}
         self._blocked: frozenset[str] = frozenset()
+        self._exchange = Exchange(host, requests, self._book, self._dialler, self._links, self.penalise, rng)
+        self._exchange.is_private = settings.private
+        if settings.external:
+            self._exchange.external = [parse_external(settings.external, self._own_id)]
         self._started = False
-        self._wake = trio.Event()
         self._nursery: trio.Nursery | None = None
-        host.swarm.admit = self._admit
+        host.swarm.admit, host.swarm.seat = self._admit, self._seat
         host.swarm.register_notifee(Notifee(self._opened, self._closed))
         limits = {"max_concurrent": 64, "max_request": 64}
         requests.serve("ping", self._serve_ping, max_response=64, **limits)
-        requests.serve("peers", self._serve_peers, max_response=handshake.MAX_PEERS_BYTES, **limits)
+        requests.serve("peers", self._exchange.serve, max_response=handshake.MAX_PEERS_BYTES, **limits)
         requests.serve(
             "hello",
             self._serve_hello,
@@ -135,12 +123,15 @@ class PeerSupervisor:
 
     # -- for the node above ---------------------------------------------------------------------------
 
-    def start(self, bootstrap: Iterable[PeerAddress] = ()) -> None:
-        """Let peers in and dial those of the book."""
+    def start(self, bootstrap: Iterable[PeerAddress] = (), seeds: Iterable[PeerAddress] = ()) -> None:
+        """Let peers in and dial those of the book; ``seeds`` only while it is poor."""
+        now = trio.current_time()
         for address in bootstrap:
-            self._book.add(address, trio.current_time(), bootstrap=True)
+            self._book.add(address, now)
+        for address in seeds:
+            self._book.add(address, now, is_seed=True)
         self._started = True
-        self._wake.set()
+        self._dialler.wake()
 
     def connected(self) -> list[PeerInfo]:
         """The peers that have greeted us, in the order of their ids."""
@@ -164,6 +155,19 @@ class PeerSupervisor:
         else:
             log.info("peer %s %s (%+.0f)", peer_id, why, weight)
 
+    def reserve(self, peer_id: str) -> None:
+        """Keep a place for a peer, which is the machine of a validator."""
+        self._reserved[peer_id] = None
+        self._reserved.move_to_end(peer_id)
+        while len(self._reserved) > MAX_RESERVED:
+            self._reserved.popitem(last=False)
+
+    def credit(self, peer_id: str, use: Use) -> None:
+        """A peer was of use: it counts when one has to give way to another."""
+        link = self._links.get(peer_id)
+        if link is not None:
+            link.used[use] = trio.current_time()
+
     def disconnect(self, peer_id: str) -> None:
         """Close the connection to a peer, if there is one.  It may come back at once."""
         link = self._links.get(peer_id)
@@ -180,7 +184,7 @@ class PeerSupervisor:
         """End :meth:`block`, and dial everyone again without waiting."""
         self._blocked = frozenset()
         self._book.dial_all_soon(trio.current_time())
-        self._wake.set()
+        self._dialler.wake()
 
     # -- connections ----------------------------------------------------------------------------------
 
@@ -188,25 +192,52 @@ class PeerSupervisor:
         """Do all this until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            nursery.start_soon(self._dial_forever)
-            nursery.start_soon(self._exchange_forever)
+            nursery.start_soon(self._dialler.run)
+            nursery.start_soon(self._exchange.run, self._settings.exchange_interval_s, self._has_places)
+            if self._file is not None:
+                nursery.start_soon(self._file.keep, self._book, self._dialler.wake)
 
     def _admit(self, peer_id: str) -> bool:
-        return self._started and peer_id not in self._links and self._welcome(peer_id) and self._has_room(peer_id)
+        return self._started and peer_id not in self._links and self._welcome(peer_id)
 
-    def _has_room(self, peer_id: str) -> bool:
+    def _seat(self, peer_id: str, remote_host: str) -> bool:
         # Identities are free: however many come, those that we were told to know and those that we dial get in.
-        contact = self._book.get(peer_id)
-        if contact is not None and (contact.bootstrap or contact.dialling):
+        if self._is_expected(peer_id):
             return True
-        return sum(map(self._is_stranger, self._links.values())) < self._settings.max_strangers
+        now = trio.current_time()
+        try:
+            leaver = makes_room([*self._guests(now)], remote_host, self._room, now, self._rng)
+        except LookupError:
+            return False
+        if leaver is not None:
+            log.info("peer %s gives way to %s", leaver.peer_id, peer_id)
+            self._links[leaver.peer_id].gives_way = True
+            self.disconnect(leaver.peer_id)
+        return True
 
-    def _is_stranger(self, link: Link) -> bool:
-        contact = self._book.get(link.peer_id)
-        return link.direction == "inbound" and not (contact is not None and contact.bootstrap)
+    def _guests(self, now: float) -> Iterator[Guest]:
+        for peer_id, remote_host in self._host.swarm.joining.items():
+            if peer_id not in self._links and not self._is_expected(peer_id):
+                yield Guest(peer_id, remote_host, now, Use.NONE)
+        for link in self._links.values():
+            if link.direction == "inbound" and not link.gives_way and not self._is_reserved(link.peer_id):
+                yield Guest(link.peer_id, link.remote_host, link.opened_at, link.use(now))
+
+    def _is_expected(self, peer_id: str) -> bool:
+        contact = self._book.get(peer_id)
+        return self._is_reserved(peer_id) or (contact is not None and contact.dialling)
+
+    def _is_named(self, peer_id: str) -> bool:
+        contact = self._book.get(peer_id)
+        return contact is not None and contact.bootstrap
+
+    def _is_reserved(self, peer_id: str) -> bool:
+        return peer_id in self._reserved or self._is_named(peer_id)
 
     def _welcome(self, peer_id: str) -> bool:
-        return peer_id != self._own_id and peer_id not in self._blocked and not self._reputation.banned(peer_id)
+        if peer_id == self._own_id or peer_id in self._blocked or self._reputation.banned(peer_id):
+            return False
+        return not self._settings.private or self._is_named(peer_id)
 
     def _opened(self, connection: INetConn) -> None:
         if self._nursery is not None:
@@ -224,6 +255,8 @@ class PeerSupervisor:
         try:
             with link.scope:
                 if await self._greet(link):
+                    if link.direction == "outbound" and not self.connected():
+                        self._book.dial_all_soon(trio.current_time())  # it was our own line that was cut
                     link.up = True
                     self._troubles.over(link.peer_id, link.address)
                     self.on_connected(link.peer_id)
@@ -249,7 +282,7 @@ class PeerSupervisor:
             self._book.lost(contact, now)
         else:
             self._book.failed(contact, now)
-        self._wake.set()
+        self._dialler.wake()
 
     async def _greet(self, link: Link) -> bool:
         """Exchange hellos: the dialler asks.  A listener that is not asked in time asks itself."""
@@ -294,7 +327,8 @@ class PeerSupervisor:
         misses = 0
         async with trio.open_nursery() as nursery:
             if link.direction == "outbound":
-                nursery.start_soon(self._learn, link)
+                nursery.start_soon(self._exchange.learn, link)
+            nursery.start_soon(self._exchange.prove, link)
             while misses < settings.max_misses:
                 if misses == 0:
                     await trio.sleep(settings.ping_interval_s)
@@ -319,102 +353,35 @@ class PeerSupervisor:
         link.rtt_ms = (trio.current_time() - asked_at) * 1000
         answered.set()
 
-    # -- dialling -------------------------------------------------------------------------------------
-
-    async def _dial_forever(self) -> None:
-        assert self._nursery is not None
-        while True:
-            now = trio.current_time()
-            dialling = sum(contact.dialling for contact in self._book)
-            next_at = now + IDLE_TICK_S
-            for contact in self._book:
-                if not self._wants(contact):
-                    continue
-                if contact.due_at > now:
-                    next_at = min(next_at, contact.due_at)
-                elif dialling < MAX_DIALS:
-                    dialling += 1
-                    contact.dialling = True
-                    self._nursery.start_soon(self._dial, contact)
-            self._wake = trio.Event()
-            with trio.move_on_at(next_at):
-                await self._wake.wait()
-
     def _wants(self, contact: Contact) -> bool:
         return (
             self._started
-            and not contact.dialling
             and contact.peer_id not in self._links
-            and (contact.bootstrap or self._dialled() < self._settings.max_peers)
             and self._welcome(contact.peer_id)
+            and (not contact.seed or self._book.is_poor)
+            and (contact.bootstrap or self._has_use(contact))
         )
 
-    def _dialled(self) -> int:
-        return sum(link.direction == "outbound" for link in self._links.values())
+    def _has_places(self) -> bool:
+        return len(self._dialled()) < self._settings.max_peers
 
-    async def _dial(self, contact: Contact) -> None:
-        troubles = []
-        for address in list(contact.addresses):
-            trouble = await self._dial_address(address)
-            if trouble is None:
-                break
-            troubles.append(f"{address.where}: {trouble}")
-        else:
-            self._troubles.note(contact, ", ".join(troubles))
-            self._book.failed(contact, trio.current_time())
-        contact.dialling = False
-        self._wake.set()
+    def _has_use(self, contact: Contact) -> bool:
+        places = {neighbourhood(address.host) for address in contact.addresses} - {""}
+        near = sum(neighbourhood(link.remote_host) in places for link in self._dialled())
+        return self._has_places() and near < MAX_DIALLED_NEIGHBOURS
 
-    async def _dial_address(self, address: PeerAddress) -> str | None:
-        """Connect.  What went wrong, or None if the peer is here."""
-        trouble = f"no answer within {HANDSHAKE_TIMEOUT_S:.0f} s"
-        # Past the library's own dialling by peer id, which refuses a peer for a minute after one failure.
-        try:
-            with trio.move_on_after(HANDSHAKE_TIMEOUT_S):
-                await self._host.swarm.dial_addr(address.multiaddr, ID.from_base58(address.peer_id))
-                return None
-        except SwarmException as error:
-            log.debug("dialling %s failed: %s", address, error)
-            trouble = why_not_dialled(address, error)
-        return None if address.peer_id in self._links else trouble
+    def _dialled(self) -> list[Link]:
+        return [link for link in self._links.values() if link.direction == "outbound"]
 
     # -- what peers tell each other -------------------------------------------------------------------
 
     def _hello(self) -> bytes:
-        return handshake.encode_hello(self._host.listen_addresses(), self.local_hello())
+        return handshake.encode_hello(self._exchange.own_addresses(), self.local_hello())
 
     def _note_hello(self, link: Link, hello: bytes) -> None:
         addresses, payload = handshake.decode_hello(hello, link.peer_id)
-        for address in addresses:
-            seen = address.seen_from(link.remote_host)
-            self._book.add(seen, trio.current_time())
-            link.shared = link.shared or seen
+        link.claim(addresses)
         link.hello = payload
-
-    async def _learn(self, link: Link) -> None:
-        """Ask a peer for the addresses of others.  Its failure to answer is not held against it."""
-        try:
-            reply = await self._requests.ask_now(
-                link.peer_id,
-                "peers",
-                b"",
-                max_response=handshake.MAX_PEERS_BYTES,
-                timeout_s=HELLO_TIMEOUT_S,
-            )
-            for address in handshake.decode_peers(reply):
-                self._book.add(address, trio.current_time())
-            self._wake.set()
-        except RequestError as error:
-            log.debug("peer %s names no others: %s", link.peer_id, error)
-        except Refused as error:
-            self.penalise(link.peer_id, Weight.INVALID, f"sent a list of peers that is {error}")
-
-    async def _exchange_forever(self) -> None:
-        while True:
-            await trio.sleep(self._settings.exchange_interval_s)
-            candidates = [link for _, link in sorted(self._links.items()) if link.up]
-            if candidates and self._dialled() < self._settings.max_peers:
-                await self._learn(self._rng.choice(candidates))
 
     async def _serve_ping(self, peer_id: str, request: bytes) -> bytes:
         return b""
@@ -426,11 +393,3 @@ class PeerSupervisor:
         self._note_hello(link, request)
         link.greeted.set()
         return self._hello()
-
-    async def _serve_peers(self, peer_id: str, request: bytes) -> bytes:
-        known = [
-            str(link.shared)
-            for other, link in sorted(self._links.items())
-            if link.up and link.shared is not None and other != peer_id
-        ]
-        return handshake.encode_peers(self._rng.sample(known, min(len(known), handshake.MAX_SHARED)))

@@ -62,6 +62,7 @@ from chain.messages import (
 from chain.serving import Kind, Question
 from chain.transactions import VerifiedTransaction
 from p2p import requests
+from p2p.lobby import Use
 from p2p.network import Transport
 from p2p.reputation import Weight
 from p2p.signatures import Signatures
@@ -234,6 +235,7 @@ class LedgerProtocol:
         match await self._admit_batch(data):
             case AdmittedBatch() as batch:
                 await self._node.post(TransactionsReceived(peer, batch))
+                self._transport.peers.credit(peer, Use.DELIVERED)
                 return True
             case rejection:
                 return _turned_away("transactions", peer, rejection)
@@ -253,6 +255,7 @@ class LedgerProtocol:
                 await self._node.post(BlockAnnounced(peer, announcement))
                 if not announcement.is_news:
                     raise Refused(Reason.CROSSES_FINALITY, f"height {announcement.header.height} is final here")
+                self._transport.peers.credit(peer, Use.DELIVERED)
                 return True
             case Known():
                 return True
@@ -275,6 +278,7 @@ class LedgerProtocol:
             case AdmittedAttestations(attestations) as batch:
                 if attestations:
                     await self._node.post(AttestationsReceived(peer, batch))
+                    self._transport.peers.credit(peer, Use.DELIVERED)
                 return tuple(attestation.raw for attestation in attestations)
             case Blamed(refusal):
                 self._penalise(peer, refusal)
@@ -297,15 +301,18 @@ class LedgerProtocol:
     async def _note_status(self, peer: str, data: bytes) -> None:
         match self._admission.claim(data, peer, self._node.now_ms()):
             case AdmittedClaim() as claim:
-                speakers = self._node.chain.electorate.speakers
-                self._transport.gossip.vouch(peer, claim.status.credential.key in speakers)
+                is_validator = claim.status.credential.key in self._node.chain.electorate.speakers
+                self._transport.gossip.vouch(peer, is_validator)
+                if is_validator:
+                    self._transport.peers.reserve(peer)
                 await self._node.post(StatusReceived(peer, claim))
             case Dropped(refusal):
                 log.info("peer %s %s", peer, refusal.detail)
             case Blamed(refusal):
                 self._penalise(peer, refusal)
 
-    async def _serve(self, kind: Kind, _peer: str, question: bytes) -> bytes:
+    async def _serve(self, kind: Kind, peer: str, question: bytes) -> bytes:
+        self._transport.peers.credit(peer, Use.ASKED)
         return await self._node.answer(kind.decode(question))
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from libp2p.security.noise.exceptions import PeerIDMismatchesPubkey
 from libp2p.transport.exceptions import UpgradeFailure
 
-from p2p.addresses import PeerAddress
 from p2p.book import MAX_RETRY_S, Contact
+from p2p.host import Unwelcome
 
 log = logging.getLogger(__name__)
 
@@ -42,20 +42,27 @@ class Troubles:
             log.info("peer %s is reached now, at %s", peer_id, address)
 
 
-def why_not_dialled(address: PeerAddress, error: BaseException) -> str:
+def is_another_peer(error: BaseException | None) -> bool:
+    """Whether a dial found a peer, and another than was looked for."""
+    return error is not None and any(isinstance(cause, PeerIDMismatchesPubkey) for cause in _causes(error))
+
+
+def why_not_dialled(error: BaseException, own_id: str) -> str:
     """The sentence about an address for which the library raised ``error``."""
     causes = list(_causes(error))
     mismatch = next((cause for cause in causes if isinstance(cause, PeerIDMismatchesPubkey)), None)
     if mismatch is not None:
         found = _PEER_ID.search(str(mismatch))
+        if found and found[1] == own_id:
+            return "this node itself answers there"
         return f"another peer answers there, {found[1] if found else 'of another id'}"
+    if isinstance(error, Unwelcome):
+        return "it is there and not let in now"
     if any(isinstance(cause, UpgradeFailure) for cause in causes):
         return "what answers there is no peer of this kind"
     numbered = next((cause for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
     if numbered is not None:
         return "nobody can connect to it (" + (numbered.strerror or "").rpartition(": ")[2] + ")"
-    if not address.is_numeric:
-        return "its name cannot be resolved to an address that can be connected to"
     return "nobody can connect to it"
 
 

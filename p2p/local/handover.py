@@ -67,7 +67,7 @@ def renew_database(home: Home, *, is_sure: bool = False) -> Path | None:
     one whose signing state left this home signs nothing, as before.  Raises :class:`OperatorError`, also where no peer
     is configured that could hold the chain, unless the operator ``is_sure``.
     """
-    if not home.config.peers and not is_sure:
+    if not (home.config.peers or home.config.seeds) and not is_sure:
         raise OperatorError(
             f"no peer is configured in {home.path / 'config.toml'}, so no other home is known to hold this chain: "
             "restore a backup, or name a peer there; add --yes to begin with an empty chain all the same"

@@ -6,6 +6,7 @@
 ``genesis.json``  the network
 ``chain.db``      the chain, the state and what this validator signed last
 ``node.json``     written by a running node: process id and addresses
+``peers.json``    where peers were reached, so that a restarted node finds them
 ``lock``          held by the one process that runs or changes the home
 ================  ==========================================================
 """
@@ -37,6 +38,7 @@ from p2p.local.whole import whole_folder
 
 # What makes a home, the key last: without it a folder is none.
 _FILES = ("genesis.json", "config.toml", DATABASE, "key")
+PEER_BOOK = "peers.json"
 # Beside the database, for the day it is lost: the home remembers what it gave away.
 EXPORTED = "exported.json"
 NETWORK_LABEL = b"network identity"
@@ -46,10 +48,17 @@ _PEER_ID_PREFIX = bytes.fromhex("002408011220")
 
 @dataclass(frozen=True)
 class HomeConfig:
-    """``config.toml``.  ``peers`` are multiaddrs that end in ``/p2p/<peer id>``; ``http`` is ``host:port``."""
+    """``config.toml``.
+
+    ``peers`` and ``seeds`` are multiaddrs that end in ``/p2p/<peer id>``, ``external_address`` is one that does not;
+    ``http`` is ``host:port``.
+    """
 
     listen: list[str] = field(default_factory=lambda: ["/ip4/0.0.0.0/tcp/4001"])
+    external_address: str = ""
     peers: list[str] = field(default_factory=list)
+    seeds: list[str] = field(default_factory=list)
+    private: bool = False
     http: str = "127.0.0.1:4080"
     max_peers: int = 32
     ban_s: int = 300
@@ -61,8 +70,19 @@ class HomeConfig:
 # Where other nodes reach this one; port 0 takes any free port.
 listen = {_toml(self.listen)}
 
-# Nodes to find the network through, each ending in /p2p/<peer id>.
+# Where others reach it if that is elsewhere, behind NAT or a mapped port: like "/ip4/203.0.113.7/tcp/4001".
+external_address = {_toml(self.external_address)}
+
+# Nodes to stay connected to, each ending in /p2p/<peer id>; names (/dns4, /dns6, /dnsaddr) are looked up at each dial.
+# They always have a place here.
 peers = {_toml(self.peers)}
+
+# Nodes to ask for others while hardly any are known, written like peers.
+seeds = {_toml(self.seeds)}
+
+# Whether this node talks to its peers above and to nobody else, and tells nobody where it is: for a validator whose
+# peers are front nodes of its own.
+private = {_toml(self.private)}
 
 # The local HTTP face: status, submission, metrics.  Keep it on loopback; it has no passwords.
 http = {_toml(self.http)}
@@ -223,7 +243,12 @@ def read_config(path: Path) -> HomeConfig:
         if name not in known:
             raise OperatorError(f"{path}: {name} is not a setting; choose from {', '.join(sorted(known))}")
         _check_setting(path, name, value, getattr(defaults, name))
-    return HomeConfig(**document)
+    config = HomeConfig(**document)
+    if config.private and (not config.peers or config.seeds or config.external_address):
+        raise OperatorError(
+            f"{path}: a private node needs its front nodes as peers, and has no use for seeds or an external_address"
+        )
+    return config
 
 
 def _check_setting(path: Path, name: str, value: Any, default: Any) -> None:

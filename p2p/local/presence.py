@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from chain.errors import OperatorError
 from chain.keys import did_from_key
 from p2p.client import NODE_JSON, Announced
-from p2p.local.home import Home
+from p2p.local.home import PEER_BOOK, Home
 from p2p.meshsub.router import DEFAULT_DROP_RATE
 from p2p.network import TransportConfig
 from p2p.peers import PeerSettings
@@ -31,8 +31,15 @@ def transport_config(home: Home) -> TransportConfig:
         genesis_id=home.genesis.id,
         listen=tuple(config.listen),
         bootstrap=tuple(config.peers),
+        seeds=tuple(config.seeds),
+        book=home.path / PEER_BOOK,
         max_connections=2 * config.max_peers,
-        peers=PeerSettings(max_peers=config.max_peers, max_strangers=config.max_peers),
+        peers=PeerSettings(
+            max_peers=config.max_peers,
+            max_strangers=config.max_peers,
+            private=config.private,
+            external=config.external_address,
+        ),
         ban_s=config.ban_s,
         drop_rate=(1_000 * DROPS_PER_SLOT / home.genesis.slot_ms, DEFAULT_DROP_RATE[1]),
     )

@@ -143,7 +143,7 @@ ATTACKS = (
         "many-connections",
         "500 sockets, 30 identities",
         requests.many_connections,
-        "32 strangers, besides the peers that it was told of or dials",
+        "32 strangers, besides the peers that it was told of or dials; the least useful gives way",
     ),
     Attack("garbage-status", "a hello that is none", requests.garbage_status),
     Attack("impossible-status", "a status that contradicts itself", requests.impossible_status),

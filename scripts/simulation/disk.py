@@ -72,7 +72,7 @@ class Disk:
         """What is durable is damaged while nobody looks."""
         self._is_hurt, self._is_missing = True, damage == "removed"
         if damage != "restored":
-            self.signing = None
+            self.signing = self.restart = None
             return
         was = self.contents()
         for name, value in self._backup.items():

@@ -177,7 +177,7 @@ def _sign_a_slot_twice() -> Sequence[Patch]:
 
 
 def _forget_finality() -> Sequence[Patch]:
-    # The state on disk usually follows within a slot, which hides it: here it follows after a minute.
+    # The state on disk usually follows within slots, which hides it: here it follows after a minute.
     return [
         (Blockchain, "restore_finality", lambda _self, _height: None),
         (headway, "SETTLE_INTERVAL_MS", 60_000),

@@ -28,6 +28,7 @@ class Rescue:
         self.is_under_way = False
         self.count = 0
         self._file: Restart | None = None
+        self._has_waited = False
         self._next_slot = self._stuck_slot = 0
 
     def begin(self) -> None:
@@ -67,7 +68,7 @@ class Rescue:
         """To one who has not signed; once enough did, to one who does not know that."""
         for node in self._waiting(file):
             chain = node.engine.chain
-            if file.tip in chain.tree and not _refuses(node, file):
+            if self._signs_blind(node, file) or (file.tip in chain.tree and not _refuses(node, file)):
                 self._sign(node, file)
                 return
             is_behind = file.tip not in chain.tree and may_come(file, chain)  # it has yet to fetch the block
@@ -77,7 +78,13 @@ class Rescue:
                 return
         if self.world.slot > self._stuck_slot and not self._is_agreed(file):
             self.world.timeline.say("world", "somebody does not get the block to go on from, so people begin anew")
-            self._file = None
+            self._file, self._has_waited = None, True
+
+    def _signs_blind(self, node: SimulatedNode, file: Restart) -> bool:
+        """Whether an operator does not wait for the block any more: who is left outgrows each that people agree on."""
+        finals = [each.engine.chain.finalized.height for each in self.world.honest]
+        is_missing = file.tip not in node.engine.chain.tree and may_come(file, node.engine.chain)
+        return self._has_waited and is_missing and node.disk.signing is None and max(finals) <= file.height
 
     def _waiting(self, file: Restart) -> Iterable[SimulatedNode]:
         signed, is_agreed = dict(file.signatures), self._is_agreed(file)

@@ -112,7 +112,7 @@ def test_another_branch_wins_by_prevoted_height_and_then_by_length(mhp: int, hei
 
 
 @pytest.mark.parametrize(
-    ("mhp", "base", "height", "expected"),
+    ("mhp", "restart", "height", "expected"),
     [
         (7, 5, 9, Choice.SWITCH),  # two thirds signed that it goes on from there, and it is shorter
         (7, 3, 99, Choice.KEEP),  # the tip's own restart is the later one
@@ -121,12 +121,12 @@ def test_another_branch_wins_by_prevoted_height_and_then_by_length(mhp: int, hei
     ],
 )
 def test_between_what_is_prevoted_and_length_counts_where_people_let_a_branch_go_on(
-    mhp: int, base: int, height: int, expected: Choice
+    mhp: int, restart: int, height: int, expected: Choice
 ) -> None:
     other = Tip(id=b"other", parent=b"elsewhere", height=height, slot=21, mhp=mhp, proposer=b"bob")
-    assert choose(TIP, False, other, True, tip_base=4, block_base=base) is expected
+    assert choose(TIP, False, other, True, tip_restart=4, block_restart=restart) is expected
 
 
 def test_a_twin_without_the_restart_of_the_tip_does_not_replace_it() -> None:
-    assert choose(TIP, False, TWIN, True, tip_base=4, block_base=0) is Choice.KEEP
-    assert choose(TIP, False, TWIN, True, tip_base=0, block_base=4) is Choice.SWITCH
+    assert choose(TIP, False, TWIN, True, tip_restart=4, block_restart=0) is Choice.KEEP
+    assert choose(TIP, False, TWIN, True, tip_restart=0, block_restart=4) is Choice.SWITCH

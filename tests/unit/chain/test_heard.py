@@ -42,27 +42,38 @@ def test_what_is_final_is_forgotten(forge: Forge, heard: Heard) -> None:
     heard.drop(1)
     assert len(heard) == before - 1
     heard.drop(3)
-    assert (len(heard), heard.of(secret(3).public)) == (0, ())
+    assert len(heard) == 0
 
 
 def test_its_memory_is_bounded(forge: Forge, heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PER_SPEAKER", 3)
     monkeypatch.setattr(module, "MAX_SPEAKERS", 2)
     tip = forge.block()
-    for height in range(1, 9):
-        heard.add(forge.attest(tip, 2, height=height, mhg=0))
-    assert [each.height for each in heard.of(secret(3).public)] == [6, 7, 8]
+    said = [forge.attest(tip, 2, height=height, mhg=0) for height in range(1, 9)]
+    for each in said:
+        heard.add(each)
+    assert heard.up_to(said[-1]) == tuple(said[-3:])
     for speaker in (3, 4):
         heard.add(forge.attest(tip, speaker))
     assert len(heard) == 2
-    assert heard.of(secret(3).public) == ()
+    assert not heard.knows(said[-1].carried, tip.id)
 
 
 def test_a_message_repeats_ones_latest_oldest_first(forge: Forge, heard: Heard) -> None:
     tip = forge.block()
-    for height in range(1, MAX_REPEATED + 5):
-        heard.add(forge.attest(tip, 2, height=height, mhg=0))
-    assert [each.height for each in heard.of(secret(3).public)] == list(range(5, MAX_REPEATED + 5))
+    said = [forge.attest(tip, 2, height=height, mhg=0) for height in range(1, MAX_REPEATED + 5)]
+    for each in said:
+        heard.add(each)
+    assert heard.up_to(said[-1]) == tuple(said[-MAX_REPEATED:])
+
+
+def test_it_repeats_nothing_of_an_abandoned_branch_or_from_a_lost_signing_state(forge: Forge, heard: Heard) -> None:
+    tip = forge.block()
+    lost = forge.attest(tip, 2, height=1, tag=bytes(range(16)))
+    before, abandoned, last = [forge.attest(tip, 2, height=height, mhg=0) for height in (2, 4, 3)]
+    for each in (lost, before, abandoned, last):
+        heard.add(each)
+    assert heard.up_to(last) == (before, last)
 
 
 def test_a_block_carries_all_that_its_branch_can_and_nothing_else(forge: Forge, heard: Heard) -> None:
@@ -85,15 +96,15 @@ def test_ones_own_come_first_and_then_the_oldest_where_there_is_no_room_for_all(
     # given two blocks that three attest, and room for four attestations
     monkeypatch.setattr(module, "CARRIED_PER_SPEAKER", 1)
     first, second = blocks = forge.chain(2, slot=4)  # by the first and the second
-    for speaker in (2, 3):
-        heard.add(forge.attest(first, speaker))
-        heard.add(forge.attest(second, speaker, mhg=1))
+    said = [(forge.attest(first, speaker), forge.attest(second, speaker, mhg=1)) for speaker in (2, 3)]
+    for each in (*said[0], *said[1]):
+        heard.add(each)
     heard.add(forge.attest(second, 0))
     votes, own = forge.votes(second), secret(4).public
     carried = heard.choose(votes.open(3), own)
     assert [(each.height, each.speaker == own) for each in carried if each.speaker == own] == [(1, True), (2, True)]
     assert sorted(each.height for each in carried if each.speaker != own) == [1, 2]
-    block = forge.block(second, carrying=[each for each in heard.of(own) if each.carried in carried])
+    block = forge.block(second, carrying=[each for each in said[1] if each.carried in carried])
     assert judge(block.header, block.ballot, votes, GENESIS.id).height == len(blocks) + 1
 
 

@@ -54,6 +54,15 @@ def test_three_of_four_make_the_tip_final_and_give_everybody_a_tag(forge: Forge)
     assert all(len(tag.tag) == TAG_BYTES and tag.tag != NO_TAG for tag in again.electorate.tags)
 
 
+def test_fork_choice_sees_that_a_branch_was_restarted_also_from_the_genesis(forge: Forge) -> None:
+    votes, tip = after_three(forge)
+    assert votes.restart == 0
+    assert restarted(votes, signed(tip, 3, 1, 2, 4), tip, GENESIS.id).restart == 4
+    genesis = Votes.genesis(GENESIS.validators, GENESIS.batch)
+    assert genesis.restart == 0
+    assert restarted(genesis, signed(bytes(32), 0, 1, 2, 4), bytes(32), GENESIS.id).restart == 1
+
+
 def test_another_salt_gives_other_tags() -> None:
     key = secret(1).public
     assert Restart(b"", 0, SALT).tag(key) != Restart(b"", 0, b"t" * SALT_BYTES).tag(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -46,6 +46,12 @@ async def until(condition: Callable[[], object]) -> None:
             await trio.sleep(0.005)
 
 
+async def until_never(condition: Callable[[], object]) -> None:
+    """Wait until ``condition()`` is true, however long that takes."""
+    while not condition():
+        await trio.sleep(0.02)
+
+
 @dataclass
 class NetNode:
     """A transport that listens to the topic ``t`` and remembers what it was given and told."""
@@ -67,6 +73,11 @@ class NetNode:
     @property
     def neighbours(self) -> set[str]:
         return {info.peer_id for info in self.transport.peers.connected()}
+
+    @property
+    def reached(self) -> set[str]:
+        """The peers at whose address this node was."""
+        return {address.peer_id for address in self.transport.peers._book.proven()}
 
     async def validate(self, peer_id: str, data: bytes) -> bool:
         self.received.append(data)
@@ -97,11 +108,11 @@ async def running(number: int, *, bootstrap: tuple[str, ...] = (), **options: An
 
 
 @asynccontextmanager
-async def mesh_of(count: int, **options: Any) -> AsyncIterator[list[NetNode]]:
-    """``count`` nodes, each connected to each and in its mesh."""
+async def mesh_of(count: int, *, first: int = 1, **options: Any) -> AsyncIterator[list[NetNode]]:
+    """``count`` nodes, each connected to each and in its mesh; identities from ``first``."""
     async with AsyncExitStack() as stack:
         nodes: list[NetNode] = []
-        for number in range(1, count + 1):
+        for number in range(first, first + count):
             addresses = tuple(node.address for node in nodes)
             nodes.append(await stack.enter_async_context(running(number, bootstrap=addresses, **options)))
         await meshed(nodes)
@@ -143,6 +154,19 @@ async def impostor(number: int, node: NetNode) -> AsyncIterator[tuple[GuardedHos
         hello = handshake.encode_hello([], b"trust me")
         await requests.ask(node.peer_id, "hello", hello, max_response=handshake.MAX_HELLO_BYTES, timeout_s=PATIENCE_S)
         yield host, requests
+
+
+async def announce(number: int, node: NetNode, addresses: Sequence[str]) -> None:
+    """Greet ``node``, claim these addresses, answer its pings, and stay for as long as it lets us."""
+    async with open_host(seed_of(number), ["/ip4/127.0.0.1/tcp/0"]) as host:
+        host.swarm.admit = lambda _peer_id: True
+        requests = Requests(host, PREFIX)
+        requests.serve("ping", node.echo, max_request=64, max_response=64, max_concurrent=4)
+        await host.swarm.dial_addr(Multiaddr(node.address), ID.from_base58(node.peer_id))
+        size = handshake.MAX_HELLO_BYTES
+        hello = handshake.encode_hello(addresses, b"")
+        await requests.ask(node.peer_id, "hello", hello, max_response=size, timeout_s=PATIENCE_S)
+        await until_never(lambda: not host.swarm.connections)
 
 
 async def open_gossip_stream(host: GuardedHost, node: NetNode) -> INetStream:

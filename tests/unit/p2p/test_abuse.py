@@ -15,13 +15,16 @@ from p2p import host as host_module
 from p2p import requests as requests_module
 from p2p.frames import LIBRARY_ERRORS
 from p2p.limits import TokenBucket
+from p2p.lobby import Use
 from p2p.meshsub import router as router_module
 from p2p.meshsub.wire import MAX_PARTS
-from p2p.peers import PeerSettings
+from p2p.peers import MAX_RESERVED, PeerSettings
+from p2p.requests import RequestError
 from tests.unit.p2p.net import (
     PATIENCE_S,
     PREFIX,
     NetNode,
+    announce,
     framed,
     impostor,
     mesh_of,
@@ -159,14 +162,56 @@ async def test_strangers_never_take_the_room_of_those_a_node_was_told_of() -> No
         for number in (3, 4):
             friend = await stack.enter_async_context(running(number, bootstrap=(node.address,)))
             await until(lambda friend=friend: friend.peer_id in node.neighbours)  # type: ignore[misc]
-        late = await stack.enter_async_context(running(5, bootstrap=(node.address,)))
-        contact = late.transport.peers._book.get(node.peer_id)
-        assert contact is not None
-        await until(lambda: contact.failures > 2)
-        assert late.peer_id not in node.neighbours
         node.transport.peers.disconnect(told.peer_id)
         await until(lambda: told.disconnected)
         await meshed([node, told])
+        assert len(node.neighbours) == 3
+
+
+async def test_idle_identities_in_every_place_give_way_to_a_newcomer_that_stays() -> None:
+    settings = PeerSettings(max_strangers=4)
+    async with running(1, peers=settings) as node, trio.open_nursery() as nursery:
+
+        async def sit(number: int) -> None:
+            while True:
+                try:
+                    await announce(number, node, [])
+                except* (*LIBRARY_ERRORS, RequestError):
+                    pass  # there was no place this time
+                await trio.sleep(0.1)
+
+        for number in range(10, 15):  # one more than there are places
+            nursery.start_soon(sit, number)
+        await until(lambda: len(node.neighbours) == 4)
+        async with running(2, bootstrap=(node.address,)) as honest:
+            await until(lambda: honest.peer_id in node.neighbours)
+            node.transport.peers.credit(honest.peer_id, Use.ASKED)
+            seen = len(node.disconnected)
+            await until(lambda: len(node.disconnected) > seen + 4)
+            assert honest.peer_id not in node.disconnected
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_validators_machine_has_a_place_and_keeps_it() -> None:
+    settings = PeerSettings(max_strangers=1)
+    async with running(1, peers=settings) as node, running(2, bootstrap=(node.address,)) as validator:
+        await until(lambda: validator.peer_id in node.neighbours)
+        node.transport.peers.reserve(validator.peer_id)
+        async with running(3, bootstrap=(node.address,)) as stranger_:
+            await until(lambda: stranger_.peer_id in node.neighbours)  # at once: its place was free
+            node.transport.peers.disconnect(validator.peer_id)
+            await until(lambda: node.disconnected == [validator.peer_id])
+            await until(lambda: node.neighbours == {validator.peer_id, stranger_.peer_id})
+            assert node.disconnected == [validator.peer_id]
+
+
+async def test_the_machines_that_have_a_place_are_bounded() -> None:
+    async with running(1) as node:
+        peers = node.transport.peers
+        for number in range(1000):
+            peers.reserve(f"peer {number}")
+        assert len(peers._reserved) == MAX_RESERVED
+        assert "peer 999" in peers._reserved
 
 
 async def test_strangers_do_not_keep_a_node_from_learning_of_others_and_dialling_them() -> None:

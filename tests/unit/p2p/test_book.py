@@ -8,7 +8,7 @@ from chain.codec import encode
 from chain.errors import Refused
 from p2p import book as module
 from p2p import handshake
-from p2p.addresses import read_address
+from p2p.addresses import PeerAddress, read_address
 from p2p.book import GIVE_WAY_S, MAX_RETRY_S, PeerBook
 from tests.unit.p2p.net import peer_id_of
 
@@ -19,11 +19,23 @@ def address(peer_id: str, port: int = 4000) -> str:
     return f"/ip4/192.0.2.1/tcp/{port}/p2p/{peer_id}"
 
 
+def at(peer_id: str, port: int = 4000) -> PeerAddress:
+    found = read_address(address(peer_id, port))
+    assert found is not None
+    return found
+
+
+def peer(number: int) -> PeerAddress:
+    """A peer in a neighbourhood of its own."""
+    return PeerAddress("ip4", f"{20 + number // 256}.0.{number % 256}.1", 4000, f"peer {number}")
+
+
 def book_with(peer_id: str, own_id: str = "", *, bootstrap: bool = False) -> PeerBook:
     book = PeerBook(own_id, Random(1))
-    found = read_address(address(peer_id))
-    assert found is not None
-    book.add(found, 0.0, bootstrap=bootstrap)
+    if bootstrap:
+        book.add(at(peer_id), 0.0)
+    else:
+        book.hear(at(peer_id), 0.0, "")
     return book
 
 
@@ -69,14 +81,41 @@ def test_waiting_times_grow_to_the_limit_and_start_again_after_a_loss() -> None:
     assert contact.due_at < 0.5
 
 
-def test_a_peer_only_heard_of_is_forgotten_in_the_end() -> None:
+def test_a_stray_peer_is_dialled_ever_less_and_never_quite_given_up_once_it_was_reached() -> None:
+    book = PeerBook("", Random(1))
+    book.reached(at(IDS[0]), 0.0)
+    contact = book.get(IDS[0])
+    assert contact is not None
+    for _ in range(100):
+        book.failed(contact, 0.0)
+    assert module.MAX_STRAY_RETRY_S / 2 <= contact.due_at <= module.MAX_STRAY_RETRY_S + GIVE_WAY_S
+    assert book.get(IDS[0]) is contact
+
+
+def test_what_was_only_told_and_is_wrong_is_forgotten() -> None:
     book = book_with(IDS[0])
     contact = book.get(IDS[0])
     assert contact is not None
-    for _ in range(module.FORGET_AFTER_FAILURES):
-        assert book.get(IDS[0]) is contact
-        book.failed(contact, 0.0)
+    book.hear(at(IDS[0], 2), 0.0, "")
+    book.mistaken(contact, at(IDS[0]))
+    assert contact.addresses == [at(IDS[0], 2)]
+    book.mistaken(contact, at(IDS[0], 2))
     assert book.get(IDS[0]) is None
+
+
+def test_what_was_reached_or_named_outlives_what_is_said() -> None:
+    book = book_with(IDS[0], bootstrap=True)
+    book.reached(at(IDS[0], 2), 0.0)
+    for port in range(100, 200):
+        book.hear(at(IDS[0], port), 0.0, "")
+    contact = book.get(IDS[0])
+    assert contact is not None
+    newest = [at(IDS[0], port) for port in (199, 198, 197, 196)]
+    assert contact.addresses == [at(IDS[0]), at(IDS[0], 2), *newest]
+    for known in (at(IDS[0]), at(IDS[0], 2)):
+        book.mistaken(contact, known)
+        assert known in contact.addresses
+    assert book.proven() == [at(IDS[0], 2)]
 
 
 def test_of_two_peers_the_one_with_the_larger_id_gives_way() -> None:
@@ -87,16 +126,77 @@ def test_of_two_peers_the_one_with_the_larger_id_gives_way() -> None:
     assert (early.due_at, late.due_at) == (0.0, GIVE_WAY_S)
 
 
-def test_the_book_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_CONTACTS", 2)
-    book = PeerBook(IDS[5], Random(1))
-    for peer_id in IDS:
-        for port in range(1, 10):
-            found = read_address(address(peer_id, port))
-            assert found is not None
-            book.add(found, 0.0)
-    assert [contact.peer_id for contact in book] == IDS[:2]  # and never our own
-    assert [str(known) for known in next(iter(book)).addresses] == [address(IDS[0], n) for n in (6, 7, 8, 9)]
+def test_addresses_by_the_thousand_fill_what_there_is_for_rumours_and_nothing_else() -> None:
+    book = PeerBook("own", Random(1))
+    book.add(peer(0), 0.0)
+    book.reached(peer(1), 0.0)
+    for number in range(2, 3000):
+        book.hear(peer(number), 0.0, f"source {number % 3}" if number < 2000 else "one more")
+    rumours = [contact for contact in book if not contact.is_known]
+    by_source = {source: sum(each.source == source for each in rumours) for source in ("source 0", "one more")}
+    assert by_source == {"source 0": module.MAX_TOLD_BY_ONE, "one more": module.MAX_TOLD - 3 * module.MAX_TOLD_BY_ONE}
+    assert len(rumours) == module.MAX_TOLD
+    assert [contact.peer_id for contact in book][:2] == ["peer 0", "peer 1"]
+    book.hear(PeerAddress("ip4", "192.0.2.1", 1, "own"), 0.0, "")
+    assert book.get("own") is None
+
+
+def test_the_peers_that_were_reached_are_bounded_and_those_that_fail_go_first() -> None:
+    book = PeerBook("own", Random(1))
+    for number in range(module.MAX_KNOWN):
+        book.reached(peer(number), 0.0)
+    failing = book.get("peer 7")
+    assert failing is not None
+    book.failed(failing, 0.0)
+    book.reached(peer(1000), 0.0)
+    assert len(book.proven()) == module.MAX_KNOWN
+    assert book.get("peer 7") is None
+    book.reached(peer(1001), 0.0)
+    assert book.get("peer 0") is None  # none fails: the oldest
+
+
+def test_one_neighbourhood_fills_no_book() -> None:
+    book = PeerBook("own", Random(1))
+    book.reached(peer(1), 0.0)
+    for number in range(1, 200):
+        book.reached(PeerAddress("ip4", f"203.0.113.{number}", 1, f"near {number}"), 0.0)
+        book.reached(PeerAddress("ip4", f"127.0.0.{number}", 1, f"here {number}"), 0.0)
+    near = [address for address in book.proven() if address.peer_id.startswith("near")]
+    assert [address.host for address in near] == [f"203.0.113.{number}" for number in range(184, 200)]
+    assert len(book.proven()) == 1 + module.MAX_KNOWN_NEIGHBOURS + 199
+
+
+def test_a_book_is_poor_until_enough_peers_seem_to_be_there_seeds_aside() -> None:
+    book = PeerBook("own", Random(1))
+    for number in range(10):
+        book.add(peer(100 + number), 0.0, is_seed=True)
+        book.hear(peer(200 + number), 0.0, "")
+    for number in range(module.FEW):
+        assert book.is_poor
+        book.reached(peer(number), 0.0)
+    assert not book.is_poor
+    gone = book.get("peer 0")
+    assert gone is not None
+    for _ in range(module.FEW):
+        assert not book.is_poor
+        book.failed(gone, 0.0)
+    assert book.is_poor
+
+
+def test_a_seed_that_is_a_named_peer_too_is_a_named_peer() -> None:
+    for order in ((True, False), (False, True)):
+        book = PeerBook("own", Random(1))
+        for is_seed in order:
+            book.add(peer(1), 0.0, is_seed=is_seed)
+        (contact,) = book
+        assert (contact.bootstrap, contact.seed) == (True, False)
+
+
+def test_a_later_life_begins_with_what_was_reached() -> None:
+    book = PeerBook("peer 2", Random(1))
+    book.remember([peer(1), peer(2), peer(3)], 5.0)
+    assert [contact.peer_id for contact in book] == ["peer 1", "peer 3"]
+    assert all(contact.due_at <= 5.0 + GIVE_WAY_S for contact in book)
 
 
 def test_a_hello_speaks_for_its_sender_only() -> None:

@@ -39,6 +39,8 @@ def test_no_more_addresses_travel_than_a_node_needs() -> None:
 
 
 def test_names_of_others_are_not_passed_on_to_the_resolver() -> None:
+    named = [f"/{kind}/example.org/tcp/4001/p2p/{ME}" for kind in ("dns", "dns4", "dns6", "dnsaddr")]
+    assert decode_hello(encode_hello([*named, at(1)], b""), ME)[0] == decode_hello(encode_hello([at(1)], b""), ME)[0]
     peers = decode_peers(encode_peers([at(1, OTHER), f"/dns4/example.org/tcp/4001/p2p/{OTHER}"]))
     assert [str(address) for address in peers] == [at(1, OTHER)]
 

@@ -89,7 +89,7 @@ async def test_ended_inbound_connections_make_room_for_others(monkeypatch: pytes
 
 
 async def test_a_peer_that_sends_what_nobody_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_module, "MAX_UNREAD_BYTES", 100_000)
+    monkeypatch.setattr("p2p.library.MAX_UNREAD_BYTES", 100_000)
     async with open_host(seed_of(1), LOOPBACK) as server, open_host(seed_of(2), LOOPBACK) as client:
         server.swarm.admit = client.swarm.admit = lambda _peer_id: True
         server.set_stream_handler(TProtocol("/deaf"), lambda _stream: trio.sleep_forever())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 import trio
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.exceptions import MissingDeserializerError
 from libp2p.crypto.pb import crypto_pb2
 from libp2p.crypto.serialization import deserialize_public_key
+from libp2p.io.trio import TrioTCPStream
 
 from p2p.library import MAX_NAME_BYTES, tame
 from tests.unit.p2p.net import framed, mesh_of, require_service
@@ -39,3 +42,39 @@ async def test_a_long_name_ends_a_handshake_before_it_is_read(opening: bytes) ->
                 pass
         await stream.aclose()
         await require_service(node, friend)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_the_other_end_of_a_connection_is_known_by_either_kind_of_host(host: str) -> None:
+    tame()
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host=host)
+        stream = TrioTCPStream(await trio.open_tcp_stream(host, listener.socket.getsockname()[1]))
+        for _ in range(2):  # the second from memory, as after the connection has ended
+            assert stream.get_remote_address() == (host, listener.socket.getsockname()[1])
+            await stream.close()
+        await listener.aclose()
+        nursery.cancel_scope.cancel()
+
+
+async def test_ipv4_on_a_socket_of_ipv6_is_ipv4() -> None:
+    tame()
+    with trio.socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        await listener.bind(("::", 0))
+        listener.listen()
+        caller = await trio.open_tcp_stream("127.0.0.1", listener.getsockname()[1])
+        accepted, _ = await listener.accept()
+        stream = TrioTCPStream(trio.SocketStream(accepted))
+        assert stream.get_remote_address() == ("127.0.0.1", caller.socket.getsockname()[1])
+        await stream.close()
+        await caller.aclose()
+
+
+async def test_a_connection_that_never_was_has_no_other_end() -> None:
+    tame()
+    closed = trio.socket.socket()
+    stream = TrioTCPStream(trio.SocketStream.__new__(trio.SocketStream))
+    stream.stream.socket = closed
+    closed.close()
+    assert stream.get_remote_address() is None

@@ -18,6 +18,16 @@ def test_a_bucket_for_each_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> Non
     assert buckets.take("b")
 
 
+def test_what_was_not_used_is_given_back_up_to_what_there_was() -> None:
+    buckets = Buckets(0.0, 2.0, lambda: 0.0)
+    assert [buckets.take("a") for _ in range(3)] == [True, True, False]
+    buckets.give_back("a")
+    assert [buckets.take("a") for _ in range(2)] == [True, False]
+    buckets.give_back("a", 9.0)
+    buckets.give_back("nobody")
+    assert [buckets.take("a") for _ in range(3)] == [True, True, False]
+
+
 class Workshop:
     """Work that takes a place for some seconds, on a clock that jumps; what came of it, in order."""
 

@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import logging
 import socket
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 import trio
 
+from p2p.addresses import read_address
+from p2p.bookfile import BookFile
 from p2p.peers import PeerSettings
 from p2p.requests import RequestError
 from tests.unit.p2p.net import (
@@ -58,6 +62,73 @@ async def test_peers_are_learned_from_peers() -> None:
     ):
         await until(lambda: third.peer_id in second.neighbours)
         await until(lambda: second.peer_id in third.neighbours)
+
+
+async def test_peers_that_come_at_the_same_time_find_each_other() -> None:
+    async with running(1) as hub, AsyncExitStack() as stack:
+        nodes = [stack.enter_async_context(running(number, bootstrap=(hub.address,))) for number in range(2, 6)]
+        opened = [await node for node in nodes]
+        for node in opened:
+            await until(lambda node=node: len(node.neighbours) == 4)  # type: ignore[misc]
+
+
+async def test_only_so_many_of_one_neighbourhood_are_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p.peers.neighbourhood", lambda host: host)
+    monkeypatch.setattr("p2p.peers.MAX_DIALLED_NEIGHBOURS", 1)
+    async with running(1) as hub, running(2, bootstrap=(hub.address,)) as second:
+        await until(lambda: hub.transport.peers._book.proven())
+        async with running(3, bootstrap=(hub.address,)) as third:
+            peers = third.transport.peers
+            await until(lambda: peers._book.get(second.peer_id))
+            contact = peers._book.get(second.peer_id)
+            assert contact is not None
+            assert third.neighbours == {hub.peer_id}
+            assert not peers._wants(contact)
+            monkeypatch.setattr("p2p.peers.MAX_DIALLED_NEIGHBOURS", 2)
+            await until(lambda: second.peer_id in third.neighbours)
+
+
+async def test_a_restarted_node_finds_those_that_it_knew_without_anybody_named(tmp_path: Path) -> None:
+    listen = [(free_address(),) for _ in range(2)]
+    books = [tmp_path / name for name in "ab"]
+    async with running(1) as founder:
+        named = (founder.address,)
+        async with (
+            running(2, listen=listen[0], bootstrap=named, book=books[0]) as first,
+            running(3, listen=listen[1], bootstrap=named, book=books[1]) as second,
+        ):
+            await until(lambda: second.peer_id in first.neighbours and first.neighbours == first.reached)
+            await until(lambda: second.neighbours == second.reached)
+    async with (
+        running(2, listen=listen[0], bootstrap=named, book=books[0]) as first,
+        running(3, listen=listen[1], bootstrap=named, book=books[1]) as second,
+    ):
+        await meshed([first, second])
+
+
+async def test_seeds_are_asked_by_a_node_that_knows_nobody_and_by_no_other(tmp_path: Path) -> None:
+    async with running(1) as seed, mesh_of(3, first=2) as friends:
+        async with running(8, seeds=(seed.address,)) as lost:
+            await until(lambda: seed.peer_id in lost.neighbours)
+        book = tmp_path / "book"
+        known = [address for friend in friends for address in [read_address(friend.address)] if address]
+        BookFile(book).write(known)
+        async with running(9, seeds=(seed.address,), book=book) as wise:
+            await until(lambda: len(wise.neighbours) == 3)
+            assert wise.neighbours == {friend.peer_id for friend in friends}
+
+
+async def test_all_are_dialled_at_once_when_our_own_line_is_back() -> None:
+    async with running(1) as node, running(2) as first, running(3) as second:
+        book = node.transport.peers._book
+        for other in (first, second):
+            address = read_address(other.address)
+            assert address is not None
+            book.reached(address, trio.current_time())
+        distant = book.get(second.peer_id)
+        assert distant is not None
+        distant.failures, distant.due_at = 20, trio.current_time() + 3600
+        await until(lambda: node.neighbours == {first.peer_id, second.peer_id})
 
 
 async def test_only_so_many_learned_peers_are_dialled() -> None:

@@ -30,7 +30,9 @@ from tests.support.world import genesis_of
 SEED = bytes(range(32))
 CONFIG = HomeConfig(
     listen=["/ip4/127.0.0.1/tcp/0", "/ip6/::1/tcp/4001"],
+    external_address="/ip4/203.0.113.7/tcp/4001",
     peers=["/dns4/bücher.example/tcp/1/p2p/x"],
+    seeds=["/dnsaddr/bücher.example/p2p/x"],
     http="[::1]:0",
     max_peers=7,
     ban_s=60,
@@ -144,7 +146,10 @@ def test_a_key_that_is_a_folder_is_refused(home: Path) -> None:
     ("text", "remedy"),
     [
         ("listen = [", "is not valid TOML"),
-        ("liste = []", "is not a setting; choose from allow_partitions, ban_s, http, listen, max_peers, peers"),
+        (
+            "liste = []",
+            "is not a setting; choose from allow_partitions, ban_s, external_address, http, listen, max_peers",
+        ),
         ("ban_s = 0", "ban_s must be from 1 to 86400"),
         ("listen = []", "listen must name at least one address, like"),
         ('listen = "/ip4/127.0.0.1/tcp/0"', r"listen must be written like \["),
@@ -157,6 +162,8 @@ def test_a_key_that_is_a_folder_is_refused(home: Path) -> None:
         ("http = 4080", 'http must be written like "127.0.0.1:4080"'),
         ('http = "4080"', "http must be host:port like 127.0.0.1:4080"),
         ("[http]", "http must be written like"),
+        ("private = true", "a private node needs its front nodes as peers"),
+        ('private = true\npeers = ["x"]\nseeds = ["y"]', "a private node needs its front nodes as peers"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_named(tmp_path: Path, text: str, remedy: str) -> None:

@@ -1,0 +1,46 @@
+"""One connection to a peer, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import trio
+from libp2p.abc import INetConn
+
+from p2p.addresses import PeerAddress, is_believable
+from p2p.book import MAX_ADDRESSES
+from p2p.lobby import MEMORY_S, Use
+
+
+class Link:
+    """One connection, from the moment the library reports it until it is gone."""
+
+    def __init__(self, peer_id: str, connection: INetConn, now: float) -> None:
+        self.peer_id = peer_id
+        self.connection = connection
+        muxed_conn: Any = connection.muxed_conn
+        remote: tuple[str, int] = muxed_conn.get_remote_address() or ("", 0)
+        self.direction = "outbound" if muxed_conn.is_initiator else "inbound"
+        self.remote_host, port = remote
+        version = "ip6" if ":" in self.remote_host else "ip4"
+        self.address = f"/{version}/{self.remote_host}/tcp/{port}"
+        self.opened_at = now
+        self.scope = trio.CancelScope()
+        self.closed = trio.Event()
+        self.greeted = trio.Event()
+        self.hello: bytes | None = None
+        self.up = False
+        self.rtt_ms: float | None = None
+        self.claimed: list[PeerAddress] = []
+        self.used: dict[Use, float] = {}
+        self.gives_way = False
+
+    def claim(self, addresses: Iterable[PeerAddress]) -> None:
+        """Note where the peer says that it is: as it means that here, and what it can mean from where it is."""
+        seen = (address.seen_from(self.remote_host) for address in addresses)
+        self.claimed = [each for each in seen if is_believable(each.host, self.remote_host)][:MAX_ADDRESSES]
+
+    def use(self, now: float) -> Use:
+        """What it was good for of late."""
+        return max((use for use, at in self.used.items() if now - at <= MEMORY_S), default=Use.NONE)
