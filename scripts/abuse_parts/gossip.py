@@ -224,11 +224,14 @@ async def announce(visitor: Visitor, items: Iterator[bytes]) -> None:
 
 async def wrong_leaders(target: Target) -> None:
     """Well signed, by a key that is nobody's, on the head: who leads there, everybody knows."""
-    head = await target.status()
     async with visit(target) as visitor:
-        await announce(
-            visitor, announcements(target, head.height + 1, _nobody(target), itertools.count(1), head.head_id)
-        )
+        stream = await visitor.open_gossip()
+        while True:
+            head = await target.status()  # anew: below what is final nobody remembers who led
+            nobody, slots = _nobody(target), [target.slot_now()]
+            for item in announcements(target, head.height + 1, nobody, slots, head.head_id):
+                await stream.write(visitor.message(BLOCKS, item))
+            await trio.sleep(target.pace_s)
 
 
 async def unknown_leaders(target: Target) -> None:
