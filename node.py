@@ -15,6 +15,7 @@ import shlex
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -42,8 +43,12 @@ from chain.statements import TAG_BYTES
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
 from p2p.local.at_rest import COMMANDS
+from p2p.local.config import LEVELS, HomeConfig
 from p2p.local.home import Home, load_home, locked, peer_id_of
 from p2p.local.lifetime import lifetime
+from p2p.local.passphrase import Passphrase, with_passphrase
+from p2p.local.reload import RELOAD, adopt_level, follow_config, ignore_reloads
+from p2p.local.supervisor import tell_supervisor
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -91,7 +96,7 @@ class Node:
         from p2p.local.face import LocalFace
         from p2p.local.http import serve_http
 
-        self.telemetry.show(self.engine)
+        self.telemetry.begin(self)
         async with trio.open_nursery() as nursery:
             await nursery.start(self.protocol.run)
             nursery.start_soon(self.pump)
@@ -204,6 +209,13 @@ class Node:
         stored = await trio.to_thread.run_sync(self._reader.transaction, transaction_id, limiter=self._reading)
         return stored[1].header.height if stored is not None and stored[2] else None
 
+    def adopt(self, config: HomeConfig) -> None:
+        """Take over the settings that may change while it runs."""
+        from p2p.local.presence import adopt_limits  # see open_node
+
+        adopt_limits(self.transport, config)
+        adopt_level(config.log_level)
+
     async def _watch_clock(self) -> None:
         self.now_ms()
         ahead_ms = self._clock.take_step()
@@ -302,9 +314,14 @@ def calm_collector() -> None:
 async def run_node(home: Home, *, stop_with_parent: bool) -> None:
     """Run until a signal, or until standard input ends.  Raises :class:`OperatorError`."""
     calm_collector()  # the state is millions of objects, and each time it is walked through while it loads is in vain
-    async with lifetime() as life, open_node(home):
-        calm_collector()
-        await life.until_told(stop_with_parent=stop_with_parent)
+    with trio.open_signal_receiver(RELOAD) as asked:
+        async with lifetime() as life, open_node(home) as node, trio.open_nursery() as nursery:
+            calm_collector()
+            tell_supervisor("READY=1")
+            nursery.start_soon(follow_config, asked, home.path / "config.toml", home.config, node.adopt)
+            await life.until_told(stop_with_parent=stop_with_parent)
+            tell_supervisor("STOPPING=1")
+            nursery.cancel_scope.cancel()
 
 
 @group
@@ -320,22 +337,28 @@ for _command in COMMANDS:
 @home_of_node("The node's folder.")
 @click.option(
     "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    help="What goes to stderr.",
+    type=click.Choice(LEVELS),
+    help="What goes to stderr, instead of what config.toml says.",
 )
 @click.option("--log-json", is_flag=True, help="One JSON object a line instead of readable lines.")
 @click.option("--stop-with-parent", is_flag=True, help="End when standard input ends.")
-def run(home: Path, log_level: str, log_json: bool, stop_with_parent: bool) -> None:
-    """Run the node until Ctrl-C, SIGTERM or a hang-up."""
+@with_passphrase
+def run(home: Path, log_level: str | None, log_json: bool, stop_with_parent: bool, passphrase: Passphrase) -> None:
+    """Run the node until Ctrl-C, SIGTERM or a hang-up.
+
+    On SIGUSR1 it reads config.toml again: log level and limits change at once, the rest at the next start.
+    """
     with importing():
         from p2p.local.logs import configure_logging, keep_stderr_flowing
 
+    ignore_reloads()
     keep_stderr_flowing()
-    configure_logging(log_level, as_json=log_json)
+    configure_logging(log_level or "info", as_json=log_json)
     self_test()
-    trio.run(partial(run_node, load_home(home), stop_with_parent=stop_with_parent))
+    loaded = load_home(home, passphrase)
+    config = replace(loaded.config, log_level=log_level or loaded.config.log_level)
+    adopt_level(config.log_level)
+    trio.run(partial(run_node, replace(loaded, config=config), stop_with_parent=stop_with_parent))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ From the wire up::
     signatures   decoding and checking off the event loop, once
     protocol     the ledger's conversation over a network
 
+    consult      a short visit to peers: what they say of themselves, and of a node
     client       a node's HTTP face, as programs beside it ask
     following    one transaction, watched there until it is final
 

@@ -56,6 +56,8 @@ class NodeStatus(TypedDict):
     and the ``missing`` validators.
     """
 
+    version: str
+    protocol: str
     network: str
     chain_id: str
     did: str

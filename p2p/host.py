@@ -111,6 +111,11 @@ class GuardedSwarm(LeaklessSwarm):
         self.admit: Callable[[str], bool] = lambda _peer_id: False
         self.seat: Callable[[str, str], bool] = lambda _peer_id, _remote_host: True
 
+    def limit(self, connections: int) -> None:
+        """Have no more connections than this; those that are there stay."""
+        self.connection_config.max_connections = self.connection_config.high_watermark = connections
+        self._inbound_limiter.total_tokens = connections + MAX_HANDSHAKES
+
     async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> SwarmConn:
         """Register an authenticated connection.
 

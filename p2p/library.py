@@ -40,7 +40,7 @@ windows it grants (up to 16 MiB for one stream), so without this a peer could fi
 
 
 class BoundedYamux(Yamux):
-    """A yamux connection that counts what it sends, and is closed when the peer sends far more than is being read.
+    """A yamux connection that counts its bytes, and is closed when the peer sends far more than is being read.
 
     Drop the bound when the library ends a stream that oversteps its window.
     """
@@ -49,6 +49,7 @@ class BoundedYamux(Yamux):
         unread = sum(map(len, self.stream_buffers.values()))
         if unread + length > MAX_UNREAD_BYTES:
             raise trio.TooSlowError  # what the library answers by closing the connection
+        TRAFFIC["received"] += length
         body: bytes = await super()._read_data_body(length)
         return body
 

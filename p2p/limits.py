@@ -11,7 +11,8 @@ import trio
 Clock = Callable[[], float]
 
 TRAFFIC: Counter[str] = Counter()
-"""Bytes that the connections of this process carried: ``sent``, with their framing and before encryption."""
+"""Bytes that the connections of this process carried, before encryption: ``sent`` with their framing, ``received``
+without."""
 
 MAX_RATED = 1024
 """Peers or hosts whose rate is remembered: more than can be connected in the time a bucket takes to refill."""

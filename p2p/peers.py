@@ -133,6 +133,14 @@ class PeerSupervisor:
         self._started = True
         self._dialler.wake()
 
+    def adopt(self, settings: PeerSettings, max_connections: int, ban_s: float) -> None:
+        """Keep to other limits from now on; who is connected or banned stays so."""
+        self._settings = settings
+        self._room = Room.of(settings.max_strangers)
+        self._reputation.ban_for(ban_s)
+        self._host.swarm.limit(max_connections)
+        self._dialler.wake()
+
     def connected(self) -> list[PeerInfo]:
         """The peers that have greeted us, in the order of their ids."""
         return [

@@ -49,6 +49,10 @@ class Reputation:
         self._scores: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._banned_until: OrderedDict[str, float] = OrderedDict()
 
+    def ban_for(self, ban_s: float) -> None:
+        """Make later bans so long."""
+        self._ban_s = ban_s
+
     def score(self, peer_id: str) -> float:
         """The peer's present score; 0 is a peer without a fault."""
         score, at = self._scores.get(peer_id, (0.0, 0.0))

@@ -67,7 +67,7 @@ def main(
     with importing():
         import trio
 
-        from p2p.local.home import read_key
+        from p2p.local.keyfile import read_key
         from scripts.abuse_parts.catalogue import ATTACKS
         from scripts.abuse_parts.report import DOCUMENT, document
         from scripts.abuse_parts.target import Target

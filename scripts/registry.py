@@ -9,7 +9,7 @@ Exit codes: 0 done, 1 refused, 2 usage or your mistake, 3 not final in time (it 
 
 from __future__ import annotations
 
-from p2p.local.commandline import as_json, group, importing
+from p2p.local.commandline import as_json, group
 
 import secrets
 from pathlib import Path
@@ -36,6 +36,8 @@ from chain.words import moment_of
 from p2p import client
 from p2p.client import Client, Signer
 from p2p.following import Until
+from p2p.local.keyfile import write_key
+from p2p.local.passphrase import Passphrase, with_passphrase
 from scripts.console import print_json, remark, table
 from scripts.registry_parts.filing import answer, record, repair, rule
 from scripts.registry_parts.inputs import (
@@ -90,17 +92,18 @@ def key() -> None:
 
 @key.command("new")
 @_key_file
+@click.option("--encrypt", is_flag=True, help="Encrypt it under a passphrase.")
+@with_passphrase
 @as_json
-def key_new(file: Path, as_json: bool) -> None:
+def key_new(file: Path, encrypt: bool, passphrase: Passphrase, as_json: bool) -> None:
     """Make a new key in FILE.
 
-    Keep a copy where nobody else finds it: whoever has it acts for you.
+    Keep a copy where nobody else finds it: whoever has it acts for you.  `python node.py key encrypt --key FILE`
+    encrypts one that is there.
     """
-    with importing():
-        from p2p.local.home import write_key
     seed = secrets.token_bytes(32)
     try:
-        write_key(file, seed)
+        write_key(file, seed, passphrase.chosen() if encrypt else None)
     except FileExistsError as error:
         raise OperatorError(f"{file} exists; choose another name, a key is never overwritten") from error
     except OSError as error:
@@ -110,10 +113,11 @@ def key_new(file: Path, as_json: bool) -> None:
 
 @key.command("show")
 @_key_file
+@with_passphrase
 @as_json
-def key_show(file: Path, as_json: bool) -> None:
+def key_show(file: Path, passphrase: Passphrase, as_json: bool) -> None:
     """Say whose key FILE is, never the secret."""
-    _show_key(read_key_file(file), as_json=as_json)
+    _show_key(read_key_file(file, passphrase), as_json=as_json)
 
 
 def _show_key(secret: SecretKey, *, as_json: bool) -> None:
@@ -238,7 +242,9 @@ def enrol(session: Session, token: str | None, registrar_key: Path | None) -> Ve
         if consent.member != session.secret.public:
             raise OperatorError(f"this consent is for {did_from_key(consent.member)}; sign with that member's key")
     elif registrar_key is not None:
-        consent = _cosigned(session, read_key_file(registrar_key), session.secret.public, session.expiry_height)
+        consent = _cosigned(
+            session, read_key_file(registrar_key, session.passphrase), session.secret.public, session.expiry_height
+        )
     else:
         return session.sign(Enrol())
     return session.sign(Enrol(consent.registrar, consent.signature), consent.expiry_height)
@@ -331,7 +337,7 @@ def rotate(session: Session, new_key: Path) -> VerifiedTransaction:
 
     The history follows, and the old key can do nothing more.
     """
-    new = read_key_file(new_key)
+    new = read_key_file(new_key, session.passphrase)
     proof = sign_rotation(new, session.genesis.id, session.secret.public, session.nonce)
     return session.sign(Rotate(new.public, proof))
 

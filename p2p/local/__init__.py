@@ -3,6 +3,11 @@
 ::
 
     home         a node's folder: key, configuration, genesis, database
+    config       config.toml: every setting, its check and its words
+    reload       what a running node takes over of a changed config.toml
+    keyfile      key files, plain or encrypted
+    passphrase   where the passphrase of an encrypted key comes from
+    keys         node.py key: show, encrypt, decrypt
     whole        homes that are whole or not there
     carried      files that operators carry from machine to machine
     founding     a network that several organisations found: plan, entries, genesis
@@ -10,11 +15,16 @@
     handover     a validator's signing state, on its way to another machine
     presence     how a node is found: its transport's settings, node.json
     lifetime     until a signal, or the end of whoever started it
+    supervisor   what systemd is told: ready, stopping
     startup      the first moments of a program: Ctrl-C is quiet
     process      standard streams and signals
     commandline  what every command line shares
     at_rest      commands for a home whose node rests
     logs         the log: bounded, off the event loop, a rate for each line
+    examine      what could be wrong with a home, its node, and how peers see it
+    doctor       node.py doctor: all of that, each with its remedy
+    attendance   which validators did their part, as metrics
+    metrics      where a node stands, as metrics
     telemetry    what happened, as logs, metrics, the last head moves
     face         what the local face answers
     http         the local face: status, submission, metrics

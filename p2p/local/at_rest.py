@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import as_json, home_of_node, launched
+from p2p.local.commandline import home_of_node, launched
 
-import json
 import secrets
 import shlex
 from collections.abc import Sequence
@@ -16,9 +15,13 @@ from chain.errors import OperatorError
 from chain.genesis import found_genesis, load_genesis
 from chain.keys import SEED_BYTES, SecretKey, did_from_key
 from p2p.local import founders
+from p2p.local.doctor import doctor
 from p2p.local.founding import check_joined, home_config, named_policy
 from p2p.local.handover import export_signing, import_signing, renew_database
-from p2p.local.home import Home, create_home, is_begun_home, load_home, peer_id_of, read_key
+from p2p.local.home import Home, create_home, is_begun_home, load_home
+from p2p.local.keyfile import open_key
+from p2p.local.keys import key
+from p2p.local.passphrase import Passphrase, with_passphrase
 from p2p.local.restarting import Signed, sign_restart
 
 _home = home_of_node("The node's folder.")
@@ -34,6 +37,8 @@ _home = home_of_node("The node's folder.")
 @click.option("--peer", "peers", multiple=True, help="Multiaddr of a node to join, ending in /p2p/<peer id>.")
 @click.option("--resync", is_flag=True, help="Keep the home, replace a lost or damaged database; it is kept aside.")
 @click.option("--yes", is_flag=True, help="With --resync: also where no other home is known to hold the chain.")
+@click.option("--encrypt", is_flag=True, help="Encrypt the key; the node then asks for its passphrase at each start.")
+@with_passphrase
 def init(
     home: Path,
     genesis_path: Path | None,
@@ -44,32 +49,37 @@ def init(
     peers: Sequence[str],
     resync: bool,
     yes: bool,
+    encrypt: bool,
+    passphrase: Passphrase,
 ) -> None:
-    """Make a home: a key, a configuration, the genesis and an empty database."""
+    """Make a home: a key, a configuration, the genesis and an empty database.
+
+    A key that is encrypted in --key stays so, under its passphrase.
+    """
     if resync:
-        click.echo(launched(_resynced(load_home(home), is_sure=yes)))
+        click.echo(launched(_resynced(load_home(home, passphrase), is_sure=yes)))
         return
     if (genesis_path is None) == (new_network is None):
         raise OperatorError("say either --genesis FILE or --new-network NAME")
-    seed, is_new = _seed(home, key_path)
-    secret, now_ms = SecretKey(seed), founders.wall_ms()
+    known = home / "key" if key_path is None and is_begun_home(home) else key_path
+    is_new, now_ms = known is None, founders.wall_ms()
+    secret, word = (SecretKey(secrets.token_bytes(SEED_BYTES)), None) if known is None else open_key(known, passphrase)
+    if encrypt and word is None:
+        if known == home / "key":
+            raise OperatorError(f"{known} is not encrypted; run `python node.py key encrypt --home {home}` first")
+        word = passphrase.chosen()
     if genesis_path is not None:
         genesis = load_genesis(genesis_path)
-        check_joined(home, genesis)
+        check_joined(home, genesis, passphrase)
     else:
         genesis = found_genesis(
             new_network or "", named_policy(policy), [secret.public], genesis_time_ms=now_ms, slot_ms=slot_ms
         )
     # Before a network begins, no key can have signed in it.
     may_have_signed = genesis_path is not None and not is_new and now_ms >= genesis.genesis_time_ms
-    create_home(home, genesis, seed, home_config(genesis, secret, peers), may_have_signed=may_have_signed)
+    config = home_config(genesis, secret, peers)
+    create_home(home, genesis, secret.seed, config, may_have_signed=may_have_signed, word=word)
     click.echo(launched(founders.readiness(home, genesis, may_have_signed=may_have_signed)))
-
-
-def _seed(home: Path, key_path: Path | None) -> tuple[bytes, bool]:
-    """The secret of a home to be made, and whether it is new."""
-    known = home / "key" if key_path is None and is_begun_home(home) else key_path
-    return (secrets.token_bytes(SEED_BYTES), True) if known is None else (read_key(known).seed, False)
 
 
 def _resynced(home: Home, *, is_sure: bool) -> str:
@@ -85,21 +95,6 @@ def _resynced(home: Home, *, is_sure: bool) -> str:
 
 
 @click.group()
-def key() -> None:
-    """The home's key."""
-
-
-@key.command("show")
-@_home
-@as_json
-def key_show(home: Path, as_json: bool) -> None:
-    """Say who this node is: its public identities, never the secret."""
-    secret = read_key(home / "key")
-    identity = {"did": did_from_key(secret.public), "peer_id": peer_id_of(secret.seed)}
-    click.echo(json.dumps(identity) if as_json else "\n".join(f"{k:8} {v}" for k, v in identity.items()))
-
-
-@click.group()
 def signing() -> None:
     """Move what this validator signed last to another machine."""
 
@@ -110,18 +105,20 @@ _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @signing.command("export")
 @_home
 @_file
-def signing_export(home: Path, file: Path) -> None:
+@with_passphrase
+def signing_export(home: Path, file: Path, passphrase: Passphrase) -> None:
     """Move the signing state into FILE; this home then signs nothing until one is imported."""
-    state = export_signing(load_home(home), file)
+    state = export_signing(load_home(home, passphrase), file)
     click.echo(f"{file} holds what {home} signed, up to slot {state.slot}; {home} signs nothing from now on")
 
 
 @signing.command("import")
 @_home
 @_file
-def signing_import(home: Path, file: Path) -> None:
+@with_passphrase
+def signing_import(home: Path, file: Path, passphrase: Passphrase) -> None:
     """Let this home sign where the home that made FILE left off.  Import a file in one home only."""
-    state = import_signing(load_home(home), file)
+    state = import_signing(load_home(home, passphrase), file)
     click.echo(f"{home} signs after slot {state.slot}; keep {file} from every other machine, or remove it")
 
 
@@ -135,9 +132,10 @@ def restart() -> None:
 @_file
 @click.option("--blind", "is_blind", is_flag=True, help="Sign though this home does not know the block.")
 @click.option("--again", is_flag=True, help="Sign though this home signed another restart that nobody is to use.")
-def restart_sign(home: Path, file: Path, is_blind: bool, again: bool) -> None:
+@with_passphrase
+def restart_sign(home: Path, file: Path, is_blind: bool, again: bool, passphrase: Passphrase) -> None:
     """Sign the restart in FILE; where there is none, make it, from this home's head."""
-    signed = sign_restart(load_home(home), file, is_blind=is_blind, again=again)
+    signed = sign_restart(load_home(home, passphrase), file, is_blind=is_blind, again=again)
     click.echo(launched(_told(home, file, signed)))
 
 
@@ -162,4 +160,4 @@ def _told(home: Path, file: Path, signed: Signed) -> str:
     )
 
 
-COMMANDS: tuple[click.Command, ...] = (init, founders.genesis_commands, key, signing, restart)
+COMMANDS: tuple[click.Command, ...] = (init, founders.genesis_commands, key, signing, restart, doctor)

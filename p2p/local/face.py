@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import version
+
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +21,7 @@ from chain.trial import try_out
 from chain.view import StateView
 from chain.words import instant
 from p2p.local.home import Home
+from p2p.network import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     from p2p.local.telemetry import Telemetry
@@ -56,6 +59,7 @@ class LocalFace:
         self.registry = node.telemetry.registry
         self._node = node
         self._proving = trio.Lock()
+        self._version = version()
 
     def describe(self) -> dict[str, Any]:
         """``GET /status``."""
@@ -64,6 +68,8 @@ class LocalFace:
         head, final = chain.head.header, chain.finalized
         mute = engine.silence(node.now_ms())
         return {
+            "version": self._version,
+            "protocol": PROTOCOL_VERSION,
             "network": self.genesis.name,
             "chain_id": self.genesis.id.hex(),
             "did": did_from_key(node.home.secret.public),

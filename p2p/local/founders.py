@@ -24,7 +24,9 @@ from chain.tables import Mistake
 from chain.words import duration, instant
 from p2p.local.carried import write_once
 from p2p.local.founding import found, join, load_entries, load_plan, named_policy, write_plan
-from p2p.local.home import begin_home, read_key
+from p2p.local.home import begin_home
+from p2p.local.keyfile import is_encrypted, open_key
+from p2p.local.passphrase import Passphrase, with_passphrase
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _UNITS_MS = {"min": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -75,14 +77,29 @@ def _new(plan: Path, name: str, start: str, policy: str, slot_ms: int, tolerates
 @click.option("--address", required=True, help="Where others reach your node, like /ip4/192.0.2.7/tcp/4001.")
 @click.option("--weight", default=1, show_default=True, help="Of your validator, up to what the plan allows.")
 @click.option("--key", "key_path", type=click.Path(path_type=Path), help="Use this key file instead of a new key.")
+@click.option("--encrypt", is_flag=True, help="Encrypt the key under a passphrase.")
+@with_passphrase
 @home_of_node("Where your node's home is to be; it gets the key.")
 def _join(
-    plan: Path, entry: Path, organisation: str, address: str, weight: int, key_path: Path | None, home: Path
+    plan: Path,
+    entry: Path,
+    organisation: str,
+    address: str,
+    weight: int,
+    key_path: Path | None,
+    home: Path,
+    encrypt: bool,
+    passphrase: Passphrase,
 ) -> None:
     """Consent to PLAN: sign it, and write your ENTRY."""
     agreed = load_plan(plan)
-    seed = None if key_path is None else read_key(key_path).seed
-    secret = begin_home(home, seed, secrets.token_bytes(SEED_BYTES))
+    known, word = (None, None) if key_path is None else open_key(key_path, passphrase)
+    if encrypt and word is None and not is_encrypted(home / "key"):
+        word = passphrase.chosen()
+    seed = None if known is None else known.seed
+    secret = begin_home(home, seed, secrets.token_bytes(SEED_BYTES), passphrase, word=word)
+    if encrypt and not is_encrypted(home / "key"):
+        raise OperatorError(f"{home / 'key'} was there, and is not encrypted; run `python node.py key encrypt` first")
     made = join(agreed, entry, secret, organisation, address, weight=weight, now_ms=wall_ms())
     _say(
         *_terms(agreed),

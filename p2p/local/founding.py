@@ -32,7 +32,10 @@ from chain.policy import Policy, load_policy, shipped_policy
 from chain.tables import Mistake, Table
 from chain.words import instant
 from p2p.local.carried import read_carried, write_once
-from p2p.local.home import HomeConfig, is_begun_home, peer_id_of, read_key
+from p2p.local.config import HomeConfig
+from p2p.local.home import is_begun_home, peer_id_of
+from p2p.local.keyfile import read_key
+from p2p.local.passphrase import ASKED, Passphrase
 
 if TYPE_CHECKING:
     from p2p.addresses import PeerAddress
@@ -136,9 +139,9 @@ def check_start(plan: Plan, now_ms: int) -> None:
         )
 
 
-def check_joined(home: Path, genesis: Genesis) -> None:
+def check_joined(home: Path, genesis: Genesis, passphrase: Passphrase = ASKED) -> None:
     """Raise :class:`OperatorError` where a key was made to found a network, and it is another than this."""
-    if is_begun_home(home) and read_key(home / "key").public not in dict(genesis.validators):
+    if is_begun_home(home) and read_key(home / "key", passphrase).public not in dict(genesis.validators):
         raise OperatorError(
             f"the key of {home} is that of no validator in this genesis; have it made anew with the entry that you "
             "signed, or name another folder with --home"

@@ -28,7 +28,7 @@ from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis
 from chain.keys import KEY_BYTES, key_from_did
 from chain.messages import RawItems
-from p2p.local.home import split_http
+from p2p.local.config import split_http
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from chain.errors import OperatorError
 from chain.keys import did_from_key
 from p2p.client import NODE_JSON, Announced
+from p2p.local.config import HomeConfig
 from p2p.local.home import PEER_BOOK, Home
 from p2p.meshsub.router import DEFAULT_DROP_RATE
 from p2p.network import TransportConfig
@@ -33,16 +34,31 @@ def transport_config(home: Home) -> TransportConfig:
         bootstrap=tuple(config.peers),
         seeds=tuple(config.seeds),
         book=home.path / PEER_BOOK,
-        max_connections=2 * config.max_peers,
-        peers=PeerSettings(
-            max_peers=config.max_peers,
-            max_strangers=config.max_peers,
-            private=config.private,
-            external=config.external_address,
-        ),
+        max_connections=max_connections(config),
+        peers=peer_settings(config),
         ban_s=config.ban_s,
         drop_rate=(1_000 * DROPS_PER_SLOT / home.genesis.slot_ms, DEFAULT_DROP_RATE[1]),
     )
+
+
+def peer_settings(config: HomeConfig) -> PeerSettings:
+    """How many peers a configuration wants."""
+    return PeerSettings(
+        max_peers=config.max_peers,
+        max_strangers=config.max_peers,
+        private=config.private,
+        external=config.external_address,
+    )
+
+
+def max_connections(config: HomeConfig) -> int:
+    """How many connections a configuration allows."""
+    return 2 * config.max_peers
+
+
+def adopt_limits(transport: Transport, config: HomeConfig) -> None:
+    """Let a running transport keep to other limits."""
+    transport.peers.adopt(peer_settings(config), max_connections(config), config.ban_s)
 
 
 @contextmanager

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from chain.clock import Mute
 from chain.engine import Engine
@@ -18,8 +16,8 @@ from chain.errors import Refused
 from chain.events import Commit, Effect, Equivocation, Finalized, HeadMoved, Notice, Penalise, Silenced
 from chain.keys import did_from_key
 from chain.stall import Stall, stall_of
-from p2p.limits import TRAFFIC
-from p2p.local.logs import LOST
+from p2p.local.attendance import Attendance
+from p2p.local.metrics import OfTheNode, OfTheProcess, Watched
 
 # Head moves that GET /heads remembers: a quarter of an hour of one-second slots.
 MAX_HEADS = 1_024
@@ -44,13 +42,10 @@ class Telemetry:
         self._own_key = own_key
         self._sign_restart = sign_restart
         self._is_stalled = False
-        self._height = Gauge("goodfaith_height", "Height of the head", registry=registry)
-        self._final = Gauge("goodfaith_finalized_height", "Height up to which the chain is final", registry=registry)
         self._stalled = Gauge("goodfaith_stalled", "1 while nothing new becomes final", registry=registry)
-        self._mempool = Gauge("goodfaith_mempool_transactions", "Transactions that wait", registry=registry)
         self._transactions = Counter("goodfaith_transactions", "Transactions adopted in blocks", registry=registry)
         self._reorgs = Counter("goodfaith_reorgs", "Head moves that abandoned a block", registry=registry)
-        self._refused = Counter("goodfaith_refused", "Submissions refused", ["reason"], registry=registry)
+        self._refused = Counter("goodfaith_mempool_failed_txs", "Submissions refused", ["reason"], registry=registry)
         self._penalties = Counter("goodfaith_penalties", "Peers penalised", ["reason"], registry=registry)
         self._equivocations = Counter("goodfaith_equivocations", "Pairs of headers for one slot", registry=registry)
         self._silent = Gauge(
@@ -61,7 +56,9 @@ class Telemetry:
             "Unix time at which a silent validator signs again, 0 if unknown",
             registry=registry,
         )
-        registry.register(_OfTheProcess())
+        registry.register(OfTheProcess())
+        ProcessCollector(registry=registry)
+        self._attendance = Attendance(registry)
         self._block_delay = Histogram(
             "goodfaith_block_delay_seconds",
             "From a slot's start to its block being the head here",
@@ -75,21 +72,20 @@ class Telemetry:
             registry=registry,
         )
 
-    def show(self, engine: Engine) -> None:
-        """Set the gauges to where the node stands."""
-        self._height.set(engine.chain.head.header.height)
-        self._final.set(engine.chain.finalized.height)
-        self._mempool.set(len(engine.mempool))
+    def begin(self, node: Watched) -> None:
+        """Show where a node stands, from now on."""
+        self.registry.register(OfTheNode(node))
+        self._attendance.begin(node.engine)
 
     def tell(self, effect: Effect, engine: Engine) -> None:
         """Log and count an effect, if people may want to know."""
         match effect:
             case HeadMoved():
-                self._mempool.set(len(engine.mempool))
+                self._attendance.head_moved(effect.header, effect.depth, engine)
                 self._tell_head(effect)
                 self._tell_stall(stall_of(engine.chain))
             case Finalized(header):
-                self._final.set(header.height)
+                self._attendance.finalized(header, engine)
                 log.info("final", height=header.height, id=header.id.hex()[:12])
             case Equivocation(first, second):
                 self._equivocations.inc()
@@ -157,7 +153,6 @@ class Telemetry:
                 "made_here": header.proposer == self._own_key,
             }
         )
-        self._height.set(header.height)
         self._block_delay.observe(max(0, moved.delay_ms) / 1000)
         facts = {"height": header.height, "id": header.id.hex()[:12], "slot": header.slot}
         facts |= {"transactions": moved.transactions, "delay_ms": moved.delay_ms}
@@ -167,15 +162,3 @@ class Telemetry:
             log.info("reorg", depth=moved.depth, **facts)
         else:
             log.info("head", **facts)
-
-
-class _OfTheProcess(Collector):
-    """What is counted for the whole process, as of the moment when somebody asks."""
-
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        """The lines that its log lost, by what became of them, and the bytes sent to peers."""
-        lines = CounterMetricFamily("goodfaith_log_lines_lost", "Lines of the log not written", labels=["why"])
-        for why in ("unread", "repeated"):
-            lines.add_metric([why], LOST[why])
-        yield lines
-        yield CounterMetricFamily("goodfaith_sent_bytes", "Bytes sent to peers, before encryption", TRAFFIC["sent"])

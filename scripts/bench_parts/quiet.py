@@ -34,7 +34,7 @@ LOOK_S = 0.02
 BLOCKS = 20
 # No member of the replay has such a number.
 _STRANGERS_FROM = 1_000_000
-_SENT = re.compile(r"^goodfaith_sent_bytes_total (\S+)$", re.MULTILINE)
+_SENT = re.compile(r"^goodfaith_p2p_message_send_bytes_total (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ from chain.statements import NO_TAG
 from chain.statetree import StateTree
 from chain.storage import Storage
 from chain.votes import Votes
-from p2p.local.home import HomeConfig, create_home
+from p2p.local.config import HomeConfig
+from p2p.local.home import create_home
 from scripts.bench_parts.mixed import AUTHORITIES, BLOCK_SLOTS, MAKER, Applier, found_ledger, secret_of
 
 MAX_ORIGINALS = 500

@@ -5,7 +5,7 @@ Exit codes: 0 done, 1 refused, 2 usage or the operator's mistake, 3 not there in
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_WRONG, home_of_node, importing
+from p2p.local.commandline import EXIT_WRONG, home_of_node
 
 import functools
 import shlex
@@ -29,6 +29,8 @@ from p2p import client
 from p2p.client import Client, Found, NodeAway, Signer, announced
 from p2p.following import Follower, Impossible, NotInTime, Until
 from p2p.local import commandline
+from p2p.local.keyfile import read_key
+from p2p.local.passphrase import ASKED, Passphrase, with_passphrase
 from scripts.console import print_json, remark, stderr_console
 from scripts.registry_parts.refusals import show
 
@@ -46,6 +48,7 @@ class Session:
     node: Client
     genesis: Genesis
     secret: SecretKey
+    passphrase: Passphrase = ASKED
 
     @cached_property
     def account(self) -> Signer:
@@ -117,15 +120,23 @@ def keyed(command: Callable[..., None]) -> Callable[..., None]:
     """:func:`connected`, and a key; the command gets a ``session``."""
 
     @connected
+    @with_passphrase
     @functools.wraps(command)
-    def with_session(node: Client, genesis: Genesis, home: Path | None, key_path: Path | None, **options: Any) -> None:
+    def with_session(
+        node: Client,
+        genesis: Genesis,
+        home: Path | None,
+        key_path: Path | None,
+        passphrase: Passphrase,
+        **options: Any,
+    ) -> None:
         if key_path is not None:
-            secret = read_key_file(key_path)
+            secret = read_key_file(key_path, passphrase)
         elif home is not None:
-            secret = _read_key(home / "key")
+            secret = read_key(home / "key", passphrase)
         else:
             raise OperatorError("say whose key signs: --key FILE, or --home HOME for a node's own")
-        command(session=Session(node, genesis, secret), **options)
+        command(session=Session(node, genesis, secret, passphrase), **options)
 
     return click.option(
         "--key",
@@ -137,19 +148,13 @@ def keyed(command: Callable[..., None]) -> Callable[..., None]:
     )(with_session)
 
 
-def read_key_file(path: Path) -> SecretKey:
+def read_key_file(path: Path, passphrase: Passphrase) -> SecretKey:
     """Read a person's key file.  Raises :class:`OperatorError`."""
     if not path.exists():
         raise OperatorError(
             f"{path} is missing; make a key with `python scripts/registry.py key new {shlex.quote(str(path))}`"
         )
-    return _read_key(path)
-
-
-def _read_key(path: Path) -> SecretKey:
-    with importing():
-        from p2p.local.home import read_key
-    return read_key(path)
+    return read_key(path, passphrase)
 
 
 def waits(command: Callable[..., None]) -> Callable[..., None]:

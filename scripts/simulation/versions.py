@@ -14,7 +14,7 @@ from chain import engine, heard, production, sync
 
 # Smaller blocks, shorter messages and downloads, other intervals, and a chain that is quiet a block earlier.
 NEXT: tuple[tuple[ModuleType, str, int], ...] = (
-    (production, "MAX_BLOCK_TRANSACTIONS", 3),
+    (production, "MAX_BLOCK_TRANSACTIONS", 16),
     (heard, "MAX_REPEATED", 2),
     (sync, "MAX_BLOCKS_PER_REQUEST", 8),
     (sync, "SHORT_BRANCH", 4),

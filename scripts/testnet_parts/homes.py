@@ -20,7 +20,8 @@ from chain.errors import OperatorError
 from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.keys import SecretKey
 from chain.policy import shipped_policy
-from p2p.local.home import HomeConfig, create_home, peer_id_of, read_config
+from p2p.local.config import HomeConfig, read_config
+from p2p.local.home import create_home, peer_id_of
 from p2p.local.whole import DRAFT, whole_folder
 from scripts.municipal.story import rehearsal_policy
 from scripts.replay import EXPIRY_HEIGHT, node_seed

@@ -16,7 +16,8 @@ from chain.messages import Status
 from chain.transactions import Enrol
 from p2p.client import PEERS
 from p2p.host import MAX_HANDSHAKES
-from p2p.local.home import HomeConfig, create_home, peer_id_of
+from p2p.local.config import HomeConfig
+from p2p.local.home import create_home, peer_id_of
 from scripts.abuse_parts.catalogue import ATTACKS, Attack
 from scripts.abuse_parts.strike import carry_out
 from scripts.abuse_parts.target import Target, until_thrown_out, visit

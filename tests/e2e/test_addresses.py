@@ -19,7 +19,8 @@ from p2p.bookfile import BookFile
 from p2p.client import announced
 from p2p.frames import LIBRARY_ERRORS
 from p2p.host import GuardedHost, open_host
-from p2p.local.home import PEER_BOOK, HomeConfig, create_home, peer_id_of
+from p2p.local.config import HomeConfig
+from p2p.local.home import PEER_BOOK, create_home, peer_id_of
 from p2p.network import TransportConfig
 from p2p.requests import RequestError, Requests
 from tests.support.running import DEADLINE_S, RunningNode, running, starting, wait_for

@@ -15,7 +15,7 @@ import node
 from chain.genesis import Genesis, load_genesis
 from chain.transactions import Enrol
 from p2p.local import founders
-from p2p.local.home import read_config
+from p2p.local.config import read_config
 from tests.support.commands import exit_code
 from tests.support.running import run_to_end, running, wait_for
 from tests.support.world import Actor

@@ -27,7 +27,8 @@ from chain.transactions import Enrol
 from p2p import handshake
 from p2p.frames import LIBRARY_ERRORS
 from p2p.host import GuardedHost, open_host
-from p2p.local.home import HomeConfig, create_home
+from p2p.local.config import HomeConfig
+from p2p.local.home import create_home
 from p2p.meshsub.wire import MAX_RPC_BYTES
 from p2p.network import TransportConfig, open_transport
 from p2p.protocol import BLOCKS, TRANSACTIONS

@@ -22,7 +22,8 @@ from chain.database import DATABASE
 from chain.genesis import Genesis, load_genesis
 from chain.reader import Reader
 from chain.transactions import Enrol, Rate
-from p2p.local.home import HomeConfig, create_home
+from p2p.local.config import HomeConfig
+from p2p.local.home import create_home
 from tests.support.running import RunningNode, run_to_end, running, wait_for
 from tests.support.world import Actor, genesis_of, secret
 
@@ -87,7 +88,7 @@ def test_it_ends_when_its_parent_does(solo: Path) -> None:
         ("foreign genesis", "another network"),
         ("key for all to read", "chmod 600"),
         ("key cut short", "backup"),
-        ("unknown setting", "choose from"),
+        ("unknown setting", "line 1: no setting 'liste'; did you mean 'listen'?"),
         ("bad listen address", "listen"),
         ("bad peer", "p2p"),
         ("http port taken", "http in config.toml"),

@@ -18,7 +18,8 @@ from chain.genesis import Genesis
 from chain.headers import Header
 from chain.reader import Reader
 from chain.transactions import Enrol
-from p2p.local.home import HomeConfig, create_home
+from p2p.local.config import HomeConfig
+from p2p.local.home import create_home
 from tests.support.running import RunningNode, run_to_end, running, wait_for
 from tests.support.world import Actor, genesis_of, secret
 

@@ -9,13 +9,15 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import httpx
 import pytest
 
-from p2p.local.home import HomeConfig, create_home
+from p2p.local.config import HomeConfig
+from p2p.local.home import create_home
 from tests.support.running import DEADLINE_S, ROOT, node_command, run_to_end, running, wait_for
 from tests.support.world import genesis_of, secret
 
@@ -54,6 +56,16 @@ def test_nohup_means_that_a_hang_up_is_nothing(solo: Path) -> None:
         node.process.terminate()
         assert node.process.wait(DEADLINE_S) == 0
     assert "SIGHUP" not in node.log()
+
+
+def test_a_changed_configuration_is_read_again(solo: Path) -> None:
+    with running(solo) as node:
+        (solo / "config.toml").write_text(replace(LOCAL, log_level="debug", max_peers=3).to_toml(), encoding="utf-8")
+        node.process.send_signal(signal.SIGUSR1)
+        wait_for(lambda: "configuration_read" in node.log(), "the node says so")
+        node.process.terminate()
+        assert node.process.wait(DEADLINE_S) == 0
+    assert "changed=log_level max_peers" in node.log().replace("'", "")
 
 
 def test_several_signals_are_one(solo: Path) -> None:

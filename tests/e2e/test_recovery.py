@@ -20,7 +20,8 @@ from chain.database import DATABASE
 from chain.genesis import Genesis, found_genesis
 from chain.policy import shipped_policy
 from chain.transactions import Enrol
-from p2p.local.home import HomeConfig, create_home, peer_id_of
+from p2p.local.config import HomeConfig
+from p2p.local.home import create_home, peer_id_of
 from scripts.testnet_parts.homes import free_ports
 from tests.support.running import RunningNode, run_to_end, running, wait_for
 from tests.support.world import Actor, secret

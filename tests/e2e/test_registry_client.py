@@ -15,7 +15,8 @@ import pytest
 
 from chain.genesis import found_genesis
 from chain.policy import shipped_policy
-from p2p.local.home import HomeConfig, create_home
+from p2p.local.config import HomeConfig
+from p2p.local.home import create_home
 from tests.support.client import run_client
 from tests.support.running import DEADLINE_S, ROOT, RunningNode, running
 from tests.support.world import secret

@@ -13,7 +13,7 @@ import pytest
 
 from chain.genesis import load_genesis
 from chain.transactions import Enrol
-from p2p.local.home import HomeConfig
+from p2p.local.config import HomeConfig
 from tests.support.running import DEADLINE_S, ROOT, RunningNode, wait_for
 from tests.support.world import Actor
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 CHAIN = sorted(path.stem for path in (ROOT / "chain").glob("*.py") if path.stem != "__init__")
 SOURCES = [*sorted((ROOT / "chain").glob("*.py")), *sorted((ROOT / "p2p").rglob("*.py")), ROOT / "node.py"]
 # Commands: what they raise ends as their one sentence and exit code.
-COMMANDS = {"init"}
+COMMANDS = {"init", "key_encrypt", "key_decrypt"}
 # Where hard arithmetic is explained by an example that is computed here.
 COMPUTED = {"votes", "validators", "statetree"}
 

@@ -24,7 +24,9 @@ from chain.proof import check_evidence
 from chain.storage import Storage
 from chain.transactions import Enrol, VerifiedTransaction
 from node import Node, open_node
-from p2p.local.home import Home, HomeConfig, create_home, load_home, peer_id_of, write_key
+from p2p.local.config import HomeConfig
+from p2p.local.home import Home, create_home, load_home, peer_id_of
+from p2p.local.keyfile import write_key
 from p2p.network import Transport
 from tests.support.forge import Forge
 from tests.support.world import Actor, genesis_of, secret

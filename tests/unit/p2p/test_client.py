@@ -33,6 +33,7 @@ T = TypeVar("T")
 URL = "http://127.0.0.1:4080"
 KEY = secret(1).public
 STATUS_OF_A_NODE: NodeStatus = {
+    "version": "0.1.0", "protocol": "2",
     "network": "town", "chain_id": "c0", "did": "did:key:z6Mk", "peer_id": "12D3", "validator": True, "silent": False,
     "silent_why": None, "signs_again": None,
     "height": 7, "head_id": "ab", "state_root": "cd", "finalized_height": 2, "finalized_id": "ef", "stalled": None,

@@ -256,3 +256,19 @@ async def test_raw_garbage_on_the_port_disturbs_nobody() -> None:
         await require_service(node, friend)
         for stream in idle:
             await stream.aclose()
+
+
+async def test_limits_change_while_it_runs() -> None:
+    async with running(1) as hub:
+        hub.transport.peers.adopt(PeerSettings(max_peers=1, max_strangers=1), 2, 60.0)
+        async with running(2, bootstrap=(hub.address,)) as second:
+            await until(lambda: hub.neighbours == {second.peer_id})
+            async with running(3, bootstrap=(hub.address,)) as third:
+                contact = third.transport.peers._book.get(hub.peer_id)
+                assert contact is not None
+                await until(lambda: contact.failures >= 2)
+                assert hub.neighbours == {second.peer_id}
+                hub.transport.peers.adopt(PeerSettings(max_peers=1, max_strangers=2), 3, 60.0)
+                await until(lambda: hub.neighbours == {second.peer_id, third.peer_id})
+        hub.transport.peers.penalise("12D3", 1_000.0, "misbehaves")
+        assert 0 < hub.transport.peers.bans()["12D3"] <= 60

@@ -98,11 +98,11 @@ async def test_the_sink_takes_everything() -> None:
 
 
 def test_what_nodes_sent_is_read_from_their_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p2p.local.telemetry.TRAFFIC", {"sent": 12_345_678})
+    monkeypatch.setattr("p2p.local.metrics.TRAFFIC", {"sent": 12_345_678, "received": 1})
     text = generate_latest(Telemetry().registry).decode()
     assert sent_bytes(text) == 12_345_678
     with pytest.raises(OperatorError, match="this version"):
-        sent_bytes("goodfaith_height 3.0")
+        sent_bytes("goodfaith_consensus_height 3.0")
 
 
 def test_what_is_signed_beforehand_is_valid_and_leaves_no_gaps() -> None:

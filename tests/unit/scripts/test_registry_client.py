@@ -41,8 +41,8 @@ from chain.transactions import (
 from chain.view import MemoryView, StateView
 from p2p.client import Announced, Client, Found, NodeStatus
 from p2p.following import Follower, Until
-from p2p.local.home import read_key, write_key
 from p2p.local.http import describe_refusal
+from p2p.local.keyfile import read_key, write_key
 from scripts.registry import registry
 from scripts.registry_parts import session
 from tests.support.client import Ended, run_client

@@ -135,7 +135,7 @@ def test_a_consent_that_lost_something_is_refused() -> None:
 
 
 def test_a_key_file_is_for_its_owner_only(tmp_path: Path) -> None:
-    from p2p.local.home import read_key, write_key  # noqa: PLC0415
+    from p2p.local.keyfile import read_key, write_key  # noqa: PLC0415
 
     write_key(tmp_path / "key", bytes(range(32)))
     assert read_key(tmp_path / "key").seed == bytes(range(32))

@@ -18,8 +18,9 @@ from chain.production import Producer
 from chain.statements import NO_TAG
 from chain.transactions import Approve, Enrol, Rotate, VerifiedTransaction, sign_rotation
 from chain.words import instant
+from p2p.local.config import HomeConfig
 from p2p.local.face import LocalFace
-from p2p.local.home import Home, HomeConfig, create_home, load_home
+from p2p.local.home import Home, create_home, load_home
 from p2p.local.telemetry import Telemetry
 from p2p.network import Transport
 from p2p.signatures import Signatures

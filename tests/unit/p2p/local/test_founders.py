@@ -12,7 +12,8 @@ import node
 from chain.genesis import load_genesis
 from chain.storage import Storage
 from p2p.local import founders
-from p2p.local.home import load_home, write_key
+from p2p.local.home import load_home
+from p2p.local.keyfile import write_key
 from tests.support.commands import exit_code
 from tests.support.world import secret
 

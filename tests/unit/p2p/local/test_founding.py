@@ -11,6 +11,7 @@ import pytest
 
 from chain.errors import OperatorError
 from chain.genesis import found_together
+from p2p.local.config import HomeConfig
 from p2p.local.founding import (
     check_joined,
     entry_text,
@@ -22,7 +23,7 @@ from p2p.local.founding import (
     named_policy,
     write_plan,
 )
-from p2p.local.home import HomeConfig, begin_home, peer_id_of
+from p2p.local.home import begin_home, peer_id_of
 from tests.support.founding import PLAN, entries_of, entry_of, plan_with
 from tests.support.world import GENESIS_MS, genesis_of, secret
 

@@ -24,8 +24,9 @@ from chain.genesis import Genesis
 from chain.storage import Storage
 from chain.transactions import Enrol
 from p2p.local import handover
+from p2p.local.config import HomeConfig
 from p2p.local.handover import export_signing, import_signing, renew_database
-from p2p.local.home import EXPORTED, Home, HomeConfig, create_home, load_home, locked
+from p2p.local.home import EXPORTED, Home, create_home, load_home, locked
 from tests.support.homes import record, tamper
 from tests.support.world import Actor, World, genesis_of, secret
 

@@ -11,20 +11,9 @@ from libp2p.peer.id import ID
 
 from chain.errors import OperatorError
 from chain.keys import SecretKey
-from p2p.local.home import (
-    EXPORTED,
-    Home,
-    HomeConfig,
-    begin_home,
-    create_home,
-    is_begun_home,
-    load_home,
-    peer_id_of,
-    read_config,
-    read_key,
-    split_http,
-    write_key,
-)
+from p2p.local.config import HomeConfig
+from p2p.local.home import EXPORTED, Home, begin_home, create_home, is_begun_home, load_home, peer_id_of
+from p2p.local.keyfile import read_key, write_key
 from tests.support.world import genesis_of
 
 SEED = bytes(range(32))
@@ -140,92 +129,3 @@ def test_a_key_that_is_a_folder_is_refused(home: Path) -> None:
     (home / "key").mkdir()
     with pytest.raises(OperatorError, match="restore it from your backup"):
         read_key(home / "key")
-
-
-@pytest.mark.parametrize(
-    ("text", "remedy"),
-    [
-        ("listen = [", "is not valid TOML"),
-        (
-            "liste = []",
-            "is not a setting; choose from allow_partitions, ban_s, external_address, http, listen, max_peers",
-        ),
-        ("ban_s = 0", "ban_s must be from 1 to 86400"),
-        ("listen = []", "listen must name at least one address, like"),
-        ('listen = "/ip4/127.0.0.1/tcp/0"', r"listen must be written like \["),
-        ("peers = [1]", "peers must be a list of texts"),
-        ("max_peers = 0", "max_peers must be from 1 to 1000"),
-        ("max_peers = 1001", "max_peers must be from 1 to 1000"),
-        ("max_peers = true", "max_peers must be written like 32"),
-        ("max_peers = 3.5", "max_peers must be written like 32"),
-        ("allow_partitions = 1", "allow_partitions must be written like false"),
-        ("http = 4080", 'http must be written like "127.0.0.1:4080"'),
-        ('http = "4080"', "http must be host:port like 127.0.0.1:4080"),
-        ("[http]", "http must be written like"),
-        ("private = true", "a private node needs its front nodes as peers"),
-        ('private = true\npeers = ["x"]\nseeds = ["y"]', "a private node needs its front nodes as peers"),
-    ],
-)
-def test_a_mistake_in_the_configuration_is_named(tmp_path: Path, text: str, remedy: str) -> None:
-    path = tmp_path / "config.toml"
-    path.write_text(text + "\n", encoding="utf-8")
-    with pytest.raises(OperatorError, match=remedy):
-        read_config(path)
-
-
-@pytest.mark.parametrize(
-    ("content", "what"),
-    [
-        (b"# caf\xe9", r"is not UTF-8 \(at byte 5\); save it as UTF-8"),
-        (b"a\x00b", "is not valid TOML"),
-        (b"max_peers = " + b"[" * 5_000, "is not valid TOML"),
-    ],
-)
-def test_a_configuration_that_is_no_text_is_refused(tmp_path: Path, content: bytes, what: str) -> None:
-    (tmp_path / "config.toml").write_bytes(content)
-    with pytest.raises(OperatorError, match=what):
-        read_config(tmp_path / "config.toml")
-
-
-def test_a_configuration_that_cannot_be_read_is_not_called_wrong(tmp_path: Path) -> None:
-    (tmp_path / "config.toml").mkdir()
-    with pytest.raises(OperatorError, match="cannot be read: Is a directory"):
-        read_config(tmp_path / "config.toml")
-
-
-def test_missing_settings_take_their_defaults(tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text("max_peers = 3\n", encoding="utf-8")
-    assert read_config(tmp_path / "config.toml") == HomeConfig(max_peers=3)
-
-
-@pytest.mark.parametrize(
-    "config",
-    [HomeConfig(), CONFIG, HomeConfig(peers=['"\\\n\t\x00\x1f\x7f\x80\u2028', "\U0001f600", ""], max_peers=1_000)],
-    ids=["default", "all-changed", "odd-characters"],
-)
-def test_a_configuration_survives_being_written(tmp_path: Path, config: HomeConfig) -> None:
-    path = tmp_path / "config.toml"
-    path.write_text(config.to_toml(), encoding="utf-8")
-    assert read_config(path) == config
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("127.0.0.1:4080", ("127.0.0.1", 4080)),
-        ("localhost:0", ("localhost", 0)),
-        ("[::1]:65535", ("::1", 65_535)),
-    ],
-)
-def test_http_addresses_are_read(text: str, parts: tuple[str, int]) -> None:
-    assert split_http(text) == parts
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", ":", "4080", ":4080", "localhost", "localhost:", "localhost:65536", "localhost:-1", "localhost:http",
-     "[::1]", "localhost:" + "9" * 5_000],
-)  # fmt: skip
-def test_other_http_addresses_are_refused(text: str) -> None:
-    with pytest.raises(OperatorError, match="http must be host:port like"):
-        split_http(text)

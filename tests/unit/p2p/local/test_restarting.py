@@ -17,8 +17,9 @@ from chain.genesis import Genesis
 from chain.restart import Restart
 from chain.storage import Storage
 from chain.transactions import Enrol
+from p2p.local.config import HomeConfig
 from p2p.local.handover import export_signing
-from p2p.local.home import Home, HomeConfig, create_home, load_home
+from p2p.local.home import Home, create_home, load_home
 from p2p.local.restarting import sign_restart
 from tests.support.homes import RecordingDisk, record
 from tests.support.world import Actor, World, genesis_of, secret

@@ -13,7 +13,9 @@ from chain.errors import OperatorError
 from chain.storage import Storage
 from p2p.local import home as homes
 from p2p.local import whole
-from p2p.local.home import HomeConfig, create_home, load_home, read_key
+from p2p.local.config import HomeConfig
+from p2p.local.home import create_home, load_home
+from p2p.local.keyfile import read_key, write_key
 from tests.support.world import genesis_of
 
 GENESIS = genesis_of(1)
@@ -123,9 +125,9 @@ def test_a_key_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with monkeypatch.context() as broken:
         broken.setattr("os.fsync", failing_at(1, lambda _: None, OSError(errno.ENOSPC, "full")))
         with pytest.raises(OSError, match="full"):
-            homes.write_key(path, SEED)
+            write_key(path, SEED)
     assert not path.exists()
-    homes.write_key(path, SEED)
+    write_key(path, SEED)
     assert read_key(path).seed == SEED
 
 

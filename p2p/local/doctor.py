@@ -1,0 +1,97 @@
+"""``node.py doctor``: what is wrong with a node, and what to do about it."""
+
+from __future__ import annotations
+
+from p2p.local.commandline import EXIT_WRONG, as_json, home_of_node, importing, launched
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from p2p.local.passphrase import Passphrase, with_passphrase
+
+if TYPE_CHECKING:
+    from p2p.addresses import PeerAddress
+    from p2p.local.examine import Case, Finding
+
+MAX_ASKED = 8
+"""Peers that are asked: enough for a median that a few cannot move."""
+
+
+@click.command()
+@home_of_node("The node's folder.")
+@with_passphrase
+@click.option("--offline", is_flag=True, help="Ask no peers.")
+@as_json
+@click.pass_context
+def doctor(context: click.Context, home: Path, passphrase: Passphrase, offline: bool, as_json: bool) -> None:
+    """Look for what is wrong with a home and its node, running or stopped.
+
+    Files, key, signing state, disk, ports and version here; then, as a visitor to its peers: clock, height, and whether
+    they can dial it.  Exit codes: 0 all is fine, 1 something is not.
+    """
+    with importing():
+        from p2p.local.examine import examine
+
+    case, findings = examine(home, passphrase)
+    if not offline and case.genesis is not None:
+        findings += _of_peers(case)
+    if as_json:
+        click.echo(json.dumps({"fine": all(each.is_fine for each in findings), "findings": _documents(findings)}))
+    else:
+        _show(findings)
+    if not all(finding.is_fine for finding in findings):
+        context.exit(EXIT_WRONG)
+
+
+def _of_peers(case: Case) -> list[Finding]:
+    with importing():
+        import trio
+
+        from p2p.consult import consult
+        from p2p.local.examine import judge_peers
+    assert case.genesis is not None
+    whom = "" if case.status is None else case.status["peer_id"]
+    return list(judge_peers(case, trio.run(consult, _addresses(case), case.genesis.id, whom)))
+
+
+def _addresses(case: Case) -> list[PeerAddress]:
+    """Whom to ask: those that the operator named, and those that the node dialled."""
+    from p2p.addresses import read_address
+
+    named = [] if case.config is None else case.config.peers
+    table = [] if case.peers is None else case.peers["peers"]
+    dialled = [f"{peer['address']}/p2p/{peer['peer_id']}" for peer in table if peer["direction"] == "outbound"]
+    read = [address for address in map(read_address, [*named, *dialled]) if address is not None]
+    return list({address.peer_id: address for address in reversed(read)}.values())[-MAX_ASKED:]
+
+
+def _documents(findings: Sequence[Finding]) -> list[dict[str, object]]:
+    return [
+        {"check": each.check, "fine": each.is_fine, "what": each.what, "remedy": launched(each.remedy)}
+        for each in findings
+    ]
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    """A table on a terminal, a line for each finding in a pipe."""
+    if not sys.stdout.isatty():
+        for each in findings:
+            remedy = f"; {launched(each.remedy)}" if each.remedy else ""
+            click.echo(f"{'fine ' if each.is_fine else 'WRONG'}  {each.check}: {each.what}{remedy}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "check", "what was found", "what to do"):
+        table.add_column(heading, overflow="fold")
+    for each in findings:
+        mark = Text("fine", "green") if each.is_fine else Text("wrong", "bold red")
+        table.add_row(mark, each.check, Text(each.what), Text(launched(each.remedy)))
+    Console().print(table)
