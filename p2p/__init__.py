@@ -9,8 +9,7 @@ From the wire up::
     frames       length-prefixed messages on a stream
     library      what libp2p lacks, and what a stranger could abuse in it
     host         libp2p, guarded: TCP, Noise, Yamux, nothing else
-    router       GossipSub, tuned
-    pubsub       GossipSub, guarded: each message checked once, no input ends the process
+    meshsub      GossipSub of our own: a mesh that strangers cannot take over, and its streams
     gossip       topics: publish, and check what others publish
     relay        small items for everybody, soon: collected, and passed on hop by hop
     requests     questions to one peer, with limits and one kind of failure

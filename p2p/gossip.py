@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from random import Random
 
-from libp2p.peer.id import ID
-from libp2p.tools.anyio_service import background_trio_service
+import trio
 
 from chain.errors import InvariantBroken
 from p2p.host import GuardedHost
-from p2p.pubsub import DEFAULT_DROP_RATE, GuardedPubsub, Topic, Validate, message_id
-from p2p.router import TunedGossipSub
+from p2p.meshsub.mesh import Mesh
+from p2p.meshsub.router import DEFAULT_DROP_RATE, Router, Validate
+from p2p.meshsub.signing import is_signed
 
 MAX_MESSAGE_BYTES = 1_000_000
 """The largest message that fits a frame with its envelope."""
@@ -20,8 +21,7 @@ MAX_MESSAGE_BYTES = 1_000_000
 class Gossip:
     """The topics of one network.  Topic names are short; on the wire they carry the network's prefix."""
 
-    def __init__(self, pubsub: GuardedPubsub, router: TunedGossipSub, prefix: str) -> None:
-        self._pubsub = pubsub
+    def __init__(self, router: Router, prefix: str) -> None:
         self._router = router
         self._prefix = prefix
 
@@ -36,10 +36,7 @@ class Gossip:
         """
         if max_bytes > MAX_MESSAGE_BYTES:
             raise InvariantBroken(f"topic {topic} allows {max_bytes} bytes, a frame holds {MAX_MESSAGE_BYTES}")
-        name = self._prefix + topic
-        self._pubsub.topics[name] = Topic(validate, max_bytes)
-        await self._router.join(name)  # before it is announced: who grafts us then finds us ready
-        await self._pubsub.subscribe(name)
+        self._router.subscribe(self._prefix + topic, validate, max_bytes)
 
     async def publish(self, topic: str, data: bytes) -> None:
         """Queue a message for the mesh; it does not wait for the network, and no validator of ours sees it.
@@ -48,27 +45,35 @@ class Gossip:
         message that the topic's subscribers would refuse as too large.
         """
         name = self._prefix + topic
-        if len(data) > self._pubsub.topics[name].max_bytes:
+        if len(data) > self._router.mesh.topics[name].max_bytes:
             raise InvariantBroken(f"a message of {len(data)} bytes is too large for topic {topic}")
-        await self._pubsub.publish(name, data)
+        self._router.publish(name, data)
+
+    def vouch(self, peer_id: str, is_validator: bool) -> None:
+        """Whether a connected peer is a validator's machine, as far as it is known now: such ones are not displaced."""
+        self._router.vouch(peer_id, is_validator)
 
     def mesh(self, topic: str) -> set[str]:
-        """The peers that messages of ``topic`` are sent to directly."""
-        return {str(peer_id) for peer_id in self._router.mesh.get(self._prefix + topic, set())}
+        """The peers to which messages of ``topic`` are passed on."""
+        return self._router.mesh.mesh(self._prefix + topic)
 
     def ready(self, peer_id: str, topic: str) -> bool:
-        """Whether the peer has told us that it listens to ``topic`` and we have a stream to it."""
-        peer = ID.from_base58(peer_id)
-        return peer in self._pubsub.peers and peer in self._pubsub.peer_topics.get(self._prefix + topic, set())
+        """Whether the peer is connected and has told us that it listens to ``topic``."""
+        return self._router.is_ready(peer_id, self._prefix + topic)
 
 
 @asynccontextmanager
 async def open_gossip(
-    host: GuardedHost, prefix: str, drop_rate: tuple[float, float] = DEFAULT_DROP_RATE
-) -> AsyncIterator[tuple[Gossip, GuardedPubsub]]:
-    """Run gossip on a host that has not been opened to peers yet."""
-    router = TunedGossipSub(message_id)
-    pubsub = GuardedPubsub(host, router, prefix, drop_rate)
-    async with background_trio_service(pubsub), background_trio_service(router):
-        await pubsub.wait_until_ready()
-        yield Gossip(pubsub, router, prefix), pubsub
+    host: GuardedHost,
+    prefix: str,
+    *,
+    rng: Random,
+    named: Collection[str] = (),
+    drop_rate: tuple[float, float] = DEFAULT_DROP_RATE,
+) -> AsyncIterator[tuple[Gossip, Router]]:
+    """Run gossip on a host that has not been opened to peers yet.  ``named`` are the peers that the operator named."""
+    router = Router(host, Mesh(rng, is_signed, named, prefix), drop_rate)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(router.run)
+        yield Gossip(router, prefix), router
+        nursery.cancel_scope.cancel()

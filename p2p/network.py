@@ -15,8 +15,8 @@ from p2p.bookfile import BookFile
 from p2p.gossip import Gossip, open_gossip
 from p2p.host import DEFAULT_MAX_CONNECTIONS, GuardedHost, open_host
 from p2p.limits import Clock
+from p2p.meshsub.router import DEFAULT_DROP_RATE
 from p2p.peers import PeerSettings, PeerSupervisor
-from p2p.pubsub import DEFAULT_DROP_RATE
 from p2p.relay import Relay
 from p2p.reputation import BAN_S, Reputation
 from p2p.requests import DEFAULT_RATE, Requests
@@ -98,7 +98,13 @@ async def open_transport(config: TransportConfig) -> AsyncIterator[Transport]:
     async with (
         _unwrapped(),
         open_host(config.seed, config.listen, config.max_connections) as host,
-        open_gossip(host, config.prefix, config.drop_rate) as (gossip, pubsub),
+        open_gossip(
+            host,
+            config.prefix,
+            rng=config.rng,
+            named={address.peer_id for address in bootstrap},
+            drop_rate=config.drop_rate,
+        ) as (gossip, router),
     ):
         alarm = _Alarm()
         relay = Relay(host, config.prefix + "attest")
@@ -106,8 +112,9 @@ async def open_transport(config: TransportConfig) -> AsyncIterator[Transport]:
         reputation = Reputation(config.clock, ban_s=config.ban_s)
         book = BookFile(config.book) if config.book is not None else None
         peers = PeerSupervisor(host, requests, config.rng, config.peers, reputation, book)
-        host.report = pubsub.report = relay.report = requests.report = peers.penalise
-        pubsub.on_bug = relay.on_bug = requests.on_bug = alarm.ring
+        host.report = router.report = relay.report = requests.report = peers.penalise
+        router.drop = peers.disconnect
+        router.on_bug = relay.on_bug = requests.on_bug = alarm.ring
         peers.on_gone = relay.forget
         async with trio.open_nursery() as nursery:
             nursery.start_soon(alarm.wait)

@@ -343,7 +343,9 @@ class LedgerProtocol:
     async def _note_status(self, peer: str, data: bytes) -> None:
         match self._admission.claim(data, peer, self._node.now_ms()):
             case AdmittedClaim() as claim:
-                if claim.status.credential.key in self._node.chain.electorate.speakers:
+                is_validator = claim.status.credential.key in self._node.chain.electorate.speakers
+                self._transport.gossip.vouch(peer, is_validator)
+                if is_validator:
                     self._transport.peers.reserve(peer)
                 await self._node.post(StatusReceived(peer, claim))
             case Dropped(refusal):

@@ -13,9 +13,9 @@ from chain.keys import did_from_key
 from p2p.client import NODE_JSON, Announced
 from p2p.local.config import HomeConfig
 from p2p.local.home import PEER_BOOK, Home
+from p2p.meshsub.router import DEFAULT_DROP_RATE
 from p2p.network import TransportConfig
 from p2p.peers import PeerSettings
-from p2p.pubsub import DEFAULT_DROP_RATE
 
 if TYPE_CHECKING:
     from p2p.network import Transport

@@ -37,6 +37,21 @@ ATTACKS = (
     Attack("giant-keys", "messages signed with RSA keys of a megabyte", gossip.giant_keys),
     Attack("countless-parts", "half a million empty messages in one frame", gossip.countless_parts),
     Attack("control-flood", "grafts, prunes, wants and subscriptions without end", gossip.control_flood),
+    Attack(
+        "silent-grafts",
+        "a place in the mesh, and nothing passed on",
+        gossip.silent_grafts,
+        "whoever is silent while others speak gives way to others; validators and named peers keep their places",
+    ),
+    Attack(
+        "offer-storm",
+        "offers of messages that there are not",
+        gossip.offer_storm,
+        "ten offers and 1,024 ids a second are looked at; whose come to nothing, its are not any more",
+    ),
+    Attack(
+        "unread-gossip", "nothing, and it reads nothing", gossip.unread_gossip, "2 MB wait for it, then it is let go"
+    ),
     Attack("invalid-transactions", "transactions with bad signatures", gossip.invalid_transactions),
     Attack(
         "duplicate-transactions",
@@ -48,7 +63,7 @@ ATTACKS = (
         "useless-transactions",
         "well-signed ones of strangers",
         gossip.useless_transactions,
-        "4 MB of a peer are checked at once, the rest waits at its end",
+        "1 MB of a peer is checked at once, the rest waits at its end",
     ),
     Attack("wrong-leaders", "headers well signed by nobody in particular", gossip.wrong_leaders),
     Attack(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import trio
+from libp2p.abc import INetStream
 from libp2p.crypto.pb import crypto_pb2
 from libp2p.pubsub.pb import rpc_pb2
 
@@ -18,9 +20,10 @@ from chain.merkle import EMPTY_ROOT
 from chain.messages import MAX_ANNOUNCEMENT_BYTES, Announcement, RawItems
 from chain.statements import NO_TAG
 from chain.transactions import Enrol, Rate, sign_transaction
+from p2p.frames import LIBRARY_ERRORS, READ_BYTES
+from p2p.meshsub.wire import MAX_RPC_BYTES
 from p2p.protocol import BLOCKS, TRANSACTIONS
-from p2p.router import MAX_RPC_BYTES
-from scripts.abuse_parts.target import Target, Visitor, framed, visit
+from scripts.abuse_parts.target import MESHSUB, Target, Visitor, framed, visit
 
 # Transactions in one hostile batch, signed once and sent again and again.
 BATCH = 100
@@ -28,6 +31,8 @@ BATCH = 100
 NOWHERE = b"\xee" * 32
 # The height of a header that claims a longer chain than any there is, as far as its slot allows it.
 FAR = 1_000_000
+# Between two frames of offers, of a thousand ids each: a peer is asked for no more a second.
+OFFER_PAUSE_S = 0.5
 # How often the thief of a key looks whether its slot has come.
 SLOT_LOOK_S = 0.01
 
@@ -107,6 +112,55 @@ async def control_flood(target: Target) -> None:
             await trio.sleep(target.pace_s)
 
 
+def subscriptions(target: Target) -> bytes:
+    """A frame that asks for a place in both meshes."""
+    topics = [target.prefix + topic for topic in (TRANSACTIONS, BLOCKS)]
+    control = rpc_pb2.ControlMessage(graft=[rpc_pb2.ControlGraft(topicID=topic) for topic in topics])
+    listens = [rpc_pb2.RPC.SubOpts(subscribe=True, topicid=topic) for topic in topics]
+    return framed(rpc_pb2.RPC(control=control, subscriptions=listens).SerializeToString())
+
+
+async def silent_grafts(target: Target) -> None:
+    """A peer like any other, but that it passes nothing on."""
+    async with visit(target) as visitor:
+        visitor.host.set_stream_handler(MESHSUB, _swallow)
+        stream = await visitor.open_gossip()
+        await stream.write(subscriptions(target))
+        await visitor.thrown_out()
+
+
+async def unread_gossip(target: Target) -> None:
+    """The same, and what it is sent it does not even take."""
+    async with visit(target) as visitor:
+        visitor.host.set_stream_handler(MESHSUB, _ignore)
+        stream = await visitor.open_gossip()
+        await stream.write(subscriptions(target))
+        await visitor.thrown_out()
+
+
+async def offer_storm(target: Target) -> None:
+    """Ids of messages that do not exist, each once."""
+    async with visit(target) as visitor:
+        stream = await visitor.open_gossip()
+        while True:
+            offers = [
+                rpc_pb2.ControlIHave(topicID=target.prefix + topic, messageIDs=[os.urandom(32) for _ in range(500)])
+                for topic in (TRANSACTIONS, BLOCKS)
+            ]
+            await stream.write(framed(rpc_pb2.RPC(control=rpc_pb2.ControlMessage(ihave=offers)).SerializeToString()))
+            await trio.sleep(max(target.pace_s, OFFER_PAUSE_S))
+
+
+async def _swallow(stream: INetStream) -> None:
+    with suppress(*LIBRARY_ERRORS):
+        while await stream.read(READ_BYTES):
+            pass
+
+
+async def _ignore(_stream: INetStream) -> None:
+    await trio.sleep_forever()
+
+
 def enrolments(target: Target) -> list[bytes]:
     """Good signatures of keys that nobody knows."""
     secrets = [SecretKey(os.urandom(32)) for _ in range(BATCH)]
@@ -170,11 +224,14 @@ async def announce(visitor: Visitor, items: Iterator[bytes]) -> None:
 
 async def wrong_leaders(target: Target) -> None:
     """Well signed, by a key that is nobody's, on the head: who leads there, everybody knows."""
-    head = await target.status()
     async with visit(target) as visitor:
-        await announce(
-            visitor, announcements(target, head.height + 1, _nobody(target), itertools.count(1), head.head_id)
-        )
+        stream = await visitor.open_gossip()
+        while True:
+            head = await target.status()  # anew: below what is final nobody remembers who led
+            nobody, slots = _nobody(target), [target.slot_now()]
+            for item in announcements(target, head.height + 1, nobody, slots, head.head_id):
+                await stream.write(visitor.message(BLOCKS, item))
+            await trio.sleep(target.pace_s)
 
 
 async def unknown_leaders(target: Target) -> None:

@@ -139,6 +139,9 @@ GROUPS = {
     ),
     "floods of gossip": (
         "control-flood",
+        "silent-grafts",
+        "offer-storm",
+        "unread-gossip",
         "invalid-transactions",
         "duplicate-transactions",
         "useless-transactions",

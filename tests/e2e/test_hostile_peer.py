@@ -29,10 +29,10 @@ from p2p.frames import LIBRARY_ERRORS
 from p2p.host import GuardedHost, open_host
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home
+from p2p.meshsub.wire import MAX_RPC_BYTES
 from p2p.network import TransportConfig, open_transport
 from p2p.protocol import BLOCKS, TRANSACTIONS
 from p2p.requests import Requests
-from p2p.router import MAX_RPC_BYTES
 from tests.support.running import DEADLINE_S, RunningNode, running, wait_for
 from tests.support.world import Actor, genesis_of, secret
 

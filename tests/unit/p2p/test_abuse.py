@@ -12,13 +12,13 @@ from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
 from p2p import host as host_module
-from p2p import pubsub as pubsub_module
 from p2p import requests as requests_module
 from p2p.frames import LIBRARY_ERRORS
 from p2p.limits import TokenBucket
 from p2p.lobby import Use
+from p2p.meshsub import router as router_module
+from p2p.meshsub.wire import MAX_PARTS
 from p2p.peers import MAX_RESERVED, PeerSettings
-from p2p.pubsub import MAX_PARTS
 from p2p.requests import RequestError
 from tests.unit.p2p.net import (
     PATIENCE_S,
@@ -70,8 +70,8 @@ async def test_who_subscribes_over_and_over_is_banned_and_the_others_go_on() -> 
 
 
 async def test_a_new_gossip_stream_is_no_new_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pubsub_module, "MESSAGE_RATE_PER_S", 0.0)
-    monkeypatch.setattr(pubsub_module, "MESSAGE_BURST", 20.0)
+    monkeypatch.setattr(router_module, "MESSAGE_RATE_PER_S", 0.0)
+    monkeypatch.setattr(router_module, "MESSAGE_BURST", 20.0)
     empty = framed(rpc_pb2.RPC(subscriptions=[rpc_pb2.RPC.SubOpts()]).SerializeToString())
     async with running(1) as node, impostor(9, node) as (host, _):
         await until(lambda: peer_id_of(9) in node.neighbours)

@@ -28,7 +28,7 @@ STANDING = Status(bytes(32), 0, 0, 0)
 
 @pytest.fixture(autouse=True)
 def _quick_meshes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p2p.router.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("p2p.meshsub.router.HEARTBEAT_S", 0.05)
 
 
 class Listener:

@@ -17,6 +17,7 @@ from chain.ballots import EMPTY, make_ballot
 from chain.blockchain import Blockchain
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block, encode_block, heading_of
 from chain.codec import encode
+from chain.credentials import sign_credential
 from chain.electorate import Decision
 from chain.errors import Reason, Refused
 from chain.events import (
@@ -62,7 +63,7 @@ from p2p.reputation import Weight
 from p2p.signatures import Signatures
 from tests.support.forge import Forge, announced, blockchain, claimed, heading
 from tests.support.world import Actor, genesis_of, secret
-from tests.unit.p2p.net import PATIENCE_S, config_of, until
+from tests.unit.p2p.net import PATIENCE_S, config_of, peer_id_of, until
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -70,12 +71,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NETWORK = genesis_of(4)
+STANDING = Status(bytes(32), 0, 0, 0)
 SLOT = 1000  # on every fake node's clock
 
 
 @pytest.fixture(autouse=True)
 def _quick_meshes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p2p.router.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("p2p.meshsub.router.HEARTBEAT_S", 0.05)
 
 
 class FakeNode:
@@ -153,9 +155,10 @@ class Party:
         return scores.get(peer_id, float("inf"))
 
     async def ready_for(self, peer_id: str) -> None:
-        """Wait until the peer is connected and in both meshes."""
+        """Wait until the peer is connected, in both meshes, and has said where it stands."""
         gossip = self.transport.gossip
         await until(lambda: peer_id in gossip.mesh(TRANSACTIONS) & gossip.mesh(BLOCKS))
+        await until(lambda: peer_id in {event.peer for event in self.events(StatusReceived)})
         await until(lambda: self.score(peer_id) == 0)
 
 
@@ -635,3 +638,18 @@ async def test_effects_of_others_are_ignored() -> None:
         await lonely.protocol.perform(Tick())  # type: ignore[arg-type]
         await lonely.protocol.perform(GossipTransactions((Actor(NETWORK, 1).sign(Rate(bytes(32), 1, 1)),)))
         assert lonely.node.posted == []
+
+
+async def test_a_validators_machine_is_vouched_for_and_nobody_else_is() -> None:
+    told: list[tuple[str, bool]] = []
+    shown = replace(STANDING, credential=sign_credential(secret(1), NETWORK.id, peer_id_of(9)))
+    async with party(1) as victim:
+
+        def note(peer_id: str, is_validator: bool) -> None:
+            told.append((peer_id, is_validator))
+
+        victim.transport.gossip.vouch = note  # type: ignore[method-assign]
+        for number, status in ((9, shown), (8, STANDING)):
+            async with rogue(number, victim, hello=status.encode()):
+                await until(lambda number=number: peer_id_of(number) in dict(told))  # type: ignore[misc]
+    assert told == [(peer_id_of(9), True), (peer_id_of(8), False)]

@@ -1,15 +1,11 @@
-"""What is remembered of messages, and how a message is known."""
+"""What a frame may hold, and what becomes of messages that are forged or come too often."""
 
 from __future__ import annotations
 
-import pytest
-import trio
-import trio.testing
 from libp2p.pubsub.pb import rpc_pb2
 
 from chain.errors import Reason, Refused
-from p2p import pubsub as module
-from p2p.pubsub import MAX_PARTS, SEEN_TTL_S, SeenCache, message_id
+from p2p.meshsub.wire import MAX_PARTS
 from tests.unit.p2p.net import (
     PREFIX,
     framed,
@@ -21,38 +17,6 @@ from tests.unit.p2p.net import (
     running,
     until,
 )
-
-
-def message(data: bytes, *topics: str, seqno: bytes = b"1", author: bytes = b"a") -> rpc_pb2.Message:
-    return rpc_pb2.Message(from_id=author, seqno=seqno, data=data, topicIDs=topics or ("t",))
-
-
-def test_a_message_is_its_topic_and_its_content() -> None:
-    known = message_id(message(b"x"))
-    assert message_id(message(b"x", seqno=b"2", author=b"b")) == known
-    others = [message(b"y"), message(b"x", "u"), message(b"x", "t", "u"), message(b"tx", ""), message(b"", "tx")]
-    assert len({known, *map(message_id, others)}) == 1 + len(others)
-
-
-async def test_a_verdict_is_remembered_for_two_minutes(autojump_clock: trio.testing.MockClock) -> None:
-    seen = SeenCache()
-    seen.add(b"good")
-    seen.add(b"bad", good=False)
-    assert (seen.verdict(b"good"), seen.verdict(b"bad"), seen.verdict(b"unknown")) == (True, False, None)
-    assert seen.has(b"bad")
-    await trio.sleep(SEEN_TTL_S - 1)
-    assert seen.verdict(b"good") is True
-    await trio.sleep(1)
-    assert seen.verdict(b"good") is None
-    assert not seen.has(b"bad")
-
-
-async def test_the_memory_of_messages_is_bounded_and_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_SEEN", 3)
-    seen = SeenCache()
-    for key in (b"1", b"2", b"3", b"1", b"4"):  # 1 is heard of again
-        seen.add(key)
-    assert [seen.has(key) for key in (b"1", b"2", b"3", b"4")] == [True, False, True, True]
 
 
 def offers(count: int) -> bytes:
