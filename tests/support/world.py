@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from unittest.mock import patch
 
-from chain import serving
+from chain import pace
 from chain.errors import Refused
 from chain.events import (
     AnnounceBlock,
@@ -146,9 +146,11 @@ class Host(SimulatedNode):
         if not self.is_deaf or isinstance(message, Claim):
             super().hear(sender, message)
 
-    def answer(self, request: Request) -> bytes | None:
-        with patch.object(serving, "REPLY_BYTES", self.world.reply_bytes):
-            return super().answer(request)
+    def _process(self, event: Event) -> None:
+        small = min(self.world.reply_bytes, pace.MIN_BYTES)
+        first = min(self.world.reply_bytes, pace.FIRST_BYTES)
+        with patch.multiple(pace, MIN_BYTES=small, FIRST_BYTES=first, REPLY_BYTES=self.world.reply_bytes):
+            super()._process(event)
 
     def _store(self, commit: Commit, effects: list[Effect]) -> None:
         gone = [block.header.height for block in commit.abandoned]
@@ -228,7 +230,7 @@ class World(SimulatedWorld):
     """The wire and the hosts.
 
     ``delay_ms`` is the range of every message's way; ``loss`` the share of messages that get lost (a request
-    whose way or reply is lost fails after ``REQUEST_TIMEOUT_MS``); ``reply_bytes`` what one reply holds.
+    whose way or reply is lost fails after ``REQUEST_TIMEOUT_MS``); ``reply_bytes`` what a node asks for at once.
     """
 
     def __init__(self, validators: int = 4, observers: int = 0, seed: int = 0, **genesis: Any) -> None:
