@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
+from chain.admission import CLOCK_DISPARITY_MS
 from chain.attestations import VerifiedAttestation, sign_attestation
 from chain.ballots import EMPTY
 from chain.blocks import encode_block, heading_of
@@ -70,11 +71,18 @@ class Stranger:
     # ------------------------------------------------------------------------------------------ what it says
 
     def shout(self, message: Message, proves: Reason | None = None) -> None:
-        """Tell everybody, each directly."""
-        if proves is not None:
+        """Tell everybody, each directly.
+
+        Some of it proves nothing to a node whose clock is wrong, or that does not know the head it stands on.
+        """
+        if proves is not None and any(map(self._can_judge, self.world.honest)):
             self.proofs[proves] += 1
         for node in self.world.nodes:
             self.world.network.send(self.name, node, message)
+
+    def _can_judge(self, node: SimulatedNode) -> bool:
+        is_on_time = abs(node.now_ms - self.world.now_ms) <= CLOCK_DISPARITY_MS
+        return node.is_up and is_on_time and self._witness().engine.chain.head.header.id in node.engine.chain.tree
 
     def overhear(self, message: Gossip) -> None:
         """Gossip reaches it, too, and first: others get a block of transactions from it without them."""

@@ -158,7 +158,7 @@ def test_validators_change_and_every_kind_of_transaction_becomes_final() -> None
 
 
 QUICKLY_SEEN = ["no-contradiction-check", "majority", "amnesiac-signs", "cross-finality", "unbounded-waiting"]
-QUICKLY_SEEN += ["no-joint-phase", "struck-counts", "objection-counts", "no-deadlines"]
+QUICKLY_SEEN += ["no-joint-phase", "objection-counts", "no-deadlines"]
 QUICKLY_SEEN += ["any-attestation", "carried-unchecked", "any-restart", "any-height", "any-turn", "any-slot"]
 QUICKLY_SEEN += ["jailed-weigh", "any-newer-final"]
 
