@@ -75,7 +75,7 @@ def bench_import(rounds: int) -> list[Figure]:
 
 
 def bench_limit(seconds: float) -> list[Figure]:
-    """Four validators at their limit: an open loop that rises until they miss slots, then 95 % of that."""
+    """Four validators at their limit: an open loop that rises, and what of it they hold for a while."""
     with importing():
         from scripts.bench_parts.limit import NODES, measure_limit
     carried = measure_limit(seconds)
@@ -96,7 +96,7 @@ def bench_limit(seconds: float) -> list[Figure]:
             "",
             f"{NODES} processes on {cores} cores, the loader beside them; rising, until {found.why}",
         ),
-        Figure("95 % of it, held", round(held.final_per_s), "/s final", "", told),
+        Figure(f"{carried.share:.0%} of it, held", round(held.final_per_s), "/s final", "", told),
         Figure("– of the signatures' ceiling", round(held.final_per_s / found.signatures_per_s, 2), "×", "≥ 0.3", most),
         Figure(
             "– slots kept",
