@@ -40,6 +40,11 @@ MAX_RESERVED = 256
 MAX_DIALLED_NEIGHBOURS = 4
 """Peers that we dial in one /24 or /64, so that who fills one does not become all that we see."""
 
+TURN_S = 60.0
+"""Who gave way takes nobody's place for so long, or those that knock most often would have all of them."""
+
+MAX_GAVE_WAY = 1_024
+
 
 @dataclass(frozen=True)
 class PeerSettings:
@@ -107,6 +112,7 @@ class PeerSupervisor:
         self._exchange.is_private = settings.private
         if settings.external:
             self._exchange.external = [parse_external(settings.external, self._own_id)]
+        self._gave_way: dict[str, float] = {}
         self._started = False
         self._nursery: trio.Nursery | None = None
         host.swarm.admit, host.swarm.seat = self._admit, self._seat
@@ -218,10 +224,16 @@ class PeerSupervisor:
             leaver = makes_room([*self._guests(now)], remote_host, self._room, now, self._rng)
         except LookupError:
             return False
-        if leaver is not None:
-            log.info("peer %s gives way to %s", leaver.peer_id, peer_id)
-            self._links[leaver.peer_id].gives_way = True
-            self.disconnect(leaver.peer_id)
+        if leaver is None:
+            return True
+        if self._gave_way.get(peer_id, now) > now:
+            return False
+        log.info("peer %s gives way to %s", leaver.peer_id, peer_id)
+        self._links[leaver.peer_id].gives_way = True
+        self._gave_way[leaver.peer_id] = now + TURN_S
+        if len(self._gave_way) > MAX_GAVE_WAY:
+            del self._gave_way[next(iter(self._gave_way))]
+        self.disconnect(leaver.peer_id)
         return True
 
     def _guests(self, now: float) -> Iterator[Guest]:

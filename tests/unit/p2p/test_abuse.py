@@ -187,6 +187,8 @@ async def test_idle_identities_in_every_place_give_way_to_a_newcomer_that_stays(
             await until(lambda: honest.peer_id in node.neighbours)
             node.transport.peers.credit(honest.peer_id, Use.ASKED)
             seen = len(node.disconnected)
+            for number in range(20, 27):
+                nursery.start_soon(sit, number)
             await until(lambda: len(node.disconnected) > seen + 4)
             assert honest.peer_id not in node.disconnected
         nursery.cancel_scope.cancel()
