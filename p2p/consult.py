@@ -66,7 +66,7 @@ async def consult(addresses: Iterable[PeerAddress], genesis_id: bytes, whom: str
 
 async def _opinion(address: PeerAddress, genesis_id: bytes, whom: str) -> Opinion:
     with trio.move_on_after(PATIENCE_S):
-        async with _visitor() as host:
+        async with stranger() as host:
             return await _visit(host, address, genesis_id, whom)
     return Opinion(address, f"it does not answer within {PATIENCE_S:.0f} s")
 
@@ -105,10 +105,10 @@ async def _heard(requests: Requests, address: PeerAddress, whom: str) -> Opinion
 
 
 @asynccontextmanager
-async def _visitor() -> AsyncIterator[GuardedHost]:
-    """A host that listens nowhere."""
+async def stranger(seed: bytes | None = None) -> AsyncIterator[GuardedHost]:
+    """A host that listens nowhere and lets everybody in, with a fresh identity or that of ``seed``."""
     tame()
-    host = build_host(secrets.token_bytes(32))
+    host = build_host(seed or secrets.token_bytes(32))
     host.swarm.admit = lambda _peer_id: True
     async with background_trio_service(host.swarm):
         try:

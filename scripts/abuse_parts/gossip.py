@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 
 import trio
@@ -122,17 +122,17 @@ def subscriptions(target: Target) -> bytes:
 
 async def silent_grafts(target: Target) -> None:
     """A peer like any other, but that it passes nothing on."""
-    async with visit(target) as visitor:
-        visitor.host.set_stream_handler(MESHSUB, _swallow)
-        stream = await visitor.open_gossip()
-        await stream.write(subscriptions(target))
-        await visitor.thrown_out()
+    await _graft(target, _swallow)
 
 
 async def unread_gossip(target: Target) -> None:
     """The same, and what it is sent it does not even take."""
+    await _graft(target, _ignore)
+
+
+async def _graft(target: Target, on_gossip: Callable[[INetStream], Awaitable[None]]) -> None:
     async with visit(target) as visitor:
-        visitor.host.set_stream_handler(MESHSUB, _ignore)
+        visitor.host.set_stream_handler(MESHSUB, on_gossip)
         stream = await visitor.open_gossip()
         await stream.write(subscriptions(target))
         await visitor.thrown_out()

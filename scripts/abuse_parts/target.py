@@ -6,7 +6,6 @@ A visitor speaks real libp2p below (TCP, Noise, Yamux) and whatever the attack w
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -20,7 +19,6 @@ from libp2p.host.exceptions import StreamFailure
 from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.validators import PUBSUB_SIGNING_PREFIX
-from libp2p.tools.anyio_service import background_trio_service
 from libp2p.utils.varint import encode_uvarint
 from multiaddr import Multiaddr
 
@@ -29,9 +27,9 @@ from chain.keys import SecretKey
 from chain.messages import Status
 from p2p import handshake
 from p2p.client import STATUS, AsyncClient, Query, announced
+from p2p.consult import stranger
 from p2p.frames import LIBRARY_ERRORS
-from p2p.host import GuardedHost, build_host
-from p2p.library import tame
+from p2p.host import GuardedHost
 from p2p.network import TransportConfig
 from p2p.requests import RequestError, Requests
 
@@ -143,21 +141,6 @@ class Visitor:
         """Wait until the node cuts the connection."""
         while self.target.peer_id in self.host.swarm.connections:
             await trio.sleep(0.05)
-
-
-@asynccontextmanager
-async def stranger(seed: bytes | None = None) -> AsyncIterator[GuardedHost]:
-    """A host that listens nowhere and lets everybody in."""
-    tame()
-    host = build_host(seed or os.urandom(32))
-    host.swarm.admit = lambda _peer_id: True
-    async with background_trio_service(host.swarm):
-        try:
-            yield host
-        finally:
-            with trio.move_on_after(1) as scope:
-                scope.shield = True
-                await host.swarm.cut_all()
 
 
 @asynccontextmanager

@@ -11,7 +11,6 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
-from chain.admission import CLOCK_DISPARITY_MS
 from chain.attestations import VerifiedAttestation, sign_attestation
 from chain.ballots import EMPTY
 from chain.blocks import encode_block, heading_of
@@ -25,6 +24,7 @@ from chain.messages import Announcement, GetHeadings, GetTransactions, RawItems,
 from chain.restart import SALT_BYTES
 from chain.statements import NO_TAG
 from chain.transactions import Enrol, sign_transaction
+from scripts.simulation.checks import CLOCK_DISPARITY_MS
 from scripts.simulation.forge import in_the_name_of
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.wire import Announced, Attested, Batch, Claim, Gossip, Message, attested

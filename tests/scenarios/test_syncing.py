@@ -175,12 +175,18 @@ def test_blocks_nobody_asked_for_change_nothing() -> None:
     assert reasons_of(observer) == []
 
 
-def test_silent_crowds_with_large_claims_do_not_keep_a_newcomer_from_the_truth() -> None:
-    # given a chain, and a newcomer whom 31 peers tell of a longer one before it hears of this one
-    world = World(4, seed=46)
+def grown(seed: int, slots: int) -> World:
+    """Four validators and the chain of so many slots."""
+    world = World(4, seed=seed)
     traffic = Traffic(world)
     traffic.enrol()
-    traffic.run(60, 0)
+    traffic.run(slots, 0)
+    return world
+
+
+def test_silent_crowds_with_large_claims_do_not_keep_a_newcomer_from_the_truth() -> None:
+    # given a chain, and a newcomer whom 31 peers tell of a longer one before it hears of this one
+    world = grown(seed=46, slots=60)
     newcomer = world.join()
     for number in range(31):
         newcomer.hear(f"liar{number}", Claim(Status(bytes([number]) * 32, slot_now(world), 0, 0).encode()))
@@ -193,10 +199,7 @@ def test_silent_crowds_with_large_claims_do_not_keep_a_newcomer_from_the_truth()
 
 def test_a_peer_that_brings_one_true_block_every_nine_seconds_holds_up_nobody() -> None:
     # given a newcomer that meets a peer that has the whole chain, and gives it away drop by drop
-    world = World(4, seed=47)
-    traffic = Traffic(world)
-    traffic.enrol()
-    traffic.run(100, 0)
+    world = grown(seed=47, slots=100)
     chain = branch_of(world.hosts[0])
     newcomer, drip = world.join(), world.stranger("drip")
     serve = chain_reply(chain)
@@ -214,10 +217,7 @@ def test_a_peer_that_brings_one_true_block_every_nine_seconds_holds_up_nobody() 
 
 def test_a_liar_in_the_middle_of_a_range_costs_nothing_but_its_reply() -> None:
     # given a peer that serves the true chain, and another block in the middle of each range
-    world = World(4, seed=48)
-    traffic = Traffic(world)
-    traffic.enrol()
-    traffic.run(100, 0)
+    world = grown(seed=48, slots=100)
     chain = branch_of(world.hosts[0])
     newcomer, liar = world.join(), world.stranger("liar")
     serve = chain_reply(chain)
