@@ -18,7 +18,7 @@ from statistics import median
 import httpx
 import trio
 
-from chain.errors import OperatorError
+from chain.errors import OperatorError, Refused
 from p2p.client import AsyncClient, NodeAway, NodeStatus, announced
 from p2p.local.config import HomeConfig, read_config
 from p2p.local.home import create_home
@@ -129,7 +129,7 @@ class Field:
                     await trio.sleep(self.genesis.slot_ms / 2_000)
 
     async def _give(self, node: NodeProcess) -> None:
-        with suppress(NodeAway):
+        with suppress(NodeAway, Refused):  # where its pool is full, there is work enough
             await give_work(Target(node.home))
 
     async def sent_bytes(self, node: NodeProcess) -> float:
