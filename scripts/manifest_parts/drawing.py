@@ -119,7 +119,7 @@ class _Drawing:
         yield Restart(at=self.slot, nodes=self._one())
 
     def _cut(self, number: int) -> _Episode:
-        name, victim = f"cut {number}", self._one()
+        name, victim = f"cut-{number}", self._one()
         yield Cut(at=self.slot, name=name, nodes=victim, noticed=self._random.random() < 0.5)
         yield Heal(at=self._wait(5, 20), name=name)
 

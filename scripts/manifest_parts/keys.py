@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Protocol, TypeVar
@@ -9,6 +10,8 @@ from typing import Any, Protocol, TypeVar
 from chain.tables import FieldPath, Table
 
 T = TypeVar("T")
+
+_LABEL = re.compile("[a-z][a-z0-9-]{0,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,21 @@ class Word:
 
     def read(self, table: Table, name: str, _known: Known) -> str:
         return table.text(name) if self.default is None or table.has(name) else self.default
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A name that can also be that of a folder."""
+
+    unit: str = "text"
+    bound: str = "up to 16 of a-z, 0-9 and -"
+    default: None = None
+
+    def read(self, table: Table, name: str, _known: Known) -> str:
+        value = table.text(name)
+        if not _LABEL.fullmatch(value):
+            raise table.mistake(name, f"must be {self.bound}, and begin with a letter")
+        return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from scripts.manifest_parts.things import (
 MAX_EVENTS = 500
 LISTS = ("validators", "observers", "strangers", "lines", "events", "asserts")
 RANDOM = "random:"
+EXAMPLES = sorted((Path(__file__).parents[1] / "manifests").glob("*.toml"))
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
-from scripts.manifest_parts.keys import Choice, Flag, Name, Names, Whole, Word, key
+from scripts.manifest_parts.keys import Choice, Flag, Label, Name, Names, Whole, Word, key
 
 MAX_SLOTS = 3_600
 MAX_NODES = 31
@@ -38,7 +38,7 @@ _WHOM = "Whom it is about."
 class Validator:
     """A node that makes blocks from the genesis on."""
 
-    name: str = key(Word(), "How the rest of the manifest calls it.")
+    name: str = key(Label(), "How the rest of the manifest calls it.")
     weight: int = key(Whole(1, 1_000, "", 1), "How much its votes count.")
     clock_ms: int = key(Whole(-DAY_MS, DAY_MS, "ms", 0), "How far its wall clock is ahead from the beginning.")
     late: bool = key(Flag(), "Whether it is down until a `start`.")
@@ -48,7 +48,7 @@ class Validator:
 class Observer:
     """A node that follows; it has a key, so that it can become a validator."""
 
-    name: str = key(Word(), "How the rest of the manifest calls it.")
+    name: str = key(Label(), "How the rest of the manifest calls it.")
     clock_ms: int = key(Whole(-DAY_MS, DAY_MS, "ms", 0), "How far its wall clock is ahead from the beginning.")
     late: bool = key(Flag(), "Whether it is down until a `start`.")
 
@@ -57,7 +57,7 @@ class Observer:
 class Strangers:
     """Identities without a validator's key, which do nothing until an `attack`."""
 
-    name: str = key(Word(), "How an attack calls them.")
+    name: str = key(Label(), "How an attack calls them.")
     kind: str = key(Choice(ATTACKS), "What they do, by the names of [abuse.md](abuse.md).")
     count: int = key(Whole(1, 200, "identities", 1), "How many of them visit each target.")
     targets: tuple[str, ...] = key(Names(ALL), "Whom they visit.")
@@ -157,7 +157,7 @@ class Cut:
 
     word: ClassVar[str] = "cut"
     at: int = key(_AT, _WHEN)
-    name: str = key(Word(), "How `heal` calls it.")
+    name: str = key(Label(), "How `heal` calls it.")
     nodes: tuple[str, ...] = key(Names(), "The one side.")
     others: tuple[str, ...] = key(Names("all others"), "The other side.")
     noticed: bool = key(Flag(), "Whether the connections end, as when a cable is pulled here; else they fall silent.")
@@ -169,7 +169,7 @@ class Heal:
 
     word: ClassVar[str] = "heal"
     at: int = key(_AT, _WHEN)
-    name: str = key(Word(), "Which cut.")
+    name: str = key(Label(), "Which cut.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ def _go_by(clock: Path) -> None:
 def _be_reached_at(front: str) -> None:
     from p2p.host import GuardedHost
 
-    GuardedHost.listen_addresses = lambda host: [f"{front}/p2p/{host.get_id()}"]  # type: ignore[method-assign]
+    GuardedHost.listen_addresses = lambda host: [f"{front}/p2p/{host.get_id()}"]  # type: ignore[method-assign, assignment]
 
 
 def main() -> None:

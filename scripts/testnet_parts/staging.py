@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import trio
@@ -54,6 +54,8 @@ ASSAILANTS = Path(__file__).parent / "assailants.py"
 # Nodes look for one another by a seed, over links that may be slow.
 MEET_TIMEOUT_S = 60.0
 NAP_S = 0.1
+# Who was asked in the last slot and is busy may answer so much later.
+LAST_ANSWER_S = 10.0
 MB = 1_000_000
 
 
@@ -119,8 +121,8 @@ class Staging:
             self.record.fault = "stopped by a signal before its end"
         self._conclude()
 
-    async def _obey(self, signals: object) -> None:
-        async for _ in signals:  # type: ignore[attr-defined]
+    async def _obey(self, signals: AsyncIterator[int]) -> None:
+        async for _ in signals:
             self._scope.cancel()
 
     async def _work(self) -> None:
@@ -135,20 +137,22 @@ class Staging:
             self._first_slot = self.genesis.slot_at(_unix_ms()) + 1
             self._tell(f"all nodes are connected; slot 0 is slot {self._first_slot} of the chain")
             async with trio.open_nursery() as acting:
-                for slot in range(self.manifest.slots):
-                    await self._wait_for(slot)
-                    self._each_slot(slot, acting)
-                await self._wait_for(self.manifest.slots)
+                async with trio.open_nursery() as looking:
+                    for slot in range(self.manifest.slots):
+                        await self._wait_for(slot)
+                        self._each_slot(slot, acting, looking)
+                    await self._wait_for(self.manifest.slots)
+                    looking.cancel_scope.deadline = trio.current_time() + LAST_ANSWER_S
                 acting.cancel_scope.cancel()
             nursery.cancel_scope.cancel()
 
-    def _each_slot(self, slot: int, acting: trio.Nursery) -> None:
+    def _each_slot(self, slot: int, acting: trio.Nursery, looking: trio.Nursery) -> None:
         for event in self.manifest.on(slot):
             self._tell(f"slot {slot}: {sentence_of(event)}")
             self._do(event, acting)
         acting.start_soon(self._offer, slot)
         for name in self._actors:
-            acting.start_soon(self._look, slot, name)
+            looking.start_soon(self._look, slot, name)
 
     async def _wait_until_met(self) -> None:
         """Wait until each knows most others, or for long enough."""
@@ -247,9 +251,9 @@ class Staging:
             case Replace():
                 self._changes.begin(event)
 
-    async def _in_turn(self, actor: Actor, act: Callable[[Actor], object]) -> None:
+    async def _in_turn(self, actor: Actor, act: Callable[[Actor], Awaitable[None]]) -> None:
         async with actor.turn:
-            await act(actor)  # type: ignore[misc]
+            await act(actor)
 
     async def _start(self, actor: Actor) -> None:
         await actor.node.start()
