@@ -12,7 +12,7 @@ import trio
 
 from chain.documents import motions_document, policy_document, records_document
 from chain.engine import Engine
-from chain.errors import OperatorError, Refused
+from chain.errors import OperatorError, Reason, Refused
 from chain.events import Effect, Event, Outcomes, Submitted
 from chain.keys import did_from_key
 from chain.stall import stall_of
@@ -168,11 +168,15 @@ class LocalFace:
 
     async def submit(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
         """``POST /transactions``: check encoded ones and offer the good ones to the mempool."""
+        if not self._node.engine.has_room_for_clients:
+            return self._told([Refused(Reason.POOL_FULL, "the network is busy; submit again later")] * len(raws))
         checked = await self._node.signatures.outcomes(raws)
         good = tuple(item for item in checked if not isinstance(item, Refused))
         effects = await self._node.ask(Submitted(good))
         answers = iter(next(effect.outcomes for effect in effects if isinstance(effect, Outcomes)))
-        outcomes = [item if isinstance(item, Refused) else next(answers) for item in checked]
+        return self._told([item if isinstance(item, Refused) else next(answers) for item in checked])
+
+    def _told(self, outcomes: list[Refused | None]) -> list[Refused | None]:
         self._node.telemetry.tell_outcomes(outcomes)
         return outcomes
 

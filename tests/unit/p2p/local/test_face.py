@@ -154,6 +154,16 @@ async def test_what_is_submitted_waits_and_what_is_wrong_has_its_reason(stage: S
     assert await face.find_transaction(enrolment.id) == {"state": "waiting", "height": None}
 
 
+async def test_where_too_many_wait_clients_are_told_to_come_back_before_anything_is_checked(
+    stage: Stage, face: LocalFace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chain.throttle.WAITING_BLOCKS", 0)
+    (outcome,) = await face.submit((Actor(GENESIS, 100).sign(Enrol()).raw,))
+    assert outcome is not None
+    assert outcome.reason is Reason.POOL_FULL
+    assert stage.signatures.checked == 0
+
+
 async def test_where_a_transaction_is(stage: Stage, face: LocalFace) -> None:
     final, included, unknown = bytes([1]) * 32, bytes([2]) * 32, bytes([3]) * 32
     actors = [Actor(GENESIS, 100 + number) for number in range(3)]
