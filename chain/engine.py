@@ -255,7 +255,7 @@ class Engine:
         is_needed = restart is not None or self._is_unfinished(slot) or self._is_heartbeat(slot)
         accusations = self._testimony.accusations()
         attempt = (slot, chain.head.header.id, self.mempool.arrivals)
-        if not is_needed and (not (len(self.mempool) or accusations) or attempt == self._last_attempt):
+        if not is_needed and (not (self.mempool.ready or accusations) or attempt == self._last_attempt):
             return
         self._last_attempt = attempt
         made = producer.make(
