@@ -60,9 +60,7 @@ def main(
         from scripts.siege_parts.rows import ROWS
     chosen = [row for row in ROWS if row.name in names or ("all" in names and not row.is_long)]
     if write and (scale < 1 or "all" not in names):
-        raise click.UsageError(
-            "--write takes all rows in full; leave out --row and --scale"
-        )
+        raise click.UsageError("--write takes all rows in full; leave out --row and --scale")
     remark(f"{len(chosen)} rows, about {sum(row.seconds for row in chosen) * scale / 60:.0f} minutes")
     verdicts = trio.run(_run_all, chosen, scale, duration)
     if write:

@@ -3,7 +3,6 @@
 ::
 
     field      a fresh network of real processes, fed so that each slot has work, and who joins it
-    foe        an attacker: a process with many identities
     verdicts   what a row came to, beside its goal
     attacks    rows of attackers
     lines      rows of bad lines

@@ -25,11 +25,11 @@ from p2p.local.home import create_home
 from scripts.abuse_parts.strike import give_work
 from scripts.abuse_parts.target import Target
 from scripts.bench_parts.offer import Loader, Offer, Presigner
+from scripts.testnet_parts import assailants
 from scripts.testnet_parts.homes import TestnetHome, open_testnet
 from scripts.testnet_parts.nodes import NodeProcess, running
 from scripts.testnet_parts.shape import Wanted
 
-ROOT = Path(__file__).resolve().parents[2]
 NODES = 4
 SLOT_MS = 1_000
 MESH_TIMEOUT_S = 60.0
@@ -222,10 +222,10 @@ def _limited(descriptors: int | None) -> Iterator[None]:
 @asynccontextmanager
 async def foes(attack: str, count: int, homes: Sequence[Path], source: Path | None = None) -> AsyncIterator[None]:
     """So many identities that attack each of these homes' nodes, from a process of their own."""
-    command = [sys.executable, "-m", "scripts.siege_parts.foe", attack, str(count), *map(str, homes)]
+    command = [sys.executable, assailants.__file__, attack, str(count), *map(str, homes)]
     if source is not None:
-        command += ["--source", str(source)]
-    process = await trio.lowlevel.open_process(command, stdin=subprocess.PIPE, cwd=ROOT)
+        command += [assailants.SOURCE, str(source)]
+    process = await trio.lowlevel.open_process(command, stdin=subprocess.PIPE)
     try:
         yield
         if process.poll() is not None:
