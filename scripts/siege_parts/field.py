@@ -11,7 +11,8 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -25,9 +26,11 @@ from p2p.local.home import create_home
 from scripts.abuse_parts.strike import give_work
 from scripts.abuse_parts.target import Target
 from scripts.bench_parts.offer import Loader, Offer, Presigner
-from scripts.testnet_parts import assailants
-from scripts.testnet_parts.homes import TestnetHome, open_testnet
-from scripts.testnet_parts.nodes import NodeProcess, running
+from scripts.manifest_parts.lines import Links
+from scripts.testnet_parts import assailants, staged_node
+from scripts.testnet_parts.homes import TestnetHome, free_ports, open_testnet
+from scripts.testnet_parts.nodes import NODE_PY, NodeProcess, running
+from scripts.testnet_parts.proxy import Fronts
 from scripts.testnet_parts.shape import Wanted
 
 NODES = 4
@@ -58,16 +61,26 @@ class Seen:
 
 
 class Field:
-    """A running network; ``nodes`` are its validators, of which the first is attacked."""
+    """A running network; ``nodes`` are its validators, of which the first is attacked.
 
-    def __init__(self, home: TestnetHome, client: AsyncClient) -> None:
+    ``owners`` says whose each process is: lines go by that.
+    """
+
+    def __init__(self, home: TestnetHome, client: AsyncClient, programs: Sequence[Sequence[str]]) -> None:
         self.home = home
         self.client = client
         self.genesis = home.genesis
         self.nodes = [
-            NodeProcess(index, home.path / name, is_validator=True) for index, name in enumerate(home.shape.names)
+            NodeProcess(index, home.path / name, is_validator=True, program=program)
+            for index, (name, program) in enumerate(zip(home.shape.names, programs, strict=True))
         ]
+        self._guests: list[NodeProcess] = []
         self.sent = 0
+
+    def owners(self) -> dict[int, str]:
+        """Every process that runs, and its name."""
+        known = [*self.nodes, *self._guests]
+        return {node.process.pid: node.name for node in known if node.process is not None}
 
     @property
     def slot(self) -> int:
@@ -148,12 +161,16 @@ class Field:
             raws = await trio.to_thread.run_sync(signer.sign, count)
         self.sent += count
         while raws:
-            loader = Loader(self.client, [node.url for node in self.nodes if node.is_live])
-            await loader.send(raws, Offer(per_s))
-            raws = loader.back
+            raws = await self.send(raws, per_s)
         while min(node.told["final_transactions"] for node in self.nodes if node.is_live) < self.sent:
             await trio.sleep(LOOK_S)
             await self.refresh()
+
+    async def send(self, raws: list[bytes], per_s: float) -> list[bytes]:
+        """Offer these, each to one of the nodes that are up; those that were not taken."""
+        loader = Loader(self.client, [node.url for node in self.nodes if node.is_live])
+        await loader.send(raws, Offer(per_s))
+        return loader.back
 
     # ----------------------------------------------------------------------------------------------------- who joins
 
@@ -165,6 +182,7 @@ class Field:
         )  # fmt: skip
         create_home(self.home.path / name, self.genesis, os.urandom(32), config)
         node = NodeProcess(NODES, self.home.path / name, is_validator=False)
+        self._guests.append(node)
         async with running([node], self.client, 0.0):
             yield node
 
@@ -183,29 +201,58 @@ class Field:
 
 @asynccontextmanager
 async def open_field(
-    slot_ms: int = SLOT_MS, configure: Configure | None = None, descriptors: int | None = None
+    slot_ms: int = SLOT_MS,
+    configure: Configure = lambda _index, config: config,
+    descriptors: int | None = None,
+    links: Links | None = None,
 ) -> AsyncIterator[Field]:
     """Four validators of a new network, connected with each other; gone at the end.
 
-    ``configure`` changes the settings of each; ``descriptors`` is how many files and connections each may have open.
+    ``configure`` changes the settings of each; ``descriptors`` is how many files and connections each may have open;
+    with ``links`` each is reached over those alone.
     """
     with tempfile.TemporaryDirectory(prefix="goodfaith-siege-") as folder:
         home = open_testnet(Path(folder) / "net", Wanted(NODES, 0, slot_ms))
-        async with AsyncClient(MESH_TIMEOUT_S) as client:
-            field = Field(home, client)
-            for index, node in enumerate(field.nodes):
-                file = node.home / "config.toml"
-                config = read_config(file)
-                file.write_text((configure or _as_it_is)(index, config).to_toml(), encoding="utf-8")
-            async with AsyncExitStack() as stack:
-                with _limited(descriptors):
-                    await stack.enter_async_context(running(field.nodes, client, MESH_TIMEOUT_S))
-                await field.refresh()
-                yield field
+        homes = [home.path / name for name in home.shape.names]
+        for index, each in enumerate(homes):
+            configured(each, partial(configure, index))
+        async with AsyncClient(MESH_TIMEOUT_S) as client, AsyncExitStack() as stack:
+            if links is None:
+                field = Field(home, client, [(str(NODE_PY),)] * NODES)
+            else:
+                ports = put_behind_fronts(homes)
+                programs = [(staged_node.__file__, f"/ip4/127.0.0.1/tcp/{front}") for front, _ in ports.values()]
+                field = Field(home, client, programs)
+                nursery = await stack.enter_async_context(trio.open_nursery())
+                stack.callback(nursery.cancel_scope.cancel)
+                await nursery.start(Fronts(ports, links, field.owners).run)
+            with _limited(descriptors):
+                await stack.enter_async_context(running(field.nodes, client, MESH_TIMEOUT_S))
+            await field.refresh()
+            yield field
 
 
-def _as_it_is(_index: int, config: HomeConfig) -> HomeConfig:
+def configured(home: Path, change: Callable[[HomeConfig], HomeConfig]) -> HomeConfig:
+    """Change the settings of a home, and return what they were."""
+    file = home / "config.toml"
+    config = read_config(file)
+    file.write_text(change(config).to_toml(), encoding="utf-8")
     return config
+
+
+def put_behind_fronts(homes: Sequence[Path]) -> dict[str, tuple[int, int]]:
+    """From now on these know each other's fronts alone: the port of each, and the one that it listens on."""
+    behind = [int(read_config(home / "config.toml").listen[0].rpartition("/")[2]) for home in homes]
+    fronts = dict(zip(behind, free_ports(len(homes)), strict=True))
+
+    def through(address: str) -> str:
+        parts = address.split("/")
+        return "/".join([*parts[:4], str(fronts[int(parts[4])]), *parts[5:]])
+
+    for home in homes:
+        configured(home, lambda config: replace(config, peers=[through(peer) for peer in config.peers]))
+        staged_node.set_clock(home, 0)
+    return {home.name: (fronts[port], port) for home, port in zip(homes, behind, strict=True)}
 
 
 @contextmanager

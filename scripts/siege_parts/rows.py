@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from scripts.siege_parts import attacks
+from scripts.siege_parts import attacks, lines, soak
 from scripts.siege_parts.attacks import Found
 
 
@@ -62,6 +62,13 @@ ROWS = (
         115,
     ),
     Row(
+        "slow-line",
+        "600 kbit/s, 41,000 transactions to fetch",
+        "done, 0.7 of the line",
+        lambda scale: lines.slow_line(_scaled(41_000, scale, 2_000)),
+        230,
+    ),
+    Row(
         "restart",
         "three of four restart without the founder",
         "meshed within 10 s",
@@ -95,5 +102,20 @@ ROWS = (
         "face and peers go on",
         lambda scale: attacks.slow_bodies(30 * scale),
         70,
+    ),
+    Row(
+        "wide-area",
+        "100 ± 20 ms one way, 1 % loss, 600 tx/s; sync, sync with a peer killed and one stopped",
+        "every slot, 5,000 tx/s",
+        lambda scale: lines.wide_area(70 * scale),
+        180,
+    ),
+    Row(
+        "soak",
+        "1,000 tx/s over that line, a kill a minute, a foreign peer, for an hour",
+        "no slot, no memory, nothing lost",
+        soak.soak,
+        3_800,
+        is_long=True,
     ),
 )
