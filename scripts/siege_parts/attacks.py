@@ -11,7 +11,6 @@ import trio
 
 from p2p.client import NodeStatus
 from p2p.local.config import HomeConfig
-from p2p.reputation import BAN_S
 from scripts.abuse_parts.surroundings import name, third_party
 from scripts.abuse_parts.target import Target
 from scripts.siege_parts.field import NODES, Field, Seen, foes, middle, open_field
@@ -22,6 +21,10 @@ FOES_TIMEOUT_S = 60.0
 # As many as are lost where nobody attacks, on a machine that does other things too.
 KEPT_SHARE = 0.98
 MAX_LAG = 4
+# Until 1,200 connections are there.
+CROWD_S = 5.0
+# A reply of half a megabyte.
+UNREAD_TRANSACTIONS = 4_000
 MB = 1_000_000
 
 Found = tuple[str, bool]
@@ -124,10 +127,12 @@ def _knows_the_others(told: NodeStatus) -> bool:
 
 
 async def unread_data(count: int, seconds: float) -> Found:
-    """They send far more than is read, and take nothing."""
-    async with open_field() as field, foes("unread-data", count, [field.nodes[0].home]):
-        await at_work(field, count // 2)
-        seen = await field.watch(seconds)
+    """They send far more than is read, and take nothing of replies that are larger than a window."""
+    async with open_field() as field:
+        await field.load(UNREAD_TRANSACTIONS, 700)
+        async with foes("unread-data", count, [field.nodes[0].home]):
+            await at_work(field, count // 2)
+            seen = await field.watch(seconds)
     return f"{seen.rss_mb} MB at most, {seen.kept} of {seen.slots} slots", seen.rss_mb <= 250
 
 
@@ -158,7 +163,7 @@ async def slow_bodies(seconds: float) -> Found:
     """Slow submissions take all descriptors that there are; the face and the peers go on."""
     async with open_field(descriptors=1_024) as field, foes("slow-bodies", 1, [field.nodes[0].home]):
         waits: list[float] = []
-        await trio.sleep(BAN_S / 60)
+        await trio.sleep(CROWD_S)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_ask_on_and_on, field.nodes[0], waits)
             seen = await field.watch(seconds)

@@ -145,6 +145,7 @@ GROUPS = {
         "invalid-transactions",
         "duplicate-transactions",
         "useless-transactions",
+        "enrolments",
         "wrong-leaders",
         "unknown-leaders",
         "forged-announcements",
@@ -157,6 +158,8 @@ GROUPS = {
     ),
     "floods of requests": (
         "request-flood",
+        "patient-askers",
+        "unread-data",
         "idle-streams",
         "dropped-streams",
         "slow-requests",
@@ -167,10 +170,12 @@ GROUPS = {
         "impossible-status",
         "lying-statuses",
         "slow-replies",
+        "dripped-blocks",
         "foreign-chain",
         "other-heights",
     ),
-    "500 connections": ("many-connections", "half-open-handshakes"),
+    "500 connections": ("many-connections", "idle-identity", "half-open-handshakes"),
+    "what is beside the conversation": ("named-victims", "slow-bodies"),
 }
 STOLEN_KEY = ("orphans", "future-blocks", "two-faced-attestations")
 
