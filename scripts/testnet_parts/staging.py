@@ -274,7 +274,8 @@ class Staging:
         for file in home.glob(f"{DATABASE}*"):
             file.unlink()
         command = [sys.executable, str(NODE_PY), "init", "--home", str(home), "--resync", "--yes"]
-        await trio.run_process(command, capture_stdout=True, capture_stderr=True)
+        with trio.CancelScope(shield=True):  # the end of a manifest must not leave a home without a database
+            await trio.run_process(command, capture_stdout=True, capture_stderr=True)
 
     @staticmethod
     def _halt(actor: Actor, *, is_stopped: bool) -> None:
