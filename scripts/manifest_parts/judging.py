@@ -96,21 +96,22 @@ def _agree(nodes: Sequence[str], record: Record) -> _Found:
 def _stays(nodes: Sequence[str], record: Record, manifest: Manifest) -> _Found:
     highest, lost = dict.fromkeys(nodes, 0), _lost_disks(manifest)
     for slot, name, sight in _sights(nodes, record):
-        if lost.get(name, slot + 1) <= slot:
+        while lost[name] and lost[name][0] <= slot:
             highest[name] = 0
-            del lost[name]
+            del lost[name][0]
         if sight.final_height < highest[name]:
             return False, f"{name} was final up to {highest[name]}, and up to {sight.final_height} in slot {slot}"
         highest[name] = sight.final_height
         if sight.final_height <= len(record.chains[name]) and not _lies_on(record.chains[name], sight):
             return False, f"{name} replaced the block at height {sight.final_height} that was final in slot {slot}"
-    short = [name for name in nodes if len(record.chains[name]) < highest[name] and name not in lost]
+    short = [name for name in nodes if len(record.chains[name]) < highest[name] and not lost[name]]
     return not short, f"{' '.join(short)} ends with less final than it had" if short else "nothing final was undone"
 
 
-def _lost_disks(manifest: Manifest) -> dict[str, int]:
-    """Since when a node knows nothing any more, by the last time that this happens to it."""
-    return {name: event.at for event in manifest.events if isinstance(event, LoseDisk) for name in event.nodes}
+def _lost_disks(manifest: Manifest) -> dict[str, list[int]]:
+    """The slots in which each node forgets everything."""
+    losses = [event for event in manifest.events if isinstance(event, LoseDisk)]
+    return {name: [loss.at for loss in losses if name in loss.nodes] for name in manifest.names}
 
 
 def _lies_on(chain: Sequence[bytes], sight: Sight) -> bool:
