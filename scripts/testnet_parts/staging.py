@@ -117,9 +117,14 @@ class Staging:
                     with trio.CancelScope(shield=True):
                         await self._stop_all()
                 outer.cancel_scope.cancel()
-        if self._scope.cancelled_caught:
+        if self.is_interrupted:
             self.record.fault = "stopped by a signal before its end"
         self._conclude()
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a signal ended it."""
+        return self._scope.cancelled_caught
 
     async def _obey(self, signals: AsyncIterator[int]) -> None:
         async for _ in signals:
