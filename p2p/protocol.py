@@ -69,6 +69,7 @@ from chain.transactions import VerifiedTransaction
 from p2p import requests
 from p2p.lobby import Use
 from p2p.network import Transport
+from p2p.refusals import Refusal, Why
 from p2p.reputation import Weight
 from p2p.signatures import Signatures
 
@@ -182,7 +183,7 @@ class LedgerProtocol:
                 self._penalise(peer, refusal)
             case Dismiss(peer):
                 self._transport.peers.penalise(peer, Weight.EXCESS, "claims a chain that it does not serve")
-                self._transport.peers.disconnect(peer)
+                self._transport.peers.disconnect(peer, Refusal(Why.UNSERVED))
             case _:
                 pass
 
