@@ -1,7 +1,8 @@
 """What any peer of libp2p may ask, of whatever network it is: who this is, and whether it is there.
 
-Source: libp2p specifications "identify" and "ping".  Other implementations ask both of whoever they meet, and js-libp2p
-speaks no gossip with who does not answer.  Nothing here tells an address that the peer book would not tell.
+Other implementations ask both of whoever they meet, and js-libp2p speaks no gossip with who does not answer.  Nothing
+here tells an address that the peer book would not tell.
+Source: protocol 7.9; libp2p specifications "identify" and "ping".
 """
 
 from __future__ import annotations

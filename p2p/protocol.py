@@ -92,8 +92,8 @@ REQUEST_TIMEOUT_S = 10.0
 PROGRESS_S = 1.0
 STATUS_TIMEOUT_S = 5.0
 PROOF = "proof"
-# What a proof costs its asker beside its bytes: making one takes a few milliseconds of the node's own turn.
-PROOF_BYTES = 200_000
+# What a proof costs its asker beside its bytes: one takes up to 150 ms of the node's own turn, hence one a second.
+PROOF_BYTES = 1_000_000
 # What no honest peer even stores, so it did not come by it through others: a proof, where the rest is a suspicion.
 _PROOFS = frozenset({Reason.MALFORMED, Reason.BAD_KEY, Reason.BAD_SIGNATURE})
 # Failures that no honest peer causes; the others happen to anyone who is slow, busy or gone.
