@@ -13,6 +13,7 @@ from collections.abc import Collection
 from typing import Literal
 
 import click
+from click.core import ParameterSource
 
 from scripts.console import Numbers, OneOf, SeedRange, processes, remark, write
 from scripts.simulation.settings import PROFILES, Settings, tolerated
@@ -113,6 +114,7 @@ def main(
     should show the broken rule are chosen for it, unless they are given; with --mutate every they are the same few.
     """
     if manifest is not None:
+        _check_alone(context)
         context.exit(_carry_out(manifest, as_json=as_json))
     if write and not is_matrix and mutate not in (ALL, EVERY):
         raise click.UsageError("--write writes what --matrix or --mutate all|every finds; give one of them, too")
@@ -140,6 +142,12 @@ def main(
     if only is not None:
         raise click.UsageError("--only chooses of the acts of one seed; give it with --replay-seed")
     context.exit(run_histories(settings, seeds, processes, shrink=shrink, as_json=as_json))
+
+
+def _check_alone(context: click.Context) -> None:
+    given = {name for name in context.params if context.get_parameter_source(name) == ParameterSource.COMMANDLINE}
+    if given - {"manifest", "as_json"}:
+        raise click.UsageError("a manifest says all that a run has to know; beside --manifest only --json goes")
 
 
 def _carry_out(source: str, *, as_json: bool) -> int:

@@ -8,6 +8,7 @@ final (what is final then still agrees).  A second Ctrl-C kills the nodes instea
 from __future__ import annotations
 
 from p2p.local.commandline import as_json, command, importing
+from p2p.local.startup import EXIT_INTERRUPTED
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -163,7 +164,8 @@ def _carry_out(source: str, home: Path | None, *, as_json: bool) -> int:
     staging = Staging(manifest, home, remark)
     remark(f"{manifest.title}, in {staging.home}")
     trio.run(staging.run)
-    return tell(manifest, staging.record, "processes", as_json=as_json)
+    code = tell(manifest, staging.record, "processes", as_json=as_json)
+    return EXIT_INTERRUPTED if staging.is_interrupted else code
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from scripts.manifest_parts.things import (
     Agree,
     Assertion,
     Lag,
+    LoseDisk,
     Manifest,
     Memory,
     Mute,
@@ -45,7 +46,7 @@ def _judged(each: Assertion, manifest: Manifest, record: Record) -> _Found:
         case Agree():
             return _agree(_names(each, manifest), record)
         case Stays():
-            return _stays(_names(each, manifest), record)
+            return _stays(_names(each, manifest), record, manifest)
         case Slots():
             return _slots(each, record)
         case Lag():
@@ -92,16 +93,25 @@ def _agree(nodes: Sequence[str], record: Record) -> _Found:
     return True, f"one chain, final up to {min(heights)} to {max(heights)}"
 
 
-def _stays(nodes: Sequence[str], record: Record) -> _Found:
-    highest = dict.fromkeys(nodes, 0)
+def _stays(nodes: Sequence[str], record: Record, manifest: Manifest) -> _Found:
+    highest, lost = dict.fromkeys(nodes, 0), _lost_disks(manifest)
     for slot, name, sight in _sights(nodes, record):
+        while lost[name] and lost[name][0] <= slot:
+            highest[name] = 0
+            del lost[name][0]
         if sight.final_height < highest[name]:
             return False, f"{name} was final up to {highest[name]}, and up to {sight.final_height} in slot {slot}"
         highest[name] = sight.final_height
         if sight.final_height <= len(record.chains[name]) and not _lies_on(record.chains[name], sight):
             return False, f"{name} replaced the block at height {sight.final_height} that was final in slot {slot}"
-    short = [name for name in nodes if len(record.chains[name]) < highest[name]]
+    short = [name for name in nodes if len(record.chains[name]) < highest[name] and not lost[name]]
     return not short, f"{' '.join(short)} ends with less final than it had" if short else "nothing final was undone"
+
+
+def _lost_disks(manifest: Manifest) -> dict[str, list[int]]:
+    """The slots in which each node forgets everything."""
+    losses = [event for event in manifest.events if isinstance(event, LoseDisk)]
+    return {name: [loss.at for loss in losses if name in loss.nodes] for name in manifest.names}
 
 
 def _lies_on(chain: Sequence[bytes], sight: Sight) -> bool:

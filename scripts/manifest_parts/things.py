@@ -251,7 +251,7 @@ class Agree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stays:
-    """What a node called final stayed final there: no reorganisation past it, no height that falls."""
+    """What a node called final stayed final there, unless its disk was lost: nothing replaced, no height that falls."""
 
     word: ClassVar[str] = "final-stays"
     nodes: tuple[str, ...] = key(Names(ALL), _WHOM)

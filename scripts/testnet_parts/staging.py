@@ -117,9 +117,14 @@ class Staging:
                     with trio.CancelScope(shield=True):
                         await self._stop_all()
                 outer.cancel_scope.cancel()
-        if self._scope.cancelled_caught:
+        if self.is_interrupted:
             self.record.fault = "stopped by a signal before its end"
         self._conclude()
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a signal ended it."""
+        return self._scope.cancelled_caught
 
     async def _obey(self, signals: AsyncIterator[int]) -> None:
         async for _ in signals:
@@ -274,7 +279,8 @@ class Staging:
         for file in home.glob(f"{DATABASE}*"):
             file.unlink()
         command = [sys.executable, str(NODE_PY), "init", "--home", str(home), "--resync", "--yes"]
-        await trio.run_process(command, capture_stdout=True, capture_stderr=True)
+        with trio.CancelScope(shield=True):  # the end of a manifest must not leave a home without a database
+            await trio.run_process(command, capture_stdout=True, capture_stderr=True)
 
     @staticmethod
     def _halt(actor: Actor, *, is_stopped: bool) -> None:

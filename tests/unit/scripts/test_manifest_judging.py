@@ -13,6 +13,7 @@ from scripts.manifest_parts.things import (
     Agree,
     Assertion,
     Lag,
+    LoseDisk,
     Manifest,
     Memory,
     Mute,
@@ -141,6 +142,15 @@ def test_it_fails(assertion: Assertion, record: Record, words: str) -> None:
     (verdict,) = judge(replace(MANIFEST, asserts=(assertion,)), record)
     assert not verdict.holds
     assert words in verdict.seen
+
+
+def test_a_lost_disk_begins_anew_and_then_stays() -> None:
+    lost = replace(MANIFEST, events=(LoseDisk(at=5, nodes=("bob",)),), asserts=(Stays(),))
+    begun = seen(good(), 6, "bob", final_height=1, final_id=CHAIN[0])
+    del begun.sights[5]["bob"]
+    assert judge(lost, begun)[0].holds
+    assert not judge(replace(lost, events=()), begun)[0].holds
+    assert not judge(lost, seen(begun, 8, "bob", final_height=2, final_id=CHAIN[1]))[0].holds
 
 
 def test_every_kind_is_seen_to_hold_and_to_fail() -> None:

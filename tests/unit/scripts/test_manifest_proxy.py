@@ -64,13 +64,13 @@ async def there_and_back(stream: trio.SocketStream, data: bytes) -> bytes:
 
 
 async def test_what_is_sent_arrives_whole_and_not_before_its_time() -> None:
-    async with front_of(links_of(latency_ms=LATENCY_MS)) as front:
-        async with await trio.open_tcp_stream("127.0.0.1", front.port) as stream:
-            began_s = time.monotonic()
-            assert await there_and_back(stream, LONG) == LONG
-            assert time.monotonic() - began_s >= 2 * LATENCY_MS / 1_000
-            await stream.send_eof()
-            assert await stream.receive_some() == b""
+    links = links_of(latency_ms=LATENCY_MS)
+    async with front_of(links) as front, await trio.open_tcp_stream("127.0.0.1", front.port) as stream:
+        began_s = time.monotonic()
+        assert await there_and_back(stream, LONG) == LONG
+        assert time.monotonic() - began_s >= 2 * LATENCY_MS / 1_000
+        await stream.send_eof()
+        assert await stream.receive_some() == b""
 
 
 async def test_a_silent_cut_holds_what_is_sent_until_it_is_healed() -> None:
@@ -109,9 +109,8 @@ async def _is_over(stream: trio.SocketStream) -> bool:
 async def test_others_than_those_that_are_cut_pass() -> None:
     links = links_of()
     links.cut("sea", ["ann"], ["bob"])
-    async with front_of(links, dialler="eve") as front:
-        async with await trio.open_tcp_stream("127.0.0.1", front.port) as stream:
-            assert await there_and_back(stream, b"here") == b"here"
+    async with front_of(links, "eve") as front, await trio.open_tcp_stream("127.0.0.1", front.port) as stream:
+        assert await there_and_back(stream, b"here") == b"here"
 
 
 async def test_a_node_that_is_down_is_seen_to_be_down() -> None:

@@ -251,6 +251,10 @@ def test_a_manifest_says_all_that_a_testnet_has_to_know(tmp_path: Path, options:
     assert exit_code(testnet.main, ["--manifest", str(written(tmp_path)), *options]) == EXIT_MISTAKE
 
 
+def test_a_manifest_says_all_that_the_simulator_has_to_know(tmp_path: Path) -> None:
+    assert exit_code(simulate.main, ["--manifest", str(written(tmp_path)), "--seeds", "3"]) == EXIT_MISTAKE
+
+
 def test_a_manifest_begins_in_a_fresh_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path)
     assert exit_code(testnet.main, ["--manifest", str(path), "--home", str(tmp_path)]) == EXIT_MISTAKE
