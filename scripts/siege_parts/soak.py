@@ -141,8 +141,6 @@ async def soak(seconds: float) -> Found:
         slots = range(min(run.owed, default=0), field.slot - SETTLED_SLOTS)
         lost = run.owed & set(slots) - field.kept(slots)
     early, late = run.rss[len(run.rss) // 4], run.rss[-1]
-    told = f"{len(lost)} of {len(run.owed)} slots lost, {run.kills} kills, {early >> 20} → {late >> 20} MB, "
-    return (
-        told + f"{len(run.waiting)} of {run.sent:,} lost",
-        not lost and not run.waiting and late <= MAX_GROWTH * early,
-    )
+    told = f"{len(lost)} of {len(run.owed)} slots, {len(run.waiting)} of {run.sent:,} lost; {run.kills} kills; "
+    is_fine = bool(run.owed) and not lost and not run.waiting and late <= MAX_GROWTH * early
+    return told + f"{early >> 20}, then {late >> 20} MB", is_fine
