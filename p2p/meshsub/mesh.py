@@ -108,6 +108,10 @@ class Mesh:
         self._wanted.forget(peer)
         return self._done()
 
+    def is_stranger(self, peer: str) -> bool:
+        """Whether a peer dialled us and is neither named by the operator nor a validator's machine."""
+        return not self._is_reserved(peer) and not (peer in self.peers and self.peers[peer].is_outbound)
+
     def vouch(self, peer: str, is_validator: bool) -> list[Effect]:
         """Whether a connected peer is a validator's machine, as far as it is known now."""
         if is_validator and peer in self.peers:
@@ -156,7 +160,7 @@ class Mesh:
         listening = [
             peer
             for peer in self._listeners(message.topic)
-            if self.is_reserved(peer) or self._score(peer, message.topic) >= PUBLISH_THRESHOLD
+            if self._is_reserved(peer) or self._score(peer, message.topic) >= PUBLISH_THRESHOLD
         ]
         self._send(listening, Rpc(messages=(message,)))
         return self._done()
@@ -165,7 +169,7 @@ class Mesh:
         """A second has passed: mend the meshes, offer what is new, forget what is old."""
         self._beats += 1
         for peer, count in sorted(self._wanted.broken(now_ms).items()):
-            if peer in self.peers and not self.is_reserved(peer):
+            if peer in self.peers and not self._is_reserved(peer):
                 self.peers[peer].standing.misbehaved(count)
         for name, topic in self.topics.items():
             self._mend(name, topic, now_ms)
@@ -293,7 +297,7 @@ class Mesh:
             self._send(peers, Rpc(ihave=(IHave(name, ids),)))
 
     def _is_heard(self, peer: str, name: str) -> bool:
-        return self.is_reserved(peer) or self._score(peer, name) >= GOSSIP_THRESHOLD
+        return self._is_reserved(peer) or self._score(peer, name) >= GOSSIP_THRESHOLD
 
     # -- GRAFT and PRUNE ------------------------------------------------------------------------------
 
@@ -371,7 +375,7 @@ class Mesh:
     def _place(self, peer: str, name: str) -> Place:
         state = self.peers[peer]
         score = state.standing.score(name)
-        return Place(peer, score, state.is_outbound, self.is_reserved(peer), state.origin)
+        return Place(peer, score, state.is_outbound, self._is_reserved(peer), state.origin)
 
     def _places(self, topic: Topic, name: str) -> list[Place]:
         return [self._place(peer, name) for peer in topic.mesh]
@@ -379,8 +383,7 @@ class Mesh:
     def _may_be_asked(self, place: Place, name: str, now_ms: int) -> bool:
         return (place.is_reserved or place.score >= 0) and not self._pauses.lasts(name, place.peer, now_ms)
 
-    def is_reserved(self, peer: str) -> bool:
-        """Whether a peer is named by the operator, or a validator's machine as far as is known."""
+    def _is_reserved(self, peer: str) -> bool:
         return peer in self._named or peer in self._validators
 
     def _score(self, peer: str, topic: str) -> float:

@@ -277,12 +277,12 @@ class Router:
 
     def _owed_s(self, peer_id: str) -> float:
         """How long a stranger has to wait until it may bring more that is new."""
-        if self.mesh.is_reserved(peer_id):
+        if not self.mesh.is_stranger(peer_id):
             return 0.0
         return max(self._debts.wait_s(peer_id), self._all_debts.wait_s(""))
 
     def _charge(self, peer_id: str, checks: Iterable[Check]) -> None:
-        if not self.mesh.is_reserved(peer_id):
+        if self.mesh.is_stranger(peer_id):
             size = sum(len(check.message.data) for check in checks)
             self._debts.charge(peer_id, size)
             self._all_debts.charge("", size)
