@@ -36,7 +36,8 @@ class Soak:
         self.field = field
         self.seconds = seconds
         self.waiting: dict[bytes, tuple[float, bytes]] = {}
-        self.sent = self.kills = 0
+        self.final = self.kills = 0
+        self.is_loaded = False
         self.up_since: dict[str, int] = {}
         self.owed: set[int] = set()
         self.rss: list[int] = []
@@ -52,6 +53,8 @@ class Soak:
                 async with trio.open_nursery() as acting:
                     acting.start_soon(self._load_on)
                     acting.start_soon(self._kill_on)
+                    acting.start_soon(self.field.give_work)
+            self._stop_loading()
             with trio.move_on_after(DRAIN_S):
                 while self.waiting:
                     await trio.sleep(LOOK_S)
@@ -79,8 +82,14 @@ class Soak:
         now = time.monotonic()
         for number, raw in enumerate(raws):
             self.waiting[sha256(raw).digest()] = (now + number / PER_S, raw)
-        self.sent += len(raws)
+        self.is_loaded = True
         await self.field.send(raws, PER_S)
+
+    def _stop_loading(self) -> None:
+        """What was to be sent later is forgotten."""
+        now = time.monotonic()
+        self.waiting = {key: each for key, each in self.waiting.items() if each[0] <= now}
+        self.is_loaded = False
 
     async def _kill_on(self) -> None:
         while True:
@@ -105,7 +114,7 @@ class Soak:
             await self.field.refresh()
             slot = self.field.slot
             there = {node.told["did"] for node in self.field.nodes if self._is_settled(node, slot)}
-            if leaders[slot % len(leaders)] in there and self.waiting:
+            if leaders[slot % len(leaders)] in there and self.is_loaded:
                 self.owed.add(slot)
             self.rss.append(self.field.nodes[0].told["rss_bytes"])
 
@@ -124,7 +133,7 @@ class Soak:
         """Read what became final; offer again what waits for too long."""
         for block in await trio.to_thread.run_sync(self._final.read, self.field.nodes[0].home):
             for transaction in block.transactions:
-                self.waiting.pop(transaction.id, None)
+                self.final += self.waiting.pop(transaction.id, None) is not None
         now = time.monotonic()
         late = [key for key, (due, _) in self.waiting.items() if now - due > PATIENCE_S]
         if late:
@@ -141,6 +150,7 @@ async def soak(seconds: float) -> Found:
         slots = range(min(run.owed, default=0), field.slot - SETTLED_SLOTS)
         lost = run.owed & set(slots) - field.kept(slots)
     early, late = run.rss[len(run.rss) // 4], run.rss[-1]
-    told = f"{len(lost)} of {len(run.owed)} slots, {len(run.waiting)} of {run.sent:,} lost; {run.kills} kills; "
-    is_fine = bool(run.owed) and not lost and not run.waiting and late <= MAX_GROWTH * early
+    waiting = len(run.waiting)
+    told = f"{len(lost)} of {len(run.owed)} slots, {waiting} of {run.final + waiting:,} lost; {run.kills} kills; "
+    is_fine = bool(run.owed) and not lost and not waiting and late <= MAX_GROWTH * early
     return told + f"{early >> 20}, then {late >> 20} MB", is_fine
