@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TypeAlias
 
 from chain.attestations import VerifiedAttestation
@@ -21,19 +20,21 @@ class Witness:
     """Remembers what every validator said last, on whatever branch, also what was refused."""
 
     def __init__(self) -> None:
-        self._seen: dict[bytes, deque[VerifiedStatement]] = {}
+        # By speaker and id, each in the order in which they came.
+        self._seen: dict[bytes, dict[bytes, VerifiedStatement]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._seen.values()))
 
     def note(self, statement: VerifiedStatement) -> VerifiedStatement | None:
         """Remember what a validator said; an earlier statement that it contradicts, if this one is news."""
-        seen = self._seen.pop(statement.speaker, None) or deque(maxlen=MAX_STATEMENTS)
-        self._seen[statement.speaker] = seen
-        if any(earlier.id == statement.id for earlier in seen):
+        seen = self._seen[statement.speaker] = self._seen.pop(statement.speaker, {})
+        if statement.id in seen:
             return None
-        rival = next((earlier for earlier in seen if is_equivocation(earlier, statement)), None)
-        seen.append(statement)
+        rival = next((earlier for earlier in seen.values() if is_equivocation(earlier, statement)), None)
+        seen[statement.id] = statement
+        if len(seen) > MAX_STATEMENTS:
+            del seen[next(iter(seen))]
         while len(self._seen) > MAX_SIGNERS:
             del self._seen[next(iter(self._seen))]
         return rival

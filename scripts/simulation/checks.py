@@ -91,8 +91,10 @@ class Checks(Effects):
         if not node.is_honest:
             return
         self._timely[node.name].update({one.id: None for one in headers_of(event) if not self._is_early(node, one)})
-        commit = effects[0] if effects and isinstance(effects[0], Commit) else Commit()
-        for block in (*commit.adopted, *commit.side):
+        if not effects:
+            return
+        commit = effects[0]
+        for block in (*commit.adopted, *commit.side) if isinstance(commit, Commit) else ():
             is_flood = isinstance(event, BlockAnnounced) and event.announcement.header.id == block.id
             if is_flood and _rivals(node, block.header) >= MAX_BLOCKS_PER_SLOT:
                 self._fail_inside(node, f"took one block more of slot {block.header.slot} without asking for it")
