@@ -23,7 +23,7 @@ from scripts.simulation.villain import Expectation
 from tests.support.broken_rules import BROKEN_RULES
 
 ROOT = Path(__file__).parents[2]
-QUICK_SEEDS = 40
+QUICK_SEEDS = 12  # beside those that CI runs for longer, by scripts/check.py
 QUICK_SLOTS = 100
 
 
@@ -140,6 +140,7 @@ def test_validators_change_and_every_kind_of_transaction_becomes_final() -> None
     kinds: set[str] = set()
     proposals: set[str] = set()
     changes = 0
+    every = {kind.name for kind in _KINDS}, {kind.__name__ for kind in get_args(Proposal)}
     calm = [(seed, "", "none") for seed in range(5)] + [(seed, "equivocates", "none") for seed in range(2)]
     for seed, byzantine, faults in (*calm, (3, "", "crashes"), (0, "", "changes")):
         traffic = "council" if faults == "changes" else "registry"
@@ -151,10 +152,10 @@ def test_validators_change_and_every_kind_of_transaction_becomes_final() -> None
             kinds.update(item.kind for item in block.transactions)
             proposals.update(type(item.proposal).__name__ for item in actions if isinstance(item, Propose))
         changes += node.engine.chain.electorate.start > 1
-    # then all of it happened
-    assert kinds == {kind.name for kind in _KINDS}
-    assert proposals == {kind.__name__ for kind in get_args(Proposal)}
-    assert changes > 1
+        if (kinds, proposals) == every and changes > 1:
+            return
+    # then all of it happens
+    pytest.fail(f"never final: {every[0] - kinds} {every[1] - proposals}, or no {changes + 1} changes")
 
 
 QUICKLY_SEEN = ["no-contradiction-check", "majority", "amnesiac-signs", "cross-finality", "unbounded-waiting"]
