@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from chain.attestations import VerifiedAttestation
 from chain.headers import VerifiedHeader
+from chain.newest import Newest
 from chain.statements import is_equivocation
 
 VerifiedStatement: TypeAlias = VerifiedHeader | VerifiedAttestation
@@ -20,21 +21,18 @@ class Witness:
     """Remembers what every validator said last, on whatever branch, also what was refused."""
 
     def __init__(self) -> None:
-        # By speaker and id, each in the order in which they came.
-        self._seen: dict[bytes, dict[bytes, VerifiedStatement]] = {}
+        # By speaker and id.
+        self._seen: Newest[bytes, Newest[bytes, VerifiedStatement]] = Newest(MAX_SIGNERS)
 
     def __len__(self) -> int:
         return sum(map(len, self._seen.values()))
 
     def note(self, statement: VerifiedStatement) -> VerifiedStatement | None:
         """Remember what a validator said; an earlier statement that it contradicts, if this one is news."""
-        seen = self._seen[statement.speaker] = self._seen.pop(statement.speaker, {})
+        seen = self._seen.get(statement.speaker) or Newest(MAX_STATEMENTS)
+        self._seen.renew(statement.speaker, seen)
         if statement.id in seen:
             return None
         rival = next((earlier for earlier in seen.values() if is_equivocation(earlier, statement)), None)
         seen[statement.id] = statement
-        if len(seen) > MAX_STATEMENTS:
-            del seen[next(iter(seen))]
-        while len(self._seen) > MAX_SIGNERS:
-            del self._seen[next(iter(self._seen))]
         return rival
