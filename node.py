@@ -305,8 +305,8 @@ def _load_engine(home: Home, storage: Storage) -> Engine:
     if storage.is_set_back:
         log.warning(
             "set_back",
-            why=f"{home.database} lacks what was durable in it: the disk lost it, or an older copy took its place; what "
-            "this validator signed last is not known any more",
+            why=f"{home.database} lacks what was durable in it: the disk lost it, or an older copy took its place; "
+            "what this validator signed last is not known any more",
         )
     if secret is None:
         log.warning("exported", why="its signing state left this home: it follows the chain and signs nothing")

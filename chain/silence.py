@@ -32,8 +32,11 @@ def silence(producer: Producer, trust: Trust, chain: Blockchain, now_ms: int) ->
 def _bound(producer: Producer, chain: Blockchain) -> Mute | None:
     """It does not know what it signed last, or gave it up for a restart."""
     if producer.is_stopped:
-        why = "its key has spoken elsewhere; see that no other machine runs with it, and start this one again"
-        return Mute("key_used_elsewhere", why)
+        then = "it starts anew once the chain went on for two rounds without a word of it"
+        then = then if producer.may_be_restored else "start this one again"
+        return Mute(
+            "key_used_elsewhere", f"its key has spoken elsewhere; see that no other machine runs with it, and {then}"
+        )
     restart = producer.restart
     if restart is not None and producer.awaits_restart(chain):
         return Mute("awaits_restart", f"it signed a restart from height {restart.height}, and waits until that comes")

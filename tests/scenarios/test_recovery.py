@@ -172,25 +172,23 @@ def test_as_many_disks_as_are_tolerated(seed: int, promised: tuple[int, int]) ->
     drill.check_nobody_is_to_blame()
 
 
-@pytest.mark.parametrize("starts", [2, 3])
+@pytest.mark.parametrize("starts", [1, 2, 3])
 def test_a_restored_backup(drill: Drill, promised: tuple[int, int], starts: int) -> None:
     # given a home that is put back to what it was, after it went on
     backup = deepcopy(drill.hosts[2].disk)
     drill.run(20)
     drill.restore(2, backup)
-    drill.run(12)
 
-    # when it sees what it said itself, it stops, and its operator starts it again, and once more
-    assert drill.hosts[2].engine.producer is not None
-    assert drill.hosts[2].engine.producer.is_stopped
-    assert any(notice.startswith("key_used_elsewhere") for notice in drill.hosts[2].notices)
+    # when it sees what it said itself, it waits whether anybody else speaks; or its operator starts it again
     for _ in range(starts - 1):
+        drill.run(4)
         drill.hosts[2].crash()
         drill.hosts[2].start()
 
     # then it speaks anew
     keeps(drill.until_whole(), promised)
     assert speaks(drill.hosts[2])
+    assert any(notice.startswith("key_used_elsewhere") for notice in drill.hosts[2].notices)
     drill.check_nobody_is_to_blame()
 
 
