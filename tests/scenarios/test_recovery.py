@@ -33,11 +33,11 @@ PROMISED = {drill: (int(final), int(whole)) for final, whole, drill in _ROW.find
 class Drill:
     """A busy network of four."""
 
-    def __init__(self, seed: int, validators: int = 4) -> None:
+    def __init__(self, seed: int, validators: int = 4, slots: int = 20) -> None:
         self.world = World(validators, seed=seed)
         self.hosts = self.world.hosts
         self._numbers = count(1_000)
-        self.run(20)
+        self.run(slots)
 
     def run(self, slots: int) -> None:
         """Let slots pass, in each of which somebody enrols."""
@@ -242,6 +242,30 @@ def test_all_disks(drill: Drill, promised: tuple[int, int]) -> None:
     restart = drill.sign(0, drill.sign(1, drill.sign(2)))
     assert restart.height == 0
     keeps(drill.until_whole(), promised)
+    drill.check_nobody_is_to_blame()
+
+
+def test_a_restart_takes_hold_also_of_those_whose_chain_became_longer(seed: int) -> None:
+    # given four who begin anew, two of whom follow what a third made alone meanwhile; no block of it is prevoted
+    drill = Drill(seed, slots=0)
+    hosts, world = drill.hosts, drill.world
+    world.cut({0}, {1}, {2, 3})
+    hosts[2].engine_key, key = None, hosts[2].engine_key
+    hosts[2].crash()
+    hosts[2].start()
+    for number in range(40):
+        world.submit(3, [Actor(world.genesis, 2_000 + number).sign(Enrol(), 50_000)])
+        world.run(1)
+    hosts[2].engine_key = key
+    assert hosts[2].height == hosts[3].height > 8 > hosts[1].height
+
+    # when the first three sign that the chain goes on from the genesis, one makes the block, and all can talk again
+    drill.sign(1, drill.sign(0, drill.sign(2, Restart(world.genesis.id, 0, b"s" * 16))))
+    world.run_until(lambda: hosts[1].engine.chain.head.votes.restart > 0, 100)
+    world.heal()
+
+    # then all have it soon, however long the other branch is
+    world.run_until(lambda: all(host.final_height for host in hosts), 12)
     drill.check_nobody_is_to_blame()
 
 

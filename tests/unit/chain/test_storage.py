@@ -287,7 +287,7 @@ def test_what_was_signed_is_not_forgotten_where_the_log_lost_some_of_it(tmp_path
     tables = path.read_bytes()
     storage.close()
     path.write_bytes(tables)
-    raw[[0, *commit_ends(raw)][-1 - lost] + FRAME_HEADER] ^= 1
+    raw[[0, *commit_ends(bytes(raw))][-1 - lost] + FRAME_HEADER] ^= 1
     log.write_bytes(raw)
     # when it starts again, and again
     for _ in range(2):
