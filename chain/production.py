@@ -30,6 +30,7 @@ from chain.keys import SecretKey
 from chain.ledger import decided
 from chain.mempool import Mempool
 from chain.merkle import merkle_root
+from chain.rescue import may_come
 from chain.restart import Restart, restarted
 from chain.statements import NO_TAG
 from chain.transactions import Evidence, VerifiedTransaction, sign_transaction
@@ -321,17 +322,6 @@ class Producer:
             if nonce not in {item.nonce for item in waiting}:
                 yield sign_transaction(key, self.genesis.id, nonce, draft.height, accusation)
         yield from (item for item in mempool.candidates() if item.actor != key.public)
-
-
-def may_come(restart: Restart, chain: Blockchain) -> bool:
-    """Whether a restart has not come on the head's branch, and nothing that is final rules it out."""
-    is_ruled_out = restart.height <= chain.finalized.height and restart.tip not in chain.tree
-    return not is_ruled_out and not has_come(restart, chain)
-
-
-def has_come(restart: Restart, chain: Blockchain) -> bool:
-    """Whether the head stands on a restart."""
-    return any(tag.tag == restart.tag(tag.key) for tag in chain.electorate.tags)
 
 
 def is_forgotten(statement: Statement, signing: SigningState) -> bool:
