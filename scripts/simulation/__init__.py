@@ -33,6 +33,7 @@ Files, each importing only those above it::
     bridges     villains on both sides of a cut while validators change
     forgers     villains that sign what nobody may
     outlaws     villains made for one rule each
+    patches     what each broken rule replaces in the chain
     mutations   rules broken on purpose, to see that the simulator notices
     history     one run, from its seed to its outcome
     shrink      from a history that fails to a short one that fails in the same way
