@@ -12,6 +12,7 @@ import trio
 from libp2p.abc import INetConn
 
 from chain.errors import Reason, Refused
+from chain.newest import Newest
 from p2p import handshake
 from p2p.addresses import PeerAddress, neighbourhood, parse_external
 from p2p.book import Contact, PeerBook
@@ -112,7 +113,7 @@ class PeerSupervisor:
         self._exchange.is_private = settings.private
         if settings.external:
             self._exchange.external = [parse_external(settings.external, self._own_id)]
-        self._gave_way: dict[str, float] = {}
+        self._gave_way: Newest[str, float] = Newest(MAX_GAVE_WAY)
         self._started = False
         self._nursery: trio.Nursery | None = None
         host.swarm.admit, host.swarm.seat = self._admit, self._seat
@@ -231,8 +232,6 @@ class PeerSupervisor:
         log.info("peer %s gives way to %s", leaver.peer_id, peer_id)
         self._links[leaver.peer_id].gives_way = True
         self._gave_way[leaver.peer_id] = now + TURN_S
-        if len(self._gave_way) > MAX_GAVE_WAY:
-            del self._gave_way[next(iter(self._gave_way))]
         self.disconnect(leaver.peer_id)
         return True
 

@@ -106,6 +106,10 @@ class Backend(Protocol):
     def chain(self) -> Blockchain:
         """What announcements are judged by."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether transactions that peers pass on are looked at."""
+
     def now_ms(self) -> int:
         """What time it is here, in Unix milliseconds."""
 
@@ -283,7 +287,7 @@ class LedgerProtocol:
                 return _turned_away("transactions", peer, rejection)
 
     async def _admit_batch(self, data: bytes) -> AdmittedBatch | Rejected:
-        read = admission.batch(data)
+        read = admission.batch(data, has_room=self._node.has_room)
         if not isinstance(read, ReadBatch):
             return read
         try:

@@ -91,6 +91,7 @@ class FakeNode:
         self.blocks: list[Block] = []
         self.standing = Status(bytes(32), 0, 0, 0)
         self.time_ms = genesis.slot_start_ms(SLOT)
+        self.has_room = True
 
     def now_ms(self) -> int:
         return self.time_ms
@@ -293,6 +294,19 @@ def hostile_batches() -> dict[str, bytes]:
         "one-wrong-signature-among-good-ones": RawItems((good.raw, spoilt(other.raw))).encode(),
         "another-network": RawItems((foreign.raw,)).encode(),
     }
+
+
+async def test_a_full_node_does_not_even_read_what_is_passed_on(caplog: pytest.LogCaptureFixture) -> None:
+    sent = enrolments(1)
+    async with party(1) as victim, rogue(9, victim) as peer:
+        victim.node.has_room = False
+        with caplog.at_level(logging.INFO):
+            await peer.say(TRANSACTIONS, b"\xc1garbage")
+            await until(lambda: "pool_full" in caplog.text)
+        assert victim.score(peer.peer_id) == 0
+        victim.node.has_room = True
+        await peer.say(TRANSACTIONS, RawItems((sent[0].raw,)).encode())
+        await until(lambda: victim.events(TransactionsReceived))
 
 
 @pytest.mark.parametrize("case", sorted(hostile_batches()))
