@@ -164,9 +164,10 @@ class Engine:
 
     def silence(self, now_ms: int) -> Mute | None:
         """Why this validator makes no blocks at present; None where it does, and of an observer."""
-        if self.producer is None or not self.is_validator:
+        producer = self.producer
+        if producer is None or not (self.is_validator or producer.awaits_restart(self.chain)):
             return None
-        return silence(self.producer, self.trust, self.chain, now_ms)
+        return silence(producer, self.trust, self.chain, now_ms)
 
     @property
     def has_room_for_clients(self) -> bool:

@@ -39,7 +39,13 @@ def _bound(producer: Producer, chain: Blockchain) -> Mute | None:
         )
     restart = producer.restart
     if restart is not None and producer.awaits_restart(chain):
-        return Mute("awaits_restart", f"it signed a restart from height {restart.height}, and waits until that comes")
+        why = f"it signed a restart from height {restart.height}, and waits until that comes"
+        is_agreed = producer.due_restart(chain) is not None
+        if is_agreed and not chain.tree[restart.tip].votes.electorate.may_lead(producer.secret.public):
+            why += (
+                "; enough signed it, but this key leads no slot: let one that does sign the same file, or sign it anew"
+            )
+        return Mute("awaits_restart", why)
     if producer.signing is None:
         why = "its signing state was lost; it signs once the chain made final that it starts anew"
         return Mute("signing_state_lost", why)

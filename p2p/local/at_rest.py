@@ -147,6 +147,13 @@ def _told(home: Path, file: Path, signed: Signed) -> str:
     if signed.left:
         lines.append(f"{signed.left} blocks above it are not final; what they hold waits for new blocks")
     lines.append(f"signed by a weight of {signed.count}")
+    if signed.is_agreed and not signed.may_lead:
+        lines += [
+            f"that is enough, but the key of {home} leads no slot: start this node, carry {file} to a validator that",
+            "leads some, stop its node, and let it sign, once more if it did; then the chain goes on",
+            start,
+        ]
+        return "\n".join(lines)
     if signed.is_agreed:
         return "\n".join([*lines, "that is enough: start this node, and the chain goes on", start])
     return "\n".join(

@@ -38,12 +38,14 @@ MAX_FILE_BYTES = 131_072
 class Signed:
     """What came of signing: the restart with all signatures, and whose they are worth.
 
-    ``left`` are the blocks above the tip that this home has; they are made anew.
+    ``left`` are the blocks above the tip that this home has; they are made anew.  ``may_lead`` says whether its node
+    can make the block, where enough signed.
     """
 
     restart: Restart
     electorate: Electorate
     left: int
+    may_lead: bool
 
     @property
     def signers(self) -> frozenset[bytes]:
@@ -94,7 +96,8 @@ def sign_restart(home: Home, file: Path, *, is_blind: bool = False, again: bool 
         restart = restart.signed(home.secret, home.genesis.id)
         storage.sign_restart(restart)
         _write(home, file, restart)
-    return Signed(restart, electorate, max(0, chain.head.header.height - restart.height))
+    may_lead = electorate.may_lead(home.secret.public)
+    return Signed(restart, electorate, max(0, chain.head.header.height - restart.height), may_lead)
 
 
 def _begin(home: Home, chain: Blockchain, known: Restart | None, is_blind: bool) -> Restart:
