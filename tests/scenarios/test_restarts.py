@@ -275,3 +275,26 @@ def test_attestations_that_were_written_and_never_sent_cost_a_block() -> None:
     # then what they say of the next block makes that one final, too
     assert all(host.final_height > height for host in world.hosts)
     world.check_agreement()
+
+
+@pytest.mark.parametrize("into_ms", [100, 300, 600, 900])
+def test_what_all_attested_and_no_block_carries_is_forgotten_and_costs_a_few_blocks(into_ms: int) -> None:
+    # given validators who stood behind the head, and all start anew before a block carries that
+    world = World(4, seed=33)
+    traffic = Traffic(world)
+    traffic.enrol()
+    traffic.run(10, 0)
+    world.run_ms(into_ms)
+    height = max(host.height for host in world.hosts)
+    for host in world.hosts:
+        host.crash()
+    for host in world.hosts:
+        host.start()
+        assert not len(host.engine.heard)
+
+    # then what they voted for is final after a few more blocks, and nobody contradicts itself
+    world.run_until(lambda: all(host.final_height >= height for host in world.hosts), 12)
+    assert max(host.height for host in world.hosts) <= height + 6
+    traffic.run(10, 0)
+    assert all(not host.penalties and not host.equivocations for host in world.hosts)
+    world.check_agreement()
