@@ -19,7 +19,7 @@ from scripts.audit_parts.frames import AUTHORITY_TYPES, MEMBER_TYPES, RATING_TYP
 from scripts.chain_view import View
 from scripts.inspect_parts.reexecution import Step, steps
 
-_LOST = ("lapsed", "unruled", "struck")
+_LOST = ("lapsed", "struck")
 _MENDED = ("corrected", "withdrawn")
 
 
@@ -83,7 +83,7 @@ class _Reading:
 
     def _happened(self, step: Step, happening: Happening) -> None:
         what, subject, number, record = happening
-        if what == "filed":
+        if what in ("filed", "reopened"):
             self._records[subject, number] = _Filed(
                 (
                     did_from_key(record.issuer),
@@ -97,7 +97,7 @@ class _Reading:
                 )
             )
         filed = self._records[subject, number]
-        if what not in ("filed", "repair declined"):  # after these the record is what it was
+        if what not in ("filed", "reopened", "drawn", "repair declined"):  # after these the record is what it was
             filed.outcome = what
         filed.objected |= what == "objected"
         # What an issuer mends before anybody objects is not held against it, as on the chain.
@@ -110,7 +110,7 @@ class _Reading:
         is_suspended = authority is not None and authority.status == SUSPENDED
         if authority is not None and is_suspended and not issuer.suspended:
             issuer.height = draft.height
-            issuer.filed = authority.filed - authority.forgiven_filed
+            issuer.filed = authority.decided - authority.forgiven_decided
             issuer.overturned = authority.overturned - authority.forgiven_overturned
         issuer.suspended = is_suspended
 

@@ -65,7 +65,7 @@ class WatchedLedger(Ledger):
     """A ledger of watched drafts."""
 
     def blank_draft(self, slot: int) -> WatchedDraft:
-        return WatchedDraft(self.state, self.genesis, self.height + 1, slot)
+        return WatchedDraft(self.state, self.genesis, self.height + 1, slot, self.head)
 
     @property
     def agenda(self) -> list[tuple[int, bytes]]:
@@ -100,8 +100,8 @@ class History:
         usual, registry.MAX_DUE_A_BLOCK = registry.MAX_DUE_A_BLOCK, self.due_a_block
         try:
             slot = 0
-            for number in range(self.random.randint(3, 9)):
-                slot += self.random.choice((1, 1, 1, 1, 2, 3, 5, 25))
+            for number in range(self.random.randint(3, 14)):
+                slot += self.random.choice((1, 1, 1, 1, 2, 3, 5, 25, 60))
                 self._block(slot, opens=number == 0 and self.random.random() < 0.9)
                 self._check_head()
             self._check_explanations()
@@ -114,7 +114,7 @@ class History:
         electorate = self._electorate
         draft = ledger.draft(slot, electorate)
         assert isinstance(draft, WatchedDraft)
-        self.recount.begin(height, slot, turnout_of(electorate))
+        self.recount.begin(height, slot, turnout_of(electorate), draft.parent.id)
         body: list[VerifiedTransaction] = []
         for deed in self.deeds.opening() if opens else ():
             self._attempt(draft, deed, body)
@@ -193,7 +193,7 @@ class History:
     def _check_the_way_back(self) -> None:
         ledger = self.ledger
         state, root = self.states[-1]
-        again = WatchedLedger(self.genesis, state)
+        again = WatchedLedger(self.genesis, state, ledger.height, ledger.head)
         claim(again.state_root == root, "the root is not that of the state")
         claim(again.agenda == ledger.agenda, "the agenda is not that of the state")
         undone = []

@@ -15,7 +15,7 @@ from chain.policy import SCORE_LIMIT, Policy, load_policy
 from chain.proposals import Amend, decode_proposal
 from chain.state import Motion, motion_key
 from chain.view import read_policy_text
-from chain.words import height_in_words, policy_changes
+from chain.words import policy_changes
 from scripts.chain_view import Finding, Sheet, View, as_of, facts, sheet
 from scripts.console import short_did
 from scripts.inspect_parts.dryrun import dry_run
@@ -33,7 +33,7 @@ def authorities(view: View) -> Finding:
             row["authority"],
             row["status"] if row["in_term"] else f"{row['status']}, out of term",
             ", ".join(row["rights"]) or None,
-            f"{row['from_height']}–{height_in_words(row['until_height'])}",
+            row["term"],
             row["filed"],
             row["overturned"],
             row["overturned_permille"],

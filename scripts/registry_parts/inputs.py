@@ -167,14 +167,14 @@ def read_slot(genesis: Genesis, text: str, now_slot: int, option: str) -> int:
     return slot
 
 
-def read_start(genesis: Genesis, policy: Policy, text: str | None, now_slot: int) -> int:
+def read_start(genesis: Genesis, policy: Policy, text: str | None, now_slot: int, notice_days: int) -> int:
     """The slot from which an amendment binds: like :func:`read_slot`, or ``30d`` from now.
 
     Without a text the motion may take all the time that motions have, and is still in time.
     """
     days = _DAYS.fullmatch(text) if text is not None else None
     if text is None:
-        return now_slot + policy.slots(policy.notice_days + min(policy.motion_days, MAX_WAIT_DAYS), genesis.slot_ms)
+        return now_slot + policy.slots(notice_days + min(policy.motion_days, MAX_WAIT_DAYS), genesis.slot_ms)
     if days:
         return now_slot + policy.slots(int(days[1]), genesis.slot_ms)
     return read_slot(genesis, text, now_slot, "--effective")

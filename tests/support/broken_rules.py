@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chain import governance, members, records, registry
+from chain import authorities, deadlines, effects, governance, members, objections, registry
 from chain.draft import Draft
 from chain.electorate import Electorate
 from chain.state import RULES_KEY, Authority, Member, Rating, Record, rating_key
@@ -17,11 +17,11 @@ Break = Callable[[pytest.MonkeyPatch], None]
 
 
 def _no_cap(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(records, "_capped", lambda _draft, _subject, _code, points: points)
+    patch.setattr(effects, "_capped", lambda _draft, _subject, _code, points: points)
 
 
 def _no_suspension(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(records, "_suspended", lambda _draft, _subject, member, _record: member)
+    patch.setattr(objections, "stands_disputed", lambda _draft, _record: True)
 
 
 def _no_deadline(patch: pytest.MonkeyPatch) -> None:
@@ -43,23 +43,24 @@ def _ratings_add_up(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_tier_cap(patch: pytest.MonkeyPatch) -> None:
-    counted = records._counted
+    counted = effects._counted
 
     def uncapped(draft: Draft, subject: bytes, member: Member, record: Record, sign: int) -> Member:
         return counted(draft, subject, member, record, sign)._replace(caps=())
 
-    patch.setattr(records, "_counted", uncapped)
+    patch.setattr(effects, "_counted", uncapped)
 
 
 def _nothing_overturned(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(records, "_overturn", lambda _draft, _issuer, _authority: None)
+    for module in (deadlines, objections):
+        patch.setattr(module, "count_decided", lambda _draft, _record, *, is_overturned: None)
 
 
 def _nobody_suspended(patch: pytest.MonkeyPatch) -> None:
     def lenient(_policy: Any, authority: Authority) -> Authority:
         return authority
 
-    patch.setattr(records, "_judged", lenient)
+    patch.setattr(authorities, "_judged", lenient)
 
 
 def _no_new_policy(patch: pytest.MonkeyPatch) -> None:
