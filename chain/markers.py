@@ -71,10 +71,10 @@ def fall_due(draft: Draft, key: bytes) -> None:
 
 
 def _check_evidence(draft: Draft, subject: bytes, action: FileRecord | Reopen) -> None:
-    if draft.get(_filed_key(subject, action.category, action.evidence)) is not None:
-        raise Refused(Reason.ALREADY_RECORDED, "this evidence was recorded about this member before")
     if draft.get(_evidence_key(subject, action.evidence)) is not None:
         raise Refused(Reason.ENDED, "a record of this evidence has ended")
+    if draft.get(_filed_key(subject, action.category, action.evidence)) is not None:
+        raise Refused(Reason.ALREADY_RECORDED, "a record of this evidence stands")
 
 
 def _prolong(draft: Draft, key: bytes, until_slot: int, was_reopened: int) -> None:

@@ -51,8 +51,8 @@ def motion() -> None:
 @click.option("--all-categories", is_flag=True, help="Every category of the policy in force.")
 @click.option("--registrar", is_flag=True, help="It may co-sign enrolments.")
 @click.option("--arbiter", is_flag=True, help="It may rule on records that are maintained.")
-@click.option("--from", "since", metavar="DATE|SLOT", default="now", help="[default: now]")
-@click.option("--until", metavar="DATE|SLOT", help="[default: no end]")
+@click.option("--from", "from_when", metavar="DATE|SLOT", default="now", help="[default: now]")
+@click.option("--until", "until_when", metavar="DATE|SLOT", help="[default: no end]")
 @sends
 def accredit(
     session: Session,
@@ -61,8 +61,8 @@ def accredit(
     all_categories: bool,
     registrar: bool,
     arbiter: bool,
-    since: str,
-    until: str | None,
+    from_when: str,
+    until_when: str | None,
 ) -> VerifiedTransaction:
     """Make DID an authority, or give it other terms.
 
@@ -72,8 +72,8 @@ def accredit(
     codes = set(known) if all_categories else {find_category(known, text).code for text in categories}
     rights = REGISTRAR * registrar | ARBITER * arbiter
     genesis, now_slot = session.genesis, session.account.slot
-    from_slot = max(0, read_slot(genesis, since, now_slot, "--from"))
-    until_slot = U64_MAX if until is None else max(0, read_slot(genesis, until, now_slot, "--until"))
+    from_slot = max(0, read_slot(genesis, from_when, now_slot, "--from"))
+    until_slot = U64_MAX if until_when is None else max(0, read_slot(genesis, until_when, now_slot, "--until"))
     return session.sign(Propose(Accredit(key, rights, tuple(sorted(codes)), from_slot, until_slot)))
 
 

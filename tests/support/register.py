@@ -365,7 +365,11 @@ class Register:
         """Those on whom the lot fell for a record."""
         subject, record = self.draft.identity(person.key), self.standing_record(person, number)
         found = arbiters.drawn(self.draft, subject, number, record, self.draft.date_slot)
-        return [_OWNERS[self.draft.current_key(who)] for who in found]
+        return list(map(self.owner, found))
+
+    def owner(self, identity: bytes) -> Person:
+        """Whose an identity is."""
+        return _OWNERS[self.draft.current_key(identity)]
 
     def rulings(self, arbiter: Person, issuer: Person) -> Rulings:
         """How an arbiter ruled on an issuer."""

@@ -267,7 +267,7 @@ def test_the_digest_ignores_the_order_of_categories_and_of_fields() -> None:
 
 
 def test_the_digest_stays_what_it_is() -> None:
-    assert TEST.digest().hex() == "3c7ae8af20e081f5f1f2aaffa290fbca4d14c2c01c0783227849eab1f3b817ea"
+    assert TEST.digest().hex() == "a7a373c14d9399a01fb781e48e6192b29c31dc92ce72f0becbb16217884e29b4"
 
 
 @pytest.mark.parametrize(
@@ -454,6 +454,8 @@ def test_mistakes_in_a_file_name_the_line(text: str, mistake: str, marked: str) 
 
 def test_a_file_without_what_it_needs_is_wrong_from_its_first_line() -> None:
     with pytest.raises(OperatorError, match="policy: line 1: tier must have at least one"):
+        parse_policy("language = 2")
+    with pytest.raises(OperatorError, match="policy: line 1: language must be 2"):
         parse_policy("")
 
 
@@ -506,28 +508,28 @@ def put(value: Any, at: tuple[int, ...], new: Any) -> Any:
     [
         ((), (), "the document must be a table"),
         ((), WIRE[:-1], "the document must be a table"),
-        ((0,), b"", "name must be"),
-        ((0,), b"\xff", "canonical"),
-        ((0,), 5, "name must be"),
-        ((1,), b"3", "version must be"),
-        ((2,), b"", "canonical"),
-        ((3,), 1, "enrolment must be"),
-        ((4,), 5, "score must be a table"),
-        ((4, 0), 2**63, r"score\.base must be"),
-        ((7,), (), "at least one"),
-        ((7, 1), b"tier", r"tier\[2\] must be a table"),
-        ((7, 1), (b"tier",), r"tier\[2\] must be a table"),
-        ((8, 1, 0), b"light", r"severity\[2\]\.name 'light' is used twice"),
-        ((9,), b"", "canonical"),
-        ((9,), (WIRE[9][1], WIRE[9][0]), "canonical"),
-        ((9, 1, 6), (b"grave", b"light"), "canonical"),
-        ((9, 1, 6), (b"heavy",), r"category\[2\]\.severities must be"),
-        ((9, 1, 6), b"light", r"category\[2\]\.severities must be"),
-        ((9, 1, 7), 2, r"category\[2\]\.reason must be"),
-        ((9, 1, 7), b"", "canonical"),
-        ((9, 1, 8), b"top", r"category\[2\]\.tier_cap must be"),
-        ((9, 1, 9), (), r"category\[2\]\.closed must be"),
-        ((10, 0, 2), 2, r"rating\[1\]\.max must be"),
+        ((1,), b"", "name must be"),
+        ((1,), b"\xff", "canonical"),
+        ((1,), 5, "name must be"),
+        ((2,), b"3", "version must be"),
+        ((3,), b"", "canonical"),
+        ((4,), 1, "enrolment must be"),
+        ((5,), 5, "score must be a table"),
+        ((5, 0), 2**63, r"score\.base must be"),
+        ((9,), (), "at least one"),
+        ((9, 1), b"tier", r"tier\[2\] must be a table"),
+        ((9, 1), (b"tier",), r"tier\[2\] must be a table"),
+        ((10, 1, 0), b"light", r"severity\[2\]\.name 'light' is used twice"),
+        ((11,), b"", "canonical"),
+        ((11,), (WIRE[11][1], WIRE[11][0]), "canonical"),
+        ((11, 1, 6), (b"grave", b"light"), "canonical"),
+        ((11, 1, 6), (b"heavy",), r"category\[2\]\.severities must be"),
+        ((11, 1, 6), b"light", r"category\[2\]\.severities must be"),
+        ((11, 1, 7), 2, r"category\[2\]\.reason must be"),
+        ((11, 1, 7), b"", "canonical"),
+        ((11, 1, 8), b"top", r"category\[2\]\.tier_cap must be"),
+        ((11, 1, 9), (), r"category\[2\]\.closed must be"),
+        ((12, 0, 2), 2, r"rating\[1\]\.max must be"),
     ],
 )
 def test_hostile_bytes_are_refused_by_the_same_rules(at: tuple[int, ...], value: Any, field: str) -> None:
@@ -630,9 +632,7 @@ def test_a_policy_file_that_cannot_be_read_is_the_operators_to_mend(tmp_path: Pa
 def test_a_file_of_another_language_is_told_what_to_add(language: Any) -> None:
     document = {name: value for name, value in DOCUMENT.items() if name != "language"}
     document |= {} if language is None else {"language": language}
-    with pytest.raises(
-        OperatorError, match=r"language must be 2: .* Write language = 2; .* hearing_days 5, appeal_days"
-    ):
+    with pytest.raises(OperatorError, match=r"language must be 2: .* Write language = 2; .* hearing_days 5"):
         read_policy(document)
 
 
@@ -676,7 +676,7 @@ def test_what_an_amendment_worsens_for_the_future_is_named_and_takes_longer(
     assert worsenings(TEST, new) == [request.node.callspec.id]
     assert needed_notice_days(TEST, new) == 10
     # what is worse one way is better the other way, and takes the usual notice
-    assert needed_notice_days(new, TEST) == new.notice_days or path == "category"
+    assert needed_notice_days(new, TEST) == new.notice_days or path in ("category", "category.1.severities")
 
 
 def test_what_is_opened_again_is_named_if_it_can_take_something() -> None:
