@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ class Town:
         self.ann = self.register.member()
         self.register.file(self.office, self.ann, TICKET, -5, evidence=EVIDENCE)
 
-    def why(self, category: int = TICKET, points: int = -5, **fields: object) -> Reason | None:
+    def why(self, category: int = TICKET, points: int = -5, **fields: Any) -> Reason | None:
         """Why a record of the same day is refused."""
         filing = self.register.filing(self.ann, category, points, established_slot=1)._replace(**fields)
         return self.register.refusal(self.office, filing)
