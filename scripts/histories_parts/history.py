@@ -24,6 +24,7 @@ from chain.statements import NO_TAG
 from chain.transactions import Transaction, VerifiedTransaction
 from scripts.histories_parts.deeds import Deed, Deeds, key
 from scripts.histories_parts.policies import SLOT_MS, random_policy
+from scripts.histories_parts.rights import Rights
 from scripts.recount.entries import differences
 from scripts.recount.rows import recount_from, row_of, turnout_of
 
@@ -91,6 +92,7 @@ class History:
         self.due_a_block = random.choice((2, registry.MAX_DUE_A_BLOCK))
         self.ledger = WatchedLedger(self.genesis)
         self.recount = recount_from(self.genesis, self.due_a_block)
+        self.rights = Rights(SLOT_MS)
         self.deeds = Deeds(random, self.recount, self.genesis)
         self.states = [(dict(self.ledger.state), self.ledger.state_root)]
         self._electorate = Electorate(1, validator_set(validators, self.genesis.batch))
@@ -173,6 +175,8 @@ class History:
 
     def _check_head(self) -> None:
         ledger, recount = self.ledger, self.recount
+        broken = list(self.rights.broken(ledger))
+        claim(not broken, "; ".join(broken[:3]))
         claim(not recount.faults, "; ".join(recount.faults[:3]))
         if told := "; ".join(islice(differences(recount, ledger.state), 3)):
             raise Violation(f"the state is not what a recount gives: {told}")
