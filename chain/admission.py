@@ -254,8 +254,13 @@ class Admission:
                 raise _flood(header)
 
 
-def batch(data: bytes) -> ReadBatch | Dropped | Blamed:
-    """Read a batch of transactions, to have their signatures checked.  Never raises for what is in it."""
+def batch(data: bytes, *, has_room: bool) -> ReadBatch | Dropped | Blamed:
+    """Read a batch of transactions, to have their signatures checked.  Never raises for what is in it.
+
+    Where there is no room for them they are not even read.
+    """
+    if not has_room:
+        return Dropped(Refused(Reason.POOL_FULL, "too many transactions wait already"))
     return _read_batch(data, MAX_BATCH_TRANSACTIONS)
 
 

@@ -145,6 +145,8 @@ class Checks(Effects):
             if not node.is_up:
                 continue
             engine = node.engine
+            if engine.mempool.ready != sum(1 for _ in engine.mempool.candidates()):
+                self._fail_inside(node, f"its mempool counts {engine.mempool.ready} that are ready")
             if engine.mempool.bytes != sum(len(item.raw) for item in engine.mempool):
                 self._fail_inside(node, f"its mempool counts {engine.mempool.bytes} bytes")
             if engine.producer is not None and engine.producer.is_stopped:

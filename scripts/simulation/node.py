@@ -81,6 +81,7 @@ class SimulatedNode:
         self._torn: tuple[Commit, list[Effect]] = (Commit(), [])
         self.crashes = 0
         self.amnesias = 0
+        self.blames = 0
         self.reorgs: list[int] = []
         self.inbox: deque[Event] = deque()
         self._is_writing = False
@@ -104,8 +105,11 @@ class SimulatedNode:
         if self.is_up:
             self._schedule_tick()
 
-    def freeze(self, duration_ms: int) -> None:
-        """For so long nothing happens in the machine, nor does its monotonic clock go on: a virtual one, suspended."""
+    def freeze(self, duration_ms: int, *, is_suspended: bool = True) -> None:
+        """For so long nothing happens in the machine, nor does its monotonic clock go on: a virtual one, suspended.
+
+        Where it is not, only the process is stopped, and its clocks go on.
+        """
         if not self.is_up or self._is_writing:
             return
         generation = self.generation
@@ -113,7 +117,7 @@ class SimulatedNode:
 
         def thaw() -> None:
             if self.generation == generation:
-                self._drifted_ms -= duration_ms
+                self._drifted_ms -= duration_ms if is_suspended else 0
                 self._frozen_at_ms = None
                 self._go_on()
                 self.world.network.join(self)  # no connection lasts that long without an answer
@@ -444,5 +448,6 @@ class SimulatedNode:
                 pass
 
     def _blame(self, peer: str, refusal: Refused) -> None:
+        self.blames += 1
         self.say(f"blames  {peer}: {refusal}")
         self.world.checks.on_blame(self, peer, refusal)

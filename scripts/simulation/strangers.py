@@ -8,8 +8,8 @@ stranger for it.  Where there is none, nobody can be blamed; but nothing that st
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from chain.attestations import VerifiedAttestation, sign_attestation
 from chain.ballots import EMPTY
@@ -52,6 +52,16 @@ class Stranger:
         self.proofs: Counter[Reason] = Counter()
         self._heard: deque[Announced | Attested] = deque(maxlen=MAX_HEARD)
 
+    @property
+    def acts(self) -> Sequence[Deed]:
+        """What it does, one in each slot."""
+        return ACTS
+
+    @property
+    def targets(self) -> Sequence[SimulatedNode]:
+        """To whom."""
+        return self.world.nodes
+
     def start(self) -> None:
         """Act from now on, each slot."""
         self.world.schedule.later(self.world.genesis.slot_ms, self._each_slot)
@@ -63,7 +73,7 @@ class Stranger:
     def _each_slot(self) -> None:
         if not self.is_up:
             return
-        act, proves = self.world.random.choice(ACTS)
+        act, proves = self.world.random.choice(self.acts)
         for message in act(self):
             self.shout(message, proves)
         self.start()
@@ -77,7 +87,7 @@ class Stranger:
         """
         if proves is not None and any(map(self._can_judge, self.world.honest)):
             self.proofs[proves] += 1
-        for node in self.world.nodes:
+        for node in self.targets:
             self.world.network.send(self.name, node, message)
 
     def _can_judge(self, node: SimulatedNode) -> bool:
@@ -256,7 +266,8 @@ class Stranger:
 
 
 # What a stranger does, and what that proves about it.
-ACTS: list[tuple[Callable[[Stranger], list[Message]], Reason | None]] = [
+Deed: TypeAlias = tuple[Callable[[Stranger], list[Message]], Reason | None]
+ACTS: list[Deed] = [
     (Stranger.garbage, Reason.MALFORMED),
     (Stranger.misshapen, Reason.MALFORMED),
     (Stranger.spoilt_transactions, Reason.BAD_SIGNATURE),

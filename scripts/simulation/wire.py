@@ -200,7 +200,7 @@ class Door:
             return rejected(refusal)
 
     def _batch(self, data: bytes) -> AdmittedBatch | Rejected:
-        read = admission.batch(data)
+        read = admission.batch(data, has_room=True)  # the pool of a simulated node never fills
         if not isinstance(read, ReadBatch):
             return read
         try:
