@@ -46,11 +46,11 @@ class _Filed:
 
 @dataclass
 class _Issuer:
-    """Whether an issuer is suspended, and what it had filed and lost when it last was."""
+    """Whether an issuer is suspended, and what had been decided and overturned when it last was."""
 
     suspended: bool = False
     height: int = 0
-    filed: int = 0
+    decided: int = 0
     overturned: int = 0
 
 
@@ -110,7 +110,7 @@ class _Reading:
         is_suspended = authority is not None and authority.status == SUSPENDED
         if authority is not None and is_suspended and not issuer.suspended:
             issuer.height = draft.height
-            issuer.filed = authority.decided - authority.forgiven_decided
+            issuer.decided = authority.decided - authority.forgiven_decided
             issuer.overturned = authority.overturned - authority.forgiven_overturned
         issuer.suspended = is_suspended
 
@@ -134,7 +134,7 @@ class _Reading:
         for identity, issuer in self._issuers.items():
             authority = self._head.authority(identity)
             if authority is not None:
-                at = (issuer.height, issuer.filed, issuer.overturned) if issuer.height else (pd.NA, pd.NA, pd.NA)
+                at = (issuer.height, issuer.decided, issuer.overturned) if issuer.height else (pd.NA, pd.NA, pd.NA)
                 status = AUTHORITY_STATUS_NAMES[authority.status]
                 rows.append((did_from_key(identity), did_from_key(authority.key), status, *at))
         return frame_of(rows, AUTHORITY_TYPES)
