@@ -207,12 +207,13 @@ class Admission:
             attestations = tuple(map(decode_attestation, batch.items))
         except Refused as refusal:
             return Blamed(refusal)
-        highest = chain.head.header.height + MAX_ATTESTED_AHEAD
+        lowest, highest = chain.finalized.height + 1, chain.head.header.height + MAX_ATTESTED_AHEAD
+        speakers = chain.speakers()
         return tuple(
             each
             for each in attestations
-            if chain.finalized.height < each.height <= highest
-            and chain.is_speaker(each.speaker)
+            if lowest <= each.height <= highest
+            and each.speaker in speakers
             and not self._attested.is_used_up(each.height, each.speaker, each.id)
         )
 
@@ -230,7 +231,7 @@ class Admission:
         """
         try:
             status = Status.decode(data)
-            if max(status.mhp, status.finalized_height) > status.height:
+            if max(status.mhp, status.finalized_height, status.restart) > status.height:
                 raise Refused(Reason.MALFORMED, "a status that contradicts itself")
             check_credential(status.credential, self._genesis.id, peer)
         except Refused as refusal:

@@ -160,6 +160,10 @@ class Electorate:
         """Whose turn ``slot`` is."""
         return self.current.leader(slot)
 
+    def may_lead(self, key: bytes) -> bool:
+        """Whether a key makes blocks."""
+        return key in self.leaders and key not in self.barred
+
     @cached_property
     def all_sets(self) -> tuple[ValidatorSet, ...]:
         """The set that decides, and the one that is waited for or decides too."""
@@ -169,9 +173,13 @@ class Electorate:
         """Whether some keys, each counted once by the caller, reach the threshold of every set that decides."""
         return all(decides.is_enough(keys) for decides in self.sets)
 
+    @cached_property
+    def _tag_by_key(self) -> dict[bytes, Tag]:
+        return {tag.key: tag for tag in self.tags}
+
     def tag(self, key: bytes) -> Tag:
         """With which tag ``key`` speaks on top of this branch, and since which height."""
-        return next((tag for tag in self.tags if tag.key == key), Tag(key, NO_TAG, 0))
+        return self._tag_by_key.get(key) or Tag(key, NO_TAG, 0)
 
     def after(self, height: int, *, mhpc: int, spoke: Collection[bytes], decision: Decision) -> Electorate:
         """The validators at the height after ``height``, whose block was the last.

@@ -6,7 +6,7 @@ before the slower; who fails comes last and rests, longer each time; and who nev
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from chain.events import Peer, Request
@@ -107,9 +107,9 @@ class Suppliers:
         for key in [key for key in self._asked if key[0] == peer]:
             del self._asked[key]
 
-    def in_order(self) -> list[Supplier]:
+    def in_order(self, suppliers: Iterable[Supplier]) -> list[Supplier]:
         """Whom to ask first: who failed least, has delivered, is known, delivers most; then who came first."""
-        return sorted(self, key=self._place)
+        return sorted(suppliers, key=self._place)
 
     def _place(self, supplier: Supplier) -> tuple[int, bool, bool, int, int]:
         pace = -supplier.pace.ask_bytes

@@ -18,12 +18,13 @@ from chain.blocks import Heading
 from chain.download import Download
 from chain.errors import Reason, Refused
 from chain.events import Ask, Peer, Request
+from chain.forkchoice import Rank
 from chain.headers import Header
 from chain.messages import GetHeadings, Status
 from chain.skeleton import Skeleton
 from chain.suppliers import Asked, Supplier, Suppliers
 
-NOWHERE = (-1, -1)
+NOWHERE = (-1, -1, -1)
 # Where so little lies above what is final, asking for all of it costs less than a second try.
 SHORT_BRANCH = 32
 # Headers that a peer is asked for that has shown none yet; and those that it takes to be sure of what comes next.
@@ -168,7 +169,7 @@ class Sync:
 
     def _tips(self, chain: Blockchain, now_ms: int) -> Iterator[bytes]:
         """The ends of what is worth fetching; the branch that is being fetched stays one while it moves."""
-        ours = chain.head.header.mhp, chain.head.header.height
+        ours = chain.head.rank
         if self._rank(self._target) > ours and 0 <= now_ms - self.download.moved_ms < STUCK_MS:
             yield self._target
         for supplier in self.suppliers:
@@ -176,20 +177,20 @@ class Sync:
             if shown != NOWHERE and max(shown, supplier.status.rank) > ours:
                 yield supplier.trail
 
-    def _rank(self, tip_id: bytes) -> tuple[int, int]:
-        header = self.skeleton.header(tip_id)
-        return NOWHERE if header is None else (header.mhp, header.height)
+    def _rank(self, tip_id: bytes) -> Rank:
+        return self.skeleton.rank(tip_id) or NOWHERE
 
     def _headings(self, chain: Blockchain, now_ms: int) -> Iterator[Asked]:
         """Try who claims more and has shown nothing yet, some at a time; let one at a time show what comes next."""
+        wanted = [each for each in self.suppliers if self._is_wanted(each, chain, now_ms)]
+        if not wanted:
+            return
         asked = [each for each in self.suppliers.asked if not each.ids]
         prompt = [each.supplier for each in asked if not self.suppliers.is_late(each, now_ms)]
         busy = {each.supplier.peer for each in asked}
         room = PROBES - len(prompt)
         is_led = any(supplier.trail for supplier in prompt) or len(self.download.path) >= MAX_PATH // 2
-        for supplier in self.suppliers.in_order():
-            if supplier.peer in busy or not self._is_wanted(supplier, chain, now_ms):
-                continue
+        for supplier in self.suppliers.in_order(each for each in wanted if each.peer not in busy):
             if supplier.trail and not is_led:
                 is_led = True
             elif not supplier.trail and (room > 0 or supplier.is_known):
@@ -202,9 +203,9 @@ class Sync:
 
     def _is_wanted(self, supplier: Supplier, chain: Blockchain, now_ms: int) -> bool:
         """Whether a peer claims a longer chain than ours, and more of it than was shown."""
-        status, head = supplier.status, chain.head.header
+        status = supplier.status
         return (
-            status.rank > (head.mhp, head.height)
+            status.rank > chain.head.rank
             and status.height > chain.finalized.height
             and status.head_id not in chain.tree
             and status.head_id not in self.skeleton

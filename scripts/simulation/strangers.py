@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, TypeAlias
 
 from chain.attestations import VerifiedAttestation, sign_attestation
@@ -212,10 +213,10 @@ class Stranger:
     def answer(self, request: Request) -> bytes | None:
         """Nothing, nonsense, or blocks that nobody asked for."""
         random = self.world.random
-        raws = list(map(encode_block, self._witness().disk.main.values()))
+        count = 1 if isinstance(request, GetTransactions) else request.count
+        raws = list(map(encode_block, islice(self._witness().disk.main.values(), count)))
         if isinstance(request, GetHeadings):
             raws = list(map(heading_of, raws))
-        count = 1 if isinstance(request, GetTransactions) else request.count
         match random.randrange(5):
             case 0:
                 return None
@@ -224,7 +225,7 @@ class Stranger:
             case 2:
                 return random.randbytes(40)
             case 3:
-                return RawItems(tuple(raws[:count])).encode()
+                return RawItems(tuple(raws)).encode()
             case _:
                 return RawItems(tuple(raw[:-1] for raw in raws[:1])).encode()
 

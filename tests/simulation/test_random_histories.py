@@ -16,7 +16,7 @@ from tests.scenarios.crafting import branch_of, replay, votings
 from tests.support.pool import check_pool
 from tests.support.world import Actor, Host, World
 
-SEEDS = 30
+SEEDS = 12
 TROUBLED_SLOTS = 150
 PEACEFUL_SLOTS = 60
 MAX_CLOCK_OFFSET_MS = 300
