@@ -154,8 +154,10 @@ class Sync:
         """When there is something to be done even if nothing happens."""
         if self.download.is_ready:
             return [now_ms]
-        late = [self.suppliers.late_at_ms(asked) for asked in self.suppliers.asked]
-        return [late_ms for late_ms in late if late_ms > now_ms]
+        asked = self.suppliers.asked
+        due = [self.suppliers.late_at_ms(each) for each in asked]
+        due += [silent_ms for each in asked if (silent_ms := self.suppliers.silent_at_ms(each)) is not None]
+        return sorted({due_ms for due_ms in due if due_ms > now_ms})
 
     def _aim(self, chain: Blockchain, now_ms: int) -> None:
         """Follow the best branch that was proven; forget what leads nowhere."""

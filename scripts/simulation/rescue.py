@@ -18,6 +18,8 @@ PATIENCE_SLOTS = 12
 STEP_SLOTS = 2
 # Who has another chain that is as long by now does not fetch the block: then all begin anew.
 WAIT_SLOTS = 20
+# Meanwhile so many may lose their disks that the restart, though it came, lets nothing become final.
+AGAIN_SLOTS = 60
 
 
 class Rescue:
@@ -80,6 +82,9 @@ class Rescue:
         if self.world.slot > self._stuck_slot and not self._is_agreed(file):
             self.world.timeline.say("world", "somebody does not get the block to go on from, so people begin anew")
             self._file, self._has_waited = None, True
+        elif self.world.slot > self._stuck_slot + AGAIN_SLOTS:
+            self.world.timeline.say("world", "nothing became final since: more disks were lost, so people agree again")
+            self._file = None
 
     def _signs_blind(self, node: SimulatedNode, file: Restart) -> bool:
         """Whether an operator does not wait for the block any more: who is left outgrows each that people agree on."""
