@@ -29,6 +29,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     transactions  what an actor signs
     tables        documents, read with errors that say where
     policy        what may be recorded, and how a score follows from it
+    amendments    which policy may follow another, and what it worsens
     founding      what organisations sign before there is a genesis
     genesis       the parameters that every node of one network shares
     blocks        a header and its transactions
@@ -36,8 +37,16 @@ files of this list, the store, touch the disk.  Files import only files above th
     state         what the registry knows, entry by entry
     view          a state to look at, wherever it is kept
     draft         changes tried on top of a state
+    terms         what was promised when a record was filed, and no rule before its time
+    markers       what ended stays ended
+    authorities   what authorities are measured by
+    arbiters      who may rule, drawn by lot
     members       the rules of members: enrol, rate, rotate
-    records       the rules of records: file, object, answer, rule, repair
+    effects       what a record does while it counts, and who may act on it
+    records       the rules of records: file, reopen
+    objections    object, answer, rule, appeal
+    repairs       ask for repair, approve, decline
+    deadlines     what the chain itself does when a deadline of a record passes
     governance    the rules of validators: motions and evidence
     registry      what each transaction does, and what falls due
     scores        scores, tiers, and where each point comes from

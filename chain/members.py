@@ -6,6 +6,7 @@ Source: protocol 6.2.
 
 from __future__ import annotations
 
+from chain.authorities import is_in_term
 from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.keys import check_public_key
@@ -27,19 +28,24 @@ from chain.transactions import Enrol, Rate, Rotate
 def enrol(draft: Draft, action: Enrol, actor: bytes) -> None:
     """The actor joins; where the policy asks for it, with the consent of a registrar who signed this enrolment.
 
-    Raises :class:`Refused`: ``ALREADY_ENROLLED``, ``BAD_KEY``, ``NOT_REGISTRAR``, ``NO_CONSENT``.
+    What it consents to is the policy in force, by its version: nobody is bound by another one.
+
+    Raises :class:`Refused`: ``ALREADY_ENROLLED``, ``BAD_KEY``, ``STALE_POLICY``, ``NOT_REGISTRAR``, ``NO_CONSENT``.
     """
     identity = check_new(draft, actor)
     check_public_key(actor)
+    version = draft.rules.version
+    if action.policy_version != version:
+        raise Refused(Reason.STALE_POLICY, f"policy {version} is in force, not {action.policy_version}")
     if action.registrar:
         registrar = draft.authority(draft.identity(action.registrar))
         if registrar is None or not registrar.rights & REGISTRAR or action.registrar != registrar.key:
             raise Refused(Reason.NOT_REGISTRAR, "the co-signer is no registrar; ask one whom the validators accredited")
-        if registrar.status != ACTIVE or not registrar.from_height <= draft.height < registrar.until_height:
+        if registrar.status != ACTIVE or not is_in_term(registrar, draft.date_slot):
             raise Refused(Reason.NOT_REGISTRAR, "the registrar is suspended, revoked, or out of its term")
     elif draft.policy.enrolment_by_registrar:
         raise Refused(Reason.NO_CONSENT, "this policy wants a registrar's signature under an enrolment")
-    draft.put(member_key(identity), Member(actor, draft.height, 0, 0, 0, 0, 0, 0, ()))
+    draft.put(member_key(identity), Member(actor, draft.height, 0, 0, 0, 0, 0, 0, (), draft.date_slot, version))
 
 
 def check_new(draft: Draft, actor: bytes) -> bytes:

@@ -1,8 +1,8 @@
 """The credit registry: what each transaction does to the state, and what the chain itself does at deadlines.
 
-The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.records` and
-:mod:`chain.governance`; each checks everything before it writes anything, so a refused transaction has
-changed nothing.
+The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.records`,
+:mod:`chain.objections`, :mod:`chain.repairs` and :mod:`chain.governance`; each checks everything before it writes
+anything, so a refused transaction has changed nothing.
 Source: protocol 6.1 and 6.5.
 """
 
@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from chain import governance, members, records
+from chain import deadlines, governance, markers, members, objections, records, repairs
+from chain.authorities import check_authority
 from chain.draft import Draft
 from chain.electorate import Electorate
 from chain.errors import InvariantBroken, Reason, Refused
@@ -19,22 +20,27 @@ from chain.genesis import Genesis
 from chain.policy import Policy
 from chain.state import (
     DOCKET_KEY,
+    MARKERS,
     MOTIONS,
     RECORDS,
+    ROLL_KEY,
     RULES_KEY,
     VALIDATORS_KEY,
     Account,
     Docket,
     Entry,
     PolicyText,
+    Roll,
     Rules,
     account_key,
     encode_entry,
     policy_key,
 )
+from chain.terms import check_filing
 from chain.transactions import (
     Action,
     Answer,
+    Appeal,
     Approve,
     Consent,
     Enrol,
@@ -44,6 +50,7 @@ from chain.transactions import (
     Object,
     Propose,
     Rate,
+    Reopen,
     Repair,
     Rotate,
     Rule,
@@ -61,10 +68,12 @@ _RULES: dict[type[Action], _Rule] = {
     Rate: members.rate,
     Rotate: members.rotate,
     FileRecord: records.file,
-    Object: records.object_to,
-    Answer: records.answer,
-    Rule: records.rule,
-    Repair: records.repair,
+    Reopen: records.reopen,
+    Object: objections.object_to,
+    Answer: objections.answer,
+    Rule: objections.rule,
+    Appeal: objections.appeal,
+    Repair: repairs.repair,
     Statement: records.make_statement,
     Propose: governance.propose,
     Approve: governance.approve,
@@ -82,6 +91,7 @@ def genesis_state(genesis: Genesis) -> dict[bytes, bytes]:
         policy_key(policy.version): PolicyText(policy.encode()),
         VALIDATORS_KEY: genesis_validators(genesis),
         DOCKET_KEY: Docket(0, ()),
+        ROLL_KEY: Roll(()),
         **{account_key(key): Account(0, b"", b"") for key, _ in genesis.validators},
     }
     return {key: encode_entry(entry) for key, entry in entries.items()}
@@ -94,10 +104,13 @@ def begin(draft: Draft, due: Iterable[bytes], electorate: Electorate) -> None:
     :data:`MAX_DUE_A_BLOCK`; ``electorate`` is in force at this block.  Raises :class:`InvariantBroken` for an entry
     that knows no deadline.
     """
+    draft.begin()
     governance.begin(draft, electorate)
     for key in due:
         if key.startswith(RECORDS):
-            records.fall_due(draft, key)
+            deadlines.fall_due(draft, key)
+        elif key.startswith(MARKERS):
+            markers.fall_due(draft, key)
         elif key.startswith(MOTIONS):
             governance.fall_due(draft, key)
         else:
@@ -135,8 +148,8 @@ def check_action(policy: Policy, transaction: Transaction) -> None:
     match transaction.action:
         case Rate() as action:
             members.check_rating(policy, action, transaction.actor)
-        case FileRecord() as action:
-            records.check_filing(policy, action)
+        case FileRecord() | Reopen() as action:
+            check_filing(policy, action)
         case Evidence() as action:
             governance.check_evidence(action)
         case _:
@@ -154,8 +167,8 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
     match transaction.action:
         case Enrol():
             members.check_new(draft, transaction.actor)
-        case FileRecord() | Answer() | Rule():
-            records.check_authority(draft, transaction.actor)
+        case FileRecord() | Reopen() | Answer() | Rule():
+            check_authority(draft, transaction.actor)
         case Propose() | Approve():
             governance.check_validator(draft, transaction.actor)
         case Evidence() as action:

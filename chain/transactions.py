@@ -26,6 +26,7 @@ from chain.statements import TAG_BYTES
 
 SIGNING_TAG = b"goodfaith/transaction/1"
 CONSENT_TAG = b"goodfaith/enrolment/1"
+REOPENING_TAG = b"goodfaith/reopening/1"
 ROTATION_TAG = b"goodfaith/rotation/1"
 # All but two kinds stay far under 1 kB; evidence carries two headers, a motion may carry a whole policy.
 MAX_USUAL_BYTES = 1_024
@@ -37,14 +38,15 @@ SLOT_LIMIT = 2**48
 
 
 class Enrol(NamedTuple):
-    """The actor joins the register.  Nothing can be recorded about a key that has not enrolled.
+    """The actor joins the register, and consents to the policy of ``policy_version``, which is in force.
 
-    Where the policy asks for it, ``consent`` is the registrar's signature (:func:`sign_consent`); both fields are
-    empty otherwise.
+    Nothing can be recorded about a key that has not enrolled.  Where the policy asks for it, ``consent`` is the
+    registrar's signature (:func:`sign_consent`); both fields are empty otherwise.
     """
 
     registrar: bytes = b""
     consent: bytes = b""
+    policy_version: int = 1
 
 
 class Rate(NamedTuple):
@@ -72,6 +74,24 @@ class FileRecord(NamedTuple):
     policy_version: int
 
 
+class Reopen(NamedTuple):
+    """An authority records again what a record that ended was about, for new evidence and with a written reason.
+
+    ``consent`` is the signature of ``arbiter`` (:func:`sign_reopening`); the other fields are those of a record.
+    """
+
+    subject: bytes
+    category: int
+    points: int
+    severity: int
+    evidence: bytes
+    reason: bytes
+    established_slot: int
+    policy_version: int
+    arbiter: bytes
+    consent: bytes
+
+
 class Object(NamedTuple):
     """The member objects to record ``number`` about itself; its points are suspended at once."""
 
@@ -91,12 +111,20 @@ class Answer(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """An arbiter strikes or upholds a record that its issuer maintains."""
+    """An arbiter strikes or upholds a record that is maintained, or lifts or keeps one that is to be repaired."""
 
     subject: bytes
     number: int
     verdict: int
     reason: bytes
+
+
+class Appeal(NamedTuple):
+    """The member appeals against record ``number`` about itself, which an arbiter upheld."""
+
+    subject: bytes
+    number: int
+    grounds: bytes
 
 
 class Repair(NamedTuple):
@@ -165,7 +193,9 @@ Action: TypeAlias = (
     Enrol
     | Rate
     | FileRecord
+    | Reopen
     | Object
+    | Appeal
     | Answer
     | Rule
     | Repair
@@ -210,6 +240,9 @@ _SLOT = an_integer(-SLOT_LIMIT, SLOT_LIMIT)
 _POINTS = an_integer(-POINTS_LIMIT, POINTS_LIMIT)
 
 
+_FILING = (_KEY, _U32, _POINTS, an_integer(0, 255), _DIGEST, a_blob_or_nothing(32), _SLOT, _U32)
+
+
 class _Kind(NamedTuple):
     number: int
     name: str
@@ -220,23 +253,9 @@ class _Kind(NamedTuple):
 
 # One row a kind: its number on the wire, its name for people, its type, how its fields are read, its size.
 _KINDS = (
-    _Kind(1, "enrol", Enrol, (a_blob_or_nothing(32), a_blob_or_nothing(SIGNATURE_BYTES))),
+    _Kind(1, "enrol", Enrol, (a_blob_or_nothing(32), a_blob_or_nothing(SIGNATURE_BYTES), _U32)),
     _Kind(2, "rate", Rate, (_KEY, _U32, _POINTS)),
-    _Kind(
-        3,
-        "record",
-        FileRecord,
-        (
-            _KEY,
-            _U32,
-            _POINTS,
-            an_integer(0, 255),
-            _DIGEST,
-            a_blob_or_nothing(32),
-            an_integer(-SLOT_LIMIT, SLOT_LIMIT),
-            _U32,
-        ),
-    ),
+    _Kind(3, "record", FileRecord, _FILING),
     _Kind(4, "object", Object, (_KEY, _U32, _DIGEST)),
     _Kind(5, "answer", Answer, (_KEY, _U32, an_integer(CORRECT, MAINTAIN), _POINTS, a_blob_or_nothing(32))),
     _Kind(6, "rule", Rule, (_KEY, _U32, an_integer(STRIKE, UPHOLD), _DIGEST)),
@@ -248,6 +267,8 @@ _KINDS = (
     _Kind(12, "evidence", Evidence, (_statement, _statement), MAX_EVIDENCE_BYTES),
     _Kind(13, "consent", Consent, (_U32,)),
     _Kind(14, "lost", Lost, (a_blob(TAG_BYTES), a_blob(TAG_BYTES))),
+    _Kind(15, "reopen", Reopen, (*_FILING, _KEY, a_blob(SIGNATURE_BYTES))),
+    _Kind(16, "appeal", Appeal, (_KEY, _U32, _DIGEST)),
 )
 _BY_NUMBER = {kind.number: kind for kind in _KINDS}
 _BY_ACTION = {kind.action: kind for kind in _KINDS}
@@ -316,6 +337,15 @@ def sign_consent(registrar: SecretKey, chain_id: bytes, member: bytes, expiry_he
     return registrar.sign(CONSENT_TAG + chain_id + encode((member, expiry_height)))
 
 
+def sign_reopening(arbiter: SecretKey, chain_id: bytes, issuer: bytes, action: Reopen) -> bytes:
+    """An arbiter's signature under what ``issuer`` reopens; ``action.consent`` is not looked at."""
+    return arbiter.sign(_reopening(chain_id, issuer, action))
+
+
+def _reopening(chain_id: bytes, issuer: bytes, action: Reopen) -> bytes:
+    return REOPENING_TAG + chain_id + encode((issuer, *action[:-1]))
+
+
 def sign_rotation(new_key: SecretKey, chain_id: bytes, old_key: bytes, nonce: int) -> bytes:
     """The new key's own signature under the rotation that ``old_key`` makes with ``nonce``."""
     return new_key.sign(ROTATION_TAG + chain_id + encode((old_key, nonce)))
@@ -342,6 +372,9 @@ def verify_transaction(transaction: Transaction, chain_id: bytes) -> VerifiedTra
         consent = CONSENT_TAG + chain_id + encode((transaction.actor, transaction.expiry_height))
         if len(action.registrar) != 32 or not verify(action.registrar, consent, action.consent):
             raise Refused(Reason.BAD_SIGNATURE, "not signed by the registrar that it names")
+    elif isinstance(action, Reopen):
+        if not verify(action.arbiter, _reopening(chain_id, transaction.actor, action), action.consent):
+            raise Refused(Reason.BAD_SIGNATURE, "not signed by the arbiter that it names")
     elif isinstance(action, Rotate):
         proof = ROTATION_TAG + chain_id + encode((transaction.actor, transaction.nonce))
         if not verify(action.new_key, proof, action.proof):

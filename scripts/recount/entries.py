@@ -8,35 +8,44 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from chain.state import (
+    CLOCK_KEY,
     DOCKET_KEY,
+    ROLL_KEY,
     RULES_KEY,
     VALIDATORS_KEY,
     Account,
     Authority,
     CategorySum,
+    Clock,
     Docket,
     Entry,
+    Marker,
     Member,
     Motion,
     PolicyText,
     Rating,
     Record,
+    Roll,
     Rules,
+    Rulings,
+    Window,
     account_key,
     authority_key,
     decode_entry,
+    marker_key,
     member_key,
     motion_key,
     policy_key,
     rating_key,
     record_key,
+    rulings_key,
     sum_key,
 )
 from chain.validators import Change, Seat, Validators
 from scripts.recount import council, lives
 from scripts.recount.rules import Recount
 
-_RECORD = {name: code for code, name in enumerate((*lives.COUNTING, lives.OBJECTED, lives.MAINTAINED))}
+_RECORD = {name: code for code, name in enumerate((*lives.COUNTING, *lives.DISPUTED))}
 _AUTHORITY = {name: code for code, name in enumerate((lives.ACTIVE, lives.SUSPENDED, lives.REVOKED))}
 _MOTION = {name: code for code, name in enumerate((lives.OPEN, lives.CARRIED, lives.LAPSED))}
 _CHANGE = {
@@ -81,7 +90,7 @@ def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
     yield VALIDATORS_KEY, _validators(recount.council)
     yield RULES_KEY, Rules(recount.version, recount.rules[recount.version]["digest"], *(recount.announced or (0, 0)))
     for version, rules in recount.rules.items():
-        yield policy_key(version), PolicyText(rules["document"])
+        yield policy_key(version), PolicyText(rules["document"], recount.in_force.get(version, 0))
     for key in recount.accounts:
         account = Account(recount.nonces[key], recount.owner.get(key, b""), recount.successor.get(key, b""))
         yield account_key(key), account
@@ -93,6 +102,13 @@ def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
         yield motion_key(number), _motion(motion)
     still_open = [number for number, motion in enumerate(recount.motions) if motion.status == lives.OPEN]
     yield DOCKET_KEY, Docket(len(recount.motions), tuple(still_open))
+    yield ROLL_KEY, Roll(tuple(sorted(recount.roll.items())))
+    for marker, (until, is_reopened) in recount.markers.items():
+        yield marker_key(marker), Marker(until, int(is_reopened))
+    for pair, ruled in recount.rulings.items():
+        yield rulings_key(*pair), Rulings(ruled["upheld"], ruled["struck"], ruled["silent"])
+    if recount.lost:
+        yield CLOCK_KEY, Clock(recount.lost)
 
 
 def _entries_about(recount: Recount, member: bytes) -> Iterator[tuple[bytes, Entry]]:
@@ -111,9 +127,12 @@ def _entries_about(recount: Recount, member: bytes) -> Iterator[tuple[bytes, Ent
 def _member(recount: Recount, member: bytes) -> Member:
     about = recount.about(member)
     standing = sum(record.counts for record in about)
+    since, version = recount.consents[member]
     return Member(
         key=recount.current[member],
         enrolled_height=recount.enrolled[member],
+        enrolled_slot=since,
+        policy_version=version,
         rated_points=recount.rated_points(member),
         ratings=len(recount.ratings[member]),
         record_points=recount.record_points(member),
@@ -139,9 +158,17 @@ def _record(record: lives.Record) -> Record:
         expires_slot=record.expires,
         repair_slot=record.repairable_from,
         cap=record.cap,
+        stands=int(record.stands),
+        is_reopened=int(record.is_reopened),
         status=_RECORD[record.status],
-        upheld=int(record.is_upheld),
+        upheld=record.upheld,
+        is_declined=int(record.is_declined),
         deadline_slot=record.deadline,
+        appeal_slot=record.appealable_until,
+        lot=record.lot,
+        lot_height=record.lot_height,
+        arbiter=record.arbiter,
+        votes=tuple(record.votes),
         grounds=record.grounds,
         statement=record.statement,
         proof=record.proof,
@@ -149,9 +176,17 @@ def _record(record: lives.Record) -> Record:
 
 
 def _authority(key: bytes, office: lives.Office) -> Authority:
-    terms, (status, *counts) = office.terms, office.account()
-    term = terms["from_height"], terms["until_height"]
-    return Authority(key, terms["rights"], terms["categories"], *term, _AUTHORITY[status], *counts)
+    terms, account = office.terms, office.account()
+    term = terms["from_slot"], terms["until_slot"]
+    return Authority(
+        key,
+        terms["rights"],
+        terms["categories"],
+        *term,
+        _AUTHORITY[account.status],
+        *account[1:7],
+        Window(*account.window),
+    )
 
 
 def _motion(motion: lives.Motion) -> Motion:

@@ -53,7 +53,7 @@ const checks = {
   },
 
   network ({ policy, policy_digest: digest, prefix, topics }) {
-    equal(ledger.sha256(Buffer.from('goodfaith/policy/2'), bytes(policy)), digest, 'the digest of the policy')
+    equal(ledger.sha256(Buffer.from('goodfaith/policy/3'), bytes(policy)), digest, 'the digest of the policy')
     equal(ledger.genesisId(genesis, bytes(digest)), network.chain_id, 'the chain id')
     equal(wire.prefixOf(chainId), prefix, 'the prefix')
     equal([prefix + 'blocks', prefix + 'transactions'], topics, 'the topics')
