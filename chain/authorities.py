@@ -53,7 +53,7 @@ def count_withdrawn(draft: Draft, record: Record) -> None:
 
 
 def issuer_of(draft: Draft, record: Record) -> Authority:
-    """The authority that filed a record."""
+    """The authority that filed a record.  Raises :class:`InvariantBroken` where there is none."""
     authority = draft.authority(record.issuer)
     if authority is None:
         raise InvariantBroken("a record without an issuer")
