@@ -41,6 +41,7 @@ from p2p.local.keyfile import write_key
 from p2p.local.passphrase import Passphrase, with_passphrase
 from scripts.console import print_json, remark, table
 from scripts.registry_parts.filing import answer, record, repair, rule
+from scripts.registry_parts.importing import import_table
 from scripts.registry_parts.inputs import (
     DID,
     Cosignature,
@@ -79,7 +80,7 @@ def registry() -> None:
     """
 
 
-for _command in (record, reopen, cosign_reopening, answer, rule, repair, motion):
+for _command in (record, import_table, reopen, cosign_reopening, answer, rule, repair, motion):
     registry.add_command(_command)
 
 
