@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chain.errors import OperatorError
-from scripts.console import print_json, remark, table, write
+from scripts.console import print_json, remark, table, use_names, write
 
 if TYPE_CHECKING:
     from scripts.audit_parts.report import Audit
@@ -82,8 +82,10 @@ def _of_home(home: Path, seeds: list[str], file: Path | None, group_by: str | No
         from scripts.audit_parts.report import make_audit
         from scripts.chain_view import as_of, open_view
         from scripts.inspect_parts.question import progress
+        from scripts.names import read_names
 
     with open_view(home) as view:
+        use_names(read_names(view.reader.path.parent))
         remark(f"executing {home} {as_of(view.at_head)} …")
         with progress("blocks", view.head_height) as advance:
             frames = read_home(view, advance)
