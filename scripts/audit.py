@@ -30,7 +30,9 @@ _CSV_SLOTS = 1
 @command
 @click.option("--home", type=click.Path(path_type=Path), help="A node's home, or a testnet's.")
 @click.option("--ratings-csv", type=click.Path(path_type=Path), help="Ratings in the Bitcoin OTC form instead.")
-@click.option("--trusted", help="Pre-trusted members, separated by commas; by default the earliest.")
+@click.option(
+    "--trusted", help="Pre-trusted members, separated by commas; by default a chain's validators and authorities."
+)
 @click.option("--groups", type=click.Path(path_type=Path), help="member,group lines: are issuers biased against one?")
 @click.option("--group-by", type=click.Choice(["registrar", "tier"]), help="Ask that about groups the chain knows.")
 @click.option(

@@ -13,7 +13,7 @@ from scripts.audit_parts.plots import plot_measures, plot_rings, plot_trust, sav
 from scripts.audit_parts.published import Figure, measure_published
 from scripts.audit_parts.report import frame_sheet
 from scripts.audit_parts.rings import find_rings
-from scripts.audit_parts.trust import compare
+from scripts.audit_parts.trust import compare, earliest
 from scripts.chain_view import Sheet
 
 MANUAL = Path(__file__).resolve().parents[1] / "docs" / "audit.md"
@@ -62,7 +62,9 @@ def write_manual(measured: Mapping[str, pd.DataFrame], manual: Path = MANUAL) ->
     plots = {
         "audit-measured.svg": plot_measures(measured["rings"], measured["issuers"], measured["sybils"]),
         "audit-rings.svg": plot_rings(ratings, rings),
-        "audit-trust.svg": plot_trust(compare(ratings), {member for ring in rings["members"] for member in ring}),
+        "audit-trust.svg": plot_trust(
+            compare(ratings, earliest(ratings)), {member for ring in rings["members"] for member in ring}
+        ),
     }
     for name, figure in plots.items():
         save(figure, manual.parent / name)
