@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from chain.errors import OperatorError
+from scripts.audit_parts.alerts import find_alerts
 from scripts.audit_parts.frames import Frames, standing
 from scripts.audit_parts.issuers import SIGNIFICANT, audit_issuers, describe_issuers, unusual
 from scripts.audit_parts.plots import plot_issuers, plot_rings, plot_trust, save
@@ -24,7 +25,10 @@ _DIGITS = 3
 
 @dataclass(frozen=True)
 class Audit:
-    """All findings: ``trust`` has who rated or was rated, if anybody is pre-trusted; ``tests`` every test of an issuer, significant or not."""
+    """All findings: ``trust`` has who rated or was rated, if anybody is pre-trusted.
+
+    ``tests`` has every test of an issuer, significant or not.
+    """
 
     ratings: pd.DataFrame
     records: pd.DataFrame
@@ -33,6 +37,7 @@ class Audit:
     trust: pd.DataFrame
     issuers: pd.DataFrame
     tests: pd.DataFrame
+    alerts: pd.DataFrame
 
     @property
     def member_count(self) -> int:
@@ -58,7 +63,8 @@ def make_audit(frames: Frames, window_slots: int, seeds: Sequence[str] = (), gro
         trust["score"] = trust["member"].map(known["score"])
     issuers = describe_issuers(records, frames.authorities)
     tests = audit_issuers(records, window_slots, groups)
-    return Audit(ratings, records, rings, fed, trust, issuers, tests)
+    alerts = find_alerts(ratings, records, rings, window_slots)
+    return Audit(ratings, records, rings, fed, trust, issuers, tests, alerts)
 
 
 def document(audit: Audit, limit: int) -> dict[str, Any]:
@@ -70,6 +76,7 @@ def document(audit: Audit, limit: int) -> dict[str, Any]:
         "records": len(audit.records),
         "issuers": len(audit.issuers),
         "seeds": audit.trust.loc[audit.trust["seed"], "member"].tolist(),
+        "alerts": rows(audit.alerts),
         "all_issuers": rows(audit.issuers),
         "unusual_issuers": rows(unusual(audit.tests)),
         "rings": rows(audit.rings),
@@ -111,14 +118,15 @@ def sheets(audit: Audit, limit: int) -> list[Sheet]:
     about = f"q <= {SIGNIFICANT}; not a verdict: numbers to look into" if len(audit.tests) else "too few records to ask"
     tables = (
         ("Issuers, and how their records held", audit.issuers.rename(columns=lambda name: name.replace("_", " "))),
+        ("Alerts: patterns worth a look, not verdicts", audit.alerts),
         (f"Unusual issuers ({about})", issuers),
         ("Rings: groups whose support comes from within", rings),
         ("Members who live on the support of a ring", audit.fed.head(limit)),
         ("Members by trust (EigenTrust), beside their rank by points", audit.trust.head(limit)[trust]),
         ("Members with far more points than trust", audit.overrated.head(limit)[[*trust[:-1], "moved"]]),
     )
-    tables = tables if len(audit.trust) else tables[:-2]
-    return [Sheet("Analysed", ("what", "number"), facts), *(frame_sheet(title, frame) for title, frame in tables)]
+    shown = tables if len(audit.trust) else tables[:-2]
+    return [Sheet("Analysed", ("what", "number"), facts), *(frame_sheet(title, frame) for title, frame in shown)]
 
 
 def _seeds_in_words(audit: Audit) -> str:

@@ -357,7 +357,7 @@ def test_the_evidence_counts_what_is_in_the_records(bad: Population) -> None:
 
 
 def test_findings_about_issuers_are_written_and_drawn(bad: Population, sample: pd.DataFrame, tmp_path: Path) -> None:
-    written = write_files(make_audit(Frames(sample.head(150), bad.records), WEEK), tmp_path / "new")
+    written = write_files(make_audit(Frames(sample.head(150), bad.records), WEEK, ["1"]), tmp_path / "new")
     assert {path.name for path in written} >= {"issuers.csv", "issuers.svg", "trust.svg"}
     assert all(path.read_text().rstrip().endswith("</svg>") for path in written if path.suffix == ".svg")
     assert pd.read_csv(tmp_path / "new" / "issuers.csv")["q"].min() < 1e-6
