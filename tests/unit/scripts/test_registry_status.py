@@ -30,7 +30,8 @@ def node() -> PoolNode:
     def put(actor: int, action: Action, nonce: int = 0) -> None:
         node.pool.append(sign_transaction(secret(actor), TOWN.id, nonce, 100, action))
         node.make_block()
-        assert node.chain and node.chain[-1].action == action
+        assert node.chain
+        assert node.chain[-1].action == action
 
     put(1, Propose(Accredit(OFFICE.public, 1, (1,), 0, 2**63)))
     put(2, Enrol(OFFICE.public, sign_consent(OFFICE, TOWN.id, ANN.public, 100)))
