@@ -150,6 +150,10 @@ class Node:
         self._is_stored = True
         self.telemetry.tell_commit(commit, time.perf_counter() - started)
 
+    async def stop_answering(self) -> None:
+        """What peers ask from now on waits until they are gone; whatever is being read for one is read to its end."""
+        await self._reading.acquire_on_behalf_of(self)
+
     def stop(self) -> None:
         """The last commit before a clean end; none after one that failed, since it would stand on what is missing."""
         try:
@@ -283,6 +287,7 @@ async def _stopped_at_end(node: Node) -> AsyncIterator[None]:
         yield
     finally:
         with trio.CancelScope(shield=True):
+            await node.stop_answering()
             await trio.to_thread.run_sync(node.stop)
         log.info("stopped", height=node.engine.chain.head.header.height)
 

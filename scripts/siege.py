@@ -9,6 +9,7 @@ from __future__ import annotations
 from p2p.local.commandline import EXIT_WRONG, as_json, command, importing
 
 from collections.abc import Collection
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -67,7 +68,7 @@ def main(
         PAGE.write_text(document(verdicts), encoding="utf-8")
         remark(f"wrote {PAGE}")
     if as_json:
-        print_json({"scale": scale, "rows": verdicts})
+        print_json({"scale": scale, "rows": [asdict(verdict) for verdict in verdicts]})
     else:
         columns = ["row", "measured", "goal", "met"]
         table("", columns, [(each.row, each.measured, each.goal, each.is_met) for each in verdicts])

@@ -75,7 +75,7 @@ class Desk:
         return self.run(*arguments, "--key", str(self.folder / key), "--node", self.node.url, code=code)
 
 
-def test_a_record_is_filed_objected_to_maintained_and_struck(tmp_path: Path, node: RunningNode) -> None:
+def test_a_record_is_filed_objected_to_maintained_and_heard(tmp_path: Path, node: RunningNode) -> None:
     desk = Desk(tmp_path, node)
     ann, bank, court = (desk.new_key(name) for name in ("ann", "bank", "court"))
     paper = str(tmp_path / "paper")
@@ -104,8 +104,9 @@ def test_a_record_is_filed_objected_to_maintained_and_struck(tmp_path: Path, nod
     early = desk.act("rule", "strike", ann, "0", "--reason", paper, key="court", code=1)
     assert early["refused"] == "not_maintained"
     assert desk.act("answer", "maintain", ann, "0", "--reason", paper, key="bank")["state"] == "final"
-    assert desk.act("rule", "strike", ann, "0", "--reason", paper, key="court")["state"] == "final"
-    assert desk.act("object", "0", "--grounds", paper, key="ann", code=1)["refused"] == "unknown_record"
+    heard = desk.act("rule", "strike", ann, "0", "--reason", paper, key="court", code=1)
+    assert (heard["refused"], "when" in heard) == ("in_hearing", True)
+    assert desk.act("object", "0", "--grounds", paper, key="ann", code=1)["refused"] == "under_objection"
 
     status = desk.act("status", key="ann")
     assert (status["did"], status["member"], status["transactions"], status["waiting"]) == (ann, True, 2, 0)
