@@ -29,7 +29,7 @@ from chain.events import AttestationsReceived, BlockAnnounced, BlocksReceived, C
 from chain.headers import Header
 from chain.statements import SignedStatement, is_equivocation
 from chain.transactions import Evidence, Propose, decode_statement
-from scripts.simulation import disk, realdisk, wire
+from scripts.simulation import disk, realdisk, sharing, wire
 from scripts.simulation import node as node_module
 from scripts.simulation.bounds import kept
 from scripts.simulation.node import SimulatedNode
@@ -39,7 +39,7 @@ from scripts.simulation.world import World
 # So often a stranger did what proves something about it, and nobody blamed it: then nobody ever does.
 UNBLAMED = 20
 # What a node is made of beside the chain.
-_OF_A_NODE = (node_module.__name__, disk.__name__, realdisk.__name__, wire.__name__)
+_OF_A_NODE = (node_module.__name__, disk.__name__, realdisk.__name__, wire.__name__, sharing.__name__)
 
 
 class Effects:

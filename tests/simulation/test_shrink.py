@@ -17,7 +17,7 @@ def first_failure(settings: Settings) -> Outcome:
     return next(outcome for seed in range(20) if (outcome := run_history(settings, seed)).violation)
 
 
-@pytest.mark.parametrize(("name", "slots", "acts"), [("forget-mhg", 60, 8), ("sign-twice", 120, 8)])
+@pytest.mark.parametrize(("name", "slots", "acts"), [("forget-mhg", 60, 8), ("cross-finality", 80, 8)])
 def test_a_broken_rule_is_shown_by_a_short_history(name: str, slots: int, acts: int) -> None:
     # given a history that shows a broken rule
     settings = settings_for(MUTATIONS[name], name, slots=120)
