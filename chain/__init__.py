@@ -27,6 +27,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     proposals     what validators can decide together
     transactions  what an actor signs
     tables        documents, read with errors that say where
+    clauses       what a policy says in numbers of people, their keys, voices and quotas
     policy        what may be recorded, and how a score follows from it
     founding      what organisations sign before there is a genesis
     genesis       the parameters that every node of one network shares
@@ -35,6 +36,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     state         what the registry knows, entry by entry
     view          a state to look at, wherever it is kept
     draft         changes tried on top of a state
+    quotas        how much anybody may write a day
     members       the rules of members: enrol, rate, rotate
     records       the rules of records: file, object, answer, rule, repair
     governance    the rules of validators: motions and evidence

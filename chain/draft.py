@@ -27,7 +27,8 @@ class Happening(NamedTuple):
 class Draft(Lookup):
     """The block at ``height`` in ``slot``, while it is made or checked.
 
-    ``happenings`` tells what became of records in it; it is no part of the state.
+    ``happenings`` tells what became of records in it, ``strangers`` how many enrolled without a registrar; neither is
+    part of the state.
     """
 
     def __init__(self, state: Mapping[bytes, bytes], genesis: Genesis, height: int, slot: int) -> None:
@@ -38,6 +39,7 @@ class Draft(Lookup):
         self.height = height
         self.slot = slot
         self.happenings: list[Happening] = []
+        self.strangers = 0
 
     def get(self, key: bytes) -> Any:
         """The entry as this draft sees it, or None; the key decides its type."""

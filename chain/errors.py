@@ -50,6 +50,8 @@ class Reason(Enum):
     ROTATED_KEY = ("rotated_key", Disposition.IGNORE)
     NO_CONSENT = ("no_consent", Disposition.IGNORE)
     COUNTER_LIMIT = ("counter_limit", Disposition.IGNORE)
+    OVER_QUOTA = ("over_quota", Disposition.LATER)
+    TOO_MANY_ENROLMENTS = ("too_many_enrolments", Disposition.LATER)
 
     # authorities and their records
     NOT_AUTHORITY = ("not_authority", Disposition.IGNORE)

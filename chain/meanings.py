@@ -67,6 +67,13 @@ MEANINGS: dict[Reason, Meaning] = {
         "a consent for this member: a registrar makes one with `cosign`, and `enrol --consent` takes it",
     ),
     _R.COUNTER_LIMIT: Meaning("What the register counts is bounded.", "another member, authority or network"),
+    _R.OVER_QUOTA: Meaning(
+        "The policy says how much a key writes a day, so nobody shouts others down; answers and objections are free.",
+        "to wait for the next day, in the slot named above",
+    ),
+    _R.TOO_MANY_ENROLMENTS: Meaning(
+        "Enrolments that no registrar signed take at most a share of a block.", "patience: the next blocks take more"
+    ),
     # authorities and their records
     _R.NOT_AUTHORITY: Meaning(
         "Only an accredited authority files, answers and rules.",

@@ -6,6 +6,7 @@ Source: protocol 6.2.
 
 from __future__ import annotations
 
+from chain import quotas
 from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.keys import check_public_key
@@ -27,19 +28,28 @@ from chain.transactions import Enrol, Rate, Rotate
 def enrol(draft: Draft, action: Enrol, actor: bytes) -> None:
     """The actor joins; where the policy asks for it, with the consent of a registrar who signed this enrolment.
 
-    Raises :class:`Refused`: ``ALREADY_ENROLLED``, ``BAD_KEY``, ``NOT_REGISTRAR``, ``NO_CONSENT``.
+    Raises :class:`Refused`: ``ALREADY_ENROLLED``, ``BAD_KEY``, ``NOT_REGISTRAR``, ``NO_CONSENT``, ``OVER_QUOTA``,
+    ``TOO_MANY_ENROLMENTS``.
     """
     identity = check_new(draft, actor)
     check_public_key(actor)
+    signer = b""
     if action.registrar:
-        registrar = draft.authority(draft.identity(action.registrar))
+        signer = draft.identity(action.registrar)
+        registrar = draft.authority(signer)
         if registrar is None or not registrar.rights & REGISTRAR or action.registrar != registrar.key:
             raise Refused(Reason.NOT_REGISTRAR, "the co-signer is no registrar; ask one whom the validators accredited")
         if registrar.status != ACTIVE or not registrar.from_height <= draft.height < registrar.until_height:
             raise Refused(Reason.NOT_REGISTRAR, "the registrar is suspended, revoked, or out of its term")
     elif draft.policy.enrolment_by_registrar:
         raise Refused(Reason.NO_CONSENT, "this policy wants a registrar's signature under an enrolment")
-    draft.put(member_key(identity), Member(actor, draft.height, 0, 0, 0, 0, 0, 0, ()))
+    if signer:
+        quotas.sign_for(draft, signer)
+    else:
+        quotas.check_room(draft)
+        draft.strangers += 1
+    entry = Member(actor, draft.height, 0, 0, 0, 0, 0, 0, (), draft.slot, signer)
+    draft.put(member_key(identity), entry)
 
 
 def check_new(draft: Draft, actor: bytes) -> bytes:
@@ -97,8 +107,10 @@ def rotate(draft: Draft, action: Rotate, actor: bytes) -> None:
     check_public_key(action.new_key)
     if draft.account(action.new_key) is not None:
         raise Refused(Reason.KEY_IN_USE, "the new key is in use; make a fresh one")
-    draft.put(account_key(action.new_key), Account(0, identity, b""))
-    draft.put(account_key(actor), Account(0, identity, action.new_key))  # whoever applies this counts its nonce
+    # Whoever applies this counts the nonce; what was written today stays written under the new key.
+    day, used = quotas.spent(draft, draft.account(actor), action, identity)
+    draft.put(account_key(action.new_key), Account(0, identity, b"", day, used))
+    draft.put(account_key(actor), Account(0, identity, action.new_key))
     if member is not None:
         draft.put(member_key(identity), member._replace(key=action.new_key))
     if authority is not None:

@@ -79,6 +79,11 @@ class Mempool:
         queue = self._by_actor.get(transaction.actor, {})
         return [queue[nonce] for nonce in sorted(queue) if nonce < transaction.nonce][:limit]
 
+    def rival_of(self, transaction: VerifiedTransaction) -> VerifiedTransaction | None:
+        """Another transaction of the same actor that waits with the same nonce."""
+        rival = self._by_actor.get(transaction.actor, {}).get(transaction.nonce)
+        return None if rival is None or rival.id == transaction.id else rival
+
     def add(self, transaction: VerifiedTransaction, height: int, *, is_back: bool = False) -> None:
         """Take a transaction that can enter the block at ``height`` or later.  Raises :class:`Refused`.
 

@@ -15,6 +15,17 @@ from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any
 
+from chain.clauses import (
+    CLAUSES,
+    MAX_DAYS,
+    SCORE_LIMIT,
+    Identity,
+    Quotas,
+    Raters,
+    clause_document,
+    read_clause,
+    usual,
+)
 from chain.codec import U32_MAX, decode, encode
 from chain.errors import OperatorError, Reason, Refused
 from chain.proposals import MAX_POLICY_BYTES
@@ -25,8 +36,6 @@ MAX_TIERS = 32
 MAX_SEVERITIES = 8
 # Of each kind.  The catalogue of a whole city fits, and one who reads a motion can still judge it.
 MAX_CATEGORIES = 256
-SCORE_LIMIT = 10**12
-MAX_DAYS = 36_525  # a century: nothing about a person is worth keeping longer
 
 _DAY_MS = 86_400_000
 _ENROLMENT = ("open", "registrar")
@@ -45,11 +54,12 @@ _AUTHORITIES = {"overturned_permille": 1_000, "overturned_minimum": 1}
 _FIELDS: dict[str, tuple[str, ...]] = {
     "policy": (
         "name", "version", "day_ms", "enrolment",
-        "score", "periods", "authorities", "tier", "severity", "category", "rating",
+        "score", "periods", "authorities", "tier", "severity", "category", "rating", *CLAUSES,
     ),
     "score": ("base", "ratings_floor", "ratings_cap"),
     "periods": tuple(_PERIODS),
     "authorities": tuple(_AUTHORITIES),
+    **{name: tuple(keys) for name, keys in CLAUSES.items()},
     "tier": ("name", "from"),
     "severity": ("name", "repair_after_days", "expires_after_days"),
     "category": (
@@ -59,6 +69,9 @@ _FIELDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 _ROWS = ("tier", "severity", "category", "rating")
 _FLAGS = ("reason", "closed")
+
+
+_IDENTITY, _RATERS, _QUOTAS = usual("identity", Identity), usual("raters", Raters), usual("quotas", Quotas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +163,22 @@ class Policy:
     severities: tuple[Severity, ...]
     categories: Mapping[int, Category] = field(hash=False)
     ratings: Mapping[int, RatingCategory] = field(hash=False)
+    identity: Identity = _IDENTITY
+    raters: Raters = _RATERS
+    quotas: Quotas = _QUOTAS
+
+    def rated(self, points: int, ratings: int, raters: int) -> int:
+        """What ``ratings`` by so many ``raters``, which add up to ``points``, count for, before floor and cap.
+
+        A mean is rounded towards 0, so that praise and blame weigh the same.
+        """
+        rules = self.raters
+        if raters < rules.least_raters:
+            return 0
+        if not rules.aggregation or not ratings:
+            return points
+        size = abs(points) * rules.scale // ratings
+        return size if points > 0 else -size
 
     def score(self, record_points: int, rated_points: int) -> int:
         """The score of a member from its standing records, capped by category, and the sum of its ratings."""
@@ -185,6 +214,7 @@ class Policy:
             "score": {name: getattr(self, name) for name in _FIELDS["score"]},
             "periods": {name: getattr(self, name) for name in _PERIODS},
             "authorities": {name: getattr(self, name) for name in _AUTHORITIES},
+            **{name: clause_document(name, getattr(self, name)) for name in CLAUSES},
             "tier": [{"name": tier.name, "from": tier.threshold} for tier in self.tiers],
             "severity": [
                 {name: getattr(severity, name) for name in _FIELDS["severity"]} for severity in self.severities
@@ -273,11 +303,21 @@ def _read(document: Any) -> Policy:
         severities=severities,
         categories=_categories(table, tiers, severities),
         ratings=_ratings(table),
+        identity=read_clause(table, "identity", Identity),
+        raters=read_clause(table, "raters", Raters),
+        quotas=read_clause(table, "quotas", Quotas),
     )
+    _check_identity(table, policy.identity)
     size = len(policy.encode())
     if size > MAX_POLICY_BYTES:
         raise Mistake((), f"is too long: {size} bytes encoded where {MAX_POLICY_BYTES} are allowed; shorten names")
     return policy
+
+
+def _check_identity(table: Table, identity: Identity) -> None:
+    """Guardians must be able to act before somebody is gone."""
+    if identity.leave_days < identity.recovery_days:
+        raise table.mistake("identity", f"leave_days must be at least recovery_days, {identity.recovery_days}")
 
 
 def _tiers(table: Table) -> tuple[Tier, ...]:
@@ -422,6 +462,9 @@ def _amendment_faults(old: Policy, new: Policy) -> Iterator[str]:
     for name in _FIELDS["score"]:
         if getattr(new, name) < getattr(old, name):
             yield f"{name} must not get lower than {getattr(old, name)}"
+    for name in ("aggregation", "scale", "least_raters"):
+        if getattr(new.raters, name) != getattr(old.raters, name):
+            yield f"{name} of raters must stay: it decides what ratings count for that were given before"
     for tier, raised in zip_longest(reversed(old.tiers), reversed(new.tiers)):
         if tier is None:
             break  # new tiers above the old ones lower nobody

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from chain import governance, members, records
+from chain import governance, members, quotas, records
 from chain.draft import Draft
 from chain.electorate import Electorate
 from chain.errors import InvariantBroken, Reason, Refused
@@ -121,13 +121,12 @@ def apply(draft: Draft, transaction: Transaction) -> None:
         reason = Reason.NONCE_USED if transaction.nonce < next_nonce else Reason.NONCE_GAP
         raise Refused(reason, f"nonce {transaction.nonce} where {next_nonce} is next")
     action = transaction.action
+    identity = actor if account is None else account.identity or actor
+    day, used = quotas.spent(draft, account, action, identity)
     check_action(draft.policy, transaction)
     _RULES[type(action)](draft, action, actor)
-    account = draft.account(actor)
-    if account is None:
-        draft.put(account_key(actor), Account(1, b"", b""))
-    else:
-        draft.put(account_key(actor), Account(next_nonce + 1, account.identity, account.successor))
+    account = draft.account(actor) or Account(0, b"", b"")
+    draft.put(account_key(actor), account._replace(nonce=next_nonce + 1, day=day, used=used))
 
 
 def check_action(policy: Policy, transaction: Transaction) -> None:
@@ -143,14 +142,25 @@ def check_action(policy: Policy, transaction: Transaction) -> None:
             pass
 
 
+def check_quota(draft: Draft, transaction: Transaction) -> None:
+    """Whether its actor may write this today, with all that must come before it.
+
+    It looks at no signature, so that it can be asked before one is checked.  Raises :class:`Refused`:
+    ``ROTATED_KEY``, ``OVER_QUOTA``.
+    """
+    account = draft.account(transaction.actor)
+    if account is not None:
+        _check_key(account)
+        ahead = max(0, transaction.nonce - account.nonce)
+        quotas.spent(draft, account, transaction.action, account.identity or transaction.actor, ahead)
+
+
 def check_standing(draft: Draft, transaction: Transaction) -> None:
     """Whether its actor is somebody who may do such a thing at all, as ``draft`` sees it.  Raises :class:`Refused`.
 
     The mempool asks, so that strangers and members cannot fill it with what only institutions may send.
     """
-    account = draft.account(transaction.actor)
-    if account is not None:
-        _check_key(account)
+    check_quota(draft, transaction)
     match transaction.action:
         case Enrol():
             members.check_new(draft, transaction.actor)

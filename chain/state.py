@@ -17,6 +17,7 @@ key                             entry                         meaning
 ``v``                           :class:`Validators`           who makes blocks
 ``g``                           :class:`Docket`               which motions are open
 ``o`` number                    :class:`Motion`               a motion, open or closed
+``q`` registrar                 :class:`Tally`                how many enrolments it signed on its last day
 ==============================  ============================  ================================================
 
 What has ended is deleted: a record that was struck, withdrawn, repaired or has expired is in the blocks, and
@@ -49,6 +50,7 @@ POLICIES, ACCOUNTS, MEMBERS, RATINGS, RECORDS, SUMS, AUTHORITIES, MOTIONS = (
     b"a",
     b"o",
 )
+TALLIES = b"q"
 # Where in the key of a rating its rater is.
 RATER_AT = 33
 
@@ -69,11 +71,16 @@ class PolicyText(NamedTuple):
 
 
 class Account(NamedTuple):
-    """The next nonce of a key.  ``identity`` is empty where it is the key; a key that was left has a ``successor``."""
+    """The next nonce of a key.  ``identity`` is empty where it is the key; a key that was left has a ``successor``.
+
+    Under a quota ``used`` counts what it wrote on ``day``.
+    """
 
     nonce: int
     identity: bytes
     successor: bytes
+    day: int = 0
+    used: int = 0
 
 
 class Member(NamedTuple):
@@ -82,7 +89,7 @@ class Member(NamedTuple):
     ``rated_points`` is the sum of the ``ratings`` that stand about it, ``record_points`` what its standing records
     add up to, category by category under their caps.  ``filed`` counts all records there ever were and numbers the
     next one; ``standing`` and ``suspended`` those that are there now.  ``caps`` are ``(level, standing records
-    that cap the tier at it)``.
+    that cap the tier at it)``.  ``registrar`` is the identity of who signed its enrolment, empty where nobody did.
     """
 
     key: bytes
@@ -94,6 +101,8 @@ class Member(NamedTuple):
     standing: int
     suspended: int
     caps: tuple[tuple[int, int], ...]
+    enrolled_slot: int = 0
+    registrar: bytes = b""
 
 
 class Rating(NamedTuple):
@@ -176,6 +185,13 @@ class Authority(NamedTuple):
     forgiven_overturned: int
 
 
+class Tally(NamedTuple):
+    """How many enrolments a registrar signed on a day of the policy."""
+
+    day: int
+    signed: int
+
+
 class Docket(NamedTuple):
     """The number of the next motion, and those that are open."""
 
@@ -205,7 +221,18 @@ class Motion(NamedTuple):
 
 
 Entry: TypeAlias = (
-    Rules | PolicyText | Account | Member | Rating | Record | CategorySum | Authority | Validators | Docket | Motion
+    Rules
+    | PolicyText
+    | Account
+    | Member
+    | Rating
+    | Record
+    | CategorySum
+    | Authority
+    | Validators
+    | Docket
+    | Motion
+    | Tally
 )
 
 _READERS: dict[int, Callable[..., Entry]] = {
@@ -220,6 +247,7 @@ _READERS: dict[int, Callable[..., Entry]] = {
     ord(VALIDATORS_KEY): lambda *fields: read_validators(fields),
     ord(DOCKET_KEY): Docket,
     ord(MOTIONS): Motion,
+    ord(TALLIES): Tally,
 }
 
 
@@ -271,6 +299,11 @@ def sum_key(subject: bytes, category: int) -> bytes:
 def authority_key(authority: bytes) -> bytes:
     """The state key of an authority."""
     return AUTHORITIES + authority
+
+
+def tally_key(registrar: bytes) -> bytes:
+    """The state key of what a registrar signed."""
+    return TALLIES + registrar
 
 
 def motion_key(number: int) -> bytes:

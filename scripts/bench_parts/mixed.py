@@ -61,7 +61,8 @@ def bench_policy() -> Policy:
     document = shipped_policy("municipal").to_document()
     rating = {"code": 1_000, "name": "trade", "min": -10, "max": 10}
     lenient = {"overturned_permille": 1_000, "overturned_minimum": 1}
-    return read_policy({**document, "enrolment": "open", "rating": [rating], "authorities": lenient})
+    unlimited = {"quotas": {}, "enrolment": "open"}
+    return read_policy({**document, **unlimited, "rating": [rating], "authorities": lenient})
 
 
 class Applier:

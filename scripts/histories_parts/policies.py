@@ -94,12 +94,19 @@ def _small(variant: int) -> Policy:
                 "overturned_permille": random.choice((0, 250, 500, 1_000)),
                 "overturned_minimum": random.randint(1, 3),
             },
+            **_clauses(random),
             "tier": [{"name": name, "from": at} for name, at in zip(names, thresholds, strict=True)],
             "severity": severities,
             "category": [_category(random, code, names) for code in range(1, random.randint(2, 5))],
             "rating": [{"code": code, "name": f"rating {code}", "min": -5, "max": 5} for code in (1, 7)],
         }
     )
+
+
+def _clauses(random: Random) -> dict[str, Any]:
+    """Numbers small enough to matter within a history of some dozen slots."""
+    quotas = {"member": 6, "fresh": 3, "fresh_days": 4, "office": 9, "registrar": 4, "strangers_permille": 1}
+    return {"quotas": {name: quotas[name] for name in quotas if random.random() < 0.3}}
 
 
 def _category(random: Random, code: int, tiers: list[str]) -> dict[str, Any]:

@@ -33,7 +33,8 @@ class Book:
     """Everything there is, told or not; ``events`` are what happened, ``faults`` what never should have.
 
     ``rules`` is the first policy as the row of an amendment has it; ``validators`` are those of the beginning, by
-    their weights, and at most ``room`` of them may sit at once.
+    their weights, and at most ``room`` of them may sit at once.  ``written`` is how much a key wrote on its last day,
+    ``signed`` how many enrolments a registrar signed on its.
     """
 
     def __init__(self, rules: Row, slot_ms: int, validators: Mapping[bytes, int], room: int) -> None:
@@ -45,7 +46,12 @@ class Book:
         self.successor: dict[bytes, bytes] = {}
         self.nonces: Counter[bytes] = Counter()
         self.accounts: set[bytes] = set(validators)
+        self.written: dict[bytes, tuple[int, int]] = {}
+        self.signed: dict[bytes, tuple[int, int]] = {}
+        self.strangers = 0
         self.enrolled: dict[bytes, int] = {}
+        self.enrolled_slot: dict[bytes, int] = {}
+        self.enrolled_by: dict[bytes, bytes] = {}
         self.ratings: defaultdict[bytes, dict[tuple[bytes, int], tuple[int, int]]] = defaultdict(dict)
         self.records: defaultdict[bytes, list[Record]] = defaultdict(list)
         self.offices: dict[bytes, Office] = {}

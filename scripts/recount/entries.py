@@ -22,6 +22,7 @@ from chain.state import (
     Rating,
     Record,
     Rules,
+    Tally,
     account_key,
     authority_key,
     decode_entry,
@@ -31,6 +32,7 @@ from chain.state import (
     rating_key,
     record_key,
     sum_key,
+    tally_key,
 )
 from chain.validators import Change, Seat, Validators
 from scripts.recount import council, lives
@@ -83,8 +85,10 @@ def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
     for version, rules in recount.rules.items():
         yield policy_key(version), PolicyText(rules["document"])
     for key in recount.accounts:
-        account = Account(recount.nonces[key], recount.owner.get(key, b""), recount.successor.get(key, b""))
-        yield account_key(key), account
+        whose = recount.owner.get(key, b""), recount.successor.get(key, b"")
+        yield account_key(key), Account(recount.nonces[key], *whose, *recount.written.get(key, (0, 0)))
+    for registrar, (day, signed) in recount.signed.items():
+        yield tally_key(registrar), Tally(day, signed)
     for member in recount.enrolled:
         yield from _entries_about(recount, member)
     for who, office in recount.offices.items():
@@ -121,6 +125,8 @@ def _member(recount: Recount, member: bytes) -> Member:
         standing=standing,
         suspended=len(about) - standing,
         caps=tuple(sorted(recount.caps(member).items())),
+        enrolled_slot=recount.enrolled_slot[member],
+        registrar=recount.enrolled_by[member],
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scripts.recount.book import Book
 from scripts.recount.council import ADD, AS_FROM_THE_BEGINNING, REPLACE, Turnout, Wish
 from scripts.recount.lives import (
     ACTIVE,
@@ -29,6 +28,7 @@ from scripts.recount.lives import (
     Row,
     claim,
 )
+from scripts.recount.people import People
 
 # Deadlines that one block works off; the others wait for the next one.
 DUE_A_BLOCK = 2_000
@@ -36,7 +36,7 @@ DUE_A_BLOCK = 2_000
 _POSSIBLE_FROM = {"suspend": (ACTIVE,), "revoke": (ACTIVE, SUSPENDED), "restore": (SUSPENDED,)}
 
 
-class Recount(Book):
+class Recount(People):
     """The register after what it was told of; one block works off ``due_a_block`` deadlines."""
 
     def __init__(
@@ -61,6 +61,7 @@ class Recount(Book):
     def begin(self, height: int, slot: int, turnout: Turnout = AS_FROM_THE_BEGINNING) -> None:
         """A block begins; only the votes tell when a change of the validators is in force."""
         self.height, self.slot = height, slot
+        self._open_day()
         self.council.begin(height, turnout)
         self._fall_due()
 
@@ -70,6 +71,7 @@ class Recount(Book):
         try:
             claim(row["nonce"] == self.nonces[actor], "a nonce out of turn")
             claim(actor not in self.successor, "a key that was left acts")
+            self._count_quota(row, actor, self.who(actor))
             self._carry_out(row, actor, self.who(actor))
         except Fault as fault:
             self._fault(str(fault))
@@ -148,31 +150,6 @@ class Recount(Book):
         self._tell("amended", version)
 
     # ------------------------------------------------------------------------------------------------ the members
-
-    def _enrol(self, row: Row, actor: bytes, who: bytes) -> None:
-        claim(who not in self.enrolled, "enrolled twice")
-        if self.policy["enrolment"] == "registrar" or row["registrar"]:
-            registrar = self.offices.get(self.who(row["registrar"]))
-            claim(registrar and registrar.serves("is_registrar", self.height), "an enrolment without a registrar")
-        self.enrolled[who] = self.height
-        self.current.setdefault(who, actor)
-
-    def _rate(self, row: Row, who: bytes) -> None:
-        subject = self._member(row["subject"])
-        claim(who in self.enrolled and who != subject, "a rating by nobody, or about oneself")
-        rules = [rule for rule in self.policy["rating"] if rule["code"] == row["category"]]
-        claim(rules and rules[0]["min"] <= row["points"] <= rules[0]["max"], "a rating against the policy")
-        self.ratings[subject][who, row["category"]] = row["points"], self.height
-
-    def _rotate(self, new_key: bytes, actor: bytes, who: bytes) -> None:
-        claim(who in self.enrolled or who in self.offices, "a stranger moves")
-        claim(new_key not in self.accounts, "a key of somebody else is taken over")
-        claim(not self.council.has(actor), "a validator moves by itself")
-        claim(not self.council.is_wished_for(actor), "somebody moves who may become a validator")
-        self.accounts.add(new_key)
-        self.owner[new_key] = self.owner[actor] = who
-        self.successor[actor] = self.current[who] = new_key
-        self._tell("rotated", who)
 
     def _object(self, row: Row, who: bytes) -> None:
         record = self._own_record(row, who)

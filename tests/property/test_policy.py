@@ -11,8 +11,9 @@ from typing import Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from chain.clauses import SCORE_LIMIT
 from chain.errors import OperatorError
-from chain.policy import SCORE_LIMIT, Policy, amendment_fault, decode_policy, read_policy
+from chain.policy import Policy, amendment_fault, decode_policy, read_policy
 from chain.transactions import POINTS_LIMIT
 
 Document = dict[str, Any]

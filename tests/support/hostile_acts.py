@@ -34,7 +34,17 @@ from chain.transactions import (
     Rule,
     Statement,
 )
-from tests.support.register import DIGEST, FOREVER, MUNICIPAL, Person, Register, amended, with_category
+from tests.support.register import (
+    DIGEST,
+    FOREVER,
+    MARKETPLACE,
+    MUNICIPAL,
+    Person,
+    Register,
+    altered,
+    amended,
+    with_category,
+)
 
 DEFAULT, TICKET, DISCRETIONARY, HERO = 1, 13, 15, 101
 Case = Callable[[pytest.MonkeyPatch], object]
@@ -148,6 +158,19 @@ def after_the_last_number(town: Town) -> Act:
     return town.accredits()
 
 
+def after_a_long_day(town: Town) -> Act:
+    says = town.ann, Statement(town.ann.key, 0, DIGEST)
+    town.after(*[says] * MUNICIPAL.quotas.fresh)
+    return says
+
+
+def as_one_stranger_more(town: Town) -> Act:
+    market = Register(altered(MARKETPLACE, quotas={"strangers_permille": 1}))
+    for _ in range(5):  # of 4,096 a permille is 4
+        market.member()
+    return town.accredits()
+
+
 def about_itself(town: Town) -> Act:
     town.after((town.office, town.register.enrolment(town.office, town.register.registrar())))
     return town.office, town.register.filing(town.office, HERO, 30)
@@ -199,14 +222,16 @@ def maintained(town: Town) -> Town:
     return town.after(town.objects(), town.answers(MAINTAIN))
 
 
-IGNORE = Disposition.IGNORE
+IGNORE, LATER = Disposition.IGNORE, Disposition.LATER
 REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
-    reason: (IGNORE, acted(story))
+    reason: (LATER if reason in (Reason.OVER_QUOTA, Reason.TOO_MANY_ENROLMENTS) else IGNORE, acted(story))
     for reason, story in {
         Reason.KEY_IN_USE: to_a_key_in_use,
         Reason.ROTATED_KEY: with_a_left_key,
         Reason.NO_CONSENT: lambda town: (town.register.person(), Enrol()),
         Reason.COUNTER_LIMIT: after_the_last_number,
+        Reason.OVER_QUOTA: after_a_long_day,
+        Reason.TOO_MANY_ENROLMENTS: as_one_stranger_more,
         Reason.NOT_AUTHORITY: lambda town: (town.ann, town.files()[1]),
         Reason.NOT_REGISTRAR: with_a_false_registrar,
         Reason.NOT_ARBITER: lambda town: (town.register.registrar(), maintained(town).rules()[1]),

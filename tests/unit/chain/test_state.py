@@ -29,6 +29,7 @@ from chain.state import (
     Rating,
     Record,
     Rules,
+    Tally,
     account_key,
     authority_key,
     decode_entry,
@@ -43,6 +44,7 @@ from chain.state import (
     read_record_key,
     record_key,
     sum_key,
+    tally_key,
 )
 from chain.validators import Change, Seat, Validators
 
@@ -70,6 +72,7 @@ ENTRIES: dict[bytes, Entry] = {
     ),
     DOCKET_KEY: Docket(U32_MAX + 1, (0, U32_MAX)),
     motion_key(U32_MAX): MOTION,
+    tally_key(ANN): Tally(3, U32_MAX),
 }
 
 
