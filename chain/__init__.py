@@ -37,11 +37,12 @@ files of this list, the store, touch the disk.  Files import only files above th
     view          a state to look at, wherever it is kept
     draft         changes tried on top of a state
     quotas        how much anybody may write a day
-    members       the rules of members: enrol, rate, rotate
+    scores        scores, tiers, and where each point comes from
+    members       the rules of members: enrol, rotate
+    ratings       what members say of one another: rate, withdraw, object, answer
     records       the rules of records: file, object, answer, rule, repair
     governance    the rules of validators: motions and evidence
     registry      what each transaction does, and what falls due
-    scores        scores, tiers, and where each point comes from
     words         proposals, changes, policies, moments in words for people
     documents     the things of the register as documents, for HTTP and commands alike
     proof         what shows offline where a member stands, and how that is checked

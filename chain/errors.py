@@ -53,6 +53,16 @@ class Reason(Enum):
     OVER_QUOTA = ("over_quota", Disposition.LATER)
     TOO_MANY_ENROLMENTS = ("too_many_enrolments", Disposition.LATER)
 
+    # ratings
+    NO_RECEIPT = ("no_receipt", Disposition.IGNORE)
+    DEALING_RATED = ("dealing_rated", Disposition.IGNORE)
+    TOO_FRESH = ("too_fresh", Disposition.LATER)
+    SCORE_TOO_LOW = ("score_too_low", Disposition.IGNORE)
+    TOO_MANY_RATINGS = ("too_many_ratings", Disposition.IGNORE)
+    UNKNOWN_RATING = ("unknown_rating", Disposition.IGNORE)
+    RATING_DISPUTED = ("rating_disputed", Disposition.IGNORE)
+    RATING_NOT_DISPUTED = ("rating_not_disputed", Disposition.IGNORE)
+
     # authorities and their records
     NOT_AUTHORITY = ("not_authority", Disposition.IGNORE)
     NOT_REGISTRAR = ("not_registrar", Disposition.IGNORE)

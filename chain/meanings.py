@@ -74,6 +74,25 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.TOO_MANY_ENROLMENTS: Meaning(
         "Enrolments that no registrar signed take at most a share of a block.", "patience: the next blocks take more"
     ),
+    # ratings
+    _R.NO_RECEIPT: Meaning(
+        "Under this policy each rating names a dealing that the rated member signed too.",
+        "a receipt: the other side makes one with `receipt`, and `rate --receipt` takes it",
+    ),
+    _R.DEALING_RATED: Meaning("Each dealing is rated once.", "a receipt of a later dealing, or to withdraw the rating"),
+    _R.TOO_FRESH: Meaning("Who rates has been a member for as long as the policy says.", "patience"),
+    _R.SCORE_TOO_LOW: Meaning("Who rates has the score that the policy asks for.", "a better standing first"),
+    _R.TOO_MANY_RATINGS: Meaning(
+        "One member has only so many ratings that stand.", "to withdraw another one first (`rating withdraw`)"
+    ),
+    _R.UNKNOWN_RATING: Meaning(
+        "A rating that was withdrawn, aged out or fell is gone.", "the right member and category"
+    ),
+    _R.RATING_DISPUTED: Meaning(
+        "A rating is objected to once, and its rater answers or withdraws it before rating anew.",
+        "the rater's reason (`rating answer`), or its deadline: silence deletes the rating",
+    ),
+    _R.RATING_NOT_DISPUTED: Meaning("A rater answers an objection.", "nothing: nobody has objected"),
     # authorities and their records
     _R.NOT_AUTHORITY: Meaning(
         "Only an accredited authority files, answers and rules.",

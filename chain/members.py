@@ -1,4 +1,4 @@
-"""What members do: enrol, rate, move to another key.
+"""How members come, and move to another key.
 
 Each rule checks everything before it writes anything, so a refused transaction has changed nothing.
 Source: protocol 6.2.
@@ -10,19 +10,16 @@ from chain import quotas
 from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.keys import check_public_key
-from chain.policy import Policy
 from chain.proposals import REGISTRAR
 from chain.state import (
     ACTIVE,
     Account,
     Member,
-    Rating,
     account_key,
     authority_key,
     member_key,
-    rating_key,
 )
-from chain.transactions import Enrol, Rate, Rotate
+from chain.transactions import Enrol, Rotate
 
 
 def enrol(draft: Draft, action: Enrol, actor: bytes) -> None:
@@ -60,38 +57,6 @@ def check_new(draft: Draft, actor: bytes) -> bytes:
     return identity
 
 
-def check_rating(policy: Policy, action: Rate, actor: bytes) -> None:
-    """What follows from the policy alone.
-
-    Raises :class:`Refused`: ``SELF_RATING``, ``UNKNOWN_CATEGORY``, ``POINTS_OUT_OF_RANGE``.
-    """
-    if action.subject == actor:
-        raise Refused(Reason.SELF_RATING, "nobody rates itself")
-    category = policy.ratings.get(action.category)
-    if category is None:
-        raise Refused(Reason.UNKNOWN_CATEGORY, f"category {action.category} is not in the policy")
-    if not category.low <= action.points <= category.high:
-        raise Refused(Reason.POINTS_OUT_OF_RANGE, f"{action.points} is not from {category.low} to {category.high}")
-
-
-def rate(draft: Draft, action: Rate, actor: bytes) -> None:
-    """A new rating replaces the rater's old one in the same category.
-
-    Raises :class:`Refused`: ``NOT_ENROLLED``, ``SELF_RATING`` (also under another key of its own).
-    """
-    points = action.points
-    rater, _ = draft.member(actor)
-    subject, member = draft.member(action.subject)
-    if subject == rater:
-        raise Refused(Reason.SELF_RATING, "nobody rates itself")
-    key = rating_key(subject, rater, action.category)
-    old: Rating | None = draft.get(key)
-    replaced, added = (0, 1) if old is None else (old.points, 0)
-    rated = member._replace(rated_points=member.rated_points + points - replaced, ratings=member.ratings + added)
-    draft.put(key, Rating(points, draft.height))
-    draft.put(member_key(subject), rated)
-
-
 def rotate(draft: Draft, action: Rotate, actor: bytes) -> None:
     """The history stays with the identity; the old key can do nothing more.
 
@@ -108,8 +73,10 @@ def rotate(draft: Draft, action: Rotate, actor: bytes) -> None:
     if draft.account(action.new_key) is not None:
         raise Refused(Reason.KEY_IN_USE, "the new key is in use; make a fresh one")
     # Whoever applies this counts the nonce; what was written today stays written under the new key.
-    day, used = quotas.spent(draft, draft.account(actor), action, identity)
-    draft.put(account_key(action.new_key), Account(0, identity, b"", day, used))
+    account = draft.account(actor)
+    day, used = quotas.spent(draft, account, action, identity)
+    given = 0 if account is None else account.given
+    draft.put(account_key(action.new_key), Account(0, identity, b"", day, used, given))
     draft.put(account_key(actor), Account(0, identity, action.new_key))
     if member is not None:
         draft.put(member_key(identity), member._replace(key=action.new_key))

@@ -18,15 +18,17 @@ from chain.transactions import (
     Answer,
     Approve,
     Consent,
+    Dispute,
     Enrol,
     Evidence,
     Lost,
     Object,
     Propose,
+    Reply,
     Rule,
 )
 
-FREE = (Answer, Approve, Consent, Evidence, Lost, Object, Propose, Rule)
+FREE = (Answer, Approve, Consent, Dispute, Evidence, Lost, Object, Propose, Reply, Rule)
 
 
 def day_of(draft: Draft) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from chain import governance, members, quotas, records
+from chain import governance, members, quotas, ratings, records
 from chain.draft import Draft
 from chain.electorate import Electorate
 from chain.errors import InvariantBroken, Reason, Refused
@@ -20,6 +20,7 @@ from chain.policy import Policy
 from chain.state import (
     DOCKET_KEY,
     MOTIONS,
+    RATINGS,
     RECORDS,
     RULES_KEY,
     VALIDATORS_KEY,
@@ -37,6 +38,7 @@ from chain.transactions import (
     Answer,
     Approve,
     Consent,
+    Dispute,
     Enrol,
     Evidence,
     FileRecord,
@@ -45,6 +47,8 @@ from chain.transactions import (
     Propose,
     Rate,
     Repair,
+    Reply,
+    Retract,
     Rotate,
     Rule,
     Statement,
@@ -58,7 +62,10 @@ MAX_DUE_A_BLOCK = 2_000
 _Rule: TypeAlias = Callable[[Draft, Any, bytes], None]
 _RULES: dict[type[Action], _Rule] = {
     Enrol: members.enrol,
-    Rate: members.rate,
+    Rate: ratings.rate,
+    Retract: ratings.retract,
+    Dispute: ratings.dispute,
+    Reply: ratings.reply,
     Rotate: members.rotate,
     FileRecord: records.file,
     Object: records.object_to,
@@ -98,6 +105,8 @@ def begin(draft: Draft, due: Iterable[bytes], electorate: Electorate) -> None:
     for key in due:
         if key.startswith(RECORDS):
             records.fall_due(draft, key)
+        elif key.startswith(RATINGS):
+            ratings.fall_due(draft, key)
         elif key.startswith(MOTIONS):
             governance.fall_due(draft, key)
         else:
@@ -133,7 +142,7 @@ def check_action(policy: Policy, transaction: Transaction) -> None:
     """The rules that follow from the policy alone, whatever else the state is.  Raises :class:`Refused`."""
     match transaction.action:
         case Rate() as action:
-            members.check_rating(policy, action, transaction.actor)
+            ratings.check_rating(policy, action, transaction.actor)
         case FileRecord() as action:
             records.check_filing(policy, action)
         case Evidence() as action:

@@ -73,7 +73,7 @@ class PolicyText(NamedTuple):
 class Account(NamedTuple):
     """The next nonce of a key.  ``identity`` is empty where it is the key; a key that was left has a ``successor``.
 
-    Under a quota ``used`` counts what it wrote on ``day``.
+    Under a quota ``used`` counts what it wrote on ``day``; ``given`` are the ratings of its owner that stand.
     """
 
     nonce: int
@@ -81,15 +81,17 @@ class Account(NamedTuple):
     successor: bytes
     day: int = 0
     used: int = 0
+    given: int = 0
 
 
 class Member(NamedTuple):
     """An enrolled member.
 
-    ``rated_points`` is the sum of the ``ratings`` that stand about it, ``record_points`` what its standing records
-    add up to, category by category under their caps.  ``filed`` counts all records there ever were and numbers the
-    next one; ``standing`` and ``suspended`` those that are there now.  ``caps`` are ``(level, standing records
-    that cap the tier at it)``.  ``registrar`` is the identity of who signed its enrolment, empty where nobody did.
+    ``rated_points`` is the sum of the ``ratings`` that stand about it, by so many ``raters``; ``record_points`` what
+    its standing records add up to, category by category under their caps.  ``filed`` counts all records there ever
+    were and numbers the next one; ``standing`` and ``suspended`` those that are there now.  ``caps`` are ``(level,
+    standing records that cap the tier at it)``.  ``registrar`` is the identity of who signed its enrolment, empty
+    where nobody did.
     """
 
     key: bytes
@@ -103,13 +105,34 @@ class Member(NamedTuple):
     caps: tuple[tuple[int, int], ...]
     enrolled_slot: int = 0
     registrar: bytes = b""
+    raters: int = 0
+
+
+# Status of a rating.  Its points count in all of them.
+UNDISPUTED, DISPUTED, ANSWERED = 0, 1, 2
+RATING_STATUS_NAMES = ("standing", "disputed", "answered")
 
 
 class Rating(NamedTuple):
-    """What a rater last said about a subject, and the height of the block that holds it."""
+    """What a rater last said about a subject, and the height of the block that holds it.
+
+    ``expires_slot`` ends it (0: nothing), ``deadline_slot`` the wait for a reason.  Of a policy that asks for receipts
+    ``dealt_slot`` is when the two dealt with each other.  ``grounds`` are the objection's, ``reason`` the rater's.
+    """
 
     points: int
     height: int
+    expires_slot: int = 0
+    dealt_slot: int = 0
+    status: int = UNDISPUTED
+    deadline_slot: int = 0
+    grounds: bytes = b""
+    reason: bytes = b""
+
+    @property
+    def due_slot(self) -> int:
+        """The slot in which the chain itself acts on it next; 0 where it never does."""
+        return min(filter(None, (self.expires_slot, self.deadline_slot)), default=0)
 
 
 # Status of a record.  The points of the first two count; the other two are under objection.
@@ -339,7 +362,7 @@ _decode_again = lru_cache(maxsize=16)(_decode)
 
 
 # Kinds of entries, by the first byte of their keys, on which the chain itself may act.
-WITH_DEADLINES = frozenset(RECORDS + MOTIONS + RULES_KEY)
+WITH_DEADLINES = frozenset(RECORDS + MOTIONS + RATINGS + RULES_KEY)
 
 
 def due_slot(key: bytes, value: bytes | None) -> int | None:
@@ -349,6 +372,8 @@ def due_slot(key: bytes, value: bytes | None) -> int | None:
     match decode_entry(key, value):
         case Record() as record:
             return record.due_slot
+        case Rating() as rating:
+            return rating.due_slot or None
         case Motion(status=0) as motion:
             return motion.expires_slot
         case Rules() as rules if rules.next_version:

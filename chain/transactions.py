@@ -27,6 +27,7 @@ from chain.statements import TAG_BYTES
 SIGNING_TAG = b"goodfaith/transaction/1"
 CONSENT_TAG = b"goodfaith/enrolment/1"
 ROTATION_TAG = b"goodfaith/rotation/1"
+RECEIPT_TAG = b"goodfaith/receipt/1"
 # All but two kinds stay far under 1 kB; evidence carries two headers, a motion may carry a whole policy.
 MAX_USUAL_BYTES = 1_024
 MAX_EVIDENCE_BYTES = 2 * MAX_HEADER_BYTES + 512
@@ -48,11 +49,41 @@ class Enrol(NamedTuple):
 
 
 class Rate(NamedTuple):
-    """The actor rates another member; a new rating in the same category replaces the old one."""
+    """The actor rates another member; a new rating in the same category replaces the old one.
+
+    Where the policy asks for it, ``receipt`` is the rated member's signature under a dealing (:func:`sign_receipt`):
+    the digest of what was dealt, and the slot in which that was; the three are empty otherwise.
+    """
 
     subject: bytes
     category: int
     points: int
+    dealing: bytes = b""
+    dealt_slot: int = 0
+    receipt: bytes = b""
+
+
+class Retract(NamedTuple):
+    """The actor takes back its rating of a member."""
+
+    subject: bytes
+    category: int
+
+
+class Dispute(NamedTuple):
+    """The actor objects to what ``rater`` said of it."""
+
+    rater: bytes
+    category: int
+    grounds: bytes
+
+
+class Reply(NamedTuple):
+    """The actor gives a reason for its rating of a member who objected."""
+
+    subject: bytes
+    category: int
+    reason: bytes
 
 
 class FileRecord(NamedTuple):
@@ -176,6 +207,9 @@ Action: TypeAlias = (
     | Evidence
     | Consent
     | Lost
+    | Retract
+    | Dispute
+    | Reply
 )
 
 # Verdicts of Answer
@@ -221,7 +255,12 @@ class _Kind(NamedTuple):
 # One row a kind: its number on the wire, its name for people, its type, how its fields are read, its size.
 _KINDS = (
     _Kind(1, "enrol", Enrol, (a_blob_or_nothing(32), a_blob_or_nothing(SIGNATURE_BYTES))),
-    _Kind(2, "rate", Rate, (_KEY, _U32, _POINTS)),
+    _Kind(
+        2,
+        "rate",
+        Rate,
+        (_KEY, _U32, _POINTS, a_blob_or_nothing(32), _SLOT, a_blob_or_nothing(SIGNATURE_BYTES)),
+    ),
     _Kind(
         3,
         "record",
@@ -248,6 +287,9 @@ _KINDS = (
     _Kind(12, "evidence", Evidence, (_statement, _statement), MAX_EVIDENCE_BYTES),
     _Kind(13, "consent", Consent, (_U32,)),
     _Kind(14, "lost", Lost, (a_blob(TAG_BYTES), a_blob(TAG_BYTES))),
+    _Kind(20, "retract", Retract, (_KEY, _U32)),
+    _Kind(21, "dispute", Dispute, (_KEY, _U32, _DIGEST)),
+    _Kind(22, "reply", Reply, (_KEY, _U32, _DIGEST)),
 )
 _BY_NUMBER = {kind.number: kind for kind in _KINDS}
 _BY_ACTION = {kind.action: kind for kind in _KINDS}
@@ -316,6 +358,15 @@ def sign_consent(registrar: SecretKey, chain_id: bytes, member: bytes, expiry_he
     return registrar.sign(CONSENT_TAG + chain_id + encode((member, expiry_height)))
 
 
+def sign_receipt(rated: SecretKey, chain_id: bytes, rater: bytes, dealing: bytes, dealt_slot: int) -> bytes:
+    """A member's signature under a dealing that ``rater``, the other side, may rate it for."""
+    return rated.sign(_receipt(chain_id, rater, rated.public, dealing, dealt_slot))
+
+
+def _receipt(chain_id: bytes, rater: bytes, rated: bytes, dealing: bytes, dealt_slot: int) -> bytes:
+    return RECEIPT_TAG + chain_id + encode((rater, rated, dealing, dealt_slot))
+
+
 def sign_rotation(new_key: SecretKey, chain_id: bytes, old_key: bytes, nonce: int) -> bytes:
     """The new key's own signature under the rotation that ``old_key`` makes with ``nonce``."""
     return new_key.sign(ROTATION_TAG + chain_id + encode((old_key, nonce)))
@@ -337,6 +388,10 @@ def verify_transaction(transaction: Transaction, chain_id: bytes) -> VerifiedTra
         raise Refused(Reason.BAD_SIGNATURE, "not signed by its actor for this chain")
     action = transaction.action
     if isinstance(action, Rate):  # most of them
+        if action.receipt:
+            dealt = _receipt(chain_id, transaction.actor, action.subject, action.dealing, action.dealt_slot)
+            if not verify(action.subject, dealt, action.receipt):
+                raise Refused(Reason.BAD_SIGNATURE, "not signed by the other side of the dealing")
         return VerifiedTransaction(transaction)
     if isinstance(action, Enrol) and (action.registrar or action.consent):
         consent = CONSENT_TAG + chain_id + encode((transaction.actor, transaction.expiry_height))

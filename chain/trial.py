@@ -35,6 +35,7 @@ FOR_GOOD = frozenset(
         _R.NO_CONSENT,
         _R.OTHERS_RECORD,
         _R.OWN_RECORD,
+        _R.NO_RECEIPT,
         _R.SELF_RATING,
         _R.SELF_RECORD,
         _R.STALE_POLICY,

@@ -25,7 +25,6 @@ from chain.transactions import (
     Consent,
     Enrol,
     Object,
-    Rate,
     Rotate,
     Statement,
     VerifiedTransaction,
@@ -44,7 +43,6 @@ from scripts.registry_parts.inputs import (
     DID,
     Cosignature,
     document,
-    find_category,
     read_cosignature,
 )
 from scripts.registry_parts.motions import motion
@@ -59,6 +57,7 @@ from scripts.registry_parts.session import (
     sends,
     waits,
 )
+from scripts.registry_parts.voices import rate, rating, receipt
 
 _ID_DIGITS = 64
 _key_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
@@ -75,7 +74,7 @@ def registry() -> None:
     """
 
 
-for _command in (record, answer, rule, repair, motion):
+for _command in (record, answer, rule, repair, motion, rate, rating, receipt):
     registry.add_command(_command)
 
 
@@ -162,10 +161,16 @@ def _possible(session: Session, account: Signer) -> list[str]:
         return []
     policy = session.policy
     consent = " --consent TOKEN, with a registrar's consent" if policy.enrolment_by_registrar else ""
+    receipt = " --receipt TOKEN, with the other side's receipt" if policy.raters.counting else ""
     possible = [] if account.member else [f"enrol{consent}"]
     if account.member:
-        possible += [f"rate, in {item.name} ({item.low} to {item.high})" for _, item in sorted(policy.ratings.items())]
+        possible += [
+            f"rate, in {item.name} ({item.low} to {item.high}){receipt}" for _, item in sorted(policy.ratings.items())
+        ]
         possible.append("object, repair ask, statement, about its own records")
+        possible += ["rating withdraw, rating object, rating answer; receipt, for who dealt with it"] * bool(
+            policy.ratings
+        )
     if account.authority:
         possible.append("record, as far as it was accredited")
         possible.append("answer, repair approve, repair decline, for records that it filed")
@@ -288,19 +293,6 @@ def cosign(session: Session, member: bytes, valid_blocks: int | None, as_json: b
 def _cosigned(session: Session, registrar: SecretKey, member: bytes, expiry_height: int) -> Cosignature:
     signature = sign_consent(registrar, session.genesis.id, member, expiry_height)
     return Cosignature(registrar.public, member, expiry_height, signature)
-
-
-@registry.command()
-@_member
-@click.option("--category", required=True, help="Name or code of a category that members rate in.")
-@click.option("--points", type=int, required=True)
-@sends
-def rate(session: Session, member: bytes, category: str, points: int) -> VerifiedTransaction:
-    """Rate a member.
-
-    A new rating replaces the old one in the same category.
-    """
-    return session.sign(Rate(member, find_category(session.policy.ratings, category).code, points))
 
 
 @registry.command("object")

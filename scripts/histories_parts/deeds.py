@@ -37,6 +37,7 @@ from chain.transactions import (
     Answer,
     Approve,
     Consent,
+    Dispute,
     Enrol,
     Evidence,
     FileRecord,
@@ -45,6 +46,8 @@ from chain.transactions import (
     Propose,
     Rate,
     Repair,
+    Reply,
+    Retract,
     Rotate,
     Rule,
     Statement,
@@ -90,6 +93,7 @@ class Deeds:
         self._menu: list[tuple[Callable[[], Deed | None], int]] = [
             (self._enrol, 3),
             (self._rate, (5 if is_ruled else 30) if genesis.policy.ratings else 0),
+            (self._speak_of_a_rating, 8 if genesis.policy.ratings else 0),
             (self._file, 14 if is_ruled else 0),
             (self._object, 8),
             (self._answer, 12),
@@ -182,7 +186,27 @@ class Deeds:
         code = self._mostly(self.random.choice(list(self.policy.ratings)), 99)
         rater, subject = self.random.sample(self.members, 2) if self.random.random() < 0.95 else self.members[:1] * 2
         points = self._mostly(self.random.randint(-5, 5), 11)
-        return Deed(self._now(rater), Rate(self._now(subject), code, points))
+        dealt = self.recount.slot - self._mostly(self.random.choice((0, 0, 1)), -1, 9)
+        receipt = bytes(64) if self._mostly(self.policy.raters.counting, not self.policy.raters.counting) else b""
+        return Deed(self._now(rater), Rate(self._now(subject), code, points, bytes(32), dealt, receipt))
+
+    def _speak_of_a_rating(self) -> Deed | None:
+        """Take back, object to, or answer for a rating, mostly one that there is."""
+        found = [(who, *name, it) for who, about in self.recount.ratings.items() for name, it in about.items()]
+        if not found:
+            return None
+        wanted = [row for row in found if row[3].status == "disputed"] if self.random.random() < 0.5 else []
+        subject, rater, code, voice = self.random.choice(wanted or found)
+        code = self._mostly(code, 99)
+        match self.random.choice(
+            ("dispute", "dispute", "retract") if voice.status != "disputed" else ("reply", "retract")
+        ):
+            case "dispute":
+                return Deed(self._now(subject), Dispute(self._now(rater), code, bytes(32)))
+            case "reply":
+                return Deed(self._now(rater), Reply(self._now(subject), code, bytes(32)))
+            case _:
+                return Deed(self._now(rater), Retract(self._now(subject), code))
 
     def _comment(self) -> Deed | None:
         found = self._found(lambda record: True)

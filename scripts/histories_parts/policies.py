@@ -54,6 +54,11 @@ def amendment(random: Random, policy: Policy) -> Policy:
             changes["categories"] = {**policy.categories, code: changed}
         case 6:
             changes["overturned_permille"] = random.choice((0, 300, 1_000))
+        case 7 if random.random() < 0.5:
+            changes["raters"] = policy.raters._replace(counting=random.randrange(2), rating_days=random.choice((0, 5)))
+            changes["quotas"] = policy.quotas._replace(member=random.choice((2, 9)))
+            if random.random() < 0.2:
+                changes["raters"] = policy.raters._replace(aggregation=1 - policy.raters.aggregation)
         case _:
             changes["version"] += random.choice((0, 0, 1))
     return replace(policy, **changes)
@@ -106,7 +111,21 @@ def _small(variant: int) -> Policy:
 def _clauses(random: Random) -> dict[str, Any]:
     """Numbers small enough to matter within a history of some dozen slots."""
     quotas = {"member": 6, "fresh": 3, "fresh_days": 4, "office": 9, "registrar": 4, "strangers_permille": 1}
-    return {"quotas": {name: quotas[name] for name in quotas if random.random() < 0.3}}
+    raters = {
+        "counting": random.choice(("open", "receipt")),
+        "aggregation": random.choice(("sum", "mean")),
+        "scale": random.choice((1, 3)),
+        "rating_days": random.choice((0, 4, 9)),
+        "answer_days": 3,
+        "age_days": random.choice((0, 0, 2)),
+        "least_score": random.choice((-100, -100, 3)),
+        "most_given": random.choice((1, 2, 9)),
+        "least_raters": random.choice((0, 1, 2)),
+    }
+    return {
+        "quotas": {name: quotas[name] for name in quotas if random.random() < 0.3},
+        "raters": {name: raters[name] for name in raters if random.random() < 0.6},
+    }
 
 
 def _category(random: Random, code: int, tiers: list[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from scripts.recount.council import Council, Seat, weights_of
-from scripts.recount.lives import REVOKED, Motion, Office, Record, Row, claim
+from scripts.recount.lives import REVOKED, Motion, Office, Record, Row, Voice, claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Book:
         self.enrolled: dict[bytes, int] = {}
         self.enrolled_slot: dict[bytes, int] = {}
         self.enrolled_by: dict[bytes, bytes] = {}
-        self.ratings: defaultdict[bytes, dict[tuple[bytes, int], tuple[int, int]]] = defaultdict(dict)
+        self.ratings: defaultdict[bytes, dict[tuple[bytes, int], Voice]] = defaultdict(dict)
         self.records: defaultdict[bytes, list[Record]] = defaultdict(list)
         self.offices: dict[bytes, Office] = {}
         self.motions: list[Motion] = []
@@ -107,7 +107,25 @@ class Book:
 
     def rated_points(self, member: bytes) -> int:
         """What the ratings about a member add up to."""
-        return sum(points for points, _ in self.ratings[member].values())
+        return sum(voice.points for voice in self.ratings[member].values())
+
+    def raters(self, member: bytes) -> int:
+        """How many people rate a member."""
+        return len({rater for rater, _ in self.ratings[member]})
+
+    def given(self, member: bytes) -> int:
+        """How many ratings of a member stand about others."""
+        return sum(rater == member for about in self.ratings.values() for rater, _ in about)
+
+    def rated(self, member: bytes) -> int:
+        """What the ratings about a member come to, before floor and cap."""
+        rules, total = self.policy["raters"], self.rated_points(member)
+        if self.raters(member) < rules["least_raters"]:
+            return 0
+        if rules["aggregation"] == "sum" or not self.ratings[member]:
+            return total
+        share: int = abs(total) * rules["scale"] // len(self.ratings[member])
+        return share if total > 0 else -share
 
     def caps(self, member: bytes) -> Counter[int]:
         """How many records cap the tier of a member, by its level."""
@@ -116,7 +134,7 @@ class Book:
     def standing(self, member: bytes) -> Standing:
         """Score and tier of a member under the policy in force."""
         score, tiers = self.policy["score"], self.policy["tier"]
-        rated = max(score["ratings_floor"], min(score["ratings_cap"], self.rated_points(member)))
+        rated = max(score["ratings_floor"], min(score["ratings_cap"], self.rated(member)))
         total = score["base"] + self.record_points(member) + rated
         place = next((at for at, tier in enumerate(tiers) if tier["from"] <= total), len(tiers) - 1)
         level = min([len(tiers) - 1 - place, *self.caps(member)])

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from chain.state import (
     DOCKET_KEY,
+    RATING_STATUS_NAMES,
     RULES_KEY,
     VALIDATORS_KEY,
     Account,
@@ -86,7 +87,10 @@ def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
         yield policy_key(version), PolicyText(rules["document"])
     for key in recount.accounts:
         whose = recount.owner.get(key, b""), recount.successor.get(key, b"")
-        yield account_key(key), Account(recount.nonces[key], *whose, *recount.written.get(key, (0, 0)))
+        yield (
+            account_key(key),
+            Account(recount.nonces[key], *whose, *recount.written.get(key, (0, 0)), _given(recount, key)),
+        )
     for registrar, (day, signed) in recount.signed.items():
         yield tally_key(registrar), Tally(day, signed)
     for member in recount.enrolled:
@@ -102,7 +106,7 @@ def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
 def _entries_about(recount: Recount, member: bytes) -> Iterator[tuple[bytes, Entry]]:
     yield member_key(member), _member(recount, member)
     for (rater, code), rating in recount.ratings[member].items():
-        yield rating_key(member, rater, code), Rating(*rating)
+        yield rating_key(member, rater, code), _rating(rating)
     for record in recount.about(member):
         yield record_key(member, record.number), _record(record)
     categories = recount.categories
@@ -127,6 +131,25 @@ def _member(recount: Recount, member: bytes) -> Member:
         caps=tuple(sorted(recount.caps(member).items())),
         enrolled_slot=recount.enrolled_slot[member],
         registrar=recount.enrolled_by[member],
+        raters=recount.raters(member),
+    )
+
+
+def _given(recount: Recount, key: bytes) -> int:
+    """The ratings that somebody gave are counted with the key that is its own today."""
+    return 0 if key in recount.successor else recount.given(recount.who(key))
+
+
+def _rating(voice: lives.Voice) -> Rating:
+    return Rating(
+        points=voice.points,
+        height=voice.height,
+        expires_slot=voice.expires,
+        dealt_slot=voice.dealt,
+        status=RATING_STATUS_NAMES.index(voice.status),
+        deadline_slot=voice.deadline,
+        grounds=voice.grounds,
+        reason=voice.reason,
     )
 
 

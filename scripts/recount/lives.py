@@ -67,6 +67,25 @@ class Record:
         return min(filter(None, (self.expires, self.deadline)))
 
 
+@dataclass(slots=True)
+class Voice:
+    """One rating: what was said, since which height, and until when; times are slots, 0 where there is none."""
+
+    points: int
+    height: int
+    expires: int = 0
+    dealt: int = 0
+    status: str = "standing"
+    deadline: int = 0
+    grounds: bytes = b""
+    reason: bytes = b""
+
+    @property
+    def due(self) -> int:
+        """The slot in which the chain itself acts on it next, 0 where it never does."""
+        return min([slot for slot in (self.expires, self.deadline) if slot], default=0)
+
+
 class Account(NamedTuple):
     """How an authority judges; the part that a motion has put behind it is forgiven."""
 

@@ -1,17 +1,17 @@
-"""What people do: enrol, rate, move to another key; and how much anybody may write a day."""
+"""What people do: enrol, move to another key; and how much anybody may write a day."""
 
 from __future__ import annotations
 
-from scripts.recount.book import Book
 from scripts.recount.lives import REVOKED, Row, claim
+from scripts.recount.voices import Voices
 
 # What answers somebody, or belongs to the validators' own affairs, is never too much.
-FREE = ("answer", "approve", "consent", "evidence", "lost", "object", "motion", "rule")
+FREE = ("answer", "approve", "consent", "dispute", "evidence", "lost", "object", "motion", "reply", "rule")
 BLOCK_ROOM = 4_096
 UNLIMITED = 2**32 - 1
 
 
-class People(Book):
+class People(Voices):
     """The book, and what its members write in it."""
 
     # --------------------------------------------------------------------------------------------------- quotas
@@ -62,13 +62,6 @@ class People(Book):
             claim(self.strangers <= room, "more strangers in one block than their share")
         self.enrolled[who], self.enrolled_slot[who], self.enrolled_by[who] = self.height, self.slot, signer
         self.current.setdefault(who, actor)
-
-    def _rate(self, row: Row, who: bytes) -> None:
-        subject = self._member(row["subject"])
-        claim(who in self.enrolled and who != subject, "a rating by nobody, or about oneself")
-        rules = [rule for rule in self.policy["rating"] if rule["code"] == row["category"]]
-        claim(rules and rules[0]["min"] <= row["points"] <= rules[0]["max"], "a rating against the policy")
-        self.ratings[subject][who, row["category"]] = row["points"], self.height
 
     def _rotate(self, new_key: bytes, actor: bytes, who: bytes) -> None:
         claim(who in self.enrolled or who in self.offices, "a stranger moves")

@@ -26,6 +26,7 @@ from scripts.recount.lives import (
     Office,
     Record,
     Row,
+    Voice,
     claim,
 )
 from scripts.recount.people import People
@@ -84,6 +85,12 @@ class Recount(People):
                 self._enrol(row, actor, who)
             case "rate":
                 self._rate(row, who)
+            case "retract":
+                self._retract(row, who)
+            case "dispute":
+                self._dispute(row, who)
+            case "reply":
+                self._reply(row, who)
             case "rotate":
                 self._rotate(row["new_key"], actor, who)
             case "record":
@@ -115,18 +122,24 @@ class Recount(People):
     # ------------------------------------------------------------------------------------- what falls due by itself
 
     def _fall_due(self) -> None:
-        """An announced policy first; then in the order of deadlines, of those in one slot records before motions."""
-        due: list[tuple[int, str, Any, Record | Motion | None]] = []
+        """An announced policy first; then in the order of deadlines, in one slot records, motions, ratings."""
+        due: list[tuple[int, str, Any, Record | Motion | Voice | None]] = []
         if self.announced is not None and self.announced[1] <= self.slot:
             due.append((self.announced[1], "policy", 0, None))
             self._amended(self.announced[0])
-        due += [(record.due, "a", record.name, record) for record in self.all_records() if record.due <= self.slot]
+        due += [(record.due, "d", record.name, record) for record in self.all_records() if record.due <= self.slot]
         for number, motion in enumerate(self.motions):
             if motion.status == OPEN and motion.expires <= self.slot:
-                due.append((motion.expires, "b", number, motion))
+                due.append((motion.expires, "o", number, motion))
+        for subject, voices in self.ratings.items():
+            for (rater, code), voice in voices.items():
+                if 0 < voice.due <= self.slot:
+                    due.append((voice.due, "r", (subject, rater, code), voice))
         for _, _, about, thing in sorted(due, key=lambda row: row[:3])[: self._due_a_block]:
             if isinstance(thing, Record):
                 self._record_due(thing)
+            elif isinstance(thing, Voice):
+                del self.ratings[about[0]][about[1:]]
             elif thing is not None:
                 thing.status, thing.closed = LAPSED, self.height
                 self._tell("motion lapsed", about)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chain import governance, members, records, registry
+from chain import governance, ratings, records, registry
 from chain.draft import Draft
 from chain.electorate import Electorate
 from chain.state import RULES_KEY, Authority, Member, Rating, Record, rating_key
@@ -31,7 +31,7 @@ def _no_deadline(patch: pytest.MonkeyPatch) -> None:
 
 def _ratings_add_up(patch: pytest.MonkeyPatch) -> None:
     def rate(draft: Draft, action: Rate, actor: bytes) -> None:
-        members.rate(draft, action, actor)
+        ratings.rate(draft, action, actor)
         subject, member = draft.member(action.subject)
         before: Rating | None = Draft(draft._state, draft.genesis, draft.height, draft.slot).get(
             rating_key(subject, draft.identity(actor), action.category)

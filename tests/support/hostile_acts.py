@@ -25,12 +25,16 @@ from chain.transactions import (
     Answer,
     Approve,
     Consent,
+    Dispute,
     Enrol,
     Evidence,
     Lost,
     Object,
     Propose,
+    Rate,
     Repair,
+    Reply,
+    Retract,
     Rule,
     Statement,
 )
@@ -171,6 +175,38 @@ def as_one_stranger_more(town: Town) -> Act:
     return town.accredits()
 
 
+def rates(
+    *,
+    before: Callable[[Person, Person], Act] | None = None,
+    meanwhile: Callable[[Person, Person], Action] | None = None,
+    then: Callable[[Person, Person], Act] | None = None,
+    **rules: int | str,
+) -> Callable[[Town], Act]:
+    """On a market with such rules for raters, Bob rates Ann; Ann does something meanwhile, and then it is tried."""
+
+    def story(town: Town) -> Act:
+        market = Register(altered(MARKETPLACE, raters=rules))
+        ann, bob = market.member(), market.member()
+        if before is not None:
+            market.do(*before(bob, market.member()))
+        market.do(bob, Rate(ann.key, 1, 5))
+        if meanwhile is not None:
+            market.do(ann, meanwhile(ann, bob))
+        if then is not None:
+            market.do(*then(ann, bob))
+        return town.accredits()
+
+    return story
+
+
+def rates_a_dealing_twice(town: Town) -> Act:
+    market = Register(altered(MARKETPLACE, raters={"counting": "receipt"}))
+    ann, bob = market.member(), market.member()
+    for _ in range(2):
+        market.do(bob, market.rating(bob, ann, 5, dealt_slot=1))
+    return town.accredits()
+
+
 def about_itself(town: Town) -> Act:
     town.after((town.office, town.register.enrolment(town.office, town.register.registrar())))
     return town.office, town.register.filing(town.office, HERO, 30)
@@ -223,14 +259,28 @@ def maintained(town: Town) -> Town:
 
 
 IGNORE, LATER = Disposition.IGNORE, Disposition.LATER
+_LATER = (Reason.OVER_QUOTA, Reason.TOO_MANY_ENROLMENTS, Reason.TOO_FRESH)
 REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
-    reason: (LATER if reason in (Reason.OVER_QUOTA, Reason.TOO_MANY_ENROLMENTS) else IGNORE, acted(story))
+    reason: (
+        LATER if reason in (Reason.OVER_QUOTA, Reason.TOO_MANY_ENROLMENTS, Reason.TOO_FRESH) else IGNORE,
+        acted(story),
+    )
     for reason, story in {
         Reason.KEY_IN_USE: to_a_key_in_use,
         Reason.ROTATED_KEY: with_a_left_key,
         Reason.NO_CONSENT: lambda town: (town.register.person(), Enrol()),
         Reason.COUNTER_LIMIT: after_the_last_number,
         Reason.OVER_QUOTA: after_a_long_day,
+        Reason.NO_RECEIPT: rates(counting="receipt"),
+        Reason.TOO_FRESH: rates(age_days=1),
+        Reason.SCORE_TOO_LOW: rates(least_score=1),
+        Reason.DEALING_RATED: rates_a_dealing_twice,
+        Reason.TOO_MANY_RATINGS: rates(most_given=1, before=lambda bob, cleo: (bob, Rate(cleo.key, 1, 5))),
+        Reason.UNKNOWN_RATING: rates(then=lambda ann, bob: (bob, Retract(bob.key, 1))),
+        Reason.RATING_NOT_DISPUTED: rates(then=lambda ann, bob: (bob, Reply(ann.key, 1, DIGEST))),
+        Reason.RATING_DISPUTED: rates(
+            then=lambda ann, bob: (bob, Rate(ann.key, 1, 5)), meanwhile=lambda ann, bob: Dispute(bob.key, 1, DIGEST)
+        ),
         Reason.TOO_MANY_ENROLMENTS: as_one_stranger_more,
         Reason.NOT_AUTHORITY: lambda town: (town.ann, town.files()[1]),
         Reason.NOT_REGISTRAR: with_a_false_registrar,

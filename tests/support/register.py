@@ -54,9 +54,11 @@ from chain.transactions import (
     Evidence,
     FileRecord,
     Propose,
+    Rate,
     Rotate,
     VerifiedTransaction,
     sign_consent,
+    sign_receipt,
     sign_rotation,
     sign_transaction,
 )
@@ -244,6 +246,11 @@ class Register:
         return Enrol(
             registrar.key, sign_consent(registrar.secret, self.genesis.id, person.key, self.draft.height + life)
         )
+
+    def rating(self, rater: Person, rated: Person, points: int, *, dealt_slot: int, category: int = 1) -> Rate:
+        """A rating with a receipt that the rated person signed."""
+        receipt = sign_receipt(rated.secret, self.genesis.id, rater.key, DIGEST, dealt_slot)
+        return Rate(rated.key, category, points, DIGEST, dealt_slot, receipt)
 
     def rotation(self, person: Person, other: Person) -> Rotate:
         """The move of a person to another's key, as both of them sign it."""

@@ -28,6 +28,7 @@ from chain.transactions import (
     Answer,
     Approve,
     Consent,
+    Dispute,
     Enrol,
     Evidence,
     FileRecord,
@@ -36,6 +37,8 @@ from chain.transactions import (
     Propose,
     Rate,
     Repair,
+    Reply,
+    Retract,
     Rotate,
     Rule,
     Statement,
@@ -114,6 +117,9 @@ ACTIONS: list[Action] = [
     Consent(0),
     Consent(U32_MAX),
     Lost(bytes(16), TAG),
+    Retract(KEY, U32_MAX),
+    Dispute(KEY, 0, DIGEST),
+    Reply(KEY, U32_MAX, DIGEST),
 ]
 
 
@@ -130,8 +136,8 @@ def test_what_was_signed_comes_back_and_verifies(action: Action, number: int) ->
 
 
 def test_the_bytes_are_those_of_the_documentation() -> None:
-    signed = sign_transaction(ANN, CHAIN, 3, 99, Rate(BOB.public, 1, -7))
-    payload = encode((2, ANN.public, 3, 99, (BOB.public, 1, -7)))
+    signed = sign_transaction(ANN, CHAIN, 3, 99, Rate(BOB.public, 1, -7, b"", 0, b""))
+    payload = encode((2, ANN.public, 3, 99, (BOB.public, 1, -7, b"", 0, b"")))
     assert signed.raw == payload + ANN.sign(SIGNING_TAG + CHAIN + payload)
     assert signed.id == sha256(signed.raw).digest()
 
@@ -141,7 +147,7 @@ def test_kinds_have_names() -> None:
     names = {type(action): sign_transaction(ANN, CHAIN, 0, 9, action).kind for action in actions}
     assert list(names.values()) == [
         "enrol", "rate", "record", "object", "answer", "rule", "repair", "statement", "motion", "approve", "evidence",
-        "consent", "lost", "rotate",
+        "consent", "lost", "retract", "dispute", "reply", "rotate",
     ]  # fmt: skip
 
 
@@ -196,13 +202,13 @@ def test_only_motions_and_evidence_may_be_large() -> None:
 
 
 def test_a_signature_binds_the_network_the_actor_and_every_byte() -> None:
-    signed = sign_transaction(ANN, CHAIN, 3, 99, Rate(BOB.public, 1, -7))
+    signed = sign_transaction(ANN, CHAIN, 3, 99, Rate(BOB.public, 1, -7, b"", 0, b""))
     forged = [
         (signed.raw, OTHER_CHAIN),
         (signed.raw[:-1] + bytes([signed.raw[-1] ^ 1]), CHAIN),
-        (encode((2, BOB.public, 3, 99, (BOB.public, 1, -7))) + signed.raw[-64:], CHAIN),
-        (encode((2, ANN.public, 4, 99, (BOB.public, 1, -7))) + signed.raw[-64:], CHAIN),
-        (encode((2, ANN.public, 3, 99, (BOB.public, 1, 7))) + signed.raw[-64:], CHAIN),
+        (encode((2, BOB.public, 3, 99, (BOB.public, 1, -7, b"", 0, b""))) + signed.raw[-64:], CHAIN),
+        (encode((2, ANN.public, 4, 99, (BOB.public, 1, -7, b"", 0, b""))) + signed.raw[-64:], CHAIN),
+        (encode((2, ANN.public, 3, 99, (BOB.public, 1, 7, b"", 0, b""))) + signed.raw[-64:], CHAIN),
         (encode((1, ANN.public, 3, 99, (b"", b""))) + signed.raw[-64:], CHAIN),
     ]
     for data, chain in forged:
@@ -211,7 +217,7 @@ def test_a_signature_binds_the_network_the_actor_and_every_byte() -> None:
         assert caught.value.reason is Reason.BAD_SIGNATURE
 
 
-RATE = (2, ANN.public, 0, 9, (BOB.public, 1, 1))
+RATE = (2, ANN.public, 0, 9, (BOB.public, 1, 1, b"", 0, b""))
 BROKEN = {
     "unknown kind": (13, *RATE[1:]),
     "kind 0": (0, *RATE[1:]),
