@@ -24,6 +24,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     judgement     what every header must satisfy on its branch
 
   register
+    identities    whose a key is, and how that changes, as entries of the state
     proposals     what validators can decide together
     transactions  what an actor signs
     tables        documents, read with errors that say where
@@ -36,11 +37,14 @@ files of this list, the store, touch the disk.  Files import only files above th
     state         what the registry knows, entry by entry
     view          a state to look at, wherever it is kept
     draft         changes tried on top of a state
+    offices       who holds an office, and which
     quotas        how much anybody may write a day
+    recovery      a key is not a person: guardians, recovery, what they can undo
     scores        scores, tiers, and where each point comes from
     members       the rules of members: enrol, rotate
     ratings       what members say of one another: rate, withdraw, object, answer
     records       the rules of records: file, object, answer, rule, repair
+    leaving       leave, annul, and everything about somebody is forgotten
     governance    the rules of validators: motions and evidence
     registry      what each transaction does, and what falls due
     words         proposals, changes, policies, moments in words for people

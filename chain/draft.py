@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from chain.errors import Reason, Refused
 from chain.genesis import Genesis
-from chain.state import RULES_KEY, Entry, Record, decode_entry, encode_entry
+from chain.identities import Leaving, leaving_key
+from chain.state import RULES_KEY, Entry, Member, Record, decode_entry, encode_entry
 from chain.view import Lookup
 
 Changes = dict[bytes, tuple[bytes | None, bytes | None]]
@@ -55,6 +57,14 @@ class Draft(Lookup):
         self._written[key] = None
         if key == RULES_KEY:
             self._policy = None
+
+    def member(self, key: bytes) -> tuple[bytes, Member]:
+        """A member by any key it ever had, which has not left yet.  Raises ``NOT_ENROLLED``."""
+        identity, member = super().member(key)
+        leaving: Leaving | None = self.get(leaving_key(identity))
+        if leaving is not None and leaving.due_slot <= self.slot:
+            raise Refused(Reason.NOT_ENROLLED, "this member has left; the next blocks forget it")
+        return identity, member
 
     @property
     def changes(self) -> Changes:

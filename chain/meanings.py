@@ -74,6 +74,28 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.TOO_MANY_ENROLMENTS: Meaning(
         "Enrolments that no registrar signed take at most a share of a block.", "patience: the next blocks take more"
     ),
+    # whose a key is
+    _R.HAS_LEFT: Meaning("A key that left comes back after the time that the policy says.", "patience"),
+    _R.HOLDS_OFFICE: Meaning(
+        "Offices change hands by rotation and by motion alone.", "a motion of the validators (`motion`) first"
+    ),
+    _R.NOT_GUARDIANS: Meaning(
+        "Guardians are those whom the member named, more than half of them, or who enrolled it where it named none.",
+        "the guardians' own file and enough of their signatures (`recover`)",
+    ),
+    _R.RECOVERY_PENDING: Meaning("One recovery of a member waits at a time.", "its end, or a `veto`"),
+    _R.NOTHING_TO_UNDO: Meaning(
+        "Guardians undo what a key did against them within the delay; after that it stands.", "a recovery (`recover`)"
+    ),
+    _R.NOTHING_TO_STOP: Meaning("A veto stops what is under way.", "nothing: no recovery waits, and nobody leaves"),
+    _R.ALREADY_LEAVING: Meaning("A member leaves once.", "the end of the notice period, or a `veto`"),
+    _R.ANNULMENT_OPEN: Meaning("An enrolment is said to be void once at a time.", "the arbiter's decision"),
+    _R.NOTHING_TO_ANNUL: Meaning(
+        "A registrar says that an enrolment is void before anybody objects or decides.", "a registrar (`annul ask`)"
+    ),
+    _R.NOT_HEARD: Meaning(
+        "An arbiter decides once the member was heard, or was silent.", "its objection, or to wait until the slot above"
+    ),
     # ratings
     _R.NO_RECEIPT: Meaning(
         "Under this policy each rating names a dealing that the rated member signed too.",

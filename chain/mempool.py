@@ -12,7 +12,7 @@ from itertools import islice
 
 from chain.codec import U64_MAX
 from chain.errors import Reason, Refused
-from chain.transactions import Consent, Enrol, VerifiedTransaction
+from chain.transactions import Consent, Enrol, Recover, VerifiedTransaction
 
 # Twenty seconds of the fastest sustained rate that one machine's four validators reach.
 MAX_TRANSACTIONS = 40_000
@@ -101,7 +101,7 @@ class Mempool:
         self._classify(transaction.actor, is_stranger=next_nonce is None)
         if transaction.nonce < (next_nonce or 0):
             raise Refused(Reason.NONCE_USED, f"nonce {transaction.nonce} where {next_nonce} is next")
-        makes_known = isinstance(transaction.action, Enrol | Consent)
+        makes_known = isinstance(transaction.action, Enrol | Consent | Recover)
         if next_nonce is None and transaction.nonce == 0 and not (makes_known or is_back):
             raise Refused(Reason.NOT_ENROLLED, "the first transaction of a key is its enrolment")
         queue = self._by_actor.get(transaction.actor)

@@ -15,20 +15,24 @@ from chain.policy import Policy
 from chain.state import REVOKED, Account, Authority, Member, Tally, authority_key, member_key, tally_key
 from chain.transactions import (
     Action,
+    Annul,
     Answer,
     Approve,
     Consent,
     Dispute,
     Enrol,
     Evidence,
+    Leave,
     Lost,
     Object,
     Propose,
+    Recover,
     Reply,
     Rule,
+    Veto,
 )
 
-FREE = (Answer, Approve, Consent, Dispute, Evidence, Lost, Object, Propose, Reply, Rule)
+FREE = (Annul, Answer, Approve, Consent, Dispute, Evidence, Leave, Lost, Object, Propose, Recover, Reply, Rule, Veto)
 
 
 def day_of(draft: Draft) -> int:

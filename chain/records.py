@@ -278,6 +278,12 @@ def fall_due(draft: Draft, key: bytes) -> None:
         _end(draft, subject, member, number, record, what, is_overturned=True)
 
 
+def forget(draft: Draft, key: bytes) -> None:
+    """The member has left: its record is gone, whatever was open about it, and that counts against nobody."""
+    subject, number = read_record_key(key)
+    _end(draft, subject, draft.get(member_key(subject)), number, draft.get(key), "forgotten")
+
+
 def check_authority(draft: Draft, actor: bytes) -> tuple[bytes, Authority]:
     """An authority that is not revoked, with its identity.
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from chain import governance, members, quotas, ratings, records
+from chain import governance, leaving, members, quotas, ratings, records, recovery
 from chain.draft import Draft
 from chain.electorate import Electorate
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
+from chain.identities import ANNULMENTS, LEAVINGS, LEFT, RECOVERIES
 from chain.policy import Policy
 from chain.state import (
     DOCKET_KEY,
@@ -30,11 +31,13 @@ from chain.state import (
     PolicyText,
     Rules,
     account_key,
+    due_slot_of,
     encode_entry,
     policy_key,
 )
 from chain.transactions import (
     Action,
+    Annul,
     Answer,
     Approve,
     Consent,
@@ -42,10 +45,13 @@ from chain.transactions import (
     Enrol,
     Evidence,
     FileRecord,
+    Leave,
     Lost,
+    NameGuardians,
     Object,
     Propose,
     Rate,
+    Recover,
     Repair,
     Reply,
     Retract,
@@ -53,6 +59,7 @@ from chain.transactions import (
     Rule,
     Statement,
     Transaction,
+    Veto,
 )
 from chain.validators import genesis_validators
 
@@ -66,6 +73,11 @@ _RULES: dict[type[Action], _Rule] = {
     Retract: ratings.retract,
     Dispute: ratings.dispute,
     Reply: ratings.reply,
+    NameGuardians: recovery.name_guardians,
+    Recover: recovery.recover,
+    Veto: recovery.veto,
+    Annul: leaving.annul,
+    Leave: leaving.leave,
     Rotate: members.rotate,
     FileRecord: records.file,
     Object: records.object_to,
@@ -78,6 +90,17 @@ _RULES: dict[type[Action], _Rule] = {
     Evidence: governance.present_evidence,
     Consent: governance.consent,
     Lost: governance.renew_tag,
+}
+
+
+_DEADLINES: dict[bytes, Callable[[Draft, bytes], None]] = {
+    RECORDS: records.fall_due,
+    RATINGS: ratings.fall_due,
+    MOTIONS: governance.fall_due,
+    RECOVERIES: recovery.fall_due,
+    LEAVINGS: leaving.fall_due,
+    ANNULMENTS: leaving.annulment_due,
+    LEFT: leaving.left_due,
 }
 
 
@@ -103,14 +126,19 @@ def begin(draft: Draft, due: Iterable[bytes], electorate: Electorate) -> None:
     """
     governance.begin(draft, electorate)
     for key in due:
-        if key.startswith(RECORDS):
-            records.fall_due(draft, key)
-        elif key.startswith(RATINGS):
-            ratings.fall_due(draft, key)
-        elif key.startswith(MOTIONS):
-            governance.fall_due(draft, key)
-        else:
+        act = _DEADLINES.get(key[:1])
+        if act is None:
             raise InvariantBroken("an entry that knows no deadline is due")
+        if leaving.is_taken(draft, key):
+            act = leaving.forget
+        elif not _is_due(draft, key):  # what came before in this block ended it, or put it off
+            continue
+        act(draft, key)
+
+
+def _is_due(draft: Draft, key: bytes) -> bool:
+    due_slot = due_slot_of(draft.get(key))
+    return due_slot is not None and due_slot <= draft.slot
 
 
 def apply(draft: Draft, transaction: Transaction) -> None:
@@ -179,6 +207,8 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
             governance.check_validator(draft, transaction.actor)
         case Evidence() as action:
             governance.check_open(draft, action)
+        case Recover() as action:
+            recovery.check_word(draft, action)
         case Consent() as action:
             governance.check_newcomer(draft, action, transaction.actor)
         case Lost() as action:

@@ -18,6 +18,7 @@ key                             entry                         meaning
 ``g``                           :class:`Docket`               which motions are open
 ``o`` number                    :class:`Motion`               a motion, open or closed
 ``q`` registrar                 :class:`Tally`                how many enrolments it signed on its last day
+``G``, ``y``, ``l``, ``u``, ``w``  :mod:`chain.identities`    whose a key is, and how that changes
 ==============================  ============================  ================================================
 
 What has ended is deleted: a record that was struck, withdrawn, repaired or has expired is in the blocks, and
@@ -34,6 +35,18 @@ import msgpack
 
 from chain.codec import encode
 from chain.errors import InvariantBroken, Refused
+from chain.identities import (
+    ANNULMENTS,
+    GUARDIANS,
+    LEAVINGS,
+    LEFT,
+    RECOVERIES,
+    Annulment,
+    Guardians,
+    Leaving,
+    Left,
+    Recovery,
+)
 from chain.validators import Validators, read_validators
 
 RULES_KEY = b"p"
@@ -256,6 +269,11 @@ Entry: TypeAlias = (
     | Docket
     | Motion
     | Tally
+    | Guardians
+    | Recovery
+    | Leaving
+    | Annulment
+    | Left
 )
 
 _READERS: dict[int, Callable[..., Entry]] = {
@@ -271,6 +289,11 @@ _READERS: dict[int, Callable[..., Entry]] = {
     ord(DOCKET_KEY): Docket,
     ord(MOTIONS): Motion,
     ord(TALLIES): Tally,
+    ord(GUARDIANS): Guardians,
+    ord(RECOVERIES): Recovery,
+    ord(LEAVINGS): Leaving,
+    ord(ANNULMENTS): Annulment,
+    ord(LEFT): Left,
 }
 
 
@@ -339,6 +362,13 @@ def read_motion_key(key: bytes) -> int:
     return int.from_bytes(key[1:], "big")
 
 
+def tied_to(key: bytes) -> tuple[bytes, ...]:
+    """Who takes an entry along when leaving: the subject of a record, both sides of a rating, nobody else."""
+    if key[:1] == RECORDS:
+        return (key[1:33],)
+    return (key[1:RATER_AT], key[RATER_AT:65]) if key[:1] == RATINGS else ()
+
+
 def encode_entry(entry: Entry) -> bytes:
     """The bytes that the state tree commits to."""
     return encode(entry)
@@ -362,18 +392,23 @@ _decode_again = lru_cache(maxsize=16)(_decode)
 
 
 # Kinds of entries, by the first byte of their keys, on which the chain itself may act.
-WITH_DEADLINES = frozenset(RECORDS + MOTIONS + RATINGS + RULES_KEY)
+WITH_DEADLINES = frozenset(RECORDS + MOTIONS + RATINGS + RULES_KEY + RECOVERIES + LEAVINGS + ANNULMENTS + LEFT)
 
 
 def due_slot(key: bytes, value: bytes | None) -> int | None:
     """The slot in which the chain itself acts on an entry, if it ever does."""
-    if value is None or key[0] not in WITH_DEADLINES:
-        return None
-    match decode_entry(key, value):
+    return None if value is None or key[0] not in WITH_DEADLINES else due_slot_of(decode_entry(key, value))
+
+
+def due_slot_of(entry: Entry | None) -> int | None:
+    """The slot in which the chain itself acts on an entry, if it ever does."""
+    match entry:
         case Record() as record:
             return record.due_slot
         case Rating() as rating:
             return rating.due_slot or None
+        case Recovery(due_slot=slot) | Leaving(due_slot=slot) | Annulment(due_slot=slot) | Left(until_slot=slot):
+            return slot
         case Motion(status=0) as motion:
             return motion.expires_slot
         case Rules() as rules if rules.next_version:

@@ -122,7 +122,15 @@ def _clauses(random: Random) -> dict[str, Any]:
         "most_given": random.choice((1, 2, 9)),
         "least_raters": random.choice((0, 1, 2)),
     }
+    identity = {
+        "recovery_days": 3,
+        "registrar": random.choice(("recovers", "recovers nobody")),
+        "annulment_days": random.choice((1, 4)),
+        "leave_days": random.choice((3, 4)),
+        "return_days": random.choice((1, 5)),
+    }
     return {
+        "identity": identity,
         "quotas": {name: quotas[name] for name in quotas if random.random() < 0.3},
         "raters": {name: raters[name] for name in raters if random.random() < 0.6},
     }

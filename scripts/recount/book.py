@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from scripts.recount.council import Council, Seat, weights_of
-from scripts.recount.lives import REVOKED, Motion, Office, Record, Row, Voice, claim
+from scripts.recount.lives import REVOKED, Annulment, Guard, Leaving, Motion, Office, Record, Row, Voice, claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,9 @@ class Book:
     ``signed`` how many enrolments a registrar signed on its.
     """
 
-    def __init__(self, rules: Row, slot_ms: int, validators: Mapping[bytes, int], room: int) -> None:
+    def __init__(
+        self, rules: Row, slot_ms: int, validators: Mapping[bytes, int], room: int, max_expiry_blocks: int
+    ) -> None:
         self.version: int = rules["policy"]["version"]
         self.rules: dict[int, Row] = {self.version: rules}
         self.announced: tuple[int, int] | None = None  # version, slot
@@ -49,6 +51,11 @@ class Book:
         self.written: dict[bytes, tuple[int, int]] = {}
         self.signed: dict[bytes, tuple[int, int]] = {}
         self.strangers = 0
+        self.guards: dict[bytes, Guard] = {}
+        self.recoveries: dict[bytes, tuple[bytes, int]] = {}
+        self.leavings: dict[bytes, Leaving] = {}
+        self.annulments: dict[bytes, Annulment] = {}
+        self.marks: dict[bytes, int] = {}
         self.enrolled: dict[bytes, int] = {}
         self.enrolled_slot: dict[bytes, int] = {}
         self.enrolled_by: dict[bytes, bytes] = {}
@@ -61,6 +68,7 @@ class Book:
         self.faults: list[str] = []
         self.height = self.slot = 0
         self._slot_ms = slot_ms
+        self.max_expiry_blocks = max_expiry_blocks
 
     # ---------------------------------------------------------------------------------------------- what it says
 

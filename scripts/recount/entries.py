@@ -7,6 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from chain.identities import (
+    Annulment,
+    Guardians,
+    Leaving,
+    Left,
+    Recovery,
+    annulment_key,
+    guardians_key,
+    leaving_key,
+    left_key,
+    recovery_key,
+)
 from chain.state import (
     DOCKET_KEY,
     RATING_STATUS_NAMES,
@@ -95,12 +107,29 @@ def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
         yield tally_key(registrar), Tally(day, signed)
     for member in recount.enrolled:
         yield from _entries_about(recount, member)
+    yield from _identities(recount)
     for who, office in recount.offices.items():
         yield authority_key(who), _authority(recount.current[who], office)
     for number, motion in enumerate(recount.motions):
         yield motion_key(number), _motion(motion)
     still_open = [number for number, motion in enumerate(recount.motions) if motion.status == lives.OPEN]
     yield DOCKET_KEY, Docket(len(recount.motions), tuple(still_open))
+
+
+def _identities(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
+    for who, guard in recount.guards.items():
+        yield guardians_key(who), Guardians(guard.now, guard.coming, guard.coming_from, guard.undo_until)
+    for who, (key, slot) in recount.recoveries.items():
+        yield recovery_key(who), Recovery(key, slot)
+    for who, leaving in recount.leavings.items():
+        yield leaving_key(who), Leaving(leaving.due, int(leaving.is_void), leaving.cursor)
+    for who, about in recount.annulments.items():
+        yield (
+            annulment_key(who),
+            Annulment(about.registrar, about.reason, about.due, int(about.is_heard), about.grounds),
+        )
+    for key, slot in recount.marks.items():
+        yield left_key(key), Left(slot)
 
 
 def _entries_about(recount: Recount, member: bytes) -> Iterator[tuple[bytes, Entry]]:

@@ -86,6 +86,36 @@ class Voice:
         return min([slot for slot in (self.expires, self.deadline) if slot], default=0)
 
 
+@dataclass(slots=True)
+class Guard:
+    """Who may recover somebody, and who may from ``coming_from`` on; until ``undo_until`` they undo its key's deeds."""
+
+    now: bytes
+    coming: bytes = b""
+    coming_from: int = 0
+    undo_until: int = 0
+
+
+@dataclass(slots=True)
+class Leaving:
+    """Somebody goes; ``cursor`` is the key that is forgotten next, once the first were."""
+
+    due: int
+    is_void: bool = False
+    cursor: bytes = b""
+
+
+@dataclass(slots=True)
+class Annulment:
+    """An enrolment is said to be void."""
+
+    registrar: bytes
+    reason: bytes
+    due: int
+    is_heard: bool = False
+    grounds: bytes = b""
+
+
 class Account(NamedTuple):
     """How an authority judges; the part that a motion has put behind it is forgiven."""
 

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from scripts.recount.lives import REVOKED, Row, claim
-from scripts.recount.voices import Voices
+from scripts.recount.persons import Persons
 
 # What answers somebody, or belongs to the validators' own affairs, is never too much.
-FREE = ("answer", "approve", "consent", "dispute", "evidence", "lost", "object", "motion", "reply", "rule")
+FREE = (
+    "annul",
+    "leave",
+    "recover",
+    "veto",
+    "answer",
+    "approve",
+    "consent",
+    "dispute",
+    "evidence",
+    "lost",
+    "object",
+    "motion",
+    "reply",
+    "rule",
+)
 BLOCK_ROOM = 4_096
 UNLIMITED = 2**32 - 1
 
 
-class People(Voices):
+class People(Persons):
     """The book, and what its members write in it."""
 
     # --------------------------------------------------------------------------------------------------- quotas
@@ -46,6 +61,7 @@ class People(Voices):
 
     def _enrol(self, row: Row, actor: bytes, who: bytes) -> None:
         claim(who not in self.enrolled, "enrolled twice")
+        claim(self._is_unmarked(actor), "enrolled though it has left")
         if self.policy["enrolment"] == "registrar" or row["registrar"]:
             registrar = self.offices.get(self.who(row["registrar"]))
             claim(registrar and registrar.serves("is_registrar", self.height), "an enrolment without a registrar")
@@ -65,10 +81,13 @@ class People(Voices):
 
     def _rotate(self, new_key: bytes, actor: bytes, who: bytes) -> None:
         claim(who in self.enrolled or who in self.offices, "a stranger moves")
-        claim(new_key not in self.accounts, "a key of somebody else is taken over")
+        claim(who in self.offices or self._member(actor), "somebody moves who has left")
+        claim(new_key not in self.accounts and self._is_unmarked(new_key), "a key of somebody else is taken over")
         claim(not self.council.has(actor), "a validator moves by itself")
         claim(not self.council.is_wished_for(actor), "somebody moves who may become a validator")
         self._move_to(new_key, actor, who)
+        if who in self.enrolled:
+            self._can_be_undone(who)
         self._tell("rotated", who)
 
     def _move_to(self, new_key: bytes, old_key: bytes, who: bytes) -> None:

@@ -6,7 +6,8 @@ a fault.  Keys and digests are bytes, times are slots, a policy is the table of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from typing import Any
 
 from scripts.recount.council import ADD, AS_FROM_THE_BEGINNING, REPLACE, Turnout, Wish
@@ -46,9 +47,10 @@ class Recount(People):
         slot_ms: int,
         validators: Mapping[bytes, int],
         room: int,
+        max_expiry_blocks: int = 0,
         due_a_block: int = DUE_A_BLOCK,
     ) -> None:
-        super().__init__(rules, slot_ms, validators, room)
+        super().__init__(rules, slot_ms, validators, room, max_expiry_blocks)
         self._due_a_block = due_a_block
 
     # -------------------------------------------------------------------------------------------- what it is told
@@ -91,6 +93,16 @@ class Recount(People):
                 self._dispute(row, who)
             case "reply":
                 self._reply(row, who)
+            case "guardians":
+                self._name(row, who)
+            case "recover":
+                self._recover(row, actor)
+            case "veto":
+                self._veto(row, who)
+            case "annul":
+                self._annul(row, who)
+            case "leave":
+                self._leave(row, who)
             case "rotate":
                 self._rotate(row["new_key"], actor, who)
             case "record":
@@ -122,27 +134,67 @@ class Recount(People):
     # ------------------------------------------------------------------------------------- what falls due by itself
 
     def _fall_due(self) -> None:
-        """An announced policy first; then in the order of deadlines, in one slot records, motions, ratings."""
-        due: list[tuple[int, str, Any, Record | Motion | Voice | None]] = []
+        """An announced policy first; then in the order of deadlines, and of kinds and names within one slot.
+
+        Whoever leaves comes after all that is tied to it: records about it, and ratings by and about it.
+        """
+        due: list[tuple[int, str, Any]] = []
         if self.announced is not None and self.announced[1] <= self.slot:
-            due.append((self.announced[1], "policy", 0, None))
+            due.append((self.announced[1], "p", 0))
             self._amended(self.announced[0])
-        due += [(record.due, "d", record.name, record) for record in self.all_records() if record.due <= self.slot]
-        for number, motion in enumerate(self.motions):
-            if motion.status == OPEN and motion.expires <= self.slot:
-                due.append((motion.expires, "o", number, motion))
-        for subject, voices in self.ratings.items():
-            for (rater, code), voice in voices.items():
-                if 0 < voice.due <= self.slot:
-                    due.append((voice.due, "r", (subject, rater, code), voice))
-        for _, _, about, thing in sorted(due, key=lambda row: row[:3])[: self._due_a_block]:
-            if isinstance(thing, Record):
-                self._record_due(thing)
-            elif isinstance(thing, Voice):
-                del self.ratings[about[0]][about[1:]]
-            elif thing is not None:
-                thing.status, thing.closed = LAPSED, self.height
+        due += [(record.due, "d", record.name) for record in self.all_records()]
+        due += [(motion.expires, "o", at) for at, motion in enumerate(self.motions) if motion.status == OPEN]
+        due += [(voice.due, "r", name) for name, voice in self._all_voices() if voice.due]
+        due += [(slot, "y", who) for who, (_, slot) in self.recoveries.items()]
+        due += [(leaving.due, "l", who) for who, leaving in self.leavings.items()]
+        due += [(annulment.due, "u", who) for who, annulment in self.annulments.items()]
+        due += [(slot, "w", (sha256(b"goodfaith/left/1" + key).digest(), key)) for key, slot in self.marks.items()]
+        queue: dict[tuple[str, Any], None] = {}
+        for _, kind, about in sorted(row for row in due if row[0] <= self.slot):
+            ties = self._ties(about) if kind == "l" else []
+            queue.update(dict.fromkeys([*ties, (kind, about)]))
+        for kind, about in list(queue)[: self._due_a_block]:
+            self._act(kind, about)
+
+    def _ties(self, who: bytes) -> list[tuple[str, Any]]:
+        """In the order of their keys in the state: records before ratings."""
+        records = [("d", record.name) for record in self.about(who)]
+        return records + sorted(("r", name) for name, _ in self._all_voices() if who in name[:2])
+
+    def _all_voices(self) -> Iterator[tuple[tuple[bytes, bytes, int], Voice]]:
+        return (
+            ((subject, rater, code), voice)
+            for subject, voices in self.ratings.items()
+            for (rater, code), voice in voices.items()
+        )
+
+    def _has_left(self, who: bytes) -> bool:
+        return who in self.leavings and self.leavings[who].due <= self.slot
+
+    def _act(self, kind: str, about: Any) -> None:
+        """What came before in this block may have ended it, or put it off."""
+        match kind:
+            case "d":
+                record = self.records[about[0]][about[1]]
+                if self._has_left(about[0]):
+                    self._end(record, "forgotten")
+                elif record.due <= self.slot:
+                    self._record_due(record)
+            case "r":
+                voice = self.ratings[about[0]][about[1:]]
+                if self._has_left(about[0]) or self._has_left(about[1]) or 0 < voice.due <= self.slot:
+                    del self.ratings[about[0]][about[1:]]
+            case "o":
+                self.motions[about].status, self.motions[about].closed = LAPSED, self.height
                 self._tell("motion lapsed", about)
+            case "y" if about in self.recoveries:
+                self._recovery_due(about)
+            case "l" if self._has_left(about):
+                self._leaving_due(about)
+            case "u" if about in self.annulments:
+                self._annulment_due(about)
+            case "w":
+                del self.marks[about[1]]
 
     def _record_due(self, record: Record) -> None:
         if record.due == record.expires:  # what came first counts, however late the block is

@@ -47,6 +47,7 @@ from chain.state import (
 )
 from chain.statements import NO_TAG
 from chain.transactions import (
+    RECOVER,
     Action,
     Approve,
     Consent,
@@ -55,10 +56,12 @@ from chain.transactions import (
     FileRecord,
     Propose,
     Rate,
+    Recover,
     Rotate,
     VerifiedTransaction,
     sign_consent,
     sign_receipt,
+    sign_recovery,
     sign_rotation,
     sign_transaction,
 )
@@ -251,6 +254,14 @@ class Register:
         """A rating with a receipt that the rated person signed."""
         receipt = sign_receipt(rated.secret, self.genesis.id, rater.key, DIGEST, dealt_slot)
         return Rate(rated.key, category, points, DIGEST, dealt_slot, receipt)
+
+    def recovery(
+        self, new: Person, member: Person, registrar: Person, *, step: int = RECOVER, life: int = 10
+    ) -> Recover:
+        """A registrar's word that a member moves to another's key."""
+        expiry = self.draft.height + life
+        consent = sign_recovery(registrar.secret, self.genesis.id, member.key, new.key, step, expiry)
+        return Recover(member.key, step, registrar=registrar.key, consent=consent)
 
     def rotation(self, person: Person, other: Person) -> Rotate:
         """The move of a person to another's key, as both of them sign it."""
