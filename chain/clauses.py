@@ -33,7 +33,7 @@ _QUOTA = Key(1, NO_LIMIT, NO_LIMIT)
 
 
 class Identity(NamedTuple):
-    """Whose a key is, and how that changes.
+    """Whose a key is, and how that changes (protocol 8.1 to 8.3).
 
     A recovery waits ``recovery_days`` for a veto, and for so long guardians can undo what a key did against them.
     ``registrar`` says whether the registrar who enrolled somebody without guardians may recover.  An annulment is
@@ -48,7 +48,7 @@ class Identity(NamedTuple):
 
 
 class Raters(NamedTuple):
-    """Whose ratings count, for how long, and how they add up.
+    """Whose ratings count, for how long, and how they add up (protocol 8.4).
 
     ``counting`` is open, or asks for a receipt; ``aggregation`` is the sum, or ``scale`` times the mean.  A rating
     ages out after ``rating_days`` (0: never); its rater answers an objection within ``answer_days``.  A rater has been

@@ -81,7 +81,10 @@ def annul(draft: Draft, action: Annul, actor: bytes) -> None:
 
 
 def annulment_due(draft: Draft, key: bytes) -> None:
-    """The member was silent, and it is an arbiter's turn; or the arbiters were, and the enrolment stands."""
+    """The member was silent, and it is an arbiter's turn; or the arbiters were, and the enrolment stands.
+
+    Raises :class:`InvariantBroken` for one that is not due.
+    """
     annulment = draft.get(key)
     if not isinstance(annulment, Annulment) or annulment.due_slot > draft.slot:
         raise InvariantBroken("an annulment that is not due")

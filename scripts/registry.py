@@ -45,6 +45,7 @@ from scripts.registry_parts.inputs import (
     document,
     read_cosignature,
 )
+from scripts.registry_parts.keys import annul, guardians, leave, recover, undo, veto, vouch
 from scripts.registry_parts.motions import motion
 from scripts.registry_parts.session import (
     Session,
@@ -74,7 +75,11 @@ def registry() -> None:
     """
 
 
-for _command in (record, answer, rule, repair, motion, rate, rating, receipt):
+for _command in (
+    *(record, answer, rule, repair, motion),
+    *(rate, rating, receipt),
+    *(guardians, vouch, recover, undo, veto, annul, leave),
+):
     registry.add_command(_command)
 
 
@@ -179,6 +184,8 @@ def _possible(session: Session, account: Signer) -> list[str]:
         possible.append("motion, approve, unless it is jailed")
     elif account.member or account.authority:
         possible.append("rotate")
+    if account.member:
+        possible.append("guardians, vouch, veto, leave")
     return possible
 
 

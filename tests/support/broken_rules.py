@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chain import governance, ratings, records, registry
+from chain import governance, leaving, ratings, records, recovery, registry
 from chain.draft import Draft
 from chain.electorate import Electorate
 from chain.state import RULES_KEY, Authority, Member, Rating, Record, rating_key
@@ -74,6 +74,26 @@ def _no_new_policy(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(governance, "begin", stuck)
 
 
+def _voices_never_end(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(registry._DEADLINES, b"r", lambda _draft, _key: None)
+
+
+def _quotas_uncounted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(registry.quotas, "spent", lambda *_: (0, 0))
+
+
+def _no_recovery(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(recovery, "_move", lambda _draft, _subject, _key: None)
+
+
+def _nothing_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(leaving, "forget", lambda _draft, _key: None)
+
+
+def _no_mark(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(registry._DEADLINES, b"l", lambda draft, key: draft.put(key, None))
+
+
 BROKEN_RULES: dict[str, Break] = {
     "the points of a category have no cap": _no_cap,
     "the points of a record count while an objection is open": _no_suspension,
@@ -83,4 +103,9 @@ BROKEN_RULES: dict[str, Break] = {
     "an overturned record is not counted": _nothing_overturned,
     "nobody is suspended, whatever was overturned": _nobody_suspended,
     "an announced policy never comes into force": _no_new_policy,
+    "a rating never ends": _voices_never_end,
+    "what is written a day is not counted": _quotas_uncounted,
+    "a member keeps its key whoever recovers it": _no_recovery,
+    "what is tied to who leaves stays": _nothing_forgotten,
+    "who leaves leaves no mark": _no_mark,
 }

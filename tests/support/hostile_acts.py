@@ -15,29 +15,40 @@ from chain.proposals import ARBITER, Accredit, AddValidator, Amend, Restore, Rev
 from chain.state import DOCKET_KEY, Docket
 from chain.statements import NO_TAG
 from chain.transactions import (
+    ANNUL,
     APPROVE,
     ASK,
+    CONTEST,
     CORRECT,
+    GRANT,
     MAINTAIN,
+    RECOVER,
+    RECOVERY,
     STRIKE,
+    UNDO,
     UPHOLD,
     Action,
+    Annul,
     Answer,
     Approve,
     Consent,
     Dispute,
     Enrol,
     Evidence,
+    Leave,
     Lost,
     Object,
     Propose,
     Rate,
+    Recover,
     Repair,
     Reply,
     Retract,
     Rule,
     Statement,
+    Veto,
 )
+from tests.support.guardians import Circle
 from tests.support.register import (
     DIGEST,
     FOREVER,
@@ -175,6 +186,38 @@ def as_one_stranger_more(town: Town) -> Act:
     return town.accredits()
 
 
+def comes_back(town: Town) -> Act:
+    registrar = town.register.registrar()
+    bob = town.register.member(registrar)
+    town.after((bob, Leave())).register.block(30)
+    return bob, town.register.enrolment(bob, registrar)
+
+
+def is_recovered_twice_over(step: int) -> Callable[[Town], Act]:
+    def story(town: Town) -> Act:
+        circle = Circle(town.register, town.ann)
+        one, other = town.register.person(), town.register.person()
+        town.after((one, circle.recover(one)))
+        return other, circle.recover(other, step=step)
+
+    return story
+
+
+is_recovered_twice = is_recovered_twice_over(RECOVER)
+
+
+def annuls(town: Town, *steps: int) -> Act:
+    registrar = town.register.registrar()
+    bob = town.register.member(registrar)
+    deeds = [(town.judge if step == GRANT else registrar, Annul(bob.key, step, DIGEST)) for step in steps]
+    return town.after(*deeds[:-1]) and deeds[-1]
+
+
+def as_an_office(town: Town) -> Act:
+    town.after((town.judge, town.register.enrolment(town.judge, town.register.registrar())))
+    return town.judge, Leave()
+
+
 def rates(
     *,
     before: Callable[[Person, Person], Act] | None = None,
@@ -259,18 +302,25 @@ def maintained(town: Town) -> Town:
 
 
 IGNORE, LATER = Disposition.IGNORE, Disposition.LATER
-_LATER = (Reason.OVER_QUOTA, Reason.TOO_MANY_ENROLMENTS, Reason.TOO_FRESH)
+_LATER = (Reason.OVER_QUOTA, Reason.TOO_MANY_ENROLMENTS, Reason.TOO_FRESH, Reason.HAS_LEFT, Reason.NOT_HEARD)
 REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
-    reason: (
-        LATER if reason in (Reason.OVER_QUOTA, Reason.TOO_MANY_ENROLMENTS, Reason.TOO_FRESH) else IGNORE,
-        acted(story),
-    )
+    reason: (LATER if reason in _LATER else IGNORE, acted(story))
     for reason, story in {
         Reason.KEY_IN_USE: to_a_key_in_use,
         Reason.ROTATED_KEY: with_a_left_key,
         Reason.NO_CONSENT: lambda town: (town.register.person(), Enrol()),
         Reason.COUNTER_LIMIT: after_the_last_number,
         Reason.OVER_QUOTA: after_a_long_day,
+        Reason.HAS_LEFT: comes_back,
+        Reason.HOLDS_OFFICE: as_an_office,
+        Reason.NOT_GUARDIANS: lambda town: (town.register.person(), Recover(town.ann.key, UNDO)),
+        Reason.RECOVERY_PENDING: is_recovered_twice,
+        Reason.NOTHING_TO_UNDO: is_recovered_twice_over(UNDO),
+        Reason.NOTHING_TO_STOP: lambda town: (town.ann, Veto(RECOVERY)),
+        Reason.ALREADY_LEAVING: lambda town: (town.after((town.ann, Leave())).ann, Leave()),
+        Reason.ANNULMENT_OPEN: lambda town: annuls(town, ANNUL, ANNUL),
+        Reason.NOTHING_TO_ANNUL: lambda town: (town.ann, Annul(town.ann.key, CONTEST, DIGEST)),
+        Reason.NOT_HEARD: lambda town: annuls(town, ANNUL, GRANT),
         Reason.NO_RECEIPT: rates(counting="receipt"),
         Reason.TOO_FRESH: rates(age_days=1),
         Reason.SCORE_TOO_LOW: rates(least_score=1),

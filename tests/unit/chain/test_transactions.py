@@ -16,15 +16,19 @@ from chain.transactions import (
     ASK,
     CORRECT,
     DECLINE,
+    DENY,
+    LEAVE,
     MAINTAIN,
     MAX_TRANSACTION_BYTES,
     MAX_USUAL_BYTES,
     POINTS_LIMIT,
+    RECOVER,
     SIGNING_TAG,
     SLOT_LIMIT,
     STRIKE,
     UPHOLD,
     Action,
+    Annul,
     Answer,
     Approve,
     Consent,
@@ -32,16 +36,20 @@ from chain.transactions import (
     Enrol,
     Evidence,
     FileRecord,
+    Leave,
     Lost,
+    NameGuardians,
     Object,
     Propose,
     Rate,
+    Recover,
     Repair,
     Reply,
     Retract,
     Rotate,
     Rule,
     Statement,
+    Veto,
     decode_transaction,
     sign_consent,
     sign_rotation,
@@ -120,6 +128,12 @@ ACTIONS: list[Action] = [
     Retract(KEY, U32_MAX),
     Dispute(KEY, 0, DIGEST),
     Reply(KEY, U32_MAX, DIGEST),
+    NameGuardians(b""),
+    NameGuardians(DIGEST),
+    Recover(KEY, RECOVER),
+    Veto(LEAVE),
+    Annul(KEY, DENY, DIGEST),
+    Leave(),
 ]
 
 
@@ -147,7 +161,7 @@ def test_kinds_have_names() -> None:
     names = {type(action): sign_transaction(ANN, CHAIN, 0, 9, action).kind for action in actions}
     assert list(names.values()) == [
         "enrol", "rate", "record", "object", "answer", "rule", "repair", "statement", "motion", "approve", "evidence",
-        "consent", "lost", "retract", "dispute", "reply", "rotate",
+        "consent", "lost", "retract", "dispute", "reply", "guardians", "recover", "veto", "annul", "leave", "rotate",
     ]  # fmt: skip
 
 
