@@ -173,6 +173,10 @@ class Node:
     def chain(self) -> Blockchain:
         return self.engine.chain
 
+    @property
+    def has_room(self) -> bool:
+        return self.engine.has_room_for_peers
+
     def waiting(self, transaction_id: bytes) -> VerifiedTransaction | None:
         return self.engine.mempool.get(transaction_id)
 

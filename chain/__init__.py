@@ -6,6 +6,7 @@ files of this list, the store, touch the disk.  Files import only files above th
   ground
     errors        why something is refused, and whose fault it is
     meanings      what each reason means, and what would be needed instead
+    newest        a mapping that keeps the newest of its entries
     codec         canonical encoding
     keys          Ed25519, the acceptance rule of signatures, did:key
     merkle        the root over a block's transactions

@@ -207,12 +207,13 @@ class Admission:
             attestations = tuple(map(decode_attestation, batch.items))
         except Refused as refusal:
             return Blamed(refusal)
-        highest = chain.head.header.height + MAX_ATTESTED_AHEAD
+        lowest, highest = chain.finalized.height + 1, chain.head.header.height + MAX_ATTESTED_AHEAD
+        speakers = chain.speakers()
         return tuple(
             each
             for each in attestations
-            if chain.finalized.height < each.height <= highest
-            and chain.is_speaker(each.speaker)
+            if lowest <= each.height <= highest
+            and each.speaker in speakers
             and not self._attested.is_used_up(each.height, each.speaker, each.id)
         )
 
@@ -254,8 +255,13 @@ class Admission:
                 raise _flood(header)
 
 
-def batch(data: bytes) -> ReadBatch | Dropped | Blamed:
-    """Read a batch of transactions, to have their signatures checked.  Never raises for what is in it."""
+def batch(data: bytes, *, has_room: bool) -> ReadBatch | Dropped | Blamed:
+    """Read a batch of transactions, to have their signatures checked.  Never raises for what is in it.
+
+    Where there is no room for them they are not even read.
+    """
+    if not has_room:
+        return Dropped(Refused(Reason.POOL_FULL, "too many transactions wait already"))
     return _read_batch(data, MAX_BATCH_TRANSACTIONS)
 
 

@@ -148,12 +148,12 @@ class Blockchain:
         if header.parent in self.tree:
             if self.tree[header.parent].votes.electorate.leader(header.slot) != header.proposer:
                 raise Refused(Reason.WRONG_LEADER, f"slot {header.slot} is another validator's")
-        elif all(decides.leader(header.slot) != header.proposer for decides in self.head.votes.known_sets()):
+        elif all(decides.leader(header.slot) != header.proposer for decides in self.head.votes.known_sets):
             raise Refused(Reason.NOT_EXECUTED, f"who validates at height {header.height} is not known here")
 
-    def is_speaker(self, key: bytes) -> bool:
-        """Whether a key may have a say at any height of the window, or after it."""
-        return any(key in decides.by_key for decides in self.head.votes.known_sets())
+    def speakers(self) -> set[bytes]:
+        """The keys that may have a say at any height of the window, or after it."""
+        return {key for decides in self.head.votes.known_sets for key in decides.by_key}
 
     def adopt(self, block: Block, changes: Changes, votes: Votes) -> Added:
         """Add a block that was just built on the head by sealing a draft with these ``changes``, and its ``votes``."""

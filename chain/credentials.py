@@ -8,12 +8,15 @@ Source: protocol 7.3.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from chain.errors import Reason, Refused
 from chain.keys import SecretKey, verify
 
 _DOMAIN: Final = b"goodfaith/peer/1"
+# A peer shows the same credential whenever it says where it stands.
+_REMEMBERED: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,13 @@ def sign_credential(secret: SecretKey, chain_id: bytes, peer: str) -> Credential
 
 def check_credential(credential: Credential, chain_id: bytes, peer: str) -> None:
     """It was signed for this peer.  Raises :class:`Refused` ``BAD_SIGNATURE``."""
-    if credential != NOBODY and not verify(credential.key, _message(chain_id, peer), credential.signature):
+    if credential != NOBODY and not _is_signed(credential, chain_id, peer):
         raise Refused(Reason.BAD_SIGNATURE, "a credential of another peer")
+
+
+@lru_cache(_REMEMBERED)
+def _is_signed(credential: Credential, chain_id: bytes, peer: str) -> bool:
+    return verify(credential.key, _message(chain_id, peer), credential.signature)
 
 
 def _message(chain_id: bytes, peer: str) -> bytes:

@@ -97,8 +97,10 @@ class Download:
 
     def requests(self, chain: Blockchain, now_ms: int) -> Iterator[Asked]:
         """Share what is missing among those that can bring it, the next blocks to the best."""
-        wanted = self._wanted(now_ms)
-        able = [each for each in self._suppliers.in_order() if self._can_bring(each, chain, now_ms)] if wanted else []
+        wanted = self._wanted(now_ms) if self.path else []
+        if not wanted:
+            return
+        able = self._suppliers.in_order(each for each in self._suppliers if self._can_bring(each, chain, now_ms))
         room = PROBES - sum(not asked.supplier.has_delivered for asked in self._prompt(now_ms))
         for turn in range(RANGES_AT_ONCE):
             for supplier in able:

@@ -169,9 +169,13 @@ class Electorate:
         """Whether some keys, each counted once by the caller, reach the threshold of every set that decides."""
         return all(decides.is_enough(keys) for decides in self.sets)
 
+    @cached_property
+    def _tag_by_key(self) -> dict[bytes, Tag]:
+        return {tag.key: tag for tag in self.tags}
+
     def tag(self, key: bytes) -> Tag:
         """With which tag ``key`` speaks on top of this branch, and since which height."""
-        return next((tag for tag in self.tags if tag.key == key), Tag(key, NO_TAG, 0))
+        return self._tag_by_key.get(key) or Tag(key, NO_TAG, 0)
 
     def after(self, height: int, *, mhpc: int, spoke: Collection[bytes], decision: Decision) -> Electorate:
         """The validators at the height after ``height``, whose block was the last.

@@ -168,6 +168,16 @@ class Engine:
         return silence(self.producer, self.trust, self.chain, now_ms)
 
     @property
+    def has_room_for_clients(self) -> bool:
+        """Whether what a client submits now would be in a block soon."""
+        return self.mempool.ready < self.throttle.room
+
+    @property
+    def has_room_for_peers(self) -> bool:
+        """Whether transactions that peers pass on are looked at; those in blocks always are."""
+        return self.mempool.ready < 2 * self.throttle.room
+
+    @property
     def is_validator(self) -> bool:
         """Whether this node's key leads slots, as of the head."""
         producer = self.producer
@@ -245,7 +255,7 @@ class Engine:
         is_needed = restart is not None or self._is_unfinished(slot) or self._is_heartbeat(slot)
         accusations = self._testimony.accusations()
         attempt = (slot, chain.head.header.id, self.mempool.arrivals)
-        if not is_needed and (not (len(self.mempool) or accusations) or attempt == self._last_attempt):
+        if not is_needed and (not (self.mempool.ready or accusations) or attempt == self._last_attempt):
             return
         self._last_attempt = attempt
         made = producer.make(

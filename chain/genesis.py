@@ -123,8 +123,11 @@ def found_genesis(
     slot_ms: int,
     heartbeat_slots: int = USUAL_HEARTBEAT_SLOTS,
     max_expiry_blocks: int = USUAL_EXPIRY_BLOCKS,
+    weights: Sequence[int] = (),
 ) -> Genesis:
-    """The genesis of a new network with the usual numbers and equal weights.  Raises :class:`OperatorError`.
+    """The genesis of a new network with the usual numbers.  Raises :class:`OperatorError`.
+
+    ``weights`` are those of the validators; without any they are equal.
 
     Its batch leaves room for a third more validators, and for two at least.
     """
@@ -137,7 +140,10 @@ def found_genesis(
             "batch": _batch(len(validators)),
             "heartbeat_slots": heartbeat_slots,
             "max_expiry_blocks": max_expiry_blocks,
-            "validators": [{"did": did_from_key(key), "weight": 1} for key in validators],
+            "validators": [
+                {"did": did_from_key(key), "weight": weight}
+                for key, weight in zip(validators, weights or [1] * len(validators), strict=True)
+            ],
             "policy": policy.to_document(),
         }
     )

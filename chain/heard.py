@@ -6,6 +6,7 @@ from operator import attrgetter
 
 from chain.attestations import Carried, VerifiedAttestation
 from chain.errors import Refused
+from chain.newest import Newest
 from chain.votes import CARRIED_PER_SPEAKER, Count
 
 # A speaker says one thing a height; this is how far it can be ahead of us, or finality behind it.
@@ -20,7 +21,7 @@ class Heard:
     """By speaker and height; of a speaker the latest :data:`MAX_PER_SPEAKER`."""
 
     def __init__(self) -> None:
-        self._heard: dict[bytes, dict[tuple[int, bytes], VerifiedAttestation]] = {}
+        self._heard: Newest[bytes, dict[tuple[int, bytes], VerifiedAttestation]] = Newest(MAX_SPEAKERS)
 
     def __len__(self) -> int:
         return sum(map(len, self._heard.values()))
@@ -34,8 +35,6 @@ class Heard:
         said[key] = attestation
         if len(said) > MAX_PER_SPEAKER:
             del said[min(said)]
-        while len(self._heard) > MAX_SPEAKERS:
-            del self._heard[next(iter(self._heard))]
         return True
 
     def knows(self, carried: Carried, tip: bytes) -> bool:

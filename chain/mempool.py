@@ -12,6 +12,7 @@ from itertools import islice
 
 from chain.codec import U64_MAX
 from chain.errors import Reason, Refused
+from chain.newest import Newest
 from chain.transactions import Consent, Enrol, Recover, VerifiedTransaction
 
 # Twenty seconds of the fastest sustained rate that one machine's four validators reach.
@@ -19,6 +20,12 @@ MAX_TRANSACTIONS = 40_000
 MAX_BYTES = 16_000_000
 # Room for one busy actor, far from room for all.
 MAX_PER_ACTOR = 2_048
+# What waits for one with a lower nonce that was never seen: batches overtake each other on their way, by one or two.
+# It is counted apart, since it takes no room in a block, and what it waits for may never come.
+MAX_EARLY_OF_ACTOR = 1_024
+MAX_EARLY = 8_192
+# Whoever took it from its client keeps it longer, and offers it again before that.
+MAX_EARLY_BLOCKS = 32
 # Keys cost nothing before they are enrolled: together they fill at most half of the pool.
 MAX_FROM_STRANGERS = MAX_TRANSACTIONS // 2
 # What no block took for so long (a full pool empties in about 20) makes room; its sender can offer it again.
@@ -29,10 +36,61 @@ MAX_ASIDE = 4_096
 NextNonce = Callable[[bytes], int | None]
 
 
+class Queue:
+    """What waits of one actor: from ``next`` to ``end`` what blocks can hold, and after a gap what is early.
+
+    ``by_nonce`` holds the transactions, ``next`` is the nonce of its next one at the head.
+    """
+
+    def __init__(self) -> None:
+        self.by_nonce: dict[int, VerifiedTransaction] = {}
+        self.next = self.end = 0
+        self.is_strangers = False
+
+    def __len__(self) -> int:
+        return len(self.by_nonce)
+
+    @property
+    def ready(self) -> int:
+        """How many are not early."""
+        return self.end - self.next
+
+    @property
+    def early(self) -> int:
+        """How many wait for one that is not here."""
+        return len(self) - self.ready
+
+    def put(self, transaction: VerifiedTransaction) -> None:
+        """Add one."""
+        self.by_nonce[transaction.nonce] = transaction
+        self._stretch()
+
+    def drop(self, nonce: int) -> None:
+        """Take one out."""
+        del self.by_nonce[nonce]
+        if self.next <= nonce < self.end:
+            self.end = nonce
+
+    def follow(self, next_nonce: int) -> None:
+        """The head moved; what it used up is taken out before."""
+        if not self.next <= next_nonce <= self.end:
+            self.end = next_nonce
+        self.next = next_nonce
+        self._stretch()
+
+    def in_order(self) -> list[VerifiedTransaction]:
+        """All of it by nonce."""
+        return [self.by_nonce[nonce] for nonce in sorted(self.by_nonce)]
+
+    def _stretch(self) -> None:
+        while self.end in self.by_nonce:
+            self.end += 1
+
+
 class Mempool:
     """``next_nonce`` tells the nonce that an actor's next transaction carries at the head; None for a stranger.
 
-    ``arrivals`` counts everything that was ever taken.
+    ``arrivals`` counts everything that was ever taken, ``early`` what waits for a nonce before it.
     """
 
     def __init__(self, next_nonce: NextNonce, max_expiry_blocks: int = U64_MAX) -> None:
@@ -41,12 +99,17 @@ class Mempool:
         self._taken_at: dict[bytes, int] = {}
         self.arrivals = 0
         self._by_id: dict[bytes, VerifiedTransaction] = {}
-        self._by_actor: dict[bytes, dict[int, VerifiedTransaction]] = {}
-        self._strangers: set[bytes] = set()
+        self._by_actor: dict[bytes, Queue] = {}
         self._stranger_count = 0
         self._claimed: dict[bytes, None] = {}
-        self._aside: dict[bytes, tuple[int, VerifiedTransaction, bool]] = {}
+        self._aside: Newest[bytes, tuple[int, VerifiedTransaction, bool]] = Newest(MAX_ASIDE)
         self.bytes = 0
+        self.early = 0
+
+    @property
+    def ready(self) -> int:
+        """How many the next blocks can hold, as far as nonces tell."""
+        return len(self) - self.early
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -63,25 +126,22 @@ class Mempool:
 
     def next_free(self, actor: bytes) -> int:
         """The first nonce of ``actor`` that neither the chain nor this pool has used."""
-        queue = self._by_actor.get(actor, {})
-        nonce = self._next_nonce(actor) or 0
-        while nonce in queue:
-            nonce += 1
-        return nonce
+        queue = self._by_actor.get(actor)
+        return queue.end if queue is not None else self._next_nonce(actor) or 0
 
     def of(self, actor: bytes) -> list[VerifiedTransaction]:
         """What waits of one actor, in the order of nonces."""
-        queue = self._by_actor.get(actor, {})
-        return [queue[nonce] for nonce in sorted(queue)]
+        queue = self._by_actor.get(actor)
+        return queue.in_order() if queue is not None else []
 
     def ahead_of(self, transaction: VerifiedTransaction, limit: int) -> list[VerifiedTransaction]:
         """What waits of the same actor and has to come first, in the order of nonces, at most ``limit``."""
-        queue = self._by_actor.get(transaction.actor, {})
-        return [queue[nonce] for nonce in sorted(queue) if nonce < transaction.nonce][:limit]
+        return [item for item in self.of(transaction.actor) if item.nonce < transaction.nonce][:limit]
 
     def rival_of(self, transaction: VerifiedTransaction) -> VerifiedTransaction | None:
         """Another transaction of the same actor that waits with the same nonce."""
-        rival = self._by_actor.get(transaction.actor, {}).get(transaction.nonce)
+        queue = self._by_actor.get(transaction.actor)
+        rival = None if queue is None else queue.by_nonce.get(transaction.nonce)
         return None if rival is None or rival.id == transaction.id else rival
 
     def add(self, transaction: VerifiedTransaction, height: int, *, is_back: bool = False) -> None:
@@ -90,7 +150,6 @@ class Mempool:
         One that ``is_back`` from an abandoned block finds twice the room, and may wait for what made its key known:
         that is back as well.
         """
-        room = 2 if is_back else 1
         if transaction.id in self._by_id:
             raise Refused(Reason.DUPLICATE, "already waiting")
         if transaction.expiry_height < height:
@@ -98,25 +157,35 @@ class Mempool:
         if transaction.expiry_height > height + self._max_expiry_blocks:
             raise Refused(Reason.EXPIRY_TOO_FAR, f"more than {self._max_expiry_blocks} blocks ahead")
         next_nonce = self._next_nonce(transaction.actor)
-        self._classify(transaction.actor, is_stranger=next_nonce is None)
+        self._follow(transaction.actor, next_nonce)
         if transaction.nonce < (next_nonce or 0):
             raise Refused(Reason.NONCE_USED, f"nonce {transaction.nonce} where {next_nonce} is next")
         makes_known = isinstance(transaction.action, Enrol | Consent | Recover)
         if next_nonce is None and transaction.nonce == 0 and not (makes_known or is_back):
             raise Refused(Reason.NOT_ENROLLED, "the first transaction of a key is its enrolment")
-        queue = self._by_actor.get(transaction.actor)
-        if queue is not None:
-            if transaction.nonce in queue:
-                raise Refused(Reason.NONCE_TAKEN, f"another transaction waits with nonce {transaction.nonce}")
-            if len(queue) >= MAX_PER_ACTOR:
-                raise Refused(Reason.ACTOR_QUOTA, f"{MAX_PER_ACTOR} transactions of this actor wait")
-        if transaction.nonce >= (next_nonce or 0) + MAX_PER_ACTOR:
-            raise Refused(Reason.NONCE_GAP, f"nonce {transaction.nonce} where {next_nonce or 0} is next")
-        if len(self._by_id) >= room * MAX_TRANSACTIONS or self.bytes + len(transaction.raw) > room * MAX_BYTES:
-            raise Refused(Reason.POOL_FULL, f"{len(self._by_id)} transactions wait; submit again later")
-        if next_nonce is None and self._stranger_count >= room * MAX_FROM_STRANGERS:
+        self._check_queue(transaction, next_nonce or 0)
+        self._check_room(transaction, is_stranger=next_nonce is None, room=2 if is_back else 1)
+        self._insert(transaction, height, next_nonce)
+
+    def _check_queue(self, transaction: VerifiedTransaction, next_nonce: int) -> None:
+        """Refuse what its actor has too much of."""
+        nonce, queue = transaction.nonce, self._by_actor.get(transaction.actor, Queue())
+        if nonce in queue.by_nonce:
+            raise Refused(Reason.NONCE_TAKEN, f"another transaction waits with nonce {nonce}")
+        if len(queue) >= MAX_PER_ACTOR:
+            raise Refused(Reason.ACTOR_QUOTA, f"{MAX_PER_ACTOR} transactions of this actor wait")
+        is_early = nonce > max(queue.end, next_nonce)
+        if nonce >= next_nonce + MAX_PER_ACTOR or (is_early and queue.early >= MAX_EARLY_OF_ACTOR):
+            raise Refused(Reason.NONCE_GAP, f"nonce {nonce} where {max(queue.end, next_nonce)} is next")
+
+    def _check_room(self, transaction: VerifiedTransaction, *, is_stranger: bool, room: int) -> None:
+        """Refuse what there is too much of."""
+        if len(self) >= room * MAX_TRANSACTIONS or self.bytes + len(transaction.raw) > room * MAX_BYTES:
+            raise Refused(Reason.POOL_FULL, f"{len(self)} transactions wait; submit again later")
+        if self.early >= room * MAX_EARLY and transaction.nonce != self.next_free(transaction.actor):
+            raise Refused(Reason.POOL_FULL, "too many wait for what was sent before them; submit again in order")
+        if is_stranger and self._stranger_count >= room * MAX_FROM_STRANGERS:
             raise Refused(Reason.POOL_FULL, "too many keys wait to enrol; submit again later")
-        self._insert(transaction, height, is_stranger=next_nonce is None)
 
     def restore(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
         """Take back the transactions of an abandoned block, also into a full pool: they were accepted before."""
@@ -124,7 +193,7 @@ class Mempool:
             try:
                 self.add(transaction, height, is_back=True)
             except Refused:
-                continue
+                self._follow(transaction.actor, self._next_nonce(transaction.actor))
 
     def discard(self, transactions: Iterable[VerifiedTransaction]) -> None:
         """A block holds these: drop them and whatever they made impossible."""
@@ -135,19 +204,18 @@ class Mempool:
             actors.add(transaction.actor)
             self.remove(transaction.id)
         for actor in actors & self._by_actor.keys():  # of most nothing waits any more
-            next_nonce = self._next_nonce(actor)
-            self._classify(actor, is_stranger=next_nonce is None)
-            queue = self._by_actor[actor]
-            if next_nonce is not None:
-                for nonce in [nonce for nonce in queue if nonce < next_nonce]:
-                    self.remove(queue[nonce].id)
+            self._follow(actor, self._next_nonce(actor))
 
     def expire(self, height: int) -> None:
         """Drop what cannot enter a block at ``height`` or later, and what no block took for very long."""
-        oldest = height - MAX_AGE_BLOCKS
-        taken_at = self._taken_at
-        for transaction in [item for item in self if item.expiry_height < height or taken_at[item.id] < oldest]:
+        for transaction in [item for item in self if self._is_stale(item, height)]:
             self.remove(transaction.id)
+
+    def _is_stale(self, transaction: VerifiedTransaction, height: int) -> bool:
+        is_early = transaction.nonce >= self._by_actor[transaction.actor].end
+        is_another = is_early and transaction.id not in self._claimed
+        oldest = height - (MAX_EARLY_BLOCKS if is_another else MAX_AGE_BLOCKS)
+        return transaction.expiry_height < height or self._taken_at[transaction.id] < oldest
 
     def remove(self, transaction_id: bytes) -> None:
         """Drop one transaction, if it is here."""
@@ -158,33 +226,32 @@ class Mempool:
         self._claimed.pop(transaction_id, None)
         self.bytes -= len(transaction.raw)
         queue = self._by_actor[transaction.actor]
-        del queue[transaction.nonce]
-        if transaction.actor in self._strangers:
-            self._stranger_count -= 1
+        self._uncount(queue)
+        queue.drop(transaction.nonce)
+        self._count(queue)
         if not queue:
             del self._by_actor[transaction.actor]
-            self._strangers.discard(transaction.actor)
 
     def set_aside(self, transaction: VerifiedTransaction, height: int) -> None:
         """Drop what waits and no block after the one at ``height`` can hold; it comes back where that block loses."""
         if transaction.id not in self._by_id:
             return
         self._aside[transaction.id] = height, transaction, transaction.id in self._claimed
-        while len(self._aside) > MAX_ASIDE:
-            del self._aside[next(iter(self._aside))]
         self.remove(transaction.id)
 
     def bring_back(self, height: int) -> None:
         """Blocks were abandoned: what they ruled out may enter the one at ``height``, or a later one."""
-        aside, self._aside = self._aside, {}
-        for _, transaction, is_claimed in aside.values():
+        aside = list(self._aside.values())
+        self._aside.clear()
+        for _, transaction, is_claimed in aside:
             self.restore((transaction,), height)
             if is_claimed:
                 self.claim((transaction,))
 
     def forget_aside(self, final_height: int) -> None:
         """What blocks up to here ruled out is out for good."""
-        self._aside = {key: item for key, item in self._aside.items() if item[0] > final_height}
+        for key in [key for key, item in self._aside.items() if item[0] <= final_height]:
+            del self._aside[key]
 
     def claim(self, transactions: Iterable[VerifiedTransaction]) -> None:
         """Those of these that wait here are this node's to offer again, until a block holds them."""
@@ -206,7 +273,7 @@ class Mempool:
             if transaction.nonce == nonce:
                 yield transaction
                 nonce += 1
-                queue = self._by_actor[actor]
+                queue = self._by_actor[actor].by_nonce
                 while (follower := queue.get(nonce)) is not None and follower.id in skipped:
                     yield follower
                     nonce += 1
@@ -214,22 +281,33 @@ class Mempool:
                 skipped.add(transaction.id)
             cursor[actor] = nonce
 
-    def _classify(self, actor: bytes, *, is_stranger: bool) -> None:
-        """Note that an actor enrolled, or that a reorg took its enrolment back."""
-        count = len(self._by_actor.get(actor, ()))
-        if is_stranger and count and actor not in self._strangers:
-            self._strangers.add(actor)
-            self._stranger_count += count
-        elif not is_stranger and actor in self._strangers:
-            self._strangers.discard(actor)
-            self._stranger_count -= count
-
-    def _insert(self, transaction: VerifiedTransaction, height: int, *, is_stranger: bool) -> None:
+    def _insert(self, transaction: VerifiedTransaction, height: int, next_nonce: int | None) -> None:
         self.arrivals += 1
         self._taken_at[transaction.id] = height
         self._by_id[transaction.id] = transaction
-        self._by_actor.setdefault(transaction.actor, {})[transaction.nonce] = transaction
         self.bytes += len(transaction.raw)
-        if is_stranger:
-            self._strangers.add(transaction.actor)
-            self._stranger_count += 1
+        queue = self._by_actor.setdefault(transaction.actor, Queue())
+        self._uncount(queue)
+        queue.is_strangers = next_nonce is None
+        queue.follow(next_nonce or 0)
+        queue.put(transaction)
+        self._count(queue)
+
+    def _follow(self, actor: bytes, next_nonce: int | None) -> None:
+        """Note that the nonces of an actor moved, that it enrolled, or that a reorg took its enrolment back."""
+        queue = self._by_actor.get(actor)
+        if queue is None:
+            return
+        for used in [item.id for nonce, item in queue.by_nonce.items() if nonce < (next_nonce or 0)]:
+            self.remove(used)
+        self._uncount(queue)
+        queue.is_strangers = next_nonce is None
+        queue.follow(next_nonce or 0)
+        self._count(queue)
+
+    def _count(self, queue: Queue, sign: int = 1) -> None:
+        self.early += sign * queue.early
+        self._stranger_count += sign * len(queue) * queue.is_strangers
+
+    def _uncount(self, queue: Queue) -> None:
+        self._count(queue, -1)

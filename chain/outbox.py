@@ -50,6 +50,8 @@ class Outbox:
 
     def take(self) -> list[Effect]:
         """Everything there is to do; what is to be stored is one :class:`Commit`, and comes first."""
+        if self._is_nothing_stored:
+            return self._effects
         commit = Commit(
             abandoned=tuple(block for block, is_main in self._blocks.values() if not is_main),
             adopted=tuple(block for block, is_main in self._blocks.values() if is_main),
@@ -60,4 +62,9 @@ class Outbox:
             is_signing_lost=self.is_signing_lost,
             waiting=self.waiting,
         )
-        return self._effects if commit == Commit() else [commit, *self._effects]
+        return [commit, *self._effects]
+
+    @property
+    def _is_nothing_stored(self) -> bool:
+        values = self.signing, self.settled, self.finalized_height, self.waiting
+        return not (self._blocks or self._side or self.is_signing_lost) and values == (None, None, None, None)

@@ -134,10 +134,10 @@ class Producer:
         """
         votes, key = chain.head.votes, self.secret.public
         tag = votes.electorate.tag(key)
-        ours = (self.fresh_tag,) if self.restart is None else (self.fresh_tag, self.restart.tag(key))
-        if self.is_stopped or tag.height > votes.mhpc or tag.tag == NO_TAG or tag.tag not in ours:
+        if self.is_stopped or tag.height > votes.mhpc or tag.tag == NO_TAG:
             return False
-        if self.signing is not None and self.signing.tag == tag.tag:
+        ours = (self.fresh_tag,) if self.restart is None else (self.fresh_tag, self.restart.tag(key))
+        if tag.tag not in ours or (self.signing is not None and self.signing.tag == tag.tag):
             return False
         self.signing = SigningState(mhg=max(votes.base, tag.height, votes.spoken_up_to(key)), tag=tag.tag)
         return True
@@ -201,12 +201,12 @@ class Producer:
     def attest(self, chain: Blockchain) -> VerifiedAttestation | None:
         """Stand behind the head, if it is another's and this validator may; :attr:`signing` is to be stored first."""
         header, votes, signing, key = chain.head.header, chain.head.votes, self.signing, self.secret.public
-        row = votes.row(header.height)
-        if self.is_stopped or signing is None or row is None or header.proposer == key:
-            return None
-        if key not in row.electorate.speakers or not self._may_speak(votes, signing):
+        if self.is_stopped or signing is None or header.proposer == key:
             return None
         if signing.mhg >= header.height or (header.mhp, header.height) <= signing.last:
+            return None
+        row = votes.row(header.height)
+        if row is None or key not in row.electorate.speakers or not self._may_speak(votes, signing):
             return None
         attestation = sign_attestation(
             self.secret,

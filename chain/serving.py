@@ -26,6 +26,7 @@ from chain.messages import (
     Status,
     cut_to_size,
 )
+from chain.newest import Newest
 from chain.transactions import VerifiedTransaction
 
 # Of its last blocks a node still hands out single transactions; later they come with their block.
@@ -129,17 +130,15 @@ class Given:
     """Up to which height each peer was given blocks, and headings: what it asks for again is no use to it."""
 
     def __init__(self) -> None:
-        self._heights: dict[tuple[str, str], int] = {}
+        self._heights: Newest[tuple[str, str], int] = Newest(MAX_GIVEN)
 
     def price(self, kind: Kind, peer: str, question: Question, reply: bytes) -> int:
         """The bytes of a reply that a peer could do without: none of what it is given for the first time."""
         if not isinstance(question, GetHeadings | GetBlocks):
             return len(reply)
         key, last = (peer, kind.name), question.from_height + count_items(reply) - 1
-        height = self._heights.pop(key, 0)
-        self._heights[key] = max(height, last)
-        if len(self._heights) > MAX_GIVEN:
-            del self._heights[next(iter(self._heights))]
+        height = self._heights.get(key, 0)
+        self._heights.renew(key, max(height, last))
         return 0 if question.from_height > height else len(reply)
 
 

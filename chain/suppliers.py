@@ -6,11 +6,12 @@ before the slower; who fails comes last and rests, longer each time; and who nev
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from chain.events import Peer, Request
 from chain.messages import GetBlocks, GetHeadings, Status
+from chain.newest import Newest
 from chain.pace import FIRST_BYTES, Pace, patience_ms
 
 # More claims than the peers that a node keeps; the oldest is forgotten first.
@@ -79,7 +80,7 @@ class Suppliers:
         self._count = 0
         self._asked: dict[tuple[Peer, Request], Asked] = {}
         # Peers that failed, also those that are gone: (how often in a row, not to be asked before).
-        self._resting: dict[Peer, tuple[int, int]] = {}
+        self._resting: Newest[Peer, tuple[int, int]] = Newest(MAX_STATUSES)
 
     def __iter__(self) -> Iterator[Supplier]:
         return iter(self._by_peer.values())
@@ -106,9 +107,9 @@ class Suppliers:
         for key in [key for key in self._asked if key[0] == peer]:
             del self._asked[key]
 
-    def in_order(self) -> list[Supplier]:
+    def in_order(self, suppliers: Iterable[Supplier]) -> list[Supplier]:
         """Whom to ask first: who failed least, has delivered, is known, delivers most; then who came first."""
-        return sorted(self, key=self._place)
+        return sorted(suppliers, key=self._place)
 
     def _place(self, supplier: Supplier) -> tuple[int, bool, bool, int, int]:
         pace = -supplier.pace.ask_bytes
@@ -129,10 +130,8 @@ class Suppliers:
 
     def failed(self, supplier: Supplier, now_ms: int) -> None:
         """A peer's claim proved empty, or it did not answer: others come first for a while."""
-        times, _ = self._resting.pop(supplier.peer, (0, 0))
-        self._resting[supplier.peer] = (times + 1, now_ms + min(REST_MS << min(times, 16), MAX_REST_MS))
-        if len(self._resting) > MAX_STATUSES:
-            del self._resting[next(iter(self._resting))]
+        times, _ = self._resting.get(supplier.peer, (0, 0))
+        self._resting.renew(supplier.peer, (times + 1, now_ms + min(REST_MS << min(times, 16), MAX_REST_MS)))
         supplier.is_aside, supplier.trail_to = False, b""
         supplier.pace.failed()
 

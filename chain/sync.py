@@ -182,14 +182,15 @@ class Sync:
 
     def _headings(self, chain: Blockchain, now_ms: int) -> Iterator[Asked]:
         """Try who claims more and has shown nothing yet, some at a time; let one at a time show what comes next."""
+        wanted = [each for each in self.suppliers if self._is_wanted(each, chain, now_ms)]
+        if not wanted:
+            return
         asked = [each for each in self.suppliers.asked if not each.ids]
         prompt = [each.supplier for each in asked if not self.suppliers.is_late(each, now_ms)]
         busy = {each.supplier.peer for each in asked}
         room = PROBES - len(prompt)
         is_led = any(supplier.trail for supplier in prompt) or len(self.download.path) >= MAX_PATH // 2
-        for supplier in self.suppliers.in_order():
-            if supplier.peer in busy or not self._is_wanted(supplier, chain, now_ms):
-                continue
+        for supplier in self.suppliers.in_order(each for each in wanted if each.peer not in busy):
             if supplier.trail and not is_led:
                 is_led = True
             elif not supplier.trail and (room > 0 or supplier.is_known):

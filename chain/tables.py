@@ -55,6 +55,10 @@ class Table:
         """The error that the field ``name`` has this problem."""
         return Mistake((*self._path, name), problem)
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a field."""
+        return name in self._value
+
     def integer(self, name: str, low: int, high: int, default: int | None = None) -> int:
         """An integer from ``low`` to ``high``; ``default`` if it is left out.  Raises :class:`Mistake`."""
         value = self._value.get(name, default)

@@ -7,6 +7,7 @@ from chain.errors import Disposition, Refused
 from chain.events import Equivocation, GossipTransactions
 from chain.governance import check_open
 from chain.mempool import Mempool
+from chain.newest import Newest
 from chain.outbox import Outbox
 from chain.production import Producer
 from chain.transactions import Evidence, Lost, sign_transaction
@@ -29,7 +30,7 @@ class Testimony:
         self._producer = producer
         self._out = out
         self._lost: bytes = b""
-        self._accusations: dict[bytes, Evidence] = {}
+        self._accusations: Newest[bytes, Evidence] = Newest(MAX_SIGNERS)
         for header in chain.tree.headers():
             if rival := witness.note(header):
                 self._accuse(rival, header)
@@ -111,8 +112,6 @@ class Testimony:
         if known is None or not self._is_open(known):
             first, second = sorted((rival, statement), key=lambda item: item.id)
             self._accusations[culprit] = Evidence(first.raw, second.raw)
-        while len(self._accusations) > MAX_SIGNERS:
-            del self._accusations[next(iter(self._accusations))]
 
     def _is_open(self, accusation: Evidence) -> bool:
         """Whether this offence is still to be punished, as of the head."""

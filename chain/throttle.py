@@ -4,7 +4,11 @@ A block that takes its receivers longer than a slot makes the next leader build 
 with all the work spent on it, and a network that gets more than it can carry carries less than it could.  So a leader
 makes blocks as large as those that came soon enough: additive increase, multiplicative decrease, as TCP finds the rate
 of a line that it knows nothing of (Chiu and Jain, "Analysis of the Increase and Decrease Algorithms for Congestion
-Avoidance", 1989).  What waits, waits in the mempool, which refuses what it has no room for.
+Avoidance", 1989).
+
+What waits, waits in the mempool, and not for long: what comes beyond :attr:`Throttle.room` is turned away before its
+signature is checked, since a network that checks what it cannot carry has no time left for what it can.  Clients are
+turned away first, so that what one node took from them finds room at the others.
 
 This is a leader's own prudence and no rule of the chain: nobody refuses a block because it is large.
 
@@ -29,6 +33,8 @@ STEP = 256
 SOON_TENTHS = 9
 # What comes this much later was fetched, by one that was away, and says nothing about its size.
 LATE_SLOTS = 4
+# So many blocks' worth may wait: more only waits longer.
+WAITING_BLOCKS = 8
 
 
 class Throttle:
@@ -37,6 +43,11 @@ class Throttle:
     def __init__(self, slot_ms: int) -> None:
         self.limit = FIRST_LIMIT
         self._slot_ms = slot_ms
+
+    @property
+    def room(self) -> int:
+        """How many transactions may wait before clients are told to come back later; twice as many come from peers."""
+        return WAITING_BLOCKS * self.limit
 
     def note(self, *, transactions: int, delay_ms: int, was_beside: bool = False) -> None:
         """A block of so many transactions was executed ``delay_ms`` after its slot began.

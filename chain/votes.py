@@ -15,7 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
+from operator import attrgetter, ge
 from typing import NamedTuple, TypeAlias
 
 from chain.electorate import (
@@ -59,7 +61,7 @@ class Row(NamedTuple):
     precommits: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Votes:
     """The votes on one branch, as of its tip.
 
@@ -127,11 +129,12 @@ class Votes:
         """The largest height of the window that ``speaker`` spoke at, 0 for none."""
         return next((row.height for row in self.rows if speaker in row.said), 0)
 
-    def known_sets(self) -> set[ValidatorSet]:
+    @cached_property
+    def known_sets(self) -> frozenset[ValidatorSet]:
         """Every set that decided, or was waited for, at a height of the window, or is at the next."""
         every = (self.electorate, *(row.electorate for row in self.rows))
         others = (older for newer, older in pairwise(every) if older is not newer)  # hardly ever any
-        return {known for electorate in (self.electorate, *others) for known in electorate.all_sets}
+        return frozenset(known for electorate in (self.electorate, *others) for known in electorate.all_sets)
 
     def is_worth_a_block(self, validator: bytes) -> bool:
         """Whether a block by ``validator`` can help to make blocks final.
@@ -370,6 +373,7 @@ class Count:
         self._rows[self.height - row.height] = row
 
 
+_threshold = attrgetter("threshold")
 _Column: TypeAlias = Callable[[Row], tuple[int, ...]]
 
 
@@ -378,4 +382,4 @@ def _added(votes: tuple[int, ...], sets: Sequence[ValidatorSet], speaker: bytes)
 
 
 def _is_enough(votes: tuple[int, ...], sets: Sequence[ValidatorSet]) -> bool:
-    return all(weight >= decides.threshold for weight, decides in zip(votes, sets, strict=True))
+    return all(map(ge, votes, map(_threshold, sets)))

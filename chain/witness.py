@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TypeAlias
 
 from chain.attestations import VerifiedAttestation
 from chain.headers import VerifiedHeader
+from chain.newest import Newest
 from chain.statements import is_equivocation
 
 VerifiedStatement: TypeAlias = VerifiedHeader | VerifiedAttestation
@@ -21,19 +21,18 @@ class Witness:
     """Remembers what every validator said last, on whatever branch, also what was refused."""
 
     def __init__(self) -> None:
-        self._seen: dict[bytes, deque[VerifiedStatement]] = {}
+        # By speaker and id.
+        self._seen: Newest[bytes, Newest[bytes, VerifiedStatement]] = Newest(MAX_SIGNERS)
 
     def __len__(self) -> int:
         return sum(map(len, self._seen.values()))
 
     def note(self, statement: VerifiedStatement) -> VerifiedStatement | None:
         """Remember what a validator said; an earlier statement that it contradicts, if this one is news."""
-        seen = self._seen.pop(statement.speaker, None) or deque(maxlen=MAX_STATEMENTS)
-        self._seen[statement.speaker] = seen
-        if any(earlier.id == statement.id for earlier in seen):
+        seen = self._seen.get(statement.speaker) or Newest(MAX_STATEMENTS)
+        self._seen.renew(statement.speaker, seen)
+        if statement.id in seen:
             return None
-        rival = next((earlier for earlier in seen if is_equivocation(earlier, statement)), None)
-        seen.append(statement)
-        while len(self._seen) > MAX_SIGNERS:
-            del self._seen[next(iter(self._seen))]
+        rival = next((earlier for earlier in seen.values() if is_equivocation(earlier, statement)), None)
+        seen[statement.id] = statement
         return rival

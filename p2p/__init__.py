@@ -8,7 +8,9 @@ From the wire up::
     reputation   penalties that fade, bans that end
     frames       length-prefixed messages on a stream
     library      what libp2p lacks, and what a stranger could abuse in it
+    refusals     why a peer is sent away, so that it can read it
     host         libp2p, guarded: TCP, Noise, Yamux, nothing else
+    courtesy     what any peer of libp2p may ask: who this is, whether it is there
     meshsub      GossipSub of our own: a mesh that strangers cannot take over, and its streams
     gossip       topics: publish, and check what others publish
     relay        small items for everybody, soon: collected, and passed on hop by hop
@@ -22,6 +24,7 @@ From the wire up::
     lobby        who gives way to a newcomer
     link         one connection, and what is known of it
     exchange     what peers tell each other of addresses
+    farewells    peers that part tell each other why
     peers        who is connected: let in, greet, watch, drop, ban
     network      all of the above under one context manager
 

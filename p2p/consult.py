@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import trio
+from libp2p.abc import INetStream
 from libp2p.network.exceptions import SwarmException
 from libp2p.peer.id import ID
 from libp2p.tools.anyio_service import background_trio_service
@@ -20,10 +21,12 @@ from chain.errors import Refused
 from chain.messages import Status
 from p2p import handshake
 from p2p.addresses import PeerAddress
+from p2p.farewells import read_refusal
 from p2p.host import GuardedHost, build_host
 from p2p.library import tame
 from p2p.names import Unresolved, resolve
 from p2p.network import TransportConfig
+from p2p.refusals import REFUSED, Refusal
 from p2p.requests import Failure, RequestError, Requests
 from p2p.troubles import why_not_dialled
 
@@ -73,6 +76,12 @@ async def _opinion(address: PeerAddress, genesis_id: bytes, whom: str) -> Opinio
 
 async def _visit(host: GuardedHost, address: PeerAddress, genesis_id: bytes, whom: str) -> Opinion:
     requests = Requests(host, TransportConfig(seed=b"", genesis_id=genesis_id).prefix)
+    refusals: list[Refusal] = []
+
+    async def hear(stream: INetStream) -> None:
+        refusals.extend(filter(None, [await read_refusal(stream)]))
+
+    host.set_stream_handler(REFUSED, hear)
     try:
         numeric = (await resolve(address))[0]
         await host.swarm.dial_addr(numeric.multiaddr, ID.from_base58(address.peer_id))
@@ -82,9 +91,15 @@ async def _visit(host: GuardedHost, address: PeerAddress, genesis_id: bytes, who
     except SwarmException as error:
         return Opinion(address, why_not_dialled(error, whom))
     except RequestError as error:
-        return Opinion(address, FOREIGN if error.failure is Failure.UNSUPPORTED else f"it hangs up ({error})")
+        return Opinion(address, _why_silent(error, refusals))
     except Refused as error:
         return Opinion(address, f"what it says is {error}")
+
+
+def _why_silent(error: RequestError, refusals: list[Refusal]) -> str:
+    if error.failure is Failure.UNSUPPORTED:
+        return FOREIGN
+    return f"{refusals[0].in_words}; {refusals[0].remedy}" if refusals else f"it hangs up ({error})"
 
 
 async def _heard(requests: Requests, address: PeerAddress, whom: str) -> Opinion:

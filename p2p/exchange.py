@@ -10,7 +10,7 @@ import trio
 
 from chain.errors import Refused
 from p2p import handshake
-from p2p.addresses import PeerAddress, is_believable, neighbourhood
+from p2p.addresses import PeerAddress, is_believable, neighbourhood, read_address
 from p2p.book import PeerBook
 from p2p.dialler import Dialler
 from p2p.host import GuardedHost, Report
@@ -53,6 +53,11 @@ class Exchange:
     def own_addresses(self) -> list[str]:
         """What a hello says of us."""
         return [] if self.is_private else [*map(str, self.external), *self._host.listen_addresses()]
+
+    def shown_to(self, remote_host: str) -> list[PeerAddress]:
+        """Where we are, for a peer of whatever network that we see at a host: nothing that it could not reach."""
+        own = (read_address(text) for text in self.own_addresses())
+        return [each for each in own if each is not None and is_believable(each.host, remote_host)]
 
     async def prove(self, link: Link) -> None:
         """Find out which of the addresses that a peer claims are right, so that they may be told and dialled again."""

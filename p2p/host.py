@@ -11,8 +11,9 @@ import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, cast
 
 import trio
@@ -46,6 +47,7 @@ from p2p.addresses import tenant
 from p2p.frames import LIBRARY_ERRORS, reset_quietly
 from p2p.library import GuardedUpgrader, LeaklessSwarm, tame
 from p2p.limits import Buckets, Places
+from p2p.refusals import Refusal
 from p2p.reputation import Weight
 
 log = logging.getLogger(__name__)
@@ -80,6 +82,15 @@ STREAM_RATE_PER_S, STREAM_BURST = 200.0, 800.0
 SHUTDOWN_GRACE_S = 1.0
 """Closing sockets is immediate; this bounds what the library does around it."""
 
+FAREWELL_S = 0.5
+"""What a peer that is sent away may take to read why, and hang up: a round trip around the world."""
+
+MAX_FAREWELLS = 16
+"""Refused newcomers that are being told why; each keeps the place of a handshake, so others are cut off without."""
+
+MAX_LAST_WORDS = 16 * 1024
+"""What a refused newcomer may send meanwhile: it greets, and asks who we are."""
+
 Report = Callable[[str, float, str], None]
 """Called with a peer id, a weight and the reason, when a peer did something it should not."""
 
@@ -110,6 +121,8 @@ class GuardedSwarm(LeaklessSwarm):
         self.joining: dict[str, str] = {}  # with the host at which we see each
         self.admit: Callable[[str], bool] = lambda _peer_id: False
         self.seat: Callable[[str, str], bool] = lambda _peer_id, _remote_host: True
+        self.why: Callable[[str], Refusal | None] = lambda _peer_id: None  # it was not let in
+        self._farewells = 0
 
     def limit(self, connections: int) -> None:
         """Have no more connections than this; those that are there stay."""
@@ -124,13 +137,22 @@ class GuardedSwarm(LeaklessSwarm):
         peer_id, (remote_host, _) = str(muxed_conn.peer_id), _remote(muxed_conn)
         is_here = peer_id in self.joining or muxed_conn.peer_id in self.connections
         if is_here or not self.admit(peer_id) or not self.seat(peer_id, remote_host):
-            await cut(muxed_conn)
+            await self._turn_away(muxed_conn, None if is_here else self.why(peer_id))
             raise Unwelcome(f"connection of {peer_id} refused")
         self.joining[peer_id] = remote_host
         try:
             return await super().add_conn(muxed_conn, direction)
         finally:
             del self.joining[peer_id]
+
+    async def _turn_away(self, muxed_conn: Any, refusal: Refusal | None) -> None:
+        if refusal is not None and self._farewells < MAX_FAREWELLS:
+            self._farewells += 1
+            try:
+                await say_why(muxed_conn, refusal, partial(_hung_up, muxed_conn.secured_conn))
+            finally:
+                self._farewells -= 1
+        await cut(muxed_conn)
 
     async def dial_peer(self, peer_id: ID) -> list[INetConn]:
         """Raises ``SwarmException``: only the supervisor dials, and a stream to who is not connected simply fails."""
@@ -286,6 +308,22 @@ def _remote(connection: Any) -> tuple[str, int]:
 
 async def _nothing() -> None:
     """What the library does by itself here."""
+
+
+async def say_why(muxed_conn: Any, refusal: Refusal, hung_up: Callable[[], Awaitable[object]]) -> None:
+    """Tell a peer why it is sent away, and wait a little until ``hung_up``: what is cut off at once is hardly read."""
+    with trio.move_on_after(FAREWELL_S):
+        try:
+            await muxed_conn.tell(refusal.on_the_wire)
+            await hung_up()
+        except LIBRARY_ERRORS as error:
+            log.debug("a refusal was not taken: %r", error)
+
+
+async def _hung_up(secured_conn: Any) -> None:
+    room = MAX_LAST_WORDS
+    while room > 0 and (piece := await secured_conn.read(room)):
+        room -= len(piece)
 
 
 async def cut(muxed_conn: Any) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 from typing import Any, cast
 
 import trio
@@ -21,7 +22,7 @@ from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.protocol_muxer import multiselect_communicator
-from libp2p.stream_muxer.yamux.yamux import Yamux
+from libp2p.stream_muxer.yamux.yamux import FLAG_SYN, TYPE_DATA, YAMUX_HEADER_FORMAT, Yamux
 from libp2p.transport.upgrader import TransportUpgrader
 from libp2p.utils.varint import read_varint_prefixed_bytes_limited
 from multiaddr import Multiaddr
@@ -51,6 +52,12 @@ class BoundedYamux(Yamux):
     """
 
     heard_at = 0.0
+    farewell: object = None  # why the peer sends us away, once it said so
+
+    async def tell(self, data: bytes) -> None:
+        """Write on a new stream and never look at it again; also on a connection that was not started."""
+        number, self.next_stream_id = self.next_stream_id, self.next_stream_id + 2
+        await self._write_frame(struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_DATA, FLAG_SYN, number, len(data)) + data)
 
     async def _read_data_body(self, length: int) -> bytes:
         unread = sum(map(len, self.stream_buffers.values()))

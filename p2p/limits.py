@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from chain.newest import Newest
+
 Clock = Callable[[], float]
 
 TRAFFIC: Counter[str] = Counter()
@@ -48,14 +50,12 @@ class Buckets:
 
     def __init__(self, rate_per_s: float, burst: float, clock: Clock = trio.current_time) -> None:
         self._rate = (rate_per_s, burst, clock)
-        self._buckets: dict[str, TokenBucket] = {}
+        self._buckets: Newest[str, TokenBucket] = Newest(MAX_RATED)
 
     def take(self, key: str, amount: float = 1.0) -> bool:
         """Whether ``amount`` is still within the limit of ``key``; if so it is spent."""
-        bucket = self._buckets.pop(key, None) or TokenBucket(*self._rate)
-        self._buckets[key] = bucket
-        while len(self._buckets) > MAX_RATED:
-            del self._buckets[next(iter(self._buckets))]
+        bucket = self._buckets.get(key) or TokenBucket(*self._rate)
+        self._buckets.renew(key, bucket)
         return bucket.take(amount)
 
     def give_back(self, key: str, amount: float = 1.0) -> None:
@@ -71,14 +71,12 @@ class Debts:
         self._rate_per_s = rate_per_s
         self._credit_s = burst / rate_per_s
         self._clock = clock
-        self._paid_at: dict[str, float] = {}
+        self._paid_at: Newest[str, float] = Newest(MAX_RATED)
 
     def charge(self, owner: str, amount: float) -> None:
         """An owner took so much more."""
-        paid_at = max(self._paid_at.pop(owner, 0.0), self._clock())
-        self._paid_at[owner] = paid_at + amount / self._rate_per_s
-        while len(self._paid_at) > MAX_RATED:
-            del self._paid_at[next(iter(self._paid_at))]
+        paid_at = max(self._paid_at.get(owner, 0.0), self._clock())
+        self._paid_at.renew(owner, paid_at + amount / self._rate_per_s)
 
     def wait_s(self, owner: str) -> float:
         """How long until this owner may take more."""

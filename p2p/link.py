@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import trio
 from libp2p.abc import INetConn
@@ -11,6 +11,7 @@ from libp2p.abc import INetConn
 from p2p.addresses import PeerAddress, is_believable
 from p2p.book import MAX_ADDRESSES
 from p2p.lobby import MEMORY_S, Use
+from p2p.refusals import Refusal
 
 
 class Link:
@@ -35,6 +36,13 @@ class Link:
         self.claimed: list[PeerAddress] = []
         self.used: dict[Use, float] = {}
         self.gives_way = False
+        self.farewell: Refusal | None = None  # why we send it away
+
+    @property
+    def sent_us_away(self) -> Refusal | None:
+        """Why the peer does, once it said so."""
+        muxed_conn: Any = self.connection.muxed_conn
+        return cast(Refusal | None, muxed_conn.farewell)
 
     def claim(self, addresses: Iterable[PeerAddress]) -> None:
         """Note where the peer says that it is: as it means that here, and what it can mean from where it is."""

@@ -12,6 +12,7 @@ import trio
 
 from p2p.addresses import parse_bootstrap
 from p2p.bookfile import BookFile
+from p2p.courtesy import Courtesy
 from p2p.gossip import Gossip, open_gossip
 from p2p.host import DEFAULT_MAX_CONNECTIONS, GuardedHost, open_host
 from p2p.limits import Clock
@@ -39,6 +40,7 @@ class TransportConfig:
     ban_s: float = BAN_S
     request_rate: tuple[float, float] = DEFAULT_RATE
     drop_rate: tuple[float, float] = DEFAULT_DROP_RATE
+    agent: str = "goodfaith"  # what this program is called, for peers that ask
     rng: Random = field(default_factory=Random)
     clock: Clock = trio.current_time  # of penalties and bans
 
@@ -116,6 +118,7 @@ async def open_transport(config: TransportConfig) -> AsyncIterator[Transport]:
         router.drop = peers.disconnect
         router.on_bug = relay.on_bug = requests.on_bug = alarm.ring
         peers.on_gone = relay.forget
+        Courtesy(host, config.agent, config.prefix, peers.addresses_for)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(alarm.wait)
             nursery.start_soon(relay.run)

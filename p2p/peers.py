@@ -12,24 +12,24 @@ import trio
 from libp2p.abc import INetConn
 
 from chain.errors import Reason, Refused
+from chain.newest import Newest
 from p2p import handshake
 from p2p.addresses import PeerAddress, neighbourhood, parse_external
 from p2p.book import Contact, PeerBook
 from p2p.bookfile import BookFile
 from p2p.dialler import Dialler
 from p2p.exchange import HELLO_TIMEOUT_S, Exchange
-from p2p.host import GuardedHost, Notifee, cut
+from p2p.farewells import Farewells
+from p2p.host import GuardedHost, Notifee
 from p2p.library import heard_at
 from p2p.link import Link
 from p2p.lobby import Guest, Room, Use, makes_room
+from p2p.refusals import Refusal, Why
 from p2p.reputation import Reputation, Weight
 from p2p.requests import Failure, RequestError, Requests
 from p2p.troubles import Troubles
 
 log = logging.getLogger(__name__)
-
-FOREIGN_BAN_S = 600.0
-"""A peer of another network stays one; it is tried again after ten minutes in case it was reconfigured."""
 
 CLOSE_GRACE_S = 2.0
 """The library reports a closed connection within 0.2 s; this is for a very busy machine."""
@@ -112,10 +112,11 @@ class PeerSupervisor:
         self._exchange.is_private = settings.private
         if settings.external:
             self._exchange.external = [parse_external(settings.external, self._own_id)]
-        self._gave_way: dict[str, float] = {}
+        self._gave_way: Newest[str, float] = Newest(MAX_GAVE_WAY)
         self._started = False
         self._nursery: trio.Nursery | None = None
-        host.swarm.admit, host.swarm.seat = self._admit, self._seat
+        self._farewells = Farewells(host, requests.prefix, self._links, self._book, self._troubles, reputation)
+        host.swarm.admit, host.swarm.seat, host.swarm.why = self._admit, self._seat, self._why
         host.swarm.register_notifee(Notifee(self._opened, self._closed))
         limits = {"max_concurrent": 64, "max_request": 64}
         requests.serve("ping", self._serve_ping, max_response=64, **limits)
@@ -160,13 +161,17 @@ class PeerSupervisor:
         """Who is kept out, and for how many seconds more."""
         return self._reputation.bans()
 
+    def addresses_for(self, remote_host: str) -> list[PeerAddress]:
+        """Where this node is, for a peer that is seen at a host."""
+        return self._exchange.shown_to(remote_host)
+
     def penalise(self, peer_id: str, weight: float, why: str) -> None:
         """Hold something against a peer.  At :data:`p2p.reputation.BAN_THRESHOLD` it is banned for a while."""
         if peer_id == self._own_id:
             return
         if self._reputation.penalise(peer_id, weight):
             log.warning("peer %s is banned: it %s", peer_id, why)
-            self.disconnect(peer_id)
+            self.disconnect(peer_id, self._ban_of(peer_id, f"you {why}"))
         else:
             log.info("peer %s %s (%+.0f)", peer_id, why, weight)
 
@@ -183,10 +188,11 @@ class PeerSupervisor:
         if link is not None:
             link.used[use] = trio.current_time()
 
-    def disconnect(self, peer_id: str) -> None:
-        """Close the connection to a peer, if there is one.  It may come back at once."""
+    def disconnect(self, peer_id: str, farewell: Refusal | None = None) -> None:
+        """Close the connection to a peer, if there is one, and tell it why.  It may come back at once."""
         link = self._links.get(peer_id)
         if link is not None:
+            link.farewell = link.farewell or farewell
             link.scope.cancel()
 
     def block(self, peer_ids: set[str]) -> None:
@@ -231,10 +237,19 @@ class PeerSupervisor:
         log.info("peer %s gives way to %s", leaver.peer_id, peer_id)
         self._links[leaver.peer_id].gives_way = True
         self._gave_way[leaver.peer_id] = now + TURN_S
-        if len(self._gave_way) > MAX_GAVE_WAY:
-            del self._gave_way[next(iter(self._gave_way))]
-        self.disconnect(leaver.peer_id)
+        self.disconnect(leaver.peer_id, Refusal(Why.GAVE_WAY, round(TURN_S)))
         return True
+
+    def _why(self, peer_id: str) -> Refusal | None:
+        """What somebody is told that is not let in; nothing where that is over in a moment."""
+        if self._reputation.banned(peer_id):
+            return self._ban_of(peer_id)
+        if peer_id in self._links or peer_id in self._blocked or not self._started:
+            return None
+        return Refusal(Why.FULL) if self._welcome(peer_id) else Refusal(Why.PRIVATE)
+
+    def _ban_of(self, peer_id: str, why: str = "") -> Refusal:
+        return Refusal(Why.BANNED, round(self.bans().get(peer_id, 0)), why)
 
     def _guests(self, now: float) -> Iterator[Guest]:
         for peer_id, remote_host in self._host.swarm.joining.items():
@@ -275,7 +290,7 @@ class PeerSupervisor:
     async def _run_link(self, link: Link) -> None:
         try:
             with link.scope:
-                if await self._greet(link):
+                if link.sent_us_away is None and await self._greet(link):
                     if link.direction == "outbound" and not self.connected():
                         self._book.dial_all_soon(trio.current_time())  # it was our own line that was cut
                     link.up = True
@@ -283,7 +298,7 @@ class PeerSupervisor:
                     self.on_connected(link.peer_id)
                     self.on_hello(link.peer_id, link.hello or b"")
                     await self._watch(link)
-            await cut(link.connection.muxed_conn)
+            await self._farewells.part(link)
             with trio.move_on_after(CLOSE_GRACE_S):
                 await link.closed.wait()
         finally:
@@ -292,6 +307,7 @@ class PeerSupervisor:
             self.on_gone(link.peer_id)
             if link.up:
                 self.on_disconnected(link.peer_id)
+        self._farewells.note(link)
         self._plan_return(link)
 
     def _plan_return(self, link: Link) -> None:
@@ -321,26 +337,20 @@ class PeerSupervisor:
             )
             self._note_hello(link, reply)
         except RequestError as error:
-            self._note_silence(link, error)
+            await self._note_silence(link, error)
             return False
         except Refused as error:
             self.penalise(link.peer_id, Weight.INVALID, f"sent a hello that is {error}")
             return False
         return True
 
-    def _note_silence(self, link: Link, error: RequestError) -> None:
-        contact = self._book.get(link.peer_id)
-        if error.failure is Failure.UNSUPPORTED:
-            self._reputation.ban(link.peer_id, FOREIGN_BAN_S)
-            trouble = f"{link.address}: it belongs to a foreign network, of another genesis or version"
-            then = f"it is left alone for {FOREIGN_BAN_S / 60:.0f} minutes"
-            self._troubles.note(contact, trouble, then, at_once=True)
-            if contact is None or not contact.bootstrap:
-                log.info("peer %s at %s belongs to a foreign network", link.peer_id, link.address)
-        else:
-            # Two peers that dial each other at the same moment close one of the connections.
-            self._troubles.note(contact, f"{link.address}: it connects and does not greet")
+    async def _note_silence(self, link: Link, error: RequestError) -> None:
         log.debug("peer %s did not greet: %s", link.peer_id, error)
+        if error.failure is Failure.UNSUPPORTED:
+            await self._farewells.part_from_foreigner(link)
+        elif link.sent_us_away is None:
+            # Two peers that dial each other at the same moment close one of the connections.
+            self._troubles.note(self._book.get(link.peer_id), f"{link.address}: it connects and does not greet")
 
     async def _watch(self, link: Link) -> None:
         """Learn of others, then ping until the peer has missed too many; also ends when the scope is cancelled."""

@@ -53,9 +53,11 @@ from chain.events import (
     TransactionsReceived,
 )
 from chain.genesis import Genesis
+from chain.keys import KEY_BYTES
 from chain.messages import (
     MAX_ANNOUNCEMENT_BYTES,
     MAX_BATCH_BYTES,
+    MAX_MESSAGE_BYTES,
     Announcement,
     GetBlocks,
     GetHeadings,
@@ -70,6 +72,7 @@ from chain.trial import screen
 from p2p import requests
 from p2p.lobby import Use
 from p2p.network import Transport
+from p2p.refusals import Refusal, Why
 from p2p.reputation import Weight
 from p2p.signatures import Signatures
 
@@ -89,6 +92,9 @@ REQUEST_TIMEOUT_S = 10.0
 # What arrives of a reply is told so often: who has to decide whether it comes too slowly looks at whole seconds.
 PROGRESS_S = 1.0
 STATUS_TIMEOUT_S = 5.0
+PROOF = "proof"
+# What a proof costs its asker beside its bytes: one takes up to 150 ms of the node's own turn, hence one a second.
+PROOF_BYTES = 1_000_000
 # What no honest peer even stores, so it did not come by it through others: a proof, where the rest is a suspicion.
 _PROOFS = frozenset({Reason.MALFORMED, Reason.BAD_KEY, Reason.BAD_SIGNATURE})
 # Failures that no honest peer causes; the others happen to anyone who is slow, busy or gone.
@@ -107,6 +113,10 @@ class Backend(Protocol):
     def chain(self) -> Blockchain:
         """What announcements are judged by."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether transactions that peers pass on are looked at."""
+
     def now_ms(self) -> int:
         """What time it is here, in Unix milliseconds."""
 
@@ -118,6 +128,9 @@ class Backend(Protocol):
 
     async def answer(self, question: Question) -> bytes:
         """The reply to a peer's question: see :func:`chain.serving.answer`."""
+
+    async def prove(self, key: bytes) -> bytes:
+        """A proof of where the owner of ``key`` stands in the newest final state.  Raises :class:`Refused`."""
 
 
 class LedgerProtocol:
@@ -150,6 +163,8 @@ class LedgerProtocol:
                     max_response=kind.max_reply,
                     max_concurrent=kind.max_concurrent,
                 )
+            # One at a time, of whomever.
+            serve(PROOF, self._prove, max_request=KEY_BYTES, max_response=MAX_MESSAGE_BYTES, max_concurrent=1)
             gossip = self._transport.gossip
             await gossip.subscribe(TRANSACTIONS, self._on_batch, max_bytes=MAX_BATCH_BYTES)
             await gossip.subscribe(BLOCKS, self._on_announcement, max_bytes=MAX_ANNOUNCEMENT_BYTES)
@@ -183,7 +198,7 @@ class LedgerProtocol:
                 self._penalise(peer, refusal)
             case Dismiss(peer):
                 self._transport.peers.penalise(peer, Weight.EXCESS, "claims a chain that it does not serve")
-                self._transport.peers.disconnect(peer)
+                self._transport.peers.disconnect(peer, Refusal(Why.UNSERVED))
             case _:
                 pass
 
@@ -284,7 +299,7 @@ class LedgerProtocol:
                 return _turned_away("transactions", peer, rejection)
 
     async def _admit_batch(self, data: bytes) -> AdmittedBatch | Rejected:
-        read = admission.batch(data)
+        read = admission.batch(data, has_room=self._node.has_room)
         if not isinstance(read, ReadBatch):
             return read
         try:
@@ -358,7 +373,18 @@ class LedgerProtocol:
         self._transport.peers.credit(peer, Use.ASKED)
         return await self._node.answer(kind.decode(question))
 
+    async def _prove(self, peer: str, key: bytes) -> bytes:
+        self._transport.peers.credit(peer, Use.ASKED)
+        if len(key) != KEY_BYTES:
+            raise Refused(Reason.MALFORMED, f"a proof is about a key, which has {KEY_BYTES} bytes")
+        proof = await self._node.prove(key)
+        if len(proof) > MAX_MESSAGE_BYTES:
+            raise Refused(Reason.TOO_LARGE, f"the proof has {len(proof)} bytes, a reply holds {MAX_MESSAGE_BYTES}")
+        return proof
+
     def _price(self, name: str, peer: str, question: bytes, reply: bytes) -> int:
+        if name == PROOF:
+            return len(reply) + PROOF_BYTES
         kind = next((kind for kind in serving.KINDS if kind.name == name), None)
         return len(reply) if kind is None else self._given.price(kind, peer, kind.decode(question), reply)
 

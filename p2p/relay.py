@@ -21,6 +21,7 @@ from libp2p.peer.id import ID
 
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.messages import RawItems, cut_to_size
+from chain.newest import Newest
 from p2p.frames import LIBRARY_ERRORS, FrameReader, FrameRefused, StreamEnded, reset_quietly, write_frame
 from p2p.host import GuardedHost, Report
 from p2p.limits import Buckets, TokenBucket
@@ -114,7 +115,7 @@ class Relay:
         self._nursery: trio.Nursery | None = None
         self._lines: dict[str, Line] = {}
         self._readers: dict[str, trio.CancelScope] = {}
-        self._known: dict[bytes, float] = {}
+        self._known: Newest[bytes, float] = Newest(MAX_KNOWN)
         self._judging = trio.Lock()
         self._frame_rates = Buckets(FRAME_RATE_PER_S, FRAME_BURST)
         self._item_rates = Buckets(ITEM_RATE_PER_S, ITEM_BURST)
@@ -279,10 +280,7 @@ class Relay:
         """These are no news until FORGET_S from now."""
         until = trio.current_time() + FORGET_S
         for key in keys:
-            self._known.pop(key, None)
-            self._known[key] = until
-        for key in list(islice(self._known, max(0, len(self._known) - MAX_KNOWN))):
-            del self._known[key]
+            self._known.renew(key, until)
 
 
 def _items(frame: bytes) -> tuple[bytes, ...]:

@@ -131,7 +131,7 @@ class Requests:
 
     def __init__(self, host: GuardedHost, prefix: str, rate: tuple[float, float] = DEFAULT_RATE) -> None:
         self._host = host
-        self._prefix = prefix
+        self.prefix = prefix
         self._buckets = Buckets(*rate)
         self._debts = Debts(*PEER_RATE)
         self._all_debts = Debts(*TOTAL_RATE)
@@ -158,7 +158,7 @@ class Requests:
         async def handle(stream: INetStream) -> None:
             await self._handle(endpoint, stream)
 
-        self._host.set_stream_handler(TProtocol(self._prefix + name), handle)
+        self._host.set_stream_handler(TProtocol(self.prefix + name), handle)
 
     async def ask(
         self,
@@ -228,7 +228,7 @@ class Requests:
         self, stream: INetStream, name: str, payload: bytes, max_response: int, progress: Progress
     ) -> bytes:
         """Propose the protocol and ask at once; the reply with its byte of status."""
-        protocol = self._prefix + name
+        protocol = self.prefix + name
         await write_frame(stream, payload, before=proposal(protocol))
         reader = FrameReader(stream, progress)
         if not await is_agreed(reader, protocol):
@@ -237,7 +237,7 @@ class Requests:
 
     async def _open(self, peer_id: str, name: str) -> INetStream:
         try:
-            return await self._host.open_stream(ID.from_base58(peer_id), TProtocol(self._prefix + name))
+            return await self._host.open_stream(ID.from_base58(peer_id), TProtocol(self.prefix + name))
         except LIBRARY_ERRORS as error:
             raise RequestError(Failure.DISCONNECTED, f"before {name}: {error}") from error
 

@@ -6,7 +6,7 @@ What was checked is remembered by id, and what waits in the mempool is not even 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 import trio
@@ -15,6 +15,7 @@ from chain.attestations import Attestation, VerifiedAttestation, verify_attestat
 from chain.blocks import Block, Heading, assemble, decode_block, decode_heading
 from chain.errors import Reason, Refused
 from chain.headers import Header, VerifiedHeader, verify_header
+from chain.newest import Newest
 from chain.transactions import Transaction, VerifiedTransaction, decode_transaction, verify_transaction
 
 # 100 to 250 keep a thread busy for 10 to 20 ms, so that the event loop's p99 stays below that.
@@ -45,7 +46,7 @@ class Signatures:
     def __init__(self, chain_id: bytes, known: Lookup) -> None:
         self._chain_id = chain_id
         self._known = known
-        self._remembered: dict[bytes, None] = {}
+        self._remembered: Newest[bytes, None] = Newest(MAX_REMEMBERED)
         # Blocks have threads of their own: a flood of transactions must not make them wait.
         self._for_blocks = trio.CapacityLimiter(THREADS)
         self._for_transactions = trio.CapacityLimiter(THREADS)
@@ -73,7 +74,7 @@ class Signatures:
             return tuple(good), None
 
         good, refusal = await trio.to_thread.run_sync(check, limiter=self._for_blocks)
-        self._remember(heading.header.id for heading in good)
+        self._remembered.update((heading.header.id, None) for heading in good)
         return good, refusal
 
     async def blocks(self, raws: Sequence[bytes]) -> tuple[tuple[Block, ...], Refused | None]:
@@ -148,7 +149,7 @@ class Signatures:
 
         async def check(chunk: list[Transaction]) -> None:
             good, refusal = await trio.to_thread.run_sync(self._check_chunk, chunk, limiter=limiter)
-            self._remember(item.id for item in chunk[:good])
+            self._remembered.update((item.id, None) for item in chunk[:good])
             self.checked += good
             if refusal is not None:
                 self.checked += 1
@@ -168,9 +169,3 @@ class Signatures:
             except Refused as refusal:
                 return good, refusal
         return len(chunk), None
-
-    def _remember(self, ids: Iterable[bytes]) -> None:
-        remembered = self._remembered
-        remembered.update(dict.fromkeys(ids))
-        while len(remembered) > MAX_REMEMBERED:
-            del remembered[next(iter(remembered))]

@@ -13,8 +13,9 @@ from collections.abc import Collection
 from typing import Literal
 
 import click
+from click.core import ParameterSource
 
-from scripts.console import Numbers, OneOf, SeedRange, processes, write
+from scripts.console import Numbers, OneOf, SeedRange, processes, remark, write
 from scripts.simulation.settings import PROFILES, Settings, tolerated
 
 MAX_NODES = 100
@@ -78,6 +79,9 @@ def _mutations() -> Collection[str]:
     show_default=True,
     help="Search for a short history that fails as the first that does.",
 )
+@click.option(
+    "--manifest", metavar="FILE|random:SEED", help="Carry out a manifest instead (scripts/docs/manifests.md)."
+)
 @processes
 @as_json
 @click.pass_context
@@ -100,6 +104,7 @@ def main(
     only: tuple[int, ...] | None,
     skip: int,
     shrink: bool,
+    manifest: str | None,
     processes: int | None,
     as_json: bool,
 ) -> None:
@@ -108,6 +113,9 @@ def main(
     The same seed gives the same history, to the byte, on every machine.  With --mutate the faults and villains that
     should show the broken rule are chosen for it, unless they are given; with --mutate every they are the same few.
     """
+    if manifest is not None:
+        _check_alone(context)
+        context.exit(_carry_out(manifest, as_json=as_json))
     if write and not is_matrix and mutate not in (ALL, EVERY):
         raise click.UsageError("--write writes what --matrix or --mutate all|every finds; give one of them, too")
     if sample is not None and mutate != EVERY:
@@ -134,6 +142,21 @@ def main(
     if only is not None:
         raise click.UsageError("--only chooses of the acts of one seed; give it with --replay-seed")
     context.exit(run_histories(settings, seeds, processes, shrink=shrink, as_json=as_json))
+
+
+def _check_alone(context: click.Context) -> None:
+    given = {name for name in context.params if context.get_parameter_source(name) == ParameterSource.COMMANDLINE}
+    if given - {"manifest", "as_json"}:
+        raise click.UsageError("a manifest says all that a run has to know; beside --manifest only --json goes")
+
+
+def _carry_out(source: str, *, as_json: bool) -> int:
+    with importing():
+        from scripts.manifest_parts.reading import load_manifest
+        from scripts.manifest_parts.telling import tell
+        from scripts.simulation.staging import run_manifest
+    manifest = load_manifest(source)
+    return tell(manifest, run_manifest(manifest, remark), "simulator", as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ final (what is final then still agrees).  A second Ctrl-C kills the nodes instea
 from __future__ import annotations
 
 from p2p.local.commandline import as_json, command, importing
+from p2p.local.startup import EXIT_INTERRUPTED
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chain.errors import OperatorError
-from scripts.console import print_json
+from scripts.console import print_json, remark
 from scripts.testnet_parts.pace import MAX_PER_S, MIN_PER_S
 from scripts.testnet_parts.shape import (
     DEFAULT_NODES,
@@ -68,6 +69,9 @@ MAX_DURATION_S = 31_536_000.0
     help="Stop after this many seconds; what was submitted may still become final.",
 )
 @click.option("--restart-dead", is_flag=True, help="Start a node that died again.")
+@click.option(
+    "--manifest", metavar="FILE|random:SEED", help="Carry out a manifest instead (scripts/docs/manifests.md)."
+)
 @as_json
 @click.pass_context
 def main(
@@ -83,6 +87,7 @@ def main(
     until_final: bool,
     duration: float | None,
     restart_dead: bool,
+    manifest: str | None,
     as_json: bool,
 ) -> None:
     """Run a testnet of real node processes and replay real ratings into it, or tell it a story.
@@ -91,6 +96,10 @@ def main(
     scenario tells how a city's register is used; its first observer becomes a validator.  It runs until Ctrl-C unless
     --until-final or --duration is given.
     """
+    if manifest is not None:
+        if any((scenario, nodes, observers, slot_ms, replay, limit, rate, until_final, duration, restart_dead)):
+            raise OperatorError("a manifest says all but where to run it; beside --manifest only --home and --json go")
+        context.exit(_carry_out(manifest, home, as_json=as_json))
     with importing():
         import trio
 
@@ -142,6 +151,21 @@ def _load(opened: TestnetHome, plan: Plan | None, max_per_s: int, view: View) ->
 async def _live(testnet: Testnet, until: Until, watch: Watch) -> None:
     await testnet.prepare()
     await testnet.run(until, watch)
+
+
+def _carry_out(source: str, home: Path | None, *, as_json: bool) -> int:
+    with importing():
+        import trio
+
+        from scripts.manifest_parts.reading import load_manifest
+        from scripts.manifest_parts.telling import tell
+        from scripts.testnet_parts.staging import Staging
+    manifest = load_manifest(source)
+    staging = Staging(manifest, home, remark)
+    remark(f"{manifest.title}, in {staging.home}")
+    trio.run(staging.run)
+    code = tell(manifest, staging.record, "processes", as_json=as_json)
+    return EXIT_INTERRUPTED if staging.is_interrupted else code
 
 
 if __name__ == "__main__":

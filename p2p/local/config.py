@@ -131,7 +131,7 @@ def read_config(path: Path) -> HomeConfig:
     Raises :class:`OperatorError`, which names the first line that has a mistake.
     """
     text = read_text(path, "restore it, or make it an empty file for the defaults")
-    document = _parsed(path, text)
+    document = parse_toml(path, text)
     mistakes = [
         (line_of(text, (name,)), mistake) for name, value in document.items() if (mistake := _mistake(name, value))
     ]
@@ -154,7 +154,8 @@ def split_http(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _parsed(path: Path, text: str) -> dict[str, Any]:
+def parse_toml(path: Path, text: str) -> dict[str, Any]:
+    """The document in a file.  Raises :class:`OperatorError`, which names the line of the mistake."""
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:

@@ -12,7 +12,7 @@ import trio
 
 from chain.documents import motions_document, policy_document, records_document
 from chain.engine import Engine
-from chain.errors import OperatorError, Refused
+from chain.errors import OperatorError, Reason, Refused
 from chain.events import Effect, Event, Outcomes, Submitted
 from chain.keys import did_from_key
 from chain.stall import stall_of
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from p2p.local.telemetry import Telemetry
     from p2p.network import Transport
     from p2p.signatures import Signatures
+
+
+# Submissions that are dealt with at a time; others wait, and their clients with them.  Each takes the node's one core
+# for milliseconds: a hundred at once would let its peers wait for a second.
+SUBMISSIONS_AT_ONCE = 2
 
 
 class Running(Protocol):
@@ -59,6 +64,7 @@ class LocalFace:
         self.registry = node.telemetry.registry
         self._node = node
         self._proving = trio.Lock()
+        self._submitting = trio.CapacityLimiter(SUBMISSIONS_AT_ONCE)
         self._version = version()
 
     def describe(self) -> dict[str, Any]:
@@ -168,13 +174,19 @@ class LocalFace:
 
     async def submit(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
         """``POST /transactions``: check encoded ones and offer the good ones to the mempool."""
+        async with self._submitting:
+            outcomes = await self._submit(raws)
+        self._node.telemetry.tell_outcomes(outcomes)
+        return outcomes
+
+    async def _submit(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
+        if not self._node.engine.has_room_for_clients:
+            return [Refused(Reason.POOL_FULL, "the network is busy; submit again later")] * len(raws)
         checked = await self._node.signatures.outcomes(raws, screen(self._node.engine.chain))
         good = tuple(item for item in checked if not isinstance(item, Refused))
         effects = await self._node.ask(Submitted(good))
         answers = iter(next(effect.outcomes for effect in effects if isinstance(effect, Outcomes)))
-        outcomes = [item if isinstance(item, Refused) else next(answers) for item in checked]
-        self._node.telemetry.tell_outcomes(outcomes)
-        return outcomes
+        return [item if isinstance(item, Refused) else next(answers) for item in checked]
 
     async def try_out(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
         """``POST /trial``: what the next block would make of encoded transactions, each on top of those before it."""

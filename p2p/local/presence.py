@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import version
+
 import json
 import os
 from collections.abc import Iterator
@@ -37,6 +39,7 @@ def transport_config(home: Home) -> TransportConfig:
         max_connections=max_connections(config),
         peers=peer_settings(config),
         ban_s=config.ban_s,
+        agent=f"goodfaith/{version()}",
         drop_rate=(1_000 * DROPS_PER_SLOT / home.genesis.slot_ms, DEFAULT_DROP_RATE[1]),
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
+from chain.newest import Newest
 from p2p.meshsub.parts import Message
 
 SEEN_TTL_MS = 120_000
@@ -46,13 +47,10 @@ class Seen:
     """Ids of messages that were dealt with, and whether they were good."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[bytes, tuple[int, bool]] = OrderedDict()
+        self._seen: Newest[bytes, tuple[int, bool]] = Newest(MAX_SEEN)
 
     def add(self, key: bytes, good: bool, now_ms: int) -> None:
-        self._seen[key] = (now_ms + SEEN_TTL_MS, good)
-        self._seen.move_to_end(key)
-        while len(self._seen) > MAX_SEEN:
-            self._seen.popitem(last=False)
+        self._seen.renew(key, (now_ms + SEEN_TTL_MS, good))
 
     def verdict(self, key: bytes, now_ms: int) -> bool | None:
         """True or False for a message seen in the last two minutes, else None."""
@@ -70,7 +68,7 @@ class Recent:
     """The messages of the last heartbeats.  Specification: mcache."""
 
     def __init__(self) -> None:
-        self._kept: dict[bytes, _Kept] = {}
+        self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
         self._windows: deque[list[bytes]] = deque([[]], maxlen=MCACHE_LEN)
         self._bytes = 0
 

@@ -18,7 +18,8 @@ from libp2p.custom_types import TProtocol
 from libp2p.host.exceptions import StreamFailure
 from libp2p.peer.id import ID
 
-from chain.errors import InvariantBroken, Refused
+from chain.errors import InvariantBroken, Reason, Refused
+from chain.newest import Newest
 from p2p.frames import LIBRARY_ERRORS, FrameReader, FrameRefused, StreamEnded, reset_quietly, write_frame
 from p2p.host import GuardedHost, Notifee, Report
 from p2p.limits import MAX_RATED, Backlog, TokenBucket
@@ -105,7 +106,7 @@ class Router:
         self._drop_rate = drop_rate
         self._validators: dict[str, Validate] = {}
         self._links: dict[str, Link] = {}
-        self._senders: dict[str, Sender] = {}
+        self._senders: Newest[str, Sender] = Newest(MAX_RATED)
         self._seqno = time.time_ns()
         self._sign = host.get_private_key().sign
         self._public = host.get_public_key().to_bytes()
@@ -266,10 +267,8 @@ class Router:
             return f"sent {error}"
 
     def _sender(self, peer_id: str) -> Sender:
-        sender = self._senders.pop(peer_id, None) or Sender(self._drop_rate)
-        self._senders[peer_id] = sender
-        while len(self._senders) > MAX_RATED:
-            del self._senders[next(iter(self._senders))]
+        sender = self._senders.get(peer_id) or Sender(self._drop_rate)
+        self._senders.renew(peer_id, sender)
         return sender
 
     async def _take(self, peer_id: str, rpc: Rpc, sender: Sender) -> None:
@@ -295,7 +294,8 @@ class Router:
             self.on_bug(error)
         except Refused as refusal:
             log.info("a message from %s was dropped: %s", check.peer, refusal)
-            if not sender.dropped.take():
+            # That we are full is not its doing.
+            if refusal.reason is not Reason.POOL_FULL and not sender.dropped.take():
                 self.report(check.peer, Weight.EXCESS, "sends too much that is of no use here")
         except Exception:
             # A fault of ours: nobody is blamed, and the message is not tried again.

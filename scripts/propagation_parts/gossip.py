@@ -180,7 +180,7 @@ class WideArea(Network):
         schedule = self.world.schedule
         schedule.later(max(0, -(-time_us // 1_000) - schedule.now_ms), action)
 
-    def _ways_ms(self, sender: str, receiver: str) -> Iterator[int]:
+    def _ways_ms(self, sender: str, receiver: str, _size: int = 0) -> Iterator[int]:
         yield self._delays.one_way_us(self.wires[sender].region, self.wires[receiver].region) // 1_000
 
     def _reply_bytes(self, reply: Event) -> int:

@@ -34,6 +34,10 @@ Files, each importing only those above it::
     forgers     villains that sign what nobody may
     outlaws     villains made for one rule each
     mutations   rules broken on purpose, to see that the simulator notices
+    sharing     what all nodes make of the same, made once
+    meshed      a network whose links are those of a manifest, and whose gossip goes through meshes
+    siege       the strangers of a manifest
+    staging     a manifest, carried out
     history     one run, from its seed to its outcome
     shrink      from a history that fails to a short one that fails in the same way
     parallel    many runs on all cores

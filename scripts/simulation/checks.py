@@ -21,7 +21,7 @@ from chain.blocks import Block
 from chain.blocktree import MAX_BLOCKS_PER_SLOT
 from chain.electorate import Electorate
 from chain.errors import Refused
-from chain.events import BlockAnnounced, Commit, Effect, Event, Submitted
+from chain.events import BlockAnnounced, Commit, Effect, Event, HeadingsReceived, Submitted
 from chain.genesis import Genesis
 from chain.headers import Header
 from chain.judgement import judge
@@ -90,9 +90,11 @@ class Checks(Effects):
         super().on_handled(node, event, effects)
         if not node.is_honest:
             return
-        self._timely[node.name].update({one.id: None for one in headers_of(event) if not self._is_early(node, one)})
-        commit = effects[0] if effects and isinstance(effects[0], Commit) else Commit()
-        for block in (*commit.adopted, *commit.side):
+        self._timely[node.name].update({one.id: None for one in _told(event) if not self._is_early(node, one)})
+        if not effects:
+            return
+        commit = effects[0]
+        for block in (*commit.adopted, *commit.side) if isinstance(commit, Commit) else ():
             is_flood = isinstance(event, BlockAnnounced) and event.announcement.header.id == block.id
             if is_flood and _rivals(node, block.header) >= MAX_BLOCKS_PER_SLOT:
                 self._fail_inside(node, f"took one block more of slot {block.header.slot} without asking for it")
@@ -145,6 +147,8 @@ class Checks(Effects):
             if not node.is_up:
                 continue
             engine = node.engine
+            if engine.mempool.ready != sum(1 for _ in engine.mempool.candidates()):
+                self._fail_inside(node, f"its mempool counts {engine.mempool.ready} that are ready")
             if engine.mempool.bytes != sum(len(item.raw) for item in engine.mempool):
                 self._fail_inside(node, f"its mempool counts {engine.mempool.bytes} bytes")
             if engine.producer is not None and engine.producer.is_stopped:
@@ -206,6 +210,11 @@ class Checks(Effects):
 
     def _fail_inside(self, node: SimulatedNode, what: str) -> None:
         raise BrokenInside(f"{node.name} {what}")
+
+
+def _told(event: Event) -> list[Header]:
+    """The headers that an event brings, with their blocks or without."""
+    return [one.header for one in event.headings] if isinstance(event, HeadingsReceived) else headers_of(event)
 
 
 def _rivals(node: SimulatedNode, header: Header) -> int:

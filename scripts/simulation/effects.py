@@ -83,8 +83,13 @@ class Effects:
             self._fail(node, f"was final up to {len(known)} before its restart, now up to {chain.finalized.height}")
 
     def on_amnesia(self, node: SimulatedNode, final_height: int) -> None:
-        """A node's disk lost something, and by no fault of the node: it is final up to there again."""
+        """A node's disk lost something, and by no fault of the node: it is final up to there again.
+
+        That may be more than it knew just now, where it lost more before, and a backup brings that back.
+        """
         del self._final_of[node.name][final_height:]
+        if node.is_honest:
+            self._on_final(node, final_height)
 
     def on_restart(self, node: SimulatedNode, tip: bytes) -> None:
         """People agreed to let the chain go on from ``tip``, which a node has.

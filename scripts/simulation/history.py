@@ -20,6 +20,7 @@ from scripts.simulation.node import SimulatedNode
 from scripts.simulation.outlaws import STRANGEST, join_cabal, most_tolerated
 from scripts.simulation.plan import BROKEN, FORGETFUL, Plan
 from scripts.simulation.settings import PROFILES, BrokenInside, Outcome, Settings, Violation
+from scripts.simulation.sharing import shared
 from scripts.simulation.workload import Workload
 from scripts.simulation.world import HEARTBEAT_SLOTS, World, secret, simulated_genesis
 
@@ -273,7 +274,8 @@ def run_history(settings: Settings, seed: int) -> Outcome:
     ):
         world = history.world
         try:
-            history.run()
+            with shared():
+                history.run()
         except Violation as found:
             violation, is_damage = str(found), not isinstance(found, BrokenInside)
         except Exception as error:  # noqa: BLE001  # whatever the engine raises is a finding of this seed

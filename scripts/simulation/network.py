@@ -14,6 +14,7 @@ from scripts.simulation.world import World
 # As long as p2p/ waits for a reply; a connection that is gone is noticed at once.
 REQUEST_TIMEOUT_MS = 10_000
 NO_CONNECTION_MS = 200
+REQUEST_BYTES = 100
 # How long it takes until both ends of a broken connection know.
 NOTICED_MS = 1_500
 # Four ways, to ask and to fetch, before a validator that started speaks.
@@ -59,9 +60,14 @@ class Network:
 
     def heal(self) -> None:
         """Everybody reaches everybody again, and those who were cut off connect again."""
-        pairs = sorted({(min(way), max(way)) for way in self._blocked})
-        self._blocked.clear()
-        for one, two in pairs:
+        self.reopen(tuple(self._blocked))
+
+    def reopen(self, ways: Iterable[tuple[str, str]]) -> None:
+        """The same, of some ways."""
+        ways = list(ways)
+        for way in ways:
+            self._blocked.pop(way, None)
+        for one, two in sorted({(min(way), max(way)) for way in ways}):
             self.meet(self.world.by_name[one], self.world.by_name[two])
 
     def join(self, node: SimulatedNode) -> None:
@@ -118,7 +124,7 @@ class Network:
             if receiver.is_up and receiver.generation == generation:
                 receiver.hear(sender, message)
 
-        for delay_ms in self._ways_ms(sender, receiver.name):
+        for delay_ms in self._ways_ms(sender, receiver.name, len(message.data)):
             self.world.schedule.later(delay_ms, deliver)
 
     def ask_status(self, asker: SimulatedNode, peer: str) -> None:
@@ -149,7 +155,7 @@ class Network:
         def arrive() -> None:
             reply = other.answer(request) if other.is_up else None
             if reply is not None:
-                for delay_ms in self._ways_ms(peer, asker.name):
+                for delay_ms in self._ways_ms(peer, asker.name, len(reply)):
                     self.world.schedule.later(delay_ms, lambda: deliver(reply))
 
         is_connected = other.is_up and (asker.name, peer) not in self._blocked
@@ -175,7 +181,7 @@ class Network:
         if node.is_up:
             self.world.schedule.later(self.world.random.randrange(NOTICED_MS), self._loss(node, other))
 
-    def _ways_ms(self, sender: str, receiver: str) -> Iterator[int]:
+    def _ways_ms(self, sender: str, receiver: str, _size: int = REQUEST_BYTES) -> Iterator[int]:
         """The delay of each copy of a message that arrives."""
         way = (sender, receiver)
         if way in self._blocked:

@@ -81,6 +81,7 @@ class SimulatedNode:
         self._torn: tuple[Commit, list[Effect]] = (Commit(), [])
         self.crashes = 0
         self.amnesias = 0
+        self.blames = 0
         self.reorgs: list[int] = []
         self.inbox: deque[Event] = deque()
         self._is_writing = False
@@ -89,13 +90,17 @@ class SimulatedNode:
         self._drifted_ms = 0
         self._frozen_at_ms: int | None = None
         self._clock = SteeredClock(world.now_ms, world.now_ms)
+        self._read_at_ms = -1
+        self._now_ms = 0
 
     # ----------------------------------------------------------------------------------------------- the clock
 
     @property
     def now_ms(self) -> int:
-        """What time this node goes by."""
-        return self._clock.read(self._monotonic_ms, self._wall_ms)
+        """What time this node goes by; within a millisecond only a clock that is set shows another."""
+        if self._read_at_ms != self.world.now_ms:
+            self._read_at_ms, self._now_ms = self.world.now_ms, self._clock.read(self._monotonic_ms, self._wall_ms)
+        return self._now_ms
 
     def set_clock(self, offset_ms: int, drift_ppm: int) -> None:
         """The wall clock steps to the true time plus ``offset_ms``, and both clocks drift from there."""
@@ -104,8 +109,11 @@ class SimulatedNode:
         if self.is_up:
             self._schedule_tick()
 
-    def freeze(self, duration_ms: int) -> None:
-        """For so long nothing happens in the machine, nor does its monotonic clock go on: a virtual one, suspended."""
+    def freeze(self, duration_ms: int, *, is_suspended: bool = True) -> None:
+        """For so long nothing happens in the machine, nor does its monotonic clock go on: a virtual one, suspended.
+
+        Where it is not, only the process is stopped, and its clocks go on.
+        """
         if not self.is_up or self._is_writing:
             return
         generation = self.generation
@@ -113,7 +121,7 @@ class SimulatedNode:
 
         def thaw() -> None:
             if self.generation == generation:
-                self._drifted_ms -= duration_ms
+                self._drifted_ms -= duration_ms if is_suspended else 0
                 self._frozen_at_ms = None
                 self._go_on()
                 self.world.network.join(self)  # no connection lasts that long without an answer
@@ -152,7 +160,7 @@ class SimulatedNode:
         """Load the disk and join."""
         self.generation += 1
         self.doom = ""
-        self._clock = SteeredClock(self._monotonic_ms, self._wall_ms)
+        self._clock, self._read_at_ms = SteeredClock(self._monotonic_ms, self._wall_ms), -1
         chain = self._load()
         self.engine = Engine(
             self.world.genesis,
@@ -431,6 +439,7 @@ class SimulatedNode:
                         self.crash("right after a reorg")
             case FollowWallClock():
                 self._clock.adopt()
+                self._read_at_ms = -1
             case Silenced():
                 self._perform(effect.notice, event)
             case Notice(name, text):
@@ -444,5 +453,6 @@ class SimulatedNode:
                 pass
 
     def _blame(self, peer: str, refusal: Refused) -> None:
+        self.blames += 1
         self.say(f"blames  {peer}: {refusal}")
         self.world.checks.on_blame(self, peer, refusal)

@@ -8,8 +8,9 @@ stranger for it.  Where there is none, nobody can be blamed; but nothing that st
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any, TypeAlias
 
 from chain.attestations import VerifiedAttestation, sign_attestation
 from chain.ballots import EMPTY
@@ -52,6 +53,16 @@ class Stranger:
         self.proofs: Counter[Reason] = Counter()
         self._heard: deque[Announced | Attested] = deque(maxlen=MAX_HEARD)
 
+    @property
+    def acts(self) -> Sequence[Deed]:
+        """What it does, one in each slot."""
+        return ACTS
+
+    @property
+    def targets(self) -> Sequence[SimulatedNode]:
+        """To whom."""
+        return self.world.nodes
+
     def start(self) -> None:
         """Act from now on, each slot."""
         self.world.schedule.later(self.world.genesis.slot_ms, self._each_slot)
@@ -63,7 +74,7 @@ class Stranger:
     def _each_slot(self) -> None:
         if not self.is_up:
             return
-        act, proves = self.world.random.choice(ACTS)
+        act, proves = self.world.random.choice(self.acts)
         for message in act(self):
             self.shout(message, proves)
         self.start()
@@ -77,7 +88,7 @@ class Stranger:
         """
         if proves is not None and any(map(self._can_judge, self.world.honest)):
             self.proofs[proves] += 1
-        for node in self.world.nodes:
+        for node in self.targets:
             self.world.network.send(self.name, node, message)
 
     def _can_judge(self, node: SimulatedNode) -> bool:
@@ -202,10 +213,10 @@ class Stranger:
     def answer(self, request: Request) -> bytes | None:
         """Nothing, nonsense, or blocks that nobody asked for."""
         random = self.world.random
-        raws = list(map(encode_block, self._witness().disk.main.values()))
+        count = 1 if isinstance(request, GetTransactions) else request.count
+        raws = list(map(encode_block, islice(self._witness().disk.main.values(), count)))
         if isinstance(request, GetHeadings):
             raws = list(map(heading_of, raws))
-        count = 1 if isinstance(request, GetTransactions) else request.count
         match random.randrange(5):
             case 0:
                 return None
@@ -214,7 +225,7 @@ class Stranger:
             case 2:
                 return random.randbytes(40)
             case 3:
-                return RawItems(tuple(raws[:count])).encode()
+                return RawItems(tuple(raws)).encode()
             case _:
                 return RawItems(tuple(raw[:-1] for raw in raws[:1])).encode()
 
@@ -256,7 +267,8 @@ class Stranger:
 
 
 # What a stranger does, and what that proves about it.
-ACTS: list[tuple[Callable[[Stranger], list[Message]], Reason | None]] = [
+Deed: TypeAlias = tuple[Callable[[Stranger], list[Message]], Reason | None]
+ACTS: list[Deed] = [
     (Stranger.garbage, Reason.MALFORMED),
     (Stranger.misshapen, Reason.MALFORMED),
     (Stranger.spoilt_transactions, Reason.BAD_SIGNATURE),

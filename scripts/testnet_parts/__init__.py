@@ -1,1 +1,1 @@
-"""The parts of ``scripts/testnet.py``: what to submit, the homes, the processes, the view and the verdict."""
+"""The parts of ``scripts/testnet.py``: what to submit, homes, processes, view and verdict; proxies for manifests."""

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import psutil
@@ -29,15 +29,17 @@ MAX_HEAD_MOVES = 100_000
 class NodeProcess:
     """A node of the testnet.
 
+    ``program`` is what runs it, with the arguments of ``node.py``.
     ``status`` is its last answer, None before it is ready or after it ended; ``last`` outlives the end, and is None
     only before the node was ever ready.
     """
 
-    def __init__(self, index: int, home: Path, *, is_validator: bool) -> None:
+    def __init__(self, index: int, home: Path, *, is_validator: bool, program: Sequence[str] = (str(NODE_PY),)) -> None:
         self.index = index
         self.home = home
         self.name = home.name
         self._starts_as_validator = is_validator
+        self._program = program
         self.process: trio.Process | None = None
         self.status: NodeStatus | None = None
         self.last: NodeStatus | None = None
@@ -96,7 +98,7 @@ class NodeProcess:
         """Start the process.  Its standard input is a pipe from us: it ends when we do, however we end."""
         with (self.home / "node.log").open("ab") as log:
             self.process = await trio.lowlevel.open_process(
-                [sys.executable, str(NODE_PY), "run", "--home", str(self.home), "--stop-with-parent"],
+                [sys.executable, *self._program, "run", "--home", str(self.home), "--stop-with-parent"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

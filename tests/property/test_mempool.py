@@ -13,12 +13,16 @@ from chain import mempool
 from chain.errors import Disposition
 from chain.mempool import Mempool
 from chain.transactions import Action, Enrol, Rate, VerifiedTransaction, sign_transaction
+from tests.support.pool import check_pool
 from tests.support.refusals import refusal
 from tests.support.world import genesis_of, secret
 
 GENESIS = genesis_of(4)
 ACTORS = [secret(50 + number) for number in range(5)]
-BOUNDS = {"MAX_TRANSACTIONS": 14, "MAX_BYTES": 2_400, "MAX_PER_ACTOR": 5, "MAX_FROM_STRANGERS": 6}
+BOUNDS = {
+    "MAX_TRANSACTIONS": 14, "MAX_BYTES": 2_400, "MAX_PER_ACTOR": 5, "MAX_FROM_STRANGERS": 6,
+    "MAX_EARLY": 4, "MAX_EARLY_OF_ACTOR": 3,
+}  # fmt: skip
 who = st.integers(0, len(ACTORS) - 1)
 
 
@@ -121,14 +125,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     @invariant()
     def counters_equal_a_recount(self) -> None:
-        pool = self.pool
-        waiting = list(pool)
-        assert pool.bytes == sum(len(item.raw) for item in waiting)
-        queues = {(actor, nonce): item for actor, queue in pool._by_actor.items() for nonce, item in queue.items()}
-        assert queues == {(item.actor, item.nonce): item for item in waiting}
-        assert all(pool._by_actor.values())
-        assert pool._strangers <= pool._by_actor.keys()
-        assert pool._stranger_count == sum(item.actor in pool._strangers for item in waiting)
+        check_pool(self.pool)
 
 
 TestMempool = PoolMachine.TestCase

@@ -11,6 +11,7 @@ from chain.errors import Reason, Refused
 from chain.state import Member
 from chain.transactions import Enrol, Rate
 from tests.scenarios.crafting import Traffic, announce, branch_of, craft, gossip, next_slot, slot_now
+from tests.support.pool import check_pool
 from tests.support.world import Actor, Host, World
 
 
@@ -27,16 +28,6 @@ def member(host: Host, key: bytes) -> Member:
 def mhp(host: Host) -> int:
     """The largest prevoted height that the head of a node knows of: the head with more of it wins."""
     return host.engine.chain.head.header.mhp
-
-
-def check_pool(host: Host) -> None:
-    """The pool's counts are what they count."""
-    pool = host.engine.mempool
-    assert pool.bytes == sum(len(item.raw) for item in pool)
-    assert sum(len(queue) for queue in pool._by_actor.values()) == len(pool)
-    strangers = [len(pool._by_actor.get(actor, ())) for actor in pool._strangers]
-    assert all(strangers), "a stranger without a transaction"
-    assert pool._stranger_count == sum(strangers)
 
 
 def test_a_final_transaction_cannot_be_replayed() -> None:
@@ -99,7 +90,7 @@ def test_a_transaction_of_an_abandoned_block_is_included_again() -> None:
     # then the rating was taken back, entered another block, and is final everywhere
     assert world.lost() == set()
     for host in world.hosts:
-        check_pool(host)
+        check_pool(host.engine.mempool)
         assert len(host.engine.mempool) == 0
     account = world.hosts[3].engine.chain.ledger.view().account(traffic.actors[0].key)
     assert account is not None
@@ -122,13 +113,13 @@ def test_an_enrolment_of_an_abandoned_block_is_counted_as_a_strangers_again() ->
     # when that branch loses, while they wait for somebody who is not enrolled there
     world.submit(1, [unknown.sign(Enrol())])
     world.run_until(lambda: mhp(world.hosts[1]) > mhp(world.hosts[0]), 10)
-    check_pool(world.hosts[0])
+    check_pool(world.hosts[0].engine.mempool)
     world.heal()
     for _ in range(20):
         world.run(1)
         for host in world.hosts:
             # then every count of the pool is right, before and after it is enrolled again
-            check_pool(host)
+            check_pool(host.engine.mempool)
     assert world.hosts[0].reorgs
     assert world.lost() == set()
 
@@ -157,7 +148,7 @@ def test_two_sides_of_a_cut_spend_the_same_nonce_and_one_wins() -> None:
     assert len({left.id, right.id} & world.hosts[0].final_ids) == 1
     assert len({member(host, subject.key).rated_points for host in world.hosts}) == 1
     for host in world.hosts:
-        check_pool(host)
+        check_pool(host.engine.mempool)
         assert len(host.engine.mempool) == 0
 
 
@@ -180,7 +171,7 @@ def test_a_full_mempool_refuses_by_name_and_works_on(monkeypatch: pytest.MonkeyP
     world.run(15)
     assert world.lost() == set()
     for host in world.hosts:
-        check_pool(host)
+        check_pool(host.engine.mempool)
         assert len(host.engine.mempool) == 0
     assert reasons(world.submit(0, [Actor(world.genesis, 20_000).sign(Enrol())])) == [None]
 

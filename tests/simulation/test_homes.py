@@ -84,6 +84,18 @@ def test_nothing_is_forgiven_that_a_home_knows_to_be_final() -> None:
     assert checks.final == final
 
 
+def test_a_backup_may_bring_back_more_than_a_damaged_home_knew() -> None:
+    # given a home that lost nearly all that it knew to be final
+    history = History(CALM, 0)
+    history.run()
+    checks, node = history.world.checks, history.world.honest[0]
+    checks.on_amnesia(node, 3)
+    # when a backup from before that is put in its place
+    checks.on_amnesia(node, node.engine.chain.finalized.height)
+    # then nobody wonders that it is final up to there again
+    checks.on_start(node)
+
+
 @pytest.mark.parametrize("disk", ["memory", "real"])
 def test_a_restored_home_finds_out_and_is_started_again(live: Live, disk: Literal["memory", "real"]) -> None:
     # given a backup that is put in the place of a home that went on, where others know

@@ -13,9 +13,10 @@ import pytest
 from chain import mempool
 from chain.transactions import Enrol, Rate, VerifiedTransaction
 from tests.scenarios.crafting import branch_of, replay, votings
+from tests.support.pool import check_pool
 from tests.support.world import Actor, Host, World
 
-SEEDS = 30
+SEEDS = 12
 TROUBLED_SLOTS = 150
 PEACEFUL_SLOTS = 60
 MAX_CLOCK_OFFSET_MS = 300
@@ -86,8 +87,8 @@ class History:
             assert host.disk.main[host.height].id == host.head_id if host.height else True
             pool = host.engine.mempool
             assert len(pool) <= mempool.MAX_TRANSACTIONS
-            assert pool.bytes == sum(len(item.raw) for item in pool) <= mempool.MAX_BYTES
-            assert pool._stranger_count == sum(len(pool._by_actor[actor]) for actor in pool._strangers)
+            assert pool.bytes <= mempool.MAX_BYTES
+            check_pool(pool)
             assert all(0 < len(queue) <= mempool.MAX_PER_ACTOR for queue in pool._by_actor.values())
             assert len(host.engine.waiting) <= 64
             assert not host.penalties, f"{host.name} blamed an honest peer: {host.penalties[0]}"

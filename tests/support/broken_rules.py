@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chain import governance, leaving, ratings, records, recovery, registry
+from chain import governance, leaving, quotas, ratings, records, recovery, registry
 from chain.draft import Draft
 from chain.electorate import Electorate
 from chain.state import RULES_KEY, Authority, Member, Rating, Record, rating_key
@@ -79,7 +79,7 @@ def _voices_never_end(patch: pytest.MonkeyPatch) -> None:
 
 
 def _quotas_uncounted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(registry.quotas, "spent", lambda *_: (0, 0))
+    patch.setattr(quotas, "spent", lambda *_: (0, 0))
 
 
 def _no_recovery(patch: pytest.MonkeyPatch) -> None:

@@ -103,3 +103,11 @@ def test_chain_computes_with_integers_and_reads_nothing_of_its_process(path: Pat
             if name in FORBIDDEN_NAMES or attribute in methods:
                 found.append(f"line {node.lineno}: {name or attribute}()")
     assert found == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_grows_and_is_kept_small_is_no_plain_dict(path: Path) -> None:
+    """Deleting the first key again and again takes a ``dict`` time for every key deleted before: see ``Newest``."""
+    for node in ast.walk(tree_of(path)):
+        for target in node.targets if isinstance(node, ast.Delete) else ():
+            assert not ast.unparse(target).startswith("self.") or "next(iter(self." not in ast.unparse(target)

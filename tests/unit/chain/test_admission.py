@@ -385,7 +385,7 @@ def test_what_time_a_validator_has_is_heard_though_it_stands_beyond_ours(door: A
 
 def test_a_batch_is_read_and_not_judged() -> None:
     raws = tuple(item.raw for item in enrolments(3))
-    assert admission.batch(RawItems(raws).encode()) == ReadBatch(raws)
+    assert admission.batch(RawItems(raws).encode(), has_room=True) == ReadBatch(raws)
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,12 @@ def test_a_batch_is_read_and_not_judged() -> None:
     ],
 )
 def test_what_is_no_batch_is_blamed(data: bytes, reason: Reason) -> None:
-    assert why(admission.batch(data)) == (Blamed, reason)
+    assert why(admission.batch(data, has_room=True)) == (Blamed, reason)
+
+
+def test_where_there_is_no_room_nobody_is_blamed_for_it() -> None:
+    raws = tuple(item.raw for item in enrolments(1))
+    assert why(admission.batch(RawItems(raws).encode(), has_room=False)) == (Dropped, Reason.POOL_FULL)
 
 
 @pytest.mark.parametrize("reason", Reason)

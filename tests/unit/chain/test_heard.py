@@ -45,9 +45,10 @@ def test_what_is_final_is_forgotten(forge: Forge, heard: Heard) -> None:
     assert len(heard) == 0
 
 
-def test_its_memory_is_bounded(forge: Forge, heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_memory_is_bounded(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PER_SPEAKER", 3)
     monkeypatch.setattr(module, "MAX_SPEAKERS", 2)
+    heard = Heard()
     tip = forge.block()
     said = [forge.attest(tip, 2, height=height, mhg=0) for height in range(1, 9)]
     for each in said:

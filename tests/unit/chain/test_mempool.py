@@ -8,7 +8,7 @@ import pytest
 
 from chain import mempool
 from chain.errors import Reason, Refused
-from chain.mempool import MAX_AGE_BLOCKS, MAX_PER_ACTOR, Mempool
+from chain.mempool import MAX_AGE_BLOCKS, MAX_EARLY_BLOCKS, MAX_PER_ACTOR, Mempool
 from chain.transactions import Enrol, Rate, VerifiedTransaction
 from tests.support.world import Actor, genesis_of
 
@@ -122,6 +122,46 @@ def test_one_actor_has_a_quota(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> N
     pool.take(*queue[:3])
     assert pool.refusal(queue[3]) is Reason.ACTOR_QUOTA
     pool.take(*rates(member(pool, 2), 1))
+
+
+def test_what_waits_for_something_unseen_is_counted_apart(pool: Pool) -> None:
+    queue = rates(member(pool, 1), 5)
+    pool.take(queue[0], queue[2], queue[4])
+    assert (pool.ready, pool.early) == (1, 2)
+    pool.take(queue[1])
+    assert (pool.ready, pool.early) == (3, 1)
+    pool.remove(queue[0].id)
+    assert (pool.ready, pool.early) == (0, 3)
+
+
+def test_little_of_one_actor_may_be_early(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MAX_EARLY_OF_ACTOR", 2)
+    queue = rates(member(pool, 1), 5)
+    pool.take(*queue[2:4])
+    assert pool.refusal(queue[4]) is Reason.NONCE_GAP
+    pool.take(queue[0])
+    assert pool.refusal(queue[4]) is Reason.NONCE_GAP
+    pool.take(queue[1], queue[4])
+
+
+def test_many_that_are_early_keep_nobody_else_out(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MAX_EARLY", 2)
+    flood = [rates(member(pool, number), 2)[1] for number in (1, 2, 3)]
+    pool.take(*flood[:2])
+    assert pool.refusal(flood[2]) is Reason.POOL_FULL
+    pool.take(*rates(member(pool, 9), 5))
+    assert (pool.ready, pool.early) == (5, 2)
+
+
+def test_what_is_early_does_not_wait_as_long(pool: Pool) -> None:
+    ready, _, early = rates(member(pool, 1), 3, expiry=10_000)
+    _, ours = rates(member(pool, 2), 2, expiry=10_000)
+    pool.take(ready, early, ours)
+    pool.claim([ours])
+    pool.expire(HEIGHT + MAX_EARLY_BLOCKS)
+    assert list(pool) == [ready, early, ours]
+    pool.expire(HEIGHT + MAX_EARLY_BLOCKS + 1)
+    assert list(pool) == [ready, ours], "what this node told a client that it takes, it keeps"
 
 
 def test_nobody_reserves_nonces_far_ahead(pool: Pool) -> None:

@@ -28,7 +28,7 @@ def named(suppliers: Suppliers, peer: str) -> Supplier:
 
 
 def order(suppliers: Suppliers) -> list[str]:
-    return [supplier.peer for supplier in suppliers.in_order()]
+    return [supplier.peer for supplier in suppliers.in_order(suppliers)]
 
 
 def asked(suppliers: Suppliers, peer: str, *, at_ms: int = 0, count: int = 10) -> Asked:

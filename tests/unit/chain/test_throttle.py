@@ -29,6 +29,10 @@ def test_one_that_came_late_or_made_another_useless_halves_it(delay_ms: int, was
     assert throttle.limit == 500
 
 
+def test_what_may_wait_follows_what_a_block_may_hold() -> None:
+    assert throttled(limit=LEAST_LIMIT).room < throttled().room == 8 * FIRST_LIMIT
+
+
 def test_it_never_ends_at_nothing() -> None:
     throttle = throttled()
     for _ in range(20):

@@ -492,8 +492,8 @@ def test_the_weights_of_every_height_are_those_in_force_there() -> None:
 
 def test_every_set_that_had_a_say_is_known_as_long_as_its_blocks_are() -> None:
     states = changing()
-    assert [len(each.known_sets()) for each in states] == [2] * 7
-    assert len(grow_attested(states[-1], [0, 1, 2, 7] * 4, NEW).known_sets()) == 1
+    assert [len(each.known_sets) for each in states] == [2] * 7
+    assert len(grow_attested(states[-1], [0, 1, 2, 7] * 4, NEW).known_sets) == 1
 
 
 # --- tags ----------------------------------------------------------------------------------------------

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from libp2p.pubsub.pb import rpc_pb2
 
 from chain.errors import Reason, Refused
 from p2p.meshsub.wire import MAX_PARTS
 from tests.unit.p2p.net import (
     PREFIX,
+    NetNode,
     framed,
     impostor,
     mesh_of,
@@ -49,17 +53,24 @@ async def test_a_forged_copy_does_not_keep_the_good_one_away() -> None:
         await until(lambda: node.received == [b"news"])
 
 
-async def test_whoever_sends_too_much_that_is_dropped_pays_for_it() -> None:
+@asynccontextmanager
+async def dropping(reason: Reason) -> AsyncIterator[tuple[NetNode, NetNode, list[bytes]]]:
+    """A node that drops all messages of a topic, of which it takes ten in good part, its peer, and what it saw."""
     seen: list[bytes] = []
 
-    async def too_early(_peer_id: str, data: bytes) -> bool:
+    async def drop(_peer_id: str, data: bytes) -> bool:
         seen.append(data)
-        raise Refused(Reason.FUTURE_SLOT, "as far as this clock knows")
+        raise Refused(reason, "as far as we know")
 
     async with running(1, drop_rate=(1e-9, 10.0)) as node, running(2, bootstrap=(node.address,)) as other:
-        await node.transport.gossip.subscribe("u", too_early, max_bytes=100)
+        await node.transport.gossip.subscribe("u", drop, max_bytes=100)
         await other.transport.gossip.subscribe("u", other.validate, max_bytes=100)
         await until(lambda: node.peer_id in other.transport.gossip.mesh("u"))
+        yield node, other, seen
+
+
+async def test_whoever_sends_too_much_that_is_dropped_pays_for_it() -> None:
+    async with dropping(Reason.FUTURE_SLOT) as (node, other, seen):
         for number in range(10):
             await other.transport.gossip.publish("u", b"%d" % number)
         await until(lambda: len(seen) == 10)
@@ -68,3 +79,12 @@ async def test_whoever_sends_too_much_that_is_dropped_pays_for_it() -> None:
         for number in range(10, 40):
             await other.transport.gossip.publish("u", b"%d" % number)
         await until(lambda: other.peer_id in node.transport.peers.bans())
+
+
+async def test_nobody_pays_for_what_is_dropped_because_we_are_full() -> None:
+    async with dropping(Reason.POOL_FULL) as (node, other, seen):
+        for number in range(40):
+            await other.transport.gossip.publish("u", b"%d" % number)
+        await until(lambda: len(seen) == 40)
+        (info,) = node.transport.peers.connected()
+        assert info.score == 0

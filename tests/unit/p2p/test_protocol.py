@@ -58,7 +58,7 @@ from chain.statements import NO_TAG
 from chain.transactions import Enrol, Rate, VerifiedTransaction
 from p2p import requests
 from p2p.network import Transport, open_transport
-from p2p.protocol import BLOCKS, TRANSACTIONS, LedgerProtocol
+from p2p.protocol import BLOCKS, PROOF, PROOF_BYTES, TRANSACTIONS, LedgerProtocol
 from p2p.reputation import Weight
 from p2p.signatures import Signatures
 from tests.support.forge import Forge, announced, blockchain, claimed, heading
@@ -89,8 +89,10 @@ class FakeNode:
         self.posted: list[Event] = []
         self.mempool: dict[bytes, VerifiedTransaction] = {}
         self.blocks: list[Block] = []
+        self.proof_size = 1
         self.standing = Status(bytes(32), 0, 0, 0)
         self.time_ms = genesis.slot_start_ms(SLOT)
+        self.has_room = True
 
     def now_ms(self) -> int:
         return self.time_ms
@@ -106,6 +108,11 @@ class FakeNode:
 
     async def answer(self, question: Question) -> bytes:
         return serving.answer(question, self)
+
+    async def prove(self, key: bytes) -> bytes:
+        if key == bytes(32):
+            raise Refused(Reason.CROSSES_FINALITY, "nothing final yet")
+        return key * self.proof_size
 
     def newest_blocks(self) -> Iterable[Block]:
         return ()
@@ -295,6 +302,19 @@ def hostile_batches() -> dict[str, bytes]:
     }
 
 
+async def test_a_full_node_does_not_even_read_what_is_passed_on(caplog: pytest.LogCaptureFixture) -> None:
+    sent = enrolments(1)
+    async with party(1) as victim, rogue(9, victim) as peer:
+        victim.node.has_room = False
+        with caplog.at_level(logging.INFO):
+            await peer.say(TRANSACTIONS, b"\xc1garbage")
+            await until(lambda: "pool_full" in caplog.text)
+        assert victim.score(peer.peer_id) == 0
+        victim.node.has_room = True
+        await peer.say(TRANSACTIONS, RawItems((sent[0].raw,)).encode())
+        await until(lambda: victim.events(TransactionsReceived))
+
+
 @pytest.mark.parametrize("case", sorted(hostile_batches()))
 async def test_a_hostile_batch_is_refused_and_blamed(case: str) -> None:
     async with party(1) as victim, rogue(9, victim) as peer:
@@ -442,6 +462,26 @@ async def test_a_request_that_cannot_be_read_is_refused(name: str) -> None:
                 victim.peer_id, name, b"\x92junk", max_response=1_000, timeout_s=PATIENCE_S
             )
         assert caught.value.failure is requests.Failure.REFUSED
+
+
+async def test_a_proof_is_made_for_who_asks_and_costs_more_than_its_bytes() -> None:
+    key = bytes(range(32))
+    async with party(1) as server, rogue(9, server) as peer:
+
+        async def prove(asked: bytes) -> bytes:
+            ask = peer.transport.requests.ask
+            return await ask(server.peer_id, PROOF, asked, max_response=MAX_MESSAGE_BYTES, timeout_s=PATIENCE_S)
+
+        assert await prove(key) == key
+        assert server.protocol._price(PROOF, peer.peer_id, key, key) == len(key) + PROOF_BYTES
+        for wrong, why in ((key[1:], "malformed"), (bytes(32), "crosses_finality")):
+            with pytest.raises(requests.RequestError, match=why) as caught:
+                await prove(wrong)
+            assert caught.value.failure is requests.Failure.REFUSED
+        server.node.proof_size = MAX_MESSAGE_BYTES // 32 + 1
+        with pytest.raises(requests.RequestError, match="a reply holds"):
+            await prove(key)
+        assert server.score(peer.peer_id) == 0
 
 
 def hostile_replies() -> dict[str, tuple[Request, bytes]]:

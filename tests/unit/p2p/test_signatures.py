@@ -155,10 +155,9 @@ async def test_each_gets_its_outcome_and_is_checked_once(signatures: Signatures)
     assert signatures.checked == 4
 
 
-async def test_memory_is_bounded_and_forgets_the_oldest(
-    signatures: Signatures, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_memory_is_bounded_and_forgets_the_oldest(mempool: Mempool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2p.signatures.MAX_REMEMBERED", 3)
+    signatures = Signatures(GENESIS.id, mempool.get)
     sent = raws_of(enrolments(5))
     await signatures.transactions(sent)
     await signatures.transactions(sent[2:])

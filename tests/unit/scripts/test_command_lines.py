@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import Command, Group
+
+import importlib
 import json
 import os
 import signal
@@ -19,6 +22,12 @@ PROGRAMS = sorted(
     path for path in (*(ROOT / "scripts").glob("*.py"), ROOT / "node.py") if "__main__" in path.read_text("utf-8")
 )
 every_program = pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
+# How they end is written once, for commands and for groups of them; each is tried that imports much, or little.
+some_programs = pytest.mark.parametrize(
+    "program",
+    [path for path in PROGRAMS if path.stem in ("node", "simulate", "inspect_chain")],
+    ids=lambda path: path.stem,
+)
 # What takes long to import, and nobody needs who asks for -h; node.py is made of trio, and logs.
 HEAVY = {"trio", "libp2p", "httpx", "pandas", "numpy", "matplotlib", "sklearn", "rich", "structlog", "starlette"}
 
@@ -35,18 +44,15 @@ def test_all_programs_are_tried() -> None:
 
 
 @every_program
-@pytest.mark.parametrize("option", ["-h", "--help"])
-def test_help_is_given_and_nothing_else_done(program: Path, option: str) -> None:
-    ended = run(program, option)
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.startswith("Usage: ")
-    assert "--version" in ended.stdout
-    assert "-h, --help" in ended.stdout
-    assert max(map(len, ended.stdout.splitlines())) <= 80
+def test_every_program_ends_as_all_do(program: Path) -> None:
+    module = importlib.import_module(".".join(program.relative_to(ROOT).with_suffix("").parts))
+    *_, guard, call = program.read_text("utf-8").splitlines()
+    assert guard == 'if __name__ == "__main__":'
+    assert isinstance(getattr(module, call.strip().removesuffix("()")), Command | Group)
 
 
 @every_program
-def test_help_waits_for_nothing_heavy(program: Path) -> None:
+def test_help_is_given_and_waits_for_nothing_heavy(program: Path) -> None:
     code = (
         "import atexit, json, runpy, sys\n"
         f"atexit.register(lambda: print(json.dumps(sorted({HEAVY!r} & set(sys.modules))), file=sys.stderr))\n"
@@ -55,16 +61,29 @@ def test_help_waits_for_nothing_heavy(program: Path) -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert ended.returncode == 0
-    assert set(json.loads(ended.stderr)) <= ({"trio", "structlog", "rich"} if program.name == "node.py" else set())
+    assert ended.stdout.startswith("Usage: ")
+    assert "--version" in ended.stdout
+    assert "-h, --help" in ended.stdout
+    assert max(map(len, ended.stdout.splitlines())) <= 80
+    (heavy,) = ended.stderr.splitlines()
+    assert set(json.loads(heavy)) <= ({"trio", "structlog", "rich"} if program.name == "node.py" else set())
 
 
-@every_program
+@some_programs
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_given_and_nothing_else_done(program: Path, option: str) -> None:
+    ended = run(program, option)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("Usage: ")
+
+
+@some_programs
 def test_the_version_is_that_of_the_project(program: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert run(program, "--version").stdout == f"goodfaith {project['version']}\n"
 
 
-@every_program
+@some_programs
 def test_an_unknown_option_is_a_mistake_told_in_one_line(program: Path) -> None:
     ended = run(program, "--colour")
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -73,14 +92,14 @@ def test_an_unknown_option_is_a_mistake_told_in_one_line(program: Path) -> None:
     assert line.endswith(f"{program.relative_to(ROOT)} -h`")
 
 
-@every_program
+@some_programs
 def test_an_output_that_takes_nothing_is_told(program: Path) -> None:
     with Path("/dev/full").open("w") as full:
         ended = run(program, "-h", stdout=full)
     assert (ended.returncode, ended.stderr) == (2, "error: the output cannot be written: No space left on device\n")
 
 
-@every_program
+@some_programs
 def test_a_reader_that_went_away_ends_it_quietly(program: Path) -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
@@ -89,7 +108,7 @@ def test_a_reader_that_went_away_ends_it_quietly(program: Path) -> None:
     assert (ended.returncode, ended.stderr) == (141, "")
 
 
-@every_program
+@some_programs
 def test_closed_streams_are_no_trouble(program: Path, tmp_path: Path) -> None:
     command = f'"{sys.executable}" "{program}" "$1" 0<&- 1>&- 2>&-'
     for argument, code in (("-h", 0), ("--colour", 2)):
@@ -98,7 +117,7 @@ def test_closed_streams_are_no_trouble(program: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@every_program
+@some_programs
 def test_a_terminal_that_knows_no_unicode_gets_other_characters(program: Path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
     ended = run(program, "-h", env=environment, encoding="latin-1")

@@ -22,8 +22,8 @@ ANN, BOB, CLEO, LENA = (secret(number).public for number in (50, 51, 52, 53))
 NOBODY_KNOWS = "something about somebody who has not enrolled"
 # Types that encode and decode, and the key under which each entry stands; no rule about what they may say.
 ALLOWED = {
-    "chain.blocks", "chain.electorate", "chain.genesis", "chain.identities", "chain.policy", "chain.proposals", "chain.state",
-    "chain.transactions", "chain.validators",
+    "chain.blocks", "chain.electorate", "chain.genesis", "chain.identities", "chain.policy", "chain.proposals",
+    "chain.state", "chain.transactions", "chain.validators",
 }  # fmt: skip
 # What follows from a policy or an entry is worked out without them.
 METHODS = {"score", "level", "tier", "slots", "clamp", "is_capped", "due_slot", "amended"}

@@ -8,10 +8,11 @@ from typing import cast
 
 import pytest
 import trio
+import trio.testing
 
 from chain.blockchain import Blockchain
 from chain.engine import Engine
-from chain.errors import OperatorError, Reason
+from chain.errors import OperatorError, Reason, Refused
 from chain.events import Effect, Event, SigningState, Submitted
 from chain.keys import did_from_key
 from chain.production import Producer
@@ -19,7 +20,7 @@ from chain.statements import NO_TAG
 from chain.transactions import Approve, Enrol, Rotate, VerifiedTransaction, sign_rotation
 from chain.words import instant
 from p2p.local.config import HomeConfig
-from p2p.local.face import LocalFace
+from p2p.local.face import SUBMISSIONS_AT_ONCE, LocalFace
 from p2p.local.home import Home, create_home, load_home
 from p2p.local.telemetry import Telemetry
 from p2p.network import Transport
@@ -152,6 +153,35 @@ async def test_what_is_submitted_waits_and_what_is_wrong_has_its_reason(stage: S
     reasons = [None if outcome is None else outcome.reason for outcome in outcomes]
     assert reasons == [Reason.MALFORMED, None, Reason.BAD_SIGNATURE, Reason.NOT_VALIDATOR]
     assert await face.find_transaction(enrolment.id) == {"state": "waiting", "height": None}
+
+
+async def test_where_too_many_wait_clients_are_told_to_come_back_before_anything_is_checked(
+    stage: Stage, face: LocalFace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chain.throttle.WAITING_BLOCKS", 0)
+    (outcome,) = await face.submit((Actor(GENESIS, 100).sign(Enrol()).raw,))
+    assert outcome is not None
+    assert outcome.reason is Reason.POOL_FULL
+    assert stage.signatures.checked == 0
+
+
+async def test_submissions_wait_for_each_other(stage: Stage, face: LocalFace) -> None:
+    started, released = 0, trio.Event()
+
+    async def outcomes(_raws: tuple[bytes, ...]) -> list[Refused]:
+        nonlocal started
+        started += 1
+        await released.wait()
+        return []
+
+    stage.signatures.outcomes = outcomes  # type: ignore[assignment, method-assign]
+    async with trio.open_nursery() as nursery:
+        for _ in range(SUBMISSIONS_AT_ONCE + 3):
+            nursery.start_soon(face.submit, (b"",))
+        await trio.testing.wait_all_tasks_blocked()
+        assert started == SUBMISSIONS_AT_ONCE
+        released.set()
+    assert started == SUBMISSIONS_AT_ONCE + 3
 
 
 async def test_where_a_transaction_is(stage: Stage, face: LocalFace) -> None:

@@ -1,0 +1,128 @@
+// Joins a network as an observer, follows its blocks, fetches them and a proof, checks all of it, and says so, one JSON
+// document a line:  node observer.js ADDRESS CHAIN_ID GENESIS_FILE KEY
+//
+// ADDRESS is a multiaddr with /p2p/, CHAIN_ID and KEY are hexadecimal.  It ends with code 0 once blocks that were gossiped
+// and whole blocks were checked, and a proof about KEY shows an account in a final state, with 1 where the node sends it away, with 2
+// where something is not as it should be; else it goes on.
+
+import { readFileSync } from 'node:fs'
+
+// Node.js 20 does not have it, and js-libp2p wants it.
+Promise.withResolvers ??= function () {
+  const made = {}
+  made.promise = new this((resolve, reject) => Object.assign(made, { resolve, reject }))
+  return made
+}
+
+const { gossipsub } = await import('@libp2p/gossipsub')
+const { identify } = await import('@libp2p/identify')
+const { noise } = await import('@libp2p/noise')
+const { ping } = await import('@libp2p/ping')
+const { tcp } = await import('@libp2p/tcp')
+const { yamux } = await import('@libp2p/yamux')
+const { multiaddr } = await import('@multiformats/multiaddr')
+const { createLibp2p } = await import('libp2p')
+const { decode } = await import('./encoding.js')
+const { checkProof, readAnnouncement, readAttestation, readBlock, readHeading, check } = await import('./ledger.js')
+const wire = await import('./wire.js')
+
+const WANTED_BLOCKS = 3
+const [address, chain, genesisFile, wanted] = process.argv.slice(2)
+const chainId = Buffer.from(chain, 'hex')
+const key = Buffer.from(wanted, 'hex')
+const genesis = JSON.parse(readFileSync(genesisFile, 'utf8'))
+const prefix = wire.prefixOf(chainId)
+const topic = prefix + 'blocks'
+const say = (event, facts = {}) => console.log(JSON.stringify({ event, ms: Math.round(performance.now()), ...facts }))
+
+const node = await createLibp2p({
+  transports: [tcp()],
+  connectionEncrypters: [noise()],
+  streamMuxers: [yamux()],
+  services: {
+    identify: identify(),
+    ping: ping(),
+    pubsub: gossipsub({ globalSignaturePolicy: 'StrictSign', msgIdFn: ({ topic, data }) => wire.messageId(topic, data), allowPublishToZeroTopicPeers: true })
+  }
+})
+const requests = new wire.Requests(node, prefix)
+const peer = multiaddr(address)
+const seen = { gossiped: 0, fetched: 0, attested: 0, isProven: false, isFetching: false }
+
+// What any peer may ask of us, and what it may tell.
+await requests.serve('ping', () => Buffer.alloc(0))
+await requests.serve('status', () => wire.nothing(chainId))
+await requests.serve('peers', () => Buffer.from([0x90]))
+await requests.serve('hello', () => wire.hello(wire.nothing(chainId)))
+await node.handle(prefix + 'attest', async (stream) => {
+  for await (const items of wire.frames(stream)) {
+    for (const item of decode(items)) readAttestation(item, chainId)
+    if (seen.attested++ === 0) say('attested')
+  }
+})
+await node.handle('/goodfaith/refused/1', async (stream) => {
+  for await (const refusal of wire.frames(stream)) say('refused', wire.readRefusal(refusal))
+  process.exit(1)
+})
+
+node.services.pubsub.addEventListener('message', ({ detail }) => {
+  if (detail.topic !== topic) return
+  const { header, ids } = readAnnouncement(Buffer.from(detail.data), chainId)
+  seen.gossiped++
+  say('gossiped', { height: header.height, id: header.id.toString('hex'), transactions: ids.length })
+  if (!seen.isFetching) fetchAll(header).catch(fail)
+})
+
+async function fetchAll (header) {
+  seen.isFetching = true
+  const from = Math.max(1, header.height - 4)
+  const count = header.height - from + 1
+  const ask = async (name) => decode(await requests.ask(peer, name, wire.range(header.id, from, count)))
+  const headings = (await ask('headings')).map((each) => readHeading(...decode(each), chainId).header)
+  const blocks = (await ask('blocks')).map((each) => readBlock(each, chainId))
+  check(headings.length === blocks.length, 'as many blocks as headings')
+  blocks.forEach((block, at) => check(block.header.id.equals(headings[at].id), 'blocks and headings are the same'))
+  blocks.slice(1).forEach((block, at) => check(block.header.parent.equals(blocks[at].header.id), 'blocks follow each other'))
+  if (blocks.length) say('fetched', { heights: blocks.map(({ header }) => header.height), transactions: blocks.reduce((sum, { transactions }) => sum + transactions.length, 0) })
+  seen.fetched += blocks.length
+  if (!seen.isProven) await prove()
+  seen.isFetching = false
+  if (seen.gossiped >= WANTED_BLOCKS && seen.fetched && seen.attested && seen.isProven) await finish()
+}
+
+async function prove () {
+  let file
+  try {
+    file = await requests.ask(peer, 'proof', key)
+  } catch (error) {
+    return say('unproven', { why: error.message }) // nothing is final yet
+  }
+  const shown = checkProof(file, genesis, chainId, key)
+  say('proven', { ...shown, bytes: file.length })
+  seen.isProven = shown.isMember
+}
+
+async function finish () {
+  say('pinged', { ms: await node.services.ping.ping(peer) })
+  say('done', seen)
+  process.exit(0)
+}
+
+function fail (error) {
+  say('failed', { why: error.stack })
+  process.exit(2)
+}
+
+process.on('unhandledRejection', fail)
+process.on('uncaughtException', fail)
+
+node.addEventListener('peer:identify', ({ detail }) => say('identified', { agent: detail.agentVersion, protocols: detail.protocols.length, addresses: detail.listenAddrs.map(String) }))
+node.addEventListener('peer:disconnect', () => say('disconnected'))
+node.services.pubsub.subscribe(topic)
+await node.dial(peer)
+try {
+  const [, status] = decode(await requests.ask(peer, 'hello', wire.hello(wire.nothing(chainId))))
+  say('greeted', wire.readStatus(status))
+} catch (error) {
+  say('not greeted', { why: error.message }) // it is about to say why
+}

@@ -1,0 +1,16 @@
+"""What a mempool counts, counted again."""
+
+from __future__ import annotations
+
+from chain.mempool import Mempool
+
+
+def check_pool(pool: Mempool) -> None:
+    """The pool's counts are what they count."""
+    waiting, queues = list(pool), pool._by_actor
+    assert pool.bytes == sum(len(item.raw) for item in waiting)
+    assert all(map(len, queues.values())), "an actor of whom nothing waits"
+    held = {(actor, nonce): item for actor, queue in queues.items() for nonce, item in queue.by_nonce.items()}
+    assert held == {(item.actor, item.nonce): item for item in waiting}
+    assert pool._stranger_count == sum(len(queue) for queue in queues.values() if queue.is_strangers)
+    assert pool.ready == sum(1 for _ in pool.candidates())
