@@ -66,6 +66,11 @@ class Raters(NamedTuple):
     most_given: int
     least_raters: int
 
+    @property
+    def are_choosy(self) -> bool:
+        """Whether not everybody may rate."""
+        return self.age_days > 0 or self.least_score > -SCORE_LIMIT
+
 
 class Quotas(NamedTuple):
     """How much anybody writes a day (protocol 8.5).
@@ -80,6 +85,11 @@ class Quotas(NamedTuple):
     office: int
     registrar: int
     strangers_permille: int
+
+    @property
+    def are_unlimited(self) -> bool:
+        """Whether nobody's transactions are counted."""
+        return self.member == self.fresh == self.office == NO_LIMIT
 
 
 CLAUSES: dict[str, dict[str, Key]] = {

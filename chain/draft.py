@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis
-from chain.identities import Leaving, leaving_key
 from chain.state import RULES_KEY, Entry, Member, Record, decode_entry, encode_entry
 from chain.view import Lookup
 
@@ -61,8 +60,7 @@ class Draft(Lookup):
     def member(self, key: bytes) -> tuple[bytes, Member]:
         """A member by any key it ever had, which has not left yet.  Raises ``NOT_ENROLLED``."""
         identity, member = super().member(key)
-        leaving: Leaving | None = self.get(leaving_key(identity))
-        if leaving is not None and leaving.due_slot <= self.slot:
+        if 0 < member.leaves_slot <= self.slot:
             raise Refused(Reason.NOT_ENROLLED, "this member has left; the next blocks forget it")
         return identity, member
 

@@ -48,7 +48,7 @@ def leave(draft: Draft, _action: Leave, actor: bytes) -> None:
     waiting: Recovery | None = draft.get(recovery_key(subject))
     if waiting is not None:
         due_slot = max(due_slot, waiting.due_slot + 1)
-    draft.put(leaving_key(subject), Leaving(due_slot))
+    recovery.set_leaving(draft, subject, Leaving(due_slot))
     recovery.can_undo(draft, subject)
 
 
@@ -77,7 +77,7 @@ def annul(draft: Draft, action: Annul, actor: bytes) -> None:
         raise Refused(Reason.NOT_HEARD, f"the member can object until slot {annulment.due_slot}")
     draft.put(key, None)
     if action.step == GRANT and not holds_office(draft, subject):
-        draft.put(leaving_key(subject), Leaving(draft.slot, 1))
+        recovery.set_leaving(draft, subject, Leaving(draft.slot, 1))
 
 
 def annulment_due(draft: Draft, key: bytes) -> None:

@@ -20,7 +20,17 @@ from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.identities import LEAVINGS
 from chain.registry import genesis_state
-from chain.state import RULES_KEY, VALIDATORS_KEY, WITH_DEADLINES, Account, account_key, decode_entry, due_slot, tied_to
+from chain.state import (
+    RULES_KEY,
+    TIED,
+    VALIDATORS_KEY,
+    WITH_DEADLINES,
+    Account,
+    account_key,
+    decode_entry,
+    due_slot,
+    tied_to,
+)
 from chain.statetree import Proof, StateTree
 from chain.validators import Validators, decision
 from chain.view import MemoryView
@@ -255,7 +265,7 @@ class Ledger:
                 del state[key]
             else:
                 state[key] = after
-            if (before is None) != (after is None):
+            if key[0] in TIED and (before is None) != (after is None):
                 self._tie(key, is_there=after is not None)
             if key[0] in WITH_DEADLINES:
                 self._schedule(key, before, after)

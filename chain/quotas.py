@@ -32,7 +32,9 @@ from chain.transactions import (
     Veto,
 )
 
-FREE = (Annul, Answer, Approve, Consent, Dispute, Evidence, Leave, Lost, Object, Propose, Recover, Reply, Rule, Veto)
+FREE = frozenset(
+    (Annul, Answer, Approve, Consent, Dispute, Evidence, Leave, Lost, Object, Propose, Recover, Reply, Rule, Veto)
+)
 
 
 def day_of(draft: Draft) -> int:
@@ -59,7 +61,7 @@ def spent(draft: Draft, account: Account | None, action: Action, identity: bytes
     Raises :class:`Refused` ``OVER_QUOTA``.
     """
     day, used = (0, 0) if account is None else (account.day, account.used)
-    if isinstance(action, FREE):
+    if draft.policy.quotas.are_unlimited or type(action) in FREE:
         return day, used
     most = limit(draft, identity)
     if most == NO_LIMIT:

@@ -66,17 +66,24 @@ def rate(draft: Draft, action: Rate, actor: bytes) -> None:
         _check_open(draft, old)
         if old.status == DISPUTED:
             raise Refused(Reason.RATING_DISPUTED, "the rating is under objection: answer for it, or withdraw it")
-    _check_rater(draft, voice)
-    rules = draft.policy.raters
+    policy = draft.policy
+    rules = policy.raters
+    if rules.are_choosy:
+        _check_rater(draft, policy, voice)
     dealt_slot = _dealing(draft, action, member, old) if rules.counting else 0
-    if old is None:
-        _give(draft, actor)
-        first = 0 if _speaks_elsewhere(draft, subject, rater, action.category) else 1
-        member = member._replace(ratings=member.ratings + 1, raters=member.raters + first)
-    added = action.points - (0 if old is None else old.points)
     expires_slot = draft.slot + draft.slots(rules.rating_days) if rules.rating_days else 0
+    if old is None:
+        _give(draft, actor, rules.most_given)
+        first = 1
+        if len(policy.ratings) > 1 and _speaks_elsewhere(draft, subject, rater, action.category):
+            first = 0
+        rated = member._replace(
+            rated_points=member.rated_points + action.points, ratings=member.ratings + 1, raters=member.raters + first
+        )
+    else:
+        rated = member._replace(rated_points=member.rated_points + action.points - old.points)
     draft.put(key, Rating(action.points, draft.height, expires_slot, dealt_slot))
-    draft.put(member_key(subject), member._replace(rated_points=member.rated_points + added))
+    draft.put(member_key(subject), rated)
 
 
 def retract(draft: Draft, action: Retract, actor: bytes) -> None:
@@ -137,21 +144,21 @@ def end(draft: Draft, key: bytes, rating: Rating) -> None:
     draft.put(account_of, account._replace(given=account.given - 1))
 
 
-def _check_rater(draft: Draft, voice: Member) -> None:
-    rules = draft.policy.raters
+def _check_rater(draft: Draft, policy: Policy, voice: Member) -> None:
+    rules = policy.raters
     if rules.age_days and draft.slot - voice.enrolled_slot < draft.slots(rules.age_days):
         raise Refused(Reason.TOO_FRESH, f"who rates has been a member for {rules.age_days} days")
-    if standing(draft.policy, voice).score < rules.least_score:
+    if standing(policy, voice).score < rules.least_score:
         raise Refused(Reason.SCORE_TOO_LOW, f"who rates scores {rules.least_score} at least")
 
 
-def _give(draft: Draft, actor: bytes) -> None:
+def _give(draft: Draft, actor: bytes, most: int) -> None:
     """One more rating of this key stands; the number stays with its account.  Raises ``TOO_MANY_RATINGS``."""
     account: Account = draft.get(account_key(actor))
-    most = draft.policy.raters.most_given
     if account.given >= most:
         raise Refused(Reason.TOO_MANY_RATINGS, f"{most} ratings of this key stand")
-    draft.put(account_key(actor), account._replace(given=account.given + 1))
+    nonce, identity, successor, day, used, given = account
+    draft.put(account_key(actor), Account(nonce, identity, successor, day, used, given + 1))
 
 
 def _dealing(draft: Draft, action: Rate, member: Member, old: Rating | None) -> int:

@@ -65,7 +65,7 @@ def recover(draft: Draft, action: Recover, actor: bytes) -> None:
     draft.put(recovery_key(subject), Recovery(actor, due_slot))
     leaving: Leaving | None = draft.get(leaving_key(subject))
     if leaving is not None:
-        draft.put(leaving_key(subject), leaving._replace(due_slot=max(leaving.due_slot, due_slot + 1)))
+        set_leaving(draft, subject, leaving._replace(due_slot=max(leaving.due_slot, due_slot + 1)))
 
 
 def check_word(draft: Draft, action: Recover) -> bytes:
@@ -107,7 +107,10 @@ def veto(draft: Draft, action: Veto, actor: bytes) -> None:
         raise Refused(Reason.NOTHING_TO_STOP, "nothing of the kind is under way")
     if entry.due_slot <= draft.slot:
         raise Refused(Reason.DEADLINE_PASSED, f"it was due in slot {entry.due_slot}; the next blocks act on it")
-    draft.put(key, None)
+    if action.what == LEAVE:
+        set_leaving(draft, subject, None)
+    else:
+        draft.put(key, None)
 
 
 def fall_due(draft: Draft, key: bytes) -> None:
@@ -134,6 +137,13 @@ def can_undo(draft: Draft, subject: bytes) -> None:
         until = draft.slot + draft.slots(draft.policy.identity.recovery_days)
         coming = (old.next_commitment, old.next_slot) if is_replaced else (b"", 0)
         draft.put(guardians_key(subject), Guardians(now, *coming, until))
+
+
+def set_leaving(draft: Draft, subject: bytes, leaving: Leaving | None) -> None:
+    """A member leaves, or stays; its entry says so too, since everybody who acts on it looks there."""
+    member: Member = draft.get(member_key(subject))
+    draft.put(leaving_key(subject), leaving)
+    draft.put(member_key(subject), member._replace(leaves_slot=0 if leaving is None else leaving.due_slot))
 
 
 def check_fresh(draft: Draft, key: bytes) -> None:
@@ -166,7 +176,7 @@ def _move(draft: Draft, subject: bytes, new_key: bytes) -> None:
     draft.put(member_key(subject), member._replace(key=new_key))
     now = _in_force(draft, subject)
     draft.put(guardians_key(subject), Guardians(now) if now else None)
-    draft.put(leaving_key(subject), None)
+    set_leaving(draft, subject, None)
 
 
 def _in_force(draft: Draft, subject: bytes) -> bytes:

@@ -163,7 +163,8 @@ def apply(draft: Draft, transaction: Transaction) -> None:
     check_action(draft.policy, transaction)
     _RULES[type(action)](draft, action, actor)
     account = draft.account(actor) or Account(0, b"", b"")
-    draft.put(account_key(actor), account._replace(nonce=next_nonce + 1, day=day, used=used))
+    counted = Account(next_nonce + 1, account.identity, account.successor, day, used, account.given)
+    draft.put(account_key(actor), counted)
 
 
 def check_action(policy: Policy, transaction: Transaction) -> None:

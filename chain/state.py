@@ -104,7 +104,7 @@ class Member(NamedTuple):
     its standing records add up to, category by category under their caps.  ``filed`` counts all records there ever
     were and numbers the next one; ``standing`` and ``suspended`` those that are there now.  ``caps`` are ``(level,
     standing records that cap the tier at it)``.  ``registrar`` is the identity of who signed its enrolment, empty
-    where nobody did.
+    where nobody did.  From ``leaves_slot`` on it is gone (0: it stays), as its :class:`Leaving` says too.
     """
 
     key: bytes
@@ -119,6 +119,7 @@ class Member(NamedTuple):
     enrolled_slot: int = 0
     registrar: bytes = b""
     raters: int = 0
+    leaves_slot: int = 0
 
 
 # Status of a rating.  Its points count in all of them.
@@ -362,6 +363,15 @@ def read_motion_key(key: bytes) -> int:
     return int.from_bytes(key[1:], "big")
 
 
+# What most ratings are: so many need no decoding to see that nothing of them falls due.
+_NOTHING_ELSE = (0, 0, UNDISPUTED, 0, b"", b"")
+_TWO_FIELDS = encode((0, 0))[0]
+
+
+# Kinds of entries, by the first byte of their keys, that go when somebody leaves.
+TIED = frozenset(RECORDS + RATINGS)
+
+
 def tied_to(key: bytes) -> tuple[bytes, ...]:
     """Who takes an entry along when leaving: the subject of a record, both sides of a rating, nobody else."""
     if key[:1] == RECORDS:
@@ -370,8 +380,8 @@ def tied_to(key: bytes) -> tuple[bytes, ...]:
 
 
 def encode_entry(entry: Entry) -> bytes:
-    """The bytes that the state tree commits to."""
-    return encode(entry)
+    """The bytes that the state tree commits to; of a rating that only says how much, and when, nothing else."""
+    return encode(entry[:2] if type(entry) is Rating and entry[2:] == _NOTHING_ELSE else entry)
 
 
 def decode_entry(key: bytes, value: bytes) -> Entry:
@@ -397,7 +407,9 @@ WITH_DEADLINES = frozenset(RECORDS + MOTIONS + RATINGS + RULES_KEY + RECOVERIES 
 
 def due_slot(key: bytes, value: bytes | None) -> int | None:
     """The slot in which the chain itself acts on an entry, if it ever does."""
-    return None if value is None or key[0] not in WITH_DEADLINES else due_slot_of(decode_entry(key, value))
+    if value is None or key[0] not in WITH_DEADLINES or (key[0] == RATINGS[0] and value[0] == _TWO_FIELDS):
+        return None
+    return due_slot_of(decode_entry(key, value))
 
 
 def due_slot_of(entry: Entry | None) -> int | None:

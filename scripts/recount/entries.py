@@ -161,6 +161,7 @@ def _member(recount: Recount, member: bytes) -> Member:
         enrolled_slot=recount.enrolled_slot[member],
         registrar=recount.enrolled_by[member],
         raters=recount.raters(member),
+        leaves_slot=recount.leavings[member].due if member in recount.leavings else 0,
     )
 
 
