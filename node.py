@@ -42,6 +42,7 @@ from chain.sources import LiveState
 from chain.statements import TAG_BYTES
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
+from p2p.clocks import monotonic_ms, wall_ms
 from p2p.local.at_rest import COMMANDS
 from p2p.local.config import LEVELS, HomeConfig
 from p2p.local.home import Home, load_home, locked, peer_id_of
@@ -57,8 +58,6 @@ if TYPE_CHECKING:
 
 # Events that wait for the engine; a full queue slows the network down instead of growing.
 MAX_QUEUED_EVENTS = 256
-# Where there is one, a monotonic clock that goes on while the machine sleeps.
-MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 log = structlog.get_logger("node")
 
@@ -87,7 +86,7 @@ class Node:
         self._reader = Reader(home.database, home.genesis)
         self._reading = trio.CapacityLimiter(1)
         self._inbox, self._events = trio.open_memory_channel[tuple[Event, "_Reply | None"]](MAX_QUEUED_EVENTS)
-        self._clock = SteeredClock(_monotonic_ms(), _wall_ms())
+        self._clock = SteeredClock(monotonic_ms(), wall_ms())
         self._credential = sign_credential(home.secret, home.genesis.id, peer_id_of(home.secret.seed))
         self._is_stored = True
 
@@ -164,7 +163,7 @@ class Node:
     # -------------------------------------------------------------------------------- what the network side needs
 
     def now_ms(self) -> int:
-        return self._clock.read(_monotonic_ms(), _wall_ms())
+        return self._clock.read(monotonic_ms(), wall_ms())
 
     def status(self) -> Status:
         return self.engine.status(self.now_ms(), self._credential)
@@ -228,14 +227,6 @@ class Node:
         ahead_ms = self._clock.take_step()
         if ahead_ms is not None:
             await self._handle(WallClockStepped(ahead_ms))
-
-
-def _monotonic_ms() -> int:
-    return time.clock_gettime_ns(MONOTONIC) // 1_000_000
-
-
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class _Reply:
@@ -306,6 +297,12 @@ def _load_engine(home: Home, storage: Storage) -> Engine:
     engine = Engine(
         home.genesis, chain, secret=secret, signing=signing, fresh_tag=fresh_tag, restart=restart, named=named
     )
+    if storage.is_set_back:
+        log.warning(
+            "set_back",
+            why=f"{home.database} lacks what was durable in it: the disk lost it, or an older copy took its place; "
+            "what this validator signed last is not known any more",
+        )
     if secret is None:
         log.warning("exported", why="its signing state left this home: it follows the chain and signs nothing")
     return engine

@@ -69,6 +69,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     serving       what a node replies to a peer that asks
     events        what happens to an engine, and what it wants done
     heard         attestations that no block carries yet
+    rescue        whether a restart may still come, and what it would undo
     production    when and what a validator signs
     silence       why a validator signs nothing, and when it will again
     arrivals      announced blocks that wait for their slot or their transactions

@@ -231,7 +231,7 @@ class Admission:
         """
         try:
             status = Status.decode(data)
-            if max(status.mhp, status.finalized_height) > status.height:
+            if max(status.mhp, status.finalized_height, status.restart) > status.height:
                 raise Refused(Reason.MALFORMED, "a status that contradicts itself")
             check_credential(status.credential, self._genesis.id, peer)
         except Refused as refusal:

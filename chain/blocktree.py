@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from chain.ballots import EMPTY, Ballot
 from chain.blocks import Block
 from chain.errors import InvariantBroken, Reason, Refused
+from chain.forkchoice import Rank, rank
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader
 from chain.judgement import check_follows, judge
@@ -32,6 +33,11 @@ class Judged:
     header: Header
     votes: Votes
 
+    @property
+    def rank(self) -> Rank:
+        """What fork choice compares."""
+        return rank(self.header, self.votes.restart)
+
 
 @dataclass(slots=True)
 class TreeNode:
@@ -43,6 +49,11 @@ class TreeNode:
     arrived_in_slot: bool
     invalid: bool = False
     children: list[bytes] = field(default_factory=list)
+
+    @property
+    def rank(self) -> Rank:
+        """What fork choice compares."""
+        return rank(self.header, self.votes.restart)
 
 
 def genesis_header(genesis: Genesis, state_root: bytes) -> Header:
@@ -106,9 +117,9 @@ class BlockTree:
         """Where the tree is full, drop the worst tip that is not ``needed``, if there is one."""
         if len(self._nodes) < MAX_BLOCKS:
             return
-        tips = [node.header for node in self._nodes.values() if not node.children and node.header.id not in needed]
+        tips = [node for node in self._nodes.values() if not node.children and node.header.id not in needed]
         if tips:
-            self._drop(min(tips, key=lambda header: (header.mhp, header.height, header.id)))
+            self._drop(min(tips, key=lambda node: (node.rank, node.header.id)).header)
 
     def mark_invalid(self, block_id: bytes) -> None:
         """A block proved invalid when executed: it and all that stands on it can never win."""
@@ -143,12 +154,12 @@ class BlockTree:
     def tips(self) -> list[Header]:
         """The last valid header of every branch, best first."""
         nodes = self._nodes
-        headers = [
-            node.header
-            for node in nodes.values()
+        tips = [
+            node
+            for node in sorted(nodes.values(), key=lambda node: node.header.id)
             if not node.invalid and all(nodes[child].invalid for child in node.children)
         ]
-        return sorted(headers, key=lambda header: (-header.mhp, -header.height, header.id))
+        return [node.header for node in sorted(tips, key=lambda node: node.rank, reverse=True)]
 
     def _drop(self, header: Header) -> None:
         del self._nodes[header.id]

@@ -2,12 +2,16 @@
 
 * ``meta``: format, genesis id, the snapshot (header, votes), the head, the finalized height, and the signing state:
   as ``signing``, or as ``exported`` once it left this home, or not at all where it was lost; ``restart``, which this
-  home signed; and ``waiting``, the transactions that it had acknowledged and no block held at its last clean stop;
+  home signed; ``waiting``, the transactions that it had acknowledged and no block held at its last clean stop; and
+  ``commits``, how many were made;
 * ``blocks``: every known block, one blob each; ``main`` marks the head's branch;
 * ``transactions``: the first 8 bytes of each transaction's id and its block, to look transactions up;
 * ``state``: the entries at the snapshot's height, by key;
 * ``decisions``: the heights of final blocks that decided something about who votes, which proofs begin at;
 * ``standings``: each member's score under the policy in force there, so that a rank is a query.
+
+Beside it, in a file of its own, is the number of commits that were durable at least.  SQLite leaves out of its log
+what does not look whole, and opens an older file in its place like any: only that number tells.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from chain.transactions import VerifiedTransaction
 
 FORMAT = 4
 DATABASE = "chain.db"
+COMMITS = "commits"
 # The default checkpoints every 4 MB of log and doubles the cost of a busy second.
 _WAL_AUTOCHECKPOINT_PAGES = 4_000
 # As long as finality can be stalled before a reader gives up on a losing branch.
@@ -99,6 +104,7 @@ class Database:
         self.path = path
         if not path.exists():
             raise OperatorError(f"{path} is missing; restore it, or {_begin_anew(path)}")
+        self._tally = tally_of(path)
         with self.translated():
             self.connection = _connect(path, "mode=ro" if read_only else "mode=rw")
         try:
@@ -108,6 +114,8 @@ class Database:
                 self.connection.close()
                 self.connection = _connect(path, "mode=ro&immutable=1")
             self._check(genesis)
+            with self.translated():
+                self._commits = _number(self.meta(COMMITS))
         except BaseException:
             self.close()
             raise
@@ -188,18 +196,31 @@ class Database:
                 f"{self.path} belongs to another network than genesis.json; use the genesis file it was made with"
             )
 
+    @property
+    def is_set_back(self) -> bool:
+        """Whether commits are missing that were durable: its log was damaged, or an older file took its place."""
+        try:
+            return _number(unseal(COMMITS.encode(), self._tally.read_bytes())) > self._commits
+        except (OSError, Refused):  # of an older version, or damaged itself
+            return False
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """What is written inside is written whole and durable at the end, or not at all."""
+        counted = seal(COMMITS.encode(), encode((self._commits + 1,)))
         with self.translated():
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (COMMITS, counted))
                 self.connection.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):
                     self.connection.execute("ROLLBACK")
                 raise
+        self._commits += 1
+        with contextlib.suppress(OSError):  # one that is too low tells less, and nothing wrong
+            self._tally.write_bytes(counted)
 
     def close(self) -> None:
         self.connection.close()
@@ -241,8 +262,16 @@ def _begin_anew(path: Path) -> str:
     return f"run `python node.py init --resync --home {home}`, which keeps it aside, and start the node to sync again"
 
 
+def tally_of(path: Path) -> Path:
+    """Where the number of commits is that a database took."""
+    return path.with_name(f"{path.name}-commits")
+
+
 def stored_finality(database: Database) -> int:
-    raw = database.meta("finalized")
+    return _number(database.meta("finalized"))
+
+
+def _number(raw: bytes | None) -> int:
     return 0 if raw is None else int(decode(raw, max_bytes=16)[0])
 
 

@@ -6,6 +6,7 @@ until those before them are in the tree.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
@@ -97,7 +98,7 @@ class Download:
 
     def requests(self, chain: Blockchain, now_ms: int) -> Iterator[Asked]:
         """Share what is missing among those that can bring it, the next blocks to the best."""
-        wanted = self._wanted(now_ms) if self.path else []
+        wanted = (self._wanted(now_ms) or self._unheard(now_ms)) if self.path else []
         if not wanted:
             return
         able = self._suppliers.in_order(each for each in self._suppliers if self._can_bring(each, chain, now_ms))
@@ -123,6 +124,14 @@ class Download:
         window = self.path[: max(1, WINDOW_BYTES // self._block_bytes)]
         return [judged.header for judged in window if judged.header.id not in known]
 
+    def _unheard(self, now_ms: int) -> list[Header]:
+        """Where nothing else is wanted: the blocks of which nothing came yet, to ask another for the same."""
+        asked = self._prompt(now_ms)
+        askers = Counter(block_id for each in asked for block_id in each.ids)
+        silent = {block_id for each in asked if self._suppliers.is_silent(each, now_ms) for block_id in each.ids}
+        headers = (judged.header for judged in self.path)
+        return [header for header in headers if header.id in silent and askers[header.id] == 1]
+
     def _prompt(self, now_ms: int) -> list[Asked]:
         return [each for each in self._suppliers.asked if each.ids and not self._suppliers.is_late(each, now_ms)]
 
@@ -130,14 +139,17 @@ class Download:
         return [each for each in self._suppliers.asked if each.ids and each.supplier is supplier]
 
     def _can_bring(self, supplier: Supplier, chain: Blockchain, now_ms: int) -> bool:
-        """Whether a peer follows this branch, as far as is known, and is not late with what it was asked for."""
+        """Whether a peer follows this branch, as far as is known, and brings what it was asked for."""
         tips = supplier.trail, supplier.status.head_id
         follows = supplier.trail in chain.tree or any(judged.header.id in tips for judged in self.path)
         return (
             follows
             and not self._suppliers.rests(supplier, now_ms)
-            and not any(self._suppliers.is_late(asked, now_ms) for asked in self._ranges_of(supplier))
+            and not any(self._is_stuck(asked, now_ms) for asked in self._ranges_of(supplier))
         )
+
+    def _is_stuck(self, asked: Asked, now_ms: int) -> bool:
+        return self._suppliers.is_late(asked, now_ms) or self._suppliers.is_silent(asked, now_ms)
 
     def _range_for(self, supplier: Supplier, wanted: list[Header], chain: Blockchain, now_ms: int) -> Asked | None:
         """A request for the next blocks in a row that this peer has; they are wanted no more."""

@@ -160,6 +160,10 @@ class Electorate:
         """Whose turn ``slot`` is."""
         return self.current.leader(slot)
 
+    def may_lead(self, key: bytes) -> bool:
+        """Whether a key makes blocks."""
+        return key in self.leaders and key not in self.barred
+
     @cached_property
     def all_sets(self) -> tuple[ValidatorSet, ...]:
         """The set that decides, and the one that is waited for or decides too."""

@@ -157,15 +157,17 @@ class Engine:
 
     def status(self, now_ms: int, credential: Credential = NOBODY) -> Status:
         """Where this node stands and what time it has; ``credential`` is shown while its key is a validator's."""
-        head, final, time_ms = self.chain.head.header, self.chain.finalized, self.trust.time_to_tell(now_ms)
+        head, final, time_ms = self.chain.head, self.chain.finalized, self.trust.time_to_tell(now_ms)
         shown = credential if self.is_validator else NOBODY
-        return Status(head.id, head.height, head.mhp, final.height, max(0, time_ms), shown)
+        mhp, restart, height = head.rank
+        return Status(head.header.id, height, mhp, final.height, max(0, time_ms), shown, restart)
 
     def silence(self, now_ms: int) -> Mute | None:
         """Why this validator makes no blocks at present; None where it does, and of an observer."""
-        if self.producer is None or not self.is_validator:
+        producer = self.producer
+        if producer is None or not (self.is_validator or producer.awaits_restart(self.chain)):
             return None
-        return silence(self.producer, self.trust, self.chain, now_ms)
+        return silence(producer, self.trust, self.chain, now_ms)
 
     @property
     def has_room_for_clients(self) -> bool:

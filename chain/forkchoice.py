@@ -8,7 +8,11 @@ crosses the finalized height, and that both headers are valid on their own branc
 from __future__ import annotations
 
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+Rank: TypeAlias = tuple[int, int, int]
+"""What "longest" compares of a tip: ``(mhp, restart, height)``.  A restart is one more than the height from which the
+last one of its branch let it go on, 0 without any."""
 
 
 class ForkHeader(Protocol):
@@ -51,8 +55,7 @@ def choose(
     """What to do with ``block`` where ``tip`` is the head (LIP 0014, cases 1 to 6).
 
     A block arrived in its slot if it was received then; one made here, or fetched while syncing, counts as
-    in time.  A restart is one more than the height from which the last one of that branch
-    let it go on, 0 without any.
+    in time.
     """
     if block.id == tip.id:
         return Choice.SAME
@@ -63,5 +66,10 @@ def choose(
             return Choice.DOUBLE
         late_tip_timely_block = not tip_arrived_in_slot and block_arrived_in_slot
         return Choice.TIE_BREAK if tip.slot < block.slot and late_tip_timely_block else Choice.KEEP
-    is_better = (block.mhp, block_restart, block.height) > (tip.mhp, tip_restart, tip.height)
+    is_better = rank(block, block_restart) > rank(tip, tip_restart)
     return Choice.SWITCH if is_better else Choice.KEEP
+
+
+def rank(header: ForkHeader, restart: int) -> Rank:
+    """What is compared of a tip; ``restart`` is that of the votes after it."""
+    return header.mhp, restart, header.height

@@ -16,6 +16,7 @@ from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS
 from chain.codec import U64_MAX, array, blob, decode, encode, integer
 from chain.credentials import NOBODY, Credential
 from chain.errors import Reason, Refused
+from chain.forkchoice import Rank
 
 # Gossip and replies: one message of libp2p carries at most 1 MiB with its envelope.
 MAX_MESSAGE_BYTES = 1_000_000
@@ -41,7 +42,7 @@ class Status:
     """Where a node stands: its head, what fork choice compares, and what is final there.
 
     ``time_ms`` is what time it has (Unix milliseconds), 0 where it does not know; ``credential`` shows whose machine it
-    is, if it is a validator's.
+    is, if it is a validator's; ``restart`` is that of the votes after the head (:attr:`chain.votes.Votes.restart`).
     """
 
     head_id: bytes
@@ -50,20 +51,21 @@ class Status:
     finalized_height: int
     time_ms: int = 0
     credential: Credential = NOBODY
+    restart: int = 0
 
     @property
-    def rank(self) -> tuple[int, int]:
+    def rank(self) -> Rank:
         """What "longest" compares."""
-        return self.mhp, self.height
+        return self.mhp, self.restart, self.height
 
     def encode(self) -> bytes:
-        stand = (self.head_id, self.height, self.mhp, self.finalized_height)
+        stand = (self.head_id, self.height, self.mhp, self.restart, self.finalized_height)
         return encode((*stand, self.time_ms, self.credential.key, self.credential.signature))
 
     @classmethod
     def decode(cls, data: bytes) -> Status:
-        fields = array(decode(data, max_bytes=MAX_STATUS_BYTES), 7, 7, "a status")
-        head_id, height, mhp, finalized_height, time_ms, key, signature = fields
+        fields = array(decode(data, max_bytes=MAX_STATUS_BYTES), 8, 8, "a status")
+        head_id, height, mhp, restart, finalized_height, time_ms, key, signature = fields
         return cls(
             blob(head_id, 32, "the head"),
             integer(height, 0, U64_MAX, "the height"),
@@ -71,6 +73,7 @@ class Status:
             integer(finalized_height, 0, U64_MAX, "the finalized height"),
             integer(time_ms, 0, MAX_TIME_MS, "the time"),
             NOBODY if (key, signature) == (b"", b"") else _credential(key, signature),
+            integer(restart, 0, U64_MAX, "the restart"),
         )
 
 

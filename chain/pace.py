@@ -13,6 +13,8 @@ FIRST_BYTES = 48_000
 MIN_BYTES = 16_000
 # A reply is to take about so long: many ways there and back on most lines, and soon enough to tell who is slow.
 TARGET_MS = 1_000
+# So many times as much is asked for next at most: a line may take what is small at once, and no more.
+MAX_GROWTH = 4
 # Before so long nobody is slow: two ways around the world, and a busy moment on both sides.
 PATIENCE_MS = 1_500
 # A peer may take so many times as long as the fastest that is known: they may share one line.
@@ -41,7 +43,8 @@ class Pace:
             self.ask_bytes = max(MIN_BYTES, min(self.ask_bytes // 2, rate * TARGET_MS // 1_000))
         elif took_ms <= TARGET_MS and 2 * size >= self.ask_bytes:
             self.rate = rate
-            self.ask_bytes = min(2 * self.ask_bytes, REPLY_BYTES)
+            in_time = min(MAX_GROWTH * self.ask_bytes, rate * TARGET_MS // 1_000)
+            self.ask_bytes = min(max(2 * self.ask_bytes, in_time), REPLY_BYTES)
 
     def failed(self) -> None:
         """Nothing came: the next try is small."""

@@ -31,6 +31,7 @@ from chain.ledger import decided
 from chain.mempool import Mempool
 from chain.merkle import merkle_root
 from chain.quotas import is_stranger, stranger_room
+from chain.rescue import may_come
 from chain.restart import Restart, restarted
 from chain.statements import NO_TAG
 from chain.transactions import Evidence, VerifiedTransaction, sign_transaction
@@ -39,6 +40,8 @@ from chain.votes import Votes
 # Transactions that are not final are in memory, with the way back: about 2 kB each, 400 MB.
 MAX_OPEN_TRANSACTIONS = 200_000
 ROOM_SHARE = 32
+# A validator that runs speaks about each block: who said nothing about so many rounds of them does not.
+QUIET_ROUNDS = 2
 
 Statement: TypeAlias = Header | Attestation
 
@@ -58,7 +61,8 @@ class Producer:
 
     ``signing`` is None where the signing state was lost; it is made anew with ``fresh_tag``, 16 random bytes, if a
     validator has to.  ``restart`` is one that this home signed, and gave its signing state up for: as long as it may
-    come, nothing is said.  ``is_stopped`` once the key was seen speaking elsewhere.
+    come, nothing is said.  ``is_stopped`` once the key was seen speaking elsewhere; ``may_be_restored`` while that may
+    have been here, before an older copy of this home took its place.
     """
 
     def __init__(
@@ -76,6 +80,8 @@ class Producer:
         self.restart = restart
         self._restart_signers = frozenset[bytes]() if restart is None else restart.signers(genesis.id)
         self.is_stopped = False
+        self.may_be_restored = False
+        self._began_height: int | None = None
         self._made_id = b""
 
     @property
@@ -127,6 +133,21 @@ class Producer:
             and chain.electorate.tag(key).tag != self.fresh_tag
         )
 
+    def is_alone(self, chain: Blockchain) -> bool:
+        """Whether it turned out that nobody else speaks with this key, so that what was lost is known to be all.
+
+        To be asked from when the head is no longer stale.  A key that said nothing about the blocks of two rounds since
+        then is on no other machine that runs, and this home was restored: its signing state is lost like any other.
+        """
+        votes = chain.head.votes
+        began = self._began_height = votes.height if self._began_height is None else self._began_height
+        self.may_be_restored &= votes.spoken_up_to(self.secret.public) <= began
+        if not self.may_be_restored or votes.height - began <= QUIET_ROUNDS * len(votes.electorate.leaders):
+            return False
+        self.is_stopped = self.may_be_restored = False
+        self.signing = self.restart = None
+        return True
+
     def resume(self, chain: Blockchain) -> bool:
         """Speak again, from a new signing state, once the block that renewed the tag is final on the head's branch.
 
@@ -175,13 +196,14 @@ class Producer:
     def seen_elsewhere(self, statement: Statement) -> bool:
         """A statement by our own key that we know nothing of: another machine speaks with it, or this one forgot.
 
-        True where that is news.  Nothing more is said from here, and the next start speaks from a new signing state:
-        what else was said, nobody knows.
+        True where that is news.  Nothing more is said from here until :meth:`is_alone`, or the next start: what else
+        was said, nobody knows.
         """
         signing, restart = self.signing, self.restart
         if self.is_stopped or statement.speaker != self.secret.public:
             return False
         if signing is not None:
+            self.may_be_restored = is_forgotten(statement, signing) and signing.tag != self.fresh_tag
             self.is_stopped = is_forgotten(statement, signing) or self._is_another_block(statement, signing)
             return self.is_stopped
         if restart is None or statement.tag != restart.tag(self.secret.public):
@@ -301,17 +323,6 @@ class Producer:
             if nonce not in {item.nonce for item in waiting}:
                 yield sign_transaction(key, self.genesis.id, nonce, draft.height, accusation)
         yield from (item for item in mempool.candidates() if item.actor != key.public)
-
-
-def may_come(restart: Restart, chain: Blockchain) -> bool:
-    """Whether a restart has not come on the head's branch, and nothing that is final rules it out."""
-    is_ruled_out = restart.height <= chain.finalized.height and restart.tip not in chain.tree
-    return not is_ruled_out and not has_come(restart, chain)
-
-
-def has_come(restart: Restart, chain: Blockchain) -> bool:
-    """Whether the head stands on a restart."""
-    return any(tag.tag == restart.tag(tag.key) for tag in chain.electorate.tags)
 
 
 def is_forgotten(statement: Statement, signing: SigningState) -> bool:

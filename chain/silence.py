@@ -32,11 +32,20 @@ def silence(producer: Producer, trust: Trust, chain: Blockchain, now_ms: int) ->
 def _bound(producer: Producer, chain: Blockchain) -> Mute | None:
     """It does not know what it signed last, or gave it up for a restart."""
     if producer.is_stopped:
-        why = "its key has spoken elsewhere; see that no other machine runs with it, and start this one again"
-        return Mute("key_used_elsewhere", why)
+        then = "it starts anew once the chain went on for two rounds without a word of it"
+        then = then if producer.may_be_restored else "start this one again"
+        return Mute(
+            "key_used_elsewhere", f"its key has spoken elsewhere; see that no other machine runs with it, and {then}"
+        )
     restart = producer.restart
     if restart is not None and producer.awaits_restart(chain):
-        return Mute("awaits_restart", f"it signed a restart from height {restart.height}, and waits until that comes")
+        why = f"it signed a restart from height {restart.height}, and waits until that comes"
+        is_agreed = producer.due_restart(chain) is not None
+        if is_agreed and not chain.tree[restart.tip].votes.electorate.may_lead(producer.secret.public):
+            why += (
+                "; enough signed it, but this key leads no slot: let one that does sign the same file, or sign it anew"
+            )
+        return Mute("awaits_restart", why)
     if producer.signing is None:
         why = "its signing state was lost; it signs once the chain made final that it starts anew"
         return Mute("signing_state_lost", why)

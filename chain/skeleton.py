@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from chain.blockchain import Blockchain
 from chain.blocks import Heading
 from chain.blocktree import Judged
-from chain.headers import Header
+from chain.forkchoice import Rank
 from chain.judgement import check_follows, judge
 
 
@@ -44,10 +44,10 @@ class Skeleton:
         self._judged[header.id] = judged
         return True
 
-    def header(self, block_id: bytes) -> Header | None:
-        """A header by its id, if it is here."""
+    def rank(self, block_id: bytes) -> Rank | None:
+        """What fork choice compares of a header, if it is here."""
         judged = self._judged.get(block_id)
-        return None if judged is None else judged.header
+        return None if judged is None else judged.rank
 
     def path(self, chain: Blockchain, tip_id: bytes) -> list[Judged]:
         """The headers up to ``tip_id``, oldest first; none where they do not stand on a valid block of the tree."""

@@ -25,6 +25,7 @@ from chain.database import (
     seal,
     short_id,
     stored_finality,
+    tally_of,
     trusted_block,
 )
 from chain.electorate import BATCH_MAX
@@ -52,11 +53,17 @@ class Storage:
     """The one writer.  Its methods block; the node calls them in a worker thread."""
 
     def __init__(self, path: Path, genesis: Genesis) -> None:
-        """Open a home's database.  Raises :class:`OperatorError`."""
+        """Open a home's database.  Raises :class:`OperatorError`.
+
+        Where it is set back, what was signed last is not in it, and is lost from now on.
+        """
         self.path = path
         self.genesis = genesis
         self._database = Database(path, genesis, read_only=False)
         self._connection = self._database.connection
+        self.is_set_back = self._database.is_set_back
+        if self.is_set_back:
+            self.commit([Commit(is_signing_lost=True)])
 
     @staticmethod
     def create(
@@ -74,6 +81,7 @@ class Storage:
             draft.unlink(missing_ok=True)
             with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
                 _fill(connection, genesis, {"signing": signing, "exported": exported})
+            tally_of(path).unlink(missing_ok=True)
             draft.rename(path)
         except (sqlite3.Error, OSError) as error:
             with contextlib.suppress(OSError):

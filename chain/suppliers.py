@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from chain.events import Peer, Request
 from chain.messages import GetBlocks, GetHeadings, Status
 from chain.newest import Newest
-from chain.pace import FIRST_BYTES, Pace, patience_ms
+from chain.pace import FIRST_BYTES, PATIENCE_MS, Pace, patience_ms
 
 # More claims than the peers that a node keeps; the oldest is forgotten first.
 MAX_STATUSES = 256
@@ -24,6 +24,8 @@ MAX_FAILURES = 7
 # So much more than what is on its way is asked for as comes in so long: enough that the line is never idle, and little
 # enough that what else uses it is not drowned.
 LINE_MS = 2_000
+# As long as no line is known: to ask one peer after the other would take the first seconds on a long one.
+FIRST_LINE_BYTES = 3 * FIRST_BYTES
 NO_CEILING = 2**64
 
 
@@ -179,7 +181,7 @@ class Suppliers:
         prompt = (each for each in self.asked if each.ids and not self.is_late(each, now_ms))
         awaited = sum(max(0, each.expected - each.received) for each in prompt)
         rate = sum(each.pace.rate for each in self)
-        return awaited < max(FIRST_BYTES, rate * LINE_MS // 1_000)
+        return awaited < (max(FIRST_BYTES, rate * LINE_MS // 1_000) if rate else FIRST_LINE_BYTES)
 
     def late_at_ms(self, asked: Asked) -> int:
         """When to ask another for the same."""
@@ -189,6 +191,15 @@ class Suppliers:
     def is_late(self, asked: Asked, now_ms: int) -> bool:
         """Whether a reply takes longer than the peer's line can explain, or the clock jumped."""
         return not asked.since_ms <= now_ms < self.late_at_ms(asked)
+
+    def silent_at_ms(self, asked: Asked) -> int | None:
+        """From when on a reply of which nothing is here is no good sign."""
+        return None if asked.received else asked.since_ms + PATIENCE_MS
+
+    def is_silent(self, asked: Asked, now_ms: int) -> bool:
+        """Whether of a reply nothing came yet although it could."""
+        silent_ms = self.silent_at_ms(asked)
+        return silent_ms is not None and now_ms >= silent_ms
 
     def is_full(self, asked: Asked, count: int, size: int, *, is_whole: bool) -> bool:
         """Whether so many items of ``size`` bytes are all that was asked for or is there, or about as many bytes."""

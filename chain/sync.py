@@ -18,12 +18,13 @@ from chain.blocks import Heading
 from chain.download import Download
 from chain.errors import Reason, Refused
 from chain.events import Ask, Peer, Request
+from chain.forkchoice import Rank
 from chain.headers import Header
 from chain.messages import GetHeadings, Status
 from chain.skeleton import Skeleton
 from chain.suppliers import Asked, Supplier, Suppliers
 
-NOWHERE = (-1, -1)
+NOWHERE = (-1, -1, -1)
 # Where so little lies above what is final, asking for all of it costs less than a second try.
 SHORT_BRANCH = 32
 # Headers that a peer is asked for that has shown none yet; and those that it takes to be sure of what comes next.
@@ -153,8 +154,10 @@ class Sync:
         """When there is something to be done even if nothing happens."""
         if self.download.is_ready:
             return [now_ms]
-        late = [self.suppliers.late_at_ms(asked) for asked in self.suppliers.asked]
-        return [late_ms for late_ms in late if late_ms > now_ms]
+        asked = self.suppliers.asked
+        due = [self.suppliers.late_at_ms(each) for each in asked]
+        due += [silent_ms for each in asked if (silent_ms := self.suppliers.silent_at_ms(each)) is not None]
+        return sorted({due_ms for due_ms in due if due_ms > now_ms})
 
     def _aim(self, chain: Blockchain, now_ms: int) -> None:
         """Follow the best branch that was proven; forget what leads nowhere."""
@@ -168,7 +171,7 @@ class Sync:
 
     def _tips(self, chain: Blockchain, now_ms: int) -> Iterator[bytes]:
         """The ends of what is worth fetching; the branch that is being fetched stays one while it moves."""
-        ours = chain.head.header.mhp, chain.head.header.height
+        ours = chain.head.rank
         if self._rank(self._target) > ours and 0 <= now_ms - self.download.moved_ms < STUCK_MS:
             yield self._target
         for supplier in self.suppliers:
@@ -176,9 +179,8 @@ class Sync:
             if shown != NOWHERE and max(shown, supplier.status.rank) > ours:
                 yield supplier.trail
 
-    def _rank(self, tip_id: bytes) -> tuple[int, int]:
-        header = self.skeleton.header(tip_id)
-        return NOWHERE if header is None else (header.mhp, header.height)
+    def _rank(self, tip_id: bytes) -> Rank:
+        return self.skeleton.rank(tip_id) or NOWHERE
 
     def _headings(self, chain: Blockchain, now_ms: int) -> Iterator[Asked]:
         """Try who claims more and has shown nothing yet, some at a time; let one at a time show what comes next."""
@@ -203,9 +205,9 @@ class Sync:
 
     def _is_wanted(self, supplier: Supplier, chain: Blockchain, now_ms: int) -> bool:
         """Whether a peer claims a longer chain than ours, and more of it than was shown."""
-        status, head = supplier.status, chain.head.header
+        status = supplier.status
         return (
-            status.rank > (head.mhp, head.height)
+            status.rank > chain.head.rank
             and status.height > chain.finalized.height
             and status.head_id not in chain.tree
             and status.head_id not in self.skeleton

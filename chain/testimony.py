@@ -57,6 +57,8 @@ class Testimony:
 
     def renew(self, producer: Producer) -> None:
         """Where the signing state was lost, or another machine renewed it, do what the chain makes of it."""
+        if producer.is_alone(self._chain):
+            self._out.note("signing_lost", "nobody else speaks with this key: this home was restored, and starts anew")
         if producer.resume(self._chain):
             self._out.signing = producer.signing
         if producer.is_overruled(self._chain):
@@ -89,7 +91,12 @@ class Testimony:
         self._out.note(
             "key_used_elsewhere",
             "this key has spoken elsewhere: on another machine, or before this home was restored; this node says no "
-            "more. Make sure that no other machine runs with the key, then start this one again",
+            "more. Make sure that no other machine runs with the key"
+            + (
+                ": where none speaks for two rounds of blocks, this one starts anew"
+                if producer.may_be_restored
+                else ", then start this one again"
+            ),
         )
 
     def _report_loss(self, producer: Producer) -> None:

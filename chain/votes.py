@@ -290,7 +290,7 @@ class Count:
         lowest = max(self._bottom, voter.min_active, voter.largest_precommit + 1)
         lowest = max(lowest, self._height_not_prevoted(speaker, mhg, lowest) + 1)
         is_first = True
-        for at in range(min(height, mhp), lowest - 1, -1):
+        for at in range(mhp, lowest - 1, -1):  # which is below the statement's own height
             row = self._row(at)
             if _is_enough(row.prevotes, row.electorate.sets):
                 self._put(row._replace(precommits=_added(row.precommits, row.electorate.sets, speaker)))

@@ -6,7 +6,6 @@ Nothing here needs a message of its own: a visitor greets as any peer does, and 
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from chain.errors import Refused
 from chain.messages import Status
 from p2p import handshake
 from p2p.addresses import PeerAddress
+from p2p.clocks import wall_ms
 from p2p.farewells import read_refusal
 from p2p.host import GuardedHost, build_host
 from p2p.library import tame
@@ -107,9 +107,9 @@ async def _heard(requests: Requests, address: PeerAddress, whom: str) -> Opinion
         return await requests.ask_now(address.peer_id, name, request, max_response=max_response, timeout_s=PATIENCE_S)
 
     nothing = Status(bytes(32), 0, 0, 0).encode()
-    before_ms = _wall_ms()
+    before_ms = wall_ms()
     reply = await ask("hello", handshake.encode_hello([], nothing), handshake.MAX_HELLO_BYTES)
-    after_ms = _wall_ms()
+    after_ms = wall_ms()
     status = Status.decode(handshake.decode_hello(reply, address.peer_id)[1])
     places: dict[str, None] = {}
     for _ in range(ASK_TIMES):
@@ -132,7 +132,3 @@ async def stranger(seed: bytes | None = None) -> AsyncIterator[GuardedHost]:
             with trio.move_on_after(1) as scope:
                 scope.shield = True
                 await host.swarm.cut_all()
-
-
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000

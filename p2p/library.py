@@ -22,6 +22,7 @@ from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.protocol_muxer import multiselect_communicator
+from libp2p.stream_muxer.yamux import yamux
 from libp2p.stream_muxer.yamux.yamux import FLAG_SYN, TYPE_DATA, YAMUX_HEADER_FORMAT, Yamux
 from libp2p.transport.upgrader import TransportUpgrader
 from libp2p.utils.varint import read_varint_prefixed_bytes_limited
@@ -35,9 +36,13 @@ log = logging.getLogger(__name__)
 MAX_NAME_BYTES = 1024
 """A line of multistream-select; the longest of ours has 40 bytes."""
 
-MAX_UNREAD_BYTES = 20 * 1024 * 1024
-"""What a peer may have sent that nobody has read yet.  The library's multiplexer does not enforce the
-windows it grants (up to 16 MiB for one stream), so without this a peer could fill the memory."""
+MAX_WINDOW_BYTES = 1024 * 1024
+"""What a peer is granted for one stream, however well it goes: the largest reply of ours, which on a line of 200 ms
+there and back is 5 MB a second."""
+
+MAX_UNREAD_BYTES = 4 * MAX_WINDOW_BYTES
+"""What a peer may have sent that nobody has read yet.  The library's multiplexer does not enforce the windows that it
+grants, so without this a peer could fill the memory: 32 strangers have 130 MB."""
 
 
 LARGER_BYTES = 1_024
@@ -116,6 +121,8 @@ class LeaklessSwarm(Swarm):
 def tame() -> None:
     """Make the library of this process safe to listen with.  May be called again."""
     _know_ed25519_only()
+    # The library lets a window grow to 16 MiB.  Drop when a connection can be told its own limit.
+    yamux.MAX_WINDOW_SIZE = MAX_WINDOW_BYTES
     # The library believes any announced length, before anybody has proved an identity.  Drop when it has a bound.
     multiselect_communicator.read_delim = _read_name  # type: ignore[attr-defined]
     # The library wants addresses of two parts; those of IPv6 have four.  Drop when it knows both.

@@ -27,5 +27,6 @@
     metrics      where a node stands, as metrics
     telemetry    what happened, as logs, metrics, the last head moves
     face         what the local face answers
+    callers      who is connected to the local face, and who makes room
     http         the local face: status, submission, metrics
 """

@@ -14,6 +14,7 @@ import click
 from chain.errors import OperatorError
 from chain.genesis import found_genesis, load_genesis
 from chain.keys import SEED_BYTES, SecretKey, did_from_key
+from p2p import clocks
 from p2p.local import founders
 from p2p.local.doctor import doctor
 from p2p.local.founding import check_joined, home_config, named_policy
@@ -62,7 +63,7 @@ def init(
     if (genesis_path is None) == (new_network is None):
         raise OperatorError("say either --genesis FILE or --new-network NAME")
     known = home / "key" if key_path is None and is_begun_home(home) else key_path
-    is_new, now_ms = known is None, founders.wall_ms()
+    is_new, now_ms = known is None, clocks.wall_ms()
     secret, word = (SecretKey(secrets.token_bytes(SEED_BYTES)), None) if known is None else open_key(known, passphrase)
     if encrypt and word is None:
         if known == home / "key":
@@ -146,6 +147,13 @@ def _told(home: Path, file: Path, signed: Signed) -> str:
     if signed.left:
         lines.append(f"{signed.left} blocks above it are not final; what they hold waits for new blocks")
     lines.append(f"signed by a weight of {signed.count}")
+    if signed.is_agreed and not signed.may_lead:
+        lines += [
+            f"that is enough, but the key of {home} leads no slot: start this node, carry {file} to a validator that",
+            "leads some, stop its node, and let it sign, once more if it did; then the chain goes on",
+            start,
+        ]
+        return "\n".join(lines)
     if signed.is_agreed:
         return "\n".join([*lines, "that is enough: start this node, and the chain goes on", start])
     return "\n".join(

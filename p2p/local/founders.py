@@ -8,7 +8,6 @@ import json
 import re
 import secrets
 import shlex
-import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ from chain.genesis import Genesis, found_together, load_genesis, plan_of
 from chain.keys import SEED_BYTES, did_from_key
 from chain.tables import Mistake
 from chain.words import duration, instant
+from p2p import clocks
 from p2p.local.carried import write_once
 from p2p.local.founding import found, join, load_entries, load_plan, named_policy, write_plan
 from p2p.local.home import begin_home
@@ -54,7 +54,7 @@ def _new(plan: Path, name: str, start: str, policy: str, slot_ms: int, tolerates
     """Write PLAN, which every founder is to sign."""
     fields = {
         "name": name,
-        "genesis_time_ms": _moment_ms(start, wall_ms()),
+        "genesis_time_ms": _moment_ms(start, clocks.wall_ms()),
         "slot_ms": slot_ms,
         "heartbeat_slots": USUAL_HEARTBEAT_SLOTS,
         "max_expiry_blocks": USUAL_EXPIRY_BLOCKS,
@@ -66,7 +66,7 @@ def _new(plan: Path, name: str, start: str, policy: str, slot_ms: int, tolerates
         made = read_plan(fields)
     except Mistake as mistake:
         raise OperatorError(f"the plan's {mistake}") from mistake
-    write_plan(plan, made, wall_ms())
+    write_plan(plan, made, clocks.wall_ms())
     _say(*_terms(made), f"send {plan} to every founder; each of them, you too, types", _join_line(plan))
 
 
@@ -100,7 +100,7 @@ def _join(
     secret = begin_home(home, seed, secrets.token_bytes(SEED_BYTES), passphrase, word=word)
     if encrypt and not is_encrypted(home / "key"):
         raise OperatorError(f"{home / 'key'} was there, and is not encrypted; run `python node.py key encrypt` first")
-    made = join(agreed, entry, secret, organisation, address, weight=weight, now_ms=wall_ms())
+    made = join(agreed, entry, secret, organisation, address, weight=weight, now_ms=clocks.wall_ms())
     _say(
         *_terms(agreed),
         *_rows([made]),
@@ -119,7 +119,7 @@ def _show(file: Path, entries: Sequence[Path], out: Path | None, as_json: bool) 
     plan, founders, made = _read(file, entries)
     missing = lacking(plan, founders)
     if out is not None:
-        made = found(plan, founders, wall_ms())
+        made = found(plan, founders, clocks.wall_ms())
         write_once(out, made.to_json())
     if as_json:
         click.echo(json.dumps(_document(plan, founders, made, missing), indent=2))
@@ -160,7 +160,7 @@ def _say(*lines: str) -> None:
 
 def _terms(plan: Plan) -> Iterator[str]:
     """What a plan says, a line each."""
-    wait_ms = plan.genesis_time_ms - wall_ms()
+    wait_ms = plan.genesis_time_ms - clocks.wall_ms()
     yield f"network    {plan.name}"
     yield f"begins     {instant(plan.genesis_time_ms)}" + (f", in {duration(wait_ms)}" if wait_ms > 0 else "")
     yield f"slots      {plan.slot_ms} ms"
@@ -216,7 +216,7 @@ def readiness(home: Path, genesis: Genesis, *, may_have_signed: bool) -> str:
     """What the operator of a new home is told."""
     line = f"{home} is ready; start it with `python node.py run --home {shlex.quote(str(home))}`"
     begins = instant(genesis.genesis_time_ms)
-    if genesis.genesis_time_ms > wall_ms():
+    if genesis.genesis_time_ms > clocks.wall_ms():
         line += f"\nthe network begins at {begins}, and the node waits for that"
     elif may_have_signed:
         line += (
@@ -231,11 +231,6 @@ def _join_line(plan: Path) -> str:
         f"    python node.py genesis join {shlex.quote(plan.name)} my-entry.json \\\n"
         '        --organisation "…" --address /ip4/…/tcp/4001'
     )
-
-
-def wall_ms() -> int:
-    """What time this machine says it is: Unix milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 def _moment_ms(text: str, now_ms: int) -> int:

@@ -92,7 +92,7 @@ def _move_aside(database: Path) -> Path | None:
     aside = next(name for name in names if not name.exists())
     try:
         # What SQLite would take for the log of the new database goes first.
-        for suffix in ("-wal", "-shm", ""):
+        for suffix in ("-wal", "-shm", "-commits", ""):
             part = database.with_name(database.name + suffix)
             if part.exists():
                 part.rename(aside.with_name(aside.name + suffix))

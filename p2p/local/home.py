@@ -4,7 +4,8 @@
 ``key``           the secret (:mod:`p2p.local.keyfile`); readable by its owner only
 ``config.toml``   how this node talks (:class:`p2p.local.config.HomeConfig`)
 ``genesis.json``  the network
-``chain.db``      the chain, the state and what this validator signed last
+``chain.db``      the chain, the state and what this validator signed last; beside it,
+                  while a node runs, SQLite's log, and how many commits it took
 ``node.json``     written by a running node: process id and addresses
 ``peers.json``    where peers were reached, so that a restarted node finds them
 ``lock``          held by the one process that runs or changes the home

@@ -10,14 +10,20 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from string import hexdigits
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
+from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.trio import serve
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import repr_socket_addr
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -28,6 +34,7 @@ from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis
 from chain.keys import KEY_BYTES, key_from_did
 from chain.messages import RawItems
+from p2p.local.callers import Callers, room_for_callers
 from p2p.local.config import split_http
 
 if TYPE_CHECKING:
@@ -37,6 +44,8 @@ MAX_SUBMISSION = 512
 # 512 transactions of the usual kinds, or 40 motions that carry a policy each.
 MAX_BODY_BYTES = 1_000_000
 MAX_PARTITION_BODY_BYTES = 64_000
+# A megabyte takes 0.01 s on loopback, where this listens.
+BODY_TIMEOUT_S = 10.0
 # A trial runs in the node's own turn: a person's transaction, and what it builds on.
 MAX_TRIAL = 16
 _ID_DIGITS = 64
@@ -165,24 +174,19 @@ async def serve_http(face: Face, address: str, task_status: TaskStatus[str] = tr
     """Serve until cancelled.  Reports the URL once it listens.  Raises :class:`OperatorError` for a taken port."""
     host, port = split_http(address)
     config = Config()
-    config.bind = [f"{host}:{port}"]
     config.accesslog = None
     config.errorlog = None
     config.h11_max_incomplete_size = 16_384
-    config.wsgi_max_body_size = MAX_BODY_BYTES
-    config.graceful_timeout = 0.2
-    config.shutdown_timeout = 0.5
+    callers = Callers(room_for_callers())
+    app = ASGIWrapper(callers.watching(build_app(face)))  # type: ignore[arg-type]
+    speak = partial(TCPServer, app, config, WorkerContext(None), ConnectionState({}))
     try:
-        async with trio.open_nursery() as nursery:
-            binds = await nursery.start(_serve, build_app(face), config)
-            task_status.started(binds[0])
-    except* OSError as group:
-        raise OperatorError(f"{address} cannot be listened on; change http in config.toml or use port 0") from group
-
-
-async def _serve(app: Starlette, config: Config, task_status: TaskStatus[list[str]]) -> None:
-    forever: Callable[..., Awaitable[None]] = trio.sleep_forever
-    await serve(app, config, shutdown_trigger=forever, task_status=task_status)  # type: ignore[arg-type]
+        listeners = await trio.open_tcp_listeners(port, host=host)
+    except OSError as error:
+        raise OperatorError(f"{address} cannot be listened on; change http in config.toml or use port 0") from error
+    socket = listeners[0].socket
+    task_status.started(f"http://{repr_socket_addr(socket.family, socket.getsockname())}")
+    await trio.serve_listeners(partial(callers.attend, speak), listeners)
 
 
 def describe_refusal(refusal: Refused) -> dict[str, str]:
@@ -257,14 +261,16 @@ async def _partition(request: Request, face: Face) -> Response:
 
 
 async def _body(request: Request, limit: int) -> bytes:
-    """Read the body, giving up as soon as it is too large."""
+    """Read the body, giving up as soon as it is too large, or too slow."""
     body = bytearray()
-    async with aclosing(request.stream()) as stream:
-        async for chunk in stream:
-            body += chunk
-            if len(body) > limit:
-                raise Refused(Reason.TOO_LARGE, f"more than {limit} bytes")
-    return bytes(body)
+    with trio.move_on_after(BODY_TIMEOUT_S):
+        async with aclosing(request.stream()) as stream:
+            async for chunk in stream:
+                body += chunk
+                if len(body) > limit:
+                    raise Refused(Reason.TOO_LARGE, f"more than {limit} bytes")
+        return bytes(body)
+    raise HTTPException(408, f"the body did not come within {BODY_TIMEOUT_S:.0f} s")
 
 
 def _peer_ids(body: bytes) -> set[str]:

@@ -22,7 +22,7 @@ from chain.electorate import Electorate
 from chain.errors import OperatorError, Refused
 from chain.events import SigningState
 from chain.keys import SIGNATURE_BYTES, did_from_key, key_from_did
-from chain.production import has_come, may_come
+from chain.rescue import has_come, may_come, undone
 from chain.restart import SALT_BYTES, Restart
 from chain.storage import Storage
 from p2p.local.carried import read_carried
@@ -38,12 +38,14 @@ MAX_FILE_BYTES = 131_072
 class Signed:
     """What came of signing: the restart with all signatures, and whose they are worth.
 
-    ``left`` are the blocks above the tip that this home has; they are made anew.
+    ``left`` are the blocks above the tip that this home has; they are made anew.  ``may_lead`` says whether its node
+    can make the block, where enough signed.
     """
 
     restart: Restart
     electorate: Electorate
     left: int
+    may_lead: bool
 
     @property
     def signers(self) -> frozenset[bytes]:
@@ -94,7 +96,8 @@ def sign_restart(home: Home, file: Path, *, is_blind: bool = False, again: bool 
         restart = restart.signed(home.secret, home.genesis.id)
         storage.sign_restart(restart)
         _write(home, file, restart)
-    return Signed(restart, electorate, max(0, chain.head.header.height - restart.height))
+    may_lead = electorate.may_lead(home.secret.public)
+    return Signed(restart, electorate, max(0, chain.head.header.height - restart.height), may_lead)
 
 
 def _begin(home: Home, chain: Blockchain, known: Restart | None, is_blind: bool) -> Restart:
@@ -152,14 +155,8 @@ def _check_known(
 
 
 def _check_promise(home: Home, file: Path, restart: Restart, chain: Blockchain, signing: SigningState | None) -> None:
-    """Whether what this home stood behind, and may be final elsewhere, stays.  Raises :class:`OperatorError`.
-
-    Any branch on which as much is prevoted as this home saw holds all that its votes helped to make final.
-    """
-    if restart.tip not in chain.tree:
-        return
-    stood_behind = max(chain.head.header.mhp, 0 if signing is None else signing.last_mhp)
-    if chain.tree[restart.tip].votes.mhp < stood_behind:
+    """Whether what this home stood behind, and may be final elsewhere, stays.  Raises :class:`OperatorError`."""
+    if stood_behind := undone(restart, chain, signing):
         raise OperatorError(
             f"{file} goes on from height {restart.height}, and {home.path} voted up to height {stood_behind}, "
             "which may be final elsewhere; never sign it, and begin one in this home instead, with another file"

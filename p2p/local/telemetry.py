@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from chain.errors import Refused
 from chain.events import Commit, Effect, Equivocation, Finalized, HeadMoved, Notice, Penalise, Silenced
 from chain.keys import did_from_key
 from chain.stall import Stall, stall_of
+from p2p.clocks import wall_ms
 from p2p.local.attendance import Attendance
 from p2p.local.metrics import OfTheNode, OfTheProcess, Watched
 
@@ -149,7 +149,7 @@ class Telemetry:
                 "height": header.height,
                 "slot": header.slot,
                 "transactions": moved.transactions,
-                "at_ms": time.time_ns() // 1_000_000,
+                "at_ms": wall_ms(),
                 "made_here": header.proposer == self._own_key,
             }
         )

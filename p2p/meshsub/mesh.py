@@ -108,6 +108,10 @@ class Mesh:
         self._wanted.forget(peer)
         return self._done()
 
+    def is_stranger(self, peer: str) -> bool:
+        """Whether a peer dialled us and is neither named by the operator nor a validator's machine."""
+        return not self._is_reserved(peer) and not (peer in self.peers and self.peers[peer].is_outbound)
+
     def vouch(self, peer: str, is_validator: bool) -> list[Effect]:
         """Whether a connected peer is a validator's machine, as far as it is known now."""
         if is_validator and peer in self.peers:

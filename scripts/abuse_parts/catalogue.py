@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from scripts.abuse_parts import gossip, relay, requests
+from scripts.abuse_parts import gossip, relay, requests, surroundings
 from scripts.abuse_parts.target import Target
 
 
@@ -65,6 +65,12 @@ ATTACKS = (
         gossip.useless_transactions,
         "1 MB of a peer is checked at once, the rest waits at its end",
     ),
+    Attack(
+        "enrolments",
+        "members by the thousand",
+        gossip.enrolments_without_end,
+        "1 MB of a peer is checked at once; half of a pool is for those who are no members yet",
+    ),
     Attack("wrong-leaders", "headers well signed by nobody in particular", gossip.wrong_leaders),
     Attack(
         "unknown-leaders",
@@ -114,6 +120,18 @@ ATTACKS = (
         requests.request_flood,
         "two of a peer are answered at once; a ban beyond 50 a second",
     ),
+    Attack(
+        "patient-askers",
+        "the same megabyte, just below the rate",
+        requests.patient_askers,
+        "what is given again costs: 1 MB a second for all together, the rest waits",
+    ),
+    Attack(
+        "unread-data",
+        "megabytes that nobody reads, on each stream",
+        requests.unread_data,
+        "4 MB of a connection, beyond which it is closed",
+    ),
     Attack("idle-streams", "streams that are never used", requests.idle_streams),
     Attack(
         "dropped-streams",
@@ -145,6 +163,24 @@ ATTACKS = (
         requests.many_connections,
         "32 strangers, besides the peers that it was told of or dials; the least useful gives way",
     ),
+    Attack(
+        "idle-identity",
+        "a greeting, and nothing more",
+        requests.idle_identity,
+        "whoever is of no use gives way to a newcomer",
+    ),
+    Attack(
+        "named-victims",
+        "greetings that name a third party's ports",
+        surroundings.named_victims,
+        "such an address is dialled once; eight in vain to one host, then one every two minutes",
+    ),
+    Attack(
+        "slow-bodies",
+        "1,200 submissions to the HTTP face, byte by byte",
+        surroundings.slow_bodies,
+        "256 connections, whoever dawdles gives way; a body has 10 s",
+    ),
     Attack("garbage-status", "a hello that is none", requests.garbage_status),
     Attack("impossible-status", "a status that contradicts itself", requests.impossible_status),
     Attack(
@@ -158,6 +194,12 @@ ATTACKS = (
         "a claim, and replies that never end",
         requests.slow_replies,
         "others are asked after 1.5 s; it rests, longer each time, and then loses its place",
+    ),
+    Attack(
+        "dripped-blocks",
+        "a claim, and one true block every 8 s",
+        requests.dripped_blocks,
+        "slower than its line explains: others are asked; it rests, longer each time, and then loses its place",
     ),
     Attack("foreign-chain", "another network's valid chain for a reply", requests.foreign_chain),
     Attack(

@@ -192,6 +192,15 @@ async def useless_transactions(target: Target) -> None:
             await trio.sleep(target.pace_s)
 
 
+async def enrolments_without_end(target: Target) -> None:
+    """Members by the thousand, each with a good signature of its own."""
+    async with visit(target) as visitor:
+        stream = await visitor.open_gossip()
+        while True:
+            await stream.write(visitor.message(TRANSACTIONS, RawItems(tuple(enrolments(target))).encode()))
+            await trio.sleep(target.pace_s)
+
+
 def announcements(
     target: Target, height: int, secrets: dict[bytes, SecretKey], slots: Iterable[int], parent: bytes = NOWHERE
 ) -> Iterator[bytes]:

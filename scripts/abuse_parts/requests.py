@@ -6,7 +6,7 @@ import itertools
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import trio
 
@@ -20,6 +20,7 @@ from chain.messages import GetBlocks, GetHeadings, GetTransactions, RawItems, St
 from chain.policy import shipped_policy
 from p2p.client import NodeAway
 from p2p.host import MAX_INBOUND_STREAMS
+from p2p.library import MAX_UNREAD_BYTES
 from scripts.abuse_parts.target import PATIENCE_S, THROWN_OUT, Target, Visitor, framed, until_thrown_out, visit
 
 QUESTIONS = ("status", "headings", "blocks", "transactions", "hello", "ping", "peers")
@@ -28,6 +29,12 @@ MANY_CONNECTIONS = 500
 IDENTITIES = 30
 # A chain that is longer than what a node asks for at once.
 FOREIGN_BLOCKS = 40
+# What a peer may ask is fifty times a second; this stays just below.
+ASK_PAUSE_S = 0.021
+# Just before somebody would lose patience with it.
+DRIP_S = 8.0
+# A request that nobody answers is given up after some seconds, and what came with it is forgotten.
+UNREAD_STREAMS, FILL_AGAIN_S = 8, 4.0
 # How often a liar looks whether its claim is still of a longer chain.
 LOOK_EVERY_S = 0.5
 
@@ -80,6 +87,44 @@ async def request_flood(target: Target) -> None:
         for name, question in questions.items():
             for _ in range(4):
                 nursery.start_soon(repeat, name, question)
+
+
+async def patient_askers(target: Target) -> None:
+    """The same megabyte again and again, taken in full, just below the rate at which a peer is blamed."""
+    status = await target.status()
+    question = GetBlocks(status.head_id, max(1, status.height - 255), 256).encode()
+    async with visit(target) as visitor, trio.open_nursery() as nursery:
+
+        async def ask() -> None:
+            with suppress(*THROWN_OUT):
+                await visitor.ask("blocks", question)
+
+        while target.peer_id in visitor.host.swarm.connections:
+            nursery.start_soon(ask)
+            await trio.sleep(ASK_PAUSE_S)
+
+
+async def unread_data(target: Target) -> None:
+    """On each stream far more than its question, which nobody reads, and nothing of a reply is taken."""
+    status = await target.status()
+    question = framed(GetBlocks(status.head_id, 1, 256).encode())
+    junk = bytes(MAX_UNREAD_BYTES // (2 * UNREAD_STREAMS))
+    async with visit(target) as visitor, trio.open_nursery() as nursery:
+
+        async def fill() -> None:
+            while True:
+                with suppress(*THROWN_OUT):
+                    stream: Any = await visitor.open("blocks")
+                    stream.muxed_stream.send_window = 2 * len(junk)  # whatever was granted
+                    await stream.write(question + junk)
+                    await trio.sleep(FILL_AGAIN_S)
+                    await stream.reset()
+                await trio.lowlevel.checkpoint()
+
+        for _ in range(UNREAD_STREAMS):
+            nursery.start_soon(fill)
+        await visitor.thrown_out()
+        nursery.cancel_scope.cancel()
 
 
 async def idle_streams(target: Target) -> None:
@@ -135,15 +180,16 @@ async def half_open_handshakes(target: Target) -> None:
 async def many_connections(target: Target) -> None:
     """Hundreds of sockets, and dozens of identities that greet and stay."""
     async with trio.open_nursery() as nursery:
-
-        async def stay() -> None:
-            with until_thrown_out():
-                async with visit(target) as visitor:
-                    await visitor.thrown_out()
-
         for _ in range(IDENTITIES):
-            nursery.start_soon(stay)
+            nursery.start_soon(idle_identity, target)
         await squat(target, MANY_CONNECTIONS)
+
+
+async def idle_identity(target: Target) -> None:
+    """Greet, and stay."""
+    with until_thrown_out():
+        async with visit(target) as visitor:
+            await visitor.thrown_out()
 
 
 async def squat(target: Target, count: int) -> None:
@@ -199,6 +245,19 @@ async def slow_replies(target: Target) -> None:
         return RawItems(()).encode()
 
     await lie(target, dribble)
+
+
+async def dripped_blocks(target: Target) -> None:
+    """Claims a longer chain and is polite: one true block, or a few headers, just before each patience ends."""
+
+    async def drip(_visitor: Visitor, request: Wanted) -> bytes:
+        await trio.sleep(DRIP_S)
+        kind = "blocks" if isinstance(request, GetBlocks) else "headings"
+        head = await target.source.status()
+        async with visit(target.source) as source:
+            return await source.ask(kind, type(request)(head.head_id, request.from_height, 1).encode())
+
+    await lie(target, drip)
 
 
 async def foreign_chain(target: Target) -> None:

@@ -63,11 +63,15 @@ class Target:
     """A running node, known by its home.
 
     ``stolen`` are keys of validators that the attacker got hold of; ``pace_s`` is its pause between messages, for
-    an attacker that shares the machine with those it attacks.
+    an attacker that shares the machine with those it attacks; ``source`` is a node whose blocks it may pass on, else
+    this one.
     """
 
-    def __init__(self, home: Path, stolen: Sequence[SecretKey] = (), pace_s: float = 0.0) -> None:
+    def __init__(
+        self, home: Path, stolen: Sequence[SecretKey] = (), pace_s: float = 0.0, source: Target | None = None
+    ) -> None:
         self.pace_s = pace_s
+        self.source = source or self
         self.genesis = load_genesis(home / "genesis.json")
         self.stolen = {secret.public: secret for secret in stolen}
         facts = announced(home)
@@ -144,8 +148,10 @@ class Visitor:
 
 
 @asynccontextmanager
-async def visit(target: Target, status: bytes | None = None, seed: bytes | None = None) -> AsyncIterator[Visitor]:
-    """A peer with a fresh identity (or that of ``seed``) that greets and claims ``status``."""
+async def visit(
+    target: Target, status: bytes | None = None, seed: bytes | None = None, ports: Sequence[int] = ()
+) -> AsyncIterator[Visitor]:
+    """A peer with a fresh identity (or that of ``seed``) that greets, claims ``status``, and to listen on ``ports``."""
     async with stranger(seed) as host:
         await host.swarm.dial_addr(Multiaddr(target.address), target.peer_id)
         visitor = Visitor(target, host, Requests(host, target.prefix))
@@ -156,5 +162,6 @@ async def visit(target: Target, status: bytes | None = None, seed: bytes | None 
 
         visitor.requests.serve("ping", pong, max_request=64, max_response=64, max_concurrent=64)
         claim = Status(bytes(32), 0, 0, 0).encode() if status is None else status
-        await visitor.ask("hello", handshake.encode_hello([], claim), max_response=handshake.MAX_HELLO_BYTES)
+        places = [f"/ip4/127.0.0.1/tcp/{port}/p2p/{visitor.peer_id}" for port in ports]
+        await visitor.ask("hello", handshake.encode_hello(places, claim), max_response=handshake.MAX_HELLO_BYTES)
         yield visitor

@@ -25,7 +25,7 @@ from scripts.console import remark
 from scripts.testnet_parts.confirm import FinalReader
 from scripts.testnet_parts.feed import BATCH
 from scripts.testnet_parts.homes import TestnetHome, open_testnet
-from scripts.testnet_parts.nodes import NodeProcess
+from scripts.testnet_parts.nodes import NodeProcess, running
 from scripts.testnet_parts.shape import Wanted
 from scripts.testnet_parts.verdict import percentile, propagation_ms
 
@@ -253,26 +253,8 @@ async def _signed(signer: Presigner, count: int) -> list[bytes]:
 async def _running(home: TestnetHome, client: AsyncClient) -> AsyncIterator[Watch]:
     """The nodes of a home, connected with each other."""
     nodes = [NodeProcess(index, home.path / name, is_validator=True) for index, name in enumerate(home.shape.names)]
-
-    async def start(node: NodeProcess) -> None:
-        await node.start()
-        await node.wait_ready(client, time.time_ns() // 1_000_000)
-
-    try:
-        async with trio.open_nursery() as nursery:
-            for node in nodes:
-                nursery.start_soon(start, node)
-        with trio.move_on_after(READY_S):
-            while any(node.told["peers"] < len(nodes) - 1 for node in nodes):
-                await trio.sleep(LOOK_S)
-                for node in nodes:
-                    await node.refresh(client, time.monotonic())
+    async with running(nodes, client, READY_S):
         yield Watch(home.genesis, nodes, client)
-    finally:
-        with trio.CancelScope(shield=True):
-            async with trio.open_nursery() as nursery:
-                for node in nodes:
-                    nursery.start_soon(node.stop)
 
 
 class _Run:

@@ -33,6 +33,7 @@ Files, each importing only those above it::
     bridges     villains on both sides of a cut while validators change
     forgers     villains that sign what nobody may
     outlaws     villains made for one rule each
+    patches     what each broken rule replaces in the chain
     mutations   rules broken on purpose, to see that the simulator notices
     sharing     what all nodes make of the same, made once
     meshed      a network whose links are those of a manifest, and whose gossip goes through meshes

@@ -78,8 +78,13 @@ class Equivocates(SignsTwice):
                 state_root=root,
                 decision=decision,
                 heard=best.engine.heard,
+                tag=self.tag(villain),
             )
             villain.tell(block, up)
+
+    def tag(self, villain: Villain) -> bytes | None:
+        """With which tag it signs the next block; None for its own."""
+        return None
 
 
 class Clones(SignsTwice):

@@ -151,7 +151,7 @@ class Checks(Effects):
                 self._fail_inside(node, f"its mempool counts {engine.mempool.ready} that are ready")
             if engine.mempool.bytes != sum(len(item.raw) for item in engine.mempool):
                 self._fail_inside(node, f"its mempool counts {engine.mempool.bytes} bytes")
-            if engine.producer is not None and engine.producer.is_stopped:
+            if engine.producer is not None and engine.producer.is_stopped and not engine.producer.may_be_restored:
                 self._fail_inside(node, "stopped for good, though nobody else signs with its key")
 
     def at_end(self) -> None:

@@ -7,7 +7,7 @@ These are effects, each seen without knowing the rule that should prevent it:
   see to it that nothing promised gets lost (:mod:`scripts.simulation.workload`);
 * an honest validator is **accused** in what is final, or makes no block any more;
 * a validator that is **jailed** makes a final block after the one that jailed it;
-* an honest peer is **blamed**, and whoever proves again and again that it has no manners never is;
+* an honest peer is **blamed**, and whoever proves again and again that it has no manners never is, or may sign twice;
 * **memory** is kept without bound.
 
 Stalls are noticed by whoever lets time pass (:mod:`scripts.simulation.history`), crashes where a node fails.  What
@@ -164,6 +164,12 @@ class Effects:
             for reason, times in stranger.proofs.items():
                 if times > UNBLAMED and reason not in self._blamed.get(stranger.name, ()):
                     raise Violation(f"nobody blames {stranger.name} for {reason.code}, proven {times} times")
+        renewed = {tag.key for tag in self.newcomer.electorate.tags}
+        for key, said in self._seen.items():
+            taken = [item for item in said.values() if item.slot is not None and item.id in self._stored]
+            slots = {item.slot for item in taken}
+            if key not in renewed and len(slots) < len(taken) and not _proves_guilt(taken):
+                raise Violation("two blocks of one validator and slot were taken, and nobody can prove it: impunity")
 
     def culprits(self, *, stored: bool = False) -> tuple[str, ...]:
         """The validators that two statements prove guilty, both seen, or even ``stored``, by honest nodes."""

@@ -192,6 +192,7 @@ _KINDS = (
     ("made no block since", "honest validator silenced"),
     ("nobody blames", "impunity"),
     ("prove guilty", "impunity"),
+    ("impunity", "impunity"),
     ("denied", "denial"),
     ("where the bound is", "memory"),
     ("hangs", "hung"),

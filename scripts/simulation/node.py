@@ -444,8 +444,6 @@ class SimulatedNode:
                 self._perform(effect.notice, event)
             case Notice(name, text):
                 self.say(f"notice  {name}: {text}")
-                if name == "key_used_elsewhere" and self.disk.finds_out:
-                    self.crash("its operator, who restored a backup, starts it again")
             case Equivocation(first, second):
                 self.say(f"saw two statements of one: {first.id.hex()[:8]} {second.id.hex()[:8]} at {first.height}")
                 world.checks.on_equivocation(self, first)

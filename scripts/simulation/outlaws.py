@@ -11,6 +11,7 @@ from chain.blocktree import TreeNode
 from chain.headers import Header
 from chain.messages import Status
 from chain.restart import SALT_BYTES, Restart
+from chain.statements import TAG_BYTES
 from scripts.simulation.bridges import Bridges, Straddles
 from scripts.simulation.byzantine import STRATEGIES, Betrays, Equivocates, best_of
 from scripts.simulation.forge import Cabal, outcome_of
@@ -38,6 +39,16 @@ class Persists(Equivocates):
                 villain.secret, header, votes, slot, state_root=root, decision=decision, heard=heard
             )
             villain.tell(block)
+
+
+class Disguises(Equivocates):
+    """Signs two blocks for one slot as if from two signing states, so that they prove nothing against each other."""
+
+    def tag(self, villain: Villain) -> bytes | None:
+        return villain.world.random.randbytes(TAG_BYTES)
+
+    def attest(self, villain: Villain) -> None:
+        villain.attest()
 
 
 class Repeats(Betrays):
@@ -210,6 +221,7 @@ class Restarts(Strategy):
 
 OUTLAWS: dict[str, type[Strategy]] = {
     "persists": Persists,
+    "disguises": Disguises,
     "repeats": Repeats,
     "backdates": Backdates,
     "busy": Busy,
@@ -226,7 +238,7 @@ OUTLAWS: dict[str, type[Strategy]] = {
 
 _NAMED: dict[str, type[Strategy]] = {**STRATEGIES, **OUTLAWS}
 # What these do takes a certain number of them, or good links.
-_IN_THEIR_OWN_HISTORIES = ("bridges", "hoards", "relays", "restarts")
+_IN_THEIR_OWN_HISTORIES = ("bridges", "disguises", "hoards", "relays", "restarts")
 #: Who may be in any history.
 STRANGEST = tuple(name for name in _NAMED if name not in _IN_THEIR_OWN_HISTORIES)
 

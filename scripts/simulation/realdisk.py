@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 
 from chain.blockchain import Blockchain
-from chain.database import DATABASE, stored_finality, trusted_block
+from chain.database import DATABASE, stored_finality, tally_of, trusted_block
 from chain.errors import OperatorError
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
@@ -43,6 +43,7 @@ class RealDisk(Disk):
         folder.mkdir()
         self._path = folder / DATABASE
         self._log = folder / f"{DATABASE}-wal"
+        self._tally = tally_of(self._path)
         self._is_damaged = False
         self._copied: Files | None = None
         # What was durable at some time: a damaged disk shows some of it, or nothing.
@@ -64,7 +65,7 @@ class RealDisk(Disk):
         self._remember()
 
     def tear(self, commit: Commit, random: Random) -> None:
-        before = self._files()
+        before, tally = self._files(), self._read_tally()
         try:
             with self._told():
                 self._open().commit([commit])
@@ -72,6 +73,7 @@ class RealDisk(Disk):
             return
         self._torn = commit
         self._leave(torn(before, self._files(), random))
+        self._tally.write_bytes(tally)  # that comes last
 
     def crash(self) -> None:
         if self._storage is not None:
@@ -125,8 +127,10 @@ class RealDisk(Disk):
                 self._flip_meta(random)
             case "restored":
                 self._write(self._copied or self._files())
+                self._tally.unlink()
             case "lied":
                 self._write(lied(self._files(), random))
+                self._tally.unlink()
             case "flipped log":
                 self._write(flipped_log(self._files(), random))
             case _:
@@ -154,6 +158,8 @@ class RealDisk(Disk):
         if found.signing not in (None, *self._signed) or head not in self._heads:
             raise Violation(f"a damaged disk showed what never was: {_differences(self, found)}")
         is_old = (found.signing, found.restart) != (self.signing, self.restart)
+        if is_old and found.signing is not None and self._tally.exists():
+            raise Violation(f"a home that was set back would sign on: {_differences(self, found)}")
         self.is_set_back = not is_same
         self.signing, self.restart = found.signing, found.restart
         self.finalized, self.main, self.blocks = found.finalized, found.main, found.blocks
@@ -200,14 +206,19 @@ class RealDisk(Disk):
     def _files(self) -> Files:
         return Files(self._path.read_bytes(), self._log.read_bytes() if self._log.exists() else b"")
 
+    def _read_tally(self) -> bytes:
+        return self._tally.read_bytes() if self._tally.exists() else b""
+
     def _leave(self, files: Files) -> None:
         """The process ends, and this is what is on the disk then; SQLite must not tidy up after it."""
         storage, self._storage = self._storage, None
+        tally = self._read_tally()
         shutil.rmtree(self.folder)
         if storage is not None:
             storage.close()
         self.folder.mkdir()
         self._write(files)
+        self._tally.write_bytes(tally)
 
     def _write(self, files: Files) -> None:
         self._path.write_bytes(files.tables)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from chain.errors import OperatorError
-from chain.production import has_come, may_come
+from chain.rescue import has_come, may_come, undone
 from chain.restart import SALT_BYTES, Restart
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.world import World
@@ -18,6 +18,8 @@ PATIENCE_SLOTS = 12
 STEP_SLOTS = 2
 # Who has another chain that is as long by now does not fetch the block: then all begin anew.
 WAIT_SLOTS = 20
+# Meanwhile so many may lose their disks that the restart, though it came, lets nothing become final.
+AGAIN_SLOTS = 60
 
 
 class Rescue:
@@ -68,7 +70,8 @@ class Rescue:
         """To one who has not signed; once enough did, to one who does not know that."""
         for node in self._waiting(file):
             chain = node.engine.chain
-            if self._signs_blind(node, file) or (file.tip in chain.tree and not _refuses(node, file)):
+            is_held = may_come(file, chain) and not undone(file, chain, node.disk.signing)
+            if self._signs_blind(node, file) or (file.tip in chain.tree and is_held):
                 self._sign(node, file)
                 return
             is_behind = file.tip not in chain.tree and may_come(file, chain)  # it has yet to fetch the block
@@ -79,6 +82,9 @@ class Rescue:
         if self.world.slot > self._stuck_slot and not self._is_agreed(file):
             self.world.timeline.say("world", "somebody does not get the block to go on from, so people begin anew")
             self._file, self._has_waited = None, True
+        elif self.world.slot > self._stuck_slot + AGAIN_SLOTS:
+            self.world.timeline.say("world", "nothing became final since: more disks were lost, so people agree again")
+            self._file = None
 
     def _signs_blind(self, node: SimulatedNode, file: Restart) -> bool:
         """Whether an operator does not wait for the block any more: who is left outgrows each that people agree on."""
@@ -113,10 +119,3 @@ class Rescue:
         trees = [node.engine.chain.tree for node in self.world.honest]
         electorates = [tree[file.tip].votes.electorate for tree in trees if file.tip in tree]
         return any(each.is_enough(dict(file.signatures)) for each in electorates)
-
-
-def _refuses(node: SimulatedNode, file: Restart) -> bool:
-    """Whether a home may have helped to make final what the restart leaves out, or knows that it came too late."""
-    chain, signing = node.engine.chain, node.disk.signing
-    stood_behind = max(chain.head.header.mhp, 0 if signing is None else signing.last_mhp)
-    return not may_come(file, chain) or chain.tree[file.tip].votes.mhp < stood_behind

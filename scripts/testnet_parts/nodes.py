@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
@@ -220,3 +222,33 @@ class NodeProcess:
     async def submit(self, client: AsyncClient, raws: Iterable[bytes]) -> list[Refused | None]:
         """Offer encoded transactions.  Raises :class:`NodeAway`."""
         return await client.ask(self.url, submit_all(raws))
+
+
+@asynccontextmanager
+async def running(nodes: Sequence[NodeProcess], client: AsyncClient, mesh_timeout_s: float) -> AsyncIterator[None]:
+    """Nodes that are ready and know each other, if that takes no longer than it may; all stop at the end."""
+    try:
+        await start_all(nodes, client)
+        with trio.move_on_after(mesh_timeout_s):
+            while any(node.told["peers"] < len(nodes) - 1 for node in nodes):
+                await trio.sleep(POLL_S)
+                for node in nodes:
+                    await node.refresh(client, time.monotonic())
+        yield
+    finally:
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as nursery:
+                for node in nodes:
+                    nursery.start_soon(node.stop)
+
+
+async def start_all(nodes: Sequence[NodeProcess], client: AsyncClient) -> None:
+    """Start these and wait until each is ready.  Raises :class:`OperatorError`."""
+
+    async def start(node: NodeProcess) -> None:
+        await node.start()
+        await node.wait_ready(client, time.time_ns() // 1_000_000)
+
+    async with trio.open_nursery() as nursery:
+        for node in nodes:
+            nursery.start_soon(start, node)

@@ -303,7 +303,7 @@ class Staging:
         with (self.home / "strangers.log").open("ab") as log:
             process = await trio.lowlevel.open_process(
                 [sys.executable, str(ASSAILANTS), kind, str(count), *homes],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

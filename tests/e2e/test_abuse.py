@@ -16,6 +16,7 @@ from chain.messages import Status
 from chain.transactions import Enrol
 from p2p.client import PEERS
 from p2p.host import MAX_HANDSHAKES
+from p2p.local.callers import MAX_CALLERS
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home, peer_id_of
 from scripts.abuse_parts.catalogue import ATTACKS, Attack
@@ -33,7 +34,7 @@ PACE_S = 0.2
 RETRY_S = 0.1
 MAX_PEERS = 16
 BAN_S = 5
-# Threads, the database, the HTTP face and its clients: what a node has open besides its connections.
+# Threads, the database: what a node has open besides its connections with peers and those of its HTTP face.
 OTHER_FILES = 100
 # An idle node has 100 MB; what one attacker may keep busy is megabytes, what it can send in the time is gigabytes.
 MAX_GROWTH_BYTES = 150_000_000
@@ -89,7 +90,7 @@ class Network:
             scores = {peer["peer_id"]: peer["score"] for peer in node.get("/peers")["peers"]}
             assert {peer_id: scores[peer_id] for peer_id in self.peer_ids & set(scores) if scores[peer_id]} == {}
         attacked = self.processes[0]
-        assert attacked.num_fds() <= 2 * MAX_PEERS + MAX_HANDSHAKES + OTHER_FILES
+        assert attacked.num_fds() <= 2 * MAX_PEERS + MAX_HANDSHAKES + MAX_CALLERS + OTHER_FILES
         assert attacked.memory_info().rss < self.rss + MAX_GROWTH_BYTES
         assert self.nodes[0].status()["peers"] <= 2 * MAX_PEERS
 
@@ -145,6 +146,7 @@ GROUPS = {
         "invalid-transactions",
         "duplicate-transactions",
         "useless-transactions",
+        "enrolments",
         "wrong-leaders",
         "unknown-leaders",
         "forged-announcements",
@@ -157,6 +159,8 @@ GROUPS = {
     ),
     "floods of requests": (
         "request-flood",
+        "patient-askers",
+        "unread-data",
         "idle-streams",
         "dropped-streams",
         "slow-requests",
@@ -167,10 +171,12 @@ GROUPS = {
         "impossible-status",
         "lying-statuses",
         "slow-replies",
+        "dripped-blocks",
         "foreign-chain",
         "other-heights",
     ),
-    "500 connections": ("many-connections", "half-open-handshakes"),
+    "500 connections": ("many-connections", "idle-identity", "half-open-handshakes"),
+    "what is beside the conversation": ("named-victims", "slow-bodies"),
 }
 STOLEN_KEY = ("orphans", "future-blocks", "two-faced-attestations")
 

@@ -14,7 +14,6 @@ import pytest
 import node
 from chain.genesis import Genesis, load_genesis
 from chain.transactions import Enrol
-from p2p.local import founders
 from p2p.local.config import read_config
 from tests.support.commands import exit_code
 from tests.support.running import run_to_end, running, wait_for
@@ -55,7 +54,7 @@ def move_to(host: str, home: Path) -> None:
 def found_network(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Genesis, list[Path]]:
     """Type all of it an hour ago, so that the network begins just now: the genesis, and four homes."""
     port, began_ms = free_port(), time.time_ns() // 1_000_000
-    monkeypatch.setattr(founders, "wall_ms", lambda: began_ms - EARLIER_MS)
+    monkeypatch.setattr("p2p.clocks.wall_ms", lambda: began_ms - EARLIER_MS)
     plan, genesis, homes = folder / "plan.json", folder / "genesis.json", [folder / host for host in HOSTS]
     assert exit_code(node.main, ["genesis", "new", str(plan), "--name", "city", "--start", "+1h"]) == 0
     entries = [folder / f"{host}.json" for host in HOSTS]

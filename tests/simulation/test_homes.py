@@ -97,14 +97,14 @@ def test_a_backup_may_bring_back_more_than_a_damaged_home_knew() -> None:
 
 
 @pytest.mark.parametrize("disk", ["memory", "real"])
-def test_a_restored_home_finds_out_and_is_started_again(live: Live, disk: Literal["memory", "real"]) -> None:
+def test_a_restored_home_finds_out_and_starts_anew(live: Live, disk: Literal["memory", "real"]) -> None:
     # given a backup that is put in the place of a home that went on, where others know
     acts = [BackUp(10, "node2"), Crash(30, "node2", "", 2, "restored", 0)]
     outcome = live(acts, disk)
-    # then the node stops, its operator starts it again, and it speaks anew
+    # then the node stops, sees that nobody else speaks with its key, and speaks anew
     assert outcome.violation == ""
     assert told(outcome, "notice  key_used_elsewhere") == 1
-    assert told(outcome, "who restored a backup, starts it again") == 1
+    assert told(outcome, "notice  signing_lost: nobody else") == 1
     assert outcome.culprits == ()
 
 

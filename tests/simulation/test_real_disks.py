@@ -6,6 +6,7 @@ from typing import get_args
 
 import pytest
 
+from scripts.simulation import plan
 from scripts.simulation.acts import Damage
 from scripts.simulation.history import History, run_history
 from scripts.simulation.settings import Settings
@@ -20,6 +21,15 @@ def test_everything_holds_on_real_storage(seed: int) -> None:
     assert outcome.violation == ""
     assert outcome.final_height > 0
     assert set(outcome.culprits) <= set(outcome.villains)
+
+
+def test_people_let_chains_go_on_that_real_disks_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given histories in which more disks than are tolerated are lost at once, nearly always
+    monkeypatch.setattr(plan, "RUIN", 40)
+    outcomes = [run_history(SETTINGS, seed) for seed in range(4)]
+    # then homes sign restarts, and all holds, whatever happens to their files
+    assert [outcome.violation for outcome in outcomes] == [""] * len(outcomes)
+    assert any(outcome.facts["restarts"] for outcome in outcomes)
 
 
 def test_each_damage_happens_and_what_is_refused_is_replaced() -> None:

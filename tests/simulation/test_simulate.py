@@ -120,7 +120,7 @@ def test_a_quorum_of_villains_cannot_rewrite_what_a_node_called_final() -> None:
     assert outcome.final_height > 0
 
 
-@pytest.mark.parametrize("name", ["impersonates", "misspeaks", "garbles", "usurps"])
+@pytest.mark.parametrize("name", ["impersonates", "misspeaks", "garbles", "usurps", "disguises"])
 @pytest.mark.parametrize("nodes", [4, 7])
 def test_what_is_signed_and_must_not_be_does_no_harm(name: str, nodes: int) -> None:
     outcome = run_history(Settings(nodes=nodes, slots=80, faults="none", byzantine=name), nodes)

@@ -37,6 +37,7 @@ from chain.keys import SecretKey
 from chain.ledger import Ledger, decided
 from chain.merkle import merkle_root
 from chain.messages import GetBlocks, GetHeadings, GetTransactions, Status
+from chain.restart import Restart, restarted
 from chain.transactions import VerifiedTransaction
 from chain.validators import Validators
 from chain.votes import Votes
@@ -87,6 +88,7 @@ class Forge:
         slot: int | None = None,
         signer: SecretKey | None = None,
         carrying: Sequence[Attestation] = (),
+        restart: Restart | None = None,
         **fields: Any,
     ) -> Block:
         """The block that the leader of ``slot`` (default: the next) makes after ``parent`` (default: the genesis).
@@ -95,7 +97,9 @@ class Forge:
         attestations that are refused are put in all the same.
         """
         before = self._after(parent)
-        votes, electorate = before.votes, before.votes.electorate
+        parent_id = self.root.id if parent is None else parent.id
+        votes = restarted(before.votes, restart, parent_id, self.genesis.id)
+        electorate = votes.electorate
         slot = self._next_slot(before) if slot is None else slot
         signer = self.signer(slot, parent) if signer is None else signer
         ledger = Ledger(self.genesis, before.state, len(before.branch))
@@ -104,7 +108,7 @@ class Forge:
             with suppress(Refused):
                 registry.apply(draft, transaction)
         decision = fields.pop("decision", None) or decided(draft, electorate)
-        ballot = make_ballot([each.carried for each in carrying], decision)
+        ballot = make_ballot([each.carried for each in carrying], decision, restart)
         state_root, changes = ledger.seal(draft)
         mine = [each.height for each in carrying if each.speaker == signer.public]
         counting = votes.open(votes.height + 1)
@@ -114,7 +118,7 @@ class Forge:
         header = {
             "height": len(before.branch) + 1,
             "slot": slot,
-            "parent": self.root.id if parent is None else parent.id,
+            "parent": parent_id,
             "tag": electorate.tag(signer.public).tag,
             "mhg": max([self._spoken_up_to(before, signer.public), *mine]),
             "mhp": counting.carried_all(),

@@ -340,6 +340,7 @@ def test_a_claim_that_can_be_true_gets_in(door: Admission) -> None:
         bytes(1_000),
         Status(bytes(32), 5, 6, 0).encode(),
         Status(bytes(32), 5, 5, 6).encode(),
+        Status(bytes(32), 5, 5, 5, restart=6).encode(),
         Status(bytes(32), 0, 0, 0).encode() + b"\x00",
     ],
 )

@@ -224,11 +224,14 @@ def test_what_is_on_its_way_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch)
     assert sum(count for _, _, count in rig.asked()) == 5
 
 
-def test_a_line_that_is_not_known_is_tried_with_one_range_and_a_slow_one_is_not_drowned() -> None:
+def test_a_line_that_is_not_known_is_tried_with_a_range_or_three_and_a_slow_one_is_not_drowned() -> None:
     # given peers whose line nobody knows
-    rig = Rig(["one", "two", "three"], rate=0)
-    (first,) = rig.asks()
+    rig = Rig(["one", "two", "three", "four"], rate=0)
+    first, *others = rig.asks()
+    assert [each.supplier.peer for each in (first, *others)] == ["one", "two", "three"]
     assert rig.asked() == []
+    for other in others:
+        rig.suppliers.close(other.supplier.peer, other.request)
 
     # when that takes three seconds, then no more is asked for at once than comes in two
     rig.suppliers.under_way("one", first.request, 1, 75_000)
@@ -242,3 +245,37 @@ def test_a_line_that_is_not_known_is_tried_with_one_range_and_a_slow_one_is_not_
     first = asked[0]
     rig.suppliers.under_way(first.supplier.peer, first.request, first.expected, first.expected)
     assert rig.asked(), "what has arrived makes room"
+
+
+def test_at_the_end_who_has_nothing_to_do_is_asked_for_what_another_says_nothing_of() -> None:
+    # given two peers, of which one stops in the middle, and a line on which that may take long
+    rig = Rig(["stops", "goes on"], a_range=15, rate=30_000)
+    rig.suppliers._by_peer["goes on"].pace.rate = FAST
+    asks = rig.asks()
+    assert len(asks) == 4, "all of it is on its way"
+    for asked in asks:
+        asked.expected = FAST  # so long is nobody late
+        if asked.supplier.peer == "goes on":
+            rig.brings(asked)
+    assert rig.asked() == [], "it may yet come"
+
+    # when nothing of it has come, then the idle one is asked for the same, once
+    rig.now_ms += PATIENCE_MS
+    again = rig.asks()
+    assert {asked.supplier.peer for asked in again} == {"goes on"}
+    assert rig.asked() == []
+    for asked in again:
+        rig.brings(asked)
+    assert rig.height == 60
+
+
+def test_of_what_is_on_its_way_nobody_else_is_asked() -> None:
+    rig = Rig(["slow", "quick"], a_range=15)
+    for asked in rig.asks():
+        asked.expected = FAST
+        if asked.supplier.peer == "quick":
+            rig.brings(asked)
+        else:
+            rig.suppliers.under_way("slow", asked.request, 1, FAST)
+    rig.now_ms += PATIENCE_MS
+    assert rig.asked() == []

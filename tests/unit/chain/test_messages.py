@@ -143,7 +143,8 @@ def test_a_batch_holds_what_its_limits_promise() -> None:
 
 
 def test_the_rank_is_what_longest_compares() -> None:
-    ranks = [Status(ID, height, mhp, 0).rank for height, mhp in ((5, 1), (4, 2), (5, 2))]
+    stands = ((5, 1, 0), (4, 2, 0), (5, 2, 0), (4, 2, 3))
+    ranks = [Status(ID, height, mhp, 0, restart=restart).rank for height, mhp, restart in stands]
     assert ranks == sorted(ranks)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chain.messages import REPLY_BYTES
-from chain.pace import FIRST_BYTES, MIN_BYTES, PATIENCE_MS, SLACK, SLOWEST, TARGET_MS, Pace, patience_ms
+from chain.pace import FIRST_BYTES, MAX_GROWTH, MIN_BYTES, PATIENCE_MS, SLACK, SLOWEST, TARGET_MS, Pace, patience_ms
 
 
 def test_what_comes_in_time_and_is_used_up_grows_to_a_whole_reply() -> None:
@@ -15,6 +15,15 @@ def test_what_comes_in_time_and_is_used_up_grows_to_a_whole_reply() -> None:
         pace.arrived(before, TARGET_MS)
         assert pace.ask_bytes == min(2 * before, REPLY_BYTES)
     assert pace.rate == REPLY_BYTES * 1_000 // TARGET_MS
+
+
+def test_what_comes_much_sooner_grows_by_what_would_have_come_in_time() -> None:
+    pace = Pace()
+    pace.arrived(FIRST_BYTES, TARGET_MS // 3)
+    assert pace.ask_bytes == FIRST_BYTES * 1_000 // (TARGET_MS // 3)
+    before = pace.ask_bytes
+    pace.arrived(before, 1)
+    assert pace.ask_bytes == MAX_GROWTH * before
 
 
 def test_a_small_reply_says_nothing_of_the_line() -> None:

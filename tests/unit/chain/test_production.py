@@ -236,6 +236,36 @@ def test_a_statement_of_ones_own_that_one_knows_nothing_of_is_another_machines()
     assert not producer(None).seen_elsewhere(forge.attest(blocks[2], 1))
 
 
+@pytest.mark.parametrize("speaks_on", [False, True])
+@pytest.mark.parametrize("is_fresh", [False, True])
+def test_who_was_restored_starts_anew_once_nobody_else_speaks(*, speaks_on: bool, is_fresh: bool) -> None:
+    # given a home that has all blocks again, and forgot what its key said about the last
+    forge = Forge(GENESIS)
+    blocks = [forge.block(None, slot=1)]
+    backup = SigningState(slot=1, mhg=1, last_height=1, last_id=blocks[0].id, tag=TAG if is_fresh else NO_TAG)
+    blocks.append(forge.block(blocks[0], slot=2))
+    forgotten = forge.attest(blocks[1], 1, tag=backup.tag)
+    blocks.append(forge.block(blocks[1], slot=3, carrying=[] if is_fresh else [forgotten]))
+    maker, chain = producer(backup), blockchain(GENESIS, blocks)
+    assert not maker.is_alone(chain)
+    assert maker.seen_elsewhere(forgotten)
+    assert maker.may_be_restored is not is_fresh
+
+    # when the chain goes on for two rounds without it, but for what another machine says with its key
+    went_on = []
+    for number in range(9):
+        said = forge.attest(blocks[-1], 1)
+        slot = blocks[-1].header.slot + (2 if blocks[-1].header.slot % 4 == 0 else 1)
+        blocks.append(forge.block(blocks[-1], slot=slot, carrying=[said] if speaks_on and number == 3 else []))
+        chain.add(blocks[-1], arrived_in_slot=True)
+        went_on += [number] if maker.is_alone(chain) else []
+
+    # then it says that it lost what it signed, unless it is not the only one, or spoke from its new state already
+    assert went_on == ([] if speaks_on or is_fresh else [8])
+    assert maker.is_stopped is (speaks_on or is_fresh)
+    assert maker.needs_tag(chain) is (not maker.is_stopped)
+
+
 def test_a_key_that_signed_elsewhere_on_this_branch_signs_nothing_that_contradicts() -> None:
     # given a restored backup: on the branch stands a block of this key that the signing state knows nothing of
     chain = blockchain(GENESIS, Forge(GENESIS).chain(4))

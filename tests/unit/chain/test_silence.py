@@ -72,6 +72,24 @@ def test_a_jailed_validator_makes_no_blocks() -> None:
     assert mute.kind == "jailed"
 
 
+def test_who_signed_a_restart_last_and_leads_no_slot_says_who_can_make_the_block() -> None:
+    # given a jailed validator whose signature was the last that was needed
+    forge = Forge(GENESIS)
+    one, two = sorted((forge.block(slot=slot, signer=secret(1)).header for slot in (4, 8)), key=lambda each: each.id)
+    block = forge.block(None, [Actor(GENESIS, 2).sign(Evidence(one.raw, two.raw))], slot=10)
+    restart = Restart(block.id, 1, bytes(16))
+    for number in (1, 2, 3):
+        restart = restart.signed(secret(number), GENESIS.id)
+    mute = mute_of(None, blockchain(GENESIS, [block]), restart=restart)
+    assert mute is not None
+    assert (mute.kind, "leads no slot" in mute.why) == ("awaits_restart", True)
+    # but not where it is jailed later, or not enough signed
+    for chain in (chain_of(), blockchain(GENESIS, [block])):
+        mute = mute_of(None, chain, restart=Restart(chain.head.header.id, 1, bytes(16)).signed(secret(1), GENESIS.id))
+        assert mute is not None
+        assert "leads no slot" not in mute.why
+
+
 def test_before_the_network_begins_nothing_is_signed() -> None:
     chain, at = blockchain(GENESIS, []), GENESIS.genesis_time_ms
     trust = Trust(GENESIS, KEY)

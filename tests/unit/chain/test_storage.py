@@ -31,6 +31,7 @@ from chain.reader import Reader
 from chain.state import RATINGS
 from chain.storage import Storage
 from chain.transactions import Enrol, Rate
+from scripts.simulation.damage import FRAME_HEADER, commit_ends
 from scripts.simulation.disk import Disk
 from tests.support.homes import read_only
 from tests.support.world import Actor, World, genesis_of, secret
@@ -272,6 +273,46 @@ def test_a_lost_signing_state_stays_lost(tmp_path: Path) -> None:
     storage.commit([Commit(signing=SigningState(7, 6, 5, 4, bytes([3]) * 32))])
     assert storage.load()[1] == SigningState(7, 6, 5, 4, bytes([3]) * 32)
     storage.close()
+
+
+@pytest.mark.parametrize("lost", [1, 2, 9])
+def test_what_was_signed_is_not_forgotten_where_the_log_lost_some_of_it(tmp_path: Path, lost: int) -> None:
+    # given a validator that died, and a bit that is wrong in its log: SQLite leaves out what follows, and says nothing
+    genesis, path, log = genesis_of(4), tmp_path / DATABASE, tmp_path / f"{DATABASE}-wal"
+    Storage.create(path, genesis, SigningState())
+    storage = Storage(path, genesis)
+    for slot in range(1, 21):
+        storage.commit([Commit(signing=SigningState(slot=slot))])
+    raw = bytearray(log.read_bytes())
+    tables = path.read_bytes()
+    storage.close()
+    path.write_bytes(tables)
+    raw[[0, *commit_ends(bytes(raw))][-1 - lost] + FRAME_HEADER] ^= 1
+    log.write_bytes(raw)
+    # when it starts again, and again
+    for _ in range(2):
+        with closing(Storage(path, genesis)) as storage:
+            # then it does not take what it signed before for what it signed last
+            assert storage.load()[1] is None
+    # and goes on from a new signing state
+    for slot in (30, 31):
+        with closing(Storage(path, genesis)) as storage:
+            storage.commit([Commit(signing=SigningState(slot=slot))])
+        with closing(Storage(path, genesis)) as storage:
+            assert storage.load()[1] == SigningState(slot=slot)
+
+
+def test_an_older_database_that_took_the_place_of_the_newest_signs_nothing(tmp_path: Path) -> None:
+    genesis, path = genesis_of(4), tmp_path / DATABASE
+    Storage.create(path, genesis, SigningState())
+    with closing(Storage(path, genesis)) as storage:
+        storage.commit([Commit(signing=SigningState(slot=1))])
+    old = path.read_bytes()
+    with closing(Storage(path, genesis)) as storage:
+        storage.commit([Commit(signing=SigningState(slot=2))])
+    path.write_bytes(old)
+    with closing(Storage(path, genesis)) as storage:
+        assert storage.load()[1] is None
 
 
 def test_an_exported_signing_state_is_gone_whatever_is_stored_after_it(tmp_path: Path) -> None:

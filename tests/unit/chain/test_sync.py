@@ -12,6 +12,7 @@ from chain.errors import Reason, Refused
 from chain.events import Ask
 from chain.messages import GetBlocks, GetHeadings, Status
 from chain.pace import FIRST_BYTES, PATIENCE_MS
+from chain.restart import SALT_BYTES, Restart
 from chain.suppliers import REST_MS, Asked, Supplier
 from chain.sync import (
     CATCH_UP_MS,
@@ -27,7 +28,7 @@ from chain.sync import (
 )
 from tests.support.forge import Forge, blockchain, heading
 from tests.support.refusals import refusal
-from tests.support.world import genesis_of
+from tests.support.world import genesis_of, secret
 
 GENESIS = genesis_of(4)
 FORGE = Forge(GENESIS)
@@ -113,6 +114,33 @@ def test_nobody_is_asked_without_a_longer_claim(chain: Blockchain) -> None:
     sync.note("below what is final", claim(3, mhp=99))
     assert asks(sync, chain) == []
     assert not sync.is_downloading
+
+
+def test_a_branch_that_people_let_go_on_is_asked_for_though_it_is_shorter(chain: Blockchain) -> None:
+    # given a head without a restart, and a peer whose branch has as many prevotes, fewer blocks, and one
+    sync, mhp = Sync(), BLOCKS[-1].header.mhp
+    sync.note("restarted", Status(bytes(31) + b"r", 7, mhp, 0, restart=7))
+    assert asked_of(sync, chain) == ["restarted"]
+
+
+def test_a_branch_that_was_shown_ranks_by_its_restart() -> None:
+    # given four who begin anew from the genesis, one of whom went on alone before
+    forge = Forge(GENESIS)
+    alone = [forge.block(None, slot=3)]
+    alone += [forge.block(alone[0], slot=7)]
+    restart = Restart(forge.root.id, 0, bytes(SALT_BYTES))
+    for number in (1, 2, 3):
+        restart = restart.signed(secret(number), GENESIS.id)
+    chain, sync = blockchain(GENESIS, alone), Sync()
+    block = forge.block(None, slot=4, restart=restart)
+    sync.note("restarted", Status(block.id, 1, 0, 0, restart=1))
+    (ask,) = asks(sync, chain)
+    # when a peer shows the block that holds the restart
+    assert show(sync, chain, ask, [block])
+    # then it is fetched, and is the head
+    (ask,) = asks(sync, chain)
+    assert bring(sync, chain, ask, [block]) is None
+    assert chain.head.header.id == block.id
 
 
 def test_a_short_branch_is_shown_from_what_is_final(chain: Blockchain) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import trio
@@ -11,8 +13,10 @@ from libp2p.crypto.exceptions import MissingDeserializerError
 from libp2p.crypto.pb import crypto_pb2
 from libp2p.crypto.serialization import deserialize_public_key
 from libp2p.io.trio import TrioTCPStream
+from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
-from p2p.library import MAX_NAME_BYTES, tame
+from chain.messages import REPLY_BYTES
+from p2p.library import MAX_NAME_BYTES, MAX_WINDOW_BYTES, tame
 from tests.unit.p2p.net import framed, mesh_of, require_service
 
 
@@ -78,3 +82,13 @@ async def test_a_connection_that_never_was_has_no_other_end() -> None:
     stream.stream.socket = closed
     closed.close()
     assert stream.get_remote_address() is None
+
+
+async def test_a_window_grows_no_further_than_one_reply() -> None:
+    tame()
+    connection: Any = SimpleNamespace(rtt=lambda: 1.0, stream_buffers={})
+    stream = YamuxStream(1, connection, is_initiator=True)
+    for _ in range(20):
+        stream._apply_autotune_epoch(0)
+    assert stream.target_recv_window == MAX_WINDOW_BYTES
+    assert REPLY_BYTES <= MAX_WINDOW_BYTES

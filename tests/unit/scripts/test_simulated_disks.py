@@ -152,9 +152,16 @@ def test_an_honest_disk_that_loses_something_is_a_violation(disk: RealDisk, spoi
         disk.load()
 
 
+def test_a_damaged_log_that_is_not_noticed_is_a_violation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chain.database.Database.is_set_back", False)
+    disks = (tmp_path / f"node{seed}" for seed in SEEDS)
+    with pytest.raises(Violation, match="would sign on"):
+        [flip_and_load(disk, "flipped log", seed) for seed, disk in enumerate(disks)]
+
+
 def test_a_damaged_disk_that_shows_what_never_was_is_a_violation(disk: RealDisk) -> None:
     disk.crash()
     disk._signed.clear()
-    disk.suffer("flipped log", Random(0))
+    disk.suffer("lied", Random(0))
     with pytest.raises(Violation, match="never was"):
         disk.load()

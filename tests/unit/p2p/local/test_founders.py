@@ -11,7 +11,6 @@ import pytest
 import node
 from chain.genesis import load_genesis
 from chain.storage import Storage
-from p2p.local import founders
 from p2p.local.home import load_home
 from p2p.local.keyfile import write_key
 from tests.support.commands import exit_code
@@ -62,7 +61,7 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
     desk = Desk(tmp_path, capsys)
-    monkeypatch.setattr(founders, "wall_ms", lambda: desk.now_ms)
+    monkeypatch.setattr("p2p.clocks.wall_ms", lambda: desk.now_ms)
     return desk
 
 

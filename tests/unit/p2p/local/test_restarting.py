@@ -17,6 +17,7 @@ from chain.genesis import Genesis
 from chain.restart import Restart
 from chain.storage import Storage
 from chain.transactions import Enrol
+from p2p.local.at_rest import _told
 from p2p.local.config import HomeConfig
 from p2p.local.handover import export_signing
 from p2p.local.home import Home, create_home, load_home
@@ -104,6 +105,20 @@ def test_three_of_four_agree(homes: list[Home], file: Path) -> None:
     for home, signed in zip(homes[:3], (first, second, third), strict=True):
         assert kept(home) == (None, signed.restart)
     assert kept(homes[3])[0] is not None
+
+
+def test_a_restart_that_is_agreed_needs_one_that_leads(
+    homes: list[Home], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_restart(homes[0], file)
+    monkeypatch.setattr("chain.electorate.Electorate.may_lead", lambda _self, key: key != homes[2].secret.public)
+    sign_restart(homes[1], file)
+    last = sign_restart(homes[2], file, is_blind=True)
+    assert (last.is_agreed, last.may_lead) == (True, False)
+    said = _told(homes[2].path, file, last)
+    assert "leads no slot" in said
+    assert "once more if it did" in said
+    assert sign_restart(homes[1], file).may_lead
 
 
 def test_signing_twice_is_signing_once_and_a_lost_file_is_written_again(homes: list[Home], file: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import trio
@@ -138,3 +138,72 @@ async def test_what_is_not_checked_as_its_sender_goes_is_checked_when_it_comes_a
             await stream.write(framed(encode(Rpc(messages=news))))
             await until(lambda: len(seen) == 2)
         assert seen == [b"news 0", b"news 1"]
+
+
+def news_of(number: int, count: int) -> list[bytes]:
+    """New messages of one peer, each in a frame of its own, of a hundred bytes and some."""
+    keys = create_new_key_pair(bytes([number]) * 32)
+    sign, public = keys.private_key.sign, keys.public_key.to_bytes()
+    messages = [signed(sign, public, at, TOPIC, b"%d of %d " % (at, number) + bytes(100)) for at in range(count)]
+    return [framed(encode(Rpc(messages=(message,)))) for message in messages]
+
+
+async def test_what_strangers_bring_too_fast_waits_at_their_end_and_nobody_else_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given a rate at which nothing is forgiven while this runs, and room for two messages of a stranger
+    monkeypatch.setattr(module, "STRANGER_RATE", (1e-6, 150.0))
+    seen: list[bytes] = []
+
+    async def note(_peer_id: str, data: bytes) -> bool:
+        seen.append(data[:6])
+        return True
+
+    async with running(1, peers=PATIENT) as node, impostor(9, node) as (stranger, _), impostor(8, node) as (named, _):
+        await node.transport.gossip.subscribe("t", note, max_bytes=1_000)
+        await until(lambda: {peer_id_of(8), peer_id_of(9)} <= set(node.neighbours))
+        node.transport.gossip.vouch(peer_id_of(8), True)
+        strange, trusted = await open_gossip_stream(stranger, node), await open_gossip_stream(named, node)
+
+        # when the stranger repeats itself, that costs it nothing; then come more news of it than it may bring
+        first, *rest = news_of(9, 5)
+        for frame in (first, first, first, *rest):
+            await strange.write(frame)
+        await until(lambda: len(seen) == 2)
+        for frame in news_of(8, 5):
+            await trusted.write(frame)
+
+        # then all of the other comes, and two of the stranger's
+        await until(lambda: len(seen) == 7)
+        assert seen == [b"0 of 9", b"1 of 9", *(b"%d of 8" % number for number in range(5))]
+
+
+async def test_many_strangers_together_may_bring_no_more_than_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STRANGERS_RATE", (1e-6, 50.0))
+    seen: list[str] = []
+
+    async def note(peer_id: str, _data: bytes) -> bool:
+        seen.append(peer_id)
+        return True
+
+    async with AsyncExitStack() as stack:
+        node = await stack.enter_async_context(running(1, peers=PATIENT))
+        await node.transport.gossip.subscribe("t", note, max_bytes=1_000)
+        streams = {}
+        for number in (7, 8, 9):
+            host, _ = await stack.enter_async_context(impostor(number, node))
+            await until(lambda number=number: peer_id_of(number) in node.neighbours)  # type: ignore[misc]
+            streams[number] = await open_gossip_stream(host, node)
+        node.transport.gossip.vouch(peer_id_of(7), True)
+
+        # given a stranger that brought more than that, when another comes
+        await streams[9].write(news_of(9, 1)[0])
+        await until(lambda: seen == [peer_id_of(9)])
+        for frame in news_of(8, 3):
+            await streams[8].write(frame)
+
+        # then what it was read for already is taken, and nothing more; who is known is heard
+        await until(lambda: peer_id_of(8) in seen)
+        await streams[7].write(news_of(7, 1)[0])
+        await until(lambda: peer_id_of(7) in seen)
+        assert seen == [peer_id_of(9), peer_id_of(8), peer_id_of(7)]

@@ -1,0 +1,31 @@
+"""Whether a restart that people agree on may still come, and what it would undo, as a home knows it.
+Source: protocol 3.7.
+"""
+
+from __future__ import annotations
+
+from chain.blockchain import Blockchain
+from chain.events import SigningState
+from chain.restart import Restart
+
+
+def may_come(restart: Restart, chain: Blockchain) -> bool:
+    """Whether a restart has not come on the head's branch, and nothing that is final rules it out."""
+    is_ruled_out = restart.height <= chain.finalized.height and restart.tip not in chain.tree
+    return not is_ruled_out and not has_come(restart, chain)
+
+
+def has_come(restart: Restart, chain: Blockchain) -> bool:
+    """Whether the head stands on a restart."""
+    return any(tag.tag == restart.tag(tag.key) for tag in chain.electorate.tags)
+
+
+def undone(restart: Restart, chain: Blockchain, signing: SigningState | None) -> int:
+    """Up to which height this home voted for what may be final elsewhere and a restart leaves out; 0 for nothing.
+
+    Any branch on which as much is prevoted as this home saw holds all that its votes helped to make final.  Nothing is
+    known where the restart's block is not.
+    """
+    stood_behind = max(chain.head.header.mhp, 0 if signing is None else signing.last_mhp)
+    is_held = restart.tip not in chain.tree or chain.tree[restart.tip].votes.mhp >= stood_behind
+    return 0 if is_held else stood_behind

@@ -1,0 +1,156 @@
+"""Hours of load over a bad line, with a kill a minute and a foreign peer: nothing may grow, and nothing be lost."""
+
+from __future__ import annotations
+
+import time
+from hashlib import sha256
+from random import Random
+
+import trio
+
+from chain.keys import did_from_key
+from scripts.bench_parts.offer import Presigner
+from scripts.siege_parts.attacks import Found
+from scripts.siege_parts.field import LOOK_S, Field, foes, open_field
+from scripts.siege_parts.lines import WIDE, links_of
+from scripts.testnet_parts.confirm import FinalReader
+from scripts.testnet_parts.nodes import NodeProcess, start_all
+
+PER_S = 1_000
+KILL_EVERY_S = 60.0
+# Of each minute's members; few, so that the register does not grow with the load.
+MEMBERS = 100
+PART_S = 60.0
+# What is not final after so long is offered again: a node that was killed may have been alone with it.
+PATIENCE_S = 30.0
+DRAIN_S = 120.0
+# A validator that came back has to be there for so many slots before its own count.
+SETTLED_SLOTS = 3
+MAX_GROWTH = 1.25
+
+
+class Soak:
+    """One run: what waits to become final since when, and for each slot who of the validators was there."""
+
+    def __init__(self, field: Field, seconds: float) -> None:
+        self.field = field
+        self.seconds = seconds
+        self.waiting: dict[bytes, tuple[float, bytes]] = {}
+        self.final = self.kills = 0
+        self.is_loaded = False
+        self.up_since: dict[str, int] = {}
+        self.owed: set[int] = set()
+        self.rss: list[int] = []
+        self._final = FinalReader(field.genesis)
+        self._random = Random(1)
+
+    async def run(self) -> None:
+        """Load, kill, look; then wait until all is final, or for long enough."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._look_on)
+            nursery.start_soon(self._follow)
+            with trio.move_on_after(self.seconds):
+                async with trio.open_nursery() as acting:
+                    acting.start_soon(self._load_on)
+                    acting.start_soon(self._kill_on)
+                    acting.start_soon(self.field.give_work)
+            self._stop_loading()
+            with trio.move_on_after(DRAIN_S):
+                while self.waiting:
+                    await trio.sleep(LOOK_S)
+            nursery.cancel_scope.cancel()
+        self._final.close()
+
+    # --------------------------------------------------------------------------------------------------- what happens
+
+    async def _load_on(self) -> None:
+        part = 0
+        raws = await self._signed(part)
+        while True:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._send, raws)
+                part += 1
+                raws = await self._signed(part)
+
+    async def _signed(self, part: int) -> list[bytes]:
+        seed = sha256(b"%d" % part + self.field.home.shape.seed).digest()
+        count = round(PER_S * PART_S)
+        with Presigner(self.field.genesis, seed, MEMBERS, count) as signer:
+            return await trio.to_thread.run_sync(signer.sign, count)
+
+    async def _send(self, raws: list[bytes]) -> None:
+        now = time.monotonic()
+        for number, raw in enumerate(raws):
+            self.waiting[sha256(raw).digest()] = (now + number / PER_S, raw)
+        self.is_loaded = True
+        await self.field.send(raws, PER_S)
+
+    def _stop_loading(self) -> None:
+        """What was to be sent later is forgotten."""
+        now = time.monotonic()
+        self.waiting = {key: each for key, each in self.waiting.items() if each[0] <= now}
+        self.is_loaded = False
+
+    async def _kill_on(self) -> None:
+        while True:
+            await trio.sleep(KILL_EVERY_S)
+            node = self._random.choice(self.field.nodes[1:])
+            await self._kill(node)
+
+    async def _kill(self, node: NodeProcess) -> None:
+        self.up_since.pop(node.name, None)
+        self.owed.discard(self.field.slot)
+        node.kill()
+        await node.wait_ended()
+        self.kills += 1
+        await start_all([node], self.field.client)
+
+    # ------------------------------------------------------------------------------------------------- what is seen
+
+    async def _look_on(self) -> None:
+        leaders = [did_from_key(key) for key, _ in self.field.genesis.validators]
+        while True:
+            await trio.sleep(LOOK_S)
+            await self.field.refresh()
+            slot = self.field.slot
+            there = {node.told["did"] for node in self.field.nodes if self._is_settled(node, slot)}
+            if leaders[slot % len(leaders)] in there and self.is_loaded:
+                self.owed.add(slot)
+            self.rss.append(self.field.nodes[0].told["rss_bytes"])
+
+    def _is_settled(self, node: NodeProcess, slot: int) -> bool:
+        if not node.is_live or node.told["silent"] or node.told["syncing"]:
+            self.up_since.pop(node.name, None)
+            return False
+        return slot - self.up_since.setdefault(node.name, slot) >= SETTLED_SLOTS
+
+    async def _follow(self) -> None:
+        while True:
+            await self._confirm()
+            await trio.sleep(LOOK_S)
+
+    async def _confirm(self) -> None:
+        """Read what became final; offer again what waits for too long."""
+        for block in await trio.to_thread.run_sync(self._final.read, self.field.nodes[0].home):
+            for transaction in block.transactions:
+                self.final += self.waiting.pop(transaction.id, None) is not None
+        now = time.monotonic()
+        late = [key for key, (due, _) in self.waiting.items() if now - due > PATIENCE_S]
+        if late:
+            raws = [self.waiting[key][1] for key in late]
+            self.waiting.update({key: (now, raw) for key, raw in zip(late, raws, strict=True)})
+            await self.field.send(raws, PER_S)
+
+
+async def soak(seconds: float) -> Found:
+    """The hour, or however long."""
+    async with open_field(links=links_of(WIDE)) as field, foes("silent-grafts", 1, [field.nodes[3].home]):
+        run = Soak(field, seconds)
+        await run.run()
+        slots = range(min(run.owed, default=0), field.slot - SETTLED_SLOTS)
+        lost = run.owed & set(slots) - field.kept(slots)
+    early, late = run.rss[len(run.rss) // 4], run.rss[-1]
+    waiting = len(run.waiting)
+    told = f"{len(lost)} of {len(run.owed)} slots, {waiting} of {run.final + waiting:,} lost; {run.kills} kills; "
+    is_fine = bool(run.owed) and not lost and not waiting and late <= MAX_GROWTH * early
+    return told + f"{early >> 20}, then {late >> 20} MB", is_fine

@@ -1,0 +1,370 @@
+"""What each rule broken on purpose replaces in the chain: ``(where, name, by what)``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+from weakref import WeakKeyDictionary, WeakSet
+
+from chain import (
+    admission,
+    arrivals,
+    attestations,
+    blocktree,
+    download,
+    governance,
+    headers,
+    headway,
+    intake,
+    judgement,
+    records,
+    registry,
+    restart,
+    serving,
+    validators,
+    votes,
+)
+from chain.admission import Blamed
+from chain.arrivals import WaitingRoom
+from chain.attestations import Carried, VerifiedAttestation
+from chain.blockchain import Blockchain
+from chain.blocks import Block
+from chain.blocktree import BlockTree, Judged
+from chain.draft import Draft
+from chain.electorate import Electorate, Joint, ValidatorSet
+from chain.engine import Engine
+from chain.errors import Reason, Refused
+from chain.events import Commit, Effect, SigningState
+from chain.ledger import Ledger
+from chain.mempool import Mempool
+from chain.outbox import Outbox
+from chain.production import Producer
+from chain.state import Record
+from chain.transactions import Evidence, decode_statement
+from chain.votes import Count, Voter
+from scripts.simulation import checks
+
+Patch = tuple[Any, str, Any]
+
+
+def _nothing(*_arguments: Any) -> None:
+    """A check that refuses nothing."""
+
+
+def no_contradiction_check() -> Sequence[Patch]:
+    return [(Count, "_contradiction", lambda *_arguments: None)]
+
+
+def double_prevotes() -> Sequence[Patch]:
+    enough = votes._is_enough
+
+    def enough_twice(weights: tuple[int, ...], sets: Any) -> bool:
+        return enough(tuple(2 * weight for weight in weights), sets)
+
+    return [(votes, "_is_enough", enough_twice)]
+
+
+def forget_mhg() -> Sequence[Patch]:
+    begin = Producer.__init__
+
+    def begin_without(self: Producer, genesis: Any, secret: Any, signing: SigningState | None, *rest: Any) -> None:
+        begin(self, genesis, secret, signing and SigningState(slot=signing.slot, tag=signing.tag), *rest)
+
+    return [(Producer, "__init__", begin_without)]
+
+
+def cross_finality() -> Sequence[Patch]:
+    def keep_all(self: BlockTree, block_id: bytes) -> None:
+        self.root = block_id
+
+    def check(self: Blockchain, header: Any, ballot: Any, *, solicited: bool) -> Judged:
+        return self.tree.check(header, ballot, solicited=solicited)
+
+    def no_refusal(_self: Blockchain, _at_least: int = 0) -> tuple[()]:
+        return ()
+
+    advance = Blockchain._advance_finality
+
+    def advance_or_not(self: Blockchain, at_least: int = 0) -> Any:
+        try:
+            return advance(self, at_least)
+        except Exception:  # noqa: BLE001  # the mutation hides every sign of what it breaks
+            return no_refusal(self)
+
+    return [
+        (BlockTree, "reroot", keep_all),
+        (Blockchain, "check", check),
+        (Blockchain, "_advance_finality", advance_or_not),
+        (Blockchain, "settle", lambda _self: None),
+    ]
+
+
+def skip_signing_store() -> Sequence[Patch]:
+    take = Outbox.take
+
+    def without_signing(self: Outbox) -> list[Effect]:
+        self.signing = None
+        return take(self)
+
+    return [(Outbox, "take", without_signing)]
+
+
+def announce_first() -> Sequence[Patch]:
+    handle = Engine.handle
+
+    def announcing_first(self: Engine, event: Any, now_ms: int) -> list[Effect]:
+        effects = handle(self, event, now_ms)
+        return [e for e in effects if not isinstance(e, Commit)] + [e for e in effects if isinstance(e, Commit)]
+
+    return [(Engine, "handle", announcing_first)]
+
+
+def accept_future() -> Sequence[Patch]:
+    def at_once(*arguments: Any, **named: Any) -> arrivals.Arrival:
+        return arrivals.Arrival(*arguments, **{**named, "due_ms": 0})
+
+    return [(admission, "check_clock", _nothing), (intake, "check_clock", _nothing), (intake, "Arrival", at_once)]
+
+
+def sign_a_slot_twice() -> Sequence[Patch]:
+    due_slot = Producer.due_slot
+
+    def without_memory(self: Producer, parent: Any, now_ms: int) -> int | None:
+        if self.signing is None:
+            return due_slot(self, parent, now_ms)
+        signing, self.signing = self.signing, replace(self.signing, slot=0)
+        try:
+            return due_slot(self, parent, now_ms)
+        finally:
+            self.signing = signing
+
+    return [(Producer, "due_slot", without_memory), (SigningState, "last", (-1, -1))]
+
+
+def forget_finality() -> Sequence[Patch]:
+    # The state on disk usually follows within slots, which hides it: here it follows after a minute.
+    advance, loaded = Blockchain._advance_finality, WeakSet[Blockchain]()
+
+    def advance_once_loaded(self: Blockchain, at_least: int = 0) -> Any:
+        return advance(self, at_least) if self in loaded else ()
+
+    return [
+        (Blockchain, "restore_finality", lambda self, _height: loaded.add(self)),
+        (Blockchain, "_advance_finality", advance_once_loaded),
+        (headway, "SETTLE_INTERVAL_MS", 60_000),
+    ]
+
+
+def majority_is_enough() -> Sequence[Patch]:
+    def with_majority(self: ValidatorSet) -> None:
+        object.__setattr__(self, "threshold", sum(weight for _, weight in self.weights) // 2 + 1)
+
+    return [(ValidatorSet, "__post_init__", with_majority)]
+
+
+def amnesiac_signs() -> Sequence[Patch]:
+    def at_once(self: Producer, chain: Blockchain) -> bool:
+        if self.signing is None:
+            self.signing = SigningState(mhg=chain.head.votes.spoken_up_to(self.secret.public))
+        return False
+
+    return [(Producer, "resume", at_once), (Producer, "needs_tag", lambda *_arguments: False)]
+
+
+def any_newer_final() -> Sequence[Patch]:
+    final_heights: WeakKeyDictionary[Producer, int] = WeakKeyDictionary()
+
+    def after_any(self: Producer, chain: Blockchain) -> bool:
+        if self.signing is not None or chain.finalized.height <= final_heights.setdefault(self, chain.finalized.height):
+            return False
+        votes, key = chain.head.votes, self.secret.public
+        self.signing = SigningState(mhg=votes.spoken_up_to(key), tag=votes.electorate.tag(key).tag)
+        return True
+
+    return [(Producer, "resume", after_any), (Producer, "needs_tag", lambda *_arguments: False)]
+
+
+def any_state_root() -> Sequence[Patch]:
+    def extend(self: Ledger, block: Block, electorate: Any) -> None:
+        draft = self.draft(block.header.slot, electorate)
+        for transaction in block.transactions:
+            registry.apply(draft, transaction)
+        _, changes = self.seal(draft)
+        with patch.object(self, "_tree", _Claims(self._tree, block.header.state_root)):
+            self.adopt(block, changes)
+
+    return [(Ledger, "extend", extend)]
+
+
+class _Claims:
+    """A state tree that has whatever root a header claims."""
+
+    def __init__(self, tree: Any, root: bytes) -> None:
+        self.tree, self.root = tree, root
+        self.prove = tree.prove
+
+
+def drop_abandoned() -> Sequence[Patch]:
+    return [(Mempool, "restore", lambda *_arguments: None)]
+
+
+def unbounded_waiting() -> Sequence[Patch]:
+    def add(self: WaitingRoom, arrival: arrivals.Arrival) -> bool:
+        self._arrivals[arrival.header.id] = arrival
+        return True
+
+    # The door alone would keep them away: it is open here, and nobody minds.
+    names = ("CLOCK_DISPARITY_MS", "MAX_ANNOUNCED_PER_SLOT")
+    limits = [(place, name, 10**9) for place in (admission, checks) for name in names]
+    return [(WaitingRoom, "add", add), *limits]
+
+
+def precommit_again() -> Sequence[Patch]:
+    return [(votes, "Voter", lambda min_active, _largest: Voter(min_active, min_active - 1))]
+
+
+def evidence_twice() -> Sequence[Patch]:
+    check = governance.check_open
+
+    def check_unpunished(draft: Draft, action: Evidence) -> bytes:
+        try:
+            return check(draft, action)
+        except Refused as refusal:
+            if refusal.reason is not Reason.ALREADY_PUNISHED:
+                raise
+            return decode_statement(action.first).speaker
+
+    return [(governance, "check_open", check_unpunished)]
+
+
+def no_joint_phase() -> Sequence[Patch]:
+    after = Electorate.after
+
+    def at_once(self: Electorate, height: int, **named: Any) -> Electorate:
+        following = after(self, height, **named)
+        if not isinstance(following.phase, Joint):
+            return following
+        return replace(following, start=height + 1, current=following.phase.following, phase=None)
+
+    return [(Electorate, "after", at_once)]
+
+
+def jailed_lead() -> Sequence[Patch]:
+    return [(validators, "_jailed", lambda seat, height: seat._replace(clean_height=height))]
+
+
+def any_validator_leads() -> Sequence[Patch]:
+    return [(judgement, "check_leader", _nothing)]
+
+
+def jailed_weigh() -> Sequence[Patch]:
+    return [(validators, "weights_of", lambda seats: tuple((seat.key, seat.weight) for seat in seats))]
+
+
+def any_attestation() -> Sequence[Patch]:
+    return [(attestations, "_verify", lambda *_arguments: True)]
+
+
+def carried_unchecked() -> Sequence[Patch]:
+    def complete(carried: Carried, _chain_id: bytes, *, tag: bytes, tip: bytes, mhp: int) -> VerifiedAttestation:
+        raw = attestations._payload(carried.speaker, tag, tip, carried.height, carried.mhg, mhp) + carried.signature
+        return VerifiedAttestation(attestations.decode_attestation(raw))
+
+    return [(judgement, "complete", complete)]
+
+
+def any_restart() -> Sequence[Patch]:
+    return [(restart, "verify", lambda *_arguments: True)]
+
+
+def any_slot() -> Sequence[Patch]:
+    return [(blocktree, "check_follows", _follows_but("slot", -1))]
+
+
+def any_height() -> Sequence[Patch]:
+    return [(blocktree, "check_follows", _follows_but("height", None))]
+
+
+def _follows_but(name: str, value: int | None) -> Callable[[Any, Any], None]:
+    """The check of a header against its parent, but for one of its fields."""
+    check = judgement.check_follows
+
+    def follows(header: Any, parent: Any) -> None:
+        other = {name: header.height - 1 if value is None else value}
+        check(header, replace(parent, **other))
+
+    return follows
+
+
+def no_lateness() -> Sequence[Patch]:
+    return [(admission, "check_not_late", _nothing)]
+
+
+def no_quota() -> Sequence[Patch]:
+    return [(admission, "MAX_ANNOUNCED_PER_SLOT", 10**9)]
+
+
+def no_plausibility() -> Sequence[Patch]:
+    return [(admission, "check_claim", _nothing), (admission, "check_height", _nothing)]
+
+
+def old_news() -> Sequence[Patch]:
+    return [(admission, "check_not_final", _nothing)]
+
+
+def any_ids() -> Sequence[Patch]:
+    return [(admission, "check_root", _nothing)]
+
+
+def any_leader() -> Sequence[Patch]:
+    return [(Blockchain, "check_leader", _nothing)]
+
+
+def any_signature() -> Sequence[Patch]:
+    return [(headers, "verify", lambda *_arguments: True)]
+
+
+def blame_for_clocks() -> Sequence[Patch]:
+    return [(admission, "Dropped", Blamed)]
+
+
+def nobody_is_blamed() -> Sequence[Patch]:
+    return [(admission, "rejected", admission.Dropped)]
+
+
+def serve_more() -> Sequence[Patch]:
+    return [(serving, "islice", lambda items, _count: items), (download, "MAX_BLOCKS_PER_REQUEST", 4)]
+
+
+def struck_counts() -> Sequence[Patch]:
+    end = records._end
+
+    def end_for_show(
+        draft: Draft,
+        subject: bytes,
+        member: Any,
+        number: int,
+        record: Record,
+        what: str,
+        *,
+        is_overturned: bool = False,
+    ) -> None:
+        kept = record.points if what == "struck" else 0
+        member = member._replace(record_points=member.record_points + kept)
+        end(draft, subject, member, number, record, what, is_overturned=is_overturned)
+
+    return [(records, "_end", end_for_show)]
+
+
+def no_deadlines() -> Sequence[Patch]:
+    begin = registry.begin
+    return [(registry, "begin", lambda draft, _due, electorate: begin(draft, (), electorate))]
+
+
+def objection_counts() -> Sequence[Patch]:
+    def suspended(_draft: Draft, _subject: bytes, member: Any, _record: Record) -> Any:
+        return member._replace(standing=member.standing - 1, suspended=member.suspended + 1)
+
+    return [(records, "_suspended", suspended)]

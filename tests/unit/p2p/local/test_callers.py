@@ -1,0 +1,142 @@
+"""Who is connected to the HTTP face: those who dawdle take nobody's place, and who asked is answered."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx
+import pytest
+import trio
+
+from p2p.local import callers, http
+from p2p.local.callers import Callers, room_for_callers
+from p2p.local.http import serve_http
+from tests.unit.p2p.local.test_http import FakeFace
+
+PLACES = 3
+DEADLINE_S = 60.0
+ASK = b"GET /status HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+HEAD_OF_A_BODY = (
+    b"POST /transactions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/msgpack\r\n"
+    b"content-length: 1000\r\n\r\n\x91"
+)
+
+
+class SlowFace(FakeFace):
+    """A proof takes until the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.may_answer = trio.Semaphore(0), trio.Event()
+
+    async def prove(self, key: bytes) -> bytes:
+        self.asked.release()
+        await self.may_answer.wait()
+        return b"proof of " + key
+
+
+@asynccontextmanager
+async def serving(monkeypatch: pytest.MonkeyPatch, face: FakeFace) -> AsyncIterator[str]:
+    monkeypatch.setattr(http, "room_for_callers", lambda: PLACES)
+    with trio.fail_after(DEADLINE_S):
+        async with trio.open_nursery() as nursery:
+            yield await nursery.start(serve_http, face, "127.0.0.1:0")
+            nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def crowd(url: str, count: int, opening: bytes) -> AsyncIterator[list[trio.SocketStream]]:
+    """So many connections that say ``opening`` and then nothing."""
+    async with AsyncExitStack() as stack:
+        streams = []
+        for _ in range(count):
+            stream = await trio.open_tcp_stream("127.0.0.1", int(url.rpartition(":")[2]))
+            streams.append(await stack.enter_async_context(stream))
+            await stream.send_all(opening)
+        yield streams
+
+
+async def reply(stream: trio.SocketStream) -> bytes:
+    """What comes until the other side hangs up."""
+    parts = []
+    try:
+        while part := await stream.receive_some():
+            parts.append(part)
+    except trio.BrokenResourceError:
+        pass
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("opening", [b"", b"GET /sta", HEAD_OF_A_BODY], ids=["nothing", "half a head", "a slow body"])
+async def test_those_who_dawdle_make_room_for_who_asks(monkeypatch: pytest.MonkeyPatch, opening: bytes) -> None:
+    async with serving(monkeypatch, FakeFace()) as url, crowd(url, 5 * PLACES, opening) as streams:
+        async with httpx.AsyncClient(trust_env=False, timeout=DEADLINE_S) as client:
+            assert (await client.get(url + "/status")).json() == {"height": 7}
+        assert await reply(streams[0]) == b""
+
+
+async def test_who_asked_is_answered_whatever_the_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    face, replies = SlowFace(), list[bytes]()
+    async with serving(monkeypatch, face) as url, trio.open_nursery() as nursery:
+
+        async def ask() -> None:
+            async with httpx.AsyncClient(trust_env=False, timeout=DEADLINE_S) as client:
+                replies.append((await client.get(f"{url}/proof/{'11' * 32}")).content)
+
+        nursery.start_soon(ask)
+        await face.asked.acquire()
+        async with crowd(url, 5 * PLACES, HEAD_OF_A_BODY) as streams:
+            await reply(streams[0])
+        face.may_answer.set()
+    assert replies == [b"proof of " + b"\x11" * 32]
+
+
+async def test_an_answer_that_nobody_takes_does_not_keep_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callers, "ANSWER_S", -1.0)
+    face = SlowFace()
+    question = ASK.replace(b"/status", b"/proof/" + b"11" * 32)
+    async with serving(monkeypatch, face) as url, crowd(url, 1, question) as (stream,):
+        await face.asked.acquire()
+        async with crowd(url, PLACES, b""):
+            assert await reply(stream) == b""
+
+
+async def test_where_all_are_being_answered_a_newcomer_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    face = SlowFace()
+    question = ASK.replace(b"/status", b"/proof/" + b"11" * 32)
+    async with serving(monkeypatch, face) as url, crowd(url, PLACES, question) as busy:
+        for _ in busy:
+            await face.asked.acquire()
+        async with crowd(url, 1, b"") as (newcomer,):
+            assert await reply(newcomer) == b""
+        face.may_answer.set()
+        for stream in busy:
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "BODY_TIMEOUT_S", 0.01)
+    async with serving(monkeypatch, FakeFace()) as url, crowd(url, 1, HEAD_OF_A_BODY) as (stream,):
+        assert b" 408 " in await reply(stream)
+
+
+async def test_a_connection_that_fails_is_its_own_affair() -> None:
+    met = Callers(1)
+
+    async def fail(_stream: trio.SocketStream) -> None:
+        raise ExceptionGroup("two at once", [ValueError("garbage"), KeyError("more")])
+
+    ours, theirs = trio.socket.socketpair()
+    async with trio.SocketStream(ours) as stream:
+        await met.attend(fail, stream)
+    theirs.close()
+    assert len(met) == 0
+
+
+def test_most_descriptors_are_left_to_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (400, 400))
+    assert room_for_callers() == 100
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (1_000_000, 1_000_000))
+    assert room_for_callers() == callers.MAX_CALLERS

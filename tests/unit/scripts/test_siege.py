@@ -1,0 +1,83 @@
+"""What a siege measures, judged without one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chain.errors import OperatorError
+from p2p.local.config import HomeConfig, read_config
+from scripts.manifest_parts.things import Line
+from scripts.siege_parts.attacks import KEPT_SHARE, MAX_LAG, keeps_pace, slots_told
+from scripts.siege_parts.field import Seen, middle, put_behind_fronts
+from scripts.siege_parts.lines import SLOW, OneLine
+from scripts.siege_parts.report import document
+from scripts.siege_parts.rows import ROWS
+from scripts.siege_parts.verdicts import Verdict, judged
+
+WIDTH = 80
+
+
+def test_every_row_has_a_name_of_its_own_and_room_beside_what_is_measured() -> None:
+    assert len({row.name for row in ROWS}) == len(ROWS)
+    for row in ROWS:
+        assert len(row.name) <= 14
+        assert len(row.goal) <= 32
+
+
+@pytest.mark.parametrize(
+    ("seen", "is_enough"),
+    [
+        (Seen(50, 49, 2, 47, 100), True),
+        (Seen(50, 48, 2, 46, 100), False),
+        (Seen(50, 50, MAX_LAG + 1, 2, 100), False),
+        (Seen(0, 0, 0, 0, 100), False),
+    ],
+    ids=["one lost", "two lost", "not final", "nothing seen"],
+)
+def test_slots_are_kept_and_become_final(seen: Seen, is_enough: bool) -> None:
+    assert keeps_pace(seen, KEPT_SHARE) is is_enough
+    assert f"{seen.kept} of {seen.slots}" in slots_told(seen)
+
+
+def test_the_median_of_what_was_never_done_is_none() -> None:
+    assert middle([1.0, None, 3.0]) == 3.0
+    assert middle([None, None, 3.0]) is None
+
+
+def test_who_is_behind_a_front_is_known_by_it_alone(tmp_path: Path) -> None:
+    for name, port, other in (("a", 4001, 4002), ("b", 4002, 4001)):
+        (tmp_path / name).mkdir()
+        config = HomeConfig(listen=[f"/ip4/127.0.0.1/tcp/{port}"], peers=[f"/ip4/127.0.0.1/tcp/{other}/p2p/them"])
+        (tmp_path / name / "config.toml").write_text(config.to_toml(), encoding="utf-8")
+    ports = put_behind_fronts([tmp_path / "a", tmp_path / "b"])
+    assert [behind for _, behind in ports.values()] == [4001, 4002]
+    assert read_config(tmp_path / "a" / "config.toml").peers == [f"/ip4/127.0.0.1/tcp/{ports['b'][0]}/p2p/them"]
+
+
+def test_a_node_on_a_slow_line_has_one_for_all_its_peers_and_others_have_none() -> None:
+    links = OneLine(Line(kbit_s=600))
+    down = links.way("node0", SLOW)
+    assert links.way("node1", SLOW) is down
+    assert links.way(SLOW, "node0") is links.way(SLOW, "node1")
+    assert links.way(SLOW, "node0") is not down
+    assert down.arrival_ms(0, 75_000) == 1_000
+    assert links.way("node1", SLOW).arrival_ms(0, 75_000) == 2_000
+    assert links.way("node0", "node1").arrival_ms(0, 75_000) == 0
+
+
+async def test_a_row_that_cannot_be_run_is_not_met() -> None:
+    async def fail(_scale: float) -> tuple[str, bool]:
+        raise OperatorError("no room; make some")
+
+    verdict = await judged(replace(ROWS[0], run=fail), 1.0)
+    assert (verdict.measured, verdict.is_met) == ("no room; make some", False)
+
+
+def test_the_page_has_each_row_with_the_load_beside_its_figure() -> None:
+    verdict = Verdict("idle-33", "33 idle identities", "never connects", "connects within 10 s", False, 7.5, 40)
+    assert document([verdict]).splitlines()[-1] == (
+        "| 33 idle identities | never connects | connects within 10 s | **no** | 7.5 | `idle-33` |"
+    )
