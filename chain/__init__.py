@@ -31,6 +31,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     tables        documents, read with errors that say where
     clauses       what a policy says in numbers of people, their keys, voices and quotas
     policy        what may be recorded, and how a score follows from it
+    amendments    which policy may follow another, and what it worsens
     founding      what organisations sign before there is a genesis
     genesis       the parameters that every node of one network shares
     blocks        a header and its transactions
@@ -38,13 +39,21 @@ files of this list, the store, touch the disk.  Files import only files above th
     state         what the registry knows, entry by entry
     view          a state to look at, wherever it is kept
     draft         changes tried on top of a state
+    terms         what was promised when a record was filed, and no rule before its time
+    markers       what ended stays ended
+    authorities   what authorities are measured by
     offices       who holds an office, and which
     quotas        how much anybody may write a day
     recovery      a key is not a person: guardians, recovery, what they can undo
+    arbiters      who may rule, drawn by lot
     scores        scores, tiers, and where each point comes from
     members       the rules of members: enrol, rotate
     ratings       what members say of one another: rate, withdraw, object, answer
-    records       the rules of records: file, object, answer, rule, repair
+    effects       what a record does while it counts, and who may act on it
+    records       the rules of records: file, reopen
+    objections    object, answer, rule, appeal
+    repairs       ask for repair, approve, decline
+    deadlines     what the chain itself does when a deadline of a record passes
     leaving       leave, annul, and everything about somebody is forgotten
     governance    the rules of validators: motions and evidence
     registry      what each transaction does, and what falls due

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from chain.ballots import Ballot
 from chain.blocks import Block
 from chain.blocktree import BlockTree, Judged, TreeNode, genesis_header
-from chain.draft import Changes
+from chain.draft import Changes, Parent
 from chain.electorate import Electorate
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.forkchoice import Choice, choose
@@ -72,7 +72,8 @@ class Blockchain:
             root = genesis_header(genesis, self.ledger.state_root)
             votes = Votes.genesis(genesis.validators, genesis.batch)
         else:
-            self.ledger = Ledger(genesis, snapshot.state, snapshot.header.height)
+            base = Parent(snapshot.header.id, snapshot.header.slot)
+            self.ledger = Ledger(genesis, snapshot.state, snapshot.header.height, base)
             root, votes = snapshot.header, snapshot.votes
             if self.ledger.state_root != root.state_root:
                 raise Refused(Reason.WRONG_STATE_ROOT, f"the stored state is not that of height {root.height}")

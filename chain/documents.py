@@ -14,6 +14,9 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from chain import transactions
+from chain.amendments import worsenings
+from chain.arbiters import drawn
+from chain.authorities import is_in_term, rate
 from chain.errors import Refused
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader
@@ -31,16 +34,19 @@ from chain.state import (
     RATING_STATUS_NAMES,
     RATINGS,
     RECORDS,
+    RULED,
     STATUS_NAMES,
     Authority,
     Member,
     Motion,
     Rating,
     Record,
+    Rulings,
     member_key,
     read_identity,
     read_rating_key,
     read_record_key,
+    read_rulings_key,
     record_key,
 )
 from chain.statements import NO_TAG
@@ -56,6 +62,7 @@ from chain.words import (
     moment_of,
     proposal_in_words,
     rights_in_words,
+    term_in_words,
     time_of,
     waits_for,
 )
@@ -100,6 +107,7 @@ def member_document(view: StateView, identity: bytes, member: Member) -> Documen
         "rated_points": member.rated_points,
         "ratings": member.ratings,
         "enrolled_height": member.enrolled_height,
+        "consented_policy": member.policy_version,
     }
 
 
@@ -196,17 +204,23 @@ def record_document(view: StateView, subject: bytes, number: int, record: Record
         "points": record.points,
         "status": STATUS_NAMES[record.status],
         "counts": record.counts,
+        "disputed": record.is_disputed,
         "upheld": bool(record.upheld),
+        "appealed": record.is_appealed,
+        "reopened": bool(record.is_reopened),
         "severity": policy.severities[record.severity - 1].name if record.severity else None,
         "tier_cap": policy.tier(record.cap).name if record.cap >= 0 else None,
         "policy": record.policy_version,
         "height": record.height,
-        **_moment(view, "established", record.established_slot),
+        "established_slot": record.established_slot,
+        "established_time": time_of(view.genesis, record.established_slot),
         **_moment(view, "expires", record.expires_slot),
         **_moment(view, "repair", record.repair_slot),
+        **_moment(view, "appeal", record.appeal_slot),
         **_moment(view, "deadline", record.deadline_slot),
         "waits_for": waits_for(record),
         "left": _left(view, record.deadline_slot) if record.deadline_slot else None,
+        "arbiters": [_did(view, who) for who in drawn(view, subject, number, record, view.slot)],
         "evidence": record.evidence.hex(),
         "reason": record.reason.hex() or None,
         "grounds": record.grounds.hex() or None,
@@ -233,22 +247,31 @@ def authorities_document(view: StateView) -> Document:
 
 def authority_document(view: StateView, identity: bytes, authority: Authority) -> Document:
     """An institution: what it may do, and how its records held."""
-    filed = authority.filed - authority.forgiven_filed
-    overturned = authority.overturned - authority.forgiven_overturned
+    overturned, decided = rate(authority)
+    rulings = [
+        {"issuer": _did(view, read_rulings_key(key)[1]), **ruling._asdict()}
+        for key, ruling in view.entries(RULED + identity, Rulings)
+    ]
     return {
         "authority": did_from_key(authority.key),
         **({} if identity == authority.key else {"first_key": did_from_key(identity)}),
         "status": AUTHORITY_STATUS_NAMES[authority.status],
-        "in_term": authority.from_height <= view.height < authority.until_height,
+        "in_term": is_in_term(authority, view.slot),
         "rights": rights_in_words(authority.rights),
         "categories": [category_name(view.policy, code) for code in authority.categories],
-        "from_height": authority.from_height,
-        "until_height": authority.until_height,
+        "from_slot": authority.from_slot,
+        "until_slot": authority.until_slot,
+        "term": term_in_words(view.genesis, authority.from_slot, authority.until_slot),
         "filed": authority.filed,
+        "withdrawn": authority.withdrawn,
+        "decided": authority.decided,
         "overturned": authority.overturned,
-        "filed_since_restored": filed,
-        "overturned_since_restored": overturned,
-        "overturned_permille": 1000 * overturned // filed if filed else 0,
+        "forgiven_decided": authority.forgiven_decided,
+        "forgiven_overturned": authority.forgiven_overturned,
+        "decided_in_window": decided,
+        "overturned_in_window": overturned,
+        "overturned_permille": 1000 * overturned // decided if decided else 0,
+        "rulings": rulings,
     }
 
 
@@ -285,7 +308,10 @@ def motion_document(view: StateView, number: int, motion: Motion) -> Document:
             "left": _left(view, motion.expires_slot),
         }
     if isinstance(proposal, Amend):
-        document["policy"] = read_policy_text(proposal.document).to_document()
+        new = read_policy_text(proposal.document)
+        document["policy"] = new.to_document()
+        if new.version == proposal.base_version + 1:
+            document["worsens"] = worsenings(view.policy_of(proposal.base_version), new)
     return document
 
 
@@ -304,8 +330,8 @@ def policy_document(view: StateView) -> Document:
 def _announced(view: StateView, coming: Policy, slot: int) -> Document:
     return {
         "version": coming.version,
-        "slot": slot,
-        "time": time_of(view.genesis, slot),
+        "slot": view.date(slot),
+        "time": time_of(view.genesis, view.date(slot)),
         "left": _left(view, slot),
         "policy": coming.to_document(),
     }
@@ -353,7 +379,7 @@ def transaction_document(policy: Policy, transaction: Transaction) -> Document:
         case Repair(step=step):
             action["step"] = REPAIRS[step]
     for name, value in action.items():
-        if name in ("subject", "rater", "registrar", "new_key") and value:
+        if name in ("subject", "rater", "registrar", "arbiter", "new_key") and value:
             action[name] = did_from_key(value)
         elif type(value) is bytes:
             action[name] = value.hex() or None
@@ -389,10 +415,12 @@ def _did(view: StateView, identity: bytes) -> str:
 
 
 def _left(view: StateView, slot: int) -> str:
-    return duration((slot - view.slot) * view.genesis.slot_ms)
+    """What is left until a slot of registry time."""
+    return duration((view.date(slot) - view.slot) * view.genesis.slot_ms)
 
 
 def _moment(view: StateView, name: str, slot: int) -> Document:
-    if not slot and name != "established":
+    """A slot of registry time as a date, as it is without another outage; none for 0."""
+    if not slot:
         return {f"{name}_slot": None, f"{name}_time": None}
-    return {f"{name}_slot": slot, f"{name}_time": time_of(view.genesis, slot)}
+    return {f"{name}_slot": view.date(slot), f"{name}_time": time_of(view.genesis, view.date(slot))}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis
-from chain.state import RULES_KEY, Entry, Member, Record, decode_entry, encode_entry
+from chain.state import CLOCK_KEY, RULES_KEY, Clock, Entry, Member, Record, decode_entry, encode_entry
 from chain.view import Lookup
 
 Changes = dict[bytes, tuple[bytes | None, bytes | None]]
@@ -25,22 +25,47 @@ class Happening(NamedTuple):
     record: Record
 
 
+class Parent(NamedTuple):
+    """The block that another one follows: its id and its slot."""
+
+    id: bytes
+    slot: int
+
+
 class Draft(Lookup):
-    """The block at ``height`` in ``slot``, while it is made or checked.
+    """The block at ``height``, while it is made or checked.
+
+    ``slot`` is its slot in registry time, by which all deadlines go; ``date_slot`` that of the calendar.  Without a
+    ``parent`` no time has passed since.
 
     ``happenings`` tells what became of records in it, ``strangers`` how many enrolled without a registrar; neither is
     part of the state.
     """
 
-    def __init__(self, state: Mapping[bytes, bytes], genesis: Genesis, height: int, slot: int) -> None:
+    def __init__(
+        self, state: Mapping[bytes, bytes], genesis: Genesis, height: int, slot: int, parent: Parent | None = None
+    ) -> None:
         super().__init__(genesis)
         self._state = state
         self._entries: dict[bytes, Entry | None] = {}
         self._written: dict[bytes, None] = {}
+        self.parent = parent or Parent(bytes(32), slot)
         self.height = height
-        self.slot = slot
+        self.date_slot = slot
+        self.outage_slots = max(0, slot - self.parent.slot - genesis.idle_slots)
+        self.slot = slot - self.lost_slots - self.outage_slots
         self.happenings: list[Happening] = []
         self.strangers = 0
+
+    def begin(self) -> None:
+        """Registry time stood still in an outage before this block."""
+        if self.outage_slots:
+            self.put(CLOCK_KEY, Clock(self.lost_slots + self.outage_slots))
+            self.outage_slots = 0
+
+    def date(self, slot: int) -> int:
+        """A slot of registry time as one of the calendar, if no outage follows."""
+        return slot + self.date_slot - self.slot
 
     def get(self, key: bytes) -> Any:
         """The entry as this draft sees it, or None; the key decides its type."""

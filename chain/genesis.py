@@ -92,6 +92,14 @@ class Genesis:
         """
         return self.heartbeat_slots + (1 - self.heartbeat_slots) % leaders
 
+    @property
+    def idle_slots(self) -> int:
+        """More than this an idle chain is not silent: a heartbeat, and a whole round in which leaders may be away.
+
+        A longer gap between two blocks is an outage, in which registry time stands still (protocol 6.15).
+        """
+        return self.heartbeat_slots + 2 * self.batch
+
     def slot_at(self, now_ms: int) -> int:
         """The slot that contains ``now_ms``; negative before the genesis."""
         return (now_ms - self.genesis_time_ms) // self.slot_ms

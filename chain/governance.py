@@ -7,18 +7,21 @@ Source: protocol 6.6 and 6.7.
 
 from __future__ import annotations
 
+from chain import arbiters, effects, objections
 from chain import validators as seats
+from chain.amendments import amendment_fault, needed_notice_days
+from chain.authorities import forgiven
 from chain.codec import U32_MAX
 from chain.draft import Draft
 from chain.electorate import Electorate
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.keys import check_public_key
-from chain.policy import amendment_fault
 from chain.proposals import (
     Accredit,
     AddValidator,
     Amend,
     JailValidator,
+    Judge,
     Proposal,
     ReleaseValidator,
     RemoveValidator,
@@ -48,7 +51,9 @@ from chain.state import (
     Member,
     Motion,
     PolicyText,
+    Record,
     Rules,
+    Window,
     account_key,
     authority_key,
     member_key,
@@ -203,7 +208,9 @@ def begin(draft: Draft, electorate: Electorate) -> None:
     """
     rules = draft.rules
     if rules.next_version and rules.next_slot <= draft.slot:
-        draft.put(RULES_KEY, Rules(rules.next_version, draft.policy_of(rules.next_version).digest(), 0, 0))
+        new = draft.policy_of(rules.next_version)
+        draft.put(RULES_KEY, Rules(new.version, new.digest(), 0, 0))
+        draft.put(policy_key(new.version), PolicyText(new.encode(), draft.date_slot))
     before = draft.validators
     after = seats.begin(before, electorate, height=draft.height, batch=draft.genesis.batch)
     if after is not before:
@@ -235,6 +242,8 @@ def check_proposal(draft: Draft, proposal: Proposal) -> None:
             if authority.status not in _POSSIBLE_FROM[type(proposal)]:
                 name = AUTHORITY_STATUS_NAMES[authority.status]
                 raise Refused(Reason.USELESS_MOTION, f"the authority is {name}")
+        case Judge():
+            _check_judgement(draft, proposal)
         case Amend():
             _check_amendment(draft, proposal)
         case _:
@@ -259,14 +268,15 @@ def carry(draft: Draft, proposal: Proposal) -> None:
             draft.put(authority_key(identity), authority._replace(status=REVOKED))
         case Restore(key):
             identity, authority = _known_authority(draft, key)
-            restored = authority._replace(
-                status=ACTIVE, forgiven_filed=authority.filed, forgiven_overturned=authority.overturned
-            )
-            draft.put(authority_key(identity), restored)
+            draft.put(authority_key(identity), forgiven(authority, draft.slot))
+        case Judge(key, number, verdict):
+            subject, record = _check_judgement(draft, proposal)
+            objections.decide(draft, subject, number, record, verdict)
         case Amend():
             rules = draft.rules
+            next_slot = proposal.effective_slot - draft.date(0)
             draft.put(policy_key(rules.version + 1), PolicyText(proposal.document))
-            draft.put(RULES_KEY, rules._replace(next_version=rules.version + 1, next_slot=proposal.effective_slot))
+            draft.put(RULES_KEY, rules._replace(next_version=rules.version + 1, next_slot=next_slot))
         case _:
             draft.put(VALIDATORS_KEY, _seated(draft, proposal))
 
@@ -309,7 +319,8 @@ def _known_authority(draft: Draft, key: bytes) -> tuple[bytes, Authority]:
 
 def _check_accreditation(draft: Draft, proposal: Accredit) -> None:
     check_public_key(proposal.authority)
-    if proposal.until_height <= max(proposal.from_height, draft.height):
+    arbiters.check_room(draft, draft.identity(proposal.authority), proposal.rights)
+    if proposal.until_slot <= max(proposal.from_slot, draft.date_slot):
         raise Refused(Reason.USELESS_MOTION, "this accreditation would end before it begins")
     unknown = [code for code in proposal.categories if code not in draft.policy.categories]
     if unknown:
@@ -322,15 +333,19 @@ def _accredit(draft: Draft, proposal: Accredit) -> None:
     """A new authority, or other terms for one; its counts stay, and so does a suspension."""
     identity = draft.identity(proposal.authority)
     old = draft.authority(identity)
-    terms = (proposal.rights, proposal.categories, proposal.from_height, proposal.until_height)
     if old is None:
         member: Member | None = draft.get(member_key(identity))
         key = proposal.authority if member is None else member.key  # it may have moved since
-        authority = Authority(key, *terms, ACTIVE, 0, 0, 0, 0)
-    else:
-        status = ACTIVE if old.status == REVOKED else old.status
-        authority = Authority(old.key, *terms, status, *old[6:])
+        old = Authority(key, 0, (), 0, 0, ACTIVE, window=Window(draft.slot, 0, 0, 0, 0))
+    authority = old._replace(
+        rights=proposal.rights,
+        categories=proposal.categories,
+        from_slot=proposal.from_slot,
+        until_slot=proposal.until_slot,
+        status=ACTIVE if old.status == REVOKED else old.status,
+    )
     draft.put(authority_key(identity), authority)
+    arbiters.enroll(draft, identity, proposal.rights)
     _open_account(draft, proposal.authority)
 
 
@@ -348,6 +363,15 @@ def _open_account(draft: Draft, key: bytes) -> None:
         draft.put(account_key(key), Account(0, b"", b""))
 
 
+def _check_judgement(draft: Draft, proposal: Judge) -> tuple[bytes, Record]:
+    """The appeal that waits for a motion, and whom it is about."""
+    subject, _ = draft.member(proposal.subject)
+    record = effects.find_record(draft, subject, proposal.number)
+    if not arbiters.needs_motion(draft, subject, proposal.number, record, draft.date_slot):
+        raise Refused(Reason.USELESS_MOTION, "no appeal against this record waits for a motion")
+    return subject, record
+
+
 def _check_amendment(draft: Draft, proposal: Amend) -> None:
     rules = draft.rules
     if proposal.base_version != rules.version:
@@ -357,7 +381,7 @@ def _check_amendment(draft: Draft, proposal: Amend) -> None:
     new = read_policy_text(proposal.document)
     if fault := amendment_fault(draft.policy, new):
         raise Refused(Reason.WORSENS_THE_PAST, fault)
-    earliest = draft.slot + draft.slots(draft.policy.notice_days)
+    earliest = draft.date_slot + draft.slots(needed_notice_days(draft.policy, new))
     if proposal.effective_slot < earliest:
         raise Refused(Reason.NOTICE_TOO_SHORT, f"carried now, it is in force from slot {earliest} at the earliest")
     latest = earliest + draft.slots(MAX_WAIT_DAYS)

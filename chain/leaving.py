@@ -13,7 +13,7 @@ Source: protocol 8.2 and 8.3.
 
 from __future__ import annotations
 
-from chain import ratings, records, recovery
+from chain import effects, ratings, recovery
 from chain.draft import Draft
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.identities import (
@@ -28,7 +28,7 @@ from chain.identities import (
     recovery_key,
 )
 from chain.offices import check_arbiter, check_registrar, holds_office
-from chain.state import RATINGS, Account, Member, Rating, account_key, member_key, tied_to
+from chain.state import RATINGS, Account, Member, Rating, account_key, member_key, read_record_key, tied_to
 from chain.transactions import ANNUL, CONTEST, GRANT, Annul, Leave
 
 # Keys of one member that one visit forgets; who had more is visited again.
@@ -74,7 +74,7 @@ def annul(draft: Draft, action: Annul, actor: bytes) -> None:
     if check_arbiter(draft, actor) in (annulment.registrar, subject):
         raise Refused(Reason.OWN_RECORD, "nobody decides about what it asked for itself")
     if not annulment.is_heard:
-        raise Refused(Reason.NOT_HEARD, f"the member can object until slot {annulment.due_slot}")
+        raise Refused(Reason.NOT_HEARD, f"the member can object until slot {draft.date(annulment.due_slot)}")
     draft.put(key, None)
     if action.step == GRANT and not holds_office(draft, subject):
         recovery.set_leaving(draft, subject, Leaving(draft.slot, 1))
@@ -106,7 +106,8 @@ def forget(draft: Draft, key: bytes) -> None:
         rating: Rating = draft.get(key)
         ratings.end(draft, key, rating)
     else:
-        records.forget(draft, key)
+        subject, number = read_record_key(key)
+        effects.end(draft, subject, number, draft.get(key), "forgotten")
 
 
 def fall_due(draft: Draft, key: bytes) -> None:
@@ -172,7 +173,8 @@ def _open(draft: Draft, subject: bytes) -> Annulment:
     if annulment is None:
         raise Refused(Reason.NOTHING_TO_ANNUL, "no registrar says that this enrolment is void")
     if annulment.due_slot <= draft.slot:
-        raise Refused(Reason.DEADLINE_PASSED, f"its deadline was slot {annulment.due_slot}; the next blocks act on it")
+        slot = draft.date(annulment.due_slot)
+        raise Refused(Reason.DEADLINE_PASSED, f"its deadline was slot {slot}; the next blocks act on it")
     return annulment
 
 

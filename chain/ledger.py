@@ -14,7 +14,7 @@ from sortedcontainers import SortedList
 
 from chain import registry
 from chain.blocks import Block
-from chain.draft import Changes, Draft
+from chain.draft import Changes, Draft, Parent
 from chain.electorate import Decision, Electorate
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
@@ -53,13 +53,20 @@ class Ledger:
     """The state at the head, the tree over it, and the executed blocks above ``base_height``.
 
     ``state`` maps keys to encoded entries (:mod:`chain.state`).  ``base_height`` is the height of the snapshot that
-    is, or is about to be, on disk; blocks at or below it cannot be undone any more.
+    is, or is about to be, on disk; blocks at or below it cannot be undone any more.  ``base`` is the block there.
     """
 
-    def __init__(self, genesis: Genesis, state: Mapping[bytes, bytes] | None = None, base_height: int = 0) -> None:
+    def __init__(
+        self,
+        genesis: Genesis,
+        state: Mapping[bytes, bytes] | None = None,
+        base_height: int = 0,
+        base: Parent | None = None,
+    ) -> None:
         self.genesis = genesis
         self.state: dict[bytes, bytes] = dict(genesis_state(genesis) if state is None else state)
         self.base_height = base_height
+        self._base = base or Parent(genesis.id, 0)
         self._tree = StateTree.build(self.state.items())
         self._executed: list[Executed] = []
         self._base_counts = 0, 0
@@ -74,6 +81,11 @@ class Ledger:
     def height(self) -> int:
         """The height of the head."""
         return self.base_height + len(self._executed)
+
+    @property
+    def head(self) -> Parent:
+        """The head, as the block after it sees it."""
+        return _as_parent(self._executed[-1].block) if self._executed else self._base
 
     @property
     def state_root(self) -> bytes:
@@ -98,7 +110,7 @@ class Ledger:
 
     def blank_draft(self, slot: int) -> Draft:
         """The block after the head, in ``slot``, before the chain itself begins it: to judge what it may hold."""
-        return Draft(self.state, self.genesis, self.height + 1, slot)
+        return Draft(self.state, self.genesis, self.height + 1, slot, self.head)
 
     def next_nonce(self, actor: bytes) -> int | None:
         """The nonce of an actor's next transaction at the head; None for a stranger."""
@@ -110,7 +122,7 @@ class Ledger:
     def draft(self, slot: int, electorate: Electorate) -> Draft:
         """The block after the head, in ``slot``, as the chain itself begins it, with ``electorate`` in force."""
         draft = self.blank_draft(slot)
-        registry.begin(draft, self._due(slot), electorate)
+        registry.begin(draft, self._due(draft.slot), electorate)
         return draft
 
     def seal(self, draft: Draft) -> tuple[bytes, Changes]:
@@ -202,7 +214,7 @@ class Ledger:
 
     def is_due(self, slot: int) -> bool:
         """Whether the chain itself has something to do in a block of ``slot``."""
-        return bool(self._agenda) and self._agenda[0][0] <= slot
+        return bool(self._agenda) and self._agenda[0][0] <= self.blank_draft(slot).slot
 
     def settle(self, height: int) -> dict[bytes, bytes | None]:
         """Move the snapshot up to ``height`` and return the entries changed on the way; None where one is gone.
@@ -218,6 +230,8 @@ class Ledger:
             for key, (_, after) in executed.changes.items():
                 rows[key] = after
         self._base_counts = self._counts_at(height)
+        if count:
+            self._base = _as_parent(self._executed[count - 1].block)
         del self._executed[:count]
         self.base_height = height
         return rows
@@ -284,6 +298,10 @@ class Ledger:
             return self._base_counts
         executed = self._executed[index]
         return executed.transactions, executed.work
+
+
+def _as_parent(block: Block) -> Parent:
+    return Parent(block.id, block.header.slot)
 
 
 def decided(draft: Draft, electorate: Electorate) -> Decision:

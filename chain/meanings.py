@@ -129,7 +129,7 @@ MEANINGS: dict[Reason, Meaning] = {
         "another arbiter, or a motion that gives the right (`motion accredit --arbiter`) or restores it",
     ),
     _R.NOT_ACCREDITED: Meaning(
-        "An authority files only in the categories, and between the heights, that it was accredited for.",
+        "An authority files only in the categories, and between the dates, that it was accredited for.",
         "a motion of the validators that accredits it for this category and time (`motion accredit`)",
     ),
     _R.AUTHORITY_SUSPENDED: Meaning(
@@ -150,7 +150,7 @@ MEANINGS: dict[Reason, Meaning] = {
         "What is discretionary, and a record that is maintained, needs a written reason.", "`--reason FILE`"
     ),
     _R.STALE_POLICY: Meaning(
-        "A record or an amendment names the policy that is in force, and one amendment is announced at a time.",
+        "An enrolment, a record or an amendment names the policy in force, and one amendment is announced at a time.",
         "to sign again under the policy in force, or to wait until the announced one is",
     ),
     _R.NOT_YET_ESTABLISHED: Meaning(
@@ -176,8 +176,8 @@ MEANINGS: dict[Reason, Meaning] = {
         "An arbiter rules once the member has objected and the issuer has maintained the record.", _ISSUER_FIRST
     ),
     _R.ALREADY_UPHELD: Meaning(
-        "What an arbiter has upheld stands: there is one objection to a record.",
-        "to ask for its repair (`repair ask`), or to add a statement (`statement`)",
+        "What an arbiter has upheld stands: there is one objection to a record, and one appeal.",
+        "to appeal in time (`appeal`), to ask for its repair (`repair ask`), or to add a statement (`statement`)",
     ),
     _R.DEADLINE_PASSED: Meaning(
         "A deadline of the policy has passed; the chain itself decides what follows.", "nothing: it is too late"
@@ -192,16 +192,49 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.TOO_EARLY: Meaning(
         "Repair is asked for once the severity's shortest period is over.", "to wait until the slot named above"
     ),
-    _R.REPAIR_ALREADY_ASKED: Meaning(
-        "Repair is asked for once at a time.", "the issuer's answer; its silence approves the repair"
-    ),
+    _R.REPAIR_ALREADY_ASKED: Meaning("Repair is asked for once at a time.", "the answer; silence approves the repair"),
     _R.REPAIR_NOT_ASKED: Meaning(
         "An issuer approves or declines a repair that was asked for.", "the member to ask for it (`repair ask`)"
+    ),
+    _R.ALREADY_DECLINED: Meaning(
+        "An issuer declines the repair of a record once; then an arbiter decides.", "the ruling of the arbiter"
+    ),
+    _R.BEFORE_ITS_TIME: Meaning(
+        "What takes something from a member was a rule when it was established, and one that the member consented to.",
+        "nothing: what was no rule then, or was before the enrolment, is not recorded",
+    ),
+    _R.TOO_SHORT: Meaning(
+        "A record lasts long enough for an objection to be answered.", "nothing: it would be over before that"
+    ),
+    _R.ALREADY_RECORDED: Meaning(
+        "A piece of evidence is recorded once about a member, and conduct that ended is reopened once at a time.", _LOOK
+    ),
+    _R.ENDED: Meaning(
+        "What was struck, withdrawn, repaired or has expired is not recorded again.",
+        "new evidence, a written reason and an arbiter's signature (`reopen`)",
+    ),
+    _R.NOTHING_ENDED: Meaning(
+        "Only conduct whose record has ended is reopened, and only while it is retained.",
+        "an ordinary record (`record`)",
+    ),
+    _R.IN_HEARING: Meaning(
+        "Before a ruling both sides are heard, and nobody knows who will rule.", "to wait until the slot named above"
+    ),
+    _R.NOT_DRAWN: Meaning(
+        "Who rules is drawn by lot; where there are too few for an appeal, a motion decides.",
+        "the arbiter on whom the lot fell (`records DID` names it), or `motion judge`",
+    ),
+    _R.ALREADY_RULED: Meaning("Of the three of an appeal each rules once.", "the rulings of the others"),
+    _R.NOT_UPHELD: Meaning(
+        "What an arbiter has upheld can be appealed, once.", "an objection (`object`), and its ruling"
     ),
     # governance
     _R.UNKNOWN_MOTION: Meaning("An approval names a motion by its number.", _MOTIONS),
     _R.MOTION_CLOSED: Meaning("A motion that was carried or has lapsed takes no approvals.", _MOTIONS),
     _R.ALREADY_APPROVED: Meaning("A validator approves a motion once.", "the approvals of other validators"),
+    _R.TOO_MANY_ARBITERS: Meaning(
+        "A lot is drawn among so many arbiters at most.", "a motion that takes the right from another one"
+    ),
     _R.TOO_MANY_MOTIONS: Meaning(
         "A validator has only so many motions open at a time.", "one of them carried or lapsed; " + _MOTIONS
     ),
@@ -210,7 +243,7 @@ MEANINGS: dict[Reason, Meaning] = {
         "An amendment never worsens what is already recorded.", "a policy that keeps what is named above"
     ),
     _R.NOTICE_TOO_SHORT: Meaning(
-        "An amendment is announced at least the notice period before it binds, counted from when it is carried.",
+        "An amendment binds its notice after it was carried, and a longer one where it worsens anything.",
         "a later `--effective`",
     ),
     _R.NO_EQUIVOCATION: Meaning(

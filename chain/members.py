@@ -26,11 +26,16 @@ from chain.transactions import Enrol, Rotate
 def enrol(draft: Draft, action: Enrol, actor: bytes) -> None:
     """The actor joins; where the policy asks for it, with the consent of a registrar who signed this enrolment.
 
-    Raises :class:`Refused`: ``ALREADY_ENROLLED``, ``HAS_LEFT``, ``BAD_KEY``, ``NOT_REGISTRAR``, ``NO_CONSENT``,
-    ``OVER_QUOTA``, ``TOO_MANY_ENROLMENTS``.
+    What it consents to is the policy in force, by its version: nobody is bound by another one.
+
+    Raises :class:`Refused`: ``ALREADY_ENROLLED``, ``HAS_LEFT``, ``BAD_KEY``, ``STALE_POLICY``, ``NOT_REGISTRAR``,
+    ``NO_CONSENT``, ``OVER_QUOTA``, ``TOO_MANY_ENROLMENTS``.
     """
     identity = check_new(draft, actor)
     check_public_key(actor)
+    version = draft.rules.version
+    if action.policy_version != version:
+        raise Refused(Reason.STALE_POLICY, f"policy {version} is in force, not {action.policy_version}")
     signer = check_registrar(draft, action.registrar) if action.registrar else b""
     if not signer and draft.policy.enrolment_by_registrar:
         raise Refused(Reason.NO_CONSENT, "this policy wants a registrar's signature under an enrolment")
@@ -39,7 +44,7 @@ def enrol(draft: Draft, action: Enrol, actor: bytes) -> None:
     else:
         quotas.check_room(draft)
         draft.strangers += 1
-    entry = Member(actor, draft.height, 0, 0, 0, 0, 0, 0, (), draft.slot, signer)
+    entry = Member(actor, draft.height, 0, 0, 0, 0, 0, 0, (), draft.date_slot, version, signer)
     draft.put(member_key(identity), entry)
 
 
@@ -50,7 +55,7 @@ def check_new(draft: Draft, actor: bytes) -> bytes:
         raise Refused(Reason.ALREADY_ENROLLED, "this key is enrolled")
     left: Left | None = draft.get(left_key(actor))
     if left is not None:
-        raise Refused(Reason.HAS_LEFT, f"this key has left, and comes back from slot {left.until_slot}")
+        raise Refused(Reason.HAS_LEFT, f"this key has left, and comes back from slot {draft.date(left.until_slot)}")
     return identity
 
 

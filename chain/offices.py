@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chain.authorities import is_in_term
 from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.proposals import ARBITER, REGISTRAR
@@ -32,7 +33,7 @@ def check_arbiter(draft: Draft, key: bytes) -> bytes:
 
 def is_in_office(draft: Draft, authority: Authority) -> bool:
     """Whether an authority is active, and in its term."""
-    return authority.status == ACTIVE and authority.from_height <= draft.height < authority.until_height
+    return authority.status == ACTIVE and is_in_term(authority, draft.date_slot)
 
 
 def makes_blocks(draft: Draft, key: bytes) -> bool:

@@ -8,10 +8,10 @@ score.  Times are whole days; a chain counts them in slots.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ MAX_SEVERITIES = 8
 # Of each kind.  The catalogue of a whole city fits, and one who reads a motion can still judge it.
 MAX_CATEGORIES = 256
 
+LANGUAGE = 2
+
 _DAY_MS = 86_400_000
 _ENROLMENT = ("open", "registrar")
 # What holds where a file says nothing: five years of retention, and authorities are never suspended.
@@ -49,21 +51,39 @@ _PERIODS = {
     "retention_days": 1_826,
 }
 _AUTHORITIES = {"overturned_permille": 1_000, "overturned_minimum": 1}
+# Rights: the lowest and the highest value, and what holds where a file says nothing.
+_RIGHTS = {
+    "lookback_days": (0, MAX_DAYS, 0),
+    "hearing_days": (1, MAX_DAYS, 5),
+    "appeal_days": (1, MAX_DAYS, 20),
+    "disputed_days": (1, MAX_DAYS, 10),
+    "window_days": (1, MAX_DAYS, 365),
+    "worse_notice_days": (1, MAX_DAYS, 60),
+}
+_INTERIM = ("suspended", "stands")
+_LANGUAGE_1 = (
+    "must be 2: this file is of an older language. Write language = 2; what it says nothing of is then "
+    + ", ".join(f"{name} {default}" for name, (_, _, default) in _RIGHTS.items())
+    + ' (table [rights]), and interim "suspended" for each category; overturned_minimum and overturned_permille '
+    "now count contested records alone"
+)
 
 # The fields of each table, in the order in which :meth:`Policy.encode` writes them.
 _FIELDS: dict[str, tuple[str, ...]] = {
     "policy": (
-        "name", "version", "day_ms", "enrolment",
-        "score", "periods", "authorities", "tier", "severity", "category", "rating", *CLAUSES,
+        "language", "name", "version", "day_ms", "enrolment",
+        "score", "periods", "authorities", "rights", "tier", "severity", "category", "rating", *CLAUSES,
     ),
     "score": ("base", "ratings_floor", "ratings_cap"),
     "periods": tuple(_PERIODS),
     "authorities": tuple(_AUTHORITIES),
+    "rights": tuple(_RIGHTS),
     **{name: tuple(keys) for name, keys in CLAUSES.items()},
     "tier": ("name", "from"),
     "severity": ("name", "repair_after_days", "expires_after_days"),
     "category": (
         "code", "name", "min", "max", "floor", "ceiling", "severities", "reason", "tier_cap", "closed",
+        "interim",
     ),
     "rating": ("code", "name", "min", "max"),
 }  # fmt: skip
@@ -102,7 +122,8 @@ class Category:
     ``severities`` are the codes that a record may have, from 1 in the order of the policy; with none of them its
     severity is 0: never repaired, it ends with the retention.  A record that ``needs_reason`` carries the digest
     of a written one.  A member with a standing record is at most at the level ``tier_cap``.  A category that
-    ``is_closed`` takes no new records, and the old ones stand.
+    ``is_closed`` takes no new records, and the old ones stand.  Where it ``stands_disputed``, a record counts while
+    an objection to it is open, with shorter deadlines.
     """
 
     code: int
@@ -115,6 +136,12 @@ class Category:
     needs_reason: bool
     tier_cap: int | None
     is_closed: bool
+    stands_disputed: bool = False
+
+    @property
+    def is_adverse(self) -> bool:
+        """Whether a record of it can put a member worse."""
+        return self.low < 0 or self.tier_cap is not None
 
     @property
     def is_capped(self) -> bool:
@@ -140,8 +167,13 @@ class RatingCategory:
 class Policy:
     """A checked policy.  Tiers run from the highest threshold down; categories are found by their code.
 
-    An authority is suspended once more than ``overturned_permille`` in 1000 of its records were overturned, and
-    it has filed at least ``overturned_minimum``.
+    An authority is suspended once more than ``overturned_permille`` in 1000 of its contested adverse records that
+    were decided within ``window_days`` were overturned, and at least ``overturned_minimum`` were decided.
+
+    Conduct may have been established ``lookback_days`` before the member's enrolment.  Between an answer and the
+    draw of an arbiter lie ``hearing_days``; an upheld record can be appealed for ``appeal_days``.  What counts while
+    it is disputed is answered and ruled on within ``disputed_days``.  An amendment that worsens anything takes
+    ``worse_notice_days``.
     """
 
     name: str
@@ -159,6 +191,12 @@ class Policy:
     retention_days: int
     overturned_permille: int
     overturned_minimum: int
+    lookback_days: int
+    hearing_days: int
+    appeal_days: int
+    disputed_days: int
+    window_days: int
+    worse_notice_days: int
     tiers: tuple[Tier, ...]
     severities: tuple[Severity, ...]
     categories: Mapping[int, Category] = field(hash=False)
@@ -202,11 +240,12 @@ class Policy:
 
     def digest(self) -> bytes:
         """What the state commits to: 32 bytes."""
-        return sha256(b"goodfaith/policy/2" + self.encode()).digest()
+        return sha256(b"goodfaith/policy/3" + self.encode()).digest()
 
     def to_document(self) -> dict[str, Any]:
         """The policy in the shape of its file, for JSON or TOML; :func:`read_policy` reads it back."""
         return {
+            "language": LANGUAGE,
             "name": self.name,
             "version": self.version,
             "day_ms": self.day_ms,
@@ -214,6 +253,7 @@ class Policy:
             "score": {name: getattr(self, name) for name in _FIELDS["score"]},
             "periods": {name: getattr(self, name) for name in _PERIODS},
             "authorities": {name: getattr(self, name) for name in _AUTHORITIES},
+            "rights": {name: getattr(self, name) for name in _RIGHTS},
             **{name: clause_document(name, getattr(self, name)) for name in CLAUSES},
             "tier": [{"name": tier.name, "from": tier.threshold} for tier in self.tiers],
             "severity": [
@@ -237,6 +277,7 @@ class Policy:
             "severities": [self.severities[code - 1].name for code in category.severities],
             "reason": category.needs_reason,
             "closed": category.is_closed,
+            "interim": _INTERIM[category.stands_disputed],
         }
         if category.tier_cap is not None:
             document["tier_cap"] = self.tier(category.tier_cap).name
@@ -282,9 +323,12 @@ def shipped_policy(name: str) -> Policy:
 
 def _read(document: Any) -> Policy:
     table = Table(document, _FIELDS["policy"])
+    if document.get("language") != LANGUAGE or type(document["language"]) is not int:
+        raise table.mistake("language", _LANGUAGE_1)
     score = table.table("score", _FIELDS["score"])
     periods = table.table("periods", _FIELDS["periods"])
     authorities = table.table("authorities", _FIELDS["authorities"])
+    rights = table.table("rights", _FIELDS["rights"])
     days = {name: periods.integer(name, 1, MAX_DAYS, default) for name, default in _PERIODS.items()}
     tiers = _tiers(table)
     severities = _severities(table, days["retention_days"])
@@ -299,6 +343,7 @@ def _read(document: Any) -> Policy:
         **days,
         overturned_permille=authorities.integer("overturned_permille", 0, 1_000, _AUTHORITIES["overturned_permille"]),
         overturned_minimum=authorities.integer("overturned_minimum", 1, U32_MAX, _AUTHORITIES["overturned_minimum"]),
+        **{name: rights.integer(name, *bounds) for name, bounds in _RIGHTS.items()},
         tiers=tiers,
         severities=severities,
         categories=_categories(table, tiers, severities),
@@ -360,6 +405,7 @@ def _categories(table: Table, tiers: Sequence[Tier], severities: Sequence[Severi
             needs_reason=row.flag("reason"),
             tier_cap=row.choice("tier_cap", levels),
             is_closed=row.flag("closed"),
+            stands_disputed=bool(row.choice("interim", _INTERIM)),
         )
         if category.code in categories:
             raise row.mistake("code", f"{category.code} is used twice; choose another")
@@ -438,48 +484,3 @@ def _field_from_wire(name: str, value: Any) -> Any:
             return bool(value)
         case _:
             return value
-
-
-# ------------------------------------------------------------------------------------------------- amendments
-
-
-def amendment_fault(old: Policy, new: Policy) -> str:
-    """Why ``new`` may not replace ``old``, in one sentence, or an empty text if it may.
-
-    An amendment never worsens what is already recorded: whatever is recorded about a member, neither its score
-    nor its level gets lower by it.  A record keeps its own points, periods and tier cap, so the rule needs to see
-    no record.
-    """
-    return next(_amendment_faults(old, new), "")
-
-
-def _amendment_faults(old: Policy, new: Policy) -> Iterator[str]:
-    if new.version != old.version + 1:
-        yield f"the version must be {old.version + 1}"
-    for name in ("name", "day_ms"):
-        if getattr(new, name) != getattr(old, name):
-            yield f"{name} must stay {getattr(old, name)}"
-    for name in _FIELDS["score"]:
-        if getattr(new, name) < getattr(old, name):
-            yield f"{name} must not get lower than {getattr(old, name)}"
-    for name in ("aggregation", "scale", "least_raters"):
-        if getattr(new.raters, name) != getattr(old.raters, name):
-            yield f"{name} of raters must stay: it decides what ratings count for that were given before"
-    for tier, raised in zip_longest(reversed(old.tiers), reversed(new.tiers)):
-        if tier is None:
-            break  # new tiers above the old ones lower nobody
-        if raised is None or raised.name != tier.name:
-            yield f"tier {tier.name} must keep its name and its place from below"
-        elif raised.threshold > tier.threshold:
-            yield f"tier {tier.name} must not begin above {tier.threshold}"
-    names = tuple(severity.name for severity in old.severities)
-    if tuple(severity.name for severity in new.severities[: len(names)]) != names:
-        yield f"the severities must begin with {', '.join(names)}; add new ones after them"
-    for code, category in sorted(old.categories.items()):
-        # Floor and ceiling are within the sums of what is recorded.
-        kept = new.categories.get(code)
-        if kept is None or (kept.name, kept.floor, kept.ceiling) != (category.name, category.floor, category.ceiling):
-            yield f"category {code} must stay, with its name, floor and ceiling; close it if it shall end"
-    for code, rating in sorted(old.ratings.items()):
-        if code not in new.ratings or new.ratings[code].name != rating.name:
-            yield f"category {code} of ratings must stay, with its name"

@@ -23,13 +23,13 @@ MAX_WEIGHT = 1_000_000
 
 
 class Accredit(NamedTuple):
-    """Make ``authority`` one, for ``categories`` and with ``rights``, from a height to a height (exclusive)."""
+    """Make ``authority`` one, for ``categories`` and with ``rights``, from a date to a date (exclusive, in slots)."""
 
     authority: bytes
     rights: int
     categories: tuple[int, ...]
-    from_height: int
-    until_height: int
+    from_slot: int
+    until_slot: int
 
 
 class Suspend(NamedTuple):
@@ -48,6 +48,14 @@ class Restore(NamedTuple):
     """A suspended authority may file again, and its overturned rate is counted anew."""
 
     authority: bytes
+
+
+class Judge(NamedTuple):
+    """Decide an appeal for which there are too few arbiters: ``verdict`` is that of a ruling."""
+
+    subject: bytes
+    number: int
+    verdict: int
 
 
 class Amend(NamedTuple):
@@ -100,7 +108,7 @@ class ReweighValidator(NamedTuple):
 SeatProposal: TypeAlias = (
     AddValidator | RemoveValidator | JailValidator | ReleaseValidator | ReplaceValidator | ReweighValidator
 )
-Proposal: TypeAlias = Accredit | Suspend | Revoke | Restore | Amend | SeatProposal
+Proposal: TypeAlias = Accredit | Suspend | Revoke | Restore | Judge | Amend | SeatProposal
 
 
 def _categories(value: Any, name: str) -> tuple[int, ...]:
@@ -132,6 +140,7 @@ _KINDS: tuple[tuple[int, type[Proposal], tuple[Read, ...]], ...] = (
     (9, ReleaseValidator, (_KEY,)),
     (10, ReplaceValidator, (_KEY, _KEY)),
     (11, ReweighValidator, (_KEY, _WEIGHT)),
+    (12, Judge, (_KEY, an_integer(0, U32_MAX), an_integer(1, 2))),
 )
 _TYPES = {number: (kind, reads) for number, kind, reads in _KINDS}
 _NUMBERS: dict[type[Proposal], int] = {kind: number for number, kind, _ in _KINDS}

@@ -17,6 +17,7 @@ from chain.transactions import (
     Action,
     Annul,
     Answer,
+    Appeal,
     Approve,
     Consent,
     Dispute,
@@ -33,7 +34,23 @@ from chain.transactions import (
 )
 
 FREE = frozenset(
-    (Annul, Answer, Approve, Consent, Dispute, Evidence, Leave, Lost, Object, Propose, Recover, Reply, Rule, Veto)
+    (
+        Annul,
+        Answer,
+        Appeal,
+        Approve,
+        Consent,
+        Dispute,
+        Evidence,
+        Leave,
+        Lost,
+        Object,
+        Propose,
+        Recover,
+        Reply,
+        Rule,
+        Veto,
+    )
 )
 
 
@@ -51,7 +68,7 @@ def limit(draft: Draft, identity: bytes) -> int:
     member: Member | None = draft.get(member_key(identity))
     if member is None:
         return NO_LIMIT
-    is_fresh = draft.slot - member.enrolled_slot < draft.slots(quotas.fresh_days)
+    is_fresh = draft.date_slot - member.enrolled_slot < draft.slots(quotas.fresh_days)
     return min(quotas.fresh, quotas.member) if is_fresh else quotas.member
 
 
@@ -104,4 +121,4 @@ def check_room(draft: Draft) -> None:
 
 
 def _tomorrow(draft: Draft) -> int:
-    return (day_of(draft) + 1) * draft.slots(1)
+    return draft.date((day_of(draft) + 1) * draft.slots(1))

@@ -146,7 +146,7 @@ def end(draft: Draft, key: bytes, rating: Rating) -> None:
 
 def _check_rater(draft: Draft, policy: Policy, voice: Member) -> None:
     rules = policy.raters
-    if rules.age_days and draft.slot - voice.enrolled_slot < draft.slots(rules.age_days):
+    if rules.age_days and draft.date_slot - voice.enrolled_slot < draft.slots(rules.age_days):
         raise Refused(Reason.TOO_FRESH, f"who rates has been a member for {rules.age_days} days")
     if standing(policy, voice).score < rules.least_score:
         raise Refused(Reason.SCORE_TOO_LOW, f"who rates scores {rules.least_score} at least")
@@ -165,9 +165,9 @@ def _dealing(draft: Draft, action: Rate, member: Member, old: Rating | None) -> 
     if not action.receipt or action.subject != member.key:
         raise Refused(Reason.NO_RECEIPT, "a receipt is signed with the rated member's present key")
     dealt_slot, days = action.dealt_slot, draft.policy.raters.rating_days
-    if dealt_slot > draft.slot:
+    if dealt_slot > draft.date_slot:
         raise Refused(Reason.NOT_YET_ESTABLISHED, f"the dealing was in slot {dealt_slot}, after this block's")
-    if days and dealt_slot + draft.slots(days) <= draft.slot:
+    if days and dealt_slot + draft.slots(days) <= draft.date_slot:
         raise Refused(Reason.TOO_OLD, f"a rating of this dealing would have aged out after {days} days")
     if old is not None and dealt_slot <= old.dealt_slot:
         raise Refused(Reason.DEALING_RATED, f"the rating that stands is of a dealing in slot {old.dealt_slot}")
@@ -185,7 +185,8 @@ def _find(draft: Draft, subject: bytes, rater: bytes, category: int) -> tuple[by
 
 def _check_open(draft: Draft, rating: Rating) -> None:
     if 0 < rating.due_slot <= draft.slot:
-        raise Refused(Reason.DEADLINE_PASSED, f"its deadline was slot {rating.due_slot}; the next blocks act on it")
+        slot = draft.date(rating.due_slot)
+        raise Refused(Reason.DEADLINE_PASSED, f"its deadline was slot {slot}; the next blocks act on it")
 
 
 def _speaks_elsewhere(draft: Draft, subject: bytes, rater: bytes, category: int) -> bool:

@@ -24,15 +24,20 @@ from chain.reader import Reader
 from chain.scores import standing
 from chain.state import (
     AUTHORITIES,
+    CLOCK_KEY,
     DOCKET_KEY,
+    MARKERS,
     MEMBERS,
     MOTIONS,
     RATINGS,
     RECORDS,
+    ROLL_KEY,
+    RULED,
     RULES_KEY,
     VALIDATORS_KEY,
     authority_key,
     decode_entry,
+    marker_key,
     member_key,
     motion_key,
     rating_key,
@@ -40,7 +45,9 @@ from chain.state import (
     read_motion_key,
     read_rating_key,
     read_record_key,
+    read_rulings_key,
     record_key,
+    rulings_key,
 )
 from chain.transactions import Transaction, VerifiedTransaction, verify_transaction
 from chain.votecodec import encode_votes
@@ -363,15 +370,24 @@ def _rating(key: bytes) -> str:
     return f"the rating of {did_from_key(subject)} by {did_from_key(rater)} in category {category}"
 
 
+def _rulings(key: bytes) -> str:
+    arbiter, issuer = read_rulings_key(key)
+    return f"the rulings of {did_from_key(arbiter)} on {did_from_key(issuer)}"
+
+
 _SINGLE = {
     RULES_KEY: "the policy in force",
     VALIDATORS_KEY: "the validators",
     DOCKET_KEY: "the list of open motions",
+    ROLL_KEY: "the roll of arbiters",
+    CLOCK_KEY: "what was lost to outages",
 }
 # By how a key begins: how long it is, since what is stored may be nonsense, and its name.
 _NAMES: dict[bytes, tuple[int, Callable[[bytes], str]]] = {
     MEMBERS: (len(member_key(bytes(32))), lambda key: f"member {_by_key(key)}"),
     AUTHORITIES: (len(authority_key(bytes(32))), lambda key: f"authority {_by_key(key)}"),
+    MARKERS: (len(marker_key(bytes(32))), lambda key: f"the marker {key[1:].hex()}"),
+    RULED: (len(rulings_key(bytes(32), bytes(32))), _rulings),
     MOTIONS: (len(motion_key(0)), lambda key: f"motion {read_motion_key(key)}"),
     RECORDS: (len(record_key(bytes(32), 0)), _record),
     RATINGS: (len(rating_key(bytes(32), bytes(32), 0)), _rating),

@@ -106,7 +106,8 @@ def veto(draft: Draft, action: Veto, actor: bytes) -> None:
     if entry is None:
         raise Refused(Reason.NOTHING_TO_STOP, "nothing of the kind is under way")
     if entry.due_slot <= draft.slot:
-        raise Refused(Reason.DEADLINE_PASSED, f"it was due in slot {entry.due_slot}; the next blocks act on it")
+        slot = draft.date(entry.due_slot)
+        raise Refused(Reason.DEADLINE_PASSED, f"it was due in slot {slot}; the next blocks act on it")
     if action.what == LEAVE:
         set_leaving(draft, subject, None)
     else:

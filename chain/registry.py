@@ -1,8 +1,8 @@
 """The credit registry: what each transaction does to the state, and what the chain itself does at deadlines.
 
-The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.records` and
-:mod:`chain.governance`; each checks everything before it writes anything, so a refused transaction has
-changed nothing.
+The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.recovery`, :mod:`chain.ratings`,
+:mod:`chain.records`, :mod:`chain.objections`, :mod:`chain.repairs`, :mod:`chain.leaving` and
+:mod:`chain.governance`; each checks everything before it writes anything, so a refused transaction has changed nothing.
 Source: protocol 6.1 and 6.5.
 """
 
@@ -11,7 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from chain import governance, leaving, members, quotas, ratings, records, recovery
+from chain import (
+    deadlines,
+    governance,
+    leaving,
+    markers,
+    members,
+    objections,
+    quotas,
+    ratings,
+    records,
+    recovery,
+    repairs,
+)
+from chain.authorities import check_authority
 from chain.draft import Draft
 from chain.electorate import Electorate
 from chain.errors import InvariantBroken, Reason, Refused
@@ -20,25 +33,30 @@ from chain.identities import ANNULMENTS, LEAVINGS, LEFT, RECOVERIES
 from chain.policy import Policy
 from chain.state import (
     DOCKET_KEY,
+    MARKERS,
     MOTIONS,
     RATINGS,
     RECORDS,
+    ROLL_KEY,
     RULES_KEY,
     VALIDATORS_KEY,
     Account,
     Docket,
     Entry,
     PolicyText,
+    Roll,
     Rules,
     account_key,
     due_slot_of,
     encode_entry,
     policy_key,
 )
+from chain.terms import check_filing
 from chain.transactions import (
     Action,
     Annul,
     Answer,
+    Appeal,
     Approve,
     Consent,
     Dispute,
@@ -52,6 +70,7 @@ from chain.transactions import (
     Propose,
     Rate,
     Recover,
+    Reopen,
     Repair,
     Reply,
     Retract,
@@ -80,10 +99,12 @@ _RULES: dict[type[Action], _Rule] = {
     Leave: leaving.leave,
     Rotate: members.rotate,
     FileRecord: records.file,
-    Object: records.object_to,
-    Answer: records.answer,
-    Rule: records.rule,
-    Repair: records.repair,
+    Reopen: records.reopen,
+    Object: objections.object_to,
+    Answer: objections.answer,
+    Rule: objections.rule,
+    Appeal: objections.appeal,
+    Repair: repairs.repair,
     Statement: records.make_statement,
     Propose: governance.propose,
     Approve: governance.approve,
@@ -94,7 +115,8 @@ _RULES: dict[type[Action], _Rule] = {
 
 
 _DEADLINES: dict[bytes, Callable[[Draft, bytes], None]] = {
-    RECORDS: records.fall_due,
+    RECORDS: deadlines.fall_due,
+    MARKERS: markers.fall_due,
     RATINGS: ratings.fall_due,
     MOTIONS: governance.fall_due,
     RECOVERIES: recovery.fall_due,
@@ -112,6 +134,7 @@ def genesis_state(genesis: Genesis) -> dict[bytes, bytes]:
         policy_key(policy.version): PolicyText(policy.encode()),
         VALIDATORS_KEY: genesis_validators(genesis),
         DOCKET_KEY: Docket(0, ()),
+        ROLL_KEY: Roll(()),
         **{account_key(key): Account(0, b"", b"") for key, _ in genesis.validators},
     }
     return {key: encode_entry(entry) for key, entry in entries.items()}
@@ -124,6 +147,7 @@ def begin(draft: Draft, due: Iterable[bytes], electorate: Electorate) -> None:
     :data:`MAX_DUE_A_BLOCK`; ``electorate`` is in force at this block.  Raises :class:`InvariantBroken` for an entry
     that knows no deadline.
     """
+    draft.begin()
     governance.begin(draft, electorate)
     for key in due:
         act = _DEADLINES.get(key[:1])
@@ -172,8 +196,8 @@ def check_action(policy: Policy, transaction: Transaction) -> None:
     match transaction.action:
         case Rate() as action:
             ratings.check_rating(policy, action, transaction.actor)
-        case FileRecord() as action:
-            records.check_filing(policy, action)
+        case FileRecord() | Reopen() as action:
+            check_filing(policy, action)
         case Evidence() as action:
             governance.check_evidence(action)
         case _:
@@ -202,8 +226,8 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
     match transaction.action:
         case Enrol():
             members.check_new(draft, transaction.actor)
-        case FileRecord() | Answer() | Rule():
-            records.check_authority(draft, transaction.actor)
+        case FileRecord() | Reopen() | Answer() | Rule():
+            check_authority(draft, transaction.actor)
         case Propose() | Approve():
             governance.check_validator(draft, transaction.actor)
         case Evidence() as action:

@@ -13,7 +13,11 @@ key                             entry                         meaning
 ``r`` subject rater code        :class:`Rating`               a rating that stands
 ``d`` subject number            :class:`Record`               a record that stands or is suspended
 ``s`` subject code              :class:`CategorySum`          standing points in a category with a cap
+``k`` hash                      :class:`Marker`               what may not be recorded again
 ``a`` authority                 :class:`Authority`            an accredited institution, and how it judges
+``j``                           :class:`Roll`                 who may be drawn as an arbiter
+``J`` arbiter issuer            :class:`Rulings`              how an arbiter ruled on an issuer
+``t``                           :class:`Clock`                how long the register could not act
 ``v``                           :class:`Validators`           who makes blocks
 ``g``                           :class:`Docket`               which motions are open
 ``o`` number                    :class:`Motion`               a motion, open or closed
@@ -22,14 +26,17 @@ key                             entry                         meaning
 ==============================  ============================  ================================================
 
 What has ended is deleted: a record that was struck, withdrawn, repaired or has expired is in the blocks, and
-nowhere else.
+nowhere else; what is left is a marker, a hash that says nothing.
+
+Deadlines are slots of *registry time*, which stands still in an outage (:class:`Clock`).  When conduct was
+established, since when a policy is in force, and the term of an authority are dates: slots of the calendar.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgpack
 
@@ -52,8 +59,10 @@ from chain.validators import Validators, read_validators
 RULES_KEY = b"p"
 VALIDATORS_KEY = b"v"
 DOCKET_KEY = b"g"
+ROLL_KEY = b"j"
+CLOCK_KEY = b"t"
 # With what the keys of the other kinds of entries begin.
-POLICIES, ACCOUNTS, MEMBERS, RATINGS, RECORDS, SUMS, AUTHORITIES, MOTIONS = (
+POLICIES, ACCOUNTS, MEMBERS, RATINGS, RECORDS, SUMS, AUTHORITIES, MOTIONS, MARKERS, RULED = (
     b"P",
     b"n",
     b"m",
@@ -62,6 +71,8 @@ POLICIES, ACCOUNTS, MEMBERS, RATINGS, RECORDS, SUMS, AUTHORITIES, MOTIONS = (
     b"s",
     b"a",
     b"o",
+    b"k",
+    b"J",
 )
 TALLIES = b"q"
 # Where in the key of a rating its rater is.
@@ -78,9 +89,19 @@ class Rules(NamedTuple):
 
 
 class PolicyText(NamedTuple):
-    """An encoded policy; :func:`chain.policy.decode_policy` reads it."""
+    """An encoded policy; :func:`chain.policy.decode_policy` reads it.
+
+    ``from_slot`` is since when it was in force: 0 for the first one, and for one that is announced.
+    """
 
     document: bytes
+    from_slot: int = 0
+
+
+class Clock(NamedTuple):
+    """How many slots the register lost to outages: registry time is so far behind the calendar."""
+
+    lost_slots: int
 
 
 class Account(NamedTuple):
@@ -98,7 +119,7 @@ class Account(NamedTuple):
 
 
 class Member(NamedTuple):
-    """An enrolled member.
+    """An enrolled member, since when, and the version of the policy that it consented to.
 
     ``rated_points`` is the sum of the ``ratings`` that stand about it, by so many ``raters``; ``record_points`` what
     its standing records add up to, category by category under their caps.  ``filed`` counts all records there ever
@@ -117,6 +138,7 @@ class Member(NamedTuple):
     suspended: int
     caps: tuple[tuple[int, int], ...]
     enrolled_slot: int = 0
+    policy_version: int = 1
     registrar: bytes = b""
     raters: int = 0
     leaves_slot: int = 0
@@ -149,17 +171,30 @@ class Rating(NamedTuple):
         return min(filter(None, (self.expires_slot, self.deadline_slot)), default=0)
 
 
-# Status of a record.  The points of the first two count; the other two are under objection.
-STANDING, REPAIR_ASKED, OBJECTED, MAINTAINED = 0, 1, 2, 3
-STATUS_NAMES = ("standing", "repair asked", "objected", "maintained")
+# Status of a record.  The first four count; whether the others do, under objection, is the category's to say.
+STANDING, REPAIR_ASKED, REPAIR_REFERRED, REPAIR_DRAWN, OBJECTED, MAINTAINED, DRAWN = range(7)
+STATUS_NAMES = (
+    "standing",
+    "repair asked",
+    "repair referred",
+    "repair before an arbiter",
+    "objected",
+    "maintained",
+    "before an arbiter",
+)
+# What a record that was upheld is: by an arbiter, which can be appealed, or for good.
+UPHELD_ONCE, UPHELD_FOR_GOOD = 1, 2
 
 
 class Record(NamedTuple):
-    """What an authority recorded.  Periods and tier cap are those of the policy that it was filed under.
+    """What an authority recorded.  Periods and tier cap are those of the policy it was filed under, or better ones.
 
     ``deadline_slot`` ends what the status waits for (0: nothing); ``expires_slot`` ends the record.  It can be
-    repaired from ``repair_slot`` (0: never).  ``cap`` is a tier level, or -1.  ``upheld`` is 1 once an arbiter
-    upheld it.  ``grounds`` are the objection's, ``statement`` the member's own, ``proof`` the repair's.
+    repaired from ``repair_slot`` (0: never).  ``cap`` is a tier level, or -1; it ``stands`` (1) while it is disputed.
+    ``is_declined`` once its issuer declined a repair; ``is_reopened`` where it is about conduct of an ended record.
+    It can be appealed before ``appeal_slot``, after ``arbiter`` upheld it.  ``lot`` and ``lot_height`` are the seed of
+    the lot that draws who rules, ``votes`` what those of an appeal ruled.  ``grounds`` are the objection's or the
+    appeal's, ``statement`` the member's own, ``proof`` the repair's.
     """
 
     issuer: bytes
@@ -180,6 +215,14 @@ class Record(NamedTuple):
     grounds: bytes
     statement: bytes
     proof: bytes
+    stands: int = 0
+    is_reopened: int = 0
+    is_declined: int = 0
+    appeal_slot: int = 0
+    lot: bytes = b""
+    lot_height: int = 0
+    arbiter: bytes = b""
+    votes: tuple[tuple[bytes, int], ...] = ()
 
     @property
     def due_slot(self) -> int:
@@ -187,9 +230,34 @@ class Record(NamedTuple):
         return min(self.expires_slot, self.deadline_slot) if self.deadline_slot else self.expires_slot
 
     @property
+    def is_disputed(self) -> bool:
+        """Whether an objection or an appeal is open."""
+        return self.status >= OBJECTED
+
+    @property
+    def is_appealed(self) -> bool:
+        """Whether an appeal is open."""
+        return self.is_disputed and bool(self.upheld)
+
+    @property
     def counts(self) -> bool:
         """Whether its points are part of the score."""
-        return self.status <= REPAIR_ASKED
+        return not self.is_disputed or bool(self.stands)
+
+    @property
+    def is_adverse(self) -> bool:
+        """Whether it puts the member worse."""
+        return self.points < 0 or self.cap >= 0
+
+
+class Marker(NamedTuple):
+    """Until when something may not be recorded again: a piece of evidence, or the conduct of a record that ended.
+
+    ``is_reopened`` while a record of that conduct stands again.
+    """
+
+    until_slot: int
+    is_reopened: int = 0
 
 
 class CategorySum(NamedTuple):
@@ -203,23 +271,52 @@ ACTIVE, SUSPENDED, REVOKED = 0, 1, 2
 AUTHORITY_STATUS_NAMES = ("active", "suspended", "revoked")
 
 
+class Window(NamedTuple):
+    """Contested adverse records that were decided, and of them overturned: since ``start_slot``, and before that."""
+
+    start_slot: int
+    decided: int
+    overturned: int
+    decided_before: int
+    overturned_before: int
+
+
 class Authority(NamedTuple):
     """An accredited institution.
 
-    It may file in ``categories`` from one height up to another; ``rights`` are those of :mod:`chain.proposals`.
-    ``filed`` and ``overturned`` count its records; the part that a motion has put behind it is in ``forgiven_*``.
+    It may file in ``categories`` from one date up to another; ``rights`` are those of :mod:`chain.proposals`.
+    ``filed`` and ``withdrawn`` count its records; ``decided`` those that were adverse, contested and decided, and
+    ``overturned`` those that fell by that.  What a motion has put behind it stays, also in ``forgiven_*``; ``window``
+    is what counts.
     """
 
     key: bytes
     rights: int
     categories: tuple[int, ...]
-    from_height: int
-    until_height: int
+    from_slot: int
+    until_slot: int
     status: int
-    filed: int
-    overturned: int
-    forgiven_filed: int
-    forgiven_overturned: int
+    filed: int = 0
+    withdrawn: int = 0
+    decided: int = 0
+    overturned: int = 0
+    forgiven_decided: int = 0
+    forgiven_overturned: int = 0
+    window: Window = Window(0, 0, 0, 0, 0)
+
+
+class Roll(NamedTuple):
+    """Who has the arbiter's right, and since which height, in the order of identities."""
+
+    arbiters: tuple[tuple[bytes, int], ...]
+
+
+class Rulings(NamedTuple):
+    """How often an arbiter upheld and struck what one issuer filed, and was silent."""
+
+    upheld: int
+    struck: int
+    silent: int
 
 
 class Tally(NamedTuple):
@@ -265,7 +362,11 @@ Entry: TypeAlias = (
     | Rating
     | Record
     | CategorySum
+    | Marker
     | Authority
+    | Roll
+    | Rulings
+    | Clock
     | Validators
     | Docket
     | Motion
@@ -277,6 +378,12 @@ Entry: TypeAlias = (
     | Left
 )
 
+
+def _authority(fields: tuple[Any, ...]) -> Authority:
+    authority = Authority(*fields)
+    return authority._replace(window=Window(*authority.window))
+
+
 _READERS: dict[int, Callable[..., Entry]] = {
     ord(RULES_KEY): Rules,
     ord(POLICIES): PolicyText,
@@ -285,7 +392,11 @@ _READERS: dict[int, Callable[..., Entry]] = {
     ord(RATINGS): Rating,
     ord(RECORDS): Record,
     ord(SUMS): CategorySum,
-    ord(AUTHORITIES): Authority,
+    ord(MARKERS): Marker,
+    ord(AUTHORITIES): lambda *fields: _authority(fields),
+    ord(ROLL_KEY): Roll,
+    ord(RULED): Rulings,
+    ord(CLOCK_KEY): Clock,
     ord(VALIDATORS_KEY): lambda *fields: read_validators(fields),
     ord(DOCKET_KEY): Docket,
     ord(MOTIONS): Motion,
@@ -343,6 +454,21 @@ def sum_key(subject: bytes, category: int) -> bytes:
     return SUMS + subject + category.to_bytes(4, "big")
 
 
+def marker_key(digest: bytes) -> bytes:
+    """The state key of a marker."""
+    return MARKERS + digest
+
+
+def rulings_key(arbiter: bytes, issuer: bytes) -> bytes:
+    """The state key of how an arbiter ruled on an issuer; all rulings of one arbiter share a prefix."""
+    return RULED + arbiter + issuer
+
+
+def read_rulings_key(key: bytes) -> tuple[bytes, bytes]:
+    """``(arbiter, issuer)`` of a state key of rulings."""
+    return key[1:33], key[33:]
+
+
 def authority_key(authority: bytes) -> bytes:
     """The state key of an authority."""
     return AUTHORITIES + authority
@@ -397,12 +523,14 @@ def _decode(key: bytes, value: bytes) -> Entry:
 
 
 # Every block reads these, and they hardly ever change.
-_OFTEN_READ = frozenset((RULES_KEY, VALIDATORS_KEY))
+_OFTEN_READ = frozenset((RULES_KEY, VALIDATORS_KEY, ROLL_KEY))
 _decode_again = lru_cache(maxsize=16)(_decode)
 
 
 # Kinds of entries, by the first byte of their keys, on which the chain itself may act.
-WITH_DEADLINES = frozenset(RECORDS + MOTIONS + RATINGS + RULES_KEY + RECOVERIES + LEAVINGS + ANNULMENTS + LEFT)
+WITH_DEADLINES = frozenset(
+    RECORDS + MOTIONS + RATINGS + MARKERS + RULES_KEY + RECOVERIES + LEAVINGS + ANNULMENTS + LEFT
+)
 
 
 def due_slot(key: bytes, value: bytes | None) -> int | None:
@@ -421,6 +549,8 @@ def due_slot_of(entry: Entry | None) -> int | None:
             return rating.due_slot or None
         case Recovery(due_slot=slot) | Leaving(due_slot=slot) | Annulment(due_slot=slot) | Left(until_slot=slot):
             return slot
+        case Marker(until_slot=until_slot):
+            return until_slot
         case Motion(status=0) as motion:
             return motion.expires_slot
         case Rules() as rules if rules.next_version:

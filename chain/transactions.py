@@ -39,6 +39,7 @@ from chain.statements import TAG_BYTES
 
 SIGNING_TAG = b"goodfaith/transaction/1"
 CONSENT_TAG = b"goodfaith/enrolment/1"
+REOPENING_TAG = b"goodfaith/reopening/1"
 ROTATION_TAG = b"goodfaith/rotation/1"
 RECOVERY_TAG = b"goodfaith/recovery/1"
 RECEIPT_TAG = b"goodfaith/receipt/1"
@@ -54,14 +55,15 @@ SLOT_LIMIT = 2**48
 
 
 class Enrol(NamedTuple):
-    """The actor joins the register.  Nothing can be recorded about a key that has not enrolled.
+    """The actor joins the register, and consents to the policy of ``policy_version``, which is in force.
 
-    Where the policy asks for it, ``consent`` is the registrar's signature (:func:`sign_consent`); both fields are
-    empty otherwise.
+    Nothing can be recorded about a key that has not enrolled.  Where the policy asks for it, ``consent`` is the
+    registrar's signature (:func:`sign_consent`); both fields are empty otherwise.
     """
 
     registrar: bytes = b""
     consent: bytes = b""
+    policy_version: int = 1
 
 
 class Rate(NamedTuple):
@@ -119,6 +121,24 @@ class FileRecord(NamedTuple):
     policy_version: int
 
 
+class Reopen(NamedTuple):
+    """An authority records again what a record that ended was about, for new evidence and with a written reason.
+
+    ``consent`` is the signature of ``arbiter`` (:func:`sign_reopening`); the other fields are those of a record.
+    """
+
+    subject: bytes
+    category: int
+    points: int
+    severity: int
+    evidence: bytes
+    reason: bytes
+    established_slot: int
+    policy_version: int
+    arbiter: bytes
+    consent: bytes
+
+
 class Object(NamedTuple):
     """The member objects to record ``number`` about itself; its points are suspended at once."""
 
@@ -138,12 +158,20 @@ class Answer(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """An arbiter strikes or upholds a record that its issuer maintains."""
+    """An arbiter strikes or upholds a record that is maintained, or lifts or keeps one that is to be repaired."""
 
     subject: bytes
     number: int
     verdict: int
     reason: bytes
+
+
+class Appeal(NamedTuple):
+    """The member appeals against record ``number`` about itself, which an arbiter upheld."""
+
+    subject: bytes
+    number: int
+    grounds: bytes
 
 
 class Repair(NamedTuple):
@@ -253,7 +281,9 @@ Action: TypeAlias = (
     Enrol
     | Rate
     | FileRecord
+    | Reopen
     | Object
+    | Appeal
     | Answer
     | Rule
     | Repair
@@ -318,6 +348,9 @@ _SLOT = an_integer(-SLOT_LIMIT, SLOT_LIMIT)
 _POINTS = an_integer(-POINTS_LIMIT, POINTS_LIMIT)
 
 
+_FILING = (_KEY, _U32, _POINTS, an_integer(0, 255), _DIGEST, a_blob_or_nothing(32), _SLOT, _U32)
+
+
 class _Kind(NamedTuple):
     number: int
     name: str
@@ -328,28 +361,14 @@ class _Kind(NamedTuple):
 
 # One row a kind: its number on the wire, its name for people, its type, how its fields are read, its size.
 _KINDS = (
-    _Kind(1, "enrol", Enrol, (a_blob_or_nothing(32), a_blob_or_nothing(SIGNATURE_BYTES))),
+    _Kind(1, "enrol", Enrol, (a_blob_or_nothing(32), a_blob_or_nothing(SIGNATURE_BYTES), _U32)),
     _Kind(
         2,
         "rate",
         Rate,
         (_KEY, _U32, _POINTS, a_blob_or_nothing(32), _SLOT, a_blob_or_nothing(SIGNATURE_BYTES)),
     ),
-    _Kind(
-        3,
-        "record",
-        FileRecord,
-        (
-            _KEY,
-            _U32,
-            _POINTS,
-            an_integer(0, 255),
-            _DIGEST,
-            a_blob_or_nothing(32),
-            an_integer(-SLOT_LIMIT, SLOT_LIMIT),
-            _U32,
-        ),
-    ),
+    _Kind(3, "record", FileRecord, _FILING),
     _Kind(4, "object", Object, (_KEY, _U32, _DIGEST)),
     _Kind(5, "answer", Answer, (_KEY, _U32, an_integer(CORRECT, MAINTAIN), _POINTS, a_blob_or_nothing(32))),
     _Kind(6, "rule", Rule, (_KEY, _U32, an_integer(STRIKE, UPHOLD), _DIGEST)),
@@ -361,6 +380,8 @@ _KINDS = (
     _Kind(12, "evidence", Evidence, (_statement, _statement), MAX_EVIDENCE_BYTES),
     _Kind(13, "consent", Consent, (_U32,)),
     _Kind(14, "lost", Lost, (a_blob(TAG_BYTES), a_blob(TAG_BYTES))),
+    _Kind(15, "reopen", Reopen, (*_FILING, _KEY, a_blob(SIGNATURE_BYTES))),
+    _Kind(16, "appeal", Appeal, (_KEY, _U32, _DIGEST)),
     _Kind(20, "retract", Retract, (_KEY, _U32)),
     _Kind(21, "dispute", Dispute, (_KEY, _U32, _DIGEST)),
     _Kind(22, "reply", Reply, (_KEY, _U32, _DIGEST)),
@@ -452,6 +473,15 @@ def sign_consent(registrar: SecretKey, chain_id: bytes, member: bytes, expiry_he
     return registrar.sign(CONSENT_TAG + chain_id + encode((member, expiry_height)))
 
 
+def sign_reopening(arbiter: SecretKey, chain_id: bytes, issuer: bytes, action: Reopen) -> bytes:
+    """An arbiter's signature under what ``issuer`` reopens; ``action.consent`` is not looked at."""
+    return arbiter.sign(_reopening(chain_id, issuer, action))
+
+
+def _reopening(chain_id: bytes, issuer: bytes, action: Reopen) -> bytes:
+    return REOPENING_TAG + chain_id + encode((issuer, *action[:-1]))
+
+
 def sign_recovery(
     signer: SecretKey, chain_id: bytes, member: bytes, new_key: bytes, step: int, expiry_height: int
 ) -> bytes:
@@ -502,6 +532,9 @@ def verify_transaction(transaction: Transaction, chain_id: bytes) -> VerifiedTra
         consent = CONSENT_TAG + chain_id + encode((transaction.actor, transaction.expiry_height))
         if len(action.registrar) != 32 or not verify(action.registrar, consent, action.consent):
             raise Refused(Reason.BAD_SIGNATURE, "not signed by the registrar that it names")
+    elif isinstance(action, Reopen):
+        if not verify(action.arbiter, _reopening(chain_id, transaction.actor, action), action.consent):
+            raise Refused(Reason.BAD_SIGNATURE, "not signed by the arbiter that it names")
     elif isinstance(action, Rotate):
         proof = ROTATION_TAG + chain_id + encode((transaction.actor, transaction.nonce))
         if not verify(action.new_key, proof, action.proof):

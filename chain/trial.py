@@ -24,7 +24,6 @@ FOR_GOOD = frozenset(
         _R.ALREADY_APPROVED,
         _R.ALREADY_ENROLLED,
         _R.ALREADY_PUNISHED,
-        _R.ALREADY_UPHELD,
         _R.BAD_KEY,
         _R.EVIDENCE_TOO_OLD,
         _R.KEY_IN_USE,

@@ -11,16 +11,20 @@ from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.policy import Policy, decode_policy
 from chain.state import (
+    CLOCK_KEY,
     DOCKET_KEY,
+    ROLL_KEY,
     RULES_KEY,
     VALIDATORS_KEY,
     Account,
     Authority,
+    Clock,
     Docket,
     Entry,
     Member,
     Motion,
     PolicyText,
+    Roll,
     Rules,
     account_key,
     authority_key,
@@ -111,6 +115,28 @@ class Lookup(ABC):
         """A policy that is, was, or will be in force.  Raises :class:`InvariantBroken` for any other."""
         return read_policy_text(self._always(policy_key(version), PolicyText).document)
 
+    def policy_at(self, slot: int) -> Policy:
+        """The policy that was in force in a slot of the calendar; the first one for what is older."""
+        last, first = self.rules.version, self.genesis.policy.version
+        while first < last:
+            middle = (first + last + 1) // 2
+            if self._always(policy_key(middle), PolicyText).from_slot <= slot:
+                first = middle
+            else:
+                last = middle - 1
+        return self.policy_of(first)
+
+    @property
+    def lost_slots(self) -> int:
+        """How far registry time is behind the calendar."""
+        clock: Clock | None = self.get(CLOCK_KEY)
+        return 0 if clock is None else clock.lost_slots
+
+    @property
+    def roll(self) -> Roll:
+        """Who may be drawn as an arbiter."""
+        return self._always(ROLL_KEY, Roll)
+
     @property
     def validators(self) -> Validators:
         """Who makes blocks."""
@@ -131,7 +157,7 @@ class Lookup(ABC):
 class StateView(Lookup):
     """The state after the block at ``height``, to look at: :class:`MemoryView`, or on disk :mod:`chain.reader`'s.
 
-    ``slot`` is that of the newest block, from which the time that is left of a deadline is counted; ``is_final``
+    ``slot`` is that of the newest block, in the calendar, from which the time that is left is counted; ``is_final``
     says whether the block at ``height`` is.
     """
 
@@ -140,6 +166,10 @@ class StateView(Lookup):
         self.height = height
         self.slot = slot
         self.is_final = is_final
+
+    def date(self, slot: int) -> int:
+        """A slot of registry time as one of the calendar, if no outage follows."""
+        return slot + self.lost_slots
 
     def entries(self, prefix: bytes, kind: type[_T]) -> Iterator[tuple[bytes, _T]]:
         """All entries, of one kind, whose state keys begin with ``prefix``, by key.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from chain.amendments import worsenings
 from chain.genesis import Genesis
 from chain.keys import did_from_key
 from chain.policy import Policy
@@ -16,6 +17,7 @@ from chain.proposals import (
     AddValidator,
     Amend,
     JailValidator,
+    Judge,
     Proposal,
     ReleaseValidator,
     RemoveValidator,
@@ -25,7 +27,7 @@ from chain.proposals import (
     ReweighValidator,
     Suspend,
 )
-from chain.state import MAINTAINED, OBJECTED, Record
+from chain.state import DRAWN, MAINTAINED, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, REPAIR_REFERRED, Record
 from chain.transactions import APPROVE, ASK, CORRECT, DECLINE, MAINTAIN, STRIKE, UPHOLD, WITHDRAW
 from chain.validators import ADD, JAIL, RELEASE, REMOVE, REPLACE, REWEIGH, Change
 from chain.view import read_policy_text
@@ -41,6 +43,11 @@ _CHANGES = {REMOVE: "remove", JAIL: "jail", RELEASE: "release"}
 _NAMED_BY = {"tier": "name", "severity": "name", "category": "code", "rating": "code"}
 
 
+def slot_in_words(slot: int) -> str:
+    """A slot up to which something holds; one that no chain reaches is none."""
+    return str(slot) if slot < 2**48 else "no end"
+
+
 def rights_in_words(rights: int) -> list[str]:
     """The rights of an authority beside filing."""
     return [name for bit, name in _RIGHTS if rights & bit]
@@ -52,18 +59,28 @@ def category_name(policy: Policy, code: int) -> str:
     return str(code) if category is None else category.name
 
 
-def height_in_words(height: int) -> str:
-    """A height up to which something holds; one that no chain reaches is none."""
-    return str(height) if height < 2**62 else "no end"
+_WAITS_FOR = {
+    OBJECTED: "the issuer's answer",
+    MAINTAINED: "the end of the hearing",
+    DRAWN: "an arbiter's ruling",
+    REPAIR_ASKED: "the issuer's answer to the repair",
+    REPAIR_REFERRED: "the end of the hearing on the repair",
+    REPAIR_DRAWN: "an arbiter's ruling on the repair",
+}
+
+
+def term_in_words(genesis: Genesis, from_slot: int, until_slot: int) -> str:
+    """A term as dates; one that ends beyond the calendar has no end."""
+    until = _moment(genesis, until_slot) if until_slot < 2**48 else None
+    since = "the beginning" if from_slot == 0 else moment_of(genesis, from_slot)
+    return f"{since} – " + ("no end" if until is None else moment_of(genesis, until_slot))
 
 
 def waits_for(record: Record) -> str | None:
     """Whose turn it is, if anybody's."""
-    if record.status == OBJECTED:
-        return "the issuer's answer"
-    if record.status == MAINTAINED:
-        return "an arbiter's ruling"
-    return "the issuer's answer to the repair" if record.deadline_slot else None
+    if record.is_appealed and record.status == DRAWN:
+        return "the rulings of three arbiters, or a motion where there are too few"
+    return _WAITS_FOR.get(record.status)
 
 
 def time_of(genesis: Genesis, slot: int) -> str | None:
@@ -110,10 +127,10 @@ def duration(ms: int) -> str:
 def proposal_in_words(policy: Policy, proposal: Proposal) -> str:
     """What a proposal would do; ``policy`` is the one in force."""
     match proposal:
-        case Accredit(key, rights, categories, from_height, until_height):
+        case Accredit(key, rights, categories, from_slot, until_slot):
             grants = [f"file {', '.join(category_name(policy, code) for code in categories)}"] if categories else []
             grants += [f"be {name}" for name in rights_in_words(rights)]
-            term = f"from height {from_height} to {height_in_words(until_height)}"
+            term = f"from slot {from_slot} to {slot_in_words(until_slot)}"
             return f"accredit {did_from_key(key)} to {' and '.join(grants)}, {term}"
         case Suspend(key):
             return f"suspend the authority {did_from_key(key)}"
@@ -121,9 +138,13 @@ def proposal_in_words(policy: Policy, proposal: Proposal) -> str:
             return f"revoke the authority {did_from_key(key)}"
         case Restore(key):
             return f"restore the authority {did_from_key(key)}"
+        case Judge(key, number, verdict):
+            return f"{RULINGS[verdict]} record {number} about {did_from_key(key)}, on its appeal"
         case Amend(base_version, effective_slot, document):
-            version = read_policy_text(document).version
-            return f"replace policy {base_version} by policy {version} from slot {effective_slot}"
+            new = read_policy_text(document)
+            worse = worsenings(policy, new) if new.version == policy.version + 1 else []
+            what = f", which worsens for the future: {'; '.join(worse)}" if worse else ""
+            return f"replace policy {base_version} by policy {new.version} from slot {effective_slot}{what}"
         case AddValidator(key, weight):
             return f"add validator {did_from_key(key)} with weight {weight}"
         case RemoveValidator(key):

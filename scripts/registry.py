@@ -2,7 +2,7 @@
 
 Every command signs here, asks the node what would become of the transaction, sends it, and waits until it is
 final.  A refusal says which rule is broken and what would be needed.  Documents stay on this machine; the
-register takes their SHA-256 digests.
+register takes their salted SHA-256 digests.
 
 Exit codes: 0 done, 1 refused, 2 usage or your mistake, 3 not final in time (it goes on by itself), 130 Ctrl-C.
 """
@@ -21,6 +21,7 @@ from chain.errors import OperatorError
 from chain.genesis import Genesis
 from chain.keys import SecretKey, did_from_key
 from chain.transactions import (
+    Appeal,
     Approve,
     Consent,
     Enrol,
@@ -44,9 +45,12 @@ from scripts.registry_parts.inputs import (
     Cosignature,
     document,
     read_cosignature,
+    salt_file,
+    salted_digest,
 )
 from scripts.registry_parts.keys import annul, guardians, leave, recover, undo, veto, vouch
 from scripts.registry_parts.motions import motion
+from scripts.registry_parts.reopening import cosign_reopening, reopen
 from scripts.registry_parts.session import (
     Session,
     connected,
@@ -76,7 +80,7 @@ def registry() -> None:
 
 
 for _command in (
-    *(record, answer, rule, repair, motion),
+    *(record, reopen, cosign_reopening, answer, rule, repair, motion),
     *(rate, rating, receipt),
     *(guardians, vouch, recover, undo, veto, annul, leave),
 ):
@@ -133,6 +137,22 @@ def _show_key(secret: SecretKey, *, as_json: bool) -> None:
 
 
 @registry.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@as_json
+def digest(file: Path, as_json: bool) -> None:
+    """Print the salted digest of a document.
+
+    It is SHA-256 of the salt and the document.  The salt is kept in FILE.salt, and made where there is none: keep
+    both, and show both to whoever has to check the document.
+    """
+    found = salted_digest(file).hex()
+    if as_json:
+        print_json({"digest": found, "salt": str(salt_file(file))})
+    else:
+        click.echo(found)
+
+
+@registry.command()
 @keyed
 @as_json
 def status(session: Session, as_json: bool) -> None:
@@ -172,14 +192,14 @@ def _possible(session: Session, account: Signer) -> list[str]:
         possible += [
             f"rate, in {item.name} ({item.low} to {item.high}){receipt}" for _, item in sorted(policy.ratings.items())
         ]
-        possible.append("object, repair ask, statement, about its own records")
+        possible.append("object, appeal, repair ask, statement, about its own records")
         possible += ["rating withdraw, rating object, rating answer; receipt, for who dealt with it"] * bool(
             policy.ratings
         )
     if account.authority:
-        possible.append("record, as far as it was accredited")
+        possible.append("record, reopen, as far as it was accredited")
         possible.append("answer, repair approve, repair decline, for records that it filed")
-        possible.append("rule, as an arbiter; cosign, as a registrar")
+        possible.append("rule, cosign-reopening, as an arbiter; cosign, as a registrar")
     if account.validator:
         possible.append("motion, approve, unless it is jailed")
     elif account.member or account.authority:
@@ -243,7 +263,7 @@ def motions(node: Client, genesis: Genesis, home: Path | None, as_json: bool) ->
 )
 @sends
 def enrol(session: Session, token: str | None, registrar_key: Path | None) -> VerifiedTransaction:
-    """Join the register.
+    """Join the register, and consent to the policy in force.
 
     Where the policy asks for it, with a registrar's consent.
     """
@@ -258,8 +278,9 @@ def enrol(session: Session, token: str | None, registrar_key: Path | None) -> Ve
             session, read_key_file(registrar_key, session.passphrase), session.secret.public, session.expiry_height
         )
     else:
-        return session.sign(Enrol())
-    return session.sign(Enrol(consent.registrar, consent.signature), consent.expiry_height)
+        return session.sign(Enrol(policy_version=session.policy.version))
+    enrolment = Enrol(consent.registrar, consent.signature, session.policy.version)
+    return session.sign(enrolment, consent.expiry_height)
 
 
 @registry.command()
@@ -312,6 +333,18 @@ def object_to(session: Session, number: int, grounds: bytes) -> VerifiedTransact
     The points of record NUMBER are suspended at once; if its issuer does not answer in time, it is deleted.
     """
     return session.sign(Object(session.secret.public, number, grounds))
+
+
+@registry.command()
+@_number
+@document("grounds", "the grounds of the appeal")
+@sends
+def appeal(session: Session, number: int, grounds: bytes) -> VerifiedTransaction:
+    """Appeal against a record about yourself that an arbiter upheld.
+
+    Both sides are heard again, and three other arbiters decide on record NUMBER, or a motion where there are too few.
+    """
+    return session.sign(Appeal(session.secret.public, number, grounds))
 
 
 @registry.command()

@@ -39,13 +39,13 @@ RECORD_TYPES = {
     "overturned": "bool",
 }
 MEMBER_TYPES = {"member": "str", "key": "str", "registrar": "str", "score": "int64"}
-# A suspension's height, and what had been filed and overturned by then, are of the last one, NA if there was none.
+# A suspension's height, and what had been decided and overturned by then, are of the last one, NA if there was none.
 AUTHORITY_TYPES = {
     "issuer": "str",
     "key": "str",
     "status": "str",
     "suspended_height": "Int64",
-    "suspended_filed": "Int64",
+    "suspended_decided": "Int64",
     "suspended_overturned": "Int64",
 }
 _CSV_COLUMNS = ("rater", "subject", "points", "time")

@@ -19,7 +19,7 @@ from scripts.audit_parts.frames import AUTHORITY_TYPES, MEMBER_TYPES, RATING_TYP
 from scripts.chain_view import View
 from scripts.inspect_parts.reexecution import Step, steps
 
-_LOST = ("lapsed", "unruled", "struck")
+_LOST = ("lapsed", "struck")
 _MENDED = ("corrected", "withdrawn")
 
 
@@ -46,11 +46,11 @@ class _Filed:
 
 @dataclass
 class _Issuer:
-    """Whether an issuer is suspended, and what it had filed and lost when it last was."""
+    """Whether an issuer is suspended, and what had been decided and overturned when it last was."""
 
     suspended: bool = False
     height: int = 0
-    filed: int = 0
+    decided: int = 0
     overturned: int = 0
 
 
@@ -83,7 +83,7 @@ class _Reading:
 
     def _happened(self, step: Step, happening: Happening) -> None:
         what, subject, number, record = happening
-        if what == "filed":
+        if what in ("filed", "reopened"):
             self._records[subject, number] = _Filed(
                 (
                     did_from_key(record.issuer),
@@ -97,7 +97,7 @@ class _Reading:
                 )
             )
         filed = self._records[subject, number]
-        if what not in ("filed", "repair declined"):  # after these the record is what it was
+        if what not in ("filed", "reopened", "drawn", "repair declined"):  # after these the record is what it was
             filed.outcome = what
         filed.objected |= what == "objected"
         # What an issuer mends before anybody objects is not held against it, as on the chain.
@@ -110,7 +110,7 @@ class _Reading:
         is_suspended = authority is not None and authority.status == SUSPENDED
         if authority is not None and is_suspended and not issuer.suspended:
             issuer.height = draft.height
-            issuer.filed = authority.filed - authority.forgiven_filed
+            issuer.decided = authority.decided - authority.forgiven_decided
             issuer.overturned = authority.overturned - authority.forgiven_overturned
         issuer.suspended = is_suspended
 
@@ -134,7 +134,7 @@ class _Reading:
         for identity, issuer in self._issuers.items():
             authority = self._head.authority(identity)
             if authority is not None:
-                at = (issuer.height, issuer.filed, issuer.overturned) if issuer.height else (pd.NA, pd.NA, pd.NA)
+                at = (issuer.height, issuer.decided, issuer.overturned) if issuer.height else (pd.NA, pd.NA, pd.NA)
                 status = AUTHORITY_STATUS_NAMES[authority.status]
                 rows.append((did_from_key(identity), did_from_key(authority.key), status, *at))
         return frame_of(rows, AUTHORITY_TYPES)

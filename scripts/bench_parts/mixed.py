@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
@@ -43,6 +44,9 @@ BLOCK_TRANSACTIONS = 500
 SLOT_MS = 1_000
 # A block an hour: conduct and deadlines lie days apart, as they would.
 BLOCK_SLOTS = 3_600
+DAY_SLOTS = 86_400
+# After so many more transactions a hearing of a day is over: 24 blocks, and the one in which it began.
+HEARING_TRANSACTIONS = (DAY_SLOTS // BLOCK_SLOTS + 2) * BLOCK_TRANSACTIONS
 EXPIRY_HEIGHT = 50_000
 DIGEST = bytes(range(32))
 
@@ -54,6 +58,8 @@ def secret_of(number: int) -> SecretKey:
 
 MAKER = secret_of(1)
 AUTHORITIES = tuple(secret_of(10 + number).public for number in range(4))
+# There is one, so that the lot falls on it.
+ARBITER_KEY = secret_of(20).public
 
 
 def bench_policy() -> Policy:
@@ -61,8 +67,9 @@ def bench_policy() -> Policy:
     document = shipped_policy("municipal").to_document()
     rating = {"code": 1_000, "name": "trade", "min": -10, "max": 10}
     lenient = {"overturned_permille": 1_000, "overturned_minimum": 1}
-    unlimited = {"quotas": {}, "enrolment": "open"}
-    return read_policy({**document, **unlimited, "rating": [rating], "authorities": lenient})
+    rights = {**document["rights"], "lookback_days": document["periods"]["retention_days"], "hearing_days": 1}
+    changes = {"enrolment": "open", "rating": [rating], "authorities": lenient, "rights": rights, "quotas": {}}
+    return read_policy({**document, **changes})
 
 
 class Applier:
@@ -81,6 +88,7 @@ class Applier:
         self._random = Random(seed)
         self._nonces: dict[bytes, int] = {}
         self._filed: dict[bytes, int] = {}
+        self._heard: deque[tuple[int, Rule]] = deque()
         graded = (item for item in ledger.genesis.policy.categories.values() if item.severities)
         self._category = next(item for item in graded if item.low < item.high < 0)
 
@@ -88,7 +96,8 @@ class Applier:
         """Accredit the authorities and enrol the members of an empty ledger."""
         codes = tuple(sorted(self.ledger.genesis.policy.categories))
         for authority in AUTHORITIES:
-            self.block([self.sign(MAKER.public, Propose(Accredit(authority, ARBITER, codes, 0, 10**6)))])
+            self.block([self.sign(MAKER.public, Propose(Accredit(authority, 0, codes, 0, 10**9)))])
+        self.block([self.sign(MAKER.public, Propose(Accredit(ARBITER_KEY, ARBITER, (), 0, 10**9)))])
         self.blocks([self.sign(member, Enrol()) for member in self.members])
 
     def file(self, subject: bytes, category: Category) -> VerifiedTransaction:
@@ -118,15 +127,18 @@ class Applier:
         made: list[VerifiedTransaction] = []
         stories: list[Iterator[VerifiedTransaction]] = []
         while len(made) < count:
+            while self._heard and self._heard[0][0] <= len(made):
+                made.append(self.sign(ARBITER_KEY, self._heard.popleft()[1]))
             while len(stories) < 50:
-                stories.append(self._story())
+                stories.append(self._story(made))
             at = self._random.randrange(len(stories))
             transaction = next(stories[at], None)
             if transaction is None:
                 del stories[at]
             else:
                 made.append(transaction)
-        return made
+        self._heard.clear()
+        return made[:count]
 
     def blocks(self, transactions: list[VerifiedTransaction]) -> None:
         """Apply these in full blocks; the time goes into :attr:`seconds`."""
@@ -180,7 +192,7 @@ class Applier:
         self.cpu_s += time.process_time() - cpu
         self.wall_s += time.perf_counter() - wall
 
-    def _story(self) -> Iterator[VerifiedTransaction]:
+    def _story(self, made: list[VerifiedTransaction]) -> Iterator[VerifiedTransaction]:
         random = self._random
         for _ in range(2):  # one by one: a nonce is taken when its turn comes
             yield from self.ratings(1)
@@ -189,12 +201,16 @@ class Applier:
         if number is None:
             number = self.ledger.view().member(key)[1].filed
         self._filed[key] = number + 1
-        record = FileRecord(key, category.code, category.low, category.severities[-1], DIGEST, DIGEST, 0, 1)
-        yield self.sign(AUTHORITIES[issuer], record)
-        yield from self._ending(issuer, key, number)
+        # Of days before the chain, so that nothing is recorded twice.
+        about = (random.randbytes(len(DIGEST)), DIGEST, -number * DAY_SLOTS)
+        yield self.sign(
+            AUTHORITIES[issuer], FileRecord(key, category.code, category.low, category.severities[-1], *about, 1)
+        )
+        yield from self._ending(AUTHORITIES[issuer], key, number, made)
 
-    def _ending(self, by: int, key: bytes, number: int) -> Iterator[VerifiedTransaction]:
-        issuer, arbiter = AUTHORITIES[by], AUTHORITIES[(by + 1) % len(AUTHORITIES)]
+    def _ending(
+        self, issuer: bytes, key: bytes, number: int, made: list[VerifiedTransaction]
+    ) -> Iterator[VerifiedTransaction]:
         match self._random.randrange(8):
             case 0:
                 yield self.sign(key, Statement(key, number, DIGEST))
@@ -205,14 +221,17 @@ class Applier:
             case 3 | 4:
                 yield self.sign(key, Object(key, number, DIGEST))
                 yield self.sign(issuer, Answer(key, number, MAINTAIN, 0, DIGEST))
-                yield self.sign(arbiter, Rule(key, number, self._random.choice((STRIKE, UPHOLD, UPHOLD)), DIGEST))
+                verdict = self._random.choice((STRIKE, UPHOLD, UPHOLD))
+                self._heard.append((len(made) + HEARING_TRANSACTIONS, Rule(key, number, verdict, DIGEST)))
             case _:
                 return
 
 
 def found_ledger() -> Ledger:
     """A ledger at its genesis, made by one validator."""
-    genesis = found_genesis("bench", bench_policy(), [MAKER.public], genesis_time_ms=0, slot_ms=SLOT_MS)
+    genesis = found_genesis(
+        "bench", bench_policy(), [MAKER.public], genesis_time_ms=0, slot_ms=SLOT_MS, heartbeat_slots=BLOCK_SLOTS
+    )
     return Ledger(genesis)
 
 

@@ -10,6 +10,7 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple, TypeVar
 
+from chain.amendments import needed_notice_days
 from chain.attestations import VERSION as ATTESTATION_VERSION
 from chain.codec import encode
 from chain.genesis import Genesis
@@ -23,6 +24,7 @@ from chain.proposals import (
     AddValidator,
     Amend,
     JailValidator,
+    Judge,
     Proposal,
     ReleaseValidator,
     RemoveValidator,
@@ -37,6 +39,7 @@ from chain.transactions import (
     Action,
     Annul,
     Answer,
+    Appeal,
     Approve,
     Consent,
     Dispute,
@@ -50,6 +53,7 @@ from chain.transactions import (
     Propose,
     Rate,
     Recover,
+    Reopen,
     Repair,
     Reply,
     Retract,
@@ -59,7 +63,18 @@ from chain.transactions import (
     Veto,
 )
 from scripts.histories_parts.policies import amendment
-from scripts.recount.lives import MAINTAINED, OBJECTED, OPEN, REPAIR_ASKED, REVOKED, STANDING, SUSPENDED, Record
+from scripts.recount.lives import (
+    DRAWN,
+    OBJECTED,
+    OPEN,
+    REPAIR_ASKED,
+    REPAIR_DRAWN,
+    REPAIR_REFERRED,
+    REVOKED,
+    STANDING,
+    SUSPENDED,
+    Record,
+)
 from scripts.recount.rules import Recount
 
 FOREVER = 2**64 - 1
@@ -98,10 +113,11 @@ class Deeds:
         self.validators = [key for key, _ in genesis.validators]
         # By their documents: what amendments say.
         self._policies = {genesis.policy.encode(): genesis.policy}
-        self.offices = [key(10 + number) for number in range(3)]
+        self.offices = [key(10 + number) for number in range(random.choice((3, 6, 6)))]
         self.members = [key(20 + number) for number in range(random.randint(2, 5))]
         self.everybody = [*self.validators, *self.offices, *self.members]
         self._fresh = 100
+        self._evidence = 0
         self._next: list[Deed] = []
         self._invited: list[bytes] = []
         is_ruled = bool(genesis.policy.categories)
@@ -112,10 +128,12 @@ class Deeds:
             (self._speak_of_a_rating, 8 if genesis.policy.ratings else 0),
             (self._own, 8),
             (self._file, 14 if is_ruled else 0),
-            (self._object, 8),
+            (self._object, 10),
             (self._answer, 12),
-            (self._rule, 14),
+            (self._rule, 20),
             (self._repair, 10),
+            (self._reopen, 3 if is_ruled else 0),
+            (self._appeal, 10),
             (self._comment, 1),
             (self._rotate, 2),
             (self._propose, 3),
@@ -140,7 +158,9 @@ class Deeds:
             yield Deed(self.validators[0], Propose(Accredit(office, rights, codes, 0, FOREVER)))
             for validator in self.validators[1:enough]:
                 yield Deed(validator, Approve(number))
-        enrol = Enrol(self.offices[0], bytes(64)) if self.policy.enrolment_by_registrar else Enrol()
+        version = self.policy.version
+        registrar = self.policy.enrolment_by_registrar
+        enrol = Enrol(self.offices[0], bytes(64), version) if registrar else Enrol(policy_version=version)
         for member in self.members + self.offices[2:] * self.random.randrange(2):
             yield Deed(member, enrol)
         if self.random.random() < 0.5:
@@ -196,8 +216,12 @@ class Deeds:
     def _enrol(self) -> Deed:
         registrar = self._now(self._mostly(self.offices[0], *self.offices))
         if self._mostly(not self.policy.enrolment_by_registrar, True, False):
-            return Deed(self._somebody(), Enrol())
-        return Deed(self._mostly(self._new_key(), self._somebody()), Enrol(registrar, bytes(64)))
+            return Deed(self._somebody(), Enrol(policy_version=self._version()))
+        newcomer = self._mostly(self._new_key(), self._somebody())
+        return Deed(newcomer, Enrol(registrar, bytes(64), self._version()))
+
+    def _version(self) -> int:
+        return self._mostly(self.policy.version, self.policy.version + 1, 0)
 
     def _rate(self) -> Deed:
         code = self._mostly(self.random.choice(list(self.policy.ratings)), 99)
@@ -276,20 +300,44 @@ class Deeds:
         if not policy.categories:
             return None
         category = random.choice(list(policy.categories.values()))
+        self._evidence += 1
+        evidence = self._mostly(self._evidence, random.randint(0, self._evidence)).to_bytes(32, "big")
         filing = FileRecord(
             subject=self._mostly(self._somebody(), self.offices[2], self._new_key()),
             category=self._mostly(category.code, 99),
             points=self._mostly(random.randint(category.low, category.high), category.high + 1, -1_000_000),
             severity=self._mostly(random.choice(category.severities or (0,)), 0, 1, 255),
-            evidence=bytes(32),
+            evidence=evidence,
             reason=bytes(32) if self._mostly(category.needs_reason, False) else b"",
-            established_slot=self.recount.slot - self._mostly(random.choice((0, 0, 1, 5)), -1, 30, 2**48),
-            policy_version=self._mostly(policy.version, policy.version + 1, 0),
+            established_slot=self.recount.date - self._mostly(random.choice((0, 0, 1, 5)), -1, 30, 2**48),
+            policy_version=self._version(),
         )
         return Deed(self._now(random.choice(self.offices)), filing)
 
+    def _reopen(self) -> Deed | None:
+        """Mostly conduct of a record that has ended."""
+        ended = [record for about in self.recount.records.values() for record in about if record.end]
+        if not ended:
+            return None
+        random, record = self.random, self.random.choice(ended)
+        self._evidence += 1
+        fields = {name: record.filing[name] for name in FileRecord._fields} | {
+            "subject": self._now(record.subject),
+            "evidence": self._mostly(self._evidence.to_bytes(32, "big"), record.filing["evidence"]),
+            "reason": self._mostly(bytes(32), b""),
+            "policy_version": self._version(),
+        }
+        if random.random() < 0.1:
+            return Deed(self._now(record.issuer), FileRecord(**fields))
+        arbiter = self._now(random.choice(self.offices))
+        return Deed(self._now(record.issuer), Reopen(**fields, arbiter=arbiter, consent=bytes(64)))
+
+    def _appeal(self) -> Deed | None:
+        found = self._found(lambda record: record.upheld == 1 and not record.is_disputed)
+        return found and Deed(found[0], Appeal(found[0], found[1], bytes(32)))
+
     def _object(self) -> Deed | None:
-        found = self._found(lambda record: record.counts and not record.is_upheld)
+        found = self._found(lambda record: record.counts and not record.upheld)
         return found and Deed(found[0], Object(found[0], found[1], bytes(32)))
 
     def _answer(self) -> Deed | None:
@@ -303,9 +351,12 @@ class Deeds:
         return Deed(self._now(record.issuer), answer)
 
     def _rule(self) -> Deed | None:
-        found = self._found(lambda record: record.status == MAINTAINED)
-        arbiter = self._now(self.random.choice(self.offices))
-        return found and Deed(arbiter, Rule(found[0], found[1], self.random.choice((1, 2)), bytes(32)))
+        found = self._found(lambda record: record.status in (DRAWN, REPAIR_DRAWN))
+        if found is None:
+            return None
+        usual = self.random.choice(self.recount.drawn(found[2]) or self.offices)
+        arbiter = self._now(self._mostly(usual, *self.offices))
+        return Deed(arbiter, Rule(found[0], found[1], self.random.choice((1, 2)), bytes(32)))
 
     def _repair(self) -> Deed | None:
         if self.random.random() < 0.6:
@@ -313,7 +364,7 @@ class Deeds:
                 lambda record: record.status == STANDING and 0 < record.repairable_from <= self.recount.slot
             )
             return found and Deed(found[0], Repair(found[0], found[1], 1, bytes(32)))
-        found = self._found(lambda record: record.status == REPAIR_ASKED)
+        found = self._found(lambda record: record.status in (REPAIR_ASKED, REPAIR_REFERRED))
         step = self.random.choice((2, 3))
         return found and Deed(self._now(found[2].issuer), Repair(found[0], found[1], step, bytes(32)))
 
@@ -347,17 +398,20 @@ class Deeds:
         match random.randrange(10):
             case 0 | 1:
                 codes = sorted(random.sample(sorted(self.policy.categories), len(self.policy.categories) // 2))
-                from_height = self._mostly(0, recount.height + 2)
+                from_slot = self._mostly(0, recount.date + 2)
                 who = self.random.choice((self._now(office), self._now(office), self._left_key(), self._somebody()))
-                until = self._mostly(FOREVER, recount.height + 3, recount.height)
-                return Accredit(who, random.randint(0, ALL_RIGHTS), tuple(codes), from_height, until)
+                until = self._mostly(FOREVER, recount.date + 3, recount.date)
+                return Accredit(who, random.randint(0, ALL_RIGHTS), tuple(codes), from_slot, until)
             case 2 | 3:
                 usual: Proposal = Restore(self._now(office)) if status == SUSPENDED else Suspend(self._now(office))
                 return self._mostly(usual, Revoke(office), Restore(office), Suspend(self._somebody()))
             case 4:
                 return Revoke(self._now(office)) if random.random() < 0.3 else Restore(self._now(office))
-            case 5 | 6 | 7:
+            case 5 | 6:
                 return self._amendment()
+            case 7:
+                found = self._found(self.recount.waits_for_motion)
+                return Judge(found[0], found[1], random.choice((1, 2))) if found else self._amendment()
             case _:
                 return self._seat()
 
@@ -366,8 +420,8 @@ class Deeds:
         new = amendment(self.random, self.policy)
         document = new.encode()
         self._policies[document] = new
-        notice = self.policy.notice_days + self._mostly(self.random.randint(0, 5), -1, 500)
-        return Amend(self._mostly(recount.version, recount.version + 1), recount.slot + notice, document)
+        notice = needed_notice_days(self.policy, new) + self._mostly(self.random.randint(0, 5), -1, 500)
+        return Amend(self._mostly(recount.version, recount.version + 1), recount.date + notice, document)
 
     def _seat(self) -> Proposal:
         validator = self._validator()
@@ -412,5 +466,5 @@ class Deeds:
         other = bytes([number]) * 32
         if self.random.random() < 0.5:
             return encode((ATTESTATION_VERSION, signer, NO_TAG, other, height, 0, 0)) + bytes(64)
-        slot, roots = max(1, self.recount.slot), (other, other, other)
+        slot, roots = max(1, self.recount.date), (other, other, other)
         return encode((HEADER_VERSION, height, slot, bytes(32), signer, NO_TAG, 0, 0, *roots)) + bytes(64)

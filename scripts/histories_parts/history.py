@@ -24,6 +24,7 @@ from chain.statements import NO_TAG
 from chain.transactions import Transaction, VerifiedTransaction
 from scripts.histories_parts.deeds import Deed, Deeds, key
 from scripts.histories_parts.policies import SLOT_MS, random_policy
+from scripts.histories_parts.rights import Rights
 from scripts.recount.entries import differences
 from scripts.recount.rows import recount_from, row_of, turnout_of
 
@@ -65,7 +66,7 @@ class WatchedLedger(Ledger):
     """A ledger of watched drafts."""
 
     def blank_draft(self, slot: int) -> WatchedDraft:
-        return WatchedDraft(self.state, self.genesis, self.height + 1, slot)
+        return WatchedDraft(self.state, self.genesis, self.height + 1, slot, self.head)
 
     @property
     def agenda(self) -> list[tuple[int, bytes]]:
@@ -91,6 +92,7 @@ class History:
         self.due_a_block = random.choice((2, registry.MAX_DUE_A_BLOCK))
         self.ledger = WatchedLedger(self.genesis)
         self.recount = recount_from(self.genesis, self.due_a_block)
+        self.rights = Rights(SLOT_MS)
         self.deeds = Deeds(random, self.recount, self.genesis)
         self.states = [(dict(self.ledger.state), self.ledger.state_root)]
         self._electorate = Electorate(1, validator_set(validators, self.genesis.batch))
@@ -100,8 +102,8 @@ class History:
         usual, registry.MAX_DUE_A_BLOCK = registry.MAX_DUE_A_BLOCK, self.due_a_block
         try:
             slot = 0
-            for number in range(self.random.randint(3, 9)):
-                slot += self.random.choice((1, 1, 1, 1, 2, 3, 5, 25))
+            for number in range(self.random.randint(3, 14)):
+                slot += self.random.choice((1, 1, 1, 1, 2, 3, 5, 25, 60))
                 self._block(slot, opens=number == 0 and self.random.random() < 0.9)
                 self._check_head()
             self._check_explanations()
@@ -114,7 +116,7 @@ class History:
         electorate = self._electorate
         draft = ledger.draft(slot, electorate)
         assert isinstance(draft, WatchedDraft)
-        self.recount.begin(height, slot, turnout_of(electorate))
+        self.recount.begin(height, slot, turnout_of(electorate), draft.parent.id)
         body: list[VerifiedTransaction] = []
         for deed in self.deeds.opening() if opens else ():
             self._attempt(draft, deed, body)
@@ -173,6 +175,8 @@ class History:
 
     def _check_head(self) -> None:
         ledger, recount = self.ledger, self.recount
+        broken = list(self.rights.broken(ledger))
+        claim(not broken, "; ".join(broken[:3]))
         claim(not recount.faults, "; ".join(recount.faults[:3]))
         if told := "; ".join(islice(differences(recount, ledger.state), 3)):
             raise Violation(f"the state is not what a recount gives: {told}")
@@ -193,7 +197,7 @@ class History:
     def _check_the_way_back(self) -> None:
         ledger = self.ledger
         state, root = self.states[-1]
-        again = WatchedLedger(self.genesis, state)
+        again = WatchedLedger(self.genesis, state, ledger.height, ledger.head)
         claim(again.state_root == root, "the root is not that of the state")
         claim(again.agenda == ledger.agenda, "the agenda is not that of the state")
         undone = []

@@ -13,6 +13,7 @@ SLOT_MS = 1_000
 # Of each kind, so that a process reads few documents and still meets many.
 VARIANTS = 200
 _PERIODS = ("answer_days", "ruling_days", "repair_answer_days", "motion_days", "notice_days")
+_RIGHTS = ("lookback_days", "hearing_days", "appeal_days", "disputed_days", "window_days", "worse_notice_days")
 
 
 def random_policy(random: Random) -> Policy:
@@ -25,7 +26,7 @@ def random_policy(random: Random) -> Policy:
 def amendment(random: Random, policy: Policy) -> Policy:
     """The next version of a policy; one in four breaks the rules of amendments."""
     changes: dict[str, Any] = {"version": policy.version + 1}
-    for name in random.sample(_PERIODS, 2):
+    for name in random.sample((*_PERIODS, *_RIGHTS), 2):
         changes[name] = random.randint(1, 12)
     match random.randrange(8):
         case 0:
@@ -48,6 +49,7 @@ def amendment(random: Random, policy: Policy) -> Policy:
                     replace(category, low=low),
                     replace(category, is_closed=not category.is_closed),
                     replace(category, tier_cap=random.choice((None, 0))),
+                    replace(category, stands_disputed=not category.stands_disputed),
                     replace(category, floor=category.floor // 2),
                 )
             )
@@ -79,12 +81,13 @@ def _small(variant: int) -> Policy:
         {
             "name": name,
             "repair_after_days": (repairable := random.randint(0, 4)),
-            "expires_after_days": repairable + random.randint(1, 20),
+            "expires_after_days": repairable + random.randint(5, 30),
         }
         for name in ("minor", "serious")
     ]
     return read_policy(
         {
+            "language": 2,
             "name": f"small {variant}",
             "version": 1,
             "day_ms": SLOT_MS,
@@ -94,10 +97,16 @@ def _small(variant: int) -> Policy:
                 "ratings_floor": -random.randint(0, 8),
                 "ratings_cap": random.randint(0, 8),
             },
-            "periods": {**{name: random.randint(1, 9) for name in _PERIODS}, "retention_days": random.randint(24, 60)},
+            "periods": {**{name: random.randint(1, 6) for name in _PERIODS}, "retention_days": random.randint(34, 70)},
             "authorities": {
                 "overturned_permille": random.choice((0, 250, 500, 1_000)),
                 "overturned_minimum": random.randint(1, 3),
+            },
+            "rights": {
+                "lookback_days": random.choice((0, 5, 40, 40)),
+                **{name: random.randint(1, 5) for name in ("hearing_days", "appeal_days", "disputed_days")},
+                "window_days": random.randint(1, 30),
+                "worse_notice_days": random.randint(1, 12),
             },
             **_clauses(random),
             "tier": [{"name": name, "from": at} for name, at in zip(names, thresholds, strict=True)],
@@ -148,4 +157,5 @@ def _category(random: Random, code: int, tiers: list[str]) -> dict[str, Any]:
     category["reason"] = random.random() < 0.2
     if random.random() < 0.4:
         category["tier_cap"] = random.choice(tiers)
+    category["interim"] = random.choice(("suspended", "suspended", "stands"))
     return category

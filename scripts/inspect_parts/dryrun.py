@@ -6,9 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from chain.amendments import amendment_fault, needed_notice_days, worsenings
 from chain.documents import all_records, members
 from chain.keys import did_from_key
-from chain.policy import Policy, amendment_fault
+from chain.policy import Policy
 from chain.scores import standing
 from chain.view import StateView
 from chain.words import policy_changes
@@ -42,6 +43,8 @@ def dry_run(view: StateView, new: Policy, limit: int) -> dict[str, Any]:
     return {
         "allowed": not fault,
         "fault": fault or None,
+        "worsens": worsenings(old, new),
+        "notice_days": needed_notice_days(old, new),
         "changes": [
             {"rule": rule, "before": before, "after": after} for rule, before, after in policy_changes(old, new)
         ],

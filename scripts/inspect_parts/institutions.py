@@ -16,7 +16,7 @@ from chain.policy import Policy, load_policy
 from chain.proposals import Amend, decode_proposal
 from chain.state import Motion, motion_key
 from chain.view import read_policy_text
-from chain.words import height_in_words, policy_changes
+from chain.words import policy_changes
 from scripts.chain_view import Finding, Sheet, View, as_of, facts, sheet
 from scripts.console import short_did
 from scripts.inspect_parts.dryrun import dry_run
@@ -25,27 +25,49 @@ from scripts.inspect_parts.question import limit, question
 
 @question
 def authorities(view: View) -> Finding:
-    """Accredited institutions: what they may do, until when, and how many of their records were overturned."""
+    """Accredited institutions: what they may do, until when, how their contested records held, and how they ruled."""
     document = authorities_document(view.state)
     found = document["authorities"]
-    columns = ("authority", "status", "rights", "term", "filed", "overturned", "rate ‰")
+    columns = (
+        "authority",
+        "status",
+        "rights",
+        "term",
+        "filed",
+        "withdrawn",
+        "decided",
+        "overturned",
+        "forgiven",
+        "rate ‰",
+    )
     rows = [
         (
             row["authority"],
             row["status"] if row["in_term"] else f"{row['status']}, out of term",
             ", ".join(row["rights"]) or None,
-            f"{row['from_height']}–{height_in_words(row['until_height'])}",
+            row["term"],
             row["filed"],
+            row["withdrawn"],
+            row["decided"],
             row["overturned"],
+            row["forgiven_overturned"],
             row["overturned_permille"],
         )
         for row in found
     ]
     grants = [(short_did(row["authority"]), name) for row in found for name in row["categories"]]
-    limit = f"suspended above {document['limit_permille']} ‰ of {document['limit_minimum']} records or more"
+    rulings = [
+        (short_did(row["authority"]), short_did(each["issuer"]), each["upheld"], each["struck"], each["silent"])
+        for row in found
+        for each in row["rulings"]
+    ]
+    least = document["limit_minimum"]
+    limit = f"suspended above {document['limit_permille']} ‰ overturned of {least} contested records or more"
     sheets = [Sheet(f"Authorities, {as_of(document)}; {limit}", columns, rows)]
     if grants:
         sheets.append(Sheet("What they may file", ("authority", "category"), grants))
+    if rulings:
+        sheets.append(Sheet("How arbiters ruled", ("arbiter", "issuer", "upheld", "struck", "silent"), rulings))
     return Finding(document, sheets)
 
 
@@ -103,7 +125,8 @@ def policy(view: View, file: Path | None, number: int | None, limit: int) -> Fin
         f" to {known.ratings_cap}",
         "enrolment": document["policy"]["enrolment"],
         **document["policy"]["periods"],
-        "suspended above": f"{known.overturned_permille} ‰ overturned, of {known.overturned_minimum} records or more",
+        **document["policy"]["rights"],
+        "suspended above": f"{known.overturned_permille} ‰ overturned, of {known.overturned_minimum} contested or more",
     }
     sheets = [facts(f"Policy, {as_of(document)}", shown), *_rules_sheets(known)]
     if coming is not None:
@@ -129,11 +152,24 @@ def _rules_sheets(known: Policy) -> list[Sheet]:
             item.needs_reason,
             None if item.tier_cap is None else known.tier(item.tier_cap).name,
             item.is_closed,
+            "stands" if item.stands_disputed else "suspended",
         )
         for _, item in sorted(known.categories.items())
     ]
     ratings = [(item.code, item.name, item.low, item.high) for _, item in sorted(known.ratings.items())]
-    names = ("code", "category", "min", "max", "floor", "ceiling", "severities", "reason", "tier_cap", "closed")
+    names = (
+        "code",
+        "category",
+        "min",
+        "max",
+        "floor",
+        "ceiling",
+        "severities",
+        "reason",
+        "tier_cap",
+        "closed",
+        "disputed",
+    )
     sheets = [
         Sheet("Tiers", ("tier", "from_score"), tiers),
         Sheet("Severities", ("severity", "repair_after_days", "expires_after_days"), severities),
@@ -152,6 +188,11 @@ def _compared(view: View, new: Policy, source: str, limit: int) -> Finding:
     sheets = [
         sheet(title, ("of", "up", "down", "unchanged"), counts),
         sheet("Rules that change", ("rule", "before", "after"), found["changes"]),
+        Sheet(
+            f"What it worsens for the future, with {found['notice_days']} days of notice",
+            ("worse",),
+            [(what,) for what in found["worsens"]],
+        ),
         sheet("Moves between tiers", ("tier", "new_tier", "members"), found["between_tiers"]),
         Sheet(
             f"Most affected of {found['affected']} members",

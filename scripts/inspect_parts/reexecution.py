@@ -32,6 +32,7 @@ _DEEDS = {
     "repaired": "repaired",
     "lapsed": "deleted: unanswered",
     "unruled": "deleted: no ruling",
+    "drawn": "heard: who rules is drawn by lot",
 }
 
 

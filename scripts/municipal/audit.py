@@ -20,7 +20,16 @@ from scripts.recount.entries import differences
 from scripts.recount.follow import recount_of
 
 COLUMNS = ("member", "score", "tier", "open_objections", "records_standing")
-OFFICE_COLUMNS = ("authority", "status", "filed", "overturned", "forgiven_filed", "forgiven_overturned")
+OFFICE_COLUMNS = (
+    "authority",
+    "status",
+    "filed",
+    "withdrawn",
+    "decided",
+    "overturned",
+    "forgiven_decided",
+    "forgiven_overturned",
+)
 
 Table = dict[str, tuple[object, ...]]
 
@@ -76,7 +85,7 @@ def member_table(paper: Book) -> Table:
 
 def office_table(paper: Book) -> Table:
     """How every authority judges, as the paper has it."""
-    return {did_from_key(paper.current[who]): office.account() for who, office in paper.offices.items()}
+    return {did_from_key(paper.current[who]): office.account()[:-1] for who, office in paper.offices.items()}
 
 
 def to_csv(columns: tuple[str, ...], table: Table) -> str:
@@ -104,8 +113,10 @@ def _offices_of(view: Draft, state: Mapping[bytes, bytes]) -> Table:
         did_from_key(item.key): (
             AUTHORITY_STATUS_NAMES[item.status],
             item.filed,
+            item.withdrawn,
+            item.decided,
             item.overturned,
-            item.forgiven_filed,
+            item.forgiven_decided,
             item.forgiven_overturned,
         )
         for item in found

@@ -18,7 +18,7 @@ from typing import Any
 from chain.errors import OperatorError
 from chain.genesis import Genesis
 from chain.policy import Policy, read_policy, shipped_policy
-from chain.proposals import Accredit, Amend, Proposal, ReplaceValidator, Restore
+from chain.proposals import Accredit, Amend, Judge, Proposal, ReplaceValidator, Restore
 from chain.transactions import (
     APPROVE,
     ASK,
@@ -30,6 +30,7 @@ from chain.transactions import (
     WITHDRAW,
     Action,
     Answer,
+    Appeal,
     Approve,
     Consent,
     Enrol,
@@ -46,7 +47,7 @@ from chain.transactions import (
 from scripts.municipal.cast import Player
 from scripts.municipal.director import Director
 from scripts.municipal.scenes import Chapter, Do, Scene, Until
-from scripts.recount.lives import CARRIED, COUNTING, MAINTAINED, OBJECTED, OPEN, REPAIR_ASKED, SUSPENDED
+from scripts.recount.lives import CARRIED, COUNTING, DRAWN, OBJECTED, OPEN, REPAIR_ASKED, SUSPENDED
 from scripts.recount.rows import proposal_row
 
 # Long enough for an answer that takes eight slots to be seen and two to be heard: 20 days are 40 slots.
@@ -63,8 +64,14 @@ FINE_CODE = 13
 
 
 def rehearsal_policy(slot_ms: int) -> Policy:
-    """The city's policy with a day of :data:`SLOTS_A_DAY` slots."""
-    return read_policy({**shipped_policy("municipal").to_document(), "day_ms": SLOTS_A_DAY * slot_ms})
+    """The city's policy with a day of :data:`SLOTS_A_DAY` slots.
+
+    Nobody waits years for conduct to be old here: what was established before the members enrolled is recorded too,
+    as their consent to this policy says.
+    """
+    document = shipped_policy("municipal").to_document()
+    rights = {**document["rights"], "lookback_days": document["periods"]["retention_days"]}
+    return read_policy({**document, "day_ms": SLOTS_A_DAY * slot_ms, "rights": rights})
 
 
 def digest(text: str) -> bytes:
@@ -84,6 +91,7 @@ class Story:
         self.genesis: Genesis = director.genesis
         self.cast = director.cast
         self.paper = director.paper
+        self._filed = 0
 
     def chapters(self) -> Iterator[Chapter]:
         """One after the other; each is made when it begins."""
@@ -102,7 +110,7 @@ class Story:
                 self._answered(member(31), bank, WITHDRAW),
                 self._answered(member(32), bank, CORRECT),
                 self._ruling(member(33), bank, None),
-                self._ruling(member(34), bank, UPHOLD),
+                self._appeal(member(34), bank),
                 self._comment(member(39)),
             ],
             [self._amendment()],
@@ -237,7 +245,8 @@ class Story:
         """A record of conduct that was established some time ago."""
         days = _AGE_DAYS[severity] if age_days is None else age_days
         established_slot = self.paper.slot - SLOTS_A_DAY * days
-        evidence = digest(f"{agency.name} on {member.name}: {code}")
+        self._filed += 1
+        evidence = digest(f"{agency.name} on {member.name}: {code}, document {self._filed}")
         version = self.paper.version
         rules = next(item for item in self.paper.policy["category"] if item["code"] == code)
         reason = digest(f"why {evidence.hex()}") if rules["reason"] else b""
@@ -274,13 +283,23 @@ class Story:
         return Do(agency, Answer(member.key, 0, verdict, points, reason), self._when(member, OBJECTED))
 
     def _ruling(self, member: Player, agency: Player, verdict: int | None, signer: Player | None = None) -> Scene:
-        """The agency maintains its record, and the arbiter rules, or is silent."""
+        """The agency maintains its record, both are heard, and the arbiter rules, or is silent."""
         yield from self._answered(member, agency, MAINTAIN, signer)
         if verdict is None:
             yield Until(self._when(member, ""))
             return
+        yield Until(self._when(member, DRAWN, ""))
         action = Rule(member.key, 0, verdict, digest(f"the ruling on {member.name}"))
-        yield [Do(self.cast.arbiter, action, self._when(member, MAINTAINED))]
+        yield [Do(self.cast.arbiter, action, self._when(member, DRAWN))]
+
+    def _appeal(self, member: Player, agency: Player) -> Scene:
+        """What the arbiter upheld is appealed; there is no other arbiter, so the validators decide."""
+        yield from self._ruling(member, agency, UPHOLD)
+        yield [Do(member, Appeal(member.key, 0, digest(f"{member.name} appeals")), self._when(member, *COUNTING))]
+        yield Until(self._when(member, DRAWN, ""))
+        if self._status(member) == DRAWN:
+            mover, *voters = self.cast.validators
+            yield from self._carry(mover, voters, lambda: Judge(member.key, 0, STRIKE))
 
     def _ruling_after_moving(self, member: Player, agency: Player) -> Scene:
         """A member moves to another key, and objects with that one."""

@@ -6,23 +6,27 @@ from collections import Counter
 
 from scripts.municipal.cast import Cast
 from scripts.recount.book import Book, Event
-from scripts.recount.lives import COUNTING, MAINTAINED, OBJECTED, Row
+from scripts.recount.lives import COUNTING, DISPUTED, Row
 
 # What is filed comes in dozens: it is counted, not told.
 _RECORD = {
     "objected": "{who} objects to record {number}: its points are suspended",
     "stated": "{who} puts words of its own beside record {number}",
     "maintained": "objection of {who} to record {number}: the agency maintains it, with a written reason",
+    "lots were drawn": "record {number} about {who}: both sides were heard, and the lot falls on who rules",
+    "appealed": "{who} appeals against the ruling on record {number}",
+    "reopened": "record {number} about {who} is about conduct of a record that ended: there is new evidence",
     "withdrawn": "objection of {who} to record {number}: the agency withdraws it",
     "corrected": "record {number} about {who} is corrected for the better",
     "silence": "objection of {who} to record {number}: the agency was silent, struck",
-    "struck": "objection of {who} to record {number}: the arbiter rules for the member, struck",
-    "upheld": "objection of {who} to record {number}: the arbiter upholds the record, it stands for good",
+    "struck": "objection of {who} to record {number}: the ruling is for the member, struck",
+    "upheld": "objection of {who} to record {number}: the ruling upholds the record",
     "unruled": "objection of {who} to record {number}: the arbiter was silent, struck",
     "repair asked": "{who} asks for repair of record {number}",
-    "repaired": "repair of record {number} about {who}: the agency approves, it is gone",
-    "repaired by silence": "repair of record {number} about {who}: the agency was silent, it is gone",
-    "repair declined": "repair of record {number} about {who}: the agency declines",
+    "repair referred": "{who} asks again for repair of record {number}: an arbiter is to decide",
+    "repaired": "repair of record {number} about {who}: approved, it is gone",
+    "repaired by silence": "repair of record {number} about {who}: nobody answered, it is gone",
+    "repair declined": "repair of record {number} about {who}: declined",
     "expired": "record {number} about {who} has expired by itself",
 }
 _IDENTITY = {
@@ -52,6 +56,9 @@ def _purpose(proposal: Row, cast: Cast) -> str:
     match proposal["kind"]:
         case "accredit":
             return f"accredit {cast.name(proposal['authority'])}"
+        case "judge":
+            verdict = "strike" if proposal["verdict"] == 1 else "uphold"
+            return f"{verdict} record {proposal['number']} about {cast.name(proposal['subject'])}, on its appeal"
         case "restore":
             return f"let {cast.name(proposal['authority'])} file again"
         case "replace validator":
@@ -65,5 +72,5 @@ def _purpose(proposal: Row, cast: Cast) -> str:
 def summary_of(paper: Book) -> str:
     """Where the register stands, in half a line."""
     statuses = Counter(record.status for record in paper.all_records())
-    standing, objected = (sum(statuses[name] for name in names) for names in (COUNTING, (OBJECTED, MAINTAINED)))
+    standing, objected = (sum(statuses[name] for name in names) for names in (COUNTING, DISPUTED))
     return f"{len(paper.enrolled)} members, {standing} records that stand, {objected} under objection"

@@ -57,8 +57,12 @@ class Book:
         self.annulments: dict[bytes, Annulment] = {}
         self.marks: dict[bytes, int] = {}
         self.enrolled: dict[bytes, int] = {}
-        self.enrolled_slot: dict[bytes, int] = {}
         self.enrolled_by: dict[bytes, bytes] = {}
+        self.consents: dict[bytes, tuple[int, int]] = {}  # since which date, to which version
+        self.in_force: dict[int, int] = {self.version: 0}  # since which date
+        self.markers: dict[bytes, tuple[int, bool]] = {}  # until which slot something is not recorded; is it reopened
+        self.roll: dict[bytes, int] = {}  # who has the arbiter's right, since which height
+        self.rulings: defaultdict[tuple[bytes, bytes], Counter[str]] = defaultdict(Counter)
         self.ratings: defaultdict[bytes, dict[tuple[bytes, int], Voice]] = defaultdict(dict)
         self.records: defaultdict[bytes, list[Record]] = defaultdict(list)
         self.offices: dict[bytes, Office] = {}
@@ -66,7 +70,9 @@ class Book:
         self.council = Council({key: Seat(weight) for key, weight in validators.items()}, room)
         self.events: list[Event] = []
         self.faults: list[str] = []
-        self.height = self.slot = 0
+        # Slots are of registry time, which is behind the date by what was lost in outages.
+        self.height = self.slot = self.date = self.lost = 0
+        self.parent = bytes(32)
         self._slot_ms = slot_ms
         self.max_expiry_blocks = max_expiry_blocks
 
@@ -186,6 +192,12 @@ class Book:
 
     def _slots(self, period: str) -> int:
         return self._days(self.policy["periods"][period])
+
+    def _kept(self, record: Record, period: str) -> int:
+        """A period of a record: as it was when it was filed, or as it is, whichever is better for the member."""
+        policies = self._policy_of(record.filing["policy_version"]), self.policy
+        days = [{**policy["periods"], **policy["rights"]}[period] for policy in policies]
+        return self._days(max(days) if period in ("hearing_days", "appeal_days") else min(days))
 
     def _days(self, days: int) -> int:
         return max(1, int(days * self.policy["day_ms"] // self._slot_ms))

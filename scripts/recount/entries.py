@@ -20,30 +20,39 @@ from chain.identities import (
     recovery_key,
 )
 from chain.state import (
+    CLOCK_KEY,
     DOCKET_KEY,
     RATING_STATUS_NAMES,
+    ROLL_KEY,
     RULES_KEY,
     VALIDATORS_KEY,
     Account,
     Authority,
     CategorySum,
+    Clock,
     Docket,
     Entry,
+    Marker,
     Member,
     Motion,
     PolicyText,
     Rating,
     Record,
+    Roll,
     Rules,
+    Rulings,
     Tally,
+    Window,
     account_key,
     authority_key,
     decode_entry,
+    marker_key,
     member_key,
     motion_key,
     policy_key,
     rating_key,
     record_key,
+    rulings_key,
     sum_key,
     tally_key,
 )
@@ -51,7 +60,7 @@ from chain.validators import Change, Seat, Validators
 from scripts.recount import council, lives
 from scripts.recount.rules import Recount
 
-_RECORD = {name: code for code, name in enumerate((*lives.COUNTING, lives.OBJECTED, lives.MAINTAINED))}
+_RECORD = {name: code for code, name in enumerate((*lives.COUNTING, *lives.DISPUTED))}
 _AUTHORITY = {name: code for code, name in enumerate((lives.ACTIVE, lives.SUSPENDED, lives.REVOKED))}
 _MOTION = {name: code for code, name in enumerate((lives.OPEN, lives.CARRIED, lives.LAPSED))}
 _CHANGE = {
@@ -96,7 +105,7 @@ def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
     yield VALIDATORS_KEY, _validators(recount.council)
     yield RULES_KEY, Rules(recount.version, recount.rules[recount.version]["digest"], *(recount.announced or (0, 0)))
     for version, rules in recount.rules.items():
-        yield policy_key(version), PolicyText(rules["document"])
+        yield policy_key(version), PolicyText(rules["document"], recount.in_force.get(version, 0))
     for key in recount.accounts:
         whose = recount.owner.get(key, b""), recount.successor.get(key, b"")
         yield (
@@ -114,6 +123,13 @@ def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
         yield motion_key(number), _motion(motion)
     still_open = [number for number, motion in enumerate(recount.motions) if motion.status == lives.OPEN]
     yield DOCKET_KEY, Docket(len(recount.motions), tuple(still_open))
+    yield ROLL_KEY, Roll(tuple(sorted(recount.roll.items())))
+    for marker, (until, is_reopened) in recount.markers.items():
+        yield marker_key(marker), Marker(until, int(is_reopened))
+    for pair, ruled in recount.rulings.items():
+        yield rulings_key(*pair), Rulings(ruled["upheld"], ruled["struck"], ruled["silent"])
+    if recount.lost:
+        yield CLOCK_KEY, Clock(recount.lost)
 
 
 def _identities(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
@@ -148,9 +164,12 @@ def _entries_about(recount: Recount, member: bytes) -> Iterator[tuple[bytes, Ent
 def _member(recount: Recount, member: bytes) -> Member:
     about = recount.about(member)
     standing = sum(record.counts for record in about)
+    since, version = recount.consents[member]
     return Member(
         key=recount.current[member],
         enrolled_height=recount.enrolled[member],
+        enrolled_slot=since,
+        policy_version=version,
         rated_points=recount.rated_points(member),
         ratings=len(recount.ratings[member]),
         record_points=recount.record_points(member),
@@ -158,7 +177,6 @@ def _member(recount: Recount, member: bytes) -> Member:
         standing=standing,
         suspended=len(about) - standing,
         caps=tuple(sorted(recount.caps(member).items())),
-        enrolled_slot=recount.enrolled_slot[member],
         registrar=recount.enrolled_by[member],
         raters=recount.raters(member),
         leaves_slot=recount.leavings[member].due if member in recount.leavings else 0,
@@ -198,9 +216,17 @@ def _record(record: lives.Record) -> Record:
         expires_slot=record.expires,
         repair_slot=record.repairable_from,
         cap=record.cap,
+        stands=int(record.stands),
+        is_reopened=int(record.is_reopened),
         status=_RECORD[record.status],
-        upheld=int(record.is_upheld),
+        upheld=record.upheld,
+        is_declined=int(record.is_declined),
         deadline_slot=record.deadline,
+        appeal_slot=record.appealable_until,
+        lot=record.lot,
+        lot_height=record.lot_height,
+        arbiter=record.arbiter,
+        votes=tuple(record.votes),
         grounds=record.grounds,
         statement=record.statement,
         proof=record.proof,
@@ -208,9 +234,17 @@ def _record(record: lives.Record) -> Record:
 
 
 def _authority(key: bytes, office: lives.Office) -> Authority:
-    terms, (status, *counts) = office.terms, office.account()
-    term = terms["from_height"], terms["until_height"]
-    return Authority(key, terms["rights"], terms["categories"], *term, _AUTHORITY[status], *counts)
+    terms, account = office.terms, office.account()
+    term = terms["from_slot"], terms["until_slot"]
+    return Authority(
+        key,
+        terms["rights"],
+        terms["categories"],
+        *term,
+        _AUTHORITY[account.status],
+        *account[1:7],
+        Window(*account.window),
+    )
 
 
 def _motion(motion: lives.Motion) -> Motion:

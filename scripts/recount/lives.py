@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 Row = Mapping[str, Any]
 
-# Status of a record.  Its points count in the first two, and are suspended in the others.
-STANDING, REPAIR_ASKED, OBJECTED, MAINTAINED = "standing", "repair asked", "objected", "maintained"
-COUNTING = (STANDING, REPAIR_ASKED)
+# Status of a record.  Its points count in the first four; in the others where the category has it so.
+STANDING, REPAIR_ASKED, REPAIR_REFERRED, REPAIR_DRAWN = "standing", "repair asked", "repair referred", "repair drawn"
+OBJECTED, MAINTAINED, DRAWN = "objected", "maintained", "drawn"
+COUNTING = (STANDING, REPAIR_ASKED, REPAIR_REFERRED, REPAIR_DRAWN)
+DISPUTED = (OBJECTED, MAINTAINED, DRAWN)
 # Status of an authority
 ACTIVE, SUSPENDED, REVOKED = "active", "suspended", "revoked"
 # Status of a motion
@@ -31,7 +33,8 @@ def claim(holds: object, fault: str) -> None:
 class Record:
     """One record, from its filing on; ``end`` says how it ended, and is empty while it is there.
 
-    ``cap`` is a tier's level, counted from the lowest, or -1; times are slots, and 0 where there is none.
+    ``cap`` is a tier's level, counted from the lowest, or -1; times are slots, and 0 where there is none.  It was
+    ``upheld`` by one arbiter (1) or on an appeal (2); ``lot`` is the seed of the lot, drawn at ``lot_height``.
     """
 
     subject: bytes
@@ -43,9 +46,17 @@ class Record:
     expires: int
     repairable_from: int
     cap: int
+    stands: bool
+    is_reopened: bool
     status: str = STANDING
-    is_upheld: bool = False
+    upheld: int = 0
+    is_declined: bool = False
     deadline: int = 0
+    appealable_until: int = 0
+    lot: bytes = b""
+    lot_height: int = 0
+    arbiter: bytes = b""
+    votes: list[tuple[bytes, int]] = field(default_factory=list)
     grounds: bytes = b""
     statement: bytes = b""
     proof: bytes = b""
@@ -59,7 +70,21 @@ class Record:
     @property
     def counts(self) -> bool:
         """Whether its points are part of the score."""
-        return not self.end and self.status in COUNTING
+        return not self.end and (self.status in COUNTING or self.stands)
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether an objection or an appeal is open."""
+        return self.status in DISPUTED
+
+    @property
+    def takes_something(self) -> bool:
+        """Whether it puts the member worse."""
+        return self.points < 0 or self.cap >= 0
+
+    def settle(self) -> None:
+        """What was open is not any more."""
+        self.status, self.deadline, self.lot, self.lot_height, self.votes = STANDING, 0, b"", 0, []
 
     @property
     def due(self) -> int:
@@ -117,27 +142,44 @@ class Annulment:
 
 
 class Account(NamedTuple):
-    """How an authority judges; the part that a motion has put behind it is forgiven."""
+    """How an authority judges: all that there ever was, and what a motion has put behind it.
+
+    ``window`` is ``(start, decided, overturned)``, and the last two of the window before.
+    """
 
     status: str
     filed: int
+    withdrawn: int
+    decided: int
     overturned: int
-    forgiven_filed: int
+    forgiven_decided: int
     forgiven_overturned: int
+    window: tuple[int, int, int, int, int]
+
+
+class Happened(NamedTuple):
+    """Something that counts about an authority, with the limits, the window's length and the slot of its time."""
+
+    what: str
+    limits: Row
+    window: int
+    slot: int
 
 
 @dataclass(slots=True)
 class Office:
-    """One authority; ``deeds`` are what counts about it, each with the policy of its time."""
+    """One authority; ``deeds`` are what counts about it."""
 
     terms: Row
-    deeds: list[tuple[str, Row]] = field(default_factory=list)
+    founded: int = 0
+    deeds: list[Happened] = field(default_factory=list)
 
     def account(self) -> Account:
         """What its deeds come to, one after the other."""
-        status, filed, overturned, old_filed, old_overturned = ACTIVE, 0, 0, 0, 0
-        for deed, policy in self.deeds:
-            match deed:
+        status, count = ACTIVE, dict.fromkeys(("filed", "withdrawn", "decided", "overturned"), 0)
+        forgiven, start, now, before = (0, 0), self.founded, [0, 0], [0, 0]
+        for deed in self.deeds:
+            match deed.what:
                 case "accredit" if status == REVOKED:
                     status = ACTIVE
                 case "suspend":
@@ -145,32 +187,41 @@ class Office:
                 case "revoke":
                     status = REVOKED
                 case "restore":
-                    status, old_filed, old_overturned = ACTIVE, filed, overturned
-                case "filed":
-                    filed += 1
-                case "overturned":
-                    overturned += 1
-            # No more than all: what was filed before a motion may be overturned after it.
-            of = filed - old_filed
-            errors = min(of, overturned - old_overturned)
-            limits = policy["authorities"]
-            errs_often = of >= limits["overturned_minimum"] and errors * 1000 > of * limits["overturned_permille"]
-            if deed in ("filed", "overturned") and errs_often and status == ACTIVE:
-                status = SUSPENDED
-        return Account(status, filed, overturned, old_filed, old_overturned)
+                    status, forgiven = ACTIVE, (count["decided"], count["overturned"])
+                    start, now, before = deed.slot, [0, 0], [0, 0]
+                case "filed" | "withdrawn":
+                    count[deed.what] += 1
+                case "upheld" | "upheld on appeal" | "fell" | "fell on appeal":
+                    # A window counts as long again behind the next one.
+                    if deed.slot >= start + 2 * deed.window:
+                        start, now, before = deed.slot, [0, 0], [0, 0]
+                    elif deed.slot >= start + deed.window:
+                        start, now, before = start + deed.window, [0, 0], now
+                    decided, fell = not deed.what.endswith("appeal"), deed.what.startswith("fell")
+                    now = [now[0] + decided, now[1] + fell]
+                    count["decided"] += decided
+                    count["overturned"] += fell
+                    cases = now[0] + before[0]
+                    errors = min(cases, now[1] + before[1])
+                    too_many = errors * 1000 > cases * deed.limits["overturned_permille"]
+                    if status == ACTIVE and cases >= deed.limits["overturned_minimum"] and too_many:
+                        status = SUSPENDED
+        window = start, now[0], now[1], before[0], before[1]
+        filed, withdrawn, decided_ever, overturned = count.values()
+        return Account(status, filed, withdrawn, decided_ever, overturned, *forgiven, window)
 
     @property
     def status(self) -> str:
         """Whether it may file, and answer."""
         return self.account().status
 
-    def serves(self, right: str, height: int) -> bool:
-        """Whether it has a right at this height."""
-        return bool(self.terms[right] and self.status == ACTIVE and self.is_in_term(height))
+    def serves(self, right: str, date: int) -> bool:
+        """Whether it has a right at this date, in slots."""
+        return bool(self.terms[right] and self.status == ACTIVE and self.is_in_term(date))
 
-    def is_in_term(self, height: int) -> bool:
-        """Whether it is accredited at this height."""
-        return bool(self.terms["from_height"] <= height < self.terms["until_height"])
+    def is_in_term(self, date: int) -> bool:
+        """Whether it is accredited at this date."""
+        return bool(self.terms["from_slot"] <= date < self.terms["until_slot"])
 
 
 @dataclass(slots=True)

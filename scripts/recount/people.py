@@ -12,6 +12,7 @@ FREE = (
     "recover",
     "veto",
     "answer",
+    "appeal",
     "approve",
     "consent",
     "dispute",
@@ -54,7 +55,7 @@ class People(Persons):
             return int(quotas["office"])
         if who not in self.enrolled:
             return UNLIMITED
-        age = self.slot - self.enrolled_slot[who]
+        age = self.date - self.consents[who][0]
         return int(min(quotas["member"], quotas["fresh"] if age < self._days(quotas["fresh_days"]) else UNLIMITED))
 
     # -------------------------------------------------------------------------------------------------- members
@@ -62,9 +63,10 @@ class People(Persons):
     def _enrol(self, row: Row, actor: bytes, who: bytes) -> None:
         claim(who not in self.enrolled, "enrolled twice")
         claim(self._is_unmarked(actor), "enrolled though it has left")
+        claim(row["policy_version"] == self.version, "a consent to another policy")
         if self.policy["enrolment"] == "registrar" or row["registrar"]:
             registrar = self.offices.get(self.who(row["registrar"]))
-            claim(registrar and registrar.serves("is_registrar", self.height), "an enrolment without a registrar")
+            claim(registrar and registrar.serves("is_registrar", self.date), "an enrolment without a registrar")
         quotas, signer = self.policy["quotas"], self.who(row["registrar"])
         if signer:
             if quotas["registrar"] != UNLIMITED:
@@ -76,7 +78,8 @@ class People(Persons):
             self.strangers += 1
             room = max(1, BLOCK_ROOM * quotas["strangers_permille"] // 1_000)
             claim(self.strangers <= room, "more strangers in one block than their share")
-        self.enrolled[who], self.enrolled_slot[who], self.enrolled_by[who] = self.height, self.slot, signer
+        self.enrolled[who], self.enrolled_by[who] = self.height, signer
+        self.consents[who] = self.date, self.version
         self.current.setdefault(who, actor)
 
     def _rotate(self, new_key: bytes, actor: bytes, who: bytes) -> None:

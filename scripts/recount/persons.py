@@ -62,7 +62,7 @@ class Persons(Voices):
             claim(not is_undoing, "an undoing by nobody")
             claim(self.policy["identity"]["registrar"] == "recovers", "a recovery by a registrar that may not")
             claim(registrar and registrar == self.enrolled_by[who], "a recovery by another registrar")
-            claim(self.offices[registrar].serves("is_registrar", self.height), "a recovery by no registrar")
+            claim(self.offices[registrar].serves("is_registrar", self.date), "a recovery by no registrar")
         claim(not self._holds_office(who), "a recovery of an office")
         if is_undoing:
             claim(self.guards[who].undo_until > self.slot, "an undoing of nothing, or too late")
@@ -150,7 +150,7 @@ class Persons(Voices):
             keeps_keys = self._holds_office(who)
             for kept in (
                 self.enrolled,
-                self.enrolled_slot,
+                self.consents,
                 self.enrolled_by,
                 self.guards,
                 self.recoveries,
@@ -194,7 +194,7 @@ class Persons(Voices):
 
     def _serves(self, who: bytes, right: str) -> bool:
         office = self.offices.get(who)
-        return office is not None and office.status == ACTIVE and office.serves(right, self.height)
+        return office is not None and office.status == ACTIVE and office.serves(right, self.date)
 
     def _holds_office(self, who: bytes) -> bool:
         key = self.current.get(who, who)

@@ -17,6 +17,7 @@ from chain.proposals import (
     AddValidator,
     Amend,
     JailValidator,
+    Judge,
     Proposal,
     ReleaseValidator,
     RemoveValidator,
@@ -36,6 +37,7 @@ _PROPOSALS: dict[type[Proposal], str] = {
     Suspend: "suspend",
     Revoke: "revoke",
     Restore: "restore",
+    Judge: "judge",
     Amend: "amend",
     AddValidator: "add validator",
     RemoveValidator: "remove validator",
@@ -49,14 +51,15 @@ _PROPOSALS: dict[type[Proposal], str] = {
 def recount_from(genesis: Genesis, due_a_block: int = DUE_A_BLOCK) -> Recount:
     """A register of which nothing is known but the genesis."""
     validators = dict(genesis.validators)
-    size = genesis.batch, genesis.max_expiry_blocks
-    return Recount(policy_row(genesis.policy), genesis.slot_ms, validators, *size, due_a_block)
+    idle = genesis.heartbeat_slots + 2 * genesis.batch
+    sizes = genesis.batch, idle, genesis.max_expiry_blocks
+    return Recount(policy_row(genesis.policy), genesis.slot_ms, validators, *sizes, due_a_block)
 
 
 def write_block(recount: Recount, block: Block, electorate: Electorate) -> None:
     """Tell it of the next block, and who votes at its height."""
     rows = map(row_of, block.transactions)
-    recount.write(block.header.height, block.header.slot, rows, turnout_of(electorate))
+    recount.write(block.header.height, block.header.slot, rows, turnout_of(electorate), block.header.parent)
 
 
 def turnout_of(electorate: Electorate) -> Turnout:

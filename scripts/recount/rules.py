@@ -11,16 +11,12 @@ from hashlib import sha256
 from typing import Any
 
 from scripts.recount.council import ADD, AS_FROM_THE_BEGINNING, REPLACE, Turnout, Wish
+from scripts.recount.disputes import Disputes
 from scripts.recount.lives import (
     ACTIVE,
     CARRIED,
-    COUNTING,
     LAPSED,
-    MAINTAINED,
-    OBJECTED,
     OPEN,
-    REPAIR_ASKED,
-    STANDING,
     SUSPENDED,
     Fault,
     Motion,
@@ -30,16 +26,21 @@ from scripts.recount.lives import (
     Voice,
     claim,
 )
+from scripts.recount.notice import worsens
 from scripts.recount.people import People
 
 # Deadlines that one block works off; the others wait for the next one.
 DUE_A_BLOCK = 2_000
+MAX_ARBITERS = 64
 
 _POSSIBLE_FROM = {"suspend": (ACTIVE,), "revoke": (ACTIVE, SUSPENDED), "restore": (SUSPENDED,)}
 
 
-class Recount(People):
-    """The register after what it was told of; one block works off ``due_a_block`` deadlines."""
+class Recount(People, Disputes):
+    """The register after what it was told of.
+
+    One block works off ``due_a_block`` deadlines; ``idle`` slots without a block are no outage.
+    """
 
     def __init__(
         self,
@@ -47,23 +48,37 @@ class Recount(People):
         slot_ms: int,
         validators: Mapping[bytes, int],
         room: int,
+        idle: int,
         max_expiry_blocks: int = 0,
         due_a_block: int = DUE_A_BLOCK,
     ) -> None:
         super().__init__(rules, slot_ms, validators, room, max_expiry_blocks)
-        self._due_a_block = due_a_block
+        self._idle, self._due_a_block = idle, due_a_block
 
     # -------------------------------------------------------------------------------------------- what it is told
 
-    def write(self, height: int, slot: int, rows: Iterable[Row], turnout: Turnout = AS_FROM_THE_BEGINNING) -> None:
+    def write(
+        self,
+        height: int,
+        slot: int,
+        rows: Iterable[Row],
+        turnout: Turnout = AS_FROM_THE_BEGINNING,
+        parent: bytes = bytes(32),
+    ) -> None:
         """A whole block."""
-        self.begin(height, slot, turnout)
+        self.begin(height, slot, turnout, parent)
         for row in rows:
             self.accept(row)
 
-    def begin(self, height: int, slot: int, turnout: Turnout = AS_FROM_THE_BEGINNING) -> None:
-        """A block begins; only the votes tell when a change of the validators is in force."""
-        self.height, self.slot = height, slot
+    def begin(
+        self, height: int, slot: int, turnout: Turnout = AS_FROM_THE_BEGINNING, parent: bytes = bytes(32)
+    ) -> None:
+        """A block begins, after the one with the id ``parent``.
+
+        Only the votes tell when a change of the validators is in force.
+        """
+        self.lost += max(0, slot - self.date - self._idle)
+        self.height, self.date, self.slot, self.parent = height, slot, slot - self.lost, parent
         self._open_day()
         self.council.begin(height, turnout)
         self._fall_due()
@@ -105,8 +120,10 @@ class Recount(People):
                 self._leave(row, who)
             case "rotate":
                 self._rotate(row["new_key"], actor, who)
-            case "record":
+            case "record" | "reopen":
                 self._file(row, who)
+            case "appeal":
+                self._appeal(row, who)
             case "object":
                 self._object(row, who)
             case "answer":
@@ -143,6 +160,7 @@ class Recount(People):
             due.append((self.announced[1], "p", 0))
             self._amended(self.announced[0])
         due += [(record.due, "d", record.name) for record in self.all_records()]
+        due += [(until, "k", marker) for marker, (until, _) in self.markers.items()]
         due += [(motion.expires, "o", at) for at, motion in enumerate(self.motions) if motion.status == OPEN]
         due += [(voice.due, "r", name) for name, voice in self._all_voices() if voice.due]
         due += [(slot, "y", who) for who, (_, slot) in self.recoveries.items()]
@@ -184,6 +202,9 @@ class Recount(People):
                 voice = self.ratings[about[0]][about[1:]]
                 if self._has_left(about[0]) or self._has_left(about[1]) or 0 < voice.due <= self.slot:
                     del self.ratings[about[0]][about[1:]]
+            case "k":
+                if self.markers[about][0] <= self.slot:  # what has just ended may have prolonged it
+                    del self.markers[about]
             case "o":
                 self.motions[about].status, self.motions[about].closed = LAPSED, self.height
                 self._tell("motion lapsed", about)
@@ -196,18 +217,10 @@ class Recount(People):
             case "w":
                 del self.marks[about[1]]
 
-    def _record_due(self, record: Record) -> None:
-        if record.due == record.expires:  # what came first counts, however late the block is
-            self._end(record, "expired")
-        elif record.status == REPAIR_ASKED:
-            self._end(record, "repaired by silence")
-        else:
-            self._end(record, "silence" if record.status == OBJECTED else "unruled", is_overturned=True)
-
     def _amended(self, version: int) -> None:
         """Nobody stands worse right after an amendment than right before it."""
         before = {member: self.standing(member) for member in self.enrolled}
-        self.version, self.announced = version, None
+        self.version, self.announced, self.in_force[version] = version, None, self.date
         for member, old in before.items():
             new = self.standing(member)
             if new.score < old.score or new.level < old.level:
@@ -215,13 +228,6 @@ class Recount(People):
         self._tell("amended", version)
 
     # ------------------------------------------------------------------------------------------------ the members
-
-    def _object(self, row: Row, who: bytes) -> None:
-        record = self._own_record(row, who)
-        claim(record.status in COUNTING and not record.is_upheld, "an objection that was not open")
-        record.status, record.grounds, record.proof = OBJECTED, row["grounds"], b""
-        record.deadline = self.slot + self._slots("answer_days")
-        self._tell("objected", record.name)
 
     # -------------------------------------------------------------------------------------------- the authorities
 
@@ -232,94 +238,68 @@ class Recount(People):
         assert category is not None
         self._check_filing(row, office, category)
         claim(who != subject, "a record about oneself")
-        established = row["established_slot"]
+        claim(row["established_slot"] <= self.date, "filed before it was established")
+        self._check_time(row, subject, category)
+        self._check_once(row, subject, who)
+        established = row["established_slot"] - self.lost
         expires, repairable_from = established + self._slots("retention_days"), 0
+        self.markers[self._marks(subject, row)[0]] = expires, False
         if row["severity"]:
             severity = policy["severity"][row["severity"] - 1]
             expires = min(expires, established + self._days(severity["expires_after_days"]))
             repairable_from = max(1, established + self._days(severity["repair_after_days"]))
-        claim(established <= self.slot < expires, "filed too early, or though it is over")
+        claim(self.slot < expires, "filed though it is over")
+        claim(self.slot + self._slots("answer_days") <= expires, "filed to be over before it is answered")
         levels = [tier["name"] for tier in reversed(policy["tier"])]
         cap = levels.index(category["tier_cap"]) if "tier_cap" in category else -1
-        about = self.records[subject]
-        about.append(Record(subject, len(about), who, row, row["points"], self.height, expires, repairable_from, cap))
-        self._tell("filed", about[-1].name)
-        self._deed(who, "filed")  # it may be the one that makes enough of them
+        stands, is_reopened = category["interim"] == "stands", row["kind"] == "reopen"
+        times, about = (self.height, expires, repairable_from), self.records[subject]
+        about.append(Record(subject, len(about), who, row, row["points"], *times, cap, stands, is_reopened))
+        self._tell("reopened" if is_reopened else "filed", about[-1].name)
+        self._deed(who, "filed")
+
+    def _check_time(self, row: Row, subject: bytes, category: Row) -> None:
+        """What takes something from a member was a rule when it was established, and one that it consented to."""
+        if row["points"] >= 0 and "tier_cap" not in category:
+            return
+        date = row["established_slot"]
+        version = max((each for each, since in self.in_force.items() if since <= date), default=min(self.in_force))
+        then = {each["code"]: each for each in self._policy_of(version)["category"]}.get(row["category"])
+        claim(then is not None and then["min"] <= row["points"], "a rule before its time")
+        assert then is not None
+        if "tier_cap" in category:
+            levels = [tier["name"] for tier in reversed(self.policy["tier"])]
+            claim("tier_cap" in then, "a tier cap before its time")
+            claim(levels.index(then["tier_cap"]) <= levels.index(category["tier_cap"]), "a tier cap before its time")
+        since, consented = self.consents[subject]
+        days = min(policy["rights"]["lookback_days"] for policy in (self.policy, self._policy_of(consented)))
+        claim(date >= since - (self._days(days) if days else 0), "a record of what was before the enrolment")
+
+    def _check_once(self, row: Row, subject: bytes, who: bytes) -> None:
+        filed, ended, conduct = self._marks(subject, row)
+        claim(not {filed, ended} & self.markers.keys(), "evidence that was used")
+        claim((conduct in self.markers) == (row["kind"] == "reopen"), "a record again, or a reopening of nothing")
+        if row["kind"] == "reopen":
+            until, is_reopened = self.markers[conduct]
+            claim(not is_reopened, "a second reopening of what stands")
+            self.markers[conduct] = until, True
+            arbiter = self.who(row["arbiter"])
+            claim(row["reason"], "a reopening without a reason")
+            claim(arbiter in self.offices and self.current[arbiter] == row["arbiter"], "a consent of no arbiter")
+            claim(self.offices[arbiter].serves("is_arbiter", self.date), "a consent of no arbiter")
+            claim(arbiter not in (who, subject), "a consent in one's own affair")
 
     def _check_filing(self, row: Row, office: Office, category: Row) -> None:
         names = [severity["name"] for severity in self.policy["severity"]]
         severities = [names.index(name) + 1 for name in category["severities"]] or [0]
         claim(office.status == ACTIVE, "a record of a suspended or revoked authority")
-        claim(office.is_in_term(self.height), "a record out of term")
+        claim(office.is_in_term(self.date), "a record out of term")
         claim(row["category"] in office.terms["categories"], "a record outside an accreditation")
         claim(not category["closed"], "a record in a closed category")
         claim(category["min"] <= row["points"] <= category["max"], "points outside the category's range")
         claim(row["severity"] in severities, "a severity that the category does not know")
         claim(row["reason"] or not category["reason"], "a discretionary record without a reason")
         claim(row["policy_version"] == self.version, "a record under another policy")
-
-    def _answer(self, row: Row, who: bytes) -> None:
-        record = self._issued_record(row, who)
-        was_suspended = not record.counts
-        match row["verdict"]:
-            case 3:
-                claim(record.status == OBJECTED and row["reason"], "maintained without an objection or a reason")
-                record.status, record.deadline = MAINTAINED, self.slot + self._slots("ruling_days")
-                self._tell(MAINTAINED, record.name)
-            case 2:
-                self._end(record, "withdrawn", is_overturned=was_suspended)
-            case _:
-                highest = max(0, self.categories[record.filing["category"]]["max"])
-                claim(record.points < row["points"] <= highest, "a correction for the worse, or beyond the policy")
-                record.points = row["points"]
-                self._tell("corrected", record.name)
-                if was_suspended:
-                    record.status, record.deadline, record.grounds = STANDING, 0, b""
-                    self._deed(who, "overturned")
-
-    def _rule(self, row: Row, who: bytes) -> None:
-        record = self._find(row)
-        claim(self._office(who).serves("is_arbiter", self.height), "a ruling of no arbiter")
-        claim(who not in (record.issuer, record.subject), "a ruling in one's own affair")
-        claim(record.status == MAINTAINED, "a ruling that was not open")
-        if row["verdict"] == 1:
-            self._end(record, "struck", is_overturned=True)
-        else:
-            record.status, record.is_upheld, record.deadline = STANDING, True, 0
-            self._tell("upheld", record.name)
-
-    def _repair(self, row: Row, who: bytes) -> None:
-        if row["step"] == 1:
-            record = self._own_record(row, who)
-            claim(record.status == STANDING, "a repair that nobody may ask for")
-            claim(0 < record.repairable_from <= self.slot, "a repair asked for too early")
-            record.status, record.proof = REPAIR_ASKED, row["document"]
-            record.deadline = self.slot + self._slots("repair_answer_days")
-            self._tell(REPAIR_ASKED, record.name)
-            return
-        record = self._issued_record(row, who)
-        claim(record.status == REPAIR_ASKED, "a repair that nobody asked for")
-        if row["step"] == 2:
-            self._end(record, "repaired")
-        else:
-            filing = record.filing
-            severity = self._policy_of(filing["policy_version"])["severity"][filing["severity"] - 1]
-            record.status, record.deadline, record.proof = STANDING, 0, b""
-            record.repairable_from = self.slot + self._days(severity["repair_after_days"])
-            self._tell("repair declined", record.name)
-
-    def _end(self, record: Record, what: str, *, is_overturned: bool = False) -> None:
-        record.end = what
-        self._tell(what, record.name)
-        if is_overturned:
-            self._deed(record.issuer, "overturned")
-
-    def _deed(self, who: bytes, deed: str) -> None:
-        office = self.offices[who]
-        before = office.status
-        office.deeds.append((deed, self.policy))
-        if (before, office.status) == (ACTIVE, SUSPENDED) and deed != "suspend":
-            self._tell("suspended", who)
 
     # -------------------------------------------------------------------------------------------- the validators
 
@@ -366,8 +346,17 @@ class Recount(People):
                 who = self.who(proposal["authority"])
                 self.accounts.add(proposal["authority"])
                 self.current.setdefault(who, proposal["authority"])
-                self.offices.setdefault(who, Office(proposal)).terms = proposal
+                self.offices.setdefault(who, Office(proposal, self.slot)).terms = proposal
+                if proposal["is_arbiter"]:
+                    self.roll.setdefault(who, self.height)
+                else:
+                    self.roll.pop(who, None)
+                claim(len(self.roll) <= MAX_ARBITERS, "more arbiters than can be drawn from")
                 self._deed(who, "accredit")
+            case "judge":
+                record = self._find({**proposal, "kind": "judge"})
+                claim(self.waits_for_motion(record), "a motion on what no motion decides")
+                self._decide(record, proposal["verdict"])
             case "suspend" | "revoke" | "restore" as kind:
                 who = self.who(proposal["authority"])
                 claim(self._office(who).status in _POSSIBLE_FROM[kind], f"a motion to {kind} that was not possible")
@@ -375,10 +364,12 @@ class Recount(People):
             case "amend":
                 claim(self.announced is None, "two policies are announced")
                 claim(proposal["base_version"] == self.version, "an amendment of another policy")
-                earliest = self.slot + self._slots("notice_days")
-                claim(proposal["effective_slot"] >= earliest, "an amendment without notice")
+                days = self.policy["periods"]["notice_days"]
+                if worsens(self.policy, proposal["policy"]):
+                    days = max(days, self.policy["rights"]["worse_notice_days"])
+                claim(proposal["effective_slot"] >= self.date + self._days(days), "an amendment without notice")
                 self.rules[self.version + 1] = proposal
-                self.announced = self.version + 1, proposal["effective_slot"]
+                self.announced = self.version + 1, proposal["effective_slot"] - self.lost
             case kind:
                 wish = Wish(kind, proposal["key"], proposal.get("other", b""), proposal.get("weight", 0))
                 self.council.ask(wish, self.height)

@@ -24,7 +24,7 @@ class Voices(Book):
             dealt, days = row["dealt_slot"], rules["rating_days"]
             claim(row["receipt"] and row["subject"] == self.current[subject], "a rating without a receipt")
             claim(
-                dealt <= self.slot and (not days or self.slot < dealt + self._days(days)), "a dealing of another time"
+                dealt <= self.date and (not days or self.date < dealt + self._days(days)), "a dealing of another time"
             )
             claim(old is None or old.dealt < dealt, "a dealing rated twice")
         expires = self.slot + self._days(rules["rating_days"]) if rules["rating_days"] else 0
@@ -32,7 +32,7 @@ class Voices(Book):
 
     def _check_rater(self, who: bytes, *, is_new: bool) -> None:
         rules = self.policy["raters"]
-        age = self.slot - self.enrolled_slot[who]
+        age = self.date - self.consents[who][0]
         claim(not rules["age_days"] or age >= self._days(rules["age_days"]), "a rating by somebody too fresh")
         claim(self.standing(who).score >= rules["least_score"], "a rating by somebody of no standing")
         claim(not is_new or self.given(who) < rules["most_given"], "more ratings than one may give")

@@ -103,7 +103,10 @@ def withdraw(session: Session, member: bytes, number: int, reason: bytes) -> Ver
 @document("reason", "the written reason")
 @sends
 def maintain(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
-    """Maintain record NUMBER about DID against its objection; then an arbiter rules."""
+    """Maintain record NUMBER about DID against its objection.
+
+    Both sides are heard; then an arbiter rules who is drawn by lot.
+    """
     return session.sign(Answer(member, number, MAINTAIN, 0, reason))
 
 
@@ -118,7 +121,7 @@ def rule() -> None:
 @document("reason", "the reason of the ruling")
 @sends
 def strike(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
-    """Strike record NUMBER about DID: it is gone, and counts against its issuer."""
+    """Strike record NUMBER about DID, or repair it: it is gone."""
     return session.sign(Rule(member, number, STRIKE, reason))
 
 
@@ -128,7 +131,7 @@ def strike(session: Session, member: bytes, number: int, reason: bytes) -> Verif
 @document("reason", "the reason of the ruling")
 @sends
 def uphold(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
-    """Uphold record NUMBER about DID: it stands, and nobody can object again."""
+    """Uphold record NUMBER about DID: it stands, or is not repaired; the member can appeal once."""
     return session.sign(Rule(member, number, UPHOLD, reason))
 
 
@@ -165,8 +168,8 @@ def repair_approve(session: Session, member: bytes, number: int, reason: bytes) 
 @document("reason", "the written reason")
 @sends
 def repair_decline(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
-    """Let record NUMBER about DID stand, as its issuer.
+    """Let record NUMBER about DID stand, as its issuer, once.
 
-    The period until the member may ask again starts anew.
+    If the member asks again, an arbiter decides.
     """
     return session.sign(Repair(member, number, DECLINE, reason))

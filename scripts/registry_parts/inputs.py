@@ -7,6 +7,7 @@ import binascii
 import functools
 import hashlib
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ from chain.policy import Category, Policy, RatingCategory
 from chain.transactions import SLOT_LIMIT
 
 DIGEST_BYTES = 32
+SALT_BYTES = 16
+_PART_BYTES = 1 << 20
 _TOKEN_MARK = "gfc1"
 _MAX_TOKEN_BYTES = 256
 # Of a long catalogue, a message shows the beginning.
@@ -64,7 +67,7 @@ def document(name: str, what: str, *, needed: bool = True) -> Callable[[_Command
             if file is not None and digits is not None:
                 raise OperatorError(f"--{name} and --{name}-digest say the same; give one of them")
             if file is not None:
-                options[name] = _digest_of(file)
+                options[name] = salted_digest(file)
             elif digits is not None:
                 options[name] = _read_digest(name, digits)
             elif needed:
@@ -77,20 +80,49 @@ def document(name: str, what: str, *, needed: bool = True) -> Callable[[_Command
             f"--{name}",
             f"{name}_file",
             type=click.Path(path_type=Path, dir_okay=False),
-            help=f"{what}: a file; only its SHA-256 digest leaves this machine.",
+            help=f"{what}: a file; only its salted digest leaves this machine.",
         )
-        from_digest = click.option(f"--{name}-digest", metavar="HEX", help="Its SHA-256 digest instead.")
+        from_digest = click.option(f"--{name}-digest", metavar="HEX", help="Its digest instead, as `digest` prints it.")
         return from_file(from_digest(with_digest))
 
     return decorate
 
 
-def _digest_of(file: Path) -> bytes:
+def salt_file(file: Path) -> Path:
+    """Where the salt of a document is kept: beside it."""
+    return file.with_name(f"{file.name}.salt")
+
+
+def salted_digest(file: Path) -> bytes:
+    """SHA-256 of the document's salt and the document: nobody who guesses what it says can try that on the digest.
+
+    The salt is 16 random bytes in the file :func:`salt_file`, made here where there is none; whoever is shown the
+    document needs it too.  Raises :class:`OperatorError`.
+    """
     try:
         with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").digest()
+            digest = hashlib.sha256(_salt_of(file))
+            while part := opened.read(_PART_BYTES):
+                digest.update(part)
     except OSError as error:
-        raise OperatorError(f"{file} cannot be read: {error.strerror}") from error
+        raise OperatorError(f"{error.filename or file} cannot be used: {error.strerror}") from error
+    return digest.digest()
+
+
+def _salt_of(file: Path) -> bytes:
+    kept = salt_file(file)
+    try:
+        with kept.open("x", encoding="ascii") as made:
+            made.write(secrets.token_hex(SALT_BYTES) + "\n")
+    except FileExistsError:
+        pass  # so that the same document has the same digest
+    try:
+        salt = bytes.fromhex(kept.read_text(encoding="ascii"))
+    except ValueError:
+        salt = b""
+    if len(salt) != SALT_BYTES:
+        raise OperatorError(f"{kept} is no salt of {2 * SALT_BYTES} hexadecimal digits; take it from where it was kept")
+    return salt
 
 
 def _read_digest(name: str, digits: str) -> bytes:
@@ -99,7 +131,7 @@ def _read_digest(name: str, digits: str) -> bytes:
     except ValueError:
         digest = b""
     if len(digest) != DIGEST_BYTES:
-        raise OperatorError(f"--{name}-digest is {2 * DIGEST_BYTES} hexadecimal digits; `sha256sum FILE` prints them")
+        raise OperatorError(f"--{name}-digest is {2 * DIGEST_BYTES} hexadecimal digits; `digest FILE` prints them")
     return digest
 
 
@@ -167,14 +199,14 @@ def read_slot(genesis: Genesis, text: str, now_slot: int, option: str) -> int:
     return slot
 
 
-def read_start(genesis: Genesis, policy: Policy, text: str | None, now_slot: int) -> int:
+def read_start(genesis: Genesis, policy: Policy, text: str | None, now_slot: int, notice_days: int) -> int:
     """The slot from which an amendment binds: like :func:`read_slot`, or ``30d`` from now.
 
     Without a text the motion may take all the time that motions have, and is still in time.
     """
     days = _DAYS.fullmatch(text) if text is not None else None
     if text is None:
-        return now_slot + policy.slots(policy.notice_days + min(policy.motion_days, MAX_WAIT_DAYS), genesis.slot_ms)
+        return now_slot + policy.slots(notice_days + min(policy.motion_days, MAX_WAIT_DAYS), genesis.slot_ms)
     if days:
         return now_slot + policy.slots(int(days[1]), genesis.slot_ms)
     return read_slot(genesis, text, now_slot, "--effective")

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from chain.codec import U64_MAX
+from chain.amendments import amendment_fault, needed_notice_days, worsenings
+from chain.codec import U32_MAX, U64_MAX
 from chain.errors import Reason, Refused
-from chain.policy import amendment_fault, load_policy
+from chain.policy import load_policy
 from chain.proposals import (
     ARBITER,
     MAX_WEIGHT,
@@ -18,6 +19,7 @@ from chain.proposals import (
     AddValidator,
     Amend,
     JailValidator,
+    Judge,
     ReleaseValidator,
     RemoveValidator,
     ReplaceValidator,
@@ -26,14 +28,13 @@ from chain.proposals import (
     ReweighValidator,
     Suspend,
 )
-from chain.transactions import Propose, VerifiedTransaction
+from chain.transactions import STRIKE, UPHOLD, Propose, VerifiedTransaction
 from chain.words import moment_of, policy_changes
 from scripts.console import remark
-from scripts.registry_parts.inputs import DID, find_category, read_start
+from scripts.registry_parts.inputs import DID, find_category, read_slot, read_start
 from scripts.registry_parts.session import Session, sends
 
 _key = click.argument("key", metavar="DID", type=DID)
-_height = click.IntRange(0, U64_MAX)
 
 
 @click.group()
@@ -50,8 +51,8 @@ def motion() -> None:
 @click.option("--all-categories", is_flag=True, help="Every category of the policy in force.")
 @click.option("--registrar", is_flag=True, help="It may co-sign enrolments.")
 @click.option("--arbiter", is_flag=True, help="It may rule on records that are maintained.")
-@click.option("--from", "from_height", type=_height, metavar="HEIGHT", help="[default: the height now]")
-@click.option("--until", "until_height", type=_height, metavar="HEIGHT", default=U64_MAX, help="[default: no end]")
+@click.option("--from", "from_when", metavar="DATE|SLOT", default="now", help="[default: now]")
+@click.option("--until", "until_when", metavar="DATE|SLOT", help="[default: no end]")
 @sends
 def accredit(
     session: Session,
@@ -60,8 +61,8 @@ def accredit(
     all_categories: bool,
     registrar: bool,
     arbiter: bool,
-    from_height: int | None,
-    until_height: int,
+    from_when: str,
+    until_when: str | None,
 ) -> VerifiedTransaction:
     """Make DID an authority, or give it other terms.
 
@@ -70,8 +71,20 @@ def accredit(
     known = session.policy.categories
     codes = set(known) if all_categories else {find_category(known, text).code for text in categories}
     rights = REGISTRAR * registrar | ARBITER * arbiter
-    from_height = session.account.height if from_height is None else from_height
-    return session.sign(Propose(Accredit(key, rights, tuple(sorted(codes)), from_height, until_height)))
+    genesis, now_slot = session.genesis, session.account.slot
+    from_slot = max(0, read_slot(genesis, from_when, now_slot, "--from"))
+    until_slot = U64_MAX if until_when is None else max(0, read_slot(genesis, until_when, now_slot, "--until"))
+    return session.sign(Propose(Accredit(key, rights, tuple(sorted(codes)), from_slot, until_slot)))
+
+
+@motion.command()
+@_key
+@click.argument("number", type=click.IntRange(0, U32_MAX))
+@click.option("--verdict", type=click.Choice(("strike", "uphold")), required=True)
+@sends
+def judge(session: Session, key: bytes, number: int, verdict: str) -> VerifiedTransaction:
+    """Decide the appeal against record NUMBER about DID, where there are too few arbiters for three."""
+    return session.sign(Propose(Judge(key, number, STRIKE if verdict == "strike" else UPHOLD)))
 
 
 @motion.command()
@@ -126,10 +139,13 @@ def amend(session: Session, file: Path, effective: str | None) -> VerifiedTransa
     fault = amendment_fault(old, new)
     if fault:
         raise Refused(Reason.WORSENS_THE_PAST, fault)
-    slot = read_start(genesis, old, effective, now_slot)
-    spare_slots = slot - now_slot - old.slots(old.notice_days, genesis.slot_ms)
+    notice_days = needed_notice_days(old, new)
+    slot = read_start(genesis, old, effective, now_slot, notice_days)
+    spare_slots = slot - now_slot - old.slots(notice_days, genesis.slot_ms)
     for where, before, after in policy_changes(old, new):
         remark(f"  {where}: {_rule(before)} → {_rule(after)}")
+    for what in worsenings(old, new):
+        remark(f"  worsens for the future, which takes {notice_days} days of notice: {what}")
     carried_by = moment_of(genesis, now_slot + spare_slots)
     remark(f"policy {new.version} would bind from {moment_of(genesis, slot)}, if it is carried by {carried_by}")
     return session.sign(Propose(Amend(old.version, slot, new.encode())))

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from chain import registry
+from chain.arbiters import drawn
 from chain.draft import Draft
 from chain.errors import Disposition, Refused
 from chain.keys import SecretKey
@@ -38,9 +39,10 @@ from chain.proposals import (
 )
 from chain.state import (
     ACTIVE,
-    MAINTAINED,
+    DRAWN,
     OBJECTED,
     REPAIR_ASKED,
+    REPAIR_DRAWN,
     SUSPENDED,
     Authority,
     Member,
@@ -59,6 +61,7 @@ from chain.transactions import (
     WITHDRAW,
     Action,
     Answer,
+    Appeal,
     Approve,
     Consent,
     Enrol,
@@ -115,6 +118,7 @@ class Offices:
             *3 * [self._answer],
             *5 * [self._rule],
             *2 * [self._repair],
+            self._appeal,
             self._comment,
             self._rotate,
             *3 * [self._propose],
@@ -136,7 +140,9 @@ class Offices:
     def at_end(self) -> list[VerifiedTransaction]:
         """A newcomer, so that there is something new to record."""
         newcomer = secret(FIRST_MEMBER + MEMBERS)
-        return [sign_transaction(newcomer, self.world.genesis.id, 0, EXPIRY_HEIGHT, Enrol())]
+        return [
+            sign_transaction(newcomer, self.world.genesis.id, 0, EXPIRY_HEIGHT, Enrol(policy_version=self._version))
+        ]
 
     def _sign(self, actor: bytes, action: Action) -> VerifiedTransaction:
         """The transaction; or an earlier one with this nonce, which this node does not have and may still take."""
@@ -160,9 +166,9 @@ class Offices:
         if new is None:
             return None
         if registrar is None or self.world.chance(500):
-            return new, Enrol()
+            return new, Enrol(policy_version=view.rules.version)
         consent = sign_consent(self._keys[registrar.key], self.world.genesis.id, new, EXPIRY_HEIGHT)
-        return new, Enrol(registrar.key, consent)
+        return new, Enrol(registrar.key, consent, view.rules.version)
 
     def _rate(self, view: Draft) -> Wish | None:
         members = self._people()
@@ -175,7 +181,13 @@ class Offices:
         def object_to(subject: bytes, number: int, _record: Record) -> Wish | None:
             return view.member(subject)[1].key, Object(subject, number, DIGEST)
 
-        return self._about_a_record(view, lambda record: record.counts and not record.upheld, object_to)
+        return self._about_a_record(view, lambda record: not record.is_disputed and not record.upheld, object_to)
+
+    def _appeal(self, view: Draft) -> Wish | None:
+        def appeal(subject: bytes, number: int, _record: Record) -> Wish | None:
+            return view.member(subject)[1].key, Appeal(subject, number, DIGEST)
+
+        return self._about_a_record(view, lambda record: record.upheld == 1 and not record.is_disputed, appeal)
 
     def _comment(self, view: Draft) -> Wish | None:
         def comment(subject: bytes, number: int, _record: Record) -> Wish | None:
@@ -202,13 +214,13 @@ class Offices:
         category = view.policy.categories[random.choice(issuer[1].categories)]
         points, severity = random.randint(category.low, category.high), random.choice(category.severities or (0,))
         reason = DIGEST if category.needs_reason else b""
-        established_slot = view.slot - 1 - random.randrange(20)
-        record = (points, severity, DIGEST, reason, established_slot, view.policy.version)
+        established_slot = view.date_slot - 1 - random.randrange(20)
+        record = (points, severity, random.randbytes(32), reason, established_slot, view.policy.version)
         return issuer[1].key, FileRecord(subject[1].key, category.code, *record)
 
     def _answer(self, view: Draft) -> Wish | None:
         def answer(subject: bytes, number: int, record: Record) -> Wish | None:
-            maintains = () if record.counts else (MAINTAIN, MAINTAIN, MAINTAIN)
+            maintains = () if not record.is_disputed else (MAINTAIN, MAINTAIN, MAINTAIN)
             verdict = self.world.random.choice((CORRECT, WITHDRAW, *maintains))
             points = record.points + 1 if verdict == CORRECT else 0
             return self._issuer(view, record), Answer(subject, number, verdict, points, DIGEST)
@@ -218,11 +230,11 @@ class Offices:
 
     def _rule(self, view: Draft) -> Wish | None:
         def rule(subject: bytes, number: int, record: Record) -> Wish | None:
-            arbiter = self._pick([item for identity, item in self._active() if identity != record.issuer])
+            arbiter = self._pick(list(drawn(view, subject, number, record, view.date_slot)))
             verdict = self.world.random.choice((STRIKE, UPHOLD))
-            return None if arbiter is None else (arbiter.key, Rule(subject, number, verdict, DIGEST))
+            return None if arbiter is None else (view.current_key(arbiter), Rule(subject, number, verdict, DIGEST))
 
-        return self._about_a_record(view, lambda record: record.status == MAINTAINED, rule)
+        return self._about_a_record(view, lambda record: record.status in (DRAWN, REPAIR_DRAWN), rule)
 
     def _repair(self, view: Draft) -> Wish | None:
         def repair(subject: bytes, number: int, record: Record) -> Wish | None:
@@ -231,7 +243,9 @@ class Offices:
             step = self.world.random.choice((APPROVE, DECLINE))
             return self._issuer(view, record), Repair(subject, number, step, DIGEST)
 
-        return self._about_a_record(view, lambda record: record.counts and 0 < record.repair_slot <= view.slot, repair)
+        return self._about_a_record(
+            view, lambda record: not record.is_disputed and 0 < record.repair_slot <= view.slot, repair
+        )
 
     # ----------------------------------------------------------------------------------------------- validators
 
@@ -313,7 +327,7 @@ class Offices:
             return None
         policy = view.policy
         better: Policy = replace(policy, version=policy.version + 1, base=policy.base + self.world.random.randrange(3))
-        return Amend(policy.version, view.slot + policy.notice_days + SLOTS_TO_CARRY, better.encode())
+        return Amend(policy.version, view.date_slot + policy.notice_days + SLOTS_TO_CARRY, better.encode())
 
     # ---------------------------------------------------------------------------------------------------- parts
 
@@ -347,6 +361,12 @@ class Offices:
     def _issuer(self, view: Draft, record: Record) -> bytes:
         authority = view.authority(record.issuer)
         return record.issuer if authority is None else authority.key
+
+    @property
+    def _version(self) -> int:
+        """The policy that the newest honest head knows to be in force."""
+        heads = (node.engine.chain for node in self.world.honest)
+        return max(heads, key=lambda chain: chain.head.header.height).ledger.view().rules.version
 
     def _seated(self) -> dict[bytes, SecretKey]:
         """The keys of all honest machines that are validators, or may become one."""

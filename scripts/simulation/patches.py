@@ -14,12 +14,13 @@ from chain import (
     attestations,
     blocktree,
     download,
+    effects,
     governance,
     headers,
     headway,
     intake,
     judgement,
-    records,
+    objections,
     registry,
     restart,
     serving,
@@ -41,7 +42,7 @@ from chain.ledger import Ledger
 from chain.mempool import Mempool
 from chain.outbox import Outbox
 from chain.production import Producer
-from chain.state import Record
+from chain.state import Record, member_key
 from chain.transactions import Evidence, decode_statement
 from chain.votes import Count, Voter
 from scripts.simulation import checks
@@ -339,23 +340,16 @@ def serve_more() -> Sequence[Patch]:
 
 
 def struck_counts() -> Sequence[Patch]:
-    end = records._end
+    end = effects.end
 
-    def end_for_show(
-        draft: Draft,
-        subject: bytes,
-        member: Any,
-        number: int,
-        record: Record,
-        what: str,
-        *,
-        is_overturned: bool = False,
-    ) -> None:
-        kept = record.points if what == "struck" else 0
-        member = member._replace(record_points=member.record_points + kept)
-        end(draft, subject, member, number, record, what, is_overturned=is_overturned)
+    def end_for_show(draft: Draft, subject: bytes, number: int, record: Record, what: str) -> None:
+        end(draft, subject, number, record, what)
+        if what == "struck":
+            _, member = draft.member(subject)
+            kept = member._replace(record_points=member.record_points + record.points)
+            draft.put(member_key(subject), kept)
 
-    return [(records, "_end", end_for_show)]
+    return [(effects, "end", end_for_show)]
 
 
 def no_deadlines() -> Sequence[Patch]:
@@ -364,7 +358,4 @@ def no_deadlines() -> Sequence[Patch]:
 
 
 def objection_counts() -> Sequence[Patch]:
-    def suspended(_draft: Draft, _subject: bytes, member: Any, _record: Record) -> Any:
-        return member._replace(standing=member.standing - 1, suspended=member.suspended + 1)
-
-    return [(records, "_suspended", suspended)]
+    return [(objections, "stands_disputed", lambda _draft, _record: True)]

@@ -14,6 +14,7 @@ def simulated_policy(slot_ms: int) -> Policy:
     """The policy of version 1 on a chain with such slots."""
     return read_policy(
         {
+            "language": 2,
             "name": "simulation",
             "version": 1,
             "day_ms": slot_ms,
@@ -28,6 +29,14 @@ def simulated_policy(slot_ms: int) -> Policy:
                 "retention_days": 120,
             },
             "authorities": {"overturned_permille": 400, "overturned_minimum": 5},
+            "rights": {
+                "lookback_days": 40,
+                "hearing_days": 3,
+                "appeal_days": 12,
+                "disputed_days": 8,
+                "window_days": 100,
+                "worse_notice_days": 10,
+            },
             "tier": [{"name": "high", "from": 120}, {"name": "middle", "from": 60}, {"name": "low", "from": 0}],
             "severity": [
                 {"name": "minor", "repair_after_days": 0, "expires_after_days": 40},
@@ -45,6 +54,7 @@ def simulated_policy(slot_ms: int) -> Policy:
                     "severities": ["serious"],
                     "reason": True,
                     "tier_cap": "low",
+                    "interim": "stands",
                 },
             ],
             "rating": [{"code": RATING, "name": "trade", "min": -10, "max": 10}],

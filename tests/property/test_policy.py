@@ -11,9 +11,10 @@ from typing import Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from chain.amendments import amendment_fault
 from chain.clauses import SCORE_LIMIT
 from chain.errors import OperatorError
-from chain.policy import Policy, amendment_fault, decode_policy, read_policy
+from chain.policy import Policy, decode_policy, read_policy
 from chain.transactions import POINTS_LIMIT
 
 Document = dict[str, Any]
@@ -40,6 +41,7 @@ def category_documents(draw: st.DrawFn, tiers: list[str], severities: list[str])
         "severities": [name for name in severities if draw(st.booleans())],
         "reason": draw(st.booleans()),
         "closed": draw(st.booleans()),
+        "interim": draw(st.sampled_from(["suspended", "stands"])),
     }
     if draw(st.booleans()):
         document["tier_cap"] = draw(st.sampled_from(tiers))
@@ -60,6 +62,7 @@ def documents(draw: st.DrawFn) -> Document:
     rows = category_documents(tiers, [row["name"] for row in severities])
     days = st.integers(1, 99)
     return {
+        "language": 2,
         "name": draw(words),
         "version": draw(st.integers(1, 2**31)),
         "day_ms": draw(st.integers(1, 86_400_000)),
@@ -74,6 +77,10 @@ def documents(draw: st.DrawFn) -> Document:
             "retention_days": draw(st.integers(9, 36_525)),
         },
         "authorities": {"overturned_permille": draw(st.integers(0, 1_000)), "overturned_minimum": draw(days)},
+        "rights": {
+            f"{name}_days": draw(days)
+            for name in ("lookback", "hearing", "appeal", "disputed", "window", "worse_notice")
+        },
         "tier": [{"name": name, "from": at} for name, at in zip(tiers, thresholds, strict=True)],
         "severity": severities,
         "category": draw(st.lists(rows, max_size=3, unique_by=lambda row: row["code"])),

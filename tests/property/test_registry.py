@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chain import members
 from chain.draft import Draft
 from scripts.histories_parts.history import live, run_history
-from tests.support.broken_rules import BROKEN_RULES
+from tests.support.broken_rules import BROKEN_RIGHTS, BROKEN_RULES
 
 
 @given(st.randoms(use_true_random=False))
@@ -31,7 +31,7 @@ def test_histories_meet_what_they_are_for() -> None:
     accepted = {kind for outcome in outcomes for kind in outcome.accepted}
     assert accepted == {
         "enrol", "rate", "record", "object", "answer", "rule", "repair", "statement", "rotate", "motion", "approve",
-        "evidence", "consent", "lost", "retract", "dispute", "reply",
+        "evidence", "consent", "lost", "reopen", "appeal", "retract", "dispute", "reply",
         "guardians", "recover", "veto", "annul", "leave",
     }  # fmt: skip
     refused = {code for outcome in outcomes for code in outcome.refused}
@@ -43,6 +43,13 @@ def test_a_broken_rule_is_noticed(monkeypatch: pytest.MonkeyPatch, rule: str) ->
     BROKEN_RULES[rule](monkeypatch)
     violations = [outcome.violation for outcome in map(run_history, range(25)) if outcome.violation]
     assert any("not what a recount gives" in violation for violation in violations)
+
+
+@pytest.mark.parametrize("right", BROKEN_RIGHTS)
+def test_a_right_that_is_taken_is_noticed_by_its_sentence(monkeypatch: pytest.MonkeyPatch, right: str) -> None:
+    BROKEN_RIGHTS[right](monkeypatch)
+    violations = (run_history(seed).violation for seed in range(400))
+    assert any(right in violation for violation in violations)
 
 
 def test_a_refusal_that_has_written_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

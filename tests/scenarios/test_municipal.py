@@ -24,14 +24,16 @@ def test_every_node_agrees_with_the_paper_and_explains_every_score(story: Rehear
 
 def test_every_right_of_a_member_is_used_once_at_least(story: Rehearsal) -> None:
     assert story.counts == {
-        "carried": 7,
+        "carried": 8,
         "filed": 147,  # 20 + 67 + 59, and one under the new policy
         "rotated": 1,
         "stated": 1,
         "objected": 8,
         "maintained": 4,
+        "lots were drawn": 5,
+        "appealed": 1,
         "silence": 2,
-        "struck": 1,
+        "struck": 2,
         "unruled": 1,
         "upheld": 2,
         "withdrawn": 1,
@@ -58,7 +60,7 @@ def test_every_right_of_a_member_is_used_once_at_least(story: Rehearsal) -> None
         (31, 1000, "A", "withdrawn"),
         (32, 990, "A", "corrected"),
         (33, 1000, "A", "the arbiter was silent"),
-        (34, 980, "A", "upheld"),
+        (34, 1000, "A", "upheld, and struck on its appeal"),
         (35, 1000, "A", "repaired"),
         (36, 1000, "A", "repaired: the bank was silent"),
         (37, 980, "A", "the repair was declined"),
@@ -77,12 +79,15 @@ def test_where_a_member_stands_in_the_end(story: Rehearsal, number: int, score: 
 
 def test_an_issuer_is_suspended_by_its_own_error_rate_and_restored_by_motion(story: Rehearsal) -> None:
     market = story.paper.offices[story.cast.market.key].account()
-    assert (market.filed, market.overturned, market.status) == (21, 3, "active")
-    assert (market.forgiven_filed, market.forgiven_overturned) == (20, 3)
+    assert (market.filed, market.decided, market.overturned, market.status) == (21, 4, 3, "active")
+    assert (market.forgiven_decided, market.forgiven_overturned) == (4, 3)
     suspended = next(event for event in story.paper.events if event.what == "suspended")
     assert suspended.about == story.cast.market.key
     bank = story.paper.offices[story.cast.bank.key].account()
-    assert (bank.overturned, bank.status) == (3, "active")
+    # one was withdrawn, one corrected, one struck on its appeal; for the arbiter's silence the bank does not answer
+    assert (bank.withdrawn, bank.decided, bank.overturned, bank.status) == (1, 3, 3, "active")
+    silent = {pair: ruled["silent"] for pair, ruled in story.paper.rulings.items() if ruled["silent"]}
+    assert silent == {(story.cast.arbiter.key, story.cast.bank.key): 1}
 
 
 def test_a_validator_is_replaced(story: Rehearsal) -> None:
@@ -122,7 +127,7 @@ def test_who_is_too_late_loses_by_silence_and_the_story_goes_on() -> None:
 def test_a_motion_that_lapses_is_moved_again() -> None:
     story = Rehearsal(frozenset({"approve"}), 80)
     story.assert_everybody_agrees()
-    assert (story.counts["motion lapsed"], story.counts["carried"]) == (4, 7)
+    assert (story.counts["motion lapsed"], story.counts["carried"]) == (4, 8)
 
 
 def test_a_story_whose_motions_all_lapse_is_given_up() -> None:

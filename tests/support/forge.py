@@ -15,7 +15,7 @@ from chain.ballots import make_ballot
 from chain.blockchain import Blockchain
 from chain.blocks import Block, Heading, assemble
 from chain.blocktree import genesis_header
-from chain.draft import Draft
+from chain.draft import Draft, Parent
 from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import (
@@ -102,7 +102,8 @@ class Forge:
         electorate = votes.electorate
         slot = self._next_slot(before) if slot is None else slot
         signer = self.signer(slot, parent) if signer is None else signer
-        ledger = Ledger(self.genesis, before.state, len(before.branch))
+        base = Parent(parent.id, parent.header.slot) if parent is not None else Parent(self.genesis.id, 0)
+        ledger = Ledger(self.genesis, before.state, len(before.branch), base)
         draft = ledger.draft(slot, electorate)
         for transaction in transactions:
             with suppress(Refused):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
-from chain import governance, registry
+from chain import arbiters, governance, registry
 from chain.errors import Disposition, Reason
 from chain.governance import MAX_OPEN_MOTIONS
 from chain.headers import sign_header
@@ -20,6 +20,7 @@ from chain.transactions import (
     ASK,
     CONTEST,
     CORRECT,
+    DECLINE,
     GRANT,
     MAINTAIN,
     RECOVER,
@@ -27,14 +28,17 @@ from chain.transactions import (
     STRIKE,
     UNDO,
     UPHOLD,
+    WITHDRAW,
     Action,
     Annul,
     Answer,
+    Appeal,
     Approve,
     Consent,
     Dispute,
     Enrol,
     Evidence,
+    FileRecord,
     Leave,
     Lost,
     Object,
@@ -75,7 +79,7 @@ class Town(NamedTuple):
     ann: Person
     patch: pytest.MonkeyPatch
 
-    def files(self, category: int = DEFAULT, points: int = -20, **fields: int) -> Act:
+    def files(self, category: int = DEFAULT, points: int = -20, **fields: Any) -> tuple[Person, FileRecord]:
         return self.office, self.register.filing(self.ann, category, points, **fields)
 
     def objects(self) -> Act:
@@ -86,6 +90,12 @@ class Town(NamedTuple):
 
     def rules(self, verdict: int = UPHOLD) -> Act:
         return self.judge, Rule(self.ann.key, 0, verdict, DIGEST)
+
+    def reopens(self) -> Act:
+        return self.office, self.register.reopening(self.office, self.judge, self.files()[1]._replace(reason=DIGEST))
+
+    def declines(self, number: int) -> Act:
+        return self.office, Repair(self.ann.key, number, DECLINE, DIGEST)
 
     def asks(self, number: int = 0) -> Act:
         return self.ann, Repair(self.ann.key, number, ASK, DIGEST)
@@ -130,7 +140,7 @@ class Town(NamedTuple):
 
 
 def found_town(patch: pytest.MonkeyPatch) -> Town:
-    register = Register()
+    register = Register(altered(MUNICIPAL, rights={"lookback_days": 100}), one_document=False)
     office = register.office(DEFAULT, TICKET, DISCRETIONARY, HERO, rights=ARBITER)
     town = Town(register, office, register.arbiter(), register.member(), patch)
     return town.after(town.files())
@@ -154,7 +164,7 @@ def too_late(town: Town) -> Act:
 
 
 def closed(town: Town) -> Act:
-    town.register.amend(category=with_category(MUNICIPAL, DEFAULT, closed=True))
+    town.register.amend(category=with_category(town.register.draft.policy, DEFAULT, closed=True))
     town.register.block(30)
     return town.files()
 
@@ -301,6 +311,49 @@ def maintained(town: Town) -> Town:
     return town.after(town.objects(), town.answers(MAINTAIN))
 
 
+def heard(town: Town) -> Town:
+    maintained(town).register.block(5)
+    return town
+
+
+def of_the_same_evidence(town: Town) -> Act:
+    record = town.register.standing_record(town.ann, 0)
+    return town.files(evidence=record.evidence)
+
+
+def withdrawn(town: Town) -> Town:
+    return town.after(town.answers(WITHDRAW))
+
+
+def not_by_whom_the_lot_fell_on(town: Town) -> Act:
+    town.register.arbiter()
+    heard(town)
+    (drawn,) = town.register.drawn(town.ann, 0)
+    others = [who for who in _judges(town.register) if who is not drawn and who is not town.office]
+    return others[0], town.rules()[1]
+
+
+def _judges(register: Register) -> list[Person]:
+    return [register.owner(who) for who, _ in register.draft.roll.arbiters]
+
+
+def twice_on_one_appeal(town: Town) -> Act:
+    for _ in range(3):
+        town.register.arbiter()
+    heard(town)
+    (drawn,) = town.register.drawn(town.ann, 0)
+    town.after((drawn, town.rules()[1]), (town.ann, Appeal(town.ann.key, 0, DIGEST)))
+    town.register.block(5)
+    first, *_ = town.register.drawn(town.ann, 0)
+    town.after((first, town.rules()[1]))
+    return first, town.rules()[1]
+
+
+def one_more_than_can_be_drawn(town: Town) -> Act:
+    town.patch.setattr(arbiters, "MAX_ARBITERS", 2)
+    return town.accredits()
+
+
 IGNORE, LATER = Disposition.IGNORE, Disposition.LATER
 _LATER = (Reason.OVER_QUOTA, Reason.TOO_MANY_ENROLMENTS, Reason.TOO_FRESH, Reason.HAS_LEFT, Reason.NOT_HEARD)
 REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
@@ -334,7 +387,7 @@ REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
         Reason.TOO_MANY_ENROLMENTS: as_one_stranger_more,
         Reason.NOT_AUTHORITY: lambda town: (town.ann, town.files()[1]),
         Reason.NOT_REGISTRAR: with_a_false_registrar,
-        Reason.NOT_ARBITER: lambda town: (town.register.registrar(), maintained(town).rules()[1]),
+        Reason.NOT_ARBITER: lambda town: (town.register.registrar(), heard(town).rules()[1]),
         Reason.NOT_ACCREDITED: lambda town: (town.judge, town.files()[1]),
         Reason.AUTHORITY_SUSPENDED: as_one_whom_a_motion_stopped(Suspend),
         Reason.AUTHORITY_REVOKED: as_one_whom_a_motion_stopped(Revoke),
@@ -348,18 +401,30 @@ REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
         Reason.UNKNOWN_RECORD: lambda town: town.asks(7),
         Reason.OTHERS_RECORD: lambda town: (town.office, town.objects()[1]),
         Reason.NOT_ISSUER: lambda town: (town.judge, town.answers(CORRECT)[1]),
-        Reason.OWN_RECORD: lambda town: (town.office, maintained(town).rules(STRIKE)[1]),
+        Reason.OWN_RECORD: lambda town: (town.office, heard(town).rules(STRIKE)[1]),
         Reason.UNDER_OBJECTION: lambda town: town.after(town.objects()).objects(),
         Reason.NOT_UNDER_OBJECTION: lambda town: town.answers(MAINTAIN),
         Reason.ALREADY_MAINTAINED: lambda town: maintained(town).answers(MAINTAIN),
         Reason.NOT_MAINTAINED: lambda town: town.after(town.objects()).rules(),
-        Reason.ALREADY_UPHELD: lambda town: maintained(town).after(town.rules()).objects(),
+        Reason.ALREADY_UPHELD: lambda town: heard(town).after(town.rules()).objects(),
         Reason.DEADLINE_PASSED: too_late,
         Reason.NOT_BETTER: lambda town: town.answers(CORRECT, -20),
         Reason.NOT_REPAIRABLE: lambda town: town.after(town.files(HERO, 30)).asks(1),
         Reason.TOO_EARLY: lambda town: town.after(town.files(severity=3)).asks(1),
         Reason.REPAIR_ALREADY_ASKED: lambda town: town.after(town.files(established_slot=0), town.asks(1)).asks(1),
         Reason.REPAIR_NOT_ASKED: lambda town: (town.office, Repair(town.ann.key, 0, APPROVE, DIGEST)),
+        Reason.ALREADY_DECLINED: lambda town: town.after(
+            *(town.files(established_slot=0), town.asks(1), town.declines(1), town.asks(1))
+        ).declines(1),
+        Reason.BEFORE_ITS_TIME: lambda town: town.files(severity=3, established_slot=-200),
+        Reason.TOO_SHORT: lambda town: town.files(established_slot=-80),
+        Reason.ALREADY_RECORDED: of_the_same_evidence,
+        Reason.ENDED: lambda town: withdrawn(town).files(),
+        Reason.NOTHING_ENDED: lambda town: town.reopens(),
+        Reason.NOT_DRAWN: not_by_whom_the_lot_fell_on,
+        Reason.ALREADY_RULED: twice_on_one_appeal,
+        Reason.NOT_UPHELD: lambda town: (town.ann, Appeal(town.ann.key, 0, DIGEST)),
+        Reason.TOO_MANY_ARBITERS: one_more_than_can_be_drawn,
         Reason.UNKNOWN_MOTION: approves(99, by=0),
         Reason.MOTION_CLOSED: approves(0, by=3),
         Reason.ALREADY_APPROVED: lambda town: approves(3, by=0)(town.after(town.accredits())),
@@ -374,4 +439,4 @@ REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
         Reason.TAG_IN_USE: lambda town: (town.register.validators[3], Lost(NO_TAG, NO_TAG)),
         Reason.EVIDENCE_TOO_OLD: with_old_evidence,
     }.items()
-}
+} | {Reason.IN_HEARING: (Disposition.LATER, acted(lambda town: maintained(town).rules()))}

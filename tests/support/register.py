@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from itertools import count
+from itertools import count, repeat
 from typing import Any
 
-from chain import registry
+from chain import arbiters, registry
 from chain.ballots import EMPTY, make_ballot
 from chain.blocks import Block, assemble
 from chain.electorate import Electorate, ValidatorSet
@@ -41,27 +41,34 @@ from chain.state import (
     Member,
     Motion,
     Record,
+    Rulings,
     read_rating_key,
     read_record_key,
     record_key,
+    rulings_key,
 )
 from chain.statements import NO_TAG
 from chain.transactions import (
+    MAINTAIN,
     RECOVER,
     Action,
+    Answer,
     Approve,
     Consent,
     Enrol,
     Evidence,
     FileRecord,
+    Object,
     Propose,
     Rate,
     Recover,
+    Reopen,
     Rotate,
     VerifiedTransaction,
     sign_consent,
     sign_receipt,
     sign_recovery,
+    sign_reopening,
     sign_rotation,
     sign_transaction,
 )
@@ -75,6 +82,10 @@ MUNICIPAL, MARKETPLACE = shipped_policy("municipal"), shipped_policy("marketplac
 
 
 _OWNERS: dict[bytes, Person] = {}
+
+
+def _document(number: int) -> bytes:
+    return sha256(b"document %d" % number).digest()
 
 
 class Person:
@@ -130,8 +141,8 @@ def with_category(policy: Policy, code: int, **changes: Any) -> list[dict[str, A
     return [rows[code] for code in sorted(rows)]
 
 
-def genesis_for(policy: Policy, validators: Sequence[tuple[Person, int]]) -> Genesis:
-    """A genesis whose slots last one day of the policy."""
+def genesis_for(policy: Policy, validators: Sequence[tuple[Person, int]], heartbeat_slots: int = FAR) -> Genesis:
+    """A genesis whose slots last one day of the policy, and without an outage until ``heartbeat_slots`` are silent."""
     return make_genesis(
         {
             "format": 1,
@@ -139,7 +150,7 @@ def genesis_for(policy: Policy, validators: Sequence[tuple[Person, int]]) -> Gen
             "genesis_time_ms": 0,
             "slot_ms": SLOT_MS,
             "batch": max(8, len(validators)),
-            "heartbeat_slots": 20,
+            "heartbeat_slots": heartbeat_slots,
             "max_expiry_blocks": FAR,
             "validators": [{"did": did_from_key(person.key), "weight": weight} for person, weight in validators],
             "policy": altered(policy, day_ms=SLOT_MS).to_document(),
@@ -150,9 +161,19 @@ def genesis_for(policy: Policy, validators: Sequence[tuple[Person, int]]) -> Gen
 class Register:
     """A ledger and the block in the making on top of it."""
 
-    def __init__(self, policy: Policy = MUNICIPAL, weights: Sequence[int] = (1, 1, 1, 1), *, slot: int = 1) -> None:
+    def __init__(
+        self,
+        policy: Policy = MUNICIPAL,
+        weights: Sequence[int] = (1, 1, 1, 1),
+        *,
+        slot: int = 1,
+        heartbeat_slots: int = FAR,
+        one_document: bool = True,
+    ) -> None:
+        """Where there is more than ``one_document``, every filing has evidence of its own."""
+        self._documents = repeat(DIGEST) if one_document else map(_document, count())
         self.validators = [Person(f"validator {number}") for number in range(len(weights))]
-        self.genesis = genesis_for(policy, list(zip(self.validators, weights, strict=True)))
+        self.genesis = genesis_for(policy, list(zip(self.validators, weights, strict=True)), heartbeat_slots)
         self.ledger = Ledger(self.genesis)
         self.blocks: list[tuple[Block, Electorate]] = []
         self._body: list[VerifiedTransaction] = []
@@ -170,7 +191,7 @@ class Register:
             self.validators[0].secret,
             self.genesis.id,
             height=self.draft.height,
-            slot=self.draft.slot,
+            slot=self.draft.date_slot,
             parent=self.blocks[-1][0].id if self.blocks else self.genesis.id,
             tag=NO_TAG,
             mhg=0,
@@ -186,7 +207,7 @@ class Register:
         # Everybody speaks here, and every block is final at once: what is decided is in force three blocks later.
         height, everybody = self.ledger.height, self.electorate.speakers
         self.electorate = self.electorate.after(height, mhpc=height, spoke=everybody, decision=ballot.decision)
-        self.draft = self.ledger.draft(self.draft.slot + slots, self.electorate)
+        self.draft = self.ledger.draft(self.draft.date_slot + slots, self.electorate)
         return block
 
     # --------------------------------------------------------------------------------------------- transactions
@@ -245,10 +266,9 @@ class Register:
     def enrolment(self, person: Person, registrar: Person | None, life: int = 10) -> Enrol:
         """An enrolment, which a registrar co-signed if there is one."""
         if registrar is None:
-            return Enrol()
-        return Enrol(
-            registrar.key, sign_consent(registrar.secret, self.genesis.id, person.key, self.draft.height + life)
-        )
+            return Enrol(policy_version=self.draft.rules.version)
+        signature = sign_consent(registrar.secret, self.genesis.id, person.key, self.draft.height + life)
+        return Enrol(registrar.key, signature, self.draft.rules.version)
 
     def rating(self, rater: Person, rated: Person, points: int, *, dealt_slot: int, category: int = 1) -> Rate:
         """A rating with a receipt that the rated person signed."""
@@ -298,7 +318,7 @@ class Register:
     def amend(self, notice: int = 30, **changes: Any) -> Policy:
         """Carry an amendment of the policy, in force ``notice`` slots from now."""
         policy = amended(self.draft.policy, **changes)
-        self.carry(Amend(policy.version - 1, self.draft.slot + notice, policy.encode()))
+        self.carry(Amend(policy.version - 1, self.draft.date_slot + notice, policy.encode()))
         return policy
 
     # ---------------------------------------------------------------------------------------------------- records
@@ -312,9 +332,9 @@ class Register:
             category=category,
             points=points,
             severity=severities[0] if severities else 0,
-            evidence=DIGEST,
+            evidence=next(self._documents),
             reason=b"",
-            established_slot=self.draft.slot,
+            established_slot=self.draft.date_slot,
             policy_version=self.draft.policy.version,
         )
         return filing._replace(**fields)
@@ -324,6 +344,17 @@ class Register:
         _, member = self.draft.member(subject.key)
         self.do(office, self.filing(subject, category, points, **fields))
         return member.filed
+
+    def object(self, member: Person, number: int, office: Person) -> None:
+        """The member objects, the office maintains, and the hearing passes: somebody is drawn."""
+        self.do(member, Object(member.key, number, DIGEST))
+        self.do(office, Answer(member.key, number, MAINTAIN, 0, DIGEST))
+        self.block(self.draft.policy.hearing_days)
+
+    def reopening(self, office: Person, arbiter: Person, filing: FileRecord) -> Reopen:
+        """What an office files about conduct that ended, with an arbiter's signature."""
+        action = Reopen(*filing, arbiter.key, b"")
+        return action._replace(consent=sign_reopening(arbiter.secret, self.genesis.id, office.key, action))
 
     # --------------------------------------------------------------------------------------------------- reading
 
@@ -347,6 +378,21 @@ class Register:
         found = self.record(person, number)
         assert found is not None
         return found
+
+    def drawn(self, person: Person, number: int) -> list[Person]:
+        """Those on whom the lot fell for a record."""
+        subject, record = self.draft.identity(person.key), self.standing_record(person, number)
+        found = arbiters.drawn(self.draft, subject, number, record, self.draft.date_slot)
+        return list(map(self.owner, found))
+
+    def owner(self, identity: bytes) -> Person:
+        """Whose an identity is."""
+        return _OWNERS[self.draft.current_key(identity)]
+
+    def rulings(self, arbiter: Person, issuer: Person) -> Rulings:
+        """How an arbiter ruled on an issuer."""
+        found: Rulings | None = self.draft.get(rulings_key(arbiter.identity, issuer.identity))
+        return found or Rulings(0, 0, 0)
 
     def motion(self, number: int) -> Motion:
         """A motion."""

@@ -53,6 +53,7 @@ def city_policy(**changes: Any) -> Policy:
     document |= {"day_ms": SLOT_MS, "enrolment": "open"}
     document["score"] |= {"ratings_floor": -8, "ratings_cap": 8}
     document["authorities"] |= {"overturned_permille": 400, "overturned_minimum": 4}
+    document["rights"] |= {"hearing_days": 1}
     document["rating"] = [{"code": NEIGHBOURS, "name": "neighbours", "min": -10, "max": 10}]
     return read_policy(document | changes)
 
@@ -86,6 +87,7 @@ class City:
             Actor(self.genesis, 60 + n) for n in range(5)
         ]
         self.blocks: list[Block] = []
+        self._filings = 0
         self._forge = Forge(self.genesis)
 
     @property
@@ -119,8 +121,10 @@ class City:
         return self._forge.state(block)
 
     def filing(self, subject: Actor, category: int, points: int, severity: int) -> FileRecord:
-        """A record of what was established one slot ago."""
-        return FileRecord(subject.key, category, points, severity, DIGEST, b"", self.height, 1)
+        """A record of what was established one slot ago, on evidence of its own."""
+        self._filings += 1
+        evidence = sha256(b"evidence %d" % self._filings).digest()
+        return FileRecord(subject.key, category, points, severity, evidence, b"", self.height, 1)
 
     def carried(self, *proposals: Any) -> None:
         """The first validator proposes, two more approve, a newcomer consents; the first motion has number 0."""

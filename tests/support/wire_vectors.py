@@ -124,7 +124,8 @@ def hello() -> Document:
         "validator": {
             "addresses": addresses,
             "fields": {
-                "head": head.id.hex(), "height": 6, "mhp": 4, "finalized": 3, "time_ms": validator.time_ms,
+                "head": head.id.hex(), "height": 6, "mhp": 4, "restart": validator.restart, "finalized": 3,
+                "time_ms": validator.time_ms,
                 "key": credential.key.hex(), "signature": credential.signature.hex(),
             },
             "status": validator.encode().hex(),

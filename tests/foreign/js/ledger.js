@@ -250,7 +250,7 @@ function finalHeader ([headers, ballots], genesis, chainId, height) {
 function checkState (genesis, chainId, state) {
   const policy = state.get(entryKey('P', Buffer.from([0, 0, 0, 1])))
   check(policy, 'the policy of the genesis is not shown')
-  const digest = sha256(Buffer.from('goodfaith/policy/2'), policy[0])
+  const digest = sha256(Buffer.from('goodfaith/policy/3'), policy[0])
   check(same(genesisId(genesis, digest), chainId), 'the genesis file is of another network')
   const [, voting, , following] = state.get(entryKey('v', Buffer.alloc(0))) ?? []
   check(voting && same(encode(voting), encode(validatorsOf(genesis))) && !following.length, 'the validators are others')

@@ -53,7 +53,7 @@ const checks = {
   },
 
   network ({ policy, policy_digest: digest, prefix, topics }) {
-    equal(ledger.sha256(Buffer.from('goodfaith/policy/2'), bytes(policy)), digest, 'the digest of the policy')
+    equal(ledger.sha256(Buffer.from('goodfaith/policy/3'), bytes(policy)), digest, 'the digest of the policy')
     equal(ledger.genesisId(genesis, bytes(digest)), network.chain_id, 'the chain id')
     equal(wire.prefixOf(chainId), prefix, 'the prefix')
     equal([prefix + 'blocks', prefix + 'transactions'], topics, 'the topics')
@@ -79,8 +79,8 @@ const checks = {
     ledger.check(ledger.isSigned(bytes(credential.key), bytes(credential.message), bytes(credential.signature)), 'the credential is not signed')
     equal(wire.nothing(chainId), observer.status, 'the status of an observer')
     equal(wire.hello(bytes(observer.status)), observer.hello, 'the hello of an observer')
-    const { head, height, mhp, finalized, time_ms: time, key: named, signature } = validator.fields
-    equal(encode([bytes(head), height, mhp, finalized, time, bytes(named), bytes(signature)]), validator.status, 'a status')
+    const { head, height, mhp, restart, finalized, time_ms: time, key: named, signature } = validator.fields
+    equal(encode([bytes(head), height, mhp, restart, finalized, time, bytes(named), bytes(signature)]), validator.status, 'a status')
     equal(wire.hello(bytes(validator.status), validator.addresses), validator.hello, 'a hello')
     equal(decode(bytes(peers.reply)).map(String), peers.addresses, 'the addresses of peers')
   },

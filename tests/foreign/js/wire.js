@@ -3,7 +3,7 @@
 import { decode, encode } from './encoding.js'
 import { check, sha256 } from './ledger.js'
 
-export const FAMILY = '/goodfaith/3/'
+export const FAMILY = '/goodfaith/4/'
 const MAX_FRAME = 1_200_000
 const STATUSES = ['ok', 'busy', 'refused', 'failed']
 
@@ -82,11 +82,11 @@ export class Requests {
 export const hello = (status, addresses = []) => encode([addresses.map((each) => Buffer.from(each)), status])
 
 // One who has no block beyond the genesis, and is nobody's machine.
-export const nothing = (chainId) => encode([chainId, 0, 0, 0, 0, Buffer.alloc(0), Buffer.alloc(0)])
+export const nothing = (chainId) => encode([chainId, 0, 0, 0, 0, 0, Buffer.alloc(0), Buffer.alloc(0)])
 
 export function readStatus (data) {
-  const [head, height, mhp, finalized, time] = decode(data)
-  return { head: head.toString('hex'), height: Number(height), mhp: Number(mhp), finalized: Number(finalized), time: Number(time) }
+  const [head, height, mhp, restart, finalized, time] = decode(data)
+  return { head: head.toString('hex'), height: Number(height), mhp: Number(mhp), restart: Number(restart), finalized: Number(finalized), time: Number(time) }
 }
 
 export const range = (tip, from, count, bytes = 980_000) => encode([tip, from, count, bytes])

@@ -49,6 +49,8 @@ from chain.state import (
     Motion,
     Rating,
     Record,
+    Rulings,
+    Window,
     account_key,
     authority_key,
     encode_entry,
@@ -56,6 +58,7 @@ from chain.state import (
     motion_key,
     rating_key,
     record_key,
+    rulings_key,
 )
 from chain.statements import NO_TAG
 from chain.transactions import Evidence, FileRecord, sign_transaction
@@ -100,7 +103,10 @@ def test_the_records_that_are_there_come_newest_first(key: bytes) -> None:
         "points": -20,
         "status": "objected",
         "counts": False,
+        "disputed": True,
         "upheld": False,
+        "appealed": False,
+        "reopened": False,
         "severity": TOWN.policy.severities[0].name,
         "tier_cap": None,
         "policy": 1,
@@ -111,10 +117,13 @@ def test_the_records_that_are_there_come_newest_first(key: bytes) -> None:
         "expires_time": "1970-01-01T00:15:00.000+00:00",
         "repair_slot": 30,
         "repair_time": "1970-01-01T00:00:30.000+00:00",
+        "appeal_slot": None,
+        "appeal_time": None,
         "deadline_slot": 70,
         "deadline_time": "1970-01-01T00:01:10.000+00:00",
         "waits_for": "the issuer's answer",
         "left": "1 min",
+        "arbiters": [],
         "evidence": "00" * 32,
         "reason": None,
         "grounds": "00" * 32,
@@ -212,15 +221,17 @@ def test_a_motion_needs_more_than_two_thirds_of_the_weight(approving: int, weigh
 
 
 @pytest.mark.parametrize(
-    ("counted", "told"), [((8, 3, 0, 0), (8, 3, 375)), ((8, 3, 4, 2), (4, 1, 250)), ((4, 2, 4, 2), (0, 0, 0))]
+    ("window", "told"), [((0, 5, 2, 3, 1), (8, 3, 375)), ((0, 1, 2, 0, 0), (1, 1, 1000)), ((0, 0, 0, 0, 0), (0, 0, 0))]
 )
-def test_how_an_authoritys_records_held_since_it_was_restored(
-    counted: tuple[int, int, int, int], told: tuple[int, int, int]
-) -> None:
-    authority = Authority(MOVED, 0, (), 0, 99, 0, *counted)
-    document = authority_document(view_of(), OFFICE, authority)
-    names = ("filed_since_restored", "overturned_since_restored", "overturned_permille")
+def test_how_an_authoritys_contested_records_held(window: tuple[int, ...], told: tuple[int, int, int]) -> None:
+    authority = Authority(MOVED, 0, (), 0, 99, 0, 80, 7, 9, 5, 4, 2, Window(*window))
+    view = view_of((rulings_key(OFFICE, ANN), Rulings(1, 2, 3)))
+    document = authority_document(view, OFFICE, authority)
+    names = ("decided_in_window", "overturned_in_window", "overturned_permille")
     assert tuple(document[name] for name in names) == told
+    ever = ("filed", "withdrawn", "decided", "overturned", "forgiven_decided", "forgiven_overturned")
+    assert [document[name] for name in ever] == [80, 7, 9, 5, 4, 2]
+    assert document["rulings"] == [{"issuer": did_from_key(HEIR), "upheld": 1, "struck": 2, "silent": 3}]
 
 
 def test_the_policy_in_force_is_told_whole() -> None:
@@ -235,12 +246,9 @@ def test_the_policy_in_force_is_told_whole() -> None:
     }
 
 
-def test_an_authority_is_in_its_term_up_to_the_height_before_the_last() -> None:
-    terms = [(9, 10), (10, 11), (0, 9)]
-    told = [
-        authorities_document(view_of((authority_key(OFFICE), Authority(MOVED, 0, (), *term, 0, 0, 0, 0, 0))))
-        for term in terms
-    ]
+def test_an_authority_is_in_its_term_up_to_the_slot_before_the_last() -> None:
+    terms = [(10, 11), (11, 12), (0, 10)]
+    told = [authorities_document(view_of((authority_key(OFFICE), Authority(MOVED, 0, (), *term, 0)))) for term in terms]
     assert [row["authorities"][0]["in_term"] for row in told] == [True, False, False]
     assert told[0]["authorities"][0]["first_key"] == did_from_key(OFFICE)
 

@@ -61,7 +61,7 @@ from tests.support.register import (
 )
 
 DEFAULT, TICKET, DRUNK = 1, 13, 14
-MOTION_DAYS, NOTICE_DAYS = 30, 30
+MOTION_DAYS, NOTICE_DAYS, WORSE_NOTICE_DAYS = 30, 30, 60
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_the_life_of_an_authority(register: Register) -> None:
         register.carry(proposal)
         assert register.authority(office).status == status
     authority = register.authority(office)
-    assert (authority.filed, authority.forgiven_filed, authority.categories) == (1, 1, (TICKET,))
+    assert (authority.filed, authority.decided, authority.categories) == (1, 0, (TICKET,))
 
 
 def test_motions_about_authorities_that_would_do_nothing(register: Register) -> None:
@@ -358,14 +358,18 @@ def test_a_record_keeps_the_periods_and_the_cap_of_its_policy(register: Register
     old = register.file(office, ann, DRUNK, 0, severity=2)
     before = register.standing_record(ann, old)
     severities = [
-        {**row, "repair_after_days": 1, "expires_after_days": 2} for row in MUNICIPAL.to_document()["severity"]
+        {**row, "repair_after_days": 1, "expires_after_days": 25} for row in MUNICIPAL.to_document()["severity"]
     ]
-    register.amend(severity=severities, category=with_category(MUNICIPAL, DRUNK, tier_cap="D", min=-1))
-    register.block(NOTICE_DAYS)
+    harsher = {"severity": severities, "category": with_category(MUNICIPAL, DRUNK, tier_cap="D", min=-1)}
+    new_policy = amended(register.draft.policy, **harsher)
+    short = Amend(1, register.draft.date_slot + WORSE_NOTICE_DAYS - 1, new_policy.encode())
+    assert register.refusal(register.validators[0], Propose(short)) is Reason.NOTICE_TOO_SHORT
+    register.amend(WORSE_NOTICE_DAYS, **harsher)
+    register.block(WORSE_NOTICE_DAYS)
     assert register.standing_record(ann, old) == before
     assert (before.policy_version, before.cap, before.expires_slot) == (1, 1, 366)
-    new = register.standing_record(ann, register.file(office, ann, DRUNK, -1, severity=2))
-    assert (new.policy_version, new.cap, new.expires_slot, new.repair_slot) == (2, 0, 33, 32)
+    new = register.standing_record(ann, register.file(office, ann, DRUNK, -1, severity=2, evidence=bytes(32)))
+    assert (new.policy_version, new.cap, new.expires_slot, new.repair_slot) == (2, 0, 86, 62)
     assert register.standing(ann).tier == "D"
 
 

@@ -36,7 +36,7 @@ TRADE = [{"code": 1, "name": "trade", "min": -10, "max": 10}]
 def town(monkeypatch: pytest.MonkeyPatch) -> Register:
     monkeypatch.setattr("tests.support.register.FAR", 10)
     score = {"ratings_floor": -99, "ratings_cap": 99}
-    return Register(altered(MUNICIPAL, identity=RULES, rating=TRADE, score=score))
+    return Register(altered(MUNICIPAL, identity=RULES, rating=TRADE, score=score), one_document=False)
 
 
 def traces(register: Register, person: Person) -> list[bytes]:

@@ -26,7 +26,7 @@ TICKET = 13
 
 def story() -> Register:
     """Records that are objected to, repaired, expire and lapse, a motion, and an amendment that comes into force."""
-    register = Register()
+    register = Register(one_document=False)
     office, ann = register.office(TICKET), register.member()
     for _ in range(3):
         register.file(office, ann, TICKET, -5)

@@ -28,7 +28,7 @@ def town() -> Register:
 
 def test_enrolling_where_everybody_may(market: Register) -> None:
     ann = market.member()
-    assert market.entry(ann) == Member(ann.key, 1, 0, 0, 0, 0, 0, 0, (), enrolled_slot=1)
+    assert market.entry(ann) == Member(ann.key, 1, 0, 0, 0, 0, 0, 0, (), 1, 1)
     assert market.draft.account(ann.key) == Account(1, b"", b"")
     assert market.refusal(ann, Enrol()) is Reason.ALREADY_ENROLLED
 
@@ -147,7 +147,7 @@ def test_records_of_a_moved_member_and_a_moved_issuer(town: Register) -> None:
     town.rotate(ann)
     town.rotate(office)
     assert town.authority(office).key == office.key
-    second = town.file(office, ann, 1, -20)
+    second = town.file(office, ann, 1, -20, evidence=bytes(32))
     assert (number, second, town.score(ann), town.authority(office).filed) == (0, 1, 960, 2)
     town.do(ann, Object(ann.identity, number, DIGEST))
     town.do(ann, Object(ann.key, second, DIGEST))

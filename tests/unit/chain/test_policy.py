@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chain.amendments import amendment_fault, needed_notice_days, worsenings
 from chain.clauses import MAX_DAYS, SCORE_LIMIT
 from chain.codec import decode, encode
 from chain.errors import OperatorError, Reason, Refused
@@ -21,7 +22,6 @@ from chain.policy import (
     Policy,
     Severity,
     Tier,
-    amendment_fault,
     decode_policy,
     load_policy,
     parse_policy,
@@ -33,6 +33,7 @@ from chain.transactions import POINTS_LIMIT
 from tests.support.refusals import refusal
 
 TOML = """
+language = 2
 name = "test"
 version = 3
 day_ms = 1000
@@ -51,6 +52,13 @@ retention_days = 100
 [authorities]
 overturned_permille = 250
 overturned_minimum = 8
+[rights]
+lookback_days = 0
+hearing_days = 6
+appeal_days = 7
+disputed_days = 8
+window_days = 9
+worse_notice_days = 10
 [[tier]]
 name = "high"
 from = 1010
@@ -79,6 +87,7 @@ severities = ["light", "grave"]
 reason = true
 tier_cap = "middle"
 closed = false
+interim = "stands"
 [[category]]
 code = 3
 name = "three"
@@ -134,10 +143,16 @@ def test_everything_in_the_file_is_read() -> None:
             retention_days=100,
             overturned_permille=250,
             overturned_minimum=8,
+            lookback_days=0,
+            hearing_days=6,
+            appeal_days=7,
+            disputed_days=8,
+            window_days=9,
+            worse_notice_days=10,
             tiers=(Tier("high", 1010), Tier("middle", 950), Tier("low", 900)),
             severities=(Severity("light", 0, 10), Severity("grave", 20, 100)),
             categories={
-                4: Category(4, "four", -30, -10, -60, 0, (1, 2), True, 1, False),
+                4: Category(4, "four", -30, -10, -60, 0, (1, 2), True, 1, False, True),
                 3: Category(3, "three", 1, 5, -SCORE_LIMIT, SCORE_LIMIT, (), False, None, False),
             },
             ratings={code: TEST.ratings[code] for code in (2, 9)},
@@ -155,7 +170,7 @@ def test_the_marketplace_leaves_out_what_it_does_not_need() -> None:
 
 
 def test_what_holds_where_a_file_says_nothing() -> None:
-    left_out = ("day_ms", "periods", "authorities")
+    left_out = ("day_ms", "periods", "authorities", "rights")
     policy = read_policy({name: value for name, value in DOCUMENT.items() if name not in left_out})
     usual = replace(
         TEST,
@@ -168,6 +183,11 @@ def test_what_holds_where_a_file_says_nothing() -> None:
         retention_days=1_826,
         overturned_permille=1_000,
         overturned_minimum=1,
+        hearing_days=5,
+        appeal_days=20,
+        disputed_days=10,
+        window_days=365,
+        worse_notice_days=60,
     )
     assert policy == usual
 
@@ -246,7 +266,7 @@ def test_the_digest_ignores_the_order_of_categories_and_of_fields() -> None:
 
 
 def test_the_digest_stays_what_it_is() -> None:
-    assert TEST.digest().hex() == "6d39e07f854d8ce591c2ecb7173654bce2df56c91652305d04a836538b59ede6"
+    assert TEST.digest().hex() == "1e1c050fb9a2ae078b455a35101ddf02a8f91f38b52d9a359682c34cc263d484"
 
 
 @pytest.mark.parametrize(
@@ -263,6 +283,8 @@ def test_the_digest_stays_what_it_is() -> None:
         ("periods.retention_days", 101),
         ("authorities.overturned_permille", 251),
         ("authorities.overturned_minimum", 9),
+        *((f"rights.{name}", 99) for name in DOCUMENT["rights"]),
+        ("category.1.interim", "suspended"),
         ("tier.0.name", "other"),
         ("tier.0.from", 1011),
         ("severity.0.repair_after_days", 1),
@@ -431,6 +453,8 @@ def test_mistakes_in_a_file_name_the_line(text: str, mistake: str, marked: str) 
 
 def test_a_file_without_what_it_needs_is_wrong_from_its_first_line() -> None:
     with pytest.raises(OperatorError, match="policy: line 1: tier must have at least one"):
+        parse_policy("language = 2")
+    with pytest.raises(OperatorError, match="policy: line 1: language must be 2"):
         parse_policy("")
 
 
@@ -483,28 +507,28 @@ def put(value: Any, at: tuple[int, ...], new: Any) -> Any:
     [
         ((), (), "the document must be a table"),
         ((), WIRE[:-1], "the document must be a table"),
-        ((0,), b"", "name must be"),
-        ((0,), b"\xff", "canonical"),
-        ((0,), 5, "name must be"),
-        ((1,), b"3", "version must be"),
-        ((2,), b"", "canonical"),
-        ((3,), 1, "enrolment must be"),
-        ((4,), 5, "score must be a table"),
-        ((4, 0), 2**63, r"score\.base must be"),
-        ((7,), (), "at least one"),
-        ((7, 1), b"tier", r"tier\[2\] must be a table"),
-        ((7, 1), (b"tier",), r"tier\[2\] must be a table"),
-        ((8, 1, 0), b"light", r"severity\[2\]\.name 'light' is used twice"),
-        ((9,), b"", "canonical"),
-        ((9,), (WIRE[9][1], WIRE[9][0]), "canonical"),
-        ((9, 1, 6), (b"grave", b"light"), "canonical"),
-        ((9, 1, 6), (b"heavy",), r"category\[2\]\.severities must be"),
-        ((9, 1, 6), b"light", r"category\[2\]\.severities must be"),
-        ((9, 1, 7), 2, r"category\[2\]\.reason must be"),
-        ((9, 1, 7), b"", "canonical"),
-        ((9, 1, 8), b"top", r"category\[2\]\.tier_cap must be"),
-        ((9, 1, 9), (), r"category\[2\]\.closed must be"),
-        ((10, 0, 2), 2, r"rating\[1\]\.max must be"),
+        ((1,), b"", "name must be"),
+        ((1,), b"\xff", "canonical"),
+        ((1,), 5, "name must be"),
+        ((2,), b"3", "version must be"),
+        ((3,), b"", "canonical"),
+        ((4,), 1, "enrolment must be"),
+        ((5,), 5, "score must be a table"),
+        ((5, 0), 2**63, r"score\.base must be"),
+        ((9,), (), "at least one"),
+        ((9, 1), b"tier", r"tier\[2\] must be a table"),
+        ((9, 1), (b"tier",), r"tier\[2\] must be a table"),
+        ((10, 1, 0), b"light", r"severity\[2\]\.name 'light' is used twice"),
+        ((11,), b"", "canonical"),
+        ((11,), (WIRE[11][1], WIRE[11][0]), "canonical"),
+        ((11, 1, 6), (b"grave", b"light"), "canonical"),
+        ((11, 1, 6), (b"heavy",), r"category\[2\]\.severities must be"),
+        ((11, 1, 6), b"light", r"category\[2\]\.severities must be"),
+        ((11, 1, 7), 2, r"category\[2\]\.reason must be"),
+        ((11, 1, 7), b"", "canonical"),
+        ((11, 1, 8), b"top", r"category\[2\]\.tier_cap must be"),
+        ((11, 1, 9), (), r"category\[2\]\.closed must be"),
+        ((12, 0, 2), 2, r"rating\[1\]\.max must be"),
     ],
 )
 def test_hostile_bytes_are_refused_by_the_same_rules(at: tuple[int, ...], value: Any, field: str) -> None:
@@ -601,3 +625,66 @@ def test_a_policy_file_that_cannot_be_read_is_the_operators_to_mend(tmp_path: Pa
     for path, sentence in ((tmp_path / "none.toml", "cannot be read: No such file"), (latin, "not UTF-8")):
         with pytest.raises(OperatorError, match=sentence):
             load_policy(path)
+
+
+@pytest.mark.parametrize("language", [None, 1, 3, "2", True])
+def test_a_file_of_another_language_is_told_what_to_add(language: Any) -> None:
+    document = {name: value for name, value in DOCUMENT.items() if name != "language"}
+    document |= {} if language is None else {"language": language}
+    with pytest.raises(OperatorError, match=r"language must be 2: .* Write language = 2; .* hearing_days 5"):
+        read_policy(document)
+
+
+WORSE: dict[str, Any] = {
+    "answer_days rises from 1 to 2": ("periods.answer_days", 2),
+    "ruling_days rises from 2 to 3": ("periods.ruling_days", 3),
+    "repair_answer_days rises from 3 to 4": ("periods.repair_answer_days", 4),
+    "retention_days rises from 100 to 101": ("periods.retention_days", 101),
+    "lookback_days rises from 0 to 1": ("rights.lookback_days", 1),
+    "disputed_days rises from 8 to 9": ("rights.disputed_days", 9),
+    "overturned_permille rises from 250 to 251": ("authorities.overturned_permille", 251),
+    "overturned_minimum rises from 8 to 9": ("authorities.overturned_minimum", 9),
+    "notice_days falls from 5 to 4": ("periods.notice_days", 4),
+    "worse_notice_days falls from 10 to 9": ("rights.worse_notice_days", 9),
+    "hearing_days falls from 6 to 5": ("rights.hearing_days", 5),
+    "appeal_days falls from 7 to 6": ("rights.appeal_days", 6),
+    "window_days falls from 9 to 8": ("rights.window_days", 8),
+    "enrolment is opened: no registrar sees who enrols": ("enrolment", "open"),
+    "repair_after_days of severity light rises to 1": ("severity.0.repair_after_days", 1),
+    "expires_after_days of severity light rises to 11": ("severity.0.expires_after_days", 11),
+    "five is a new category that can take points or cap the tier": (
+        "category",
+        [*DOCUMENT["category"], {"code": 5, "name": "five", "min": -1, "max": 1}],
+    ),
+    "four may take more: down to -31": ("category.1.min", -31),
+    "four may give less: up to -11": ("category.1.max", -11),
+    "four caps the tier, or at a lower one": ("category.1.tier_cap", "low"),
+    "three caps the tier, or at a lower one": ("category.0.tier_cap", "high"),
+    "three stands while it is disputed": ("category.0.interim", "stands"),
+    "four needs no written reason any more": ("category.1.reason", False),
+    "four may be graded by other severities": ("category.1.severities", []),
+    "ratings in nine may take down to -6": ("rating.1.min", -6),
+}
+
+
+@pytest.mark.parametrize(("path", "value"), WORSE.values(), ids=WORSE)
+def test_what_an_amendment_worsens_for_the_future_is_named_and_takes_longer(
+    path: str, value: Any, request: pytest.FixtureRequest
+) -> None:
+    new = amended(path, value)
+    assert worsenings(TEST, new) == [request.node.callspec.id]
+    assert needed_notice_days(TEST, new) == 10
+    # what is worse one way is better the other way, and takes the usual notice
+    assert needed_notice_days(new, TEST) == new.notice_days or path in ("category", "category.1.severities")
+
+
+def test_what_is_opened_again_is_named_if_it_can_take_something() -> None:
+    closed = read_policy(changed("category.1.closed", True))
+    assert worsenings(closed, TEST) == ["four is opened again"]
+    closed = read_policy(changed("category.0.closed", True))
+    assert worsenings(closed, TEST) == []
+
+
+def test_a_better_policy_takes_the_usual_notice() -> None:
+    new = amended("score.base", 1001)
+    assert (worsenings(TEST, new), needed_notice_days(TEST, new)) == ([], 5)

@@ -9,14 +9,15 @@ from chain.clauses import NO_LIMIT
 from chain.errors import Reason
 from chain.proposals import Revoke
 from chain.state import Tally, tally_key
-from chain.transactions import MAINTAIN, UPHOLD, Answer, Enrol, Object, Rate, Repair, Rule, Statement
+from chain.transactions import MAINTAIN, UPHOLD, Answer, Appeal, Enrol, Object, Rate, Repair, Rule, Statement
 from tests.support.register import DIGEST, MARKETPLACE, MUNICIPAL, Person, Register, altered
 
 FULL = Reason.OVER_QUOTA
 
 
 def town(**limits: int) -> Register:
-    return Register(altered(MUNICIPAL, quotas={"member": 9, "fresh": 2, "fresh_days": 3, "office": 5, **limits}))
+    quotas = {"member": 9, "fresh": 2, "fresh_days": 3, "office": 5, **limits}
+    return Register(altered(MUNICIPAL, quotas=quotas), one_document=False)
 
 
 def say(register: Register, member: Person, times: int) -> list[Reason | None]:
@@ -60,8 +61,12 @@ def test_rights_are_never_over_quota() -> None:
     assert register.refusal(office, register.filing(ann, 13, -5)) is FULL
     register.do(ann, Object(ann.key, number, DIGEST))
     register.do(office, Answer(ann.key, number, MAINTAIN, 0, DIGEST))
+    register.block(5)
+    assert say(register, ann, 10) == [*[None] * 9, FULL]
+    register.rotate(judge)
     register.do(judge, Rule(ann.key, number, UPHOLD, DIGEST))
     assert register.refusal(ann, Repair(ann.key, number, 1, DIGEST)) is FULL, "a repair can wait for tomorrow"
+    register.do(ann, Appeal(ann.key, number, DIGEST))
 
 
 def test_a_registrar_signs_so_many_a_day() -> None:

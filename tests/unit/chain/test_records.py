@@ -7,14 +7,17 @@ from typing import Any, NamedTuple
 import pytest
 
 from chain import registry
+from chain.authorities import rate
+from chain.deadlines import fall_due
 from chain.errors import InvariantBroken, Reason
 from chain.proposals import REGISTRAR, Restore, Revoke, Suspend
-from chain.records import fall_due
 from chain.state import (
     ACTIVE,
+    DRAWN,
     MAINTAINED,
     OBJECTED,
     REPAIR_ASKED,
+    REPAIR_DRAWN,
     STANDING,
     SUSPENDED,
     CategorySum,
@@ -44,7 +47,9 @@ from tests.support.register import DIGEST, MUNICIPAL, Person, Register, altered,
 # Of the municipal policy
 DEFAULT, TICKET, DRUNK, OTHER, HERO, HUNDRED_HOURS = 1, 13, 14, 15, 101, 111
 MINOR, GENERAL, SERIOUS = 1, 2, 3
-ANSWER_DAYS, RULING_DAYS, REPAIR_DAYS = 20, 20, 14
+ANSWER_DAYS, HEARING_DAYS, RULING_DAYS, REPAIR_DAYS = 20, 5, 20, 14
+# Conduct from before the enrolment counts here, so that time needs not pass.
+TOWN_POLICY = altered(MUNICIPAL, rights={"lookback_days": 1_826})
 ALL = (DEFAULT, TICKET, DRUNK, OTHER, HERO, HUNDRED_HOURS)
 
 
@@ -58,7 +63,7 @@ class Town(NamedTuple):
 
 
 def found_town(**authorities: int) -> Town:
-    register = Register(altered(MUNICIPAL, authorities=authorities) if authorities else MUNICIPAL)
+    register = Register(altered(TOWN_POLICY, authorities=authorities), one_document=False)
     return Town(register, register.office(*ALL), register.arbiter(), register.member())
 
 
@@ -75,9 +80,9 @@ def objected(town: Town, category: int = DEFAULT, points: int = -20) -> int:
 
 
 def maintained(town: Town) -> int:
-    """A record that the office maintains against Ann's objection."""
-    number = objected(town)
-    town.register.do(town.office, answer(town, MAINTAIN, number=number))
+    """A record that the office maintains against Ann's objection, both sides have been heard."""
+    number = town.register.file(town.office, town.ann, DEFAULT, -20)
+    town.register.object(town.ann, number, town.office)
     return number
 
 
@@ -140,7 +145,7 @@ FILING_REFUSALS: dict[str, tuple[Reason, dict[str, Any]]] = {
     "no policy": (Reason.STALE_POLICY, {"policy_version": 0}),
     "the future": (Reason.NOT_YET_ESTABLISHED, {"established_slot": 2}),
     "conduct that has expired": (Reason.TOO_OLD, {"established_slot": 1 - 90}),
-    "conduct before the beginning of time": (Reason.TOO_OLD, {"established_slot": -(2**48)}),
+    "conduct before the beginning of time": (Reason.BEFORE_ITS_TIME, {"established_slot": -(2**48)}),
     "a stranger": (Reason.NOT_ENROLLED, {"subject": bytes(32)}),
 }
 
@@ -151,9 +156,13 @@ def test_filing_refused(town: Town, reason: Reason, fields: dict[str, Any]) -> N
     assert register.refusal(office, register.filing(ann, DEFAULT, -20)._replace(**fields)) is reason
 
 
-def test_conduct_that_expires_in_the_next_slot_can_just_be_filed(town: Town) -> None:
+def test_a_record_that_lasts_as_long_as_an_answer_can_just_be_filed(town: Town) -> None:
     register, office, _, ann = town
-    register.file(office, ann, DEFAULT, -20, established_slot=1 - 89)
+    short = register.filing(ann, DEFAULT, -20, established_slot=1 - 71)
+    assert register.refusal(office, short) is Reason.TOO_SHORT
+    register.file(office, ann, DEFAULT, -20, established_slot=1 - 70)
+    register.block(ANSWER_DAYS - 1)
+    assert register.happened == []
     register.block()
     assert (register.happened, register.score(ann)) == (["expired"], 1000)
 
@@ -207,12 +216,11 @@ def test_a_closed_category_takes_nothing_new_and_what_is_in_it_goes_its_way(town
     register, office, judge, ann = town
     for _ in range(3):
         register.file(office, ann, DEFAULT, -20, severity=SERIOUS)
-    register.amend(category=with_category(MUNICIPAL, DEFAULT, closed=True))
+    register.amend(category=with_category(TOWN_POLICY, DEFAULT, closed=True))
     register.block(30)
     assert register.refusal(office, register.filing(ann, DEFAULT, -20)) is Reason.CATEGORY_CLOSED
     assert register.score(ann) == 940
-    register.do(ann, Object(ann.key, 0, DIGEST))
-    register.do(office, answer(town, MAINTAIN))
+    register.object(ann, 0, office)
     register.do(judge, ruling(town, UPHOLD))
     register.do(office, answer(town, CORRECT, -7, number=1))
     register.do(office, answer(town, WITHDRAW, number=2))
@@ -250,6 +258,8 @@ def test_there_is_one_objection_at_a_time(town: Town) -> None:
     again = Object(ann.key, number, DIGEST)
     assert register.refusal(ann, again) is Reason.UNDER_OBJECTION
     register.do(office, answer(town, MAINTAIN))
+    assert register.refusal(ann, again) is Reason.UNDER_OBJECTION
+    register.block(HEARING_DAYS)
     assert register.refusal(ann, again) is Reason.UNDER_OBJECTION
     register.do(judge, ruling(town, UPHOLD))
     assert register.refusal(ann, again) is Reason.ALREADY_UPHELD
@@ -297,7 +307,10 @@ def test_silence_of_the_arbiters_strikes(town: Town) -> None:
     assert register.record(ann, number) is not None
     register.block()
     assert (register.record(ann, number), register.happened) == (None, ["unruled"])
-    assert register.authority(office).overturned == 1
+    # the office answered in time: the silence is the arbiter's
+    authority = register.authority(office)
+    assert (authority.decided, authority.overturned) == (0, 0)
+    assert register.rulings(town.judge, office) == (0, 0, 1)
 
 
 def test_a_record_that_expires_under_objection_is_held_against_nobody(town: Town) -> None:
@@ -372,7 +385,11 @@ def test_maintaining_needs_an_open_objection_and_a_reason(town: Town) -> None:
     assert register.refusal(office, answer(town, MAINTAIN, reason=b"")) is Reason.NO_REASON_GIVEN
     register.do(office, maintain)
     record = register.standing_record(ann, number)
-    assert (record.status, record.deadline_slot, register.score(ann)) == (MAINTAINED, 1 + RULING_DAYS, 1000)
+    assert (record.status, record.deadline_slot, register.score(ann)) == (MAINTAINED, 1 + HEARING_DAYS, 1000)
+    assert register.refusal(office, maintain) is Reason.ALREADY_MAINTAINED
+    register.block(HEARING_DAYS)
+    record = register.standing_record(ann, number)
+    assert (record.status, record.deadline_slot) == (DRAWN, 1 + HEARING_DAYS + RULING_DAYS)
     assert register.refusal(office, maintain) is Reason.ALREADY_MAINTAINED
 
 
@@ -439,10 +456,12 @@ def test_who_may_not_rule(town: Town) -> None:
     strike = ruling(town, STRIKE)
     assert register.refusal(judge, strike) is Reason.NOT_MAINTAINED
     register.do(office, answer(town, MAINTAIN, number=number))
+    assert register.refusal(judge, strike) is Reason.IN_HEARING
+    register.block(HEARING_DAYS)
     assert register.refusal(office, strike) is Reason.NOT_ARBITER
     assert register.refusal(ann, strike) is Reason.NOT_AUTHORITY
     assert register.refusal(register.office(rights=REGISTRAR), strike) is Reason.NOT_ARBITER
-    assert register.refusal(register.office(rights=3, term=(2, 9)), strike) is Reason.NOT_ARBITER
+    assert register.refusal(register.office(rights=3, term=(8, 9)), strike) is Reason.NOT_ARBITER
     register.carry(Suspend(judge.key))
     assert register.refusal(judge, strike) is Reason.NOT_ARBITER
     register.carry(Revoke(judge.key))
@@ -453,16 +472,14 @@ def test_the_issuer_and_the_member_never_rule_with_whatever_key(town: Town) -> N
     register, *_, ann = town
     both = register.office(DEFAULT, rights=3)
     number = register.file(both, ann, DEFAULT, -20)
-    register.do(ann, Object(ann.key, number, DIGEST))
-    register.do(both, answer(town, MAINTAIN))
+    register.object(ann, number, both)
     assert register.refusal(both, ruling(town, UPHOLD)) is Reason.OWN_RECORD
     register.rotate(both)
     assert register.refusal(both, ruling(town, UPHOLD)) is Reason.OWN_RECORD
     register.do(both, register.enrolment(both, register.registrar()))
     office = register.office(HERO)
     about_it = register.file(office, both, HERO, 30)
-    register.do(both, Object(both.key, about_it, DIGEST))
-    register.do(office, Answer(both.key, about_it, MAINTAIN, 0, DIGEST))
+    register.object(both, about_it, office)
     assert register.refusal(both, Rule(both.identity, about_it, STRIKE, DIGEST)) is Reason.OWN_RECORD
 
 
@@ -498,18 +515,49 @@ def test_silence_approves_a_repair(town: Town) -> None:
     assert register.authority(office).overturned == 0
 
 
-def test_after_a_decline_the_shortest_period_begins_again(town: Town) -> None:
-    register, office, _, ann = town
+def test_a_repair_is_declined_once_then_an_arbiter_decides(town: Town) -> None:
+    register, office, judge, ann = town
     number = register.file(office, ann, DEFAULT, -20, severity=GENERAL)
     register.block(95)
     register.do(ann, repair(town, ASK))
     register.block(2)
     register.do(office, repair(town, DECLINE))
     record = register.standing_record(ann, number)
-    assert (record.status, record.deadline_slot, record.repair_slot, record.proof) == (STANDING, 0, 98 + 90, b"")
+    assert (record.status, record.deadline_slot, record.is_declined, record.proof) == (STANDING, 0, 1, b"")
+    register.do(ann, repair(town, ASK))
+    assert register.refusal(office, repair(town, DECLINE)) is Reason.ALREADY_DECLINED
+    assert register.refusal(judge, ruling(town, STRIKE)) is Reason.IN_HEARING
+    register.block(HEARING_DAYS)
+    assert (register.standing_record(ann, number).status, register.score(ann)) == (REPAIR_DRAWN, 980)
+    register.do(judge, ruling(town, UPHOLD))
+    record = register.standing_record(ann, number)
+    # then the shortest period begins again, and an arbiter is asked again
+    assert (record.status, record.deadline_slot, record.repair_slot, record.proof) == (STANDING, 0, 103 + 90, b"")
     assert register.refusal(ann, repair(town, ASK)) is Reason.TOO_EARLY
     register.block(90)
     register.do(ann, repair(town, ASK))
+    register.block(HEARING_DAYS)
+    register.do(judge, ruling(town, STRIKE))
+    assert (register.record(ann, number), register.happened[-1]) == (None, "repaired")
+    assert register.rulings(judge, office) == (1, 1, 0)
+    assert register.authority(office).decided == 0
+
+
+@pytest.mark.parametrize("who", ["issuer", "arbiter"])
+def test_after_a_decline_the_issuer_may_still_approve_and_silence_approves(town: Town, who: str) -> None:
+    register, office, judge, ann = town
+    number = register.file(office, ann, DEFAULT, -20)
+    register.block()
+    register.do(ann, repair(town, ASK))
+    register.do(office, repair(town, DECLINE))
+    register.do(ann, repair(town, ASK))
+    register.block(HEARING_DAYS)
+    if who == "issuer":
+        register.do(office, repair(town, APPROVE))
+    else:
+        register.block(RULING_DAYS)
+    assert (register.record(ann, number), register.happened[-1:]) == (None, ["repaired"])
+    assert register.rulings(judge, office) == (0, 0, who == "arbiter")
 
 
 def test_an_objection_takes_the_place_of_a_wish_for_repair(town: Town) -> None:
@@ -521,6 +569,7 @@ def test_an_objection_takes_the_place_of_a_wish_for_repair(town: Town) -> None:
     assert register.refusal(ann, repair(town, ASK)) is Reason.UNDER_OBJECTION
     assert register.refusal(office, repair(town, APPROVE)) is Reason.REPAIR_NOT_ASKED
     register.do(office, answer(town, MAINTAIN))
+    register.block(HEARING_DAYS)
     register.do(judge, ruling(town, UPHOLD))
     register.do(ann, repair(town, ASK))
 
@@ -571,36 +620,57 @@ def test_a_tier_cap_holds_while_one_of_its_records_counts(town: Town) -> None:
 
 
 def test_an_issuer_that_errs_too_often_is_suspended_until_a_motion_restores_it() -> None:
-    town = found_town(overturned_permille=500, overturned_minimum=2)
-    register, office, _, ann = town
-    for number in range(2):
-        register.file(office, ann, TICKET, -5)
-        assert register.authority(office).status == ACTIVE  # one of one, one of two: not more than half of two
-        if number == 0:
-            register.do(ann, Object(ann.key, 0, DIGEST))
-            register.do(office, answer(town, WITHDRAW, number=0))
-    register.do(ann, Object(ann.key, 1, DIGEST))
-    register.do(office, answer(town, WITHDRAW, number=1))
+    town = found_town(overturned_permille=500, overturned_minimum=3)
+    register, office, judge, ann = town
+    register.object(ann, register.file(office, ann, TICKET, -5), office)
+    register.do(judge, ruling(town, UPHOLD, 0))
+    for number in (1, 2):
+        assert register.authority(office).status == ACTIVE  # none of one, one of two: not more than half
+        register.file(office, ann, TICKET, -5, established_slot=register.draft.date_slot - number)
+        register.do(ann, Object(ann.key, number, DIGEST))
+        register.do(office, answer(town, WITHDRAW, number=number))
     assert register.authority(office).status == SUSPENDED
     filing = register.filing(ann, TICKET, -5)
     assert register.refusal(office, filing) is Reason.AUTHORITY_SUSPENDED
     register.carry(Restore(office.key))
     authority = register.authority(office)
-    assert (authority.status, authority.forgiven_filed, authority.forgiven_overturned) == (ACTIVE, 2, 2)
+    assert (authority.decided, authority.overturned, authority.withdrawn) == (3, 2, 2)
+    assert (authority.forgiven_decided, authority.forgiven_overturned) == (3, 2)
+    assert (authority.status, rate(authority)) == (ACTIVE, (0, 0))
     register.do(office, filing)
     assert register.authority(office).status == ACTIVE
 
 
-def test_the_filing_that_completes_the_minimum_shows_who_errs_too_often() -> None:
-    town = found_town(overturned_permille=500, overturned_minimum=3)
+def test_friends_and_withdrawals_dilute_nothing() -> None:
+    town = found_town(overturned_permille=500, overturned_minimum=2)
     register, office, _, ann = town
+    friend = register.member()
+    for number in range(40):
+        register.file(office, friend, HUNDRED_HOURS, 5)
+        register.file(office, friend, TICKET, -5, established_slot=-number)
+        register.do(office, Answer(friend.key, 2 * number + 1, WITHDRAW, 0, b""))
     for number in range(2):
+        register.file(office, ann, TICKET, -5, established_slot=-number)
+        register.do(ann, Object(ann.key, number, DIGEST))
+    register.block(ANSWER_DAYS)
+    authority = register.authority(office)
+    assert (authority.filed, authority.withdrawn, authority.decided, authority.overturned) == (82, 40, 2, 2)
+    assert authority.status == SUSPENDED
+
+
+def test_what_was_decided_counts_for_a_window_and_as_long_again_behind_the_next() -> None:
+    register = Register(altered(TOWN_POLICY, rights={"window_days": 30}), one_document=False)
+    town = Town(register, register.office(*ALL), register.arbiter(), register.member())
+    _, office, _, ann = town
+    seen = []
+    for number in range(4):
         register.file(office, ann, TICKET, -5)
         register.do(ann, Object(ann.key, number, DIGEST))
         register.do(office, answer(town, WITHDRAW, number=number))
-    assert register.authority(office).status == ACTIVE
-    register.file(office, ann, TICKET, -5)
-    assert register.authority(office).status == SUSPENDED
+        seen.append((register.draft.slot, rate(register.authority(office))))
+        register.block(29 if number < 2 else 70)
+    assert seen == [(1, (1, 1)), (30, (2, 2)), (59, (3, 3)), (129, (1, 1))]
+    assert register.authority(office).overturned == 4
 
 
 def test_a_policy_of_1000_permille_suspends_nobody() -> None:
@@ -624,10 +694,8 @@ def test_what_is_due_and_still_waits_for_its_block_cannot_be_touched(
     register, office, judge, ann = town
     for _ in range(3):
         register.file(office, ann, DEFAULT, -20)
-    register.block()
+    register.object(ann, 1, office)
     register.do(ann, Object(ann.key, 0, DIGEST))
-    register.do(ann, Object(ann.key, 1, DIGEST))
-    register.do(office, answer(town, MAINTAIN, number=1))
     register.do(ann, repair(town, ASK, 2))
     monkeypatch.setattr(registry, "MAX_DUE_A_BLOCK", 0)
     register.block(30)

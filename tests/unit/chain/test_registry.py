@@ -13,11 +13,13 @@ from chain.proposals import Accredit, JailValidator, Revoke, Suspend
 from chain.registry import MAX_DUE_A_BLOCK, check_action, check_standing, genesis_state
 from chain.state import (
     DOCKET_KEY,
+    ROLL_KEY,
     RULES_KEY,
     VALIDATORS_KEY,
     Account,
     Docket,
     PolicyText,
+    Roll,
     Rules,
     account_key,
     decode_entry,
@@ -43,7 +45,7 @@ from chain.transactions import (
 )
 from chain.validators import genesis_validators
 from tests.support.refusals import refusal
-from tests.support.register import DIGEST, FAR, FOREVER, MARKETPLACE, Person, Register, evidence
+from tests.support.register import DIGEST, FAR, FOREVER, MARKETPLACE, MUNICIPAL, Person, Register, altered, evidence
 
 TICKET = 13
 
@@ -61,6 +63,7 @@ def test_the_state_begins_with_policy_validators_and_their_accounts(market: Regi
         policy_key(1): PolicyText(genesis.policy.encode()),
         VALIDATORS_KEY: genesis_validators(genesis),
         DOCKET_KEY: Docket(0, ()),
+        ROLL_KEY: Roll(()),
         **{account_key(person.key): Account(0, b"", b"") for person in market.validators},
     }
 
@@ -126,7 +129,7 @@ def test_the_chain_works_at_the_ends_of_time() -> None:
 
 def test_one_block_works_off_so_many_deadlines_and_the_next_the_others() -> None:
     # given thousands of records that expire in one of two slots, the later ones filed first
-    register = Register()
+    register = Register(altered(MUNICIPAL, rights={"lookback_days": 1}), one_document=False)
     office, people = register.office(TICKET), [register.member() for _ in range(3)]
     count = 2 * MAX_DUE_A_BLOCK + 200
     for number in range(count):
@@ -156,7 +159,7 @@ def test_one_block_works_off_so_many_deadlines_and_the_next_the_others() -> None
 
 
 def test_what_falls_due_together_is_done_in_the_order_of_slots_and_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    register = Register()
+    register = Register(altered(MUNICIPAL, rights={"lookback_days": 99}), one_document=False)
     office, ann = register.office(TICKET), register.member()
     motion = register.propose(Suspend(office.key))
     for established in (-59, -60):  # they expire in slot 31, in which the motion lapses, and in slot 30

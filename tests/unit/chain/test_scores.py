@@ -41,7 +41,8 @@ def test_a_tier_cap_is_a_ceiling_and_no_floor() -> None:
 
 def test_every_point_is_explained() -> None:
     rows = [{"code": 1, "name": "trade", "min": -10, "max": 10}]
-    register = Register(altered(MUNICIPAL, score={"base": 1000, "ratings_floor": -5, "ratings_cap": 5}, rating=rows))
+    policy = altered(MUNICIPAL, score={"base": 1000, "ratings_floor": -5, "ratings_cap": 5}, rating=rows)
+    register = Register(policy, one_document=False)
     office, ann, bob, cleo = (register.office(DEFAULT, HERO, HUNDRED_HOURS), *(register.member() for _ in range(3)))
     for category, points in ((DEFAULT, -20), (HUNDRED_HOURS, 5), (HERO, 30), (HUNDRED_HOURS, 5), (DEFAULT, -20)):
         register.file(office, ann, category, points)

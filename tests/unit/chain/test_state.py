@@ -21,32 +21,41 @@ from chain.identities import (
 )
 from chain.state import (
     CARRIED,
+    CLOCK_KEY,
     DOCKET_KEY,
     LAPSED,
     MAINTAINED,
     OBJECTED,
     OPEN,
     REPAIR_ASKED,
+    REPAIR_DRAWN,
+    ROLL_KEY,
     RULES_KEY,
     STANDING,
     VALIDATORS_KEY,
     Account,
     Authority,
     CategorySum,
+    Clock,
     Docket,
     Entry,
+    Marker,
     Member,
     Motion,
     PolicyText,
     Rating,
     Record,
+    Roll,
     Rules,
+    Rulings,
     Tally,
+    Window,
     account_key,
     authority_key,
     decode_entry,
     due_slot,
     encode_entry,
+    marker_key,
     member_key,
     motion_key,
     policy_key,
@@ -55,6 +64,7 @@ from chain.state import (
     read_rating_key,
     read_record_key,
     record_key,
+    rulings_key,
     sum_key,
     tally_key,
 )
@@ -71,8 +81,13 @@ ENTRIES: dict[bytes, Entry] = {
     member_key(ANN): Member(ANN, 5, -(2**40), 7, 2**40, U32_MAX, 1, 2, ((0, 1), (3, 2))),
     rating_key(BOB, ANN, U32_MAX): Rating(-10, U64_MAX),
     record_key(ANN, U32_MAX): RECORD,
+    record_key(ANN, 0): RECORD._replace(stands=1, appeal_slot=7, lot=ANN, lot_height=6, arbiter=BOB, votes=((ANN, 2),)),
     sum_key(ANN, U32_MAX): CategorySum(-(2**40)),
-    authority_key(ANN): Authority(ANN, 3, (1, 2), 0, U64_MAX, 1, 5, 4, 3, 2),
+    marker_key(DIGEST): Marker(U64_MAX, 1),
+    ROLL_KEY: Roll(((ANN, 5), (BOB, U64_MAX))),
+    rulings_key(ANN, BOB): Rulings(1, 2, 3),
+    CLOCK_KEY: Clock(U64_MAX),
+    authority_key(ANN): Authority(ANN, 3, (1, 2), 0, U64_MAX, 1, 5, 4, 3, 2, 1, 0, Window(-4, 1, 2, 3, 4)),
     VALIDATORS_KEY: Validators(
         active=(Seat(ANN, 1, 0, 0),),
         voting=((ANN, 1), (BOB, 0)),
@@ -101,7 +116,7 @@ def test_entries_come_back_with_their_type(key: bytes, entry: Entry) -> None:
 
 
 def test_no_key_is_the_beginning_of_anothers_namespace() -> None:
-    assert len({key[:1] for key in ENTRIES}) == len(ENTRIES)
+    assert len({key[:1] for key in ENTRIES}) == len(ENTRIES) - 1  # of records there are two
 
 
 def test_keys_hold_what_they_name_and_sort_by_it() -> None:
@@ -135,10 +150,12 @@ def test_what_is_no_entry_is_our_bug(key: bytes, value: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "counts"), [(STANDING, True), (REPAIR_ASKED, True), (OBJECTED, False), (MAINTAINED, False)]
+    ("status", "counts"),
+    [(STANDING, True), (REPAIR_ASKED, True), (REPAIR_DRAWN, True), (OBJECTED, False), (MAINTAINED, False)],
 )
 def test_points_count_unless_an_objection_is_open(status: int, counts: bool) -> None:
     assert RECORD._replace(status=status).counts is counts
+    assert RECORD._replace(status=status, stands=1).counts
 
 
 @pytest.mark.parametrize(("deadline_slot", "due"), [(0, 90), (89, 89), (90, 90), (91, 90)])
@@ -156,12 +173,13 @@ def test_what_the_chain_itself_acts_on_and_when() -> None:
     assert due_slot(RULES_KEY, encode_entry(Rules(1, DIGEST, 2, 77))) == 77
     assert due_slot(RULES_KEY, encode_entry(Rules(1, DIGEST, 0, 0))) is None
     assert due_slot(key, None) is None
-    timeless = [key for key in ENTRIES if key[:1] not in (b"d", b"o", b"p", b"y", b"l", b"u", b"w")]
+    timeless = [key for key in ENTRIES if key[:1] not in (b"d", b"k", b"o", b"p", b"y", b"l", b"u", b"w")]
     assert [due_slot(key, encode_entry(ENTRIES[key])) for key in timeless] == [None] * len(timeless)
 
 
 def test_a_status_is_a_number_that_all_nodes_store_alike() -> None:
-    assert (module.STANDING, module.REPAIR_ASKED, module.OBJECTED, module.MAINTAINED) == (0, 1, 2, 3)
+    assert (module.STANDING, module.REPAIR_ASKED, module.REPAIR_REFERRED, module.REPAIR_DRAWN) == (0, 1, 2, 3)
+    assert (module.OBJECTED, module.MAINTAINED, module.DRAWN) == (4, 5, 6)
     assert (module.ACTIVE, module.SUSPENDED, module.REVOKED) == (0, 1, 2)
     assert (module.OPEN, module.CARRIED, module.LAPSED) == (0, 1, 2)
 

@@ -30,6 +30,7 @@ from chain.transactions import (
     Action,
     Annul,
     Answer,
+    Appeal,
     Approve,
     Consent,
     Dispute,
@@ -43,6 +44,7 @@ from chain.transactions import (
     Propose,
     Rate,
     Recover,
+    Reopen,
     Repair,
     Reply,
     Retract,
@@ -52,6 +54,7 @@ from chain.transactions import (
     Veto,
     decode_transaction,
     sign_consent,
+    sign_reopening,
     sign_rotation,
     sign_transaction,
     verify_transaction,
@@ -97,6 +100,12 @@ HEADERS = sorted(
 )
 ACCUSE = Evidence(HEADERS[0].raw, HEADERS[1].raw)
 SAID = sign_attestation(BOB, CHAIN, tag=TAG, tip=KEY, height=U64_MAX, mhg=U64_MAX - 1, mhp=U64_MAX - 1)
+
+
+def signed_reopening(action: Reopen) -> Reopen:
+    return action._replace(consent=sign_reopening(BOB, CHAIN, ANN.public, action))
+
+
 # Each kind with its smallest and its largest fields.
 ACTIONS: list[Action] = [
     Enrol(),
@@ -106,6 +115,10 @@ ACTIONS: list[Action] = [
     FileRecord(KEY, 0, -POINTS_LIMIT, 0, DIGEST, b"", -SLOT_LIMIT, 0),
     FileRecord(KEY, U32_MAX, POINTS_LIMIT, 255, DIGEST, DIGEST, SLOT_LIMIT, U32_MAX),
     Object(KEY, U32_MAX, DIGEST),
+    Appeal(KEY, 0, DIGEST),
+    Appeal(KEY, U32_MAX, DIGEST),
+    signed_reopening(Reopen(KEY, 0, -POINTS_LIMIT, 0, DIGEST, b"", -SLOT_LIMIT, 0, BOB.public, b"")),
+    signed_reopening(Reopen(KEY, U32_MAX, POINTS_LIMIT, 255, DIGEST, DIGEST, SLOT_LIMIT, U32_MAX, BOB.public, b"")),
     Answer(KEY, 0, CORRECT, -POINTS_LIMIT, b""),
     Answer(KEY, U32_MAX, MAINTAIN, POINTS_LIMIT, DIGEST),
     Rule(KEY, 0, STRIKE, DIGEST),
@@ -146,7 +159,7 @@ def test_what_was_signed_comes_back_and_verifies(action: Action, number: int) ->
     assert verify_transaction(decode_transaction(signed.raw), CHAIN) == signed
     assert (signed.actor, signed.nonce, signed.expiry_height) == (ANN.public, number, U64_MAX - number)
     assert signed.action == action
-    assert len(signed.raw) < 300 or isinstance(action, Propose | Evidence)
+    assert len(signed.raw) < 400 or isinstance(action, Propose | Evidence)
 
 
 def test_the_bytes_are_those_of_the_documentation() -> None:
@@ -160,7 +173,8 @@ def test_kinds_have_names() -> None:
     actions = [*ACTIONS, Rotate(BOB.public, sign_rotation(BOB, CHAIN, ANN.public, 0))]
     names = {type(action): sign_transaction(ANN, CHAIN, 0, 9, action).kind for action in actions}
     assert list(names.values()) == [
-        "enrol", "rate", "record", "object", "answer", "rule", "repair", "statement", "motion", "approve", "evidence",
+        "enrol", "rate", "record", "object", "appeal", "reopen", "answer", "rule",
+        "repair", "statement", "motion", "approve", "evidence",
         "consent", "lost", "retract", "dispute", "reply", "guardians", "recover", "veto", "annul", "leave", "rotate",
     ]  # fmt: skip
 
@@ -223,11 +237,27 @@ def test_a_signature_binds_the_network_the_actor_and_every_byte() -> None:
         (encode((2, BOB.public, 3, 99, (BOB.public, 1, -7, b"", 0, b""))) + signed.raw[-64:], CHAIN),
         (encode((2, ANN.public, 4, 99, (BOB.public, 1, -7, b"", 0, b""))) + signed.raw[-64:], CHAIN),
         (encode((2, ANN.public, 3, 99, (BOB.public, 1, 7, b"", 0, b""))) + signed.raw[-64:], CHAIN),
-        (encode((1, ANN.public, 3, 99, (b"", b""))) + signed.raw[-64:], CHAIN),
+        (encode((1, ANN.public, 3, 99, (b"", b"", 1))) + signed.raw[-64:], CHAIN),
     ]
     for data, chain in forged:
         with pytest.raises(Refused) as caught:
             verify_transaction(decode_transaction(data), chain)
+        assert caught.value.reason is Reason.BAD_SIGNATURE
+
+
+def test_an_arbiters_signature_binds_issuer_network_and_everything_it_reopens() -> None:
+    good = signed_reopening(Reopen(KEY, 1, -5, 1, DIGEST, DIGEST, 7, 1, BOB.public, b""))
+    others = [
+        (ANN, CHAIN, good._replace(points=-6)),
+        (ANN, CHAIN, good._replace(evidence=KEY)),
+        (ANN, CHAIN, good._replace(established_slot=8)),
+        (ANN, CHAIN, good._replace(arbiter=ANN.public)),
+        (BOB, CHAIN, good),
+        (ANN, OTHER_CHAIN, good),
+    ]
+    for signer, chain, action in others:
+        with pytest.raises(Refused) as caught:
+            verify_transaction(sign_transaction(signer, chain, 0, 9, action), chain)
         assert caught.value.reason is Reason.BAD_SIGNATURE
 
 

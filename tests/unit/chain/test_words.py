@@ -20,15 +20,15 @@ from chain.proposals import (
     Revoke,
     Suspend,
 )
-from chain.state import MAINTAINED, OBJECTED, REPAIR_ASKED, STANDING, Record
+from chain.state import DRAWN, MAINTAINED, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, REPAIR_REFERRED, STANDING, Record
 from chain.validators import ADD, JAIL, RELEASE, REMOVE, REPLACE, Change
 from chain.words import (
     change_in_words,
     duration,
-    height_in_words,
     moment_of,
     policy_changes,
     proposal_in_words,
+    slot_in_words,
     time_of,
     waits_for,
 )
@@ -38,8 +38,8 @@ from tests.support.world import genesis_of, secret
 ONE, TWO = secret(1).public, secret(2).public
 DID, OTHER = did_from_key(ONE), did_from_key(TWO)
 PROPOSALS: dict[str, Proposal] = {
-    f"accredit {DID} to file traffic ticket, heroic act, from height 3 to 9": Accredit(ONE, 0, (TICKET, HEROISM), 3, 9),
-    f"accredit {DID} to be registrar and be arbiter, from height 0 to no end": Accredit(
+    f"accredit {DID} to file traffic ticket, heroic act, from slot 3 to 9": Accredit(ONE, 0, (TICKET, HEROISM), 3, 9),
+    f"accredit {DID} to be registrar and be arbiter, from slot 0 to no end": Accredit(
         ONE, REGISTRAR | ARBITER, (), 0, 2**64 - 1
     ),
     f"suspend the authority {DID}": Suspend(ONE),
@@ -87,15 +87,18 @@ def test_when_a_slot_begins(slot: int, time: str | None, moment: str) -> None:
     assert (time_of(genesis, slot), moment_of(genesis, slot)) == (time, moment)
 
 
-def test_a_height_that_no_chain_reaches_is_none() -> None:
-    assert [height_in_words(height) for height in (0, 2**62 - 1, 2**62)] == ["0", str(2**62 - 1), "no end"]
+def test_a_slot_that_no_chain_reaches_is_none() -> None:
+    assert [slot_in_words(slot) for slot in (0, 2**48 - 1, 2**48)] == ["0", str(2**48 - 1), "no end"]
 
 
 @pytest.mark.parametrize(
     ("status", "deadline_slot", "words"),
     [
         (OBJECTED, 70, "the issuer's answer"),
-        (MAINTAINED, 70, "an arbiter's ruling"),
+        (MAINTAINED, 70, "the end of the hearing"),
+        (DRAWN, 70, "an arbiter's ruling"),
+        (REPAIR_REFERRED, 70, "the end of the hearing on the repair"),
+        (REPAIR_DRAWN, 70, "an arbiter's ruling on the repair"),
         (REPAIR_ASKED, 70, "the issuer's answer to the repair"),
         (STANDING, 0, None),
     ],

@@ -79,14 +79,14 @@ async def test_both_sides_learn_that_their_networks_differ(said: Said) -> None:
         await until(has(said, f"peer {node.peer_id} is not reached", "its genesis begins with 1111111111111111"))
         assert has(said, "give both nodes the same genesis.json")()
         await until(has(said, f"peer {peer_id_of(2)}", "sends this node away: it belongs to another network"))
-        assert has(said, "this node speaks /goodfaith/3/2222222222222222/")()
+        assert has(said, "this node speaks /goodfaith/4/2222222222222222/")()
 
 
 async def test_both_sides_learn_that_their_versions_differ(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(1) as node:
-        monkeypatch.setattr("p2p.network.PROTOCOL_VERSION", "4")
+        monkeypatch.setattr("p2p.network.PROTOCOL_VERSION", "0")
         async with running(2, bootstrap=(node.address,)):
-            await until(has(said, f"peer {node.peer_id} is not reached", "speaks version 3 of the protocol"))
+            await until(has(said, f"peer {node.peer_id} is not reached", "speaks version 4 of the protocol"))
             assert has(said, "update the older of the two nodes")()
             await until(has(said, f"peer {peer_id_of(2)}", "it speaks another version of the protocol"))
 

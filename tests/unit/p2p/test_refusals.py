@@ -8,7 +8,7 @@ from chain.codec import encode
 from chain.errors import Refused
 from p2p.refusals import MAX_REFUSAL_BYTES, MAX_TEXT_BYTES, Refusal, Why, of_another
 
-PREFIX = "/goodfaith/3/1111111111111111/"
+PREFIX = "/goodfaith/4/1111111111111111/"
 
 
 @pytest.mark.parametrize("why", Why)
@@ -56,11 +56,11 @@ def test_what_is_no_refusal_is_refused(data: bytes) -> None:
     ("protocols", "why", "words"),
     [
         (
-            ["/goodfaith/3/2222222222222222/hello"],
+            ["/goodfaith/4/2222222222222222/hello"],
             Why.NETWORK,
             "begins with 2222222222222222, ours with 1111111111111111",
         ),
-        (["/ipfs/id/1.0.0", "/goodfaith/4/1111111111111111/hello"], Why.VERSION, "speaks version 4 of the protocol"),
+        (["/ipfs/id/1.0.0", "/goodfaith/9/1111111111111111/hello"], Why.VERSION, "speaks version 9 of the protocol"),
         (["/ipfs/kad/1.0.0", "/goodfaith/refused/1"], Why.NETWORK, "no protocol of this kind (kubo/0.29)"),
         ([], Why.NETWORK, "no protocol of this kind (kubo/0.29)"),
     ],

@@ -58,10 +58,11 @@ def test_authorities(told: Told) -> None:
     document = answer(told.home, "authorities")
     found = {row["authority"]: row for row in document["authorities"]}
     office, judge = found[told.did("office")], found[told.did("judge")]
-    assert (office["filed"], office["overturned"], office["overturned_permille"]) == (8, 3, 375)
+    assert (office["filed"], office["decided"], office["overturned"], office["overturned_permille"]) == (8, 3, 3, 1000)
     assert (office["rights"], office["status"], office["in_term"]) == ([], "active", True)
     assert "heroic act" in office["categories"]
-    assert (judge["rights"], judge["categories"], judge["until_height"]) == (["arbiter"], [], 1_000)
+    assert (judge["rights"], judge["categories"], judge["until_slot"]) == (["arbiter"], [], 1_000)
+    assert judge["rulings"] == [{"issuer": told.did("office"), "upheld": 0, "struck": 1, "silent": 0}]
     assert (document["limit_permille"], document["limit_minimum"]) == (400, 4)
     shown = ask(told.home, "authorities").stdout
     assert "suspended above 400 ‰" in shown
@@ -76,7 +77,7 @@ def test_motions_say_what_they_propose_and_what_they_need(told: Told) -> None:
     assert amend["proposes"].startswith("replace policy 1 by policy 2 from slot ")
     assert amend["policy"]["score"]["base"] == 1010
     assert (amend["status"], len(amend["approvals"])) == ("carried", 3)
-    assert "to be arbiter, from height 0 to 1000" in judge["proposes"]
+    assert "to be arbiter, from slot 0 to 1000" in judge["proposes"]
     assert f"accredit {told.did('office')} to file contract or loan default" in office["proposes"]
     assert [row["number"] for row in answer(told.home, "motions", "--open")["motions"]] == [3]
     assert [row["number"] for row in answer(told.home, "motions", "--limit", "2")["motions"]] == [3, 2]

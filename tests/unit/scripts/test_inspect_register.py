@@ -254,6 +254,7 @@ def test_the_history_of_a_record_says_who_acted_and_how_it_ended(told: Told) -> 
         ("recorded", office, 980),
         ("objected", bob, 1000),
         ("maintained", office, 1000),
+        ("heard: who rules is drawn by lot", None, 1000),
         ("struck", judge, 1000),
     ]
     assert story(bob, 1) == [

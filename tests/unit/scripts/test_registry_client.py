@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from chain import deadlines
 from chain import registry as rules
 from chain.codec import decode
 from chain.documents import motions_document, policy_document, records_document
@@ -22,7 +23,7 @@ from chain.keys import SecretKey, did_from_key, key_from_did
 from chain.policy import shipped_policy
 from chain.proposals import ALL_RIGHTS, Accredit, Amend, Proposal, ReweighValidator
 from chain.registry import genesis_state
-from chain.state import Record, member_key, record_key
+from chain.state import Record, due_slot, member_key, record_key
 from chain.transactions import (
     MAX_TRANSACTION_BYTES,
     Action,
@@ -47,14 +48,22 @@ from scripts.registry import registry
 from scripts.registry_parts import session
 from tests.support.client import Ended, run_client
 from tests.support.commands import exit_code
+from tests.support.register import altered
 from tests.support.world import secret
 
 HOUR_MS = 3_600_000
 VALIDATOR = secret(1)
 TOWN = found_genesis(
-    "town", shipped_policy("municipal"), [VALIDATOR.public], genesis_time_ms=20_000 * 24 * HOUR_MS, slot_ms=HOUR_MS
+    "town",
+    altered(shipped_policy("municipal"), rights={"lookback_days": 99}),
+    [VALIDATOR.public],
+    genesis_time_ms=20_000 * 24 * HOUR_MS,
+    slot_ms=HOUR_MS,
 )
 MARKET = found_genesis("market", shipped_policy("marketplace"), [VALIDATOR.public], genesis_time_ms=0, slot_ms=1000)
+
+
+DAY_SLOTS = 24
 
 
 class FakeNode:
@@ -132,6 +141,11 @@ class FakeNode:
             "policy_version": self.view.rules.version,
         }
 
+    def _due(self) -> list[bytes]:
+        """The records about which the chain itself does something now."""
+        records = [key for key in self.state if key.startswith(b"d")]
+        return [key for key in records if (due_slot(key, self.state[key]) or 0) <= self.slot]
+
     def _find(self, digits: str) -> dict[str, Any]:
         if digits in self.blocks:
             return {"state": "final", "height": self.blocks[digits]}
@@ -142,6 +156,8 @@ class FakeNode:
         try:
             transaction = verify_transaction(decode_transaction(raw), self.genesis.id)
             draft = Draft(self.state, self.genesis, self.height + 1, self.slot)
+            for key in self._due():
+                deadlines.fall_due(draft, key)
             rules.apply(draft, transaction)
         except Refused as refusal:
             return describe_refusal(refusal)
@@ -164,6 +180,7 @@ class Desk:
         self.folder = folder
         self.node = node
         (folder / "paper").write_bytes(b"what happened")
+        (folder / "paper.salt").write_text("07" * 16 + "\n", encoding="ascii")
         self.paper = str(folder / "paper")
         for number, name in enumerate(("validator", "ann", "bob", "office", "court"), 1):
             write_key(folder / name, secret(number).seed)
@@ -221,7 +238,7 @@ def standing_record(desk: Desk, number: int = 0) -> Record:
     return found
 
 
-PAPER = sha256(b"what happened").digest()
+PAPER = sha256(bytes([7]) * 16 + b"what happened").digest()
 
 
 # ------------------------------------------------------------------------------------------------------- keys
@@ -326,9 +343,47 @@ def test_a_record_goes_its_way_until_it_is_struck(town: Desk) -> None:
     assert town.node.last() == Object(town.key("ann").public, 0, PAPER)
     town.act("answer", "maintain", town.did("ann"), "0", "--reason", town.paper, key="office")
     assert town.node.last() == Answer(town.key("ann").public, 0, 3, 0, PAPER)
-    town.act("rule", "strike", town.did("ann"), "0", "--reason-digest", PAPER.hex(), key="court")
+    strike = ("rule", "strike", town.did("ann"), "0", "--reason-digest", PAPER.hex())
+    assert town.refusal(*strike, key="court") == "in_hearing"
+    town.node.slot += 5 * DAY_SLOTS
+    town.act(*strike, key="court")
     assert town.node.last() == Rule(town.key("ann").public, 0, 1, PAPER)
     assert town.refusal("object", "0", "--grounds", town.paper, key="ann") == "unknown_record"
+
+    # what was struck is not recorded again, but for new evidence, with a reason and the court's consent
+    assert town.refusal("record", town.did("ann"), *arguments, "--evidence", town.paper, key="office") == "ended"
+    new = ("--evidence-digest", "08" * 32, "--reason", town.paper)
+    assert town.refusal("record", town.did("ann"), *arguments, *new, key="office") == "ended"
+    consent = ("cosign-reopening", "--issuer", town.did("office"), town.did("ann"), *arguments, *new)
+    given = town.act(*consent, key="court")
+    assert given["arbiter"] == town.did("court")
+    reopen = ("reopen", town.did("ann"), *arguments)
+    token = ("--arbiter", town.did("court"), "--consent", given["consent"])
+    other = ("--evidence-digest", "09" * 32, "--reason", town.paper)
+    assert town.refusal(*reopen, *other, *token, key="office") == "bad_signature"
+    town.act(*reopen, *new, *token, key="office")
+    assert standing_record(town, 1).is_reopened
+    again = ("--arbiter-key", str(town.folder / "court"))
+    assert town.refusal(*reopen, *other, *again, key="office") == "already_recorded"
+    lacking = town.ends(*reopen, *other, "--arbiter", town.did("court"), key="office")
+    assert (lacking.code, "or --arbiter-key FILE" in lacking.stderr) == (2, True)
+    cut = town.ends(*reopen, *other, *token[:-1], token[-1][:-2], key="office")
+    assert (cut.code, "copy all of what `cosign-reopening` printed" in cut.stderr) == (2, True)
+
+
+def test_a_document_has_the_same_digest_only_with_its_salt(tmp_path: Path) -> None:
+    document, salt = tmp_path / "letter", tmp_path / "letter.salt"
+    document.write_bytes(b"Dear Ann")
+    first = run_client("digest", str(document), "--json").document
+    assert first["salt"] == str(salt)
+    kept = bytes.fromhex(salt.read_text(encoding="ascii"))
+    assert len(kept) == 16
+    assert first["digest"] == sha256(kept + b"Dear Ann").hexdigest()
+    assert run_client("digest", str(document)).stdout.strip() == first["digest"]
+    salt.unlink()
+    assert run_client("digest", str(document)).stdout.strip() != first["digest"]
+    salt.write_text("no salt", encoding="ascii")
+    assert "is no salt of 32 hexadecimal digits" in run_client("digest", str(document)).stderr
 
 
 def test_records_and_motions_are_listed_with_the_numbers_that_they_got(town: Desk) -> None:
@@ -362,8 +417,17 @@ def test_a_ruling_can_uphold(town: Desk) -> None:
     file(town)
     town.act("object", "0", "--grounds", town.paper, key="ann")
     town.act("answer", "maintain", town.did("ann"), "0", "--reason", town.paper, key="office")
+    town.node.slot += 5 * DAY_SLOTS
     town.act("rule", "uphold", town.did("ann"), "0", "--reason", town.paper, key="court")
     assert standing_record(town).upheld == 1
+    town.act("appeal", "0", "--grounds", town.paper, key="ann")
+    assert standing_record(town).is_appealed
+    town.node.slot += 5 * DAY_SLOTS
+    # there is no other arbiter: the validators decide
+    assert town.refusal("rule", "strike", town.did("ann"), "0", "--reason", town.paper, key="court") == "not_drawn"
+    town.act("motion", "judge", town.did("ann"), "0", "--verdict", "uphold", key="validator")
+    assert standing_record(town).upheld == 2
+    assert town.refusal("appeal", "0", "--grounds", town.paper, key="ann") == "already_upheld"
     assert town.refusal("object", "0", "--grounds", town.paper, key="ann") == "already_upheld"
 
 
@@ -377,21 +441,23 @@ def test_a_record_is_corrected_and_withdrawn(town: Desk) -> None:
 
 
 def test_a_repair_is_asked_for_declined_and_approved(town: Desk) -> None:
-    town.node.slot = 0
-    file(town)
-    for decision in ("decline", "approve"):
-        assert town.refusal("repair", decision, town.did("ann"), "0", "--reason", town.paper, key="office") == (
-            "repair_not_asked"
-        )
-        early = town.ends("repair", "ask", "0", "--proof", town.paper, "--json", key="ann")
-        assert (early.code, early.document["refused"]) == (1, "too_early")
-        town.node.slot += 1
-        assert early.document["when"] == {f"slot {town.node.slot}": f"2024-10-04 0{town.node.slot}:00 UTC"}
-        assert f"slot {town.node.slot} is 2024-10-04 0{town.node.slot}:00 UTC" in early.stderr
-        town.act("repair", "ask", "0", "--proof", town.paper, key="ann")
-        assert town.node.last() == Repair(town.key("ann").public, 0, 1, PAPER)
-        town.act("repair", decision, town.did("ann"), "0", "--reason", town.paper, key="office")
-    assert town.refusal("repair", "ask", "0", "--proof", town.paper, key="ann") == "unknown_record"
+    start = ("--category", "1", "--severity", "minor", "--established", "now", "--evidence", town.paper)
+    town.act("record", town.did("ann"), *start, key="office")
+    decide = (town.did("ann"), "0", "--reason", town.paper)
+    ask = ("repair", "ask", "0", "--proof", town.paper)
+    assert town.refusal("repair", "decline", *decide, key="office") == "repair_not_asked"
+    early = town.ends(*ask, "--json", key="ann")
+    assert (early.code, early.document["refused"]) == (1, "too_early")
+    town.node.slot += 1
+    assert early.document["when"] == {"slot 2": "2024-10-04 02:00 UTC"}
+    assert "slot 2 is 2024-10-04 02:00 UTC" in early.stderr
+    town.act(*ask, key="ann")
+    assert town.node.last() == Repair(town.key("ann").public, 0, 1, PAPER)
+    town.act("repair", "decline", *decide, key="office")
+    town.act(*ask, key="ann")
+    assert town.refusal("repair", "decline", *decide, key="office") == "already_declined"
+    town.act("repair", "approve", *decide, key="office")
+    assert town.refusal(*ask, key="ann") == "unknown_record"
 
 
 def test_a_statement_stands_beside_the_record_until_it_is_taken_back(town: Desk) -> None:
@@ -407,7 +473,7 @@ def test_a_statement_stands_beside_the_record_until_it_is_taken_back(town: Desk)
     ("arguments", "why"),
     [
         ((), "the evidence is needed: --evidence FILE, or --evidence-digest HEX"),
-        (("--evidence", "nowhere"), "nowhere cannot be read"),
+        (("--evidence", "nowhere"), "nowhere cannot be used"),
         (("--evidence-digest", "00"), "64 hexadecimal digits"),
         (("--evidence-digest", "zz" * 32), "64 hexadecimal digits"),
         (("--evidence", "x", "--evidence-digest", "00"), "give one of them"),
@@ -439,7 +505,7 @@ def test_an_accreditation_names_categories_rights_and_term(town: Desk) -> None:
     town.act("motion", "accredit", town.did("bob"), "--category", "traffic", "--category", "1", key="validator")
     grant = proposed(town)
     assert isinstance(grant, Accredit)
-    assert (grant.rights, len(grant.categories), grant.from_height) == (0, 2, 3)
+    assert (grant.rights, len(grant.categories), grant.from_slot) == (0, 2, town.node.slot)
     term = ("--from", "7", "--until", "9")
     town.act(
         "motion", "accredit", town.did("bob"), "--all-categories", "--registrar", "--arbiter", *term, key="validator"

@@ -108,11 +108,11 @@ def test_what_is_no_time_is_said_with_the_forms(text: str) -> None:
 
 
 def test_an_amendment_binds_days_from_now_or_after_both_periods() -> None:
-    assert read_start(GENESIS, CITY, "2d", 100) == 100 + 2 * DAY_SLOTS
-    assert read_start(GENESIS, CITY, None, 100) == 100 + (CITY.notice_days + CITY.motion_days) * DAY_SLOTS
-    assert read_start(GENESIS, CITY, "500", 100) == 500
+    assert read_start(GENESIS, CITY, "2d", 100, 30) == 100 + 2 * DAY_SLOTS
+    assert read_start(GENESIS, CITY, None, 100, 60) == 100 + (60 + CITY.motion_days) * DAY_SLOTS
+    assert read_start(GENESIS, CITY, "500", 100, 30) == 500
     with pytest.raises(OperatorError, match="--effective"):
-        read_start(GENESIS, CITY, "soon", 100)
+        read_start(GENESIS, CITY, "soon", 100, 30)
 
 
 # --------------------------------------------------------------------------------------------------- consents

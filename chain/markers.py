@@ -1,0 +1,100 @@
+"""What ended stays ended: markers, which say that something was recorded, and no more.
+
+A marker is a hash under which nothing about anybody is kept; it stays until the retention of the conduct ends.  While
+a record stands, its evidence makes no second one in its category.  Once it has ended, neither its evidence makes
+another one, in any category, nor conduct of the same category and day, but by reopening.
+Source: protocol 6.12.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from chain.draft import Draft
+from chain.errors import InvariantBroken, Reason, Refused
+from chain.state import Marker, Record, marker_key
+from chain.transactions import FileRecord, Reopen
+
+
+def check_new(draft: Draft, subject: bytes, action: FileRecord) -> None:
+    """Neither was recorded.  Raises :class:`Refused`: ``ALREADY_RECORDED``, ``ENDED``."""
+    _check_evidence(draft, subject, action)
+    if draft.get(_conduct_key(draft, subject, action.category, action.established_slot)) is not None:
+        raise Refused(Reason.ENDED, "a record of the same member, category and day has ended")
+
+
+def check_reopening(draft: Draft, subject: bytes, action: Reopen) -> None:
+    """Such conduct ended, and the evidence is new.
+
+    Raises :class:`Refused`: ``ENDED``, ``NOTHING_ENDED``, ``ALREADY_RECORDED``.
+    """
+    _check_evidence(draft, subject, action)
+    marker: Marker | None = draft.get(_conduct_key(draft, subject, action.category, action.established_slot))
+    if marker is None:
+        raise Refused(Reason.NOTHING_ENDED, "no record of the same member, category and day has ended")
+    if marker.is_reopened:
+        raise Refused(Reason.ALREADY_RECORDED, "this conduct was reopened, and a record of it stands")
+
+
+def mark_filed(draft: Draft, subject: bytes, record: Record, until_slot: int) -> None:
+    """The evidence was recorded; the conduct is kept until a slot."""
+    draft.put(_filed_key(subject, record.category, record.evidence), Marker(until_slot))
+    if record.is_reopened:
+        key = _conduct_key(draft, subject, record.category, record.established_slot)
+        draft.put(key, draft.get(key)._replace(is_reopened=1))
+
+
+def mark_ended(draft: Draft, subject: bytes, record: Record) -> None:
+    """The record ended; neither its evidence nor its conduct is recorded again while that is kept."""
+    filed: Marker | None = draft.get(_filed_key(subject, record.category, record.evidence))
+    if filed is None or filed.until_slot <= draft.slot:
+        return
+    _prolong(draft, _evidence_key(subject, record.evidence), filed.until_slot, 0)
+    _prolong(
+        draft,
+        _conduct_key(draft, subject, record.category, record.established_slot),
+        filed.until_slot,
+        record.is_reopened,
+    )
+
+
+def fall_due(draft: Draft, key: bytes) -> None:
+    """The retention is over, unless what ended in this very block has prolonged it.
+
+    Raises :class:`InvariantBroken` where there is no marker.
+    """
+    marker = draft.get(key)
+    if not isinstance(marker, Marker):
+        raise InvariantBroken("no marker is due")
+    if marker.until_slot <= draft.slot:
+        draft.put(key, None)
+
+
+def _check_evidence(draft: Draft, subject: bytes, action: FileRecord | Reopen) -> None:
+    if draft.get(_evidence_key(subject, action.evidence)) is not None:
+        raise Refused(Reason.ENDED, "a record of this evidence has ended")
+    if draft.get(_filed_key(subject, action.category, action.evidence)) is not None:
+        raise Refused(Reason.ALREADY_RECORDED, "a record of this evidence stands")
+
+
+def _prolong(draft: Draft, key: bytes, until_slot: int, was_reopened: int) -> None:
+    """Set a marker, or let it last longer; what was reopened and has ended can be reopened again."""
+    before: Marker = draft.get(key) or Marker(0)
+    draft.put(key, Marker(max(before.until_slot, until_slot), 0 if was_reopened else before.is_reopened))
+
+
+def _filed_key(subject: bytes, category: int, evidence: bytes) -> bytes:
+    return _key(b"filed", subject + category.to_bytes(4, "big") + evidence)
+
+
+def _evidence_key(subject: bytes, evidence: bytes) -> bytes:
+    return _key(b"evidence", subject + evidence)
+
+
+def _conduct_key(draft: Draft, subject: bytes, category: int, established_slot: int) -> bytes:
+    day = established_slot // draft.slots(1)
+    return _key(b"conduct", subject + category.to_bytes(4, "big") + day.to_bytes(8, "big", signed=True))
+
+
+def _key(kind: bytes, what: bytes) -> bytes:
+    return marker_key(sha256(b"goodfaith/marker/" + kind + what).digest())

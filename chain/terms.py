@@ -1,0 +1,90 @@
+"""The terms of a record: what was promised when it was filed is kept, and no rule binds before its time.
+
+Each period of a record is that of the policy that it was filed under, or of the one in force where that is better
+for the member; whatever lies between, an amendment takes nothing away.
+Source: protocol 6.11.
+"""
+
+from __future__ import annotations
+
+from chain.draft import Draft
+from chain.errors import Reason, Refused
+from chain.policy import Category, Policy
+from chain.state import Member, Record
+from chain.transactions import FileRecord, Reopen
+
+# Time that the member has, not the office.
+_LONGER_IS_BETTER = ("hearing_days", "appeal_days")
+
+
+def check_filing(policy: Policy, action: FileRecord | Reopen) -> Category:
+    """What follows from a policy alone.
+
+    Raises :class:`Refused`: ``UNKNOWN_CATEGORY``, ``CATEGORY_CLOSED``, ``POINTS_OUT_OF_RANGE``, ``WRONG_SEVERITY``,
+    ``NO_REASON_GIVEN``.
+    """
+    category = policy.categories.get(action.category)
+    if category is None:
+        raise Refused(Reason.UNKNOWN_CATEGORY, f"category {action.category} is not in the policy")
+    if category.is_closed:
+        raise Refused(Reason.CATEGORY_CLOSED, f"{category.name} takes no new records")
+    if not category.low <= action.points <= category.high:
+        raise Refused(Reason.POINTS_OUT_OF_RANGE, f"{action.points} is not from {category.low} to {category.high}")
+    if action.severity not in (category.severities or (0,)):
+        raise Refused(Reason.WRONG_SEVERITY, f"severity {action.severity} is none of {category.severities or (0,)}")
+    if category.needs_reason and not action.reason:
+        raise Refused(Reason.NO_REASON_GIVEN, f"{category.name} is discretionary: give the digest of a written reason")
+    return category
+
+
+def check_time(draft: Draft, member: Member, action: FileRecord | Reopen, category: Category) -> None:
+    """The conduct was established by now, and what takes something from a member was a rule then, also for it.
+
+    An adverse record must be one that the policy in force when the conduct was established knew, with points as low
+    and a tier cap as low, and the conduct not from before the enrolment; as far back as the policy in force says, and
+    the one that the member consented to.  Raises :class:`Refused`: ``NOT_YET_ESTABLISHED``, ``BEFORE_ITS_TIME``.
+    """
+    slot = action.established_slot
+    if slot > draft.date_slot:
+        raise Refused(Reason.NOT_YET_ESTABLISHED, f"established in slot {slot}, after this block's")
+    if action.points >= 0 and category.tier_cap is None:
+        return
+    then = draft.policy_at(slot).categories.get(category.code)
+    if then is None or action.points < then.low:
+        raise Refused(Reason.BEFORE_ITS_TIME, f"no rule gave {action.points} in {category.name} in slot {slot}")
+    if category.tier_cap is not None and (then.tier_cap is None or then.tier_cap > category.tier_cap):
+        raise Refused(Reason.BEFORE_ITS_TIME, f"{category.name} did not cap the tier so low in slot {slot}")
+    consented = draft.policy_of(member.policy_version)
+    lookback_days = min(draft.policy.lookback_days, consented.lookback_days)
+    earliest_slot = member.enrolled_slot - (draft.slots(lookback_days) if lookback_days else 0)
+    if slot < earliest_slot:
+        raise Refused(Reason.BEFORE_ITS_TIME, f"the member consented to what is established from slot {earliest_slot}")
+
+
+def kept_slots(draft: Draft, record: Record, name: str) -> int:
+    """A period of a record in slots, of the policy that it was filed under or of the one in force."""
+    days = [getattr(policy, name) for policy in (draft.policy_of(record.policy_version), draft.policy)]
+    return draft.slots(max(days) if name in _LONGER_IS_BETTER else min(days))
+
+
+def dispute_slots(draft: Draft, record: Record, name: str) -> int:
+    """The same, of a dispute: shorter where the record counts meanwhile."""
+    slots = kept_slots(draft, record, name)
+    return min(slots, kept_slots(draft, record, "disputed_days")) if record.stands else slots
+
+
+def repairable_again(draft: Draft, record: Record) -> int:
+    """From which slot on repair may be asked for again, now that an arbiter declined it."""
+    policies = draft.policy_of(record.policy_version), draft.policy
+    return draft.slot + draft.slots(min(each.severities[record.severity - 1].repair_after_days for each in policies))
+
+
+def stands_disputed(draft: Draft, record: Record) -> bool:
+    """Whether the record counts while an objection to it is open: only where both policies say so."""
+    return bool(record.stands) and draft.policy.categories[record.category].stands_disputed
+
+
+def best_points(draft: Draft, record: Record) -> int:
+    """The most points that a correction may give."""
+    policies = draft.policy_of(record.policy_version), draft.policy
+    return max(0, *(policy.categories[record.category].high for policy in policies))

@@ -1,0 +1,46 @@
+"""Whether an amendment worsens anything for the future, from the tables of two policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scripts.recount.lives import Row
+
+_LONGER = ("answer_days", "ruling_days", "repair_answer_days", "retention_days", "lookback_days", "disputed_days")
+_SHORTER = ("notice_days", "worse_notice_days", "hearing_days", "appeal_days", "window_days")
+
+
+def worsens(old: Row, new: Row) -> bool:
+    """Whether ``new`` is worse than ``old`` for anybody in anything."""
+    return any(_comparisons(old, new))
+
+
+def _comparisons(old: Row, new: Row) -> Iterator[bool]:
+    numbers, others = ({**each["periods"], **each["rights"], **each["authorities"]} for each in (old, new))
+    yield from (others[name] > numbers[name] for name in (*_LONGER, "overturned_permille", "overturned_minimum"))
+    yield from (others[name] < numbers[name] for name in _SHORTER)
+    yield old["enrolment"] == "registrar" and new["enrolment"] == "open"
+    for mild, harsh in zip(old["severity"], new["severity"], strict=False):
+        yield harsh["repair_after_days"] > mild["repair_after_days"]
+        yield harsh["expires_after_days"] > mild["expires_after_days"]
+    known = {row["code"]: row for row in old["category"]}
+    ranks = {tier["name"]: rank for rank, tier in enumerate(reversed(new["tier"]))} | {"": len(new["tier"])}
+    for row in new["category"]:
+        yield _is_worse(known.get(row["code"]), row, ranks)
+    lowest = {row["code"]: row["min"] for row in old["rating"]}
+    yield from (row["min"] < lowest.get(row["code"], 0) for row in new["rating"])
+
+
+def _is_worse(old: Row | None, new: Row, ranks: dict[str, int]) -> bool:
+    takes = new["min"] < 0 or "tier_cap" in new
+    if old is None:
+        return takes
+    return (
+        new["min"] < old["min"]
+        or new["max"] < old["max"]
+        or ranks[new.get("tier_cap", "")] < ranks[old.get("tier_cap", "")]
+        or (new["interim"], old["interim"]) == ("stands", "suspended")
+        or (old["reason"] and not new["reason"])
+        or (takes and old["closed"] and not new["closed"])
+        or (takes and bool(set(new["severities"] or [""]) - set(old["severities"] or [""])))
+    )
