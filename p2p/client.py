@@ -226,6 +226,11 @@ def try_out(raw: bytes) -> Query[None]:
     return Query("/trial", _one_outcome, encode((raw,)))
 
 
+def try_all(raws: Iterable[bytes]) -> Query[list[Refused | None]]:
+    """The same of several, each on top of those before it; None for each that the block would take."""
+    return Query("/trial", _outcomes, encode(tuple(raws)))
+
+
 # ------------------------------------------------------------------------------------------------------ who asks
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chain.errors import OperatorError
-from scripts.console import print_json, remark, table, write
+from scripts.console import print_json, remark, table, use_names, write
 
 if TYPE_CHECKING:
     from scripts.audit_parts.report import Audit
@@ -30,7 +30,9 @@ _CSV_SLOTS = 1
 @command
 @click.option("--home", type=click.Path(path_type=Path), help="A node's home, or a testnet's.")
 @click.option("--ratings-csv", type=click.Path(path_type=Path), help="Ratings in the Bitcoin OTC form instead.")
-@click.option("--trusted", help="Pre-trusted members, separated by commas; by default the earliest.")
+@click.option(
+    "--trusted", help="Pre-trusted members, separated by commas; by default a chain's validators and authorities."
+)
 @click.option("--groups", type=click.Path(path_type=Path), help="member,group lines: are issuers biased against one?")
 @click.option("--group-by", type=click.Choice(["registrar", "tier"]), help="Ask that about groups the chain knows.")
 @click.option(
@@ -82,8 +84,10 @@ def _of_home(home: Path, seeds: list[str], file: Path | None, group_by: str | No
         from scripts.audit_parts.report import make_audit
         from scripts.chain_view import as_of, open_view
         from scripts.inspect_parts.question import progress
+        from scripts.names import read_names
 
     with open_view(home) as view:
+        use_names(read_names(view.reader.path.parent))
         remark(f"executing {home} {as_of(view.at_head)} …")
         with progress("blocks", view.head_height) as advance:
             frames = read_home(view, advance)

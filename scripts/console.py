@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +22,8 @@ from scripts.tables import lay_out, wrapped
 if TYPE_CHECKING:
     from rich.console import Console
 
+# What tables call the owners of keys, by did; a command that knows a home fills it.
+_names: dict[str, str] = {}
 # Storage finds a transaction by the first 8 bytes of its id.
 _SHORT_BYTES = 8
 _BAR_WIDTH = 24
@@ -121,8 +123,19 @@ def short(id_bytes: bytes) -> str:
 
 
 def short_did(did: str) -> str:
-    """The telling part of a ``did:key``, for people: ``z6MkhaXgBZDv…``."""
-    return did.removeprefix("did:key:")[:12] + "…"
+    """The telling part of a ``did:key``, for people, with the name it has here: ``market office z6MkhaXgBZDv…``."""
+    return _named(did, did.removeprefix("did:key:")[:12] + "…")
+
+
+def use_names(names: Mapping[str, str]) -> None:
+    """From now on tables show these names, by did, beside the keys that have them."""
+    _names.clear()
+    _names.update(names)
+
+
+def _named(did: str, shown: str) -> str:
+    name = _names.get(did)
+    return shown if name is None else f"{name} {shown}"
 
 
 class Share(NamedTuple):
@@ -192,5 +205,7 @@ def _cell(value: object, is_terminal: bool) -> str:
             return short(value)
         case Share():
             return value.bar() if is_terminal else str(value)
+        case str():
+            return _named(value, value)
         case _:
             return str(value)

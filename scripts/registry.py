@@ -40,6 +40,7 @@ from p2p.local.keyfile import write_key
 from p2p.local.passphrase import Passphrase, with_passphrase
 from scripts.console import print_json, remark, table
 from scripts.registry_parts.filing import answer, record, repair, rule
+from scripts.registry_parts.importing import import_table
 from scripts.registry_parts.inputs import (
     DID,
     Cosignature,
@@ -50,6 +51,7 @@ from scripts.registry_parts.inputs import (
 )
 from scripts.registry_parts.keys import annul, guardians, leave, recover, undo, veto, vouch
 from scripts.registry_parts.motions import motion
+from scripts.registry_parts.naming import list_names, name_key
 from scripts.registry_parts.reopening import cosign_reopening, reopen
 from scripts.registry_parts.session import (
     Session,
@@ -80,9 +82,10 @@ def registry() -> None:
 
 
 for _command in (
-    *(record, reopen, cosign_reopening, answer, rule, repair, motion),
+    *(record, import_table, reopen, cosign_reopening, answer, rule, repair, motion),
     *(rate, rating, receipt),
     *(guardians, vouch, recover, undo, veto, annul, leave),
+    *(name_key, list_names),
 ):
     registry.add_command(_command)
 
@@ -172,12 +175,28 @@ def status(session: Session, as_json: bool) -> None:
         "as_of_height": account.height,
         "policy_version": account.policy_version,
     }
+    matters = _open_matters(session) if account.member else []
     if as_json:
-        print_json({**facts, "may": may})
+        print_json({**facts, "may": may, "open": matters})
         return
     table("", ("field", "value"), list(facts.items()))
     click.echo()
+    if matters:
+        columns = ("number", "category", "points", "status", "waits_for", "until", "issuer")
+        table("Open matters about this key", columns, [[row[name] for name in columns] for row in matters], ("points",))
+        click.echo()
     table("", ("it may now",), [(line,) for line in may] or [("nothing: use the key that it moved to",)])
+
+
+def _open_matters(session: Session) -> list[dict[str, Any]]:
+    """The records about a key's owner on which somebody has to act, and until when."""
+    found = session.node.ask(client.records(session.secret.public))["records"]
+    names = ("number", "category", "points", "status", "waits_for", "issuer", "deadline_slot")
+    return [
+        {**{name: row[name] for name in names}, "until": moment_of(session.genesis, row["deadline_slot"])}
+        for row in sorted(found, key=lambda row: int(row["deadline_slot"] or 0))
+        if row["deadline_slot"]
+    ]
 
 
 def _possible(session: Session, account: Signer) -> list[str]:

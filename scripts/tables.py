@@ -17,6 +17,9 @@ _WRAPPED = 24
 # As much of an id as tells it from others; commands take it.
 _SHORT_ID = 16
 _ID = re.compile(r"[0-9a-f]{20,}|(did:key:)?z6Mk[1-9A-HJ-NP-Za-km-z]{16,}…?")
+# A key that has a name, which stands before it.
+_NAMED = re.compile(r"(.+) ((?:did:key:)?z6Mk[1-9A-HJ-NP-Za-km-z]{8,}…?)")
+_SHORT_NAME = 14
 
 
 class Layout(NamedTuple):
@@ -58,6 +61,10 @@ def lay_out(
 
 
 def _short(cell: str) -> str:
+    named = _NAMED.fullmatch(cell)
+    if named:
+        name = named[1] if len(named[1]) <= _SHORT_NAME else named[1][: _SHORT_NAME - 1].rstrip() + "…"
+        return f"{name} {_short(named[2])}"
     if not _ID.fullmatch(cell):
         return cell
     digits = cell.removeprefix("did:key:").removesuffix("…")

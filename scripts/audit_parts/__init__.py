@@ -7,6 +7,7 @@ From the data up::
     trust        EigenTrust with pre-trusted seeds beside the plain score
     fairness     fairness and goodness of members, REV2
     rings        groups whose members' support comes from within
+    alerts       patterns of abuse that have happened, counted
     issuers      issuers whose records are unusual
     planted      what is hidden in data so that finding it can be measured
     published    the same data against published labels and figures

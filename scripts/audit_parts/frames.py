@@ -38,6 +38,8 @@ RECORD_TYPES = {
     "objected": "bool",
     "overturned": "bool",
 }
+# The outcomes of a record that is still there.
+THERE = ("standing", "objected", "maintained", "upheld", "corrected")
 MEMBER_TYPES = {"member": "str", "key": "str", "registrar": "str", "score": "int64"}
 # A suspension's height, and what had been decided and overturned by then, are of the last one, NA if there was none.
 AUTHORITY_TYPES = {
@@ -69,13 +71,15 @@ def frame_of(rows: list[tuple[Any, ...]], types: dict[str, str]) -> pd.DataFrame
 class Frames:
     """What there is to analyse.  Who has ever been somebody is named by its identity: its first key, as a did.
 
-    ``members`` and ``authorities`` are known of a home's chain only; ``key`` is the one they have now.
+    ``members`` and ``authorities`` are known of a home's chain only; ``key`` is the one they have now.  ``officers``
+    are the validators that are not jailed, and the authorities in office.
     """
 
     ratings: pd.DataFrame
     records: pd.DataFrame = field(default_factory=lambda: empty(RECORD_TYPES))
     members: pd.DataFrame = field(default_factory=lambda: empty(MEMBER_TYPES))
     authorities: pd.DataFrame = field(default_factory=lambda: empty(AUTHORITY_TYPES))
+    officers: tuple[str, ...] = ()
 
     def identities(self, names: Iterable[str]) -> list[str]:
         """The same names, with the identity in place of a current key."""

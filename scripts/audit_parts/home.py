@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
+from chain.documents import authorities_document
 from chain.draft import Draft, Happening
-from chain.keys import did_from_key
+from chain.keys import did_from_key, key_from_did
 from chain.ledger import Ledger
 from chain.scores import standing
 from chain.state import AUTHORITY_STATUS_NAMES, SUSPENDED, Member, member_key
@@ -31,7 +32,19 @@ def read_home(view: View, advance: Callable[[int], None]) -> Frames:
     reading = _Reading(view)
     for step in steps(view, advance):
         reading.take(step)
-    return reading.frames()
+    return replace(reading.frames(), officers=_officers(view))
+
+
+def _officers(view: View) -> tuple[str, ...]:
+    """The identities of validators that are not jailed and of authorities in office, as of the state on disk."""
+    state = view.state
+    keys = [seat.key for seat in state.validators.active if not seat.is_jailed]
+    in_office = [
+        key_from_did(row["authority"])
+        for row in authorities_document(state)["authorities"]
+        if row["status"] == "active" and row["in_term"]
+    ]
+    return tuple(sorted({did_from_key(state.identity(key)) for key in (*keys, *in_office)}))
 
 
 @dataclass

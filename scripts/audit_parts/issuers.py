@@ -22,11 +22,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scripts.audit_parts.frames import Floats, Ints
+from scripts.audit_parts.frames import THERE, Floats, Ints
 
 SIGNIFICANT = 0.05
-# The outcomes of a record that is still there.
-THERE = ("standing", "objected", "maintained", "upheld", "corrected")
 # An issuer with fewer records is not judged: nothing could be told from chance.
 MIN_RECORDS = 20
 COLUMNS = ("kind", "issuer", "other", "observed", "expected", "evidence", "p")

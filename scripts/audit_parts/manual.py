@@ -13,13 +13,13 @@ from scripts.audit_parts.plots import plot_measures, plot_rings, plot_trust, sav
 from scripts.audit_parts.published import Figure, measure_published
 from scripts.audit_parts.report import frame_sheet
 from scripts.audit_parts.rings import find_rings
-from scripts.audit_parts.trust import compare
+from scripts.audit_parts.trust import compare, earliest
 from scripts.chain_view import Sheet
 
 MANUAL = Path(__file__).resolve().parents[1] / "docs" / "audit.md"
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
 _TITLES = {
-    "published": "Beside what is published about the same data",
+    "published": "Beside what is published about Bitcoin OTC",
     "rings": "Planted rings, in the whole real data",
     "issuers": "Planted issuers, in made-up records",
     "sybils": "Sybils who praise one another and a master",
@@ -59,10 +59,11 @@ def write_manual(measured: Mapping[str, pd.DataFrame], manual: Path = MANUAL) ->
     manual.write_text("\n\n".join([before + _BEGIN, *parts, _END + after]), encoding="utf-8")
     ratings = measured["ratings"]
     rings = find_rings(ratings)
+    in_rings = {member for ring in rings["members"] for member in ring}
     plots = {
         "audit-measured.svg": plot_measures(measured["rings"], measured["issuers"], measured["sybils"]),
         "audit-rings.svg": plot_rings(ratings, rings),
-        "audit-trust.svg": plot_trust(compare(ratings), {member for ring in rings["members"] for member in ring}),
+        "audit-trust.svg": plot_trust(compare(ratings, earliest(ratings)), in_rings),
     }
     for name, figure in plots.items():
         save(figure, manual.parent / name)

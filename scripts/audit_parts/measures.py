@@ -11,7 +11,7 @@ from scripts.audit_parts.frames import edges_of
 from scripts.audit_parts.issuers import audit_issuers, unusual
 from scripts.audit_parts.planted import DAY_SLOTS, RINGS, plant_issuers, plant_rings, plant_sybils
 from scripts.audit_parts.rings import find_rings
-from scripts.audit_parts.trust import compare, plain_points
+from scripts.audit_parts.trust import compare, earliest, plain_points
 
 # Limits and tests were tried out on other seeds than these.
 SEEDS = range(1_000, 1_010)
@@ -87,13 +87,13 @@ def measure_sybils(ratings: pd.DataFrame, counts: Sequence[int] = SYBILS, seed: 
     ``duped`` is how many of the old members were talked into rating a Sybil.
     """
     edges = edges_of(ratings)
-    points = plain_points(edges)
+    points, seeds = plain_points(edges), earliest(ratings)
     master = edges.members[int(np.argsort(points, kind="stable")[edges.count // 2])]
     rows = []
     for duped in (0, 5):
         for count in counts:
             # Ranks among the members there were, so that Sybils do not count as overtaken.
-            everybody = compare(plant_sybils(ratings, master, count, duped, seed))
+            everybody = compare(plant_sybils(ratings, master, count, duped, seed), seeds)
             ranked = everybody[~everybody["member"].str.startswith("sybil-")]
             own = ranked[ranked["member"] == master].iloc[0]
             by_points = int((ranked["points"] > own["points"]).sum()) + 1

@@ -26,6 +26,9 @@ from scripts.audit_parts.trust import DEFAULT_SEEDS, eigentrust, plain_points
 # The member number of the platform's founder in the Bitcoin OTC data.
 FOUNDER = "1"
 _STRONG = 5
+OTC = "Bitcoin OTC"
+# By how many ratings and members there are.
+_DATA_SETS = {(35_592, 5_881): OTC, (24_186, 3_783): "Bitcoin Alpha"}
 # REV2 combines the scores of many settings (alpha1, beta1, gamma1, gamma2) in a random forest; these are a few.
 _SETTINGS = (
     (0, 0, 1, 1),
@@ -64,20 +67,36 @@ def labels(ratings: pd.DataFrame, founder: str = FOUNDER) -> pd.Series:
     benign = trusted | set(theirs.loc[theirs["points"] >= _STRONG, "subject"])
     rejected = set(theirs.loc[theirs["points"] <= -_STRONG, "subject"])
     if not rejected - benign:
-        raise OperatorError("these ratings give no labels: --measure is for the Bitcoin OTC data")
+        raise OperatorError("these ratings give no labels: --measure is for the Bitcoin OTC data or those of its form")
     found = {member: member in rejected for member in sorted(benign ^ rejected)}
     return pd.Series(found, dtype=bool)
 
 
+def data_set(ratings: pd.DataFrame) -> str:
+    """Which data these are, told by their size; published figures are about the first of them."""
+    members = len(set(ratings["rater"]) | set(ratings["subject"]))
+    return _DATA_SETS.get((len(ratings), members), f"unknown data: {len(ratings):,} ratings, {members:,} members")
+
+
 def measure_published(ratings: pd.DataFrame, every: int = 1) -> Iterator[Figure]:
-    """Figures on the Bitcoin OTC data; ``every`` how many edges one is left out."""
+    """Figures on data of the Bitcoin OTC form, beside those published about Bitcoin OTC itself and no other data.
+
+    ``every`` how many edges one is left out.
+    """
+    name = data_set(ratings)
+    yield Figure("data", name, "-", f"labels by the rule of [2], with member {FOUNDER} as the founder")
+    for figure in _figures(ratings, every):
+        yield figure if name == OTC else figure._replace(published="-")
+
+
+def _figures(ratings: pd.DataFrame, every: int) -> Iterator[Figure]:
     edges = scaled(edges_of(ratings))
     known = labels(ratings)
     yield Figure(
         "labels: benign + fraudulent",
         f"{(~known).sum()} + {known.sum()}",
         "136 + 180 [2]",
-        "the published set also has 4 members who were both praised and rejected",
+        "the published set of Bitcoin OTC also has 4 members who were both praised and rejected",
     )
     yield from _from_ratings_given(edges, known)
     yield from _without_the_labelling(ratings, known)
@@ -157,5 +176,5 @@ def _edge_weights(edges: Edges, every: int) -> Iterator[Figure]:
         "20 % held out: mean squared error",
         f"{np.mean(errors):.4f}",
         "0.1250, 0.1026, 0.0928 [4]",
-        "fairness × goodness; published: ALS, a deep model, transformers, on a split of their own",
+        "fairness × goodness; published about Bitcoin OTC: ALS, a deep model, transformers, on a split of their own",
     )

@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 
 from chain.errors import OperatorError
+from scripts.audit_parts.alerts import find_alerts
 from scripts.audit_parts.frames import Frames, standing
 from scripts.audit_parts.issuers import SIGNIFICANT, audit_issuers, describe_issuers, unusual
 from scripts.audit_parts.plots import plot_issuers, plot_rings, plot_trust, save
 from scripts.audit_parts.rings import fed_by_rings, find_rings
-from scripts.audit_parts.trust import compare
+from scripts.audit_parts.trust import compare, official_seeds
 from scripts.chain_view import Sheet
 from scripts.console import short_did
 
@@ -24,7 +25,10 @@ _DIGITS = 3
 
 @dataclass(frozen=True)
 class Audit:
-    """All findings: ``trust`` has who rated or was rated, ``tests`` every test of an issuer, significant or not."""
+    """All findings: ``trust`` has who rated or was rated, if anybody is pre-trusted.
+
+    ``tests`` has every test of an issuer, significant or not.
+    """
 
     ratings: pd.DataFrame
     records: pd.DataFrame
@@ -33,6 +37,12 @@ class Audit:
     trust: pd.DataFrame
     issuers: pd.DataFrame
     tests: pd.DataFrame
+    alerts: pd.DataFrame
+
+    @property
+    def member_count(self) -> int:
+        """How many members rated or were rated."""
+        return len(set(self.ratings["rater"]) | set(self.ratings["subject"]))
 
     @property
     def overrated(self) -> pd.DataFrame:
@@ -46,14 +56,15 @@ def make_audit(frames: Frames, window_slots: int, seeds: Sequence[str] = (), gro
     ratings, records = frames.ratings, frames.records
     rings = find_rings(ratings)
     fed = fed_by_rings(ratings, rings)
-    trust = compare(ratings, frames.identities(seeds))
+    trust = compare(ratings, frames.identities(seeds) or official_seeds(frames))
     if len(frames.members):
         known = frames.members.set_index("member")
         trust["key"], fed["key"] = (frame["member"].map(known["key"]) for frame in (trust, fed))
         trust["score"] = trust["member"].map(known["score"])
     issuers = describe_issuers(records, frames.authorities)
     tests = audit_issuers(records, window_slots, groups)
-    return Audit(ratings, records, rings, fed, trust, issuers, tests)
+    alerts = find_alerts(ratings, records, rings, window_slots)
+    return Audit(ratings, records, rings, fed, trust, issuers, tests, alerts)
 
 
 def document(audit: Audit, limit: int) -> dict[str, Any]:
@@ -61,10 +72,11 @@ def document(audit: Audit, limit: int) -> dict[str, Any]:
     return {
         "ratings": len(audit.ratings),
         "standing_ratings": len(standing(audit.ratings)),
-        "members": len(audit.trust),
+        "members": audit.member_count,
         "records": len(audit.records),
         "issuers": len(audit.issuers),
         "seeds": audit.trust.loc[audit.trust["seed"], "member"].tolist(),
+        "alerts": rows(audit.alerts),
         "all_issuers": rows(audit.issuers),
         "unusual_issuers": rows(unusual(audit.tests)),
         "rings": rows(audit.rings),
@@ -92,7 +104,8 @@ def sheets(audit: Audit, limit: int) -> list[Sheet]:
     """For people."""
     facts = [
         ("ratings, of which stand", f"{len(audit.ratings):,}, {len(standing(audit.ratings)):,}"),
-        ("members with ratings", f"{len(audit.trust):,}"),
+        ("members with ratings", f"{audit.member_count:,}"),
+        ("pre-trusted members", _seeds_in_words(audit)),
         ("records, issuers", f"{len(audit.records):,}, {len(audit.issuers)}"),
         ("rings, members in rings", f"{len(audit.rings)}, {int(audit.rings['size'].sum())}"),
         ("tests of issuers, unusual", f"{len(audit.tests)}, {len(unusual(audit.tests))}"),
@@ -105,13 +118,20 @@ def sheets(audit: Audit, limit: int) -> list[Sheet]:
     about = f"q <= {SIGNIFICANT}; not a verdict: numbers to look into" if len(audit.tests) else "too few records to ask"
     tables = (
         ("Issuers, and how their records held", audit.issuers.rename(columns=lambda name: name.replace("_", " "))),
+        ("Alerts: patterns worth a look, not verdicts", audit.alerts),
         (f"Unusual issuers ({about})", issuers),
         ("Rings: groups whose support comes from within", rings),
         ("Members who live on the support of a ring", audit.fed.head(limit)),
         ("Members by trust (EigenTrust), beside their rank by points", audit.trust.head(limit)[trust]),
         ("Members with far more points than trust", audit.overrated.head(limit)[[*trust[:-1], "moved"]]),
     )
-    return [Sheet("Analysed", ("what", "number"), facts), *(frame_sheet(title, frame) for title, frame in tables)]
+    shown = tables if len(audit.trust) else tables[:-2]
+    return [Sheet("Analysed", ("what", "number"), facts), *(frame_sheet(title, frame) for title, frame in shown)]
+
+
+def _seeds_in_words(audit: Audit) -> str:
+    found = audit.trust.loc[audit.trust["seed"], "member"].tolist()
+    return _some(found) if found else "none known, so nobody's trust is told; name some with --trusted"
 
 
 def _some(members: Sequence[str], count: int = 4) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import sparse
 
 from chain.errors import OperatorError
-from scripts.audit_parts.frames import Edges, Floats, edges_of
+from scripts.audit_parts.frames import THERE, Edges, Floats, Frames, edges_of
 
 # How often a walk starts again; Kamvar et al. leave it open, PageRank's customary value.
 RESTART = 0.15
@@ -25,10 +25,26 @@ _MAX_ROUNDS = 200
 _TOLERANCE = 1e-12
 
 
-def choose_seeds(edges: Edges, seeds: Sequence[str], count: int = DEFAULT_SEEDS) -> np.ndarray:
-    """Positions of the pre-trusted members: those named, else the earliest ``count``.  Raises OperatorError."""
-    if not seeds:
-        return np.arange(min(count, edges.count))
+def official_seeds(frames: Frames) -> list[str]:
+    """Whom the register itself trusts: validators and authorities in office, as far as they rate or are rated.
+
+    Where none of them is, the members whom those authorities stand behind with a record for the better.  Never the
+    earliest members: whoever enrols first would be trusted most.
+    """
+    known = set(frames.ratings["rater"]) | set(frames.ratings["subject"])
+    officers = sorted(known & set(frames.officers))
+    records = frames.records
+    for_them = records["issuer"].isin(frames.officers) & (records["points"] > 0) & records["outcome"].isin(THERE)
+    return officers or sorted(known & set(records.loc[for_them, "subject"]))
+
+
+def earliest(ratings: pd.DataFrame, count: int = DEFAULT_SEEDS) -> list[str]:
+    """The members of the earliest ratings: for measuring old data where nobody else is known, and for nothing else."""
+    return list(edges_of(ratings).members[:count])
+
+
+def choose_seeds(edges: Edges, seeds: Sequence[str]) -> np.ndarray:
+    """Positions of the pre-trusted members.  Raises OperatorError."""
     found = edges.positions(seeds)
     if (found < 0).any():
         missing = seeds[int(np.argmin(found))]
@@ -61,13 +77,14 @@ def plain_points(edges: Edges) -> Floats:
     return edges.sums(edges.subject, edges.points)
 
 
-def compare(ratings: pd.DataFrame, seeds: Sequence[str] = ()) -> pd.DataFrame:
+def compare(ratings: pd.DataFrame, seeds: Sequence[str]) -> pd.DataFrame:
     """Every member with its points, its trust and its rank by each, most trusted first.
 
     ``trust`` is relative to the mean: 1 is what every member would have if all had the same.  Equal values share
-    the better rank.  ``moved`` is by how many places the plain rank is better than the one by trust.
+    the better rank.  ``moved`` is by how many places the plain rank is better than the one by trust.  Without seeds
+    nobody's trust can be told: there are no rows.
     """
-    edges = edges_of(ratings)
+    edges = edges_of(ratings if len(seeds) else ratings.head(0))
     frame = pd.DataFrame({"member": edges.members, "points": plain_points(edges)})
     chosen = choose_seeds(edges, seeds)
     frame["trust"] = eigentrust(edges, chosen) * edges.count

@@ -17,7 +17,8 @@ from chain.database import corrupt
 from chain.errors import InvariantBroken, Refused
 from p2p.local import commandline
 from scripts.chain_view import Finding, View, open_view
-from scripts.console import print_json, stderr_console, table
+from scripts.console import print_json, stderr_console, table, use_names
+from scripts.names import read_names
 
 #: More of anything than a home can hold.
 ALL = 2**62
@@ -34,6 +35,7 @@ def question(ask: Callable[..., Finding]) -> Callable[..., Finding]:
     @functools.wraps(ask)
     def command(home: Path, as_json: bool, **arguments: Any) -> None:
         with open_view(home) as view:
+            use_names(read_names(view.reader.path.parent))
             answer = _answer(view, functools.partial(ask, view, **arguments))
         show(answer, as_json=as_json)
 

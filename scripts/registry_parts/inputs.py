@@ -69,7 +69,7 @@ def document(name: str, what: str, *, needed: bool = True) -> Callable[[_Command
             if file is not None:
                 options[name] = salted_digest(file)
             elif digits is not None:
-                options[name] = _read_digest(name, digits)
+                options[name] = read_digest(name, digits)
             elif needed:
                 raise OperatorError(f"{what} is needed: --{name} FILE, or --{name}-digest HEX")
             else:
@@ -125,7 +125,8 @@ def _salt_of(file: Path) -> bytes:
     return salt
 
 
-def _read_digest(name: str, digits: str) -> bytes:
+def read_digest(name: str, digits: str) -> bytes:
+    """A digest as people give it.  Raises :class:`OperatorError`."""
     try:
         digest = bytes.fromhex(digits)
     except ValueError:

@@ -31,7 +31,8 @@ from p2p.following import Follower, Impossible, NotInTime, Until
 from p2p.local import commandline
 from p2p.local.keyfile import read_key
 from p2p.local.passphrase import ASKED, Passphrase, with_passphrase
-from scripts.console import print_json, remark, stderr_console
+from scripts.console import print_json, remark, stderr_console, use_names
+from scripts.names import read_names
 from scripts.registry_parts.refusals import show
 
 EXIT_NOT_IN_TIME = 3
@@ -91,6 +92,7 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
     def with_node(url: str | None, home: Path | None, genesis_path: Path | None, **options: Any) -> None:
         # What a test puts into the context's obj takes the place of the network.
         transport = click.get_current_context().obj
+        use_names(read_names(home) if home is not None else {})
         if url is None:
             url = DEFAULT_NODE if home is None else announced(home).http
         with Client(url, transport) as node:

@@ -67,7 +67,7 @@ class Equivocates(SignsTwice):
             if best is None:
                 continue
             head = best.engine.chain.head
-            enrols = (villain.cabal.stranger_enrols(),) if is_second else ()
+            enrols = (villain.cabal.stranger_enrols(best, slot),) if is_second else ()
             root, decision = outcome_of(best, slot, enrols)
             block = villain.cabal.forge(
                 villain.secret,
@@ -214,7 +214,7 @@ class Floods(Attests):
 
     def lead(self, villain: Villain, slot: int) -> None:
         cabal, head, random = villain.cabal, villain.head, villain.world.random
-        enrols = cabal.stranger_enrols()
+        enrols = cabal.stranger_enrols(villain, slot)
         match random.randrange(4):
             case 0:
                 villain.tell(cabal.forge(villain.secret, *head, slot, state_root=random.randbytes(32)))

@@ -110,10 +110,13 @@ class Cabal:
         )
         return attestation if name is None else in_the_name_of(name, attestation)
 
-    def stranger_enrols(self) -> VerifiedTransaction:
-        """A valid transaction that nobody saw before."""
+    def stranger_enrols(self, node: SimulatedNode, slot: int) -> VerifiedTransaction:
+        """A transaction that nobody saw before, valid in a block of ``slot`` on the head of a node."""
         self._strangers += 1
-        return sign_transaction(secret(50_000 + self._strangers), self.world.genesis.id, 0, 50_000, Enrol())
+        chain = node.engine.chain
+        version = chain.ledger.draft(slot, chain.electorate).policy.version
+        action = Enrol(policy_version=version)
+        return sign_transaction(secret(50_000 + self._strangers), self.world.genesis.id, 0, 50_000, action)
 
 
 def tell(sender: SimulatedNode, block: Block, receivers: Iterable[SimulatedNode]) -> None:

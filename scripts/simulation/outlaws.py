@@ -158,7 +158,7 @@ class Relays(Attests):
 
     def lead(self, villain: Villain, slot: int) -> None:
         if not self._is_last(villain):
-            root, decision = outcome_of(villain, slot, (enrols := villain.cabal.stranger_enrols(),))
+            root, decision = outcome_of(villain, slot, (enrols := villain.cabal.stranger_enrols(villain, slot),))
             block = villain.cabal.forge(
                 villain.secret, *villain.head, slot, (enrols,), state_root=root, decision=decision
             )

@@ -15,6 +15,7 @@ import pytest
 
 from chain.genesis import found_genesis
 from chain.policy import shipped_policy
+from p2p.client import STATUS, Client
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home
 from tests.support.client import run_client
@@ -109,3 +110,30 @@ def test_a_record_is_filed_objected_to_maintained_and_struck(tmp_path: Path, nod
     status = desk.act("status", key="ann")
     assert (status["did"], status["member"], status["transactions"], status["waiting"]) == (ann, True, 2, 0)
     assert "Traceback" not in node.log()
+
+
+def test_an_import_that_is_killed_goes_on_and_files_no_row_twice(tmp_path: Path, node: RunningNode) -> None:
+    desk = Desk(tmp_path, node)
+    ann, bank = (desk.new_key(name) for name in ("ann", "bank"))
+    home = ("--home", str(node.home))
+    desk.run("motion", "accredit", bank, "--category", "contract or loan", "--registrar", *home)
+    desk.act("enrol", "--registrar-key", str(tmp_path / "bank"), key="ann")
+    table, journal = tmp_path / "table.csv", tmp_path / "table.csv.journal"
+    with Client(node.url) as asking:
+        slot = asking.ask(STATUS)["slot"]
+    rows = [f"{ann},1,minor,{slot},{number:064x}" for number in range(40)]
+    table.write_text("\n".join(["member,category,severity,established,evidence_digest", *rows]), encoding="utf-8")
+
+    options = ["import", str(table), "--key", str(tmp_path / "bank"), "--node", node.url]
+    command = [sys.executable, str(ROOT / "scripts" / "registry.py"), *options]
+    with subprocess.Popen(command, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL) as importing:
+        deadline = time.monotonic() + DEADLINE_S
+        while not (journal.exists() and b'"raw"' in journal.read_bytes()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        importing.kill()
+
+    done = desk.run(*options)
+    assert (done["filed"] + done["filed_before"], done["refused"], done["waiting"]) == (40, 0, 0)
+    evidence = [row["evidence"] for row in desk.run("records", ann, "--node", node.url)["records"]]
+    assert sorted(evidence) == [f"{number:064x}" for number in range(40)]

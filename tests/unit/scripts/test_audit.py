@@ -31,7 +31,7 @@ from scripts.audit_parts.planted import DAY_SLOTS, RINGS, Population, Ring, merg
 from scripts.audit_parts.published import labels
 from scripts.audit_parts.report import make_audit, write_files
 from scripts.audit_parts.rings import fed_by_rings, find_rings
-from scripts.audit_parts.trust import RESTART, compare, eigentrust
+from scripts.audit_parts.trust import RESTART, compare, earliest, eigentrust, official_seeds
 from scripts.chain_view import open_view
 from scripts.replay import SAMPLE
 from tests.support.homes import record, write_home
@@ -133,7 +133,7 @@ def test_the_command_reports_a_chain_and_leaves_it_as_it_was(home: tuple[Path, l
 
 
 def test_the_command_prints_tables_of_the_sample() -> None:
-    result = CliRunner().invoke(audit, ["--ratings-csv", str(SAMPLE), "--limit", "3"])
+    result = CliRunner().invoke(audit, ["--ratings-csv", str(SAMPLE), "--limit", "3", "--trusted", "1"])
     assert result.exit_code == 0, result.output
     assert "1,500, 1,500" in result.stdout
     assert "Members by trust" in result.stdout
@@ -187,6 +187,41 @@ def test_sybils_lift_their_master_by_points_but_not_by_trust(sample: pd.DataFram
     assert praised["rank_trust"] == alone["rank_trust"]
     assert praised["trust"] == pytest.approx(alone["trust"], rel=0.01)
     assert row_of(measured, duped=5, sybils=50)["trust"] > alone["trust"]  # what the duped give away does arrive
+
+
+def captured(sample: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Ten keys that come first and praise one another, then everybody else."""
+    ring = [f"ring-{number}" for number in range(10)]
+    praise = [(one, other, 10, 0.0) for one in ring for other in ring if one != other]
+    ratings = merged(sample.head(0), praise)
+    return pd.concat([ratings, sample], ignore_index=True), ring
+
+
+def test_who_comes_first_is_not_trusted_for_it(sample: pd.DataFrame) -> None:
+    ratings, ring = captured(sample)
+    office = "35"
+    found = make_audit(Frames(ratings, officers=(office, "did:key:elsewhere")), WEEK)
+    assert found.trust.loc[found.trust["seed"], "member"].tolist() == [office]
+    of_ring = found.trust["member"].isin(ring)
+    assert (found.trust.loc[of_ring, "trust"] == 0).all()
+    assert not set(found.trust.head(10)["member"]) & set(ring)
+    # What the default was once: the ring ranks first of all.
+    assert set(compare(ratings, earliest(ratings)).head(10)["member"]) == set(ring)
+
+
+def test_authorities_that_rate_nobody_lend_trust_by_the_records_that_stand(sample: pd.DataFrame) -> None:
+    ratings, ring = captured(sample)
+    rows = [("office", "1", 5, "standing"), ("office", "2", 5, "struck"), ("office", "3", -5, "standing")]
+    rows += [("nobody", ring[0], 5, "standing")]
+    records = pd.DataFrame(rows, columns=["issuer", "subject", "points", "outcome"])
+    assert official_seeds(Frames(ratings, records, officers=("office",))) == ["1"]
+
+
+def test_without_anybody_to_trust_no_trust_is_told(sample: pd.DataFrame) -> None:
+    found = make_audit(Frames(sample), WEEK)
+    assert (len(found.trust), found.member_count) == (0, 381)
+    result = CliRunner().invoke(audit, ["--ratings-csv", str(SAMPLE)])
+    assert (result.exit_code, "--trusted" in result.stdout, "EigenTrust" in result.stdout) == (0, True, False)
 
 
 def test_a_seed_has_to_be_a_member(sample: pd.DataFrame) -> None:
@@ -322,7 +357,7 @@ def test_the_evidence_counts_what_is_in_the_records(bad: Population) -> None:
 
 
 def test_findings_about_issuers_are_written_and_drawn(bad: Population, sample: pd.DataFrame, tmp_path: Path) -> None:
-    written = write_files(make_audit(Frames(sample.head(150), bad.records), WEEK), tmp_path / "new")
+    written = write_files(make_audit(Frames(sample.head(150), bad.records), WEEK, ["1"]), tmp_path / "new")
     assert {path.name for path in written} >= {"issuers.csv", "issuers.svg", "trust.svg"}
     assert all(path.read_text().rstrip().endswith("</svg>") for path in written if path.suffix == ".svg")
     assert pd.read_csv(tmp_path / "new" / "issuers.csv")["q"].min() < 1e-6
