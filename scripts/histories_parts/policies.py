@@ -59,6 +59,7 @@ def amendment(random: Random, policy: Policy) -> Policy:
         case 7 if random.random() < 0.5:
             changes["raters"] = policy.raters._replace(counting=random.randrange(2), rating_days=random.choice((0, 5)))
             changes["quotas"] = policy.quotas._replace(member=random.choice((2, 9)))
+            changes["identity"] = policy.identity._replace(annulment_days=random.choice((1, 4)))
             if random.random() < 0.2:
                 changes["raters"] = policy.raters._replace(aggregation=1 - policy.raters.aggregation)
         case _:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chain.amendments import amendment_fault, needed_notice_days, worsenings
-from chain.clauses import MAX_DAYS, SCORE_LIMIT
+from chain.clauses import MAX_DAYS, NO_LIMIT, SCORE_LIMIT
 from chain.codec import decode, encode
 from chain.errors import OperatorError, Reason, Refused
 from chain.policy import (
@@ -649,6 +649,14 @@ WORSE: dict[str, Any] = {
     "hearing_days falls from 6 to 5": ("rights.hearing_days", 5),
     "appeal_days falls from 7 to 6": ("rights.appeal_days", 6),
     "window_days falls from 9 to 8": ("rights.window_days", 8),
+    "registrar of identity rises from 0 to 1": ("identity", {"registrar": "recovers"}),
+    "leave_days of identity rises from 30 to 31": ("identity", {"leave_days": 31}),
+    "return_days of identity rises from 1826 to 1827": ("identity", {"return_days": 1_827}),
+    "answer_days of raters rises from 20 to 21": ("raters", {"answer_days": 21}),
+    "recovery_days of identity falls from 14 to 13": ("identity", {"recovery_days": 13}),
+    "annulment_days of identity falls from 20 to 19": ("identity", {"annulment_days": 19}),
+    f"member of quotas falls from {NO_LIMIT} to 9": ("quotas", {"member": 9}),
+    f"fresh of quotas falls from {NO_LIMIT} to 9": ("quotas", {"fresh": 9}),
     "enrolment is opened: no registrar sees who enrols": ("enrolment", "open"),
     "repair_after_days of severity light rises to 1": ("severity.0.repair_after_days", 1),
     "expires_after_days of severity light rises to 11": ("severity.0.expires_after_days", 11),
