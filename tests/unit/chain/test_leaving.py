@@ -76,6 +76,23 @@ def test_everything_about_who_leaves_goes_but_a_mark(town: Register) -> None:
     assert Ledger(town.genesis, town.ledger.state).state_root == town.ledger.state_root
 
 
+def test_a_dispute_about_who_leaves_counts_against_nobody_and_its_conduct_stays_ended(town: Register) -> None:
+    office, judge, registrar = town.office(13), town.arbiter(), town.registrar()
+    ann = town.member(registrar)
+    town.file(office, ann, 13, -5)
+    town.object(ann, 0, office)
+    filed = town.standing_record(ann, 0)
+    assert town.drawn(ann, 0) == [judge]
+    town.do(ann, Leave())
+    town.block(5)
+    assert (town.record(ann, 0), town.rulings(judge, office)) == (None, (0, 0, 0))
+    assert (town.authority(office).decided, town.authority(office).overturned) == (0, 0)
+    town.block(12)
+    town.do(ann, town.enrolment(ann, registrar))
+    again = town.filing(ann, 13, -5, evidence=filed.evidence)
+    assert town.refusal(office, again) is Reason.ENDED
+
+
 def test_a_key_that_left_comes_back_when_the_policy_says(town: Register) -> None:
     registrar = town.registrar()
     ann, bob = town.member(registrar), town.member(registrar)
