@@ -110,6 +110,13 @@ def _no_mark(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(registry._DEADLINES, b"l", lambda draft, key: draft.put(key, None))
 
 
+# Of whose a key is, and how much it writes: the history of a paper has nobody who recovers, leaves or shouts.
+BROKEN_RULES_OF_PEOPLE: dict[str, Break] = {
+    "what is written a day is not counted": _quotas_uncounted,
+    "a member keeps its key whoever recovers it": _no_recovery,
+    "what is tied to who leaves stays": _nothing_forgotten,
+    "who leaves leaves no mark": _no_mark,
+}
 BROKEN_RULES: dict[str, Break] = {
     "the points of a category have no cap": _no_cap,
     "the points of a record count while an objection is open": _no_suspension,
@@ -120,10 +127,7 @@ BROKEN_RULES: dict[str, Break] = {
     "nobody is suspended, whatever was overturned": _nobody_suspended,
     "an announced policy never comes into force": _no_new_policy,
     "a rating never ends": _voices_never_end,
-    "what is written a day is not counted": _quotas_uncounted,
-    "a member keeps its key whoever recovers it": _no_recovery,
-    "what is tied to who leaves stays": _nothing_forgotten,
-    "who leaves leaves no mark": _no_mark,
+    **BROKEN_RULES_OF_PEOPLE,
 }
 
 
