@@ -110,8 +110,9 @@ def _no_mark(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(registry._DEADLINES, b"l", lambda draft, key: draft.put(key, None))
 
 
-# Of whose a key is, and how much it writes: the history of a paper has nobody who recovers, leaves or shouts.
+# Of whose a key is, and how much it writes: only random histories have people who recover, leave or shout.
 BROKEN_RULES_OF_PEOPLE: dict[str, Break] = {
+    "a rating never ends": _voices_never_end,
     "what is written a day is not counted": _quotas_uncounted,
     "a member keeps its key whoever recovers it": _no_recovery,
     "what is tied to who leaves stays": _nothing_forgotten,
@@ -126,7 +127,6 @@ BROKEN_RULES: dict[str, Break] = {
     "an overturned record is not counted": _nothing_overturned,
     "nobody is suspended, whatever was overturned": _nobody_suspended,
     "an announced policy never comes into force": _no_new_policy,
-    "a rating never ends": _voices_never_end,
     **BROKEN_RULES_OF_PEOPLE,
 }
 
