@@ -25,9 +25,11 @@ files of this list, the store, touch the disk.  Files import only files above th
     judgement     what every header must satisfy on its branch
 
   register
+    identities    whose a key is, and how that changes, as entries of the state
     proposals     what validators can decide together
     transactions  what an actor signs
     tables        documents, read with errors that say where
+    clauses       what a policy says in numbers of people, their keys, voices and quotas
     policy        what may be recorded, and how a score follows from it
     amendments    which policy may follow another, and what it worsens
     founding      what organisations sign before there is a genesis
@@ -40,16 +42,21 @@ files of this list, the store, touch the disk.  Files import only files above th
     terms         what was promised when a record was filed, and no rule before its time
     markers       what ended stays ended
     authorities   what authorities are measured by
+    offices       who holds an office, and which
+    quotas        how much anybody may write a day
+    recovery      a key is not a person: guardians, recovery, what they can undo
     arbiters      who may rule, drawn by lot
-    members       the rules of members: enrol, rate, rotate
+    scores        scores, tiers, and where each point comes from
+    members       the rules of members: enrol, rotate
+    ratings       what members say of one another: rate, withdraw, object, answer
     effects       what a record does while it counts, and who may act on it
     records       the rules of records: file, reopen
     objections    object, answer, rule, appeal
     repairs       ask for repair, approve, decline
     deadlines     what the chain itself does when a deadline of a record passes
+    leaving       leave, annul, and everything about somebody is forgotten
     governance    the rules of validators: motions and evidence
     registry      what each transaction does, and what falls due
-    scores        scores, tiers, and where each point comes from
     words         proposals, changes, policies, moments in words for people
     documents     the things of the register as documents, for HTTP and commands alike
     proof         what shows offline where a member stands, and how that is checked

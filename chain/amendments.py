@@ -24,6 +24,9 @@ _WORSE_LONGER = (
     "overturned_minimum",
 )
 _WORSE_SHORTER = ("notice_days", "worse_notice_days", "hearing_days", "appeal_days", "window_days")
+# The same, of the tables of :data:`chain.clauses.CLAUSES`.
+_CLAUSES_WORSE_HIGHER = {"identity": ("registrar", "leave_days", "return_days"), "raters": ("answer_days",)}
+_CLAUSES_WORSE_LOWER = {"identity": ("recovery_days", "annulment_days"), "quotas": ("member", "fresh")}
 
 
 def amendment_fault(old: Policy, new: Policy) -> str:
@@ -45,6 +48,9 @@ def _amendment_faults(old: Policy, new: Policy) -> Iterator[str]:
     for name in ("base", "ratings_floor", "ratings_cap"):
         if getattr(new, name) < getattr(old, name):
             yield f"{name} must not get lower than {getattr(old, name)}"
+    for name in ("aggregation", "scale", "least_raters"):
+        if getattr(new.raters, name) != getattr(old.raters, name):
+            yield f"{name} of raters must stay: it decides what ratings count for that were given before"
     for tier, raised in zip_longest(reversed(old.tiers), reversed(new.tiers)):
         if tier is None:
             break  # new tiers above the old ones lower nobody
@@ -82,6 +88,7 @@ def _worsenings(old: Policy, new: Policy) -> Iterator[str]:
     for name in _WORSE_SHORTER:
         if getattr(new, name) < getattr(old, name):
             yield f"{name} falls from {getattr(old, name)} to {getattr(new, name)}"
+    yield from _clause_worsenings(old, new)
     if old.enrolment_by_registrar and not new.enrolment_by_registrar:
         yield "enrolment is opened: no registrar sees who enrols"
     for before, after in zip(old.severities, new.severities, strict=False):
@@ -94,6 +101,15 @@ def _worsenings(old: Policy, new: Policy) -> Iterator[str]:
         lowest = old.ratings[code].low if code in old.ratings else 0
         if rating.low < lowest:
             yield f"ratings in {rating.name} may take down to {rating.low}"
+
+
+def _clause_worsenings(old: Policy, new: Policy) -> Iterator[str]:
+    for sign, word, tables in ((1, "rises", _CLAUSES_WORSE_HIGHER), (-1, "falls", _CLAUSES_WORSE_LOWER)):
+        for table, names in tables.items():
+            for name in names:
+                before, after = (getattr(getattr(policy, table), name) for policy in (old, new))
+                if sign * after > sign * before:
+                    yield f"{name} of {table} {word} from {before} to {after}"
 
 
 def _category_worsenings(old: Category | None, new: Category, levels: int) -> Iterator[str]:

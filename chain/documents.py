@@ -31,6 +31,7 @@ from chain.state import (
     MEMBERS,
     MOTION_STATUS_NAMES,
     OPEN,
+    RATING_STATUS_NAMES,
     RATINGS,
     RECORDS,
     RULED,
@@ -118,6 +119,11 @@ def rating_document(view: StateView, other: str, key: bytes, rating: Rating) -> 
         "category": category_name(view.policy, category),
         "points": rating.points,
         "height": rating.height,
+        "status": RATING_STATUS_NAMES[rating.status],
+        **_moment(view, "expires", rating.expires_slot),
+        **_moment(view, "deadline", rating.deadline_slot),
+        "grounds": rating.grounds.hex() or None,
+        "reason": rating.reason.hex() or None,
     }
 
 
@@ -373,7 +379,7 @@ def transaction_document(policy: Policy, transaction: Transaction) -> Document:
         case Repair(step=step):
             action["step"] = REPAIRS[step]
     for name, value in action.items():
-        if name in ("subject", "registrar", "arbiter", "new_key") and value:
+        if name in ("subject", "rater", "registrar", "arbiter", "new_key") and value:
             action[name] = did_from_key(value)
         elif type(value) is bytes:
             action[name] = value.hex() or None

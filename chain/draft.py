@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from chain.errors import Reason, Refused
 from chain.genesis import Genesis
-from chain.state import CLOCK_KEY, RULES_KEY, Clock, Entry, Record, decode_entry, encode_entry
+from chain.state import CLOCK_KEY, RULES_KEY, Clock, Entry, Member, Record, decode_entry, encode_entry
 from chain.view import Lookup
 
 Changes = dict[bytes, tuple[bytes | None, bytes | None]]
@@ -37,7 +38,8 @@ class Draft(Lookup):
     ``slot`` is its slot in registry time, by which all deadlines go; ``date_slot`` that of the calendar.  Without a
     ``parent`` no time has passed since.
 
-    ``happenings`` tells what became of records in it; it is no part of the state.
+    ``happenings`` tells what became of records in it, ``strangers`` how many enrolled without a registrar; neither is
+    part of the state.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Draft(Lookup):
         self.outage_slots = max(0, slot - self.parent.slot - genesis.idle_slots)
         self.slot = slot - self.lost_slots - self.outage_slots
         self.happenings: list[Happening] = []
+        self.strangers = 0
 
     def begin(self) -> None:
         """Registry time stood still in an outage before this block."""
@@ -78,6 +81,13 @@ class Draft(Lookup):
         self._written[key] = None
         if key == RULES_KEY:
             self._policy = None
+
+    def member(self, key: bytes) -> tuple[bytes, Member]:
+        """A member by any key it ever had, which has not left yet.  Raises ``NOT_ENROLLED``."""
+        identity, member = super().member(key)
+        if 0 < member.leaves_slot <= self.slot:
+            raise Refused(Reason.NOT_ENROLLED, "this member has left; the next blocks forget it")
+        return identity, member
 
     @property
     def changes(self) -> Changes:

@@ -53,7 +53,7 @@ from chain.sync import Sync
 from chain.testimony import Testimony
 from chain.throttle import Throttle
 from chain.transactions import VerifiedTransaction
-from chain.trial import take_in
+from chain.trial import submit, take_in
 from chain.witness import Witness
 
 # Gossip can be lost: ask one peer where it stands every so many slots, offer our own transactions again.
@@ -125,7 +125,7 @@ class Engine:
             case Tick():
                 self._on_tick(now_ms)
             case Submitted(transactions):
-                self._on_submitted(transactions)
+                self._on_submitted(transactions, now_ms)
             case TransactionsReceived(_, batch):
                 take_in(self.chain, self.mempool, batch.transactions)
             case BlockAnnounced():
@@ -193,8 +193,8 @@ class Engine:
 
     # -------------------------------------------------------------------------------------- what clients and time bring
 
-    def _on_submitted(self, transactions: tuple[VerifiedTransaction, ...]) -> None:
-        outcomes = take_in(self.chain, self.mempool, transactions)
+    def _on_submitted(self, transactions: tuple[VerifiedTransaction, ...], now_ms: int) -> None:
+        outcomes = submit(self.chain, self.mempool, transactions, self.genesis.slot_at(now_ms))
         taken = tuple(
             transaction for transaction, outcome in zip(transactions, outcomes, strict=True) if outcome is None
         )

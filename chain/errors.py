@@ -50,6 +50,30 @@ class Reason(Enum):
     ROTATED_KEY = ("rotated_key", Disposition.IGNORE)
     NO_CONSENT = ("no_consent", Disposition.IGNORE)
     COUNTER_LIMIT = ("counter_limit", Disposition.IGNORE)
+    OVER_QUOTA = ("over_quota", Disposition.LATER)
+    TOO_MANY_ENROLMENTS = ("too_many_enrolments", Disposition.LATER)
+
+    # whose a key is
+    HAS_LEFT = ("has_left", Disposition.LATER)
+    HOLDS_OFFICE = ("holds_office", Disposition.IGNORE)
+    NOT_GUARDIANS = ("not_guardians", Disposition.IGNORE)
+    RECOVERY_PENDING = ("recovery_pending", Disposition.IGNORE)
+    NOTHING_TO_UNDO = ("nothing_to_undo", Disposition.IGNORE)
+    NOTHING_TO_STOP = ("nothing_to_stop", Disposition.IGNORE)
+    ALREADY_LEAVING = ("already_leaving", Disposition.IGNORE)
+    ANNULMENT_OPEN = ("annulment_open", Disposition.IGNORE)
+    NOTHING_TO_ANNUL = ("nothing_to_annul", Disposition.IGNORE)
+    NOT_HEARD = ("not_heard", Disposition.LATER)
+
+    # ratings
+    NO_RECEIPT = ("no_receipt", Disposition.IGNORE)
+    DEALING_RATED = ("dealing_rated", Disposition.IGNORE)
+    TOO_FRESH = ("too_fresh", Disposition.LATER)
+    SCORE_TOO_LOW = ("score_too_low", Disposition.IGNORE)
+    TOO_MANY_RATINGS = ("too_many_ratings", Disposition.IGNORE)
+    UNKNOWN_RATING = ("unknown_rating", Disposition.IGNORE)
+    RATING_DISPUTED = ("rating_disputed", Disposition.IGNORE)
+    RATING_NOT_DISPUTED = ("rating_not_disputed", Disposition.IGNORE)
 
     # authorities and their records
     NOT_AUTHORITY = ("not_authority", Disposition.IGNORE)

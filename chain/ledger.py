@@ -5,6 +5,7 @@ Blocks are executed here; whether a block should be executed is decided in :mod:
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +18,19 @@ from chain.draft import Changes, Draft, Parent
 from chain.electorate import Decision, Electorate
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
+from chain.identities import LEAVINGS
 from chain.registry import genesis_state
-from chain.state import RULES_KEY, VALIDATORS_KEY, WITH_DEADLINES, Account, account_key, decode_entry, due_slot
+from chain.state import (
+    RULES_KEY,
+    TIED,
+    VALIDATORS_KEY,
+    WITH_DEADLINES,
+    Account,
+    account_key,
+    decode_entry,
+    due_slot,
+    tied_to,
+)
 from chain.statetree import Proof, StateTree
 from chain.validators import Validators, decision
 from chain.view import MemoryView
@@ -61,6 +73,9 @@ class Ledger:
         self._validators: tuple[bytes, Validators] | None = None
         due = ((due_slot(key, value), key) for key, value in self.state.items())
         self._agenda: SortedList[tuple[int, bytes]] = SortedList((slot, key) for slot, key in due if slot is not None)
+        self._ties: defaultdict[bytes, set[bytes]] = defaultdict(set)
+        for key in self.state:
+            self._tie(key, is_there=True)
 
     @property
     def height(self) -> int:
@@ -231,11 +246,31 @@ class Ledger:
         return (executed.block for executed in reversed(self._executed))
 
     def _due(self, slot: int) -> Iterator[bytes]:
-        for index, (due, key) in enumerate(self._agenda):
-            if due > slot or index == registry.MAX_DUE_A_BLOCK:
+        """What falls due, at most so much as one block works off; whoever leaves comes after all that it is tied to."""
+        done: set[bytes] = set()
+        for due, leading in self._agenda:
+            if due > slot:
                 return
-            if key != RULES_KEY:  # a policy waits for nothing: every block looks for it by itself
-                yield key
+            for key in (*self._taken_along(leading), leading):
+                if key in done:
+                    continue
+                if len(done) == registry.MAX_DUE_A_BLOCK:
+                    return
+                done.add(key)
+                if key != RULES_KEY:  # a policy waits for nothing: every block looks for it by itself
+                    yield key
+
+    def _taken_along(self, key: bytes) -> list[bytes]:
+        return sorted(self._ties.get(key[1:], ())) if key[:1] == LEAVINGS else []
+
+    def _tie(self, key: bytes, *, is_there: bool) -> None:
+        for identity in tied_to(key):
+            if is_there:
+                self._ties[identity].add(key)
+            else:
+                self._ties[identity].discard(key)
+                if not self._ties[identity]:
+                    del self._ties[identity]
 
     def _write(self, changes: Iterable[tuple[bytes, bytes | None, bytes | None]]) -> None:
         state = self.state
@@ -244,6 +279,8 @@ class Ledger:
                 del state[key]
             else:
                 state[key] = after
+            if key[0] in TIED and (before is None) != (after is None):
+                self._tie(key, is_there=after is not None)
             if key[0] in WITH_DEADLINES:
                 self._schedule(key, before, after)
 

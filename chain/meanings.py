@@ -67,6 +67,54 @@ MEANINGS: dict[Reason, Meaning] = {
         "a consent for this member: a registrar makes one with `cosign`, and `enrol --consent` takes it",
     ),
     _R.COUNTER_LIMIT: Meaning("What the register counts is bounded.", "another member, authority or network"),
+    _R.OVER_QUOTA: Meaning(
+        "The policy says how much a key writes a day, so nobody shouts others down; answers and objections are free.",
+        "to wait for the next day, in the slot named above",
+    ),
+    _R.TOO_MANY_ENROLMENTS: Meaning(
+        "Enrolments that no registrar signed take at most a share of a block.", "patience: the next blocks take more"
+    ),
+    # whose a key is
+    _R.HAS_LEFT: Meaning("A key that left comes back after the time that the policy says.", "patience"),
+    _R.HOLDS_OFFICE: Meaning(
+        "Offices change hands by rotation and by motion alone.", "a motion of the validators (`motion`) first"
+    ),
+    _R.NOT_GUARDIANS: Meaning(
+        "Guardians are those whom the member named, more than half of them, or who enrolled it where it named none.",
+        "the guardians' own file and enough of their signatures (`recover`)",
+    ),
+    _R.RECOVERY_PENDING: Meaning("One recovery of a member waits at a time.", "its end, or a `veto`"),
+    _R.NOTHING_TO_UNDO: Meaning(
+        "Guardians undo what a key did against them within the delay; after that it stands.", "a recovery (`recover`)"
+    ),
+    _R.NOTHING_TO_STOP: Meaning("A veto stops what is under way.", "nothing: no recovery waits, and nobody leaves"),
+    _R.ALREADY_LEAVING: Meaning("A member leaves once.", "the end of the notice period, or a `veto`"),
+    _R.ANNULMENT_OPEN: Meaning("An enrolment is said to be void once at a time.", "the arbiter's decision"),
+    _R.NOTHING_TO_ANNUL: Meaning(
+        "A registrar says that an enrolment is void before anybody objects or decides.", "a registrar (`annul ask`)"
+    ),
+    _R.NOT_HEARD: Meaning(
+        "An arbiter decides once the member was heard, or was silent.", "its objection, or to wait until the slot above"
+    ),
+    # ratings
+    _R.NO_RECEIPT: Meaning(
+        "Under this policy each rating names a dealing that the rated member signed too.",
+        "a receipt: the other side makes one with `receipt`, and `rate --receipt` takes it",
+    ),
+    _R.DEALING_RATED: Meaning("Each dealing is rated once.", "a receipt of a later dealing, or to withdraw the rating"),
+    _R.TOO_FRESH: Meaning("Who rates has been a member for as long as the policy says.", "patience"),
+    _R.SCORE_TOO_LOW: Meaning("Who rates has the score that the policy asks for.", "a better standing first"),
+    _R.TOO_MANY_RATINGS: Meaning(
+        "One member has only so many ratings that stand.", "to withdraw another one first (`rating withdraw`)"
+    ),
+    _R.UNKNOWN_RATING: Meaning(
+        "A rating that was withdrawn, aged out or fell is gone.", "the right member and category"
+    ),
+    _R.RATING_DISPUTED: Meaning(
+        "A rating is objected to once, and its rater answers or withdraws it before rating anew.",
+        "the rater's reason (`rating answer`), or its deadline: silence deletes the rating",
+    ),
+    _R.RATING_NOT_DISPUTED: Meaning("A rater answers an objection.", "nothing: nobody has objected"),
     # authorities and their records
     _R.NOT_AUTHORITY: Meaning(
         "Only an accredited authority files, answers and rules.",

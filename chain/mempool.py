@@ -13,7 +13,7 @@ from itertools import islice
 from chain.codec import U64_MAX
 from chain.errors import Reason, Refused
 from chain.newest import Newest
-from chain.transactions import Consent, Enrol, VerifiedTransaction
+from chain.transactions import Consent, Enrol, Recover, VerifiedTransaction
 
 # Twenty seconds of the fastest sustained rate that one machine's four validators reach.
 MAX_TRANSACTIONS = 40_000
@@ -138,6 +138,12 @@ class Mempool:
         """What waits of the same actor and has to come first, in the order of nonces, at most ``limit``."""
         return [item for item in self.of(transaction.actor) if item.nonce < transaction.nonce][:limit]
 
+    def rival_of(self, transaction: VerifiedTransaction) -> VerifiedTransaction | None:
+        """Another transaction of the same actor that waits with the same nonce."""
+        queue = self._by_actor.get(transaction.actor)
+        rival = None if queue is None else queue.by_nonce.get(transaction.nonce)
+        return None if rival is None or rival.id == transaction.id else rival
+
     def add(self, transaction: VerifiedTransaction, height: int, *, is_back: bool = False) -> None:
         """Take a transaction that can enter the block at ``height`` or later.  Raises :class:`Refused`.
 
@@ -154,7 +160,7 @@ class Mempool:
         self._follow(transaction.actor, next_nonce)
         if transaction.nonce < (next_nonce or 0):
             raise Refused(Reason.NONCE_USED, f"nonce {transaction.nonce} where {next_nonce} is next")
-        makes_known = isinstance(transaction.action, Enrol | Consent)
+        makes_known = isinstance(transaction.action, Enrol | Consent | Recover)
         if next_nonce is None and transaction.nonce == 0 and not (makes_known or is_back):
             raise Refused(Reason.NOT_ENROLLED, "the first transaction of a key is its enrolment")
         self._check_queue(transaction, next_nonce or 0)

@@ -15,6 +15,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from chain.clauses import (
+    CLAUSES,
+    MAX_DAYS,
+    SCORE_LIMIT,
+    Identity,
+    Quotas,
+    Raters,
+    clause_document,
+    read_clause,
+    usual,
+)
 from chain.codec import U32_MAX, decode, encode
 from chain.errors import OperatorError, Reason, Refused
 from chain.proposals import MAX_POLICY_BYTES
@@ -25,8 +36,6 @@ MAX_TIERS = 32
 MAX_SEVERITIES = 8
 # Of each kind.  The catalogue of a whole city fits, and one who reads a motion can still judge it.
 MAX_CATEGORIES = 256
-SCORE_LIMIT = 10**12
-MAX_DAYS = 36_525  # a century: nothing about a person is worth keeping longer
 
 LANGUAGE = 2
 
@@ -63,12 +72,13 @@ _LANGUAGE_1 = (
 _FIELDS: dict[str, tuple[str, ...]] = {
     "policy": (
         "language", "name", "version", "day_ms", "enrolment",
-        "score", "periods", "authorities", "rights", "tier", "severity", "category", "rating",
+        "score", "periods", "authorities", "rights", "tier", "severity", "category", "rating", *CLAUSES,
     ),
     "score": ("base", "ratings_floor", "ratings_cap"),
     "periods": tuple(_PERIODS),
     "authorities": tuple(_AUTHORITIES),
     "rights": tuple(_RIGHTS),
+    **{name: tuple(keys) for name, keys in CLAUSES.items()},
     "tier": ("name", "from"),
     "severity": ("name", "repair_after_days", "expires_after_days"),
     "category": (
@@ -79,6 +89,9 @@ _FIELDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 _ROWS = ("tier", "severity", "category", "rating")
 _FLAGS = ("reason", "closed")
+
+
+_IDENTITY, _RATERS, _QUOTAS = usual("identity", Identity), usual("raters", Raters), usual("quotas", Quotas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +201,22 @@ class Policy:
     severities: tuple[Severity, ...]
     categories: Mapping[int, Category] = field(hash=False)
     ratings: Mapping[int, RatingCategory] = field(hash=False)
+    identity: Identity = _IDENTITY
+    raters: Raters = _RATERS
+    quotas: Quotas = _QUOTAS
+
+    def rated(self, points: int, ratings: int, raters: int) -> int:
+        """What ``ratings`` by so many ``raters``, which add up to ``points``, count for, before floor and cap.
+
+        A mean is rounded towards 0, so that praise and blame weigh the same.
+        """
+        rules = self.raters
+        if raters < rules.least_raters:
+            return 0
+        if not rules.aggregation or not ratings:
+            return points
+        size = abs(points) * rules.scale // ratings
+        return size if points > 0 else -size
 
     def score(self, record_points: int, rated_points: int) -> int:
         """The score of a member from its standing records, capped by category, and the sum of its ratings."""
@@ -225,6 +254,7 @@ class Policy:
             "periods": {name: getattr(self, name) for name in _PERIODS},
             "authorities": {name: getattr(self, name) for name in _AUTHORITIES},
             "rights": {name: getattr(self, name) for name in _RIGHTS},
+            **{name: clause_document(name, getattr(self, name)) for name in CLAUSES},
             "tier": [{"name": tier.name, "from": tier.threshold} for tier in self.tiers],
             "severity": [
                 {name: getattr(severity, name) for name in _FIELDS["severity"]} for severity in self.severities
@@ -318,11 +348,21 @@ def _read(document: Any) -> Policy:
         severities=severities,
         categories=_categories(table, tiers, severities),
         ratings=_ratings(table),
+        identity=read_clause(table, "identity", Identity),
+        raters=read_clause(table, "raters", Raters),
+        quotas=read_clause(table, "quotas", Quotas),
     )
+    _check_identity(table, policy.identity)
     size = len(policy.encode())
     if size > MAX_POLICY_BYTES:
         raise Mistake((), f"is too long: {size} bytes encoded where {MAX_POLICY_BYTES} are allowed; shorten names")
     return policy
+
+
+def _check_identity(table: Table, identity: Identity) -> None:
+    """Guardians must be able to act before somebody is gone."""
+    if identity.leave_days < identity.recovery_days:
+        raise table.mistake("identity", f"leave_days must be at least recovery_days, {identity.recovery_days}")
 
 
 def _tiers(table: Table) -> tuple[Tier, ...]:

@@ -30,6 +30,7 @@ from chain.keys import SecretKey
 from chain.ledger import decided
 from chain.mempool import Mempool
 from chain.merkle import merkle_root
+from chain.quotas import is_stranger, stranger_room
 from chain.rescue import may_come
 from chain.restart import Restart, restarted
 from chain.statements import NO_TAG
@@ -356,13 +357,18 @@ def block_limit(open_transactions: int) -> int:
 def _fill(
     draft: Draft, candidates: Iterable[VerifiedTransaction], limit: int
 ) -> tuple[list[VerifiedTransaction], list[VerifiedTransaction]]:
-    """Try candidates in order until the block is full: those that entered, those that never can."""
+    """Try candidates in order until the block is full: those that entered, those that never can.
+
+    Strangers take their share of this block, not of the largest that there can be.
+    """
     included: list[VerifiedTransaction] = []
     hopeless: list[VerifiedTransaction] = []
-    size = 0
+    size, room = 0, stranger_room(draft.policy, limit)
     for transaction in candidates:
         if len(included) == limit or size + len(transaction.raw) > MAX_BODY_BYTES:
             break
+        if draft.strangers >= room and is_stranger(transaction.action):
+            continue
         try:
             registry.apply(draft, transaction)
         except Refused as refusal:

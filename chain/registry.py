@@ -1,8 +1,8 @@
 """The credit registry: what each transaction does to the state, and what the chain itself does at deadlines.
 
-The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.records`,
-:mod:`chain.objections`, :mod:`chain.repairs` and :mod:`chain.governance`; each checks everything before it writes
-anything, so a refused transaction has changed nothing.
+The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.recovery`, :mod:`chain.ratings`,
+:mod:`chain.records`, :mod:`chain.objections`, :mod:`chain.repairs`, :mod:`chain.leaving` and
+:mod:`chain.governance`; each checks everything before it writes anything, so a refused transaction has changed nothing.
 Source: protocol 6.1 and 6.5.
 """
 
@@ -11,17 +11,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from chain import deadlines, governance, markers, members, objections, records, repairs
+from chain import (
+    deadlines,
+    governance,
+    leaving,
+    markers,
+    members,
+    objections,
+    quotas,
+    ratings,
+    records,
+    recovery,
+    repairs,
+)
 from chain.authorities import check_authority
 from chain.draft import Draft
 from chain.electorate import Electorate
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
+from chain.identities import ANNULMENTS, LEAVINGS, LEFT, RECOVERIES
 from chain.policy import Policy
 from chain.state import (
     DOCKET_KEY,
     MARKERS,
     MOTIONS,
+    RATINGS,
     RECORDS,
     ROLL_KEY,
     RULES_KEY,
@@ -33,29 +47,38 @@ from chain.state import (
     Roll,
     Rules,
     account_key,
+    due_slot_of,
     encode_entry,
     policy_key,
 )
 from chain.terms import check_filing
 from chain.transactions import (
     Action,
+    Annul,
     Answer,
     Appeal,
     Approve,
     Consent,
+    Dispute,
     Enrol,
     Evidence,
     FileRecord,
+    Leave,
     Lost,
+    NameGuardians,
     Object,
     Propose,
     Rate,
+    Recover,
     Reopen,
     Repair,
+    Reply,
+    Retract,
     Rotate,
     Rule,
     Statement,
     Transaction,
+    Veto,
 )
 from chain.validators import genesis_validators
 
@@ -65,7 +88,15 @@ MAX_DUE_A_BLOCK = 2_000
 _Rule: TypeAlias = Callable[[Draft, Any, bytes], None]
 _RULES: dict[type[Action], _Rule] = {
     Enrol: members.enrol,
-    Rate: members.rate,
+    Rate: ratings.rate,
+    Retract: ratings.retract,
+    Dispute: ratings.dispute,
+    Reply: ratings.reply,
+    NameGuardians: recovery.name_guardians,
+    Recover: recovery.recover,
+    Veto: recovery.veto,
+    Annul: leaving.annul,
+    Leave: leaving.leave,
     Rotate: members.rotate,
     FileRecord: records.file,
     Reopen: records.reopen,
@@ -80,6 +111,18 @@ _RULES: dict[type[Action], _Rule] = {
     Evidence: governance.present_evidence,
     Consent: governance.consent,
     Lost: governance.renew_tag,
+}
+
+
+_DEADLINES: dict[bytes, Callable[[Draft, bytes], None]] = {
+    RECORDS: deadlines.fall_due,
+    MARKERS: markers.fall_due,
+    RATINGS: ratings.fall_due,
+    MOTIONS: governance.fall_due,
+    RECOVERIES: recovery.fall_due,
+    LEAVINGS: leaving.fall_due,
+    ANNULMENTS: leaving.annulment_due,
+    LEFT: leaving.left_due,
 }
 
 
@@ -107,14 +150,19 @@ def begin(draft: Draft, due: Iterable[bytes], electorate: Electorate) -> None:
     draft.begin()
     governance.begin(draft, electorate)
     for key in due:
-        if key.startswith(RECORDS):
-            deadlines.fall_due(draft, key)
-        elif key.startswith(MARKERS):
-            markers.fall_due(draft, key)
-        elif key.startswith(MOTIONS):
-            governance.fall_due(draft, key)
-        else:
+        act = _DEADLINES.get(key[:1])
+        if act is None:
             raise InvariantBroken("an entry that knows no deadline is due")
+        if leaving.is_taken(draft, key):
+            act = leaving.forget
+        elif not _is_due(draft, key):  # what came before in this block ended it, or put it off
+            continue
+        act(draft, key)
+
+
+def _is_due(draft: Draft, key: bytes) -> bool:
+    due_slot = due_slot_of(draft.get(key))
+    return due_slot is not None and due_slot <= draft.slot
 
 
 def apply(draft: Draft, transaction: Transaction) -> None:
@@ -134,20 +182,20 @@ def apply(draft: Draft, transaction: Transaction) -> None:
         reason = Reason.NONCE_USED if transaction.nonce < next_nonce else Reason.NONCE_GAP
         raise Refused(reason, f"nonce {transaction.nonce} where {next_nonce} is next")
     action = transaction.action
+    identity = actor if account is None else account.identity or actor
+    day, used = quotas.spent(draft, account, action, identity)
     check_action(draft.policy, transaction)
     _RULES[type(action)](draft, action, actor)
-    account = draft.account(actor)
-    if account is None:
-        draft.put(account_key(actor), Account(1, b"", b""))
-    else:
-        draft.put(account_key(actor), Account(next_nonce + 1, account.identity, account.successor))
+    account = draft.account(actor) or Account(0, b"", b"")
+    counted = Account(next_nonce + 1, account.identity, account.successor, day, used, account.given)
+    draft.put(account_key(actor), counted)
 
 
 def check_action(policy: Policy, transaction: Transaction) -> None:
     """The rules that follow from the policy alone, whatever else the state is.  Raises :class:`Refused`."""
     match transaction.action:
         case Rate() as action:
-            members.check_rating(policy, action, transaction.actor)
+            ratings.check_rating(policy, action, transaction.actor)
         case FileRecord() | Reopen() as action:
             check_filing(policy, action)
         case Evidence() as action:
@@ -156,14 +204,25 @@ def check_action(policy: Policy, transaction: Transaction) -> None:
             pass
 
 
+def check_quota(draft: Draft, transaction: Transaction) -> None:
+    """Whether its actor may write this today, with all that must come before it.
+
+    It looks at no signature, so that it can be asked before one is checked.  Raises :class:`Refused`:
+    ``ROTATED_KEY``, ``OVER_QUOTA``.
+    """
+    account = draft.account(transaction.actor)
+    if account is not None:
+        _check_key(account)
+        ahead = max(0, transaction.nonce - account.nonce)
+        quotas.spent(draft, account, transaction.action, account.identity or transaction.actor, ahead)
+
+
 def check_standing(draft: Draft, transaction: Transaction) -> None:
     """Whether its actor is somebody who may do such a thing at all, as ``draft`` sees it.  Raises :class:`Refused`.
 
     The mempool asks, so that strangers and members cannot fill it with what only institutions may send.
     """
-    account = draft.account(transaction.actor)
-    if account is not None:
-        _check_key(account)
+    check_quota(draft, transaction)
     match transaction.action:
         case Enrol():
             members.check_new(draft, transaction.actor)
@@ -173,6 +232,8 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
             governance.check_validator(draft, transaction.actor)
         case Evidence() as action:
             governance.check_open(draft, action)
+        case Recover() as action:
+            recovery.check_word(draft, action)
         case Consent() as action:
             governance.check_newcomer(draft, action, transaction.actor)
         case Lost() as action:

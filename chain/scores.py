@@ -26,16 +26,21 @@ class Standing(NamedTuple):
 
 def standing(policy: Policy, member: Member) -> Standing:
     """The score and tier of a member under the policy in force."""
-    score = policy.score(member.record_points, member.rated_points)
+    score = policy.score(member.record_points, rated(policy, member))
     level = policy.level(score, [level for level, _ in member.caps])
     return Standing(score, level, policy.tier(level).name)
+
+
+def rated(policy: Policy, member: Member) -> int:
+    """What the ratings about a member count for, before their floor and cap."""
+    return policy.rated(member.rated_points, member.ratings, member.raters)
 
 
 class Line(NamedTuple):
     """One line of an explanation: ``points`` add up to the score, line by line.
 
-    ``kind`` is ``base``, ``record``, ``category cap``, ``rating`` or ``ratings cap``.  ``source`` is a record with
-    its number, or a rating with its rater.
+    ``kind`` is ``base``, ``record``, ``category cap``, ``rating``, ``ratings rule`` (a mean, or too few raters) or
+    ``ratings cap``.  ``source`` is a record with its number, or a rating with its rater.
     """
 
     kind: str
@@ -68,11 +73,15 @@ def explain(
         cut = policy.categories[code].clamp(total) - total
         if cut:
             lines.append(Line("category cap", cut, code))
-    rated = 0
+    said, voices, raters = 0, 0, set()
     for rater, code, rating in sorted(ratings):
-        rated += rating.points
+        said, voices = said + rating.points, voices + 1
+        raters.add(rater)
         lines.append(Line("rating", rating.points, code, rater=rater, rating=rating))
-    cut = policy.score(0, rated) - policy.base - rated
+    counted = policy.rated(said, voices, len(raters))
+    if counted != said:
+        lines.append(Line("ratings rule", counted - said))
+    cut = policy.score(0, counted) - policy.base - counted
     if cut:
         lines.append(Line("ratings cap", cut))
     total, expected = sum(line.points for line in lines), standing(policy, member).score

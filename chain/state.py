@@ -21,6 +21,8 @@ key                             entry                         meaning
 ``v``                           :class:`Validators`           who makes blocks
 ``g``                           :class:`Docket`               which motions are open
 ``o`` number                    :class:`Motion`               a motion, open or closed
+``q`` registrar                 :class:`Tally`                how many enrolments it signed on its last day
+``G``, ``y``, ``l``, ``u``, ``w``  :mod:`chain.identities`    whose a key is, and how that changes
 ==============================  ============================  ================================================
 
 What has ended is deleted: a record that was struck, withdrawn, repaired or has expired is in the blocks, and
@@ -40,6 +42,18 @@ import msgpack
 
 from chain.codec import encode
 from chain.errors import InvariantBroken, Refused
+from chain.identities import (
+    ANNULMENTS,
+    GUARDIANS,
+    LEAVINGS,
+    LEFT,
+    RECOVERIES,
+    Annulment,
+    Guardians,
+    Leaving,
+    Left,
+    Recovery,
+)
 from chain.validators import Validators, read_validators
 
 RULES_KEY = b"p"
@@ -60,6 +74,7 @@ POLICIES, ACCOUNTS, MEMBERS, RATINGS, RECORDS, SUMS, AUTHORITIES, MOTIONS, MARKE
     b"k",
     b"J",
 )
+TALLIES = b"q"
 # Where in the key of a rating its rater is.
 RATER_AT = 33
 
@@ -90,20 +105,27 @@ class Clock(NamedTuple):
 
 
 class Account(NamedTuple):
-    """The next nonce of a key.  ``identity`` is empty where it is the key; a key that was left has a ``successor``."""
+    """The next nonce of a key.  ``identity`` is empty where it is the key; a key that was left has a ``successor``.
+
+    Under a quota ``used`` counts what it wrote on ``day``; ``given`` are the ratings of its owner that stand.
+    """
 
     nonce: int
     identity: bytes
     successor: bytes
+    day: int = 0
+    used: int = 0
+    given: int = 0
 
 
 class Member(NamedTuple):
     """An enrolled member, since when, and the version of the policy that it consented to.
 
-    ``rated_points`` is the sum of the ``ratings`` that stand about it, ``record_points`` what its standing records
-    add up to, category by category under their caps.  ``filed`` counts all records there ever were and numbers the
-    next one; ``standing`` and ``suspended`` those that are there now.  ``caps`` are ``(level, standing records
-    that cap the tier at it)``.
+    ``rated_points`` is the sum of the ``ratings`` that stand about it, by so many ``raters``; ``record_points`` what
+    its standing records add up to, category by category under their caps.  ``filed`` counts all records there ever
+    were and numbers the next one; ``standing`` and ``suspended`` those that are there now.  ``caps`` are ``(level,
+    standing records that cap the tier at it)``.  ``registrar`` is the identity of who signed its enrolment, empty
+    where nobody did.  From ``leaves_slot`` on it is gone (0: it stays), as its :class:`Leaving` says too.
     """
 
     key: bytes
@@ -117,13 +139,36 @@ class Member(NamedTuple):
     caps: tuple[tuple[int, int], ...]
     enrolled_slot: int = 0
     policy_version: int = 1
+    registrar: bytes = b""
+    raters: int = 0
+    leaves_slot: int = 0
+
+
+# Status of a rating.  Its points count in all of them.
+UNDISPUTED, DISPUTED, ANSWERED = 0, 1, 2
+RATING_STATUS_NAMES = ("standing", "disputed", "answered")
 
 
 class Rating(NamedTuple):
-    """What a rater last said about a subject, and the height of the block that holds it."""
+    """What a rater last said about a subject, and the height of the block that holds it.
+
+    ``expires_slot`` ends it (0: nothing), ``deadline_slot`` the wait for a reason.  Of a policy that asks for receipts
+    ``dealt_slot`` is when the two dealt with each other.  ``grounds`` are the objection's, ``reason`` the rater's.
+    """
 
     points: int
     height: int
+    expires_slot: int = 0
+    dealt_slot: int = 0
+    status: int = UNDISPUTED
+    deadline_slot: int = 0
+    grounds: bytes = b""
+    reason: bytes = b""
+
+    @property
+    def due_slot(self) -> int:
+        """The slot in which the chain itself acts on it next; 0 where it never does."""
+        return min(filter(None, (self.expires_slot, self.deadline_slot)), default=0)
 
 
 # Status of a record.  The first four count; whether the others do, under objection, is the category's to say.
@@ -274,6 +319,13 @@ class Rulings(NamedTuple):
     silent: int
 
 
+class Tally(NamedTuple):
+    """How many enrolments a registrar signed on a day of the policy."""
+
+    day: int
+    signed: int
+
+
 class Docket(NamedTuple):
     """The number of the next motion, and those that are open."""
 
@@ -318,6 +370,12 @@ Entry: TypeAlias = (
     | Validators
     | Docket
     | Motion
+    | Tally
+    | Guardians
+    | Recovery
+    | Leaving
+    | Annulment
+    | Left
 )
 
 
@@ -342,6 +400,12 @@ _READERS: dict[int, Callable[..., Entry]] = {
     ord(VALIDATORS_KEY): lambda *fields: read_validators(fields),
     ord(DOCKET_KEY): Docket,
     ord(MOTIONS): Motion,
+    ord(TALLIES): Tally,
+    ord(GUARDIANS): Guardians,
+    ord(RECOVERIES): Recovery,
+    ord(LEAVINGS): Leaving,
+    ord(ANNULMENTS): Annulment,
+    ord(LEFT): Left,
 }
 
 
@@ -410,6 +474,11 @@ def authority_key(authority: bytes) -> bytes:
     return AUTHORITIES + authority
 
 
+def tally_key(registrar: bytes) -> bytes:
+    """The state key of what a registrar signed."""
+    return TALLIES + registrar
+
+
 def motion_key(number: int) -> bytes:
     """The state key of a motion."""
     return MOTIONS + number.to_bytes(4, "big")
@@ -420,9 +489,25 @@ def read_motion_key(key: bytes) -> int:
     return int.from_bytes(key[1:], "big")
 
 
+# What most ratings are: so many need no decoding to see that nothing of them falls due.
+_NOTHING_ELSE = (0, 0, UNDISPUTED, 0, b"", b"")
+_TWO_FIELDS = encode((0, 0))[0]
+
+
+# Kinds of entries, by the first byte of their keys, that go when somebody leaves.
+TIED = frozenset(RECORDS + RATINGS)
+
+
+def tied_to(key: bytes) -> tuple[bytes, ...]:
+    """Who takes an entry along when leaving: the subject of a record, both sides of a rating, nobody else."""
+    if key[:1] == RECORDS:
+        return (key[1:33],)
+    return (key[1:RATER_AT], key[RATER_AT:65]) if key[:1] == RATINGS else ()
+
+
 def encode_entry(entry: Entry) -> bytes:
-    """The bytes that the state tree commits to."""
-    return encode(entry)
+    """The bytes that the state tree commits to; of a rating that only says how much, and when, nothing else."""
+    return encode(entry[:2] if type(entry) is Rating and entry[2:] == _NOTHING_ELSE else entry)
 
 
 def decode_entry(key: bytes, value: bytes) -> Entry:
@@ -443,16 +528,27 @@ _decode_again = lru_cache(maxsize=16)(_decode)
 
 
 # Kinds of entries, by the first byte of their keys, on which the chain itself may act.
-WITH_DEADLINES = frozenset(RECORDS + MOTIONS + MARKERS + RULES_KEY)
+WITH_DEADLINES = frozenset(
+    RECORDS + MOTIONS + RATINGS + MARKERS + RULES_KEY + RECOVERIES + LEAVINGS + ANNULMENTS + LEFT
+)
 
 
 def due_slot(key: bytes, value: bytes | None) -> int | None:
     """The slot in which the chain itself acts on an entry, if it ever does."""
-    if value is None or key[0] not in WITH_DEADLINES:
+    if value is None or key[0] not in WITH_DEADLINES or (key[0] == RATINGS[0] and value[0] == _TWO_FIELDS):
         return None
-    match decode_entry(key, value):
+    return due_slot_of(decode_entry(key, value))
+
+
+def due_slot_of(entry: Entry | None) -> int | None:
+    """The slot in which the chain itself acts on an entry, if it ever does."""
+    match entry:
         case Record() as record:
             return record.due_slot
+        case Rating() as rating:
+            return rating.due_slot or None
+        case Recovery(due_slot=slot) | Leaving(due_slot=slot) | Annulment(due_slot=slot) | Left(until_slot=slot):
+            return slot
         case Marker(until_slot=until_slot):
             return until_slot
         case Motion(status=0) as motion:

@@ -39,6 +39,7 @@ from chain.messages import FRAMING_BYTES, RawItems
 from chain.production import is_forgotten, said_by
 from chain.registry import genesis_state
 from chain.restart import MAX_RESTART_BYTES, Restart, read_restart
+from chain.scores import standing
 from chain.state import MEMBERS, RULES_KEY, Member, decode_entry, read_identity
 from chain.votecodec import decode_votes, encode_votes
 
@@ -282,11 +283,7 @@ class Storage:
         members = ((read_identity(key), decode_entry(key, value)) for key, value in changed)
         self._connection.executemany(
             "INSERT OR REPLACE INTO standings VALUES (?, ?)",
-            [
-                (member, policy.score(entry.record_points, entry.rated_points))
-                for member, entry in members
-                if isinstance(entry, Member)
-            ],
+            [(member, standing(policy, entry).score) for member, entry in members if isinstance(entry, Member)],
         )
 
     def _insert(self, block: Block, *, is_main: bool) -> None:

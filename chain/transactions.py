@@ -17,10 +17,23 @@ from hashlib import sha256
 from typing import Any, NamedTuple, NewType, TypeAlias
 
 from chain.attestations import Attestation, decode_attestation, verify_attestation
-from chain.codec import U32_MAX, U64_MAX, Read, a_blob, a_blob_or_nothing, an_integer, blob, decode, encode, integer
+from chain.codec import (
+    U32_MAX,
+    U64_MAX,
+    Read,
+    a_blob,
+    a_blob_or_nothing,
+    an_integer,
+    array,
+    blob,
+    decode,
+    encode,
+    integer,
+)
 from chain.errors import Reason, Refused
 from chain.headers import MAX_HEADER_BYTES, Header, decode_header, verify_header
-from chain.keys import SIGNATURE_BYTES, SecretKey, verify
+from chain.identities import MAX_GUARDIANS
+from chain.keys import KEY_BYTES, SIGNATURE_BYTES, SecretKey, verify
 from chain.proposals import MAX_GRANT, MAX_POLICY_BYTES, Proposal, proposal_fields, read_proposal
 from chain.statements import TAG_BYTES
 
@@ -28,11 +41,15 @@ SIGNING_TAG = b"goodfaith/transaction/1"
 CONSENT_TAG = b"goodfaith/enrolment/1"
 REOPENING_TAG = b"goodfaith/reopening/1"
 ROTATION_TAG = b"goodfaith/rotation/1"
+RECOVERY_TAG = b"goodfaith/recovery/1"
+RECEIPT_TAG = b"goodfaith/receipt/1"
 # All but two kinds stay far under 1 kB; evidence carries two headers, a motion may carry a whole policy.
 MAX_USUAL_BYTES = 1_024
+MAX_RECOVERY_BYTES = 1_280
 MAX_EVIDENCE_BYTES = 2 * MAX_HEADER_BYTES + 512
 MAX_TRANSACTION_BYTES = MAX_POLICY_BYTES + 512
 POINTS_LIMIT = 1_000_000
+SALT_BYTES = 16
 # Conduct may be older than the chain: slots before the genesis are negative.
 SLOT_LIMIT = 2**48
 
@@ -50,11 +67,41 @@ class Enrol(NamedTuple):
 
 
 class Rate(NamedTuple):
-    """The actor rates another member; a new rating in the same category replaces the old one."""
+    """The actor rates another member; a new rating in the same category replaces the old one.
+
+    Where the policy asks for it, ``receipt`` is the rated member's signature under a dealing (:func:`sign_receipt`):
+    the digest of what was dealt, and the slot in which that was; the three are empty otherwise.
+    """
 
     subject: bytes
     category: int
     points: int
+    dealing: bytes = b""
+    dealt_slot: int = 0
+    receipt: bytes = b""
+
+
+class Retract(NamedTuple):
+    """The actor takes back its rating of a member."""
+
+    subject: bytes
+    category: int
+
+
+class Dispute(NamedTuple):
+    """The actor objects to what ``rater`` said of it."""
+
+    rater: bytes
+    category: int
+    grounds: bytes
+
+
+class Reply(NamedTuple):
+    """The actor gives a reason for its rating of a member who objected."""
+
+    subject: bytes
+    category: int
+    reason: bytes
 
 
 class FileRecord(NamedTuple):
@@ -189,6 +236,47 @@ class Lost(NamedTuple):
     tag: bytes
 
 
+class NameGuardians(NamedTuple):
+    """The actor names who may recover it, as :func:`chain.identities.commitment_of`; empty for nobody."""
+
+    commitment: bytes
+
+
+class Recover(NamedTuple):
+    """A member is to move to the actor, a key that nobody has had: so say those who may (:func:`sign_recovery`).
+
+    They are ``threshold`` of ``guardians``, whose ``signatures`` stand in their order, empty where one has not signed,
+    and which the member's commitment holds with ``salt``; or, where there are none, ``registrar``.
+    """
+
+    subject: bytes
+    step: int
+    threshold: int = 0
+    guardians: tuple[bytes, ...] = ()
+    salt: bytes = b""
+    signatures: tuple[bytes, ...] = ()
+    registrar: bytes = b""
+    consent: bytes = b""
+
+
+class Veto(NamedTuple):
+    """The actor stops its recovery, or stays after all."""
+
+    what: int
+
+
+class Annul(NamedTuple):
+    """A registrar says that an enrolment is void, the member objects, or an arbiter decides; with a reason's digest."""
+
+    subject: bytes
+    step: int
+    reason: bytes
+
+
+class Leave(NamedTuple):
+    """The actor withdraws its consent; everything about it is forgotten after the notice period."""
+
+
 Action: TypeAlias = (
     Enrol
     | Rate
@@ -206,6 +294,14 @@ Action: TypeAlias = (
     | Evidence
     | Consent
     | Lost
+    | Retract
+    | Dispute
+    | Reply
+    | NameGuardians
+    | Recover
+    | Veto
+    | Annul
+    | Leave
 )
 
 # Verdicts of Answer
@@ -214,6 +310,12 @@ CORRECT, WITHDRAW, MAINTAIN = 1, 2, 3
 STRIKE, UPHOLD = 1, 2
 # Steps of Repair
 ASK, APPROVE, DECLINE = 1, 2, 3
+# Steps of Recover
+RECOVER, UNDO = 1, 2
+# What a Veto stops
+RECOVERY, LEAVE = 1, 2
+# Steps of Annul
+ANNUL, CONTEST, GRANT, DENY = 1, 2, 3, 4
 
 
 def decode_statement(raw: bytes) -> Header | Attestation:
@@ -231,6 +333,12 @@ def _statement(value: Any, name: str) -> bytes:
 
 def _proposal(value: Any, _name: str) -> Proposal:
     return read_proposal(value)
+
+
+def _several(size: int, *, or_nothing: bool = False) -> Read:
+    """The check of a field of at most :data:`MAX_GUARDIANS` blobs, some of them empty perhaps."""
+    read = a_blob_or_nothing(size) if or_nothing else a_blob(size)
+    return lambda value, name: tuple(read(item, name) for item in array(value, 0, MAX_GUARDIANS, name))
 
 
 _ATTESTATION_FIELDS = 7
@@ -254,7 +362,12 @@ class _Kind(NamedTuple):
 # One row a kind: its number on the wire, its name for people, its type, how its fields are read, its size.
 _KINDS = (
     _Kind(1, "enrol", Enrol, (a_blob_or_nothing(32), a_blob_or_nothing(SIGNATURE_BYTES), _U32)),
-    _Kind(2, "rate", Rate, (_KEY, _U32, _POINTS)),
+    _Kind(
+        2,
+        "rate",
+        Rate,
+        (_KEY, _U32, _POINTS, a_blob_or_nothing(32), _SLOT, a_blob_or_nothing(SIGNATURE_BYTES)),
+    ),
     _Kind(3, "record", FileRecord, _FILING),
     _Kind(4, "object", Object, (_KEY, _U32, _DIGEST)),
     _Kind(5, "answer", Answer, (_KEY, _U32, an_integer(CORRECT, MAINTAIN), _POINTS, a_blob_or_nothing(32))),
@@ -269,6 +382,29 @@ _KINDS = (
     _Kind(14, "lost", Lost, (a_blob(TAG_BYTES), a_blob(TAG_BYTES))),
     _Kind(15, "reopen", Reopen, (*_FILING, _KEY, a_blob(SIGNATURE_BYTES))),
     _Kind(16, "appeal", Appeal, (_KEY, _U32, _DIGEST)),
+    _Kind(20, "retract", Retract, (_KEY, _U32)),
+    _Kind(21, "dispute", Dispute, (_KEY, _U32, _DIGEST)),
+    _Kind(22, "reply", Reply, (_KEY, _U32, _DIGEST)),
+    _Kind(23, "guardians", NameGuardians, (a_blob_or_nothing(32),)),
+    _Kind(
+        24,
+        "recover",
+        Recover,
+        (
+            _KEY,
+            an_integer(RECOVER, UNDO),
+            an_integer(0, MAX_GUARDIANS),
+            _several(32),
+            a_blob_or_nothing(SALT_BYTES),
+            _several(SIGNATURE_BYTES, or_nothing=True),
+            a_blob_or_nothing(32),
+            a_blob_or_nothing(SIGNATURE_BYTES),
+        ),
+        MAX_RECOVERY_BYTES,
+    ),
+    _Kind(25, "veto", Veto, (an_integer(RECOVERY, LEAVE),)),
+    _Kind(26, "annul", Annul, (_KEY, an_integer(ANNUL, DENY), _DIGEST)),
+    _Kind(27, "leave", Leave, ()),
 )
 _BY_NUMBER = {kind.number: kind for kind in _KINDS}
 _BY_ACTION = {kind.action: kind for kind in _KINDS}
@@ -346,6 +482,26 @@ def _reopening(chain_id: bytes, issuer: bytes, action: Reopen) -> bytes:
     return REOPENING_TAG + chain_id + encode((issuer, *action[:-1]))
 
 
+def sign_recovery(
+    signer: SecretKey, chain_id: bytes, member: bytes, new_key: bytes, step: int, expiry_height: int
+) -> bytes:
+    """A guardian's or a registrar's word that ``member`` moves to ``new_key``; it fits one expiry."""
+    return signer.sign(_recovery(chain_id, member, new_key, step, expiry_height))
+
+
+def _recovery(chain_id: bytes, member: bytes, new_key: bytes, step: int, expiry_height: int) -> bytes:
+    return RECOVERY_TAG + chain_id + encode((member, new_key, step, expiry_height))
+
+
+def sign_receipt(rated: SecretKey, chain_id: bytes, rater: bytes, dealing: bytes, dealt_slot: int) -> bytes:
+    """A member's signature under a dealing that ``rater``, the other side, may rate it for."""
+    return rated.sign(_receipt(chain_id, rater, rated.public, dealing, dealt_slot))
+
+
+def _receipt(chain_id: bytes, rater: bytes, rated: bytes, dealing: bytes, dealt_slot: int) -> bytes:
+    return RECEIPT_TAG + chain_id + encode((rater, rated, dealing, dealt_slot))
+
+
 def sign_rotation(new_key: SecretKey, chain_id: bytes, old_key: bytes, nonce: int) -> bytes:
     """The new key's own signature under the rotation that ``old_key`` makes with ``nonce``."""
     return new_key.sign(ROTATION_TAG + chain_id + encode((old_key, nonce)))
@@ -367,6 +523,10 @@ def verify_transaction(transaction: Transaction, chain_id: bytes) -> VerifiedTra
         raise Refused(Reason.BAD_SIGNATURE, "not signed by its actor for this chain")
     action = transaction.action
     if isinstance(action, Rate):  # most of them
+        if action.receipt:
+            dealt = _receipt(chain_id, transaction.actor, action.subject, action.dealing, action.dealt_slot)
+            if not verify(action.subject, dealt, action.receipt):
+                raise Refused(Reason.BAD_SIGNATURE, "not signed by the other side of the dealing")
         return VerifiedTransaction(transaction)
     if isinstance(action, Enrol) and (action.registrar or action.consent):
         consent = CONSENT_TAG + chain_id + encode((transaction.actor, transaction.expiry_height))
@@ -379,6 +539,13 @@ def verify_transaction(transaction: Transaction, chain_id: bytes) -> VerifiedTra
         proof = ROTATION_TAG + chain_id + encode((transaction.actor, transaction.nonce))
         if not verify(action.new_key, proof, action.proof):
             raise Refused(Reason.BAD_SIGNATURE, "not signed by the new key")
+    elif isinstance(action, Recover):
+        word = _recovery(chain_id, action.subject, transaction.actor, action.step, transaction.expiry_height)
+        said = [(key, word_of) for key, word_of in zip(action.guardians, action.signatures, strict=False) if word_of]
+        if action.registrar or action.consent:
+            said.append((action.registrar, action.consent))
+        if not all(len(key) == KEY_BYTES and verify(key, word, word_of) for key, word_of in said):
+            raise Refused(Reason.BAD_SIGNATURE, "not signed by the guardians, or the registrar, that it names")
     elif isinstance(action, Evidence):
         for raw in (action.first, action.second):
             verify_statement(decode_statement(raw), chain_id)

@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from chain import registry
 from chain.blockchain import Blockchain
-from chain.errors import Refused
+from chain.draft import Draft
+from chain.errors import Disposition, Reason, Refused
 from chain.mempool import Mempool
-from chain.transactions import VerifiedTransaction
+from chain.transactions import Transaction, VerifiedTransaction
 
 # So many waiting transactions of one actor are tried before the one that is asked about; with more ahead of it,
 # the answer is that its nonce is not next.
 MAX_AHEAD = 256
+# Of what is submitted only these are tried: a load of thousands of one actor would try them again for each.
+MAX_AHEAD_SUBMITTED = 8
+
+_R = Reason
+# What no block to come changes for the better, whatever stands in it.
+FOR_GOOD = frozenset(
+    (
+        _R.ALREADY_APPROVED,
+        _R.ALREADY_ENROLLED,
+        _R.ALREADY_PUNISHED,
+        _R.BAD_KEY,
+        _R.EVIDENCE_TOO_OLD,
+        _R.KEY_IN_USE,
+        _R.MOTION_CLOSED,
+        _R.NOT_BETTER,
+        _R.NOT_ISSUER,
+        _R.NOT_REPAIRABLE,
+        _R.NO_CONSENT,
+        _R.OTHERS_RECORD,
+        _R.OWN_RECORD,
+        _R.NO_RECEIPT,
+        _R.SELF_RATING,
+        _R.SELF_RECORD,
+        _R.STALE_POLICY,
+        _R.TOO_OLD,
+        _R.WORSENS_THE_PAST,
+    )
+)
 
 
 def take_in(chain: Blockchain, mempool: Mempool, transactions: Iterable[VerifiedTransaction]) -> list[Refused | None]:
@@ -24,11 +53,29 @@ def take_in(chain: Blockchain, mempool: Mempool, transactions: Iterable[Verified
         try:
             registry.check_action(draft.policy, transaction)
             registry.check_standing(draft, transaction)
+            _make_room(chain, mempool, transaction)
             mempool.add(transaction, head.height + 1)
         except Refused as refusal:
             outcomes.append(refusal)
         else:
             outcomes.append(None)
+    return outcomes
+
+
+def submit(
+    chain: Blockchain, mempool: Mempool, transactions: Iterable[VerifiedTransaction], slot: int
+) -> list[Refused | None]:
+    """Like :func:`take_in`, for whoever waits for an answer: what a trial refuses for good is refused here as well."""
+    draft = _next_block(chain, slot)
+    outcomes: list[Refused | None] = []
+    for transaction in transactions:
+        refusal = None
+        if len(ahead := mempool.ahead_of(transaction, MAX_AHEAD_SUBMITTED + 1)) <= MAX_AHEAD_SUBMITTED:
+            refusal = _tried(draft, ahead, transaction)
+        if refusal is not None and refusal.reason in FOR_GOOD:
+            outcomes.append(refusal)
+        else:
+            outcomes += take_in(chain, mempool, (transaction,))
     return outcomes
 
 
@@ -40,18 +87,46 @@ def try_out(
     What waits of the same actor with a lower nonce is tried before each.  Nothing is kept; one outcome each, None
     where the block would take it.
     """
-    draft = chain.ledger.draft(max(slot, chain.head.header.slot + 1), chain.electorate)
-    outcomes: list[Refused | None] = []
-    for transaction in transactions:
-        for ahead in mempool.ahead_of(transaction, MAX_AHEAD):
-            try:
-                registry.apply(draft, ahead)
-            except Refused:
-                continue
+    draft = _next_block(chain, slot)
+    return [_tried(draft, mempool.ahead_of(item, MAX_AHEAD), item) for item in transactions]
+
+
+def screen(chain: Blockchain) -> Callable[[Transaction], Refused | None]:
+    """What is refused before its signature is looked at: what its actor may not write any more today."""
+    draft = chain.ledger.blank_draft(chain.head.header.slot)
+
+    def look(transaction: Transaction) -> Refused | None:
         try:
-            registry.apply(draft, transaction)
+            registry.check_quota(draft, transaction)
         except Refused as refusal:
-            outcomes.append(refusal)
-        else:
-            outcomes.append(None)
-    return outcomes
+            return refusal
+        return None
+
+    return look
+
+
+def _next_block(chain: Blockchain, slot: int) -> Draft:
+    return chain.ledger.draft(max(slot, chain.head.header.slot + 1), chain.electorate)
+
+
+def _tried(draft: Draft, ahead: Iterable[VerifiedTransaction], transaction: VerifiedTransaction) -> Refused | None:
+    for earlier in ahead:
+        try:
+            registry.apply(draft, earlier)
+        except Refused:
+            continue
+    try:
+        registry.apply(draft, transaction)
+    except Refused as refusal:
+        return refusal
+    return None
+
+
+def _make_room(chain: Blockchain, mempool: Mempool, transaction: VerifiedTransaction) -> None:
+    """What waits under the nonce of ``transaction`` gives way to it, if the head has made that impossible."""
+    rival = mempool.rival_of(transaction)
+    if rival is None or mempool.ahead_of(rival, 1):
+        return
+    refusal = _tried(chain.ledger.blank_draft(chain.head.header.slot + 1), (), rival)
+    if refusal is not None and refusal.reason.disposition is not Disposition.LATER:
+        mempool.remove(rival.id)

@@ -68,6 +68,7 @@ from chain.messages import (
 )
 from chain.serving import Kind, Question
 from chain.transactions import VerifiedTransaction
+from chain.trial import screen
 from p2p import requests
 from p2p.lobby import Use
 from p2p.network import Transport
@@ -302,7 +303,7 @@ class LedgerProtocol:
         if not isinstance(read, ReadBatch):
             return read
         try:
-            return AdmittedBatch(await self._signatures.transactions(read.items))
+            return AdmittedBatch(await self._signatures.transactions(read.items, screen=screen(self._node.chain)))
         except Refused as refusal:
             return rejected(refusal)
 

@@ -25,6 +25,19 @@ THREADS = 2
 MAX_REMEMBERED = 80_000
 
 Lookup = Callable[[bytes], VerifiedTransaction | None]
+Screen = Callable[[Transaction], Refused | None]
+"""What is refused before its signature is looked at."""
+
+
+def _let_pass(_transaction: Transaction) -> None:
+    """The screen of what an announced block holds, or what is only tried: nothing is left out."""
+
+
+def _screened(raw: bytes, screen: Screen) -> Refused | None:
+    try:
+        return screen(decode_transaction(raw))
+    except Refused:  # its turn comes where it is decoded again
+        return None
 
 
 class Signatures:
@@ -82,10 +95,12 @@ class Signatures:
 
         return await trio.to_thread.run_sync(check, limiter=self._for_blocks)
 
-    async def transactions(self, raws: Sequence[bytes], *, for_block: bool = False) -> tuple[VerifiedTransaction, ...]:
+    async def transactions(
+        self, raws: Sequence[bytes], *, for_block: bool = False, screen: Screen = _let_pass
+    ) -> tuple[VerifiedTransaction, ...]:
         """Decode and check encoded transactions.  Raises :class:`Refused` for the first bad one.
 
-        ``for_block`` says that an announced block waits for them.
+        ``for_block`` says that an announced block waits for them.  What ``screen`` refuses is left out unchecked.
         """
         decoded: list[VerifiedTransaction | Transaction] = []
         for raw in raws:
@@ -93,12 +108,20 @@ class Signatures:
             if known is not None:
                 decoded.append(known)
                 continue
-            decoded.append(decode_transaction(raw))
+            transaction = decode_transaction(raw)
+            if screen(transaction) is None:
+                decoded.append(transaction)
         await self._check(decoded, self._for_blocks if for_block else self._for_transactions)
         return tuple(VerifiedTransaction(transaction) for transaction in decoded)
 
-    async def outcomes(self, raws: Sequence[bytes]) -> list[VerifiedTransaction | Refused]:
+    async def outcomes(self, raws: Sequence[bytes], screen: Screen = _let_pass) -> list[VerifiedTransaction | Refused]:
         """Like :meth:`transactions`, but one outcome each: a bad one does not spoil the others."""
+        refusals = [None if screen is _let_pass else _screened(raw, screen) for raw in raws]
+        pairs = list(zip(raws, refusals, strict=True))
+        answers = iter(await self._each([raw for raw, refusal in pairs if refusal is None]))
+        return [next(answers) if refusal is None else refusal for refusal in refusals]
+
+    async def _each(self, raws: Sequence[bytes]) -> list[VerifiedTransaction | Refused]:
         try:
             return list(await self.transactions(raws))
         except Refused:

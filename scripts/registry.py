@@ -26,7 +26,6 @@ from chain.transactions import (
     Consent,
     Enrol,
     Object,
-    Rate,
     Rotate,
     Statement,
     VerifiedTransaction,
@@ -46,11 +45,11 @@ from scripts.registry_parts.inputs import (
     DID,
     Cosignature,
     document,
-    find_category,
     read_cosignature,
     salt_file,
     salted_digest,
 )
+from scripts.registry_parts.keys import annul, guardians, leave, recover, undo, veto, vouch
 from scripts.registry_parts.motions import motion
 from scripts.registry_parts.naming import list_names, name_key
 from scripts.registry_parts.reopening import cosign_reopening, reopen
@@ -65,6 +64,7 @@ from scripts.registry_parts.session import (
     sends,
     waits,
 )
+from scripts.registry_parts.voices import rate, rating, receipt
 
 _ID_DIGITS = 64
 _key_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
@@ -81,7 +81,12 @@ def registry() -> None:
     """
 
 
-for _command in (record, import_table, reopen, cosign_reopening, answer, rule, repair, motion, name_key, list_names):
+for _command in (
+    *(record, import_table, reopen, cosign_reopening, answer, rule, repair, motion),
+    *(rate, rating, receipt),
+    *(guardians, vouch, recover, undo, veto, annul, leave),
+    *(name_key, list_names),
+):
     registry.add_command(_command)
 
 
@@ -200,10 +205,16 @@ def _possible(session: Session, account: Signer) -> list[str]:
         return []
     policy = session.policy
     consent = " --consent TOKEN, with a registrar's consent" if policy.enrolment_by_registrar else ""
+    receipt = " --receipt TOKEN, with the other side's receipt" if policy.raters.counting else ""
     possible = [] if account.member else [f"enrol{consent}"]
     if account.member:
-        possible += [f"rate, in {item.name} ({item.low} to {item.high})" for _, item in sorted(policy.ratings.items())]
+        possible += [
+            f"rate, in {item.name} ({item.low} to {item.high}){receipt}" for _, item in sorted(policy.ratings.items())
+        ]
         possible.append("object, appeal, repair ask, statement, about its own records")
+        possible += ["rating withdraw, rating object, rating answer; receipt, for who dealt with it"] * bool(
+            policy.ratings
+        )
     if account.authority:
         possible.append("record, reopen, as far as it was accredited")
         possible.append("answer, repair approve, repair decline, for records that it filed")
@@ -212,6 +223,8 @@ def _possible(session: Session, account: Signer) -> list[str]:
         possible.append("motion, approve, unless it is jailed")
     elif account.member or account.authority:
         possible.append("rotate")
+    if account.member:
+        possible.append("guardians, vouch, veto, leave")
     return possible
 
 
@@ -327,19 +340,6 @@ def cosign(session: Session, member: bytes, valid_blocks: int | None, as_json: b
 def _cosigned(session: Session, registrar: SecretKey, member: bytes, expiry_height: int) -> Cosignature:
     signature = sign_consent(registrar, session.genesis.id, member, expiry_height)
     return Cosignature(registrar.public, member, expiry_height, signature)
-
-
-@registry.command()
-@_member
-@click.option("--category", required=True, help="Name or code of a category that members rate in.")
-@click.option("--points", type=int, required=True)
-@sends
-def rate(session: Session, member: bytes, category: str, points: int) -> VerifiedTransaction:
-    """Rate a member.
-
-    A new rating replaces the old one in the same category.
-    """
-    return session.sign(Rate(member, find_category(session.policy.ratings, category).code, points))
 
 
 @registry.command("object")

@@ -17,7 +17,7 @@ from chain.events import Effect, Event, Outcomes, Submitted
 from chain.keys import did_from_key
 from chain.stall import stall_of
 from chain.state import member_key
-from chain.trial import try_out
+from chain.trial import screen, try_out
 from chain.view import StateView
 from chain.words import instant
 from p2p.local.home import Home
@@ -182,7 +182,7 @@ class LocalFace:
     async def _submit(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
         if not self._node.engine.has_room_for_clients:
             return [Refused(Reason.POOL_FULL, "the network is busy; submit again later")] * len(raws)
-        checked = await self._node.signatures.outcomes(raws)
+        checked = await self._node.signatures.outcomes(raws, screen(self._node.engine.chain))
         good = tuple(item for item in checked if not isinstance(item, Refused))
         effects = await self._node.ask(Submitted(good))
         answers = iter(next(effect.outcomes for effect in effects if isinstance(effect, Outcomes)))

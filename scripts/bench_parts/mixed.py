@@ -68,7 +68,7 @@ def bench_policy() -> Policy:
     rating = {"code": 1_000, "name": "trade", "min": -10, "max": 10}
     lenient = {"overturned_permille": 1_000, "overturned_minimum": 1}
     rights = {**document["rights"], "lookback_days": document["periods"]["retention_days"], "hearing_days": 1}
-    changes = {"enrolment": "open", "rating": [rating], "authorities": lenient, "rights": rights}
+    changes = {"enrolment": "open", "rating": [rating], "authorities": lenient, "rights": rights, "quotas": {}}
     return read_policy({**document, **changes})
 
 

@@ -56,6 +56,12 @@ def amendment(random: Random, policy: Policy) -> Policy:
             changes["categories"] = {**policy.categories, code: changed}
         case 6:
             changes["overturned_permille"] = random.choice((0, 300, 1_000))
+        case 7 if random.random() < 0.5:
+            changes["raters"] = policy.raters._replace(counting=random.randrange(2), rating_days=random.choice((0, 5)))
+            changes["quotas"] = policy.quotas._replace(member=random.choice((2, 9)))
+            changes["identity"] = policy.identity._replace(annulment_days=random.choice((1, 4)))
+            if random.random() < 0.2:
+                changes["raters"] = policy.raters._replace(aggregation=1 - policy.raters.aggregation)
         case _:
             changes["version"] += random.choice((0, 0, 1))
     return replace(policy, **changes)
@@ -103,12 +109,41 @@ def _small(variant: int) -> Policy:
                 "window_days": random.randint(1, 30),
                 "worse_notice_days": random.randint(1, 12),
             },
+            **_clauses(random),
             "tier": [{"name": name, "from": at} for name, at in zip(names, thresholds, strict=True)],
             "severity": severities,
             "category": [_category(random, code, names) for code in range(1, random.randint(2, 5))],
             "rating": [{"code": code, "name": f"rating {code}", "min": -5, "max": 5} for code in (1, 7)],
         }
     )
+
+
+def _clauses(random: Random) -> dict[str, Any]:
+    """Numbers small enough to matter within a history of some dozen slots."""
+    quotas = {"member": 6, "fresh": 3, "fresh_days": 4, "office": 9, "registrar": 4, "strangers_permille": 1}
+    raters = {
+        "counting": random.choice(("open", "receipt")),
+        "aggregation": random.choice(("sum", "mean")),
+        "scale": random.choice((1, 3)),
+        "rating_days": random.choice((0, 4, 9)),
+        "answer_days": 3,
+        "age_days": random.choice((0, 0, 2)),
+        "least_score": random.choice((-100, -100, 3)),
+        "most_given": random.choice((1, 2, 9)),
+        "least_raters": random.choice((0, 1, 2)),
+    }
+    identity = {
+        "recovery_days": 3,
+        "registrar": random.choice(("recovers", "recovers nobody")),
+        "annulment_days": random.choice((1, 4)),
+        "leave_days": random.choice((3, 4)),
+        "return_days": random.choice((1, 5)),
+    }
+    return {
+        "identity": identity,
+        "quotas": {name: quotas[name] for name in quotas if random.random() < 0.3},
+        "raters": {name: raters[name] for name in raters if random.random() < 0.6},
+    }
 
 
 def _category(random: Random, code: int, tiers: list[str]) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
+from chain.clauses import SCORE_LIMIT
 from chain.documents import authorities_document, motions_document, policy_document
 from chain.errors import OperatorError
-from chain.policy import SCORE_LIMIT, Policy, load_policy
+from chain.policy import Policy, load_policy
 from chain.proposals import Amend, decode_proposal
 from chain.state import Motion, motion_key
 from chain.view import read_policy_text

@@ -5,6 +5,9 @@
     lives       the life stories that are kept: records, authorities, motions
     council     who makes blocks, and which changes of that wait for their turn
     book        the register, and what the stories in it add up to
+    voices      what members say of one another
+    persons     whose a key is: guardians, recoveries, who leaves, what is void
+    people      what people do: enrol, move, and how much of it a day
     rules       what each row, and each passing of time, does to it
     rows        blocks as the rows that the rules read
     entries     the state that follows, entry by entry, and where a chain's state differs

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from scripts.recount.council import Council, Seat, weights_of
-from scripts.recount.lives import REVOKED, Motion, Office, Record, Row, claim
+from scripts.recount.lives import REVOKED, Annulment, Guard, Leaving, Motion, Office, Record, Row, Voice, claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,13 @@ class Book:
     """Everything there is, told or not; ``events`` are what happened, ``faults`` what never should have.
 
     ``rules`` is the first policy as the row of an amendment has it; ``validators`` are those of the beginning, by
-    their weights, and at most ``room`` of them may sit at once.
+    their weights, and at most ``room`` of them may sit at once.  ``written`` is how much a key wrote on its last day,
+    ``signed`` how many enrolments a registrar signed on its.
     """
 
-    def __init__(self, rules: Row, slot_ms: int, validators: Mapping[bytes, int], room: int) -> None:
+    def __init__(
+        self, rules: Row, slot_ms: int, validators: Mapping[bytes, int], room: int, max_expiry_blocks: int
+    ) -> None:
         self.version: int = rules["policy"]["version"]
         self.rules: dict[int, Row] = {self.version: rules}
         self.announced: tuple[int, int] | None = None  # version, slot
@@ -45,13 +48,22 @@ class Book:
         self.successor: dict[bytes, bytes] = {}
         self.nonces: Counter[bytes] = Counter()
         self.accounts: set[bytes] = set(validators)
+        self.written: dict[bytes, tuple[int, int]] = {}
+        self.signed: dict[bytes, tuple[int, int]] = {}
+        self.strangers = 0
+        self.guards: dict[bytes, Guard] = {}
+        self.recoveries: dict[bytes, tuple[bytes, int]] = {}
+        self.leavings: dict[bytes, Leaving] = {}
+        self.annulments: dict[bytes, Annulment] = {}
+        self.marks: dict[bytes, int] = {}
         self.enrolled: dict[bytes, int] = {}
+        self.enrolled_by: dict[bytes, bytes] = {}
         self.consents: dict[bytes, tuple[int, int]] = {}  # since which date, to which version
         self.in_force: dict[int, int] = {self.version: 0}  # since which date
         self.markers: dict[bytes, tuple[int, bool]] = {}  # until which slot something is not recorded; is it reopened
         self.roll: dict[bytes, int] = {}  # who has the arbiter's right, since which height
         self.rulings: defaultdict[tuple[bytes, bytes], Counter[str]] = defaultdict(Counter)
-        self.ratings: defaultdict[bytes, dict[tuple[bytes, int], tuple[int, int]]] = defaultdict(dict)
+        self.ratings: defaultdict[bytes, dict[tuple[bytes, int], Voice]] = defaultdict(dict)
         self.records: defaultdict[bytes, list[Record]] = defaultdict(list)
         self.offices: dict[bytes, Office] = {}
         self.motions: list[Motion] = []
@@ -62,6 +74,7 @@ class Book:
         self.height = self.slot = self.date = self.lost = 0
         self.parent = bytes(32)
         self._slot_ms = slot_ms
+        self.max_expiry_blocks = max_expiry_blocks
 
     # ---------------------------------------------------------------------------------------------- what it says
 
@@ -108,7 +121,25 @@ class Book:
 
     def rated_points(self, member: bytes) -> int:
         """What the ratings about a member add up to."""
-        return sum(points for points, _ in self.ratings[member].values())
+        return sum(voice.points for voice in self.ratings[member].values())
+
+    def raters(self, member: bytes) -> int:
+        """How many people rate a member."""
+        return len({rater for rater, _ in self.ratings[member]})
+
+    def given(self, member: bytes) -> int:
+        """How many ratings of a member stand about others."""
+        return sum(rater == member for about in self.ratings.values() for rater, _ in about)
+
+    def rated(self, member: bytes) -> int:
+        """What the ratings about a member come to, before floor and cap."""
+        rules, total = self.policy["raters"], self.rated_points(member)
+        if self.raters(member) < rules["least_raters"]:
+            return 0
+        if rules["aggregation"] == "sum" or not self.ratings[member]:
+            return total
+        share: int = abs(total) * rules["scale"] // len(self.ratings[member])
+        return share if total > 0 else -share
 
     def caps(self, member: bytes) -> Counter[int]:
         """How many records cap the tier of a member, by its level."""
@@ -117,7 +148,7 @@ class Book:
     def standing(self, member: bytes) -> Standing:
         """Score and tier of a member under the policy in force."""
         score, tiers = self.policy["score"], self.policy["tier"]
-        rated = max(score["ratings_floor"], min(score["ratings_cap"], self.rated_points(member)))
+        rated = max(score["ratings_floor"], min(score["ratings_cap"], self.rated(member)))
         total = score["base"] + self.record_points(member) + rated
         place = next((at for at, tier in enumerate(tiers) if tier["from"] <= total), len(tiers) - 1)
         level = min([len(tiers) - 1 - place, *self.caps(member)])

@@ -60,7 +60,7 @@ class Disputes(Book):
     def _object(self, row: Row, who: bytes) -> None:
         record = self._own_record(row, who)
         claim(not record.is_disputed and not record.upheld, "an objection that was not open")
-        self._dispute(record, row["grounds"])
+        self._contest(record, row["grounds"])
         record.status, record.deadline = OBJECTED, self.slot + self._disputed(record, "answer_days")
         self._tell("objected", record.name)
 
@@ -68,12 +68,12 @@ class Disputes(Book):
         record = self._own_record(row, who)
         claim(not record.is_disputed and record.upheld == 1, "an appeal that was not open")
         claim(self.slot < record.appealable_until, "an appeal that was too late")
-        self._dispute(record, row["grounds"])
+        self._contest(record, row["grounds"])
         record.appealable_until = 0
         self._hear(record)
         self._tell("appealed", record.name)
 
-    def _dispute(self, record: Record, grounds: bytes) -> None:
+    def _contest(self, record: Record, grounds: bytes) -> None:
         record.stands = record.stands and self.categories[record.filing["category"]]["interim"] == "stands"
         record.grounds, record.proof = grounds, b""
 

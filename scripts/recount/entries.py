@@ -7,9 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from chain.identities import (
+    Annulment,
+    Guardians,
+    Leaving,
+    Left,
+    Recovery,
+    annulment_key,
+    guardians_key,
+    leaving_key,
+    left_key,
+    recovery_key,
+)
 from chain.state import (
     CLOCK_KEY,
     DOCKET_KEY,
+    RATING_STATUS_NAMES,
     ROLL_KEY,
     RULES_KEY,
     VALIDATORS_KEY,
@@ -28,6 +41,7 @@ from chain.state import (
     Roll,
     Rules,
     Rulings,
+    Tally,
     Window,
     account_key,
     authority_key,
@@ -40,6 +54,7 @@ from chain.state import (
     record_key,
     rulings_key,
     sum_key,
+    tally_key,
 )
 from chain.validators import Change, Seat, Validators
 from scripts.recount import council, lives
@@ -92,10 +107,16 @@ def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
     for version, rules in recount.rules.items():
         yield policy_key(version), PolicyText(rules["document"], recount.in_force.get(version, 0))
     for key in recount.accounts:
-        account = Account(recount.nonces[key], recount.owner.get(key, b""), recount.successor.get(key, b""))
-        yield account_key(key), account
+        whose = recount.owner.get(key, b""), recount.successor.get(key, b"")
+        yield (
+            account_key(key),
+            Account(recount.nonces[key], *whose, *recount.written.get(key, (0, 0)), _given(recount, key)),
+        )
+    for registrar, (day, signed) in recount.signed.items():
+        yield tally_key(registrar), Tally(day, signed)
     for member in recount.enrolled:
         yield from _entries_about(recount, member)
+    yield from _identities(recount)
     for who, office in recount.offices.items():
         yield authority_key(who), _authority(recount.current[who], office)
     for number, motion in enumerate(recount.motions):
@@ -111,10 +132,26 @@ def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
         yield CLOCK_KEY, Clock(recount.lost)
 
 
+def _identities(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
+    for who, guard in recount.guards.items():
+        yield guardians_key(who), Guardians(guard.now, guard.coming, guard.coming_from, guard.undo_until)
+    for who, (key, slot) in recount.recoveries.items():
+        yield recovery_key(who), Recovery(key, slot)
+    for who, leaving in recount.leavings.items():
+        yield leaving_key(who), Leaving(leaving.due, int(leaving.is_void), leaving.cursor)
+    for who, about in recount.annulments.items():
+        yield (
+            annulment_key(who),
+            Annulment(about.registrar, about.reason, about.due, int(about.is_heard), about.grounds),
+        )
+    for key, slot in recount.marks.items():
+        yield left_key(key), Left(slot)
+
+
 def _entries_about(recount: Recount, member: bytes) -> Iterator[tuple[bytes, Entry]]:
     yield member_key(member), _member(recount, member)
     for (rater, code), rating in recount.ratings[member].items():
-        yield rating_key(member, rater, code), Rating(*rating)
+        yield rating_key(member, rater, code), _rating(rating)
     for record in recount.about(member):
         yield record_key(member, record.number), _record(record)
     categories = recount.categories
@@ -140,6 +177,27 @@ def _member(recount: Recount, member: bytes) -> Member:
         standing=standing,
         suspended=len(about) - standing,
         caps=tuple(sorted(recount.caps(member).items())),
+        registrar=recount.enrolled_by[member],
+        raters=recount.raters(member),
+        leaves_slot=recount.leavings[member].due if member in recount.leavings else 0,
+    )
+
+
+def _given(recount: Recount, key: bytes) -> int:
+    """The ratings that somebody gave are counted with the key that is its own today."""
+    return 0 if key in recount.successor else recount.given(recount.who(key))
+
+
+def _rating(voice: lives.Voice) -> Rating:
+    return Rating(
+        points=voice.points,
+        height=voice.height,
+        expires_slot=voice.expires,
+        dealt_slot=voice.dealt,
+        status=RATING_STATUS_NAMES.index(voice.status),
+        deadline_slot=voice.deadline,
+        grounds=voice.grounds,
+        reason=voice.reason,
     )
 
 

@@ -92,6 +92,55 @@ class Record:
         return min(filter(None, (self.expires, self.deadline)))
 
 
+@dataclass(slots=True)
+class Voice:
+    """One rating: what was said, since which height, and until when; times are slots, 0 where there is none."""
+
+    points: int
+    height: int
+    expires: int = 0
+    dealt: int = 0
+    status: str = "standing"
+    deadline: int = 0
+    grounds: bytes = b""
+    reason: bytes = b""
+
+    @property
+    def due(self) -> int:
+        """The slot in which the chain itself acts on it next, 0 where it never does."""
+        return min([slot for slot in (self.expires, self.deadline) if slot], default=0)
+
+
+@dataclass(slots=True)
+class Guard:
+    """Who may recover somebody, and who may from ``coming_from`` on; until ``undo_until`` they undo its key's deeds."""
+
+    now: bytes
+    coming: bytes = b""
+    coming_from: int = 0
+    undo_until: int = 0
+
+
+@dataclass(slots=True)
+class Leaving:
+    """Somebody goes; ``cursor`` is the key that is forgotten next, once the first were."""
+
+    due: int
+    is_void: bool = False
+    cursor: bytes = b""
+
+
+@dataclass(slots=True)
+class Annulment:
+    """An enrolment is said to be void."""
+
+    registrar: bytes
+    reason: bytes
+    due: int
+    is_heard: bool = False
+    grounds: bytes = b""
+
+
 class Account(NamedTuple):
     """How an authority judges: all that there ever was, and what a motion has put behind it.
 

@@ -8,6 +8,11 @@ from scripts.recount.lives import Row
 
 _LONGER = ("answer_days", "ruling_days", "repair_answer_days", "retention_days", "lookback_days", "disputed_days")
 _SHORTER = ("notice_days", "worse_notice_days", "hearing_days", "appeal_days", "window_days")
+_OF_PEOPLE_LONGER = (("identity", "leave_days"), ("identity", "return_days"), ("raters", "answer_days"))
+_OF_PEOPLE_SHORTER = (
+    *(("identity", "recovery_days"), ("identity", "annulment_days")),
+    *(("quotas", "member"), ("quotas", "fresh")),
+)
 
 
 def worsens(old: Row, new: Row) -> bool:
@@ -19,6 +24,9 @@ def _comparisons(old: Row, new: Row) -> Iterator[bool]:
     numbers, others = ({**each["periods"], **each["rights"], **each["authorities"]} for each in (old, new))
     yield from (others[name] > numbers[name] for name in (*_LONGER, "overturned_permille", "overturned_minimum"))
     yield from (others[name] < numbers[name] for name in _SHORTER)
+    yield from (new[table][name] > old[table][name] for table, name in _OF_PEOPLE_LONGER)
+    yield from (new[table][name] < old[table][name] for table, name in _OF_PEOPLE_SHORTER)
+    yield (old["identity"]["registrar"], new["identity"]["registrar"]) == ("recovers nobody", "recovers")
     yield old["enrolment"] == "registrar" and new["enrolment"] == "open"
     for mild, harsh in zip(old["severity"], new["severity"], strict=False):
         yield harsh["repair_after_days"] > mild["repair_after_days"]

@@ -8,6 +8,7 @@ from typing import Any
 from chain.blocks import Block
 from chain.electorate import Electorate
 from chain.genesis import Genesis
+from chain.identities import commitment_of
 from chain.policy import Policy, decode_policy
 from chain.proposals import (
     ARBITER,
@@ -27,7 +28,7 @@ from chain.proposals import (
     Suspend,
     encode_proposal,
 )
-from chain.transactions import Evidence, Propose, Transaction, decode_statement
+from chain.transactions import Evidence, Propose, Recover, Transaction, decode_statement
 from scripts.recount.council import Turnout
 from scripts.recount.rules import DUE_A_BLOCK, Recount
 
@@ -51,7 +52,8 @@ def recount_from(genesis: Genesis, due_a_block: int = DUE_A_BLOCK) -> Recount:
     """A register of which nothing is known but the genesis."""
     validators = dict(genesis.validators)
     idle = genesis.heartbeat_slots + 2 * genesis.batch
-    return Recount(policy_row(genesis.policy), genesis.slot_ms, validators, genesis.batch, idle, due_a_block)
+    sizes = genesis.batch, idle, genesis.max_expiry_blocks
+    return Recount(policy_row(genesis.policy), genesis.slot_ms, validators, *sizes, due_a_block)
 
 
 def write_block(recount: Recount, block: Block, electorate: Electorate) -> None:
@@ -71,6 +73,8 @@ def row_of(transaction: Transaction) -> dict[str, Any]:
     action = transaction.action
     row = {"kind": transaction.kind, "actor": transaction.actor, "nonce": transaction.nonce, **action._asdict()}
     match action:
+        case Recover(threshold=threshold, guardians=guardians, salt=salt):
+            row["commitment"] = commitment_of(threshold, guardians, salt)
         case Propose(proposal):
             row["proposal"] = proposal_row(proposal)
         case Evidence(first, second):

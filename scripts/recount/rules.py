@@ -6,7 +6,8 @@ a fault.  Keys and digests are bytes, times are slots, a policy is the table of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from typing import Any
 
 from scripts.recount.council import ADD, AS_FROM_THE_BEGINNING, REPLACE, Turnout, Wish
@@ -22,9 +23,11 @@ from scripts.recount.lives import (
     Office,
     Record,
     Row,
+    Voice,
     claim,
 )
 from scripts.recount.notice import worsens
+from scripts.recount.people import People
 
 # Deadlines that one block works off; the others wait for the next one.
 DUE_A_BLOCK = 2_000
@@ -33,7 +36,7 @@ MAX_ARBITERS = 64
 _POSSIBLE_FROM = {"suspend": (ACTIVE,), "revoke": (ACTIVE, SUSPENDED), "restore": (SUSPENDED,)}
 
 
-class Recount(Disputes):
+class Recount(People, Disputes):
     """The register after what it was told of.
 
     One block works off ``due_a_block`` deadlines; ``idle`` slots without a block are no outage.
@@ -46,9 +49,10 @@ class Recount(Disputes):
         validators: Mapping[bytes, int],
         room: int,
         idle: int,
+        max_expiry_blocks: int = 0,
         due_a_block: int = DUE_A_BLOCK,
     ) -> None:
-        super().__init__(rules, slot_ms, validators, room)
+        super().__init__(rules, slot_ms, validators, room, max_expiry_blocks)
         self._idle, self._due_a_block = idle, due_a_block
 
     # -------------------------------------------------------------------------------------------- what it is told
@@ -75,6 +79,7 @@ class Recount(Disputes):
         """
         self.lost += max(0, slot - self.date - self._idle)
         self.height, self.date, self.slot, self.parent = height, slot, slot - self.lost, parent
+        self._open_day()
         self.council.begin(height, turnout)
         self._fall_due()
 
@@ -84,6 +89,7 @@ class Recount(Disputes):
         try:
             claim(row["nonce"] == self.nonces[actor], "a nonce out of turn")
             claim(actor not in self.successor, "a key that was left acts")
+            self._count_quota(row, actor, self.who(actor))
             self._carry_out(row, actor, self.who(actor))
         except Fault as fault:
             self._fault(str(fault))
@@ -96,6 +102,22 @@ class Recount(Disputes):
                 self._enrol(row, actor, who)
             case "rate":
                 self._rate(row, who)
+            case "retract":
+                self._retract(row, who)
+            case "dispute":
+                self._dispute(row, who)
+            case "reply":
+                self._reply(row, who)
+            case "guardians":
+                self._name(row, who)
+            case "recover":
+                self._recover(row, actor)
+            case "veto":
+                self._veto(row, who)
+            case "annul":
+                self._annul(row, who)
+            case "leave":
+                self._leave(row, who)
             case "rotate":
                 self._rotate(row["new_key"], actor, who)
             case "record" | "reopen":
@@ -129,25 +151,71 @@ class Recount(Disputes):
     # ------------------------------------------------------------------------------------- what falls due by itself
 
     def _fall_due(self) -> None:
-        """An announced policy first; then in the order of deadlines, in one slot records, markers, motions."""
-        due: list[tuple[int, str, Any, Record | Motion | None]] = []
+        """An announced policy first; then in the order of deadlines, and of kinds and names within one slot.
+
+        Whoever leaves comes after all that is tied to it: records about it, and ratings by and about it.
+        """
+        due: list[tuple[int, str, Any]] = []
         if self.announced is not None and self.announced[1] <= self.slot:
-            due.append((self.announced[1], "policy", 0, None))
+            due.append((self.announced[1], "p", 0))
             self._amended(self.announced[0])
-        due += [(record.due, "a", record.name, record) for record in self.all_records() if record.due <= self.slot]
-        due += [(until, "b", marker, None) for marker, (until, _) in self.markers.items() if until <= self.slot]
-        for number, motion in enumerate(self.motions):
-            if motion.status == OPEN and motion.expires <= self.slot:
-                due.append((motion.expires, "c", number, motion))
-        for _, kind, about, thing in sorted(due, key=lambda row: row[:3])[: self._due_a_block]:
-            if isinstance(thing, Record):
-                self._record_due(thing)
-            elif kind == "b":
+        due += [(record.due, "d", record.name) for record in self.all_records()]
+        due += [(until, "k", marker) for marker, (until, _) in self.markers.items()]
+        due += [(motion.expires, "o", at) for at, motion in enumerate(self.motions) if motion.status == OPEN]
+        due += [(voice.due, "r", name) for name, voice in self._all_voices() if voice.due]
+        due += [(slot, "y", who) for who, (_, slot) in self.recoveries.items()]
+        due += [(leaving.due, "l", who) for who, leaving in self.leavings.items()]
+        due += [(annulment.due, "u", who) for who, annulment in self.annulments.items()]
+        due += [(slot, "w", (sha256(b"goodfaith/left/1" + key).digest(), key)) for key, slot in self.marks.items()]
+        queue: dict[tuple[str, Any], None] = {}
+        for _, kind, about in sorted(row for row in due if row[0] <= self.slot):
+            ties = self._ties(about) if kind == "l" else []
+            queue.update(dict.fromkeys([*ties, (kind, about)]))
+        for kind, about in list(queue)[: self._due_a_block]:
+            self._act(kind, about)
+
+    def _ties(self, who: bytes) -> list[tuple[str, Any]]:
+        """In the order of their keys in the state: records before ratings."""
+        records = [("d", record.name) for record in self.about(who)]
+        return records + sorted(("r", name) for name, _ in self._all_voices() if who in name[:2])
+
+    def _all_voices(self) -> Iterator[tuple[tuple[bytes, bytes, int], Voice]]:
+        return (
+            ((subject, rater, code), voice)
+            for subject, voices in self.ratings.items()
+            for (rater, code), voice in voices.items()
+        )
+
+    def _has_left(self, who: bytes) -> bool:
+        return who in self.leavings and self.leavings[who].due <= self.slot
+
+    def _act(self, kind: str, about: Any) -> None:
+        """What came before in this block may have ended it, or put it off."""
+        match kind:
+            case "d":
+                record = self.records[about[0]][about[1]]
+                if self._has_left(about[0]):
+                    self._end(record, "forgotten")
+                elif record.due <= self.slot:
+                    self._record_due(record)
+            case "r":
+                voice = self.ratings[about[0]][about[1:]]
+                if self._has_left(about[0]) or self._has_left(about[1]) or 0 < voice.due <= self.slot:
+                    del self.ratings[about[0]][about[1:]]
+            case "k":
                 if self.markers[about][0] <= self.slot:  # what has just ended may have prolonged it
                     del self.markers[about]
-            elif thing is not None:
-                thing.status, thing.closed = LAPSED, self.height
+            case "o":
+                self.motions[about].status, self.motions[about].closed = LAPSED, self.height
                 self._tell("motion lapsed", about)
+            case "y" if about in self.recoveries:
+                self._recovery_due(about)
+            case "l" if self._has_left(about):
+                self._leaving_due(about)
+            case "u" if about in self.annulments:
+                self._annulment_due(about)
+            case "w":
+                del self.marks[about[1]]
 
     def _amended(self, version: int) -> None:
         """Nobody stands worse right after an amendment than right before it."""
@@ -160,32 +228,6 @@ class Recount(Disputes):
         self._tell("amended", version)
 
     # ------------------------------------------------------------------------------------------------ the members
-
-    def _enrol(self, row: Row, actor: bytes, who: bytes) -> None:
-        claim(who not in self.enrolled, "enrolled twice")
-        claim(row["policy_version"] == self.version, "a consent to another policy")
-        if self.policy["enrolment"] == "registrar" or row["registrar"]:
-            registrar = self.offices.get(self.who(row["registrar"]))
-            claim(registrar and registrar.serves("is_registrar", self.date), "an enrolment without a registrar")
-        self.enrolled[who], self.consents[who] = self.height, (self.date, self.version)
-        self.current.setdefault(who, actor)
-
-    def _rate(self, row: Row, who: bytes) -> None:
-        subject = self._member(row["subject"])
-        claim(who in self.enrolled and who != subject, "a rating by nobody, or about oneself")
-        rules = [rule for rule in self.policy["rating"] if rule["code"] == row["category"]]
-        claim(rules and rules[0]["min"] <= row["points"] <= rules[0]["max"], "a rating against the policy")
-        self.ratings[subject][who, row["category"]] = row["points"], self.height
-
-    def _rotate(self, new_key: bytes, actor: bytes, who: bytes) -> None:
-        claim(who in self.enrolled or who in self.offices, "a stranger moves")
-        claim(new_key not in self.accounts, "a key of somebody else is taken over")
-        claim(not self.council.has(actor), "a validator moves by itself")
-        claim(not self.council.is_wished_for(actor), "somebody moves who may become a validator")
-        self.accounts.add(new_key)
-        self.owner[new_key] = self.owner[actor] = who
-        self.successor[actor] = self.current[who] = new_key
-        self._tell("rotated", who)
 
     # -------------------------------------------------------------------------------------------- the authorities
 

@@ -12,8 +12,9 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from chain.amendments import amendment_fault
+from chain.clauses import SCORE_LIMIT
 from chain.errors import OperatorError
-from chain.policy import SCORE_LIMIT, Policy, decode_policy, read_policy
+from chain.policy import Policy, decode_policy, read_policy
 from chain.transactions import POINTS_LIMIT
 
 Document = dict[str, Any]

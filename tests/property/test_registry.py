@@ -31,7 +31,8 @@ def test_histories_meet_what_they_are_for() -> None:
     accepted = {kind for outcome in outcomes for kind in outcome.accepted}
     assert accepted == {
         "enrol", "rate", "record", "object", "answer", "rule", "repair", "statement", "rotate", "motion", "approve",
-        "evidence", "consent", "lost", "reopen", "appeal",
+        "evidence", "consent", "lost", "reopen", "appeal", "retract", "dispute", "reply",
+        "guardians", "recover", "veto", "annul", "leave",
     }  # fmt: skip
     refused = {code for outcome in outcomes for code in outcome.refused}
     assert len(refused) >= 40

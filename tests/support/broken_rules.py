@@ -12,10 +12,13 @@ from chain import (
     deadlines,
     effects,
     governance,
+    leaving,
     markers,
-    members,
     objections,
+    quotas,
+    ratings,
     records,
+    recovery,
     registry,
     repairs,
     terms,
@@ -43,7 +46,7 @@ def _no_deadline(patch: pytest.MonkeyPatch) -> None:
 
 def _ratings_add_up(patch: pytest.MonkeyPatch) -> None:
     def rate(draft: Draft, action: Rate, actor: bytes) -> None:
-        members.rate(draft, action, actor)
+        ratings.rate(draft, action, actor)
         subject, member = draft.member(action.subject)
         before: Rating | None = Draft(draft._state, draft.genesis, draft.height, draft.slot).get(
             rating_key(subject, draft.identity(actor), action.category)
@@ -87,6 +90,34 @@ def _no_new_policy(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(governance, "begin", stuck)
 
 
+def _voices_never_end(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(registry._DEADLINES, b"r", lambda _draft, _key: None)
+
+
+def _quotas_uncounted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(quotas, "spent", lambda *_: (0, 0))
+
+
+def _no_recovery(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(recovery, "_move", lambda _draft, _subject, _key: None)
+
+
+def _nothing_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(leaving, "forget", lambda _draft, _key: None)
+
+
+def _no_mark(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(registry._DEADLINES, b"l", lambda draft, key: draft.put(key, None))
+
+
+# Of whose a key is, and how much it writes: only random histories have people who recover, leave or shout.
+BROKEN_RULES_OF_PEOPLE: dict[str, Break] = {
+    "a rating never ends": _voices_never_end,
+    "what is written a day is not counted": _quotas_uncounted,
+    "a member keeps its key whoever recovers it": _no_recovery,
+    "what is tied to who leaves stays": _nothing_forgotten,
+    "who leaves leaves no mark": _no_mark,
+}
 BROKEN_RULES: dict[str, Break] = {
     "the points of a category have no cap": _no_cap,
     "the points of a record count while an objection is open": _no_suspension,
@@ -96,6 +127,7 @@ BROKEN_RULES: dict[str, Break] = {
     "an overturned record is not counted": _nothing_overturned,
     "nobody is suspended, whatever was overturned": _nobody_suspended,
     "an announced policy never comes into force": _no_new_policy,
+    **BROKEN_RULES_OF_PEOPLE,
 }
 
 

@@ -15,30 +15,55 @@ from chain.proposals import ARBITER, Accredit, AddValidator, Amend, Restore, Rev
 from chain.state import DOCKET_KEY, Docket
 from chain.statements import NO_TAG
 from chain.transactions import (
+    ANNUL,
     APPROVE,
     ASK,
+    CONTEST,
     CORRECT,
     DECLINE,
+    GRANT,
     MAINTAIN,
+    RECOVER,
+    RECOVERY,
     STRIKE,
+    UNDO,
     UPHOLD,
     WITHDRAW,
     Action,
+    Annul,
     Answer,
     Appeal,
     Approve,
     Consent,
+    Dispute,
     Enrol,
     Evidence,
     FileRecord,
+    Leave,
     Lost,
     Object,
     Propose,
+    Rate,
+    Recover,
     Repair,
+    Reply,
+    Retract,
     Rule,
     Statement,
+    Veto,
 )
-from tests.support.register import DIGEST, FOREVER, MUNICIPAL, Person, Register, altered, amended, with_category
+from tests.support.guardians import Circle
+from tests.support.register import (
+    DIGEST,
+    FOREVER,
+    MARKETPLACE,
+    MUNICIPAL,
+    Person,
+    Register,
+    altered,
+    amended,
+    with_category,
+)
 
 DEFAULT, TICKET, DISCRETIONARY, HERO = 1, 13, 15, 101
 Case = Callable[[pytest.MonkeyPatch], object]
@@ -158,6 +183,83 @@ def after_the_last_number(town: Town) -> Act:
     return town.accredits()
 
 
+def after_a_long_day(town: Town) -> Act:
+    says = town.ann, Statement(town.ann.key, 0, DIGEST)
+    town.after(*[says] * MUNICIPAL.quotas.fresh)
+    return says
+
+
+def as_one_stranger_more(town: Town) -> Act:
+    market = Register(altered(MARKETPLACE, quotas={"strangers_permille": 1}))
+    for _ in range(5):  # of 4,096 a permille is 4
+        market.member()
+    return town.accredits()
+
+
+def comes_back(town: Town) -> Act:
+    registrar = town.register.registrar()
+    bob = town.register.member(registrar)
+    town.after((bob, Leave())).register.block(30)
+    return bob, town.register.enrolment(bob, registrar)
+
+
+def is_recovered_twice_over(step: int) -> Callable[[Town], Act]:
+    def story(town: Town) -> Act:
+        circle = Circle(town.register, town.ann)
+        one, other = town.register.person(), town.register.person()
+        town.after((one, circle.recover(one)))
+        return other, circle.recover(other, step=step)
+
+    return story
+
+
+is_recovered_twice = is_recovered_twice_over(RECOVER)
+
+
+def annuls(town: Town, *steps: int) -> Act:
+    registrar = town.register.registrar()
+    bob = town.register.member(registrar)
+    deeds = [(town.judge if step == GRANT else registrar, Annul(bob.key, step, DIGEST)) for step in steps]
+    return town.after(*deeds[:-1]) and deeds[-1]
+
+
+def as_an_office(town: Town) -> Act:
+    town.after((town.judge, town.register.enrolment(town.judge, town.register.registrar())))
+    return town.judge, Leave()
+
+
+def rates(
+    *,
+    before: Callable[[Person, Person], Act] | None = None,
+    meanwhile: Callable[[Person, Person], Action] | None = None,
+    then: Callable[[Person, Person], Act] | None = None,
+    **rules: int | str,
+) -> Callable[[Town], Act]:
+    """On a market with such rules for raters, Bob rates Ann; Ann does something meanwhile, and then it is tried."""
+
+    def story(town: Town) -> Act:
+        market = Register(altered(MARKETPLACE, raters=rules))
+        ann, bob = market.member(), market.member()
+        if before is not None:
+            market.do(*before(bob, market.member()))
+        market.do(bob, Rate(ann.key, 1, 5))
+        if meanwhile is not None:
+            market.do(ann, meanwhile(ann, bob))
+        if then is not None:
+            market.do(*then(ann, bob))
+        return town.accredits()
+
+    return story
+
+
+def rates_a_dealing_twice(town: Town) -> Act:
+    market = Register(altered(MARKETPLACE, raters={"counting": "receipt"}))
+    ann, bob = market.member(), market.member()
+    for _ in range(2):
+        market.do(bob, market.rating(bob, ann, 5, dealt_slot=1))
+    return town.accredits()
+
+
 def about_itself(town: Town) -> Act:
     town.after((town.office, town.register.enrolment(town.office, town.register.registrar())))
     return town.office, town.register.filing(town.office, HERO, 30)
@@ -252,14 +354,37 @@ def one_more_than_can_be_drawn(town: Town) -> Act:
     return town.accredits()
 
 
-IGNORE = Disposition.IGNORE
+IGNORE, LATER = Disposition.IGNORE, Disposition.LATER
+_LATER = (Reason.OVER_QUOTA, Reason.TOO_MANY_ENROLMENTS, Reason.TOO_FRESH, Reason.HAS_LEFT, Reason.NOT_HEARD)
 REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
-    reason: (IGNORE, acted(story))
+    reason: (LATER if reason in _LATER else IGNORE, acted(story))
     for reason, story in {
         Reason.KEY_IN_USE: to_a_key_in_use,
         Reason.ROTATED_KEY: with_a_left_key,
         Reason.NO_CONSENT: lambda town: (town.register.person(), Enrol()),
         Reason.COUNTER_LIMIT: after_the_last_number,
+        Reason.OVER_QUOTA: after_a_long_day,
+        Reason.HAS_LEFT: comes_back,
+        Reason.HOLDS_OFFICE: as_an_office,
+        Reason.NOT_GUARDIANS: lambda town: (town.register.person(), Recover(town.ann.key, UNDO)),
+        Reason.RECOVERY_PENDING: is_recovered_twice,
+        Reason.NOTHING_TO_UNDO: is_recovered_twice_over(UNDO),
+        Reason.NOTHING_TO_STOP: lambda town: (town.ann, Veto(RECOVERY)),
+        Reason.ALREADY_LEAVING: lambda town: (town.after((town.ann, Leave())).ann, Leave()),
+        Reason.ANNULMENT_OPEN: lambda town: annuls(town, ANNUL, ANNUL),
+        Reason.NOTHING_TO_ANNUL: lambda town: (town.ann, Annul(town.ann.key, CONTEST, DIGEST)),
+        Reason.NOT_HEARD: lambda town: annuls(town, ANNUL, GRANT),
+        Reason.NO_RECEIPT: rates(counting="receipt"),
+        Reason.TOO_FRESH: rates(age_days=1),
+        Reason.SCORE_TOO_LOW: rates(least_score=1),
+        Reason.DEALING_RATED: rates_a_dealing_twice,
+        Reason.TOO_MANY_RATINGS: rates(most_given=1, before=lambda bob, cleo: (bob, Rate(cleo.key, 1, 5))),
+        Reason.UNKNOWN_RATING: rates(then=lambda ann, bob: (bob, Retract(bob.key, 1))),
+        Reason.RATING_NOT_DISPUTED: rates(then=lambda ann, bob: (bob, Reply(ann.key, 1, DIGEST))),
+        Reason.RATING_DISPUTED: rates(
+            then=lambda ann, bob: (bob, Rate(ann.key, 1, 5)), meanwhile=lambda ann, bob: Dispute(bob.key, 1, DIGEST)
+        ),
+        Reason.TOO_MANY_ENROLMENTS: as_one_stranger_more,
         Reason.NOT_AUTHORITY: lambda town: (town.ann, town.files()[1]),
         Reason.NOT_REGISTRAR: with_a_false_registrar,
         Reason.NOT_ARBITER: lambda town: (town.register.registrar(), heard(town).rules()[1]),

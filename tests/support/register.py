@@ -50,6 +50,7 @@ from chain.state import (
 from chain.statements import NO_TAG
 from chain.transactions import (
     MAINTAIN,
+    RECOVER,
     Action,
     Answer,
     Approve,
@@ -59,10 +60,14 @@ from chain.transactions import (
     FileRecord,
     Object,
     Propose,
+    Rate,
+    Recover,
     Reopen,
     Rotate,
     VerifiedTransaction,
     sign_consent,
+    sign_receipt,
+    sign_recovery,
     sign_reopening,
     sign_rotation,
     sign_transaction,
@@ -264,6 +269,19 @@ class Register:
             return Enrol(policy_version=self.draft.rules.version)
         signature = sign_consent(registrar.secret, self.genesis.id, person.key, self.draft.height + life)
         return Enrol(registrar.key, signature, self.draft.rules.version)
+
+    def rating(self, rater: Person, rated: Person, points: int, *, dealt_slot: int, category: int = 1) -> Rate:
+        """A rating with a receipt that the rated person signed."""
+        receipt = sign_receipt(rated.secret, self.genesis.id, rater.key, DIGEST, dealt_slot)
+        return Rate(rated.key, category, points, DIGEST, dealt_slot, receipt)
+
+    def recovery(
+        self, new: Person, member: Person, registrar: Person, *, step: int = RECOVER, life: int = 10
+    ) -> Recover:
+        """A registrar's word that a member moves to another's key."""
+        expiry = self.draft.height + life
+        consent = sign_recovery(registrar.secret, self.genesis.id, member.key, new.key, step, expiry)
+        return Recover(member.key, step, registrar=registrar.key, consent=consent)
 
     def rotation(self, person: Person, other: Person) -> Rotate:
         """The move of a person to another's key, as both of them sign it."""

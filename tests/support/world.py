@@ -58,7 +58,7 @@ def genesis_of(validators: int, **changes: Any) -> Genesis:
         "heartbeat_slots": 20,
         "max_expiry_blocks": FAR,
         "validators": [{"did": did_from_key(secret(n + 1).public), "weight": 1} for n in range(validators)],
-        "policy": shipped_policy("marketplace").to_document(),
+        "policy": {**shipped_policy("marketplace").to_document(), "quotas": {}},
     }
     return make_genesis({**document, **changes})
 

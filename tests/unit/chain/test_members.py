@@ -134,8 +134,8 @@ def test_a_key_that_was_left_does_nothing_any_more(market: Register) -> None:
     ann, bob = market.member(), market.member()
     market.rotate(ann)
     past = ann.with_key(0)
-    assert market.draft.account(past.key) == Account(2, ann.identity, ann.key)
-    assert market.draft.account(ann.key) == Account(0, ann.identity, b"")
+    assert market.draft.account(past.key) == Account(2, ann.identity, ann.key, 1, 1)
+    assert market.draft.account(ann.key) == Account(0, ann.identity, b"", 1, 1)
     for action in (Rate(bob.key, TRADE, 1), Enrol(), market.rotation(past, market.person())):
         assert market.refusal(past, action) is Reason.ROTATED_KEY
     assert market.refusal(ann, Enrol()) is Reason.ALREADY_ENROLLED

@@ -261,9 +261,10 @@ def test_rulings_are_counted_by_arbiter_and_issuer() -> None:
     court.register.file(other, court.ann, DEFAULT, -20, severity=3)
     court.ruled(STRIKE)
     court.register.object(court.ann, 1, other)
-    court.register.do(arbiter, Rule(court.ann.key, 1, UPHOLD, DIGEST))
+    (drawn,) = court.register.drawn(court.ann, 1)  # the first office is an arbiter for the other
+    court.register.do(drawn, Rule(court.ann.key, 1, UPHOLD, DIGEST))
     assert court.register.rulings(arbiter, court.office) == (0, 1, 0)
-    assert court.register.rulings(arbiter, other) == (1, 0, 0)
+    assert court.register.rulings(drawn, other) == (1, 0, 0)
 
 
 def test_what_does_a_member_good_counts_for_no_error_rate() -> None:

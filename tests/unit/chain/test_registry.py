@@ -79,7 +79,7 @@ def test_an_actors_transactions_are_counted(market: Register) -> None:
     assert market.refusal(ann, Enrol(), slip=-1) is Reason.NONCE_USED
     assert market.refusal(market.person(), Enrol(), slip=1) is Reason.NONCE_GAP
     market.do(ann, good)
-    assert market.draft.account(ann.key) == Account(2, b"", b"")
+    assert market.draft.account(ann.key) == Account(2, b"", b"", 1, 1, given=1)
 
 
 def test_a_refused_transaction_uses_no_nonce(market: Register) -> None:

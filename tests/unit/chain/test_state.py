@@ -7,6 +7,18 @@ import pytest
 from chain import state as module
 from chain.codec import U32_MAX, U64_MAX, encode
 from chain.errors import InvariantBroken
+from chain.identities import (
+    Annulment,
+    Guardians,
+    Leaving,
+    Left,
+    Recovery,
+    annulment_key,
+    guardians_key,
+    leaving_key,
+    left_key,
+    recovery_key,
+)
 from chain.state import (
     CARRIED,
     CLOCK_KEY,
@@ -36,6 +48,7 @@ from chain.state import (
     Roll,
     Rules,
     Rulings,
+    Tally,
     Window,
     account_key,
     authority_key,
@@ -53,6 +66,7 @@ from chain.state import (
     record_key,
     rulings_key,
     sum_key,
+    tally_key,
 )
 from chain.validators import Change, Seat, Validators
 
@@ -85,6 +99,12 @@ ENTRIES: dict[bytes, Entry] = {
     ),
     DOCKET_KEY: Docket(U32_MAX + 1, (0, U32_MAX)),
     motion_key(U32_MAX): MOTION,
+    tally_key(ANN): Tally(3, U32_MAX),
+    guardians_key(ANN): Guardians(DIGEST, b"", 7, 9),
+    recovery_key(ANN): Recovery(BOB, 7),
+    leaving_key(ANN): Leaving(7, 1, BOB),
+    annulment_key(ANN): Annulment(BOB, DIGEST, 7, 1, DIGEST),
+    left_key(ANN): Left(7),
 }
 
 
@@ -153,7 +173,7 @@ def test_what_the_chain_itself_acts_on_and_when() -> None:
     assert due_slot(RULES_KEY, encode_entry(Rules(1, DIGEST, 2, 77))) == 77
     assert due_slot(RULES_KEY, encode_entry(Rules(1, DIGEST, 0, 0))) is None
     assert due_slot(key, None) is None
-    timeless = [key for key in ENTRIES if key[:1] not in (b"d", b"k", b"o", b"p")]
+    timeless = [key for key in ENTRIES if key[:1] not in (b"d", b"k", b"o", b"p", b"y", b"l", b"u", b"w")]
     assert [due_slot(key, encode_entry(ENTRIES[key])) for key in timeless] == [None] * len(timeless)
 
 

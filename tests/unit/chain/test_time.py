@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from chain.draft import Draft, Parent
+from chain.errors import Reason
 from chain.genesis import Genesis
 from chain.ledger import Ledger
 from chain.proposals import Accredit, Suspend
 from chain.state import CLOCK_KEY, Clock
-from chain.transactions import Object
+from chain.transactions import LEAVE, Leave, Object, Rate, Veto
 from chain.view import MemoryView
-from tests.support.register import DIGEST, MUNICIPAL, Person, Register, altered
+from tests.support.register import DIGEST, MARKETPLACE, MUNICIPAL, Person, Register, altered
 
 TICKET, DEFAULT = 13, 1
 HEARTBEAT = 20
@@ -60,6 +61,18 @@ def test_an_outage_lapses_no_objection() -> None:
     register.block()
     assert register.happened == ["lapsed"]
     assert register.authority(office).overturned == 1
+
+
+def test_an_outage_ends_no_notice_and_makes_members_older() -> None:
+    """Who leaves can still think better of it; who rates has been a member for so long by the calendar."""
+    policy = altered(MARKETPLACE, identity={"leave_days": 60}, raters={"age_days": 60})
+    register = Register(policy, heartbeat_slots=HEARTBEAT)
+    ann, bob = register.member(), register.member()
+    register.do(ann, Leave())
+    assert register.refusal(bob, Rate(ann.key, 1, 5)) is Reason.TOO_FRESH
+    register.block(5_000)
+    register.do(ann, Veto(LEAVE))
+    register.do(bob, Rate(ann.key, 1, 5))
 
 
 def test_motions_and_policies_wait_too_and_terms_are_dates(register: Register) -> None:

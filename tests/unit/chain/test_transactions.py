@@ -16,31 +16,42 @@ from chain.transactions import (
     ASK,
     CORRECT,
     DECLINE,
+    DENY,
+    LEAVE,
     MAINTAIN,
     MAX_TRANSACTION_BYTES,
     MAX_USUAL_BYTES,
     POINTS_LIMIT,
+    RECOVER,
     SIGNING_TAG,
     SLOT_LIMIT,
     STRIKE,
     UPHOLD,
     Action,
+    Annul,
     Answer,
     Appeal,
     Approve,
     Consent,
+    Dispute,
     Enrol,
     Evidence,
     FileRecord,
+    Leave,
     Lost,
+    NameGuardians,
     Object,
     Propose,
     Rate,
+    Recover,
     Reopen,
     Repair,
+    Reply,
+    Retract,
     Rotate,
     Rule,
     Statement,
+    Veto,
     decode_transaction,
     sign_consent,
     sign_reopening,
@@ -127,6 +138,15 @@ ACTIONS: list[Action] = [
     Consent(0),
     Consent(U32_MAX),
     Lost(bytes(16), TAG),
+    Retract(KEY, U32_MAX),
+    Dispute(KEY, 0, DIGEST),
+    Reply(KEY, U32_MAX, DIGEST),
+    NameGuardians(b""),
+    NameGuardians(DIGEST),
+    Recover(KEY, RECOVER),
+    Veto(LEAVE),
+    Annul(KEY, DENY, DIGEST),
+    Leave(),
 ]
 
 
@@ -143,8 +163,8 @@ def test_what_was_signed_comes_back_and_verifies(action: Action, number: int) ->
 
 
 def test_the_bytes_are_those_of_the_documentation() -> None:
-    signed = sign_transaction(ANN, CHAIN, 3, 99, Rate(BOB.public, 1, -7))
-    payload = encode((2, ANN.public, 3, 99, (BOB.public, 1, -7)))
+    signed = sign_transaction(ANN, CHAIN, 3, 99, Rate(BOB.public, 1, -7, b"", 0, b""))
+    payload = encode((2, ANN.public, 3, 99, (BOB.public, 1, -7, b"", 0, b"")))
     assert signed.raw == payload + ANN.sign(SIGNING_TAG + CHAIN + payload)
     assert signed.id == sha256(signed.raw).digest()
 
@@ -155,7 +175,7 @@ def test_kinds_have_names() -> None:
     assert list(names.values()) == [
         "enrol", "rate", "record", "object", "appeal", "reopen", "answer", "rule",
         "repair", "statement", "motion", "approve", "evidence",
-        "consent", "lost", "rotate",
+        "consent", "lost", "retract", "dispute", "reply", "guardians", "recover", "veto", "annul", "leave", "rotate",
     ]  # fmt: skip
 
 
@@ -210,13 +230,13 @@ def test_only_motions_and_evidence_may_be_large() -> None:
 
 
 def test_a_signature_binds_the_network_the_actor_and_every_byte() -> None:
-    signed = sign_transaction(ANN, CHAIN, 3, 99, Rate(BOB.public, 1, -7))
+    signed = sign_transaction(ANN, CHAIN, 3, 99, Rate(BOB.public, 1, -7, b"", 0, b""))
     forged = [
         (signed.raw, OTHER_CHAIN),
         (signed.raw[:-1] + bytes([signed.raw[-1] ^ 1]), CHAIN),
-        (encode((2, BOB.public, 3, 99, (BOB.public, 1, -7))) + signed.raw[-64:], CHAIN),
-        (encode((2, ANN.public, 4, 99, (BOB.public, 1, -7))) + signed.raw[-64:], CHAIN),
-        (encode((2, ANN.public, 3, 99, (BOB.public, 1, 7))) + signed.raw[-64:], CHAIN),
+        (encode((2, BOB.public, 3, 99, (BOB.public, 1, -7, b"", 0, b""))) + signed.raw[-64:], CHAIN),
+        (encode((2, ANN.public, 4, 99, (BOB.public, 1, -7, b"", 0, b""))) + signed.raw[-64:], CHAIN),
+        (encode((2, ANN.public, 3, 99, (BOB.public, 1, 7, b"", 0, b""))) + signed.raw[-64:], CHAIN),
         (encode((1, ANN.public, 3, 99, (b"", b"", 1))) + signed.raw[-64:], CHAIN),
     ]
     for data, chain in forged:
@@ -241,7 +261,7 @@ def test_an_arbiters_signature_binds_issuer_network_and_everything_it_reopens() 
         assert caught.value.reason is Reason.BAD_SIGNATURE
 
 
-RATE = (2, ANN.public, 0, 9, (BOB.public, 1, 1))
+RATE = (2, ANN.public, 0, 9, (BOB.public, 1, 1, b"", 0, b""))
 BROKEN = {
     "unknown kind": (13, *RATE[1:]),
     "kind 0": (0, *RATE[1:]),

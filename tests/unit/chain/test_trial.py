@@ -11,9 +11,10 @@ from chain.electorate import Electorate
 from chain.errors import Reason, Refused
 from chain.ledger import Ledger
 from chain.mempool import Mempool
-from chain.transactions import Approve, Enrol, Rate, VerifiedTransaction
-from chain.trial import try_out
-from tests.support.world import Actor, genesis_of
+from chain.transactions import Approve, Enrol, Rate, Rotate, VerifiedTransaction, sign_transaction
+from chain.trial import submit, try_out
+from tests.support.forge import Forge
+from tests.support.world import FAR, Actor, genesis_of, secret
 
 GENESIS = genesis_of(4)
 
@@ -91,3 +92,34 @@ def test_the_block_has_the_slot_that_is_asked_for_or_the_first_after_the_head(
 @pytest.mark.parametrize("slot", [-5, 0, 1, 1_000])
 def test_a_clock_behind_the_chain_does_not_matter(bench: Bench, ann: Actor, slot: int) -> None:
     assert bench.reasons(ann.sign(Enrol()), slot=slot) == [None]
+
+
+# ------------------------------------------------------------------------------------------------- submission
+
+
+def submitted(bench: Bench, *transactions: VerifiedTransaction) -> list[Reason | None]:
+    outcomes = submit(bench.chain, bench.mempool, transactions, 1)
+    return [None if outcome is None else outcome.reason for outcome in outcomes]
+
+
+def test_what_a_trial_refuses_for_good_submission_refuses_as_well(bench: Bench, ann: Actor) -> None:
+    bob = Actor(GENESIS, 101)
+    joins, moves = ann.sign(Enrol()), ann.sign(Rotate(secret(1).public, bytes(64)))
+    assert submitted(bench, joins, moves) == [None, Reason.KEY_IN_USE]
+    assert submitted(bench, bob.sign(Enrol()), bob.sign(Rate(secret(77).public, 1, 5))) == [None, None], (
+        "whom it rates may enrol before the block"
+    )
+    assert len(bench.mempool) == 3
+
+
+def test_what_can_no_longer_pass_gives_way_to_its_actors_next_word(bench: Bench, ann: Actor) -> None:
+    joins = ann.sign(Enrol())
+    stuck, other = ann.sign(Rate(ann.key, 1, 5)), ann.sign(Rate(secret(77).public, 1, 5))
+    other = sign_transaction(ann.secret, GENESIS.id, stuck.nonce, FAR, Rate(secret(77).public, 1, 5))
+    block = Forge(GENESIS).block(None, [joins])
+    bench.chain.add(block, arrived_in_slot=True)
+    bench.mempool.add(stuck, 2)
+    assert submitted(bench, other) == [None]
+    assert list(bench.mempool) == [other]
+    later = sign_transaction(ann.secret, GENESIS.id, stuck.nonce, FAR, Rate(secret(78).public, 1, 5))
+    assert submitted(bench, later) == [Reason.NONCE_TAKEN], "what may still pass keeps its place"

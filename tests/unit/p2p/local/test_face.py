@@ -168,7 +168,7 @@ async def test_where_too_many_wait_clients_are_told_to_come_back_before_anything
 async def test_submissions_wait_for_each_other(stage: Stage, face: LocalFace) -> None:
     started, released = 0, trio.Event()
 
-    async def outcomes(_raws: tuple[bytes, ...]) -> list[Refused]:
+    async def outcomes(_raws: tuple[bytes, ...], _screen: object) -> list[Refused]:
         nonlocal started
         started += 1
         await released.wait()

@@ -1,0 +1,47 @@
+"""Who holds an office, and which."""
+
+from __future__ import annotations
+
+from chain.authorities import is_in_term
+from chain.draft import Draft
+from chain.errors import Reason, Refused
+from chain.proposals import ARBITER, REGISTRAR
+from chain.state import ACTIVE, Authority
+
+
+def check_registrar(draft: Draft, key: bytes) -> bytes:
+    """The identity of a registrar in office whose present key this is.  Raises ``NOT_REGISTRAR``."""
+    identity = draft.identity(key)
+    registrar = draft.authority(identity)
+    if registrar is None or not registrar.rights & REGISTRAR or key != registrar.key:
+        raise Refused(Reason.NOT_REGISTRAR, "the co-signer is no registrar; ask one whom the validators accredited")
+    if not is_in_office(draft, registrar):
+        raise Refused(Reason.NOT_REGISTRAR, "the registrar is suspended, revoked, or out of its term")
+    return identity
+
+
+def check_arbiter(draft: Draft, key: bytes) -> bytes:
+    """The identity of an arbiter in office whose present key this is.  Raises ``NOT_ARBITER``."""
+    identity = draft.identity(key)
+    arbiter = draft.authority(identity)
+    if arbiter is None or not arbiter.rights & ARBITER:
+        raise Refused(Reason.NOT_ARBITER, "only an arbiter rules")
+    if not is_in_office(draft, arbiter):
+        raise Refused(Reason.NOT_ARBITER, "the arbiter is suspended or out of its term")
+    return identity
+
+
+def is_in_office(draft: Draft, authority: Authority) -> bool:
+    """Whether an authority is active, and in its term."""
+    return authority.status == ACTIVE and is_in_term(authority, draft.date_slot)
+
+
+def makes_blocks(draft: Draft, key: bytes) -> bool:
+    """Whether this key has a seat, or a change of the seats that waits is about it."""
+    validators = draft.validators
+    return validators.seat(key) is not None or any(key in (change.key, change.other) for change in validators.queue)
+
+
+def holds_office(draft: Draft, identity: bytes) -> bool:
+    """Whether somebody is, or was, an authority, or makes blocks."""
+    return draft.authority(identity) is not None or makes_blocks(draft, draft.current_key(identity))

@@ -1,0 +1,185 @@
+"""A key is not a person: guardians, recovery with a veto, and what they can undo.
+
+::
+
+    recover ──► waits ──delay──► the member moves to the new key
+                  │
+                  └ veto of the present key          nothing happens
+
+A key that rotates, leaves or names other guardians gives its guardians the same delay to undo that: the member moves
+to a key that they name, at once, and nobody's veto counts.  So a thief who is first has not won.
+Source: protocol 8.1.
+"""
+
+from __future__ import annotations
+
+from chain.draft import Draft
+from chain.errors import InvariantBroken, Reason, Refused
+from chain.identities import (
+    MAX_GUARDIANS,
+    Guardians,
+    Leaving,
+    Recovery,
+    commitment_of,
+    guardians_key,
+    leaving_key,
+    left_key,
+    recovery_key,
+)
+from chain.keys import check_public_key
+from chain.offices import check_registrar, holds_office
+from chain.state import Account, Member, account_key, member_key
+from chain.transactions import LEAVE, UNDO, NameGuardians, Recover, Veto
+
+
+def name_guardians(draft: Draft, action: NameGuardians, actor: bytes) -> None:
+    """The first are in force at once; others replace them after the delay in which they can undo it.
+
+    Raises :class:`Refused` ``NOT_ENROLLED``.
+    """
+    subject, _ = draft.member(actor)
+    now = _in_force(draft, subject)
+    if not now:
+        draft.put(guardians_key(subject), Guardians(action.commitment) if action.commitment else None)
+        return
+    until = draft.slot + draft.slots(draft.policy.identity.recovery_days)
+    draft.put(guardians_key(subject), Guardians(now, action.commitment, until, until))
+
+
+def recover(draft: Draft, action: Recover, actor: bytes) -> None:
+    """The actor is the key that the member is to have: its guardians say so, or the registrar who enrolled it.
+
+    Raises :class:`Refused`: ``KEY_IN_USE``, ``BAD_KEY``, ``HOLDS_OFFICE``, ``RECOVERY_PENDING``, ``NOTHING_TO_UNDO``
+    and what :func:`check_word` says.
+    """
+    check_fresh(draft, actor)
+    check_public_key(actor)
+    subject = check_word(draft, action)
+    check_holds_nothing(draft, subject)
+    if action.step == UNDO:
+        _undo(draft, subject, actor)
+        return
+    if draft.get(recovery_key(subject)) is not None:
+        raise Refused(Reason.RECOVERY_PENDING, "another recovery of this member waits")
+    due_slot = draft.slot + draft.slots(draft.policy.identity.recovery_days)
+    draft.put(recovery_key(subject), Recovery(actor, due_slot))
+    leaving: Leaving | None = draft.get(leaving_key(subject))
+    if leaving is not None:
+        set_leaving(draft, subject, leaving._replace(due_slot=max(leaving.due_slot, due_slot + 1)))
+
+
+def check_word(draft: Draft, action: Recover) -> bytes:
+    """The member about whom those speak who may; their signatures were checked before.
+
+    Raises :class:`Refused`: ``NOT_ENROLLED``, ``NOT_GUARDIANS``, ``NOT_REGISTRAR``.
+    """
+    subject, member = draft.member(action.subject)
+    in_force = _in_force(draft, subject)
+    if in_force:
+        _check_guardians(action, in_force)
+    elif action.step == UNDO or not draft.policy.identity.registrar or not member.registrar:
+        raise Refused(Reason.NOT_GUARDIANS, "this member named nobody who may do that for it")
+    elif check_registrar(draft, action.registrar) != member.registrar:
+        raise Refused(Reason.NOT_REGISTRAR, "only the registrar who enrolled a member recovers it")
+    return subject
+
+
+def _check_guardians(action: Recover, commitment: bytes) -> None:
+    keys, signed = action.guardians, sum(map(bool, action.signatures))
+    if commitment_of(action.threshold, keys, action.salt) != commitment:
+        raise Refused(Reason.NOT_GUARDIANS, "these are not the guardians that the member named")
+    is_sound = list(keys) == sorted(set(keys)) and len(keys) < 2 * action.threshold <= 2 * len(keys)
+    if not is_sound or len(keys) > MAX_GUARDIANS or len(action.signatures) != len(keys):
+        raise Refused(Reason.NOT_GUARDIANS, f"more than half of at most {MAX_GUARDIANS} different keys, in order")
+    if signed < action.threshold:
+        raise Refused(Reason.NOT_GUARDIANS, f"{signed} of them signed where {action.threshold} are needed")
+
+
+def veto(draft: Draft, action: Veto, actor: bytes) -> None:
+    """The present key stops a recovery, or takes back that its owner leaves.
+
+    Raises :class:`Refused`: ``NOT_ENROLLED``, ``NOTHING_TO_STOP``, ``DEADLINE_PASSED``.
+    """
+    subject, _ = draft.member(actor)
+    key = leaving_key(subject) if action.what == LEAVE else recovery_key(subject)
+    entry: Recovery | Leaving | None = draft.get(key)
+    if entry is None:
+        raise Refused(Reason.NOTHING_TO_STOP, "nothing of the kind is under way")
+    if entry.due_slot <= draft.slot:
+        slot = draft.date(entry.due_slot)
+        raise Refused(Reason.DEADLINE_PASSED, f"it was due in slot {slot}; the next blocks act on it")
+    if action.what == LEAVE:
+        set_leaving(draft, subject, None)
+    else:
+        draft.put(key, None)
+
+
+def fall_due(draft: Draft, key: bytes) -> None:
+    """Nobody vetoed.  Where the member holds an office by now, or the new key is somebody's, nothing happens.
+
+    Raises :class:`InvariantBroken` for a recovery that is not due.
+    """
+    recovery, subject = draft.get(key), key[1:]
+    if not isinstance(recovery, Recovery) or recovery.due_slot > draft.slot:
+        raise InvariantBroken("a recovery that is not due")
+    draft.put(key, None)
+    new: Account = draft.get(account_key(recovery.key))
+    is_taken = new.identity or new.successor or draft.get(member_key(recovery.key)) or draft.authority(recovery.key)
+    if not is_taken and not holds_office(draft, subject):
+        _move(draft, subject, recovery.key)
+
+
+def can_undo(draft: Draft, subject: bytes) -> None:
+    """Its key did something that its guardians, if there are any, can undo within the delay."""
+    now = _in_force(draft, subject)
+    if now:
+        old: Guardians = draft.get(guardians_key(subject))
+        is_replaced = not 0 < old.next_slot <= draft.slot
+        until = draft.slot + draft.slots(draft.policy.identity.recovery_days)
+        coming = (old.next_commitment, old.next_slot) if is_replaced else (b"", 0)
+        draft.put(guardians_key(subject), Guardians(now, *coming, until))
+
+
+def set_leaving(draft: Draft, subject: bytes, leaving: Leaving | None) -> None:
+    """A member leaves, or stays; its entry says so too, since everybody who acts on it looks there."""
+    member: Member = draft.get(member_key(subject))
+    draft.put(leaving_key(subject), leaving)
+    draft.put(member_key(subject), member._replace(leaves_slot=0 if leaving is None else leaving.due_slot))
+
+
+def check_fresh(draft: Draft, key: bytes) -> None:
+    """Nobody has, or had, this key.  Raises ``KEY_IN_USE``."""
+    if draft.account(key) is not None or draft.get(left_key(key)) is not None:
+        raise Refused(Reason.KEY_IN_USE, "the new key is in use, or its owner has left; make a fresh one")
+
+
+def check_holds_nothing(draft: Draft, subject: bytes) -> None:
+    """Offices change hands by rotation and by motion alone.  Raises ``HOLDS_OFFICE``."""
+    if holds_office(draft, subject):
+        raise Refused(Reason.HOLDS_OFFICE, "an authority, or who makes blocks, does that by motion")
+
+
+def _undo(draft: Draft, subject: bytes, new_key: bytes) -> None:
+    guardians: Guardians | None = draft.get(guardians_key(subject))
+    if guardians is None or guardians.undo_until_slot <= draft.slot:
+        raise Refused(Reason.NOTHING_TO_UNDO, "its key did nothing lately that guardians can undo")
+    draft.put(recovery_key(subject), None)
+    _move(draft, subject, new_key)
+
+
+def _move(draft: Draft, subject: bytes, new_key: bytes) -> None:
+    """The member has another key, and what its old one had begun is off."""
+    member: Member = draft.get(member_key(subject))
+    old: Account = draft.get(account_key(member.key))
+    new: Account = draft.get(account_key(new_key)) or Account(0, b"", b"")
+    draft.put(account_key(new_key), new._replace(identity=subject, given=old.given))
+    draft.put(account_key(member.key), old._replace(identity=subject, successor=new_key, given=0))
+    draft.put(member_key(subject), member._replace(key=new_key))
+    now = _in_force(draft, subject)
+    draft.put(guardians_key(subject), Guardians(now) if now else None)
+    set_leaving(draft, subject, None)
+
+
+def _in_force(draft: Draft, subject: bytes) -> bytes:
+    guardians: Guardians | None = draft.get(guardians_key(subject))
+    return b"" if guardians is None else guardians.in_force(draft.slot)

@@ -1,0 +1,102 @@
+"""What people do: enrol, move to another key; and how much anybody may write a day."""
+
+from __future__ import annotations
+
+from scripts.recount.lives import REVOKED, Row, claim
+from scripts.recount.persons import Persons
+
+# What answers somebody, or belongs to the validators' own affairs, is never too much.
+FREE = (
+    "annul",
+    "leave",
+    "recover",
+    "veto",
+    "answer",
+    "appeal",
+    "approve",
+    "consent",
+    "dispute",
+    "evidence",
+    "lost",
+    "object",
+    "motion",
+    "reply",
+    "rule",
+)
+BLOCK_ROOM = 4_096
+UNLIMITED = 2**32 - 1
+
+
+class People(Persons):
+    """The book, and what its members write in it."""
+
+    # --------------------------------------------------------------------------------------------------- quotas
+
+    def _open_day(self) -> None:
+        """A block begins: a share of it is for strangers."""
+        self.strangers = 0
+
+    @property
+    def _today(self) -> int:
+        return self.slot // self._days(1)
+
+    def _count_quota(self, row: Row, actor: bytes, who: bytes) -> None:
+        most = self._quota(who)
+        if row["kind"] in FREE or most == UNLIMITED:
+            return
+        day, used = self.written.get(actor, (0, 0))
+        used = used if day == self._today else 0
+        claim(used < most, "more in one day than a quota allows")
+        self.written[actor] = self._today, used + 1
+
+    def _quota(self, who: bytes) -> int:
+        quotas = self.policy["quotas"]
+        if who in self.offices and self.offices[who].status != REVOKED:
+            return int(quotas["office"])
+        if who not in self.enrolled:
+            return UNLIMITED
+        age = self.date - self.consents[who][0]
+        return int(min(quotas["member"], quotas["fresh"] if age < self._days(quotas["fresh_days"]) else UNLIMITED))
+
+    # -------------------------------------------------------------------------------------------------- members
+
+    def _enrol(self, row: Row, actor: bytes, who: bytes) -> None:
+        claim(who not in self.enrolled, "enrolled twice")
+        claim(self._is_unmarked(actor), "enrolled though it has left")
+        claim(row["policy_version"] == self.version, "a consent to another policy")
+        if self.policy["enrolment"] == "registrar" or row["registrar"]:
+            registrar = self.offices.get(self.who(row["registrar"]))
+            claim(registrar and registrar.serves("is_registrar", self.date), "an enrolment without a registrar")
+        quotas, signer = self.policy["quotas"], self.who(row["registrar"])
+        if signer:
+            if quotas["registrar"] != UNLIMITED:
+                day, signed = self.signed.get(signer, (0, 0))
+                signed = signed if day == self._today else 0
+                claim(signed < quotas["registrar"], "a registrar signs more in one day than its quota allows")
+                self.signed[signer] = self._today, signed + 1
+        else:
+            self.strangers += 1
+            room = max(1, BLOCK_ROOM * quotas["strangers_permille"] // 1_000)
+            claim(self.strangers <= room, "more strangers in one block than their share")
+        self.enrolled[who], self.enrolled_by[who] = self.height, signer
+        self.consents[who] = self.date, self.version
+        self.current.setdefault(who, actor)
+
+    def _rotate(self, new_key: bytes, actor: bytes, who: bytes) -> None:
+        claim(who in self.enrolled or who in self.offices, "a stranger moves")
+        claim(who in self.offices or self._member(actor), "somebody moves who has left")
+        claim(new_key not in self.accounts and self._is_unmarked(new_key), "a key of somebody else is taken over")
+        claim(not self.council.has(actor), "a validator moves by itself")
+        claim(not self.council.is_wished_for(actor), "somebody moves who may become a validator")
+        self._move_to(new_key, actor, who)
+        if who in self.enrolled:
+            self._can_be_undone(who)
+        self._tell("rotated", who)
+
+    def _move_to(self, new_key: bytes, old_key: bytes, who: bytes) -> None:
+        """What was written today stays written."""
+        self.accounts.add(new_key)
+        if old_key in self.written:
+            self.written[new_key] = self.written[old_key]
+        self.owner[new_key] = self.owner[old_key] = who
+        self.successor[old_key] = self.current[who] = new_key

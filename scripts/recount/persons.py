@@ -1,0 +1,201 @@
+"""Whose a key is, and how that changes: guardians, recoveries, who leaves, and what is void."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scripts.recount.lives import ACTIVE, Annulment, Guard, Leaving, Row, claim
+from scripts.recount.voices import Voices
+
+KEYS_A_VISIT = 16
+
+
+class Persons(Voices):
+    """The book, and what people do about the keys that they have, had, and will have."""
+
+    def _identity_slots(self, period: str) -> int:
+        return self._days(self.policy["identity"][period])
+
+    # ----------------------------------------------------------------------------------------------- guardians
+
+    def _named(self, who: bytes) -> bytes:
+        """The commitment that counts now; empty where nobody was named."""
+        guard = self.guards.get(who)
+        if guard is None:
+            return b""
+        return guard.coming if 0 < guard.coming_from <= self.slot else guard.now
+
+    def _name(self, row: Row, who: bytes) -> None:
+        self._member(row["actor"])
+        now = self._named(who)
+        until = self.slot + self._identity_slots("recovery_days")
+        if now:
+            self.guards[who] = Guard(now, row["commitment"], until, until)
+        else:
+            self._guard(who, row["commitment"])
+
+    def _guard(self, who: bytes, commitment: bytes) -> None:
+        self.guards.pop(who, None)
+        if commitment:
+            self.guards[who] = Guard(commitment)
+
+    def _can_be_undone(self, who: bytes) -> None:
+        now = self._named(who)
+        if now:
+            guard = self.guards[who]
+            if 0 < guard.coming_from <= self.slot:
+                guard.coming, guard.coming_from = b"", 0
+            guard.now, guard.undo_until = now, self.slot + self._identity_slots("recovery_days")
+
+    # ------------------------------------------------------------------------------------------------ recovery
+
+    def _recover(self, row: Row, actor: bytes) -> None:
+        claim(actor not in self.accounts and self._is_unmarked(actor), "a recovery to a key of somebody")
+        who = self._member(row["subject"])
+        is_undoing = row["step"] == 2
+        if self._named(who):
+            claim(row["commitment"] == self._named(who), "a recovery by strangers")
+            signed = sum(1 for signature in row["signatures"] if signature)
+            claim(signed >= row["threshold"] > len(row["guardians"]) / 2, "a recovery by too few")
+        else:
+            registrar = self.who(row["registrar"])
+            claim(not is_undoing, "an undoing by nobody")
+            claim(self.policy["identity"]["registrar"] == "recovers", "a recovery by a registrar that may not")
+            claim(registrar and registrar == self.enrolled_by[who], "a recovery by another registrar")
+            claim(self.offices[registrar].serves("is_registrar", self.date), "a recovery by no registrar")
+        claim(not self._holds_office(who), "a recovery of an office")
+        if is_undoing:
+            claim(self.guards[who].undo_until > self.slot, "an undoing of nothing, or too late")
+            self.recoveries.pop(who, None)
+            self._recovered(who, actor)
+            return
+        claim(who not in self.recoveries, "two recoveries at a time")
+        due = self.slot + self._identity_slots("recovery_days")
+        self.recoveries[who] = actor, due
+        if who in self.leavings:
+            self.leavings[who].due = max(self.leavings[who].due, due + 1)
+
+    def _recovered(self, who: bytes, new_key: bytes) -> None:
+        old = self.current[who]
+        self.accounts.add(new_key)
+        self.owner[new_key] = self.owner[old] = who
+        self.successor[old] = self.current[who] = new_key
+        self._guard(who, self._named(who))
+        self.leavings.pop(who, None)
+        self._tell("recovered", who)
+
+    def _recovery_due(self, who: bytes) -> None:
+        new_key, _ = self.recoveries.pop(who)
+        is_taken = new_key in self.owner or new_key in self.enrolled or new_key in self.offices
+        if not is_taken and not self._holds_office(who):
+            self._recovered(who, new_key)
+
+    def _veto(self, row: Row, who: bytes) -> None:
+        self._member(row["actor"])
+        if row["what"] == 1:
+            claim(who in self.recoveries and self.recoveries[who][1] > self.slot, "a veto of nothing")
+            del self.recoveries[who]
+        else:
+            claim(who in self.leavings and self.leavings[who].due > self.slot, "somebody stays who did not leave")
+            del self.leavings[who]
+
+    # ------------------------------------------------------------------------------------- who leaves, what is void
+
+    def _leave(self, row: Row, who: bytes) -> None:
+        self._member(row["actor"])
+        claim(not self._holds_office(who) and who not in self.leavings, "an office leaves, or somebody twice")
+        due = self.slot + self._identity_slots("leave_days")
+        if who in self.recoveries:
+            due = max(due, self.recoveries[who][1] + 1)
+        self.leavings[who] = Leaving(due)
+        self._can_be_undone(who)
+
+    def _annul(self, row: Row, who: bytes) -> None:
+        subject = self._member(row["subject"])
+        period = self._identity_slots("annulment_days")
+        if row["step"] == 1:
+            claim(
+                self._serves(who, "is_registrar") and row["actor"] == self.current[who], "an annulment by no registrar"
+            )
+            signer = self.enrolled_by[subject]
+            claim(signer in (b"", who) or not self._serves(signer, "is_registrar"), "an annulment by another registrar")
+            claim(not self._holds_office(subject), "an annulment of an office")
+            claim(subject not in self.annulments, "two annulments at a time")
+            self.annulments[subject] = Annulment(who, row["reason"], self.slot + period)
+            return
+        claim(subject in self.annulments, "a decision about no annulment")
+        annulment = self.annulments[subject]
+        claim(annulment.due > self.slot, "a decision that comes too late")
+        if row["step"] == 2:
+            claim(who == subject and not annulment.is_heard, "an objection by another, or a second one")
+            annulment.is_heard, annulment.due, annulment.grounds = True, self.slot + period, row["reason"]
+            return
+        claim(self._serves(who, "is_arbiter") and who not in (subject, annulment.registrar), "annulled by no arbiter")
+        claim(annulment.is_heard, "annulled before the member was heard")
+        del self.annulments[subject]
+        if row["step"] == 3 and not self._holds_office(subject):
+            self.leavings[subject] = Leaving(self.slot, is_void=True)
+
+    def _annulment_due(self, who: bytes) -> None:
+        annulment = self.annulments[who]
+        if annulment.is_heard:
+            del self.annulments[who]
+        else:
+            annulment.is_heard, annulment.due = True, self.slot + self._identity_slots("annulment_days")
+
+    def _leaving_due(self, who: bytes) -> None:
+        """Nothing is tied to it any more."""
+        leaving = self.leavings[who]
+        if who in self.enrolled:
+            keeps_keys = self._holds_office(who)
+            for kept in (
+                self.enrolled,
+                self.consents,
+                self.enrolled_by,
+                self.guards,
+                self.recoveries,
+                self.annulments,
+            ):
+                kept.pop(who, None)
+            self.ratings.pop(who, None)
+            self.records.pop(who, None)
+            self._tell("left", who)
+            if keeps_keys:
+                del self.leavings[who]
+                return
+        key = leaving.cursor or who
+        stays = max(self._identity_slots("return_days"), self.max_expiry_blocks + 1)
+        for _ in range(KEYS_A_VISIT):
+            self.marks[key] = self.slot + stays
+            follower = self.successor.get(key, b"")
+            self._forget_key(key)
+            if not follower:
+                del self.leavings[who]
+                self.current.pop(who, None)
+                return
+            key = follower
+        leaving.cursor = key
+
+    def _forget_key(self, key: bytes) -> None:
+        self.accounts.discard(key)
+        kept: Any
+        for kept in (self.nonces, self.owner, self.successor, self.written):
+            kept.pop(key, None)
+
+    # --------------------------------------------------------------------------------------------------- tools
+
+    def _member(self, key: bytes) -> bytes:
+        who = super()._member(key)
+        claim(who not in self.leavings or self.leavings[who].due > self.slot, "something about somebody who has left")
+        return who
+
+    def _is_unmarked(self, key: bytes) -> bool:
+        return key not in self.marks
+
+    def _serves(self, who: bytes, right: str) -> bool:
+        office = self.offices.get(who)
+        return office is not None and office.status == ACTIVE and office.serves(right, self.date)
+
+    def _holds_office(self, who: bytes) -> bool:
+        key = self.current.get(who, who)
+        return who in self.offices or self.council.has(key) or self.council.is_wished_for(key)

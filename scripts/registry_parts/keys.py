@@ -1,0 +1,262 @@
+"""Whose a key is: guardians, recovery and its veto, undoing, leaving, annulment."""
+
+from __future__ import annotations
+
+from p2p.local.commandline import as_json
+
+import base64
+import binascii
+import json
+import secrets
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from chain.codec import U64_MAX, array, blob, decode, encode, integer
+from chain.errors import OperatorError, Refused
+from chain.identities import MAX_GUARDIANS, commitment_of
+from chain.keys import KEY_BYTES, SIGNATURE_BYTES, did_from_key, key_from_did
+from chain.transactions import (
+    ANNUL,
+    CONTEST,
+    DENY,
+    GRANT,
+    LEAVE,
+    RECOVER,
+    RECOVERY,
+    SALT_BYTES,
+    UNDO,
+    Annul,
+    Leave,
+    NameGuardians,
+    Recover,
+    VerifiedTransaction,
+    Veto,
+    sign_recovery,
+)
+from scripts.console import print_json, remark
+from scripts.registry_parts.inputs import DID, document
+from scripts.registry_parts.session import Session, keyed, sends
+
+_MARK = "gfv1"
+_MAX_BYTES = 320
+_FORMAT = 1
+_member = click.argument("member", metavar="DID", type=DID)
+_circle = click.option(
+    "--guardians",
+    "circle",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file that `guardians name` wrote; without it a registrar vouches.",
+)
+_vouchers = click.option(
+    "--voucher", "tokens", metavar="TOKEN", multiple=True, required=True, help="What `vouch` printed."
+)
+
+
+class Voucher(NamedTuple):
+    """A guardian's or a registrar's word, that a member moves to a key."""
+
+    signer: bytes
+    member: bytes
+    new_key: bytes
+    step: int
+    expiry_height: int
+    signature: bytes
+
+    def to_token(self) -> str:
+        """The word as one word, to be passed on by any means; it holds no secret."""
+        return _MARK + base64.urlsafe_b64encode(encode(tuple(self))).decode().rstrip("=")
+
+
+def read_voucher(token: str) -> Voucher:
+    """Read :meth:`Voucher.to_token`; its signature is not checked.  Raises :class:`OperatorError`."""
+    text = token.strip()
+    body = text.removeprefix(_MARK)
+    try:
+        data = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
+        fields = array(decode(data, max_bytes=_MAX_BYTES, max_items=6), 6, 6, "a voucher")
+        voucher = Voucher(
+            blob(fields[0], KEY_BYTES, "the signer"),
+            blob(fields[1], KEY_BYTES, "the member"),
+            blob(fields[2], KEY_BYTES, "the new key"),
+            integer(fields[3], RECOVER, UNDO, "the step"),
+            integer(fields[4], 0, U64_MAX, "the expiry height"),
+            blob(fields[5], SIGNATURE_BYTES, "the signature"),
+        )
+    except (binascii.Error, ValueError, Refused) as error:
+        raise OperatorError("--voucher is not whole; copy all of what `vouch` printed") from error
+    if body == text:
+        raise OperatorError(f"--voucher begins with {_MARK}; copy all of what `vouch` printed")
+    return voucher
+
+
+# --------------------------------------------------------------------------------------------------- guardians
+
+
+@click.group()
+def guardians() -> None:
+    """Say who may recover you, or that nobody may."""
+
+
+@guardians.command()
+@click.option("--guardian", "keys", metavar="DID", type=DID, multiple=True, required=True, help="Once for each.")
+@click.option("--threshold", type=click.IntRange(1, MAX_GUARDIANS), required=True, help="So many act; more than half.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="A new file.")
+@sends
+def name(session: Session, keys: tuple[bytes, ...], threshold: int, out: Path) -> VerifiedTransaction:
+    """Name your guardians.
+
+    The register takes a digest: who they are is in the file --out, which they need to act. Give it to each of them.
+    """
+    chosen = tuple(sorted(set(keys)))
+    if not len(chosen) < 2 * threshold <= 2 * len(chosen) or len(chosen) > MAX_GUARDIANS:
+        raise OperatorError(f"--threshold is more than half of them, and they are at most {MAX_GUARDIANS}")
+    salt = secrets.token_bytes(SALT_BYTES)
+    circle = {
+        "format": _FORMAT,
+        "member": did_from_key(session.secret.public),
+        "threshold": threshold,
+        "guardians": [did_from_key(key) for key in chosen],
+        "salt": salt.hex(),
+    }
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(json.dumps(circle, indent=2) + "\n")
+    except FileExistsError as error:
+        raise OperatorError(f"{out} exists; choose another name") from error
+    except OSError as error:
+        raise OperatorError(f"{out} cannot be written: {error.strerror}") from error
+    return session.sign(NameGuardians(commitment_of(threshold, chosen, salt)))
+
+
+@guardians.command("none")
+@sends
+def nobody(session: Session) -> VerifiedTransaction:
+    """Have no guardians any more, once the delay in which they can undo this is over."""
+    return session.sign(NameGuardians(b""))
+
+
+def _read_circle(path: Path) -> tuple[int, tuple[bytes, ...], bytes]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        keys = tuple(key_from_did(did) for did in found["guardians"])
+        return int(found["threshold"]), keys, bytes.fromhex(found["salt"])
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, Refused) as error:
+        raise OperatorError(f"{path} is not what `guardians name` wrote; take a copy that is whole") from error
+
+
+# ---------------------------------------------------------------------------------------------------- recovery
+
+
+@click.command()
+@_member
+@click.option("--new-key", metavar="DID", type=DID, required=True, help="The key that the member made anew.")
+@click.option("--undo", "is_undo", is_flag=True, help="Undo what the key did lately, at once.")
+@click.option("--expiry", type=click.IntRange(1), metavar="HEIGHT", help="The same for all who vouch.  [default: far]")
+@keyed
+@as_json
+def vouch(session: Session, member: bytes, new_key: bytes, is_undo: bool, expiry: int | None, as_json: bool) -> None:
+    """Say that DID moves to a new key, as its guardian, or as the registrar who enrolled it.
+
+    Be sure who asks you. Prints a token for the new key's `recover --voucher` or `undo --voucher`.
+    """
+    step = UNDO if is_undo else RECOVER
+    height = session.account.height + max(1, session.genesis.max_expiry_blocks // 2) if expiry is None else expiry
+    signature = sign_recovery(session.secret, session.genesis.id, member, new_key, step, height)
+    voucher = Voucher(session.secret.public, member, new_key, step, height, signature)
+    if as_json:
+        print_json({"token": voucher.to_token(), "expiry_height": height})
+        return
+    remark(f"good until height {height}; the others vouch with --expiry {height}")
+    click.echo(voucher.to_token())
+
+
+@click.command()
+@_member
+@_circle
+@_vouchers
+@sends
+def recover(session: Session, member: bytes, circle: Path | None, tokens: tuple[str, ...]) -> VerifiedTransaction:
+    """Move DID to your key, which is new, as its guardians or its registrar say.
+
+    The key that DID has can veto that until the delay is over.
+    """
+    return _moved(session, member, RECOVER, circle, tokens)
+
+
+@click.command()
+@_member
+@_circle
+@_vouchers
+@sends
+def undo(session: Session, member: bytes, circle: Path | None, tokens: tuple[str, ...]) -> VerifiedTransaction:
+    """Undo what DID's key did lately against its guardians: DID moves to your key, which is new, at once."""
+    return _moved(session, member, UNDO, circle, tokens)
+
+
+def _moved(
+    session: Session, member: bytes, step: int, circle: Path | None, tokens: tuple[str, ...]
+) -> VerifiedTransaction:
+    vouchers = [read_voucher(token) for token in tokens]
+    wanted = {(member, session.secret.public, step)}
+    if {(voucher.member, voucher.new_key, voucher.step) for voucher in vouchers} != wanted:
+        raise OperatorError("a --voucher is for another member, another key or another deed")
+    expiries = {voucher.expiry_height for voucher in vouchers}
+    if len(expiries) != 1:
+        raise OperatorError("the vouchers expire at different heights; vouch again with one --expiry")
+    expiry_height = expiries.pop()
+    if circle is None:
+        (voucher, *others) = vouchers
+        if others:
+            raise OperatorError("one registrar vouches; where guardians do, give their file: --guardians FILE")
+        action = Recover(member, step, registrar=voucher.signer, consent=voucher.signature)
+        return session.sign(action, expiry_height)
+    threshold, keys, salt = _read_circle(circle)
+    signed: dict[bytes, Any] = {voucher.signer: voucher.signature for voucher in vouchers}
+    signatures = tuple(signed.get(key, b"") for key in keys)
+    return session.sign(Recover(member, step, threshold, keys, salt, signatures), expiry_height)
+
+
+@click.command()
+@click.argument("what", type=click.Choice(("recovery", "leaving")))
+@sends
+def veto(session: Session, what: str) -> VerifiedTransaction:
+    """Stop a recovery that would move you to another key, or stay after all."""
+    return session.sign(Veto(RECOVERY if what == "recovery" else LEAVE))
+
+
+# ----------------------------------------------------------------------------------------------------- leaving
+
+
+@click.command()
+@sends
+def leave(session: Session) -> VerifiedTransaction:
+    """Withdraw your consent.
+
+    After the notice period everything about you is forgotten but a mark, which keeps your key from coming back for a
+    while. `veto leaving` takes it back until then.
+    """
+    return session.sign(Leave())
+
+
+@click.group()
+def annul() -> None:
+    """Say that an enrolment is void, object to that, or decide."""
+
+
+def _annuls(what: str, step: int, help_text: str, paper: str) -> None:
+    @annul.command(what, help=help_text)
+    @_member
+    @document("reason", paper)
+    @sends
+    def command(session: Session, member: bytes, reason: bytes) -> VerifiedTransaction:
+        return session.sign(Annul(member, step, reason))
+
+
+_annuls("ask", ANNUL, "Say that the enrolment of DID is void, as a registrar.", "the written reason")
+_annuls("object", CONTEST, "Object, as the member DID.", "the grounds of the objection")
+_annuls("grant", GRANT, "Annul the enrolment of DID, as an arbiter: DID is forgotten.", "the reason of the decision")
+_annuls("deny", DENY, "Leave the enrolment of DID as it is, as an arbiter.", "the reason of the decision")

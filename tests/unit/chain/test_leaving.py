@@ -1,0 +1,279 @@
+"""Who leaves is forgotten, but for a mark; what was void is annulled, and the member is heard before."""
+
+from __future__ import annotations
+
+import pytest
+
+from chain import leaving, registry
+from chain.errors import Reason
+from chain.identities import Annulment, Leaving, Left, annulment_key, leaving_key, left_key
+from chain.ledger import Ledger
+from chain.proposals import ARBITER, REGISTRAR, Accredit, AddValidator, Revoke
+from chain.state import ACTIVE
+from chain.transactions import (
+    ANNUL,
+    CONTEST,
+    DENY,
+    GRANT,
+    LEAVE,
+    Annul,
+    Enrol,
+    Leave,
+    NameGuardians,
+    Object,
+    Rate,
+    Statement,
+    Veto,
+)
+from tests.support.guardians import Circle
+from tests.support.register import DIGEST, FOREVER, MARKETPLACE, MUNICIPAL, Person, Register, altered
+
+RULES = {"recovery_days": 3, "leave_days": 5, "return_days": 12, "annulment_days": 4}
+TRADE = [{"code": 1, "name": "trade", "min": -10, "max": 10}]
+
+
+@pytest.fixture
+def town(monkeypatch: pytest.MonkeyPatch) -> Register:
+    monkeypatch.setattr("tests.support.register.FAR", 10)
+    score = {"ratings_floor": -99, "ratings_cap": 99}
+    return Register(altered(MUNICIPAL, identity=RULES, rating=TRADE, score=score), one_document=False)
+
+
+def traces(register: Register, person: Person) -> list[bytes]:
+    """The keys of the entries in which any key of somebody stands, or that are filed under it."""
+    return [
+        key for key, value in register.ledger.state.items() if any(name in key or name in value for name in person.keys)
+    ]
+
+
+# ----------------------------------------------------------------------------------------------------- leaving
+
+
+def test_everything_about_who_leaves_goes_but_a_mark(town: Register) -> None:
+    office, registrar = town.office(13), town.registrar()
+    ann, bob, cleo = (town.member(registrar) for _ in range(3))
+    Circle(town, ann)
+    for number in range(3):
+        town.file(office, ann, 13, -5)
+        town.do(ann, Statement(ann.key, number, DIGEST))
+    town.do(ann, Object(ann.key, 1, DIGEST))
+    town.do(ann, Rate(bob.key, 1, 5))
+    town.do(bob, Rate(ann.key, 1, -3))
+    town.do(cleo, Rate(bob.key, 1, 4))
+    town.rotate(ann)
+    town.do(ann, Leave())
+    town.block(4)
+    assert (town.score(bob), town.entry(ann).standing) == (1009, 2)
+    town.block()
+    town.block()
+    assert traces(town, ann) == []
+    assert (town.score(bob), town.authority(office).overturned, town.authority(office).status) == (1004, 0, ACTIVE)
+    account = town.draft.account(bob.key)
+    assert account is not None
+    assert account.given == 0
+    for key in ann.keys:
+        assert town.draft.get(left_key(key)) == Left(6 + 12)
+    assert Ledger(town.genesis, town.ledger.state).state_root == town.ledger.state_root
+
+
+def test_a_dispute_about_who_leaves_counts_against_nobody_and_its_conduct_stays_ended(town: Register) -> None:
+    office, judge, registrar = town.office(13), town.arbiter(), town.registrar()
+    ann = town.member(registrar)
+    town.file(office, ann, 13, -5)
+    town.object(ann, 0, office)
+    filed = town.standing_record(ann, 0)
+    assert town.drawn(ann, 0) == [judge]
+    town.do(ann, Leave())
+    town.block(5)
+    assert (town.record(ann, 0), town.rulings(judge, office)) == (None, (0, 0, 0))
+    assert (town.authority(office).decided, town.authority(office).overturned) == (0, 0)
+    town.block(12)
+    town.do(ann, town.enrolment(ann, registrar))
+    again = town.filing(ann, 13, -5, evidence=filed.evidence)
+    assert town.refusal(office, again) is Reason.ENDED
+
+
+def test_a_key_that_left_comes_back_when_the_policy_says(town: Register) -> None:
+    registrar = town.registrar()
+    ann, bob = town.member(registrar), town.member(registrar)
+    town.do(ann, Leave())
+    town.block(5)
+    assert town.refusal(ann, town.enrolment(ann, registrar)) is Reason.HAS_LEFT
+    assert town.refusal(bob, town.rotation(bob, ann)) is Reason.KEY_IN_USE
+    town.block(11)
+    assert town.refusal(ann, town.enrolment(ann, registrar)) is Reason.HAS_LEFT
+    town.block()
+    town.do(ann, town.enrolment(ann, registrar))
+    assert (town.entry(ann).filed, town.entry(ann).enrolled_slot) == (0, 18)
+
+
+def test_what_was_signed_before_is_void_for_good(town: Register) -> None:
+    """A mark outlives every transaction that a block held before, so none of them is taken twice."""
+    register = Register(altered(MARKETPLACE, identity={**RULES, "return_days": 1}))
+    ann = register.person()
+    joins = register.sign(ann, Enrol(), life=10)
+    registry.apply(register.draft, joins)
+    register.do(ann, Leave())
+    register.block(5)
+    mark = register.draft.get(left_key(ann.key))
+    assert isinstance(mark, Left)
+    assert mark.until_slot > register.draft.slot + register.genesis.max_expiry_blocks
+
+
+def test_who_stays_after_all(town: Register) -> None:
+    ann = town.member()
+    assert town.refusal(ann, Veto(LEAVE)) is Reason.NOTHING_TO_STOP
+    town.do(ann, Leave())
+    assert town.refusal(ann, Leave()) is Reason.ALREADY_LEAVING
+    town.block(4)
+    town.do(ann, Veto(LEAVE))
+    town.block(9)
+    assert town.entry(ann).key == ann.key
+
+
+def test_offices_leave_by_motion(town: Register) -> None:
+    office, seated = town.member(), town.member()
+    town.carry(Accredit(office.key, ARBITER, (), 0, FOREVER))
+    town.carry(AddValidator(seated.key, 1))
+    for person in (office, seated):
+        assert town.refusal(person, Leave()) is Reason.HOLDS_OFFICE
+
+
+def test_who_holds_an_office_by_then_keeps_its_keys(town: Register) -> None:
+    ann = town.member()
+    town.do(ann, Leave())
+    town.carry(Accredit(ann.key, ARBITER, (), 0, FOREVER))
+    town.block(5)
+    assert town.refusal(ann, Statement(ann.key, 0, DIGEST)) is Reason.NOT_ENROLLED
+    assert town.draft.get(left_key(ann.key)) is None
+    town.rotate(ann)
+
+
+def test_one_block_forgets_only_so_much_and_nobody_acts_meanwhile(
+    town: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, registrar = town.office(13), town.registrar()
+    ann, bob = town.member(registrar), town.member(registrar)
+    for _ in range(5):
+        town.file(office, ann, 13, -5)
+    town.do(ann, Leave())
+    monkeypatch.setattr(registry, "MAX_DUE_A_BLOCK", 2)
+    town.block(5)
+    assert [town.record(ann, number) is None for number in range(5)] == [True, True, False, False, False]
+    assert town.refusal(bob, Rate(ann.key, 1, 5)) is Reason.NOT_ENROLLED
+    assert town.refusal(office, town.filing(ann, 13, -5)) is Reason.NOT_ENROLLED
+    town.block()
+    assert town.draft.get(leaving_key(ann.key)) is not None
+    town.block()
+    town.block()
+    assert traces(town, ann) == []
+
+
+def test_many_keys_are_forgotten_a_few_at_a_time(town: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaving, "KEYS_A_VISIT", 2)
+    ann = town.member()
+    for _ in range(4):
+        town.rotate(ann)
+    town.do(ann, Leave())
+    town.block(5)
+    assert town.draft.get(leaving_key(ann.identity)) == Leaving(6, cursor=ann.keys[2])
+    town.block()
+    town.block()
+    town.block()
+    assert traces(town, ann) == []
+    assert all(town.draft.get(left_key(key)) is not None for key in ann.keys)
+
+
+def test_two_who_rated_each_other_leave_in_one_block(town: Register) -> None:
+    registrar = town.registrar()
+    ann, bob = town.member(registrar), town.member(registrar)
+    town.do(ann, Rate(bob.key, 1, 5))
+    town.do(bob, Rate(ann.key, 1, 5))
+    for person in (ann, bob):
+        town.do(person, Leave())
+    town.block(5)
+    town.block()
+    assert (traces(town, ann), traces(town, bob)) == ([], [])
+
+
+# --------------------------------------------------------------------------------------------------- annulment
+
+
+def asks(town: Register, registrar: Person, member: Person) -> None:
+    town.do(registrar, Annul(member.key, ANNUL, DIGEST))
+
+
+def test_registrar_and_arbiter_annul_a_double_and_the_member_is_heard(town: Register) -> None:
+    registrar, judge = town.registrar(), town.arbiter()
+    ann = town.member(registrar)
+    assert town.refusal(judge, Annul(ann.key, GRANT, DIGEST)) is Reason.NOTHING_TO_ANNUL
+    asks(town, registrar, ann)
+    assert town.refusal(registrar, Annul(ann.key, ANNUL, DIGEST)) is Reason.ANNULMENT_OPEN
+    assert town.refusal(judge, Annul(ann.key, GRANT, DIGEST)) is Reason.NOT_HEARD
+    assert town.refusal(judge, Annul(ann.key, CONTEST, DIGEST)) is Reason.OTHERS_RECORD
+    town.do(ann, Annul(ann.key, CONTEST, DIGEST))
+    assert town.refusal(ann, Annul(ann.key, CONTEST, DIGEST)) is Reason.UNDER_OBJECTION
+    assert town.draft.get(annulment_key(ann.key)) == Annulment(registrar.key, DIGEST, 5, 1, DIGEST)
+    assert town.refusal(registrar, Annul(ann.key, GRANT, DIGEST)) is Reason.NOT_ARBITER
+    town.do(judge, Annul(ann.key, GRANT, DIGEST))
+    assert town.refusal(ann, Veto(LEAVE)) is Reason.NOT_ENROLLED, "nobody vetoes an arbiter"
+    town.block()
+    town.block()
+    assert traces(town, ann) == []
+    assert town.refusal(ann, town.enrolment(ann, registrar)) is Reason.HAS_LEFT
+
+
+def test_silence_of_the_arbiters_leaves_the_enrolment_as_it_is(town: Register) -> None:
+    registrar, judge = town.registrar(), town.arbiter()
+    ann = town.member(registrar)
+    asks(town, registrar, ann)
+    town.block(4)
+    assert town.refusal(ann, Annul(ann.key, CONTEST, DIGEST)) is Reason.UNDER_OBJECTION, "its turn is over"
+    town.block(4)
+    assert town.refusal(judge, Annul(ann.key, GRANT, DIGEST)) is Reason.NOTHING_TO_ANNUL
+    asks(town, registrar, ann)
+    town.do(ann, Annul(ann.key, CONTEST, DIGEST))
+    town.do(judge, Annul(ann.key, DENY, DIGEST))
+    town.block(9)
+    assert town.entry(ann).key == ann.key
+
+
+def test_nobody_annuls_alone_what_it_judges(town: Register) -> None:
+    both = town.office(rights=REGISTRAR | ARBITER)
+    ann = town.member(both)
+    asks(town, both, ann)
+    town.do(ann, Annul(ann.key, CONTEST, DIGEST))
+    assert town.refusal(both, Annul(ann.key, GRANT, DIGEST)) is Reason.OWN_RECORD
+
+
+def test_the_registrar_who_enrolled_says_so_as_long_as_it_is_in_office(town: Register) -> None:
+    registrar, other = town.registrar(), town.registrar()
+    ann = town.member(registrar)
+    assert town.entry(ann).registrar == registrar.key
+    assert town.refusal(other, Annul(ann.key, ANNUL, DIGEST)) is Reason.NOT_REGISTRAR
+    town.carry(Revoke(registrar.key))
+    asks(town, other, ann)
+
+
+def test_an_annulment_too_late_or_of_an_office(town: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    registrar, judge = town.registrar(), town.arbiter()
+    ann, bob = town.member(registrar), town.member(registrar)
+    town.carry(Accredit(bob.key, 0, (13,), 0, FOREVER))
+    assert town.refusal(registrar, Annul(bob.key, ANNUL, DIGEST)) is Reason.HOLDS_OFFICE
+    asks(town, registrar, ann)
+    monkeypatch.setattr(registry, "MAX_DUE_A_BLOCK", 0)
+    town.block(4)
+    assert town.refusal(judge, Annul(ann.key, GRANT, DIGEST)) is Reason.DEADLINE_PASSED
+
+
+def test_no_sequence_of_transactions_of_one_office_ends_a_membership(town: Register) -> None:
+    """A registrar who is an arbiter too tries all it can; without another arbiter the member stays."""
+    both = town.office(13, rights=REGISTRAR | ARBITER)
+    ann = town.member(both)
+    town.do(ann, NameGuardians(bytes(32)))
+    for _ in range(6):
+        for step in (ANNUL, CONTEST, GRANT, DENY):
+            town.refusal(both, Annul(ann.key, step, DIGEST))
+        town.refusal(town.person(), town.recovery(town.person(), ann, both))
+        town.block(2)
+    assert town.entry(ann).key == ann.key

@@ -1,0 +1,272 @@
+"""A key is not a person: guardians, recovery with a veto, and a thief who is first and does not win."""
+
+from __future__ import annotations
+
+import pytest
+
+from chain.errors import Reason
+from chain.identities import Guardians, Leaving, Recovery, commitment_of, guardians_key, leaving_key, recovery_key
+from chain.proposals import ARBITER, Accredit
+from chain.state import Account
+from chain.transactions import (
+    LEAVE,
+    RECOVER,
+    RECOVERY,
+    UNDO,
+    Enrol,
+    Leave,
+    NameGuardians,
+    Rate,
+    Recover,
+    Veto,
+    decode_transaction,
+    verify_transaction,
+)
+from tests.support.guardians import Circle
+from tests.support.refusals import refusal
+from tests.support.register import FOREVER, MARKETPLACE, MUNICIPAL, Person, Register, altered
+
+DELAY = 14
+
+
+@pytest.fixture
+def town() -> Register:
+    return Register(altered(MARKETPLACE, identity={"recovery_days": DELAY}))
+
+
+@pytest.fixture
+def circle(town: Register) -> Circle:
+    return Circle(town, town.member())
+
+
+# ------------------------------------------------------------------------------------------------- lost and found
+
+
+def test_guardians_give_a_member_who_lost_its_key_another(town: Register, circle: Circle) -> None:
+    ann, bob = circle.member, town.member()
+    town.do(bob, Rate(ann.key, 1, 5))
+    new = town.person()
+    town.do(new, circle.recover(new))
+    assert town.draft.get(recovery_key(ann.identity)) == Recovery(new.key, 1 + DELAY)
+    town.block(DELAY - 1)
+    assert town.entry(ann).key == ann.key
+    town.block()
+    assert (town.entry(ann).key, town.entry(ann).rated_points) == (new.key, 5)
+    assert town.refusal(ann, Leave()) is Reason.ROTATED_KEY
+    assert town.draft.account(new.key) == Account(1, ann.identity, b"")
+    town.do(new, Rate(bob.key, 1, 3))
+    assert town.draft.get(recovery_key(ann.identity)) is None
+
+
+def test_the_present_key_vetoes_in_time(town: Register, circle: Circle) -> None:
+    ann, new = circle.member, town.person()
+    assert town.refusal(ann, Veto(RECOVERY)) is Reason.NOTHING_TO_STOP
+    town.do(new, circle.recover(new))
+    town.block(DELAY - 1)
+    town.do(ann, Veto(RECOVERY))
+    town.block()
+    assert town.entry(ann).key == ann.key
+    assert town.refusal(new, Leave()) is Reason.NOT_ENROLLED
+
+
+def test_a_veto_that_comes_too_late(town: Register, circle: Circle, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = town.person()
+    town.do(new, circle.recover(new))
+    monkeypatch.setattr("chain.registry.MAX_DUE_A_BLOCK", 0)
+    town.block(DELAY)
+    assert town.refusal(circle.member, Veto(RECOVERY)) is Reason.DEADLINE_PASSED
+
+
+def test_one_recovery_at_a_time_and_only_to_a_fresh_key(town: Register, circle: Circle) -> None:
+    new, other, bob = town.person(), town.person(), town.member()
+    assert town.refusal(bob, circle.recover(bob)) is Reason.KEY_IN_USE
+    town.do(new, circle.recover(new))
+    assert town.refusal(other, circle.recover(other)) is Reason.RECOVERY_PENDING
+    assert town.refusal(bob, town.rotation(bob, new)) is Reason.KEY_IN_USE
+
+
+def test_a_new_key_that_became_somebodys_gets_nothing(town: Register, circle: Circle) -> None:
+    new = town.person()
+    town.do(new, circle.recover(new))
+    town.do(new, Enrol())
+    town.block(DELAY)
+    assert town.entry(circle.member).key == circle.member.key
+    assert town.entry(new).key == new.key
+
+
+def test_who_holds_an_office_by_then_keeps_its_key(town: Register, circle: Circle) -> None:
+    new = town.person()
+    town.do(new, circle.recover(new))
+    town.carry(Accredit(circle.member.key, ARBITER, (), 0, FOREVER))
+    later = town.person()
+    assert town.refusal(later, circle.recover(later)) is Reason.HOLDS_OFFICE
+    town.block(DELAY)
+    assert town.entry(circle.member).key == circle.member.key
+
+
+def test_a_recovery_during_a_rotation_during_a_recovery(town: Register, circle: Circle) -> None:
+    ann, new = circle.member, town.person()
+    town.do(new, circle.recover(new))
+    town.rotate(ann)
+    town.block(DELAY)
+    assert town.entry(ann).key == new.key
+    assert town.refusal(ann, Leave()) is Reason.ROTATED_KEY
+
+
+# ------------------------------------------------------------------------------------------------------ guardians
+
+
+def test_who_is_no_guardian(town: Register, circle: Circle) -> None:
+    new = town.person()
+    good = circle.recover(new)
+    for bad in (
+        good._replace(threshold=1),
+        good._replace(salt=bytes(16)),
+        good._replace(guardians=good.guardians[:2], signatures=good.signatures[:2]),
+        good._replace(signatures=(good.signatures[0], b"", b"")),
+        good._replace(signatures=good.signatures[:2]),
+        Recover(circle.member.key, RECOVER),
+    ):
+        assert town.refusal(new, bad) is Reason.NOT_GUARDIANS
+    town.do(new, good)
+
+
+@pytest.mark.parametrize(("threshold", "count"), [(1, 2), (2, 4), (0, 1), (3, 2)])
+def test_guardians_who_could_contradict_one_another_are_none(town: Register, threshold: int, count: int) -> None:
+    """Two majorities share a guardian, so two recoveries at odds show somebody who said both."""
+    circle = Circle(town, town.member(), threshold=threshold, count=count)
+    new = town.person()
+    assert town.refusal(new, circle.recover(new)) is Reason.NOT_GUARDIANS
+
+
+def test_every_signature_is_checked(town: Register, circle: Circle) -> None:
+    new = town.person()
+    good = town.sign(new, circle.recover(new))
+    verify_transaction(decode_transaction(good.raw), town.genesis.id)
+    action = good.action
+    assert isinstance(action, Recover)
+    for bad in (
+        action._replace(step=UNDO),
+        action._replace(subject=town.validators[0].key),
+        action._replace(signatures=(bytes(64), *action.signatures[1:])),
+        action._replace(registrar=town.validators[0].key, consent=bytes(64)),
+        action._replace(consent=bytes(64)),
+    ):
+        assert refusal(verify_transaction, town.sign(new, bad), town.genesis.id) is Reason.BAD_SIGNATURE
+    other = town.person()
+    assert refusal(verify_transaction, town.sign(other, action), town.genesis.id) is Reason.BAD_SIGNATURE
+    assert refusal(verify_transaction, town.sign(new, action, life=11), town.genesis.id) is Reason.BAD_SIGNATURE
+
+
+def test_the_largest_circle_fits_into_a_transaction(town: Register) -> None:
+    circle = Circle(town, town.member(), threshold=7, count=7)
+    new = town.person()
+    signed = town.sign(new, circle.recover(new))
+    assert decode_transaction(signed.raw) == signed
+    town.do(new, circle.recover(new))
+
+
+def test_other_guardians_replace_the_first_after_the_delay(town: Register, circle: Circle) -> None:
+    ann, mine = circle.member, commitment_of(2, circle.keys, circle.salt)
+    other = Circle(town, ann, salt=b"another circle's")
+    assert town.draft.get(guardians_key(ann.key)) == Guardians(
+        mine, commitment_of(2, other.keys, other.salt), 1 + DELAY, 1 + DELAY
+    )
+    new = town.person()
+    assert town.refusal(new, other.recover(new)) is Reason.NOT_GUARDIANS
+    town.block(DELAY)
+    assert town.refusal(new, circle.recover(new)) is Reason.NOT_GUARDIANS
+    town.do(new, other.recover(new))
+
+
+def test_a_registrar_recovers_whom_it_enrolled_and_who_named_nobody() -> None:
+    town = Register()
+    registrar, other = town.registrar(), town.registrar()
+    ann, new = town.member(registrar), town.person()
+    assert town.refusal(new, town.recovery(new, ann, other)) is Reason.NOT_REGISTRAR
+    assert town.refusal(new, town.recovery(new, ann, registrar, step=UNDO)) is Reason.NOT_GUARDIANS
+    town.do(new, town.recovery(new, ann, registrar))
+    town.do(ann, Veto(RECOVERY))
+    town.do(ann, NameGuardians(bytes(32)))
+    newer = town.person()
+    assert town.refusal(newer, town.recovery(newer, ann, registrar)) is Reason.NOT_GUARDIANS
+
+
+def test_a_policy_may_leave_registrars_out_of_it() -> None:
+    town = Register(altered(MUNICIPAL, identity={"registrar": "recovers nobody"}))
+    registrar = town.registrar()
+    ann, new = town.member(registrar), town.person()
+    assert town.refusal(new, town.recovery(new, ann, registrar)) is Reason.NOT_GUARDIANS
+
+
+# ---------------------------------------------------------------------------------------------------- the thief
+
+
+def test_a_thief_who_rotates_first_does_not_win(town: Register, circle: Circle) -> None:
+    ann = circle.member
+    thief = town.person()
+    town.do(ann, town.rotation(ann, thief))
+    town.block(DELAY - 1)
+    new = town.person()
+    town.do(new, circle.recover(new, step=UNDO))
+    assert town.entry(ann).key == new.key
+    assert town.refusal(thief, Leave()) is Reason.ROTATED_KEY
+    again = town.person()
+    assert town.refusal(again, circle.recover(again, step=UNDO)) is Reason.NOTHING_TO_UNDO, "it is done once"
+
+
+def test_what_nobody_undid_in_time_stands(town: Register, circle: Circle) -> None:
+    new = town.person()
+    assert town.refusal(new, circle.recover(new, step=UNDO)) is Reason.NOTHING_TO_UNDO
+    town.rotate(circle.member)
+    town.block(DELAY)
+    assert town.refusal(new, circle.recover(new, step=UNDO)) is Reason.NOTHING_TO_UNDO
+
+
+def test_a_thief_names_other_guardians_and_leaves_in_vain(town: Register, circle: Circle) -> None:
+    ann = circle.member
+    town.do(ann, NameGuardians(bytes(32)))
+    town.do(ann, Leave())
+    new = town.person()
+    town.do(new, circle.recover(new, step=UNDO))
+    assert town.draft.get(leaving_key(ann.identity)) is None
+    assert town.draft.get(guardians_key(ann.identity)) == Guardians(commitment_of(2, circle.keys, circle.salt))
+
+
+def test_a_recovery_that_waits_keeps_its_member_from_being_gone(town: Register, circle: Circle) -> None:
+    ann, new = circle.member, town.person()
+    town.do(ann, Leave())
+    town.block(29)
+    town.do(new, circle.recover(new))
+    assert town.draft.get(leaving_key(ann.identity)) == Leaving(30 + DELAY + 1)
+    assert town.refusal(ann, Leave()) is Reason.ALREADY_LEAVING
+    town.block(DELAY + 3)
+    assert town.entry(ann).key == new.key, "both were due in one block, and the recovery came first"
+    town.do(new, Leave())
+    town.do(new, Veto(LEAVE))
+
+
+@pytest.mark.parametrize("deeds", ["rotate rotate", "rotate veto", "name rotate", "leave rotate", "name name rotate"])
+def test_no_sequence_of_a_thiefs_transactions_wins_against_guardians_in_time(
+    town: Register, circle: Circle, deeds: str
+) -> None:
+    """Whoever holds the key, within the delay the member is its guardians' to give back."""
+    holder, new = circle.member, town.person()
+    waiting = town.person()
+    town.do(waiting, circle.recover(waiting))
+    for deed in deeds.split():
+        match deed:
+            case "rotate":
+                other: Person = town.person()
+                town.do(holder, town.rotation(holder, other))
+                holder = other
+            case "veto":
+                town.do(holder, Veto(RECOVERY))
+            case "name":
+                town.do(holder, NameGuardians(bytes(32)))
+            case _:
+                town.do(holder, Leave())
+    town.block(DELAY - 1)
+    town.do(new, circle.recover(new, step=UNDO))
+    town.block(60)
+    assert town.draft.member(circle.member.identity)[1].key == new.key
