@@ -89,7 +89,12 @@ class Quotas(NamedTuple):
     @property
     def are_unlimited(self) -> bool:
         """Whether nobody's transactions are counted."""
-        return self.member == self.fresh == self.office == NO_LIMIT
+        return self.least == NO_LIMIT
+
+    @property
+    def least(self) -> int:
+        """What anybody may write a day, whoever it is."""
+        return min(self.member, self.fresh, self.office)
 
 
 CLAUSES: dict[str, dict[str, Key]] = {

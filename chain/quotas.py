@@ -72,6 +72,16 @@ def limit(draft: Draft, identity: bytes) -> int:
     return min(quotas.fresh, quotas.member) if is_fresh else quotas.member
 
 
+def check(draft: Draft, account: Account, action: Action, identity: bytes, ahead: int) -> None:
+    """What :func:`spent` refuses, for whoever does not write it down: most are far from any quota, whoever they are.
+
+    Raises :class:`Refused` ``OVER_QUOTA``.
+    """
+    used = account.used if account.day == day_of(draft) else 0
+    if used + ahead >= draft.policy.quotas.least:
+        spent(draft, account, action, identity, ahead)
+
+
 def spent(draft: Draft, account: Account | None, action: Action, identity: bytes, ahead: int = 0) -> tuple[int, int]:
     """``(day, used)`` of an account after one more transaction, before which ``ahead`` others wait.
 
