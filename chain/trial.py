@@ -46,36 +46,22 @@ FOR_GOOD = frozenset(
 
 def take_in(chain: Blockchain, mempool: Mempool, transactions: Iterable[VerifiedTransaction]) -> list[Refused | None]:
     """Let ``transactions`` wait in ``mempool``; one outcome each, None where it was taken."""
-    head = chain.head.header
-    draft = chain.ledger.blank_draft(head.slot)
-    outcomes: list[Refused | None] = []
-    for transaction in transactions:
-        try:
-            registry.check_action(draft.policy, transaction)
-            registry.check_standing(draft, transaction)
-            _make_room(chain, mempool, transaction)
-            mempool.add(transaction, head.height + 1)
-        except Refused as refusal:
-            outcomes.append(refusal)
-        else:
-            outcomes.append(None)
-    return outcomes
+    take = _taking(chain, mempool)
+    return [take(transaction) for transaction in transactions]
 
 
 def submit(
     chain: Blockchain, mempool: Mempool, transactions: Iterable[VerifiedTransaction], slot: int
 ) -> list[Refused | None]:
     """Like :func:`take_in`, for whoever waits for an answer: what a trial refuses for good is refused here as well."""
-    draft = _next_block(chain, slot)
+    draft, take = _next_block(chain, slot), _taking(chain, mempool)
     outcomes: list[Refused | None] = []
     for transaction in transactions:
         refusal = None
         if len(ahead := mempool.ahead_of(transaction, MAX_AHEAD_SUBMITTED + 1)) <= MAX_AHEAD_SUBMITTED:
             refusal = _tried(draft, ahead, transaction)
-        if refusal is not None and refusal.reason in FOR_GOOD:
-            outcomes.append(refusal)
-        else:
-            outcomes += take_in(chain, mempool, (transaction,))
+        is_for_good = refusal is not None and refusal.reason in FOR_GOOD
+        outcomes.append(refusal if is_for_good else take(transaction))
     return outcomes
 
 
@@ -103,6 +89,24 @@ def screen(chain: Blockchain) -> Callable[[Transaction], Refused | None]:
         return None
 
     return look
+
+
+def _taking(chain: Blockchain, mempool: Mempool) -> Callable[[VerifiedTransaction], Refused | None]:
+    """What lets one transaction after another wait, as the head sees it."""
+    head = chain.head.header
+    draft = chain.ledger.blank_draft(head.slot)
+
+    def take(transaction: VerifiedTransaction) -> Refused | None:
+        try:
+            registry.check_action(draft.policy, transaction)
+            registry.check_standing(draft, transaction)
+            _make_room(chain, mempool, transaction)
+            mempool.add(transaction, head.height + 1)
+        except Refused as refusal:
+            return refusal
+        return None
+
+    return take
 
 
 def _next_block(chain: Blockchain, slot: int) -> Draft:
