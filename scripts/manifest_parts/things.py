@@ -90,75 +90,70 @@ class Lines(Line):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kill:
+class _Happens:
+    at: int = key(_AT, _WHEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ToNodes(_Happens):
+    nodes: tuple[str, ...] = key(Names(), _WHOM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill(_ToNodes):
     """The processes end at once (SIGKILL)."""
 
     word: ClassVar[str] = "kill"
-    at: int = key(_AT, _WHEN)
-    nodes: tuple[str, ...] = key(Names(), _WHOM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class Start(_ToNodes):
     """Nodes that are down are started, with what is on their disks."""
 
     word: ClassVar[str] = "start"
-    at: int = key(_AT, _WHEN)
-    nodes: tuple[str, ...] = key(Names(), _WHOM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Restart:
+class Restart(_ToNodes):
     """Nodes are asked to end (SIGTERM), and started again."""
 
     word: ClassVar[str] = "restart"
-    at: int = key(_AT, _WHEN)
-    nodes: tuple[str, ...] = key(Names(), _WHOM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class Stop(_ToNodes):
     """Nodes stand still (SIGSTOP), with all their connections; their clocks go on."""
 
     word: ClassVar[str] = "stop"
-    at: int = key(_AT, _WHEN)
-    nodes: tuple[str, ...] = key(Names(), _WHOM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Continue:
+class Continue(_ToNodes):
     """Nodes that stood still go on (SIGCONT)."""
 
     word: ClassVar[str] = "continue"
-    at: int = key(_AT, _WHEN)
-    nodes: tuple[str, ...] = key(Names(), _WHOM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoseDisk:
+class LoseDisk(_ToNodes):
     """The databases of nodes that are down are gone, and their operators do what [recovery](recovery.md) says."""
 
     word: ClassVar[str] = "lose-disk"
-    at: int = key(_AT, _WHEN)
-    nodes: tuple[str, ...] = key(Names(), _WHOM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
+class Clock(_ToNodes):
     """The wall clocks of nodes step to so far from the true time."""
 
     word: ClassVar[str] = "clock"
-    at: int = key(_AT, _WHEN)
-    nodes: tuple[str, ...] = key(Names(), _WHOM)
     ahead_ms: int = key(Whole(-DAY_MS, DAY_MS, "ms"), "How far ahead they are; 0 puts them right.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
+class Cut(_Happens):
     """Nothing passes between some nodes and others, either way, until this cut is healed."""
 
     word: ClassVar[str] = "cut"
-    at: int = key(_AT, _WHEN)
     name: str = key(Label(), "How `heal` calls it.")
     nodes: tuple[str, ...] = key(Names(), "The one side.")
     others: tuple[str, ...] = key(Names("all others"), "The other side.")
@@ -166,11 +161,10 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heal:
+class Heal(_Happens):
     """A cut is over, and what waited in connections that did not end arrives."""
 
     word: ClassVar[str] = "heal"
-    at: int = key(_AT, _WHEN)
     name: str = key(Label(), "Which cut.")
 
 
@@ -183,30 +177,27 @@ class NewLines(Lines):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attack:
+class Attack(_Happens):
     """Strangers do what they are for."""
 
     word: ClassVar[str] = "attack"
-    at: int = key(_AT, _WHEN)
     strangers: tuple[str, ...] = key(Names(is_strangers=True), "Who.")
     slots: int = key(Whole(1, MAX_SLOTS, "slots"), "For how long.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class Load(_Happens):
     """From now on clients offer so much: newcomers enrol, at one running node after the other."""
 
     word: ClassVar[str] = "load"
-    at: int = key(_AT, _WHEN)
     per_slot: int = key(Whole(0, 5_000, "transactions a slot"), "How much; 0 ends it.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replace:
+class Replace(_Happens):
     """The validators move that one of them gives its seat to an observer, which consents; all but the one approve."""
 
     word: ClassVar[str] = "replace"
-    at: int = key(_AT, _WHEN)
     leaving: str = key(Name(), "The validator that leaves.")
     newcomer: str = key(Name(), "The observer that comes.")
 
@@ -244,6 +235,17 @@ _LOOKED_AT = "The slot in which it is looked at."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Looks:
+    at: int = key(_AT, _LOOKED_AT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Watches:
+    since: int = key(_SINCE, _FROM)
+    until: int = key(_UNTIL, _TO)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Agree:
     """What nodes called final at any time lies on one chain."""
 
@@ -260,82 +262,69 @@ class Stays:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slots:
+class Slots(_Watches):
     """So many slots of a window with load brought a block that is on the chain in the end."""
 
     word: ClassVar[str] = "slots"
-    since: int = key(_SINCE, _FROM)
-    until: int = key(_UNTIL, _TO)
     percent: int = key(Whole(0, 100, "%"), "At least this share of them.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lag:
+class Lag(_Watches):
     """Finality keeps pace: no node's final block is further below its head."""
 
     word: ClassVar[str] = "lag"
-    since: int = key(_SINCE, _FROM)
-    until: int = key(_UNTIL, _TO)
     blocks: int = key(Whole(0, 1_000, "blocks"), "At most so far.")
     nodes: tuple[str, ...] = key(Names(ALL), _WHOM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stalls:
+class Stalls(_Watches):
     """Nothing new becomes final at these nodes, as when too few are left."""
 
     word: ClassVar[str] = "stalls"
-    since: int = key(_SINCE, _FROM)
-    until: int = key(_UNTIL, _TO)
     nodes: tuple[str, ...] = key(Names(ALL), _WHOM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Synced:
+class Synced(_Looks):
     """Nodes are up, and final nearly as far as the furthest is."""
 
     word: ClassVar[str] = "synced"
-    at: int = key(_AT, _LOOKED_AT)
     nodes: tuple[str, ...] = key(Names(ALL), _WHOM)
     within: int = key(Whole(0, 1_000, "blocks", 3), "At most so far behind.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mute:
+class Mute(_Looks):
     """Validators make no blocks and their status says why."""
 
     word: ClassVar[str] = "mute"
-    at: int = key(_AT, _LOOKED_AT)
     nodes: tuple[str, ...] = key(Names(), _WHOM)
     why: str = key(Word(""), "What the reason has to contain.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speaks:
+class Speaks(_Watches):
     """Each of these validators made a block that is on the chain in the end."""
 
     word: ClassVar[str] = "speaks"
-    since: int = key(_SINCE, _FROM)
-    until: int = key(_UNTIL, _TO)
     nodes: tuple[str, ...] = key(Names(), _WHOM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seats:
+class Seats(_Looks):
     """These nodes and no others are validators, as all nodes say that are up."""
 
     word: ClassVar[str] = "seats"
-    at: int = key(_AT, _LOOKED_AT)
     nodes: tuple[str, ...] = key(Names(), _WHOM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class Recorded(_Watches):
     """Of what clients offered in a window with load, so much is final in the end."""
 
     word: ClassVar[str] = "recorded"
-    since: int = key(_SINCE, _FROM)
-    until: int = key(_UNTIL, _TO)
     percent: int = key(Whole(1, 100, "%", 100), "At least this share of it.")
 
 
