@@ -38,10 +38,10 @@ def whole_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
                 yield draft
                 for folder, _, files in os.walk(draft):
                     for name in (*files, "."):
-                        _sync(Path(folder, name))
+                        make_durable(Path(folder, name))
                 for name in names:
                     (draft / name).rename(path / name)
-                _sync(path)
+                make_durable(path)
                 draft.rmdir()
         except BaseException:
             with suppress(OSError):
@@ -96,8 +96,8 @@ def _undo(path: Path, names: Sequence[str]) -> None:
     shutil.rmtree(path / DRAFT, ignore_errors=True)
 
 
-def _sync(path: Path) -> None:
-    """Make a file or folder durable: that a disk is full may show only now."""
+def make_durable(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk; that it is full may show only now.  Raises ``OSError``."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from chain.transactions import (
@@ -14,19 +16,12 @@ from chain.transactions import (
     UPHOLD,
     WITHDRAW,
     Answer,
-    FileRecord,
     Repair,
     Rule,
     VerifiedTransaction,
 )
-from scripts.registry_parts.inputs import (
-    DID,
-    document,
-    find_category,
-    find_points,
-    find_severity,
-    read_slot,
-)
+from scripts.registry_parts.contents import read_contents, says_what
+from scripts.registry_parts.inputs import DID, document
 from scripts.registry_parts.session import Session, sends
 
 _member = click.argument("member", metavar="DID", type=DID)
@@ -34,41 +29,11 @@ _number = click.argument("number", type=click.IntRange(0, 2**32 - 1))
 
 
 @click.command()
-@_member
-@click.option("--category", required=True, help="Name or code of a category of the policy.")
-@click.option("--points", type=int, help="May be left out where the category gives a fixed number.")
-@click.option("--severity", help="Name or code; may be left out where the category knows one or none.")
-@click.option(
-    "--established", required=True, metavar="DATE|now|SLOT", help="When the conduct was established (UTC), or a slot."
-)
-@document("evidence", "the evidence")
-@document("reason", "the written reason of a discretionary record", needed=False)
+@says_what("the evidence", "the written reason of a discretionary record", needs_reason=False)
 @sends
-def record(
-    session: Session,
-    member: bytes,
-    category: str,
-    points: int | None,
-    severity: str | None,
-    established: str,
-    evidence: bytes,
-    reason: bytes,
-) -> VerifiedTransaction:
+def record(session: Session, **what: Any) -> VerifiedTransaction:
     """Record about the member DID, as an authority."""
-    policy = session.policy
-    found = find_category(policy.categories, category)
-    return session.sign(
-        FileRecord(
-            subject=member,
-            category=found.code,
-            points=find_points(found, points),
-            severity=find_severity(policy, found, severity),
-            evidence=evidence,
-            reason=reason,
-            established_slot=read_slot(session.genesis, established, session.account.slot, "--established"),
-            policy_version=policy.version,
-        )
-    )
+    return session.sign(read_contents(session, **what))
 
 
 @click.group()

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import filelock
 
 from chain.errors import OperatorError
+from p2p.local.whole import make_durable
 
 _FORM = 1
 
@@ -44,7 +45,7 @@ class Journal:
         self._file.seek(length)
         if not length:
             self._write([whose])
-            _sync_folder(path.parent)
+            make_durable(path.parent)
 
     def sign(self, transactions: Iterable[Signed]) -> None:
         """Keep what is about to be sent; it is on disk when this returns."""
@@ -120,12 +121,3 @@ def opened(table: Path, network: str, did: str) -> Iterator[Journal]:
 
 def _line(document: dict[str, Any]) -> bytes:
     return json.dumps(document).encode() + b"\n"
-
-
-def _sync_folder(folder: Path) -> None:
-    """So that a new file's name survives a crash as well."""
-    at = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(at)
-    finally:
-        os.close(at)

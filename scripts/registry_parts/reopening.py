@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from p2p.local.commandline import as_json
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import click
 
@@ -14,56 +13,16 @@ from chain.errors import OperatorError
 from chain.keys import SIGNATURE_BYTES, did_from_key
 from chain.transactions import Reopen, VerifiedTransaction, sign_reopening
 from scripts.console import print_json, remark
-from scripts.registry_parts.inputs import DID, document, find_category, find_points, find_severity, read_slot
+from scripts.registry_parts.contents import read_contents, says_what
+from scripts.registry_parts.inputs import DID
 from scripts.registry_parts.session import Session, keyed, read_key_file, sends
 
-_Command: TypeAlias = Callable[..., Any]
+_says_what = says_what("the new evidence", "the written reason", needs_reason=True)
 
 
-_WHAT = (
-    click.argument("member", metavar="DID", type=DID),
-    click.option("--category", required=True, help="Name or code of a category of the policy."),
-    click.option("--points", type=int, help="May be left out where the category gives a fixed number."),
-    click.option("--severity", help="Name or code; may be left out where the category knows one or none."),
-    click.option("--established", required=True, metavar="DATE|SLOT", help="When the conduct was established (UTC)."),
-    document("evidence", "the new evidence"),
-    document("reason", "the written reason"),
-)
-
-
-def _says_what(command: _Command) -> _Command:
-    """The options that say what is recorded; :func:`_action` takes them."""
-    for option in reversed(_WHAT):
-        command = option(command)
-    return command
-
-
-def _action(
-    session: Session,
-    *,
-    member: bytes,
-    category: str,
-    points: int | None,
-    severity: str | None,
-    established: str,
-    evidence: bytes,
-    reason: bytes,
-) -> Reopen:
+def _action(session: Session, **what: Any) -> Reopen:
     """What is recorded, of no arbiter yet."""
-    policy = session.policy
-    found = find_category(policy.categories, category)
-    return Reopen(
-        subject=member,
-        category=found.code,
-        points=find_points(found, points),
-        severity=find_severity(policy, found, severity),
-        evidence=evidence,
-        reason=reason,
-        established_slot=read_slot(session.genesis, established, session.account.slot, "--established"),
-        policy_version=policy.version,
-        arbiter=b"",
-        consent=b"",
-    )
+    return Reopen(**read_contents(session, **what)._asdict(), arbiter=b"", consent=b"")
 
 
 @click.command()

@@ -50,7 +50,7 @@ STEPS = [
     (Path, "write_text", 2),
     (homes, "write_key", 1),
     (Storage, "create", 1),
-    *[(whole, "_sync", number) for number in range(1, 7)],
+    *[(whole, "make_durable", number) for number in range(1, 7)],
     *[(Path, "rename", number) for number in range(1, 6)],
     (Path, "rmdir", 1),
 ]
