@@ -7,7 +7,6 @@ import io
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +20,25 @@ from chain.state import Account, Member, account_key, decode_entry, encode_entry
 from chain.statements import NO_TAG
 from chain.transactions import Evidence
 from scripts.console import short_did
-from tests.support.asking import answer, ask, mistake
+from tests.support.asking import answer, ask, column, mistake
 from tests.support.homes import look_up, tamper
 from tests.support.registered import (
     DIGEST,
     Told,
-    lively_city,
+    told_city,
 )
 from tests.support.world import Actor, secret
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    city = lively_city()
-    return Told(city, city.write(tmp_path_factory.mktemp("city") / "home"))
+    return told_city(tmp_path_factory.mktemp("city") / "home")
 
 
 @pytest.fixture
 def damaged(told: Told, tmp_path: Path) -> Path:
     """A copy of the home, there to be spoilt."""
     return Path(shutil.copytree(told.home, tmp_path / "home"))
-
-
-def column(rows: Sequence[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
-    return [tuple(row[name] for name in names) for row in rows]
 
 
 # ------------------------------------------------------------------------------------------------ one member
