@@ -27,8 +27,8 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("types", ("mypy",)),
     ("histories", ("scripts.simulate", "--seeds", "0..150")),
     ("registry", ("scripts.histories", "--seeds", "0..400")),
-    # Two at a time: the tests with real processes beside all others, until one half helps the other.
-    ("tests", ("pytest", "--numprocesses", "2", "--dist", "worksteal")),
+    # Three at a time, on two cores: those with real processes mostly wait.  Who has nothing left to do helps the others.
+    ("tests", ("pytest", "--numprocesses", "3", "--dist", "worksteal")),
 )
 
 
