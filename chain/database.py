@@ -220,7 +220,7 @@ class Database:
                 raise
         self._commits += 1
         with contextlib.suppress(OSError):  # one that is too low tells less, and nothing wrong
-            self._tally.write_bytes(counted)
+            _overwrite(self._tally, counted)
 
     def close(self) -> None:
         self.connection.close()
@@ -265,6 +265,13 @@ def _begin_anew(path: Path) -> str:
 def tally_of(path: Path) -> Path:
     """Where the number of commits is that a database took."""
     return path.with_name(f"{path.name}-commits")
+
+
+def _overwrite(path: Path, content: bytes) -> None:
+    """Write in place what is never shorter than before: unlike with ``write_bytes``, the file is empty at no moment."""
+    path.touch()
+    with path.open("r+b", buffering=0) as file:
+        file.write(content)
 
 
 def stored_finality(database: Database) -> int:
