@@ -27,7 +27,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("types", ("mypy",)),
     ("histories", ("scripts.simulate", "--seeds", "0..150")),
     ("registry", ("scripts.histories", "--seeds", "0..400")),
-    # Three at a time, on two cores: those with real processes mostly wait.  Who has nothing left to do helps the others.
+    # Three at a time on two cores: those with real processes mostly wait.  Whoever is done helps the others.
     ("tests", ("pytest", "--numprocesses", "3", "--dist", "worksteal")),
 )
 
