@@ -13,45 +13,7 @@ from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.policy import Policy
 from chain.state import REVOKED, Account, Authority, Member, Tally, authority_key, member_key, tally_key
-from chain.transactions import (
-    Action,
-    Annul,
-    Answer,
-    Appeal,
-    Approve,
-    Consent,
-    Dispute,
-    Enrol,
-    Evidence,
-    Leave,
-    Lost,
-    Object,
-    Propose,
-    Recover,
-    Reply,
-    Rule,
-    Veto,
-)
-
-FREE = frozenset(
-    (
-        Annul,
-        Answer,
-        Appeal,
-        Approve,
-        Consent,
-        Dispute,
-        Evidence,
-        Leave,
-        Lost,
-        Object,
-        Propose,
-        Recover,
-        Reply,
-        Rule,
-        Veto,
-    )
-)
+from chain.transactions import COUNTED, Action, Enrol
 
 
 def day_of(draft: Draft) -> int:
@@ -60,14 +22,17 @@ def day_of(draft: Draft) -> int:
 
 
 def limit(draft: Draft, identity: bytes) -> int:
-    """How many transactions somebody may write a day; strangers can do nothing but enrol."""
+    """How many transactions somebody may write a day; strangers can do nothing but enrol.
+
+    Who makes blocks, and is neither a member nor an authority, writes as much as an office.
+    """
     quotas = draft.policy.quotas
     authority: Authority | None = draft.get(authority_key(identity))
     if authority is not None and authority.status != REVOKED:
         return quotas.office
     member: Member | None = draft.get(member_key(identity))
     if member is None:
-        return NO_LIMIT
+        return NO_LIMIT if draft.validators.seat(identity) is None else quotas.office
     is_fresh = draft.date_slot - member.enrolled_slot < draft.slots(quotas.fresh_days)
     return min(quotas.fresh, quotas.member) if is_fresh else quotas.member
 
@@ -88,7 +53,7 @@ def spent(draft: Draft, account: Account | None, action: Action, identity: bytes
     Raises :class:`Refused` ``OVER_QUOTA``.
     """
     day, used = (0, 0) if account is None else (account.day, account.used)
-    if draft.policy.quotas.are_unlimited or type(action) in FREE:
+    if draft.policy.quotas.are_unlimited or type(action) not in COUNTED:
         return day, used
     most = limit(draft, identity)
     if most == NO_LIMIT:
