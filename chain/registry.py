@@ -217,7 +217,7 @@ def check_quota(draft: Draft, transaction: Transaction) -> None:
     if account is not None:
         _check_key(account)
         ahead = max(0, transaction.nonce - account.nonce)
-        quotas.check(draft, account, transaction.action, account.identity or transaction.actor, ahead)
+        quotas.spent(draft, account, transaction.action, account.identity or transaction.actor, ahead)
 
 
 def check_standing(draft: Draft, transaction: Transaction) -> None:

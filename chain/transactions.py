@@ -376,11 +376,12 @@ class _Kind(NamedTuple):
     max_bytes: int = MAX_USUAL_BYTES
 
 
-# Whether a quota bounds it.  What answers somebody, or stops what is done to oneself, is bounded by what it answers.
+# Whether a quota bounds it.  What answers somebody, or stops what is done to oneself, is bounded by what it answers;
+# and nobody enrols twice.
 _COUNTED, _FREE = True, False
 # One row a kind: its number on the wire, its name for people, its type, its quota, how its fields are read, its size.
 _KINDS = (
-    _Kind(1, "enrol", Enrol, _COUNTED, (a_blob_or_nothing(32), a_blob_or_nothing(SIGNATURE_BYTES), _U32)),
+    _Kind(1, "enrol", Enrol, _FREE, (a_blob_or_nothing(32), a_blob_or_nothing(SIGNATURE_BYTES), _U32)),
     _Kind(
         2,
         "rate",
