@@ -87,7 +87,8 @@ from chain.validators import genesis_validators
 # Deadlines that one block works off; the others wait for the next one.  Half as much work as a full block.
 MAX_DUE_A_BLOCK = 2_000
 
-_Rule: TypeAlias = Callable[[Draft, Any, bytes], None]
+# What a rule returns is how many more ratings of the actor stand.
+_Rule: TypeAlias = Callable[[Draft, Any, bytes], int | None]
 _RULES: dict[type[Action], _Rule] = {
     Enrol: members.enrol,
     Rate: ratings.rate,
@@ -176,7 +177,8 @@ def apply(draft: Draft, transaction: Transaction) -> None:
     if expiry_height > limit:
         raise Refused(Reason.EXPIRY_TOO_FAR, f"more than {draft.genesis.max_expiry_blocks} blocks ahead")
     actor = transaction.actor
-    account = draft.account(actor)
+    at = account_key(actor)
+    account: Account | None = draft.get(at)
     next_nonce = 0
     if account is not None:
         next_nonce = account.nonce
@@ -188,10 +190,9 @@ def apply(draft: Draft, transaction: Transaction) -> None:
     identity = actor if account is None else account.identity or actor
     day, used = quotas.spent(draft, account, action, identity)
     check_action(draft.policy, transaction)
-    _RULES[type(action)](draft, action, actor)
-    account = draft.account(actor) or Account(0, b"", b"")
-    counted = Account(next_nonce + 1, account.identity, account.successor, day, used, account.given)
-    draft.put(account_key(actor), counted)
+    given = _RULES[type(action)](draft, action, actor) or 0
+    _, identity, successor, _, _, before = draft.get(at) or Account(0, b"", b"")
+    draft.put(at, Account(next_nonce + 1, identity, successor, day, used, before + given))
 
 
 def check_action(policy: Policy, transaction: Transaction) -> None:

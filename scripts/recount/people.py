@@ -5,8 +5,9 @@ from __future__ import annotations
 from scripts.recount.lives import REVOKED, Row, claim
 from scripts.recount.persons import Persons
 
-# What answers somebody, or belongs to the validators' own affairs, is never too much.
+# What answers somebody, happens once, or belongs to the validators' own affairs, is never too much.
 FREE = (
+    "enrol",
     "annul",
     "leave",
     "recover",
@@ -41,8 +42,8 @@ class People(Persons):
         return self.slot // self._days(1)
 
     def _count_quota(self, row: Row, actor: bytes, who: bytes) -> None:
-        most = self._quota(who)
-        if row["kind"] in FREE or most == UNLIMITED:
+        most, quotas = self._quota(who), self.policy["quotas"]
+        if row["kind"] in FREE or all(quotas[name] == UNLIMITED for name in ("member", "fresh", "office")):
             return
         day, used = self.written.get(actor, (0, 0))
         used = used if day == self._today else 0
