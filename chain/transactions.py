@@ -58,12 +58,14 @@ class Enrol(NamedTuple):
     """The actor joins the register, and consents to the policy of ``policy_version``, which is in force.
 
     Nothing can be recorded about a key that has not enrolled.  Where the policy asks for it, ``consent`` is the
-    registrar's signature (:func:`sign_consent`); both fields are empty otherwise.
+    registrar's signature (:func:`sign_consent`); both fields are empty otherwise.  ``guardians`` are those whom
+    :class:`NameGuardians` would name, or nobody.
     """
 
     registrar: bytes = b""
     consent: bytes = b""
     policy_version: int = 1
+    guardians: bytes = b""
 
 
 class Rate(NamedTuple):
@@ -381,7 +383,13 @@ class _Kind(NamedTuple):
 _COUNTED, _FREE = True, False
 # One row a kind: its number on the wire, its name for people, its type, its quota, how its fields are read, its size.
 _KINDS = (
-    _Kind(1, "enrol", Enrol, _FREE, (a_blob_or_nothing(32), a_blob_or_nothing(SIGNATURE_BYTES), _U32)),
+    _Kind(
+        1,
+        "enrol",
+        Enrol,
+        _FREE,
+        (a_blob_or_nothing(32), a_blob_or_nothing(SIGNATURE_BYTES), _U32, a_blob_or_nothing(32)),
+    ),
     _Kind(
         2,
         "rate",

@@ -294,7 +294,10 @@ class Deeds:
         if named is not None and self.random.random() < 0.8:
             which = int(_commitment(1) == named.now)
         signatures = (bytes(64), self._mostly(bytes(64), b""), b"")
-        return Recover(now, step, 2, _guardians(which), bytes(16), signatures)
+        words = Recover(now, step, 2, _guardians(which), bytes(16), signatures)
+        if self.random.random() < 0.5:
+            return words
+        return words._replace(registrar=self._now(self.offices[0]), consent=bytes(64))
 
     # ---------------------------------------------------------------------------------------------------- records
 

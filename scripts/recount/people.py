@@ -82,6 +82,7 @@ class People(Persons):
         self.enrolled[who], self.enrolled_by[who] = self.height, signer
         self.consents[who] = self.date, self.version
         self.current.setdefault(who, actor)
+        self._guard(who, row["guardians"])
 
     def _rotate(self, new_key: bytes, actor: bytes, who: bytes) -> None:
         claim(who in self.enrolled or who in self.offices, "a stranger moves")

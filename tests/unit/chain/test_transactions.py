@@ -111,6 +111,7 @@ def signed_reopening(action: Reopen) -> Reopen:
 # Each kind with its smallest and its largest fields.
 ACTIONS: list[Action] = [
     Enrol(),
+    Enrol(policy_version=U32_MAX, guardians=DIGEST),
     Rate(BOB.public, 1, -10),
     Rate(KEY, U32_MAX, POINTS_LIMIT),
     Rate(KEY, 0, -POINTS_LIMIT),
@@ -242,7 +243,7 @@ def test_a_signature_binds_the_network_the_actor_and_every_byte() -> None:
         (encode((2, BOB.public, 3, 99, (BOB.public, 1, -7, b"", 0, b""))) + signed.raw[-64:], CHAIN),
         (encode((2, ANN.public, 4, 99, (BOB.public, 1, -7, b"", 0, b""))) + signed.raw[-64:], CHAIN),
         (encode((2, ANN.public, 3, 99, (BOB.public, 1, 7, b"", 0, b""))) + signed.raw[-64:], CHAIN),
-        (encode((1, ANN.public, 3, 99, (b"", b"", 1))) + signed.raw[-64:], CHAIN),
+        (encode((1, ANN.public, 3, 99, (b"", b"", 1, b""))) + signed.raw[-64:], CHAIN),
     ]
     for data, chain in forged:
         with pytest.raises(Refused) as caught:
