@@ -273,11 +273,19 @@ class Deeds:
             step = random.choice((2, 3, 3, 4))
             return Deed(now if step == 2 else self._now(random.choice(self.offices)), Annul(now, step, bytes(32)))
         if who in recount.recoveries and random.random() < 0.4:
+            again = Deed(self._new_key(), self._recovery(who, now))
+            self._next = self._mostly([Deed(now, Veto(1)), again], [])
             return Deed(now, Veto(1))
         match random.randrange(8):
             case 0 | 1:
                 return Deed(now, NameGuardians(self._mostly(_commitment(random.randrange(2)), b"")))
             case 2 | 3 | 4:
+                if random.random() < 0.5:
+                    self._next = [
+                        Deed(now, Veto(1)),
+                        Deed(self._new_key(), self._recovery(who, now)),
+                        Deed(now, Veto(1)),
+                    ]
                 return Deed(self._mostly(self._new_key(), now), self._recovery(who, now))
             case 5:
                 return Deed(now, Leave())
@@ -297,7 +305,9 @@ class Deeds:
         words = Recover(now, step, 2, _guardians(which), bytes(16), signatures)
         if self.random.random() < 0.5:
             return words
-        return words._replace(registrar=self._now(self.offices[0]), consent=bytes(64))
+        return words._replace(
+            registrar=self._now(self.recount.enrolled_by.get(who) or self.offices[0]), consent=bytes(64)
+        )
 
     # ---------------------------------------------------------------------------------------------------- records
 
