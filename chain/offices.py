@@ -21,7 +21,10 @@ def check_registrar(draft: Draft, key: bytes) -> bytes:
 
 
 def check_registrar_of(draft: Draft, key: bytes, member: Member) -> bytes:
-    """Like :func:`check_registrar`, about a member: who enrolled it speaks, another where that one is not in office."""
+    """Like :func:`check_registrar`, about a member: who enrolled it speaks, another where that one is not in office.
+
+    Raises ``NOT_REGISTRAR``.
+    """
     identity = check_registrar(draft, key)
     if member.registrar not in (b"", identity) and _is_registrar(draft, member.registrar):
         raise Refused(Reason.NOT_REGISTRAR, "the registrar who enrolled it is in office, and has to say so itself")

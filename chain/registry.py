@@ -1,8 +1,9 @@
 """The credit registry: what each transaction does to the state, and what the chain itself does at deadlines.
 
 The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.recovery`, :mod:`chain.ratings`,
-:mod:`chain.records`, :mod:`chain.objections`, :mod:`chain.repairs`, :mod:`chain.leaving`, :mod:`chain.anchors` and
-:mod:`chain.governance`; each checks everything before it writes anything, so a refused transaction has changed nothing.
+:mod:`chain.records`, :mod:`chain.objections`, :mod:`chain.repairs`, :mod:`chain.leaving`, :mod:`chain.anchors`,
+:mod:`chain.governance` and :mod:`chain.offences`; each checks everything before it writes anything, so a refused
+transaction has changed nothing.
 Source: protocol 6.1 and 6.5.
 """
 
@@ -19,6 +20,7 @@ from chain import (
     markers,
     members,
     objections,
+    offences,
     quotas,
     ratings,
     records,
@@ -112,9 +114,9 @@ _RULES: dict[type[Action], _Rule] = {
     Statement: records.make_statement,
     Propose: governance.propose,
     Approve: governance.approve,
-    Evidence: governance.present_evidence,
+    Evidence: offences.present_evidence,
     Consent: governance.consent,
-    Lost: governance.renew_tag,
+    Lost: offences.renew_tag,
 }
 
 
@@ -203,7 +205,7 @@ def check_action(policy: Policy, transaction: Transaction) -> None:
         case FileRecord() | Reopen() as action:
             check_filing(policy, action)
         case Evidence() as action:
-            governance.check_evidence(action)
+            offences.check_evidence(action)
         case _:
             pass
 
@@ -235,13 +237,13 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
         case Propose() | Approve():
             governance.check_validator(draft, transaction.actor)
         case Evidence() as action:
-            governance.check_open(draft, action)
+            offences.check_open(draft, action)
         case Recover() as action:
             recovery.check_word(draft, action)
         case Consent() as action:
             governance.check_newcomer(draft, action, transaction.actor)
         case Lost() as action:
-            governance.check_loss(draft, action, transaction.actor)
+            offences.check_loss(draft, action, transaction.actor)
         case Anchor():
             anchors.check_writer(draft, transaction.actor)
         case _:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from chain import arbiters, governance, registry
+from chain import arbiters, offences, registry
 from chain.errors import Disposition, Reason
 from chain.governance import MAX_OPEN_MOTIONS
 from chain.headers import sign_header
@@ -310,7 +310,7 @@ def amends(*, notice: int = 30, base_version: int = 1, base: int = 1000) -> Call
 
 
 def with_old_evidence(town: Town) -> Act:
-    town.patch.setattr(governance, "EVIDENCE_MAX_AGE_BLOCKS", 3)
+    town.patch.setattr(offences, "EVIDENCE_MAX_AGE_BLOCKS", 3)
     for _ in range(9):
         town.register.block()
     return town.accuses()
