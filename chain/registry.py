@@ -226,9 +226,9 @@ def check_quota(draft: Draft, transaction: Transaction) -> None:
 def check_standing(draft: Draft, transaction: Transaction) -> None:
     """Whether its actor is somebody who may do such a thing at all, as ``draft`` sees it.  Raises :class:`Refused`.
 
-    The mempool asks, so that strangers and members cannot fill it with what only institutions may send.
+    The mempool asks, so that strangers and members cannot fill it with what only institutions may send.  How much its
+    actor may write was asked before its signature was checked (:func:`check_quota`).
     """
-    check_quota(draft, transaction)
     match transaction.action:
         case Enrol():
             members.check_new(draft, transaction.actor)
