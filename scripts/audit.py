@@ -2,7 +2,8 @@
 
     python scripts/audit.py --home HOME                  a node's chain, also while the node runs
     python scripts/audit.py --ratings-csv FILE           a file in the Bitcoin OTC form
-    python scripts/audit.py --ratings-csv FILE --measure how well the analysis finds what is known and planted
+    python scripts/audit.py --ratings-csv FILE --measure all     how well it finds what is known and planted
+    python scripts/audit.py --ratings-csv FILE --measure crowd   what Sybils do under the register's own rules
 
 It only reads.  What it finds is evidence to look into, never a verdict.  Methods, sources and measured figures:
 ``scripts/docs/audit.md``.
@@ -18,13 +19,19 @@ from typing import TYPE_CHECKING
 import click
 
 from chain.errors import OperatorError
-from scripts.console import print_json, remark, table, use_names, write
+from scripts.console import OneOf, print_json, remark, table, use_names, write
 
 if TYPE_CHECKING:
     from scripts.audit_parts.report import Audit
 
 # A csv file has no slots, and no records that would need them.
 _CSV_SLOTS = 1
+
+
+def _parts() -> tuple[str, ...]:
+    from scripts.audit_parts.manual import ALL, PARTS
+
+    return (*PARTS, ALL)
 
 
 @command
@@ -45,7 +52,12 @@ _CSV_SLOTS = 1
 @click.option("--limit", type=click.IntRange(1, 100_000), default=15, show_default=True, help="Rows of a table.")
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for plots and csv files.")
 @as_json
-@click.option("--measure", is_flag=True, help="Measure the analysis itself on the Bitcoin OTC data; takes minutes.")
+@click.option(
+    "--measure",
+    type=OneOf("PART|all", _parts),
+    multiple=True,
+    help="Measure on these data: published, rings, issuers, praise, crowd, signs; takes minutes.  Again for more.",
+)
 @write("what --measure finds to scripts/docs/audit.md")
 def audit(
     home: Path | None,
@@ -57,7 +69,7 @@ def audit(
     limit: int,
     out: Path | None,
     as_json: bool,
-    measure: bool,
+    measure: tuple[str, ...],
     write: bool,
 ) -> None:
     """Report unusual issuers, rings of ratings, and members by trust beside the plain score.  Changes nothing."""
@@ -68,7 +80,7 @@ def audit(
     chosen = [member.strip() for member in trusted.split(",")] if trusted else []
     if ratings_csv is not None and home is None and (groups or group_by) is None:
         if measure:
-            _measure(ratings_csv, as_json, write)
+            _measure(ratings_csv, measure, as_json, write)
             return
         found = _of_csv(ratings_csv, chosen)
     elif home is not None and ratings_csv is None and not measure:
@@ -122,15 +134,14 @@ def _show(found: Audit, limit: int, out: Path | None, as_json: bool) -> None:
             remark(f"wrote {path}")
 
 
-def _measure(path: Path, as_json: bool, write: bool) -> None:
+def _measure(path: Path, parts: tuple[str, ...], as_json: bool, write: bool) -> None:
     with importing():
         from scripts.audit_parts.frames import read_csv
-        from scripts.audit_parts.manual import MANUAL, measure_all, measured_sheets, write_manual
-        from scripts.audit_parts.report import rows
+        from scripts.audit_parts.manual import MANUAL, measure_parts, measured_document, measured_sheets, write_manual
 
-    measured = measure_all(read_csv(path), remark)
+    measured = measure_parts(read_csv(path), parts, remark)
     if as_json:
-        print_json({name: rows(frame) for name, frame in measured.items()})
+        print_json(measured_document(measured))
     else:
         for number, sheet in enumerate(measured_sheets(measured)):
             if number:
