@@ -13,10 +13,28 @@ from chain.draft import Draft, Happening
 from chain.keys import did_from_key, key_from_did
 from chain.ledger import Ledger
 from chain.scores import standing
-from chain.state import AUTHORITY_STATUS_NAMES, SUSPENDED, Member, member_key
+from chain.state import (
+    AUTHORITY_STATUS_NAMES,
+    RULED,
+    SUSPENDED,
+    Member,
+    Record,
+    Rulings,
+    member_key,
+    read_rulings_key,
+)
+from chain.terms import consented_from
 from chain.transactions import Enrol, Rate
 from chain.view import Lookup
-from scripts.audit_parts.frames import AUTHORITY_TYPES, MEMBER_TYPES, RATING_TYPES, RECORD_TYPES, Frames, frame_of
+from scripts.audit_parts.frames import (
+    AUTHORITY_TYPES,
+    MEMBER_TYPES,
+    RATING_TYPES,
+    RECORD_TYPES,
+    RULING_TYPES,
+    Frames,
+    frame_of,
+)
 from scripts.chain_view import View
 from scripts.inspect_parts.reexecution import Step, steps
 
@@ -32,7 +50,7 @@ def read_home(view: View, advance: Callable[[int], None]) -> Frames:
     reading = _Reading(view)
     for step in steps(view, advance):
         reading.take(step)
-    return replace(reading.frames(), officers=_officers(view))
+    return replace(reading.frames(), officers=_officers(view), rulings=_rulings(view))
 
 
 def _officers(view: View) -> tuple[str, ...]:
@@ -47,11 +65,21 @@ def _officers(view: View) -> tuple[str, ...]:
     return tuple(sorted({did_from_key(state.identity(key)) for key in (*keys, *in_office)}))
 
 
+def _rulings(view: View) -> pd.DataFrame:
+    """How every arbiter ruled on every issuer, as of the state on disk."""
+    rows = [
+        (*(did_from_key(who) for who in read_rulings_key(key)), *rulings)
+        for key, rulings in view.state.entries(RULED, Rulings)
+    ]
+    return frame_of(rows, RULING_TYPES)
+
+
 @dataclass
 class _Filed:
     """A record that was filed, and what became of it."""
 
     first: tuple[Any, ...]
+    dates: tuple[int, int]
     outcome: str = "standing"
     objected: bool = False
     overturned: bool = False
@@ -107,7 +135,8 @@ class _Reading:
                     record.height,
                     step.draft.slot,
                     _tier(step.before, subject),
-                )
+                ),
+                (record.established_slot, _earliest(step.draft, subject, record)),
             )
         filed = self._records[subject, number]
         if what not in ("filed", "reopened", "drawn", "repair declined"):  # after these the record is what it was
@@ -129,7 +158,9 @@ class _Reading:
 
     def frames(self) -> Frames:
         """The frames."""
-        records = [(*one.first, one.outcome, one.objected, one.overturned) for one in self._records.values()]
+        records = [
+            (*one.first, one.outcome, one.objected, one.overturned, *one.dates) for one in self._records.values()
+        ]
         return Frames(
             frame_of(self._ratings, RATING_TYPES), frame_of(records, RECORD_TYPES), self._members(), self._authorities()
         )
@@ -157,3 +188,13 @@ def _tier(before: Lookup, subject: bytes) -> str | None:
     """The tier of a member before the block: afterwards, a record itself would have put it where it is."""
     member = before.get(member_key(subject))
     return standing(before.policy, member).tier if isinstance(member, Member) else None
+
+
+def _earliest(draft: Draft, subject: bytes, record: Record) -> int:
+    """Before which slot of the calendar the conduct of a record that was just filed must not have been."""
+    lasts = draft.date(record.expires_slot) - record.established_slot
+    oldest = draft.date_slot + draft.slots(draft.policy.answer_days) - lasts
+    if record.points >= 0 and record.cap < 0:
+        return oldest
+    _, member = draft.member(subject)
+    return max(oldest, consented_from(draft, member))

@@ -63,7 +63,7 @@ def make_audit(frames: Frames, window_slots: int, seeds: Sequence[str] = (), gro
         trust["score"] = trust["member"].map(known["score"])
     issuers = describe_issuers(records, frames.authorities)
     tests = audit_issuers(records, window_slots, groups)
-    alerts = find_alerts(ratings, records, rings, window_slots)
+    alerts = find_alerts(frames, rings, window_slots)
     return Audit(ratings, records, rings, fed, trust, issuers, tests, alerts)
 
 
