@@ -55,6 +55,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     repairs       ask for repair, approve, decline
     deadlines     what the chain itself does when a deadline of a record passes
     leaving       leave, annul, and everything about somebody is forgotten
+    anchors       reports beside the chain
     governance    the rules of validators: motions and evidence
     registry      what each transaction does, and what falls due
     words         proposals, changes, policies, moments in words for people

@@ -54,6 +54,7 @@ class Draft(Lookup):
         self.date_slot = slot
         self.outage_slots = max(0, slot - self.parent.slot - genesis.idle_slots)
         self.slot = slot - self.lost_slots - self.outage_slots
+        self._day: int | None = None
         self.happenings: list[Happening] = []
         self.strangers = 0
 
@@ -80,7 +81,7 @@ class Draft(Lookup):
         self._entries[key] = entry
         self._written[key] = None
         if key == RULES_KEY:
-            self._policy = None
+            self._policy = self._day = None
 
     def member(self, key: bytes) -> tuple[bytes, Member]:
         """A member by any key it ever had, which has not left yet.  Raises ``NOT_ENROLLED``."""
@@ -99,6 +100,13 @@ class Draft(Lookup):
             if before != after:
                 changes[key] = before, after
         return changes
+
+    @property
+    def day(self) -> int:
+        """Which day of the policy this block is in; a day ends for everybody at once."""
+        if self._day is None:
+            self._day = self.slot // self.slots(1)
+        return self._day
 
     def slots(self, days: int) -> int:
         """A policy's days in slots of this network."""

@@ -1,7 +1,7 @@
 """The credit registry: what each transaction does to the state, and what the chain itself does at deadlines.
 
 The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.recovery`, :mod:`chain.ratings`,
-:mod:`chain.records`, :mod:`chain.objections`, :mod:`chain.repairs`, :mod:`chain.leaving` and
+:mod:`chain.records`, :mod:`chain.objections`, :mod:`chain.repairs`, :mod:`chain.leaving`, :mod:`chain.anchors` and
 :mod:`chain.governance`; each checks everything before it writes anything, so a refused transaction has changed nothing.
 Source: protocol 6.1 and 6.5.
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from chain import (
+    anchors,
     deadlines,
     governance,
     leaving,
@@ -54,6 +55,7 @@ from chain.state import (
 from chain.terms import check_filing
 from chain.transactions import (
     Action,
+    Anchor,
     Annul,
     Answer,
     Appeal,
@@ -97,6 +99,7 @@ _RULES: dict[type[Action], _Rule] = {
     Veto: recovery.veto,
     Annul: leaving.annul,
     Leave: leaving.leave,
+    Anchor: anchors.anchor,
     Rotate: members.rotate,
     FileRecord: records.file,
     Reopen: records.reopen,
@@ -214,7 +217,7 @@ def check_quota(draft: Draft, transaction: Transaction) -> None:
     if account is not None:
         _check_key(account)
         ahead = max(0, transaction.nonce - account.nonce)
-        quotas.check(draft, account, transaction.action, account.identity or transaction.actor, ahead)
+        quotas.spent(draft, account, transaction.action, account.identity or transaction.actor, ahead)
 
 
 def check_standing(draft: Draft, transaction: Transaction) -> None:
@@ -238,6 +241,8 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
             governance.check_newcomer(draft, action, transaction.actor)
         case Lost() as action:
             governance.check_loss(draft, action, transaction.actor)
+        case Anchor():
+            anchors.check_writer(draft, transaction.actor)
         case _:
             pass
 

@@ -58,7 +58,7 @@ def submit(
     outcomes: list[Refused | None] = []
     for transaction in transactions:
         refusal = None
-        if len(ahead := mempool.ahead_of(transaction, MAX_AHEAD_SUBMITTED + 1)) <= MAX_AHEAD_SUBMITTED:
+        if len(ahead := _untried(draft, mempool, transaction, MAX_AHEAD_SUBMITTED + 1)) <= MAX_AHEAD_SUBMITTED:
             refusal = _tried(draft, ahead, transaction)
         is_for_good = refusal is not None and refusal.reason in FOR_GOOD
         outcomes.append(refusal if is_for_good else take(transaction))
@@ -74,7 +74,7 @@ def try_out(
     where the block would take it.
     """
     draft = _next_block(chain, slot)
-    return [_tried(draft, mempool.ahead_of(item, MAX_AHEAD), item) for item in transactions]
+    return [_tried(draft, _untried(draft, mempool, item, MAX_AHEAD), item) for item in transactions]
 
 
 def screen(chain: Blockchain) -> Callable[[Transaction], Refused | None]:
@@ -111,6 +111,12 @@ def _taking(chain: Blockchain, mempool: Mempool) -> Callable[[VerifiedTransactio
 
 def _next_block(chain: Blockchain, slot: int) -> Draft:
     return chain.ledger.draft(max(slot, chain.head.header.slot + 1), chain.electorate)
+
+
+def _untried(draft: Draft, mempool: Mempool, transaction: VerifiedTransaction, limit: int) -> list[VerifiedTransaction]:
+    """What has to come before ``transaction`` and is not in ``draft`` yet."""
+    account = draft.account(transaction.actor)
+    return mempool.ahead_of(transaction, limit, 0 if account is None else account.nonce)
 
 
 def _tried(draft: Draft, ahead: Iterable[VerifiedTransaction], transaction: VerifiedTransaction) -> Refused | None:

@@ -36,7 +36,9 @@ from chain.proposals import (
 )
 from chain.statements import NO_TAG, TAG_BYTES
 from chain.transactions import (
+    AUDIT,
     Action,
+    Anchor,
     Annul,
     Answer,
     Appeal,
@@ -141,6 +143,7 @@ class Deeds:
             (self._consent, 4),
             (self._accuse, 1),
             (self._lose, 1),
+            (self._anchor, 1),
         ]
         self._weights = list(accumulate(weight for _, weight in self._menu))
 
@@ -452,6 +455,10 @@ class Deeds:
         loser, tag, tags = self._validator(), self.random.randbytes(TAG_BYTES), self.recount.council.tags
         old = self._mostly(tags.get(loser, NO_TAG), tag)
         return Deed(loser, Lost(old, self._mostly(tag, NO_TAG, old)))
+
+    def _anchor(self) -> Deed:
+        digest = self.random.randbytes(32)
+        return Deed(self._somebody(), Anchor(AUDIT, digest, digest, self._mostly(digest, b""), digest))
 
     def _accuse(self) -> Deed:
         """Two statements of the same height, headers or attestations, and mostly not the same one."""

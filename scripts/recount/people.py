@@ -54,7 +54,7 @@ class People(Persons):
         if who in self.offices and self.offices[who].status != REVOKED:
             return int(quotas["office"])
         if who not in self.enrolled:
-            return UNLIMITED
+            return int(quotas["office"]) if self.council.has(who) else UNLIMITED
         age = self.date - self.consents[who][0]
         return int(min(quotas["member"], quotas["fresh"] if age < self._days(quotas["fresh_days"]) else UNLIMITED))
 
@@ -92,6 +92,10 @@ class People(Persons):
         if who in self.enrolled:
             self._can_be_undone(who)
         self._tell("rotated", who)
+
+    def _anchor(self, actor: bytes, who: bytes) -> None:
+        holds_office = who in self.offices and self.offices[who].status != REVOKED
+        claim(holds_office or self.council.has(actor) or self._member(actor), "a stranger anchors a report")
 
     def _move_to(self, new_key: bytes, old_key: bytes, who: bytes) -> None:
         """What was written today stays written."""

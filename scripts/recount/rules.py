@@ -118,6 +118,8 @@ class Recount(People, Disputes):
                 self._annul(row, who)
             case "leave":
                 self._leave(row, who)
+            case "anchor":
+                self._anchor(actor, who)
             case "rotate":
                 self._rotate(row["new_key"], actor, who)
             case "record" | "reopen":

@@ -14,6 +14,7 @@ from chain.headers import sign_header
 from chain.proposals import ALL_RIGHTS, MAX_GRANT, MAX_POLICY_BYTES, Accredit, Amend, Suspend
 from chain.transactions import (
     ASK,
+    AUDIT,
     CORRECT,
     DECLINE,
     DENY,
@@ -28,6 +29,7 @@ from chain.transactions import (
     STRIKE,
     UPHOLD,
     Action,
+    Anchor,
     Annul,
     Answer,
     Appeal,
@@ -147,6 +149,8 @@ ACTIONS: list[Action] = [
     Veto(LEAVE),
     Annul(KEY, DENY, DIGEST),
     Leave(),
+    Anchor(0, KEY, KEY, b"", KEY),
+    Anchor(AUDIT, DIGEST, DIGEST, DIGEST, DIGEST),
 ]
 
 
@@ -175,7 +179,8 @@ def test_kinds_have_names() -> None:
     assert list(names.values()) == [
         "enrol", "rate", "record", "object", "appeal", "reopen", "answer", "rule",
         "repair", "statement", "motion", "approve", "evidence",
-        "consent", "lost", "retract", "dispute", "reply", "guardians", "recover", "veto", "annul", "leave", "rotate",
+        "consent", "lost", "retract", "dispute", "reply", "guardians", "recover", "veto", "annul", "leave", "anchor",
+        "rotate",
     ]  # fmt: skip
 
 
