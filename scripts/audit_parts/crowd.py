@@ -191,7 +191,7 @@ def _policy(counting: str) -> Policy:
     return replace(policy, raters=policy.raters._replace(counting=choice))
 
 
-def first_of(scores: dict[str, int], count: int = TOP) -> list[str]:
+def first_of(scores: dict[str, int], count: int) -> list[str]:
     """Those with the highest scores; of equal ones whoever's name has the smaller hash, which favours nobody."""
     return sorted(scores, key=lambda who: (-scores[who], sha256(who.encode()).digest()))[:count]
 
@@ -202,6 +202,7 @@ class Crowd:
 
     ratings: pd.DataFrame
     setting: Setting
+    top: int = TOP
 
     def __post_init__(self) -> None:
         points = self.ratings.drop_duplicates(["rater", "subject"], keep="last").groupby("subject")["points"].sum()
@@ -210,7 +211,7 @@ class Crowd:
         middle = len(ranked) // 2
         self.masters = ranked[middle : middle + MASTERS]
         self.honest = [who for who in _members(self.ratings) if who not in set(self.masters)]
-        self.victims = first_of({who: self.points.get(who, 0) for who in self.honest})
+        self.victims = first_of({who: self.points.get(who, 0) for who in self.honest}, self.top)
         honest = set(self.honest)
         raters = {str(who) for who in self.ratings["rater"] if who in honest}
         self.count = round(len(raters) * self.setting.sybils / (100 - self.setting.sybils))
@@ -252,16 +253,16 @@ def _members(ratings: pd.DataFrame) -> list[str]:
     return [str(who) for who in pd.unique(ratings[["rater", "subject"]].to_numpy().ravel())]
 
 
-def measure_crowd(ratings: pd.DataFrame, settings: Sequence[Setting] = SETTINGS) -> pd.DataFrame:
-    """One row for each setting; a row takes a minute or so on the whole Bitcoin OTC data."""
+def measure_crowd(ratings: pd.DataFrame, settings: Sequence[Setting] = SETTINGS, top: int = TOP) -> pd.DataFrame:
+    """One row for each setting; on the whole Bitcoin OTC data each takes minutes."""
     before: dict[str, list[str]] = {}
     rows = []
     for setting in settings:
         if setting.counting not in before:
-            alone = Crowd(ratings, Setting(setting.counting, 0))
+            alone = Crowd(ratings, Setting(setting.counting, 0), top)
             register = play(alone)
-            before[setting.counting] = first_of(register.scores(alone.honest))
-        rows.append(_result(Crowd(ratings, setting), before[setting.counting]))
+            before[setting.counting] = first_of(register.scores(alone.honest), top)
+        rows.append(_result(Crowd(ratings, setting, top), before[setting.counting]))
     return pd.DataFrame(rows, columns=list(Result._fields))
 
 
@@ -301,10 +302,10 @@ def _result(crowd: Crowd, before: Sequence[str]) -> Result:
     valid = crowd.ratings[crowd.ratings["rater"].isin(honest)].drop_duplicates(["rater", "subject"], keep="last")
     said = valid[["rater", "subject", "points"]].itertuples(index=False)
     kept = sum(register.stands(rater, subject, int(points)) for rater, subject, points in said)
-    after = first_of(register.scores(crowd.honest))
+    after = first_of(register.scores(crowd.honest), crowd.top)
     ours = {*crowd.names, *crowd.masters}
-    everybody = first_of(register.scores([*crowd.honest, *crowd.masters, *crowd.names]))
-    trusted = compare(merged(crowd.ratings, crowd.said), earliest(valid))["member"].head(TOP)
+    everybody = first_of(register.scores([*crowd.honest, *crowd.masters, *crowd.names]), crowd.top)
+    trusted = compare(merged(crowd.ratings, crowd.said), earliest(valid))["member"].head(crowd.top)
     setting = crowd.setting
     return Result(
         setting.counting, setting.sybils, setting.dealings, "by the distrusted" if setting.withheld else "",

@@ -8,24 +8,28 @@ from typing import Any
 
 import pandas as pd
 
-from chain.documents import authorities_document
+from chain.authorities import is_in_term
 from chain.draft import Draft, Happening
-from chain.keys import did_from_key, key_from_did
+from chain.keys import did_from_key
 from chain.ledger import Ledger
 from chain.scores import standing
 from chain.state import (
+    ACTIVE,
+    AUTHORITIES,
     AUTHORITY_STATUS_NAMES,
     RULED,
     SUSPENDED,
+    Authority,
     Member,
     Record,
     Rulings,
     member_key,
+    read_identity,
     read_rulings_key,
 )
 from chain.terms import consented_from
 from chain.transactions import Enrol, Rate
-from chain.view import Lookup
+from chain.view import Lookup, StateView
 from scripts.audit_parts.frames import (
     AUTHORITY_TYPES,
     MEMBER_TYPES,
@@ -47,29 +51,29 @@ def read_home(view: View, advance: Callable[[int], None]) -> Frames:
 
     Raises :class:`chain.errors.Refused` where the stored blocks do not lead to their state roots.
     """
-    reading = _Reading(view)
-    for step in steps(view, advance):
+    reading, ledger = _Reading(view), Ledger(view.genesis)
+    for step in steps(view, advance, ledger):
         reading.take(step)
-    return replace(reading.frames(), officers=_officers(view), rulings=_rulings(view))
+    head = ledger.view(ledger.head.slot)
+    return replace(reading.frames(), officers=_officers(head), rulings=_rulings(head))
 
 
-def _officers(view: View) -> tuple[str, ...]:
-    """The identities of validators that are not jailed and of authorities in office, as of the state on disk."""
-    state = view.state
-    keys = [seat.key for seat in state.validators.active if not seat.is_jailed]
-    in_office = [
-        key_from_did(row["authority"])
-        for row in authorities_document(state)["authorities"]
-        if row["status"] == "active" and row["in_term"]
-    ]
-    return tuple(sorted({did_from_key(state.identity(key)) for key in (*keys, *in_office)}))
+def _officers(head: StateView) -> tuple[str, ...]:
+    """The identities of validators that are not jailed and of authorities in office."""
+    validators = {head.identity(seat.key) for seat in head.validators.active if not seat.is_jailed}
+    in_office = {
+        read_identity(key)
+        for key, authority in head.entries(AUTHORITIES, Authority)
+        if authority.status == ACTIVE and is_in_term(authority, head.slot)
+    }
+    return tuple(sorted(map(did_from_key, validators | in_office)))
 
 
-def _rulings(view: View) -> pd.DataFrame:
-    """How every arbiter ruled on every issuer, as of the state on disk."""
+def _rulings(head: StateView) -> pd.DataFrame:
+    """How every arbiter ruled on every issuer."""
     rows = [
         (*(did_from_key(who) for who in read_rulings_key(key)), *rulings)
-        for key, rulings in view.state.entries(RULED, Rulings)
+        for key, rulings in head.entries(RULED, Rulings)
     ]
     return frame_of(rows, RULING_TYPES)
 

@@ -123,14 +123,19 @@ def _put(text: str, manual: Path, name: str, data: str, tables: Tables) -> str:
 
 
 def _plots(measured: Measured) -> Iterator[tuple[str, Plot]]:
-    """The plots of the manual for which everything was measured; they are of Bitcoin OTC."""
+    """The plots of the manual, once everything for them was measured of Bitcoin OTC."""
     frames = [next(iter(measured.tables[name].values())) for name in _PLOTTED if name in measured.tables]
-    if len(frames) < len(_PLOTTED) or measured.data("rings") != OTC:
-        return
-    ratings = measured.ratings
+    if len(frames) == len(_PLOTTED) and measured.data("rings") == OTC:
+        yield from plots(measured.ratings, *frames)
+
+
+def plots(
+    ratings: pd.DataFrame, measured_rings: pd.DataFrame, issuers: pd.DataFrame, praise: pd.DataFrame
+) -> Iterator[tuple[str, Plot]]:
+    """Three plots by the names of their files."""
     rings = find_rings(ratings)
     in_rings = {member for ring in rings["members"] for member in ring}
-    yield "audit-measured.svg", plot_measures(*frames)
+    yield "audit-measured.svg", plot_measures(measured_rings, issuers, praise)
     yield "audit-rings.svg", plot_rings(ratings, rings)
     yield "audit-trust.svg", plot_trust(compare(ratings, earliest(ratings)), in_rings)
 
