@@ -1,9 +1,12 @@
 """A crowd of Sybils among real ratings: what the register's own rules make of it.
 
-Every rating of a file becomes a transaction, and so does every deed of the crowd; all are signed, checked and carried
-out by the state machine, a block for each day on which somebody rated.  In the later half of the blocks the Sybils
-come in equal parts, first in each block.  Each enrols, praises two Sybils who came before it and its *master*, an old
-member of middling points who paid for it, and slanders three of the hundred honest members with the highest scores.
+Every rating of a file becomes a transaction, and so does every deed of the crowd; all are carried out by the state
+machine, a block for each day on which somebody rated.  Signed, and checked, is what holds a forged signature; to sign
+and check what is as it should be would change nothing but the time that it takes.
+
+In the later half of the blocks the Sybils come in equal parts, first in each block.  Each enrols, praises two Sybils
+who came before it and its *master*, an old member of middling points who paid for it, and slanders three of the
+hundred honest members with the highest scores.
 
 Under ``receipt`` a dealing needs the signature of both sides.  Honest sides sign theirs, and so does a crowd among
 itself and with its masters; under a slander it leaves the receipt out, or signs it itself.  What it can have is honest
@@ -15,6 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from hashlib import sha256
 from random import Random
 from typing import NamedTuple
@@ -30,7 +34,7 @@ from chain.electorate import Electorate, validator_set
 from chain.errors import Reason, Refused
 from chain.genesis import found_genesis
 from chain.headers import Header, VerifiedHeader
-from chain.keys import SecretKey
+from chain.keys import SIGNATURE_BYTES, SecretKey
 from chain.ledger import Ledger, decided
 from chain.policy import Policy, shipped_policy
 from chain.scores import standing
@@ -40,6 +44,7 @@ from chain.transactions import (
     Action,
     Enrol,
     Rate,
+    Transaction,
     VerifiedTransaction,
     sign_receipt,
     sign_transaction,
@@ -59,6 +64,12 @@ _HOUR_MS, _DAY_HOURS, _WEEK_HOURS = 3_600_000, 24, 168
 _FAR_HEIGHT = 10_000_000
 _DEALING = sha256(b"a dealing").digest()
 _SEED = 1_000
+
+
+class Receipt(Enum):
+    """Who signed the receipt under a rating, where one is needed: the member rated, the rater itself, or nobody."""
+
+    SIGNED, FORGED, NONE = "signed", "forged", "none"
 
 
 class Setting(NamedTuple):
@@ -117,7 +128,8 @@ class Register:
         self.refused: Counter[Reason] = Counter()
         self._electorate = Electorate(1, validator_set(validators, genesis.batch))
         self._nonces: Counter[str] = Counter()
-        self._secrets: dict[str, SecretKey] = {}
+        self._keys: dict[str, bytes] = {}
+        self._count = 0
         self._draft: Draft = self.ledger.blank_draft(0)
         self._body: list[VerifiedTransaction] = []
 
@@ -127,33 +139,42 @@ class Register:
 
     def key(self, who: str) -> bytes:
         """The same, public."""
-        return self._signer(who).public
+        if who not in self._keys:
+            self._keys[who] = self.secret(who).public
+        return self._keys[who]
 
     def begin(self, slot: int) -> None:
         """A new block."""
         self._draft = self.ledger.draft(slot, self._electorate)
         self._body = []
 
-    def offer(self, who: str, action: Action) -> bool:
-        """Sign a transaction, check its signatures and carry it out; whether it was accepted."""
-        signed = sign_transaction(self._signer(who), self.genesis.id, self._nonces[who], _FAR_HEIGHT, action)
+    def offer(self, who: str, action: Action, *, is_forged: bool = False) -> bool:
+        """Carry a transaction out, after checking its signatures if it is forged; whether it was accepted."""
+        nonce, raw = self._nonces[who], self._count.to_bytes(32, "big")
+        self._count += 1
+        transaction = Transaction(raw, self.key(who), nonce, _FAR_HEIGHT, action, raw)
         try:
-            checked = verify_transaction(signed, self.genesis.id)
-            registry.apply(self._draft, checked)
+            if is_forged:
+                transaction = sign_transaction(self.secret(who), self.genesis.id, nonce, _FAR_HEIGHT, action)
+                verify_transaction(transaction, self.genesis.id)
+            registry.apply(self._draft, transaction)
         except Refused as refusal:
             self.refused[refusal.reason] += 1
             return False
         self._nonces[who] += 1
-        self._body.append(checked)
+        self._body.append(VerifiedTransaction(transaction))
         return True
 
-    def rating(self, rater: str, subject: str, points: int, signer: str | None) -> Rate:
-        """A rating; where receipts are asked for with one that ``signer`` signs, if anybody does."""
-        if signer is None or not self.genesis.policy.raters.counting:
-            return Rate(self.key(subject), _CATEGORY, points)
-        slot = self._draft.date_slot
-        receipt = sign_receipt(self._signer(signer), self.genesis.id, self.key(rater), _DEALING, slot)
-        return Rate(self.key(subject), _CATEGORY, points, _DEALING, slot, receipt)
+    def rate(self, rater: str, subject: str, points: int, receipt: Receipt) -> bool:
+        """Offer a rating, with a receipt where the policy asks for any."""
+        action = Rate(self.key(subject), _CATEGORY, points)
+        if receipt is Receipt.NONE or not self.genesis.policy.raters.counting:
+            return self.offer(rater, action)
+        slot, signature = self._draft.date_slot, bytes(SIGNATURE_BYTES)
+        if receipt is Receipt.FORGED:
+            signature = sign_receipt(self.secret(rater), self.genesis.id, self.key(rater), _DEALING, slot)
+        dealt = action._replace(dealing=_DEALING, dealt_slot=slot, receipt=signature)
+        return self.offer(rater, dealt, is_forged=receipt is Receipt.FORGED)
 
     def end(self) -> None:
         """Seal the block; it can no longer be undone."""
@@ -178,11 +199,6 @@ class Register:
         """Whether this rating counts now."""
         entry = self.ledger.view().get(rating_key(self.key(subject), self.key(rater), _CATEGORY))
         return isinstance(entry, Rating) and entry.points == points
-
-    def _signer(self, who: str) -> SecretKey:
-        if who not in self._secrets:
-            self._secrets[who] = self.secret(who)
-        return self._secrets[who]
 
 
 def _policy(counting: str) -> Policy:
@@ -223,27 +239,26 @@ class Crowd:
     def come(self, register: Register, names: Sequence[str], time: float) -> None:
         """These Sybils do in one block what they are there for."""
         for name in names:
-            self._do(register, name, Enrol())
-            number = self.names.index(name, int(name.removeprefix("sybil-")))
+            self._count(register.offer(name, Enrol()))
+            number = int(name.removeprefix("sybil-"))
             for fellow in self._random.sample(self.names[:number], min(number, _FELLOWS)):
-                self._rate(register, name, fellow, _PRAISE, fellow, time)
+                self._rate(register, name, fellow, _PRAISE, Receipt.SIGNED, time)
             master = self.masters[number % len(self.masters)]
-            self._rate(register, name, master, _PRAISE, master, time)
+            self._rate(register, name, master, _PRAISE, Receipt.SIGNED, time)
             for at, victim in enumerate(self._random.sample(self.victims, min(len(self.victims), _VICTIMS))):
-                self._rate(register, name, victim, _SLANDER, self._receipt(number, at, name, victim), time)
+                self._rate(register, name, victim, _SLANDER, self._receipt(number, at), time)
 
-    def _receipt(self, number: int, at: int, name: str, victim: str) -> str | None:
-        """Who signs for a slander: the victim of an honest dealing, or the slanderer, or nobody."""
+    def _receipt(self, number: int, at: int) -> Receipt:
+        """What a Sybil has for its first, second and third slander."""
         if at == 0 and number < self.setting.dealings:
-            return victim
-        return name if at % 2 else None
+            return Receipt.SIGNED
+        return Receipt.FORGED if at == 1 else Receipt.NONE
 
-    def _rate(self, register: Register, rater: str, subject: str, points: int, signer: str | None, time: float) -> None:
-        if self._do(register, rater, register.rating(rater, subject, points, signer)):
+    def _rate(self, register: Register, rater: str, subject: str, points: int, receipt: Receipt, time: float) -> None:
+        if self._count(register.rate(rater, subject, points, receipt)):
             self.said.append((rater, subject, points, time))
 
-    def _do(self, register: Register, name: str, action: Action) -> bool:
-        is_accepted = register.offer(name, action)
+    def _count(self, is_accepted: bool) -> bool:
         self.tried += 1
         self.accepted += is_accepted
         return is_accepted
@@ -282,7 +297,7 @@ def play(crowd: Crowd) -> Register:
                 enrolled.add(who)
         for rater, subject, points in rows[["rater", "subject", "points"]].itertuples(index=False):
             withholds = crowd.setting.withheld and crowd.points[subject] < 0
-            register.offer(rater, register.rating(rater, subject, int(points), None if withholds else subject))
+            register.rate(rater, subject, int(points), Receipt.NONE if withholds else Receipt.SIGNED)
         register.end()
     return register
 
