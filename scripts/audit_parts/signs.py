@@ -216,18 +216,24 @@ def measure_signs(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _judge(parts: list[Told]) -> tuple[object, ...]:
-    told, came, is_first = (np.concatenate(sides) for sides in zip(*parts, strict=True))
-    aucs = [roc_auc_score(part.came, part.told) for part in parts]
+    told, came, _ = (np.concatenate(sides) for sides in zip(*parts, strict=True))
+    aucs = [_auc(part.told, part.came) for part in parts]
+    firsts = [_auc(part.told[part.is_first], part.came[part.is_first]) for part in parts]
     return (
         float(came.mean()),
         float(np.mean(aucs)),
         f"{min(aucs):.3f} to {max(aucs):.3f}",
-        float(roc_auc_score(came[is_first], told[is_first])),
+        float(np.nanmean(firsts)),
         float(average_precision_score(came, told)),
         float(brier_score_loss(came, told)),
         calibration_error(told, came),
         float(((told >= 0.5) == came).mean()),
     )
+
+
+def _auc(told: Floats, came: _Truth) -> float:
+    """NaN where all that came is of one kind."""
+    return float(roc_auc_score(came, told)) if len(set(came)) == 2 else float("nan")
 
 
 def abstention(told: Floats, came: _Truth) -> pd.DataFrame:
