@@ -241,8 +241,8 @@ class Crowd:
         for name in names:
             self._count(register.offer(name, Enrol()))
             number = int(name.removeprefix("sybil-"))
-            for fellow in self._random.sample(self.names[:number], min(number, _FELLOWS)):
-                self._rate(register, name, fellow, _PRAISE, Receipt.SIGNED, time)
+            for fellow in self._random.sample(range(number), min(number, _FELLOWS)):
+                self._rate(register, name, self.names[fellow], _PRAISE, Receipt.SIGNED, time)
             master = self.masters[number % len(self.masters)]
             self._rate(register, name, master, _PRAISE, Receipt.SIGNED, time)
             for at, victim in enumerate(self._random.sample(self.victims, min(len(self.victims), _VICTIMS))):

@@ -78,6 +78,7 @@ def test_the_suspended_agency_of_the_story_is_reported_with_its_overturned_rate(
     assert (worst["status"], worst["suspended_decided"], worst["suspended_overturned"]) == ("active", 4, 3)
     assert worst["suspended_height"] == suspended.height
     assert [row["suspended_height"] for row in document["all_issuers"][1:]] == [None, None]
+    assert document["alerts"] == []  # nobody has a friend on the bench, and no date is made to fit
     assert document["unusual_issuers"] == []  # three of twenty-one beside two others: the rate, but no test, tells
 
 
