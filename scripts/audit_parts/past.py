@@ -15,6 +15,7 @@ import numpy as np
 from scripts.audit_parts.frames import Floats, Ints
 
 HABIT = "rater: share of negative ones given"
+REPUTATION = "subject: mean points received"
 FEATURES = (
     "rater: log of ratings given",
     HABIT,
@@ -23,7 +24,7 @@ FEATURES = (
     "rater: mean points received",
     "subject: log of ratings received",
     "subject: share of negative ones received",
-    "subject: mean points received",
+    REPUTATION,
     "subject: log of ratings given",
     "subject: share of negative ones given",
     "the subject rated the rater: points",

@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 
 from chain.errors import OperatorError
 from scripts.audit_parts.frames import Floats, Ints
-from scripts.audit_parts.past import FEATURES, HABIT, features
+from scripts.audit_parts.past import FEATURES, HABIT, REPUTATION, features
 
 FOLDS = (0.6, 0.7, 0.8, 0.9)
 TENTH = 0.1
@@ -104,6 +104,12 @@ def base_rate(ratings: Ratings, fold: Fold) -> Floats:
     return np.full(judge.stop - judge.start, share)
 
 
+def reputation(ratings: Ratings, fold: Fold) -> Floats:
+    """What the subject was rated so far, and nothing else."""
+    alone = ratings.table[:, [FEATURES.index(REPUTATION)]]
+    return _learned(LogisticRegression(), replace(ratings, table=alone), fold)
+
+
 def logistic(ratings: Ratings, fold: Fold) -> Floats:
     """Logistic regression on the features."""
     return _learned(make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000)), ratings, fold)
@@ -156,6 +162,7 @@ def _learned(model: Any, ratings: Ratings, fold: Fold) -> Floats:
 MODELS: dict[str, Callable[[Ratings, Fold], Floats]] = {
     "base rate": base_rate,
     "spectral embedding": spectral,
+    "mean so far": reputation,
     "logistic regression": logistic,
     "boosted trees": boosted,
 }
