@@ -84,6 +84,11 @@ def heard_at(muxed_conn: Any) -> float:
     return cast(BoundedYamux, muxed_conn).heard_at
 
 
+def remote_of(connection: Any) -> tuple[str, int]:
+    """Host and port of the other end, empty where they are not known any more."""
+    return cast("tuple[str, int] | None", connection.get_remote_address()) or ("", 0)
+
+
 class GuardedUpgrader(TransportUpgrader):
     """Noise and yamux.  Drop it when the library makes the class of connection that it is told to make."""
 
