@@ -46,8 +46,8 @@ MAX_UNREAD_BYTES = 4 * MAX_WINDOW_BYTES
 grants, so without this a peer could fill the memory."""
 
 MAX_ALL_UNREAD_BYTES = 24 * 1024 * 1024
-"""And all peers of this process together: beyond it who has more than an equal part is closed.  Of an honest peer hardly
-anything waits but in a moment when all that it was asked for comes at once."""
+"""And all peers of this process together: beyond it who has more than an equal part is closed.  Of an honest peer
+hardly anything waits but in a moment when all that it was asked for comes at once."""
 
 LARGER_BYTES = 1_024
 """More than the library says by itself, whatever has become of the program above it."""
