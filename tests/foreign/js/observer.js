@@ -1,8 +1,8 @@
 // Joins a network as an observer, follows its blocks, fetches them and a proof, checks all of it, and says so, one JSON
-// document a line:  node observer.js ADDRESS CHAIN_ID GENESIS_FILE KEY
+// document a line:  node observer.js ADDRESS CHAIN_ID GENESIS_FILE KEY [BLOCKS]
 //
-// ADDRESS is a multiaddr with /p2p/, CHAIN_ID and KEY are hexadecimal.  It ends with code 0 once blocks that were gossiped
-// and whole blocks were checked, headers counted from the genesis made something final, and a proof about KEY shows an
+// ADDRESS is a multiaddr with /p2p/, CHAIN_ID and KEY are hexadecimal.  It ends with code 0 once so many gossiped blocks
+// (3), and whole blocks, were checked, headers counted from the genesis made something final, and a proof about KEY shows an
 // account in a final state, with 1 where the node sends it away, with 2 where something is not as it should be; else it
 // goes on.
 
@@ -29,9 +29,8 @@ const { readAnnouncement, readAttestation, readBlock, readHeading } = await impo
 const { checkProof, votesOf } = await import('./proof.js')
 const wire = await import('./wire.js')
 
-const WANTED_BLOCKS = 3
 const AT_ONCE = 256
-const [address, chain, genesisFile, wanted] = process.argv.slice(2)
+const [address, chain, genesisFile, wanted, blocksWanted = '3'] = process.argv.slice(2)
 const chainId = Buffer.from(chain, 'hex')
 const key = Buffer.from(wanted, 'hex')
 const genesis = JSON.parse(readFileSync(genesisFile, 'utf8'))
@@ -99,7 +98,7 @@ async function fetchAll (header) {
   })
   if (!seen.isProven) await prove()
   seen.isFetching = false
-  if (seen.gossiped >= WANTED_BLOCKS && seen.fetched && seen.attested && seen.final && seen.isProven) await finish()
+  if (seen.gossiped >= Number(blocksWanted) && seen.fetched && seen.attested && seen.final && seen.isProven) await finish()
 }
 
 // Who votes and what is final, from the genesis on.
