@@ -92,9 +92,9 @@ async function fetchAll (header) {
   blocks.slice(1).forEach((block, at) => check(same(block.header.parent, blocks[at].header.id), 'blocks follow each other'))
   if (blocks.length) say('fetched', { heights: blocks.map(({ header }) => header.height), transactions: blocks.reduce((sum, { transactions }) => sum + transactions.length, 0) })
   seen.fetched += blocks.length
-  await count(header).catch(() => {
+  await countUpTo(header).catch(() => {
     votes = votesOf(genesis, chainId) // it may have been another branch
-    return count(header)
+    return countUpTo(header)
   })
   if (!seen.isProven) await prove()
   seen.isFetching = false
@@ -102,7 +102,7 @@ async function fetchAll (header) {
 }
 
 // Who votes and what is final, from the genesis on.
-async function count (header) {
+async function countUpTo (header) {
   while (votes.height < header.height) {
     const replies = decode(await requests.ask(peer, 'headings', wire.range(header.id, votes.height + 1, AT_ONCE)))
     check(replies.length, 'headings of what was announced')
