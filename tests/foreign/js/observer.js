@@ -87,6 +87,10 @@ async function fetchAll (header) {
   const ask = async (name) => decode(await requests.ask(peer, name, wire.range(header.id, from, count)))
   const headings = await Promise.all((await ask('headings')).map(async (each) => (await readHeading(...decode(each), chainId)).header))
   const blocks = await Promise.all((await ask('blocks')).map((each) => readBlock(each, chainId)))
+  if (!headings.length || !blocks.length) { // it announces what it is about to execute
+    seen.isFetching = false
+    return
+  }
   check(headings.length === blocks.length, 'as many blocks as headings')
   blocks.forEach((block, at) => check(same(block.header.id, headings[at].id), 'blocks and headings are the same'))
   blocks.slice(1).forEach((block, at) => check(same(block.header.parent, blocks[at].header.id), 'blocks follow each other'))
@@ -105,7 +109,7 @@ async function fetchAll (header) {
 async function countUpTo (header) {
   while (votes.height < header.height) {
     const replies = decode(await requests.ask(peer, 'headings', wire.range(header.id, votes.height + 1, AT_ONCE)))
-    check(replies.length, 'headings of what was announced')
+    if (!replies.length) return
     for (const each of replies) await votes.take(await readHeading(...decode(each), chainId))
   }
   seen.final = votes.final
