@@ -245,6 +245,8 @@ class Storage:
         meta: list[tuple[str, bytes]] = []
         if commit.adopted:
             meta.append(("head", max(commit.adopted, key=lambda block: block.header.height).id))
+        elif commit.abandoned:  # it went back to where people let the chain go on, and nothing stands on that yet
+            meta.append(("head", min(commit.abandoned, key=lambda block: block.header.height).header.parent))
         if commit.finalized_height is not None:
             meta.append(("finalized", encode((commit.finalized_height,))))
         if commit.settled is not None:
