@@ -91,6 +91,12 @@ async def test_a_page_that_is_named_reads_and_asks_before_it_writes() -> None:
     assert (await ask(FakeFace(), "OPTIONS", "/transactions", headers=before)).status_code == 403
 
 
+async def test_any_port_of_a_host_can_be_named() -> None:
+    face = FakeFace(HomeConfig(http_origins=["http://127.0.0.1:*"]))
+    for origin, status in ((FRIEND, 200), ("http://127.0.0.1", 403), ("http://127.0.0.1:x", 403), (STRANGER, 403)):
+        assert (await ask(face, "GET", "/head", headers={"origin": origin})).status_code == status
+
+
 @pytest.mark.parametrize("host", [STRANGER.removeprefix("https://"), f"{NAME}.evil.example", "127.0.0.1.nip.example"])
 @pytest.mark.parametrize("path", ["/", "/status", "/openapi.json", "/explorer/app.js", "/nothing"])
 async def test_a_name_that_others_let_point_here_is_not_answered(host: str, path: str) -> None:
