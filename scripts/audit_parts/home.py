@@ -10,6 +10,8 @@ import pandas as pd
 
 from chain.authorities import is_in_term
 from chain.draft import Draft, Happening
+from chain.history import Step, steps
+from chain.inspection import View
 from chain.keys import did_from_key
 from chain.ledger import Ledger
 from chain.scores import standing
@@ -39,8 +41,6 @@ from scripts.audit_parts.frames import (
     Frames,
     frame_of,
 )
-from scripts.chain_view import View
-from scripts.inspect_parts.reexecution import Step, steps
 
 _LOST = ("lapsed", "struck")
 _MENDED = ("corrected", "withdrawn")

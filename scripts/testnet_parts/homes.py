@@ -95,6 +95,7 @@ def _create(path: Path, wanted: Wanted) -> TestnetHome:
                 listen=[address.partition("/p2p/")[0]],
                 peers=[other for other in addresses if other != address],
                 http="127.0.0.1:0",
+                http_origins=["http://127.0.0.1:*"],  # the page of each node compares it with the others
                 allow_partitions=True,
             )
             create_home(draft / name, genesis, seed, config)

@@ -29,10 +29,10 @@ class SlowFace(FakeFace):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked, self.may_answer = trio.Semaphore(0), trio.Event()
+        self.proofs, self.may_answer = trio.Semaphore(0), trio.Event()
 
     async def prove(self, key: bytes) -> bytes:
-        self.asked.release()
+        self.proofs.release()
         await self.may_answer.wait()
         return b"proof of " + key
 
@@ -86,7 +86,7 @@ async def test_who_asked_is_answered_whatever_the_crowd(monkeypatch: pytest.Monk
                 replies.append((await client.get(f"{url}/proof/{'11' * 32}")).content)
 
         nursery.start_soon(ask)
-        await face.asked.acquire()
+        await face.proofs.acquire()
         async with crowd(url, 5 * PLACES, HEAD_OF_A_BODY) as streams:
             await reply(streams[0])
         face.may_answer.set()
@@ -98,7 +98,7 @@ async def test_an_answer_that_nobody_takes_does_not_keep_its_place(monkeypatch: 
     face = SlowFace()
     question = ASK.replace(b"/status", b"/proof/" + b"11" * 32)
     async with serving(monkeypatch, face) as url, crowd(url, 1, question) as (stream,):
-        await face.asked.acquire()
+        await face.proofs.acquire()
         async with crowd(url, PLACES, b""):
             assert await reply(stream) == b""
 
@@ -108,7 +108,7 @@ async def test_where_all_are_being_answered_a_newcomer_is_turned_away(monkeypatc
     question = ASK.replace(b"/status", b"/proof/" + b"11" * 32)
     async with serving(monkeypatch, face) as url, crowd(url, PLACES, question) as busy:
         for _ in busy:
-            await face.asked.acquire()
+            await face.proofs.acquire()
         async with crowd(url, 1, b"") as (newcomer,):
             assert await reply(newcomer) == b""
         face.may_answer.set()
@@ -140,3 +140,30 @@ def test_most_descriptors_are_left_to_peers(monkeypatch: pytest.MonkeyPatch) -> 
     assert room_for_callers() == 100
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (1_000_000, 1_000_000))
     assert room_for_callers() == callers.MAX_CALLERS
+
+
+LISTEN = b"GET /events HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+
+
+async def test_events_come_as_they_happen(monkeypatch: pytest.MonkeyPatch) -> None:
+    face = FakeFace()
+    async with serving(monkeypatch, face) as url, crowd(url, 1, LISTEN) as (stream,):
+        text = b""
+        while b"event: hello" not in text:
+            text += await stream.receive_some()
+        face.events.tell("head", {"height": 7})
+        while b'data: {"height": 7}' not in text:
+            text += await stream.receive_some()
+    assert b"content-type: text/event-stream" in text
+
+
+async def test_listeners_that_read_nothing_hold_up_neither_events_nor_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    face = FakeFace()
+    async with serving(monkeypatch, face) as url, crowd(url, PLACES - 1, LISTEN):
+        while face.events.listeners < PLACES - 1:
+            await trio.sleep(0.01)
+        for _ in range(200):  # more than all buffers on the way hold
+            face.events.tell("head", {"text": "x" * 100_000})
+            await trio.sleep(0)
+        async with httpx.AsyncClient(trust_env=False, timeout=DEADLINE_S) as client:
+            assert (await client.get(url + "/status")).json() == {"height": 7}
