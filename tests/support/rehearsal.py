@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from chain.trial import try_out
 from scripts.municipal.audit import Audit, audit
 from scripts.municipal.cast import MEMBERS, Cast
 from scripts.municipal.director import Director
@@ -45,11 +46,17 @@ class Rehearsal:
         if slot < self._late_until:
             offers = [transaction for transaction in offers if transaction.kind not in self._late]
         self.world.submit(slot % 4, offers)
+        attempts, engine = self.director.attempts(), host.engine
+        self.director.answered(attempts, try_out(engine.chain, engine.mempool, attempts, slot))
         return self.director.is_done
 
     def standing(self, number: int) -> tuple[int, str]:
         score, _, tier = self.paper.standing(self.cast.member(number).key)
         return score, tier
+
+    def mark(self, number: int) -> int:
+        """Until when the key of a member that left does not come back, as a slot."""
+        return self.paper.marks[self.cast.member(number).key] + self.paper.lost
 
     def audit(self, index: int) -> Audit:
         """The state of one node at its head, compared with the paper."""
@@ -63,7 +70,7 @@ class Rehearsal:
             found = self.audit(index)
             assert found.differences == ()
             assert found.faults == ()
-            assert found.explained == found.members == MEMBERS
+            assert found.explained == found.members == MEMBERS - 1  # one has left
 
     def write(self, home: Path) -> Path:
         """A home with everything that the first node committed."""
