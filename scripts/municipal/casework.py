@@ -40,12 +40,14 @@ class Casework(Stage):
         """A record of conduct that was established some time ago."""
         days = _AGE_DAYS[severity] if age_days is None else age_days
         established_slot = self.paper.slot - SLOTS_A_DAY * days
+        # Deadlines stand still in an outage; what stands in a record is a date.
+        established_date = established_slot + self.paper.lost
         self._filed += 1
         evidence = digest(f"{agency.name} on {member.name}: {code}, document {self._filed}")
         version = self.paper.version
         rules = next(item for item in self.paper.policy["category"] if item["code"] == code)
         reason = digest(f"why {evidence.hex()}") if rules["reason"] else b""
-        action = FileRecord(member.key, code, points, severity, evidence, reason, established_slot, version)
+        action = FileRecord(member.key, code, points, severity, evidence, reason, established_date, version)
         lasts_days = self.paper.policy["periods"]["retention_days"]
         if severity:
             lasts_days = self.paper.policy["severity"][severity - 1]["expires_after_days"]

@@ -131,7 +131,7 @@ class Story(People):
     def _is_timely(self, proposal: Proposal) -> bool:
         """Whether an amendment still leaves the notice that it has to give."""
         notice_slots = SLOTS_A_DAY * self.paper.policy["periods"]["notice_days"]
-        return not isinstance(proposal, Amend) or self.paper.slot + notice_slots < proposal.effective_slot
+        return not isinstance(proposal, Amend) or self.paper.date + notice_slots < proposal.effective_slot
 
     def _amendment(self) -> Scene:
         mover, *voters = self.cast.validators
@@ -145,7 +145,7 @@ class Story(People):
         categories = [self._amended_category(category) for category in document["category"]]
         version = document["version"] + 1
         policy = read_policy({**document, "version": version, "tier": tiers, "category": categories})
-        return Amend(version - 1, self.paper.slot + SLOTS_A_DAY * days, policy.encode())
+        return Amend(version - 1, self.paper.date + SLOTS_A_DAY * days, policy.encode())
 
     @staticmethod
     def _amended_category(category: dict[str, Any]) -> dict[str, Any]:

@@ -182,6 +182,13 @@ def test_who_is_too_late_loses_by_silence_and_the_story_goes_on() -> None:
     assert "the savings bank: answer" in story.director.skipped
 
 
+def test_nodes_that_come_up_late_tell_the_same_story() -> None:
+    story = Rehearsal(outage_slots=90)
+    story.assert_everybody_agrees()
+    assert story.paper.lost > 60
+    assert (story.director.skipped, story.counts["amended"], story.counts["expired"]) == ([], 1, 5)
+
+
 def test_a_motion_that_lapses_is_moved_again() -> None:
     story = Rehearsal(frozenset({"approve"}), 80)
     story.assert_everybody_agrees()

@@ -21,9 +21,10 @@ class Rehearsal:
     """Four validators, an observer that is to become one, and the story told to its end.
 
     Transactions of the kinds in ``late`` reach nobody before slot ``late_until``, as on a machine that is too slow.
+    All nodes are up ``outage_slots`` after the genesis.
     """
 
-    def __init__(self, late: frozenset[str] = frozenset(), late_until: int = 0) -> None:
+    def __init__(self, late: frozenset[str] = frozenset(), late_until: int = 0, outage_slots: int = 0) -> None:
         policy = rehearsal_policy(1_000).to_document()
         self.world = World(4, seed=2, batch=6, heartbeat_slots=1, policy=policy)
         self.disk = record(self.world.hosts[0])
@@ -33,6 +34,12 @@ class Rehearsal:
         self.director = Director(self.world.genesis, self.cast, self.told.append)
         self.director.begin(Story(self.director).chapters())
         self._late, self._late_until = late, late_until
+        if outage_slots:
+            for host in self.world.hosts:
+                host.crash()
+            self.world.run(outage_slots)
+            for host in self.world.hosts:
+                host.start()
         self.world.run_until(self._turn, SLOTS)
         self.paper = self.director.paper
         self.counts = Counter(event.what for event in self.paper.events)
