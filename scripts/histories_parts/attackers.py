@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from chain.proposals import Amend, Judge, Restore
+from chain.proposals import Amend, Judge, Restore, Suspend
 from chain.transactions import (
     ANNUL,
     ASK,
@@ -82,6 +82,8 @@ class Attackers(OfMembers, AboutRecords, OfValidators):
         record = self._last(victim)
         if record is None:
             return
+        if self.random.random() < 0.5:  # it is suspended meanwhile
+            yield from self._carried(Propose(Suspend(self._now(office))))
         yield Deed(self._now(victim), Object(victim, record.number, DIGEST))
         yield Deed(self._now(office), self.random.choice(self._answers(record)))
         for _ in range(3):
@@ -147,7 +149,7 @@ class Attackers(OfMembers, AboutRecords, OfValidators):
         yield from self._carried(Propose(Amend(policy.version, self.recount.date + notice, new.encode())))
         yield Deed(self._now(victim), Object(victim, record.number if record else 0, DIGEST))
         yield from (None, None)
-        yield self._filing(office, victim)
+        yield self._filing(office, victim, age_slots=self.random.randint(1, 8))
         yield from self._carried(Propose(Restore(self._now(office))))
 
     def _thief(self) -> Plan:
@@ -231,7 +233,7 @@ class Attackers(OfMembers, AboutRecords, OfValidators):
         about = self.recount.records.get(subject, [])
         return about[-1] if about else None
 
-    def _filing(self, office: bytes, subject: bytes, *, is_adverse: bool = True) -> Deed | None:
+    def _filing(self, office: bytes, subject: bytes, *, is_adverse: bool = True, age_slots: int = 0) -> Deed | None:
         """What would be taken: in a category that is open, for or against somebody."""
         fitting = [
             category
@@ -244,7 +246,7 @@ class Attackers(OfMembers, AboutRecords, OfValidators):
         points = category.low if is_adverse else category.high
         filing = FileRecord(
             *(self._now(subject), category.code, points, (category.severities or (0,))[-1], self._new_evidence()),
-            *(DIGEST if category.needs_reason else b"", self.recount.date, self.policy.version),
+            *(DIGEST if category.needs_reason else b"", self.recount.date - age_slots, self.policy.version),
         )
         return Deed(self._now(office), filing)
 

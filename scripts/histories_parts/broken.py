@@ -32,9 +32,12 @@ from chain import (
 )
 from chain.draft import Draft
 from chain.electorate import Electorate
+from chain.errors import Refused
 from chain.identities import Annulment, Guardians, left_key
 from chain.policy import Policy
 from chain.state import (
+    ACTIVE,
+    DRAWN,
     REPAIR_ASKED,
     RULES_KEY,
     STANDING,
@@ -46,14 +49,14 @@ from chain.state import (
     member_key,
     rating_key,
 )
-from chain.transactions import UPHOLD, Object, Rate, Retract
+from chain.transactions import CONTEST, UPHOLD, Annul, Object, Rate, Retract, Rule
 
 Patch = tuple[Any, Any, Any]
 RECOUNT = "not what a recount gives"
 
 
 class Break(NamedTuple):
-    """How a rule is broken, and what is said then: the sentence of a right, or :data:`RECOUNT`."""
+    """How a rule is broken, and what is said then: the sentence of a right, or what the recount says."""
 
     make: Callable[[], Sequence[Patch]]
     told: str = RECOUNT
@@ -163,6 +166,15 @@ def _worse_by_comment() -> Sequence[Patch]:
     return [(registry._RULES, next(kind for kind in registry._RULES if kind.__name__ == "Statement"), punish)]
 
 
+def _upheld_and_worse() -> Sequence[Patch]:
+    settled = objections._settled
+
+    def worse(record: Record) -> Record:
+        return settled(record)._replace(points=record.points - 1)
+
+    return [(objections, "_settled", worse)]
+
+
 # ------------------------------------------------------------------------------------------------------ amendments
 
 
@@ -232,6 +244,27 @@ def _suspended_files() -> Sequence[Patch]:
         return identity, authority._replace(status=0)
 
     return [(records, "check_authority", lenient)]
+
+
+def _back_with_the_next_case() -> Sequence[Patch]:
+    judged = authorities._judged
+
+    def lenient(policy: Policy, authority: Authority) -> Authority:
+        return judged(policy, authority._replace(status=ACTIVE))
+
+    return [(authorities, "_judged", lenient)]
+
+
+def _own_judge() -> Sequence[Patch]:
+    def rule(draft: Draft, action: Rule, actor: bytes) -> None:
+        subject, _ = draft.member(action.subject)
+        record = effects.find_record(draft, subject, action.number)
+        if draft.identity(actor) == record.issuer and record.status == DRAWN:
+            objections.decide(draft, subject, action.number, record, action.verdict)
+        else:
+            objections.rule(draft, action, actor)
+
+    return [(registry._RULES, Rule, rule)]
 
 
 def _no_hearing() -> Sequence[Patch]:
@@ -312,6 +345,14 @@ def _annulled_unheard() -> Sequence[Patch]:
     return [(leaving, "_open", heard)]
 
 
+def _another_is_heard() -> Sequence[Patch]:
+    def annul(draft: Draft, action: Annul, actor: bytes) -> None:
+        speaks = draft.member(action.subject)[1].key if action.step == CONTEST else actor
+        leaving.annul(draft, action, speaks)
+
+    return [(registry._RULES, Annul, annul)]
+
+
 def _origin_forgotten() -> Sequence[Patch]:
     move = recovery._move
 
@@ -361,6 +402,19 @@ def _voices_never_end() -> Sequence[Patch]:
     return [(registry._DEADLINES, b"r", _nothing)]
 
 
+def _rated_for_ever() -> Sequence[Patch]:
+    def rate(draft: Draft, action: Rate, actor: bytes) -> None:
+        ratings.rate(draft, action, actor)
+        key = rating_key(draft.member(action.subject)[0], draft.identity(actor), action.category)
+        draft.put(key, draft.get(key)._replace(expires_slot=0))
+
+    return [(registry._RULES, Rate, rate)]
+
+
+def _one_voice_counts() -> Sequence[Patch]:
+    return [(Policy, "rated", lambda _policy, said, _voices, _raters: said)]
+
+
 def _silent_raters_stand() -> Sequence[Patch]:
     def keep(draft: Draft, key: bytes) -> None:
         rating = draft.get(key)
@@ -397,7 +451,15 @@ def _fresh_raters() -> Sequence[Patch]:
 
 
 def _quotas_uncounted() -> Sequence[Patch]:
-    return [(quotas, "spent", lambda *_: (0, 0))]
+    spent = quotas.spent
+
+    def without_end(draft: Draft, account: Any, *rest: Any) -> tuple[int, int]:
+        try:
+            return spent(draft, account, *rest)
+        except Refused:
+            return quotas.day_of(draft), account.used + 1
+
+    return [(quotas, "spent", without_end)]
 
 
 def _crowds() -> Sequence[Patch]:
@@ -439,6 +501,7 @@ BROKEN: dict[str, Break] = {
     "whoever comments on a record loses a point": Break(
         _worse_by_comment, "nobody stands worse but by a record, a ruling, a rating, or the end of what spoke for it"
     ),
+    "what is upheld takes a point more": Break(_upheld_and_worse, "a record never gets worse for whom it is about"),
     "an amendment is in force at once": Break(_no_notice, _NOTICE),
     "what an amendment worsens gets the usual notice": Break(_usual_notice, _NOTICE),
     "an amendment may worsen the past": Break(
@@ -455,6 +518,10 @@ BROKEN: dict[str, Break] = {
         _forgiven_and_forgotten, "what an office lost stays visible, also where a motion forgave it"
     ),
     "a suspended office files": Break(_suspended_files, "only an office in force files, in its categories"),
+    "a suspension ends with the next case": Break(
+        _back_with_the_next_case, "an office that is suspended comes back by a motion of the validators alone"
+    ),
+    "an issuer rules on its own record": Break(_own_judge, "nobody rules on a record of its own, or about itself"),
     "a record is upheld at once": Break(
         _no_hearing, "a record is upheld only after both sides were heard for as long as was promised"
     ),
@@ -464,7 +531,7 @@ BROKEN: dict[str, Break] = {
     "one decides an appeal": Break(
         _one_is_enough, "an appeal is decided by two who did not rule before, or by a motion"
     ),
-    "any arbiter rules": Break(_no_lot),
+    "any arbiter rules": Break(_no_lot, "a ruling by whom the lot did not name"),
     "a member keeps its key whoever recovers it": Break(_no_recovery),
     "a recovery moves at once": Break(
         _moves_at_once,
@@ -477,6 +544,9 @@ BROKEN: dict[str, Break] = {
         _thief_is_first, "what a thief did with a key is undone where enough guardians say so in time"
     ),
     "an enrolment is annulled unheard": Break(_annulled_unheard, _GOES),
+    "anybody answers for whose enrolment is to be annulled": Break(
+        _another_is_heard, "nobody but the member objects to its annulment"
+    ),
     "whoever is recovered has another past": Break(
         _origin_forgotten, "who enrolled a member, when, and under which policy, stays as it was"
     ),
@@ -487,6 +557,11 @@ BROKEN: dict[str, Break] = {
     "who left is back at once": Break(_back_at_once, "who left comes back only after its time"),
     "a new rating is added to the old one": Break(_ratings_add_up),
     "a rating never ends": Break(_voices_never_end),
+    "a rating is for ever": Break(_rated_for_ever, "a rating counts for no longer than the policy said"),
+    "one voice is enough": Break(
+        _one_voice_counts,
+        "what members say moves a score within the policy's bounds, and nothing where too few have said it",
+    ),
     "a rating stands though its rater is silent": Break(
         _silent_raters_stand, "a rating that was objected to stands only with a reason of its rater"
     ),
@@ -496,6 +571,6 @@ BROKEN: dict[str, Break] = {
         "under a policy of receipts each rating that stands is of a dealing of its own, which both have signed",
     ),
     "who has just come rates": Break(_fresh_raters, "who is too fresh, or stands too low, rates nobody"),
-    "what is written a day is not counted": Break(_quotas_uncounted, "nobody writes more a day than the policy has it"),
+    "what is written a day has no end": Break(_quotas_uncounted, "nobody writes more a day than the policy has it"),
     "strangers fill a block": Break(_crowds, "strangers take no more than their share of a block"),
 }
