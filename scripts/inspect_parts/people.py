@@ -25,8 +25,8 @@ from chain.errors import InvariantBroken, OperatorError
 from chain.keys import did_from_key
 from chain.policy import Policy
 from chain.scores import Standing, standing
-from chain.state import RATINGS, STATUS_NAMES, Member, Rating, member_key
-from chain.words import time_of
+from chain.state import RATINGS, STATUS_NAMES, UPHELD_ONCE, Member, Rating, Record, member_key
+from chain.words import category_name, moment_of, time_of
 from scripts.chain_view import Finding, Sheet, View, as_of, facts, sheet
 from scripts.console import Share, remark, short_did
 from scripts.inspect_parts.question import limit, progress, question
@@ -73,6 +73,10 @@ def member(view: View, did: str, is_explained: bool, is_given: bool) -> Finding:
         lines = [_traced(view, line) for line in explanation(view.state, identity, entry)]
         document |= {"lines": lines, "sum": sum(line["points"] for line in lines)}
         sheets.append(_explained(lines, document["sum"]))
+        if "tier_without_cap" in summary:
+            document["capped_by"] = capped = _capped_by(view, identity, entry)
+            columns = ("record", "category", "tier at most", "what would lift it")
+            sheets.append(Sheet(f"What keeps the tier below {summary['tier_without_cap']}", columns, capped))
     else:
         records = [record_document(view.state, *row) for row in records_about(view.state, identity)]
         received = [
@@ -271,6 +275,33 @@ def _state_in_words(record: dict[str, Any]) -> str:
 
 def _cut(title: str, count: int, limit: int) -> str:
     return f"{title}; the first {limit} of them" if count > limit else title
+
+
+def _capped_by(view: View, identity: bytes, entry: Member) -> list[tuple[object, ...]]:
+    """The records without which the tier would be higher, each with what ends its cap."""
+    policy, lowest = view.state.policy, min(level for level, _ in entry.caps)
+    capping = [(number, each) for _, number, each in records_about(view.state, identity) if each.counts]
+    return [
+        (f"record {number}", category_name(policy, each.category), policy.tier(each.cap).name, _lifted(view, each))
+        for number, each in capping
+        if each.cap == lowest
+    ]
+
+
+def _lifted(view: View, record: Record) -> str:
+    """What the member can do about a record, and when it ends by itself."""
+
+    def date(slot: int) -> str:
+        return moment_of(view.state.genesis, view.state.date(slot))
+
+    ways = [f"it ends by itself on {date(record.expires_slot)}"]
+    if record.repair_slot:
+        ways.append(f"repair, from {date(record.repair_slot)}")
+    if not record.upheld and not record.is_disputed:
+        ways.append("an objection that is won")
+    elif record.upheld == UPHELD_ONCE and not record.is_disputed and record.appeal_slot:
+        ways.append(f"an appeal before {date(record.appeal_slot)}")
+    return "; ".join(ways)
 
 
 def _explained(lines: list[dict[str, Any]], total: int) -> Sheet:
