@@ -33,7 +33,7 @@ from chain.policy import Policy, decode_policy
 from chain.state import RULES_KEY, Entry, PolicyText, Rules, decode_entry, policy_key
 from chain.transactions import VerifiedTransaction
 
-FORMAT = 5
+FORMAT = 6
 DATABASE = "chain.db"
 COMMITS = "commits"
 # The default checkpoints every 4 MB of log and doubles the cost of a busy second.
@@ -220,7 +220,7 @@ class Database:
                 raise
         self._commits += 1
         with contextlib.suppress(OSError):  # one that is too low tells less, and nothing wrong
-            self._tally.write_bytes(counted)
+            _replace(self._tally, counted)
 
     def close(self) -> None:
         self.connection.close()
@@ -265,6 +265,13 @@ def _begin_anew(path: Path) -> str:
 def tally_of(path: Path) -> Path:
     """Where the number of commits is that a database took."""
     return path.with_name(f"{path.name}-commits")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file anew: unlike with ``write_bytes`` alone, it is empty at no moment."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.write_bytes(content)
+    draft.replace(path)
 
 
 def stored_finality(database: Database) -> int:

@@ -457,7 +457,7 @@ def _quotas_uncounted() -> Sequence[Patch]:
         try:
             return spent(draft, account, *rest)
         except Refused:
-            return quotas.day_of(draft), account.used + 1
+            return draft.day, account.used + 1
 
     return [(quotas, "spent", without_end)]
 

@@ -44,7 +44,9 @@ def commitment_to(number: int) -> bytes:
 
 
 class Hand:
-    """Who there is, as the recount knows them."""
+    """Who there is, as the recount knows them; ``_next`` are the deeds that follow at once."""
+
+    _next: list[Deed]
 
     def __init__(self, random: Random, recount: Recount, genesis: Genesis) -> None:
         self.random = random

@@ -15,6 +15,7 @@ from chain.keys import SecretKey
 from chain.state import DISPUTED, RATINGS, UNDISPUTED, Member, Rating, Record, member_key, read_rating_key
 from chain.transactions import (
     ANNUL,
+    AUDIT,
     CONTEST,
     DENY,
     GRANT,
@@ -22,6 +23,7 @@ from chain.transactions import (
     RECOVER,
     RECOVERY,
     UNDO,
+    Anchor,
     Annul,
     Appeal,
     Dispute,
@@ -156,11 +158,19 @@ class Members(Clients):
 
     def _veto(self, view: Draft) -> Wish | None:
         """A member stops its recovery, or stays."""
-        waiting = [(RECOVERY, identity) for identity, _ in self._entries(RECOVERIES)]
+        recoveries = [
+            (identity, each) for identity, each in self._entries(RECOVERIES) if each.key and not each.is_final
+        ]
+        waiting = [(RECOVERY, identity) for identity, _ in recoveries]
         waiting += [(LEAVE, identity) for identity, _ in self._entries(LEAVINGS)]
         chosen = self._pick(waiting)
         member: Member | None = chosen and view.get(member_key(chosen[1]))
         return None if chosen is None or member is None else (member.key, Veto(chosen[0]))
+
+    def _anchor(self, _view: Draft) -> Wish | None:
+        """Somebody stands by a report."""
+        who, digest = self._pick(self._people()), self.world.random.randbytes(32)
+        return None if who is None else (who[1].key, Anchor(AUDIT, digest, digest, digest, digest))
 
     def _leave(self, _view: Draft) -> Wish | None:
         who = self._leaver() if self.world.chance(LEAVES) else None

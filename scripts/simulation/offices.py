@@ -91,6 +91,7 @@ class Offices(Members):
             *2 * [self._repair],
             *3 * [self._appeal],
             self._comment,
+            self._anchor,
             self._rotate,
             self._name_guardians,
             self._recover,

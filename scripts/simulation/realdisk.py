@@ -73,7 +73,7 @@ class RealDisk(Disk):
             return
         self._torn = commit
         self._leave(torn(before, self._files(), random))
-        self._tally.write_bytes(tally)  # that comes last
+        self._put_tally(tally)  # that comes last
 
     def crash(self) -> None:
         if self._storage is not None:
@@ -127,10 +127,10 @@ class RealDisk(Disk):
                 self._flip_meta(random)
             case "restored":
                 self._write(self._copied or self._files())
-                self._tally.unlink()
+                self._tally.unlink(missing_ok=True)
             case "lied":
                 self._write(lied(self._files(), random))
-                self._tally.unlink()
+                self._tally.unlink(missing_ok=True)
             case "flipped log":
                 self._write(flipped_log(self._files(), random))
             case _:
@@ -209,6 +209,12 @@ class RealDisk(Disk):
     def _read_tally(self) -> bytes:
         return self._tally.read_bytes() if self._tally.exists() else b""
 
+    def _put_tally(self, tally: bytes) -> None:
+        """As it was: where there was none yet, since a backup was put back, there is none."""
+        self._tally.unlink(missing_ok=True)
+        if tally:
+            self._tally.write_bytes(tally)
+
     def _leave(self, files: Files) -> None:
         """The process ends, and this is what is on the disk then; SQLite must not tidy up after it."""
         storage, self._storage = self._storage, None
@@ -218,7 +224,7 @@ class RealDisk(Disk):
             storage.close()
         self.folder.mkdir()
         self._write(files)
-        self._tally.write_bytes(tally)
+        self._put_tally(tally)
 
     def _write(self, files: Files) -> None:
         self._path.write_bytes(files.tables)

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from chain.database import (
     seal,
     short_id,
     stored_finality,
+    tally_of,
     trusted_block,
     unseal,
 )
@@ -159,6 +161,30 @@ def test_or_not_at_all(database: Database, error: BaseException) -> None:
     with database.transaction():
         database.connection.execute("INSERT INTO standings VALUES (x'01', 5)")
     assert list(database.rows("SELECT * FROM standings")) == [(b"\x01", 5)]
+
+
+def test_a_count_that_cannot_be_written_leaves_the_one_before(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a database whose commits were counted
+    with database.transaction():
+        pass
+    counted = tally_of(path).read_bytes()
+
+    # when the power fails as the file is open and nothing is written yet
+    opens = Path.open
+
+    def opened(file: Path, *arguments: Any, **options: Any) -> Any:
+        opens(file, *arguments, **options).close()
+        raise OSError("the power failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", opened)
+        with database.transaction():
+            pass
+    # then the last number still stands there
+    assert counted
+    assert tally_of(path).read_bytes() == counted
 
 
 def test_a_reader_cannot_write(path: Path) -> None:
