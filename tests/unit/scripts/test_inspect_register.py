@@ -127,6 +127,15 @@ def test_a_tier_cap_is_seen(told: Told) -> None:
     assert "tier_without_cap" not in answer(told.home, "member", told.did("eve"))
 
 
+def test_an_explanation_says_which_record_caps_the_tier_and_what_would_lift_that(told: Told) -> None:
+    (capped,) = answer(told.home, "member", told.did("dan"), "--explain")["capped_by"]
+    assert (capped["category"], capped["tier_at_most"]) == ("drunk driving", "C")
+    assert capped["lifted_by"].startswith("it ends by itself on ")
+    assert "repair, from " in capped["lifted_by"]
+    assert "What keeps the tier below A" in ask(told.home, "member", told.did("dan"), "--explain").stdout
+    assert "capped_by" not in answer(told.home, "member", told.did("eve"), "--explain")
+
+
 def test_an_explanation_that_does_not_add_up_is_damage(told: Told, damaged: Path) -> None:
     key = member_key(told.city.bob.key)
     stored = bytes(look_up(damaged, "SELECT value FROM state WHERE key = ?", key))
