@@ -146,7 +146,7 @@ def test_validators_change_and_every_kind_of_transaction_becomes_final() -> None
     changes = 0
     every_kind = {kind.name for kind in _KINDS}
     every_proposal = {kind.__name__ for kind in get_args(Proposal)}
-    calm = [(seed, "", "none") for seed in range(5)] + [(seed, "equivocates", "none") for seed in range(2)]
+    calm = [(seed, "", "none") for seed in range(10)] + [(seed, "equivocates", "none") for seed in range(2)]
     for seed, byzantine, faults in (*calm, (3, "", "crashes"), (0, "", "changes")):
         traffic = "council" if faults == "changes" else "registry"
         history = History(Settings(nodes=4, slots=200, faults=faults, byzantine=byzantine, traffic=traffic), seed)
