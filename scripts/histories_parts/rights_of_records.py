@@ -212,7 +212,7 @@ def _unheard(past: Past, step: Step) -> bool:
         policy, heard_slots = _policy(step, after), step.slot - past.heard.get(name, step.slot)
         if after.status == MAINTAINED != before.status:
             heard_slots = after.deadline_slot - step.slot
-        elif after.upheld == before.upheld:
+        elif after.upheld <= before.upheld:  # a correction gives the member another objection
             continue
         if heard_slots < step.slots(policy.hearing_days, policy):
             return True

@@ -148,7 +148,7 @@ def test_validators_change_and_every_kind_of_transaction_becomes_final() -> None
     every_proposal = {kind.__name__ for kind in get_args(Proposal)}
     # Those first that have most of what others have not.
     lively = [(0, "", "changes"), (3, "", "crashes"), (1, "equivocates", "none"), (6, "", "none")]
-    others = [(seed, "", "none") for seed in range(6)]
+    others = [(seed, "", "none") for seed in range(10)]
     for seed, byzantine, faults in (*lively, (0, "equivocates", "none"), *others):
         traffic = "council" if faults == "changes" else "registry"
         history = History(Settings(nodes=4, slots=200, faults=faults, byzantine=byzantine, traffic=traffic), seed)
