@@ -8,7 +8,7 @@ Source: protocol 8.5.
 from __future__ import annotations
 
 from chain.blocks import MAX_BLOCK_TRANSACTIONS
-from chain.clauses import NO_LIMIT
+from chain.language import NO_LIMIT
 from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.policy import Policy

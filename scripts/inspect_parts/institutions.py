@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from chain.clauses import SCORE_LIMIT
+from chain.language import SCORE_LIMIT
 from chain.documents import authorities_document, motions_document, policy_document
 from chain.errors import OperatorError
 from chain.policy import Policy, load_policy

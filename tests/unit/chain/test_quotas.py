@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chain import production, quotas
-from chain.clauses import NO_LIMIT
+from chain.language import NO_LIMIT
 from chain.errors import Reason
 from chain.proposals import Revoke
 from chain.state import Tally, tally_key
