@@ -28,6 +28,11 @@ def amendment_fault(old: Policy, new: Policy) -> str:
     return next(_amendment_faults(old, new), "")
 
 
+def amendment_faults(old: Policy, new: Policy) -> list[str]:
+    """Every reason why ``new`` may not replace ``old``, a sentence each."""
+    return list(_amendment_faults(old, new))
+
+
 def _amendment_faults(old: Policy, new: Policy) -> Iterator[str]:
     if new.version != old.version + 1:
         yield f"the version must be {old.version + 1}"

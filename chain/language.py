@@ -152,7 +152,7 @@ TABLES: Final[dict[str, tuple[Field, ...]]] = {
         _days("lookback_days", 0, "Conduct from so long before an enrolment may be recorded.", 1, low=0),
         _days("hearing_days", 5, "Both sides are heard for so long before an arbiter is drawn.", -1),
         _days("appeal_days", 20, "What an arbiter upheld can be appealed for so long.", -1),
-        _days("disputed_days", 10, "Where a record counts while it is disputed, answers and rulings take no longer.", 1),
+        _days("disputed_days", 10, "Where a record counts while disputed, answers and rulings take no longer.", 1),
         _days("window_days", 365, "An authority's errors are counted over so long.", -1),
         _days("worse_notice_days", 60, "An amendment that worsens anything is announced so long before.", -1),
     ),
@@ -170,11 +170,13 @@ TABLES: Final[dict[str, tuple[Field, ...]]] = {
     "severity": (
         _name("What the severity is called.", '"serious"'),
         Field(
-            "repair_after_days", NUMBER, "The member may ask for repair so long after the conduct.",
+            "repair_after_days", NUMBER,
+            "The member may ask for repair so long after the conduct; at most retention_days.",
             "days", 0, MAX_DAYS, worse=1, example="365",
         ),
         Field(
-            "expires_after_days", NUMBER, "The record ends by itself so long after the conduct.",
+            "expires_after_days", NUMBER,
+            "The record ends by itself so long after the conduct; at least repair_after_days, at most retention_days.",
             "days", 1, MAX_DAYS, worse=1, example="1095",
         ),
     ),
@@ -182,7 +184,7 @@ TABLES: Final[dict[str, tuple[Field, ...]]] = {
         _code("What records and accreditations name it by."),
         _name("What people call it.", '"late delivery"'),
         _points("min", "The fewest points that a record gives; below zero it takes some.", "-30"),
-        _points("max", "The most points that a record gives.", "-10"),
+        _points("max", "The most points that a record gives; at least min.", "-10"),
         _score("floor", "All its standing records together take at most so much. An amendment keeps it.",
                -SCORE_LIMIT, 0, -SCORE_LIMIT, "-100"),
         _score("ceiling", "All its standing records together give at most so much. An amendment keeps it.",
@@ -204,11 +206,11 @@ TABLES: Final[dict[str, tuple[Field, ...]]] = {
         _code("What ratings name it by."),
         _name("What people call it.", '"trade"'),
         _points("min", "The fewest points that a rating gives.", "-10"),
-        _points("max", "The most points that a rating gives.", "10"),
+        _points("max", "The most points that a rating gives; at least min.", "10"),
         _flag("closed", "Whether it takes no new ratings. The old ones count until they age out."),
     ),
     "identity": (
-        _days("recovery_days", 14, "A recovery waits so long for a veto; for so long guardians can undo a rotation.", -1),
+        _days("recovery_days", 14, "A recovery waits so long for a veto; so long guardians can undo a rotation.", -1),
         _choice(
             "registrar", ("recovers nobody", "recovers"),
             "Whether the registrar who enrolled somebody without guardians may recover the key.", 1,

@@ -259,7 +259,7 @@ class Policy:
 def read_policy(document: Any) -> Policy:
     """Check a parsed policy document.  Raises :class:`OperatorError` that names the field and the remedy."""
     try:
-        return _read(document)
+        return policy_of(document)
     except Mistake as mistake:
         raise OperatorError(f"policy: {mistake}") from mistake
 
@@ -271,7 +271,7 @@ def parse_policy(text: str) -> Policy:
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is a number too long
         raise OperatorError(f"policy: not valid TOML: {error}") from error
     try:
-        return _read(document)
+        return policy_of(document)
     except Mistake as mistake:
         raise OperatorError(f"policy: line {line_of(text, mistake.path)}: {mistake}") from mistake
 
@@ -290,7 +290,8 @@ def shipped_policy(name: str) -> Policy:
     return parse_policy((folder / f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def _read(document: Any) -> Policy:
+def policy_of(document: Any) -> Policy:
+    """Check a parsed policy document.  Raises :class:`chain.tables.Mistake`, which leads to the field."""
     table = Table(document, names("policy"))
     if document.get("language") != LANGUAGE or type(document["language"]) is not int:
         raise table.mistake("language", _LANGUAGE_1)
@@ -314,17 +315,18 @@ def _read(document: Any) -> Policy:
         raters=read_clause(table, "raters", Raters),
         quotas=read_clause(table, "quotas", Quotas),
     )
-    _check_identity(table, policy.identity)
+    _check_identity(policy.identity)
     size = len(policy.encode())
     if size > MAX_POLICY_BYTES:
         raise Mistake((), f"is too long: {size} bytes encoded where {MAX_POLICY_BYTES} are allowed; shorten names")
     return policy
 
 
-def _check_identity(table: Table, identity: Identity) -> None:
+def _check_identity(identity: Identity) -> None:
     """Guardians must be able to act before somebody is gone."""
     if identity.leave_days < identity.recovery_days:
-        raise table.mistake("identity", f"leave_days must be at least recovery_days, {identity.recovery_days}")
+        problem = f"must be at least recovery_days, {identity.recovery_days}"
+        raise Mistake(("identity", "leave_days"), problem)
 
 
 def _tiers(table: Table) -> tuple[Tier, ...]:
@@ -409,7 +411,7 @@ def decode_policy(data: bytes) -> Policy:
     """
     fields = decode(data, max_bytes=MAX_POLICY_BYTES, max_items=MAX_CATEGORIES)
     try:
-        policy = _read(from_wire("policy", fields))
+        policy = policy_of(from_wire("policy", fields))
     except Mistake as mistake:
         raise Refused(Reason.MALFORMED, f"policy: {mistake}") from mistake
     if policy.encode() != data:

@@ -52,6 +52,7 @@ from scripts.registry_parts.inputs import (
 from scripts.registry_parts.keys import annul, guardians, leave, recover, undo, veto, vouch
 from scripts.registry_parts.motions import motion
 from scripts.registry_parts.naming import list_names, name_key
+from scripts.registry_parts.policy import policy
 from scripts.registry_parts.reopening import cosign_reopening, reopen
 from scripts.registry_parts.session import (
     Session,
@@ -86,6 +87,7 @@ for _command in (
     *(rate, rating, receipt),
     *(guardians, vouch, recover, undo, veto, annul, leave),
     *(name_key, list_names),
+    policy,
 ):
     registry.add_command(_command)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from chain.language import SCORE_LIMIT
 from chain.documents import authorities_document, motions_document, policy_document
 from chain.errors import OperatorError
+from chain.language import SCORE_LIMIT
 from chain.policy import Policy, load_policy
 from chain.proposals import Amend, decode_proposal
 from chain.state import Motion, motion_key
@@ -138,7 +138,7 @@ def policy(view: View, file: Path | None, number: int | None, limit: int) -> Fin
 
 def _rules_sheets(known: Policy) -> list[Sheet]:
     """What a policy lists, as far as it lists anything."""
-    tiers = [(tier.name, tier.threshold) for tier in known.tiers]
+    tiers = [(tier.name, tier.threshold, tier.cap_records) for tier in known.tiers]
     severities = [(item.name, item.repair_after_days, item.expires_after_days) for item in known.severities]
     categories = [
         (
@@ -156,7 +156,7 @@ def _rules_sheets(known: Policy) -> list[Sheet]:
         )
         for _, item in sorted(known.categories.items())
     ]
-    ratings = [(item.code, item.name, item.low, item.high) for _, item in sorted(known.ratings.items())]
+    ratings = [(item.code, item.name, item.low, item.high, item.is_closed) for _, item in sorted(known.ratings.items())]
     names = (
         "code",
         "category",
@@ -171,10 +171,10 @@ def _rules_sheets(known: Policy) -> list[Sheet]:
         "disputed",
     )
     sheets = [
-        Sheet("Tiers", ("tier", "from_score"), tiers),
+        Sheet("Tiers", ("tier", "from_score", "cap_records"), tiers),
         Sheet("Severities", ("severity", "repair_after_days", "expires_after_days"), severities),
         Sheet("Categories of records", names, categories),
-        Sheet("Categories of ratings", ("code", "category", "min", "max"), ratings),
+        Sheet("Categories of ratings", ("code", "category", "min", "max", "closed"), ratings),
     ]
     return [found for found in sheets if found.rows]
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from chain.amendments import amendment_fault, needed_notice_days, worsenings
-from chain.language import MAX_CATEGORIES, MAX_DAYS, MAX_SEVERITIES, MAX_TIERS, NO_LIMIT, SCORE_LIMIT
 from chain.codec import decode, encode
 from chain.errors import OperatorError, Reason, Refused
+from chain.language import MAX_CATEGORIES, MAX_DAYS, MAX_SEVERITIES, MAX_TIERS, NO_LIMIT, SCORE_LIMIT
 from chain.policy import (
     Category,
     Policy,
