@@ -180,6 +180,10 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------- the commands
 
 
+def run(*args: str | Path) -> int:
+    return exit_code(registry, ["policy", *map(str, args)])
+
+
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
 def test_what_ships_has_nothing_hardly_meant(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -189,9 +193,9 @@ def test_what_ships_has_nothing_hardly_meant(path: Path) -> None:
 @pytest.mark.parametrize("name", ["plain", 'with "quotes" and \\'])
 def test_a_new_policy_passes(tmp_path: Path, name: str) -> None:
     file = tmp_path / "new.toml"
-    assert exit_code(registry, ["policy", "new", file, "--name", name]) == 0
+    assert run("new", file, "--name", name) == 0
     assert parse_policy(file.read_text(encoding="utf-8")).name == name
-    assert exit_code(registry, ["policy", "check", file]) == 0
+    assert run("check", file) == 0
 
 
 def test_a_new_policy_says_every_key_of_its_tables() -> None:
@@ -203,24 +207,24 @@ def test_a_new_policy_says_every_key_of_its_tables() -> None:
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "new.toml"
     file.write_text("mine", encoding="utf-8")
-    assert exit_code(registry, ["policy", "new", file]) == 2
+    assert run("new", file) == 2
     assert "exists and holds something else" in capsys.readouterr().err
-    assert exit_code(registry, ["policy", "new", tmp_path / "b.toml", "--name", "a\tb"]) == 2
+    assert run("new", tmp_path / "b.toml", "--name", "a\tb") == 2
     assert "the name must be a text" in capsys.readouterr().err
 
 
 def test_what_check_ends_with_and_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, text = changed(tmp_path, "member = 50", "member = 1")
-    assert exit_code(registry, ["policy", "check", file]) == 1
+    assert run("check", file) == 1
     line = line_in(text, "member = 1")
     told = "warning: quotas.member: 1 a day locks a member out of its own affairs"
     assert capsys.readouterr().out.splitlines()[0] == f"{file}:{line}: {told}"
     file, text = changed(tmp_path, "member = 50", "member = 0")
-    assert exit_code(registry, ["policy", "check", file, "--json"]) == 2
+    assert run("check", file, "--json") == 2
     found = json.loads(capsys.readouterr().out)
     assert [(row["line"], row["field"]) for row in found["errors"]] == [(line, "quotas.member")]
     file.write_text("name =", encoding="utf-8")
-    assert exit_code(registry, ["policy", "check", file]) == 2
+    assert run("check", file) == 2
     assert "not valid TOML" in capsys.readouterr().err
 
 
@@ -230,7 +234,7 @@ def test_diff_says_what_an_amendment_does(tmp_path: Path, capsys: pytest.Capture
     worse, _ = changed(tmp_path, "hearing_days = 5", "hearing_days = 4", ("version = 1", "version = 2"))
     base = tmp_path / "old.toml"
     base.write_text(NEW, encoding="utf-8")
-    assert exit_code(registry, ["policy", "diff", base, worse, "--json"]) == 0
+    assert run("diff", base, worse, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["worse"], found["notice_days"]) == (["hearing_days falls from 5 to 4"], 60)
     assert found["worse"] == worsenings(old, parse_policy(worse.read_text(encoding="utf-8")))
@@ -239,7 +243,7 @@ def test_diff_says_what_an_amendment_does(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_diff_says_everything_that_may_not_be(capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code(registry, ["policy", "diff", "municipal", "marketplace"]) == 1
+    assert run("diff", "municipal", "marketplace") == 1
     told = capsys.readouterr().out
     faults = amendment_faults(shipped_policy("municipal"), shipped_policy("marketplace"))
     assert len(faults) > 20
