@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import trio
 from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.genesis import Genesis
-from chain.keys import SecretKey
+from chain.keys import SecretKey, did_from_key
 from chain.reader import Reader
 from chain.transactions import VerifiedTransaction
 from p2p.client import NodeAway
@@ -21,6 +22,7 @@ from scripts.municipal.cast import Cast
 from scripts.municipal.director import Director
 from scripts.municipal.story import Story
 from scripts.municipal.telling import summary_of
+from scripts.names import write_names
 from scripts.replay import node_seed
 from scripts.testnet_parts.confirm import FinalReader
 from scripts.testnet_parts.feed import BATCH
@@ -45,6 +47,9 @@ class Rehearsal:
         self.reader = FinalReader(home.genesis)
         self._home = home
         self._is_closed = False
+        cast = self.director.cast
+        people = [f"member {did_from_key(player.key)} --explain" for player in (cast.found, cast.member(14))]
+        self.questions: Sequence[str] = ["head", "authorities", *people, "verify"]
 
     @property
     def height(self) -> int:
@@ -62,9 +67,12 @@ class Rehearsal:
         return self.director.transactions
 
     async def prepare(self, _nodes: Sequence[NodeProcess]) -> None:
-        """A story is told once.  Raises :class:`OperatorError`."""
+        """A story is told once; afterwards every table names its people.  Raises :class:`OperatorError`."""
         if self._home.is_resumed:
             raise OperatorError(f"the story was begun in {self._home.path}; leave out --home to tell it in a fresh one")
+        names = {did_from_key(player.key): player.name for player in self.director.cast.everybody}
+        for name in self._home.shape.names:
+            write_names(self._home.path / name, names)
 
     async def run(self, testnet: Testnet) -> None:
         """Tell the story, until cancelled."""
@@ -80,6 +88,7 @@ class Rehearsal:
                 await self._submit(testnet, offers)
             elif not blocks:
                 await trio.sleep(SHORT_NAP_S)
+            await self._attempt(testnet)
 
     async def _submit(self, testnet: Testnet, offers: Sequence[VerifiedTransaction]) -> None:
         """To a node that answers.  What it refuses, the director offers again later, or gives up."""
@@ -95,6 +104,14 @@ class Rehearsal:
                 continue
             return True
         return False
+
+    async def _attempt(self, testnet: Testnet) -> None:
+        """Ask the furthest node what it makes of what is to be refused; if it is away, another time."""
+        attempts, node = self.director.attempts(), testnet.furthest
+        if attempts and node is not None:
+            with suppress(NodeAway):
+                outcomes = await node.try_out(testnet.client, [transaction.raw for transaction in attempts])
+                self.director.answered(attempts, outcomes)
 
     def close(self) -> None:
         """Break off."""
@@ -136,6 +153,7 @@ class Rehearsal:
             "refused": {},
             "lost": 0,
             "skipped": self.director.skipped,
+            "attempts": self.director.refused,
             "chapters": [
                 {"title": chapter.title, "from_height": chapter.height, "to_height": end}
                 for chapter, end in zip(told, ends, strict=False)
