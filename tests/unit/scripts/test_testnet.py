@@ -67,7 +67,7 @@ def test_a_home_of_another_shape_is_refused(capsys: pytest.CaptureFixture[str], 
 
 def test_a_story_needs_no_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     args = ("--home", tmp_path / "net", "--scenario", "municipal", "--replay", SAMPLE)
-    assert "--replay, --limit and --rate are for the marketplace" in refused(capsys, *args)
+    assert "--replay, --limit and --rate are for ratings; a story has none" in refused(capsys, *args)
 
 
 @pytest.mark.parametrize(("made", "asked"), [("municipal", "marketplace"), ("marketplace", "municipal")])
