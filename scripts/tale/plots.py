@@ -9,11 +9,13 @@ from typing import NamedTuple
 from chain.policy import Category, Policy, read_policy
 
 # An answer takes eight slots to be seen; three of them follow one another in the shortest period.
-SHORTEST_SLOTS = 24
+SHORTEST_SLOTS = 30
 # What would take longer than that is not waited for.
 LONGEST_SLOTS = 240
 # One record in each of so many; a longer catalogue repeats itself.
 MAX_CATEGORIES = 24
+
+_DEADLINES = ("answer_days", "ruling_days", "repair_answer_days", "motion_days")
 
 FILED = "filed"
 SILENCE, WITHDRAWN, CORRECTED, STRUCK, APPEALED = "silence", "withdrawn", "corrected", "struck", "appealed"
@@ -39,8 +41,8 @@ def rehearsed(policy: Policy, slot_ms: int) -> Policy:
     their consent to this policy says.
     """
     document = policy.to_document()
-    shortest_days = min(policy.answer_days, policy.ruling_days, _disputed_days(policy))
-    day_ms = max(1, min(policy.day_ms, SHORTEST_SLOTS * slot_ms // shortest_days))
+    shortest_days = min(*(getattr(policy, name) for name in _DEADLINES), _disputed_days(policy))
+    day_ms = min(policy.day_ms, -(-SHORTEST_SLOTS * slot_ms // shortest_days))
     rights = {**document["rights"], "lookback_days": policy.retention_days}
     return read_policy({**document, "day_ms": day_ms, "rights": rights})
 

@@ -209,7 +209,7 @@ def test_the_municipal_policy_says_what_its_sources_say() -> None:
 
 
 def test_an_unknown_name_lists_those_that_ship() -> None:
-    with pytest.raises(OperatorError, match="choose from marketplace, municipal"):
+    with pytest.raises(OperatorError, match="choose from licences, maintainers, marketplace, municipal, suppliers"):
         shipped_policy("../marketplace")
 
 
