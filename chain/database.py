@@ -220,7 +220,7 @@ class Database:
                 raise
         self._commits += 1
         with contextlib.suppress(OSError):  # one that is too low tells less, and nothing wrong
-            _overwrite(self._tally, counted)
+            _replace(self._tally, counted)
 
     def close(self) -> None:
         self.connection.close()
@@ -267,11 +267,11 @@ def tally_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-commits")
 
 
-def _overwrite(path: Path, content: bytes) -> None:
-    """Write in place what is never shorter than before: unlike with ``write_bytes``, the file is empty at no moment."""
-    path.touch()
-    with path.open("r+b", buffering=0) as file:
-        file.write(content)
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file anew: unlike with ``write_bytes`` alone, it is empty at no moment."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.write_bytes(content)
+    draft.replace(path)
 
 
 def stored_finality(database: Database) -> int:

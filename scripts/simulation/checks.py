@@ -76,7 +76,8 @@ class Checks(Effects):
     def on_start(self, node: SimulatedNode) -> None:
         super().on_start(node)
         head = node.disk.main[max(node.disk.main)].id if node.disk.main else self.world.genesis.id
-        if node.is_honest and node.engine.chain.head.header.id != head:
+        # A file that SQLite itself finds damaged, if asked, may tell two things by its index and by its table.
+        if node.is_honest and not node.disk.is_unsound and node.engine.chain.head.header.id != head:
             self._fail_inside(node, "has another head after its restart than its disk says")
 
     def on_restart(self, node: SimulatedNode, tip: bytes) -> None:

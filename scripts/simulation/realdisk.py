@@ -127,10 +127,10 @@ class RealDisk(Disk):
                 self._flip_meta(random)
             case "restored":
                 self._write(self._copied or self._files())
-                self._tally.unlink()
+                self._tally.unlink(missing_ok=True)
             case "lied":
                 self._write(lied(self._files(), random))
-                self._tally.unlink()
+                self._tally.unlink(missing_ok=True)
             case "flipped log":
                 self._write(flipped_log(self._files(), random))
             case _:

@@ -178,9 +178,10 @@ def test_a_count_that_cannot_be_written_leaves_the_one_before(
         opens(file, *arguments, **options).close()
         raise OSError("the power failed")
 
-    monkeypatch.setattr(Path, "open", opened)
-    with database.transaction():
-        pass
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", opened)
+        with database.transaction():
+            pass
     # then the last number still stands there
     assert counted
     assert tally_of(path).read_bytes() == counted
