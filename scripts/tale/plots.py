@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import cycle
 from typing import NamedTuple
 
+from chain.language import field_of
 from chain.policy import Category, Policy, read_policy
 
 # An answer takes eight slots to be seen; three of them follow one another in the shortest period.
@@ -35,14 +36,14 @@ class Plot(NamedTuple):
 
 
 def rehearsed(policy: Policy, slot_ms: int) -> Policy:
-    """The policy with days so short that its shortest deadline is :data:`SHORTEST_SLOTS`.
+    """The policy with days so long that its shortest deadline is :data:`SHORTEST_SLOTS`.
 
     Nobody waits years for conduct to be old: what was established before the members enrolled is recorded too, as
     their consent to this policy says.
     """
     document = policy.to_document()
     shortest_days = min(*(getattr(policy, name) for name in _DEADLINES), _disputed_days(policy))
-    day_ms = min(policy.day_ms, -(-SHORTEST_SLOTS * slot_ms // shortest_days))
+    day_ms = min(field_of("policy", "day_ms").high, -(-SHORTEST_SLOTS * slot_ms // shortest_days))
     rights = {**document["rights"], "lookback_days": policy.retention_days}
     return read_policy({**document, "day_ms": day_ms, "rights": rights})
 

@@ -40,14 +40,14 @@ class Tale(Carrying, Casework):
 
     def chapters(self) -> Iterator[Chapter]:
         """One after the other, as far as the policy has anything to tell."""
-        cast, policy = self.cast, self.genesis.policy
+        cast, policy, rules = self.cast, self.genesis.policy, self.genesis.policy.raters
         if cast.institutions:
             yield Chapter(f"{len(cast.institutions)} offices are accredited by motion", list(self._accreditations()))
         yield Chapter(f"{len(cast.members)} members enrol", [self._enrolments()])
         if cast.parts:
             yield Chapter("records are filed in every category", [self._filings()])
             yield Chapter("members object, and ask for repair", [self._becomes(*part) for part in cast.parts])
-        rated = [rating for _, rating in sorted(policy.ratings.items()) if not rating.is_closed]
+        rated = [rating for _, rating in sorted(policy.ratings.items()) if not rating.is_closed][: rules.most_given]
         if rated and self._can_rate():
             yield Chapter("members rate each other", [self._ratings(rating) for rating in rated])
             yield Chapter("ratings are taken back, objected to and answered", [self._objections(rated[0])])
@@ -110,7 +110,7 @@ class Tale(Carrying, Casework):
         yield [
             Do(rater, self._rating(rater, rated, rating), partial(self._may_rate, rater))
             for at, rater in enumerate(self.cast.raters)
-            for rated in self._rated_by(at)[: rules.most_given // len(self.genesis.policy.ratings)]
+            for rated in self._rated_by(at)[: max(1, rules.most_given // len(self.genesis.policy.ratings))]
         ]
 
     def _rated_by(self, at: int) -> list[Player]:
