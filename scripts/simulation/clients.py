@@ -8,6 +8,7 @@ where the first can never be valid.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from chain import registry
@@ -52,9 +53,10 @@ class Clients:
         self._node, chain = node, node.engine.chain
         view = chain.ledger.blank_draft(chain.head.header.slot + 1)
         for _ in range(TRIES):
-            wish = self.world.random.choice(self._kinds)(view)
-            if wish is not None:
-                return self._sign(*wish)
+            with suppress(Refused):  # whoever it is about has left
+                wish = self.world.random.choice(self._kinds)(view)
+                if wish is not None:
+                    return self._sign(*wish)
         return None
 
     def at_end(self) -> list[VerifiedTransaction]:

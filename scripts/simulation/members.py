@@ -49,6 +49,7 @@ GUARDIANS_NAMED, THRESHOLD = 3, 2
 SALT = bytes(16)
 # Fewer do not leave, so that there is somebody left.
 FEWEST_MEMBERS = 5
+LEAVES = 400  # of a thousand tries: who is gone has nobody object, ask, or appeal
 
 
 class Members(Clients):
@@ -107,6 +108,8 @@ class Members(Clients):
             return None
         (subject, rater, code), rating = chosen
         rated, by = (view.member(identity)[1].key for identity in (subject, rater))
+        if not {rated, by} <= self._keys.keys():  # somebody who came to make trouble
+            return None
         if rating.status == UNDISPUTED and self.world.chance(700):
             return rated, Dispute(by, code, DIGEST)
         if rating.status == DISPUTED and self.world.chance(700):
@@ -160,7 +163,7 @@ class Members(Clients):
         return None if chosen is None or member is None else (member.key, Veto(chosen[0]))
 
     def _leave(self, _view: Draft) -> Wish | None:
-        who = self._leaver()
+        who = self._leaver() if self.world.chance(LEAVES) else None
         return None if who is None else (who[1].key, Leave())
 
     def _leaver(self) -> tuple[bytes, Member] | None:

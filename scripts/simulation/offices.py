@@ -86,17 +86,17 @@ class Offices(Members):
             *5 * [self._file],
             *2 * [self._reopen],
             *3 * [self._object],
-            *3 * [self._answer],
-            *5 * [self._rule],
+            *5 * [self._answer],
+            *8 * [self._rule],
             *2 * [self._repair],
-            *2 * [self._appeal],
+            *3 * [self._appeal],
             self._comment,
             self._rotate,
             self._name_guardians,
-            *2 * [self._recover],
+            self._recover,
             self._veto,
             self._leave,
-            *2 * [self._annul],
+            self._annul,
             *3 * [self._propose],
             *8 * [self._approve],
             *3 * [self._consent],
@@ -153,7 +153,7 @@ class Offices(Members):
     def _rule(self, view: Draft) -> Wish | None:
         def rule(subject: bytes, number: int, record: Record) -> Wish | None:
             arbiter = self._pick(list(drawn(view, subject, number, record, view.date_slot)))
-            verdict = self.world.random.choice((STRIKE, UPHOLD))
+            verdict = self.world.random.choice((STRIKE, UPHOLD, UPHOLD))
             return None if arbiter is None else (view.current_key(arbiter), Rule(subject, number, verdict, DIGEST))
 
         return self._about_a_record(view, lambda record: record.status in (DRAWN, REPAIR_DRAWN), rule)
@@ -172,8 +172,8 @@ class Offices(Members):
     # ----------------------------------------------------------------------------------------------- validators
 
     def _propose(self, view: Draft) -> Wish | None:
-        makers = [self._seat_change, self._seat_change, self._accredit, self._judge_authority, self._amend, self._judge]
-        proposal = self.world.random.choice(makers)(view)
+        makers = [self._seat_change, self._seat_change, self._accredit, self._judge_authority, self._amend]
+        proposal = self._judge(view) or self.world.random.choice(makers)(view)
         if proposal is None:
             return None
         mover = self._chair if isinstance(proposal, SeatProposal) else self._pick(self._voters(view))

@@ -28,7 +28,7 @@ def simulated_policy(slot_ms: int) -> Policy:
                 "notice_days": 10,
                 "retention_days": 120,
             },
-            "authorities": {"overturned_permille": 400, "overturned_minimum": 5},
+            "authorities": {"overturned_permille": 400, "overturned_minimum": 3},
             "rights": {
                 "lookback_days": 40,
                 "hearing_days": 3,
