@@ -211,7 +211,9 @@ def _possible(session: Session, account: Signer) -> list[str]:
     possible = [] if account.member else [f"enrol{consent}"]
     if account.member:
         possible += [
-            f"rate, in {item.name} ({item.low} to {item.high}){receipt}" for _, item in sorted(policy.ratings.items())
+            f"rate, in {item.name} ({item.low} to {item.high}){receipt}"
+            for _, item in sorted(policy.ratings.items())
+            if not item.is_closed
         ]
         possible.append("object, appeal, repair ask, statement, about its own records")
         possible += ["rating withdraw, rating object, rating answer; receipt, for who dealt with it"] * bool(

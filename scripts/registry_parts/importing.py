@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_WRONG
+from p2p.local.commandline import EXIT_WRONG, importing
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from scripts.registry_parts.bulk import Filing, Outcome
 from scripts.registry_parts.journal import opened
 from scripts.registry_parts.rows import Row, Table, read_table
 from scripts.registry_parts.session import EXIT_NOT_IN_TIME, Session, keyed, waits
-from scripts.registry_parts.vouched import SUFFIX, read_list
+
+# What is no table, but a list of people: see :mod:`scripts.registry_parts.vouched`.
+LIST_SUFFIX = ".td"
 
 
 @click.command("import")
@@ -69,12 +71,14 @@ def import_table(
 
 
 def _read(session: Session, file: Path, established: str | None, names: Path | None) -> Table:
-    if file.suffix != SUFFIX:
+    if file.suffix != LIST_SUFFIX:
         if established is not None or names is not None:
             raise OperatorError("--established and --names are for a VOUCHED.td; a table has a column established")
         return read_table(file, session.genesis, session.policy)
     if established is None or established == "now":
         raise OperatorError("say since when the list holds: --established DATE, the same in every run")
+    with importing():
+        from scripts.registry_parts.vouched import read_list
     return read_list(file, session.genesis, session.policy, established, names)
 
 

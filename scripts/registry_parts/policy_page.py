@@ -39,7 +39,17 @@ times are whole days, at most {MAX_DAYS:,}. Here is every key; the tables are th
     uv run scripts/testnet.py --policy FILE.toml            # real nodes under it
 
 **amendment** says which way a change is the worse one for members: it takes `worse_notice_days`, and nothing that is
-recorded already is touched by it. Files to begin with are in `chain/policies/`.
+recorded already is touched by it.
+
+Policies to begin with are in `chain/policies/`, each figure with its source: `marketplace` (members rate members),
+`municipal` (a city's register), `suppliers` (exclusions that stand while they are disputed; three deficiencies close
+a tier: `cap_records`), `licences` (a licence as a dated attribute: a record of no points whose evidence is the salted
+digest, and which ends with the licence's term), `maintainers` (receipts, reasons, ratings that end;
+`registry.py import VOUCHED.td`).
+
+A policy cannot say: points that fade day by day (a record counts whole until it ends, a rating until `rating_days`);
+thresholds that are stricter for those who come later (everybody stands under the policy in force, and no amendment
+raises a threshold); what holds in two categories and not in a third (a cap counts records of all that cap at its tier).
 """
 
 _HEADINGS = {

@@ -20,7 +20,6 @@ from scripts.names import NAMES_TOML, read_names
 from scripts.registry_parts.inputs import find_category, find_points, find_severity, read_slot, salted_digest
 from scripts.registry_parts.rows import Row, Table, Unreadable, mark_of, read_lines
 
-SUFFIX = ".td"
 VOUCHED_FOR, DENOUNCED = "vouched for", "denounced"
 _HANDLE = re.compile(r"(?:[a-z0-9._-]+:)?[a-z0-9](?:[a-z0-9._-]*)")
 
