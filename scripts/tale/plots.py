@@ -21,7 +21,7 @@ _DEADLINES = ("answer_days", "ruling_days", "repair_answer_days", "motion_days")
 FILED = "filed"
 SILENCE, WITHDRAWN, CORRECTED, STRUCK, APPEALED = "silence", "withdrawn", "corrected", "struck", "appealed"
 REPAIRED, DECLINED, STATED = "repaired", "declined", "stated"
-_DISPUTES = (SILENCE, WITHDRAWN, CORRECTED, STRUCK, APPEALED)
+DISPUTES = (SILENCE, WITHDRAWN, CORRECTED, STRUCK, APPEALED)
 _REPAIRS = (REPAIRED, DECLINED)
 
 
@@ -67,7 +67,7 @@ def _disputed(policy: Policy, categories: list[Category]) -> Iterator[Plot]:
     """Of what can put a member worse, if there is such."""
     contested = cycle([each for each in categories if each.is_adverse] or categories)
     takes = cycle([each for each in categories if each.low < -1])
-    for what in _DISPUTES if categories else ():
+    for what in DISPUTES if categories else ():
         category = next(takes if what == CORRECTED else contested, None)
         if category is not None:
             yield _plot(policy, category, what)
