@@ -49,6 +49,7 @@ class Deeds(Attackers):
             (self._consent, 4),
             (self._accuse, 1),
             (self._lose, 1),
+            (self._anchor, 1),
         ]
         self._weights = list(accumulate(weight for _, weight in self._menu))
 

@@ -22,6 +22,8 @@ from scripts.histories_parts.hand import Deed, Hand, commitment_to, guardians_of
 class OfMembers(Hand):
     """Deeds of members."""
 
+    _next: list[Deed]
+
     def _enrol(self) -> Deed:
         registrar = self._now(self._mostly(self.offices[0], *self.offices))
         if self._mostly(not self.policy.enrolment_by_registrar, True, False):
@@ -76,11 +78,19 @@ class OfMembers(Hand):
             step = random.choice((2, 3, 3, 4))
             return Deed(now if step == 2 else self._now(random.choice(self.offices)), Annul(now, step, bytes(32)))
         if who in recount.recoveries and random.random() < 0.4:
+            again = Deed(self._new_key(), self._recovery(who, now))
+            self._next = self._mostly([Deed(now, Veto(1)), again], [])
             return Deed(now, Veto(1))
         match random.randrange(8):
             case 0 | 1:
                 return Deed(now, NameGuardians(self._mostly(commitment_to(random.randrange(2)), b"")))
             case 2 | 3 | 4:
+                if random.random() < 0.5:
+                    self._next = [
+                        Deed(now, Veto(1)),
+                        Deed(self._new_key(), self._recovery(who, now)),
+                        Deed(now, Veto(1)),
+                    ]
                 return Deed(self._mostly(self._new_key(), now), self._recovery(who, now))
             case 5:
                 return Deed(now, Leave())
@@ -97,4 +107,9 @@ class OfMembers(Hand):
         if named is not None and self.random.random() < 0.8:
             which = int(commitment_to(1) == named.now)
         signatures = (bytes(64), self._mostly(bytes(64), b""), b"")
-        return Recover(now, step, 2, guardians_of(which), bytes(16), signatures)
+        words = Recover(now, step, 2, guardians_of(which), bytes(16), signatures)
+        if self.random.random() < 0.5:
+            return words
+        return words._replace(
+            registrar=self._now(self.recount.enrolled_by.get(who) or self.offices[0]), consent=bytes(64)
+        )

@@ -25,7 +25,7 @@ from chain.proposals import (
     Suspend,
 )
 from chain.statements import NO_TAG, TAG_BYTES
-from chain.transactions import Approve, Consent, Evidence, Lost, Propose
+from chain.transactions import AUDIT, Anchor, Approve, Consent, Evidence, Lost, Propose
 from scripts.histories_parts.hand import FOREVER, Deed, Hand
 from scripts.histories_parts.policies import amendment
 from scripts.recount.lives import OPEN, REVOKED, SUSPENDED
@@ -115,6 +115,10 @@ class OfValidators(Hand):
         loser, tag, tags = self._validator(), self.random.randbytes(TAG_BYTES), self.recount.council.tags
         old = self._mostly(tags.get(loser, NO_TAG), tag)
         return Deed(loser, Lost(old, self._mostly(tag, NO_TAG, old)))
+
+    def _anchor(self) -> Deed:
+        digest = self.random.randbytes(32)
+        return Deed(self._somebody(), Anchor(AUDIT, digest, digest, self._mostly(digest, b""), digest))
 
     def _accuse(self) -> Deed:
         """Two statements of the same height, headers or attestations, and mostly not the same one."""
