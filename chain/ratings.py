@@ -14,9 +14,9 @@ Source: protocol 8.4.
 
 from __future__ import annotations
 
-from chain.clauses import NO_LIMIT
 from chain.draft import Draft
 from chain.errors import InvariantBroken, Reason, Refused
+from chain.language import NO_LIMIT
 from chain.policy import Policy
 from chain.scores import standing
 from chain.state import (
