@@ -29,6 +29,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     proposals     what validators can decide together
     transactions  what an actor signs
     tables        documents, read with errors that say where
+    language      the language of policies: every field, its bounds, and what it does
     clauses       what a policy says in numbers of people, their keys, voices and quotas
     policy        what may be recorded, and how a score follows from it
     amendments    which policy may follow another, and what it worsens

@@ -10,23 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import zip_longest
 
-from chain.policy import Category, Policy
+from chain.clauses import CLAUSES
+from chain.language import TABLES
+from chain.policy import Category, Policy, RatingCategory
 
-# Periods of which the longer, and of which the shorter, is the worse one for members.
-_WORSE_LONGER = (
-    "answer_days",
-    "ruling_days",
-    "repair_answer_days",
-    "retention_days",
-    "lookback_days",
-    "disputed_days",
-    "overturned_permille",
-    "overturned_minimum",
-)
-_WORSE_SHORTER = ("notice_days", "worse_notice_days", "hearing_days", "appeal_days", "window_days")
-# The same, of the tables of :data:`chain.clauses.CLAUSES`.
-_CLAUSES_WORSE_HIGHER = {"identity": ("registrar", "leave_days", "return_days"), "raters": ("answer_days",)}
-_CLAUSES_WORSE_LOWER = {"identity": ("recovery_days", "annulment_days"), "quotas": ("member", "fresh")}
+# The tables whose fields say themselves which way they worsen.
+_COMPARED = ("periods", "authorities", "rights", *CLAUSES)
 
 
 def amendment_fault(old: Policy, new: Policy) -> str:
@@ -37,6 +26,11 @@ def amendment_fault(old: Policy, new: Policy) -> str:
     no record.
     """
     return next(_amendment_faults(old, new), "")
+
+
+def amendment_faults(old: Policy, new: Policy) -> list[str]:
+    """Every reason why ``new`` may not replace ``old``, a sentence each."""
+    return list(_amendment_faults(old, new))
 
 
 def _amendment_faults(old: Policy, new: Policy) -> Iterator[str]:
@@ -58,6 +52,8 @@ def _amendment_faults(old: Policy, new: Policy) -> Iterator[str]:
             yield f"tier {tier.name} must keep its name and its place from below"
         elif raised.threshold > tier.threshold:
             yield f"tier {tier.name} must not begin above {tier.threshold}"
+        elif raised.cap_records < tier.cap_records:
+            yield f"tier {tier.name} must not be capped by fewer records than {tier.cap_records}"
     names = tuple(severity.name for severity in old.severities)
     if tuple(severity.name for severity in new.severities[: len(names)]) != names:
         yield f"the severities must begin with {', '.join(names)}; add new ones after them"
@@ -82,34 +78,30 @@ def worsenings(old: Policy, new: Policy) -> list[str]:
 
 
 def _worsenings(old: Policy, new: Policy) -> Iterator[str]:
-    for name in _WORSE_LONGER:
-        if getattr(new, name) > getattr(old, name):
-            yield f"{name} rises from {getattr(old, name)} to {getattr(new, name)}"
-    for name in _WORSE_SHORTER:
-        if getattr(new, name) < getattr(old, name):
-            yield f"{name} falls from {getattr(old, name)} to {getattr(new, name)}"
-    yield from _clause_worsenings(old, new)
+    yield from _worse_numbers(old, new)
     if old.enrolment_by_registrar and not new.enrolment_by_registrar:
         yield "enrolment is opened: no registrar sees who enrols"
     for before, after in zip(old.severities, new.severities, strict=False):
-        for name in ("repair_after_days", "expires_after_days"):
-            if getattr(after, name) > getattr(before, name):
-                yield f"{name} of severity {after.name} rises to {getattr(after, name)}"
+        for field in TABLES["severity"]:
+            if field.worse and getattr(after, field.name) > getattr(before, field.name):
+                yield f"{field.name} of severity {after.name} rises to {getattr(after, field.name)}"
     for code, category in sorted(new.categories.items()):
         yield from _category_worsenings(old.categories.get(code), category, len(new.tiers))
     for code, rating in sorted(new.ratings.items()):
-        lowest = old.ratings[code].low if code in old.ratings else 0
-        if rating.low < lowest:
+        known = old.ratings.get(code, RatingCategory(code, rating.name, 0, 0))
+        if known.is_closed and not rating.is_closed and rating.low < 0:
+            yield f"ratings in {rating.name} are opened again"
+        if rating.low < known.low:
             yield f"ratings in {rating.name} may take down to {rating.low}"
 
 
-def _clause_worsenings(old: Policy, new: Policy) -> Iterator[str]:
-    for sign, word, tables in ((1, "rises", _CLAUSES_WORSE_HIGHER), (-1, "falls", _CLAUSES_WORSE_LOWER)):
-        for table, names in tables.items():
-            for name in names:
-                before, after = (getattr(getattr(policy, table), name) for policy in (old, new))
-                if sign * after > sign * before:
-                    yield f"{name} of {table} {word} from {before} to {after}"
+def _worse_numbers(old: Policy, new: Policy) -> Iterator[str]:
+    for table in _COMPARED:
+        of = f" of {table}" if table in CLAUSES else ""
+        for field in TABLES[table]:
+            before, after = (policy.number(table, field.name) for policy in (old, new))
+            if field.worse * (after - before) > 0:
+                yield f"{field.name}{of} {'rises' if after > before else 'falls'} from {before} to {after}"
 
 
 def _category_worsenings(old: Category | None, new: Category, levels: int) -> Iterator[str]:

@@ -1,35 +1,14 @@
-"""The tables of a policy that are numbers and choices: every key with its bounds, what is usual, and what it says.
+"""What a policy says in numbers and choices of people: their keys, their voices, and how much they write.
 
-A key that a file leaves out has its usual value; of a quota that is none.
+The fields are those of :data:`chain.language.TABLES`, in the same order.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple, TypeVar
 
-from chain.codec import U32_MAX
+from chain.language import NO_LIMIT, SCORE_LIMIT, TABLES, in_words, names, read_plain
 from chain.tables import Table
-
-MAX_DAYS = 36_525  # a century: nothing about a person is worth keeping longer
-SCORE_LIMIT = 10**12
-NO_LIMIT = U32_MAX
-
-
-class Key(NamedTuple):
-    """One key: an integer from ``low`` to ``high``, or which of ``choices``, by its index."""
-
-    low: int
-    high: int
-    usual: int
-    choices: tuple[str, ...] = ()
-
-
-def _choice(*choices: str) -> Key:
-    return Key(0, len(choices) - 1, 0, choices)
-
-
-_DAYS = Key(1, MAX_DAYS, 14)
-_QUOTA = Key(1, NO_LIMIT, NO_LIMIT)
 
 
 class Identity(NamedTuple):
@@ -97,60 +76,22 @@ class Quotas(NamedTuple):
         return min(self.member, self.fresh, self.office)
 
 
-CLAUSES: dict[str, dict[str, Key]] = {
-    "identity": {
-        "recovery_days": _DAYS,
-        "registrar": _choice("recovers nobody", "recovers"),
-        "annulment_days": Key(1, MAX_DAYS, 20),
-        "leave_days": Key(1, MAX_DAYS, 30),
-        "return_days": Key(1, MAX_DAYS, 1_826),
-    },
-    "raters": {
-        "counting": _choice("open", "receipt"),
-        "aggregation": _choice("sum", "mean"),
-        "scale": Key(1, 1_000_000, 1),
-        "rating_days": Key(0, MAX_DAYS, 0),
-        "answer_days": Key(1, MAX_DAYS, 20),
-        "age_days": Key(0, MAX_DAYS, 0),
-        "least_score": Key(-SCORE_LIMIT, SCORE_LIMIT, -SCORE_LIMIT),
-        "most_given": _QUOTA,
-        "least_raters": Key(0, U32_MAX, 0),
-    },
-    "quotas": {
-        "member": _QUOTA,
-        "fresh": _QUOTA,
-        "fresh_days": _DAYS,
-        "office": _QUOTA,
-        "registrar": _QUOTA,
-        "strangers_permille": Key(1, 1_000, 1_000),
-    },
-}
+Clause = TypeVar("Clause", Identity, Raters, Quotas)
 
-_Clause = TypeVar("_Clause", Identity, Raters, Quotas)
+# The tables of a policy that are kept as they are.
+CLAUSES = ("identity", "raters", "quotas")
 
 
-def usual(name: str, kind: type[_Clause]) -> _Clause:
+def usual(name: str, kind: type[Clause]) -> Clause:
     """The table as it is where a policy says nothing."""
-    return kind(*(key.usual for key in CLAUSES[name].values()))
+    return kind(*(field.usual or 0 for field in TABLES[name]))
 
 
-def read_clause(table: Table, name: str, kind: type[_Clause]) -> _Clause:
+def read_clause(table: Table, name: str, kind: type[Clause]) -> Clause:
     """Read one of :data:`CLAUSES` of a policy.  Raises :class:`chain.tables.Mistake`."""
-    keys = CLAUSES[name]
-    rows = table.table(name, tuple(keys))
-    return kind(*(_read(rows, field, key) for field, key in keys.items()))
-
-
-def _read(rows: Table, name: str, key: Key) -> int:
-    if key.choices:
-        return rows.choice(name, key.choices) or 0
-    return rows.integer(name, key.low, key.high, key.usual)
+    return kind(**read_plain(table.table(name, names(name)), name))
 
 
 def clause_document(name: str, clause: Identity | Raters | Quotas) -> dict[str, int | str]:
     """A table in the shape of its file."""
-    keys = CLAUSES[name]
-    return {
-        field: key.choices[value] if key.choices else value
-        for (field, key), value in zip(keys.items(), clause, strict=True)
-    }
+    return {field.name: in_words(field, value) for field, value in zip(TABLES[name], clause, strict=True)}

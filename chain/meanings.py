@@ -145,7 +145,7 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     _R.SELF_RECORD: Meaning("Nobody records about itself.", "another authority to file it"),
     _R.CATEGORY_CLOSED: Meaning(
-        "A closed category takes no new records; the old ones stand.", "another category of the policy"
+        "A closed category takes no new records or ratings; the old ones stand.", "another category of the policy"
     ),
     _R.WRONG_SEVERITY: Meaning(
         "A category says which severities its records may have.", "one of them (`inspect_chain.py policy`)"

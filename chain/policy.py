@@ -13,93 +13,48 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from chain.clauses import (
-    CLAUSES,
-    MAX_DAYS,
-    SCORE_LIMIT,
-    Identity,
-    Quotas,
-    Raters,
-    clause_document,
-    read_clause,
-    usual,
-)
-from chain.codec import U32_MAX, decode, encode
+from chain.clauses import CLAUSES, Identity, Quotas, Raters, clause_document, read_clause, usual
+from chain.codec import decode, encode
 from chain.errors import OperatorError, Reason, Refused
+from chain.language import (
+    LANGUAGE,
+    MAX_CATEGORIES,
+    MAX_SEVERITIES,
+    MAX_TIERS,
+    SCORE_LIMIT,
+    TABLES,
+    field_of,
+    from_wire,
+    in_words,
+    names,
+    read_plain,
+    to_wire,
+)
 from chain.proposals import MAX_POLICY_BYTES
 from chain.tables import Mistake, Table, line_of, read_text
 from chain.transactions import POINTS_LIMIT
 
-MAX_TIERS = 32
-MAX_SEVERITIES = 8
-# Of each kind.  The catalogue of a whole city fits, and one who reads a motion can still judge it.
-MAX_CATEGORIES = 256
-
-LANGUAGE = 2
-
-_DAY_MS = 86_400_000
-_ENROLMENT = ("open", "registrar")
-# What holds where a file says nothing: five years of retention, and authorities are never suspended.
-_PERIODS = {
-    "answer_days": 20,
-    "ruling_days": 20,
-    "repair_answer_days": 20,
-    "motion_days": 30,
-    "notice_days": 30,
-    "retention_days": 1_826,
-}
-_AUTHORITIES = {"overturned_permille": 1_000, "overturned_minimum": 1}
-# Rights: the lowest and the highest value, and what holds where a file says nothing.
-_RIGHTS = {
-    "lookback_days": (0, MAX_DAYS, 0),
-    "hearing_days": (1, MAX_DAYS, 5),
-    "appeal_days": (1, MAX_DAYS, 20),
-    "disputed_days": (1, MAX_DAYS, 10),
-    "window_days": (1, MAX_DAYS, 365),
-    "worse_notice_days": (1, MAX_DAYS, 60),
-}
-_INTERIM = ("suspended", "stands")
+# The tables whose numbers are a policy's own.
+_OWN = ("score", "periods", "authorities", "rights")
 _LANGUAGE_1 = (
     "must be 2: this file is of an older language. Write language = 2; what it says nothing of is then "
-    + ", ".join(f"{name} {default}" for name, (_, _, default) in _RIGHTS.items())
+    + ", ".join(f"{field.name} {field.usual}" for field in TABLES["rights"])
     + ' (table [rights]), and interim "suspended" for each category; overturned_minimum and overturned_permille '
     "now count contested records alone"
 )
-
-# The fields of each table, in the order in which :meth:`Policy.encode` writes them.
-_FIELDS: dict[str, tuple[str, ...]] = {
-    "policy": (
-        "language", "name", "version", "day_ms", "enrolment",
-        "score", "periods", "authorities", "rights", "tier", "severity", "category", "rating", *CLAUSES,
-    ),
-    "score": ("base", "ratings_floor", "ratings_cap"),
-    "periods": tuple(_PERIODS),
-    "authorities": tuple(_AUTHORITIES),
-    "rights": tuple(_RIGHTS),
-    **{name: tuple(keys) for name, keys in CLAUSES.items()},
-    "tier": ("name", "from"),
-    "severity": ("name", "repair_after_days", "expires_after_days"),
-    "category": (
-        "code", "name", "min", "max", "floor", "ceiling", "severities", "reason", "tier_cap", "closed",
-        "interim",
-    ),
-    "rating": ("code", "name", "min", "max"),
-}  # fmt: skip
-_ROWS = ("tier", "severity", "category", "rating")
-_FLAGS = ("reason", "closed")
-
 
 _IDENTITY, _RATERS, _QUOTAS = usual("identity", Identity), usual("raters", Raters), usual("quotas", Quotas)
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A named band of scores; it begins at ``threshold``."""
+    """A named band of scores; it begins at ``threshold``, and ``cap_records`` that cap at it make its cap hold."""
 
     name: str
     threshold: int
+    cap_records: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +110,19 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class RatingCategory:
-    """A category in which members rate members, with the points that one rating may give."""
+    """A category in which members rate members, with the points that one rating may give.
+
+    One that ``is_closed`` takes no new ratings, and the old ones count.
+    """
 
     code: int
     name: str
     low: int
     high: int
+    is_closed: bool = False
+
+
+_Kind = TypeVar("_Kind", Category, RatingCategory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +188,10 @@ class Policy:
         """The level that ``score`` reaches, but none above any of ``caps``; the lowest tier is level 0."""
         return min((sum(score >= tier.threshold for tier in self.tiers[:-1]), *caps))
 
+    def holding(self, caps: Iterable[tuple[int, int]]) -> list[int]:
+        """Of ``(level, standing records that cap the tier at it)``, the levels whose caps hold."""
+        return [level for level, records in caps if records >= self.tier(level).cap_records]
+
     def tier(self, level: int) -> Tier:
         """The tier of a level."""
         return self.tiers[len(self.tiers) - 1 - level]
@@ -234,9 +200,15 @@ class Policy:
         """How many slots of a chain ``days`` of this policy last; at least one."""
         return max(1, days * self.day_ms // slot_ms)
 
+    def number(self, table: str, name: str) -> int:
+        """What it says in a field of :data:`chain.language.TABLES` that is a number or a choice."""
+        where = getattr(self, table) if table in CLAUSES else self
+        value: int = getattr(where, name)
+        return value
+
     def encode(self) -> bytes:
         """The canonical encoding of every rule, independent of the file's layout."""
-        return encode(_to_wire("policy", self.to_document()))
+        return encode(to_wire("policy", self.to_document()))
 
     def digest(self) -> bytes:
         """What the state commits to: 32 bytes."""
@@ -249,19 +221,16 @@ class Policy:
             "name": self.name,
             "version": self.version,
             "day_ms": self.day_ms,
-            "enrolment": _ENROLMENT[self.enrolment_by_registrar],
-            "score": {name: getattr(self, name) for name in _FIELDS["score"]},
-            "periods": {name: getattr(self, name) for name in _PERIODS},
-            "authorities": {name: getattr(self, name) for name in _AUTHORITIES},
-            "rights": {name: getattr(self, name) for name in _RIGHTS},
+            "enrolment": in_words(field_of("policy", "enrolment"), self.enrolment_by_registrar),
+            **{table: {name: getattr(self, name) for name in names(table)} for table in _OWN},
             **{name: clause_document(name, getattr(self, name)) for name in CLAUSES},
-            "tier": [{"name": tier.name, "from": tier.threshold} for tier in self.tiers],
-            "severity": [
-                {name: getattr(severity, name) for name in _FIELDS["severity"]} for severity in self.severities
+            "tier": [
+                {"name": tier.name, "from": tier.threshold, "cap_records": tier.cap_records} for tier in self.tiers
             ],
+            "severity": [{name: getattr(severity, name) for name in names("severity")} for severity in self.severities],
             "category": [self._category_document(item) for _, item in sorted(self.categories.items())],
             "rating": [
-                {"code": item.code, "name": item.name, "min": item.low, "max": item.high}
+                {"code": item.code, "name": item.name, "min": item.low, "max": item.high, "closed": item.is_closed}
                 for _, item in sorted(self.ratings.items())
             ],
         }
@@ -277,7 +246,7 @@ class Policy:
             "severities": [self.severities[code - 1].name for code in category.severities],
             "reason": category.needs_reason,
             "closed": category.is_closed,
-            "interim": _INTERIM[category.stands_disputed],
+            "interim": in_words(field_of("category", "interim"), category.stands_disputed),
         }
         if category.tier_cap is not None:
             document["tier_cap"] = self.tier(category.tier_cap).name
@@ -290,7 +259,7 @@ class Policy:
 def read_policy(document: Any) -> Policy:
     """Check a parsed policy document.  Raises :class:`OperatorError` that names the field and the remedy."""
     try:
-        return _read(document)
+        return policy_of(document)
     except Mistake as mistake:
         raise OperatorError(f"policy: {mistake}") from mistake
 
@@ -302,7 +271,7 @@ def parse_policy(text: str) -> Policy:
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is a number too long
         raise OperatorError(f"policy: not valid TOML: {error}") from error
     try:
-        return _read(document)
+        return policy_of(document)
     except Mistake as mistake:
         raise OperatorError(f"policy: line {line_of(text, mistake.path)}: {mistake}") from mistake
 
@@ -321,29 +290,23 @@ def shipped_policy(name: str) -> Policy:
     return parse_policy((folder / f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def _read(document: Any) -> Policy:
-    table = Table(document, _FIELDS["policy"])
+def policy_of(document: Any) -> Policy:
+    """Check a parsed policy document.  Raises :class:`chain.tables.Mistake`, which leads to the field."""
+    table = Table(document, names("policy"))
     if document.get("language") != LANGUAGE or type(document["language"]) is not int:
         raise table.mistake("language", _LANGUAGE_1)
-    score = table.table("score", _FIELDS["score"])
-    periods = table.table("periods", _FIELDS["periods"])
-    authorities = table.table("authorities", _FIELDS["authorities"])
-    rights = table.table("rights", _FIELDS["rights"])
-    days = {name: periods.integer(name, 1, MAX_DAYS, default) for name, default in _PERIODS.items()}
+    head = read_plain(table, "policy")
+    numbers: dict[str, int] = {}
+    for name in _OWN:
+        numbers |= read_plain(table.table(name, names(name)), name)
     tiers = _tiers(table)
-    severities = _severities(table, days["retention_days"])
+    severities = _severities(table, numbers["retention_days"])
     policy = Policy(
-        name=table.text("name"),
-        version=table.integer("version", 1, U32_MAX),
-        day_ms=table.integer("day_ms", 1, _DAY_MS, _DAY_MS),
-        enrolment_by_registrar=bool(table.choice("enrolment", _ENROLMENT)),
-        base=score.integer("base", -SCORE_LIMIT, SCORE_LIMIT),
-        ratings_floor=score.integer("ratings_floor", -SCORE_LIMIT, 0),
-        ratings_cap=score.integer("ratings_cap", 0, SCORE_LIMIT),
-        **days,
-        overturned_permille=authorities.integer("overturned_permille", 0, 1_000, _AUTHORITIES["overturned_permille"]),
-        overturned_minimum=authorities.integer("overturned_minimum", 1, U32_MAX, _AUTHORITIES["overturned_minimum"]),
-        **{name: rights.integer(name, *bounds) for name, bounds in _RIGHTS.items()},
+        name=head["name"],
+        version=head["version"],
+        day_ms=head["day_ms"],
+        enrolment_by_registrar=bool(head["enrolment"]),
+        **numbers,
         tiers=tiers,
         severities=severities,
         categories=_categories(table, tiers, severities),
@@ -352,22 +315,24 @@ def _read(document: Any) -> Policy:
         raters=read_clause(table, "raters", Raters),
         quotas=read_clause(table, "quotas", Quotas),
     )
-    _check_identity(table, policy.identity)
+    _check_identity(policy.identity)
     size = len(policy.encode())
     if size > MAX_POLICY_BYTES:
         raise Mistake((), f"is too long: {size} bytes encoded where {MAX_POLICY_BYTES} are allowed; shorten names")
     return policy
 
 
-def _check_identity(table: Table, identity: Identity) -> None:
+def _check_identity(identity: Identity) -> None:
     """Guardians must be able to act before somebody is gone."""
     if identity.leave_days < identity.recovery_days:
-        raise table.mistake("identity", f"leave_days must be at least recovery_days, {identity.recovery_days}")
+        problem = f"must be at least recovery_days, {identity.recovery_days}"
+        raise Mistake(("identity", "leave_days"), problem)
 
 
 def _tiers(table: Table) -> tuple[Tier, ...]:
-    rows = table.rows("tier", _FIELDS["tier"], MAX_TIERS)
-    tiers = tuple(Tier(row.text("name"), row.integer("from", -SCORE_LIMIT, SCORE_LIMIT)) for row in rows)
+    rows = table.rows("tier", names("tier"), MAX_TIERS)
+    read = [read_plain(row, "tier") for row in rows]
+    tiers = tuple(Tier(each["name"], each["from"], each["cap_records"]) for each in read)
     if not tiers:
         raise table.mistake("tier", "must have at least one [[tier]]")
     _check_names(rows, [tier.name for tier in tiers])
@@ -378,51 +343,56 @@ def _tiers(table: Table) -> tuple[Tier, ...]:
 
 
 def _severities(table: Table, retention_days: int) -> tuple[Severity, ...]:
-    rows = table.rows("severity", _FIELDS["severity"], MAX_SEVERITIES)
+    rows = table.rows("severity", names("severity"), MAX_SEVERITIES)
     severities = []
     for row in rows:
-        repair_after_days = row.integer("repair_after_days", 0, retention_days)
-        expires_after_days = row.integer("expires_after_days", max(1, repair_after_days), retention_days)
-        severities.append(Severity(row.text("name"), repair_after_days, expires_after_days))
+        least_days = row.integer("repair_after_days", 0, retention_days)
+        bounds = max(1, least_days), retention_days
+        severities.append(Severity(**read_plain(row, "severity", expires_after_days=bounds)))
     _check_names(rows, [severity.name for severity in severities])
     return tuple(severities)
 
 
 def _categories(table: Table, tiers: Sequence[Tier], severities: Sequence[Severity]) -> dict[int, Category]:
     levels = [tier.name for tier in reversed(tiers)]
-    names = [severity.name for severity in severities]
+    severity_names = [severity.name for severity in severities]
     categories: dict[int, Category] = {}
-    for row in table.rows("category", _FIELDS["category"], MAX_CATEGORIES):
-        low = row.integer("min", -POINTS_LIMIT, POINTS_LIMIT)
+    for row in table.rows("category", names("category"), MAX_CATEGORIES):
+        read = _ranged(row, "category")
         category = Category(
-            code=row.integer("code", 0, U32_MAX),
-            name=row.text("name"),
-            low=low,
-            high=row.integer("max", low, POINTS_LIMIT),
-            floor=row.integer("floor", -SCORE_LIMIT, 0, -SCORE_LIMIT),
-            ceiling=row.integer("ceiling", 0, SCORE_LIMIT, SCORE_LIMIT),
-            severities=tuple(index + 1 for index in row.choices("severities", names)),
-            needs_reason=row.flag("reason"),
+            code=read["code"],
+            name=read["name"],
+            low=read["min"],
+            high=read["max"],
+            floor=read["floor"],
+            ceiling=read["ceiling"],
+            severities=tuple(index + 1 for index in row.choices("severities", severity_names)),
+            needs_reason=read["reason"],
             tier_cap=row.choice("tier_cap", levels),
-            is_closed=row.flag("closed"),
-            stands_disputed=bool(row.choice("interim", _INTERIM)),
+            is_closed=read["closed"],
+            stands_disputed=bool(read["interim"]),
         )
-        if category.code in categories:
-            raise row.mistake("code", f"{category.code} is used twice; choose another")
-        categories[category.code] = category
+        _add(categories, row, category)
     return categories
 
 
 def _ratings(table: Table) -> dict[int, RatingCategory]:
     ratings: dict[int, RatingCategory] = {}
-    for row in table.rows("rating", _FIELDS["rating"], MAX_CATEGORIES):
-        low = row.integer("min", -POINTS_LIMIT, POINTS_LIMIT)
-        high = row.integer("max", low, POINTS_LIMIT)
-        category = RatingCategory(row.integer("code", 0, U32_MAX), row.text("name"), low, high)
-        if category.code in ratings:
-            raise row.mistake("code", f"{category.code} is used twice; choose another")
-        ratings[category.code] = category
+    for row in table.rows("rating", names("rating"), MAX_CATEGORIES):
+        read = _ranged(row, "rating")
+        _add(ratings, row, RatingCategory(read["code"], read["name"], read["min"], read["max"], read["closed"]))
     return ratings
+
+
+def _ranged(row: Table, name: str) -> dict[str, Any]:
+    """A category, whose ``max`` is at least its ``min``."""
+    return read_plain(row, name, max=(row.integer("min", -POINTS_LIMIT, POINTS_LIMIT), POINTS_LIMIT))
+
+
+def _add(categories: dict[int, _Kind], row: Table, category: _Kind) -> None:
+    if category.code in categories:
+        raise row.mistake("code", f"{category.code} is used twice; choose another")
+    categories[category.code] = category
 
 
 def _check_names(rows: Sequence[Table], names: Sequence[str]) -> None:
@@ -441,46 +411,9 @@ def decode_policy(data: bytes) -> Policy:
     """
     fields = decode(data, max_bytes=MAX_POLICY_BYTES, max_items=MAX_CATEGORIES)
     try:
-        policy = _read(_from_wire("policy", fields))
+        policy = policy_of(from_wire("policy", fields))
     except Mistake as mistake:
         raise Refused(Reason.MALFORMED, f"policy: {mistake}") from mistake
     if policy.encode() != data:
         raise Refused(Reason.MALFORMED, "policy: not its canonical encoding")
     return policy
-
-
-def _to_wire(name: str, value: Any) -> Any:
-    """A table as the tuple of its fields, a text as bytes, true as 1; what is left out as the empty text."""
-    match value:
-        case dict():
-            return tuple(_to_wire(key, value.get(key, "")) for key in _FIELDS[name])
-        case list():
-            return tuple(_to_wire(name, item) for item in value)
-        case str():
-            return value.encode()
-        case _:
-            return int(value)
-
-
-def _from_wire(name: str, row: Any) -> Any:
-    """The table that :func:`_to_wire` was given, as far as ``row`` has its shape; what is in it is not checked."""
-    fields = _FIELDS[name]
-    if type(row) is not tuple or len(row) != len(fields):
-        return row
-    return {key: _field_from_wire(key, value) for key, value in zip(fields, row, strict=True) if value != b""}
-
-
-def _field_from_wire(name: str, value: Any) -> Any:
-    match value:
-        case bytes():
-            return value.decode(errors="replace")
-        case tuple() if name == "severities":
-            return [_field_from_wire("", item) for item in value]
-        case tuple() if name in _ROWS:
-            return [_from_wire(name, item) for item in value]
-        case tuple() if name in _FIELDS:
-            return _from_wire(name, value)
-        case 0 | 1 if name in _FLAGS:
-            return bool(value)
-        case _:
-            return value

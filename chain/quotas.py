@@ -8,9 +8,9 @@ Source: protocol 8.5.
 from __future__ import annotations
 
 from chain.blocks import MAX_BLOCK_TRANSACTIONS
-from chain.clauses import NO_LIMIT
 from chain.draft import Draft
 from chain.errors import Reason, Refused
+from chain.language import NO_LIMIT
 from chain.policy import Policy
 from chain.state import REVOKED, Account, Authority, Member, Tally, authority_key, member_key, tally_key
 from chain.transactions import COUNTED, Action, Enrol

@@ -14,9 +14,9 @@ Source: protocol 8.4.
 
 from __future__ import annotations
 
-from chain.clauses import NO_LIMIT
 from chain.draft import Draft
 from chain.errors import InvariantBroken, Reason, Refused
+from chain.language import NO_LIMIT
 from chain.policy import Policy
 from chain.scores import standing
 from chain.state import (
@@ -37,13 +37,16 @@ from chain.transactions import Dispute, Rate, Reply, Retract
 def check_rating(policy: Policy, action: Rate, actor: bytes) -> None:
     """What follows from the policy alone.
 
-    Raises :class:`Refused`: ``SELF_RATING``, ``UNKNOWN_CATEGORY``, ``POINTS_OUT_OF_RANGE``, ``NO_RECEIPT``.
+    Raises :class:`Refused`: ``SELF_RATING``, ``UNKNOWN_CATEGORY``, ``CATEGORY_CLOSED``,
+    ``POINTS_OUT_OF_RANGE``, ``NO_RECEIPT``.
     """
     if action.subject == actor:
         raise Refused(Reason.SELF_RATING, "nobody rates itself")
     category = policy.ratings.get(action.category)
     if category is None:
         raise Refused(Reason.UNKNOWN_CATEGORY, f"category {action.category} is not in the policy")
+    if category.is_closed:
+        raise Refused(Reason.CATEGORY_CLOSED, f"{category.name} takes no new ratings")
     if not category.low <= action.points <= category.high:
         raise Refused(Reason.POINTS_OUT_OF_RANGE, f"{action.points} is not from {category.low} to {category.high}")
     if policy.raters.counting and not action.receipt:

@@ -27,7 +27,7 @@ class Standing(NamedTuple):
 def standing(policy: Policy, member: Member) -> Standing:
     """The score and tier of a member under the policy in force."""
     score = policy.score(member.record_points, rated(policy, member))
-    level = policy.level(score, [level for level, _ in member.caps])
+    level = policy.level(score, policy.holding(member.caps))
     return Standing(score, level, policy.tier(level).name)
 
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from chain.draft import Draft
 from chain.errors import Reason, Refused
+from chain.language import LONGER_IS_BETTER
 from chain.policy import Category, Policy
 from chain.state import Member, Record
 from chain.transactions import FileRecord, Reopen
-
-# Time that the member has, not the office.
-_LONGER_IS_BETTER = ("hearing_days", "appeal_days")
 
 
 def check_filing(policy: Policy, action: FileRecord | Reopen) -> Category:
@@ -68,7 +66,7 @@ def consented_from(draft: Draft, member: Member) -> int:
 def kept_slots(draft: Draft, record: Record, name: str) -> int:
     """A period of a record in slots, of the policy that it was filed under or of the one in force."""
     days = [getattr(policy, name) for policy in (draft.policy_of(record.policy_version), draft.policy)]
-    return draft.slots(max(days) if name in _LONGER_IS_BETTER else min(days))
+    return draft.slots(max(days) if name in LONGER_IS_BETTER else min(days))
 
 
 def dispute_slots(draft: Draft, record: Record, name: str) -> int:

@@ -53,6 +53,7 @@ from scripts.registry_parts.inputs import (
 from scripts.registry_parts.keys import annul, guardians, leave, recover, undo, veto, vouch
 from scripts.registry_parts.motions import motion
 from scripts.registry_parts.naming import list_names, name_key
+from scripts.registry_parts.policy import policy
 from scripts.registry_parts.reopening import cosign_reopening, reopen
 from scripts.registry_parts.session import (
     Session,
@@ -86,7 +87,7 @@ for _command in (
     *(record, import_table, reopen, cosign_reopening, answer, rule, repair, motion),
     *(rate, rating, receipt),
     *(guardians, vouch, recover, undo, veto, annul, leave),
-    *(name_key, list_names, anchor),
+    *(name_key, list_names, anchor, policy),
 ):
     registry.add_command(_command)
 
@@ -210,7 +211,9 @@ def _possible(session: Session, account: Signer) -> list[str]:
     possible = [] if account.member else [f"enrol{consent}"]
     if account.member:
         possible += [
-            f"rate, in {item.name} ({item.low} to {item.high}){receipt}" for _, item in sorted(policy.ratings.items())
+            f"rate, in {item.name} ({item.low} to {item.high}){receipt}"
+            for _, item in sorted(policy.ratings.items())
+            if not item.is_closed
         ]
         possible.append("object, appeal, repair ask, statement, about its own records")
         possible += ["rating withdraw, rating object, rating answer; receipt, for who dealt with it"] * bool(

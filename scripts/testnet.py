@@ -24,6 +24,7 @@ from scripts.testnet_parts.shape import (
     MARKETPLACE,
     MUNICIPAL,
     STORY_SLOT_MS,
+    TALE,
     Until,
     Wanted,
 )
@@ -44,8 +45,14 @@ MAX_DURATION_S = 31_536_000.0
 @command
 @click.option(
     "--scenario",
-    type=click.Choice([MARKETPLACE, MUNICIPAL]),
-    help=f"Replay ratings, or tell the story of a city's register.  [default: {MARKETPLACE}]",
+    metavar="NAME|FILE",
+    help=f"Replay ratings ({MARKETPLACE}), tell the story of a city's register ({MUNICIPAL}), or that of any other "
+    f"policy, by its name or file.  [default: {MARKETPLACE}]",
+)
+@click.option(
+    "--policy",
+    metavar="NAME|FILE",
+    help="Found it with this policy, and replay --replay into it or, without one, tell its story.",
 )
 @click.option("--nodes", type=click.IntRange(1, MAX_NODES), help=f"Validators.  [default: {DEFAULT_NODES}]")
 @click.option("--observers", type=click.IntRange(0, MAX_NODES), help="Nodes that only follow.  [default: 0]")
@@ -77,6 +84,7 @@ MAX_DURATION_S = 31_536_000.0
 def main(
     context: click.Context,
     scenario: str | None,
+    policy: str | None,
     nodes: int | None,
     observers: int | None,
     slot_ms: int | None,
@@ -93,37 +101,35 @@ def main(
     """Run a testnet of real node processes and replay real ratings into it, or tell it a story.
 
     Without --replay it takes the sample of the Bitcoin OTC data that comes with the project.  The municipal
-    scenario tells how a city's register is used; its first observer becomes a validator.  It runs until Ctrl-C unless
+    scenario tells how a city's register is used; its first observer becomes a validator.  Any other policy makes a
+    short story of its own: accredit, enrol, file, object, answer, rule, repair, rate.  It runs until Ctrl-C unless
     --until-final or --duration is given.
     """
     if manifest is not None:
-        if any((scenario, nodes, observers, slot_ms, replay, limit, rate, until_final, duration, restart_dead)):
+        if any((scenario, policy, nodes, observers, slot_ms, replay, limit, rate, until_final, duration, restart_dead)):
             raise OperatorError("a manifest says all but where to run it; beside --manifest only --home and --json go")
         context.exit(_carry_out(manifest, home, as_json=as_json))
     with importing():
         import trio
 
-        from chain.policy import shipped_policy
-        from scripts.replay import SAMPLE, Plan, read_ratings
         from scripts.testnet_parts.homes import open_testnet
+        from scripts.testnet_parts.ratings_load import plan_of
         from scripts.testnet_parts.report import build_report, code_of, print_summary
         from scripts.testnet_parts.run import Testnet
         from scripts.testnet_parts.view import open_view
-    wanted = Wanted(nodes, observers, slot_ms, scenario)
+    scenario, policy = _told(scenario, policy, replay)
+    wanted = Wanted(nodes, observers, slot_ms, scenario, policy)
     if (nodes or DEFAULT_NODES) + (observers or 0) > MAX_NODES + 1:
         raise OperatorError(f"--nodes and --observers together are at most {MAX_NODES + 1}: a node has 32 connections")
-    if scenario == MUNICIPAL:
+    if scenario in (MUNICIPAL, TALE):
         if replay or limit or rate:
-            raise OperatorError(
-                "--replay, --limit and --rate are for the marketplace; leave them out with --scenario municipal"
-            )
+            raise OperatorError("--replay, --limit and --rate are for ratings; a story has none, leave them out")
         if nodes is not None and nodes < MIN_STORY_NODES:
-            raise OperatorError(f"--scenario municipal needs --nodes {MIN_STORY_NODES} or more")
+            raise OperatorError(f"a story needs --nodes {MIN_STORY_NODES} or more")
         plan = None
     else:
         # The file comes first: a mistake in it leaves no folder behind.
-        (category,) = shipped_policy(MARKETPLACE).ratings.values()
-        plan = Plan(read_ratings(replay or SAMPLE, category, limit), category.code)
+        plan = plan_of(replay, limit, policy, home)
     opened = open_testnet(home, wanted)
     with open_view(plain=as_json) as view:
         testnet = Testnet(
@@ -139,11 +145,22 @@ def main(
     context.exit(code_of(report, testnet))
 
 
+def _told(scenario: str | None, policy: str | None, replay: Path | None) -> tuple[str | None, str | None]:
+    """The kind of scenario, and the policy to found the network with; None leaves it to the home, or the default."""
+    if scenario in (None, MARKETPLACE, MUNICIPAL):
+        if scenario is not None and policy is not None:
+            raise OperatorError(f"--scenario {scenario} has its own policy; leave out --policy, or --scenario")
+        return (TALE if policy is not None and replay is None else scenario), policy
+    if policy is not None:
+        raise OperatorError("--scenario and --policy each name a policy; give one of them")
+    return TALE, scenario
+
+
 def _load(opened: TestnetHome, plan: Plan | None, max_per_s: int, view: View) -> Load:
     with importing():
         from scripts.testnet_parts.ratings_load import Replay
         from scripts.testnet_parts.rehearsal import Rehearsal
-    if opened.shape.scenario == MUNICIPAL or plan is None:
+    if opened.shape.is_story or plan is None:
         return Rehearsal(opened, view.note)
     return Replay(opened, plan, max_per_s)
 

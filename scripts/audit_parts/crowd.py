@@ -28,13 +28,13 @@ import pandas as pd
 from chain import registry
 from chain.ballots import make_ballot
 from chain.blocks import Block
-from chain.clauses import CLAUSES
 from chain.draft import Draft
 from chain.electorate import Electorate, validator_set
 from chain.errors import Reason, Refused
 from chain.genesis import found_genesis
 from chain.headers import Header, VerifiedHeader
 from chain.keys import SIGNATURE_BYTES, SecretKey
+from chain.language import field_of
 from chain.ledger import Ledger, decided
 from chain.policy import Policy, shipped_policy
 from chain.scores import standing
@@ -53,7 +53,7 @@ from chain.transactions import (
 from scripts.audit_parts.planted import merged
 from scripts.audit_parts.trust import compare, earliest
 
-OPEN, RECEIPT = CLAUSES["raters"]["counting"].choices
+OPEN, RECEIPT = field_of("raters", "counting").choices
 SHARES = (60, 75, 90)
 TOP = 100
 MASTERS = 20
@@ -203,7 +203,7 @@ class Register:
 
 def _policy(counting: str) -> Policy:
     policy = shipped_policy("marketplace")
-    choice = CLAUSES["raters"]["counting"].choices.index(counting)
+    choice = field_of("raters", "counting").choices.index(counting)
     return replace(policy, raters=policy.raters._replace(counting=choice))
 
 

@@ -22,6 +22,8 @@ from scripts.histories_parts.hand import Deed, Hand, commitment_to, guardians_of
 class OfMembers(Hand):
     """Deeds of members."""
 
+    _next: list[Deed]
+
     def _enrol(self) -> Deed:
         registrar = self._now(self._mostly(self.offices[0], *self.offices))
         if self._mostly(not self.policy.enrolment_by_registrar, True, False):

@@ -33,9 +33,16 @@ def amendment(random: Random, policy: Policy) -> Policy:
             changes["base"] = policy.base + random.choice((5, 0, -1))
         case 1:
             changes["ratings_cap"] = policy.ratings_cap + random.choice((7, 1, -1 if policy.ratings_cap else 0))
+            changes["ratings"] = {
+                code: replace(rating, is_closed=code == max(policy.ratings) and not rating.is_closed)
+                for code, rating in policy.ratings.items()
+            }
         case 2:
             down = random.choice((0, 1, -1, -12))
-            changes["tiers"] = tuple(replace(tier, threshold=tier.threshold - down) for tier in policy.tiers)
+            changes["tiers"] = tuple(
+                replace(tier, threshold=tier.threshold - down, cap_records=max(1, tier.cap_records + down))
+                for tier in policy.tiers
+            )
         case 3:
             changes["severities"] = tuple(
                 replace(severity, repair_after_days=random.randint(0, 2)) for severity in policy.severities
@@ -110,7 +117,10 @@ def _small(variant: int) -> Policy:
                 "worse_notice_days": random.randint(1, 12),
             },
             **_clauses(random),
-            "tier": [{"name": name, "from": at} for name, at in zip(names, thresholds, strict=True)],
+            "tier": [
+                {"name": name, "from": at, "cap_records": 1 + variant // 2 % 2}
+                for name, at in zip(names, thresholds, strict=True)
+            ],
             "severity": severities,
             "category": [_category(random, code, names) for code in range(1, random.randint(2, 5))],
             "rating": [{"code": code, "name": f"rating {code}", "min": -5, "max": 5} for code in (1, 7)],

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from chain.clauses import SCORE_LIMIT
 from chain.documents import Document
 from chain.errors import OperatorError
 from chain.inspection import View
+from chain.language import SCORE_LIMIT
 from chain.policy import Policy, load_policy, read_policy
 from chain.proposals import Amend, decode_proposal
 from chain.state import Motion, motion_key
@@ -149,7 +149,7 @@ def policy(document: Document, **_: Any) -> Finding:
 
 def _rules_sheets(known: Policy) -> list[Sheet]:
     """What a policy lists, as far as it lists anything."""
-    tiers = [(tier.name, tier.threshold) for tier in known.tiers]
+    tiers = [(tier.name, tier.threshold, tier.cap_records) for tier in known.tiers]
     severities = [(item.name, item.repair_after_days, item.expires_after_days) for item in known.severities]
     categories = [
         (
@@ -167,7 +167,7 @@ def _rules_sheets(known: Policy) -> list[Sheet]:
         )
         for _, item in sorted(known.categories.items())
     ]
-    ratings = [(item.code, item.name, item.low, item.high) for _, item in sorted(known.ratings.items())]
+    ratings = [(item.code, item.name, item.low, item.high, item.is_closed) for _, item in sorted(known.ratings.items())]
     names = (
         "code",
         "category",
@@ -182,10 +182,10 @@ def _rules_sheets(known: Policy) -> list[Sheet]:
         "disputed",
     )
     sheets = [
-        Sheet("Tiers", ("tier", "from_score"), tiers),
+        Sheet("Tiers", ("tier", "from_score", "cap_records"), tiers),
         Sheet("Severities", ("severity", "repair_after_days", "expires_after_days"), severities),
         Sheet("Categories of records", names, categories),
-        Sheet("Categories of ratings", ("code", "category", "min", "max"), ratings),
+        Sheet("Categories of ratings", ("code", "category", "min", "max", "closed"), ratings),
     ]
     return [found for found in sheets if found.rows]
 

@@ -4,6 +4,7 @@
 cast        who takes part, with their keys
 scenes      how a story is written: scenes that submit, wait, and go on
 stage       what every scene has at hand
+carrying    scenes about motions
 casework    scenes about records
 people      scenes about keys: who comes, moves, loses one, leaves
 story       the story itself, chapter by chapter

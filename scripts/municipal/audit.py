@@ -13,7 +13,15 @@ from chain.errors import InvariantBroken
 from chain.genesis import Genesis
 from chain.keys import did_from_key
 from chain.scores import Line, explain, standing
-from chain.state import AUTHORITY_STATUS_NAMES, Record, decode_entry, read_record_key
+from chain.state import (
+    AUTHORITY_STATUS_NAMES,
+    RATINGS,
+    Rating,
+    Record,
+    decode_entry,
+    read_rating_key,
+    read_record_key,
+)
 from chain.transactions import FileRecord
 from scripts.recount.book import Book
 from scripts.recount.entries import differences
@@ -140,8 +148,13 @@ def _is_explained(view: Draft, state: Mapping[bytes, bytes], identity: bytes, bl
         for key in state
         if key[:33] == b"d" + identity and isinstance(entry := decode_entry(key, state[key]), Record)
     ]
+    ratings = [
+        (*read_rating_key(key)[1:], entry)
+        for key in state
+        if key[:33] == RATINGS + identity and isinstance(entry := decode_entry(key, state[key]), Rating)
+    ]
     try:
-        lines = explain(view.policy, member, records, ())
+        lines = explain(view.policy, member, records, ratings)
     except InvariantBroken:
         return False
     return all(_is_filed(view, identity, line, blocks) for line in lines if line.record is not None)

@@ -21,7 +21,7 @@ from chain.transactions import (
 )
 from scripts.municipal.cast import Player
 from scripts.municipal.scenes import Do, Scene, Until
-from scripts.municipal.stage import SLOTS_A_DAY, Stage, digest
+from scripts.municipal.stage import Stage, digest
 from scripts.recount.lives import COUNTING, DRAWN, OBJECTED, REPAIR_ASKED
 
 MINOR, GENERAL, SERIOUS = 1, 2, 3
@@ -39,7 +39,7 @@ class Casework(Stage):
     ) -> Do:
         """A record of conduct that was established some time ago."""
         days = _AGE_DAYS[severity] if age_days is None else age_days
-        established_slot = self.paper.slot - SLOTS_A_DAY * days
+        established_slot = self.paper.slot - self.slots(days)
         # Deadlines stand still in an outage; what stands in a record is a date.
         established_date = established_slot + self.paper.lost
         self._filed += 1
@@ -51,7 +51,7 @@ class Casework(Stage):
         lasts_days = self.paper.policy["periods"]["retention_days"]
         if severity:
             lasts_days = self.paper.policy["severity"][severity - 1]["expires_after_days"]
-        return Do(agency, action, lambda: self.paper.slot < established_slot + SLOTS_A_DAY * lasts_days)
+        return Do(agency, action, lambda: self.paper.slot < established_slot + self.slots(lasts_days))
 
     def _status(self, member: Player) -> str:
         """The status of the first record about a member; empty where it is gone."""
@@ -75,8 +75,10 @@ class Casework(Stage):
         yield [self._answer(member, agency, verdict)]
 
     def _answer(self, member: Player, agency: Player, verdict: int) -> Do:
-        """The correction halves a minor default."""
-        points, reason = (-10 if verdict == CORRECT else 0), digest(f"{agency.name} answers {member.name}")
+        """A correction halves what the record takes."""
+        record = self.paper.record(self.paper.who(member.key), 0)
+        points = record.points // 2 if record is not None and verdict == CORRECT else 0
+        reason = digest(f"{agency.name} answers {member.name}")
         return Do(agency, Answer(member.key, 0, verdict, points, reason), self._when(member, OBJECTED))
 
     def _ruling(self, member: Player, agency: Player, verdict: int | None, signer: Player | None = None) -> Scene:

@@ -38,16 +38,35 @@ class Institution:
     categories: tuple[int, ...]
 
 
-class Cast:
-    """Everybody.  ``members`` are numbered from 1; ``heir`` is the key that one of them moves to, ``found`` the
-    one that another gets from its ``guardians``.
+class Company:
+    """Those who play in a story, found by their keys; ``institutions`` are to be accredited."""
+
+    def __init__(
+        self, validators: Sequence[Player], institutions: Sequence[Institution], others: Sequence[Player]
+    ) -> None:
+        self.validators = validators
+        self.institutions = institutions
+        self.everybody = [*validators, *(institution.player for institution in institutions), *others]
+        self._by_key = {player.key: player for player in self.everybody}
+
+    def player(self, key: bytes) -> Player:
+        """Whoever has this key."""
+        return self._by_key[key]
+
+    def name(self, key: bytes) -> str:
+        """The name of whoever has this key."""
+        return self._by_key[key].name
+
+
+class Cast(Company):
+    """Everybody of a city.  ``members`` are numbered from 1; ``heir`` is the key that one of them moves to, ``found``
+    the one that another gets from its ``guardians``.
     """
 
     def __init__(self, seed: bytes, validators: Sequence[SecretKey], newcomer: SecretKey) -> None:
         def player(name: str) -> Player:
             return Player(name, SecretKey(sha256(_DOMAIN + seed + name.encode()).digest()))
 
-        self.validators = [Player(f"validator {number}", secret) for number, secret in enumerate(validators, 1)]
         self.newcomer = Player("the new validator", newcomer)
         self.civil = player("the civil office")
         self.bank = player("the savings bank")
@@ -57,13 +76,14 @@ class Cast:
         self.heir = player("member 19, with a new key")
         self.found = player("member 40, with a recovered key")
         self.guardians = self._members[150:153]
-        self.institutions = (
+        institutions = (
             Institution(self.civil, REGISTRAR, (10, 12, 101, 111, 112, 113)),
             Institution(self.bank, 0, (1, 2, 3, 4, 6, 7)),
             Institution(self.market, 0, (8, 9, 13, 14, 15)),
             *(Institution(arbiter, ARBITER, ()) for arbiter in self.arbiters),
         )
-        self._by_key = {player.key: player for player in self.everybody}
+        seated = [Player(f"validator {number}", secret) for number, secret in enumerate(validators, 1)]
+        super().__init__(seated, institutions, [self.newcomer, *self._members, self.heir, self.found])
 
     @property
     def members(self) -> Sequence[Player]:
@@ -73,17 +93,3 @@ class Cast:
     def member(self, number: int) -> Player:
         """Member ``number``, from 1."""
         return self._members[number - 1]
-
-    @property
-    def everybody(self) -> list[Player]:
-        """All of them."""
-        offices = [institution.player for institution in self.institutions]
-        return [*self.validators, self.newcomer, *offices, *self._members, self.heir, self.found]
-
-    def player(self, key: bytes) -> Player:
-        """Whoever has this key."""
-        return self._by_key[key]
-
-    def name(self, key: bytes) -> str:
-        """The name of whoever has this key."""
-        return self._by_key[key].name

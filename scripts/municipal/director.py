@@ -15,7 +15,7 @@ from chain.blocks import Block
 from chain.errors import Refused
 from chain.genesis import Genesis
 from chain.transactions import VerifiedTransaction, sign_transaction
-from scripts.municipal.cast import Cast
+from scripts.municipal.cast import Company
 from scripts.municipal.scenes import Chapter, Do, Scene, Step, Until
 from scripts.municipal.telling import sentence_of, summary_of
 from scripts.recount.follow import Follower
@@ -65,7 +65,7 @@ class Director:
     ``refused`` is what was attempted, and why it was refused, as it had to be.
     """
 
-    def __init__(self, genesis: Genesis, cast: Cast, tell: Tell) -> None:
+    def __init__(self, genesis: Genesis, cast: Company, tell: Tell) -> None:
         self.genesis = genesis
         self.cast = cast
         self._follower = Follower(genesis)

@@ -19,7 +19,7 @@ from chain.transactions import (
     sign_rotation,
 )
 from scripts.municipal.casework import Casework
-from scripts.municipal.cast import Player
+from scripts.municipal.cast import Cast, Player
 from scripts.municipal.scenes import Do, Scene, Until
 from scripts.municipal.stage import digest
 from scripts.recount.lives import COUNTING
@@ -27,6 +27,8 @@ from scripts.recount.lives import COUNTING
 
 class People(Casework):
     """What members do about their keys."""
+
+    cast: Cast
 
     def _enrolments(self) -> Scene:
         yield [Do(member, self._enrolment(member)) for member in self.cast.members]

@@ -23,3 +23,7 @@ class Stage:
         self.genesis = director.genesis
         self.cast = director.cast
         self.paper = director.paper
+
+    def slots(self, days: int) -> int:
+        """How long so many days of the rehearsed policy last."""
+        return int(days * self.paper.policy["day_ms"] // self.genesis.slot_ms)

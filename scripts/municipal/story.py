@@ -11,27 +11,21 @@ where somebody answers, the chain decides whether that was in time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
-from chain.errors import OperatorError
 from chain.policy import Policy, read_policy, shipped_policy
-from chain.proposals import Accredit, Amend, Proposal, ReplaceValidator, Restore
-from chain.transactions import APPROVE, CORRECT, DECLINE, UPHOLD, WITHDRAW, Approve, Consent, Propose
+from chain.proposals import Amend, ReplaceValidator, Restore
+from chain.transactions import APPROVE, CORRECT, DECLINE, UPHOLD, WITHDRAW
+from scripts.municipal.carrying import Carrying
 from scripts.municipal.casework import GENERAL, MINOR, SERIOUS
-from scripts.municipal.cast import Player
 from scripts.municipal.people import People
-from scripts.municipal.scenes import Chapter, Do, Scene, Until
+from scripts.municipal.scenes import Chapter, Scene, Until
 from scripts.municipal.stage import SLOTS_A_DAY
-from scripts.recount.lives import CARRIED, OPEN, SUSPENDED
-from scripts.recount.rows import proposal_row
+from scripts.recount.lives import SUSPENDED
 
 # An amendment that is moved has to be carried before its notice begins: three times what that takes.
 CARRYING_DAYS = 15
-# A motion lives for 60 slots, and being carried takes it 12 where nothing is slow.
-MAX_MOVES = 5
-FOREVER = 2**32
 FINE_CODE = 13
 
 
@@ -46,11 +40,7 @@ def rehearsal_policy(slot_ms: int) -> Policy:
     return read_policy({**document, "day_ms": SLOTS_A_DAY * slot_ms, "rights": rights})
 
 
-def _same(proposal: Proposal) -> Proposal:
-    return proposal
-
-
-class Story(People):
+class Story(Carrying, People):
     """The chapters, for one director's chain."""
 
     def chapters(self) -> Iterator[Chapter]:
@@ -91,47 +81,6 @@ class Story(People):
         yield Chapter("what ended stays ended", [self._refiling(market, member(17)), self._return(member(97))])
 
     # ------------------------------------------------------------------------------------------------- validators
-
-    def _accreditations(self) -> Iterator[Scene]:
-        for number, office in enumerate(self.cast.institutions):
-            mover = self.cast.validators[number % len(self.cast.validators)]
-            proposal = Accredit(office.player.key, office.rights, office.categories, 0, FOREVER)
-            voters = [voter for voter in self.cast.validators if voter is not mover]
-            yield self._carry(mover, voters, partial(_same, proposal))
-
-    def _carry(
-        self, mover: Player, voters: Sequence[Player], make: Callable[[], Proposal], newcomer: Player | None = None
-    ) -> Scene:
-        """Move, approve and, as the newcomer, consent; where the motion lapses before enough did, move it again."""
-        motions = self.paper.motions
-        # Who approves after it is carried is refused.
-        needed = voters[: 2 * len(self.cast.validators) // 3]
-        for _ in range(MAX_MOVES):
-            before, proposal = len(motions), make()
-            yield [Do(mover, Propose(proposal), partial(self._is_timely, proposal))]
-            row = proposal_row(proposal)
-            for number in [at for at in range(before, len(motions)) if motions[at].proposal == row]:
-                consents = [] if newcomer is None else [Do(newcomer, Consent(number), partial(self._is_open, number))]
-                approvals = [Do(voter, Approve(number), partial(self._is_open, number)) for voter in needed]
-                yield [*consents, *approvals]
-                yield Until(partial(self._is_closed, number))
-                if motions[number].status == CARRIED:
-                    return
-        raise OperatorError(
-            f"{MAX_MOVES} motions in a row lapsed before enough validators could approve: "
-            "this machine is too slow for such short slots; choose a larger --slot-ms"
-        )
-
-    def _is_open(self, number: int) -> bool:
-        return self.paper.motions[number].status == OPEN
-
-    def _is_closed(self, number: int) -> bool:
-        return not self._is_open(number)
-
-    def _is_timely(self, proposal: Proposal) -> bool:
-        """Whether an amendment still leaves the notice that it has to give."""
-        notice_slots = SLOTS_A_DAY * self.paper.policy["periods"]["notice_days"]
-        return not isinstance(proposal, Amend) or self.paper.date + notice_slots < proposal.effective_slot
 
     def _amendment(self) -> Scene:
         mover, *voters = self.cast.validators

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from chain.transactions import STRIKE
-from scripts.municipal.cast import Cast
+from scripts.municipal.cast import Company
 from scripts.recount.book import Book, Event
 from scripts.recount.lives import COUNTING, DISPUTED, Row
 from scripts.recount.rules import Recount
@@ -45,7 +45,7 @@ _MOTION = {
 }
 
 
-def sentence_of(event: Event, paper: Recount, cast: Cast) -> str:
+def sentence_of(event: Event, paper: Recount, cast: Company) -> str:
     """The event as a sentence; empty where it is not worth one."""
     what, about = event.what, event.about
     if what in _RECORD:
@@ -64,13 +64,13 @@ def sentence_of(event: Event, paper: Recount, cast: Cast) -> str:
     return f"policy {about} is in force, and nobody stands worse than a moment before" if what == "amended" else ""
 
 
-def _lot(paper: Recount, cast: Cast, member: bytes, number: int) -> str:
+def _lot(paper: Recount, cast: Company, member: bytes, number: int) -> str:
     record = paper.record(member, number)
     names = "" if record is None else ", ".join(cast.name(who) for who in paper.drawn(record))
     return f"record {number} about {cast.name(member)}: both sides were heard; the lot names {names or 'nobody'}"
 
 
-def _purpose(proposal: Row, cast: Cast) -> str:
+def _purpose(proposal: Row, cast: Company) -> str:
     match proposal["kind"]:
         case "accredit":
             return f"accredit {cast.name(proposal['authority'])}"

@@ -151,8 +151,10 @@ class Book:
         rated = max(score["ratings_floor"], min(score["ratings_cap"], self.rated(member)))
         total = score["base"] + self.record_points(member) + rated
         place = next((at for at, tier in enumerate(tiers) if tier["from"] <= total), len(tiers) - 1)
-        level = min([len(tiers) - 1 - place, *self.caps(member)])
-        return Standing(total, level, tiers[len(tiers) - 1 - level]["name"])
+        top = len(tiers) - 1
+        holding = [cap for cap, records in self.caps(member).items() if records >= tiers[top - cap]["cap_records"]]
+        level = min([top - place, *holding])
+        return Standing(total, level, tiers[top - level]["name"])
 
     @property
     def categories(self) -> dict[int, Row]:

@@ -37,6 +37,8 @@ def _comparisons(old: Row, new: Row) -> Iterator[bool]:
         yield _is_worse(known.get(row["code"]), row, ranks)
     lowest = {row["code"]: row["min"] for row in old["rating"]}
     yield from (row["min"] < lowest.get(row["code"], 0) for row in new["rating"])
+    shut = {row["code"] for row in old["rating"] if row["closed"]}
+    yield from (row["min"] < 0 and row["code"] in shut and not row["closed"] for row in new["rating"])
 
 
 def _is_worse(old: Row | None, new: Row, ranks: dict[str, int]) -> bool:

@@ -16,6 +16,7 @@ class Voices(Book):
         claim(
             categories and categories[0]["min"] <= row["points"] <= categories[0]["max"], "a rating against the policy"
         )
+        claim(not categories[0]["closed"], "a rating in a closed category")
         old = self.ratings[subject].get((who, row["category"]))
         claim(old is None or (not old.deadline and not 0 < old.due <= self.slot), "a rating replaced while it is open")
         self._check_rater(who, is_new=old is None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_WRONG
+from p2p.local.commandline import EXIT_WRONG, importing
 
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from chain.chronicle import refusal_document
+from chain.errors import OperatorError
 from chain.keys import did_from_key
 from p2p.following import Until
 from scripts.console import print_json, remark, table
@@ -19,22 +20,43 @@ from scripts.registry_parts.journal import opened
 from scripts.registry_parts.rows import Row, Table, read_table
 from scripts.registry_parts.session import EXIT_NOT_IN_TIME, Session, keyed, waits
 
+# What is no table, but a list of people: see :mod:`scripts.registry_parts.vouched`.
+LIST_SUFFIX = ".td"
+
 
 @click.command("import")
-@click.argument("file", metavar="FILE.csv", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", metavar="FILE.csv|VOUCHED.td", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--check", "is_check", is_flag=True, help="Only read the file, and say what is wrong, line by line.")
+@click.option("--established", metavar="DATE|SLOT", help="Of a VOUCHED.td: since when what it says is established.")
+@click.option(
+    "--names",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Of a VOUCHED.td: where names.toml says which key a handle has.  [default: beside it]",
+)
 @waits
 @keyed
-def import_table(session: Session, file: Path, is_check: bool, until: Until, timeout_s: float, as_json: bool) -> None:
-    """File the records or ratings of a table.
+def import_table(
+    session: Session,
+    file: Path,
+    is_check: bool,
+    established: str | None,
+    names: Path | None,
+    until: Until,
+    timeout_s: float,
+    as_json: bool,
+) -> None:
+    """File the records or ratings of a table, or what a list VOUCHED.td says.
 
     The first line names the columns.  Ratings: member, category, points.  Records: also established (a date), evidence
     (a file beside the table) or evidence_digest, and where the category wants them severity, reason or reason_digest.
 
+    Of a list, each handle becomes a record: vouched for, or denounced with the reason behind it.
+
     What is refused or cannot be read is listed by its line and costs no other row.  Beside the table a journal keeps
     what was signed: run the same command again after an interruption, or after mending rows, and no row is filed twice.
     """
-    read = read_table(file, session.genesis, session.policy)
+    read = _read(session, file, established, names)
     if is_check:
         _report(file, read, Outcome(), as_json=as_json, is_check=True)
         return
@@ -46,6 +68,18 @@ def import_table(session: Session, file: Path, is_check: bool, until: Until, tim
             remark("what was sent goes on by itself; run the same command again, no row is filed twice")
             raise
     _report(file, read, outcome, as_json=as_json, session=session)
+
+
+def _read(session: Session, file: Path, established: str | None, names: Path | None) -> Table:
+    if file.suffix != LIST_SUFFIX:
+        if established is not None or names is not None:
+            raise OperatorError("--established and --names are for a VOUCHED.td; a table has a column established")
+        return read_table(file, session.genesis, session.policy)
+    if established is None or established == "now":
+        raise OperatorError("say since when the list holds: --established DATE, the same in every run")
+    with importing():
+        from scripts.registry_parts.vouched import read_list
+    return read_list(file, session.genesis, session.policy, established, names)
 
 
 def _report(

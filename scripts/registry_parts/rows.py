@@ -79,8 +79,8 @@ def read_table(path: Path, genesis: Genesis, policy: Policy) -> Table:
     return Table("records" if is_records else "ratings", tuple(reader.rows), tuple(reader.unreadable))
 
 
-def _lines_of(path: Path) -> tuple[str, list[str], list[tuple[int, bytes]]]:
-    """The separator, the names of the columns, and the numbered lines that hold anything."""
+def read_lines(path: Path) -> list[tuple[int, bytes]]:
+    """The numbered lines of a file that hold anything.  Raises :class:`OperatorError`."""
     try:
         with path.open("rb") as opened:
             content = opened.read(MAX_BYTES + 1)
@@ -88,7 +88,12 @@ def _lines_of(path: Path) -> tuple[str, list[str], list[tuple[int, bytes]]]:
         raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
     if len(content) > MAX_BYTES:
         raise OperatorError(f"{path} is larger than {MAX_BYTES // 1_000_000} MB; split it")
-    lines = [(number, line) for number, line in enumerate(content.splitlines(), 1) if line.strip()]
+    return [(number, line) for number, line in enumerate(content.splitlines(), 1) if line.strip()]
+
+
+def _lines_of(path: Path) -> tuple[str, list[str], list[tuple[int, bytes]]]:
+    """The separator, the names of the columns, and the numbered lines that hold anything."""
+    lines = read_lines(path)
     if not lines:
         raise OperatorError(f"{path} is empty; its first line names the columns: {', '.join(RATING_COLUMNS)}, …")
     try:

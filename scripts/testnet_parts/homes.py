@@ -19,12 +19,14 @@ from pathlib import Path
 from chain.errors import OperatorError
 from chain.genesis import Genesis, found_genesis, load_genesis
 from chain.keys import SecretKey
-from chain.policy import shipped_policy
+from chain.policy import Policy
 from p2p.local.config import HomeConfig, read_config
+from p2p.local.founding import named_policy
 from p2p.local.home import create_home, peer_id_of
 from p2p.local.whole import DRAFT, whole_folder
 from scripts.municipal.story import rehearsal_policy
 from scripts.replay import EXPIRY_HEIGHT, node_seed
+from scripts.tale.plots import rehearsed
 from scripts.testnet_parts.shape import (
     DEFAULT_NODES,
     DEFAULT_SLOT_MS,
@@ -73,17 +75,17 @@ def open_testnet(path: Path | None, wanted: Wanted) -> TestnetHome:
 
 
 def _create(path: Path, wanted: Wanted) -> TestnetHome:
-    is_story = wanted.scenario == MUNICIPAL
-    default_slot_ms = STORY_SLOT_MS if is_story else DEFAULT_SLOT_MS
+    scenario = wanted.scenario or MARKETPLACE
+    default_slot_ms = DEFAULT_SLOT_MS if scenario == MARKETPLACE else STORY_SLOT_MS
     shape = Shape(
         nodes=DEFAULT_NODES if wanted.nodes is None else wanted.nodes,
-        # The first observer of the story is to become a validator.
-        observers=max(int(is_story), wanted.observers or 0),
+        # The first observer of the city's story is to become a validator.
+        observers=max(int(scenario == MUNICIPAL), wanted.observers or 0),
         slot_ms=default_slot_ms if wanted.slot_ms is None else wanted.slot_ms,
         seed=os.urandom(32),
-        scenario=wanted.scenario or MARKETPLACE,
+        scenario=scenario,
     )
-    genesis = _genesis(shape, time.time_ns() // 1_000_000)
+    genesis = _genesis(shape, _policy(shape, wanted.policy), time.time_ns() // 1_000_000)
     seeds = [node_seed(shape.seed, index) for index in range(len(shape.names))]
     addresses = [
         f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer_id_of(seed)}"
@@ -107,17 +109,24 @@ def _create(path: Path, wanted: Wanted) -> TestnetHome:
     return TestnetHome(path, genesis, shape, is_resumed=False)
 
 
-def _genesis(shape: Shape, now_ms: int) -> Genesis:
+def _policy(shape: Shape, named: str | None) -> Policy:
+    """The policy to found a network with.  Raises :class:`OperatorError`."""
+    if shape.scenario == MUNICIPAL:
+        return rehearsal_policy(shape.slot_ms)
+    policy = named_policy(named or MARKETPLACE)
+    return rehearsed(policy, shape.slot_ms) if shape.is_story else policy
+
+
+def _genesis(shape: Shape, policy: Policy, now_ms: int) -> Genesis:
     validators = [SecretKey(node_seed(shape.seed, index)).public for index in range(shape.nodes)]
-    is_story = shape.scenario == MUNICIPAL
     return found_genesis(
         "testnet",
-        rehearsal_policy(shape.slot_ms) if is_story else shipped_policy(MARKETPLACE),
+        policy,
         validators,
         genesis_time_ms=now_ms,
         slot_ms=shape.slot_ms,
         # What a story waits for happens in blocks: a chain that sleeps would let it wait.
-        heartbeat_slots=1 if is_story else HEARTBEAT_SLOTS,
+        heartbeat_slots=1 if shape.is_story else HEARTBEAT_SLOTS,
         max_expiry_blocks=EXPIRY_HEIGHT,
     )
 
@@ -139,6 +148,8 @@ def _resume(path: Path, wanted: Wanted) -> TestnetHome:
         if asked is not None and asked != have:
             raise OperatorError(f"{path} was made with {option} {have}, not {asked}; leave {option} out to resume it")
     genesis = load_genesis(path / "genesis.json")
+    if wanted.policy is not None and _policy(shape, wanted.policy) != genesis.policy:
+        raise OperatorError(f"{path} was founded with another policy; leave out --policy to resume it")
     ports = [_port_of(path / name) for name in shape.names]
     for name, port in zip(shape.names, ports, strict=True):
         if not _is_free(port):

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trio
 
+from chain.errors import OperatorError
+from chain.genesis import load_genesis
+from chain.policy import Policy
 from p2p.client import NodeAway
-from scripts.replay import Plan, Signer
+from p2p.local.founding import named_policy
+from scripts.replay import SAMPLE, Plan, Signer, read_ratings
 from scripts.testnet_parts.confirm import FinalReader
 from scripts.testnet_parts.feed import BATCH, MAX_OUTSTANDING, Feed
 from scripts.testnet_parts.homes import TestnetHome
 from scripts.testnet_parts.nodes import NodeProcess
 from scripts.testnet_parts.pace import MAX_PER_S, Pace
 from scripts.testnet_parts.run import SHORT_NAP_S, STATUS_EVERY_S, Testnet, now_ms
+from scripts.testnet_parts.shape import MARKETPLACE
 
 if TYPE_CHECKING:
     from scripts.testnet_parts.view import Bar
@@ -25,6 +31,32 @@ MIN_PATIENCE_MS = 5_000
 # Signed and not yet submitted: two seconds of work ahead of the fastest network on one machine.
 SIGN_AHEAD = MAX_OUTSTANDING
 SIGN_CHUNK = 500
+
+
+def plan_of(replay: Path | None, limit: int | None, policy: str | None, home: Path | None) -> Plan | None:
+    """The ratings of a file, or the sample, in the first category of the policy that is asked for, or was founded with.
+
+    None where a home with a story is opened.  Raises :class:`OperatorError`.
+    """
+    founded = None if home is None else home / "genesis.json"
+    is_old = policy is None and founded is not None and founded.exists()
+    rules = load_genesis(founded).policy if is_old and founded is not None else named_policy(policy or MARKETPLACE)
+    wrong = _why_no_replay(rules)
+    if wrong and is_old and replay is None:
+        return None
+    if wrong:
+        raise OperatorError(f"the policy {rules.name} {wrong}; leave out --replay to be told its story")
+    category = next(rating for _, rating in sorted(rules.ratings.items()) if not rating.is_closed)
+    return Plan(read_ratings(replay or SAMPLE, category, limit), category.code)
+
+
+def _why_no_replay(policy: Policy) -> str:
+    """Ratings can be replayed where anybody enrols and rates; what is in the way, or nothing."""
+    if all(rating.is_closed for rating in policy.ratings.values()):
+        return "has no category of ratings"
+    if policy.enrolment_by_registrar:
+        return "wants a registrar for each enrolment"
+    return "lets not everybody rate" if policy.raters.counting or policy.raters.are_choosy else ""
 
 
 class Replay:

@@ -1,4 +1,4 @@
-"""A testnet that is told the municipal story, and audited when it has stopped."""
+"""A testnet that is told a story, and audited when it has stopped."""
 
 from __future__ import annotations
 
@@ -19,37 +19,48 @@ from chain.transactions import VerifiedTransaction
 from p2p.client import NodeAway
 from p2p.local.addressbook import write_names
 from scripts.municipal.audit import Audit, audit
-from scripts.municipal.cast import Cast
+from scripts.municipal.cast import Cast, Player
 from scripts.municipal.director import Director
 from scripts.municipal.story import Story
 from scripts.municipal.telling import summary_of
 from scripts.replay import node_seed
+from scripts.tale.company import Troupe
+from scripts.tale.tale import Tale
 from scripts.testnet_parts.confirm import FinalReader
 from scripts.testnet_parts.feed import BATCH
 from scripts.testnet_parts.homes import TestnetHome
 from scripts.testnet_parts.nodes import NodeProcess
 from scripts.testnet_parts.run import SHORT_NAP_S, Testnet
+from scripts.testnet_parts.shape import MUNICIPAL
 
 if TYPE_CHECKING:
     from scripts.testnet_parts.view import Bar
 
 
 class Rehearsal:
-    """The load of ``testnet.py --scenario municipal``; see :class:`~scripts.testnet_parts.run.Load`."""
+    """The load of ``testnet.py --scenario`` and ``--policy``; see :class:`~scripts.testnet_parts.run.Load`."""
 
     can_go_on = False
 
     def __init__(self, home: TestnetHome, tell: Callable[[str], None]) -> None:
         shape = home.shape
         secrets = [SecretKey(node_seed(shape.seed, index)) for index in range(shape.nodes + 1)]
-        self.director = Director(home.genesis, Cast(shape.seed, secrets[:-1], secrets[-1]), tell)
-        self.director.begin(Story(self.director).chapters())
+        people: Sequence[Player]
+        if shape.scenario == MUNICIPAL:
+            cast = Cast(shape.seed, secrets[:-1], secrets[-1])
+            self.director = Director(home.genesis, cast, tell)
+            self.director.begin(Story(self.director).chapters())
+            people = cast.found, cast.member(14)
+        else:
+            troupe = Troupe(shape.seed, secrets[:-1], home.genesis.policy)
+            self.director = Director(home.genesis, troupe, tell)
+            self.director.begin(Tale(self.director).chapters())
+            people = troupe.members[:2]
         self.reader = FinalReader(home.genesis)
         self._home = home
         self._is_closed = False
-        cast = self.director.cast
-        people = [f"member {did_from_key(player.key)} --explain" for player in (cast.found, cast.member(14))]
-        self.questions: Sequence[str] = ["head", "authorities", *people, "verify"]
+        asked = [f"member {did_from_key(player.key)} --explain" for player in people]
+        self.questions: Sequence[str] = ["head", "authorities", *asked, "verify"]
 
     @property
     def height(self) -> int:
@@ -146,7 +157,8 @@ class Rehearsal:
         for name, text in least.tables.items():
             (self._home.path / name).write_text(text, encoding="utf-8")
         return {
-            "scenario": "municipal",
+            "scenario": self._home.shape.scenario,
+            "policy": genesis.policy.name,
             "complete": self.director.is_done,
             "submitted": self.director.submitted,
             "final": self.director.transactions,

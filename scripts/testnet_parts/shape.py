@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 DEFAULT_NODES = 4
 DEFAULT_SLOT_MS = 1_000
-MARKETPLACE, MUNICIPAL = "marketplace", "municipal"
+# A replay of ratings, the story of a city's register, and that of any policy.
+MARKETPLACE, MUNICIPAL, TALE = "marketplace", "municipal", "tale"
 # The story takes about 150 slots.
 STORY_SLOT_MS = 500
 
@@ -22,6 +23,11 @@ class Shape:
     scenario: str = MARKETPLACE
 
     @property
+    def is_story(self) -> bool:
+        """Whether something is told, and not replayed."""
+        return self.scenario != MARKETPLACE
+
+    @property
     def names(self) -> list[str]:
         """The folders of the nodes; validators come first."""
         return [f"node{index}" for index in range(self.nodes + self.observers)]
@@ -29,12 +35,16 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the command line asks for; None leaves it to the home, or to the default."""
+    """What the command line asks for; None leaves it to the home, or to the default.
+
+    ``policy`` is the name or file of the one to found a network with.
+    """
 
     nodes: int | None
     observers: int | None
     slot_ms: int | None
     scenario: str | None = None
+    policy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from chain.amendments import amendment_fault
-from chain.clauses import SCORE_LIMIT
 from chain.errors import OperatorError
+from chain.language import SCORE_LIMIT
 from chain.policy import Policy, decode_policy, read_policy
 from chain.transactions import POINTS_LIMIT
 
@@ -29,7 +29,7 @@ codes = st.integers(0, 6) | st.integers(0, 2**32 - 1)
 @st.composite
 def rating_documents(draw: st.DrawFn) -> Document:
     low, high = sorted(draw(st.tuples(small, small) | st.just((-POINTS_LIMIT, POINTS_LIMIT))))
-    return {"code": draw(codes), "name": draw(words), "min": low, "max": high}
+    return {"code": draw(codes), "name": draw(words), "min": low, "max": high, "closed": draw(st.booleans())}
 
 
 @st.composite
@@ -81,7 +81,10 @@ def documents(draw: st.DrawFn) -> Document:
             f"{name}_days": draw(days)
             for name in ("lookback", "hearing", "appeal", "disputed", "window", "worse_notice")
         },
-        "tier": [{"name": name, "from": at} for name, at in zip(tiers, thresholds, strict=True)],
+        "tier": [
+            {"name": name, "from": at, "cap_records": draw(st.integers(1, 3))}
+            for name, at in zip(tiers, thresholds, strict=True)
+        ],
         "severity": severities,
         "category": draw(st.lists(rows, max_size=3, unique_by=lambda row: row["code"])),
         "rating": draw(st.lists(rating_documents(), max_size=3, unique_by=lambda row: row["code"])),
@@ -121,7 +124,7 @@ def change(draw: st.DrawFn, document: Document) -> None:
             elif kind == "swap":
                 row["name"], other["name"] = other["name"], row["name"]
             else:
-                field = draw(st.sampled_from(sorted({"from", "floor", "ceiling", "name"} & row.keys())))
+                field = draw(st.sampled_from(sorted({"from", "floor", "ceiling", "name", "cap_records"} & row.keys())))
                 row[field] = draw(words) if field == "name" else row[field] + draw(step)
 
 
@@ -153,8 +156,14 @@ FAR = 10**13  # beyond every floor, ceiling and cap
 
 
 @settings(max_examples=300, deadline=None)
-@given(pair=amendments(), points=st.tuples(small, small), caps=st.lists(st.integers(0, 3), max_size=2))
-def test_an_amendment_lowers_nobody(pair: tuple[Policy, Policy], points: tuple[int, int], caps: list[int]) -> None:
+@given(
+    pair=amendments(),
+    points=st.tuples(small, small),
+    caps=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3)), max_size=2),
+)
+def test_an_amendment_lowers_nobody(
+    pair: tuple[Policy, Policy], points: tuple[int, int], caps: list[tuple[int, int]]
+) -> None:
     old, new = pair
     event(amendment_fault(old, new).split(" ", 1)[0] or "may replace")
     if amendment_fault(old, new):
@@ -164,7 +173,8 @@ def test_an_amendment_lowers_nobody(pair: tuple[Policy, Policy], points: tuple[i
         before, after = (score(policy, old.categories, recorded, rated) for policy in pair)
         assert after >= before
         scores.append((before, after))
-    for (before, after), limits in product(scores, ((), caps)):
-        level = old.level(before, limits)
-        assert new.level(after, limits) >= level
+    known = [(level, records) for level, records in caps if level < len(old.tiers)]
+    for (before, after), limits in product(scores, ((), known)):
+        level = old.level(before, old.holding(limits))
+        assert new.level(after, new.holding(limits)) >= level
         assert new.tier(level).name == old.tier(level).name

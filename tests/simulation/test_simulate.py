@@ -144,7 +144,8 @@ def test_validators_change_and_every_kind_of_transaction_becomes_final() -> None
     kinds: set[str] = set()
     proposals: set[str] = set()
     changes = 0
-    every_kind = {kind.name for kind in _KINDS}
+    # Nobody anchors a report here; the histories of the registry do (`scripts/histories.py`).
+    every_kind = {kind.name for kind in _KINDS} - {"anchor"}
     every_proposal = {kind.__name__ for kind in get_args(Proposal)}
     # Those first that have most of what others have not.
     lively = [(0, "", "changes"), (3, "", "crashes"), (1, "equivocates", "none"), (6, "", "none")]

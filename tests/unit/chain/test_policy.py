@@ -11,13 +11,10 @@ from typing import Any
 import pytest
 
 from chain.amendments import amendment_fault, needed_notice_days, worsenings
-from chain.clauses import MAX_DAYS, NO_LIMIT, SCORE_LIMIT
 from chain.codec import decode, encode
 from chain.errors import OperatorError, Reason, Refused
+from chain.language import MAX_CATEGORIES, MAX_DAYS, MAX_SEVERITIES, MAX_TIERS, NO_LIMIT, SCORE_LIMIT
 from chain.policy import (
-    MAX_CATEGORIES,
-    MAX_SEVERITIES,
-    MAX_TIERS,
     Category,
     Policy,
     Severity,
@@ -212,7 +209,7 @@ def test_the_municipal_policy_says_what_its_sources_say() -> None:
 
 
 def test_an_unknown_name_lists_those_that_ship() -> None:
-    with pytest.raises(OperatorError, match="choose from marketplace, municipal"):
+    with pytest.raises(OperatorError, match="choose from licences, maintainers, marketplace, municipal, suppliers"):
         shipped_policy("../marketplace")
 
 
@@ -266,7 +263,7 @@ def test_the_digest_ignores_the_order_of_categories_and_of_fields() -> None:
 
 
 def test_the_digest_stays_what_it_is() -> None:
-    assert TEST.digest().hex() == "1e1c050fb9a2ae078b455a35101ddf02a8f91f38b52d9a359682c34cc263d484"
+    assert TEST.digest().hex() == "25133850c3aed60159904c29f357192e3767fe6138fd624b324d4bf246b7b0dc"
 
 
 @pytest.mark.parametrize(
@@ -287,6 +284,7 @@ def test_the_digest_stays_what_it_is() -> None:
         ("category.1.interim", "suspended"),
         ("tier.0.name", "other"),
         ("tier.0.from", 1011),
+        ("tier.0.cap_records", 2),
         ("severity.0.repair_after_days", 1),
         ("severity.0.expires_after_days", 11),
         ("category.1.code", 5),
@@ -306,6 +304,7 @@ def test_the_digest_stays_what_it_is() -> None:
         ("rating.0.name", "other"),
         ("rating.0.min", 0),
         ("rating.0.max", 2),
+        ("rating.0.closed", True),
         ("rating", []),
     ],
 )
@@ -375,6 +374,8 @@ WRONG = [
     ("category.0.closed", "no", r"category\[1\]\.closed must be true or false"),
     ("category.0.tier_cap", "top", r"category\[1\]\.tier_cap must be one of: low, middle, high"),
     ("category.0.tier_cap", 0, r"category\[1\]\.tier_cap must be one of"),
+    ("tier.1.cap_records", 0, r"tier\[2\]\.cap_records must be an integer from 1"),
+    ("rating.0.closed", 1, r"rating\[1\]\.closed must be true or false"),
     ("rating", "x", "rating must be a list"),
     ("rating", [{}] * (MAX_CATEGORIES + 1), "at most 256"),
     ("rating", DOCUMENT["rating"] * 2, r"rating\[3\]\.code 2 is used twice"),
@@ -453,7 +454,7 @@ def test_mistakes_in_a_file_name_the_line(text: str, mistake: str, marked: str) 
 
 def test_a_file_without_what_it_needs_is_wrong_from_its_first_line() -> None:
     with pytest.raises(OperatorError, match="policy: line 1: tier must have at least one"):
-        parse_policy("language = 2")
+        parse_policy(TOML[: TOML.index("[[tier]]")])
     with pytest.raises(OperatorError, match="policy: line 1: language must be 2"):
         parse_policy("")
 
@@ -561,6 +562,7 @@ TOP, MIDDLE, LOW = DOCUMENT["tier"]
         ("authorities.overturned_permille", 1),
         ("tier.0.from", 1009),
         ("tier.2.from", -5),
+        ("tier.1.cap_records", 2),
         ("tier", [{"name": "top", "from": 2000}, *DOCUMENT["tier"]]),
         ("severity.0.expires_after_days", 50),
         ("severity", [*DOCUMENT["severity"], NEW_SEVERITY]),
@@ -570,6 +572,7 @@ TOP, MIDDLE, LOW = DOCUMENT["tier"]
         ("category.1.severities", ["light"]),
         ("category.1.tier_cap", "low"),
         ("rating.0.min", -3),
+        ("rating.0.closed", True),
         ("rating", [NEW_CATEGORY, *DOCUMENT["rating"]]),
     ],
 )
@@ -602,6 +605,20 @@ def test_what_an_amendment_may_change(path: str, value: Any) -> None:
 )
 def test_what_an_amendment_may_not_change(path: str, value: Any, sentence: str) -> None:
     assert sentence in amendment_fault(TEST, amended(path, value))
+
+
+def test_a_cap_holds_for_no_fewer_records_than_before() -> None:
+    old = read_policy(changed("tier.1.cap_records", 3))
+    assert "tier middle must not be capped by fewer records than 3" in amendment_fault(
+        old, amended("tier.0.from", 1010)
+    )
+    assert amendment_fault(old, amended("tier.1.cap_records", 4)) == ""
+
+
+@pytest.mark.parametrize(("records", "holds"), [(0, []), (2, []), (3, [1]), (4, [1])])
+def test_a_cap_holds_from_so_many_records_on(records: int, holds: list[int]) -> None:
+    assert read_policy(changed("tier.1.cap_records", 3)).holding([(1, records)]) == holds
+    assert TEST.holding([(0, 1), (1, 1)]) == [0, 1]
 
 
 def test_no_tier_and_no_severity_may_go() -> None:
@@ -690,6 +707,10 @@ def test_what_is_opened_again_is_named_if_it_can_take_something() -> None:
     closed = read_policy(changed("category.1.closed", True))
     assert worsenings(closed, TEST) == ["four is opened again"]
     closed = read_policy(changed("category.0.closed", True))
+    assert worsenings(closed, TEST) == []
+    closed = read_policy(changed("rating.1.closed", True))
+    assert worsenings(closed, TEST) == ["ratings in nine are opened again"]
+    closed = read_policy(changed("rating.0.closed", True))
     assert worsenings(closed, TEST) == []
 
 

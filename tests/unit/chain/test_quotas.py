@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from chain import production, quotas
-from chain.clauses import NO_LIMIT
 from chain.errors import Reason
+from chain.language import NO_LIMIT
 from chain.proposals import Revoke
 from chain.state import Tally, tally_key
 from chain.transactions import MAINTAIN, UPHOLD, Answer, Appeal, Enrol, Object, Rate, Repair, Rule, Statement

@@ -65,6 +65,20 @@ def test_a_rating_ages_out_by_the_days_that_it_was_given_under() -> None:
     assert (counts(register, ann), given(register, bob)) == ((0, 0, 0), 0)
 
 
+def test_a_closed_category_takes_no_new_ratings_and_the_old_ones_count() -> None:
+    register = market()
+    ann, bob = register.member(), register.member()
+    register.do(bob, Rate(ann.key, TRADE, 7))
+    register.amend(1, rating=[{**TWO[0], "closed": True}, TWO[1]])
+    register.block()
+    assert register.refusal(ann, Rate(bob.key, TRADE, 7)) is Reason.CATEGORY_CLOSED
+    assert register.refusal(bob, Rate(ann.key, TRADE, 8)) is Reason.CATEGORY_CLOSED
+    register.do(ann, Rate(bob.key, 2, 7))
+    assert counts(register, ann) == (7, 1, 1)
+    register.do(bob, Retract(ann.key, TRADE))
+    assert counts(register, ann) == (0, 0, 0)
+
+
 def test_a_new_rating_begins_to_age_anew() -> None:
     register = market(rating_days=5)
     ann, bob = register.member(), register.member()

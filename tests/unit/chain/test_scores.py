@@ -39,6 +39,21 @@ def test_a_tier_cap_is_a_ceiling_and_no_floor() -> None:
     assert register.standing(ann) == Standing(-8000, 0, "D")
 
 
+def test_a_cap_of_three_records_holds_from_the_third_until_one_of_them_ends() -> None:
+    tiers = [{**row, "cap_records": 3} if row["name"] == "C" else row for row in MUNICIPAL.to_document()["tier"]]
+    register = Register(
+        altered(MUNICIPAL, tier=tiers, category=with_category(MUNICIPAL, HERO, tier_cap="C")), one_document=False
+    )
+    office, ann = register.office(DRUNK, HERO), register.member()
+    register.file(office, ann, DRUNK, 0, severity=2)
+    register.file(office, ann, HERO, 30)
+    assert register.standing(ann).tier == "AA"
+    register.file(office, ann, DRUNK, 0, severity=2)
+    assert register.standing(ann) == Standing(1030, 1, "C"), "whichever categories cap at it"
+    register.do(ann, Object(ann.key, 0, DIGEST))
+    assert register.standing(ann).tier == "AA"
+
+
 def test_every_point_is_explained() -> None:
     rows = [{"code": 1, "name": "trade", "min": -10, "max": 10}]
     policy = altered(MUNICIPAL, score={"base": 1000, "ratings_floor": -5, "ratings_cap": 5}, rating=rows)

@@ -130,6 +130,7 @@ def test_every_rule_in_which_policies_differ_is_named() -> None:
         ("periods.answer_days", 20, 25),
         ("tier AAAA.name", None, "AAAA"),
         ("tier AAAA.from", None, 2_000),
+        ("tier AAAA.cap_records", None, 1),
         (f"category {TICKET}.closed", False, True),
     }
     assert policy_changes(old, old) == []
