@@ -20,6 +20,7 @@ from chain.reader import Reader
 from chain.state import Member, member_key
 from chain.transactions import Enrol
 from chain.view import StateView
+from chain.words import time_of
 from tests.support.proving import proof_of
 from tests.support.registered import City, lively_city
 from tests.support.world import Actor, secret
@@ -40,8 +41,7 @@ def told(city: City, folder: Path, *subjects: Actor) -> Answers:
         "/head": {"network": city.genesis.name, "genesis": city.genesis.id.hex()},
         "/headers": [_heading(block) for block in city.blocks],
     }
-    for block in city.blocks:
-        answers[f"/blocks/{block.header.height}"] = {"id": block.id.hex(), "height": block.header.height}
+    answers |= _chain(city, final)
     for key in (secret(1).public, *(actor.key for actor in subjects)):
         answers[f"/proof/{key.hex()}"] = {"bytes": proof_of(home, key).hex()}
     reader = Reader(home / DATABASE, load_genesis(home / "genesis.json"))
@@ -53,6 +53,10 @@ def told(city: City, folder: Path, *subjects: Actor) -> Answers:
             answers["/motions"] = documents.motions_document(view)
             for actor in subjects:
                 answers |= _member(view, actor)
+            members = [
+                documents.member_document(view, identity, member) for identity, member in documents.members(view)
+            ]
+            answers["/top"] = {**documents.as_of(view), "members": members}
     finally:
         reader.close()
     return answers
@@ -63,10 +67,68 @@ def _status(city: City, final: int) -> Answers:
     return {
         "network": city.genesis.name,
         "chain_id": city.genesis.id.hex(),
+        "version": "1.0",
+        "protocol": 4,
+        "did": city.did(city.validators[0]),
+        "peer_id": "12D3KooWone",
+        "validator": True,
+        "silent": False,
+        "stalled": None,
+        "slot": blocks[-1].header.slot,
+        "slot_ms": city.genesis.slot_ms,
+        "genesis_time_ms": city.genesis.genesis_time_ms,
+        "mempool": 0,
+        "peers": 0,
+        "syncing": False,
+        "reorgs": 0,
+        "transactions": sum(len(block.transactions) for block in blocks),
         "height": blocks[-1].header.height,
         "head_id": blocks[-1].id.hex(),
         "finalized_height": final,
         "finalized_id": blocks[final - 1].id.hex(),
+    }
+
+
+def _chain(city: City, final: int) -> Answers:
+    """What the page shows of the blocks, the validators and the network."""
+    rows = [_block(city, block, final) for block in city.blocks]
+    validators = [
+        {
+            "validator": city.did(actor),
+            "weight": 1,
+            "status": "active",
+            "blocks": 12,
+            "share_permille": 240,
+            "votes": 12,
+        }
+        for actor in city.validators
+    ]
+    about = {"as_of_height": rows[-1]["height"], "final": False, "finalized_height": final}
+    top = [{**row, "status": "main", "leader": row["proposer"]} for row in rows[final - 1 :]]
+    return {
+        **{f"/blocks/{row['height']}": {**about, **row, "transactions": [], "ballot": {}} for row in rows},
+        **{f"/blocks/{row['id']}": {**about, **row, "transactions": [], "ballot": {}} for row in rows},
+        "/blocks": {**about, "blocks": rows},
+        "/tree": {**about, "finalized_id": rows[final - 1]["id"], "head_id": rows[-1]["id"], "blocks": top},
+        "/validators": {**about, "validators": validators},
+        "/peers": {"peers": [], "banned": {}},
+        "/mempool": {**about, "waiting": 0, "ready": 0, "bytes": 0, "max_bytes": 1, "transactions": []},
+    }
+
+
+def _block(city: City, block: Block, final: int) -> Answers:
+    header = block.header
+    numbers = ("height", "slot", "mhg", "mhp")
+    roots = ("parent", "votes_root", "transaction_root", "state_root")
+    return {
+        "id": block.id.hex(),
+        **{name: getattr(header, name) for name in numbers},
+        **{name: getattr(header, name).hex() for name in roots},
+        "time": time_of(city.genesis, header.slot),
+        "proposer": did_from_key(header.proposer),
+        "transaction_count": len(block.transactions),
+        "main": True,
+        "final": header.height <= final,
     }
 
 
