@@ -76,12 +76,11 @@ function band (placed, height) {
 
 function picture (block, people) {
   const state = block.final && block.main ? 'final' : block.main ? 'not final yet' : 'left: another branch won'
-  const words = `Block ${count(block.height)}, slot ${count(block.slot)}, by ${people.text(block.proposer)}, ${state}`
+  const words = `${people.letter(block.proposer)} ${count(block.height)}, slot ${count(block.slot)}, by ${people.text(block.proposer)}, ${state}`
   const [prevotes, precommits] = block.votes ?? [0, 0]
   const share = block.final ? 1 : Math.min(1, (Math.min(1, prevotes) + Math.min(1, precommits)) / 2)
   const kind = ['block', people.colour(block.proposer), block.main ? '' : 'lost', block.final && block.main ? 'isfinal' : ''].join(' ')
   return svg('a', { href: placeOf(['block', block.id]), class: kind, 'aria-label': words, 'data-key': block.id },
-    svg('title', {}, words),
     svg('rect', { x: block.x, y: block.y, width: SIZE, height: SIZE, rx: 9, class: 'box' }),
     svg('rect', { x: block.x, y: block.y + SIZE * (1 - share), width: SIZE, height: SIZE * share, rx: Math.min(9, SIZE * share / 2), class: 'level' }),
     svg('text', { x: block.x + SIZE / 2, y: block.y + 23, class: share >= 1 ? 'letter over' : 'letter' }, people.letter(block.proposer)),

@@ -23,7 +23,7 @@ class List {
     this.pages = new Map() // first height -> blocks, or null while they are asked for
     this.inner = el('div', { class: 'rows', role: 'rowgroup' })
     this.box = el('div', { class: 'long', tabindex: '0', role: 'table', 'aria-label': 'Blocks, the newest first' },
-      el('div', { class: 'line heading', role: 'row', 'aria-rowindex': '1' }, ['Height', 'Slot', 'Time', 'By', 'Transactions', 'Id', ''].map((name) => el('span', { role: 'columnheader' }, name))),
+      el('div', { class: 'line heading', role: 'row', 'aria-rowindex': '1' }, ['Height', 'Slot', 'Time', 'By', 'Transactions', 'Id', 'State'].map((name) => el('span', { role: 'columnheader' }, name))),
       this.inner)
     this.top = el('p', { class: 'quiet' })
     this.box.addEventListener('scroll', () => this.draw(), { passive: true })

@@ -70,7 +70,7 @@ function stepsOf (live, people) {
     ['By', ({ id }) => people.link(live.blocks.get(id)?.proposer)],
     ['Prevotes', (row) => bar(row, 'prevotes')],
     ['Precommits', (row) => bar(row, 'precommits')],
-    ['', ({ height }) => height <= live.follower.final ? '✓ final' : isReached(rows.find((row) => row.height === height), 'prevotes') ? 'prevoted' : 'waits']
+    ['State', ({ height }) => height <= live.follower.final ? '✓ final' : isReached(rows.find((row) => row.height === height), 'prevotes') ? 'prevoted' : 'waits']
   ], rows, { empty: 'No votes were counted yet.', key: ({ id }) => `step-${id}` })
 }
 
@@ -109,6 +109,6 @@ function othersOf ({ others, findings, status }) {
     ['Height', ({ status }) => count(status?.height), 'right'],
     ['Final', ({ status }) => count(status?.finalized_height), 'right'],
     ['Peers', ({ status }) => count(status?.peers), 'right'],
-    ['', ({ url, isAway }) => !url ? '' : isAway ? 'does not answer' : findings.of(`other nodes: ${url}`)?.detail ?? 'not compared yet']
+    ['Compared', ({ url, isAway }) => !url ? '' : isAway ? 'does not answer' : findings.of(`other nodes: ${url}`)?.detail ?? 'not compared yet']
   ], [{ url: '', status }, ...others], { isQuiet: true }))
 }
