@@ -14,7 +14,7 @@ import secrets
 import shlex
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -96,12 +96,14 @@ class Node:
         from p2p.local.http import serve_http
 
         self.telemetry.begin(self)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(self.protocol.run)
-            nursery.start_soon(self.pump)
-            await self._offer_again(self.storage.waiting())
-            self.url = await nursery.start(serve_http, LocalFace(self), self.home.config.http)
-            task_status.started()
+        with closing(LocalFace(self)) as face:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self.protocol.run)
+                nursery.start_soon(self.pump)
+                nursery.start_soon(face.watch_counts)
+                await self._offer_again(self.storage.waiting())
+                self.url = await nursery.start(serve_http, face, self.home.config.http)
+                task_status.started()
 
     async def _offer_again(self, raws: Sequence[bytes]) -> None:
         """What was acknowledged before the last stop: checked like anything that is submitted."""
@@ -211,13 +213,15 @@ class Node:
         source = LiveState(self.engine.chain, self._reader, key)
         return await trio.to_thread.run_sync(prove, self.genesis, source, key, limiter=self._reading)
 
-    async def locate(self, transaction_id: bytes) -> int | None:
+    async def locate(self, transaction_id: bytes) -> Block | None:
+        stored = await trio.to_thread.run_sync(self._reader.transaction, transaction_id, limiter=self._reading)
+        if stored is not None and stored[2]:
+            return stored[1]
         # What the database does not hold yet is in the newest blocks.
         for block in islice(self.engine.chain.ledger.blocks(), MAX_RECENT_BLOCKS):
             if any(item.id == transaction_id for item in block.transactions):
-                return block.header.height
-        stored = await trio.to_thread.run_sync(self._reader.transaction, transaction_id, limiter=self._reading)
-        return stored[1].header.height if stored is not None and stored[2] else None
+                return block
+        return None
 
     def adopt(self, config: HomeConfig) -> None:
         """Take over the settings that may change while it runs."""

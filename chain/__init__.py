@@ -58,7 +58,10 @@ files of this list, the store, touch the disk.  Files import only files above th
     governance    the rules of validators: motions and evidence
     registry      what each transaction does, and what falls due
     words         proposals, changes, policies, moments in words for people
-    documents     the things of the register as documents, for HTTP and commands alike
+    shapes        what a document holds, for those who describe it
+    documents     members, ratings and records as documents, for HTTP and commands alike
+    institutions  authorities, arbiters, motions and policies
+    chronicle     blocks, transactions, votes and refusals
     proof         what shows offline where a member stands, and how that is checked
     prover        making one
 
@@ -94,6 +97,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     testimony     what a node says on the chain by itself
     intake        what peers bring of the chain, and what they are asked for
     engine        one node's protocol: who handles what, and when it speaks
+    outlook       what a running node sees beside its disk, as documents
 
   store
     database      the SQLite file, its tables and errors
@@ -101,4 +105,8 @@ files of this list, the store, touch the disk.  Files import only files above th
     reader        looking into a database, also beside a running node
     sources       what proofs are made from: the state on disk, and that of a running node
     recheck       a stored chain again, from its genesis
+    inspection    one commit of a home's database, to ask
+    history       a stored chain executed again, to tell what happened to a member
+    answers       questions about blocks and validators, and their documents
+    enquiries     questions about members and records
 """

@@ -7,7 +7,7 @@ Source: protocol 2.4 and 4.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from chain.ballots import EMPTY, Ballot
@@ -108,6 +108,10 @@ class BlockTree:
         parent.children.append(header.id)
         self._slots.setdefault((header.slot, header.proposer), []).append(header.id)
         return node
+
+    def nodes(self) -> Iterable[TreeNode]:
+        """All blocks, the root among them."""
+        return self._nodes.values()
 
     def headers(self) -> Iterator[VerifiedHeader]:
         """The headers of all blocks above the root, in the order in which they came."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from operator import attrgetter
 
 from chain.attestations import Carried, VerifiedAttestation
@@ -25,6 +26,9 @@ class Heard:
 
     def __len__(self) -> int:
         return sum(map(len, self._heard.values()))
+
+    def __iter__(self) -> Iterator[VerifiedAttestation]:
+        return (each for said in self._heard.values() for each in said.values())
 
     def add(self, attestation: VerifiedAttestation) -> bool:
         """Remember an attestation that is above what is final; whether it is news."""

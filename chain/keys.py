@@ -172,6 +172,23 @@ def key_from_did(text: str) -> bytes:
     return key
 
 
+def keys_beginning(start: str) -> tuple[bytes, bytes]:
+    """The first and the last key whose ``did:key`` goes on with ``start``, such as ``z6Mkha``.
+
+    Raises :class:`Refused` (``MALFORMED``) where that begins none.
+    """
+    digits = start.removeprefix("z")
+    if not set(digits) <= _BASE58_VALUE.keys() or len(digits) > _DID_CHARS - len(_DID_PREFIX):
+        raise Refused(Reason.MALFORMED, f"{start!r} begins no did:key")
+    ends = []
+    for digit in "1z":
+        number = 0
+        for letter in digits.ljust(_DID_CHARS - len(_DID_PREFIX), digit):
+            number = number * 58 + _BASE58_VALUE[letter]
+        ends.append(min(max(number - (_MULTICODEC << 256), 0), 2**256 - 1).to_bytes(KEY_BYTES, "big"))
+    return ends[0], ends[1]
+
+
 class _Probe(NamedTuple):
     """A signature on which verifiers are known to differ.  The last three fields are hexadecimal."""
 

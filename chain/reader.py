@@ -10,10 +10,11 @@ from typing import Any
 
 from chain.ballots import Ballot, decode_ballot
 from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block, decode_heading, heading_of
-from chain.codec import array, decode
+from chain.codec import array, decode, encode
 from chain.database import (
     BETWEEN,
     BLOCKS_AT_ONCE,
+    COMMITS,
     MAX_SIDE_BRANCH,
     Database,
     bounds,
@@ -234,10 +235,15 @@ class Reader:
         (row,) = self._database.rows("SELECT count(*) FROM standings")
         return int(row[0])
 
-    def entries(self, prefix: bytes) -> Iterator[tuple[bytes, Entry]]:
-        """All entries of the snapshot's state whose keys start with ``prefix``, by key."""
-        for key, value, _ in self._database.values(BETWEEN, bounds(prefix)):
+    def entries(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, Entry]]:
+        """All entries of the snapshot's state whose keys start with ``prefix``, above the key ``after``, by key."""
+        first, last = bounds(prefix)
+        for key, value, _ in self._database.values(BETWEEN, (max(first, after + b"\0"), last)):
             yield key, decode_entry(key, value)
+
+    def commits(self) -> int:
+        """How many commits there were: whatever can be read here is the same while this is."""
+        return int(decode(self._database.meta(COMMITS) or encode((0,)), max_bytes=16)[0])
 
     def ratings_by(self, rater: bytes) -> Iterator[tuple[bytes, Entry]]:
         """The ratings that ``rater`` gave, by key.  Reads every rating's key: about 10 ms for 36,000 of them."""

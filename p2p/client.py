@@ -18,8 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
+from chain import shapes
 from chain.codec import encode
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis, make_genesis
@@ -37,6 +38,8 @@ ANSWER_TIMEOUT_S = 10.0
 # It runs, but has too much to do to answer now.
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _OK = 200
+# What was asked for is not there, cannot be told from others, or is not for everybody.
+_ASKED_WRONGLY = frozenset({400, 401, 403, 404})
 _REASONS = {reason.code: reason for reason in Reason}
 
 
@@ -47,48 +50,8 @@ class NodeAway(OperatorError):
 # --------------------------------------------------------------------------------------------- what nodes answer
 
 
-class NodeStatus(TypedDict):
-    """``GET /status``.  Ids are hexadecimal; ``cpu_s`` is the CPU time of the process so far.
-
-    ``silent`` says that this validator makes no blocks at present, ``silent_why`` why, and ``signs_again`` when it will
-    (UTC, ISO 8601), None where nobody knows.
-    ``stalled`` is None, or says, where nothing new becomes final, ``since_slot``, the weight ``heard`` and ``needed``,
-    and the ``missing`` validators.
-    """
-
-    version: str
-    protocol: str
-    network: str
-    chain_id: str
-    did: str
-    peer_id: str
-    validator: bool
-    silent: bool
-    silent_why: str | None
-    signs_again: str | None
-    height: int
-    head_id: str
-    state_root: str
-    finalized_height: int
-    finalized_id: str
-    stalled: dict[str, Any] | None
-    slot: int
-    mempool: int
-    peers: int
-    syncing: bool
-    reorgs: int
-    transactions: int
-    final_transactions: int
-    signatures_checked: int
-    cpu_s: float
-    rss_bytes: int
-
-
-class PeerTable(TypedDict):
-    """``GET /peers``: who is connected, and for how many seconds more others are kept out."""
-
-    peers: list[dict[str, Any]]
-    banned: dict[str, float]
+NodeStatus: TypeAlias = shapes.Status
+PeerTable: TypeAlias = shapes.Peers
 
 
 class Signer(NamedTuple):
@@ -146,12 +109,10 @@ class Query(Generic[T]):
         return "GET" if self.body is None else "POST"
 
 
-def _status(document: dict[str, Any]) -> NodeStatus:
-    return cast(NodeStatus, {name: document[name] for name in NodeStatus.__annotations__})
-
-
-def _peers(document: dict[str, Any]) -> PeerTable:
-    return {"peers": document["peers"], "banned": document["banned"]}
+def _shaped(shape: type[T]) -> Callable[[dict[str, Any]], T]:
+    """What a node answers, as far as this version knows the shape."""
+    names = shape.__annotations__
+    return lambda document: cast(T, {name: document[name] for name in names})
 
 
 def _account(document: dict[str, Any]) -> Signer:
@@ -181,14 +142,19 @@ def _one_outcome(document: dict[str, Any]) -> None:
         raise refusal
 
 
-STATUS = Query("/status", _status)
+def document(path: str) -> Query[dict[str, Any]]:
+    """Whatever is at a path."""
+    return Query(path, lambda found: found)
+
+
+STATUS: Query[NodeStatus] = Query("/status", _shaped(NodeStatus))
 GENESIS: Query[Genesis] = Query("/genesis", make_genesis)
 """The network's genesis, as the node has it."""
 POLICY: Query[Policy] = Query("/policy", lambda document: read_policy(document["policy"]))
 """The policy in force."""
 MOTIONS = Query("/motions", _with_rows("motions"))
 """A document whose ``motions`` are the newest first."""
-PEERS = Query("/peers", _peers)
+PEERS: Query[PeerTable] = Query("/peers", _shaped(PeerTable))
 
 
 def account(key: bytes) -> Query[Signer]:
@@ -316,8 +282,10 @@ def _read(url: str, question: Query[T], reply: httpx.Response) -> T:
         document = reply.json()
     except ValueError as error:
         raise _not_understood(url, question, f"status {reply.status_code}") from error
+    if reply.status_code in _ASKED_WRONGLY and isinstance(document, dict) and "detail" in document:
+        raise OperatorError(str(document["detail"]))
     if reply.status_code != _OK or not isinstance(document, dict):
-        why = document.get("error", "") if isinstance(document, dict) else ""
+        why = document.get("detail", "") if isinstance(document, dict) else ""
         raise _not_understood(url, question, f"status {reply.status_code} {why}".rstrip())
     try:
         return question.read(document)

@@ -80,11 +80,11 @@ def audit(
 
 def _of_home(home: Path, seeds: list[str], file: Path | None, group_by: str | None, window_days: int) -> Audit:
     with importing():
+        from p2p.local.addressbook import read_names
         from scripts.audit_parts.home import read_home
         from scripts.audit_parts.report import make_audit
         from scripts.chain_view import as_of, open_view
         from scripts.inspect_parts.question import progress
-        from scripts.names import read_names
 
     with open_view(home) as view:
         use_names(read_names(view.reader.path.parent))

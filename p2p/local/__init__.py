@@ -26,7 +26,16 @@
     attendance   which validators did their part, as metrics
     metrics      where a node stands, as metrics
     telemetry    what happened, as logs, metrics, the last head moves
-    face         what the local face answers
-    callers      who is connected to the local face, and who makes room
-    http         the local face: status, submission, metrics
+    addressbook  what this machine calls the owners of keys
+    broadcast    what happens, told to whoever listens
+    problems     what went wrong, as HTTP says it
+    reading      what is read of the database off the node's own turn
+    endpoints    every question of the HTTP API, in one table
+    openapi      the same as an OpenAPI document
+    face         what a running node answers
+    callers      who is connected, and who makes room
+    door         who may ask, and from where
+    pages        the explorer's files
+    stream       events for as long as somebody reads
+    http         the HTTP API: its routes, what is read, what is wrong
 """

@@ -52,6 +52,14 @@ class Callers:
         finally:
             self._left_alone_until.pop(stream, None)
 
+    async def send_away_at_end(self) -> None:
+        """Until cancelled; then whoever does not take an answer holds nothing up."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            for stream in self._left_alone_until:
+                stream.socket.close()
+
     def watching(self, app: ASGIApp) -> ASGIApp:
         """An application that leaves its callers alone from when they have asked until they are answered."""
 
@@ -83,6 +91,13 @@ class Callers:
         # Whoever waits on it is told, also where the library would not let itself be cancelled.
         leaver.socket.close()
         return True
+
+
+def hang_up() -> None:
+    """End the connection that is being answered, also where the library would not let itself be cancelled."""
+    stream = _here.get()
+    if stream is not None:
+        stream.socket.close()
 
 
 def room_for_callers() -> int:

@@ -24,6 +24,7 @@ LEVELS = ("debug", "info", "warning", "error")
 Check = Callable[[Any], bool]
 
 _WIDTH = 110
+_ORIGIN = re.compile(r"https?://[a-z0-9.:\[\]-]+")
 _LINE = re.compile(r"(.*) \(at line (\d+), column (\d+)\)")
 
 
@@ -88,9 +89,28 @@ class HomeConfig:
     )
     http: str = _setting(
         "127.0.0.1:4080",
-        "The local HTTP face: status, submission, metrics.  Keep it on loopback; it has no passwords.",
+        "The local HTTP face: status, submission, metrics.  Keep it on loopback, or behind a proxy that encrypts.",
         "be host:port like 127.0.0.1:4080",
         _is_http,
+    )
+    http_hosts: list[str] = _setting(
+        [],
+        "Names by which the HTTP face is asked beside loopback's, such as that of this machine.",
+        "be a list of names without ports, in small letters",
+        lambda value: _texts(value) and all(item == item.lower() and "/" not in item for item in value),
+    )
+    http_origins: list[str] = _setting(
+        [],
+        "Web pages of which other addresses may ask this node, and which nodes its own page may ask: like "
+        '"http://127.0.0.1:4081".',
+        "be a list of addresses like http://127.0.0.1:4081",
+        lambda value: _texts(value) and all(_ORIGIN.fullmatch(item) for item in value),
+    )
+    http_token: str = _setting(
+        "",
+        "What other machines show to submit, and to ask for what is costly; without one they cannot.",
+        "have no blanks, and 16 characters at least",
+        lambda value: not value or (len(value) >= 16 and value.isascii() and value.isprintable() and " " not in value),
     )
     max_peers: int = _setting(
         32,

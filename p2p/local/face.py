@@ -1,26 +1,43 @@
-"""What the HTTP face answers: the node as people and scripts see it, and the ways in that they have."""
+"""What the HTTP API answers: the node as people and scripts see it, and the ways in that they have."""
 
 from __future__ import annotations
 
 from p2p.local.commandline import version
 
+import json
 import time
+from collections.abc import Mapping
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psutil
 import trio
 
-from chain.documents import motions_document, policy_document, records_document
+from chain.answers import place_in
+from chain.blocks import Block
+from chain.chronicle import finality_document, transaction_document
+from chain.documents import Document
 from chain.engine import Engine
 from chain.errors import OperatorError, Reason, Refused
 from chain.events import Effect, Event, Outcomes, Submitted
 from chain.keys import did_from_key
+from chain.outlook import (
+    at_head,
+    attestations_document,
+    mempool_counts,
+    mempool_document,
+    stall_document,
+    tree_document,
+)
 from chain.stall import stall_of
 from chain.state import member_key
 from chain.trial import screen, try_out
 from chain.view import StateView
 from chain.words import instant
+from p2p.local.addressbook import AddressBook, names_in
+from p2p.local.endpoints import HISTORY, Endpoint, Source
 from p2p.local.home import Home
+from p2p.local.reading import Lane, Told
 from p2p.network import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
@@ -32,6 +49,9 @@ if TYPE_CHECKING:
 # Submissions that are dealt with at a time; others wait, and their clients with them.  Each takes the node's one core
 # for milliseconds: a hundred at once would let its peers wait for a second.
 SUBMISSIONS_AT_ONCE = 2
+# Listeners see what waits grow and shrink; more often nobody could read it.
+COUNTS_EVERY_S = 1.0
+_NOWHERE: Document = {"height": None, "block": None, "index": None, "count": None, "path": None, "header": None}
 
 
 class Running(Protocol):
@@ -52,27 +72,74 @@ class Running(Protocol):
     async def prove(self, key: bytes) -> bytes:
         """A proof of where the owner of ``key`` stands in the newest final state.  Raises :class:`Refused`."""
 
-    async def locate(self, transaction_id: bytes) -> int | None:
-        """The height of the main chain's block that holds a transaction, if there is one."""
+    async def locate(self, transaction_id: bytes) -> Block | None:
+        """The main chain's block that holds a transaction, if there is one."""
 
 
 class LocalFace:
-    """Implements :class:`p2p.local.http.Face` over a running node."""
+    """Implements :class:`p2p.local.http.Face` over a running node; close it when nobody asks any more."""
 
     def __init__(self, node: Running) -> None:
-        self.genesis = node.home.genesis
+        home = node.home
+        self.genesis = home.genesis
+        self.config = home.config
         self.registry = node.telemetry.registry
+        self.events = node.telemetry.events
         self._node = node
+        self._names = AddressBook(home.path)
+        self._quick = Lane(home.database, home.genesis)
+        self._costly = Lane(home.database, home.genesis)
         self._proving = trio.Lock()
         self._submitting = trio.CapacityLimiter(SUBMISSIONS_AT_ONCE)
         self._version = version()
 
-    def describe(self) -> dict[str, Any]:
-        """``GET /status``."""
-        node = self._node
+    def close(self) -> None:
+        """End what reads the database."""
+        self._quick.close()
+        self._costly.close()
+
+    # ------------------------------------------------------------------------------------------- the table's answers
+
+    async def answer(self, endpoint: Endpoint, arguments: Mapping[str, Any], known: str | None) -> Told:
+        """The answer to a question of the table; without a body where its tag is ``known``.
+
+        Raises :class:`NotThere`, :class:`Unclear`, :class:`Problem`; :class:`Refused` where it cannot be made now.
+        """
+        match endpoint.source:
+            case Source.DISK:
+                return await self._read(endpoint, arguments, known)
+            case Source.STATE:
+                tag = self._tag()
+                return Told(tag, None if known == tag else self._encode(endpoint.ask(self._view(), **arguments)))
+            case Source.NODE:
+                found = endpoint.ask(self, **arguments)
+                return Told(None, self._encode(await found if isawaitable(found) else found))
+
+    async def _read(self, endpoint: Endpoint, arguments: Mapping[str, Any], known: str | None) -> Told:
+        lane = self._costly if endpoint.is_costly else self._quick
+        more = {"advance": _go_on} if endpoint is HISTORY else {}
+        name = endpoint.url(**arguments)
+        return await lane.ask(name, lambda view: self._encode(endpoint.ask(view, **arguments, **more)), known)
+
+    def _encode(self, document: Document | bytes) -> bytes:
+        """A document as JSON, with the names of those who are in it."""
+        if isinstance(document, bytes):
+            return document
+        names = names_in(document, self._names.names())
+        return json.dumps({**document, "names": names} if names else document).encode()
+
+    def _tag(self) -> str:
+        chain = self._node.engine.chain
+        return f"{chain.head.header.id.hex()[:16]}-{chain.finalized.height}"
+
+    # --------------------------------------------------------------------------------------------- the node itself
+
+    def describe(self) -> Document:
+        """``/status``."""
+        node, now_ms = self._node, self._node.now_ms()
         engine, chain, telemetry = node.engine, node.engine.chain, node.telemetry
         head, final = chain.head.header, chain.finalized
-        mute = engine.silence(node.now_ms())
+        mute = engine.silence(now_ms)
         return {
             "version": self._version,
             "protocol": PROTOCOL_VERSION,
@@ -86,11 +153,15 @@ class LocalFace:
             "signs_again": None if mute is None or mute.until_ms is None else instant(mute.until_ms),
             "height": head.height,
             "head_id": head.id.hex(),
+            "head_slot": head.slot,
             "state_root": head.state_root.hex(),
             "finalized_height": final.height,
             "finalized_id": final.id.hex(),
-            "stalled": self._describe_stall(),
-            "slot": self._slot(),
+            "stalled": stall_document(stall_of(chain)),
+            "slot": self.genesis.slot_at(now_ms),
+            "slot_ms": self.genesis.slot_ms,
+            "genesis_time_ms": self.genesis.genesis_time_ms,
+            "now_ms": now_ms,
             "mempool": len(engine.mempool),
             "peers": len(node.transport.peers.connected()),
             "syncing": engine.sync.is_downloading,
@@ -102,30 +173,103 @@ class LocalFace:
             "rss_bytes": psutil.Process().memory_info().rss,
         }
 
-    def _describe_stall(self) -> dict[str, Any] | None:
-        stall = stall_of(self._node.engine.chain)
-        if stall is None:
-            return None
-        missing = [did_from_key(key) for key in stall.missing]
-        return {"since_slot": stall.slot, "heard": stall.heard, "needed": stall.needed, "missing": missing}
+    def describe_health(self) -> Document:
+        """``/health``: the first thing that is wrong."""
+        node, now_ms = self._node, self._node.now_ms()
+        chain, mute = node.engine.chain, node.engine.silence(now_ms)
+        is_alone = len(self.genesis.validators) > 1 and not node.transport.peers.connected()
+        status, why = "ok", None
+        if mute is not None and node.engine.is_validator:
+            status, why = "silent", mute.why
+        elif is_alone:
+            status, why = "alone", "no peer is connected"
+        elif stall_of(chain) is not None:
+            status, why = "stalled", "nothing new becomes final; /status says for want of whom"
+        elif node.engine.sync.is_downloading:
+            status, why = "syncing", "blocks of a longer chain are on their way"
+        return {
+            "status": status,
+            "why": why,
+            "height": chain.head.header.height,
+            "finalized_height": chain.finalized.height,
+            "slot": self._slot(),
+        }
 
-    def describe_peers(self) -> dict[str, Any]:
-        """``GET /peers``: who is connected, and for how many seconds more others are kept out."""
-        peers = self._node.transport.peers
-        connected = [
-            {
-                "peer_id": peer.peer_id,
-                "address": peer.address,
-                "direction": peer.direction,
-                "rtt_ms": peer.rtt_ms,
-                "score": round(peer.score, 1),
+    def hello(self) -> Document:
+        """What a stream of events begins with."""
+        return {
+            "network": self.genesis.name,
+            "chain_id": self.genesis.id.hex(),
+            "slot_ms": self.genesis.slot_ms,
+            "genesis_time_ms": self.genesis.genesis_time_ms,
+        }
+
+    async def watch_counts(self) -> None:
+        """Tell listeners of peers and of what waits, where that changed, until cancelled."""
+        told: dict[str, Document] = {}
+        while True:
+            await trio.sleep(COUNTS_EVERY_S)
+            if not self.events.listeners:
+                continue
+            peers = self._node.transport.peers
+            counts = {
+                "peers": {"connected": len(peers.connected()), "banned": len(peers.bans())},
+                "mempool": mempool_counts(self._node.engine.mempool),
             }
-            for peer in peers.connected()
-        ]
+            for kind, document in counts.items():
+                if told.get(kind) != document:
+                    self.events.tell(kind, document)
+            told = counts
+
+    def describe_peers(self) -> Document:
+        """``/peers``: who is connected, and for how many seconds more others are kept out."""
+        peers, statuses = self._node.transport.peers, self._node.engine.sync.statuses
+        connected = []
+        for peer in peers.connected():
+            status = statuses.get(peer.peer_id)
+            connected.append(
+                {
+                    "peer_id": peer.peer_id,
+                    "address": peer.address,
+                    "direction": peer.direction,
+                    "rtt_ms": None if peer.rtt_ms is None else round(peer.rtt_ms, 1),
+                    "score": round(peer.score, 1),
+                    "validator": did_from_key(status.credential.key) if status and status.credential.key else None,
+                    "height": status.height if status else None,
+                    "finalized_height": status.finalized_height if status else None,
+                }
+            )
         return {"peers": connected, "banned": {peer_id: round(left_s, 1) for peer_id, left_s in peers.bans().items()}}
 
-    def describe_account(self, key: bytes) -> dict[str, Any]:
-        """``GET /account/{key}``: what a signer has to know, as of the head and this node's mempool."""
+    def describe_tree(self, limit: int) -> Document:
+        """``/tree``."""
+        return tree_document(self._node.engine.chain, limit)
+
+    def describe_finality(self, limit: int) -> Document:
+        """``/finality``."""
+        chain = self._node.engine.chain
+        return finality_document(chain.head.votes, chain.finalized, limit)
+
+    def describe_attestations(self, limit: int) -> Document:
+        """``/attestations``."""
+        return attestations_document(self._node.engine.chain, self._node.engine.heard, limit)
+
+    def describe_mempool(self, limit: int) -> Document:
+        """``/mempool``."""
+        return mempool_document(self._node.engine.chain, self._node.engine.mempool, limit)
+
+    def describe_evidence(self) -> Document:
+        """``/evidence``."""
+        chain = self._node.engine.chain
+        barred = [did_from_key(key) for key in chain.head.votes.electorate.barred]
+        return {**at_head(chain), "seen": list(self._node.telemetry.equivocations), "barred": barred}
+
+    def describe_names(self) -> Document:
+        """``/names``."""
+        return {"names": dict(self._names.names())}
+
+    def describe_account(self, key: bytes) -> Document:
+        """``/account/{key}``: what a signer has to know, as of the head and this node's mempool."""
         engine, view = self._node.engine, self._view()
         account, identity = view.account(key), view.identity(key)
         return {
@@ -141,36 +285,31 @@ class LocalFace:
             "policy_version": view.rules.version,
         }
 
-    def describe_policy(self) -> dict[str, Any]:
-        """``GET /policy``."""
-        return policy_document(self._view())
-
-    def describe_records(self, key: bytes) -> dict[str, Any]:
-        """``GET /records/{key}``."""
-        return records_document(self._view(), key)
+    def recent_heads(self, after: int) -> Document:
+        """``/heads``."""
+        return {"heads": [head for head in self._node.telemetry.heads if head["seq"] > after]}
 
     async def prove(self, key: bytes) -> bytes:
-        """``GET /proof/{key}``: one after the other, since each takes a little of the node's own turn."""
+        """``/proof/{key}``: one after the other, since each takes a little of the node's own turn."""
         async with self._proving:
             return await self._node.prove(key)
 
-    def describe_motions(self) -> dict[str, Any]:
-        """``GET /motions``."""
-        return motions_document(self._view())
+    async def find_transaction(self, transaction_id: bytes) -> Document:
+        """``/transactions/{id}``: whether it waits here, is in a block of the main chain, or neither."""
+        engine, policy = self._node.engine, self._view().policy
+        waiting = engine.mempool.get(transaction_id)
+        if waiting is not None:
+            transaction = transaction_document(policy, waiting)
+            return {"state": "waiting", **_NOWHERE, "raw": waiting.raw.hex(), "transaction": transaction}
+        holder = await self._node.locate(transaction_id)
+        if holder is None:
+            return {"state": "unknown", **_NOWHERE, "raw": None, "transaction": None}
+        place = place_in(holder, transaction_id)
+        transaction = transaction_document(policy, holder.transactions[place["index"]])
+        is_final = holder.header.height <= engine.chain.finalized.height
+        return {"state": "final" if is_final else "included", **place, "transaction": transaction}
 
-    def recent_heads(self, after: int) -> list[dict[str, Any]]:
-        """``GET /heads``."""
-        return [head for head in self._node.telemetry.heads if head["seq"] > after]
-
-    async def find_transaction(self, transaction_id: bytes) -> dict[str, Any]:
-        """``GET /transactions/{id}``: whether it waits here, is in a block of the main chain, or neither."""
-        engine = self._node.engine
-        if transaction_id in engine.mempool:
-            return {"state": "waiting", "height": None}
-        height = await self._node.locate(transaction_id)
-        if height is None:
-            return {"state": "unknown", "height": None}
-        return {"state": "final" if height <= engine.chain.finalized.height else "included", "height": height}
+    # ------------------------------------------------------------------------------------------------ the ways in
 
     async def submit(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
         """``POST /transactions``: check encoded ones and offer the good ones to the mempool."""
@@ -216,3 +355,8 @@ class LocalFace:
 
     def _slot(self) -> int:
         return self.genesis.slot_at(self._node.now_ms())
+
+
+def _go_on(_blocks: int) -> None:
+    """In a thread: end here where nobody waits for it any more."""
+    trio.from_thread.check_cancelled()

@@ -1,17 +1,17 @@
-"""The node's local HTTP face: status for people and scripts, submission of transactions, metrics.
+"""The node's HTTP API: the routes, what is read of a request, and what is said where something is wrong.
 
-It listens on loopback, answers only requests addressed to loopback names, and takes submissions only as
-``application/msgpack`` and partitions only as ``application/json``, so that a web page in a browser on the
-same machine cannot make any.
+It listens on loopback, lets in who may ask (:mod:`p2p.local.door`), and takes what changes something only as
+``application/msgpack`` or ``application/json``, so that a web page of another site cannot make any browser send it.
 """
 
 from __future__ import annotations
 
+from p2p.local.commandline import version
+
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
-from string import hexdigits
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
@@ -25,17 +25,28 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
-from chain.errors import OperatorError, Reason, Refused
+from chain.chronicle import told_refusal
+from chain.codec import encode
+from chain.documents import Document
+from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.genesis import Genesis
-from chain.keys import KEY_BYTES, key_from_did
+from chain.inspection import NotThere, Unclear
 from chain.messages import RawItems
+from p2p.local.broadcast import Broadcast
 from p2p.local.callers import Callers, room_for_callers
-from p2p.local.config import split_http
+from p2p.local.config import HomeConfig, split_http
+from p2p.local.door import Door, Porter
+from p2p.local.endpoints import ENDPOINTS, Endpoint
+from p2p.local.openapi import describe_api
+from p2p.local.pages import INDEX, Pages
+from p2p.local.problems import Problem, problem_response, refused
+from p2p.local.reading import Told
+from p2p.local.stream import MAX_STREAMS, EventStream
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -43,40 +54,33 @@ if TYPE_CHECKING:
 MAX_SUBMISSION = 512
 # 512 transactions of the usual kinds, or 40 motions that carry a policy each.
 MAX_BODY_BYTES = 1_000_000
+# The same in hexadecimal.
+MAX_JSON_BYTES = 2 * MAX_BODY_BYTES + 100_000
 MAX_PARTITION_BODY_BYTES = 64_000
 # A megabyte takes 0.01 s on loopback, where this listens.
 BODY_TIMEOUT_S = 10.0
+# What takes longer is told to be asked of the home, where nobody waits for it.
+ANSWER_TIMEOUT_S = 30.0
 # A trial runs in the node's own turn: a person's transaction, and what it builds on.
 MAX_TRIAL = 16
-_ID_DIGITS = 64
+MAX_QUERY_CHARACTERS = 4_096
+
+_MSGPACK, _JSON = "application/msgpack", "application/json"
 
 
 class Face(Protocol):
-    """What the HTTP face shows and takes."""
+    """What the HTTP API shows and takes."""
 
     registry: CollectorRegistry
     genesis: Genesis
+    config: HomeConfig
+    events: Broadcast
 
-    def describe(self) -> dict[str, Any]:
-        """The answer to ``GET /status``."""
+    async def answer(self, endpoint: Endpoint, arguments: Mapping[str, Any], known: str | None) -> Told:
+        """The answer to a question of the table; without a body where its tag is ``known``.
 
-    def describe_peers(self) -> dict[str, Any]:
-        """The answer to ``GET /peers``."""
-
-    def describe_account(self, key: bytes) -> dict[str, Any]:
-        """The answer to ``GET /account/{key}``; the key is well formed and may be nobody's."""
-
-    def describe_policy(self) -> dict[str, Any]:
-        """The answer to ``GET /policy``."""
-
-    def describe_records(self, key: bytes) -> dict[str, Any]:
-        """The answer to ``GET /records/{key}``; the key is well formed and may be nobody's."""
-
-    def describe_motions(self) -> dict[str, Any]:
-        """The answer to ``GET /motions``."""
-
-    def recent_heads(self, after: int) -> list[dict[str, Any]]:
-        """The last head moves with a sequence number above ``after``."""
+        Raises :class:`NotThere`, :class:`Unclear`, :class:`Problem`; :class:`Refused` where it cannot be made now.
+        """
 
     async def submit(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
         """Offer encoded transactions; one outcome each, None where it waits in the mempool now.
@@ -85,89 +89,79 @@ class Face(Protocol):
         node holds.
         """
 
-    async def find_transaction(self, transaction_id: bytes) -> dict[str, Any]:
-        """The answer to ``GET /transactions/{id}``."""
-
-    async def prove(self, key: bytes) -> bytes:
-        """The answer to ``GET /proof/{key}``.  Raises :class:`Refused` where it cannot be made now."""
-
     async def try_out(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
         """What the next block would make of encoded transactions, one after another; nothing is kept."""
 
     def partition(self, peer_ids: set[str] | None) -> None:
         """Cut these peers off, or heal with None.  Raises :class:`OperatorError` where that is not allowed."""
 
+    def hello(self) -> Document:
+        """What a stream of events begins with."""
+
 
 def build_app(face: Face) -> Starlette:
-    """The routes of the HTTP face."""
-
-    async def status(_request: Request) -> Response:
-        return JSONResponse(face.describe())
-
-    async def peers(_request: Request) -> Response:
-        return JSONResponse(face.describe_peers())
-
-    async def account(request: Request) -> Response:
-        return _about_key(request, face.describe_account)
-
-    async def records(request: Request) -> Response:
-        return _about_key(request, face.describe_records)
-
-    async def proof(request: Request) -> Response:
-        return await _proof(request, face)
-
-    async def motions(_request: Request) -> Response:
-        return JSONResponse(face.describe_motions())
-
-    async def heads(request: Request) -> Response:
-        after = request.query_params.get("after", "0")
-        if not after.isdecimal() or len(after) > 18:
-            return _error(400, "after must be a number")
-        return JSONResponse({"heads": face.recent_heads(int(after))})
-
-    async def genesis(_request: Request) -> Response:
-        return Response(face.genesis.to_json(), media_type="application/json")
-
-    async def policy(_request: Request) -> Response:
-        return JSONResponse(face.describe_policy())
+    """The routes of the HTTP API."""
+    config, porter = face.config, Porter(face.config.http_token)
+    pages, description = Pages(origins=tuple(config.http_origins)), json.dumps(describe_api(version()))
 
     async def transactions(request: Request) -> Response:
-        return await _outcomes(request, MAX_SUBMISSION, face.submit)
+        porter.admit(request)
+        return await _outcomes(request, face, MAX_SUBMISSION, face.submit)
 
     async def trial(request: Request) -> Response:
-        return await _outcomes(request, MAX_TRIAL, face.try_out)
-
-    async def transaction(request: Request) -> Response:
-        digits = request.path_params["id"]
-        if len(digits) != _ID_DIGITS or not set(digits) <= set(hexdigits):
-            return _error(400, f"a transaction's id has {_ID_DIGITS} hexadecimal digits")
-        return JSONResponse(await face.find_transaction(bytes.fromhex(digits)))
+        porter.admit(request)
+        return await _outcomes(request, face, MAX_TRIAL, face.try_out)
 
     async def partition(request: Request) -> Response:
+        porter.admit(request)
         return await _partition(request, face)
+
+    async def genesis(_request: Request) -> Response:
+        return Response(face.genesis.to_json(), media_type=_JSON)
 
     async def metrics(_request: Request) -> Response:
         return Response(generate_latest(face.registry), media_type=CONTENT_TYPE_LATEST)
 
-    return Starlette(
-        routes=[
-            Route("/status", status),
-            Route("/peers", peers),
-            Route("/account/{key}", account),
-            Route("/heads", heads),
-            Route("/genesis", genesis),
-            Route("/policy", policy),
-            Route("/records/{key}", records),
-            Route("/proof/{key}", proof),
-            Route("/motions", motions),
-            Route("/metrics", metrics),
-            Route("/transactions", transactions, methods=["POST"]),
-            Route("/transactions/{id}", transaction),
-            Route("/trial", trial, methods=["POST"]),
-            Route("/partition", partition, methods=["POST", "DELETE"]),
+    async def openapi(_request: Request) -> Response:
+        return Response(description, media_type=_JSON)
+
+    async def index(request: Request) -> Response:
+        return pages.answer(request, INDEX)
+
+    async def page(request: Request) -> Response:
+        return pages.answer(request, request.path_params["name"])
+
+    async def events(request: Request) -> Response:
+        return _events(request, face)
+
+    routes: list[BaseRoute] = [
+        Route("/", index),
+        Route("/explorer/{name:path}", page),
+        Route("/openapi.json", openapi),
+        Route("/genesis", genesis),
+        Route("/metrics", metrics),
+        Route("/events", events),
+        Route("/transactions", transactions, methods=["POST"]),
+        Route("/trial", trial, methods=["POST"]),
+        Route("/partition", partition, methods=["POST", "DELETE"]),
+        *(Route(each.path, partial(_ask, face, porter, each)) for each in ENDPOINTS),
+    ]
+    app = Starlette(
+        routes=routes,
+        exception_handlers={
+            HTTPException: _http_problem,
+            Problem: _problem,
+            NotThere: _not_there,
+            Unclear: _unclear,
+            OperatorError: _unwell,
+            Exception: _our_fault,
+        },
+        middleware=[
+            Middleware(Door, hosts=tuple(config.http_hosts), origins=tuple(config.http_origins)),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])],
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 async def serve_http(face: Face, address: str, task_status: TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
@@ -185,79 +179,121 @@ async def serve_http(face: Face, address: str, task_status: TaskStatus[str] = tr
     except OSError as error:
         raise OperatorError(f"{address} cannot be listened on; change http in config.toml or use port 0") from error
     socket = listeners[0].socket
-    task_status.started(f"http://{repr_socket_addr(socket.family, socket.getsockname())}")
-    await trio.serve_listeners(partial(callers.attend, speak), listeners)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(callers.send_away_at_end)
+        task_status.started(f"http://{repr_socket_addr(socket.family, socket.getsockname())}")
+        await trio.serve_listeners(partial(callers.attend, speak), listeners)
 
 
-def describe_refusal(refusal: Refused) -> dict[str, str]:
-    """A refusal as programs see it."""
-    reason = refusal.reason
-    return {"reason": reason.code, "detail": refusal.detail, "disposition": reason.disposition.value}
+# ------------------------------------------------------------------------------------------------ questions
 
 
-def read_public_key(text: str) -> bytes:
-    """A public key as a ``did:key`` or in hexadecimal.  Raises :class:`Refused`."""
-    if text.startswith("did:"):
-        return key_from_did(text)
-    if len(text) != 2 * KEY_BYTES or not set(text) <= set(hexdigits):
-        raise Refused(Reason.MALFORMED, "this is neither")
-    return bytes.fromhex(text)
+async def _ask(face: Face, porter: Porter, endpoint: Endpoint, request: Request) -> Response:
+    """Answer a question of the table."""
+    if endpoint.is_costly:
+        porter.meter(request)
+    arguments = read_arguments(endpoint, request)
+    known = _known_tag(request)
+    with trio.move_on_after(ANSWER_TIMEOUT_S):
+        try:
+            told = await face.answer(endpoint, arguments, known)
+        except Refused as refusal:
+            raise refused(503, refusal, face.genesis, retry_s=5) from refusal
+        return _told(endpoint, told)
+    raise Problem(503, "it takes too long for a running node; ask its home with inspect_chain.py", retry_s=60)
 
 
-def _about_key(request: Request, describe: Callable[[bytes], dict[str, Any]]) -> Response:
-    """Answer about the key in the path."""
-    key = _key(request)
-    return key if isinstance(key, Response) else JSONResponse(describe(key))
+def read_arguments(endpoint: Endpoint, request: Request) -> dict[str, Any]:
+    """The parameters of a request, read.  Raises :class:`Unclear` for what is none of them, or comes twice."""
+    if len(request.url.query) > MAX_QUERY_CHARACTERS:
+        raise Unclear(f"a query has at most {MAX_QUERY_CHARACTERS} characters")
+    given = [*request.path_params.items(), *request.query_params.multi_items()]
+    texts = dict(given)
+    known = {each.name for each in endpoint.parameters}
+    if len(texts) < len(given) or not texts.keys() <= known:
+        names = ", ".join(sorted(known)) or "none"
+        raise Unclear(f"{endpoint.path} takes these parameters, each once: {names}")
+    return {each.keyword: each.of(texts.get(each.name)) for each in endpoint.parameters}
 
 
-async def _proof(request: Request, face: Face) -> Response:
-    """A proof about the key in the path, as the file that ``inspect_chain.py verify-proof`` takes."""
-    key = _key(request)
-    if isinstance(key, Response):
-        return key
-    try:
-        return Response(await face.prove(key), media_type="application/octet-stream")
-    except Refused as refusal:
-        return _error(503, f"there is no proof now, try again later: {refusal}")
+def _told(endpoint: Endpoint, told: Told) -> Response:
+    headers = {"cache-control": "no-cache"}
+    if told.tag is not None:
+        headers["etag"] = f'W/"{told.tag}"'
+    if told.body is None:
+        return Response(status_code=304, headers=headers)
+    media_type = endpoint.shape if isinstance(endpoint.shape, str) else _JSON
+    is_ill = endpoint.path == "/health" and b'"status": "ok"' not in told.body
+    return Response(told.body, 503 if is_ill else 200, headers, media_type)
 
 
-def _key(request: Request) -> bytes | Response:
-    """The key in the path, or what is wrong with it."""
-    try:
-        return read_public_key(request.path_params["key"])
-    except Refused as refusal:
-        return _error(400, f"a key is a did:key or {2 * KEY_BYTES} hexadecimal digits: {refusal.detail}")
+def _known_tag(request: Request) -> str | None:
+    """The tag of the answer that a client has."""
+    text = request.headers.get("if-none-match", "")
+    return text.removeprefix("W/").strip('"') or None
 
+
+def _events(request: Request, face: Face) -> Response:
+    if face.events.listeners >= MAX_STREAMS:
+        raise Problem(503, f"{MAX_STREAMS} listen already; ask again later", retry_s=30)
+    after = request.headers.get("last-event-id") or request.query_params.get("after")
+    if after is not None and not (after.isascii() and after.isdecimal() and len(after) <= 16):
+        raise Unclear("after must be the number of an event")
+    return _Streaming(EventStream(face.events, face.hello(), None if after is None else int(after)))
+
+
+class _Streaming(Response):
+    """An answer that writes itself."""
+
+    def __init__(self, stream: EventStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._stream(scope, receive, send)
+
+
+# ------------------------------------------------------------------------------------------------ what is sent
 
 _Judge = Callable[[tuple[bytes, ...]], Awaitable[list[Refused | None]]]
 
 
-async def _outcomes(request: Request, max_items: int, judge: _Judge) -> Response:
+async def _outcomes(request: Request, face: Face, max_items: int, judge: _Judge) -> Response:
     """Read encoded transactions and answer with one outcome each."""
-    if request.headers.get("content-type") != "application/msgpack":
-        return _error(415, "send application/msgpack: an array of encoded transactions")
+    kind = _kind(request)
+    if kind not in (_MSGPACK, _JSON):
+        raise Problem(415, f'send {_MSGPACK}, an array of raw transactions, or {_JSON}, {{"transactions": ["hex"]}}')
+    body = await _body(request, MAX_JSON_BYTES if kind == _JSON else MAX_BODY_BYTES)
     try:
-        items = RawItems.decode(await _body(request, MAX_BODY_BYTES), max_items=max_items, max_bytes=MAX_BODY_BYTES)
+        encoded = encode(_read_list(body, "transactions", bytes.fromhex)) if kind == _JSON else body
+        items = RawItems.decode(encoded, max_items=max_items, max_bytes=MAX_BODY_BYTES)
     except Refused as refusal:
-        return _error(400, str(refusal))
+        raise refused(400, refusal, face.genesis) from refusal
     outcomes = await judge(items.items)
-    return JSONResponse({"outcomes": [None if item is None else describe_refusal(item) for item in outcomes]})
+    told = [None if item is None else told_refusal(item, face.genesis) for item in outcomes]
+    return JSONResponse({"outcomes": told})
 
 
 async def _partition(request: Request, face: Face) -> Response:
     """Cut peers off, or heal."""
+    peer_ids = None
+    if request.method != "DELETE":
+        if _kind(request) != _JSON:
+            raise Problem(415, f'send {_JSON}: {{"peer_ids": [...]}}')
+        try:
+            peer_ids = set(_read_list(await _body(request, MAX_PARTITION_BODY_BYTES), "peer_ids", str))
+        except Refused as refusal:
+            raise Problem(400, 'send {"peer_ids": [...]}') from refusal
     try:
-        if request.method == "DELETE":
-            face.partition(None)
-        else:
-            if request.headers.get("content-type") != "application/json":
-                return _error(415, 'send application/json: {"peer_ids": [...]}')
-            face.partition(_peer_ids(await _body(request, MAX_PARTITION_BODY_BYTES)))
+        face.partition(peer_ids)
     except OperatorError as error:
-        return _error(403, str(error))
-    except (Refused, ValueError):
-        return _error(400, 'send {"peer_ids": [...]}')
+        raise Problem(403, str(error)) from error
     return JSONResponse({})
+
+
+def _kind(request: Request) -> str:
+    """The type of a body, without its parameters: those of JSON have no meaning."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def _body(request: Request, limit: int) -> bytes:
@@ -268,22 +304,51 @@ async def _body(request: Request, limit: int) -> bytes:
             async for chunk in stream:
                 body += chunk
                 if len(body) > limit:
-                    raise Refused(Reason.TOO_LARGE, f"more than {limit} bytes")
+                    raise Problem(413, f"a body has at most {limit} bytes here")
         return bytes(body)
-    raise HTTPException(408, f"the body did not come within {BODY_TIMEOUT_S:.0f} s")
+    raise Problem(408, f"the body did not come within {BODY_TIMEOUT_S:.0f} s")
 
 
-def _peer_ids(body: bytes) -> set[str]:
-    """Read ``{"peer_ids": ["…"]}``.  Raises ``ValueError``."""
+def _read_list(body: bytes, name: str, read: Callable[[str], Any]) -> tuple[Any, ...]:
+    """Read ``{name: ["…"]}``.  Raises :class:`Refused` ``MALFORMED``."""
     try:
         document = json.loads(body)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    peer_ids = document.get("peer_ids") if isinstance(document, dict) else None
-    if not isinstance(peer_ids, list) or not all(isinstance(item, str) for item in peer_ids):
-        raise ValueError("no list of peer ids")
-    return set(peer_ids)
+        (only,) = document.items()
+        found, texts = only
+        if found != name or not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise ValueError(name)
+        return tuple(map(read, texts))
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise Refused(Reason.MALFORMED, f'send {{"{name}": [...]}}, an array of texts') from error
 
 
-def _error(status: int, text: str) -> Response:
-    return JSONResponse({"error": text}, status_code=status)
+# ------------------------------------------------------------------------------------------------ what is wrong
+
+
+async def _http_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = {404: "there is nothing here; /openapi.json lists what is", 405: "this path takes other methods"}
+    headers = dict(error.headers or {})
+    return problem_response(error.status_code, detail.get(error.status_code, error.detail), None, headers)
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def _not_there(_request: Request, error: Exception) -> Response:
+    return problem_response(404, str(error))
+
+
+async def _unclear(_request: Request, error: Exception) -> Response:
+    return problem_response(400, str(error))
+
+
+async def _unwell(_request: Request, error: Exception) -> Response:
+    return problem_response(500, str(error))
+
+
+async def _our_fault(_request: Request, error: Exception) -> Response:
+    what = "the database is damaged" if isinstance(error, InvariantBroken) else "this is a fault of the node's"
+    return problem_response(500, f"{what}; its log says more")

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from chain.clock import Mute
+from chain.documents import Document
 from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import Commit, Effect, Equivocation, Finalized, HeadMoved, Notice, Penalise, Silenced
 from chain.keys import did_from_key
+from chain.outlook import equivocation_document, head_document
 from chain.stall import Stall, stall_of
 from p2p.clocks import wall_ms
 from p2p.local.attendance import Attendance
+from p2p.local.broadcast import Broadcast
 from p2p.local.metrics import OfTheNode, OfTheProcess, Watched
 
 # Head moves that GET /heads remembers: a quarter of an hour of one-second slots.
 MAX_HEADS = 1_024
+# Pairs of statements that GET /evidence remembers.
+MAX_EQUIVOCATIONS = 64
+
+_OF_FINAL = ("id", "height", "slot", "time")
+_OF_REORG = ("depth", "id", "height", "slot", "at_ms")
 
 log = structlog.get_logger("node")
 
@@ -37,7 +44,9 @@ class Telemetry:
         self.registry = registry
         self.transaction_count = transactions
         self.reorg_count = 0
-        self.heads: deque[dict[str, Any]] = deque(maxlen=MAX_HEADS)
+        self.heads: deque[Document] = deque(maxlen=MAX_HEADS)
+        self.equivocations: deque[Document] = deque(maxlen=MAX_EQUIVOCATIONS)
+        self.events = Broadcast()
         self._head_count = 0
         self._own_key = own_key
         self._sign_restart = sign_restart
@@ -82,13 +91,17 @@ class Telemetry:
         match effect:
             case HeadMoved():
                 self._attendance.head_moved(effect.header, effect.depth, engine)
-                self._tell_head(effect)
+                self._tell_head(effect, engine)
                 self._tell_stall(stall_of(engine.chain))
             case Finalized(header):
                 self._attendance.finalized(header, engine)
                 log.info("final", height=header.height, id=header.id.hex()[:12])
+                told = head_document(engine.genesis, header)
+                self.events.tell("final", {name: told[name] for name in _OF_FINAL} | {"at_ms": wall_ms()})
             case Equivocation(first, second):
                 self._equivocations.inc()
+                self.equivocations.append(equivocation_document(first, second, wall_ms()))
+                self.events.tell("evidence", self.equivocations[-1])
                 ids = f"{first.id.hex()[:12]} {second.id.hex()[:12]}"
                 log.warning("equivocation", validator=did_from_key(first.speaker), height=first.height, ids=ids)
             case Penalise(peer, refusal):
@@ -139,17 +152,17 @@ class Telemetry:
             self._silent.labels(mute.kind).set(1)
         self._signs_again.set(0 if mute is None or mute.until_ms is None else mute.until_ms // 1000)
 
-    def _tell_head(self, moved: HeadMoved) -> None:
+    def _tell_head(self, moved: HeadMoved, engine: Engine) -> None:
         header = moved.header
         self._head_count += 1
         self.heads.append(
             {
                 "seq": self._head_count,
-                "id": header.id.hex(),
-                "height": header.height,
-                "slot": header.slot,
+                **head_document(engine.genesis, header),
                 "transactions": moved.transactions,
                 "at_ms": wall_ms(),
+                "delay_ms": moved.delay_ms,
+                "depth": moved.depth,
                 "made_here": header.proposer == self._own_key,
             }
         )
@@ -159,6 +172,8 @@ class Telemetry:
         if moved.depth:
             self.reorg_count += 1
             self._reorgs.inc()
+            self.events.tell("reorg", {name: self.heads[-1][name] for name in _OF_REORG})
             log.info("reorg", depth=moved.depth, **facts)
         else:
             log.info("head", **facts)
+        self.events.tell("head", self.heads[-1])

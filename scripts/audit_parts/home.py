@@ -8,8 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from chain.documents import authorities_document
 from chain.draft import Draft, Happening
+from chain.history import Step, steps
+from chain.inspection import View
+from chain.institutions import authorities_document
 from chain.keys import did_from_key, key_from_did
 from chain.ledger import Ledger
 from chain.scores import standing
@@ -17,8 +19,6 @@ from chain.state import AUTHORITY_STATUS_NAMES, SUSPENDED, Member, member_key
 from chain.transactions import Enrol, Rate
 from chain.view import Lookup
 from scripts.audit_parts.frames import AUTHORITY_TYPES, MEMBER_TYPES, RATING_TYPES, RECORD_TYPES, Frames, frame_of
-from scripts.chain_view import View
-from scripts.inspect_parts.reexecution import Step, steps
 
 _LOST = ("lapsed", "struck")
 _MENDED = ("corrected", "withdrawn")

@@ -10,23 +10,24 @@ from typing import Any
 import click
 
 from chain.clauses import SCORE_LIMIT
-from chain.documents import authorities_document, motions_document, policy_document
+from chain.documents import Document
 from chain.errors import OperatorError
-from chain.policy import Policy, load_policy
+from chain.inspection import View
+from chain.policy import Policy, load_policy, read_policy
 from chain.proposals import Amend, decode_proposal
 from chain.state import Motion, motion_key
 from chain.view import read_policy_text
 from chain.words import policy_changes
-from scripts.chain_view import Finding, Sheet, View, as_of, facts, sheet
+from p2p.local.endpoints import ARBITERS, AUTHORITIES, MOTIONS, POLICY
+from scripts.chain_view import Finding, Sheet, as_of, facts, sheet
 from scripts.console import short_did
 from scripts.inspect_parts.dryrun import dry_run
 from scripts.inspect_parts.question import limit, question
 
 
-@question
-def authorities(view: View) -> Finding:
+@question(AUTHORITIES)
+def authorities(document: Document) -> Finding:
     """Accredited institutions: what they may do, until when, how their contested records held, and how they ruled."""
-    document = authorities_document(view.state)
     found = document["authorities"]
     columns = (
         "authority",
@@ -71,12 +72,19 @@ def authorities(view: View) -> Finding:
     return Finding(document, sheets)
 
 
-@question
+@question(ARBITERS)
+def arbiters(document: Document) -> Finding:
+    """Among whom a lot is drawn, and how they ruled so far."""
+    columns = ("arbiter", "since_height", "in_office", "upheld", "struck", "silent", "struck_permille")
+    rows = [tuple(row[name] for name in columns) for row in document["arbiters"]]
+    return Finding(document, [Sheet(f"Arbiters, {as_of(document)}", columns, rows)])
+
+
+@question(MOTIONS)
 @click.option("--open", "only_open", is_flag=True, help="Only those that can still be approved.")
 @limit(20)
-def motions(view: View, only_open: bool, limit: int) -> Finding:
+def motions(document: Document) -> Finding:
     """Motions, the newest first: what they propose, who approves, and the weight that they still need."""
-    document = motions_document(view.state, limit, only_open=only_open)
     found = document["motions"]
     columns = ("number", "status", "proposer", "approvals", "weight_needed", "left")
     rows = [
@@ -98,7 +106,16 @@ def motions(view: View, only_open: bool, limit: int) -> Finding:
     return Finding(document, sheets)
 
 
-@question
+def _dry_run(view: View, file: Path | None, number: int | None, limit: int) -> Finding | None:
+    """What a policy would do, where one is named."""
+    if file is not None and number is not None:
+        raise OperatorError("--dry-run and --motion are two questions; ask one at a time")
+    if file is not None:
+        return _compared(view, load_policy(file), str(file), limit)
+    return None if number is None else _compared(view, _proposed(view, number), f"motion {number}", limit)
+
+
+@question(POLICY, of_home=_dry_run, options=("file", "number"))
 @click.option(
     "--dry-run",
     "file",
@@ -108,15 +125,9 @@ def motions(view: View, only_open: bool, limit: int) -> Finding:
 )
 @click.option("--motion", "number", type=click.IntRange(0), help="The same for the policy that a motion proposes.")
 @limit(10)
-def policy(view: View, file: Path | None, number: int | None, limit: int) -> Finding:
+def policy(document: Document, **_: Any) -> Finding:
     """The rules in force and those announced: tiers, categories, and how a score follows."""
-    if file is not None and number is not None:
-        raise OperatorError("--dry-run and --motion are two questions; ask one at a time")
-    if file is not None:
-        return _compared(view, load_policy(file), str(file), limit)
-    if number is not None:
-        return _compared(view, _proposed(view, number), f"motion {number}", limit)
-    document, known, coming = policy_document(view.state), view.state.policy, view.state.announced_policy
+    known, announced = read_policy(document["policy"]), document["announced"]
     shown = {
         "name": known.name,
         "version": known.version,
@@ -129,9 +140,9 @@ def policy(view: View, file: Path | None, number: int | None, limit: int) -> Fin
         "suspended above": f"{known.overturned_permille} ‰ overturned, of {known.overturned_minimum} contested or more",
     }
     sheets = [facts(f"Policy, {as_of(document)}", shown), *_rules_sheets(known)]
-    if coming is not None:
-        slot, left = document["announced"]["slot"], document["announced"]["left"]
-        title = f"Announced: policy {coming.version} from slot {slot}, in {left}"
+    if announced is not None:
+        coming = read_policy(announced["policy"])
+        title = f"Announced: policy {coming.version} from slot {announced['slot']}, in {announced['left']}"
         sheets.append(Sheet(title, ("rule", "before", "after"), policy_changes(known, coming)))
     return Finding(document, sheets)
 

@@ -11,14 +11,15 @@ import click
 
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis, load_genesis
+from chain.inspection import View
 from chain.keys import did_from_key
 from chain.proof import MAX_FILE_BYTES, Proven, check_evidence
 from chain.prover import prove
 from chain.sources import StoredState
 from chain.state import STATUS_NAMES, Record
 from chain.words import category_name, time_of
-from scripts.chain_view import Finding, View, facts, sheet
-from scripts.inspect_parts.question import inspect_chain, question, show
+from scripts.chain_view import Finding, facts, sheet
+from scripts.inspect_parts.question import inspect_chain, look, show
 
 _TRUST = {
     "trusted": "the genesis file; that of each set of validators in the proof less than a third of the weight ever "
@@ -28,7 +29,7 @@ _TRUST = {
 }
 
 
-@question
+@look
 @click.argument("did")
 @click.option("-o", "file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), required=True)
 def proof(view: View, did: str, file: Path) -> Finding:

@@ -4,138 +4,105 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import click
 
-from chain.documents import (
-    Row,
-    all_records,
-    explanation,
-    listed_records,
-    member_document,
-    members,
-    rating_document,
-    record_document,
-    records_about,
-)
-from chain.errors import InvariantBroken, OperatorError
-from chain.keys import did_from_key
-from chain.policy import Policy
-from chain.scores import Standing, standing
-from chain.state import RATINGS, STATUS_NAMES, Member, Rating, member_key
-from chain.words import time_of
-from scripts.chain_view import Finding, Sheet, View, as_of, facts, sheet
+from chain.documents import Document
+from chain.errors import OperatorError
+from chain.state import STATUS_NAMES
+from p2p.local.endpoints import EXPLANATION, HISTORY, LISTS, MEMBER, MEMBERS, OBJECTIONS, RECORDS, TIERS, TOP
+from scripts.chain_view import Finding, Sheet, as_of, facts, sheet
 from scripts.console import Share, remark, short_did
-from scripts.inspect_parts.question import limit, progress, question
+from scripts.inspect_parts.question import ALL, limit, question
 
 _RECORD_COLUMNS = ("member", "number", "category", "points", "severity", "issuer", "height", "expires")
 
 
-@question
+@question(TOP)
 @limit(20)
-def top(view: View, limit: int) -> Finding:
+def top(document: Document) -> Finding:
     """The members with the highest scores."""
-    found: list[dict[str, Any]] = []
-    for place, (identity, score) in enumerate(view.reader.standings(limit), 1):
-        rank = found[-1]["rank"] if found and found[-1]["score"] == score else place
-        found.append({"rank": rank, **member_document(view.state, identity, _member(view, identity))})
-    document = {**view.at_state, "members_in_all": view.reader.count_members(), "members": found}
     rows = [
         (row["rank"], row["member"], row["score"], row["tier"], row["record_points"], row["rated_points"])
-        for row in found
+        for row in document["members"]
     ]
     columns = ("rank", "member", "score", "tier", "from_records", "from_ratings")
     return Finding(document, [Sheet(f"Members by score, {as_of(document)}", columns, rows)])
 
 
-@question
-@click.argument("did")
+@question(MEMBER, other=EXPLANATION, when="is_explained")
+@click.argument("who", metavar="DID")
 @click.option("--explain", "is_explained", is_flag=True, help="Every point of the score, and where it comes from.")
-@click.option("--given", "is_given", is_flag=True, help="Also the ratings that the member gave; reads all ratings.")
-def member(view: View, did: str, is_explained: bool, is_given: bool) -> Finding:
+@click.option("--given", is_flag=True, help="Also the ratings that the member gave; reads all ratings.")
+def member(document: Document, is_explained: bool) -> Finding:
     """One member, by any key it ever had: score, rank, records and ratings.
 
     The percentile says how many percent of all members have no higher score.
     """
-    identity = view.identity(did)
-    entry = view.state.get(member_key(identity))
-    if not isinstance(entry, Member):
-        raise OperatorError(f"{did} is not enrolled {as_of(view.at_state)}")
-    score = standing(view.state.policy, entry).score
-    rank, count = view.reader.rank(score), view.reader.count_members()
-    standing_in_all = {"rank": rank, "of": count, "percentile": 100 * (count - rank + 1) // count}
-    summary = {**member_document(view.state, identity, entry), **standing_in_all, **view.at_state}
-    document, sheets = dict(summary), [facts(f"Member, {as_of(view.at_state)}", summary)]
+    lists = ("records_about", "received", "given", "lines", "sum")
+    summary = {name: value for name, value in document.items() if name not in lists}
+    sheets = [facts(f"Member, {as_of(document)}", summary)]
     if is_explained:
-        lines = [_traced(view, line) for line in explanation(view.state, identity, entry)]
-        document |= {"lines": lines, "sum": sum(line["points"] for line in lines)}
-        sheets.append(_explained(lines, document["sum"]))
-    else:
-        records = [record_document(view.state, *row) for row in records_about(view.state, identity)]
-        received = [
-            rating_document(view.state, "rater", key, rating)
-            for key, rating in view.state.entries(RATINGS + identity, Rating)
-        ]
-        document |= {"records_about": records, "received": received}
-        if records:
-            sheets.append(_records_sheet(f"Records about {did_from_key(entry.key)}", records))
-        if received:
-            sheets.append(_ratings_sheet("Ratings received", "rater", received))
-    if is_given:
-        given = [
-            rating_document(view.state, "subject", key, rating)
-            for key, rating in view.reader.ratings_by(identity)
-            if isinstance(rating, Rating)
-        ]
-        document["given"] = given
-        sheets.append(_ratings_sheet("Ratings given", "subject", given))
+        sheets.append(_explained(document["lines"], document["sum"]))
+    elif document["records_about"]:
+        sheets.append(_records_sheet(f"Records about {document['member']}", document["records_about"]))
+    if document.get("received"):
+        sheets.append(_ratings_sheet("Ratings received", "rater", document["received"]))
+    if "given" in document:
+        sheets.append(_ratings_sheet("Ratings given", "subject", document["given"]))
     return Finding(document, sheets)
 
 
-@question
-@click.option("--tier", help="Only the members of this tier.")
-@click.option("--csv", "file", metavar="FILE", help="Write the whole list as CSV; - is the standard output.")
+@question(MEMBERS)
+@click.option("--after", metavar="DID", help="Those after this one: the `next` of an answer.")
 @limit(100)
-def lists(view: View, tier: str | None, file: str | None, limit: int) -> Finding:
+def members(document: Document) -> Finding:
+    """All members by their first keys, page by page."""
+    columns = ("member", "score", "tier", "records", "suspended", "ratings", "enrolled_height")
+    rows = [tuple(row[name] for name in columns) for row in document["members"]]
+    more = f"; more with --after {document['next']}" if document["next"] else ""
+    return Finding(document, [Sheet(f"Members, {as_of(document)}{more}", columns, rows)])
+
+
+def _whole_if_written(context: click.Context, _parameter: click.Parameter, value: int | None) -> int:
+    """A file holds all of a list."""
+    return value or (ALL if context.params.get("file") else 100)
+
+
+@question(LISTS)
+@click.option("--tier", help="Only the members of this tier.")
+@click.option("--csv", "file", metavar="FILE", is_eager=True, help="Write it as CSV; - is the standard output.")
+@click.option("--offset", type=click.IntRange(0, ALL), default=0, help="How many to skip.")
+@click.option(
+    "--limit", type=click.IntRange(1, ALL), callback=_whole_if_written, help="How many at most.  [default: 100]"
+)
+def lists(document: Document, file: str | None) -> Finding:
     """Who stands in which tier, the highest first; the members of a tier by score."""
-    names = [known.name for known in view.state.policy.tiers]
-    if tier is not None and tier not in names:
-        raise OperatorError(f"no tier is called {tier!r}; choose from {', '.join(names)}")
-    listed = [row for row in _ranked(view) if tier in (None, row[1].tier)]
-    listed.sort(key=lambda row: -row[1].level)  # a tier cap can put a high score into a low tier
     columns = ("rank", "member", "score", "tier", "records", "suspended")
-    if file is not None:
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(_list_row(*row) for row in listed)
-        document = {**view.at_state, "tier": tier, "count": len(listed), "file": file}
-        if file == "-":
-            return Finding(document, text=text.getvalue())
-        _write(Path(file), text.getvalue())
-        remark(f"{len(listed)} members {as_of(document)} are in {file}")
-        return Finding(document, text="")
-    rows = [_list_row(*row) for row in listed[:limit]]
-    shown = [dict(zip(columns, row, strict=True)) for row in rows]
-    document = {**view.at_state, "tier": tier, "count": len(listed), "members": shown}
-    title = f"{'Members' if tier is None else f'Tier {tier}'}: {len(listed)}, {as_of(document)}"
-    return Finding(document, [Sheet(_cut(title, len(listed), limit), columns, rows)])
+    rows = [tuple(row[name] for name in columns) for row in document["members"]]
+    count, tier = document["count"], document["tier"]
+    if file is None:
+        title = f"{'Members' if tier is None else f'Tier {tier}'}: {count}, {as_of(document)}"
+        return Finding(document, [Sheet(_cut(title, count, len(rows)), columns, rows)])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    told = {name: document[name] for name in ("as_of_height", "final", "tier", "count")} | {"file": file}
+    if file == "-":
+        return Finding(told, text=text.getvalue())
+    _write(Path(file), text.getvalue())
+    remark(f"{len(rows)} members {as_of(document)} are in {file}")
+    return Finding(told, text="")
 
 
-@question
+@question(TIERS)
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it into a file: .svg, .png, .pdf.")
-def tiers(view: View, plot: Path | None) -> Finding:
+def tiers(document: Document, plot: Path | None) -> Finding:
     """How many members stand in which tier."""
-    counts = Counter(standing(view.state.policy, entry).tier for _, entry in members(view.state))
-    total = counts.total()
-    found: list[dict[str, Any]] = [
-        {"tier": tier.name, "from_score": tier.threshold, "members": counts[tier.name]}
-        for tier in view.state.policy.tiers
-    ]
-    document = {**view.at_state, "members": total, "tiers": found}
+    total, found = document["members"], document["tiers"]
     title = f"{total} members by tier, {as_of(document)}"
     if plot is not None:
         from scripts.inspect_parts.plots import plot_tiers  # matplotlib, for this option alone
@@ -146,121 +113,40 @@ def tiers(view: View, plot: Path | None) -> Finding:
     return Finding(document, [Sheet(title, ("tier", "from_score", "members", "share"), rows)])
 
 
-@question
-@click.option("--member", "member_did", metavar="DID", help="About this member.")
-@click.option("--issuer", "issuer_did", metavar="DID", help="Filed by this authority.")
+@question(RECORDS)
+@click.option("--member", metavar="DID", help="About this member.")
+@click.option("--issuer", metavar="DID", help="Filed by this authority.")
 @click.option("--category", metavar="CODE|NAME", help="In this category.")
 @click.option("--status", type=click.Choice(STATUS_NAMES), help="With this status.")
+@click.option("--after", metavar="NEXT", help="Those after the `next` of an answer.")
 @limit(50)
-def records(
-    view: View,
-    member_did: str | None,
-    issuer_did: str | None,
-    category: str | None,
-    status: str | None,
-    limit: int,
-) -> Finding:
+def records(document: Document) -> Finding:
     """Records that stand or are suspended; what has ended is found by `history`."""
-    subject = None if member_did is None else view.identity(member_did)
-    issuer = None if issuer_did is None else view.identity(issuer_did)
-    code = None if category is None else _find_category(view.state.policy, category)
-    wanted = None if status is None else STATUS_NAMES.index(status)
-
-    def fits(row: Row) -> bool:
-        record = row[2]
-        return (
-            (issuer is None or record.issuer == issuer)
-            and (code is None or record.category == code)
-            and (wanted is None or record.status == wanted)
-        )
-
-    rows = all_records(view.state) if subject is None else records_about(view.state, subject)
-    document = listed_records(view.state, filter(fits, rows), limit)
     shown = document["records"]
-    title = _cut(f"Records, {as_of(document)}", len(shown) + document["more"], limit)
+    title = _cut(f"Records, {as_of(document)}", len(shown) + document["more"], len(shown))
     return Finding(document, [_records_sheet(title, shown)])
 
 
-@question
-def objections(view: View) -> Finding:
+@question(OBJECTIONS)
+@limit(ALL)
+def objections(document: Document) -> Finding:
     """Open objections, and who has to act until when; time is counted from the newest block."""
-    found = [
-        record_document(view.state, *row)
-        for identity, entry in members(view.state)
-        if entry.suspended
-        for row in records_about(view.state, identity)
-        if not row[2].counts
-    ]
-    found.sort(key=lambda record: (record["deadline_slot"], record["member"], record["number"]))
-    document = {**view.at_state, "objections": found}
     columns = ("member", "number", "category", "points", "issuer", "waits_for", "deadline_slot", "left")
-    return Finding(document, [sheet(f"Open objections, {as_of(document)}", columns, _brief_members(found))])
+    rows = _brief_members(document["objections"])
+    return Finding(document, [sheet(f"Open objections, {as_of(document)}", columns, rows)])
 
 
-@question
-@click.argument("did")
-@click.option("--record", "number", type=click.IntRange(0), help="Only this record.")
-def history(view: View, did: str, number: int | None) -> Finding:
+@question(HISTORY)
+@click.argument("who", metavar="DID")
+@click.option("--record", type=click.IntRange(0), help="Only this record.")
+def history(document: Document) -> Finding:
     """What happened to a member, from the blocks: who filed, objected, answered and ruled, and how it ended."""
-    from scripts.inspect_parts.reexecution import follow  # executes the chain, for this command alone
-
-    identity = view.identity(did)
-    if view.state.get(member_key(identity)) is None:
-        raise OperatorError(f"{did} is not enrolled {as_of(view.at_state)}")
-    with progress("blocks", view.head_height) as advance:
-        events = [
-            event._asdict()
-            | {"time": time_of(view.genesis, event.slot), "final": event.height <= view.finalized_height}
-            for event in follow(view, identity, advance)
-            if number in (None, event.number)
-        ]
-    if number is not None and not events:
-        raise OperatorError(f"there never was a record {number} about {did}")
-    document = {
-        **view.at_head,
-        "member": did_from_key(view.state.current_key(identity)),
-        "record": number,
-        "events": events,
-    }
+    events, number = document["events"], document["record"]
     rows = [{**event, "time": (event["time"] or "")[:19].replace("T", " ")} for event in events]
     columns = ("height", "time", "what", "number", "category", "points", "by", "score", "tier")
     what = "Member" if number is None else f"Record {number} about"
-    return Finding(
-        document,
-        [sheet(f"{what} {document['member']}, {as_of(view.at_head)}", columns, rows, ("by", "points", "category"))],
-    )
-
-
-def _member(view: View, identity: bytes) -> Member:
-    entry = view.state.get(member_key(identity))
-    if not isinstance(entry, Member):
-        raise InvariantBroken(f"the standings rank {did_from_key(identity)}, which is no member")
-    return entry
-
-
-def _ranked(view: View) -> list[tuple[int, Standing, Member]]:
-    """All members, best first; equal scores share a rank and are ordered by identity."""
-    scored = [(standing(view.state.policy, entry), entry) for _, entry in members(view.state)]
-    scored.sort(key=lambda row: -row[0].score)
-    first: dict[int, int] = {}
-    return [(first.setdefault(found.score, place), found, entry) for place, (found, entry) in enumerate(scored, 1)]
-
-
-def _list_row(rank: int, found: Standing, entry: Member) -> tuple[object, ...]:
-    return rank, did_from_key(entry.key), found.score, found.tier, entry.standing, entry.suspended
-
-
-def _traced(view: View, line: dict[str, Any]) -> dict[str, Any]:
-    """A line of an explanation with the block that it comes from."""
-    return {**line, "block": view.block_id(line["height"])} if "height" in line else line
-
-
-def _find_category(policy: Policy, name: str) -> int:
-    """The code of a category of records by its code or its name.  Raises :class:`OperatorError`."""
-    for code, category in policy.categories.items():
-        if name in (str(code), category.name):
-            return code
-    raise OperatorError(f"no category of records is called {name!r}; `policy` lists them")
+    title = f"{what} {document['member']}, {as_of(document)}"
+    return Finding(document, [sheet(title, columns, rows, ("by", "points", "category"))])
 
 
 def _state_in_words(record: dict[str, Any]) -> str:

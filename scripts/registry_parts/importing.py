@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from chain.documents import refusal_document
+from chain.chronicle import refusal_document
 from chain.keys import did_from_key
 from p2p.following import Until
 from scripts.console import print_json, remark, table

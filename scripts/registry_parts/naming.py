@@ -10,8 +10,8 @@ import click
 
 from chain.errors import OperatorError
 from chain.keys import did_from_key
+from p2p.local.addressbook import give_name, read_names
 from scripts.console import print_json, table, use_names
-from scripts.names import give_name, read_names
 from scripts.registry_parts.inputs import DID
 
 _home = home_of_node("The home whose address book it is.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from chain.documents import refusal_document
+from chain.chronicle import refusal_document
 from chain.errors import Refused
 from chain.genesis import Genesis
 

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias, get_args
 
 import click
 
-from chain.documents import refusal_document
+from chain.chronicle import refusal_document
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis, load_genesis
 from chain.keys import SecretKey, did_from_key
@@ -29,10 +29,10 @@ from p2p import client
 from p2p.client import Client, Found, NodeAway, Signer, announced
 from p2p.following import Follower, Impossible, NotInTime, Until
 from p2p.local import commandline
+from p2p.local.addressbook import read_names
 from p2p.local.keyfile import read_key
 from p2p.local.passphrase import ASKED, Passphrase, with_passphrase
 from scripts.console import print_json, remark, stderr_console, use_names
-from scripts.names import read_names
 from scripts.registry_parts.refusals import show
 
 EXIT_NOT_IN_TIME = 3

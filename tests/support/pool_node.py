@@ -9,18 +9,20 @@ from typing import Any
 import httpx
 
 from chain import registry as rules
+from chain.chronicle import describe_refusal
 from chain.codec import decode
-from chain.documents import policy_document, records_document
+from chain.documents import records_document
 from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis
+from chain.institutions import policy_document
 from chain.keys import did_from_key, key_from_did
 from chain.registry import genesis_state
 from chain.state import member_key
 from chain.transactions import Transaction, VerifiedTransaction, decode_transaction, verify_transaction
 from chain.view import MemoryView, StateView
 from p2p.client import NodeStatus
-from p2p.local.http import MAX_BODY_BYTES, MAX_SUBMISSION, MAX_TRIAL, describe_refusal
+from p2p.local.http import MAX_BODY_BYTES, MAX_SUBMISSION, MAX_TRIAL
 
 
 class Killed(BaseException):

@@ -158,7 +158,7 @@ async def test_a_transaction_is_located(home: Path, monkeypatch: pytest.MonkeyPa
         nursery.cancel_scope.cancel()
         assert storage.asked.is_set()
     node.stop()
-    assert found == [1, None, None]
+    assert [block and block.header.height for block in found] == [1, None, None]
 
 
 async def test_it_proves_where_somebody_stands_once_something_is_final(home: Path) -> None:
@@ -266,7 +266,9 @@ async def test_what_was_kept_is_checked_like_anything_else(tmp_path: Path) -> No
     storage.close()
     async with open_node(home) as node:
         await until(lambda: node.engine.chain.head.header.height == 1)
-        assert await node.locate(good.id) == 1
+        found = await node.locate(good.id)
+        assert found is not None
+        assert found.header.height == 1
         assert len(node.engine.mempool) == 0
     storage = Storage(home.database, home.genesis)
     assert storage.waiting() == ()

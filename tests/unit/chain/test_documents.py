@@ -12,25 +12,19 @@ from typing import Any
 import pytest
 
 from chain import documents
-from chain.documents import (
-    authorities_document,
-    authority_document,
-    block_document,
-    explanation,
-    listed_records,
-    member_document,
-    members,
-    motion_document,
-    motions_document,
-    policy_document,
-    records_document,
-    refusal_document,
-    transaction_document,
-)
+from chain.chronicle import block_document, refusal_document, transaction_document
+from chain.documents import explanation, listed_records, member_document, members, records_document
 from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis, found_genesis
 from chain.headers import sign_header
+from chain.institutions import (
+    authorities_document,
+    authority_document,
+    motion_document,
+    motions_document,
+    policy_document,
+)
 from chain.keys import did_from_key
 from chain.meanings import MEANINGS
 from chain.policy import read_policy, shipped_policy

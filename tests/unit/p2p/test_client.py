@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 
+from chain.chronicle import describe_refusal
 from chain.codec import encode
 from chain.errors import OperatorError, Reason, Refused
 from p2p import client
@@ -26,13 +28,17 @@ from p2p.client import (
     Signer,
     announced,
 )
-from p2p.local.http import describe_refusal
+from p2p.local.config import HomeConfig
 from tests.support.world import secret
 
 T = TypeVar("T")
 URL = "http://127.0.0.1:4080"
 KEY = secret(1).public
 STATUS_OF_A_NODE: NodeStatus = {
+    "head_slot": 9,
+    "slot_ms": 1_000,
+    "genesis_time_ms": 0,
+    "now_ms": 9_000,
     "version": "0.1.0", "protocol": "2",
     "network": "town", "chain_id": "c0", "did": "did:key:z6Mk", "peer_id": "12D3", "validator": True, "silent": False,
     "silent_why": None, "signs_again": None,
@@ -60,7 +66,7 @@ def failing(error: Exception) -> Client:
 def test_every_path_that_is_asked_is_one_that_a_node_answers() -> None:
     from p2p.local.http import build_app  # noqa: PLC0415
 
-    app: Starlette = build_app(cast(Any, None))
+    app: Starlette = build_app(cast(Any, SimpleNamespace(config=HomeConfig())))
     asked: list[Query[Any]] = [
         client.STATUS, client.GENESIS, client.POLICY, client.MOTIONS, client.PEERS,
         client.account(KEY), client.records(KEY), client.heads(3), client.transaction(bytes(32)),
@@ -112,7 +118,7 @@ def test_an_answer_of_another_shape_is_the_operators_matter(document: object) ->
 
 def test_what_a_node_refuses_as_a_whole_is_said_with_its_words() -> None:
     with pytest.raises(OperatorError, match="status 413 that is too much"):
-        answering({"error": "that is too much"}, 413).ask(client.submit(b"raw"))
+        answering({"detail": "that is too much"}, 413).ask(client.submit(b"raw"))
 
 
 @pytest.mark.parametrize("code", [429, 500, 503])

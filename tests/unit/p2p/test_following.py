@@ -7,10 +7,10 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
+from chain.chronicle import describe_refusal
 from chain.errors import Reason, Refused
 from p2p.client import Client, Found, NodeAway, NodeStatus, Query
 from p2p.following import Follower, Impossible, NotInTime, Until
-from p2p.local.http import describe_refusal
 from tests.unit.p2p.test_client import STATUS_OF_A_NODE
 
 T = TypeVar("T")

@@ -167,7 +167,7 @@ def test_validators(story: Story) -> None:
         made = [block.header for block in main if block.header.proposer == key]
         assert (shown["validator"], shown["weight"]) == (did_from_key(key), weight)
         assert (shown["blocks"], shown["last_height"]) == (len(made), max(header.height for header in made))
-        assert shown["share"] == pytest.approx(len(made) / len(main), abs=1e-4)
+        assert shown["share_permille"] == 1000 * len(made) // len(main)
         assert shown["votes"] is True
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from chain.chronicle import transaction_document
 from chain.database import seal
-from chain.documents import transaction_document
 from chain.headers import Header, sign_header
 from chain.keys import did_from_key
 from chain.state import Account, Member, account_key, decode_entry, encode_entry, member_key

@@ -14,11 +14,13 @@ import pytest
 
 from chain import deadlines
 from chain import registry as rules
+from chain.chronicle import describe_refusal
 from chain.codec import decode
-from chain.documents import motions_document, policy_document, records_document
+from chain.documents import records_document
 from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis, found_genesis
+from chain.institutions import motions_document, policy_document
 from chain.keys import SecretKey, did_from_key, key_from_did
 from chain.policy import shipped_policy
 from chain.proposals import ALL_RIGHTS, Accredit, Amend, Proposal, ReweighValidator
@@ -42,7 +44,6 @@ from chain.transactions import (
 from chain.view import MemoryView, StateView
 from p2p.client import Announced, Client, Found, NodeStatus
 from p2p.following import Follower, Until
-from p2p.local.http import describe_refusal
 from p2p.local.keyfile import read_key, write_key
 from scripts.registry import registry
 from scripts.registry_parts import session

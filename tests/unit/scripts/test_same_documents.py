@@ -12,16 +12,26 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
+from chain.blocks import decode_block
 from chain.database import DATABASE
-from chain.documents import authorities_document, member_document, members
-from chain.keys import did_from_key
+from chain.documents import member_document, members
+from chain.institutions import authorities_document
+from chain.keys import did_from_key, key_from_did
 from chain.storage import Storage
 from chain.transactions import Rotate
+from p2p.local.broadcast import Broadcast
+from p2p.local.config import HomeConfig
+from p2p.local.endpoints import ENDPOINTS, Endpoint, Source
 from p2p.local.face import LocalFace, Running
 from p2p.local.http import build_app
+from scripts.chain_view import open_view
+from scripts.inspect_parts.question import asked
 from tests.support.asking import answer
+from tests.support.described import misfits
 from tests.support.registered import City, lively_city
 from tests.support.world import secret
+
+STORED = [each for each in ENDPOINTS if each.source is not Source.NODE]
 
 
 @dataclass(frozen=True)
@@ -57,9 +67,9 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
     chain, _ = storage.load()
     storage.close()
     node = SimpleNamespace(
-        home=SimpleNamespace(genesis=city.genesis),
+        home=SimpleNamespace(genesis=city.genesis, config=HomeConfig(), path=home, database=home / DATABASE),
         engine=SimpleNamespace(chain=chain),
-        telemetry=SimpleNamespace(registry=CollectorRegistry()),
+        telemetry=SimpleNamespace(registry=CollectorRegistry(), events=Broadcast()),
     )
     return Both(city, home, LocalFace(cast(Running, node)))
 
@@ -67,7 +77,13 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
 async def test_records_name_the_key_that_an_office_has_now(both: Both) -> None:
     for actor in both.city.members:
         did = both.city.did(actor)
-        assert await both.http(f"/records/{did}") == both.command("records", "--member", did, "--limit", "100")
+        assert await both.http(f"/records?member={did}&limit=100") == both.command(
+            "records", "--member", did, "--limit", "100"
+        )
+        newest = json.loads(await both.http(f"/records/{did}"))
+        assert newest == {
+            name: value for name, value in answer(both.home, "records", "--member", did).items() if name != "next"
+        }
     told: dict[str, Any] = json.loads(await both.http(f"/records/{both.city.did(both.city.ann)}"))
     assert any(isinstance(tx.action, Rotate) for block in both.city.blocks for tx in block.transactions)
     assert {row["issuer"] for row in told["records"]} == {did_from_key(secret(91).public)}
@@ -87,3 +103,21 @@ def test_members_and_authorities(both: Both) -> None:
         document = member_document(view, identity, member)
         told = answer(both.home, "member", document["member"])
         assert json.dumps({name: told[name] for name in told if name in document}) == json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    "endpoint", [each for each in ENDPOINTS if each.source is not Source.NODE], ids=lambda each: each.path
+)
+async def test_every_question_has_one_answer_and_the_shape_that_is_described(both: Both, endpoint: Endpoint) -> None:
+    ann, number = both.city.did(both.city.ann), both.city.blocks[0].header.height
+    arguments = {each.keyword: each.default for each in endpoint.parameters} | {"which": str(number), "who": ann}
+    arguments |= {"key": key_from_did(ann)} if endpoint.path == "/records/{key}" else {}
+    known = {each.keyword: arguments[each.keyword] for each in endpoint.parameters}
+    with open_view(both.home) as view:
+        expected = asked(endpoint, view, **known)
+    path = endpoint.url(**known | ({"key": ann} if "key" in known else {}))
+    if isinstance(expected, bytes):
+        assert decode_block(expected)[0].height == number
+        return
+    assert json.loads(await both.http(path)) == json.loads(json.dumps(expected))
+    assert list(misfits(expected, endpoint.shape)) == []

@@ -29,10 +29,10 @@ class SlowFace(FakeFace):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked, self.may_answer = trio.Semaphore(0), trio.Event()
+        self.proofs, self.may_answer = trio.Semaphore(0), trio.Event()
 
     async def prove(self, key: bytes) -> bytes:
-        self.asked.release()
+        self.proofs.release()
         await self.may_answer.wait()
         return b"proof of " + key
 
@@ -86,7 +86,7 @@ async def test_who_asked_is_answered_whatever_the_crowd(monkeypatch: pytest.Monk
                 replies.append((await client.get(f"{url}/proof/{'11' * 32}")).content)
 
         nursery.start_soon(ask)
-        await face.asked.acquire()
+        await face.proofs.acquire()
         async with crowd(url, 5 * PLACES, HEAD_OF_A_BODY) as streams:
             await reply(streams[0])
         face.may_answer.set()
@@ -98,7 +98,7 @@ async def test_an_answer_that_nobody_takes_does_not_keep_its_place(monkeypatch: 
     face = SlowFace()
     question = ASK.replace(b"/status", b"/proof/" + b"11" * 32)
     async with serving(monkeypatch, face) as url, crowd(url, 1, question) as (stream,):
-        await face.asked.acquire()
+        await face.proofs.acquire()
         async with crowd(url, PLACES, b""):
             assert await reply(stream) == b""
 
@@ -108,7 +108,7 @@ async def test_where_all_are_being_answered_a_newcomer_is_turned_away(monkeypatc
     question = ASK.replace(b"/status", b"/proof/" + b"11" * 32)
     async with serving(monkeypatch, face) as url, crowd(url, PLACES, question) as busy:
         for _ in busy:
-            await face.asked.acquire()
+            await face.proofs.acquire()
         async with crowd(url, 1, b"") as (newcomer,):
             assert await reply(newcomer) == b""
         face.may_answer.set()

@@ -18,6 +18,7 @@ import trio
 
 from chain.database import DATABASE
 from chain.messages import Status
+from chain.shapes import Peer
 from node import main, open_node
 from p2p.addresses import PeerAddress, read_address
 from p2p.client import PeerTable
@@ -183,6 +184,18 @@ def address(number: int = 1) -> PeerAddress:
     return read
 
 
+CONNECTED: Peer = {
+    "peer_id": address().peer_id,
+    "address": "/ip4/127.0.0.1/tcp/4001",
+    "direction": "inbound",
+    "rtt_ms": None,
+    "score": 0.0,
+    "validator": None,
+    "height": None,
+    "finalized_height": None,
+}
+
+
 def said(number: int = 1, *, ahead_ms: int | None = 0, height: int = 7, places: tuple[str, ...] = ("/x",)) -> Opinion:
     return Opinion(address(number), "", Status(bytes(32), height, height, height, 1), ahead_ms, 20, places)
 
@@ -190,7 +203,7 @@ def said(number: int = 1, *, ahead_ms: int | None = 0, height: int = 7, places: 
 def running(**changes: Any) -> Case:
     case = Case(Path("home"), genesis_of(4))
     case.status = STATUS_OF_A_NODE | changes  # type: ignore[assignment]
-    case.peers = PeerTable(peers=[{"peer_id": address().peer_id}], banned={})
+    case.peers = PeerTable(peers=[CONNECTED], banned={})
     return case
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -11,15 +12,19 @@ import trio
 import trio.testing
 
 from chain.blockchain import Blockchain
+from chain.blocks import Block
 from chain.engine import Engine
 from chain.errors import OperatorError, Reason, Refused
 from chain.events import Effect, Event, SigningState, Submitted
+from chain.headers import decode_header
 from chain.keys import did_from_key
+from chain.merkle import verify
 from chain.production import Producer
 from chain.statements import NO_TAG
 from chain.transactions import Approve, Enrol, Rotate, VerifiedTransaction, sign_rotation
 from chain.words import instant
 from p2p.local.config import HomeConfig
+from p2p.local.endpoints import POLICY
 from p2p.local.face import SUBMISSIONS_AT_ONCE, LocalFace
 from p2p.local.home import Home, create_home, load_home
 from p2p.local.telemetry import Telemetry
@@ -60,7 +65,7 @@ class Stage:
         self.peers = Peers()
         self.transport = cast(Transport, SimpleNamespace(peer_id="12D0", peers=self.peers))
         self.signatures = Signatures(GENESIS.id, self.engine.mempool.get)
-        self.places: dict[bytes, int] = {}
+        self.places: dict[bytes, Block] = {}
 
     def now_ms(self) -> int:
         return GENESIS.slot_start_ms(self.slot)
@@ -69,7 +74,7 @@ class Stage:
         await trio.lowlevel.checkpoint()
         return self.engine.handle(event, self.now_ms() + GENESIS.slot_ms - 1)  # too late in the slot for a block
 
-    async def locate(self, transaction_id: bytes) -> int | None:
+    async def locate(self, transaction_id: bytes) -> Block | None:
         await trio.lowlevel.checkpoint()
         return self.places.get(transaction_id)
 
@@ -107,10 +112,9 @@ def test_where_the_node_stands(stage: Stage, face: LocalFace) -> None:
 
 
 def test_peers_and_bans(face: LocalFace) -> None:
+    unknown = {"rtt_ms": None, "validator": None, "height": None, "finalized_height": None}
     assert face.describe_peers() == {
-        "peers": [
-            {"peer_id": "12D3", "address": "/ip4/1.2.3.4", "direction": "inbound", "rtt_ms": None, "score": -1.3},
-        ],
+        "peers": [{"peer_id": "12D3", "address": "/ip4/1.2.3.4", "direction": "inbound", "score": -1.3, **unknown}],
         "banned": {"12D4": 61.0},
     }
 
@@ -152,7 +156,8 @@ async def test_what_is_submitted_waits_and_what_is_wrong_has_its_reason(stage: S
     outcomes = await face.submit((b"junk", enrolment.raw, foreign.raw, Actor(GENESIS, 102).sign(Approve(0)).raw))
     reasons = [None if outcome is None else outcome.reason for outcome in outcomes]
     assert reasons == [Reason.MALFORMED, None, Reason.BAD_SIGNATURE, Reason.NOT_VALIDATOR]
-    assert await face.find_transaction(enrolment.id) == {"state": "waiting", "height": None}
+    told = await face.find_transaction(enrolment.id)
+    assert (told["state"], told["height"], told["raw"]) == ("waiting", None, enrolment.raw.hex())
 
 
 async def test_where_too_many_wait_clients_are_told_to_come_back_before_anything_is_checked(
@@ -185,16 +190,23 @@ async def test_submissions_wait_for_each_other(stage: Stage, face: LocalFace) ->
 
 
 async def test_where_a_transaction_is(stage: Stage, face: LocalFace) -> None:
-    final, included, unknown = bytes([1]) * 32, bytes([2]) * 32, bytes([3]) * 32
-    actors = [Actor(GENESIS, 100 + number) for number in range(3)]
-    for actor in actors:
-        stage.make_block(actor.sign(Enrol()))
+    enrolments = [Actor(GENESIS, 100 + number).sign(Enrol()) for number in range(3)]
+    for enrolment in enrolments:
+        stage.make_block(enrolment)
+        block = stage.engine.chain.head.block
+        assert block is not None
+        stage.places[enrolment.id] = block
     at = stage.engine.chain.finalized.height
-    stage.places = {final: at, included: at + 1}
-    assert at, "something is final"
-    assert await face.find_transaction(final) == {"state": "final", "height": at}
-    assert await face.find_transaction(included) == {"state": "included", "height": at + 1}
-    assert await face.find_transaction(unknown) == {"state": "unknown", "height": None}
+    assert 1 <= at < 3, "something is final, and not all"
+    for height, enrolment in enumerate(enrolments, 1):
+        told = await face.find_transaction(enrolment.id)
+        assert (told["state"], told["height"]) == ("final" if height <= at else "included", height)
+        path = tuple(bytes.fromhex(node) for node in told["path"])
+        root = decode_header(bytes.fromhex(told["header"])).transaction_root
+        assert verify(root, enrolment.id, told["index"], told["count"], path)
+        assert told["transaction"]["kind"] == "Enrol".lower()
+    told = await face.find_transaction(bytes(32))
+    assert (told["state"], told["height"], told["path"], told["raw"]) == ("unknown", None, None, None)
 
 
 async def test_a_trial_keeps_nothing_and_finds_bad_signatures(stage: Stage, face: LocalFace) -> None:
@@ -206,10 +218,12 @@ async def test_a_trial_keeps_nothing_and_finds_bad_signatures(stage: Stage, face
     assert (len(stage.engine.mempool), face.describe_account(ann.key)["nonce"]) == (0, 0)
 
 
-def test_the_policy_in_force(face: LocalFace) -> None:
-    told = face.describe_policy()
+async def test_the_policy_in_force(face: LocalFace) -> None:
+    tag, body = await face.answer(POLICY, {}, None)
+    told = json.loads(body or b"")
     assert (told["version"], told["announced"], told["as_of_height"]) == (1, None, 0)
     assert told["policy"] == GENESIS.policy.to_document()
+    assert await face.answer(POLICY, {}, tag) == (tag, None)
 
 
 def test_peers_are_cut_off_only_where_the_operator_allows_it(stage: Stage, face: LocalFace, tmp_path: Path) -> None:

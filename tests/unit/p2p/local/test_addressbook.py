@@ -9,8 +9,8 @@ import pytest
 
 from chain.errors import OperatorError
 from chain.keys import did_from_key
+from p2p.local.addressbook import MAX_NAME_CHARACTERS, NAMES_TOML, give_name, name_fault, read_names
 from scripts import console
-from scripts.names import MAX_NAME_CHARACTERS, NAMES_TOML, give_name, name_fault, read_names
 from scripts.tables import lay_out
 from tests.support.asking import answer, ask
 from tests.support.client import run_client

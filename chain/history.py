@@ -13,6 +13,7 @@ from chain import registry
 from chain.blocks import Block
 from chain.draft import Draft, Happening
 from chain.errors import Reason, Refused
+from chain.inspection import View
 from chain.judgement import judge
 from chain.keys import did_from_key
 from chain.ledger import Ledger, decided
@@ -23,7 +24,6 @@ from chain.transactions import ASK, Answer, Enrol, Rate, Repair, Rotate, Stateme
 from chain.view import StateView
 from chain.votes import Votes
 from chain.words import category_name
-from scripts.chain_view import View
 
 # Blocks read at once, and undone never: what they changed is forgotten after so many.
 _READ_BLOCKS = 16

@@ -6,11 +6,13 @@ take keys only, and a table shows a name beside the key that it was given to, ne
 
 from __future__ import annotations
 
+import logging
 import os
 import tomllib
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from chain.errors import OperatorError, Refused
 from chain.keys import key_from_did
@@ -25,6 +27,8 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # A letter may bear an accent or two; a tower of them hides the lines above.
 _MOST_MARKS = 2
 _KEYLIKE = ("did:", "z6mk")
+
+log = logging.getLogger(__name__)
 _HEADING = "# What this machine calls the owners of keys; `registry.py names` lists it.\n"
 
 
@@ -115,3 +119,45 @@ def _replace(path: Path, text: str) -> None:
         os.replace(beside, path)
     except OSError as error:
         raise OperatorError(f"{path} cannot be written: {error.strerror}; name a node's home with --home") from error
+
+
+class AddressBook:
+    """The names of a home, read again when the file is another; a running node goes on without those that mislead."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._read_at: tuple[int, int] | None = None
+        self._names: dict[str, str] = {}
+
+    def names(self) -> Mapping[str, str]:
+        """The names by did."""
+        try:
+            found = os.stat(self._home / NAMES_TOML)
+        except OSError:
+            self._read_at, self._names = None, {}
+            return self._names
+        state = found.st_mtime_ns, found.st_size
+        if state != self._read_at:
+            self._read_at = state
+            try:
+                self._names = read_names(self._home)
+            except OperatorError as error:
+                log.warning("no names are shown: %s", error)
+                self._names = {}
+        return self._names
+
+
+def names_in(document: Any, names: Mapping[str, str]) -> dict[str, str]:
+    """The names of those whose dids a document holds."""
+    found: dict[str, str] = {}
+    left = [document] if names else []
+    while left:
+        item = left.pop()
+        if isinstance(item, str):
+            if item in names:
+                found[item] = names[item]
+        elif isinstance(item, dict):
+            left += item.values()
+        elif isinstance(item, list):
+            left += item
+    return found

@@ -1,0 +1,170 @@
+"""Blocks, transactions, votes and refusals as documents, as :mod:`chain.documents` has it."""
+
+from __future__ import annotations
+
+import re
+
+from chain import transactions
+from chain.attestations import Carried
+from chain.ballots import Ballot
+from chain.documents import Document
+from chain.electorate import ValidatorSet
+from chain.errors import Refused
+from chain.genesis import Genesis
+from chain.headers import Header, VerifiedHeader
+from chain.keys import did_from_key
+from chain.meanings import MEANINGS
+from chain.policy import Policy
+from chain.statements import NO_TAG
+from chain.transactions import Evidence, Propose, Repair, Rule, Transaction, decode_statement
+from chain.votes import Row, Votes
+from chain.words import ANSWERS, REPAIRS, RULINGS, category_name, moment_of, proposal_in_words, time_of
+
+_SLOT = re.compile(r"\bslot (-?\d+)")
+
+
+def block_document(
+    genesis: Genesis, header: Header | VerifiedHeader, count: int, finalized_height: int, *, main: bool = True
+) -> Document:
+    """A header and the number of its block's transactions; ``main`` says whether it is on the main chain."""
+    return {
+        "id": header.id.hex(),
+        "height": header.height,
+        "slot": header.slot,
+        "time": time_of(genesis, header.slot),
+        "proposer": did_from_key(header.proposer) if header.height else None,
+        "parent": header.parent.hex(),
+        "tag": None if header.tag == NO_TAG else header.tag.hex(),
+        "mhg": header.mhg,
+        "mhp": header.mhp,
+        "votes_root": header.votes_root.hex(),
+        "transaction_root": header.transaction_root.hex(),
+        "state_root": header.state_root.hex(),
+        "transaction_count": count,
+        "main": main,
+        "final": main and header.height <= finalized_height,
+    }
+
+
+def transaction_document(policy: Policy, transaction: Transaction) -> Document:
+    """A transaction with the fields of its kind, as it was signed: its keys are those of then."""
+    action = transaction.action._asdict()
+    match transaction.action:
+        case Propose(proposal):
+            action = {"proposal": proposal_in_words(policy, proposal)}
+        case Evidence(first, second):
+            statements = decode_statement(first), decode_statement(second)
+            action = {"subject": statements[0].speaker, "first": statements[0].id, "second": statements[1].id}
+        case transactions.Answer(verdict=verdict):
+            action["verdict"] = ANSWERS[verdict]
+        case Rule(verdict=verdict):
+            action["verdict"] = RULINGS[verdict]
+        case Repair(step=step):
+            action["step"] = REPAIRS[step]
+    for name, value in action.items():
+        if name in ("subject", "rater", "registrar", "arbiter", "new_key") and value:
+            action[name] = did_from_key(value)
+        elif type(value) is bytes:
+            action[name] = value.hex() or None
+    if "category" in action:
+        action["category"] = category_name(policy, action["category"])
+    return {
+        "id": transaction.id.hex(),
+        "kind": transaction.kind,
+        "actor": did_from_key(transaction.actor),
+        "nonce": transaction.nonce,
+        "expiry_height": transaction.expiry_height,
+        **action,
+    }
+
+
+def refusal_document(refusal: Refused, genesis: Genesis) -> Document:
+    """A refusal with the rule that was broken, what would be needed, and what time the slots in it are."""
+    meaning = MEANINGS[refusal.reason]
+    return {
+        "refused": refusal.reason.code,
+        "detail": refusal.detail,
+        "rule": meaning.rule,
+        "needed": meaning.needed,
+        "when": {f"slot {slot}": moment_of(genesis, int(slot)) for slot in _SLOT.findall(refusal.detail)},
+    }
+
+
+def describe_refusal(refusal: Refused) -> dict[str, str]:
+    """A refusal by its reason, and whether it may be accepted later."""
+    reason = refusal.reason
+    return {"reason": reason.code, "detail": refusal.detail, "disposition": reason.disposition.value}
+
+
+def told_refusal(refusal: Refused, genesis: Genesis) -> Document:
+    """A refusal as a node tells it: also the rule that was broken, and what would be needed."""
+    found = refusal_document(refusal, genesis)
+    return {**describe_refusal(refusal), **{name: found[name] for name in ("rule", "needed", "when")}}
+
+
+# ------------------------------------------------------------------------------------------------ votes
+
+
+def ballot_document(ballot: Ballot) -> Document:
+    """What a block carries for the votes, and what it decides about who votes."""
+    following, barred, tags = ballot.decision
+    restart = ballot.restart
+    return {
+        "restart": None
+        if restart is None
+        else {
+            "tip": restart.tip.hex(),
+            "height": restart.height,
+            "signers": [did_from_key(key) for key, _ in restart.signatures],
+        },
+        "attestations": [_attestation_document(carried) for carried in ballot.attestations],
+        "decision": {
+            "following": [_weighed(key, weight) for key, weight in following],
+            "barred": [did_from_key(key) for key in barred[0]] if barred else None,
+            "tags": [{"validator": did_from_key(key), "tag": tag.hex()} for key, tag in tags],
+        },
+    }
+
+
+def _attestation_document(carried: Carried) -> Document:
+    return {"height": carried.height, "speaker": did_from_key(carried.speaker), "mhg": carried.mhg}
+
+
+def _weighed(key: bytes, weight: int) -> Document:
+    return {"validator": did_from_key(key), "weight": weight}
+
+
+def finality_document(votes: Votes, final: Header, limit: int) -> Document:
+    """How the newest blocks of the branch with these votes become final, the newest first; ``final`` is already."""
+    return {
+        "as_of_height": votes.height,
+        "final": votes.height <= final.height,
+        "finalized_height": final.height,
+        "finalized_id": final.id.hex(),
+        "head_id": votes.rows[0].id.hex() if votes.rows else final.id.hex(),
+        "prevoted_height": votes.mhp,
+        "sets": [_set_document(decides) for decides in votes.electorate.sets],
+        "rows": [_row_document(row, votes, final.height) for row in votes.rows[:limit]],
+    }
+
+
+def _set_document(decides: ValidatorSet) -> Document:
+    weighed = [_weighed(key, weight) for key, weight in decides.weights]
+    return {"threshold": decides.threshold, "weight": sum(decides.by_key.values()), "validators": weighed}
+
+
+def _row_document(row: Row, votes: Votes, finalized_height: int) -> Document:
+    thresholds = [decides.threshold for decides in row.electorate.sets]
+    said = [{"validator": did_from_key(key), "mhg": mhg} for key, mhg in row.said.items()]
+    return {
+        "height": row.height,
+        "id": row.id.hex(),
+        "mhp": row.mhp,
+        "thresholds": thresholds,
+        "prevotes": list(row.prevotes),
+        "precommits": list(row.precommits),
+        "prevoted": row.height <= votes.mhp,
+        "precommitted": row.height <= votes.mhpc,
+        "final": row.height <= finalized_height,
+        "speakers": said,
+    }

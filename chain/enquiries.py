@@ -1,0 +1,255 @@
+"""Questions about members and records, answered from one commit, as :mod:`chain.answers` does for blocks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from chain.documents import (
+    Document,
+    Row,
+    explanation,
+    listed_records,
+    member_document,
+    members,
+    rating_document,
+    record_document,
+    records_about,
+)
+from chain.errors import InvariantBroken
+from chain.history import follow
+from chain.inspection import NotThere, Unclear, View
+from chain.keys import did_from_key
+from chain.policy import Policy
+from chain.scores import Standing, standing
+from chain.state import (
+    MEMBERS,
+    RATINGS,
+    RECORDS,
+    STATUS_NAMES,
+    Member,
+    Rating,
+    Record,
+    member_key,
+    read_identity,
+    read_record_key,
+    record_key,
+)
+from chain.words import time_of
+
+
+def top(view: View, limit: int) -> Document:
+    """The members with the highest scores."""
+    found: list[Document] = []
+    for place, (identity, score) in enumerate(view.reader.standings(limit), 1):
+        rank = found[-1]["rank"] if found and found[-1]["score"] == score else place
+        found.append({"rank": rank, **member_document(view.state, identity, _ranked_member(view, identity))})
+    return {**view.at_state, "members_in_all": view.reader.count_members(), "members": found}
+
+
+def all_members(view: View, after: str | None, limit: int) -> Document:
+    """Members by their first keys, those after the one that ``after`` names."""
+    last = b"" if after is None else member_key(view.key(after))
+    rows = list(islice(view.reader.entries(MEMBERS, last), limit + 1))
+    found = [(read_identity(key), entry) for key, entry in rows[:limit] if isinstance(entry, Member)]
+    return {
+        **view.at_state,
+        "members": [member_document(view.state, *row) for row in found],
+        "next": did_from_key(found[-1][0]) if len(rows) > limit else None,
+    }
+
+
+def member(view: View, who: str, *, given: bool = False) -> Document:
+    """One member, by any key it ever had: score, rank, records and ratings.
+
+    The percentile says how many percent of all members have no higher score.
+    """
+    identity, summary = _summary(view, who)
+    about = [record_document(view.state, *row) for row in records_about(view.state, identity)]
+    received = [
+        rating_document(view.state, "rater", key, rating)
+        for key, rating in view.state.entries(RATINGS + identity, Rating)
+    ]
+    return {**summary, "records_about": about, "received": received, **_given(view, identity, given)}
+
+
+def explained(view: View, who: str, *, given: bool = False) -> Document:
+    """Every point of a member's score, and the block that it comes from."""
+    identity, summary = _summary(view, who)
+    lines = [_traced(view, line) for line in explanation(view.state, identity, _member(view, who, identity))]
+    total = sum(line["points"] for line in lines)
+    return {**summary, "lines": lines, "sum": total, **_given(view, identity, given)}
+
+
+def _summary(view: View, who: str) -> tuple[bytes, Document]:
+    identity = view.identity(who)
+    entry = _member(view, who, identity)
+    score = standing(view.state.policy, entry).score
+    rank, count = view.reader.rank(score), view.reader.count_members()
+    place = {"rank": rank, "of": count, "percentile": 100 * (count - rank + 1) // count}
+    return identity, {**member_document(view.state, identity, entry), **place, **view.at_state}
+
+
+def _member(view: View, who: str, identity: bytes) -> Member:
+    entry = view.state.get(member_key(identity))
+    if not isinstance(entry, Member):
+        raise NotThere(f"{who} is not enrolled as of height {view.state.height}, final")
+    return entry
+
+
+def _given(view: View, identity: bytes, is_asked: bool) -> Document:
+    """The ratings that a member gave; reads all that there are."""
+    if not is_asked:
+        return {}
+    given = view.reader.ratings_by(identity)
+    return {
+        "given": [
+            rating_document(view.state, "subject", key, rating) for key, rating in given if isinstance(rating, Rating)
+        ]
+    }
+
+
+def lists(view: View, tier: str | None, limit: int, offset: int = 0) -> Document:
+    """Who stands in which tier, the highest first; the members of a tier by score.  Raises :class:`Unclear`."""
+    names = [known.name for known in view.state.policy.tiers]
+    if tier is not None and tier not in names:
+        raise Unclear(f"no tier is called {tier!r}; choose from {', '.join(names)}")
+    listed = [row for row in _ranked(view) if tier in (None, row[1].tier)]
+    listed.sort(key=lambda row: -row[1].level)  # a tier cap can put a high score into a low tier
+    shown = [_listed(*row) for row in listed[offset : offset + limit]]
+    return {**view.at_state, "tier": tier, "count": len(listed), "members": shown}
+
+
+def tiers(view: View) -> Document:
+    """How many members stand in which tier."""
+    counts = Counter(standing(view.state.policy, entry).tier for _, entry in members(view.state))
+    found = [
+        {"tier": tier.name, "from_score": tier.threshold, "members": counts[tier.name]}
+        for tier in view.state.policy.tiers
+    ]
+    return {**view.at_state, "members": counts.total(), "tiers": found}
+
+
+def records(
+    view: View,
+    member: str | None,
+    issuer: str | None,
+    category: str | None,
+    status: str | None,
+    limit: int,
+    after: str | None = None,
+) -> Document:
+    """Records that stand or are suspended, those after the one that ``after`` names; what has ended is history."""
+    wanted_issuer = None if issuer is None else view.identity(issuer)
+    code = None if category is None else _find_category(view.state.policy, category)
+    wanted = None if status is None else STATUS_NAMES.index(status)
+
+    def fits(row: Row) -> bool:
+        record = row[2]
+        return (
+            wanted_issuer in (None, record.issuer)
+            and code in (None, record.category)
+            and wanted in (None, record.status)
+        )
+
+    rows = list(islice(filter(fits, _records(view, member, after)), limit + 1))
+    found = listed_records(view.state, iter(rows), limit)
+    return {**found, "next": _cursor(rows[limit - 1]) if found["more"] else None}
+
+
+def _records(view: View, who: str | None, after: str | None) -> Iterator[Row]:
+    """Of one member the newest first, of all by member and number."""
+    last = None if after is None else _read_cursor(after)
+    if who is not None:
+        about = records_about(view.state, view.identity(who))
+        return about if last is None else (row for row in about if row[1] < last[1])
+    found = view.reader.entries(RECORDS, b"" if last is None else record_key(*last))
+    return ((*read_record_key(key), entry) for key, entry in found if isinstance(entry, Record))
+
+
+def _cursor(row: Row) -> str:
+    return f"{row[0].hex()}-{row[1]}"
+
+
+def _read_cursor(text: str) -> tuple[bytes, int]:
+    identity, _, number = text.partition("-")
+    try:
+        key, count = bytes.fromhex(identity), int(number)
+    except ValueError:
+        key, count = b"", -1
+    if len(key) != 32 or not 0 <= count < 2**32:
+        raise Unclear("after which record is said by the `next` of an answer")
+    return key, count
+
+
+def objections(view: View, limit: int | None = None) -> Document:
+    """Open objections, and who has to act until when; time is counted from the newest block."""
+    found = [
+        record_document(view.state, *row)
+        for identity, entry in members(view.state)
+        if entry.suspended
+        for row in records_about(view.state, identity)
+        if not row[2].counts
+    ]
+    found.sort(key=lambda record: (record["deadline_slot"], record["member"], record["number"]))
+    return {**view.at_state, "objections": found[:limit]}
+
+
+def history(
+    view: View, who: str, record: int | None = None, advance: Callable[[int], None] = lambda _: None
+) -> Document:
+    """What happened to a member, from the blocks: who filed, objected, answered and ruled, and how it ended.
+
+    The chain is executed again, and ``advance`` told of so many more blocks.  Raises :class:`NotThere`.
+    """
+    identity = view.identity(who)
+    _member(view, who, identity)
+    events = [
+        event._asdict() | {"time": time_of(view.genesis, event.slot), "final": event.height <= view.finalized_height}
+        for event in follow(view, identity, advance)
+        if record in (None, event.number)
+    ]
+    if record is not None and not events:
+        raise NotThere(f"there never was a record {record} about {who}")
+    known = did_from_key(view.state.current_key(identity))
+    return {**view.at_head, "member": known, "record": record, "events": events}
+
+
+def _ranked_member(view: View, identity: bytes) -> Member:
+    entry = view.state.get(member_key(identity))
+    if not isinstance(entry, Member):
+        raise InvariantBroken(f"the standings rank {did_from_key(identity)}, which is no member")
+    return entry
+
+
+def _ranked(view: View) -> list[tuple[int, Standing, Member]]:
+    """All members, best first; equal scores share a rank and are ordered by identity."""
+    scored = [(standing(view.state.policy, entry), entry) for _, entry in members(view.state)]
+    scored.sort(key=lambda row: -row[0].score)
+    first: dict[int, int] = {}
+    return [(first.setdefault(found.score, place), found, entry) for place, (found, entry) in enumerate(scored, 1)]
+
+
+def _listed(rank: int, found: Standing, entry: Member) -> Document:
+    return {
+        "rank": rank,
+        "member": did_from_key(entry.key),
+        "score": found.score,
+        "tier": found.tier,
+        "records": entry.standing,
+        "suspended": entry.suspended,
+    }
+
+
+def _traced(view: View, line: Document) -> Document:
+    """A line of an explanation with the block that it comes from."""
+    return {**line, "block": view.block_id(line["height"])} if "height" in line else line
+
+
+def _find_category(policy: Policy, name: str) -> int:
+    """The code of a category of records by its code or its name."""
+    for code, category in policy.categories.items():
+        if name in (str(code), category.name):
+            return code
+    raise Unclear(f"no category of records is called {name!r}; `policy` lists them")

@@ -1,0 +1,390 @@
+"""What the HTTP API answers: every path with its parameters, the shape of its answer and who gives it, in one table.
+
+The routes (:mod:`p2p.local.http`), their description (:mod:`p2p.local.openapi`) and ``inspect_chain.py`` follow from
+it: what it asks a home at rest is what a node asks of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from string import hexdigits
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+from chain import answers, enquiries, shapes
+from chain.documents import MAX_SHOWN, records_document
+from chain.errors import Reason, Refused
+from chain.inspection import Unclear
+from chain.institutions import arbiters_document, authorities_document, motions_document, policy_document
+from chain.keys import KEY_BYTES, did_from_key, key_from_did
+from chain.state import STATUS_NAMES
+
+MAX_NUMBER = 2**53 - 1
+"""Larger ones are no longer exact where JSON is read as JavaScript does."""
+
+_ID_DIGITS = 64
+_BYTES = "application/octet-stream"
+
+
+class Parameter(NamedTuple):
+    """Part of a path or of a query: ``read`` raises :class:`~chain.inspection.Unclear`; ``schema`` says the same."""
+
+    name: str
+    what: str
+    read: Callable[[str], Any]
+    schema: Mapping[str, Any]
+    default: Any = None
+    argument: str = ""
+
+    @property
+    def keyword(self) -> str:
+        """Under which name it is handed on."""
+        return self.argument or self.name
+
+    def of(self, text: str | None) -> Any:
+        """What is handed on for a text, or for none."""
+        return self.default if text is None else self.read(text)
+
+
+class Source(Enum):
+    """Who answers: the database through a view of it, the state at the head, or the running node itself."""
+
+    DISK = "disk"
+    STATE = "state"
+    NODE = "node"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A path that is asked with ``GET``.
+
+    ``ask`` gets a :class:`~chain.inspection.View`, a :class:`~chain.view.StateView` or the face, as ``source`` says,
+    and the parameters.  What ``is_costly`` is limited, and from other machines needs the token.
+    """
+
+    path: str
+    what: str
+    shape: type | str
+    source: Source
+    ask: Callable[..., Any]
+    parameters: tuple[Parameter, ...] = ()
+    is_costly: bool = False
+
+    def url(self, **arguments: Any) -> str:
+        """The path and query for these arguments; those that are None are left out."""
+        path, query = self.path, {}
+        for each in self.parameters:
+            value = arguments.get(each.keyword)
+            if f"{{{each.name}}}" in path:
+                path = path.replace(f"{{{each.name}}}", quote(str(value), safe=":"))
+            elif value is not None and value is not False:
+                query[each.name] = "true" if value is True else str(value)
+        return f"{path}?{urlencode(query)}" if query else path
+
+
+# ------------------------------------------------------------------------------------------------ what is asked for
+
+
+def read_public_key(text: str) -> bytes:
+    """A public key as a ``did:key`` or in hexadecimal.  Raises :class:`Refused`."""
+    if text.startswith("did:"):
+        return key_from_did(text)
+    if len(text) != 2 * KEY_BYTES or not set(text) <= set(hexdigits):
+        raise Refused(Reason.MALFORMED, "this is neither")
+    return bytes.fromhex(text)
+
+
+def _key(text: str) -> bytes:
+    try:
+        return read_public_key(text)
+    except Refused as refusal:
+        raise Unclear(f"a key is a did:key or {2 * KEY_BYTES} hexadecimal digits: {refusal.detail}") from refusal
+
+
+def _did(text: str) -> str:
+    """A key, as what is asked of a home takes it: also the beginning of one."""
+    return text if text.startswith("did:") else did_from_key(_key(text))
+
+
+def _id(text: str) -> bytes:
+    if len(text) != _ID_DIGITS or not set(text) <= set(hexdigits):
+        raise Unclear(f"a transaction's id has {_ID_DIGITS} hexadecimal digits")
+    return bytes.fromhex(text)
+
+
+def _number(name: str, what: str, low: int, high: int, default: int | None = None, argument: str = "") -> Parameter:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and len(text) <= 16 and low <= int(text) <= high):
+            raise Unclear(f"{name} must be a number from {low} to {high}")
+        return int(text)
+
+    schema = {"type": "integer", "minimum": low, "maximum": high}
+    return Parameter(name, what, read, schema, default, argument)
+
+
+def _limit(most: int, default: int) -> Parameter:
+    return _number("limit", "How many at most.", 1, most, default)
+
+
+def _flag(name: str, what: str, argument: str = "") -> Parameter:
+    def read(text: str) -> bool:
+        if text not in ("true", "false"):
+            raise Unclear(f"{name} must be true or false")
+        return text == "true"
+
+    return Parameter(name, what, read, {"type": "boolean"}, False, argument)
+
+
+def _choice(name: str, what: str, names: tuple[str, ...]) -> Parameter:
+    def read(text: str) -> str:
+        if text not in names:
+            raise Unclear(f"{name} must be one of {', '.join(names)}")
+        return text
+
+    return Parameter(name, what, read, {"type": "string", "enum": list(names)})
+
+
+def _text(name: str, what: str, argument: str = "") -> Parameter:
+    def read(text: str) -> str:
+        if not 1 <= len(text) <= 128:
+            raise Unclear(f"{name} must have 1 to 128 characters")
+        return text
+
+    return Parameter(name, what, read, {"type": "string", "minLength": 1, "maxLength": 128}, None, argument)
+
+
+_KEY_SCHEMA = {"type": "string", "pattern": f"^(did:key:z6Mk.{{44}}|[0-9a-fA-F]{{{2 * KEY_BYTES}}})$"}
+_KEY = Parameter("key", "A did:key, or the key in hexadecimal.", _key, _KEY_SCHEMA)
+_WHO = Parameter("key", _KEY.what, _did, _KEY_SCHEMA, None, "who")
+_MEMBER = Parameter("member", "About this member.", _did, _KEY_SCHEMA)
+_ISSUER = Parameter("issuer", "Filed by this authority.", _did, _KEY_SCHEMA)
+_AFTER_MEMBER = Parameter("after", "The `next` of an answer.", _did, _KEY_SCHEMA)
+_AFTER = _text("after", "The `next` of an answer.")
+_FROM = _number("from", "The first height; the newest blocks where there is none.", 0, MAX_NUMBER, None, "from_height")
+_WHICH = _text("which", "A height, or an id or the beginning of it.")
+_GIVEN = _flag("given", "Also the ratings that the member gave.")
+_RECORD = _number("record", "Only this record.", 0, 2**32 - 1)
+_TRANSACTION = Parameter(
+    "id", "A transaction's id.", _id, {"type": "string", "pattern": f"^[0-9a-fA-F]{{{_ID_DIGITS}}}$"}
+)
+_DISK, _STATE, _NODE = Source.DISK, Source.STATE, Source.NODE
+
+
+def _of_state(ask: Callable[..., Any]) -> Callable[..., Any]:
+    """A question about a state, asked of that on disk."""
+    return lambda view, **arguments: ask(view.state, **arguments)
+
+
+def _of_node(name: str) -> Callable[..., Any]:
+    """A method of the face."""
+    return lambda face, **arguments: getattr(face, name)(**arguments)
+
+
+# ------------------------------------------------------------------------------------------------------ the table
+
+HEAD = Endpoint("/head", "The newest block, and how far the chain is final.", shapes.Head, _DISK, answers.head)
+BLOCKS = Endpoint(
+    "/blocks", "Blocks of the main chain, oldest first.", shapes.Blocks, _DISK, answers.blocks, (_FROM, _limit(500, 20))
+)
+BLOCK = Endpoint("/blocks/{which}", "A block with what it carries.", shapes.OneBlock, _DISK, answers.block, (_WHICH,))
+FORKS = Endpoint(
+    "/forks", "Stored branches beside the main chain.", shapes.Forks, _DISK, answers.forks, (_limit(100, 20),)
+)
+FINALITY = Endpoint(
+    "/finality",
+    "How the newest blocks become final, vote by vote.",
+    shapes.Finality,
+    _NODE,
+    _of_node("describe_finality"),
+    (_limit(768, 32),),
+)
+VALIDATORS = Endpoint("/validators", "Who makes blocks.", shapes.Validators, _DISK, answers.validators)
+TOP = Endpoint("/top", "The members with the highest scores.", shapes.Top, _DISK, enquiries.top, (_limit(500, 20),))
+MEMBERS = Endpoint(
+    "/members",
+    "All members by their first keys.",
+    shapes.Members,
+    _DISK,
+    enquiries.all_members,
+    (_AFTER_MEMBER, _limit(500, 100)),
+)
+MEMBER = Endpoint(
+    "/members/{key}",
+    "A member: score, rank, records and ratings.",
+    shapes.OneMember,
+    _DISK,
+    enquiries.member,
+    (_WHO, _GIVEN),
+)
+EXPLANATION = Endpoint(
+    "/members/{key}/explanation",
+    "Every point of a member's score, and where it comes from.",
+    shapes.Explanation,
+    _DISK,
+    enquiries.explained,
+    (_WHO, _GIVEN),
+)
+HISTORY = Endpoint(
+    "/members/{key}/history",
+    "What happened to a member; the chain is executed again.",
+    shapes.History,
+    _DISK,
+    enquiries.history,
+    (_WHO, _RECORD),
+    is_costly=True,
+)
+LISTS = Endpoint(
+    "/lists",
+    "Who stands in which tier, the highest first.",
+    shapes.Lists,
+    _DISK,
+    enquiries.lists,
+    (_text("tier", "Only this tier."), _limit(500, 100), _number("offset", "How many to skip.", 0, MAX_NUMBER, 0)),
+    is_costly=True,
+)
+TIERS = Endpoint(
+    "/tiers", "How many members stand in which tier.", shapes.Tiers, _DISK, enquiries.tiers, is_costly=True
+)
+RECORDS = Endpoint(
+    "/records",
+    "Records that stand or are suspended.",
+    shapes.Records,
+    _DISK,
+    enquiries.records,
+    (
+        _MEMBER,
+        _ISSUER,
+        _text("category", "In this category, by its code or name."),
+        _choice("status", "With this status.", STATUS_NAMES),
+        _AFTER,
+        _limit(500, 50),
+    ),
+    is_costly=True,
+)
+OBJECTIONS = Endpoint(
+    "/objections",
+    "Open objections, and who has to act until when.",
+    shapes.Objections,
+    _DISK,
+    enquiries.objections,
+    (_limit(500, 100),),
+    is_costly=True,
+)
+AUTHORITIES = Endpoint(
+    "/authorities",
+    "Accredited institutions, and how their records held.",
+    shapes.Authorities,
+    _DISK,
+    _of_state(authorities_document),
+)
+ARBITERS = Endpoint(
+    "/arbiters", "Who may be drawn to rule, and how they ruled.", shapes.Arbiters, _DISK, _of_state(arbiters_document)
+)
+MOTIONS = Endpoint(
+    "/motions",
+    "Motions, the newest first.",
+    shapes.Motions,
+    _STATE,
+    motions_document,
+    (_limit(MAX_SHOWN, MAX_SHOWN), _flag("open", "Only those that can still be approved.", "only_open")),
+)
+POLICY = Endpoint("/policy", "The policy in force, and the announced one.", shapes.Policy, _STATE, policy_document)
+
+ENDPOINTS = (
+    Endpoint("/status", "Where the node stands.", shapes.Status, _NODE, _of_node("describe")),
+    Endpoint("/health", "Whether the node does what it is for.", shapes.Health, _NODE, _of_node("describe_health")),
+    HEAD,
+    BLOCKS,
+    BLOCK,
+    Endpoint("/blocks/{which}/raw", "A block as it travels.", _BYTES, _DISK, answers.raw_block, (_WHICH,)),
+    Endpoint(
+        "/headers",
+        "Headers and ballots as they were signed, oldest first: all that it takes to count votes.",
+        shapes.RawHeaders,
+        _DISK,
+        answers.headers,
+        (_FROM, _limit(200, 50)),
+    ),
+    Endpoint(
+        "/heads",
+        "The last head moves, oldest first.",
+        shapes.Heads,
+        _NODE,
+        _of_node("recent_heads"),
+        (_number("after", "Only those with a greater `seq`.", 0, MAX_NUMBER, 0),),
+    ),
+    Endpoint(
+        "/tree",
+        "Every known block from the final one up.",
+        shapes.Tree,
+        _NODE,
+        _of_node("describe_tree"),
+        (_limit(2_000, 500),),
+    ),
+    FORKS,
+    FINALITY,
+    Endpoint(
+        "/attestations",
+        "What was heard and no block carries yet, as it was signed.",
+        shapes.Attestations,
+        _NODE,
+        _of_node("describe_attestations"),
+        (_limit(1_000, 200),),
+    ),
+    VALIDATORS,
+    Endpoint(
+        "/transactions/{id}",
+        "Where a transaction is; in a block, with its audit path.",
+        shapes.OneTransaction,
+        _NODE,
+        _of_node("find_transaction"),
+        (_TRANSACTION._replace(argument="transaction_id"),),
+    ),
+    Endpoint(
+        "/mempool", "What waits for a block.", shapes.Mempool, _NODE, _of_node("describe_mempool"), (_limit(500, 50),)
+    ),
+    Endpoint("/peers", "Who is connected, and who is kept out.", shapes.Peers, _NODE, _of_node("describe_peers")),
+    Endpoint("/evidence", "Who contradicted itself.", shapes.Evidence, _NODE, _of_node("describe_evidence")),
+    Endpoint(
+        "/account/{key}",
+        "What a signer has to know of a key.",
+        shapes.Account,
+        _NODE,
+        _of_node("describe_account"),
+        (_KEY,),
+    ),
+    TOP,
+    MEMBERS,
+    MEMBER,
+    EXPLANATION,
+    HISTORY,
+    Endpoint(
+        "/members/{key}/proof",
+        "A file that shows offline where a member stands.",
+        _BYTES,
+        _NODE,
+        _of_node("prove"),
+        (_KEY,),
+        is_costly=True,
+    ),
+    Endpoint("/proof/{key}", "The same.", _BYTES, _NODE, _of_node("prove"), (_KEY,), is_costly=True),
+    LISTS,
+    TIERS,
+    RECORDS,
+    Endpoint(
+        "/records/{key}",
+        "The newest records about a member, as of the head.",
+        shapes.Records,
+        _STATE,
+        records_document,
+        (_KEY,),
+    ),
+    OBJECTIONS,
+    AUTHORITIES,
+    ARBITERS,
+    MOTIONS,
+    POLICY,
+    Endpoint("/names", "What this machine calls the owners of keys.", shapes.Names, _NODE, _of_node("describe_names")),
+)
