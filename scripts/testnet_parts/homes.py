@@ -85,16 +85,17 @@ def _create(path: Path, wanted: Wanted) -> TestnetHome:
     )
     genesis = _genesis(shape, time.time_ns() // 1_000_000)
     seeds = [node_seed(shape.seed, index) for index in range(len(shape.names))]
-    addresses = [
-        f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer_id_of(seed)}"
-        for port, seed in zip(free_ports(len(seeds)), seeds, strict=True)
-    ]
+    ports = free_ports(2 * len(seeds))
+    faces = [f"127.0.0.1:{port}" for port in ports[len(seeds) :]]
+    addresses = [f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer_id_of(seed)}" for port, seed in zip(ports, seeds, strict=False)]
     with whole_folder(path, ["genesis.json", *shape.names, SHAPE]) as draft:
-        for name, seed, address in zip(shape.names, seeds, addresses, strict=True):
+        for name, seed, address, face in zip(shape.names, seeds, addresses, faces, strict=True):
             config = HomeConfig(
                 listen=[address.partition("/p2p/")[0]],
                 peers=[other for other in addresses if other != address],
-                http="127.0.0.1:0",
+                http=face,
+                # The page of each node compares it with the others.
+                http_origins=[f"http://{other}" for other in faces if other != face],
                 allow_partitions=True,
             )
             create_home(draft / name, genesis, seed, config)
@@ -121,14 +122,19 @@ def _genesis(shape: Shape, now_ms: int) -> Genesis:
     )
 
 
-def _resume(path: Path, wanted: Wanted) -> TestnetHome:
+def shape_of(path: Path) -> Shape:
+    """What the testnet at ``path`` was made with.  Raises :class:`OperatorError`."""
     try:
         document = json.loads((path / SHAPE).read_text(encoding="utf-8"))
         if document.pop("format") != FORMAT:
             raise OperatorError(f"{path / SHAPE} is of another version; start with a fresh home")
-        shape = Shape(**{**document, "seed": bytes.fromhex(document["seed"])})
+        return Shape(**{**document, "seed": bytes.fromhex(document["seed"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise OperatorError(f"{path / SHAPE} cannot be read; start with a fresh home") from error
+
+
+def _resume(path: Path, wanted: Wanted) -> TestnetHome:
+    shape = shape_of(path)
     for option, asked, have in (
         ("--scenario", wanted.scenario, shape.scenario),
         ("--nodes", wanted.nodes, shape.nodes),
@@ -138,8 +144,7 @@ def _resume(path: Path, wanted: Wanted) -> TestnetHome:
         if asked is not None and asked != have:
             raise OperatorError(f"{path} was made with {option} {have}, not {asked}; leave {option} out to resume it")
     genesis = load_genesis(path / "genesis.json")
-    ports = [_port_of(path / name) for name in shape.names]
-    for name, port in zip(shape.names, ports, strict=True):
+    for name, port in ((each, port) for each in shape.names for port in _ports_of(path / each)):
         if not _is_free(port):
             raise OperatorError(
                 f"port {port} of {name} is taken; stop what uses it (is this testnet running already?) and try again"
@@ -147,12 +152,13 @@ def _resume(path: Path, wanted: Wanted) -> TestnetHome:
     return TestnetHome(path, genesis, shape, is_resumed=True)
 
 
-def _port_of(home: Path) -> int:
-    listen = read_config(home / "config.toml").listen
-    port = listen[0].rpartition("/tcp/")[2] if listen else ""
+def _ports_of(home: Path) -> tuple[int, int]:
+    """Where a node is reached by its peers, and by people."""
+    config = read_config(home / "config.toml")
+    port = config.listen[0].rpartition("/tcp/")[2] if config.listen else ""
     if not port.isdecimal():
         raise OperatorError(f"{home / 'config.toml'}: listen must hold one address like /ip4/127.0.0.1/tcp/9000")
-    return int(port)
+    return int(port), int(config.http.rpartition(":")[2] or 0)
 
 
 def free_ports(number: int) -> Sequence[int]:
