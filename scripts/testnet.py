@@ -73,6 +73,7 @@ MAX_DURATION_S = 31_536_000.0
 @click.option(
     "--manifest", metavar="FILE|random:SEED", help="Carry out a manifest instead (scripts/docs/manifests.md)."
 )
+@click.option("--play", is_flag=True, help="After the municipal story: key files, and the next commands to copy.")
 @click.option("--explorer", is_flag=True, help="Say where the explorer is, open it, and stay up whatever is stopped.")
 @click.option(
     "--act", metavar="TEXT", help="Tell the testnet that runs in --home: stop, start, cut or heal, and a node."
@@ -93,6 +94,7 @@ def main(
     duration: float | None,
     restart_dead: bool,
     manifest: str | None,
+    play: bool,
     explorer: bool,
     act: str | None,
     as_json: bool,
@@ -108,7 +110,20 @@ def main(
         return
     if manifest is not None:
         if any(
-            (scenario, nodes, observers, slot_ms, replay, limit, rate, until_final, duration, restart_dead, explorer)
+            (
+                scenario,
+                nodes,
+                observers,
+                slot_ms,
+                replay,
+                limit,
+                rate,
+                until_final,
+                duration,
+                restart_dead,
+                explorer,
+                play,
+            )
         ):
             raise OperatorError("a manifest says all but where to run it; beside --manifest only --home and --json go")
         context.exit(_carry_out(manifest, home, as_json=as_json))
@@ -124,6 +139,8 @@ def main(
     wanted = Wanted(nodes, observers, slot_ms, scenario)
     if (nodes or DEFAULT_NODES) + (observers or 0) > MAX_NODES + 1:
         raise OperatorError(f"--nodes and --observers together are at most {MAX_NODES + 1}: a node has 32 connections")
+    if play and scenario != MUNICIPAL:
+        raise OperatorError("--play goes on with the story: add --scenario municipal")
     if scenario == MUNICIPAL:
         if replay or limit or rate:
             raise OperatorError(
@@ -138,8 +155,8 @@ def main(
         plan = Plan(read_ratings(replay or SAMPLE, category, limit), category.code)
     opened = open_testnet(home, wanted)
     with open_view(plain=as_json) as view:
-        load = _load(opened, plan, rate or MAX_PER_S, view)
-        testnet = Testnet(opened, load, restart_dead=restart_dead, note=view.note, is_shown=explorer)
+        load = _load(opened, plan, rate or MAX_PER_S, view, is_played=play)
+        testnet = Testnet(opened, load, restart_dead=restart_dead, note=view.note, is_shown=explorer or play)
         view.note(f"{'resuming the' if opened.is_resumed else 'a new'} testnet in {opened.path}")
         watch = partial(_show, view) if explorer else view.watch
         trio.run(_live, testnet, Until(until_final, duration), watch)
@@ -151,12 +168,12 @@ def main(
     context.exit(code_of(report, testnet))
 
 
-def _load(opened: TestnetHome, plan: Plan | None, max_per_s: int, view: View) -> Load:
+def _load(opened: TestnetHome, plan: Plan | None, max_per_s: int, view: View, *, is_played: bool) -> Load:
     with importing():
         from scripts.testnet_parts.ratings_load import Replay
         from scripts.testnet_parts.rehearsal import Rehearsal
     if opened.shape.scenario == MUNICIPAL or plan is None:
-        return Rehearsal(opened, view.note)
+        return Rehearsal(opened, view.note, is_played=is_played)
     return Replay(opened, plan, max_per_s)
 
 

@@ -103,6 +103,11 @@ def give_name(home: Path, did: str, name: str | None) -> None:
     if name is not None:
         _check(home / NAMES_TOML, {_plain(other): key for key, other in names.items()}, did, name)
         names[did] = name
+    write_names(home, names)
+
+
+def write_names(home: Path, names: Mapping[str, str]) -> None:
+    """A whole address book.  Raises :class:`OperatorError`."""
     lines = [f'"{key}" = "{_escaped(other)}"\n' for key, other in sorted(names.items(), key=lambda item: item[1])]
     _replace(home / NAMES_TOML, "".join([_HEADING, *lines]))
 

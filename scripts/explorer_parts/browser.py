@@ -199,4 +199,4 @@ async def _address(profile: Path, process: subprocess.Popen[bytes]) -> str:
             if path.exists() and len(lines := path.read_text(encoding="ascii").split()) == 2:
                 return f"ws://127.0.0.1:{lines[0]}{lines[1]}"
             await trio.sleep(POLL_S)
-    raise OperatorError(f"{process.args[0]} does not start")  # type: ignore[index]
+    raise OperatorError(f"{chromium()} does not start")

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from chain.errors import OperatorError
 from chain.genesis import Genesis, found_genesis, load_genesis
-from chain.keys import SecretKey
+from chain.keys import SecretKey, did_from_key
 from chain.policy import shipped_policy
+from p2p.local.addressbook import give_name
 from p2p.local.config import HomeConfig, read_config
 from p2p.local.home import create_home, peer_id_of
 from p2p.local.whole import DRAFT, whole_folder
@@ -99,6 +100,8 @@ def _create(path: Path, wanted: Wanted) -> TestnetHome:
                 allow_partitions=True,
             )
             create_home(draft / name, genesis, seed, config)
+            for other, other_seed in zip(shape.names, seeds, strict=True):
+                give_name(draft / name, did_from_key(SecretKey(other_seed).public), other)
         (draft / "genesis.json").write_text(genesis.to_json(), encoding="utf-8")
         document = {"format": FORMAT, **asdict(shape), "seed": shape.seed.hex()}
         descriptor = os.open(draft / SHAPE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

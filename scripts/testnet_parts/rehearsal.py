@@ -12,13 +12,15 @@ import trio
 from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.genesis import Genesis
-from chain.keys import SecretKey
+from chain.keys import SecretKey, did_from_key
 from chain.reader import Reader
 from chain.transactions import VerifiedTransaction
 from p2p.client import NodeAway
+from p2p.local.addressbook import write_names
 from scripts.municipal.audit import Audit, audit
 from scripts.municipal.cast import Cast
 from scripts.municipal.director import Director
+from scripts.municipal.encore import Encore
 from scripts.municipal.story import Story
 from scripts.municipal.telling import summary_of
 from scripts.replay import node_seed
@@ -26,6 +28,7 @@ from scripts.testnet_parts.confirm import FinalReader
 from scripts.testnet_parts.feed import BATCH
 from scripts.testnet_parts.homes import TestnetHome
 from scripts.testnet_parts.nodes import NodeProcess
+from scripts.testnet_parts.playing import set_stage
 from scripts.testnet_parts.run import SHORT_NAP_S, Testnet
 
 if TYPE_CHECKING:
@@ -37,11 +40,13 @@ class Rehearsal:
 
     can_go_on = False
 
-    def __init__(self, home: TestnetHome, tell: Callable[[str], None]) -> None:
+    def __init__(self, home: TestnetHome, tell: Callable[[str], None], *, is_played: bool = False) -> None:
         shape = home.shape
         secrets = [SecretKey(node_seed(shape.seed, index)) for index in range(shape.nodes + 1)]
         self.director = Director(home.genesis, Cast(shape.seed, secrets[:-1], secrets[-1]), tell)
-        self.director.begin(Story(self.director).chapters())
+        self.director.begin((Encore if is_played else Story)(self.director).chapters())
+        self._tell = tell
+        self._is_played = is_played
         self.reader = FinalReader(home.genesis)
         self._home = home
         self._is_closed = False
@@ -62,15 +67,24 @@ class Rehearsal:
         return self.director.transactions
 
     async def prepare(self, _nodes: Sequence[NodeProcess]) -> None:
-        """A story is told once.  Raises :class:`OperatorError`."""
-        if self._home.is_resumed:
-            raise OperatorError(f"the story was begun in {self._home.path}; leave out --home to tell it in a fresh one")
+        """A story is told once, and can be played on.  Raises :class:`OperatorError`."""
+        if self._home.is_resumed and not self._is_played:
+            raise OperatorError(f"the story was begun in {self._home.path}; add --play to go on with what it left")
+        self._is_closed = self._home.is_resumed
+        if not self._home.is_resumed:
+            names = {did_from_key(player.key): player.name for player in self.director.cast.everybody}
+            for name in self._home.shape.names:
+                write_names(self._home.path / name, names)
 
     async def run(self, testnet: Testnet) -> None:
         """Tell the story, until cancelled."""
         await testnet.wait_for_mesh()
         testnet.note_start()
+        is_handed_over = not self._is_played
         while True:
+            if self.is_done and not is_handed_over and (node := testnet.furthest) is not None:
+                is_handed_over = True
+                await self._hand_over(node)
             best = testnet.furthest
             blocks = [] if best is None else await trio.to_thread.run_sync(self.reader.read, best.home)
             for block in blocks:
@@ -80,6 +94,14 @@ class Rehearsal:
                 await self._submit(testnet, offers)
             elif not blocks:
                 await trio.sleep(SHORT_NAP_S)
+
+    async def _hand_over(self, node: NodeProcess) -> None:
+        """Leave the keys, and say what can be done with them."""
+        lines = await trio.to_thread.run_sync(
+            set_stage, self._home.path, node.home, self._home.genesis, self.director.cast
+        )
+        for line in lines:
+            self._tell(line)
 
     async def _submit(self, testnet: Testnet, offers: Sequence[VerifiedTransaction]) -> None:
         """To a node that answers.  What it refuses, the director offers again later, or gives up."""

@@ -23,7 +23,7 @@ async def show(view: View, testnet: Testnet) -> None:
         address = address_of(testnet.nodes)
         view.note(f"explorer: {address}")
         if sys.stdout.isatty():
-            await trio.to_thread.run_sync(webbrowser.open, address, abandon_on_cancel=True)
+            await trio.to_thread.run_sync(webbrowser.open, address)
 
 
 def address_of(nodes: Sequence[NodeProcess]) -> str:

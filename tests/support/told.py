@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from chain import documents
+from chain import documents, institutions
 from chain.blocks import Block, encode_block
 from chain.codec import decode, encode
 from chain.database import DATABASE
@@ -48,9 +48,9 @@ def told(city: City, folder: Path, *subjects: Actor) -> Answers:
     try:
         with reader.consistent():
             view = reader.view()
-            answers["/policy"] = documents.policy_document(view)
-            answers["/authorities"] = documents.authorities_document(view)
-            answers["/motions"] = documents.motions_document(view)
+            answers["/policy"] = institutions.policy_document(view)
+            answers["/authorities"] = institutions.authorities_document(view)
+            answers["/motions"] = institutions.motions_document(view)
             for actor in subjects:
                 answers |= _member(view, actor)
             members = [

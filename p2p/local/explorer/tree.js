@@ -79,7 +79,7 @@ function picture (block, people) {
   const words = `${people.letter(block.proposer)} ${count(block.height)}, slot ${count(block.slot)}, by ${people.text(block.proposer)}, ${state}`
   const [prevotes, precommits] = block.votes ?? [0, 0]
   const share = block.final ? 1 : Math.min(1, (Math.min(1, prevotes) + Math.min(1, precommits)) / 2)
-  const kind = ['block', people.colour(block.proposer), block.main ? '' : 'lost', block.final && block.main ? 'isfinal' : ''].join(' ')
+  const kind = ['block', people.colour(block.proposer), block.main ? '' : 'lost', share >= 1 ? 'full' : ''].join(' ')
   return svg('a', { href: placeOf(['block', block.id]), class: kind, 'aria-label': words, 'data-key': block.id },
     svg('rect', { x: block.x, y: block.y, width: SIZE, height: SIZE, rx: 9, class: 'box' }),
     svg('rect', { x: block.x, y: block.y + SIZE * (1 - share), width: SIZE, height: SIZE * share, rx: Math.min(9, SIZE * share / 2), class: 'level' }),

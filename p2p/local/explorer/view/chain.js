@@ -31,7 +31,7 @@ function render (live, people, parts, what) {
   if (!live.status) return replace(parts.numbers, el('p', { class: 'quiet' }, 'The node does not answer.'))
   if (['status', 'mempool', 'blocks'].includes(what)) replace(parts.numbers, numbersOf(live))
   if (what === 'news' || what === 'blocks') replace(parts.news, newsOf(live))
-  if (what === 'others') replace(parts.others, othersOf(live, people))
+  if (what === 'others' || what === 'blocks') replace(parts.others, othersOf(live, people))
   if (what !== 'blocks') return
   const { picture } = parts
   const isAtEnd = picture.scrollLeft + picture.clientWidth > picture.scrollWidth - 80

@@ -8,7 +8,7 @@ const REFRESH_MS = 3_000
 
 export async function open ({ node, people, live, isOpen }, main) {
   const [picture, peers, validators, pool] = [el('div', { class: 'graphbox' }), el('div', {}), el('div', {}), el('div', {})]
-  main.append(el('h1', {}, 'Network'), el('div', { class: 'two' }, section('Peers', picture), section('Connections', peers)), section('Validators', validators), section('Waiting for a block', pool))
+  main.append(el('h1', {}, 'Network'), el('div', { class: 'two even' }, section('Peers', picture), section('Connections', peers)), section('Validators', validators), section('Waiting for a block', pool))
 
   async function ask () {
     const [found, seats, waiting] = await Promise.all([node.json('/peers'), node.find('/validators'), node.find('/mempool?limit=50')])
@@ -47,7 +47,7 @@ function seatTable (validators, people) {
     ['Blocks', ({ blocks }) => count(blocks), 'right'],
     ['Share', ({ share_permille: share }) => Number.isFinite(share) ? permille(share) : '–', 'right'],
     ['Last at height', ({ last_height: height }) => count(height), 'right'],
-    ['Votes', ({ votes }) => typeof votes === 'number' ? count(votes) : String(votes ?? '–'), 'right']
+    ['Votes', ({ votes }) => votes ? 'yes' : 'no', 'right']
   ], validators, { isQuiet: true })
 }
 
