@@ -60,18 +60,18 @@ def all_members(view: View, after: str | None, limit: int) -> Document:
     }
 
 
-def member(view: View, who: str, *, given: bool = False) -> Document:
-    """One member, by any key it ever had: score, rank, records and ratings.
+def member(view: View, who: str, *, given: bool = False, limit: int | None = None) -> Document:
+    """One member, by any key it ever had: score, rank, and so many records and ratings of each kind.
 
     The percentile says how many percent of all members have no higher score.
     """
     identity, summary = _summary(view, who)
-    about = [record_document(view.state, *row) for row in records_about(view.state, identity)]
+    about = [record_document(view.state, *row) for row in islice(records_about(view.state, identity), limit)]
     received = [
         rating_document(view.state, "rater", key, rating)
-        for key, rating in view.state.entries(RATINGS + identity, Rating)
+        for key, rating in islice(view.state.entries(RATINGS + identity, Rating), limit)
     ]
-    return {**summary, "records_about": about, "received": received, **_given(view, identity, given)}
+    return {**summary, "records_about": about, "received": received, **_given(view, identity, given, limit)}
 
 
 def explained(view: View, who: str, *, given: bool = False) -> Document:
@@ -98,11 +98,11 @@ def _member(view: View, who: str, identity: bytes) -> Member:
     return entry
 
 
-def _given(view: View, identity: bytes, is_asked: bool) -> Document:
+def _given(view: View, identity: bytes, is_asked: bool, limit: int | None = None) -> Document:
     """The ratings that a member gave; reads all that there are."""
     if not is_asked:
         return {}
-    given = view.reader.ratings_by(identity)
+    given = islice(view.reader.ratings_by(identity), limit)
     return {
         "given": [
             rating_document(view.state, "subject", key, rating) for key, rating in given if isinstance(rating, Rating)

@@ -24,7 +24,7 @@ LEVELS = ("debug", "info", "warning", "error")
 Check = Callable[[Any], bool]
 
 _WIDTH = 110
-_ORIGIN = re.compile(r"https?://[a-z0-9.:\[\]-]+")
+_ORIGIN = re.compile(r"https?://[a-z0-9.:\[\]-]+?(:\*)?")
 _LINE = re.compile(r"(.*) \(at line (\d+), column (\d+)\)")
 
 
@@ -102,7 +102,7 @@ class HomeConfig:
     http_origins: list[str] = _setting(
         [],
         "Web pages of which other addresses may ask this node, and which nodes its own page may ask: like "
-        '"http://127.0.0.1:4081".',
+        '"http://127.0.0.1:4081", or with any port, "http://127.0.0.1:*".',
         "be a list of addresses like http://127.0.0.1:4081",
         lambda value: _texts(value) and all(_ORIGIN.fullmatch(item) for item in value),
     )

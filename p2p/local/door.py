@@ -43,7 +43,7 @@ class Door:
     def __init__(self, app: ASGIApp, hosts: tuple[str, ...] = (), origins: tuple[str, ...] = ()) -> None:
         self._app = app
         self._hosts = LOOPBACK | set(hosts)
-        self._origins = frozenset(origins)
+        self._origins = origins
         self._rates = Buckets(FROM_ELSEWHERE_PER_S, FROM_ELSEWHERE_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,17 +71,24 @@ class Door:
         if origin is not None and not self._is_known(scope, origin, host):
             raise Problem(403, "pages of other sites may ask nothing; http_origins in config.toml names those that may")
         site = headers.get("sec-fetch-site", "none")
-        if site in ("cross-site", "same-site") and origin not in self._origins and not _is_visit(scope, headers):
+        if site in ("cross-site", "same-site") and not self._is_named(origin) and not _is_visit(scope, headers):
             raise Problem(403, "a page of another site asks")
         if is_elsewhere(scope, headers) and not self._rates.take(_host_of_caller(scope)):
             raise Problem(429, "too many requests", retry_s=1)
 
     def _is_known(self, scope: Scope, origin: str, host: str) -> bool:
-        return origin in self._origins or origin == f"{scope.get('scheme', 'http')}://{host}"
+        return self._is_named(origin) or origin == f"{scope.get('scheme', 'http')}://{host}"
+
+    def _is_named(self, origin: str | None) -> bool:
+        """Whether the configuration names an origin, or any port of its host."""
+        if origin is None:
+            return False
+        host, _, port = origin.rpartition(":")
+        return origin in self._origins or (port.isdigit() and f"{host}:*" in self._origins)
 
     def _shared(self, scope: Scope, origin: str | None) -> dict[str, str]:
         """What every answer says."""
-        if origin is None or origin not in self._origins:
+        if origin is None or not self._is_named(origin):
             return {**_SAFE, "cross-origin-resource-policy": "same-origin", "vary": "origin"}
         return {
             **_SAFE,

@@ -216,7 +216,7 @@ MEMBER = Endpoint(
     shapes.OneMember,
     _DISK,
     enquiries.member,
-    (_WHO, _GIVEN),
+    (_WHO, _GIVEN, _limit(2_000, 500)),
 )
 EXPLANATION = Endpoint(
     "/members/{key}/explanation",

@@ -68,7 +68,7 @@ def members(document: Document) -> Finding:
 
 def _whole_if_written(context: click.Context, _parameter: click.Parameter, value: int | None) -> int:
     """A file holds all of a list."""
-    return value or (ALL if context.params.get("file") else 100)
+    return ALL if context.params.get("file") else value or 100
 
 
 @question(LISTS)

@@ -165,9 +165,9 @@ def test_what_is_submitted_is_taken_or_refused_with_a_reason(solo: Path) -> None
 
         assert node.post(b"\x93garbage").status_code == 400
         assert node.post(b"\x90", content_type="text/plain").status_code == 415
-        assert node.post(bytes(2_000_000)).status_code == 400
+        assert node.post(bytes(2_000_000)).status_code == 413
         strange_host = httpx.get(node.url + "/status", headers={"host": "evil.example"}, trust_env=False)
-        assert strange_host.status_code == 400
+        assert strange_host.status_code == 421
 
         ann_again = Actor(genesis, 100)
         ann_again.nonce = 1

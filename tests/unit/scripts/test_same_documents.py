@@ -5,30 +5,25 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry
 
 from chain.blocks import decode_block
-from chain.database import DATABASE
 from chain.documents import member_document, members
 from chain.institutions import authorities_document
 from chain.keys import did_from_key, key_from_did
-from chain.storage import Storage
 from chain.transactions import Rotate
-from p2p.local.broadcast import Broadcast
-from p2p.local.config import HomeConfig
 from p2p.local.endpoints import ENDPOINTS, Endpoint, Source
-from p2p.local.face import LocalFace, Running
+from p2p.local.face import LocalFace
 from p2p.local.http import build_app
 from scripts.chain_view import open_view
 from scripts.inspect_parts.question import asked
 from tests.support.asking import answer
 from tests.support.described import misfits
 from tests.support.registered import City, lively_city
+from tests.support.resting import resting
 from tests.support.world import secret
 
 STORED = [each for each in ENDPOINTS if each.source is not Source.NODE]
@@ -63,15 +58,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
     for _ in range(12):
         city.block()
     home = city.write(tmp_path_factory.mktemp("both") / "home", only_final=True)
-    storage = Storage(home / DATABASE, city.genesis)
-    chain, _ = storage.load()
-    storage.close()
-    node = SimpleNamespace(
-        home=SimpleNamespace(genesis=city.genesis, config=HomeConfig(), path=home, database=home / DATABASE),
-        engine=SimpleNamespace(chain=chain),
-        telemetry=SimpleNamespace(registry=CollectorRegistry(), events=Broadcast()),
-    )
-    return Both(city, home, LocalFace(cast(Running, node)))
+    return Both(city, home, resting(home, city.genesis))
 
 
 async def test_records_name_the_key_that_an_office_has_now(both: Both) -> None:

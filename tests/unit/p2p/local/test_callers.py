@@ -140,3 +140,30 @@ def test_most_descriptors_are_left_to_peers(monkeypatch: pytest.MonkeyPatch) -> 
     assert room_for_callers() == 100
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (1_000_000, 1_000_000))
     assert room_for_callers() == callers.MAX_CALLERS
+
+
+LISTEN = b"GET /events HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+
+
+async def test_events_come_as_they_happen(monkeypatch: pytest.MonkeyPatch) -> None:
+    face = FakeFace()
+    async with serving(monkeypatch, face) as url, crowd(url, 1, LISTEN) as (stream,):
+        text = b""
+        while b"event: hello" not in text:
+            text += await stream.receive_some()
+        face.events.tell("head", {"height": 7})
+        while b'data: {"height": 7}' not in text:
+            text += await stream.receive_some()
+    assert b"content-type: text/event-stream" in text
+
+
+async def test_listeners_that_read_nothing_hold_up_neither_events_nor_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    face = FakeFace()
+    async with serving(monkeypatch, face) as url, crowd(url, PLACES - 1, LISTEN):
+        while face.events.listeners < PLACES - 1:
+            await trio.sleep(0.01)
+        for _ in range(200):  # more than all buffers on the way hold
+            face.events.tell("head", {"text": "x" * 100_000})
+            await trio.sleep(0)
+        async with httpx.AsyncClient(trust_env=False, timeout=DEADLINE_S) as client:
+            assert (await client.get(url + "/status")).json() == {"height": 7}

@@ -1,0 +1,66 @@
+"""A node that only answers, over a home that it read: for tests of what the HTTP API says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+from prometheus_client import CollectorRegistry
+
+from chain.blocks import Block
+from chain.database import DATABASE
+from chain.engine import Engine
+from chain.genesis import Genesis
+from chain.storage import Storage
+from p2p.local.broadcast import Broadcast
+from p2p.local.config import HomeConfig
+from p2p.local.face import LocalFace, Running
+from p2p.signatures import Signatures
+from tests.support.world import secret
+
+
+def resting(home: Path, genesis: Genesis) -> LocalFace:
+    """What a node of this home answers that has no peers, and for which no time passes."""
+    storage = Storage(home / DATABASE, genesis)
+    chain, _ = storage.load()
+    storage.close()
+    engine = Engine(genesis, chain)
+
+    async def locate(transaction_id: bytes) -> Block | None:
+        found = (block for block in chain.ledger.blocks() if any(x.id == transaction_id for x in block.transactions))
+        return next(found, None)
+
+    async def ask(event: object) -> list[object]:
+        return list(engine.handle(event, now_ms()))  # type: ignore[arg-type]
+
+    async def prove(key: bytes) -> bytes:
+        return b"proof of " + key
+
+    def now_ms() -> int:
+        return genesis.slot_start_ms(chain.head.header.slot + 1)
+
+    node = SimpleNamespace(
+        home=SimpleNamespace(
+            genesis=genesis, config=HomeConfig(), path=home, database=home / DATABASE, secret=secret(1)
+        ),
+        engine=engine,
+        telemetry=SimpleNamespace(
+            registry=CollectorRegistry(),
+            events=Broadcast(),
+            heads=[],
+            equivocations=[],
+            reorg_count=0,
+            transaction_count=0,
+            tell_outcomes=lambda outcomes: None,
+        ),
+        transport=SimpleNamespace(
+            peer_id="12D0", peers=SimpleNamespace(connected=lambda: [], bans=dict, block=None, unblock=None)
+        ),
+        signatures=Signatures(genesis.id, engine.mempool.get),
+        now_ms=now_ms,
+        locate=locate,
+        ask=ask,
+        prove=prove,
+    )
+    return LocalFace(cast(Running, node))
