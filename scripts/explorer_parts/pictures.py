@@ -57,5 +57,5 @@ async def _go(page: Page, place: str, member: str | None) -> None:
         place = f"who/{member}" if member else first.removeprefix("#/")
     await page.run(f"void (location.hash = {json.dumps('#/' + place)})")
     await page.until("document.querySelector('#main .card') !== null")
-    await page.until(_FINISHED)
     await page.until("document.querySelector('#main .treebox, #main .stamp.checked, #main .findings') !== null")
+    await page.until(_FINISHED)

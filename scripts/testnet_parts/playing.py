@@ -28,8 +28,9 @@ def set_stage(home: Path, node: Path, genesis: Genesis, cast: Cast) -> list[str]
     players = {"member": member, "office": cast.market}
     players |= {"arbiter" if len(arbiters) == 1 else f"arbiter{at}": who for at, who in enumerate(arbiters, 1)}
     for name, player in players.items():
-        if not (folder / f"{name}.key").exists():
-            write_key(folder / f"{name}.key", player.secret.seed)
+        path = folder / f"{name}.key"
+        path.unlink(missing_ok=True)  # it may be another member by now
+        write_key(path, player.secret.seed)
     (folder / "note.txt").write_text(_NOTE, encoding="utf-8")
     return _commands(folder, node, member, len(arbiters))
 

@@ -43,7 +43,9 @@ class Rehearsal:
     def __init__(self, home: TestnetHome, tell: Callable[[str], None], *, is_played: bool = False) -> None:
         shape = home.shape
         secrets = [SecretKey(node_seed(shape.seed, index)) for index in range(shape.nodes + 1)]
-        self.director = Director(home.genesis, Cast(shape.seed, secrets[:-1], secrets[-1]), tell)
+        self.director = Director(
+            home.genesis, Cast(shape.seed, secrets[:-1], secrets[-1]), silent if home.is_resumed else tell
+        )
         self.director.begin((Encore if is_played else Story)(self.director).chapters())
         self._tell = tell
         self._is_played = is_played
@@ -69,7 +71,9 @@ class Rehearsal:
     async def prepare(self, _nodes: Sequence[NodeProcess]) -> None:
         """A story is told once, and can be played on.  Raises :class:`OperatorError`."""
         if self._home.is_resumed and not self._is_played:
-            raise OperatorError(f"the story was begun in {self._home.path}; add --play to go on with what it left")
+            raise OperatorError(
+                f"the story was begun in {self._home.path}; add --scenario municipal --play to go on with it"
+            )
         self._is_closed = self._home.is_resumed
         if not self._home.is_resumed:
             names = {did_from_key(player.key): player.name for player in self.director.cast.everybody}
@@ -179,6 +183,10 @@ class Rehearsal:
             ("outcome", f"{report['outcome']}, the same on paper beside it"),
             *wrong,
         ]
+
+
+def silent(_sentence: str) -> None:
+    """What was told once is not told again."""
 
 
 def audit_home(home: Path, genesis: Genesis) -> Audit:

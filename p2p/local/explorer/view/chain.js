@@ -1,6 +1,7 @@
 // The chain as it grows: the tree, how blocks become final, what happened, and how fast it goes.
 
 import { line } from '../chart.js'
+import { didOf, unhex } from '../check/bytes.js'
 import { el, link, replace, section, table } from '../dom.js'
 import { tree } from '../tree.js'
 import { clock, count, plural, span } from '../words.js'
@@ -67,7 +68,7 @@ function stepsOf (live, people) {
   const rows = (live.follower?.votes?.rows ?? []).slice(0, SHOWN_ROWS)
   return table('Votes for the newest blocks, counted by this page', [
     ['Height', ({ height, id }) => link(['block', id], count(height)), 'right'],
-    ['By', ({ id }) => people.link(live.blocks.get(id)?.proposer)],
+    ['By', ({ height }) => people.link(didOf(unhex(live.follower.at(height).header.signer)))],
     ['Prevotes', (row) => bar(row, 'prevotes')],
     ['Precommits', (row) => bar(row, 'precommits')],
     ['State', ({ height }) => height <= live.follower.final ? '✓ final' : isReached(rows.find((row) => row.height === height), 'prevotes') ? 'prevoted' : 'waits']

@@ -11,7 +11,7 @@ export async function open ({ live }, main) {
   main.append(el('h1', {}, 'What was checked'),
     el('p', { class: 'lead' }, 'This page does not take the node’s word. It hashes the genesis, checks each header’s signature and leader, counts the votes, and follows each proof to a root that two thirds of the validators signed.'),
     found, section('How far', numbers), section('What is trusted all the same', el('ul', {}, [
-      'This page itself came from the node: whoever runs a node that is not yours could have changed it. Serve it from your own node, or open it with ?chain= and the id of the chain as you know it.',
+      'This page itself came from the node: whoever runs a node that is not yours could have changed it. Serve it from your own node. Opened with ?chain= and the id of the chain as you know it, it takes no other chain.',
       'Less than a third of the weight of each set of validators ever signed against the rules.',
       'That the transactions were valid: this page runs none of them. Those who checked them are the validators, who signed what follows.',
       'Lists, counts, names, charts, peers, the mempool and history are only heard. So is whatever happened before the height from which votes were counted.',

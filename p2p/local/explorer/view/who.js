@@ -89,7 +89,7 @@ function waiting (line, people) {
     line.waits_for ? `; waits for ${line.waits_for}${end}` : end, '. ',
     line.arbiters?.length ? [line.arbiters.map((did) => people.link(did)), ' may rule. '] : '',
     line.counts ? 'It counts meanwhile.' : 'Its points do not count meanwhile.',
-    line.waits_for ? ' Silence ends the record.' : ''
+    line.waits_for ? (line.status.startsWith('repair') ? ' Silence repairs it.' : ' Silence ends the record.') : ''
   ]
 }
 
