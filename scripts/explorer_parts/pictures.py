@@ -11,6 +11,11 @@ from scripts.explorer_parts.browser import Page, browsing
 _CHECKED = "!!document.querySelector('.trust.checked, .trust.wrong') && !!document.querySelector('.view h1')"
 # Votes that come, and a member's history, which the node executes the chain for.
 _FINISHED = "!document.querySelector('#main').textContent.includes('Asking')"
+_SHOWS = {
+    "": "document.querySelectorAll('.chart .curve').length === 3 && document.querySelectorAll('.votes').length > 12",
+    "who": "document.querySelector('.stamp.checked') !== null",
+    "trust": "document.querySelector('.findings') !== null",
+}
 _FIRST_MEMBER = "document.querySelector('main tbody a')?.getAttribute('href')"
 
 
@@ -57,5 +62,5 @@ async def _go(page: Page, place: str, member: str | None) -> None:
         place = f"who/{member}" if member else first.removeprefix("#/")
     await page.run(f"void (location.hash = {json.dumps('#/' + place)})")
     await page.until("document.querySelector('#main .card') !== null")
-    await page.until("document.querySelector('#main .treebox, #main .stamp.checked, #main .findings') !== null")
+    await page.until(_SHOWS[place.partition("/")[0]])
     await page.until(_FINISHED)

@@ -209,8 +209,9 @@ export class Live extends EventTarget {
 
   shown () {
     const low = this.status.height - SHOWN_BLOCKS
+    const final = Math.max(this.finalized.height, this.isHopeless ? 0 : this.follower?.final ?? 0)
     return [...this.blocks.values()].filter(({ height }) => height > low).map((block) => ({
-      ...block, final: block.main && block.height <= this.finalized.height, votes: this.votesOf(block)
+      ...block, final: block.main && block.height <= final, votes: this.votesOf(block)
     }))
   }
 }

@@ -80,3 +80,7 @@ def test_changes_of_the_validators_are_followed(tmp_path: Path) -> None:
     answers = told(city, tmp_path)
     found = checks({"name": "city", "pinned": city.genesis.id.hex(), "answers": answers})["city"]
     assert {state for state, _ in found.values()} == {"checked"}, found
+
+
+def test_the_vectors_of_the_wire_are_agreed_with() -> None:
+    assert script("explorer_vectors.mjs", str(FOLDER.parents[2] / "vectors" / "wire")) == "agreed\n"
