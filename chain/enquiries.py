@@ -111,10 +111,10 @@ def _given(view: View, identity: bytes, is_asked: bool, limit: int | None = None
 
 
 def lists(view: View, tier: str | None, limit: int, offset: int = 0) -> Document:
-    """Who stands in which tier, the highest first; the members of a tier by score.  Raises :class:`Unclear`."""
+    """Who stands in which tier, the highest first; the members of a tier by score.  Raises :class:`NotThere`."""
     names = [known.name for known in view.state.policy.tiers]
     if tier is not None and tier not in names:
-        raise Unclear(f"no tier is called {tier!r}; choose from {', '.join(names)}")
+        raise NotThere(f"no tier is called {tier!r}; choose from {', '.join(names)}")
     listed = [row for row in _ranked(view) if tier in (None, row[1].tier)]
     listed.sort(key=lambda row: -row[1].level)  # a tier cap can put a high score into a low tier
     shown = [_listed(*row) for row in listed[offset : offset + limit]]
@@ -252,4 +252,4 @@ def _find_category(policy: Policy, name: str) -> int:
     for code, category in policy.categories.items():
         if name in (str(code), category.name):
             return code
-    raise Unclear(f"no category of records is called {name!r}; `policy` lists them")
+    raise NotThere(f"no category of records is called {name!r}; `policy` lists them")

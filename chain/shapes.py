@@ -850,12 +850,6 @@ class Outcomes(TypedDict):
     outcomes: list[Refusal | None]
 
 
-class Submission(TypedDict):
-    """Encoded transactions."""
-
-    transactions: list[str]
-
-
 class Partition(TypedDict):
     """Whom to cut off."""
 

@@ -6,6 +6,7 @@ it: what it asks a home at rest is what a node asks of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -23,6 +24,12 @@ from chain.state import STATUS_NAMES
 
 MAX_NUMBER = 2**53 - 1
 """Larger ones are no longer exact where JSON is read as JavaScript does."""
+
+MAX_SUBMISSION = 512
+"""Transactions that are offered at once."""
+
+MAX_TRIAL = 16
+"""A trial runs in the node's own turn: a person's transaction, and what it builds on."""
 
 _ID_DIGITS = 64
 _BYTES = "application/octet-stream"
@@ -146,24 +153,27 @@ def _choice(name: str, what: str, names: tuple[str, ...]) -> Parameter:
     return Parameter(name, what, read, {"type": "string", "enum": list(names)})
 
 
-def _text(name: str, what: str, argument: str = "") -> Parameter:
+def _text(name: str, what: str, pattern: str = "^[^\\u0000-\\u001f]{1,128}$") -> Parameter:
     def read(text: str) -> str:
-        if not 1 <= len(text) <= 128:
-            raise Unclear(f"{name} must have 1 to 128 characters")
+        if not re.fullmatch(pattern, text):
+            raise Unclear(f"{name} must match {pattern}")
         return text
 
-    return Parameter(name, what, read, {"type": "string", "minLength": 1, "maxLength": 128}, None, argument)
+    return Parameter(name, what, read, {"type": "string", "pattern": pattern})
 
 
-_KEY_SCHEMA = {"type": "string", "pattern": f"^(did:key:z6Mk.{{44}}|[0-9a-fA-F]{{{2 * KEY_BYTES}}})$"}
+_KEY_SCHEMA = {
+    "type": "string",
+    "pattern": f"^(did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{{44}}|[0-9a-fA-F]{{{2 * KEY_BYTES}}})$",
+}
 _KEY = Parameter("key", "A did:key, or the key in hexadecimal.", _key, _KEY_SCHEMA)
 _WHO = Parameter("key", _KEY.what, _did, _KEY_SCHEMA, None, "who")
 _MEMBER = Parameter("member", "About this member.", _did, _KEY_SCHEMA)
 _ISSUER = Parameter("issuer", "Filed by this authority.", _did, _KEY_SCHEMA)
 _AFTER_MEMBER = Parameter("after", "The `next` of an answer.", _did, _KEY_SCHEMA)
-_AFTER = _text("after", "The `next` of an answer.")
+_AFTER = _text("after", "The `next` of an answer.", "^[0-9a-f]{64}-[0-9]{1,9}$")
 _FROM = _number("from", "The first height; the newest blocks where there is none.", 0, MAX_NUMBER, None, "from_height")
-_WHICH = _text("which", "A height, or an id or the beginning of it.")
+_WHICH = _text("which", "A height, or an id or the beginning of it.", "^([0-9]{1,11}|[0-9a-fA-F]{4,64})$")
 _GIVEN = _flag("given", "Also the ratings that the member gave.")
 _RECORD = _number("record", "Only this record.", 0, 2**32 - 1)
 _TRANSACTION = Parameter(

@@ -41,7 +41,7 @@ from p2p.local.broadcast import Broadcast
 from p2p.local.callers import Callers, room_for_callers
 from p2p.local.config import HomeConfig, split_http
 from p2p.local.door import Door, Porter
-from p2p.local.endpoints import ENDPOINTS, Endpoint
+from p2p.local.endpoints import ENDPOINTS, MAX_SUBMISSION, MAX_TRIAL, Endpoint
 from p2p.local.openapi import describe_api
 from p2p.local.pages import INDEX, Pages
 from p2p.local.problems import Problem, problem_response, refused
@@ -51,7 +51,6 @@ from p2p.local.stream import MAX_STREAMS, EventStream
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
 
-MAX_SUBMISSION = 512
 # 512 transactions of the usual kinds, or 40 motions that carry a policy each.
 MAX_BODY_BYTES = 1_000_000
 # The same in hexadecimal.
@@ -61,8 +60,6 @@ MAX_PARTITION_BODY_BYTES = 64_000
 BODY_TIMEOUT_S = 10.0
 # What takes longer is told to be asked of the home, where nobody waits for it.
 ANSWER_TIMEOUT_S = 30.0
-# A trial runs in the node's own turn: a person's transaction, and what it builds on.
-MAX_TRIAL = 16
 MAX_QUERY_CHARACTERS = 4_096
 
 _MSGPACK, _JSON = "application/msgpack", "application/json"

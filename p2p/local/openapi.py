@@ -8,7 +8,7 @@ from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_t
 
 from chain import shapes
 from chain.documents import Document
-from p2p.local.endpoints import ENDPOINTS, Endpoint, Parameter
+from p2p.local.endpoints import ENDPOINTS, MAX_SUBMISSION, MAX_TRIAL, Endpoint, Parameter
 
 _PLAIN: dict[Any, Document] = {
     int: {"type": "integer"},
@@ -82,17 +82,32 @@ def _reading(endpoint: Endpoint, schemas: Schemas) -> Document:
 
 
 def _writing(path: str, schemas: Schemas) -> Document:
-    what = "Offer transactions." if path == "/transactions" else "What the next block would make of transactions."
+    most, what = {
+        "/transactions": (MAX_SUBMISSION, "Offer transactions."),
+        "/trial": (MAX_TRIAL, "What the next block would make of transactions."),
+    }[path]
     operation = _operation(what, schemas, shapes.Outcomes, _OF_WRITING)
     operation["security"] = [{}, {"token": []}]
     operation["requestBody"] = {
         "required": True,
         "content": {
-            "application/json": {"schema": schemas.of(shapes.Submission)},
+            "application/json": {"schema": _submission(most)},
             "application/msgpack": {"schema": {"description": "An array of encoded transactions."}},
         },
     }
     return operation
+
+
+def _submission(most: int) -> Document:
+    """What is sent as JSON, with its limits."""
+    raw = {"type": "string", "pattern": "^([0-9a-fA-F]{2})*$"}
+    transactions = {"type": "array", "items": raw, "maxItems": most}
+    return {
+        "type": "object",
+        "properties": {"transactions": transactions},
+        "required": ["transactions"],
+        "additionalProperties": False,
+    }
 
 
 def _operation(

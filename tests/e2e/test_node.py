@@ -17,6 +17,7 @@ from random import Random
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from chain.database import DATABASE
 from chain.genesis import Genesis, load_genesis
@@ -24,6 +25,7 @@ from chain.reader import Reader
 from chain.transactions import Enrol, Rate
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home
+from scripts.inspect_chain import inspect_chain
 from tests.support.running import RunningNode, run_to_end, running, wait_for
 from tests.support.world import Actor, genesis_of, secret
 
@@ -173,6 +175,10 @@ def test_what_is_submitted_is_taken_or_refused_with_a_reason(solo: Path) -> None
         ann_again.nonce = 1
         assert node.submit([ann_again.sign(Rate(bob.key, 1, 3))]) == [None]
         wait_for(lambda: node.status()["final_transactions"] == 3, "the rating is final")
+        told = CliRunner().invoke(inspect_chain, ["blocks", "--node", node.url, "--json", "--limit", "3"])
+        assert [block["main"] for block in json.loads(told.stdout)["blocks"]] == [True, True, True]
+        told = CliRunner().invoke(inspect_chain, ["block", "999999", "--node", node.url])
+        assert (told.exit_code, "no block of height 999999 is stored" in told.stderr) == (2, True)
         assert "goodfaith_transactions_total 3.0" in httpx.get(node.url + "/metrics", trust_env=False).text
     assert "Traceback" not in node.log()
 

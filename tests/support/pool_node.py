@@ -22,7 +22,8 @@ from chain.state import member_key
 from chain.transactions import Transaction, VerifiedTransaction, decode_transaction, verify_transaction
 from chain.view import MemoryView, StateView
 from p2p.client import NodeStatus
-from p2p.local.http import MAX_BODY_BYTES, MAX_SUBMISSION, MAX_TRIAL
+from p2p.local.endpoints import MAX_SUBMISSION, MAX_TRIAL
+from p2p.local.http import MAX_BODY_BYTES
 
 
 class Killed(BaseException):

@@ -12,7 +12,7 @@ from chain.keys import did_from_key
 from chain.policy import shipped_policy
 from chain.proposals import Accredit
 from chain.transactions import Action, Enrol, FileRecord, Propose, Rate, sign_consent, sign_transaction
-from p2p.local.http import MAX_SUBMISSION, MAX_TRIAL
+from p2p.local.endpoints import MAX_SUBMISSION, MAX_TRIAL
 from p2p.local.keyfile import write_key
 from scripts.registry_parts import bulk
 from tests.support.client import Ended, run_client

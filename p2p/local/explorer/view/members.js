@@ -17,7 +17,7 @@ export async function open ({ node, people }, main) {
     ], tierNames, { isQuiet: true })),
     section('Standing', rows))
   let after = null
-  const list = [...(top?.members ?? top?.top ?? [])]
+  let list = [...(top?.members ?? top?.top ?? [])]
   if (!list.length) ({ list, after } = await more())
   draw()
 

@@ -22,13 +22,11 @@ from chain.keys import did_from_key
 from chain.meanings import MEANINGS
 from p2p.local.broadcast import Broadcast
 from p2p.local.config import HomeConfig
-from p2p.local.endpoints import ENDPOINTS, Endpoint, Source
+from p2p.local.endpoints import ENDPOINTS, MAX_SUBMISSION, MAX_TRIAL, Endpoint, Source
 from p2p.local.http import (
     MAX_BODY_BYTES,
     MAX_JSON_BYTES,
     MAX_PARTITION_BODY_BYTES,
-    MAX_SUBMISSION,
-    MAX_TRIAL,
     build_app,
     serve_http,
 )
