@@ -42,6 +42,7 @@ from chain.sources import LiveState
 from chain.statements import TAG_BYTES
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
+from chain.trial import screen
 from p2p.clocks import monotonic_ms, wall_ms
 from p2p.local.at_rest import COMMANDS
 from p2p.local.config import LEVELS, HomeConfig
@@ -108,7 +109,7 @@ class Node:
     async def _offer_again(self, raws: Sequence[bytes]) -> None:
         """What was acknowledged before the last stop: checked like anything that is submitted."""
         if raws:
-            checked = await self.signatures.outcomes(raws)
+            checked = await self.signatures.outcomes(raws, screen(self.engine.chain))
             await self.ask(Submitted(tuple(item for item in checked if not isinstance(item, Refused))))
             log.info("offered_again", kept=len(raws), waiting=len(self.engine.mempool))
 

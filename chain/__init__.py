@@ -55,7 +55,9 @@ files of this list, the store, touch the disk.  Files import only files above th
     repairs       ask for repair, approve, decline
     deadlines     what the chain itself does when a deadline of a record passes
     leaving       leave, annul, and everything about somebody is forgotten
-    governance    the rules of validators: motions and evidence
+    anchors       reports beside the chain
+    governance    the rules of validators: motions
+    offences      what a validator answers for: evidence, lost signing states
     registry      what each transaction does, and what falls due
     words         proposals, changes, policies, moments in words for people
     shapes        what a document holds, for those who describe it
@@ -104,6 +106,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     storage       the one writer, and what a node starts from
     reader        looking into a database, also beside a running node
     sources       what proofs are made from: the state on disk, and that of a running node
+    entrynames    entries of the state for people
     recheck       a stored chain again, from its genesis
     inspection    one commit of a home's database, to ask
     history       a stored chain executed again, to tell what happened to a member

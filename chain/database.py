@@ -33,7 +33,7 @@ from chain.policy import Policy, decode_policy
 from chain.state import RULES_KEY, Entry, PolicyText, Rules, decode_entry, policy_key
 from chain.transactions import VerifiedTransaction
 
-FORMAT = 5
+FORMAT = 6
 DATABASE = "chain.db"
 COMMITS = "commits"
 # The default checkpoints every 4 MB of log and doubles the cost of a busy second.

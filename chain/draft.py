@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from chain.errors import Reason, Refused
 from chain.genesis import Genesis
-from chain.state import CLOCK_KEY, RULES_KEY, Clock, Entry, Member, Record, decode_entry, encode_entry
+from chain.state import CLOCK_KEY, RULES_KEY, Clock, Entry, Record, decode_entry, encode_entry
 from chain.view import Lookup
 
 Changes = dict[bytes, tuple[bytes | None, bytes | None]]
@@ -53,7 +52,8 @@ class Draft(Lookup):
         self.height = height
         self.date_slot = slot
         self.outage_slots = max(0, slot - self.parent.slot - genesis.idle_slots)
-        self.slot = slot - self.lost_slots - self.outage_slots
+        self.slot = self._gone_slot = slot - self.lost_slots - self.outage_slots
+        self._day: int | None = None
         self.happenings: list[Happening] = []
         self.strangers = 0
 
@@ -80,14 +80,7 @@ class Draft(Lookup):
         self._entries[key] = entry
         self._written[key] = None
         if key == RULES_KEY:
-            self._policy = None
-
-    def member(self, key: bytes) -> tuple[bytes, Member]:
-        """A member by any key it ever had, which has not left yet.  Raises ``NOT_ENROLLED``."""
-        identity, member = super().member(key)
-        if 0 < member.leaves_slot <= self.slot:
-            raise Refused(Reason.NOT_ENROLLED, "this member has left; the next blocks forget it")
-        return identity, member
+            self._policy = self._day = None
 
     @property
     def changes(self) -> Changes:
@@ -99,6 +92,13 @@ class Draft(Lookup):
             if before != after:
                 changes[key] = before, after
         return changes
+
+    @property
+    def day(self) -> int:
+        """Which day of the policy this block is in; a day ends for everybody at once."""
+        if self._day is None:
+            self._day = self.slot // self.slots(1)
+        return self._day
 
     def slots(self, days: int) -> int:
         """A policy's days in slots of this network."""

@@ -53,7 +53,7 @@ from chain.sync import Sync
 from chain.testimony import Testimony
 from chain.throttle import Throttle
 from chain.transactions import VerifiedTransaction
-from chain.trial import submit, take_in
+from chain.trial import Desk, take_in
 from chain.witness import Witness
 
 # Gossip can be lost: ask one peer where it stands every so many slots, offer our own transactions again.
@@ -100,6 +100,7 @@ class Engine:
             chain, self.mempool, self.heard, self.sync, self.trust, self.waiting, self._testimony, self._headway, out
         )
         self._herald = Herald()
+        self._desk = Desk(chain, self.mempool)
         self._last_slot = 0
         self._last_attempt: tuple[int, bytes, int] | None = None
 
@@ -194,7 +195,7 @@ class Engine:
     # -------------------------------------------------------------------------------------- what clients and time bring
 
     def _on_submitted(self, transactions: tuple[VerifiedTransaction, ...], now_ms: int) -> None:
-        outcomes = submit(self.chain, self.mempool, transactions, self.genesis.slot_at(now_ms))
+        outcomes = self._desk.submit(transactions, self.genesis.slot_at(now_ms))
         taken = tuple(
             transaction for transaction, outcome in zip(transactions, outcomes, strict=True) if outcome is None
         )

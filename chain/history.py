@@ -65,15 +65,17 @@ class Step(NamedTuple):
     happenings: list[Happening]
 
 
-def steps(view: View, advance: Callable[[int], None]) -> Iterator[Step]:
+def steps(view: View, advance: Callable[[int], None], ledger: Ledger | None = None) -> Iterator[Step]:
     """The main chain, executed step by step as far as it is taken; ``advance`` is told of executed blocks.
+
+    It is executed on ``ledger``, which is that of the genesis, so that whoever gives one can look at its state then.
 
     Raises :class:`Refused` where the stored blocks do not lead to their state roots, or their ballots are wrong.
     """
-    ledger = Ledger(view.genesis)
+    ledger = ledger or Ledger(view.genesis)
     votes = Votes.genesis(view.genesis.validators, view.genesis.batch)
     for start in range(1, view.head_height + 1, _READ_BLOCKS):
-        for block in view.reader.blocks(start, _READ_BLOCKS):
+        for block in view.reader.blocks(start, min(_READ_BLOCKS, view.head_height - start + 1)):
             header = block.header
             begun = restarted(votes, block.ballot.restart, header.parent, view.genesis.id)
             electorate = begun.electorate

@@ -40,10 +40,15 @@ class Guardians(NamedTuple):
 
 
 class Recovery(NamedTuple):
-    """A member moves to ``key`` in ``due_slot``, unless its present key vetoes that before."""
+    """A member moves to ``key`` in ``due_slot``, unless its present key vetoes that before.
+
+    It ``is_final``, and no key vetoes it, where a registrar stands by the guardians after a veto.  A vetoed one has no
+    key any more: it stays until ``due_slot``, in which time such a recovery can begin.
+    """
 
     key: bytes
     due_slot: int
+    is_final: int = 0
 
 
 class Leaving(NamedTuple):

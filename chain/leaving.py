@@ -27,7 +27,7 @@ from chain.identities import (
     left_key,
     recovery_key,
 )
-from chain.offices import check_arbiter, check_registrar, holds_office
+from chain.offices import check_arbiter, check_registrar_of, holds_office
 from chain.state import RATINGS, Account, Member, Rating, account_key, member_key, read_record_key, tied_to
 from chain.transactions import ANNUL, CONTEST, GRANT, Annul, Leave
 
@@ -150,22 +150,12 @@ def _forget_keys(draft: Draft, key: bytes) -> bytes:
 
 
 def _ask(draft: Draft, action: Annul, actor: bytes, subject: bytes, member: Member) -> None:
-    registrar = check_registrar(draft, actor)
-    if member.registrar not in (b"", registrar) and _is_in_office(draft, member.registrar):
-        raise Refused(Reason.NOT_REGISTRAR, "the registrar who enrolled it is in office, and has to say so itself")
+    registrar = check_registrar_of(draft, actor, member)
     recovery.check_holds_nothing(draft, subject)
     if draft.get(annulment_key(subject)) is not None:
         raise Refused(Reason.ANNULMENT_OPEN, "an annulment of this enrolment is open")
     due_slot = draft.slot + draft.slots(draft.policy.identity.annulment_days)
     draft.put(annulment_key(subject), Annulment(registrar, action.reason, due_slot))
-
-
-def _is_in_office(draft: Draft, identity: bytes) -> bool:
-    try:
-        check_registrar(draft, draft.current_key(identity))
-    except Refused:
-        return False
-    return True
 
 
 def _open(draft: Draft, subject: bytes) -> Annulment:

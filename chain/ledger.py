@@ -264,13 +264,14 @@ class Ledger:
         return sorted(self._ties.get(key[1:], ())) if key[:1] == LEAVINGS else []
 
     def _tie(self, key: bytes, *, is_there: bool) -> None:
+        ties = self._ties
         for identity in tied_to(key):
             if is_there:
-                self._ties[identity].add(key)
+                ties[identity].add(key)
             else:
-                self._ties[identity].discard(key)
-                if not self._ties[identity]:
-                    del self._ties[identity]
+                ties[identity].discard(key)
+                if not ties[identity]:
+                    del ties[identity]
 
     def _write(self, changes: Iterable[tuple[bytes, bytes | None, bytes | None]]) -> None:
         state = self.state
@@ -279,9 +280,10 @@ class Ledger:
                 del state[key]
             else:
                 state[key] = after
-            if key[0] in TIED and (before is None) != (after is None):
+            kind = key[0]
+            if kind in TIED and (before is None or after is None):
                 self._tie(key, is_there=after is not None)
-            if key[0] in WITH_DEADLINES:
+            if kind in WITH_DEADLINES:
                 self._schedule(key, before, after)
 
     def _schedule(self, key: bytes, before: bytes | None, after: bytes | None) -> None:

@@ -88,6 +88,10 @@ MEANINGS: dict[Reason, Meaning] = {
         "Guardians undo what a key did against them within the delay; after that it stands.", "a recovery (`recover`)"
     ),
     _R.NOTHING_TO_STOP: Meaning("A veto stops what is under way.", "nothing: no recovery waits, and nobody leaves"),
+    _R.PAST_VETO: Meaning(
+        "After a veto guardians and a registrar together are not stopped by the key alone.",
+        "nothing: the key was heard with its veto",
+    ),
     _R.ALREADY_LEAVING: Meaning("A member leaves once.", "the end of the notice period, or a `veto`"),
     _R.ANNULMENT_OPEN: Meaning("An enrolment is said to be void once at a time.", "the arbiter's decision"),
     _R.NOTHING_TO_ANNUL: Meaning(
@@ -152,6 +156,10 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.STALE_POLICY: Meaning(
         "An enrolment, a record or an amendment names the policy in force, and one amendment is announced at a time.",
         "to sign again under the policy in force, or to wait until the announced one is",
+    ),
+    _R.EARLY_POLICY: Meaning(
+        "An enrolment names the policy in force; one for the policy that is announced waits for it.",
+        "patience, until the announced policy is in force",
     ),
     _R.NOT_YET_ESTABLISHED: Meaning(
         "Conduct is recorded once it is established.", "a date that is not in the future (`--established`)"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from chain import quotas
 from chain.draft import Draft
 from chain.errors import Reason, Refused
-from chain.identities import Left, left_key
+from chain.identities import Guardians, Left, guardians_key, left_key
 from chain.keys import check_public_key
 from chain.offices import check_registrar, makes_blocks
 from chain.recovery import can_undo, check_fresh
@@ -28,14 +28,12 @@ def enrol(draft: Draft, action: Enrol, actor: bytes) -> None:
 
     What it consents to is the policy in force, by its version: nobody is bound by another one.
 
-    Raises :class:`Refused`: ``ALREADY_ENROLLED``, ``HAS_LEFT``, ``BAD_KEY``, ``STALE_POLICY``, ``NOT_REGISTRAR``,
-    ``NO_CONSENT``, ``OVER_QUOTA``, ``TOO_MANY_ENROLMENTS``.
+    Raises :class:`Refused`: ``ALREADY_ENROLLED``, ``HAS_LEFT``, ``BAD_KEY``, ``STALE_POLICY``, ``EARLY_POLICY``,
+    ``NOT_REGISTRAR``, ``NO_CONSENT``, ``OVER_QUOTA``, ``TOO_MANY_ENROLMENTS``.
     """
     identity = check_new(draft, actor)
     check_public_key(actor)
-    version = draft.rules.version
-    if action.policy_version != version:
-        raise Refused(Reason.STALE_POLICY, f"policy {version} is in force, not {action.policy_version}")
+    version = _consented(draft, action)
     signer = check_registrar(draft, action.registrar) if action.registrar else b""
     if not signer and draft.policy.enrolment_by_registrar:
         raise Refused(Reason.NO_CONSENT, "this policy wants a registrar's signature under an enrolment")
@@ -46,6 +44,18 @@ def enrol(draft: Draft, action: Enrol, actor: bytes) -> None:
         draft.strangers += 1
     entry = Member(actor, draft.height, 0, 0, 0, 0, 0, 0, (), draft.date_slot, version, signer)
     draft.put(member_key(identity), entry)
+    if action.guardians:
+        draft.put(guardians_key(identity), Guardians(action.guardians))
+
+
+def _consented(draft: Draft, action: Enrol) -> int:
+    """The version of the policy in force.  What was signed for the one that is announced waits for it."""
+    rules = draft.rules
+    if action.policy_version == rules.version:
+        return rules.version
+    is_early = 0 < rules.next_version == action.policy_version
+    reason = Reason.EARLY_POLICY if is_early else Reason.STALE_POLICY
+    raise Refused(reason, f"policy {rules.version} is in force, not {action.policy_version}")
 
 
 def check_new(draft: Draft, actor: bytes) -> bytes:

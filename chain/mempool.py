@@ -42,23 +42,18 @@ class Queue:
     ``by_nonce`` holds the transactions, ``next`` is the nonce of its next one at the head.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, next_nonce: int | None) -> None:
         self.by_nonce: dict[int, VerifiedTransaction] = {}
-        self.next = self.end = 0
-        self.is_strangers = False
+        self.next = self.end = next_nonce or 0
+        self.is_strangers = next_nonce is None
 
     def __len__(self) -> int:
         return len(self.by_nonce)
 
     @property
-    def ready(self) -> int:
-        """How many are not early."""
-        return self.end - self.next
-
-    @property
     def early(self) -> int:
         """How many wait for one that is not here."""
-        return len(self) - self.ready
+        return len(self.by_nonce) - self.end + self.next
 
     def put(self, transaction: VerifiedTransaction) -> None:
         """Add one."""
@@ -71,11 +66,17 @@ class Queue:
         if self.next <= nonce < self.end:
             self.end = nonce
 
-    def follow(self, next_nonce: int) -> None:
+    def is_at(self, next_nonce: int | None) -> bool:
+        """Whether it follows the head already."""
+        return self.next == (next_nonce or 0) and self.is_strangers == (next_nonce is None)
+
+    def follow(self, next_nonce: int | None) -> None:
         """The head moved; what it used up is taken out before."""
-        if not self.next <= next_nonce <= self.end:
-            self.end = next_nonce
-        self.next = next_nonce
+        self.is_strangers = next_nonce is None
+        nonce = next_nonce or 0
+        if not self.next <= nonce <= self.end:
+            self.end = nonce
+        self.next = nonce
         self._stretch()
 
     def in_order(self) -> list[VerifiedTransaction]:
@@ -134,9 +135,16 @@ class Mempool:
         queue = self._by_actor.get(actor)
         return queue.in_order() if queue is not None else []
 
-    def ahead_of(self, transaction: VerifiedTransaction, limit: int) -> list[VerifiedTransaction]:
-        """What waits of the same actor and has to come first, in the order of nonces, at most ``limit``."""
-        return [item for item in self.of(transaction.actor) if item.nonce < transaction.nonce][:limit]
+    def ahead_of(self, transaction: VerifiedTransaction, limit: int, since: int = 0) -> list[VerifiedTransaction]:
+        """What waits of the same actor and has to come first, in the order of nonces, at most ``limit``.
+
+        What comes before ``since`` is left out; so is what waits behind a gap, as no block can hold it.
+        """
+        queue = self._by_actor.get(transaction.actor)
+        if queue is None:
+            return []
+        nonces = range(max(queue.next, since), min(queue.end, transaction.nonce))
+        return [queue.by_nonce[nonce] for nonce in nonces[:limit]]
 
     def rival_of(self, transaction: VerifiedTransaction) -> VerifiedTransaction | None:
         """Another transaction of the same actor that waits with the same nonce."""
@@ -169,7 +177,7 @@ class Mempool:
 
     def _check_queue(self, transaction: VerifiedTransaction, next_nonce: int) -> None:
         """Refuse what its actor has too much of."""
-        nonce, queue = transaction.nonce, self._by_actor.get(transaction.actor, Queue())
+        nonce, queue = transaction.nonce, self._by_actor.get(transaction.actor) or Queue(next_nonce)
         if nonce in queue.by_nonce:
             raise Refused(Reason.NONCE_TAKEN, f"another transaction waits with nonce {nonce}")
         if len(queue) >= MAX_PER_ACTOR:
@@ -286,28 +294,28 @@ class Mempool:
         self._taken_at[transaction.id] = height
         self._by_id[transaction.id] = transaction
         self.bytes += len(transaction.raw)
-        queue = self._by_actor.setdefault(transaction.actor, Queue())
+        queue = self._by_actor.get(transaction.actor)
+        if queue is None:
+            queue = self._by_actor[transaction.actor] = Queue(next_nonce)
         self._uncount(queue)
-        queue.is_strangers = next_nonce is None
-        queue.follow(next_nonce or 0)
         queue.put(transaction)
         self._count(queue)
 
     def _follow(self, actor: bytes, next_nonce: int | None) -> None:
         """Note that the nonces of an actor moved, that it enrolled, or that a reorg took its enrolment back."""
         queue = self._by_actor.get(actor)
-        if queue is None:
+        if queue is None or queue.is_at(next_nonce):
             return
         for used in [item.id for nonce, item in queue.by_nonce.items() if nonce < (next_nonce or 0)]:
             self.remove(used)
         self._uncount(queue)
-        queue.is_strangers = next_nonce is None
-        queue.follow(next_nonce or 0)
+        queue.follow(next_nonce)
         self._count(queue)
 
     def _count(self, queue: Queue, sign: int = 1) -> None:
         self.early += sign * queue.early
-        self._stranger_count += sign * len(queue) * queue.is_strangers
+        if queue.is_strangers:
+            self._stranger_count += sign * len(queue)
 
     def _uncount(self, queue: Queue) -> None:
         self._count(queue, -1)

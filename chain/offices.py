@@ -6,7 +6,7 @@ from chain.authorities import is_in_term
 from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.proposals import ARBITER, REGISTRAR
-from chain.state import ACTIVE, Authority
+from chain.state import ACTIVE, Authority, Member
 
 
 def check_registrar(draft: Draft, key: bytes) -> bytes:
@@ -18,6 +18,22 @@ def check_registrar(draft: Draft, key: bytes) -> bytes:
     if not is_in_office(draft, registrar):
         raise Refused(Reason.NOT_REGISTRAR, "the registrar is suspended, revoked, or out of its term")
     return identity
+
+
+def check_registrar_of(draft: Draft, key: bytes, member: Member) -> bytes:
+    """Like :func:`check_registrar`, about a member: who enrolled it speaks, another where that one is not in office.
+
+    Raises ``NOT_REGISTRAR``.
+    """
+    identity = check_registrar(draft, key)
+    if member.registrar not in (b"", identity) and _is_registrar(draft, member.registrar):
+        raise Refused(Reason.NOT_REGISTRAR, "the registrar who enrolled it is in office, and has to say so itself")
+    return identity
+
+
+def _is_registrar(draft: Draft, identity: bytes) -> bool:
+    registrar = draft.authority(identity)
+    return registrar is not None and bool(registrar.rights & REGISTRAR) and is_in_office(draft, registrar)
 
 
 def check_arbiter(draft: Draft, key: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """How much anybody may write a day: who shouts leaves others no room.
 
 What answers somebody, or stops what is done to oneself, is bounded by what it answers and never by a quota, so that
-nobody loses a right by having spoken too much, or by having been asked too much.
+nobody loses a right by having spoken too much, or by having been asked too much; nor is what happens once.
 Source: protocol 8.5.
 """
 
@@ -13,89 +13,39 @@ from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.policy import Policy
 from chain.state import REVOKED, Account, Authority, Member, Tally, authority_key, member_key, tally_key
-from chain.transactions import (
-    Action,
-    Annul,
-    Answer,
-    Appeal,
-    Approve,
-    Consent,
-    Dispute,
-    Enrol,
-    Evidence,
-    Leave,
-    Lost,
-    Object,
-    Propose,
-    Recover,
-    Reply,
-    Rule,
-    Veto,
-)
-
-FREE = frozenset(
-    (
-        Annul,
-        Answer,
-        Appeal,
-        Approve,
-        Consent,
-        Dispute,
-        Evidence,
-        Leave,
-        Lost,
-        Object,
-        Propose,
-        Recover,
-        Reply,
-        Rule,
-        Veto,
-    )
-)
-
-
-def day_of(draft: Draft) -> int:
-    """Which day of the policy this block is in; a day ends for everybody at once."""
-    return draft.slot // draft.slots(1)
+from chain.transactions import COUNTED, Action, Enrol
 
 
 def limit(draft: Draft, identity: bytes) -> int:
-    """How many transactions somebody may write a day; strangers can do nothing but enrol."""
+    """How many transactions somebody may write a day; strangers can do nothing but enrol.
+
+    Who makes blocks, and is neither a member nor an authority, writes as much as an office.
+    """
     quotas = draft.policy.quotas
     authority: Authority | None = draft.get(authority_key(identity))
     if authority is not None and authority.status != REVOKED:
         return quotas.office
     member: Member | None = draft.get(member_key(identity))
     if member is None:
-        return NO_LIMIT
+        return NO_LIMIT if draft.validators.seat(identity) is None else quotas.office
     is_fresh = draft.date_slot - member.enrolled_slot < draft.slots(quotas.fresh_days)
     return min(quotas.fresh, quotas.member) if is_fresh else quotas.member
-
-
-def check(draft: Draft, account: Account, action: Action, identity: bytes, ahead: int) -> None:
-    """What :func:`spent` refuses, for whoever does not write it down: most are far from any quota, whoever they are.
-
-    Raises :class:`Refused` ``OVER_QUOTA``.
-    """
-    used = account.used if account.day == day_of(draft) else 0
-    if used + ahead >= draft.policy.quotas.least:
-        spent(draft, account, action, identity, ahead)
 
 
 def spent(draft: Draft, account: Account | None, action: Action, identity: bytes, ahead: int = 0) -> tuple[int, int]:
     """``(day, used)`` of an account after one more transaction, before which ``ahead`` others wait.
 
-    Raises :class:`Refused` ``OVER_QUOTA``.
+    Most are far from any quota, whoever they are: who that is is looked up for the others alone.  Raises
+    :class:`Refused` ``OVER_QUOTA``.
     """
     day, used = (0, 0) if account is None else (account.day, account.used)
-    if draft.policy.quotas.are_unlimited or type(action) in FREE:
+    least = draft.policy.quotas.least
+    if type(action) not in COUNTED or least == NO_LIMIT:
         return day, used
-    most = limit(draft, identity)
-    if most == NO_LIMIT:
-        return day, used
-    today = day_of(draft)
-    used = used if day == today else 0
-    if used + ahead >= most:
+    today = draft.day
+    if day != today:
+        used = 0
+    if used + ahead >= least and used + ahead >= (most := limit(draft, identity)):
         raise Refused(Reason.OVER_QUOTA, f"{most} transactions a day; the next day begins in slot {_tomorrow(draft)}")
     return today, used + 1
 
@@ -105,7 +55,7 @@ def sign_for(draft: Draft, registrar: bytes) -> None:
     most = draft.policy.quotas.registrar
     if most == NO_LIMIT:
         return
-    key, today = tally_key(registrar), day_of(draft)
+    key, today = tally_key(registrar), draft.day
     tally: Tally | None = draft.get(key)
     count = tally.signed if tally is not None and tally.day == today else 0
     if count >= most:
@@ -131,4 +81,4 @@ def check_room(draft: Draft) -> None:
 
 
 def _tomorrow(draft: Draft) -> int:
-    return draft.date((day_of(draft) + 1) * draft.slots(1))
+    return draft.date((draft.day + 1) * draft.slots(1))

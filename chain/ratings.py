@@ -14,6 +14,7 @@ Source: protocol 8.4.
 
 from __future__ import annotations
 
+from chain.clauses import NO_LIMIT
 from chain.draft import Draft
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.policy import Policy
@@ -49,8 +50,8 @@ def check_rating(policy: Policy, action: Rate, actor: bytes) -> None:
         raise Refused(Reason.NO_RECEIPT, "this policy wants the rated member's signature under the dealing")
 
 
-def rate(draft: Draft, action: Rate, actor: bytes) -> None:
-    """A new rating replaces the rater's old one in the same category.
+def rate(draft: Draft, action: Rate, actor: bytes) -> int:
+    """A new rating replaces the rater's old one in the same category.  Returns how many more of it stand now.
 
     Raises :class:`Refused`: ``NOT_ENROLLED``, ``SELF_RATING`` (also under another key of its own), ``TOO_FRESH``,
     ``SCORE_TOO_LOW``, ``TOO_MANY_RATINGS``, ``RATING_DISPUTED``, ``DEADLINE_PASSED``; where receipts are asked for
@@ -72,18 +73,16 @@ def rate(draft: Draft, action: Rate, actor: bytes) -> None:
         _check_rater(draft, policy, voice)
     dealt_slot = _dealing(draft, action, member, old) if rules.counting else 0
     expires_slot = draft.slot + draft.slots(rules.rating_days) if rules.rating_days else 0
-    if old is None:
-        _give(draft, actor, rules.most_given)
-        first = 1
-        if len(policy.ratings) > 1 and _speaks_elsewhere(draft, subject, rater, action.category):
-            first = 0
-        rated = member._replace(
-            rated_points=member.rated_points + action.points, ratings=member.ratings + 1, raters=member.raters + first
-        )
+    if old is not None:
+        rated = member.rated(action.points - old.points)
     else:
-        rated = member._replace(rated_points=member.rated_points + action.points - old.points)
+        if rules.most_given < NO_LIMIT:
+            _check_given(draft, actor, rules.most_given)
+        is_first = len(policy.ratings) == 1 or not _speaks_elsewhere(draft, subject, rater, action.category)
+        rated = member.rated(action.points, 1, int(is_first))
     draft.put(key, Rating(action.points, draft.height, expires_slot, dealt_slot))
     draft.put(member_key(subject), rated)
+    return int(old is None)
 
 
 def retract(draft: Draft, action: Retract, actor: bytes) -> None:
@@ -135,10 +134,7 @@ def end(draft: Draft, key: bytes, rating: Rating) -> None:
     draft.put(key, None)
     member: Member = draft.get(member_key(subject))
     last = 0 if _speaks_elsewhere(draft, subject, rater, category) else 1
-    member = member._replace(
-        rated_points=member.rated_points - rating.points, ratings=member.ratings - 1, raters=member.raters - last
-    )
-    draft.put(member_key(subject), member)
+    draft.put(member_key(subject), member.rated(-rating.points, -1, -last))
     account_of = account_key(draft.current_key(rater))
     account: Account = draft.get(account_of)
     draft.put(account_of, account._replace(given=account.given - 1))
@@ -152,13 +148,11 @@ def _check_rater(draft: Draft, policy: Policy, voice: Member) -> None:
         raise Refused(Reason.SCORE_TOO_LOW, f"who rates scores {rules.least_score} at least")
 
 
-def _give(draft: Draft, actor: bytes, most: int) -> None:
-    """One more rating of this key stands; the number stays with its account.  Raises ``TOO_MANY_RATINGS``."""
+def _check_given(draft: Draft, actor: bytes, most: int) -> None:
+    """Whether one more rating of this key may stand; their number is kept with its account."""
     account: Account = draft.get(account_key(actor))
     if account.given >= most:
         raise Refused(Reason.TOO_MANY_RATINGS, f"{most} ratings of this key stand")
-    nonce, identity, successor, day, used, given = account
-    draft.put(account_key(actor), Account(nonce, identity, successor, day, used, given + 1))
 
 
 def _dealing(draft: Draft, action: Rate, member: Member, old: Rating | None) -> int:

@@ -4,7 +4,10 @@
 
     recover ──► waits ──delay──► the member moves to the new key
                   │
-                  └ veto of the present key          nothing happens
+                  └ veto of the present key ──► recover, once a registrar stands by it too ──delay──► it moves
+
+A key alone stops its guardians, and so does a thief's; it does not stop guardians and a registrar together within the
+delay after its veto: it was heard, and nobody is taken over in silence.
 
 A key that rotates, leaves or names other guardians gives its guardians the same delay to undo that: the member moves
 to a key that they name, at once, and nobody's veto counts.  So a thief who is first has not won.
@@ -27,7 +30,7 @@ from chain.identities import (
     recovery_key,
 )
 from chain.keys import check_public_key
-from chain.offices import check_registrar, holds_office
+from chain.offices import check_registrar, check_registrar_of, holds_office
 from chain.state import Account, Member, account_key, member_key
 from chain.transactions import LEAVE, UNDO, NameGuardians, Recover, Veto
 
@@ -59,10 +62,12 @@ def recover(draft: Draft, action: Recover, actor: bytes) -> None:
     if action.step == UNDO:
         _undo(draft, subject, actor)
         return
-    if draft.get(recovery_key(subject)) is not None:
+    before: Recovery | None = draft.get(recovery_key(subject))
+    if before is not None and before.key:
         raise Refused(Reason.RECOVERY_PENDING, "another recovery of this member waits")
+    is_final = before is not None and bool(action.guardians and action.registrar)
     due_slot = draft.slot + draft.slots(draft.policy.identity.recovery_days)
-    draft.put(recovery_key(subject), Recovery(actor, due_slot))
+    draft.put(recovery_key(subject), Recovery(actor, due_slot, int(is_final)))
     leaving: Leaving | None = draft.get(leaving_key(subject))
     if leaving is not None:
         set_leaving(draft, subject, leaving._replace(due_slot=max(leaving.due_slot, due_slot + 1)))
@@ -77,6 +82,8 @@ def check_word(draft: Draft, action: Recover) -> bytes:
     in_force = _in_force(draft, subject)
     if in_force:
         _check_guardians(action, in_force)
+        if action.registrar:
+            check_registrar_of(draft, action.registrar, member)
     elif action.step == UNDO or not draft.policy.identity.registrar or not member.registrar:
         raise Refused(Reason.NOT_GUARDIANS, "this member named nobody who may do that for it")
     elif check_registrar(draft, action.registrar) != member.registrar:
@@ -98,24 +105,28 @@ def _check_guardians(action: Recover, commitment: bytes) -> None:
 def veto(draft: Draft, action: Veto, actor: bytes) -> None:
     """The present key stops a recovery, or takes back that its owner leaves.
 
-    Raises :class:`Refused`: ``NOT_ENROLLED``, ``NOTHING_TO_STOP``, ``DEADLINE_PASSED``.
+    Raises :class:`Refused`: ``NOT_ENROLLED``, ``NOTHING_TO_STOP``, ``DEADLINE_PASSED``, ``PAST_VETO``.
     """
     subject, _ = draft.member(actor)
     key = leaving_key(subject) if action.what == LEAVE else recovery_key(subject)
     entry: Recovery | Leaving | None = draft.get(key)
-    if entry is None:
+    if entry is None or (isinstance(entry, Recovery) and not entry.key):
         raise Refused(Reason.NOTHING_TO_STOP, "nothing of the kind is under way")
     if entry.due_slot <= draft.slot:
         slot = draft.date(entry.due_slot)
         raise Refused(Reason.DEADLINE_PASSED, f"it was due in slot {slot}; the next blocks act on it")
-    if action.what == LEAVE:
+    if isinstance(entry, Leaving):
         set_leaving(draft, subject, None)
+    elif entry.is_final:
+        raise Refused(Reason.PAST_VETO, "a registrar stands by its guardians after a veto: it was heard")
     else:
-        draft.put(key, None)
+        draft.put(key, Recovery(b"", draft.slot + draft.slots(draft.policy.identity.recovery_days)))
 
 
 def fall_due(draft: Draft, key: bytes) -> None:
-    """Nobody vetoed.  Where the member holds an office by now, or the new key is somebody's, nothing happens.
+    """Nobody vetoed, or nobody came after a veto.
+
+    Where the member holds an office by now, or the new key is somebody's, nothing happens.
 
     Raises :class:`InvariantBroken` for a recovery that is not due.
     """
@@ -123,6 +134,8 @@ def fall_due(draft: Draft, key: bytes) -> None:
     if not isinstance(recovery, Recovery) or recovery.due_slot > draft.slot:
         raise InvariantBroken("a recovery that is not due")
     draft.put(key, None)
+    if not recovery.key:
+        return
     new: Account = draft.get(account_key(recovery.key))
     is_taken = new.identity or new.successor or draft.get(member_key(recovery.key)) or draft.authority(recovery.key)
     if not is_taken and not holds_office(draft, subject):

@@ -1,8 +1,9 @@
 """The credit registry: what each transaction does to the state, and what the chain itself does at deadlines.
 
 The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.recovery`, :mod:`chain.ratings`,
-:mod:`chain.records`, :mod:`chain.objections`, :mod:`chain.repairs`, :mod:`chain.leaving` and
-:mod:`chain.governance`; each checks everything before it writes anything, so a refused transaction has changed nothing.
+:mod:`chain.records`, :mod:`chain.objections`, :mod:`chain.repairs`, :mod:`chain.leaving`, :mod:`chain.anchors`,
+:mod:`chain.governance` and :mod:`chain.offences`; each checks everything before it writes anything, so a refused
+transaction has changed nothing.
 Source: protocol 6.1 and 6.5.
 """
 
@@ -12,12 +13,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from chain import (
+    anchors,
     deadlines,
     governance,
     leaving,
     markers,
     members,
     objections,
+    offences,
     quotas,
     ratings,
     records,
@@ -54,6 +57,7 @@ from chain.state import (
 from chain.terms import check_filing
 from chain.transactions import (
     Action,
+    Anchor,
     Annul,
     Answer,
     Appeal,
@@ -85,7 +89,8 @@ from chain.validators import genesis_validators
 # Deadlines that one block works off; the others wait for the next one.  Half as much work as a full block.
 MAX_DUE_A_BLOCK = 2_000
 
-_Rule: TypeAlias = Callable[[Draft, Any, bytes], None]
+# What a rule returns is how many more ratings of the actor stand.
+_Rule: TypeAlias = Callable[[Draft, Any, bytes], int | None]
 _RULES: dict[type[Action], _Rule] = {
     Enrol: members.enrol,
     Rate: ratings.rate,
@@ -97,6 +102,7 @@ _RULES: dict[type[Action], _Rule] = {
     Veto: recovery.veto,
     Annul: leaving.annul,
     Leave: leaving.leave,
+    Anchor: anchors.anchor,
     Rotate: members.rotate,
     FileRecord: records.file,
     Reopen: records.reopen,
@@ -108,9 +114,9 @@ _RULES: dict[type[Action], _Rule] = {
     Statement: records.make_statement,
     Propose: governance.propose,
     Approve: governance.approve,
-    Evidence: governance.present_evidence,
+    Evidence: offences.present_evidence,
     Consent: governance.consent,
-    Lost: governance.renew_tag,
+    Lost: offences.renew_tag,
 }
 
 
@@ -173,7 +179,8 @@ def apply(draft: Draft, transaction: Transaction) -> None:
     if expiry_height > limit:
         raise Refused(Reason.EXPIRY_TOO_FAR, f"more than {draft.genesis.max_expiry_blocks} blocks ahead")
     actor = transaction.actor
-    account = draft.account(actor)
+    at = account_key(actor)
+    account: Account | None = draft.get(at)
     next_nonce = 0
     if account is not None:
         next_nonce = account.nonce
@@ -185,10 +192,9 @@ def apply(draft: Draft, transaction: Transaction) -> None:
     identity = actor if account is None else account.identity or actor
     day, used = quotas.spent(draft, account, action, identity)
     check_action(draft.policy, transaction)
-    _RULES[type(action)](draft, action, actor)
-    account = draft.account(actor) or Account(0, b"", b"")
-    counted = Account(next_nonce + 1, account.identity, account.successor, day, used, account.given)
-    draft.put(account_key(actor), counted)
+    given = _RULES[type(action)](draft, action, actor) or 0
+    _, identity, successor, _, _, before = draft.get(at) or Account(0, b"", b"")
+    draft.put(at, Account(next_nonce + 1, identity, successor, day, used, before + given))
 
 
 def check_action(policy: Policy, transaction: Transaction) -> None:
@@ -199,7 +205,7 @@ def check_action(policy: Policy, transaction: Transaction) -> None:
         case FileRecord() | Reopen() as action:
             check_filing(policy, action)
         case Evidence() as action:
-            governance.check_evidence(action)
+            offences.check_evidence(action)
         case _:
             pass
 
@@ -214,15 +220,15 @@ def check_quota(draft: Draft, transaction: Transaction) -> None:
     if account is not None:
         _check_key(account)
         ahead = max(0, transaction.nonce - account.nonce)
-        quotas.check(draft, account, transaction.action, account.identity or transaction.actor, ahead)
+        quotas.spent(draft, account, transaction.action, account.identity or transaction.actor, ahead)
 
 
 def check_standing(draft: Draft, transaction: Transaction) -> None:
     """Whether its actor is somebody who may do such a thing at all, as ``draft`` sees it.  Raises :class:`Refused`.
 
-    The mempool asks, so that strangers and members cannot fill it with what only institutions may send.
+    The mempool asks, so that strangers and members cannot fill it with what only institutions may send.  How much its
+    actor may write was asked before its signature was checked (:func:`check_quota`).
     """
-    check_quota(draft, transaction)
     match transaction.action:
         case Enrol():
             members.check_new(draft, transaction.actor)
@@ -231,13 +237,15 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
         case Propose() | Approve():
             governance.check_validator(draft, transaction.actor)
         case Evidence() as action:
-            governance.check_open(draft, action)
+            offences.check_open(draft, action)
         case Recover() as action:
             recovery.check_word(draft, action)
         case Consent() as action:
             governance.check_newcomer(draft, action, transaction.actor)
         case Lost() as action:
-            governance.check_loss(draft, action, transaction.actor)
+            offences.check_loss(draft, action, transaction.actor)
+        case Anchor():
+            anchors.check_writer(draft, transaction.actor)
         case _:
             pass
 

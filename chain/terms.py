@@ -54,11 +54,15 @@ def check_time(draft: Draft, member: Member, action: FileRecord | Reopen, catego
         raise Refused(Reason.BEFORE_ITS_TIME, f"no rule gave {action.points} in {category.name} in slot {slot}")
     if category.tier_cap is not None and (then.tier_cap is None or then.tier_cap > category.tier_cap):
         raise Refused(Reason.BEFORE_ITS_TIME, f"{category.name} did not cap the tier so low in slot {slot}")
-    consented = draft.policy_of(member.policy_version)
-    lookback_days = min(draft.policy.lookback_days, consented.lookback_days)
-    earliest_slot = member.enrolled_slot - (draft.slots(lookback_days) if lookback_days else 0)
+    earliest_slot = consented_from(draft, member)
     if slot < earliest_slot:
         raise Refused(Reason.BEFORE_ITS_TIME, f"the member consented to what is established from slot {earliest_slot}")
+
+
+def consented_from(draft: Draft, member: Member) -> int:
+    """The slot of the calendar from which on a member consented to what is established."""
+    lookback_days = min(draft.policy.lookback_days, draft.policy_of(member.policy_version).lookback_days)
+    return member.enrolled_slot - (draft.slots(lookback_days) if lookback_days else 0)
 
 
 def kept_slots(draft: Draft, record: Record, name: str) -> int:

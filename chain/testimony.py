@@ -5,9 +5,9 @@ from __future__ import annotations
 from chain.blockchain import Blockchain
 from chain.errors import Disposition, Refused
 from chain.events import Equivocation, GossipTransactions
-from chain.governance import check_open
 from chain.mempool import Mempool
 from chain.newest import Newest
+from chain.offences import check_open
 from chain.outbox import Outbox
 from chain.production import Producer
 from chain.transactions import Evidence, Lost, sign_transaction

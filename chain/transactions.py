@@ -58,12 +58,14 @@ class Enrol(NamedTuple):
     """The actor joins the register, and consents to the policy of ``policy_version``, which is in force.
 
     Nothing can be recorded about a key that has not enrolled.  Where the policy asks for it, ``consent`` is the
-    registrar's signature (:func:`sign_consent`); both fields are empty otherwise.
+    registrar's signature (:func:`sign_consent`); both fields are empty otherwise.  ``guardians`` are those whom
+    :class:`NameGuardians` would name, or nobody.
     """
 
     registrar: bytes = b""
     consent: bytes = b""
     policy_version: int = 1
+    guardians: bytes = b""
 
 
 class Rate(NamedTuple):
@@ -277,6 +279,19 @@ class Leave(NamedTuple):
     """The actor withdraws its consent; everything about it is forgotten after the notice period."""
 
 
+class Anchor(NamedTuple):
+    """The actor made a report, of a kind by ``report``, beside the chain, and says of what: digests of documents.
+
+    Whoever runs ``code`` again on ``data``, with ``model`` where there is one, gets ``result`` to the byte.
+    """
+
+    report: int
+    data: bytes
+    code: bytes
+    model: bytes
+    result: bytes
+
+
 Action: TypeAlias = (
     Enrol
     | Rate
@@ -302,6 +317,7 @@ Action: TypeAlias = (
     | Veto
     | Annul
     | Leave
+    | Anchor
 )
 
 # Verdicts of Answer
@@ -316,6 +332,8 @@ RECOVER, UNDO = 1, 2
 RECOVERY, LEAVE = 1, 2
 # Steps of Annul
 ANNUL, CONTEST, GRANT, DENY = 1, 2, 3, 4
+# Kinds of reports that are anchored
+AUDIT = 1
 
 
 def decode_statement(raw: bytes) -> Header | Attestation:
@@ -355,41 +373,53 @@ class _Kind(NamedTuple):
     number: int
     name: str
     action: type[Action]
+    is_counted: bool
     reads: tuple[Read, ...]
     max_bytes: int = MAX_USUAL_BYTES
 
 
-# One row a kind: its number on the wire, its name for people, its type, how its fields are read, its size.
+# Whether a quota bounds it.  What answers somebody, or stops what is done to oneself, is bounded by what it answers;
+# and nobody enrols twice.
+_COUNTED, _FREE = True, False
+# One row a kind: its number on the wire, its name for people, its type, its quota, how its fields are read, its size.
 _KINDS = (
-    _Kind(1, "enrol", Enrol, (a_blob_or_nothing(32), a_blob_or_nothing(SIGNATURE_BYTES), _U32)),
+    _Kind(
+        1,
+        "enrol",
+        Enrol,
+        _FREE,
+        (a_blob_or_nothing(32), a_blob_or_nothing(SIGNATURE_BYTES), _U32, a_blob_or_nothing(32)),
+    ),
     _Kind(
         2,
         "rate",
         Rate,
+        _COUNTED,
         (_KEY, _U32, _POINTS, a_blob_or_nothing(32), _SLOT, a_blob_or_nothing(SIGNATURE_BYTES)),
     ),
-    _Kind(3, "record", FileRecord, _FILING),
-    _Kind(4, "object", Object, (_KEY, _U32, _DIGEST)),
-    _Kind(5, "answer", Answer, (_KEY, _U32, an_integer(CORRECT, MAINTAIN), _POINTS, a_blob_or_nothing(32))),
-    _Kind(6, "rule", Rule, (_KEY, _U32, an_integer(STRIKE, UPHOLD), _DIGEST)),
-    _Kind(7, "repair", Repair, (_KEY, _U32, an_integer(ASK, DECLINE), _DIGEST)),
-    _Kind(8, "statement", Statement, (_KEY, _U32, a_blob_or_nothing(32))),
-    _Kind(9, "rotate", Rotate, (_KEY, a_blob(SIGNATURE_BYTES))),
-    _Kind(10, "motion", Propose, (_proposal,), MAX_TRANSACTION_BYTES),
-    _Kind(11, "approve", Approve, (_U32,)),
-    _Kind(12, "evidence", Evidence, (_statement, _statement), MAX_EVIDENCE_BYTES),
-    _Kind(13, "consent", Consent, (_U32,)),
-    _Kind(14, "lost", Lost, (a_blob(TAG_BYTES), a_blob(TAG_BYTES))),
-    _Kind(15, "reopen", Reopen, (*_FILING, _KEY, a_blob(SIGNATURE_BYTES))),
-    _Kind(16, "appeal", Appeal, (_KEY, _U32, _DIGEST)),
-    _Kind(20, "retract", Retract, (_KEY, _U32)),
-    _Kind(21, "dispute", Dispute, (_KEY, _U32, _DIGEST)),
-    _Kind(22, "reply", Reply, (_KEY, _U32, _DIGEST)),
-    _Kind(23, "guardians", NameGuardians, (a_blob_or_nothing(32),)),
+    _Kind(3, "record", FileRecord, _COUNTED, _FILING),
+    _Kind(4, "object", Object, _FREE, (_KEY, _U32, _DIGEST)),
+    _Kind(5, "answer", Answer, _FREE, (_KEY, _U32, an_integer(CORRECT, MAINTAIN), _POINTS, a_blob_or_nothing(32))),
+    _Kind(6, "rule", Rule, _FREE, (_KEY, _U32, an_integer(STRIKE, UPHOLD), _DIGEST)),
+    _Kind(7, "repair", Repair, _COUNTED, (_KEY, _U32, an_integer(ASK, DECLINE), _DIGEST)),
+    _Kind(8, "statement", Statement, _COUNTED, (_KEY, _U32, a_blob_or_nothing(32))),
+    _Kind(9, "rotate", Rotate, _COUNTED, (_KEY, a_blob(SIGNATURE_BYTES))),
+    _Kind(10, "motion", Propose, _FREE, (_proposal,), MAX_TRANSACTION_BYTES),
+    _Kind(11, "approve", Approve, _FREE, (_U32,)),
+    _Kind(12, "evidence", Evidence, _FREE, (_statement, _statement), MAX_EVIDENCE_BYTES),
+    _Kind(13, "consent", Consent, _FREE, (_U32,)),
+    _Kind(14, "lost", Lost, _FREE, (a_blob(TAG_BYTES), a_blob(TAG_BYTES))),
+    _Kind(15, "reopen", Reopen, _COUNTED, (*_FILING, _KEY, a_blob(SIGNATURE_BYTES))),
+    _Kind(16, "appeal", Appeal, _FREE, (_KEY, _U32, _DIGEST)),
+    _Kind(20, "retract", Retract, _COUNTED, (_KEY, _U32)),
+    _Kind(21, "dispute", Dispute, _FREE, (_KEY, _U32, _DIGEST)),
+    _Kind(22, "reply", Reply, _FREE, (_KEY, _U32, _DIGEST)),
+    _Kind(23, "guardians", NameGuardians, _COUNTED, (a_blob_or_nothing(32),)),
     _Kind(
         24,
         "recover",
         Recover,
+        _FREE,
         (
             _KEY,
             an_integer(RECOVER, UNDO),
@@ -402,12 +432,15 @@ _KINDS = (
         ),
         MAX_RECOVERY_BYTES,
     ),
-    _Kind(25, "veto", Veto, (an_integer(RECOVERY, LEAVE),)),
-    _Kind(26, "annul", Annul, (_KEY, an_integer(ANNUL, DENY), _DIGEST)),
-    _Kind(27, "leave", Leave, ()),
+    _Kind(25, "veto", Veto, _FREE, (an_integer(RECOVERY, LEAVE),)),
+    _Kind(26, "annul", Annul, _FREE, (_KEY, an_integer(ANNUL, DENY), _DIGEST)),
+    _Kind(27, "leave", Leave, _FREE, ()),
+    _Kind(28, "anchor", Anchor, _COUNTED, (an_integer(0, 255), _DIGEST, _DIGEST, a_blob_or_nothing(32), _DIGEST)),
 )
 _BY_NUMBER = {kind.number: kind for kind in _KINDS}
 _BY_ACTION = {kind.action: kind for kind in _KINDS}
+#: The kinds that quotas count.
+COUNTED = frozenset(kind.action for kind in _KINDS if kind.is_counted)
 
 
 class Transaction(NamedTuple):

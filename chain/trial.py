@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 from chain import registry
 from chain.blockchain import Blockchain
@@ -17,6 +18,7 @@ MAX_AHEAD = 256
 # Of what is submitted only these are tried: a load of thousands of one actor would try them again for each.
 MAX_AHEAD_SUBMITTED = 8
 
+Take: TypeAlias = Callable[[VerifiedTransaction], Refused | None]
 _R = Reason
 # What no block to come changes for the better, whatever stands in it.
 FOR_GOOD = frozenset(
@@ -50,19 +52,38 @@ def take_in(chain: Blockchain, mempool: Mempool, transactions: Iterable[Verified
     return [take(transaction) for transaction in transactions]
 
 
-def submit(
-    chain: Blockchain, mempool: Mempool, transactions: Iterable[VerifiedTransaction], slot: int
-) -> list[Refused | None]:
-    """Like :func:`take_in`, for whoever waits for an answer: what a trial refuses for good is refused here as well."""
-    draft, take = _next_block(chain, slot), _taking(chain, mempool)
-    outcomes: list[Refused | None] = []
-    for transaction in transactions:
-        refusal = None
-        if len(ahead := mempool.ahead_of(transaction, MAX_AHEAD_SUBMITTED + 1)) <= MAX_AHEAD_SUBMITTED:
+class Desk:
+    """Where clients hand in what waits for a block: what a trial refuses for good is refused here as well.
+
+    What was taken stays tried until the head moves, or time: what comes after it is tried on top of it.
+    """
+
+    def __init__(self, chain: Blockchain, mempool: Mempool) -> None:
+        self._chain = chain
+        self._mempool = mempool
+        self._tried: tuple[bytes, int, Draft] | None = None
+
+    def submit(self, transactions: Iterable[VerifiedTransaction], slot: int) -> list[Refused | None]:
+        """Like :func:`take_in`, for whoever waits for an answer."""
+        draft, take = self._draft(slot), _taking(self._chain, self._mempool)
+        return [self._submit(draft, take, transaction) for transaction in transactions]
+
+    def _submit(self, draft: Draft, take: Take, transaction: VerifiedTransaction) -> Refused | None:
+        refusal, ahead = None, _untried(draft, self._mempool, transaction, MAX_AHEAD_SUBMITTED + 1)
+        if len(ahead) <= MAX_AHEAD_SUBMITTED:
             refusal = _tried(draft, ahead, transaction)
-        is_for_good = refusal is not None and refusal.reason in FOR_GOOD
-        outcomes.append(refusal if is_for_good else take(transaction))
-    return outcomes
+        if refusal is not None and refusal.reason in FOR_GOOD:
+            return refusal
+        outcome = take(transaction)
+        if outcome is not None:
+            self._tried = None
+        return outcome
+
+    def _draft(self, slot: int) -> Draft:
+        head = self._chain.head.header.id
+        if self._tried is None or self._tried[:2] != (head, slot):
+            self._tried = head, slot, _next_block(self._chain, slot)
+        return self._tried[2]
 
 
 def try_out(
@@ -74,7 +95,7 @@ def try_out(
     where the block would take it.
     """
     draft = _next_block(chain, slot)
-    return [_tried(draft, mempool.ahead_of(item, MAX_AHEAD), item) for item in transactions]
+    return [_tried(draft, _untried(draft, mempool, item, MAX_AHEAD), item) for item in transactions]
 
 
 def screen(chain: Blockchain) -> Callable[[Transaction], Refused | None]:
@@ -91,7 +112,7 @@ def screen(chain: Blockchain) -> Callable[[Transaction], Refused | None]:
     return look
 
 
-def _taking(chain: Blockchain, mempool: Mempool) -> Callable[[VerifiedTransaction], Refused | None]:
+def _taking(chain: Blockchain, mempool: Mempool) -> Take:
     """What lets one transaction after another wait, as the head sees it."""
     head = chain.head.header
     draft = chain.ledger.blank_draft(head.slot)
@@ -100,8 +121,12 @@ def _taking(chain: Blockchain, mempool: Mempool) -> Callable[[VerifiedTransactio
         try:
             registry.check_action(draft.policy, transaction)
             registry.check_standing(draft, transaction)
-            _make_room(chain, mempool, transaction)
-            mempool.add(transaction, head.height + 1)
+            try:
+                mempool.add(transaction, head.height + 1)
+            except Refused as refusal:
+                if refusal.reason is not Reason.NONCE_TAKEN or not _makes_room(chain, mempool, transaction):
+                    raise
+                mempool.add(transaction, head.height + 1)
         except Refused as refusal:
             return refusal
         return None
@@ -111,6 +136,12 @@ def _taking(chain: Blockchain, mempool: Mempool) -> Callable[[VerifiedTransactio
 
 def _next_block(chain: Blockchain, slot: int) -> Draft:
     return chain.ledger.draft(max(slot, chain.head.header.slot + 1), chain.electorate)
+
+
+def _untried(draft: Draft, mempool: Mempool, transaction: VerifiedTransaction, limit: int) -> list[VerifiedTransaction]:
+    """What has to come before ``transaction`` and is not in ``draft`` yet."""
+    account = draft.account(transaction.actor)
+    return mempool.ahead_of(transaction, limit, 0 if account is None else account.nonce)
 
 
 def _tried(draft: Draft, ahead: Iterable[VerifiedTransaction], transaction: VerifiedTransaction) -> Refused | None:
@@ -126,11 +157,13 @@ def _tried(draft: Draft, ahead: Iterable[VerifiedTransaction], transaction: Veri
     return None
 
 
-def _make_room(chain: Blockchain, mempool: Mempool, transaction: VerifiedTransaction) -> None:
+def _makes_room(chain: Blockchain, mempool: Mempool, transaction: VerifiedTransaction) -> bool:
     """What waits under the nonce of ``transaction`` gives way to it, if the head has made that impossible."""
     rival = mempool.rival_of(transaction)
     if rival is None or mempool.ahead_of(rival, 1):
-        return
+        return False
     refusal = _tried(chain.ledger.blank_draft(chain.head.header.slot + 1), (), rival)
-    if refusal is not None and refusal.reason.disposition is not Disposition.LATER:
-        mempool.remove(rival.id)
+    if refusal is None or refusal.reason.disposition is Disposition.LATER:
+        return False
+    mempool.remove(rival.id)
+    return True

@@ -50,6 +50,8 @@ class Lookup(ABC):
     def __init__(self, genesis: Genesis) -> None:
         self.genesis = genesis
         self._policy: Policy | None = None
+        # Up to here whoever leaves is gone, though there still; to who only looks nobody is before all is forgotten.
+        self._gone_slot = -1
 
     @abstractmethod
     def get(self, key: bytes) -> Any:
@@ -79,6 +81,8 @@ class Lookup(ABC):
             member = self.get(member_key(identity))
         if member is None:
             raise Refused(Reason.NOT_ENROLLED, f"{key.hex()[:12]}… is not enrolled")
+        if 0 < member.leaves_slot <= self._gone_slot:
+            raise Refused(Reason.NOT_ENROLLED, "this member has left; the next blocks forget it")
         return identity, member
 
     def authority(self, identity: bytes) -> Authority | None:

@@ -33,13 +33,6 @@ def _let_pass(_transaction: Transaction) -> None:
     """The screen of what an announced block holds, or what is only tried: nothing is left out."""
 
 
-def _screened(raw: bytes, screen: Screen) -> Refused | None:
-    try:
-        return screen(decode_transaction(raw))
-    except Refused:  # its turn comes where it is decoded again
-        return None
-
-
 class Signatures:
     """The one place where what came from outside becomes verified."""
 
@@ -102,36 +95,41 @@ class Signatures:
 
         ``for_block`` says that an announced block waits for them.  What ``screen`` refuses is left out unchecked.
         """
-        decoded: list[VerifiedTransaction | Transaction] = []
-        for raw in raws:
-            known = self._known(sha256(raw).digest())
-            if known is not None:
-                decoded.append(known)
-                continue
-            transaction = decode_transaction(raw)
-            if screen(transaction) is None:
-                decoded.append(transaction)
+        screened = (self._screened(raw, screen) for raw in raws)
+        decoded = [item for item in screened if not isinstance(item, Refused)]
         await self._check(decoded, self._for_blocks if for_block else self._for_transactions)
         return tuple(VerifiedTransaction(transaction) for transaction in decoded)
 
     async def outcomes(self, raws: Sequence[bytes], screen: Screen = _let_pass) -> list[VerifiedTransaction | Refused]:
         """Like :meth:`transactions`, but one outcome each: a bad one does not spoil the others."""
-        refusals = [None if screen is _let_pass else _screened(raw, screen) for raw in raws]
-        pairs = list(zip(raws, refusals, strict=True))
-        answers = iter(await self._each([raw for raw, refusal in pairs if refusal is None]))
-        return [next(answers) if refusal is None else refusal for refusal in refusals]
-
-    async def _each(self, raws: Sequence[bytes]) -> list[VerifiedTransaction | Refused]:
+        read: list[Transaction | Refused] = []
+        for raw in raws:
+            try:
+                read.append(self._screened(raw, screen))
+            except Refused as refusal:
+                read.append(refusal)
         try:
-            return list(await self.transactions(raws))
+            await self._check([item for item in read if not isinstance(item, Refused)], self._for_transactions)
         except Refused:
-            results: list[VerifiedTransaction | Refused] = []
-            for raw in raws:
-                try:
-                    results.extend(await self.transactions([raw]))
-                except Refused as refusal:
-                    results.append(refusal)
-            return results
+            return [await self._outcome(item) for item in read]
+        return [item if isinstance(item, Refused) else VerifiedTransaction(item) for item in read]
+
+    async def _outcome(self, item: Transaction | Refused) -> VerifiedTransaction | Refused:
+        if isinstance(item, Refused):
+            return item
+        try:
+            await self._check([item], self._for_transactions)
+        except Refused as refusal:
+            return refusal
+        return VerifiedTransaction(item)
+
+    def _screened(self, raw: bytes, screen: Screen) -> Transaction | Refused:
+        """A transaction that waits here already, or is read now and let through.  Raises :class:`Refused`."""
+        known = self._known(sha256(raw).digest())
+        if known is not None:
+            return known
+        transaction = decode_transaction(raw)
+        return screen(transaction) or transaction
 
     async def block(self, raw: bytes) -> Block:
         """Decode and check a whole block.  Raises :class:`Refused`."""

@@ -2,7 +2,10 @@
 
     python scripts/audit.py --home HOME                  a node's chain, also while the node runs
     python scripts/audit.py --ratings-csv FILE           a file in the Bitcoin OTC form
-    python scripts/audit.py --ratings-csv FILE --measure how well the analysis finds what is known and planted
+    python scripts/audit.py --ratings-csv FILE --measure all     how well it finds what is known and planted
+    python scripts/audit.py --ratings-csv FILE --measure crowd   what Sybils do under the register's own rules
+    python scripts/audit.py --home HOME --anchor FOLDER          a report that anybody can make again, to the byte
+    python scripts/audit.py --home HOME --check FOLDER           the same again: does it come out the same?
 
 It only reads.  What it finds is evidence to look into, never a verdict.  Methods, sources and measured figures:
 ``scripts/docs/audit.md``.
@@ -18,13 +21,19 @@ from typing import TYPE_CHECKING
 import click
 
 from chain.errors import OperatorError
-from scripts.console import print_json, remark, table, use_names, write
+from scripts.anchor_file import MANIFEST
+from scripts.console import OneOf, print_json, remark, table, write
 
 if TYPE_CHECKING:
+    from scripts.audit_parts.asking import Question, Source
+    from scripts.audit_parts.manual import Measured
     from scripts.audit_parts.report import Audit
 
-# A csv file has no slots, and no records that would need them.
-_CSV_SLOTS = 1
+
+def _parts() -> tuple[str, ...]:
+    from scripts.audit_parts.manual import ALL, PARTS
+
+    return (*PARTS, ALL)
 
 
 @command
@@ -45,8 +54,20 @@ _CSV_SLOTS = 1
 @click.option("--limit", type=click.IntRange(1, 100_000), default=15, show_default=True, help="Rows of a table.")
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for plots and csv files.")
 @as_json
-@click.option("--measure", is_flag=True, help="Measure the analysis itself on the Bitcoin OTC data; takes minutes.")
+@click.option(
+    "--measure",
+    type=OneOf("PART|all", _parts),
+    multiple=True,
+    help="Measure on these data: published, rings, issuers, praise, crowd, signs; takes minutes.  Again for more.",
+)
 @write("what --measure finds to scripts/docs/audit.md")
+@click.option("--at-height", type=click.IntRange(1), help="The chain up to this height.  [default: its head]")
+@click.option(
+    "--anchor", type=click.Path(path_type=Path), help="Write a report and its manifest, for `registry.py anchor`, here."
+)
+@click.option(
+    "--check", type=click.Path(path_type=Path), help="Make the report in this folder again, compare, find its anchors."
+)
 def audit(
     home: Path | None,
     ratings_csv: Path | None,
@@ -57,88 +78,88 @@ def audit(
     limit: int,
     out: Path | None,
     as_json: bool,
-    measure: bool,
+    measure: tuple[str, ...],
     write: bool,
+    at_height: int | None,
+    anchor: Path | None,
+    check: Path | None,
 ) -> None:
     """Report unusual issuers, rings of ratings, and members by trust beside the plain score.  Changes nothing."""
+    if check is not None:
+        if home is None and ratings_csv is None:
+            raise click.UsageError(
+                "--check needs the data again: --home, or --ratings-csv, or both where it is anchored"
+            )
+        _check(check, home, ratings_csv, groups, as_json)
+        return
     if write and not measure:
         raise click.UsageError("--write goes with --measure")
     if groups is not None and group_by is not None:
         raise click.UsageError("--groups or --group-by: one of them says what the groups are")
-    chosen = [member.strip() for member in trusted.split(",")] if trusted else []
-    if ratings_csv is not None and home is None and (groups or group_by) is None:
-        if measure:
-            _measure(ratings_csv, as_json, write)
-            return
-        found = _of_csv(ratings_csv, chosen)
-    elif home is not None and ratings_csv is None and not measure:
-        found = _of_home(home, chosen, groups, group_by, window_days)
+    of_chain = groups is not None or group_by is not None or at_height is not None
+    if (home is None) == (ratings_csv is None) or (measure and home) or (of_chain and ratings_csv):
+        raise click.UsageError(
+            "give --home, or --ratings-csv; groups and --at-height are for the former, --measure for the latter"
+        )
+    with importing():
+        from scripts.audit_parts.asking import Question, Source, find
+
+    chosen = tuple(member.strip() for member in trusted.split(",")) if trusted else ()
+    question = Question(chosen, group_by, window_days, limit, measure)
+    source = Source(home, ratings_csv, groups, at_height)
+    if anchor is not None:
+        _anchor(question, source, anchor)
     else:
-        raise click.UsageError("give --home, or --ratings-csv; groups are for the former, --measure for the latter")
-    _show(found, limit, out, as_json)
+        _show(question, find(question, source), out, as_json, write)
 
 
-def _of_home(home: Path, seeds: list[str], file: Path | None, group_by: str | None, window_days: int) -> Audit:
+def _show(question: Question, found: Audit | Measured, out: Path | None, as_json: bool, write: bool) -> None:
     with importing():
-        from p2p.local.addressbook import read_names
-        from scripts.audit_parts.home import read_home
-        from scripts.audit_parts.report import make_audit
-        from scripts.chain_view import as_of, open_view
-        from scripts.inspect_parts.question import progress
-
-    with open_view(home) as view:
-        use_names(read_names(view.reader.path.parent))
-        remark(f"executing {home} {as_of(view.at_head)} …")
-        with progress("blocks", view.head_height) as advance:
-            frames = read_home(view, advance)
-        window_slots = view.state.policy.slots(window_days, view.genesis.slot_ms)
-    if frames.ratings.empty and frames.records.empty:
-        raise OperatorError(f"the chain in {home} holds no ratings and no records yet; analyse it when there are some")
-    groups = frames.groups_in(file) if file else frames.groups(group_by) if group_by else None
-    return make_audit(frames, window_slots, seeds, groups)
-
-
-def _of_csv(path: Path, seeds: list[str]) -> Audit:
-    with importing():
-        from scripts.audit_parts.frames import Frames, read_csv
-        from scripts.audit_parts.report import make_audit
-
-    return make_audit(Frames(read_csv(path)), _CSV_SLOTS, seeds)
-
-
-def _show(found: Audit, limit: int, out: Path | None, as_json: bool) -> None:
-    with importing():
-        from scripts.audit_parts.report import document, sheets, write_files
+        from scripts.audit_parts.asking import document_of, sheets_of
+        from scripts.audit_parts.manual import MANUAL, Measured, write_manual
+        from scripts.audit_parts.report import write_files
 
     if as_json:
-        print_json(document(found, limit))
+        print_json(document_of(question, found))
     else:
-        for number, sheet in enumerate(sheets(found, limit)):
+        for number, sheet in enumerate(sheets_of(question, found)):
             if number:
                 click.echo()
             table(*sheet)
-    if out is not None:
+    if isinstance(found, Measured):
+        if write:
+            write_manual(found)
+            remark(f"wrote {MANUAL}")
+    elif out is not None:
         for path in write_files(found, out):
             remark(f"wrote {path}")
 
 
-def _measure(path: Path, as_json: bool, write: bool) -> None:
+def _anchor(question: Question, source: Source, folder: Path) -> None:
     with importing():
-        from scripts.audit_parts.frames import read_csv
-        from scripts.audit_parts.manual import MANUAL, measure_all, measured_sheets, write_manual
-        from scripts.audit_parts.report import rows
+        from scripts.audit_parts.anchored import write_report
 
-    measured = measure_all(read_csv(path), remark)
+    for path in write_report(question, source, folder):
+        remark(f"wrote {path}")
+    remark(f"to stand by it: python scripts/registry.py anchor {folder / MANIFEST} --key FILE")
+
+
+def _check(folder: Path, home: Path | None, ratings: Path | None, groups: Path | None, as_json: bool) -> None:
+    """Exits with 1 where something else comes out."""
+    with importing():
+        from scripts.audit_parts.anchored import anchors, check_report
+        from scripts.audit_parts.asking import Source
+
+    checked = check_report(folder, Source(home, ratings, groups))
+    found = list(anchors(home, checked.claimed)) if home is not None else []
     if as_json:
-        print_json({name: rows(frame) for name, frame in measured.items()})
+        print_json({"same": checked.is_same, "differs": checked.differs, "anchors": [one._asdict() for one in found]})
     else:
-        for number, sheet in enumerate(measured_sheets(measured)):
-            if number:
-                click.echo()
-            table(*sheet)
-    if write:
-        write_manual(measured)
-        remark(f"wrote {MANUAL}")
+        table("Anchors of this report", ("by", "height", "transaction", "final"), found)
+    differs = "; ".join(f"{name}: {what}" for name, what in checked.differs.items())
+    if not checked.is_same:
+        raise OperatorError(f"another report comes out ({differs}); give the data and the code that it is of")
+    remark(f"the same report, to the byte{differs and ', though by other code: ' + differs}")
 
 
 if __name__ == "__main__":

@@ -197,7 +197,7 @@ def bench_state() -> list[Figure]:
 @click.option(
     "--duration", default=20.0, show_default=True, type=click.FloatRange(1, 3_600), help="Seconds of the idle testnet."
 )
-@click.option("--markdown", is_flag=True, help="The table of README's 'How fast' on stdout.")
+@click.option("--markdown", is_flag=True, help="The table of scripts/docs/performance.md on stdout.")
 @as_json
 @click.pass_context
 def main(
@@ -236,7 +236,7 @@ def main(
 
 
 def markdown_table(figures: Sequence[Figure]) -> list[str]:
-    """The lines of the table in README, to paste as they are; what misses its goal is bold."""
+    """The lines of the table in performance.md, to paste as they are; what misses its goal is bold."""
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores"
     lines = [f"| {machine} | measured | goal | how |", "|---|---|---|---|"]
     for figure in figures:

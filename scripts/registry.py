@@ -39,6 +39,7 @@ from p2p.following import Until
 from p2p.local.keyfile import write_key
 from p2p.local.passphrase import Passphrase, with_passphrase
 from scripts.console import print_json, remark, table
+from scripts.registry_parts.anchoring import anchor
 from scripts.registry_parts.filing import answer, record, repair, rule
 from scripts.registry_parts.importing import import_table
 from scripts.registry_parts.inputs import (
@@ -85,7 +86,7 @@ for _command in (
     *(record, import_table, reopen, cosign_reopening, answer, rule, repair, motion),
     *(rate, rating, receipt),
     *(guardians, vouch, recover, undo, veto, annul, leave),
-    *(name_key, list_names),
+    *(name_key, list_names, anchor),
 ):
     registry.add_command(_command)
 

@@ -25,6 +25,7 @@ RATING_TYPES = {
 # Points and severity are as filed, the tier is the member's before.  The outcome is what last became of a record:
 # standing, objected, maintained, upheld or corrected, or gone: withdrawn, struck, lapsed (the issuer was silent),
 # unruled (the arbiters were), repaired or expired.  It is overturned once it did not hold when it was objected to.
+# Conduct was established in the slot ``established``; a record of conduct before ``earliest`` would have been refused.
 RECORD_TYPES = {
     "issuer": "str",
     "subject": "str",
@@ -37,7 +38,11 @@ RECORD_TYPES = {
     "outcome": "str",
     "objected": "bool",
     "overturned": "bool",
+    "established": "int64",
+    "earliest": "int64",
 }
+# How often an arbiter upheld and struck what an issuer filed, and was silent.
+RULING_TYPES = {"arbiter": "str", "issuer": "str", "upheld": "int64", "struck": "int64", "silent": "int64"}
 # The outcomes of a record that is still there.
 THERE = ("standing", "objected", "maintained", "upheld", "corrected")
 MEMBER_TYPES = {"member": "str", "key": "str", "registrar": "str", "score": "int64"}
@@ -71,8 +76,8 @@ def frame_of(rows: list[tuple[Any, ...]], types: dict[str, str]) -> pd.DataFrame
 class Frames:
     """What there is to analyse.  Who has ever been somebody is named by its identity: its first key, as a did.
 
-    ``members`` and ``authorities`` are known of a home's chain only; ``key`` is the one they have now.  ``officers``
-    are the validators that are not jailed, and the authorities in office.
+    ``members``, ``authorities`` and ``rulings`` are known of a home's chain only; ``key`` is the one they have now.
+    ``officers`` are the validators that are not jailed, and the authorities in office.
     """
 
     ratings: pd.DataFrame
@@ -80,6 +85,7 @@ class Frames:
     members: pd.DataFrame = field(default_factory=lambda: empty(MEMBER_TYPES))
     authorities: pd.DataFrame = field(default_factory=lambda: empty(AUTHORITY_TYPES))
     officers: tuple[str, ...] = ()
+    rulings: pd.DataFrame = field(default_factory=lambda: empty(RULING_TYPES))
 
     def identities(self, names: Iterable[str]) -> list[str]:
         """The same names, with the identity in place of a current key."""

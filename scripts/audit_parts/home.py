@@ -8,17 +8,39 @@ from typing import Any
 
 import pandas as pd
 
+from chain.authorities import is_in_term
 from chain.draft import Draft, Happening
 from chain.history import Step, steps
 from chain.inspection import View
-from chain.institutions import authorities_document
-from chain.keys import did_from_key, key_from_did
+from chain.keys import did_from_key
 from chain.ledger import Ledger
 from chain.scores import standing
-from chain.state import AUTHORITY_STATUS_NAMES, SUSPENDED, Member, member_key
+from chain.state import (
+    ACTIVE,
+    AUTHORITIES,
+    AUTHORITY_STATUS_NAMES,
+    RULED,
+    SUSPENDED,
+    Authority,
+    Member,
+    Record,
+    Rulings,
+    member_key,
+    read_identity,
+    read_rulings_key,
+)
+from chain.terms import consented_from
 from chain.transactions import Enrol, Rate
-from chain.view import Lookup
-from scripts.audit_parts.frames import AUTHORITY_TYPES, MEMBER_TYPES, RATING_TYPES, RECORD_TYPES, Frames, frame_of
+from chain.view import Lookup, StateView
+from scripts.audit_parts.frames import (
+    AUTHORITY_TYPES,
+    MEMBER_TYPES,
+    RATING_TYPES,
+    RECORD_TYPES,
+    RULING_TYPES,
+    Frames,
+    frame_of,
+)
 
 _LOST = ("lapsed", "struck")
 _MENDED = ("corrected", "withdrawn")
@@ -29,22 +51,31 @@ def read_home(view: View, advance: Callable[[int], None]) -> Frames:
 
     Raises :class:`chain.errors.Refused` where the stored blocks do not lead to their state roots.
     """
-    reading = _Reading(view)
-    for step in steps(view, advance):
+    reading, ledger = _Reading(view), Ledger(view.genesis)
+    for step in steps(view, advance, ledger):
         reading.take(step)
-    return replace(reading.frames(), officers=_officers(view))
+    head = ledger.view(ledger.head.slot)
+    return replace(reading.frames(), officers=_officers(head), rulings=_rulings(head))
 
 
-def _officers(view: View) -> tuple[str, ...]:
-    """The identities of validators that are not jailed and of authorities in office, as of the state on disk."""
-    state = view.state
-    keys = [seat.key for seat in state.validators.active if not seat.is_jailed]
-    in_office = [
-        key_from_did(row["authority"])
-        for row in authorities_document(state)["authorities"]
-        if row["status"] == "active" and row["in_term"]
+def _officers(head: StateView) -> tuple[str, ...]:
+    """The identities of validators that are not jailed and of authorities in office."""
+    validators = {head.identity(seat.key) for seat in head.validators.active if not seat.is_jailed}
+    in_office = {
+        read_identity(key)
+        for key, authority in head.entries(AUTHORITIES, Authority)
+        if authority.status == ACTIVE and is_in_term(authority, head.slot)
+    }
+    return tuple(sorted(map(did_from_key, validators | in_office)))
+
+
+def _rulings(head: StateView) -> pd.DataFrame:
+    """How every arbiter ruled on every issuer."""
+    rows = [
+        (*(did_from_key(who) for who in read_rulings_key(key)), *rulings)
+        for key, rulings in head.entries(RULED, Rulings)
     ]
-    return tuple(sorted({did_from_key(state.identity(key)) for key in (*keys, *in_office)}))
+    return frame_of(rows, RULING_TYPES)
 
 
 @dataclass
@@ -52,6 +83,7 @@ class _Filed:
     """A record that was filed, and what became of it."""
 
     first: tuple[Any, ...]
+    dates: tuple[int, int]
     outcome: str = "standing"
     objected: bool = False
     overturned: bool = False
@@ -107,7 +139,8 @@ class _Reading:
                     record.height,
                     step.draft.slot,
                     _tier(step.before, subject),
-                )
+                ),
+                (record.established_slot, _earliest(step.draft, subject, record)),
             )
         filed = self._records[subject, number]
         if what not in ("filed", "reopened", "drawn", "repair declined"):  # after these the record is what it was
@@ -129,7 +162,9 @@ class _Reading:
 
     def frames(self) -> Frames:
         """The frames."""
-        records = [(*one.first, one.outcome, one.objected, one.overturned) for one in self._records.values()]
+        records = [
+            (*one.first, one.outcome, one.objected, one.overturned, *one.dates) for one in self._records.values()
+        ]
         return Frames(
             frame_of(self._ratings, RATING_TYPES), frame_of(records, RECORD_TYPES), self._members(), self._authorities()
         )
@@ -157,3 +192,13 @@ def _tier(before: Lookup, subject: bytes) -> str | None:
     """The tier of a member before the block: afterwards, a record itself would have put it where it is."""
     member = before.get(member_key(subject))
     return standing(before.policy, member).tier if isinstance(member, Member) else None
+
+
+def _earliest(draft: Draft, subject: bytes, record: Record) -> int:
+    """Before which slot of the calendar the conduct of a record that was just filed must not have been."""
+    lasts = draft.date(record.expires_slot) - record.established_slot
+    oldest = draft.date_slot + draft.slots(draft.policy.answer_days) - lasts
+    if record.points >= 0 and record.cap < 0:
+        return oldest
+    _, member = draft.member(subject)
+    return max(oldest, consented_from(draft, member))

@@ -168,6 +168,10 @@ def plant_issuers(strength: float, seed: int, issuers: int = 40, members: int = 
     records["objected"] = (records["outcome"] != "standing") | (rng.random(len(records)) < 0.05)
     records["overturned"] = records["outcome"] != "standing"
     records["tier"] = ""
+    # From numbers of their own, so that nothing else depends on them; a year back is taken.
+    took = np.random.default_rng([seed, 1]).exponential(10 * DAY_SLOTS, len(records)).astype("int64")
+    records["earliest"] = records["slot"] - 365 * DAY_SLOTS
+    records["established"] = np.maximum(records["slot"] - took, records["earliest"])
     records["subject"] = "member-" + records["subject"].astype("str")
     records = records.sort_values("slot", kind="stable", ignore_index=True)[list(RECORD_TYPES)].astype(RECORD_TYPES)
     planted = {("burst", burst), ("one-sided", harsh), ("one-sided", mild), ("overturned", lost), ("biased", bias)}

@@ -8,6 +8,7 @@ rated -5 or less.  Members who are both are left out here.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
@@ -27,8 +28,11 @@ from scripts.audit_parts.trust import DEFAULT_SEEDS, eigentrust, plain_points
 FOUNDER = "1"
 _STRONG = 5
 OTC = "Bitcoin OTC"
-# By how many ratings and members there are.
-_DATA_SETS = {(35_592, 5_881): OTC, (24_186, 3_783): "Bitcoin Alpha"}
+# By the SHA-256 of who rated whom with how many points, a line each, sorted.
+_DATA_SETS = {
+    "4730b4dfd386f8fc1ea9cf12de66f53ccb89408fd7f3cb2884e94afcc0c167d4": OTC,
+    "badb9453a8160e84793098a4cc150433fd5846b5397a3252d0225edf21ec379a": "Bitcoin Alpha",
+}
 # REV2 combines the scores of many settings (alpha1, beta1, gamma1, gamma2) in a random forest; these are a few.
 _SETTINGS = (
     (0, 0, 1, 1),
@@ -73,9 +77,11 @@ def labels(ratings: pd.DataFrame, founder: str = FOUNDER) -> pd.Series:
 
 
 def data_set(ratings: pd.DataFrame) -> str:
-    """Which data these are, told by their size; published figures are about the first of them."""
+    """Which data these are, told by what they say; published figures are about the first of them."""
+    said = ratings["rater"] + "," + ratings["subject"] + "," + ratings["points"].astype("str")
+    digest = sha256("\n".join(sorted(said)).encode()).hexdigest()
     members = len(set(ratings["rater"]) | set(ratings["subject"]))
-    return _DATA_SETS.get((len(ratings), members), f"unknown data: {len(ratings):,} ratings, {members:,} members")
+    return _DATA_SETS.get(digest, f"unknown data: {len(ratings):,} ratings, {members:,} members")
 
 
 def measure_published(ratings: pd.DataFrame, every: int = 1) -> Iterator[Figure]:

@@ -63,7 +63,7 @@ def make_audit(frames: Frames, window_slots: int, seeds: Sequence[str] = (), gro
         trust["score"] = trust["member"].map(known["score"])
     issuers = describe_issuers(records, frames.authorities)
     tests = audit_issuers(records, window_slots, groups)
-    alerts = find_alerts(ratings, records, rings, window_slots)
+    alerts = find_alerts(frames, rings, window_slots)
     return Audit(ratings, records, rings, fed, trust, issuers, tests, alerts)
 
 
@@ -97,6 +97,8 @@ def _plain(value: Any) -> Any:
         return None
     if hasattr(value, "item"):
         value = value.item()
+    if value != value:  # NaN
+        return None
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
@@ -151,8 +153,6 @@ def frame_sheet(title: str, frame: pd.DataFrame) -> Sheet:
 
 def _shown(value: Any) -> object:
     value = _plain(value)
-    if value != value:  # NaN
-        return None
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) >= 1 else f"{value:.{_DIGITS}g}"
     return _brief(value) if isinstance(value, str) else value

@@ -36,7 +36,9 @@ from chain.proposals import (
 )
 from chain.statements import NO_TAG, TAG_BYTES
 from chain.transactions import (
+    AUDIT,
     Action,
+    Anchor,
     Annul,
     Answer,
     Appeal,
@@ -141,6 +143,7 @@ class Deeds:
             (self._consent, 4),
             (self._accuse, 1),
             (self._lose, 1),
+            (self._anchor, 1),
         ]
         self._weights = list(accumulate(weight for _, weight in self._menu))
 
@@ -270,11 +273,19 @@ class Deeds:
             step = random.choice((2, 3, 3, 4))
             return Deed(now if step == 2 else self._now(random.choice(self.offices)), Annul(now, step, bytes(32)))
         if who in recount.recoveries and random.random() < 0.4:
+            again = Deed(self._new_key(), self._recovery(who, now))
+            self._next = self._mostly([Deed(now, Veto(1)), again], [])
             return Deed(now, Veto(1))
         match random.randrange(8):
             case 0 | 1:
                 return Deed(now, NameGuardians(self._mostly(_commitment(random.randrange(2)), b"")))
             case 2 | 3 | 4:
+                if random.random() < 0.5:
+                    self._next = [
+                        Deed(now, Veto(1)),
+                        Deed(self._new_key(), self._recovery(who, now)),
+                        Deed(now, Veto(1)),
+                    ]
                 return Deed(self._mostly(self._new_key(), now), self._recovery(who, now))
             case 5:
                 return Deed(now, Leave())
@@ -291,7 +302,12 @@ class Deeds:
         if named is not None and self.random.random() < 0.8:
             which = int(_commitment(1) == named.now)
         signatures = (bytes(64), self._mostly(bytes(64), b""), b"")
-        return Recover(now, step, 2, _guardians(which), bytes(16), signatures)
+        words = Recover(now, step, 2, _guardians(which), bytes(16), signatures)
+        if self.random.random() < 0.5:
+            return words
+        return words._replace(
+            registrar=self._now(self.recount.enrolled_by.get(who) or self.offices[0]), consent=bytes(64)
+        )
 
     # ---------------------------------------------------------------------------------------------------- records
 
@@ -452,6 +468,10 @@ class Deeds:
         loser, tag, tags = self._validator(), self.random.randbytes(TAG_BYTES), self.recount.council.tags
         old = self._mostly(tags.get(loser, NO_TAG), tag)
         return Deed(loser, Lost(old, self._mostly(tag, NO_TAG, old)))
+
+    def _anchor(self) -> Deed:
+        digest = self.random.randbytes(32)
+        return Deed(self._somebody(), Anchor(AUDIT, digest, digest, self._mostly(digest, b""), digest))
 
     def _accuse(self) -> Deed:
         """Two statements of the same height, headers or attestations, and mostly not the same one."""

@@ -1,6 +1,6 @@
 """What a message costs a node, in bytes and in time.
 
-The times are of the two shared cores that README's figures come from, all work of a node in one queue; so what a
+The times are of the two shared cores behind the figures in performance.md, all work of a node in one queue; so what a
 thousand simulated nodes show does not depend on the machine that simulates them.
 """
 

@@ -52,7 +52,7 @@ class Book:
         self.signed: dict[bytes, tuple[int, int]] = {}
         self.strangers = 0
         self.guards: dict[bytes, Guard] = {}
-        self.recoveries: dict[bytes, tuple[bytes, int]] = {}
+        self.recoveries: dict[bytes, tuple[bytes, int, bool]] = {}
         self.leavings: dict[bytes, Leaving] = {}
         self.annulments: dict[bytes, Annulment] = {}
         self.marks: dict[bytes, int] = {}

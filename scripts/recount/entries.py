@@ -135,8 +135,8 @@ def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
 def _identities(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
     for who, guard in recount.guards.items():
         yield guardians_key(who), Guardians(guard.now, guard.coming, guard.coming_from, guard.undo_until)
-    for who, (key, slot) in recount.recoveries.items():
-        yield recovery_key(who), Recovery(key, slot)
+    for who, (key, slot, is_final) in recount.recoveries.items():
+        yield recovery_key(who), Recovery(key, slot, int(is_final))
     for who, leaving in recount.leavings.items():
         yield leaving_key(who), Leaving(leaving.due, int(leaving.is_void), leaving.cursor)
     for who, about in recount.annulments.items():

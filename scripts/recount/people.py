@@ -5,8 +5,9 @@ from __future__ import annotations
 from scripts.recount.lives import REVOKED, Row, claim
 from scripts.recount.persons import Persons
 
-# What answers somebody, or belongs to the validators' own affairs, is never too much.
+# What answers somebody, happens once, or belongs to the validators' own affairs, is never too much.
 FREE = (
+    "enrol",
     "annul",
     "leave",
     "recover",
@@ -41,8 +42,8 @@ class People(Persons):
         return self.slot // self._days(1)
 
     def _count_quota(self, row: Row, actor: bytes, who: bytes) -> None:
-        most = self._quota(who)
-        if row["kind"] in FREE or most == UNLIMITED:
+        most, quotas = self._quota(who), self.policy["quotas"]
+        if row["kind"] in FREE or all(quotas[name] == UNLIMITED for name in ("member", "fresh", "office")):
             return
         day, used = self.written.get(actor, (0, 0))
         used = used if day == self._today else 0
@@ -54,7 +55,7 @@ class People(Persons):
         if who in self.offices and self.offices[who].status != REVOKED:
             return int(quotas["office"])
         if who not in self.enrolled:
-            return UNLIMITED
+            return int(quotas["office"]) if self.council.has(who) else UNLIMITED
         age = self.date - self.consents[who][0]
         return int(min(quotas["member"], quotas["fresh"] if age < self._days(quotas["fresh_days"]) else UNLIMITED))
 
@@ -81,6 +82,7 @@ class People(Persons):
         self.enrolled[who], self.enrolled_by[who] = self.height, signer
         self.consents[who] = self.date, self.version
         self.current.setdefault(who, actor)
+        self._guard(who, row["guardians"])
 
     def _rotate(self, new_key: bytes, actor: bytes, who: bytes) -> None:
         claim(who in self.enrolled or who in self.offices, "a stranger moves")
@@ -92,6 +94,10 @@ class People(Persons):
         if who in self.enrolled:
             self._can_be_undone(who)
         self._tell("rotated", who)
+
+    def _anchor(self, actor: bytes, who: bytes) -> None:
+        holds_office = who in self.offices and self.offices[who].status != REVOKED
+        claim(holds_office or self.council.has(actor) or self._member(actor), "a stranger anchors a report")
 
     def _move_to(self, new_key: bytes, old_key: bytes, who: bytes) -> None:
         """What was written today stays written."""

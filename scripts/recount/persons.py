@@ -57,6 +57,8 @@ class Persons(Voices):
             claim(row["commitment"] == self._named(who), "a recovery by strangers")
             signed = sum(1 for signature in row["signatures"] if signature)
             claim(signed >= row["threshold"] > len(row["guardians"]) / 2, "a recovery by too few")
+            if row["registrar"]:
+                self._stands_by(row["registrar"], who)
         else:
             registrar = self.who(row["registrar"])
             claim(not is_undoing, "an undoing by nobody")
@@ -69,11 +71,19 @@ class Persons(Voices):
             self.recoveries.pop(who, None)
             self._recovered(who, actor)
             return
-        claim(who not in self.recoveries, "two recoveries at a time")
+        was_vetoed = who in self.recoveries
+        claim(not was_vetoed or not self.recoveries[who][0], "two recoveries at a time")
         due = self.slot + self._identity_slots("recovery_days")
-        self.recoveries[who] = actor, due
+        self.recoveries[who] = actor, due, was_vetoed and bool(row["guardians"] and row["registrar"])
         if who in self.leavings:
             self.leavings[who].due = max(self.leavings[who].due, due + 1)
+
+    def _stands_by(self, key: bytes, who: bytes) -> None:
+        """The registrar of a member, or another where that one is not in office, with its present key."""
+        registrar, signer = self.who(key), self.enrolled_by[who]
+        claim(registrar in self.offices and self.current[registrar] == key, "a word of no registrar")
+        claim(self._serves(registrar, "is_registrar"), "a word of no registrar")
+        claim(signer in (b"", registrar) or not self._serves(signer, "is_registrar"), "a word of another registrar")
 
     def _recovered(self, who: bytes, new_key: bytes) -> None:
         old = self.current[who]
@@ -85,7 +95,9 @@ class Persons(Voices):
         self._tell("recovered", who)
 
     def _recovery_due(self, who: bytes) -> None:
-        new_key, _ = self.recoveries.pop(who)
+        new_key, _, _ = self.recoveries.pop(who)
+        if not new_key:
+            return
         is_taken = new_key in self.owner or new_key in self.enrolled or new_key in self.offices
         if not is_taken and not self._holds_office(who):
             self._recovered(who, new_key)
@@ -93,8 +105,10 @@ class Persons(Voices):
     def _veto(self, row: Row, who: bytes) -> None:
         self._member(row["actor"])
         if row["what"] == 1:
-            claim(who in self.recoveries and self.recoveries[who][1] > self.slot, "a veto of nothing")
-            del self.recoveries[who]
+            key, due, is_final = self.recoveries.get(who, (b"", 0, False))
+            claim(key and due > self.slot, "a veto of nothing")
+            claim(not is_final, "a veto of what guardians and a registrar say after one")
+            self.recoveries[who] = b"", self.slot + self._identity_slots("recovery_days"), False
         else:
             claim(who in self.leavings and self.leavings[who].due > self.slot, "somebody stays who did not leave")
             del self.leavings[who]

@@ -118,6 +118,8 @@ class Recount(People, Disputes):
                 self._annul(row, who)
             case "leave":
                 self._leave(row, who)
+            case "anchor":
+                self._anchor(actor, who)
             case "rotate":
                 self._rotate(row["new_key"], actor, who)
             case "record" | "reopen":
@@ -163,7 +165,7 @@ class Recount(People, Disputes):
         due += [(until, "k", marker) for marker, (until, _) in self.markers.items()]
         due += [(motion.expires, "o", at) for at, motion in enumerate(self.motions) if motion.status == OPEN]
         due += [(voice.due, "r", name) for name, voice in self._all_voices() if voice.due]
-        due += [(slot, "y", who) for who, (_, slot) in self.recoveries.items()]
+        due += [(slot, "y", who) for who, (_, slot, _) in self.recoveries.items()]
         due += [(leaving.due, "l", who) for who, leaving in self.leavings.items()]
         due += [(annulment.due, "u", who) for who, annulment in self.annulments.items()]
         due += [(slot, "w", (sha256(b"goodfaith/left/1" + key).digest(), key)) for key, slot in self.marks.items()]

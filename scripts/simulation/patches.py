@@ -15,12 +15,12 @@ from chain import (
     blocktree,
     download,
     effects,
-    governance,
     headers,
     headway,
     intake,
     judgement,
     objections,
+    offences,
     registry,
     restart,
     serving,
@@ -227,7 +227,7 @@ def precommit_again() -> Sequence[Patch]:
 
 
 def evidence_twice() -> Sequence[Patch]:
-    check = governance.check_open
+    check = offences.check_open
 
     def check_unpunished(draft: Draft, action: Evidence) -> bytes:
         try:
@@ -237,7 +237,7 @@ def evidence_twice() -> Sequence[Patch]:
                 raise
             return decode_statement(action.first).speaker
 
-    return [(governance, "check_open", check_unpunished)]
+    return [(offences, "check_open", check_unpunished)]
 
 
 def no_joint_phase() -> Sequence[Patch]:

@@ -23,6 +23,7 @@ CONSENSUS = (
     "judgement",
     "validators",
     "governance",
+    "offences",
     "blocktree",
     "blockchain",
     "admission",

@@ -1,4 +1,4 @@
-"""The wheel, as README builds and installs it, in an empty environment and an empty folder."""
+"""The wheel, as running.md builds and installs it, in an empty environment and an empty folder."""
 
 from __future__ import annotations
 

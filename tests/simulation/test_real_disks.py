@@ -35,8 +35,8 @@ def test_people_let_chains_go_on_that_real_disks_lost(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("seed", "slots"),
     [
-        # A backup is put back, the next write is torn, then bits of the log are wrong: no number was ever written beside
-        # that database, so nothing tells how old it is but what others show.
+        # A backup is put back, the next write is torn, then bits of the log are wrong: no number was ever written
+        # beside that database, so nothing tells how old it is but what others show.
         pytest.param(1624, 24, id="no-count-beside-a-backup"),
         # A disk that lied leaves an index that disagrees with its table, about which blocks are of the main chain.
         pytest.param(1745, 85, id="an-index-of-another-moment"),

@@ -164,8 +164,8 @@ def test_validators_change_and_every_kind_of_transaction_becomes_final() -> None
 
 
 # What clients of the simulator never do: open a case again, appeal where arbiters are few, recover a key, leave, take a
-# rating back or object to one.  The histories of the registry alone do all that (`scripts/histories.py`).
-RARE_KINDS = {"reopen", "guardians", "recover", "veto", "annul", "reply", "leave", "retract", "dispute"}
+# rating back or object to one, anchor a report.  The histories of the registry do all that (`scripts/histories.py`).
+RARE_KINDS = {"reopen", "guardians", "recover", "veto", "annul", "reply", "leave", "retract", "dispute", "anchor"}
 RARE_PROPOSALS = {"Judge"}
 
 QUICKLY_SEEN = ["no-contradiction-check", "majority", "amnesiac-signs", "cross-finality", "unbounded-waiting"]

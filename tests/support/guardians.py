@@ -30,12 +30,15 @@ class Circle:
     def keys(self) -> tuple[bytes, ...]:
         return tuple(person.key for person in self.people)
 
-    def recover(self, new: Person, *, step: int = RECOVER, life: int = 10) -> Recover:
-        """What the new key signs, with as many of the guardians' signatures as are needed."""
+    def recover(self, new: Person, *, step: int = RECOVER, life: int = 10, registrar: Person | None = None) -> Recover:
+        """What the new key signs, with as many of the guardians' signatures as are needed, and a registrar's."""
         genesis_id, expiry = self.register.genesis.id, self.register.draft.height + life
         word = (self.member.identity, new.key, step, expiry)
         signatures = [
             sign_recovery(person.secret, genesis_id, *word) if place < self.threshold else b""
             for place, person in enumerate(self.people)
         ]
-        return Recover(self.member.identity, step, self.threshold, self.keys, self.salt, tuple(signatures))
+        words = Recover(self.member.identity, step, self.threshold, self.keys, self.salt, tuple(signatures))
+        if registrar is None:
+            return words
+        return words._replace(registrar=registrar.key, consent=sign_recovery(registrar.secret, genesis_id, *word))

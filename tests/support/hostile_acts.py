@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from chain import arbiters, governance, registry
+from chain import arbiters, offences, registry
 from chain.errors import Disposition, Reason
 from chain.governance import MAX_OPEN_MOTIONS
 from chain.headers import sign_header
@@ -216,6 +216,21 @@ def is_recovered_twice_over(step: int) -> Callable[[Town], Act]:
 is_recovered_twice = is_recovered_twice_over(RECOVER)
 
 
+def vetoes_twice(town: Town) -> Act:
+    """Of a recovery by guardians, and of one by guardians and a registrar."""
+    registrar = town.register.registrar()
+    circle = Circle(town.register, town.register.member(registrar))
+    one, other, veto = town.register.person(), town.register.person(), (circle.member, Veto(RECOVERY))
+    town.after((one, circle.recover(one)), veto, (other, circle.recover(other, registrar=registrar)))
+    return veto
+
+
+def enrols_early(town: Town) -> Act:
+    """Under a policy that is announced."""
+    town.register.amend(30, score={"base": 1_001})
+    return town.register.person(), Enrol(policy_version=2)
+
+
 def annuls(town: Town, *steps: int) -> Act:
     registrar = town.register.registrar()
     bob = town.register.member(registrar)
@@ -295,7 +310,7 @@ def amends(*, notice: int = 30, base_version: int = 1, base: int = 1000) -> Call
 
 
 def with_old_evidence(town: Town) -> Act:
-    town.patch.setattr(governance, "EVIDENCE_MAX_AGE_BLOCKS", 3)
+    town.patch.setattr(offences, "EVIDENCE_MAX_AGE_BLOCKS", 3)
     for _ in range(9):
         town.register.block()
     return town.accuses()
@@ -355,7 +370,14 @@ def one_more_than_can_be_drawn(town: Town) -> Act:
 
 
 IGNORE, LATER = Disposition.IGNORE, Disposition.LATER
-_LATER = (Reason.OVER_QUOTA, Reason.TOO_MANY_ENROLMENTS, Reason.TOO_FRESH, Reason.HAS_LEFT, Reason.NOT_HEARD)
+_LATER = (
+    Reason.OVER_QUOTA,
+    Reason.TOO_MANY_ENROLMENTS,
+    Reason.TOO_FRESH,
+    Reason.HAS_LEFT,
+    Reason.NOT_HEARD,
+    Reason.EARLY_POLICY,
+)
 REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
     reason: (LATER if reason in _LATER else IGNORE, acted(story))
     for reason, story in {
@@ -370,6 +392,8 @@ REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
         Reason.RECOVERY_PENDING: is_recovered_twice,
         Reason.NOTHING_TO_UNDO: is_recovered_twice_over(UNDO),
         Reason.NOTHING_TO_STOP: lambda town: (town.ann, Veto(RECOVERY)),
+        Reason.PAST_VETO: vetoes_twice,
+        Reason.EARLY_POLICY: enrols_early,
         Reason.ALREADY_LEAVING: lambda town: (town.after((town.ann, Leave())).ann, Leave()),
         Reason.ANNULMENT_OPEN: lambda town: annuls(town, ANNUL, ANNUL),
         Reason.NOTHING_TO_ANNUL: lambda town: (town.ann, Annul(town.ann.key, CONTEST, DIGEST)),

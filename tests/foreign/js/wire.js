@@ -3,7 +3,7 @@
 import { decode, encode } from './encoding.js'
 import { check, sha256 } from './ledger.js'
 
-export const FAMILY = '/goodfaith/4/'
+export const FAMILY = '/goodfaith/5/'
 const MAX_FRAME = 1_200_000
 const STATUSES = ['ok', 'busy', 'refused', 'failed']
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from chain import governance, registry
+from chain import offences, registry
 from chain.attestations import sign_attestation
 from chain.errors import InvariantBroken, Reason
-from chain.governance import EVIDENCE_MAX_AGE_BLOCKS, MAX_OPEN_MOTIONS, MAX_WAIT_DAYS, carry, fall_due
+from chain.governance import MAX_OPEN_MOTIONS, MAX_WAIT_DAYS, carry, fall_due
 from chain.headers import sign_header
+from chain.offences import EVIDENCE_MAX_AGE_BLOCKS
 from chain.proposals import (
     ARBITER,
     Accredit,
@@ -705,7 +706,7 @@ def test_an_offence_at_a_height_to_come_waits_for_it(register: Register) -> None
 
 def test_old_evidence_is_none(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
     v3, ann = register.validators[3], register.member()
-    monkeypatch.setattr(governance, "EVIDENCE_MAX_AGE_BLOCKS", 6)
+    monkeypatch.setattr(offences, "EVIDENCE_MAX_AGE_BLOCKS", 6)
     higher(register, 12)
     assert register.refusal(ann, evidence(register, v3)) is Reason.EVIDENCE_TOO_OLD
     register.do(ann, evidence(register, v3, height=6))

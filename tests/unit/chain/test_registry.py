@@ -10,7 +10,7 @@ from chain import registry
 from chain.draft import Draft
 from chain.errors import InvariantBroken, Reason
 from chain.proposals import Accredit, JailValidator, Revoke, Suspend
-from chain.registry import MAX_DUE_A_BLOCK, check_action, check_standing, genesis_state
+from chain.registry import MAX_DUE_A_BLOCK, check_action, check_quota, check_standing, genesis_state
 from chain.state import (
     DOCKET_KEY,
     ROLL_KEY,
@@ -218,7 +218,8 @@ def test_what_members_may_send_is_tried_in_a_block() -> None:
 def test_a_key_that_was_left_sends_nothing(market: Register) -> None:
     ann, bob = market.member(), market.member()
     market.rotate(ann)
-    assert standing_refusal(market, ann.with_key(0), Rate(bob.key, 1, 1)) is Reason.ROTATED_KEY
+    left = market.sign(ann.with_key(0), Rate(bob.key, 1, 1))
+    assert refusal(check_quota, market.draft, left) is Reason.ROTATED_KEY
 
 
 def test_nobody_sends_evidence_of_what_is_punished() -> None:

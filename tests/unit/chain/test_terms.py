@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chain.errors import Reason
+from chain.errors import Disposition, Reason
 from chain.state import DRAWN, MAINTAINED
 from chain.transactions import (
     ASK,
@@ -207,6 +207,17 @@ def test_an_enrolment_consents_to_the_policy_in_force() -> None:
         assert register.refusal(ann, Enrol(policy_version=version)) is Reason.STALE_POLICY
     register.do(ann, Enrol(policy_version=1))
     assert (register.entry(ann).policy_version, register.entry(ann).enrolled_slot) == (1, 1)
+
+
+def test_an_enrolment_under_the_announced_policy_waits_for_it() -> None:
+    register = Register(altered(MUNICIPAL, enrolment="open"))
+    ann, early = register.person(), Enrol(policy_version=2)
+    register.amend(30, score={"base": 1_001})
+    assert register.refusal(ann, early) is Reason.EARLY_POLICY
+    assert Reason.EARLY_POLICY.disposition is Disposition.LATER
+    register.block(30)
+    register.do(ann, early)
+    assert register.refusal(register.person(), Enrol(policy_version=1)) is Reason.STALE_POLICY
 
 
 def test_the_policy_of_a_date_is_found_among_many() -> None:

@@ -14,6 +14,7 @@ from chain.headers import sign_header
 from chain.proposals import ALL_RIGHTS, MAX_GRANT, MAX_POLICY_BYTES, Accredit, Amend, Suspend
 from chain.transactions import (
     ASK,
+    AUDIT,
     CORRECT,
     DECLINE,
     DENY,
@@ -28,6 +29,7 @@ from chain.transactions import (
     STRIKE,
     UPHOLD,
     Action,
+    Anchor,
     Annul,
     Answer,
     Appeal,
@@ -109,6 +111,7 @@ def signed_reopening(action: Reopen) -> Reopen:
 # Each kind with its smallest and its largest fields.
 ACTIONS: list[Action] = [
     Enrol(),
+    Enrol(policy_version=U32_MAX, guardians=DIGEST),
     Rate(BOB.public, 1, -10),
     Rate(KEY, U32_MAX, POINTS_LIMIT),
     Rate(KEY, 0, -POINTS_LIMIT),
@@ -147,6 +150,8 @@ ACTIONS: list[Action] = [
     Veto(LEAVE),
     Annul(KEY, DENY, DIGEST),
     Leave(),
+    Anchor(0, KEY, KEY, b"", KEY),
+    Anchor(AUDIT, DIGEST, DIGEST, DIGEST, DIGEST),
 ]
 
 
@@ -175,7 +180,8 @@ def test_kinds_have_names() -> None:
     assert list(names.values()) == [
         "enrol", "rate", "record", "object", "appeal", "reopen", "answer", "rule",
         "repair", "statement", "motion", "approve", "evidence",
-        "consent", "lost", "retract", "dispute", "reply", "guardians", "recover", "veto", "annul", "leave", "rotate",
+        "consent", "lost", "retract", "dispute", "reply", "guardians", "recover", "veto", "annul", "leave", "anchor",
+        "rotate",
     ]  # fmt: skip
 
 
@@ -237,7 +243,7 @@ def test_a_signature_binds_the_network_the_actor_and_every_byte() -> None:
         (encode((2, BOB.public, 3, 99, (BOB.public, 1, -7, b"", 0, b""))) + signed.raw[-64:], CHAIN),
         (encode((2, ANN.public, 4, 99, (BOB.public, 1, -7, b"", 0, b""))) + signed.raw[-64:], CHAIN),
         (encode((2, ANN.public, 3, 99, (BOB.public, 1, 7, b"", 0, b""))) + signed.raw[-64:], CHAIN),
-        (encode((1, ANN.public, 3, 99, (b"", b"", 1))) + signed.raw[-64:], CHAIN),
+        (encode((1, ANN.public, 3, 99, (b"", b"", 1, b""))) + signed.raw[-64:], CHAIN),
     ]
     for data, chain in forged:
         with pytest.raises(Refused) as caught:

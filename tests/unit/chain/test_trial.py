@@ -12,7 +12,7 @@ from chain.errors import Reason, Refused
 from chain.ledger import Ledger
 from chain.mempool import Mempool
 from chain.transactions import Approve, Enrol, Rate, Rotate, VerifiedTransaction, sign_transaction
-from chain.trial import submit, try_out
+from chain.trial import Desk, try_out
 from tests.support.forge import Forge
 from tests.support.world import FAR, Actor, genesis_of, secret
 
@@ -98,7 +98,7 @@ def test_a_clock_behind_the_chain_does_not_matter(bench: Bench, ann: Actor, slot
 
 
 def submitted(bench: Bench, *transactions: VerifiedTransaction) -> list[Reason | None]:
-    outcomes = submit(bench.chain, bench.mempool, transactions, 1)
+    outcomes = Desk(bench.chain, bench.mempool).submit(transactions, 1)
     return [None if outcome is None else outcome.reason for outcome in outcomes]
 
 

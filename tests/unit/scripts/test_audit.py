@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from matplotlib.figure import Figure
 
 from chain.database import DATABASE
 from chain.errors import OperatorError
@@ -21,14 +22,16 @@ from chain.keys import did_from_key
 from chain.reader import Reader
 from chain.transactions import Enrol, Rate
 from scripts.audit import audit
+from scripts.audit_parts import published
 from scripts.audit_parts.fairness import fairness_goodness, leave_one_out, rev2_fairness, scaled
 from scripts.audit_parts.frames import RATING_TYPES, Frames, edges_of, read_csv, read_groups, standing
 from scripts.audit_parts.home import read_home
 from scripts.audit_parts.issuers import MIN_RECORDS, audit_issuers, unusual
-from scripts.audit_parts.manual import write_manual
+from scripts.audit_parts.manual import Measured, plots, write_manual
 from scripts.audit_parts.measures import measure_rings, measure_sybils
 from scripts.audit_parts.planted import DAY_SLOTS, RINGS, Population, Ring, merged, plant_issuers, plant_rings
-from scripts.audit_parts.published import labels
+from scripts.audit_parts.plots import save
+from scripts.audit_parts.published import data_set, labels
 from scripts.audit_parts.report import make_audit, write_files
 from scripts.audit_parts.rings import fed_by_rings, find_rings
 from scripts.audit_parts.trust import RESTART, compare, earliest, eigentrust, official_seeds
@@ -144,7 +147,9 @@ def test_the_command_prints_tables_of_the_sample() -> None:
     [
         [],
         ["--home", "a", "--ratings-csv", "b"],
-        ["--home", "a", "--measure"],
+        ["--home", "a", "--measure", "rings"],
+        ["--ratings-csv", "a", "--at-height", "3"],
+        ["--check", "a"],
         ["--ratings-csv", "a", "--group-by", "tier"],
         ["--home", "a", "--groups", "b", "--group-by", "tier"],
         ["--ratings-csv", "a", "--write"],
@@ -424,25 +429,70 @@ def test_labels_follow_from_the_founder_and_those_it_trusts() -> None:
 def test_only_what_is_between_the_marks_of_the_manual_is_written(sample: pd.DataFrame, tmp_path: Path) -> None:
     manual = tmp_path / "manual.md"
     few, _ = plant_rings(sample.head(150), RINGS[0], 5, 2, seed=1)
-    measured = {
-        "ratings": few,
-        "published": pd.DataFrame([("labels", "1 + 2", "-", "")], columns=["what", "measured", "published", "remark"]),
-        "rings": pd.DataFrame([("open", 4, 1.0, 0.5, 0.25)], columns=["rings", "size", "recall", "precision_new", "p"]),
-        "issuers": pd.DataFrame([("burst", 6.0, 0.9)], columns=["question", "strength", "recall"]),
-        "sybils": pd.DataFrame([(0, 5, 52, 3, 4)], columns=["duped", "sybils", "points", "rank_points", "rank_trust"]),
-    }
+    rings = pd.DataFrame([("open", 4, 1.0, 0.5, 0.25)], columns=["rings", "size", "recall", "precision_new", "p"])
+    issuers = pd.DataFrame([("burst", 6.0, 0.9)], columns=["question", "strength", "recall"])
+    measured = Measured(few, {"rings": {"Rings": rings}, "issuers": {"Issuers": issuers}})
     manual.write_text("no marks")
-    with pytest.raises(OperatorError, match="measured: begin"):
+    with pytest.raises(OperatorError, match="rings, unknown data"):
         write_manual(measured, manual)
-    manual.write_text("before\n\n<!-- measured: begin -->\nold\n<!-- measured: end -->\n\nafter\n")
+    of = data_set(few)
+    marks = [
+        (f"<!-- {name}: begin -->", f"<!-- {name}: end -->") for name in (f"rings, {of}", "issuers, made-up records")
+    ]
+    manual.write_text("before\n" + "between\n".join(f"{begin}\nold\n{end}\n" for begin, end in marks) + "after\n")
     write_manual(measured, manual)
     text = manual.read_text()
-    assert text.startswith("before\n\n<!--")
-    assert text.endswith("-->\n\nafter\n")
-    assert "old" not in text
+    assert (text.startswith("before\n<!--"), text.endswith("-->\nafter\n"), "old" in text) == (True, True, False)
     assert "| burst | 6 | 0.9 |" in text
-    drawn = {path.name: path.read_bytes() for path in tmp_path.glob("*.svg")}
-    assert len(drawn) == 3
+    assert f"### Rings: {of}" in text
+    assert "between" in text
     write_manual(measured, manual)
     assert manual.read_text() == text
-    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.svg")} == drawn
+    assert not list(tmp_path.glob("*.svg"))  # the plots are of Bitcoin OTC alone
+
+
+def test_plots_of_the_manual_are_the_same_bytes_again(sample: pd.DataFrame, tmp_path: Path) -> None:
+    few, _ = plant_rings(sample.head(150), RINGS[0], 5, 2, seed=1)
+    rings = pd.DataFrame([("open", 4, 1.0, 0.5, 0.25)], columns=["rings", "size", "recall", "precision_new", "p"])
+    issuers = pd.DataFrame([("burst", 6.0, 0.9)], columns=["question", "strength", "recall"])
+    praise = pd.DataFrame([(0, 5, 52, 3, 4)], columns=["duped", "sybils", "points", "rank_points", "rank_trust"])
+    drawn = [{name: bytes_of_plot(plot, tmp_path) for name, plot in plots(few, rings, issuers, praise)} for _ in "ab"]
+    assert drawn[0] == drawn[1]
+    assert len(drawn[0]) == 3
+
+
+def bytes_of_plot(plot: Figure, folder: Path) -> bytes:
+    save(plot, folder / "plot.svg")
+    return (folder / "plot.svg").read_bytes()
+
+
+def test_figures_of_other_data_stand_beside_nothing_published(
+    sample: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def figures(_ratings: pd.DataFrame, _every: int) -> list[published.Figure]:
+        return [published.Figure("auc", "0.9", "0.895", "")]
+
+    monkeypatch.setattr(published, "_figures", figures)
+    first, second = published.measure_published(sample)
+    assert (first.measured, second.published) == ("unknown data: 1,500 ratings, 381 members", "-")
+    monkeypatch.setattr(published, "data_set", lambda _: published.OTC)
+    first, second = published.measure_published(sample)
+    assert (first.measured, second.published) == ("Bitcoin OTC", "0.895")
+
+
+def test_data_are_known_by_what_they_say_and_not_by_their_size(
+    sample: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = sorted(f"{rater},{subject},{points}" for rater, subject, points in sample.iloc[:, [0, 1, 3]].to_numpy())
+    digest = sha256("\n".join(said).encode()).hexdigest()
+    monkeypatch.setattr(published, "_DATA_SETS", {digest: "the sample"})
+    assert published.data_set(sample.iloc[::-1]) == "the sample"
+    other = sample.assign(points=sample["points"].where(sample.index > 0, 1))
+    assert published.data_set(other).startswith("unknown data")
+
+
+def test_measuring_a_part_says_which_data_it_is_of(tmp_path: Path) -> None:
+    result = CliRunner().invoke(audit, ["--ratings-csv", str(SAMPLE), "--measure", "praise"])
+    assert result.exit_code == 0, result.output
+    assert "unknown data: 1,500 ratings, 381 members" in result.stdout
+    assert CliRunner().invoke(audit, ["--ratings-csv", str(SAMPLE), "--measure", "nothing"]).exit_code == 2

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from scripts.audit_parts.alerts import find_alerts
-from scripts.audit_parts.frames import RATING_TYPES, RECORD_TYPES, empty, frame_of, read_csv
+from scripts.audit_parts.frames import RATING_TYPES, RECORD_TYPES, RULING_TYPES, Frames, empty, frame_of, read_csv
 from scripts.audit_parts.planted import plant_issuers
 from scripts.audit_parts.rings import find_rings
 from scripts.replay import SAMPLE
 
-NO_RATINGS, NO_RECORDS = empty(RATING_TYPES), empty(RECORD_TYPES)
+NO_RATINGS, NO_RECORDS, NO_RULINGS = empty(RATING_TYPES), empty(RECORD_TYPES), empty(RULING_TYPES)
 WINDOW = 100
 
 
@@ -22,14 +23,16 @@ def ratings_of(*rows: tuple[str, str, int]) -> pd.DataFrame:
 def records_of(*rows: tuple[str, str, str]) -> pd.DataFrame:
     """Issuer, member and outcome, one after the other."""
     made = [
-        (issuer, subject, 1, -5, 1, number, number, "A", outcome, False, False)
+        (issuer, subject, 1, -5, 1, number, number, "A", outcome, False, False, number, number)
         for number, (issuer, subject, outcome) in enumerate(rows)
     ]
     return frame_of(made, RECORD_TYPES)
 
 
-def alerts(ratings: pd.DataFrame = NO_RATINGS, records: pd.DataFrame = NO_RECORDS) -> list[tuple[str, str, int, int]]:
-    found = find_alerts(ratings, records, find_rings(ratings), WINDOW)
+def alerts(
+    ratings: pd.DataFrame = NO_RATINGS, records: pd.DataFrame = NO_RECORDS, rulings: pd.DataFrame = NO_RULINGS
+) -> list[tuple[str, str, int, int]]:
+    found = find_alerts(Frames(ratings, records, rulings=rulings), find_rings(ratings), WINDOW)
     return [(kind, who, count, of) for kind, who, count, of, _ in found.itertuples(index=False)]
 
 
@@ -73,8 +76,67 @@ def test_filing_and_withdrawing_is_reported_and_a_mistake_now_and_then_is_not() 
     assert alerts(records=records_of(*habit, *now_and_then)) == [("file-and-withdraw", "office", 6, 20)]
 
 
+def rulings_of(*rows: tuple[str, str, int, int]) -> pd.DataFrame:
+    """Arbiter, issuer, upheld and struck."""
+    return frame_of([(*row, 0) for row in rows], RULING_TYPES)
+
+
+OTHERS = [(f"arbiter{one}", f"office{other}", 5, 5) for one in range(4) for other in range(4)]
+
+
+def test_an_arbiter_who_upholds_one_issuer_only_is_half_of_a_pair() -> None:
+    pair = [("friend", "office0", 20, 0), ("friend", "office1", 3, 9), ("friend", "office2", 4, 9)]
+    assert alerts(rulings=rulings_of(*OTHERS, *pair)) == [("issuer-arbiter pair", "friend", 20, 20)]
+    (found,) = find_alerts(Frames(NO_RATINGS, rulings=rulings_of(*OTHERS, *pair)), find_rings(NO_RATINGS), 1)["reason"]
+    assert "records of office0 upheld; of other issuers 7 of 25, by other arbiters 20 of 40; p = " in found
+
+
+def test_who_upholds_everybody_or_whom_everybody_upholds_is_no_pair() -> None:
+    lenient = [("lenient", f"office{other}", 20, 1) for other in range(4)]
+    sound = [(f"arbiter{one}", "sound", 20, 1) for one in range(4)]
+    few = [("rare", "office0", 4, 0), ("rare", "office1", 0, 40)]
+    for rows in (lenient, sound, few):
+        assert alerts(rulings=rulings_of(*OTHERS, *rows)) == []
+
+
+def test_among_many_honest_arbiters_there_is_hardly_ever_a_pair() -> None:
+    rng = np.random.default_rng(3)
+    alarms = 0
+    for _ in range(50):
+        upheld = rng.binomial(20, 0.6, (8, 8)).tolist()
+        rows = [(f"a{a}", f"i{i}", count, 20 - count) for a, row in enumerate(upheld) for i, count in enumerate(row)]
+        alarms += len(alerts(rulings=rulings_of(*rows)))
+    assert alarms <= 1
+
+
+def dated(issuer: str, slot: int, established: int, earliest: int, points: int = -5) -> tuple[object, ...]:
+    return issuer, f"{issuer} {slot}", 1, points, 1, slot, slot, "A", "standing", False, False, established, earliest
+
+
+def test_dates_just_inside_what_would_be_taken_are_reported_and_prompt_ones_are_not() -> None:
+    made_to_fit = [dated("office", 10_000 + at, 9_000 + at + at % 40, 9_000 + at) for at in range(20)]
+    prompt = [dated("prompt", 10_000 + at, 9_995 + at, 9_000 + at) for at in range(20)]
+    anywhere = [dated("slow", 10_000 + at, 9_025 + 50 * at, 9_000 + at) for at in range(20)]
+    records = frame_of([*made_to_fit, *prompt, *anywhere], RECORD_TYPES)
+    assert alerts(records=records) == [("edge dating", "office", 20, 20)]
+
+
+def test_a_member_who_just_came_can_only_be_recorded_for_what_was_just_now() -> None:
+    newcomers = [dated("office", 10_000 + at, 9_990 + at, 9_990 + at) for at in range(20)]
+    assert alerts(records=frame_of(newcomers, RECORD_TYPES)) == []
+
+
+def test_conduct_that_lies_far_further_back_than_an_office_usually_needs_is_reported() -> None:
+    usual = [dated("office", 100_000 + at, 99_900 + at, 0) for at in range(36)]
+    long_ago = [dated("office", 100_000 + at, 50_000 + at, 0) for at in range(4)]
+    slow = [dated("slow", 100_000 + at, 40_000 + at, 0) for at in range(40)]  # its habit
+    praise = [dated("kind", 100_000 + at, (99_900 if at < 30 else 50_000) + at, 0, points=5) for at in range(40)]
+    records = frame_of([*usual, *long_ago, *slow, *praise], RECORD_TYPES)
+    assert alerts(records=records) == [("late dating", "office", 4, 40)]
+
+
 def test_honest_issuers_and_real_ratings_raise_few_alerts() -> None:
-    assert alerts(records=plant_issuers(1, seed=78).records) == []
+    assert [alerts(records=plant_issuers(1, seed=seed).records) for seed in range(78, 83)] == [[]] * 5
     found = alerts(read_csv(SAMPLE))
     assert {kind for kind, *_ in found} <= {"flood", "early-seed capture"}
     assert len(found) <= 3

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from chain.keys import did_from_key, key_from_did
+from chain.state import rulings_key
 from scripts.audit import audit
 from scripts.audit_parts.home import read_home
 from scripts.chain_view import open_view
@@ -49,6 +50,15 @@ def test_the_records_of_a_story_end_as_it_tells(city: tuple[Rehearsal, Path]) ->
         assert story.disk.main[height].header.slot == slot
     ill_famed = about[did_from_key(cast.member(200).key)]
     assert set(ill_famed["tier"]) == {"A"}  # all five in one block: where it stood before any of them
+    assert (records["earliest"] <= records["established"]).all()
+    assert (records["established"] <= records["slot"]).all()
+    assert len(frames.rulings) > 0
+    for arbiter, issuer, *counts in frames.rulings.itertuples(index=False):
+        with open_view(path) as view:
+            entry = view.state.get(rulings_key(key_from_did(arbiter), key_from_did(issuer)))
+        assert tuple(counts) == tuple(entry)
+    ruled = frames.rulings[["upheld", "struck", "silent"]].sum().sum()
+    assert ruled == records["outcome"].isin(["upheld", "struck", "unruled"]).sum()
     (moved,) = frames.members[frames.members["member"] == did_from_key(cast.member(19).key)].to_dict("records")
     assert (moved["key"], moved["registrar"]) == (did_from_key(cast.heir.key), did_from_key(cast.civil.key))
     for row in frames.members.itertuples():
@@ -68,6 +78,7 @@ def test_the_suspended_agency_of_the_story_is_reported_with_its_overturned_rate(
     assert (worst["status"], worst["suspended_decided"], worst["suspended_overturned"]) == ("active", 4, 3)
     assert worst["suspended_height"] == suspended.height
     assert [row["suspended_height"] for row in document["all_issuers"][1:]] == [None, None]
+    assert document["alerts"] == []  # nobody has a friend on the bench, and no date is made to fit
     assert document["unusual_issuers"] == []  # three of twenty-one beside two others: the rate, but no test, tells
 
 

@@ -1,4 +1,4 @@
-"""The figures of ``scripts/bench.py``: their goals, and the table for README."""
+"""The figures of ``scripts/bench.py``: their goals, and the table for the docs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_a_goal_is_reached_or_missed(measured: float, goal: str, is_reached: boo
     assert Figure("speed", measured, "ms", goal, "").is_reached is is_reached
 
 
-def test_the_table_of_readme_is_ready_to_paste() -> None:
+def test_the_table_of_the_docs_is_ready_to_paste() -> None:
     figures = [Figure("full speed", 1333, "/s final", "", "four nodes"), Figure("– p95", 400, "ms", "≤ 300", "of 500")]
     head, line, *rows = markdown_table(figures)
     assert head.startswith("| Python 3.")

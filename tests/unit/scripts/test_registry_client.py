@@ -27,8 +27,10 @@ from chain.proposals import ALL_RIGHTS, Accredit, Amend, Proposal, ReweighValida
 from chain.registry import genesis_state
 from chain.state import Record, due_slot, member_key, record_key
 from chain.transactions import (
+    AUDIT,
     MAX_TRANSACTION_BYTES,
     Action,
+    Anchor,
     Answer,
     FileRecord,
     Object,
@@ -290,6 +292,17 @@ def test_a_rating_is_signed_sent_and_final(market: Desk) -> None:
     }
     plain = market.ends("rate", market.did("bob"), "--category", "trade", "--points", "5", key="ann")
     assert plain.stdout == f"rate {market.node.taken[-1].id.hex()} is final in block 4\n"
+
+
+def test_a_report_is_anchored_by_the_digests_of_its_manifest(market: Desk, tmp_path: Path) -> None:
+    digests = {name: f"{number:064x}" for number, name in enumerate(("data", "code", "asked", "result"), 1)}
+    manifest = {"format": 1, "data": {}, "asked": {}, "code": {}, "digests": digests}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    market.act("anchor", str(tmp_path / "manifest.json"), key="ann")
+    assert market.node.last() == Anchor(AUDIT, *(bytes.fromhex(digest) for digest in digests.values()))
+    assert market.refusal("anchor", str(tmp_path / "manifest.json"), key="office") == "not_enrolled"
+    ended = market.ends("anchor", market.paper, key="ann")
+    assert (ended.code, "is no manifest of a report" in ended.stderr) == (2, True)
 
 
 def test_a_refusal_says_the_rule_and_what_is_needed(market: Desk) -> None:

@@ -1,0 +1,23 @@
+"""Standing by a report that was made beside the chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from chain.transactions import AUDIT, Anchor, VerifiedTransaction
+from scripts.anchor_file import read_manifest
+from scripts.registry_parts.session import Session, sends
+
+
+@click.command()
+@click.argument("manifest", type=click.Path(path_type=Path, dir_okay=False))
+@sends
+def anchor(session: Session, manifest: Path) -> VerifiedTransaction:
+    """Stand by a report: its digests, from the MANIFEST that `audit.py --anchor` wrote, with your signature.
+
+    Nothing follows from it in the register; whoever has the data can make the report again and compare.
+    """
+    _, digests = read_manifest(manifest)
+    return session.sign(Anchor(AUDIT, *digests))

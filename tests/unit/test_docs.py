@@ -1,0 +1,59 @@
+"""The documents: links lead somewhere, commands exist, and README stays short."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    path
+    for path in ROOT.rglob("*.md")
+    if not {"node_modules", ".venv", ".uv", ".hypothesis"} & set(path.relative_to(ROOT).parts)
+)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+COMMAND = re.compile(r"\b((?:scripts/)?[a-z_]+\.py)\b")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+# Long enough to say what it is for and how to try it; the rest is one link away.
+MAX_README_WORDS = 1_200
+
+
+def anchors(page: Path) -> set[str]:
+    """The names of a page's headings, as links spell them."""
+    headings = HEADING.findall(page.read_text("utf-8"))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    broken: list[str] = []
+    for link in LINK.findall(page.read_text("utf-8")):
+        target, _, anchor = link.partition("#")
+        if ":" in target:  # another site
+            continue
+        there = page.parent / target if target else page
+        if not there.exists() or (anchor and there.suffix == ".md" and anchor not in anchors(there)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").split()) <= MAX_README_WORDS
+
+
+def test_commands_in_the_documents_exist() -> None:
+    named = {
+        (page.name, name)
+        for page in PAGES
+        for name in COMMAND.findall(page.read_text("utf-8"))
+        if name.startswith("scripts/")
+    }
+    assert [each for each in sorted(named) if not (ROOT / each[1]).exists()] == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "scripts/docs/README.md").read_text("utf-8")
+    pages = {page.name for page in (ROOT / "scripts/docs").glob("*.md")} - {"README.md"}
+    assert {page for page in pages if f"({page})" not in index} == set()
