@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium is insta
 
 
 async def test_the_page_of_a_node_checks_its_chain_and_a_member_and_follows_it(tmp_path: Path) -> None:
-    genesis, home = genesis_of(1, genesis_time_ms=1_700_000_000_000, slot_ms=1_000), tmp_path / "node"
+    genesis, home = genesis_of(1, genesis_time_ms=time.time_ns() // 1_000_000, slot_ms=1_000), tmp_path / "node"
     create_home(home, genesis, secret(1).seed, HomeConfig(listen=["/ip4/127.0.0.1/tcp/0"], http="127.0.0.1:0"))
     member = Actor(genesis, 60)
     with running(home) as node:
