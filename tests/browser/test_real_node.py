@@ -28,10 +28,10 @@ async def test_the_page_of_a_node_checks_its_chain_and_a_member_and_follows_it(t
         async with browsing() as browser:
             page = await browser.page()
             await page.open(announced(home).http + "/#/")
-            height = await page.until("document.querySelector('.number strong')?.textContent")
+            await page.until("document.querySelectorAll('.number strong')[2]?.textContent === '0'")
             submitted = await trio.to_thread.run_sync(node.submit, [member.sign(Enrol())])
             assert submitted == [None]
-            await page.until(f"document.querySelector('.number strong').textContent !== {height!r}")
+            await page.until("document.querySelectorAll('.number strong')[2].textContent === '1'")
             await page.until("!!document.querySelector('.trust.checked')")
             await page.run("void (location.hash = '#/members')")
             await page.until(f"!!document.querySelector('main a[title=\"{did_from_key(member.key)}\"]')")
