@@ -4,8 +4,9 @@ import { el, replace, section, table } from '../dom.js'
 import { count, plural, signed } from '../words.js'
 
 const SHOWN = 50
+const REFRESH_MS = 3_000
 
-export async function open ({ node, people }, main) {
+export async function open ({ node, people, isOpen }, main) {
   const [tiers, top, policy] = await Promise.all([node.find('/tiers'), node.find(`/top?limit=${SHOWN}`), node.json('/policy')])
   const rows = el('div', {})
   const tierNames = (tiers?.tiers ?? policy.policy.tier.map(({ name, from }) => ({ tier: name, from }))).map((row) => ({ ...row, tier: row.tier ?? row.name }))
@@ -16,24 +17,30 @@ export async function open ({ node, people }, main) {
       ['Members', ({ members }) => count(members), 'right']
     ], tierNames, { isQuiet: true })),
     section('Standing', rows))
-  let after = null
-  let list = [...(top?.members ?? top?.top ?? [])]
-  if (!list.length) ({ list, after } = await more())
-  draw()
-
-  async function more () {
-    const page = await node.json(`/members?limit=${SHOWN}${after ? `&after=${encodeURIComponent(after)}` : ''}`)
-    return { list: [...list, ...page.members], after: page.next }
+  draw(await asked(node, top))
+  let at = Date.now()
+  return {
+    update: async (what) => {
+      if (what !== 'blocks' || Date.now() - at < REFRESH_MS) return
+      at = Date.now()
+      const list = await asked(node, await node.find(`/top?limit=${SHOWN}`)).catch(() => null) // it may be away for the moment
+      if (list && isOpen()) draw(list)
+    }
   }
 
-  function draw () {
+  function draw (list) {
     replace(rows, table(plural(list.length, 'member'), [
       ['Member', ({ member }) => people.link(member)],
       ['Score', ({ score }) => count(score), 'right'],
       ['Tier', ({ tier }) => el('span', { class: 'tier' }, tier)],
       ['From records', ({ record_points: points }) => signed(points ?? 0), 'right'],
       ['Suspended', ({ suspended }) => count(suspended), 'right']
-    ], list, { isQuiet: true, empty: 'Nobody is enrolled yet.' }))
+    ], list, { isQuiet: true, empty: 'Nobody is enrolled yet.', key: ({ member }) => member }))
   }
 }
 
+// The best, or where the node does not rank them, the first.
+async function asked (node, top) {
+  const best = top?.members ?? top?.top ?? []
+  return best.length ? best : (await node.json(`/members?limit=${SHOWN}`)).members
+}
