@@ -28,6 +28,7 @@ from chain.state import (
     RATINGS,
     RECORDS,
     STATUS_NAMES,
+    UPHELD_ONCE,
     Member,
     Rating,
     Record,
@@ -36,7 +37,7 @@ from chain.state import (
     read_record_key,
     record_key,
 )
-from chain.words import time_of
+from chain.words import category_name, moment_of, time_of
 
 
 def top(view: View, limit: int) -> Document:
@@ -78,8 +79,9 @@ def explained(view: View, who: str, *, given: bool = False) -> Document:
     """Every point of a member's score, and the block that it comes from."""
     identity, summary = _summary(view, who)
     lines = [_traced(view, line) for line in explanation(view.state, identity, _member(view, who, identity))]
+    capped = {"capped_by": _capped_by(view, identity)} if "tier_without_cap" in summary else {}
     total = sum(line["points"] for line in lines)
-    return {**summary, "lines": lines, "sum": total, **_given(view, identity, given)}
+    return {**summary, "lines": lines, "sum": total, **capped, **_given(view, identity, given)}
 
 
 def _summary(view: View, who: str) -> tuple[bytes, Document]:
@@ -245,6 +247,38 @@ def _listed(rank: int, found: Standing, entry: Member) -> Document:
 def _traced(view: View, line: Document) -> Document:
     """A line of an explanation with the block that it comes from."""
     return {**line, "block": view.block_id(line["height"])} if "height" in line else line
+
+
+def _capped_by(view: View, identity: bytes) -> list[Document]:
+    """The records without which the tier would be higher, each with what ends its cap."""
+    policy = view.state.policy
+    lowest = min(level for level, _ in _member(view, did_from_key(identity), identity).caps)
+    return [
+        {
+            "record": number,
+            "category": category_name(policy, record.category),
+            "tier_at_most": policy.tier(record.cap).name,
+            "lifted_by": _lifted_by(view, record),
+        }
+        for _, number, record in records_about(view.state, identity)
+        if record.counts and record.cap == lowest
+    ]
+
+
+def _lifted_by(view: View, record: Record) -> str:
+    """What the member can do about a record, and when it ends by itself."""
+
+    def date(slot: int) -> str:
+        return moment_of(view.state.genesis, view.state.date(slot))
+
+    ways = [f"it ends by itself on {date(record.expires_slot)}"]
+    if record.repair_slot:
+        ways.append(f"repair, from {date(record.repair_slot)}")
+    if not record.upheld and not record.is_disputed:
+        ways.append("an objection that is won")
+    elif record.upheld == UPHELD_ONCE and not record.is_disputed and record.appeal_slot:
+        ways.append(f"an appeal before {date(record.appeal_slot)}")
+    return "; ".join(ways)
 
 
 def _find_category(policy: Policy, name: str) -> int:

@@ -38,6 +38,7 @@ class Headway:
         head = self._chain.head.header
         for block in added.adopted:
             self._mempool.discard(block.transactions)
+        self._mempool.follow(self._chain.ledger.forgotten(len(added.adopted)))
         self._take_back(added.abandoned)
         if head.height % EXPIRE_EVERY_BLOCKS == 0:
             self._mempool.expire(head.height + 1)
@@ -85,3 +86,4 @@ class Headway:
             self._mempool.claim(block.transactions)
         if abandoned:
             self._mempool.bring_back(height)
+            self._mempool.follow(self._mempool.actors)  # also those whom an abandoned block forgot

@@ -21,6 +21,7 @@ from chain.genesis import Genesis
 from chain.identities import LEAVINGS
 from chain.registry import genesis_state
 from chain.state import (
+    ACCOUNTS,
     RULES_KEY,
     TIED,
     VALIDATORS_KEY,
@@ -134,6 +135,13 @@ class Ledger:
     def discard(self, changes: Changes) -> None:
         """Take back a :meth:`seal`."""
         self._tree.update({key: before for key, (before, _) in changes.items()})
+
+    def forgotten(self, blocks: int) -> Iterator[bytes]:
+        """The keys whose accounts the newest ``blocks`` have taken: their owners have left."""
+        for executed in self._executed[-blocks:]:
+            for key, (_, after) in executed.changes.items():
+                if after is None and key[:1] == ACCOUNTS:
+                    yield key[1:]
 
     def adopt(self, block: Block, changes: Changes) -> None:
         """Make a sealed draft the new head.  Raises :class:`InvariantBroken` for another block than the draft's."""

@@ -121,6 +121,11 @@ class Mempool:
     def __iter__(self) -> Iterator[VerifiedTransaction]:
         return iter(self._by_id.values())
 
+    @property
+    def actors(self) -> list[bytes]:
+        """Of whom something waits."""
+        return list(self._by_actor)
+
     def get(self, transaction_id: bytes) -> VerifiedTransaction | None:
         """The waiting transaction with this id."""
         return self._by_id.get(transaction_id)
@@ -212,6 +217,11 @@ class Mempool:
             actors.add(transaction.actor)
             self.remove(transaction.id)
         for actor in actors & self._by_actor.keys():  # of most nothing waits any more
+            self._follow(actor, self._next_nonce(actor))
+
+    def follow(self, actors: Iterable[bytes]) -> None:
+        """The chain itself took the accounts of these, or gave them back."""
+        for actor in actors:
             self._follow(actor, self._next_nonce(actor))
 
     def expire(self, height: int) -> None:

@@ -31,7 +31,7 @@ from chain.transactions import VerifiedTransaction
 
 # Of its last blocks a node still hands out single transactions; later they come with their block.
 MAX_RECENT_BLOCKS = 8
-# Peers that are remembered, twice each: many more than can be connected.
+# Askers that are remembered, twice each: many more than can be connected.
 MAX_GIVEN = 2_048
 
 Question: TypeAlias = GetStatus | GetHeadings | GetBlocks | GetTransactions
@@ -127,19 +127,27 @@ def read_reply(question: GetHeadings | GetBlocks | GetTransactions, reply: bytes
 
 
 class Given:
-    """Up to which height each peer was given blocks, and headings: what it asks for again is no use to it."""
+    """Up to which height each asker was given blocks, and headings: what it asks for again is no use to it."""
 
     def __init__(self) -> None:
         self._heights: Newest[tuple[str, str], int] = Newest(MAX_GIVEN)
 
-    def price(self, kind: Kind, peer: str, question: Question, reply: bytes) -> int:
-        """The bytes of a reply that a peer could do without: none of what it is given for the first time."""
+    def debtor(self, question: Question, askers: Sequence[str]) -> str | None:
+        """Who could do without a reply: the first of the askers that was given some of it before, None where none was.
+
+        ``askers`` are a peer, and whatever else it is known by, such as its neighbourhood.
+        """
         if not isinstance(question, GetHeadings | GetBlocks):
-            return len(reply)
-        key, last = (peer, kind.name), question.from_height + count_items(reply) - 1
-        height = self._heights.get(key, 0)
-        self._heights.renew(key, max(height, last))
-        return 0 if question.from_height > height else len(reply)
+            return askers[0]
+        name = kind_of(question).name
+        return next((each for each in askers if question.from_height <= self._heights.get((each, name), 0)), None)
+
+    def note(self, question: Question, askers: Sequence[str], reply: bytes) -> None:
+        """These were given this."""
+        if isinstance(question, GetHeadings | GetBlocks):
+            name, last = kind_of(question).name, question.from_height + count_items(reply) - 1
+            for each in askers:
+                self._heights.renew((each, name), max(self._heights.get((each, name), 0), last))
 
 
 def _part(question: GetHeadings | GetBlocks, items: Iterator[bytes]) -> bytes:

@@ -157,11 +157,21 @@ class OneMember(MemberStanding):
     given: NotRequired[list[Rating]]
 
 
+class Cap(TypedDict):
+    """A record without which the tier would be higher, and what ends its cap, in words."""
+
+    record: int
+    category: str
+    tier_at_most: str
+    lifted_by: str
+
+
 class Explanation(MemberStanding):
     """Every point of a member's score."""
 
     lines: list[Line]
     sum: int
+    capped_by: NotRequired[list[Cap]]
     given: NotRequired[list[Rating]]
 
 

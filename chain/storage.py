@@ -245,6 +245,8 @@ class Storage:
         meta: list[tuple[str, bytes]] = []
         if commit.adopted:
             meta.append(("head", max(commit.adopted, key=lambda block: block.header.height).id))
+        elif commit.abandoned:  # it went back to where people let the chain go on, and nothing stands on that yet
+            meta.append(("head", min(commit.abandoned, key=lambda block: block.header.height).header.parent))
         if commit.finalized_height is not None:
             meta.append(("finalized", encode((commit.finalized_height,))))
         if commit.settled is not None:
@@ -274,8 +276,12 @@ class Storage:
         self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
     def _rank(self, rows: Mapping[bytes, bytes | None]) -> None:
-        """Bring the scores of members up to date: of those that changed, or of all under another policy."""
+        """Bring the scores of members up to date: of those that changed, or of all under another policy; who left has
+        none.
+        """
         policy = policy_in_force(self._database)
+        gone = [(read_identity(key),) for key, value in rows.items() if value is None and key.startswith(MEMBERS)]
+        self._connection.executemany("DELETE FROM standings WHERE member = ?", gone)
         if RULES_KEY in rows:
             changed = [(key, value) for key, value, _ in self._database.values(BETWEEN, bounds(MEMBERS))]
         else:

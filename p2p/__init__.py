@@ -15,6 +15,7 @@ From the wire up::
     meshsub      GossipSub of our own: a mesh that strangers cannot take over, and its streams
     gossip       topics: publish, and check what others publish
     relay        small items for everybody, soon: collected, and passed on hop by hop
+    dues         what replies cost, and who waits for it
     requests     questions to one peer, with limits and one kind of failure
     handshake    hello, and the exchange of addresses
     book         whom this node could dial, and when
@@ -30,6 +31,7 @@ From the wire up::
     network      all of the above under one context manager
 
     signatures   decoding and checking off the event loop, once
+    prices       what the ledger's replies cost whom
     protocol     the ledger's conversation over a network
 
     consult      a short visit to peers: what they say of themselves, and of a node

@@ -24,6 +24,7 @@ from multiaddr import Multiaddr
 from p2p.addresses import PeerAddress
 from p2p.frames import LIBRARY_ERRORS, FrameReader, FrameRefused, StreamEnded, reset_quietly, write_frame
 from p2p.host import GuardedHost
+from p2p.library import remote_of
 from p2p.limits import Buckets
 from p2p.refusals import plain
 
@@ -78,7 +79,7 @@ class Courtesy:
             await stream.close()
 
     def _identity(self, stream: Any) -> bytes:
-        remote_host, port = stream.muxed_conn.get_remote_address() or ("", 0)
+        remote_host, port = remote_of(stream.muxed_conn)
         told = [Multiaddr(address.where).to_bytes() for address in self._addresses(remote_host)]
         seen = Multiaddr(f"/{'ip6' if ':' in remote_host else 'ip4'}/{remote_host}/tcp/{port}").to_bytes()
         answer = Identify(

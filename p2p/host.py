@@ -45,7 +45,7 @@ from multiaddr.exceptions import Error as MultiaddrError
 from chain.errors import OperatorError
 from p2p.addresses import tenant
 from p2p.frames import LIBRARY_ERRORS, reset_quietly
-from p2p.library import GuardedUpgrader, LeaklessSwarm, tame
+from p2p.library import GuardedUpgrader, LeaklessSwarm, remote_of, tame
 from p2p.limits import Buckets, Places
 from p2p.refusals import Refusal
 from p2p.reputation import Weight
@@ -134,7 +134,7 @@ class GuardedSwarm(LeaklessSwarm):
 
         Raises :class:`Unwelcome` where its peer is not welcome or is here already.
         """
-        peer_id, (remote_host, _) = str(muxed_conn.peer_id), _remote(muxed_conn)
+        peer_id, (remote_host, _) = str(muxed_conn.peer_id), remote_of(muxed_conn)
         is_here = peer_id in self.joining or muxed_conn.peer_id in self.connections
         if is_here or not self.admit(peer_id) or not self.seat(peer_id, remote_host):
             await self._turn_away(muxed_conn, None if is_here else self.why(peer_id))
@@ -172,7 +172,7 @@ class GuardedSwarm(LeaklessSwarm):
 
     async def receive(self, raw_conn: RawConnection, maddr: Multiaddr) -> IMuxedConn | None:
         """The handshake of an inbound connection, if there is room for one; None if its host has had enough of them."""
-        caller = tenant(_remote(raw_conn)[0])
+        caller = tenant(remote_of(raw_conn)[0])
         if not self._handshake_rates.take(caller):
             return None
         async with self._handshakes.hold(caller):
@@ -299,11 +299,6 @@ class GuardedHost(BasicHost):
 
     async def _push_identify_to_all_peers(self) -> None:
         """See :meth:`_schedule_identify`."""
-
-
-def _remote(connection: Any) -> tuple[str, int]:
-    """Host and port of the other end, empty where they are not known any more."""
-    return connection.get_remote_address() or ("", 0)
 
 
 async def _nothing() -> None:

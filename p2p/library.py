@@ -9,6 +9,7 @@ import logging
 import os
 import struct
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import trio
 from libp2p.abc import IMuxedConn, ISecureConn
@@ -42,11 +43,35 @@ there and back is 5 MB a second."""
 
 MAX_UNREAD_BYTES = 4 * MAX_WINDOW_BYTES
 """What a peer may have sent that nobody has read yet.  The library's multiplexer does not enforce the windows that it
-grants, so without this a peer could fill the memory: 32 strangers have 130 MB."""
+grants, so without this a peer could fill the memory."""
 
+MAX_ALL_UNREAD_BYTES = 24 * 1024 * 1024
+"""And all peers of this process together: beyond it who has more than an equal part is closed.  Of an honest peer
+hardly anything waits but in a moment when all that it was asked for comes at once."""
 
 LARGER_BYTES = 1_024
 """More than the library says by itself, whatever has become of the program above it."""
+
+
+class Unread:
+    """What was sent and not read yet, by connection; each was last counted when something came over it."""
+
+    def __init__(self) -> None:
+        self._bytes: WeakKeyDictionary[BoundedYamux, int] = WeakKeyDictionary()
+
+    def is_too_much(self, connection: BoundedYamux) -> bool:
+        """Whether a connection has more than its part of what all may have."""
+        self._bytes[connection] = unread = connection.unread
+        if sum(self._bytes.values()) > MAX_ALL_UNREAD_BYTES:
+            for each in list(self._bytes):
+                self._bytes[each] = each.unread
+        known = [size for size in self._bytes.values() if size]
+        total = sum(known)
+        return unread > MAX_UNREAD_BYTES or (total > MAX_ALL_UNREAD_BYTES and unread * len(known) >= total)
+
+
+UNREAD = Unread()
+"""Of the connections of this process."""
 
 
 class BoundedYamux(Yamux):
@@ -57,6 +82,7 @@ class BoundedYamux(Yamux):
     """
 
     heard_at = 0.0
+    coming = 0
     farewell: object = None  # why the peer sends us away, once it said so
 
     async def tell(self, data: bytes) -> None:
@@ -64,12 +90,20 @@ class BoundedYamux(Yamux):
         number, self.next_stream_id = self.next_stream_id, self.next_stream_id + 2
         await self._write_frame(struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_DATA, FLAG_SYN, number, len(data)) + data)
 
+    @property
+    def unread(self) -> int:
+        """The bytes that nobody has read, with those of the frame that is ``coming``."""
+        return sum(map(len, self.stream_buffers.values())) + self.coming
+
     async def _read_data_body(self, length: int) -> bytes:
-        unread = sum(map(len, self.stream_buffers.values()))
-        if unread + length > MAX_UNREAD_BYTES:
+        self.coming = length
+        if UNREAD.is_too_much(self):
             raise trio.TooSlowError  # what the library answers by closing the connection
         TRAFFIC["received"] += length
-        body: bytes = await super()._read_data_body(length)
+        try:
+            body: bytes = await super()._read_data_body(length)
+        finally:
+            self.coming = 0
         if length >= LARGER_BYTES:
             self.heard_at = trio.current_time()
         return body
@@ -82,6 +116,11 @@ class BoundedYamux(Yamux):
 def heard_at(muxed_conn: Any) -> float:
     """When a piece of a larger message last came over a connection, in trio's time."""
     return cast(BoundedYamux, muxed_conn).heard_at
+
+
+def remote_of(connection: Any) -> tuple[str, int]:
+    """Host and port of the other end, empty where they are not known any more."""
+    return cast("tuple[str, int] | None", connection.get_remote_address()) or ("", 0)
 
 
 class GuardedUpgrader(TransportUpgrader):

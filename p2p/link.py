@@ -10,6 +10,7 @@ from libp2p.abc import INetConn
 
 from p2p.addresses import PeerAddress, is_believable
 from p2p.book import MAX_ADDRESSES
+from p2p.library import remote_of
 from p2p.lobby import MEMORY_S, Use
 from p2p.refusals import Refusal
 
@@ -21,9 +22,8 @@ class Link:
         self.peer_id = peer_id
         self.connection = connection
         muxed_conn: Any = connection.muxed_conn
-        remote: tuple[str, int] = muxed_conn.get_remote_address() or ("", 0)
         self.direction = "outbound" if muxed_conn.is_initiator else "inbound"
-        self.remote_host, port = remote
+        self.remote_host, port = remote_of(muxed_conn)
         version = "ip6" if ":" in self.remote_host else "ip4"
         self.address = f"/{version}/{self.remote_host}/tcp/{port}"
         self.opened_at = now

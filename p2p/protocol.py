@@ -72,6 +72,7 @@ from chain.trial import screen
 from p2p import requests
 from p2p.lobby import Use
 from p2p.network import Transport
+from p2p.prices import PROOF, Prices
 from p2p.refusals import Refusal, Why
 from p2p.reputation import Weight
 from p2p.signatures import Signatures
@@ -92,9 +93,6 @@ REQUEST_TIMEOUT_S = 10.0
 # What arrives of a reply is told so often: who has to decide whether it comes too slowly looks at whole seconds.
 PROGRESS_S = 1.0
 STATUS_TIMEOUT_S = 5.0
-PROOF = "proof"
-# What a proof costs its asker beside its bytes: one takes up to 150 ms of the node's own turn, hence one a second.
-PROOF_BYTES = 1_000_000
 # What no honest peer even stores, so it did not come by it through others: a proof, where the rest is a suspicion.
 _PROOFS = frozenset({Reason.MALFORMED, Reason.BAD_KEY, Reason.BAD_SIGNATURE})
 # Failures that no honest peer causes; the others happen to anyone who is slow, busy or gone.
@@ -141,7 +139,6 @@ class LedgerProtocol:
         self._transport = transport
         self._signatures = signatures
         self._admission = Admission(node.genesis)
-        self._given = serving.Given()
         self._outbox: dict[bytes, VerifiedTransaction] = {}
         self._outbox_filled = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -154,7 +151,7 @@ class LedgerProtocol:
             peers.local_hello = lambda: self._node.status().encode()
             peers.on_hello = self._on_hello
             peers.on_disconnected = lambda peer: self._spawn(self._node.post, PeerLost(peer))
-            self._transport.requests.price = self._price
+            self._transport.requests.dues.prices = Prices()
             for kind in serving.KINDS:
                 serve(
                     kind.name,
@@ -381,12 +378,6 @@ class LedgerProtocol:
         if len(proof) > MAX_MESSAGE_BYTES:
             raise Refused(Reason.TOO_LARGE, f"the proof has {len(proof)} bytes, a reply holds {MAX_MESSAGE_BYTES}")
         return proof
-
-    def _price(self, name: str, peer: str, question: bytes, reply: bytes) -> int:
-        if name == PROOF:
-            return len(reply) + PROOF_BYTES
-        kind = next((kind for kind in serving.KINDS if kind.name == name), None)
-        return len(reply) if kind is None else self._given.price(kind, peer, kind.decode(question), reply)
 
 
 def _turned_away(what: str, peer: str, rejection: Rejected) -> bool:

@@ -18,6 +18,8 @@ from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 
 from chain.errors import InvariantBroken, Refused
+from p2p.addresses import neighbourhood
+from p2p.dues import Dues, Inquiry
 from p2p.frames import (
     LIBRARY_ERRORS,
     FrameReader,
@@ -30,7 +32,8 @@ from p2p.frames import (
     write_slowly,
 )
 from p2p.host import GuardedHost, Report
-from p2p.limits import Buckets, Debts, Places
+from p2p.library import remote_of
+from p2p.limits import Buckets, Places
 from p2p.reputation import Weight
 
 log = logging.getLogger(__name__)
@@ -53,10 +56,6 @@ WRITE_TIMEOUT_S = 20.0
 SLOWEST_RATE = 4_000
 """Bytes a second: so many of a reply buy one more second for the rest.  A line of 600 kbit/s does it twenty times."""
 
-PEER_RATE = (400_000.0, 3_000_000.0)
-TOTAL_RATE = (1_000_000.0, 6_000_000.0)
-"""Bytes a second, and at once, of what replies cost (:attr:`Requests.price`): to one peer, and to all together."""
-
 GRACE_S = 2.0
 """A megabyte takes 0.03 s on loopback.  A reply that takes longer than this gives way where others wait; one that
 is cut off in the middle of a write takes its connection with it."""
@@ -65,9 +64,6 @@ LINGER_S = 5.0
 """How long the asker may take to close its side; the library keeps a stream until both are closed."""
 
 Handler = Callable[[str, bytes], Awaitable[bytes]]
-
-Price = Callable[[str, str, bytes, bytes], int]
-"""What a reply costs the peer, in bytes: ``price(name, peer_id, request, reply)``."""
 
 Progress = Callable[[int, int], None]
 """Called with the bytes of a reply that are here, and those that it has."""
@@ -133,21 +129,18 @@ class Requests:
         self._host = host
         self.prefix = prefix
         self._buckets = Buckets(*rate)
-        self._debts = Debts(*PEER_RATE)
-        self._all_debts = Debts(*TOTAL_RATE)
+        self.dues = Dues()
         self._answering: Counter[str] = Counter()
         self._asking: defaultdict[str, trio.CapacityLimiter] = defaultdict(
             lambda: trio.CapacityLimiter(MAX_ASKED_AT_ONCE)
         )
         self.report: Report = lambda _peer_id, _weight, _why: None
-        self.price: Price = lambda _name, _peer_id, _request, reply: len(reply)
         self.on_bug: Callable[[Exception], None] = lambda _error: None
 
     def serve(self, name: str, handler: Handler, *, max_request: int, max_response: int, max_concurrent: int) -> None:
         """Answer ``name`` with ``await handler(peer_id, request)``; sizes are in bytes.
 
-        At most ``max_concurrent`` are being worked on; others wait for their turn, as does a peer whose replies cost
-        more than :data:`PEER_RATE`.
+        At most ``max_concurrent`` are being worked on; others wait for their turn, and for what :attr:`dues` says.
         ``Refused`` from the handler tells the peer no.  Anything else it raises is logged as our fault
         and the peer told so; ``InvariantBroken`` also stops the transport.
         """
@@ -274,31 +267,25 @@ class Requests:
         request = await self._read(endpoint, peer_id, stream)
         if request is None:
             return False
+        place = neighbourhood(remote_of(stream.muxed_conn)[0])
         try:
-            return await self._in_turn(endpoint, peer_id, stream, request)
+            return await self._in_turn(endpoint, Inquiry(endpoint.name, peer_id, place, request), stream)
         except trio.TooSlowError:
             return await self._reply(peer_id, stream, ReplyStatus.BUSY, b"too many requests at once")
 
-    async def _in_turn(self, endpoint: Endpoint, peer_id: str, stream: INetStream, request: bytes) -> bool:
-        """Answer once there is a place, and the peer has not taken too much.  Raises ``trio.TooSlowError``."""
+    async def _in_turn(self, endpoint: Endpoint, inquiry: Inquiry, stream: INetStream) -> bool:
+        """Answer once there is a place and nothing is owed that it has to wait for.  Raises ``trio.TooSlowError``."""
         give_up_at, is_held, is_answered = trio.current_time() + TURN_TIMEOUT_S, False, False
         while not is_held:
             with trio.fail_at(give_up_at):
-                await trio.sleep(self._debt_s(peer_id))
+                await trio.sleep(self.dues.wait_s(inquiry))
             # Only now, since whoever dawdles over a request must not keep others from theirs.
-            async with endpoint.places.hold(peer_id):
-                is_held = not self._debt_s(peer_id)  # others of the peer that waited may have been quicker
+            async with endpoint.places.hold(inquiry.peer_id):
+                is_held = not self.dues.wait_s(inquiry)  # others of the peer that waited may have been quicker
                 if is_held:
-                    status, body = await self._answer(endpoint, peer_id, request)
-                    is_answered = await self._reply(peer_id, stream, status, body)
+                    status, body = await self._answer(endpoint, inquiry)
+                    is_answered = await self._reply(inquiry.peer_id, stream, status, body)
         return is_answered
-
-    def _debt_s(self, peer_id: str) -> float:
-        return max(self._debts.wait_s(peer_id), self._all_debts.wait_s(""))
-
-    def _charge(self, peer_id: str, cost: int) -> None:
-        self._debts.charge(peer_id, cost)
-        self._all_debts.charge("", cost)
 
     async def _read(self, endpoint: Endpoint, peer_id: str, stream: INetStream) -> bytes | None:
         reader = FrameReader(stream)
@@ -326,20 +313,20 @@ class Requests:
         log.info("peer %s does not take what it asked for", peer_id)
         return False
 
-    async def _answer(self, endpoint: Endpoint, peer_id: str, request: bytes) -> tuple[ReplyStatus, bytes]:
+    async def _answer(self, endpoint: Endpoint, inquiry: Inquiry) -> tuple[ReplyStatus, bytes]:
         try:
             with trio.fail_after(ANSWER_TIMEOUT_S):
-                reply = await endpoint.handler(peer_id, request)
+                reply = await endpoint.handler(inquiry.peer_id, inquiry.request)
             if len(reply) > endpoint.max_response:
                 raise InvariantBroken(f"a reply to {endpoint.name} has {len(reply)} bytes")
-            self._charge(peer_id, self.price(endpoint.name, peer_id, request, reply))
+            self.dues.charge(inquiry, reply)
         except Refused as error:
             return ReplyStatus.REFUSED, str(error).encode()[:MAX_DETAIL_BYTES]
         except InvariantBroken as error:
             self.on_bug(error)
             return ReplyStatus.FAILED, b""
         except Exception:
-            log.exception("answering %s failed", endpoint.name)
+            log.exception("answering %s failed", inquiry.name)
             return ReplyStatus.FAILED, b""
         return ReplyStatus.OK, reply
 

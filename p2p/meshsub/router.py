@@ -22,6 +22,7 @@ from chain.errors import InvariantBroken, Reason, Refused
 from chain.newest import Newest
 from p2p.frames import LIBRARY_ERRORS, FrameReader, FrameRefused, StreamEnded, reset_quietly, write_frame
 from p2p.host import GuardedHost, Notifee, Report
+from p2p.library import remote_of
 from p2p.limits import MAX_RATED, Backlog, Debts, TokenBucket
 from p2p.meshsub import wire
 from p2p.meshsub.effects import Check, Effect, Fault, Penalise, Send, Verdict
@@ -176,7 +177,7 @@ class Router:
         if link is not None:
             self._unlink(peer_id, link)
         link = self._links[peer_id] = Link(muxed_conn)
-        host = (muxed_conn.get_remote_address() or ("", 0))[0]
+        host = remote_of(muxed_conn)[0]
         self._perform(self.mesh.peer_joined(peer_id, host, is_outbound=muxed_conn.is_initiator))
         self._nursery.start_soon(self._write, peer_id, link)
         return link

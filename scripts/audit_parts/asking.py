@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from chain.errors import OperatorError
+from chain.inspection import View
 from p2p.local.addressbook import read_names
 from scripts.audit_parts.frames import Frames, read_csv
 from scripts.audit_parts.home import read_home
 from scripts.audit_parts.manual import Measured, measure_parts, measured_document, measured_sheets
 from scripts.audit_parts.report import Audit, document, make_audit, sheets
-from scripts.chain_view import Sheet, View, as_of, open_view
+from scripts.chain_view import Sheet, as_of, open_view
 from scripts.console import remark, use_names
 from scripts.inspect_parts.question import progress
 

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from chain import registry
 from chain.ballots import make_ballot
 from chain.blocks import Block
-from chain.draft import Draft
 from chain.electorate import Decision, Electorate, Gate, Tag, validator_set
 from chain.errors import Disposition, InvariantBroken, Refused
 from chain.genesis import Genesis
@@ -19,12 +18,14 @@ from chain.headers import Header, VerifiedHeader
 from chain.ledger import Ledger, decided
 from chain.restart import SALT_BYTES, Restart
 from chain.scores import explain, standing
-from chain.state import Entry, Rating, Record, read_rating_key, read_record_key
+from chain.state import Rating, Record, read_rating_key, read_record_key
 from chain.statements import NO_TAG
-from chain.transactions import Transaction, VerifiedTransaction
-from scripts.histories_parts.deeds import Deed, Deeds, key
+from chain.transactions import Action, Transaction, VerifiedTransaction
+from scripts.histories_parts.deeds import Deeds
+from scripts.histories_parts.hand import Deed, key
 from scripts.histories_parts.policies import SLOT_MS, random_policy
 from scripts.histories_parts.rights import Rights
+from scripts.histories_parts.steps import Step, WatchedDraft
 from scripts.recount.entries import differences
 from scripts.recount.rows import recount_from, row_of, turnout_of
 
@@ -50,16 +51,6 @@ class Outcome(NamedTuple):
     blocks: int
     accepted: dict[str, int]
     refused: dict[str, int]
-
-
-class WatchedDraft(Draft):
-    """A draft that counts what is written, so that a refusal that wrote is noticed."""
-
-    writes = 0
-
-    def put(self, key: bytes, entry: Entry | None) -> None:
-        self.writes += 1
-        super().put(key, entry)
 
 
 class WatchedLedger(Ledger):
@@ -92,7 +83,7 @@ class History:
         self.due_a_block = random.choice((2, registry.MAX_DUE_A_BLOCK))
         self.ledger = WatchedLedger(self.genesis)
         self.recount = recount_from(self.genesis, self.due_a_block)
-        self.rights = Rights(SLOT_MS)
+        self.rights = Rights()
         self.deeds = Deeds(random, self.recount, self.genesis)
         self.states = [(dict(self.ledger.state), self.ledger.state_root)]
         self._electorate = Electorate(1, validator_set(validators, self.genesis.batch))
@@ -116,6 +107,7 @@ class History:
         electorate = self._electorate
         draft = ledger.draft(slot, electorate)
         assert isinstance(draft, WatchedDraft)
+        self._check_step(draft, b"", None)
         self.recount.begin(height, slot, turnout_of(electorate), draft.parent.id)
         body: list[VerifiedTransaction] = []
         for deed in self.deeds.opening() if opens else ():
@@ -151,32 +143,39 @@ class History:
     def _attempt(self, draft: WatchedDraft, deed: Deed, body: list[VerifiedTransaction], oddity: float = 0) -> None:
         random, height = self.random, draft.height
         life, slip = random.randint(0, MAX_EXPIRY_BLOCKS), 0
-        if random.random() < oddity:
+        is_odd = random.random() < oddity
+        if is_odd:
             life, slip = random.choice(((-1, 0), (MAX_EXPIRY_BLOCKS + 1, 0), (5, 1), (5, -1)))
         nonce = max(0, self.recount.nonces[deed.actor] + slip)
         raw = b"%d" % random.getrandbits(64)
         transaction = Transaction(raw.rjust(32), deed.actor, nonce, max(0, height + life), deed.action, raw)
-        kind, writes = transaction.kind, draft.writes
+        kind = transaction.kind
         happened = len(draft.happenings)
         try:
             registry.apply(draft, transaction)
         except Refused as refusal:
             self.refused[refusal.reason.code] += 1
-            claim(draft.writes == writes, f"{kind} was refused ({refusal}) and had written")
+            claim(not draft.touched, f"{kind} was refused ({refusal}) and had written")
             claim(len(draft.happenings) == happened, f"{kind} was refused ({refusal}) and something happened")
             blamed = refusal.reason.disposition is Disposition.BLAME
             claim(not blamed or refusal.reason.code == "malformed", f"an honest sender is blamed: {refusal}")
+            if not is_odd:
+                told = "; ".join(self.rights.denied(Step(draft, deed.actor, deed.action, {})))
+                claim(not told, f"{told}; it was refused: {refusal}")
         else:
             self.accepted[kind] += 1
             body.append(VerifiedTransaction(transaction))
+            self._check_step(draft, deed.actor, deed.action)
             self.recount.accept(row_of(transaction))
+
+    def _check_step(self, draft: WatchedDraft, actor: bytes, action: Action | None) -> None:
+        broken = list(self.rights.broken(Step(draft, actor, action, draft.take())))
+        claim(not broken, "; ".join(broken[:3]))
 
     # ------------------------------------------------------------------------------------------- what must hold
 
     def _check_head(self) -> None:
         ledger, recount = self.ledger, self.recount
-        broken = list(self.rights.broken(ledger))
-        claim(not broken, "; ".join(broken[:3]))
         claim(not recount.faults, "; ".join(recount.faults[:3]))
         if told := "; ".join(islice(differences(recount, ledger.state), 3)):
             raise Violation(f"the state is not what a recount gives: {told}")

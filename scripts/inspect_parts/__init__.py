@@ -2,7 +2,6 @@
 
 question      how a command asks one commit of a home and prints its answer
 dryrun        what another policy would do to a recorded state
-reexecution   the chain executed again, to tell what happened to a member
 plots         how many members stand in which tier, as a figure
 people        commands about members and records
 institutions  commands about authorities, motions and policies

@@ -17,6 +17,7 @@ from scripts.chain_view import Finding, Sheet, as_of, facts, sheet
 from scripts.console import Share, remark, short_did
 from scripts.inspect_parts.question import ALL, limit, question
 
+_CAP_COLUMNS = ("record", "category", "tier_at_most", "lifted_by")
 _RECORD_COLUMNS = ("member", "number", "category", "points", "severity", "issuer", "height", "expires")
 
 
@@ -41,11 +42,14 @@ def member(document: Document, is_explained: bool) -> Finding:
 
     The percentile says how many percent of all members have no higher score.
     """
-    lists = ("records_about", "received", "given", "lines", "sum")
+    lists = ("records_about", "received", "given", "lines", "sum", "capped_by")
     summary = {name: value for name, value in document.items() if name not in lists}
     sheets = [facts(f"Member, {as_of(document)}", summary)]
     if is_explained:
         sheets.append(_explained(document["lines"], document["sum"]))
+        if "capped_by" in document:
+            title = f"What keeps the tier below {document['tier_without_cap']}"
+            sheets.append(sheet(title, _CAP_COLUMNS, document["capped_by"]))
     elif document["records_about"]:
         sheets.append(_records_sheet(f"Records about {document['member']}", document["records_about"]))
     if document.get("received"):

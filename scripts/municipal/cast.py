@@ -10,6 +10,8 @@ from chain.keys import SecretKey
 from chain.proposals import ARBITER, REGISTRAR
 
 MEMBERS = 200
+# One rules, and three others on an appeal.
+ARBITERS = 4
 
 _DOMAIN = b"goodfaith/municipal/1"
 
@@ -37,7 +39,9 @@ class Institution:
 
 
 class Cast:
-    """Everybody.  ``members`` are numbered from 1; ``heir`` is the key that one of them moves to."""
+    """Everybody.  ``members`` are numbered from 1; ``heir`` is the key that one of them moves to, ``found`` the
+    one that another gets from its ``guardians``.
+    """
 
     def __init__(self, seed: bytes, validators: Sequence[SecretKey], newcomer: SecretKey) -> None:
         def player(name: str) -> Player:
@@ -48,16 +52,18 @@ class Cast:
         self.civil = player("the civil office")
         self.bank = player("the savings bank")
         self.market = player("the market office")
-        self.arbiter = player("the arbiter")
+        self.arbiters = [player(f"arbiter {number}") for number in range(1, ARBITERS + 1)]
         self._members = [player(f"member {number}") for number in range(1, MEMBERS + 1)]
         self.heir = player("member 19, with a new key")
+        self.found = player("member 40, with a recovered key")
+        self.guardians = self._members[150:153]
         self.institutions = (
             Institution(self.civil, REGISTRAR, (10, 12, 101, 111, 112, 113)),
             Institution(self.bank, 0, (1, 2, 3, 4, 6, 7)),
             Institution(self.market, 0, (8, 9, 13, 14, 15)),
-            Institution(self.arbiter, ARBITER, ()),
+            *(Institution(arbiter, ARBITER, ()) for arbiter in self.arbiters),
         )
-        self._names = {player.key: player.name for player in self.everybody}
+        self._by_key = {player.key: player for player in self.everybody}
 
     @property
     def members(self) -> Sequence[Player]:
@@ -72,8 +78,12 @@ class Cast:
     def everybody(self) -> list[Player]:
         """All of them."""
         offices = [institution.player for institution in self.institutions]
-        return [*self.validators, self.newcomer, *offices, *self._members, self.heir]
+        return [*self.validators, self.newcomer, *offices, *self._members, self.heir, self.found]
+
+    def player(self, key: bytes) -> Player:
+        """Whoever has this key."""
+        return self._by_key[key]
 
     def name(self, key: bytes) -> str:
         """The name of whoever has this key."""
-        return self._names[key]
+        return self._by_key[key].name

@@ -1,16 +1,18 @@
 """Brings a story onto a chain: reads final blocks, and says what to submit next.
 
 It has neither clock nor network: time is the slot of the last final block.  Whoever drives it hands it every final
-block once, in order, and offers what :meth:`Director.offers` returns to any node.
+block once, in order, offers what :meth:`Director.offers` returns to any node, and asks one what the next block would
+make of what :meth:`Director.attempts` returns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
 from chain.blocks import Block
+from chain.errors import Refused
 from chain.genesis import Genesis
 from chain.transactions import VerifiedTransaction, sign_transaction
 from scripts.municipal.cast import Cast
@@ -58,7 +60,10 @@ class Told:
 
 
 class Director:
-    """``proposers`` are those who made a final block; ``skipped`` is what turned out to be impossible."""
+    """``proposers`` are those who made a final block; ``skipped`` is what turned out to be impossible.
+
+    ``refused`` is what was attempted, and why it was refused, as it had to be.
+    """
 
     def __init__(self, genesis: Genesis, cast: Cast, tell: Tell) -> None:
         self.genesis = genesis
@@ -69,6 +74,7 @@ class Director:
         self.transactions = 0
         self.submitted = 0
         self.skipped: list[str] = []
+        self.refused: list[str] = []
         self.told: list[Told] = []
         self._tell = tell
         self._chapters: Iterator[Chapter] = iter(())
@@ -104,6 +110,23 @@ class Director:
         while self._advance():
             pass
         return [*self._repeated(), *self._fresh()]
+
+    def attempts(self) -> list[VerifiedTransaction]:
+        """What is to be tried out, and refused; a node that is behind may be asked again."""
+        return [errand.transaction or self._sign(errand) for errand in self._errands() if errand.do.refusal]
+
+    def answered(self, tried: Sequence[VerifiedTransaction], outcomes: Sequence[Refused | None]) -> None:
+        """What a node made of attempts: one that was refused for its reason is over, and told."""
+        answers = {item.id: outcome for item, outcome in zip(tried, outcomes, strict=True)}
+        for errand in [errand for errand in self._errands() if errand.ids & answers.keys()]:
+            outcome, do = answers[next(iter(errand.ids))], errand.do
+            if outcome is not None and outcome.reason is do.refusal:
+                errand.is_over = True
+                self.refused.append(f"{do.actor.name} {do.words}: refused, {outcome.detail}")
+                self._tell(self.refused[-1])
+            elif self.paper.slot - errand.offered_slot >= PATIENCE_SLOTS:
+                errand.is_over = True
+                self.skipped.append(f"{do.actor.name} {do.words}, and is not refused")
 
     # ------------------------------------------------------------------------------------------------- the scenes
 
@@ -151,13 +174,18 @@ class Director:
             yield from (errand for errand in thread.errands if not errand.is_over)
 
     def _fresh(self) -> list[VerifiedTransaction]:
-        return [self._sign(errand) for errand in list(self._errands()) if errand.transaction is None]
+        return [
+            self._sign(errand)
+            for errand in list(self._errands())
+            if errand.transaction is None and errand.do.refusal is None
+        ]
 
     def _repeated(self) -> list[VerifiedTransaction]:
         """What was offered long ago, unless it cannot happen any more; signed again where its nonce cannot."""
         late: list[Errand] = []
         for errand in self._errands():
-            if errand.transaction is None or self.paper.slot - errand.offered_slot < PATIENCE_SLOTS:
+            is_waiting = self.paper.slot - errand.offered_slot < PATIENCE_SLOTS
+            if errand.transaction is None or errand.do.refusal or is_waiting:
                 continue
             if errand.do.is_open():
                 late.append(errand)

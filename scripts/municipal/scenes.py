@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from chain.errors import Reason
 from chain.transactions import Action
 from scripts.municipal.cast import Player
 
@@ -25,11 +26,15 @@ class Do:
 
     The scene goes on once this is final, or once it is not and ``is_open`` says that it cannot be any more: whoever
     is late on a slow machine is late, and the story goes on with what the chain made of it.
+
+    What has a ``refusal`` is only tried out, and over once a node refused it for that reason; ``words`` say what it is.
     """
 
     actor: Player
     action: Action | Callable[[int], Action]
     is_open: Condition = _always
+    words: str = ""
+    refusal: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

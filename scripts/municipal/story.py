@@ -1,8 +1,9 @@
 """The story of a city's credit register.
 
-Three agencies and an arbiter are accredited, two hundred members enrol, records of all severities are filed.
-Objections are won by silence, by ruling, and lost; records are repaired and expire; an issuer is suspended by its
-own error rate; the policy is amended without worsening anybody's past; a validator is replaced.
+Three agencies and four arbiters are accredited, two hundred members enrol, records of all severities are filed.
+Objections are won by silence, by ruling, on appeal, and lost; a lost key is recovered, a member leaves; records are
+repaired and expire; an issuer is suspended by its own error rate; the policy is amended without worsening anybody's
+past; a validator is replaced; and what ended is not filed again.
 
 A rehearsal's day is short, and everything else is as the city's policy has it.  Nothing here waits for a moment:
 where somebody answers, the chain decides whether that was in time.
@@ -12,54 +13,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from hashlib import sha256
 from typing import Any
 
 from chain.errors import OperatorError
-from chain.genesis import Genesis
 from chain.policy import Policy, read_policy, shipped_policy
-from chain.proposals import Accredit, Amend, Judge, Proposal, ReplaceValidator, Restore
-from chain.transactions import (
-    APPROVE,
-    ASK,
-    CORRECT,
-    DECLINE,
-    MAINTAIN,
-    STRIKE,
-    UPHOLD,
-    WITHDRAW,
-    Action,
-    Answer,
-    Appeal,
-    Approve,
-    Consent,
-    Enrol,
-    FileRecord,
-    Object,
-    Propose,
-    Repair,
-    Rotate,
-    Rule,
-    Statement,
-    sign_consent,
-    sign_rotation,
-)
+from chain.proposals import Accredit, Amend, Proposal, ReplaceValidator, Restore
+from chain.transactions import APPROVE, CORRECT, DECLINE, UPHOLD, WITHDRAW, Approve, Consent, Propose
+from scripts.municipal.casework import GENERAL, MINOR, SERIOUS
 from scripts.municipal.cast import Player
-from scripts.municipal.director import Director
+from scripts.municipal.people import People
 from scripts.municipal.scenes import Chapter, Do, Scene, Until
-from scripts.recount.lives import CARRIED, COUNTING, DRAWN, OBJECTED, OPEN, REPAIR_ASKED, SUSPENDED
+from scripts.municipal.stage import SLOTS_A_DAY
+from scripts.recount.lives import CARRIED, OPEN, SUSPENDED
 from scripts.recount.rows import proposal_row
 
-# Long enough for an answer that takes eight slots to be seen and two to be heard: 20 days are 40 slots.
-SLOTS_A_DAY = 2
 # An amendment that is moved has to be carried before its notice begins: three times what that takes.
 CARRYING_DAYS = 15
 # A motion lives for 60 slots, and being carried takes it 12 where nothing is slow.
 MAX_MOVES = 5
 FOREVER = 2**32
-MINOR, GENERAL, SERIOUS = 1, 2, 3
-# When conduct was established, in days before it is filed, so that its repair can be asked for at once.
-_AGE_DAYS = {0: 10, MINOR: 10, GENERAL: 100, SERIOUS: 400}
 FINE_CODE = 13
 
 
@@ -74,34 +46,22 @@ def rehearsal_policy(slot_ms: int) -> Policy:
     return read_policy({**document, "day_ms": SLOTS_A_DAY * slot_ms, "rights": rights})
 
 
-def digest(text: str) -> bytes:
-    """What stands on the chain for a document that is kept elsewhere."""
-    return sha256(text.encode()).digest()
-
-
 def _same(proposal: Proposal) -> Proposal:
     return proposal
 
 
-class Story:
+class Story(People):
     """The chapters, for one director's chain."""
-
-    def __init__(self, director: Director) -> None:
-        self.director = director
-        self.genesis: Genesis = director.genesis
-        self.cast = director.cast
-        self.paper = director.paper
-        self._filed = 0
 
     def chapters(self) -> Iterator[Chapter]:
         """One after the other; each is made when it begins."""
         cast, member = self.cast, self.cast.member
-        yield Chapter("three agencies and an arbiter are accredited by motion", list(self._accreditations()))
+        yield Chapter("three agencies and four arbiters are accredited by motion", list(self._accreditations()))
         yield Chapter("two hundred members enrol, each with the civil office's consent", [self._enrolments()])
         yield Chapter("the agencies file what they know", [self._filings()])
         market, bank = cast.market, cast.bank
         yield Chapter(
-            "members object, and an amendment is announced",
+            "members object, one leaves, one lost its key, and an amendment is announced",
             [
                 self._silence(member(17)),
                 self._silence(member(18)),
@@ -113,7 +73,7 @@ class Story:
                 self._appeal(member(34), bank),
                 self._comment(member(39)),
             ],
-            [self._amendment()],
+            [self._amendment(), self._recovery(member(40)), self._departure(member(97))],
         )
         yield Chapter(
             "records are repaired, corrected, and expire",
@@ -128,6 +88,7 @@ class Story:
         yield Chapter("the amended policy comes into force", [self._in_force()])
         yield Chapter("a validator is replaced", [self._replacement()])
         yield Chapter("the market office is restored, and files under the new policy", [self._restoration()])
+        yield Chapter("what ended stays ended", [self._refiling(market, member(17)), self._return(member(97))])
 
     # ------------------------------------------------------------------------------------------------- validators
 
@@ -170,7 +131,7 @@ class Story:
     def _is_timely(self, proposal: Proposal) -> bool:
         """Whether an amendment still leaves the notice that it has to give."""
         notice_slots = SLOTS_A_DAY * self.paper.policy["periods"]["notice_days"]
-        return not isinstance(proposal, Amend) or self.paper.slot + notice_slots < proposal.effective_slot
+        return not isinstance(proposal, Amend) or self.paper.date + notice_slots < proposal.effective_slot
 
     def _amendment(self) -> Scene:
         mover, *voters = self.cast.validators
@@ -184,7 +145,7 @@ class Story:
         categories = [self._amended_category(category) for category in document["category"]]
         version = document["version"] + 1
         policy = read_policy({**document, "version": version, "tier": tiers, "category": categories})
-        return Amend(version - 1, self.paper.slot + SLOTS_A_DAY * days, policy.encode())
+        return Amend(version - 1, self.paper.date + SLOTS_A_DAY * days, policy.encode())
 
     @staticmethod
     def _amended_category(category: dict[str, Any]) -> dict[str, Any]:
@@ -209,14 +170,7 @@ class Story:
             yield from self._carry(self.cast.newcomer, self.cast.validators[:-1], lambda: Restore(market.key))
         yield [self._file(market, self.cast.member(150), FINE_CODE, -3, MINOR)]
 
-    # ---------------------------------------------------------------------------------------- members and records
-
-    def _enrolments(self) -> Scene:
-        civil, chain_id, expiry_height = self.cast.civil, self.genesis.id, self.genesis.max_expiry_blocks
-        yield [
-            Do(member, Enrol(civil.key, sign_consent(civil.secret, chain_id, member.key, expiry_height)))
-            for member in self.cast.members
-        ]
+    # ------------------------------------------------------------------------------------------------- records
 
     def _filings(self) -> Scene:
         cast = self.cast
@@ -238,94 +192,3 @@ class Story:
             *(self._file(cast.civil, cast.member(at), 10, -20, MINOR) for at in range(196, 200)),
         ]
         yield filings
-
-    def _file(
-        self, agency: Player, member: Player, code: int, points: int, severity: int, age_days: int | None = None
-    ) -> Do:
-        """A record of conduct that was established some time ago."""
-        days = _AGE_DAYS[severity] if age_days is None else age_days
-        established_slot = self.paper.slot - SLOTS_A_DAY * days
-        self._filed += 1
-        evidence = digest(f"{agency.name} on {member.name}: {code}, document {self._filed}")
-        version = self.paper.version
-        rules = next(item for item in self.paper.policy["category"] if item["code"] == code)
-        reason = digest(f"why {evidence.hex()}") if rules["reason"] else b""
-        action = FileRecord(member.key, code, points, severity, evidence, reason, established_slot, version)
-        lasts_days = self.paper.policy["periods"]["retention_days"]
-        if severity:
-            lasts_days = self.paper.policy["severity"][severity - 1]["expires_after_days"]
-        return Do(agency, action, lambda: self.paper.slot < established_slot + SLOTS_A_DAY * lasts_days)
-
-    def _status(self, member: Player) -> str:
-        """The status of the first record about a member; empty where it is gone."""
-        record = self.paper.record(self.paper.who(member.key), 0)
-        return "" if record is None else record.status
-
-    def _when(self, member: Player, *statuses: str) -> Callable[[], bool]:
-        return lambda: self._status(member) in statuses
-
-    def _objection(self, member: Player, signer: Player | None = None) -> Scene:
-        action = Object(member.key, 0, digest(f"{member.name} objects"))
-        yield [Do(signer or member, action, self._when(member, *COUNTING))]
-
-    def _silence(self, member: Player) -> Scene:
-        """The agency does not answer."""
-        yield from self._objection(member)
-        yield Until(self._when(member, ""))
-
-    def _answered(self, member: Player, agency: Player, verdict: int, signer: Player | None = None) -> Scene:
-        yield from self._objection(member, signer)
-        yield [self._answer(member, agency, verdict)]
-
-    def _answer(self, member: Player, agency: Player, verdict: int) -> Do:
-        """The correction halves a minor default."""
-        points, reason = (-10 if verdict == CORRECT else 0), digest(f"{agency.name} answers {member.name}")
-        return Do(agency, Answer(member.key, 0, verdict, points, reason), self._when(member, OBJECTED))
-
-    def _ruling(self, member: Player, agency: Player, verdict: int | None, signer: Player | None = None) -> Scene:
-        """The agency maintains its record, both are heard, and the arbiter rules, or is silent."""
-        yield from self._answered(member, agency, MAINTAIN, signer)
-        if verdict is None:
-            yield Until(self._when(member, ""))
-            return
-        yield Until(self._when(member, DRAWN, ""))
-        action = Rule(member.key, 0, verdict, digest(f"the ruling on {member.name}"))
-        yield [Do(self.cast.arbiter, action, self._when(member, DRAWN))]
-
-    def _appeal(self, member: Player, agency: Player) -> Scene:
-        """What the arbiter upheld is appealed; there is no other arbiter, so the validators decide."""
-        yield from self._ruling(member, agency, UPHOLD)
-        yield [Do(member, Appeal(member.key, 0, digest(f"{member.name} appeals")), self._when(member, *COUNTING))]
-        yield Until(self._when(member, DRAWN, ""))
-        if self._status(member) == DRAWN:
-            mover, *voters = self.cast.validators
-            yield from self._carry(mover, voters, lambda: Judge(member.key, 0, STRIKE))
-
-    def _ruling_after_moving(self, member: Player, agency: Player) -> Scene:
-        """A member moves to another key, and objects with that one."""
-        heir = self.cast.heir
-
-        def action(nonce: int) -> Action:
-            return Rotate(heir.key, sign_rotation(heir.secret, self.genesis.id, member.key, nonce))
-
-        yield [Do(member, action)]
-        yield from self._ruling(member, agency, STRIKE, heir)
-
-    def _comment(self, member: Player) -> Scene:
-        yield [Do(member, Statement(member.key, 0, digest("I had paid.")), self._when(member, *COUNTING))]
-
-    def _corrected_unasked(self, member: Player, agency: Player) -> Scene:
-        """An agency that finds its own mistake does not pay for it."""
-        yield [Do(agency, Answer(member.key, 0, CORRECT, -10, b""), self._when(member, *COUNTING))]
-
-    def _repair(self, member: Player, agency: Player, step: int | None) -> Scene:
-        """The member asks; the agency approves, declines, or is silent."""
-        document = digest(f"{member.name} has paid")
-        yield [Do(member, Repair(member.key, 0, ASK, document), self._when(member, *COUNTING))]
-        if step is None:
-            yield Until(self._when(member, ""))
-            return
-        yield [Do(agency, Repair(member.key, 0, step, document), self._when(member, REPAIR_ASKED))]
-
-    def _expiry(self, member: Player) -> Scene:
-        yield Until(self._when(member, ""))

@@ -103,6 +103,7 @@ class Collected:
         self.jobs, self.answer = jobs, answer
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        gc.unfreeze()  # what is frozen is not among the objects
         functions = [one for one in gc.get_objects() if isinstance(one, FunctionType)]
         gc.freeze()
         self.answer({"collected": len(session.items)})

@@ -124,6 +124,7 @@ class Disputes(Book):
             self._decide(record, verdict)
         else:
             record.votes = [*record.votes, (who, verdict)]
+            self._tell("voted", (*record.name, who, verdict))
             if [each for _, each in record.votes].count(verdict) == 2:
                 self._decide(record, verdict)
 

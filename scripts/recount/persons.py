@@ -33,6 +33,7 @@ class Persons(Voices):
             self.guards[who] = Guard(now, row["commitment"], until, until)
         else:
             self._guard(who, row["commitment"])
+        self._tell("guarded", who)
 
     def _guard(self, who: bytes, commitment: bytes) -> None:
         self.guards.pop(who, None)
@@ -75,6 +76,7 @@ class Persons(Voices):
         claim(not was_vetoed or not self.recoveries[who][0], "two recoveries at a time")
         due = self.slot + self._identity_slots("recovery_days")
         self.recoveries[who] = actor, due, was_vetoed and bool(row["guardians"] and row["registrar"])
+        self._tell("recovery asked", who)
         if who in self.leavings:
             self.leavings[who].due = max(self.leavings[who].due, due + 1)
 
@@ -122,6 +124,7 @@ class Persons(Voices):
         if who in self.recoveries:
             due = max(due, self.recoveries[who][1] + 1)
         self.leavings[who] = Leaving(due)
+        self._tell("leaving", who)
         self._can_be_undone(who)
 
     def _annul(self, row: Row, who: bytes) -> None:

@@ -51,7 +51,7 @@ async def slow_line(transactions: int) -> Found:
         await field.load(transactions, LOAD_PER_S)
         size = await trio.to_thread.run_sync(_chain_bytes, field)
         goal = field.nodes[0].told["height"]
-        async with field.observer(SLOW, field.addresses) as node:
+        async with field.observer(SLOW, field.addresses, private=True) as node:  # else others dial past its line
             took = await field.seconds_until(node, lambda told: told["height"] >= goal, SYNC_TIMEOUT_S)
     if took is None:
         return f"not done after {SYNC_TIMEOUT_S:.0f} s", False
@@ -83,7 +83,8 @@ async def sync_rate(field: Field, observer: str, *, is_cruel: bool) -> float:
     """Transactions a second that a fresh observer fetches, from when its process is ready; 0 if it does not end."""
     await field.refresh()
     goal, transactions = field.nodes[0].told["height"], field.nodes[0].told["transactions"]
-    async with field.observer(observer, field.addresses) as node, trio.open_nursery() as nursery:
+    private = field.observer(observer, field.addresses, private=True)  # else others dial past the lines
+    async with private as node, trio.open_nursery() as nursery:
         if is_cruel:
             nursery.start_soon(_lose_peers, node, MIDWAY * transactions, field.nodes[1], field.nodes[2])
         took = await field.seconds_until(node, lambda told: told["height"] >= goal, SYNC_TIMEOUT_S)

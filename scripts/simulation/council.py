@@ -18,8 +18,9 @@ from chain.proposals import (
 )
 from chain.transactions import Enrol, Propose, VerifiedTransaction, sign_transaction
 from chain.validators import Seat
+from scripts.simulation.clients import Wish
 from scripts.simulation.node import SimulatedNode
-from scripts.simulation.offices import Offices, Wish
+from scripts.simulation.offices import Offices
 from scripts.simulation.ratings import EXPIRY_HEIGHT, FIRST_MEMBER
 from scripts.simulation.world import World, secret
 

@@ -28,7 +28,7 @@ def simulated_policy(slot_ms: int) -> Policy:
                 "notice_days": 10,
                 "retention_days": 120,
             },
-            "authorities": {"overturned_permille": 400, "overturned_minimum": 5},
+            "authorities": {"overturned_permille": 400, "overturned_minimum": 3},
             "rights": {
                 "lookback_days": 40,
                 "hearing_days": 3,
@@ -37,6 +37,14 @@ def simulated_policy(slot_ms: int) -> Policy:
                 "window_days": 100,
                 "worse_notice_days": 10,
             },
+            "identity": {
+                "recovery_days": 10,
+                "registrar": "recovers",
+                "annulment_days": 8,
+                "leave_days": 12,
+                "return_days": 60,
+            },
+            "raters": {"rating_days": 60, "answer_days": 10},
             "tier": [{"name": "high", "from": 120}, {"name": "middle", "from": 60}, {"name": "low", "from": 0}],
             "severity": [
                 {"name": "minor", "repair_after_days": 0, "expires_after_days": 40},

@@ -20,9 +20,10 @@ from chain.blockchain import Blockchain
 from chain.errors import Disposition, Refused
 from chain.mempool import MAX_AGE_BLOCKS
 from chain.transactions import Enrol, Rate, VerifiedTransaction
+from scripts.simulation.clients import refusal_of
 from scripts.simulation.council import Council, Quiet
 from scripts.simulation.node import SimulatedNode
-from scripts.simulation.offices import Offices, refusal_of
+from scripts.simulation.offices import Offices
 from scripts.simulation.ratings import FIRST_MEMBER, Invented, Member, Recorded
 from scripts.simulation.rules import RATING
 from scripts.simulation.settings import Violation

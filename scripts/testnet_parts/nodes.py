@@ -15,7 +15,7 @@ import psutil
 import trio
 
 from chain.errors import InvariantBroken, OperatorError, Refused
-from p2p.client import STATUS, AsyncClient, HeadMove, NodeAway, NodeStatus, announced, heads, submit_all
+from p2p.client import STATUS, AsyncClient, HeadMove, NodeAway, NodeStatus, announced, heads, submit_all, try_all
 
 NODE_PY = Path(__file__).parents[2] / "node.py"
 # Five processes that import libp2p at once on two cold cores need 5 s; a loaded machine several times that.
@@ -227,6 +227,10 @@ class NodeProcess:
     async def submit(self, client: AsyncClient, raws: Iterable[bytes]) -> list[Refused | None]:
         """Offer encoded transactions.  Raises :class:`NodeAway`."""
         return await client.ask(self.url, submit_all(raws))
+
+    async def try_out(self, client: AsyncClient, raws: Iterable[bytes]) -> list[Refused | None]:
+        """What the next block would make of encoded transactions.  Raises :class:`NodeAway`."""
+        return await client.ask(self.url, try_all(raws))
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ class Replay:
     """The load of ``testnet.py --replay``; see :class:`~scripts.testnet_parts.run.Load`."""
 
     can_go_on = True
+    questions: Sequence[str] = ("head", "top", "verify")
 
     def __init__(self, home: TestnetHome, plan: Plan, max_per_s: int = MAX_PER_S) -> None:
         slot_ms = home.shape.slot_ms

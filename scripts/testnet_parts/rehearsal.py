@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,9 @@ class Rehearsal:
         self.reader = FinalReader(home.genesis)
         self._home = home
         self._is_closed = False
+        cast = self.director.cast
+        people = [f"member {did_from_key(player.key)} --explain" for player in (cast.found, cast.member(14))]
+        self.questions: Sequence[str] = ["head", "authorities", *people, "verify"]
 
     @property
     def height(self) -> int:
@@ -69,16 +73,15 @@ class Rehearsal:
         return self.director.transactions
 
     async def prepare(self, _nodes: Sequence[NodeProcess]) -> None:
-        """A story is told once, and can be played on.  Raises :class:`OperatorError`."""
+        """A story is told once, and can be played on; every table names its people.  Raises :class:`OperatorError`."""
         if self._home.is_resumed and not self._is_played:
             raise OperatorError(
                 f"the story was begun in {self._home.path}; add --scenario municipal --play to go on with it"
             )
         self._is_closed = self._home.is_resumed
-        if not self._home.is_resumed:
-            names = {did_from_key(player.key): player.name for player in self.director.cast.everybody}
-            for name in self._home.shape.names:
-                write_names(self._home.path / name, names)
+        names = {did_from_key(player.key): player.name for player in self.director.cast.everybody}
+        for name in self._home.shape.names:
+            write_names(self._home.path / name, names)
 
     async def run(self, testnet: Testnet) -> None:
         """Tell the story, until cancelled."""
@@ -98,6 +101,7 @@ class Rehearsal:
                 await self._submit(testnet, offers)
             elif not blocks:
                 await trio.sleep(SHORT_NAP_S)
+            await self._attempt(testnet)
 
     async def _hand_over(self, node: NodeProcess) -> None:
         """Leave the keys, and say what can be done with them."""
@@ -121,6 +125,14 @@ class Rehearsal:
                 continue
             return True
         return False
+
+    async def _attempt(self, testnet: Testnet) -> None:
+        """Ask the furthest node what it makes of what is to be refused; if it is away, another time."""
+        attempts, node = self.director.attempts(), testnet.furthest
+        if attempts and node is not None:
+            with suppress(NodeAway):
+                outcomes = await node.try_out(testnet.client, [transaction.raw for transaction in attempts])
+                self.director.answered(attempts, outcomes)
 
     def close(self) -> None:
         """Break off."""
@@ -162,6 +174,7 @@ class Rehearsal:
             "refused": {},
             "lost": 0,
             "skipped": self.director.skipped,
+            "attempts": self.director.refused,
             "chapters": [
                 {"title": chapter.title, "from_height": chapter.height, "to_height": end}
                 for chapter, end in zip(told, ends, strict=False)

@@ -95,7 +95,7 @@ def print_summary(report: dict[str, Any], testnet: Testnet) -> None:
     table("", ("", ""), rows)
     home = shlex.quote(report["home"])
     click.echo("\nLook inside:\n")
-    for question in ("head", "top", "verify"):
+    for question in testnet.load.questions:
         click.echo(launched(f"    python scripts/inspect_chain.py {question} --home {home}/node0"))
     if testnet.load.can_go_on:
         click.echo("\nGo on with this network:\n")

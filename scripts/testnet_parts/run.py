@@ -42,10 +42,12 @@ class Load(Protocol):
 
     ``height`` is that up to which it has read the final chain; ``fresh`` counts the transactions that this run made
     final.  ``bars``, ``line`` and ``hint`` are for the view, ``report`` is its part of the report, and ``rows`` are the
-    same for people.  What ``can_go_on`` goes on when its home is opened again.
+    same for people.  What ``can_go_on`` goes on when its home is opened again;
+    ``questions`` are what to ask a node then.
     """
 
     can_go_on: bool
+    questions: Sequence[str]
 
     @property
     def height(self) -> int: ...

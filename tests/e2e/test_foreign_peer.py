@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from chain.genesis import Genesis
-from chain.transactions import Enrol
+from chain.proposals import ReweighValidator
+from chain.transactions import Approve, Enrol, Propose
 from p2p.client import announced
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home
@@ -54,10 +55,10 @@ class Observer:
 
 
 @contextmanager
-def observing(node: RunningNode, chain_id: bytes, key: bytes, folder: Path) -> Iterator[Observer]:
+def observing(node: RunningNode, chain_id: bytes, key: bytes, folder: Path, blocks: int = 3) -> Iterator[Observer]:
     output = folder / "observer.jsonl"
     address, genesis = announced(node.home).addresses[0], node.home / "genesis.json"
-    command = [str(NODE_JS), "observer.js", address, chain_id.hex(), str(genesis), key.hex()]
+    command = [str(NODE_JS), "observer.js", address, chain_id.hex(), str(genesis), key.hex(), str(blocks)]
     with (
         output.open("w") as out,
         subprocess.Popen(command, cwd=FOLDER, stdout=out, stderr=subprocess.PIPE, text=True) as process,
@@ -82,27 +83,46 @@ def two_validators(folder: Path, rules: Genesis) -> Iterator[RunningNode]:
             yield first
 
 
+def follows(observer: Observer, node: RunningNode, rules: Genesis) -> None:
+    """Give each slot work until the observer has seen all that it waits for."""
+    deadline, count = time.monotonic() + DEADLINE_S, 101
+    while observer.process.poll() is None:
+        assert time.monotonic() < deadline, observer.said
+        assert node.submit([Actor(rules, count).sign(Enrol())]) == [None]
+        count += 1
+        time.sleep(0.5)  # something to do for every slot
+    assert observer.process.returncode == 0, (observer.said, node.log())
+
+
 def test_a_js_observer_follows_blocks_fetches_them_and_checks_a_proof(tmp_path: Path) -> None:
     rules = genesis_of(2, genesis_time_ms=int(time.time() * 1000))
     member = Actor(rules, 100)
     with two_validators(tmp_path, rules) as node:
         assert node.submit([member.sign(Enrol())]) == [None]
         with observing(node, rules.id, member.key, tmp_path) as observer:
-            deadline, count = time.monotonic() + DEADLINE_S, 101
-            while observer.process.poll() is None:
-                assert time.monotonic() < deadline, observer.said
-                assert node.submit([Actor(rules, count).sign(Enrol())]) == [None]
-                count += 1
-                time.sleep(0.5)  # something to do for every slot
-            assert observer.process.returncode == 0, (observer.said, node.log())
+            follows(observer, node, rules)
         (identified,) = observer.events("identified")
         assert identified["agent"].startswith("goodfaith/")
         assert identified["addresses"] == [announced(node.home).addresses[0].partition("/p2p/")[0]]
         assert observer.events("proven")[-1] | {"isMember": True, "nonce": 1} == observer.events("proven")[-1]
         assert observer.events("fetched")
         assert observer.events("attested")
+        assert observer.events("counted")[-1]["final"] > 0
         assert observer.events("pinged")
         assert node.get("/peers")["banned"] == {}
+
+
+def test_a_js_observer_follows_a_change_of_validators(tmp_path: Path) -> None:
+    rules = genesis_of(2, genesis_time_ms=int(time.time() * 1000))
+    first, second, member = Actor(rules, 1), Actor(rules, 2), Actor(rules, 100)
+    heavier = first.sign(Propose(ReweighValidator(second.key, 2)))
+    with two_validators(tmp_path, rules) as node:
+        assert node.submit([member.sign(Enrol()), heavier, second.sign(Approve(0))]) == [None, None, None]
+        with observing(node, rules.id, member.key, tmp_path, blocks=20) as observer:
+            follows(observer, node, rules)
+        last = observer.events("counted")[-1]
+        assert (last["weights"], last["isChanging"]) == ([1, 2], False)
+        assert last["final"] >= last["height"] - 4
 
 
 def test_a_js_observer_of_another_network_is_told_so(tmp_path: Path) -> None:

@@ -53,14 +53,7 @@ class Desk:
     def run_process(self, *arguments: str, code: int = 0) -> Any:
         """The same in a process of its own, as people do."""
         command = [sys.executable, str(ROOT / "scripts" / "registry.py"), *arguments, "--json"]
-        done = subprocess.run(
-            command,
-            env={"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
         assert done.returncode == code, (arguments, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
         return json.loads(done.stdout)
@@ -127,7 +120,7 @@ def test_an_import_that_is_killed_goes_on_and_files_no_row_twice(tmp_path: Path,
 
     options = ["import", str(table), "--key", str(tmp_path / "bank"), "--node", node.url]
     command = [sys.executable, str(ROOT / "scripts" / "registry.py"), *options]
-    with subprocess.Popen(command, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL) as importing:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as importing:
         deadline = time.monotonic() + DEADLINE_S
         while not (journal.exists() and b'"raw"' in journal.read_bytes()):
             assert time.monotonic() < deadline

@@ -65,11 +65,6 @@ class Rules:
     tag_counter: bool = _knob("a tag is a counter, which a second loss can use again")
     evidence_across_tags: bool = _knob("statements with different tags are evidence against their speaker")
 
-    @property
-    def taken_out(self) -> tuple[str, ...]:
-        """The names of the knobs that are set."""
-        return tuple(name for name in KNOBS if getattr(self, name))
-
 
 KNOBS: dict[str, str] = {one.name: one.metadata["instead"] for one in fields(Rules) if "instead" in one.metadata}
 """What is done instead of each rule, by the name of its knob."""

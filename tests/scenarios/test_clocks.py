@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from chain.clock import FAR_MS, PATIENCE_MS, SETTLED_MS
+from chain import clock
+from chain.clock import FAR_MS, PATIENCE_MS
 from chain.credentials import sign_credential
 from scripts.simulation.wire import Claim
 from tests.scenarios.crafting import Traffic
@@ -16,6 +17,13 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 YEAR_MS = 365 * DAY_MS
 A_FEW_SLOTS = 8
+# Instead of ten minutes: more than patience and less than claims last, as it is.
+SETTLED_MS = 150_000
+
+
+@pytest.fixture(autouse=True)
+def steps_settle_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "SETTLED_MS", SETTLED_MS)
 
 
 def busy(validators: int = 4, seed: int = 41) -> tuple[World, Traffic]:
@@ -83,7 +91,7 @@ def test_when_all_wall_clocks_stay_ahead_they_are_followed_in_the_end(offset_ms:
     assert all(abs(host.now_ms - world.now_ms - offset_ms) < 1_000 for host in world.hosts)
     traffic.run(A_FEW_SLOTS, 0)
     assert world.agree()
-    assert max(len(host.signed) for host in world.hosts) > 100
+    assert max(len(host.signed) for host in world.hosts) > 40
     assert all(host.engine.silence(host.now_ms) is None for host in world.hosts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,11 @@ def answer(home: Path, *args: str, exit_code: int = 0) -> Any:
     result = ask(home, *args, "--json")
     assert (result.exit_code, result.stderr) == (exit_code, "")
     return json.loads(result.stdout)
+
+
+def column(rows: Sequence[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
+    """Of each row what stands under these names."""
+    return [tuple(row[name] for name in names) for row in rows]
 
 
 def problems(home: Path) -> list[tuple[int, str]]:

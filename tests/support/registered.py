@@ -248,3 +248,9 @@ class Told:
     def did(self, name: str) -> str:
         actor: Actor = getattr(self.city, name)
         return self.city.did(actor)
+
+
+def told_city(home: Path) -> Told:
+    """The lively city, written to this home."""
+    city = lively_city()
+    return Told(city, city.write(home))

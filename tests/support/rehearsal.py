@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from chain.trial import try_out
 from scripts.municipal.audit import Audit, audit
 from scripts.municipal.cast import MEMBERS, Cast
 from scripts.municipal.director import Director
@@ -20,9 +21,10 @@ class Rehearsal:
     """Four validators, an observer that is to become one, and the story told to its end.
 
     Transactions of the kinds in ``late`` reach nobody before slot ``late_until``, as on a machine that is too slow.
+    All nodes are up ``outage_slots`` after the genesis.
     """
 
-    def __init__(self, late: frozenset[str] = frozenset(), late_until: int = 0) -> None:
+    def __init__(self, late: frozenset[str] = frozenset(), late_until: int = 0, outage_slots: int = 0) -> None:
         policy = rehearsal_policy(1_000).to_document()
         self.world = World(4, seed=2, batch=6, heartbeat_slots=1, policy=policy)
         self.disk = record(self.world.hosts[0])
@@ -32,6 +34,12 @@ class Rehearsal:
         self.director = Director(self.world.genesis, self.cast, self.told.append)
         self.director.begin(Story(self.director).chapters())
         self._late, self._late_until = late, late_until
+        if outage_slots:
+            for host in self.world.hosts:
+                host.crash()
+            self.world.run(outage_slots)
+            for host in self.world.hosts:
+                host.start()
         self.world.run_until(self._turn, SLOTS)
         self.paper = self.director.paper
         self.counts = Counter(event.what for event in self.paper.events)
@@ -45,11 +53,17 @@ class Rehearsal:
         if slot < self._late_until:
             offers = [transaction for transaction in offers if transaction.kind not in self._late]
         self.world.submit(slot % 4, offers)
+        attempts, engine = self.director.attempts(), host.engine
+        self.director.answered(attempts, try_out(engine.chain, engine.mempool, attempts, slot))
         return self.director.is_done
 
     def standing(self, number: int) -> tuple[int, str]:
         score, _, tier = self.paper.standing(self.cast.member(number).key)
         return score, tier
+
+    def mark(self, number: int) -> int:
+        """Until when the key of a member that left does not come back, as a slot."""
+        return self.paper.marks[self.cast.member(number).key] + self.paper.lost
 
     def audit(self, index: int) -> Audit:
         """The state of one node at its head, compared with the paper."""
@@ -63,7 +77,7 @@ class Rehearsal:
             found = self.audit(index)
             assert found.differences == ()
             assert found.faults == ()
-            assert found.explained == found.members == MEMBERS
+            assert found.explained == found.members == MEMBERS - 1  # one has left
 
     def write(self, home: Path) -> Path:
         """A home with everything that the first node committed."""

@@ -17,16 +17,20 @@ from libp2p.peer.id import ID
 from libp2p.utils.varint import encode_uvarint
 
 from chain.blocks import Block, encode_block, heading_of
-from chain.codec import encode
+from chain.codec import decode, encode
 from chain.credentials import sign_credential
+from chain.electorate import NOTHING_DECIDED, Decision, Electorate, Joint, ValidatorSet, validator_set
+from chain.genesis import Genesis
 from chain.headers import Header
 from chain.keys import did_from_key
 from chain.messages import Announcement, GetBlocks, GetHeadings, GetTransactions, RawItems, Status
-from chain.proof import Voting
+from chain.proof import Counted, Voting, follow
 from chain.prover import prove
+from chain.restart import Restart
 from chain.state import Entry, decode_entry
 from chain.statetree import Proof, StateTree
 from chain.transactions import Enrol, Rate, VerifiedTransaction
+from chain.votes import Votes
 from p2p import handshake
 from p2p.frames import proposal
 from p2p.meshsub.parts import IHave, Message, Prune, Rpc, Subscription
@@ -37,6 +41,7 @@ from p2p.network import TransportConfig
 from p2p.refusals import REFUSED, Refusal, Why
 from p2p.requests import ReplyStatus
 from tests.support.forge import Forge
+from tests.support.registered import changing_city
 from tests.support.world import Actor, genesis_of, secret
 
 FOLDER = Path(__file__).parents[1] / "vectors" / "wire"
@@ -156,7 +161,7 @@ def requests() -> Document:
             "request": ids.encode().hex(),
             "reply": RawItems(tuple(item.raw for item in _transactions())).encode().hex(),
         },
-        "proof": {"key": MEMBER.key.hex(), "height": 3, "reply": prove(GENESIS, _Final(), MEMBER.key).hex()},
+        "proof": {"key": MEMBER.key.hex(), "height": 3, "reply": prove(GENESIS, _block_3(), MEMBER.key).hex()},
     }  # fmt: skip
 
 
@@ -250,7 +255,25 @@ def state() -> Document:
     }
 
 
-_SUBJECTS = (encoding, network, frames, hello, requests, gossip, relay, refusals, chain, state)
+def changes() -> Document:
+    """Two chains on which who votes changes: a validator is jailed and another taken in; signing states are lost."""
+    city, lost = changing_city(20), _lost_states()
+    sources = [_Final(city.genesis, city.blocks, height, city.state) for height in (_final_of(city.blocks), 12)]
+    made = [(source, prove(city.genesis, source, city.bob.key)) for source in sources]
+    return {
+        "chains": [_counted(city.genesis, city.blocks), _counted(GENESIS, lost)],
+        "proofs": [
+            {
+                "chain": 0, "key": city.bob.key.hex(), "height": source.header.height,
+                "runs": len(decode(file, max_bytes=len(file), max_items=10_000)[4]), "is_member": False,
+                "file": file.hex(),
+            }
+            for source, file in made
+        ],
+    }  # fmt: skip
+
+
+_SUBJECTS = (encoding, network, frames, hello, requests, gossip, relay, refusals, chain, state, changes)
 FILES: dict[str, Callable[[], str]] = {
     "genesis": GENESIS.to_json,
     **{subject.__name__: partial(lambda made: json.dumps(made(), indent=1) + "\n", subject) for subject in _SUBJECTS},
@@ -263,15 +286,20 @@ def framed(payload: bytes) -> bytes:
 
 
 class _Final:
-    """The state after block 3, which those after it make final.  See :class:`chain.prover.ProofSource`."""
+    """The state after a block, which those after it make final.  See :class:`chain.prover.ProofSource`."""
 
-    def __init__(self) -> None:
-        self._state = _forge()._known[_blocks()[2].id].state
+    def __init__(
+        self, genesis: Genesis, blocks: Sequence[Block], height: int, state: Callable[[Block], dict[bytes, bytes]]
+    ) -> None:
+        self._genesis = genesis
+        self._blocks = blocks
+        self._block = blocks[height - 1]
+        self._state = state(self._block)
         self._tree = StateTree.build(self._state.items())
 
     @property
     def header(self) -> Header:
-        return _blocks()[2].header
+        return self._block.header
 
     def entry(self, key: bytes) -> Entry | None:
         value = self._state.get(key)
@@ -281,10 +309,74 @@ class _Final:
         return self._tree.prove(key)
 
     def decisions(self) -> Sequence[int]:
-        return ()
+        known = self._blocks[: self.header.height]
+        return [block.header.height for block in known if block.ballot.changes_voters]
 
     def votings(self, first: int) -> Iterator[Voting]:
-        return iter([(block.header, block.ballot) for block in _blocks()[first - 1 :]])
+        return iter([(block.header, block.ballot) for block in self._blocks[first - 1 :]])
+
+
+def _from_the_genesis(genesis: Genesis, blocks: Sequence[Block]) -> Iterator[Counted]:
+    first = Electorate(1, validator_set(genesis.validators, genesis.batch))
+    return follow(genesis, first, [(block.header, block.ballot) for block in blocks])
+
+
+def _final_of(blocks: Sequence[Block]) -> int:
+    *_, last = _from_the_genesis(changing_city(0).genesis, blocks)
+    return last.votes.finalized
+
+
+def _counted(genesis: Genesis, blocks: Sequence[Block]) -> Document:
+    return {
+        "genesis": json.loads(genesis.to_json()),
+        "chain_id": genesis.id.hex(),
+        "headings": [
+            {
+                "height": block.header.height,
+                "heading": heading_of(encode_block(block)).hex(),
+                "after_it": _after_it(counted.votes),
+            }
+            for block, counted in zip(blocks, _from_the_genesis(genesis, blocks), strict=True)
+        ],
+    }
+
+
+def _after_it(votes: Votes) -> Document:
+    electorate, phase = votes.electorate, votes.electorate.phase
+    kind = "joint" if isinstance(phase, Joint) else "gate"
+    return {
+        "mhp": votes.mhp,
+        "final": votes.finalized,
+        "start": electorate.start,
+        "voting": _weights(electorate.current),
+        "phase": None if phase is None else [kind, phase.since, _weights(phase.following)],
+        "barred": [key.hex() for key in electorate.barred],
+        "tags": sorted([tag.key.hex(), tag.tag.hex(), tag.height] for tag in electorate.tags),
+    }
+
+
+def _weights(decides: ValidatorSet) -> list[Any]:
+    return [[key.hex(), weight] for key, weight in decides.weights]
+
+
+def _lost_states() -> list[Block]:
+    """A validator draws a new tag and speaks again once that is final; then people let the chain go on from its tip."""
+    forge = Forge(GENESIS)
+    blocks = [forge.block()]
+    while len(blocks) < 12:
+        decision = Decision(tags=((secret(4).public, bytes(range(16))),)) if len(blocks) == 3 else NOTHING_DECIDED
+        is_silent = 3 < len(blocks) < 9
+        said = forge.attestations(blocks[-1], by=range(3 if is_silent else 4))
+        slot = blocks[-1].header.slot + 1
+        slot += is_silent and forge.signer(slot, blocks[-1]).public == secret(4).public
+        blocks.append(forge.block(blocks[-1], slot=slot, carrying=said, decision=decision))
+    restart = Restart(blocks[-1].id, len(blocks), bytes(range(16, 32)))
+    for number in (1, 2, 3):
+        restart = restart.signed(secret(number), GENESIS.id)
+    blocks.append(forge.block(blocks[-1], restart=restart))
+    for _ in range(4):
+        blocks.append(forge.block(blocks[-1], carrying=forge.attestations(blocks[-1])))
+    return blocks
 
 
 @cache
@@ -310,6 +402,10 @@ def _blocks() -> tuple[Block, ...]:
     for _ in range(5):
         blocks.append(_forge().block(blocks[-1], carrying=_forge().attestations(blocks[-1])))
     return tuple(blocks)
+
+
+def _block_3() -> _Final:
+    return _Final(GENESIS, _blocks(), 3, _forge().state)
 
 
 def _gossiped(message: Message) -> Document:

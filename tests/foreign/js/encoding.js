@@ -1,44 +1,46 @@
 // The canonical encoding (protocol 1.1): arrays, integers of 64 bits and byte strings, each in its shortest form.
 // Integers are read as BigInt, so that none loses bits.
 
+import { bigEndian, check, concat, hex, same } from './bytes.js'
+
 const MAX_ARRAY = 10_000
 
 export function decode (bytes) {
   const reader = new Reader(bytes)
   const value = reader.value()
-  if (!Array.isArray(value) || reader.at !== bytes.length) throw new Error('not one array')
-  if (!Buffer.from(encode(value)).equals(Buffer.from(bytes))) throw new Error('not the shortest form')
+  check(Array.isArray(value) && reader.at === bytes.length, 'not one array')
+  check(same(encode(value), bytes), 'not the shortest form')
   return value
 }
 
 export function encode (value) {
-  if (value instanceof Uint8Array) return Buffer.concat([header(value.length, [[0xff, 0xc4, 1], [0xffff, 0xc5, 2], [0xffffffff, 0xc6, 4]]), value])
+  if (value instanceof Uint8Array) return concat(header(value.length, [[0xff, 0xc4, 1], [0xffff, 0xc5, 2], [0xffffffff, 0xc6, 4]]), value)
   if (Array.isArray(value)) {
-    const begin = value.length < 16 ? Buffer.from([0x90 | value.length]) : header(value.length, [[0xffff, 0xdc, 2], [0xffffffff, 0xdd, 4]])
-    return Buffer.concat([begin, ...value.map(encode)])
+    const begin = value.length < 16 ? Uint8Array.of(0x90 | value.length) : header(value.length, [[0xffff, 0xdc, 2], [0xffffffff, 0xdd, 4]])
+    return concat(begin, ...value.map(encode))
   }
   return integer(BigInt(value))
 }
 
 function header (length, forms) {
   const [, code, width] = forms.find(([most]) => length <= most)
-  return coded(code, BigInt(length), width)
+  return coded(code, length, width)
 }
 
 function integer (value) {
-  if (value >= -32n && value < 128n) return Buffer.from([Number(BigInt.asUintN(8, value))])
+  if (value >= -32n && value < 128n) return Uint8Array.of(Number(BigInt.asUintN(8, value)))
   const form = [[8, 0xcc, 0xd0], [16, 0xcd, 0xd1], [32, 0xce, 0xd2], [64, 0xcf, 0xd3]]
   const [bits, unsigned, signed] = form.find(([bits]) => value >= 0n ? value < 2n ** BigInt(bits) : value >= -(2n ** BigInt(bits - 1)))
   return coded(value >= 0n ? unsigned : signed, BigInt.asUintN(bits, value), bits / 8)
 }
 
 function coded (code, value, width) {
-  return Buffer.concat([Buffer.from([code]), Buffer.from(value.toString(16).padStart(2 * width, '0'), 'hex')])
+  return concat(Uint8Array.of(code), bigEndian(value, width))
 }
 
 class Reader {
   constructor (bytes) {
-    this.bytes = Buffer.from(bytes)
+    this.bytes = bytes
     this.at = 0
   }
 
@@ -66,16 +68,16 @@ class Reader {
   }
 
   array (length) {
-    if (length > MAX_ARRAY) throw new Error('too long an array')
+    check(length <= MAX_ARRAY, 'too long an array')
     return Array.from({ length }, () => this.value())
   }
 
   uint (width) {
-    return BigInt('0x' + this.take(width).toString('hex'))
+    return BigInt('0x' + hex(this.take(width)))
   }
 
   take (length) {
-    if (this.at + length > this.bytes.length) throw new Error('it ends too early')
+    check(this.at + length <= this.bytes.length, 'it ends too early')
     this.at += length
     return this.bytes.subarray(this.at - length, this.at)
   }

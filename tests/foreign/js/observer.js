@@ -1,9 +1,10 @@
 // Joins a network as an observer, follows its blocks, fetches them and a proof, checks all of it, and says so, one JSON
-// document a line:  node observer.js ADDRESS CHAIN_ID GENESIS_FILE KEY
+// document a line:  node observer.js ADDRESS CHAIN_ID GENESIS_FILE KEY [BLOCKS]
 //
-// ADDRESS is a multiaddr with /p2p/, CHAIN_ID and KEY are hexadecimal.  It ends with code 0 once blocks that were gossiped
-// and whole blocks were checked, and a proof about KEY shows an account in a final state, with 1 where the node sends it away, with 2
-// where something is not as it should be; else it goes on.
+// ADDRESS is a multiaddr with /p2p/, CHAIN_ID and KEY are hexadecimal.  It ends with code 0 once so many gossiped blocks
+// (3), and whole blocks, were checked, headers counted from the genesis made something final, and a proof about KEY shows an
+// account in a final state, with 1 where the node sends it away, with 2 where something is not as it should be; else it
+// goes on.
 
 import { readFileSync } from 'node:fs'
 
@@ -23,11 +24,13 @@ const { yamux } = await import('@libp2p/yamux')
 const { multiaddr } = await import('@multiformats/multiaddr')
 const { createLibp2p } = await import('libp2p')
 const { decode } = await import('./encoding.js')
-const { checkProof, readAnnouncement, readAttestation, readBlock, readHeading, check } = await import('./ledger.js')
+const { check, hex, same } = await import('./bytes.js')
+const { readAnnouncement, readAttestation, readBlock, readHeading } = await import('./ledger.js')
+const { checkProof, votesOf } = await import('./proof.js')
 const wire = await import('./wire.js')
 
-const WANTED_BLOCKS = 3
-const [address, chain, genesisFile, wanted] = process.argv.slice(2)
+const AT_ONCE = 256
+const [address, chain, genesisFile, wanted, blocksWanted = '3'] = process.argv.slice(2)
 const chainId = Buffer.from(chain, 'hex')
 const key = Buffer.from(wanted, 'hex')
 const genesis = JSON.parse(readFileSync(genesisFile, 'utf8'))
@@ -47,7 +50,8 @@ const node = await createLibp2p({
 })
 const requests = new wire.Requests(node, prefix)
 const peer = multiaddr(address)
-const seen = { gossiped: 0, fetched: 0, attested: 0, isProven: false, isFetching: false }
+const seen = { gossiped: 0, fetched: 0, attested: 0, final: 0, isProven: false, isFetching: false }
+let votes = votesOf(genesis, chainId)
 
 // What any peer may ask of us, and what it may tell.
 await requests.serve('ping', () => Buffer.alloc(0))
@@ -56,7 +60,7 @@ await requests.serve('peers', () => Buffer.from([0x90]))
 await requests.serve('hello', () => wire.hello(wire.nothing(chainId)))
 await node.handle(prefix + 'attest', async (stream) => {
   for await (const items of wire.frames(stream)) {
-    for (const item of decode(items)) readAttestation(item, chainId)
+    for (const item of decode(items)) await readAttestation(item, chainId)
     if (seen.attested++ === 0) say('attested')
   }
 })
@@ -66,28 +70,50 @@ await node.handle('/goodfaith/refused/1', async (stream) => {
 })
 
 node.services.pubsub.addEventListener('message', ({ detail }) => {
-  if (detail.topic !== topic) return
-  const { header, ids } = readAnnouncement(Buffer.from(detail.data), chainId)
-  seen.gossiped++
-  say('gossiped', { height: header.height, id: header.id.toString('hex'), transactions: ids.length })
-  if (!seen.isFetching) fetchAll(header).catch(fail)
+  if (detail.topic === topic) heard(detail.data).catch(fail)
 })
+
+async function heard (data) {
+  const { header, ids } = await readAnnouncement(data, chainId)
+  seen.gossiped++
+  say('gossiped', { height: header.height, id: hex(header.id), transactions: ids.length })
+  if (!seen.isFetching) await fetchAll(header)
+}
 
 async function fetchAll (header) {
   seen.isFetching = true
   const from = Math.max(1, header.height - 4)
   const count = header.height - from + 1
   const ask = async (name) => decode(await requests.ask(peer, name, wire.range(header.id, from, count)))
-  const headings = (await ask('headings')).map((each) => readHeading(...decode(each), chainId).header)
-  const blocks = (await ask('blocks')).map((each) => readBlock(each, chainId))
+  const headings = await Promise.all((await ask('headings')).map(async (each) => (await readHeading(...decode(each), chainId)).header))
+  const blocks = await Promise.all((await ask('blocks')).map((each) => readBlock(each, chainId)))
+  if (!headings.length || !blocks.length) { // it announces what it is about to execute
+    seen.isFetching = false
+    return
+  }
   check(headings.length === blocks.length, 'as many blocks as headings')
-  blocks.forEach((block, at) => check(block.header.id.equals(headings[at].id), 'blocks and headings are the same'))
-  blocks.slice(1).forEach((block, at) => check(block.header.parent.equals(blocks[at].header.id), 'blocks follow each other'))
+  blocks.forEach((block, at) => check(same(block.header.id, headings[at].id), 'blocks and headings are the same'))
+  blocks.slice(1).forEach((block, at) => check(same(block.header.parent, blocks[at].header.id), 'blocks follow each other'))
   if (blocks.length) say('fetched', { heights: blocks.map(({ header }) => header.height), transactions: blocks.reduce((sum, { transactions }) => sum + transactions.length, 0) })
   seen.fetched += blocks.length
+  await countUpTo(header).catch(() => {
+    votes = votesOf(genesis, chainId) // it may have been another branch
+    return countUpTo(header)
+  })
   if (!seen.isProven) await prove()
   seen.isFetching = false
-  if (seen.gossiped >= WANTED_BLOCKS && seen.fetched && seen.attested && seen.isProven) await finish()
+  if (seen.gossiped >= Number(blocksWanted) && seen.fetched && seen.attested && seen.final && seen.isProven) await finish()
+}
+
+// Who votes and what is final, from the genesis on.
+async function countUpTo (header) {
+  while (votes.height < header.height) {
+    const replies = decode(await requests.ask(peer, 'headings', wire.range(header.id, votes.height + 1, AT_ONCE)))
+    if (!replies.length) return
+    for (const each of replies) await votes.take(await readHeading(...decode(each), chainId))
+  }
+  seen.final = votes.final
+  say('counted', { height: votes.height, final: votes.final, weights: votes.electorate.current.weights.map(([, weight]) => weight), isChanging: votes.electorate.phase !== null })
 }
 
 async function prove () {
@@ -97,7 +123,7 @@ async function prove () {
   } catch (error) {
     return say('unproven', { why: error.message }) // nothing is final yet
   }
-  const shown = checkProof(file, genesis, chainId, key)
+  const shown = await checkProof(file, genesis, chainId, key)
   say('proven', { ...shown, bytes: file.length })
   seen.isProven = shown.isMember
 }

@@ -1,14 +1,15 @@
 // Frames, requests and greetings of a Goodfaith network over streams of js-libp2p (wire.md, sections 2 to 4).
 
+import { check, hex, text } from './bytes.js'
 import { decode, encode } from './encoding.js'
-import { check, sha256 } from './ledger.js'
+import { sha256 } from './hashing.js'
 
 export const FAMILY = '/goodfaith/5/'
 const MAX_FRAME = 1_200_000
 const STATUSES = ['ok', 'busy', 'refused', 'failed']
 
 export function prefixOf (chainId) {
-  return FAMILY + chainId.toString('hex').slice(0, 16) + '/'
+  return FAMILY + hex(chainId).slice(0, 16) + '/'
 }
 
 export function frame (payload) {
@@ -48,7 +49,7 @@ function first (buffer) {
 
 export function bodyOf (reply) {
   check(reply.length && reply[0] < STATUSES.length, 'a reply without a known status')
-  if (reply[0] !== 0) throw new Error(`the peer says ${STATUSES[reply[0]]}: ${reply.subarray(1).toString()}`)
+  if (reply[0] !== 0) throw new Error(`the peer says ${STATUSES[reply[0]]}: ${text(reply.subarray(1))}`)
   return reply.subarray(1)
 }
 
@@ -86,15 +87,15 @@ export const nothing = (chainId) => encode([chainId, 0, 0, 0, 0, 0, Buffer.alloc
 
 export function readStatus (data) {
   const [head, height, mhp, restart, finalized, time] = decode(data)
-  return { head: head.toString('hex'), height: Number(height), mhp: Number(mhp), restart: Number(restart), finalized: Number(finalized), time: Number(time) }
+  return { head: hex(head), height: Number(height), mhp: Number(mhp), restart: Number(restart), finalized: Number(finalized), time: Number(time) }
 }
 
 export const range = (tip, from, count, bytes = 980_000) => encode([tip, from, count, bytes])
 
 export function readRefusal (data) {
   const whys = ['other', 'network', 'version', 'full', 'gave way', 'banned', 'private', 'unserved']
-  const [why, seconds, text] = decode(data)
-  return { why: whys[Number(why)] ?? 'other', seconds: Number(seconds), text: text.toString() }
+  const [why, seconds, words] = decode(data)
+  return { why: whys[Number(why)] ?? 'other', seconds: Number(seconds), text: text(words) }
 }
 
 export function messageId (topic, data) {

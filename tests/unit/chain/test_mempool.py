@@ -63,6 +63,19 @@ def test_what_was_taken_is_found(pool: Pool) -> None:
     assert (pool.get(one.id), pool.get(two.id)) == (one, None)
 
 
+def test_what_waits_of_a_key_that_the_chain_forgets_is_not_ready(pool: Pool) -> None:
+    ann = member(pool, 1, nonce=3)
+    pool.take(*rates(ann, 2))
+    assert (pool.ready, pool.early) == (2, 0)
+    del pool.members[ann.key]
+    pool.follow([ann.key])
+    assert (pool.ready, pool.early, pool.order()) == (0, 2, [])
+    # The block that forgot it lost.
+    pool.members[ann.key] = 3
+    pool.follow(pool.actors)
+    assert pool.ready == len(pool.order()) == 2
+
+
 def test_the_next_nonce_is_the_first_that_neither_chain_nor_pool_has(pool: Pool) -> None:
     ann = member(pool, 1, nonce=3)
     one, two, three, four = rates(ann, 4)

@@ -21,7 +21,7 @@ from chain.votecodec import decode_votes
 from tests.support.homes import RecordingDisk, tamper, write_home
 from tests.support.proving import stored_state
 from tests.support.refusals import refusal
-from tests.support.registered import City, Told, changing_city, lively_city
+from tests.support.registered import City, Told, changing_city, told_city
 from tests.support.story import Story, told_story
 from tests.support.world import World, secret
 
@@ -42,8 +42,7 @@ def reader(story: Story) -> Iterator[Reader]:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    city = lively_city()
-    return Told(city, city.write(tmp_path_factory.mktemp("told") / "home"))
+    return told_city(tmp_path_factory.mktemp("told") / "home")
 
 
 @pytest.fixture

@@ -22,8 +22,6 @@ from chain.messages import (
     Status,
 )
 from chain.serving import (
-    BLOCKS,
-    HEADINGS,
     KINDS,
     MAX_GIVEN,
     MAX_RECENT_BLOCKS,
@@ -106,30 +104,49 @@ def test_no_more_bytes_are_served_than_are_asked_for(blocks: list[Block], asked:
     assert items(asked(blocks[-1].id, 1, 12, 1), Shelf(blocks)) == whole[:1]
 
 
-def test_what_a_peer_was_given_before_costs_it_and_what_it_was_not_does_not(blocks: list[Block]) -> None:
+def test_who_was_given_something_before_owes_for_it_and_nobody_else_does(blocks: list[Block]) -> None:
     given, tip = Given(), blocks[-1].id
 
-    def price(kind: Kind, first: int, count: int, peer: str = "peer") -> bool:
-        question = GetBlocks(tip, first, count)
-        reply = answer(question, Shelf(blocks))
-        return given.price(kind, peer, question, reply) == len(reply)
+    def debtor(asked: type[GetHeadings | GetBlocks], first: int, count: int, *askers: str) -> str | None:
+        question = asked(tip, first, count)
+        owes = given.debtor(question, askers)
+        given.note(question, askers, answer(question, Shelf(blocks)))
+        return owes
 
-    assert not price(BLOCKS, 1, 5)
-    assert price(BLOCKS, 1, 5)
-    assert price(BLOCKS, 5, 5), "one of them was given"
-    assert not price(BLOCKS, 10, 2)
-    assert not price(HEADINGS, 1, 5), "headings are another matter"
-    assert not price(BLOCKS, 1, 5, "other")
-    assert given.price(kind_of(GetStatus()), "peer", GetStatus(), bytes(100)) == 100
+    assert debtor(GetBlocks, 1, 5, "peer") is None
+    assert debtor(GetBlocks, 1, 5, "peer") == "peer"
+    assert debtor(GetBlocks, 5, 5, "peer") == "peer", "one of them was given"
+    assert debtor(GetBlocks, 10, 2, "peer") is None
+    assert debtor(GetHeadings, 1, 5, "peer") is None, "headings are another matter"
+    assert debtor(GetBlocks, 1, 5, "other") is None
+    assert given.debtor(GetStatus(), ["peer"]) == "peer"
 
 
-def test_peers_that_were_given_something_are_forgotten_some_day(blocks: list[Block]) -> None:
+def test_a_fresh_identity_owes_for_what_its_neighbourhood_was_given(blocks: list[Block]) -> None:
+    given, question = Given(), GetBlocks(blocks[-1].id, 1, 5)
+    reply = answer(question, Shelf(blocks))
+    given.note(question, ("first", "place"), reply)
+    assert given.debtor(question, ("first", "place")) == "first"
+    assert given.debtor(question, ("fresh", "place")) == "place"
+    assert given.debtor(question, ("fresh", "elsewhere")) is None
+    assert given.debtor(GetBlocks(blocks[-1].id, 6, 5), ("fresh", "place")) is None
+
+
+def test_what_others_ask_for_first_does_not_lower_what_was_given(blocks: list[Block]) -> None:
+    given, shelf, tip = Given(), Shelf(blocks), blocks[-1].id
+    for first in (8, 1):
+        question = GetBlocks(tip, first, 3)
+        given.note(question, ("peer",), answer(question, shelf))
+    assert given.debtor(GetBlocks(tip, 10, 1), ("peer",)) == "peer"
+
+
+def test_askers_that_were_given_something_are_forgotten_some_day(blocks: list[Block]) -> None:
     given, question = Given(), GetBlocks(blocks[-1].id, 1, 1)
     reply = answer(question, Shelf(blocks))
     for number in range(MAX_GIVEN + 1):
-        assert given.price(BLOCKS, f"peer{number}", question, reply) == 0
-    assert given.price(BLOCKS, f"peer{MAX_GIVEN}", question, reply) == len(reply)
-    assert given.price(BLOCKS, "peer0", question, reply) == 0
+        given.note(question, (f"peer{number}",), reply)
+    assert given.debtor(question, ("peer1",)) == "peer1"
+    assert given.debtor(question, ("peer0",)) is None
 
 
 def test_of_an_unknown_tip_nothing_is_served(blocks: list[Block]) -> None:

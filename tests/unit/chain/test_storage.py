@@ -387,6 +387,24 @@ def test_a_block_that_entered_and_left_the_main_chain_in_one_commit_is_kept_besi
 # ----------------------------------------------------------------------------------- what the operator can mend
 
 
+def test_a_head_that_went_back_to_wait_for_a_restart_is_the_head_after_a_crash(
+    history: History, tmp_path: Path
+) -> None:
+    # given a home whose head leaves some blocks, and nothing stands in their place yet
+    path = tmp_path / DATABASE
+    storage = write(path, history)
+    chain, _ = storage.load()
+    left = tuple(chain.ledger.blocks())[:2]
+    assert len(left) == 2
+    storage.commit([Commit(abandoned=left)])
+    storage.close()
+    # when it starts again, its head is where it was, or what it left and still knows to be longer
+    again = Storage(path, history.genesis)
+    chain, _ = again.load()
+    again.close()
+    assert chain.head.header.id in {left[-1].header.parent, left[0].id}
+
+
 def test_what_is_missing_or_foreign_is_said_in_one_sentence(full: Path, history: History, tmp_path: Path) -> None:
     openers: tuple[Callable[[Path, Genesis], Any], ...] = (Storage, Reader)
     for opener in openers:

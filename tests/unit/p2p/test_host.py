@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from typing import Any
 
 import pytest
 import trio
@@ -13,6 +14,7 @@ from multiaddr import Multiaddr
 from chain.errors import OperatorError
 from p2p import host as host_module
 from p2p.host import GuardedHost, cut, open_host
+from p2p.library import Unread
 from p2p.limits import TRAFFIC
 from p2p.network import open_transport
 from tests.unit.p2p.net import config_of, peer_id_of, running, seed_of, until
@@ -97,6 +99,32 @@ async def test_a_peer_that_sends_what_nobody_reads_is_cut_off(monkeypatch: pytes
         stream = await client.new_stream(server.get_id(), [TProtocol("/deaf")])
         await stream.write(b"x" * 150_000)
         await until(lambda: not server.swarm.connections)
+
+
+async def test_where_all_together_send_too_much_who_has_more_than_its_part_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("p2p.library.MAX_ALL_UNREAD_BYTES", 200_000)
+    monkeypatch.setattr("p2p.library.UNREAD", Unread())
+    async with AsyncExitStack() as stack:
+        server, greedy, modest = [
+            await stack.enter_async_context(open_host(seed_of(number), LOOPBACK)) for number in (1, 2, 3)
+        ]
+        server.set_stream_handler(TProtocol("/deaf"), lambda _stream: trio.sleep_forever())
+        streams = []
+        for host, size in ((greedy, 150_000), (modest, 100_000)):
+            server.swarm.admit = host.swarm.admit = lambda _peer_id: True
+            await connect(host, server)
+            streams.append(await host.new_stream(server.get_id(), [TProtocol("/deaf")]))
+            await streams[-1].write(bytes(size))
+            connection: Any = server.swarm.connections[host.get_id()][0].muxed_conn
+            await until(lambda at=connection, size=size: at.unread - at.coming >= size)  # type: ignore[misc]
+        assert len(server.swarm.connections) == 2, "who has less than the half comes in beyond it"
+        await streams[0].write(bytes(1_000))
+        await until(lambda: greedy.get_id() not in server.swarm.connections)
+        assert modest.get_id() in server.swarm.connections
+        await streams[1].write(bytes(90_000))
+        await until(lambda at=connection: at.unread - at.coming >= 190_000)  # type: ignore[misc]
 
 
 async def test_too_many_streams_are_refused_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,8 +57,10 @@ from chain.serving import Question
 from chain.statements import NO_TAG
 from chain.transactions import Enrol, Rate, VerifiedTransaction
 from p2p import requests
+from p2p.dues import Inquiry
 from p2p.network import Transport, open_transport
-from p2p.protocol import BLOCKS, PROOF, PROOF_BYTES, TRANSACTIONS, LedgerProtocol
+from p2p.prices import PROOF, PROOF_BYTES
+from p2p.protocol import BLOCKS, TRANSACTIONS, LedgerProtocol
 from p2p.reputation import Weight
 from p2p.signatures import Signatures
 from tests.support.forge import Forge, announced, blockchain, claimed, heading
@@ -473,7 +475,8 @@ async def test_a_proof_is_made_for_who_asks_and_costs_more_than_its_bytes() -> N
             return await ask(server.peer_id, PROOF, asked, max_response=MAX_MESSAGE_BYTES, timeout_s=PATIENCE_S)
 
         assert await prove(key) == key
-        assert server.protocol._price(PROOF, peer.peer_id, key, key) == len(key) + PROOF_BYTES
+        prices, inquiry = server.transport.requests.dues.prices, Inquiry(PROOF, peer.peer_id, "", key)
+        assert (prices.debtor(inquiry), prices.price(inquiry, key)) == (peer.peer_id, len(key) + PROOF_BYTES)
         for wrong, why in ((key[1:], "malformed"), (bytes(32), "crosses_finality")):
             with pytest.raises(requests.RequestError, match=why) as caught:
                 await prove(wrong)

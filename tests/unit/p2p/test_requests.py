@@ -9,6 +9,7 @@ from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 
 from chain.errors import InvariantBroken, Reason, Refused
+from p2p.dues import Inquiry
 from p2p.network import open_transport
 from p2p.requests import Failure, RequestError
 from tests.unit.p2p.net import (
@@ -24,6 +25,16 @@ from tests.unit.p2p.net import (
     running,
     until,
 )
+
+
+class Free:
+    """Nobody owes anything."""
+
+    def debtor(self, _inquiry: Inquiry) -> None:
+        return None
+
+    def price(self, _inquiry: Inquiry, reply: bytes) -> int:
+        return len(reply)
 
 
 async def failure_of(node: NetNode, peer_id: str, name: str, request: bytes = b"", **options: Any) -> Failure:
@@ -55,7 +66,7 @@ async def test_many_requests_at_once_are_all_answered() -> None:
 
 
 async def test_who_takes_too_much_is_told_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p2p.requests.PEER_RATE", (1.0, 100_000.0))
+    monkeypatch.setattr("p2p.dues.DEBTOR_RATE", (1.0, 100_000.0))
     monkeypatch.setattr("p2p.requests.TURN_TIMEOUT_S", 0.05)
     async with mesh_of(3) as (node, greedy, modest):
 
@@ -70,13 +81,13 @@ async def test_who_takes_too_much_is_told_to_wait(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_what_is_of_use_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p2p.requests.PEER_RATE", (1.0, 100_000.0))
+    monkeypatch.setattr("p2p.dues.DEBTOR_RATE", (1.0, 100_000.0))
     async with mesh_of(2) as (node, friend):
 
         async def big(_peer_id: str, _request: bytes) -> bytes:
             return bytes(200_000)
 
-        node.transport.requests.price = lambda _name, _peer_id, _request, _reply: 0
+        node.transport.requests.dues.prices = Free()
         node.transport.requests.serve("big", big, max_request=10, max_response=300_000, max_concurrent=8)
         for _ in range(3):
             ask = friend.transport.requests.ask(node.peer_id, "big", b"", max_response=300_000, timeout_s=PATIENCE_S)

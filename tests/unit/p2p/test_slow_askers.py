@@ -53,6 +53,9 @@ class Answerer:
     def set_stream_handler(self, _protocol: str, handler: Callable[[Any], Awaitable[None]]) -> None:
         self._handler = handler
 
+    def get_remote_address(self) -> None:
+        """It is not known any more."""
+
     async def _answer(self, _peer_id: str, _request: bytes) -> bytes:
         return b""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,20 @@ import pytest
 from chain.keys import did_from_key
 from chain.policy import read_policy
 from chain.proposals import AddValidator, JailValidator
-from tests.support.asking import answer, ask, mistake, problems
+from tests.support.asking import answer, ask, column, mistake, problems
 from tests.support.homes import tamper
 from tests.support.registered import (
     City,
     Told,
-    lively_city,
     next_policy,
+    told_city,
 )
 from tests.support.world import secret
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    city = lively_city()
-    return Told(city, city.write(tmp_path_factory.mktemp("city") / "home"))
+    return told_city(tmp_path_factory.mktemp("city") / "home")
 
 
 @pytest.fixture
@@ -45,10 +43,6 @@ def toml(document: dict[str, Any]) -> str:
         for title, table in tables:
             lines += [title, *(f"{key} = {json.dumps(item)}" for key, item in table.items())]
     return "\n".join(lines)
-
-
-def column(rows: Sequence[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
-    return [tuple(row[name] for name in names) for row in rows]
 
 
 # ----------------------------------------------------------------------------------------------- institutions

@@ -7,7 +7,6 @@ import io
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +20,25 @@ from chain.state import Account, Member, account_key, decode_entry, encode_entry
 from chain.statements import NO_TAG
 from chain.transactions import Evidence
 from scripts.console import short_did
-from tests.support.asking import answer, ask, mistake
+from tests.support.asking import answer, ask, column, mistake
 from tests.support.homes import look_up, tamper
 from tests.support.registered import (
     DIGEST,
     Told,
-    lively_city,
+    told_city,
 )
 from tests.support.world import Actor, secret
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    city = lively_city()
-    return Told(city, city.write(tmp_path_factory.mktemp("city") / "home"))
+    return told_city(tmp_path_factory.mktemp("city") / "home")
 
 
 @pytest.fixture
 def damaged(told: Told, tmp_path: Path) -> Path:
     """A copy of the home, there to be spoilt."""
     return Path(shutil.copytree(told.home, tmp_path / "home"))
-
-
-def column(rows: Sequence[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
-    return [tuple(row[name] for name in names) for row in rows]
 
 
 # ------------------------------------------------------------------------------------------------ one member
@@ -131,6 +125,15 @@ def test_a_tier_cap_is_seen(told: Told) -> None:
     dan = answer(told.home, "member", told.did("dan"))
     assert (dan["score"], dan["tier"], dan["tier_without_cap"]) == (1000, "C", "A")
     assert "tier_without_cap" not in answer(told.home, "member", told.did("eve"))
+
+
+def test_an_explanation_says_which_record_caps_the_tier_and_what_would_lift_that(told: Told) -> None:
+    (capped,) = answer(told.home, "member", told.did("dan"), "--explain")["capped_by"]
+    assert (capped["category"], capped["tier_at_most"]) == ("drunk driving", "C")
+    assert capped["lifted_by"].startswith("it ends by itself on ")
+    assert "repair, from " in capped["lifted_by"]
+    assert "What keeps the tier below A" in ask(told.home, "member", told.did("dan"), "--explain").stdout
+    assert "capped_by" not in answer(told.home, "member", told.did("eve"), "--explain")
 
 
 def test_an_explanation_that_does_not_add_up_is_damage(told: Told, damaged: Path) -> None:

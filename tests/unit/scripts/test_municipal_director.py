@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chain.blocks import Block
+from chain.errors import Reason, Refused
 from chain.transactions import Enrol, VerifiedTransaction
 from scripts.municipal.cast import Cast, Player
 from scripts.municipal.director import PATIENCE_SLOTS, Director
@@ -104,6 +105,29 @@ def test_what_was_signed_twice_is_over_with_either() -> None:
     stage.block(older)
     stage.director.offers()
     assert stage.director.is_done
+
+
+def test_an_attempt_is_tried_out_until_it_is_refused_for_its_reason() -> None:
+    stage = once(Do(ANN, Enrol(), words="enrols", refusal=Reason.HAS_LEFT))
+    assert stage.director.offers() == []
+    (attempt,) = stage.director.attempts()
+    # A node that is behind says something else.
+    for outcome in (None, Refused(Reason.NONCE_GAP)):
+        stage.director.answered([attempt], [outcome])
+        assert stage.director.attempts() == [attempt]
+    stage.director.answered([attempt], [Refused(Reason.HAS_LEFT, "this key has left")])
+    stage.director.offers()
+    assert stage.director.is_done
+    assert stage.director.refused == stage.told[1:2] == ["Ann enrols: refused, this key has left"]
+
+
+def test_an_attempt_that_is_not_refused_is_told_in_the_end() -> None:
+    stage = once(Do(ANN, Enrol(), words="enrols", refusal=Reason.HAS_LEFT))
+    stage.director.offers()
+    attempts = stage.director.attempts()
+    stage.block(slots=PATIENCE_SLOTS)
+    stage.director.answered(attempts, [None])
+    assert (stage.director.refused, stage.director.skipped) == ([], ["Ann enrols, and is not refused"])
 
 
 def test_chapters_follow_each_other_and_what_happens_meanwhile_holds_up_the_end_alone() -> None:

@@ -63,7 +63,7 @@ def test_what_was_not_measured_is_not_told_in_numbers(capsys: pytest.CaptureFixt
     report: dict[str, Any] = dict.fromkeys(names, 0)
     report |= {"differing": [], "refused": {}, "nodes_detail": [], "home": "x", "state_root": None}
     report |= {"block_propagation_ms": describe_propagation([]), "cpu_ms_per_tx": None}
-    load = SimpleNamespace(rows=partial(Replay.rows, cast(Any, None)), can_go_on=False)
+    load = SimpleNamespace(rows=partial(Replay.rows, cast(Any, None)), can_go_on=False, questions=())
     print_summary(report, cast(Any, SimpleNamespace(load=load)))
     told = capsys.readouterr().out
     assert "processor" in told

@@ -14,7 +14,7 @@ from scripts import console
 from scripts.tables import lay_out
 from tests.support.asking import answer, ask
 from tests.support.client import run_client
-from tests.support.registered import Told, lively_city
+from tests.support.registered import told_city
 from tests.support.world import secret
 
 DID, OTHER = did_from_key(secret(1).public), did_from_key(secret(2).public)
@@ -120,8 +120,7 @@ def test_commands_name_list_and_forget(tmp_path: Path) -> None:
 
 
 def test_tables_of_a_home_know_its_names(tmp_path: Path) -> None:
-    city = lively_city()
-    told = Told(city, city.write(tmp_path / "home"))
+    told = told_city(tmp_path / "home")
     best = answer(told.home, "top", "--limit", "1")["members"][0]["member"]
     give_name(told.home, best, "Ann of the harbour")
     assert f"Ann of the harbour {best}" in ask(told.home, "top", "--limit", "1").stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -136,6 +137,10 @@ def test_its_home_has_given_it_up_before_the_file_holds_anything(
     assert file.read_bytes() != b""
 
 
+def copy_of(home: Home, path: Path) -> Home:
+    return replace(home, path=Path(shutil.copytree(home.path, path)))
+
+
 def dies_at(step: int, action: Callable[[], object]) -> bool:
     """Whether a process that does this died before the ``step``-th line of ours that it runs; it ends here if not."""
     pid = os.fork()
@@ -172,30 +177,29 @@ def is_whole(file: Path, home: Home) -> bool:
     return True
 
 
-def test_a_crash_at_any_line_of_an_export_leaves_no_two_that_can_sign(tmp_path: Path) -> None:
+def test_a_crash_at_any_line_of_an_export_leaves_no_two_that_can_sign(old: Home, new: Home, tmp_path: Path) -> None:
     for step in count():
         folder = tmp_path / str(step)
-        old, new, file = make_home(folder / "old", is_new=True), make_home(folder / "new"), folder / "move.json"
-        sign(old, SIGNED)
-        died = dies_at(step, partial(export_signing, old, file))
-        is_exported, signing = signing_of(old)
+        here, there, file = copy_of(old, folder / "old"), copy_of(new, folder / "new"), folder / "move.json"
+        died = dies_at(step, partial(export_signing, here, file))
+        is_exported, signing = signing_of(here)
         assert (is_exported, signing) in ((False, SIGNED), (True, None))
-        assert is_exported or not is_whole(file, new)
-        assert export_signing(old, folder / "again.json") == SIGNED
-        assert import_signing(new, folder / "again.json") == SIGNED
+        assert is_exported or not is_whole(file, there)
+        assert export_signing(here, folder / "again.json") == SIGNED
+        assert import_signing(there, folder / "again.json") == SIGNED
         if not died:
             assert step > 20
             return
 
 
-def test_a_crash_at_any_line_of_an_import_loses_nothing(old: Home, file: Path, tmp_path: Path) -> None:
+def test_a_crash_at_any_line_of_an_import_loses_nothing(old: Home, new: Home, file: Path, tmp_path: Path) -> None:
     export_signing(old, file)
     for step in count():
-        new = make_home(tmp_path / str(step))
-        died = dies_at(step, partial(import_signing, new, file))
-        assert signing_of(new) in ((False, None), (False, SIGNED))
-        assert import_signing(new, file) == SIGNED
-        assert signing_of(new) == (False, SIGNED)
+        there = copy_of(new, tmp_path / str(step))
+        died = dies_at(step, partial(import_signing, there, file))
+        assert signing_of(there) in ((False, None), (False, SIGNED))
+        assert import_signing(there, file) == SIGNED
+        assert signing_of(there) == (False, SIGNED)
         if not died:
             assert step > 20
             return

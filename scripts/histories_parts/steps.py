@@ -1,0 +1,112 @@
+"""What happens in a history, step by step: one transaction, or what the chain itself does at the start of a block."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from chain.draft import Draft
+from chain.policy import Policy
+from chain.state import Entry, Record, read_record_key
+from chain.transactions import Action
+
+Name = tuple[bytes, int]
+
+
+class WatchedDraft(Draft):
+    """A draft that keeps what each entry was before it was written, until that is taken."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.touched: dict[bytes, Any] = {}
+
+    def put(self, key: bytes, entry: Entry | None) -> None:
+        if key not in self.touched:
+            self.touched[key] = self.get(key)
+        super().put(key, entry)
+
+    def take(self) -> dict[bytes, Any]:
+        """What was written since the last time, as it was before."""
+        touched, self.touched = self.touched, {}
+        return touched
+
+
+class Change(NamedTuple):
+    """An entry before and after; None where there is none.  ``name`` is its key without the kind."""
+
+    name: bytes
+    before: Any
+    after: Any
+
+
+class Step(NamedTuple):
+    """What ``action`` of ``actor`` made of the state; without an action it is the chain itself that acts."""
+
+    view: Draft
+    actor: bytes
+    action: Action | None
+    touched: Mapping[bytes, Any]
+
+    @property
+    def slot(self) -> int:
+        """Registry time."""
+        return self.view.slot
+
+    def of(self, kind: bytes) -> Iterator[Change]:
+        """What changed among the entries of a kind."""
+        for key, before in self.touched.items():
+            if key[:1] == kind and (after := self.view.get(key)) != before:
+                yield Change(key[1:], before, after)
+
+    def records(self) -> Iterator[tuple[Name, Record | None, Record | None]]:
+        """The records that changed."""
+        return ((read_record_key(b"d" + name), before, after) for name, before, after in self.of(b"d"))
+
+    def entries(self, kind: bytes) -> Iterator[tuple[bytes, Any]]:
+        """All that there are of a kind, by the rest of their keys."""
+        keys = [key for key in {**self.view._state, **self.touched} if key[:1] == kind]
+        return ((key[1:], entry) for key in keys if (entry := self.view.get(key)) is not None)
+
+    def slots(self, days: int, policy: Policy | None = None) -> int:
+        """Days of a policy, or of the one in force, in slots."""
+        return (policy or self.view.policy).slots(days, self.view.genesis.slot_ms)
+
+
+class Office(NamedTuple):
+    """When an office's contested records were decided, since it was founded or restored: slot, decided, overturned."""
+
+    decisions: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass
+class Past:
+    """What was seen before a step, as far as a right needs it.
+
+    ``heard`` says since when both sides of a dispute are heard, ``named`` which guardians count from when,
+    ``undoable`` until when they can undo what a key did, ``moves`` to what key somebody moves, and when,
+    ``annulments`` who asked for them, and from when on it is the arbiters' turn, ``gone`` until when a key stays away,
+    ``policies`` since what date which version is in force.
+    """
+
+    slot: int = 0
+    ended: dict[Name, Record] = field(default_factory=dict)
+    heard: dict[Name, int] = field(default_factory=dict)
+    named: dict[bytes, list[tuple[int, bytes]]] = field(default_factory=dict)
+    undoable: dict[bytes, int] = field(default_factory=dict)
+    moves: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
+    annulments: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
+    gone: dict[bytes, int] = field(default_factory=dict)
+    offices: dict[bytes, Office] = field(default_factory=dict)
+    written: Counter[tuple[bytes, str]] = field(default_factory=Counter)
+    strangers: int = 0
+    policies: list[tuple[int, int]] = field(default_factory=list)
+
+    def version_at(self, date_slot: int) -> int:
+        """The version of the policy that was in force at a date; the first one before that."""
+        return max((version for since, version in self.policies if since <= date_slot), default=1)
+
+    def guardians(self, identity: bytes, slot: int) -> bytes:
+        """The commitment that counts; empty where nobody was named."""
+        return next((each for since, each in reversed(self.named.get(identity, [])) if since <= slot), b"")
