@@ -13,7 +13,7 @@ Asking raises :class:`NodeAway`, and :class:`OperatorError` for an answer that t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,6 +248,15 @@ class AsyncClient:
         with _failures(url):
             reply = await self._client.request(question.method, url + question.path, **_content(question))
         return _read(url, question, reply)
+
+    async def cut_off(self, url: str, peer_ids: Collection[str]) -> None:
+        """Keep the node at ``url`` from these peers, or from none any more; only nodes of a testnet allow that."""
+        with _failures(url):
+            if peer_ids:
+                reply = await self._client.post(f"{url}/partition", json={"peer_ids": list(peer_ids)})
+            else:
+                reply = await self._client.delete(f"{url}/partition")
+        _read(url, Query("/partition", lambda found: found), reply)
 
 
 def _settings(url: str, timeout_s: float) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from p2p.local.commandline import as_json, command, importing
 from p2p.local.startup import EXIT_INTERRUPTED
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,11 @@ MAX_DURATION_S = 31_536_000.0
 @click.option(
     "--manifest", metavar="FILE|random:SEED", help="Carry out a manifest instead (scripts/docs/manifests.md)."
 )
+@click.option("--play", is_flag=True, help="After the municipal story: key files, and the next commands to copy.")
+@click.option("--explorer", is_flag=True, help="Say where the explorer is, open it, and stay up whatever is stopped.")
+@click.option(
+    "--act", metavar="TEXT", help="Tell the testnet that runs in --home: stop, start, cut or heal, and a node."
+)
 @as_json
 @click.pass_context
 def main(
@@ -96,6 +102,9 @@ def main(
     duration: float | None,
     restart_dead: bool,
     manifest: str | None,
+    play: bool,
+    explorer: bool,
+    act: str | None,
     as_json: bool,
 ) -> None:
     """Run a testnet of real node processes and replay real ratings into it, or tell it a story.
@@ -105,8 +114,13 @@ def main(
     short story of its own: accredit, enrol, file, object, answer, rule, repair, rate.  It runs until Ctrl-C unless
     --until-final or --duration is given.
     """
+    if act is not None:
+        _tell(home, act)
+        return
     if manifest is not None:
-        if any((scenario, policy, nodes, observers, slot_ms, replay, limit, rate, until_final, duration, restart_dead)):
+        founding = (scenario, policy, nodes, observers, slot_ms)
+        running = (replay, limit, rate, until_final, duration, restart_dead, explorer, play)
+        if any((*founding, *running)):
             raise OperatorError("a manifest says all but where to run it; beside --manifest only --home and --json go")
         context.exit(_carry_out(manifest, home, as_json=as_json))
     with importing():
@@ -121,6 +135,8 @@ def main(
     wanted = Wanted(nodes, observers, slot_ms, scenario, policy)
     if (nodes or DEFAULT_NODES) + (observers or 0) > MAX_NODES + 1:
         raise OperatorError(f"--nodes and --observers together are at most {MAX_NODES + 1}: a node has 32 connections")
+    if play and scenario != MUNICIPAL:
+        raise OperatorError("--play goes on with the story: add --scenario municipal")
     if scenario in (MUNICIPAL, TALE):
         if replay or limit or rate:
             raise OperatorError("--replay, --limit and --rate are for ratings; a story has none, leave them out")
@@ -132,11 +148,11 @@ def main(
         plan = plan_of(replay, limit, policy, home)
     opened = open_testnet(home, wanted)
     with open_view(plain=as_json) as view:
-        testnet = Testnet(
-            opened, _load(opened, plan, rate or MAX_PER_S, view), restart_dead=restart_dead, note=view.note
-        )
+        load = _load(opened, plan, rate or MAX_PER_S, view, is_played=play)
+        testnet = Testnet(opened, load, restart_dead=restart_dead, note=view.note, is_shown=explorer or play)
         view.note(f"{'resuming the' if opened.is_resumed else 'a new'} testnet in {opened.path}")
-        trio.run(_live, testnet, Until(until_final, duration), view.watch)
+        watch = partial(_show, view) if explorer else view.watch
+        trio.run(_live, testnet, Until(until_final, duration), watch)
     report = build_report(testnet)
     if as_json:
         print_json(report)
@@ -156,18 +172,35 @@ def _told(scenario: str | None, policy: str | None, replay: Path | None) -> tupl
     return TALE, scenario
 
 
-def _load(opened: TestnetHome, plan: Plan | None, max_per_s: int, view: View) -> Load:
+def _load(opened: TestnetHome, plan: Plan | None, max_per_s: int, view: View, *, is_played: bool) -> Load:
     with importing():
         from scripts.testnet_parts.ratings_load import Replay
         from scripts.testnet_parts.rehearsal import Rehearsal
     if opened.shape.is_story or plan is None:
-        return Rehearsal(opened, view.note)
+        return Rehearsal(opened, view.note, is_played=is_played)
     return Replay(opened, plan, max_per_s)
 
 
 async def _live(testnet: Testnet, until: Until, watch: Watch) -> None:
     await testnet.prepare()
     await testnet.run(until, watch)
+
+
+async def _show(view: View, testnet: Testnet) -> None:
+    """Say where the explorer is, once the first node answers, and open it where somebody sits at a terminal."""
+    with importing():
+        from scripts.testnet_parts.showing import show
+    await show(view, testnet)
+
+
+def _tell(home: Path | None, act: str) -> None:
+    with importing():
+        from scripts.testnet_parts.acts import leave, read_act
+        from scripts.testnet_parts.homes import shape_of
+    if home is None:
+        raise OperatorError("--act needs --home, the folder in which the testnet runs")
+    leave(home, read_act(act, shape_of(home).names))
+    remark(f"told the testnet in {home}: {act}")
 
 
 def _carry_out(source: str, home: Path | None, *, as_json: bool) -> int:

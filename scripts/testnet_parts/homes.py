@@ -18,8 +18,9 @@ from pathlib import Path
 
 from chain.errors import OperatorError
 from chain.genesis import Genesis, found_genesis, load_genesis
-from chain.keys import SecretKey
+from chain.keys import SecretKey, did_from_key
 from chain.policy import Policy
+from p2p.local.addressbook import give_name
 from p2p.local.config import HomeConfig, read_config
 from p2p.local.founding import named_policy
 from p2p.local.home import create_home, peer_id_of
@@ -87,20 +88,21 @@ def _create(path: Path, wanted: Wanted) -> TestnetHome:
     )
     genesis = _genesis(shape, _policy(shape, wanted.policy), time.time_ns() // 1_000_000)
     seeds = [node_seed(shape.seed, index) for index in range(len(shape.names))]
-    addresses = [
-        f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer_id_of(seed)}"
-        for port, seed in zip(free_ports(len(seeds)), seeds, strict=True)
-    ]
+    ports = free_ports(2 * len(seeds))
+    faces = [f"127.0.0.1:{port}" for port in ports[len(seeds) :]]
+    addresses = [f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer_id_of(seed)}" for port, seed in zip(ports, seeds, strict=False)]
     with whole_folder(path, ["genesis.json", *shape.names, SHAPE]) as draft:
-        for name, seed, address in zip(shape.names, seeds, addresses, strict=True):
+        for name, seed, address, face in zip(shape.names, seeds, addresses, faces, strict=True):
             config = HomeConfig(
                 listen=[address.partition("/p2p/")[0]],
                 peers=[other for other in addresses if other != address],
-                http="127.0.0.1:0",
+                http=face,
                 http_origins=["http://127.0.0.1:*"],  # the page of each node compares it with the others
                 allow_partitions=True,
             )
             create_home(draft / name, genesis, seed, config)
+            for other, other_seed in zip(shape.names, seeds, strict=True):
+                give_name(draft / name, did_from_key(SecretKey(other_seed).public), other)
         (draft / "genesis.json").write_text(genesis.to_json(), encoding="utf-8")
         document = {"format": FORMAT, **asdict(shape), "seed": shape.seed.hex()}
         descriptor = os.open(draft / SHAPE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -131,14 +133,19 @@ def _genesis(shape: Shape, policy: Policy, now_ms: int) -> Genesis:
     )
 
 
-def _resume(path: Path, wanted: Wanted) -> TestnetHome:
+def shape_of(path: Path) -> Shape:
+    """What the testnet at ``path`` was made with.  Raises :class:`OperatorError`."""
     try:
         document = json.loads((path / SHAPE).read_text(encoding="utf-8"))
         if document.pop("format") != FORMAT:
             raise OperatorError(f"{path / SHAPE} is of another version; start with a fresh home")
-        shape = Shape(**{**document, "seed": bytes.fromhex(document["seed"])})
+        return Shape(**{**document, "seed": bytes.fromhex(document["seed"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise OperatorError(f"{path / SHAPE} cannot be read; start with a fresh home") from error
+
+
+def _resume(path: Path, wanted: Wanted) -> TestnetHome:
+    shape = shape_of(path)
     for option, asked, have in (
         ("--scenario", wanted.scenario, shape.scenario),
         ("--nodes", wanted.nodes, shape.nodes),
@@ -150,8 +157,7 @@ def _resume(path: Path, wanted: Wanted) -> TestnetHome:
     genesis = load_genesis(path / "genesis.json")
     if wanted.policy is not None and _policy(shape, wanted.policy) != genesis.policy:
         raise OperatorError(f"{path} was founded with another policy; leave out --policy to resume it")
-    ports = [_port_of(path / name) for name in shape.names]
-    for name, port in zip(shape.names, ports, strict=True):
+    for name, port in ((each, port) for each in shape.names for port in _ports_of(path / each)):
         if not _is_free(port):
             raise OperatorError(
                 f"port {port} of {name} is taken; stop what uses it (is this testnet running already?) and try again"
@@ -159,12 +165,13 @@ def _resume(path: Path, wanted: Wanted) -> TestnetHome:
     return TestnetHome(path, genesis, shape, is_resumed=True)
 
 
-def _port_of(home: Path) -> int:
-    listen = read_config(home / "config.toml").listen
-    port = listen[0].rpartition("/tcp/")[2] if listen else ""
+def _ports_of(home: Path) -> tuple[int, int]:
+    """Where a node is reached by its peers, and by people."""
+    config = read_config(home / "config.toml")
+    port = config.listen[0].rpartition("/tcp/")[2] if config.listen else ""
     if not port.isdecimal():
         raise OperatorError(f"{home / 'config.toml'}: listen must hold one address like /ip4/127.0.0.1/tcp/9000")
-    return int(port)
+    return int(port), int(config.http.rpartition(":")[2] or 0)
 
 
 def free_ports(number: int) -> Sequence[int]:

@@ -76,6 +76,11 @@ class NodeProcess:
         return self._url
 
     @property
+    def pid(self) -> int | None:
+        """Its process, as it said itself; None where it is not up."""
+        return None if self._url is None else self._pid
+
+    @property
     def is_validator(self) -> bool:
         """Whether its key makes blocks, as it said last."""
         return self.last["validator"] if self.last else self._starts_as_validator

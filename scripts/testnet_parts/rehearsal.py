@@ -21,6 +21,7 @@ from p2p.local.addressbook import write_names
 from scripts.municipal.audit import Audit, audit
 from scripts.municipal.cast import Cast, Player
 from scripts.municipal.director import Director
+from scripts.municipal.encore import Encore
 from scripts.municipal.story import Story
 from scripts.municipal.telling import summary_of
 from scripts.replay import node_seed
@@ -30,6 +31,7 @@ from scripts.testnet_parts.confirm import FinalReader
 from scripts.testnet_parts.feed import BATCH
 from scripts.testnet_parts.homes import TestnetHome
 from scripts.testnet_parts.nodes import NodeProcess
+from scripts.testnet_parts.playing import set_stage
 from scripts.testnet_parts.run import SHORT_NAP_S, Testnet
 from scripts.testnet_parts.shape import MUNICIPAL
 
@@ -42,20 +44,23 @@ class Rehearsal:
 
     can_go_on = False
 
-    def __init__(self, home: TestnetHome, tell: Callable[[str], None]) -> None:
+    def __init__(self, home: TestnetHome, tell: Callable[[str], None], *, is_played: bool = False) -> None:
         shape = home.shape
         secrets = [SecretKey(node_seed(shape.seed, index)) for index in range(shape.nodes + 1)]
+        tell_past = silent if home.is_resumed else tell
         people: Sequence[Player]
         if shape.scenario == MUNICIPAL:
             cast = Cast(shape.seed, secrets[:-1], secrets[-1])
-            self.director = Director(home.genesis, cast, tell)
-            self.director.begin(Story(self.director).chapters())
+            self.director = Director(home.genesis, cast, tell_past)
+            self.director.begin((Encore if is_played else Story)(self.director).chapters())
             people = cast.found, cast.member(14)
         else:
             troupe = Troupe(shape.seed, secrets[:-1], home.genesis.policy)
-            self.director = Director(home.genesis, troupe, tell)
+            self.director = Director(home.genesis, troupe, tell_past)
             self.director.begin(Tale(self.director).chapters())
             people = troupe.members[:2]
+        self._tell = tell
+        self._is_played = is_played
         self.reader = FinalReader(home.genesis)
         self._home = home
         self._is_closed = False
@@ -78,9 +83,13 @@ class Rehearsal:
         return self.director.transactions
 
     async def prepare(self, _nodes: Sequence[NodeProcess]) -> None:
-        """A story is told once; afterwards every table names its people.  Raises :class:`OperatorError`."""
-        if self._home.is_resumed:
-            raise OperatorError(f"the story was begun in {self._home.path}; leave out --home to tell it in a fresh one")
+        """A story is told once, and can be played on; every table names its people.  Raises :class:`OperatorError`."""
+        if self._home.is_resumed and not self._is_played:
+            way = "leave out --home to tell it in a fresh one"
+            if self._home.shape.scenario == MUNICIPAL:
+                way = "add --scenario municipal --play to go on with it"
+            raise OperatorError(f"the story was begun in {self._home.path}; {way}")
+        self._is_closed = self._home.is_resumed
         names = {did_from_key(player.key): player.name for player in self.director.cast.everybody}
         for name in self._home.shape.names:
             write_names(self._home.path / name, names)
@@ -89,7 +98,11 @@ class Rehearsal:
         """Tell the story, until cancelled."""
         await testnet.wait_for_mesh()
         testnet.note_start()
+        is_handed_over = not self._is_played
         while True:
+            if self.is_done and not is_handed_over and (node := testnet.furthest) is not None:
+                is_handed_over = True
+                await self._hand_over(node)
             best = testnet.furthest
             blocks = [] if best is None else await trio.to_thread.run_sync(self.reader.read, best.home)
             for block in blocks:
@@ -100,6 +113,14 @@ class Rehearsal:
             elif not blocks:
                 await trio.sleep(SHORT_NAP_S)
             await self._attempt(testnet)
+
+    async def _hand_over(self, node: NodeProcess) -> None:
+        """Leave the keys, and say what can be done with them."""
+        lines = await trio.to_thread.run_sync(
+            set_stage, self._home.path, node.home, self._home.genesis, self.director.cast
+        )
+        for line in lines:
+            self._tell(line)
 
     async def _submit(self, testnet: Testnet, offers: Sequence[VerifiedTransaction]) -> None:
         """To a node that answers.  What it refuses, the director offers again later, or gives up."""
@@ -187,6 +208,10 @@ class Rehearsal:
             ("outcome", f"{report['outcome']}, the same on paper beside it"),
             *wrong,
         ]
+
+
+def silent(_sentence: str) -> None:
+    """What was told once is not told again."""
 
 
 def audit_home(home: Path, genesis: Genesis) -> Audit:

@@ -13,6 +13,7 @@ import trio
 from chain.errors import OperatorError
 from p2p.client import AsyncClient
 from p2p.local.process import stop_signals
+from scripts.testnet_parts.acts import Act, take
 from scripts.testnet_parts.homes import TestnetHome
 from scripts.testnet_parts.nodes import NodeProcess
 from scripts.testnet_parts.shape import Until
@@ -84,7 +85,15 @@ class Testnet:
 
     __test__ = False  # pytest takes the name for a test case
 
-    def __init__(self, home: TestnetHome, load: Load, *, restart_dead: bool, note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        home: TestnetHome,
+        load: Load,
+        *,
+        restart_dead: bool,
+        note: Callable[[str], None],
+        is_shown: bool = False,
+    ) -> None:
         shape = home.shape
         self.home = home
         self.load = load
@@ -97,8 +106,10 @@ class Testnet:
         self.interrupted = False
         self.gave_up = False
         self._restart_dead = restart_dead
+        self._is_shown = is_shown  # people look at it, and stop what they like
         self._note = note
         self._restarting: set[str] = set()
+        self._wanted_back: set[str] = set()
         self._scope = trio.CancelScope()
         self.client = AsyncClient()
 
@@ -168,6 +179,7 @@ class Testnet:
                     starting.start_soon(nursery.start, partial(self._tend, node))
             for node in self.nodes:
                 nursery.start_soon(self._poll, node)
+            nursery.start_soon(self._act)
             nursery.start_soon(self.load.run, self)
             await self.wait_for_mesh()
             nursery.start_soon(self._watch_quorum)
@@ -223,7 +235,7 @@ class Testnet:
             elif missing_since_s is None:
                 missing_since_s = now_s
                 self._note(f"only {live} validators live: nothing becomes final until more than two thirds do")
-            elif now_s - missing_since_s > QUORUM_GRACE_S:
+            elif now_s - missing_since_s > QUORUM_GRACE_S and not self._is_shown:
                 self._note(f"giving up: more than a third of the validators were dead for {QUORUM_GRACE_S:.0f} s")
                 self.gave_up = True
                 self._scope.cancel()
@@ -239,8 +251,7 @@ class Testnet:
         task_status.started()
         while True:
             self._note(f"{node.name} {await node.wait_ended()}")
-            if not (self._restart_dead and await self._restart(node)):
-                await self._await_return(node)
+            if not (self._restart_dead and await self._restart(node)) and not await self._await_return(node):
                 return
 
     async def _restart(self, node: NodeProcess) -> bool:
@@ -259,12 +270,47 @@ class Testnet:
         self._restarting.discard(node.name)
         return False
 
-    async def _await_return(self, node: NodeProcess) -> None:
-        """A node may be started again by hand; it is then not ours to stop."""
+    async def _await_return(self, node: NodeProcess) -> bool:
+        """Whether a node is ours again, started as it was asked; started by hand it is not ours to stop."""
         while True:
+            if node.name in self._wanted_back:
+                self._wanted_back.discard(node.name)
+                await node.start()
+                await node.wait_ready(self.client, _unix_ms())
+                self._note(f"{node.name} is back")
+                return True
             if not node.is_live and await node.adopt(self.client, None, _unix_ms()):
                 self._note(f"{node.name} is back, started by hand")
             await trio.sleep(STATUS_EVERY_S)
+
+    async def _act(self) -> None:
+        """Do what is asked for by files in the home."""
+        while True:
+            for act in take(self.home.path, self.home.shape.names):
+                try:
+                    await self._do(act)
+                except OperatorError as error:
+                    self._note(str(error))
+            await trio.sleep(STATUS_EVERY_S)
+
+    async def _do(self, act: Act) -> None:
+        node = next(node for node in self.nodes if node.name == act.node)
+        match act.kind:
+            case "start" if node.is_live:
+                self._note(f"{node.name} runs already")
+            case "start":
+                self._wanted_back.add(node.name)
+            case "stop" if node.process is not None and node.process.poll() is None:
+                node.process.terminate()
+            case "cut":
+                others = [other.last["peer_id"] for other in self.nodes if other.last and other is not node]
+                await self.client.cut_off(node.url, others)
+                self._note(f"{node.name} is cut off")
+            case "heal":
+                await self.client.cut_off(node.url, [])
+                self._note(f"{node.name} is no longer cut off")
+            case _:
+                self._note(f"{node.name} does not run")
 
     async def _poll(self, node: NodeProcess) -> None:
         moves_due_s = time.monotonic() + MOVES_EVERY_S

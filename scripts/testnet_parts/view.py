@@ -104,10 +104,10 @@ def frame(testnet: Testnet, width: int) -> Group:
     return Group(*_nodes(testnet.nodes, width), _progress(testnet, width), Text(_hint(testnet), style="dim"))
 
 
-_COLUMNS = ("node", "role", "peers", "height", "finalized", "mempool", "reorgs", "tx/s", "head")
-_IS_NUMBER = [name not in ("node", "role", "head") for name in _COLUMNS]
+_COLUMNS = ("node", "role", "http", "pid", "peers", "height", "finalized", "mempool", "reorgs", "tx/s", "head")
+_IS_NUMBER = [name not in ("node", "role", "http", "head") for name in _COLUMNS]
 # Where the terminal is narrow, these go first.
-_LEAST = ("reorgs", "mempool", "peers", "head")
+_LEAST = ("reorgs", "mempool", "peers", "head", "pid")
 
 
 def _nodes(nodes: list[NodeProcess], width: int) -> list[Text]:
@@ -123,7 +123,7 @@ def _cells(node: NodeProcess) -> list[str]:
     status = node.status
     if status is None:
         heights = [str(node.last["height"]), str(node.last["finalized_height"])] if node.last else ["-", "-"]
-        return [node.name, role, "-", *heights, "-", "-", "-", node.ended or "starting…"]
+        return [node.name, role, "-", "-", "-", *heights, "-", "-", "-", node.ended or "starting…"]
     numbers = (
         status["peers"],
         status["height"],
@@ -133,7 +133,7 @@ def _cells(node: NodeProcess) -> list[str]:
         node.transactions_per_s,
     )
     head = status["head_id"][:12] + (" syncing" if status["syncing"] else "")
-    return [node.name, role, *(f"{number:,}" for number in numbers), head]
+    return [node.name, role, node.url.rpartition(":")[2], str(node.pid), *(f"{number:,}" for number in numbers), head]
 
 
 def _progress(testnet: Testnet, width: int) -> Table:
@@ -149,4 +149,4 @@ def _progress(testnet: Testnet, width: int) -> Table:
 def _hint(testnet: Testnet) -> str:
     if not testnet.live:
         return "starting the nodes …"
-    return f"{testnet.load.hint(testnet)}; Ctrl-C stops all nodes"
+    return f"homes: {testnet.home.path}/node…; {testnet.load.hint(testnet)}; Ctrl-C stops all nodes"

@@ -37,6 +37,7 @@ from chain.transactions import (
     VerifiedTransaction,
     sign_rotation,
 )
+from chain.votes import Votes
 from tests.support.forge import Forge
 from tests.support.homes import write_genesis
 from tests.support.world import Actor, secret
@@ -119,6 +120,14 @@ class City:
     def state(self, block: Block) -> dict[bytes, bytes]:
         """The state after a block."""
         return self._forge.state(block)
+
+    def votes(self, block: Block) -> Votes:
+        """The votes after a block."""
+        return self._forge.votes(block)
+
+    def stray(self, parent: Block, **fields: Any) -> Block:
+        """A block that the city's chain does not hold."""
+        return self._forge.block(parent, **fields)
 
     def filing(self, subject: Actor, category: int, points: int, severity: int) -> FileRecord:
         """A record of what was established one slot ago, on evidence of its own."""

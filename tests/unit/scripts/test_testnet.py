@@ -84,7 +84,7 @@ def test_a_home_of_another_scenario_is_refused(
 
 def test_a_story_is_told_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     open_testnet(tmp_path / "net", Wanted(4, None, 300, "municipal"))
-    assert "leave out --home to tell it in a fresh one" in refused(capsys, "--home", tmp_path / "net")
+    assert "add --scenario municipal --play to go on with it" in refused(capsys, "--home", tmp_path / "net")
 
 
 @pytest.mark.parametrize(

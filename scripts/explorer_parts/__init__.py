@@ -1,0 +1,1 @@
+"""The parts of ``scripts/explorer.py``: a browser without a window, and the pictures it takes."""

@@ -1,0 +1,68 @@
+"""What a reader needs to go on with the municipal story: key files, and the next commands to copy."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from chain.database import DATABASE
+from chain.genesis import Genesis
+from chain.keys import did_from_key
+from chain.proposals import ARBITER
+from chain.reader import Reader
+from chain.state import Member, member_key
+from p2p.local.keyfile import write_key
+from scripts.municipal.cast import Cast, Player
+
+FOLDER = "play"
+CATEGORY = "traffic ticket"
+_NOTE = "What happened, in the words of whoever wrote this.  Only the digest of it goes on the chain.\n"
+
+
+def set_stage(home: Path, node: Path, genesis: Genesis, cast: Cast) -> list[str]:
+    """Write the key files, and say what to type: a record, an objection, an answer, a ruling."""
+    folder = home / FOLDER
+    folder.mkdir(exist_ok=True)
+    member = _unrecorded(node, genesis, cast)
+    arbiters = [each.player for each in cast.institutions if each.rights & ARBITER]
+    players = {"member": member, "office": cast.market}
+    players |= {"arbiter" if len(arbiters) == 1 else f"arbiter{at}": who for at, who in enumerate(arbiters, 1)}
+    for name, player in players.items():
+        path = folder / f"{name}.key"
+        path.unlink(missing_ok=True)  # it may be another member by now
+        write_key(path, player.secret.seed)
+    (folder / "note.txt").write_text(_NOTE, encoding="utf-8")
+    return _commands(folder, node, member, len(arbiters))
+
+
+def _unrecorded(node: Path, genesis: Genesis, cast: Cast) -> Player:
+    """The last member about whom nothing was ever recorded, so that its first record has number 0."""
+    reader = Reader(node / DATABASE, genesis)
+    try:
+        with reader.consistent():
+            view = reader.view()
+            for player in reversed(cast.members):
+                member = view.get(member_key(player.key))
+                if isinstance(member, Member) and not member.filed and member.key == player.key:
+                    return player
+    finally:
+        reader.close()
+    return cast.members[-1]
+
+
+def _commands(folder: Path, node: Path, member: Player, arbiters: int) -> list[str]:
+    did, note = did_from_key(member.key), shlex.quote(str(folder / "note.txt"))
+
+    def by(name: str, words: str) -> str:
+        key = shlex.quote(str(folder / f"{name}.key"))
+        return f"python scripts/registry.py {words} --home {shlex.quote(str(node))} --key {key}"
+
+    drawn = "arbiter" if arbiters == 1 else "arbiter1"
+    lot = "" if arbiters == 1 else "  (whose lot it was, the member's page says: arbiter1, arbiter2, …)"
+    return [
+        f"the story is yours now; {member.name} is {did}, and this can come next, as far as the rules allow it:",
+        by("office", f'record {did} --category "{CATEGORY}" --established now --evidence {note}'),
+        by("member", f"object 0 --grounds {note}"),
+        by("office", f"answer maintain {did} 0 --reason {note}"),
+        by(drawn, f"rule strike {did} 0 --reason {note}") + lot,
+    ]
