@@ -172,7 +172,9 @@ class _Reading:
     def _members(self) -> pd.DataFrame:
         rows = []
         for identity, registrar in self._registrars.items():
-            _, member = self._head.member(identity)
+            member = self._head.get(member_key(identity))
+            if not isinstance(member, Member):  # it left, and what stands of it stands in old blocks alone
+                continue
             score = standing(self._head.policy, member).score
             rows.append((did_from_key(identity), did_from_key(member.key), registrar, score))
         return frame_of(rows, MEMBER_TYPES)

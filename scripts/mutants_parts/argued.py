@@ -44,7 +44,7 @@ ARGUED: dict[str, str] = {
     "database.bounds: return (prefix, prefix + b'\\xff' * 128) -> return (prefix, prefix + b'\\xff' * 129)": (
         "No key is longer than 69 bytes."
     ),
-    "documents.transaction_document: statements[0].speaker -> statements[1].speaker": (
+    "chronicle.transaction_document: statements[0].speaker -> statements[1].speaker": (
         "Evidence is of two statements of one validator."
     ),
     "testimony.Testimony._is_on_its_way: waiting is not None and waiting.nonce < self._mempool.next_free(waiting.actor)"

@@ -16,6 +16,7 @@ from p2p import host as host_module
 from p2p.farewells import read_refusal
 from p2p.frames import proposal
 from p2p.host import GuardedHost, open_host
+from p2p.network import PROTOCOL_VERSION
 from p2p.peers import PeerSettings
 from p2p.refusals import REFUSED, Refusal, Why
 from tests.unit.p2p.net import (
@@ -83,10 +84,11 @@ async def test_both_sides_learn_that_their_networks_differ(said: Said) -> None:
 
 
 async def test_both_sides_learn_that_their_versions_differ(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoken = PROTOCOL_VERSION
     async with running(1) as node:
         monkeypatch.setattr("p2p.network.PROTOCOL_VERSION", "0")
         async with running(2, bootstrap=(node.address,)):
-            await until(has(said, f"peer {node.peer_id} is not reached", "speaks version 4 of the protocol"))
+            await until(has(said, f"peer {node.peer_id} is not reached", f"speaks version {spoken} of the protocol"))
             assert has(said, "update the older of the two nodes")()
             await until(has(said, f"peer {peer_id_of(2)}", "it speaks another version of the protocol"))
 
