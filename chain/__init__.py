@@ -27,6 +27,9 @@ files of this list, the store, touch the disk.  Files import only files above th
   register
     identities    whose a key is, and how that changes, as entries of the state
     proposals     what validators can decide together
+    actions       what an actor does by a transaction
+    kinds         the kinds of transactions on the wire
+    consents      what others than its actor sign in one
     transactions  what an actor signs
     tables        documents, read with errors that say where
     language      the language of policies: every field, its bounds, and what it does
@@ -37,6 +40,8 @@ files of this list, the store, touch the disk.  Files import only files above th
     genesis       the parameters that every node of one network shares
     blocks        a header and its transactions
     validators    who makes blocks, and how that changes
+    statekeys     the keys of the state
+    entries       the entries of the state
     state         what the registry knows, entry by entry
     view          a state to look at, wherever it is kept
     draft         changes tried on top of a state

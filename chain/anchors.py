@@ -7,9 +7,9 @@ Source: protocol 8.6.
 
 from __future__ import annotations
 
+from chain.actions import Anchor
 from chain.draft import Draft
-from chain.state import REVOKED
-from chain.transactions import Anchor
+from chain.entries import REVOKED
 
 
 def anchor(draft: Draft, _action: Anchor, actor: bytes) -> None:

@@ -7,9 +7,17 @@ Source: protocol 6.13.
 from __future__ import annotations
 
 from chain.draft import Draft
+from chain.entries import (
+    ACTIVE,
+    REVOKED,
+    SUSPENDED,
+    Authority,
+    Record,
+    Window,
+)
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.policy import Policy
-from chain.state import ACTIVE, REVOKED, SUSPENDED, Authority, Record, Window, authority_key
+from chain.statekeys import authority_key
 
 
 def check_authority(draft: Draft, actor: bytes) -> tuple[bytes, Authority]:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from chain import transactions
+from chain import actions
+from chain.actions import (
+    Evidence,
+    Propose,
+    Repair,
+    Rule,
+)
 from chain.attestations import Carried
 from chain.ballots import Ballot
 from chain.documents import Document
@@ -14,10 +20,11 @@ from chain.errors import Refused
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader
 from chain.keys import did_from_key as spell
+from chain.kinds import decode_statement
 from chain.meanings import MEANINGS
 from chain.policy import Policy
 from chain.statements import NO_TAG
-from chain.transactions import Evidence, Propose, Repair, Rule, Transaction, decode_statement
+from chain.transactions import Transaction
 from chain.votes import Row, Votes
 from chain.words import ANSWERS, REPAIRS, RULINGS, category_name, moment_of, proposal_in_words, time_of
 
@@ -58,7 +65,7 @@ def transaction_document(policy: Policy, transaction: Transaction) -> Document:
         case Evidence(first, second):
             statements = decode_statement(first), decode_statement(second)
             action = {"subject": statements[0].speaker, "first": statements[0].id, "second": statements[1].id}
-        case transactions.Answer(verdict=verdict):
+        case actions.Answer(verdict=verdict):
             action["verdict"] = ANSWERS[verdict]
         case Rule(verdict=verdict):
             action["verdict"] = RULINGS[verdict]

@@ -8,8 +8,7 @@ from __future__ import annotations
 from chain import arbiters, effects
 from chain.authorities import count_decided
 from chain.draft import Draft, Happening
-from chain.errors import InvariantBroken
-from chain.state import (
+from chain.entries import (
     DRAWN,
     MAINTAINED,
     OBJECTED,
@@ -17,6 +16,9 @@ from chain.state import (
     REPAIR_DRAWN,
     REPAIR_REFERRED,
     Record,
+)
+from chain.errors import InvariantBroken
+from chain.statekeys import (
     read_record_key,
     record_key,
 )

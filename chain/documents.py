@@ -14,17 +14,19 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from chain.arbiters import drawn
-from chain.keys import did_from_key
-from chain.scores import Line, explain, standing
-from chain.state import (
-    MEMBERS,
+from chain.entries import (
     RATING_STATUS_NAMES,
-    RATINGS,
-    RECORDS,
     STATUS_NAMES,
     Member,
     Rating,
     Record,
+)
+from chain.keys import did_from_key
+from chain.scores import Line, explain, standing
+from chain.statekeys import (
+    MEMBERS,
+    RATINGS,
+    RECORDS,
     member_key,
     read_identity,
     read_rating_key,

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from chain.errors import InvariantBroken, Refused
 from chain.keys import did_from_key
-from chain.state import (
+from chain.state import decode_entry
+from chain.statekeys import (
     AUTHORITIES,
     CLOCK_KEY,
     DOCKET_KEY,
@@ -20,7 +21,6 @@ from chain.state import (
     RULES_KEY,
     VALIDATORS_KEY,
     authority_key,
-    decode_entry,
     marker_key,
     member_key,
     motion_key,

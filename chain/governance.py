@@ -9,11 +9,34 @@ from __future__ import annotations
 
 from chain import arbiters, effects, objections
 from chain import validators as seats
+from chain.actions import (
+    Approve,
+    Consent,
+    Propose,
+)
 from chain.amendments import amendment_fault, needed_notice_days
 from chain.authorities import forgiven
 from chain.codec import U32_MAX
 from chain.draft import Draft
 from chain.electorate import Electorate
+from chain.entries import (
+    ACTIVE,
+    AUTHORITY_STATUS_NAMES,
+    CARRIED,
+    LAPSED,
+    OPEN,
+    REVOKED,
+    SUSPENDED,
+    Account,
+    Authority,
+    Docket,
+    Member,
+    Motion,
+    PolicyText,
+    Record,
+    Rules,
+    Window,
+)
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.keys import check_public_key
 from chain.proposals import (
@@ -34,26 +57,10 @@ from chain.proposals import (
     decode_proposal,
     encode_proposal,
 )
-from chain.state import (
-    ACTIVE,
-    AUTHORITY_STATUS_NAMES,
-    CARRIED,
+from chain.statekeys import (
     DOCKET_KEY,
-    LAPSED,
-    OPEN,
-    REVOKED,
     RULES_KEY,
-    SUSPENDED,
     VALIDATORS_KEY,
-    Account,
-    Authority,
-    Docket,
-    Member,
-    Motion,
-    PolicyText,
-    Record,
-    Rules,
-    Window,
     account_key,
     authority_key,
     member_key,
@@ -61,7 +68,6 @@ from chain.state import (
     policy_key,
     read_motion_key,
 )
-from chain.transactions import Approve, Consent, Propose
 from chain.view import read_policy_text
 
 # Open motions of one validator; a motion can hold a whole policy.

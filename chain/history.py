@@ -10,8 +10,18 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from chain import registry
+from chain.actions import (
+    ASK,
+    Answer,
+    Enrol,
+    Rate,
+    Repair,
+    Rotate,
+    Statement,
+)
 from chain.blocks import Block
 from chain.draft import Draft, Happening
+from chain.entries import Member
 from chain.errors import Reason, Refused
 from chain.inspection import View
 from chain.judgement import judge
@@ -19,8 +29,8 @@ from chain.keys import did_from_key
 from chain.ledger import Ledger, decided
 from chain.restart import restarted
 from chain.scores import standing
-from chain.state import Member, member_key
-from chain.transactions import ASK, Answer, Enrol, Rate, Repair, Rotate, Statement, Transaction
+from chain.statekeys import member_key
+from chain.transactions import Transaction
 from chain.view import StateView
 from chain.votes import Votes
 from chain.words import category_name

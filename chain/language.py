@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from chain.actions import POINTS_LIMIT
 from chain.codec import U32_MAX
 from chain.tables import MAX_TEXT_CHARACTERS, Table
-from chain.transactions import POINTS_LIMIT
 
 LANGUAGE = 2
 

@@ -14,7 +14,19 @@ Source: protocol 8.2 and 8.3.
 from __future__ import annotations
 
 from chain import effects, ratings, recovery
+from chain.actions import (
+    ANNUL,
+    CONTEST,
+    GRANT,
+    Annul,
+    Leave,
+)
 from chain.draft import Draft
+from chain.entries import (
+    Account,
+    Member,
+    Rating,
+)
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.identities import (
     Annulment,
@@ -28,8 +40,13 @@ from chain.identities import (
     recovery_key,
 )
 from chain.offices import check_arbiter, check_registrar_of, holds_office
-from chain.state import RATINGS, Account, Member, Rating, account_key, member_key, read_record_key, tied_to
-from chain.transactions import ANNUL, CONTEST, GRANT, Annul, Leave
+from chain.statekeys import (
+    RATINGS,
+    account_key,
+    member_key,
+    read_record_key,
+    tied_to,
+)
 
 # Keys of one member that one visit forgets; who had more is visited again.
 KEYS_A_VISIT = 16

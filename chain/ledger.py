@@ -16,20 +16,22 @@ from chain import registry
 from chain.blocks import Block
 from chain.draft import Changes, Draft, Parent
 from chain.electorate import Decision, Electorate
+from chain.entries import Account
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.identities import LEAVINGS
 from chain.registry import genesis_state
 from chain.state import (
+    WITH_DEADLINES,
+    decode_entry,
+    due_slot,
+)
+from chain.statekeys import (
     ACCOUNTS,
     RULES_KEY,
     TIED,
     VALIDATORS_KEY,
-    WITH_DEADLINES,
-    Account,
     account_key,
-    decode_entry,
-    due_slot,
     tied_to,
 )
 from chain.statetree import Proof, StateTree

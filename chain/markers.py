@@ -10,10 +10,17 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+from chain.actions import (
+    FileRecord,
+    Reopen,
+)
 from chain.draft import Draft
+from chain.entries import (
+    Marker,
+    Record,
+)
 from chain.errors import InvariantBroken, Reason, Refused
-from chain.state import Marker, Record, marker_key
-from chain.transactions import FileRecord, Reopen
+from chain.statekeys import marker_key
 
 
 def check_new(draft: Draft, subject: bytes, action: FileRecord) -> None:

@@ -10,10 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
+from chain.actions import (
+    Consent,
+    Enrol,
+    Recover,
+)
 from chain.codec import U64_MAX
 from chain.errors import Reason, Refused
 from chain.newest import Newest
-from chain.transactions import Consent, Enrol, Recover, VerifiedTransaction
+from chain.transactions import VerifiedTransaction
 
 # Twenty seconds of the fastest sustained rate that one machine's four validators reach.
 MAX_TRANSACTIONS = 40_000

@@ -8,10 +8,18 @@ Source: protocol 6.4 and 6.14.
 from __future__ import annotations
 
 from chain import arbiters, effects
+from chain.actions import (
+    MAINTAIN,
+    STRIKE,
+    WITHDRAW,
+    Answer,
+    Appeal,
+    Object,
+    Rule,
+)
 from chain.authorities import check_authority, count_decided, count_withdrawn
 from chain.draft import Draft, Happening
-from chain.errors import Reason, Refused
-from chain.state import (
+from chain.entries import (
     DRAWN,
     MAINTAINED,
     OBJECTED,
@@ -21,10 +29,10 @@ from chain.state import (
     UPHELD_FOR_GOOD,
     UPHELD_ONCE,
     Record,
-    record_key,
 )
+from chain.errors import Reason, Refused
+from chain.statekeys import record_key
 from chain.terms import best_points, dispute_slots, kept_slots, repairable_again, stands_disputed
-from chain.transactions import MAINTAIN, STRIKE, WITHDRAW, Answer, Appeal, Object, Rule
 
 
 def object_to(draft: Draft, action: Object, actor: bytes) -> None:

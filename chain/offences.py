@@ -6,11 +6,15 @@ Source: protocol 3.6 and 6.7.
 from __future__ import annotations
 
 from chain import validators as seats
+from chain.actions import (
+    Evidence,
+    Lost,
+)
 from chain.draft import Draft
 from chain.errors import Reason, Refused
-from chain.state import VALIDATORS_KEY
+from chain.kinds import decode_statement
+from chain.statekeys import VALIDATORS_KEY
 from chain.statements import NO_TAG, is_equivocation
-from chain.transactions import Evidence, Lost, decode_statement
 
 # A day of one-second slots and a margin for a stall: later, the validator may long be another's.
 EVIDENCE_MAX_AGE_BLOCKS = 200_000

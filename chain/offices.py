@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from chain.authorities import is_in_term
 from chain.draft import Draft
+from chain.entries import (
+    ACTIVE,
+    Authority,
+    Member,
+)
 from chain.errors import Reason, Refused
 from chain.proposals import ARBITER, REGISTRAR
-from chain.state import ACTIVE, Authority, Member
 
 
 def check_registrar(draft: Draft, key: bytes) -> bytes:

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
+from chain.actions import POINTS_LIMIT
 from chain.clauses import CLAUSES, Identity, Quotas, Raters, clause_document, read_clause, usual
 from chain.codec import decode, encode
 from chain.errors import OperatorError, Reason, Refused
@@ -34,7 +35,6 @@ from chain.language import (
 )
 from chain.proposals import MAX_POLICY_BYTES
 from chain.tables import Mistake, Table, line_of, read_text
-from chain.transactions import POINTS_LIMIT
 
 # The tables whose numbers are a policy's own.
 _OWN = ("score", "periods", "authorities", "rights")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from chain import registry
+from chain.actions import Evidence
 from chain.attestations import Attestation, VerifiedAttestation, sign_attestation
 from chain.ballots import make_ballot
 from chain.blockchain import Blockchain
@@ -34,7 +35,10 @@ from chain.quotas import is_stranger, stranger_room
 from chain.rescue import may_come
 from chain.restart import Restart, restarted
 from chain.statements import NO_TAG
-from chain.transactions import Evidence, VerifiedTransaction, sign_transaction
+from chain.transactions import (
+    VerifiedTransaction,
+    sign_transaction,
+)
 from chain.votes import Votes
 
 # Transactions that are not final are in memory, with the way back: about 2 kB each, 400 MB.

@@ -25,23 +25,25 @@ from typing import Any, NamedTuple, TypeAlias
 from chain.ballots import Ballot, decode_ballot
 from chain.codec import array, blob, decode, encode, integer
 from chain.electorate import Electorate, validator_set
-from chain.errors import InvariantBroken, Reason, Refused
-from chain.genesis import Genesis
-from chain.headers import Header, decode_header, verify_header
-from chain.judgement import check_ballot, check_follows, judge
-from chain.policy import Policy
-from chain.scores import Standing, standing
-from chain.state import (
-    RULES_KEY,
-    VALIDATORS_KEY,
+from chain.entries import (
     Account,
     Entry,
     Member,
     PolicyText,
     Record,
     Rules,
+)
+from chain.errors import InvariantBroken, Reason, Refused
+from chain.genesis import Genesis
+from chain.headers import Header, decode_header, verify_header
+from chain.judgement import check_ballot, check_follows, judge
+from chain.policy import Policy
+from chain.scores import Standing, standing
+from chain.state import decode_entry
+from chain.statekeys import (
+    RULES_KEY,
+    VALIDATORS_KEY,
     account_key,
-    decode_entry,
     member_key,
     policy_key,
     read_record_key,

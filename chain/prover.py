@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from chain.electorate import Electorate, validator_set
+from chain.entries import Entry
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import Header
@@ -21,7 +22,7 @@ from chain.proof import (
     is_settled,
     needed,
 )
-from chain.state import Entry, encode_entry
+from chain.state import encode_entry
 from chain.statetree import Proof
 
 

@@ -14,24 +14,31 @@ Source: protocol 8.4.
 
 from __future__ import annotations
 
+from chain.actions import (
+    Dispute,
+    Rate,
+    Reply,
+    Retract,
+)
 from chain.draft import Draft
-from chain.errors import InvariantBroken, Reason, Refused
-from chain.language import NO_LIMIT
-from chain.policy import Policy
-from chain.scores import standing
-from chain.state import (
+from chain.entries import (
     ANSWERED,
     DISPUTED,
     UNDISPUTED,
     Account,
     Member,
     Rating,
+)
+from chain.errors import InvariantBroken, Reason, Refused
+from chain.language import NO_LIMIT
+from chain.policy import Policy
+from chain.scores import standing
+from chain.statekeys import (
     account_key,
     member_key,
     rating_key,
     read_rating_key,
 )
-from chain.transactions import Dispute, Rate, Reply, Retract
 
 
 def check_rating(policy: Policy, action: Rate, actor: bytes) -> None:

@@ -22,10 +22,17 @@ from chain.database import (
     stored_finality,
     trusted_block,
 )
+from chain.entries import Entry
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
-from chain.state import RATER_AT, RATINGS, Entry, account_key, decode_entry, read_identity
+from chain.state import decode_entry
+from chain.statekeys import (
+    RATER_AT,
+    RATINGS,
+    account_key,
+    read_identity,
+)
 from chain.transactions import Transaction
 from chain.view import StateView
 

@@ -16,7 +16,18 @@ Source: protocol 8.1.
 
 from __future__ import annotations
 
+from chain.actions import (
+    LEAVE,
+    UNDO,
+    NameGuardians,
+    Recover,
+    Veto,
+)
 from chain.draft import Draft
+from chain.entries import (
+    Account,
+    Member,
+)
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.identities import (
     MAX_GUARDIANS,
@@ -31,8 +42,10 @@ from chain.identities import (
 )
 from chain.keys import check_public_key
 from chain.offices import check_registrar, check_registrar_of, holds_office
-from chain.state import Account, Member, account_key, member_key
-from chain.transactions import LEAVE, UNDO, NameGuardians, Recover, Veto
+from chain.statekeys import (
+    account_key,
+    member_key,
+)
 
 
 def name_guardians(draft: Draft, action: NameGuardians, actor: bytes) -> None:

@@ -27,35 +27,7 @@ from chain import (
     recovery,
     repairs,
 )
-from chain.authorities import check_authority
-from chain.draft import Draft
-from chain.electorate import Electorate
-from chain.errors import InvariantBroken, Reason, Refused
-from chain.genesis import Genesis
-from chain.identities import ANNULMENTS, LEAVINGS, LEFT, RECOVERIES
-from chain.policy import Policy
-from chain.state import (
-    DOCKET_KEY,
-    MARKERS,
-    MOTIONS,
-    RATINGS,
-    RECORDS,
-    ROLL_KEY,
-    RULES_KEY,
-    VALIDATORS_KEY,
-    Account,
-    Docket,
-    Entry,
-    PolicyText,
-    Roll,
-    Rules,
-    account_key,
-    due_slot_of,
-    encode_entry,
-    policy_key,
-)
-from chain.terms import check_filing
-from chain.transactions import (
+from chain.actions import (
     Action,
     Anchor,
     Annul,
@@ -81,9 +53,41 @@ from chain.transactions import (
     Rotate,
     Rule,
     Statement,
-    Transaction,
     Veto,
 )
+from chain.authorities import check_authority
+from chain.draft import Draft
+from chain.electorate import Electorate
+from chain.entries import (
+    Account,
+    Docket,
+    Entry,
+    PolicyText,
+    Roll,
+    Rules,
+)
+from chain.errors import InvariantBroken, Reason, Refused
+from chain.genesis import Genesis
+from chain.identities import ANNULMENTS, LEAVINGS, LEFT, RECOVERIES
+from chain.policy import Policy
+from chain.state import (
+    due_slot_of,
+    encode_entry,
+)
+from chain.statekeys import (
+    DOCKET_KEY,
+    MARKERS,
+    MOTIONS,
+    RATINGS,
+    RECORDS,
+    ROLL_KEY,
+    RULES_KEY,
+    VALIDATORS_KEY,
+    account_key,
+    policy_key,
+)
+from chain.terms import check_filing
+from chain.transactions import Transaction
 from chain.validators import genesis_validators
 
 # Deadlines that one block works off; the others wait for the next one.  Half as much work as a full block.

@@ -6,11 +6,21 @@ Source: protocol 6.4.
 from __future__ import annotations
 
 from chain import effects
+from chain.actions import (
+    APPROVE,
+    ASK,
+    Repair,
+)
 from chain.draft import Draft, Happening
+from chain.entries import (
+    REPAIR_ASKED,
+    REPAIR_REFERRED,
+    STANDING,
+    Record,
+)
 from chain.errors import Reason, Refused
-from chain.state import REPAIR_ASKED, REPAIR_REFERRED, STANDING, Record, record_key
+from chain.statekeys import record_key
 from chain.terms import kept_slots
-from chain.transactions import APPROVE, ASK, Repair
 
 
 def repair(draft: Draft, action: Repair, actor: bytes) -> None:

@@ -11,9 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from chain.entries import (
+    Member,
+    Rating,
+    Record,
+)
 from chain.errors import InvariantBroken
 from chain.policy import Policy
-from chain.state import Member, Rating, Record
 
 
 class Standing(NamedTuple):

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 from chain.blockchain import Blockchain
+from chain.entries import Entry
 from chain.errors import Reason, Refused
 from chain.headers import Header
 from chain.proof import Voting, needed
 from chain.reader import Reader
-from chain.state import Entry, decode_entry
+from chain.state import decode_entry
 from chain.statetree import Proof, StateTree
 
 # Headers come with whole blocks; 16 of the largest are 14 MB.

@@ -29,6 +29,7 @@ from chain.database import (
     trusted_block,
 )
 from chain.electorate import BATCH_MAX
+from chain.entries import Member
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
@@ -40,7 +41,12 @@ from chain.production import is_forgotten, said_by
 from chain.registry import genesis_state
 from chain.restart import MAX_RESTART_BYTES, Restart, read_restart
 from chain.scores import standing
-from chain.state import MEMBERS, RULES_KEY, Member, decode_entry, read_identity
+from chain.state import decode_entry
+from chain.statekeys import (
+    MEMBERS,
+    RULES_KEY,
+    read_identity,
+)
 from chain.votecodec import decode_votes, encode_votes
 
 # What came back from abandoned blocks finds twice the room in a mempool.

@@ -7,12 +7,18 @@ Source: protocol 6.11.
 
 from __future__ import annotations
 
+from chain.actions import (
+    FileRecord,
+    Reopen,
+)
 from chain.draft import Draft
+from chain.entries import (
+    Member,
+    Record,
+)
 from chain.errors import Reason, Refused
 from chain.language import LONGER_IS_BETTER
 from chain.policy import Category, Policy
-from chain.state import Member, Record
-from chain.transactions import FileRecord, Reopen
 
 
 def check_filing(policy: Policy, action: FileRecord | Reopen) -> Category:

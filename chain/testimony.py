@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from chain.actions import (
+    Evidence,
+    Lost,
+)
 from chain.blockchain import Blockchain
 from chain.errors import Disposition, Refused
 from chain.events import Equivocation, GossipTransactions
@@ -10,7 +14,7 @@ from chain.newest import Newest
 from chain.offences import check_open
 from chain.outbox import Outbox
 from chain.production import Producer
-from chain.transactions import Evidence, Lost, sign_transaction
+from chain.transactions import sign_transaction
 from chain.trial import take_in, try_out
 from chain.witness import MAX_SIGNERS, VerifiedStatement, Witness
 

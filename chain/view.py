@@ -7,15 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from chain.errors import InvariantBroken, Reason, Refused
-from chain.genesis import Genesis
-from chain.policy import Policy, decode_policy
-from chain.state import (
-    CLOCK_KEY,
-    DOCKET_KEY,
-    ROLL_KEY,
-    RULES_KEY,
-    VALIDATORS_KEY,
+from chain.entries import (
     Account,
     Authority,
     Clock,
@@ -26,9 +18,19 @@ from chain.state import (
     PolicyText,
     Roll,
     Rules,
+)
+from chain.errors import InvariantBroken, Reason, Refused
+from chain.genesis import Genesis
+from chain.policy import Policy, decode_policy
+from chain.state import decode_entry
+from chain.statekeys import (
+    CLOCK_KEY,
+    DOCKET_KEY,
+    ROLL_KEY,
+    RULES_KEY,
+    VALIDATORS_KEY,
     account_key,
     authority_key,
-    decode_entry,
     member_key,
     motion_key,
     policy_key,

@@ -6,7 +6,26 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from chain.actions import (
+    APPROVE,
+    ASK,
+    CORRECT,
+    DECLINE,
+    MAINTAIN,
+    STRIKE,
+    UPHOLD,
+    WITHDRAW,
+)
 from chain.amendments import worsenings
+from chain.entries import (
+    DRAWN,
+    MAINTAINED,
+    OBJECTED,
+    REPAIR_ASKED,
+    REPAIR_DRAWN,
+    REPAIR_REFERRED,
+    Record,
+)
 from chain.genesis import Genesis
 from chain.keys import did_from_key
 from chain.policy import Policy
@@ -27,8 +46,6 @@ from chain.proposals import (
     ReweighValidator,
     Suspend,
 )
-from chain.state import DRAWN, MAINTAINED, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, REPAIR_REFERRED, Record
-from chain.transactions import APPROVE, ASK, CORRECT, DECLINE, MAINTAIN, STRIKE, UPHOLD, WITHDRAW
 from chain.validators import ADD, JAIL, RELEASE, REMOVE, REPLACE, REWEIGH, Change
 from chain.view import read_policy_text
 

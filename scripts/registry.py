@@ -17,10 +17,7 @@ from typing import Any
 
 import click
 
-from chain.errors import OperatorError
-from chain.genesis import Genesis
-from chain.keys import SecretKey, did_from_key
-from chain.transactions import (
+from chain.actions import (
     Appeal,
     Approve,
     Consent,
@@ -28,10 +25,15 @@ from chain.transactions import (
     Object,
     Rotate,
     Statement,
-    VerifiedTransaction,
+)
+from chain.consents import (
     sign_consent,
     sign_rotation,
 )
+from chain.errors import OperatorError
+from chain.genesis import Genesis
+from chain.keys import SecretKey, did_from_key
+from chain.transactions import VerifiedTransaction
 from chain.words import moment_of
 from p2p import client
 from p2p.client import Client, Signer

@@ -16,11 +16,11 @@ from urllib.parse import quote, urlencode
 
 from chain import answers, enquiries, shapes
 from chain.documents import MAX_SHOWN, records_document
+from chain.entries import STATUS_NAMES
 from chain.errors import Reason, Refused
 from chain.inspection import Unclear
 from chain.institutions import arbiters_document, authorities_document, motions_document, policy_document
 from chain.keys import KEY_BYTES, did_from_key, key_from_did
-from chain.state import STATUS_NAMES
 
 MAX_NUMBER = 2**53 - 1
 """Larger ones are no longer exact where JSON is read as JavaScript does."""

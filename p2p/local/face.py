@@ -30,7 +30,7 @@ from chain.outlook import (
     tree_document,
 )
 from chain.stall import stall_of
-from chain.state import member_key
+from chain.statekeys import member_key
 from chain.trial import screen, try_out
 from chain.view import StateView
 from chain.words import instant

@@ -12,6 +12,10 @@ from libp2p.abc import INetStream
 from libp2p.crypto.pb import crypto_pb2
 from libp2p.pubsub.pb import rpc_pb2
 
+from chain.actions import (
+    Enrol,
+    Rate,
+)
 from chain.ballots import EMPTY
 from chain.genesis import Genesis
 from chain.headers import sign_header
@@ -19,7 +23,7 @@ from chain.keys import SecretKey
 from chain.merkle import EMPTY_ROOT
 from chain.messages import MAX_ANNOUNCEMENT_BYTES, Announcement, RawItems
 from chain.statements import NO_TAG
-from chain.transactions import Enrol, Rate, sign_transaction
+from chain.transactions import sign_transaction
 from p2p.frames import LIBRARY_ERRORS, READ_BYTES
 from p2p.meshsub.wire import MAX_RPC_BYTES
 from p2p.protocol import BLOCKS, TRANSACTIONS

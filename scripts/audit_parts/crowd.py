@@ -26,10 +26,20 @@ from typing import NamedTuple
 import pandas as pd
 
 from chain import registry
+from chain.actions import (
+    Action,
+    Enrol,
+    Rate,
+)
 from chain.ballots import make_ballot
 from chain.blocks import Block
+from chain.consents import sign_receipt
 from chain.draft import Draft
 from chain.electorate import Electorate, validator_set
+from chain.entries import (
+    Member,
+    Rating,
+)
 from chain.errors import Reason, Refused
 from chain.genesis import found_genesis
 from chain.headers import Header, VerifiedHeader
@@ -38,15 +48,14 @@ from chain.language import field_of
 from chain.ledger import Ledger, decided
 from chain.policy import Policy, shipped_policy
 from chain.scores import standing
-from chain.state import Member, Rating, member_key, rating_key
+from chain.statekeys import (
+    member_key,
+    rating_key,
+)
 from chain.statements import NO_TAG
 from chain.transactions import (
-    Action,
-    Enrol,
-    Rate,
     Transaction,
     VerifiedTransaction,
-    sign_receipt,
     sign_transaction,
     verify_transaction,
 )

@@ -9,19 +9,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from random import Random
 
-from chain.ballots import EMPTY
-from chain.blocks import Block
-from chain.electorate import Electorate, validator_set
-from chain.genesis import found_genesis
-from chain.headers import sign_header
-from chain.keys import SecretKey
-from chain.ledger import Ledger
-from chain.merkle import merkle_root
-from chain.policy import Category, Policy, read_policy, shipped_policy
-from chain.proposals import ARBITER, Accredit
-from chain.registry import apply
-from chain.statements import NO_TAG
-from chain.transactions import (
+from chain.actions import (
     CORRECT,
     MAINTAIN,
     STRIKE,
@@ -36,6 +24,20 @@ from chain.transactions import (
     Rate,
     Rule,
     Statement,
+)
+from chain.ballots import EMPTY
+from chain.blocks import Block
+from chain.electorate import Electorate, validator_set
+from chain.genesis import found_genesis
+from chain.headers import sign_header
+from chain.keys import SecretKey
+from chain.ledger import Ledger
+from chain.merkle import merkle_root
+from chain.policy import Category, Policy, read_policy, shipped_policy
+from chain.proposals import ARBITER, Accredit
+from chain.registry import apply
+from chain.statements import NO_TAG
+from chain.transactions import (
     Transaction,
     VerifiedTransaction,
 )

@@ -22,7 +22,8 @@ from chain.events import Commit
 from chain.headers import sign_header
 from chain.ledger import Ledger
 from chain.merkle import EMPTY_ROOT
-from chain.state import authority_key, encode_entry
+from chain.state import encode_entry
+from chain.statekeys import authority_key
 from chain.statements import NO_TAG
 from chain.statetree import StateTree
 from chain.storage import Storage

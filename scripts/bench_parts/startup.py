@@ -23,6 +23,11 @@ import psutil
 from chain.blockchain import Settled
 from chain.database import DATABASE
 from chain.documents import members
+from chain.entries import (
+    Member,
+    Rating,
+    Record,
+)
 from chain.errors import InvariantBroken, Refused
 from chain.events import Commit
 from chain.genesis import load_genesis
@@ -30,13 +35,10 @@ from chain.keys import check_public_key, did_from_key
 from chain.ledger import Ledger
 from chain.reader import Reader
 from chain.scores import Line, explain
-from chain.state import (
+from chain.statekeys import (
     MEMBERS,
     RATINGS,
     RECORDS,
-    Member,
-    Rating,
-    Record,
     member_key,
     read_identity,
     read_rating_key,

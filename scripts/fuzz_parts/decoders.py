@@ -6,6 +6,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+from chain.actions import (
+    Action,
+    Answer,
+    Approve,
+    Consent,
+    Enrol,
+    Evidence,
+    FileRecord,
+    Lost,
+    Object,
+    Propose,
+    Rate,
+    Repair,
+    Rotate,
+    Rule,
+    Statement,
+)
 from chain.attestations import decode_attestation, sign_attestation
 from chain.ballots import EMPTY, decode_ballot, make_ballot
 from chain.blocks import Block, assemble, decode_block, encode_block
@@ -34,25 +51,10 @@ from chain.proposals import (
     encode_proposal,
 )
 from chain.restart import Restart
-from chain.state import RULES_KEY
+from chain.statekeys import RULES_KEY
 from chain.statements import NO_TAG
 from chain.statetree import Proof, StateTree
 from chain.transactions import (
-    Action,
-    Answer,
-    Approve,
-    Consent,
-    Enrol,
-    Evidence,
-    FileRecord,
-    Lost,
-    Object,
-    Propose,
-    Rate,
-    Repair,
-    Rotate,
-    Rule,
-    Statement,
     VerifiedTransaction,
     decode_transaction,
     sign_transaction,

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from math import log2
 from pathlib import Path
 
+from chain.actions import FileRecord
 from chain.errors import OperatorError
 from chain.keys import SecretKey
-from chain.transactions import FileRecord, sign_transaction
+from chain.transactions import sign_transaction
 from scripts.chain_view import Sheet
 from scripts.growth_parts.study import RECORDS, Row
 

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from chain.proposals import Amend, Judge, Restore, Suspend
-from chain.transactions import (
+from chain.actions import (
     ANNUL,
     ASK,
     CONTEST,
@@ -43,6 +42,7 @@ from chain.transactions import (
     Statement,
     Veto,
 )
+from chain.proposals import Amend, Judge, Restore, Suspend
 from scripts.histories_parts.deeds_about_records import AboutRecords
 from scripts.histories_parts.deeds_of_members import OfMembers
 from scripts.histories_parts.deeds_of_validators import OfValidators

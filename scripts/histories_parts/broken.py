@@ -30,26 +30,36 @@ from chain import (
     repairs,
     terms,
 )
+from chain.actions import (
+    CONTEST,
+    UPHOLD,
+    Annul,
+    Object,
+    Rate,
+    Retract,
+    Rule,
+)
 from chain.draft import Draft
 from chain.electorate import Electorate
-from chain.errors import Refused
-from chain.identities import Annulment, Guardians, left_key
-from chain.policy import Policy
-from chain.state import (
+from chain.entries import (
     ACTIVE,
     DRAWN,
     REPAIR_ASKED,
-    RULES_KEY,
     STANDING,
     UNDISPUTED,
     Authority,
     Member,
     Rating,
     Record,
+)
+from chain.errors import Refused
+from chain.identities import Annulment, Guardians, left_key
+from chain.policy import Policy
+from chain.statekeys import (
+    RULES_KEY,
     member_key,
     rating_key,
 )
-from chain.transactions import CONTEST, UPHOLD, Annul, Object, Rate, Retract, Rule
 
 Patch = tuple[Any, Any, Any]
 RECOUNT = "not what a recount gives"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chain.transactions import (
+from chain.actions import (
     Annul,
     Dispute,
     Enrol,

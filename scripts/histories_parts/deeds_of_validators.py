@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+from chain.actions import (
+    AUDIT,
+    Anchor,
+    Approve,
+    Consent,
+    Evidence,
+    Lost,
+    Propose,
+)
 from chain.amendments import needed_notice_days
 from chain.attestations import VERSION as ATTESTATION_VERSION
 from chain.codec import encode
@@ -25,7 +34,6 @@ from chain.proposals import (
     Suspend,
 )
 from chain.statements import NO_TAG, TAG_BYTES
-from chain.transactions import AUDIT, Anchor, Approve, Consent, Evidence, Lost, Propose
 from scripts.histories_parts.hand import FOREVER, Deed, Hand
 from scripts.histories_parts.policies import amendment
 from scripts.recount.lives import OPEN, REVOKED, SUSPENDED

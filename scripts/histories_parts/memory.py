@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from chain.actions import (
+    CONTEST,
+    UNDO,
+    Annul,
+    Enrol,
+    Leave,
+    NameGuardians,
+    Recover,
+    Rotate,
+)
+from chain.entries import (
+    ACTIVE,
+    MAINTAINED,
+    SUSPENDED,
+)
 from chain.identities import ANNULMENTS, RECOVERIES, Annulment, Recovery
-from chain.state import ACCOUNTS, ACTIVE, AUTHORITIES, MAINTAINED, MEMBERS, SUSPENDED
-from chain.transactions import CONTEST, UNDO, Annul, Enrol, Leave, NameGuardians, Recover, Rotate
+from chain.statekeys import (
+    ACCOUNTS,
+    AUTHORITIES,
+    MEMBERS,
+)
 from scripts.histories_parts.losses import decisions
 from scripts.histories_parts.steps import Office, Past, Step
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from chain.state import ACTIVE, AUTHORITIES, SUSPENDED
-from chain.transactions import Approve, Propose
+from chain.actions import (
+    Approve,
+    Propose,
+)
+from chain.entries import (
+    ACTIVE,
+    SUSPENDED,
+)
+from chain.statekeys import AUTHORITIES
 from scripts.histories_parts.losses import decisions
 from scripts.histories_parts.right import right
 from scripts.histories_parts.steps import Past, Step

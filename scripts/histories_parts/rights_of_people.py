@@ -2,23 +2,7 @@
 
 from __future__ import annotations
 
-from chain.blocks import MAX_BLOCK_TRANSACTIONS
-from chain.identities import ANNULMENTS, GUARDIANS, LEAVINGS, RECOVERIES, Leaving, commitment_of, left_key
-from chain.offices import holds_office
-from chain.scores import standing
-from chain.state import (
-    ANSWERED,
-    AUTHORITIES,
-    DISPUTED,
-    MEMBERS,
-    RATINGS,
-    RECORDS,
-    REVOKED,
-    SUMS,
-    Member,
-    read_rating_key,
-)
-from chain.transactions import (
+from chain.actions import (
     CONTEST,
     GRANT,
     UNDO,
@@ -39,6 +23,24 @@ from chain.transactions import (
     Retract,
     Rotate,
     Rule,
+)
+from chain.blocks import MAX_BLOCK_TRANSACTIONS
+from chain.entries import (
+    ANSWERED,
+    DISPUTED,
+    REVOKED,
+    Member,
+)
+from chain.identities import ANNULMENTS, GUARDIANS, LEAVINGS, RECOVERIES, Leaving, commitment_of, left_key
+from chain.offices import holds_office
+from chain.scores import standing
+from chain.statekeys import (
+    AUTHORITIES,
+    MEMBERS,
+    RATINGS,
+    RECORDS,
+    SUMS,
+    read_rating_key,
 )
 from scripts.histories_parts.right import right
 from scripts.histories_parts.steps import Past, Step

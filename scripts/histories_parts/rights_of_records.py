@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from chain.policy import Policy
-from chain.scores import standing
-from chain.state import (
+from chain.actions import (
+    FileRecord,
+    Object,
+    Reopen,
+)
+from chain.entries import (
     ACTIVE,
-    AUTHORITIES,
     DRAWN,
     MAINTAINED,
-    MEMBERS,
     OBJECTED,
     REPAIR_ASKED,
     REPAIR_DRAWN,
-    RULES_KEY,
     STANDING,
     Record,
 )
-from chain.transactions import FileRecord, Object, Reopen
+from chain.policy import Policy
+from chain.scores import standing
+from chain.statekeys import (
+    AUTHORITIES,
+    MEMBERS,
+    RULES_KEY,
+)
 from scripts.histories_parts.losses import is_contested, takes_something
 from scripts.histories_parts.right import right
 from scripts.histories_parts.steps import Past, Step

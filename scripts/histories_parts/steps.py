@@ -7,10 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from chain.actions import Action
 from chain.draft import Draft
+from chain.entries import (
+    Entry,
+    Record,
+)
 from chain.policy import Policy
-from chain.state import Entry, Record, read_record_key
-from chain.transactions import Action
+from chain.statekeys import read_record_key
 
 Name = tuple[bytes, int]
 

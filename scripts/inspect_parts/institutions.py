@@ -10,12 +10,13 @@ from typing import Any
 import click
 
 from chain.documents import Document
+from chain.entries import Motion
 from chain.errors import OperatorError
 from chain.inspection import View
 from chain.language import SCORE_LIMIT
 from chain.policy import Policy, load_policy, read_policy
 from chain.proposals import Amend, decode_proposal
-from chain.state import Motion, motion_key
+from chain.statekeys import motion_key
 from chain.view import read_policy_text
 from chain.words import policy_changes
 from p2p.local.endpoints import ARBITERS, AUTHORITIES, MOTIONS, POLICY

@@ -9,6 +9,10 @@ from typing import Any
 
 import click
 
+from chain.entries import (
+    STATUS_NAMES,
+    Record,
+)
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis, load_genesis
 from chain.inspection import View
@@ -16,7 +20,6 @@ from chain.keys import did_from_key
 from chain.proof import MAX_FILE_BYTES, Proven, check_evidence
 from chain.prover import prove
 from chain.sources import StoredState
-from chain.state import STATUS_NAMES, Record
 from chain.words import category_name, time_of
 from scripts.chain_view import Finding, facts, sheet
 from scripts.inspect_parts.question import inspect_chain, look, show

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from chain.documents import Document
+from chain.entries import STATUS_NAMES
 from chain.errors import OperatorError
-from chain.state import STATUS_NAMES
 from p2p.local.endpoints import EXPLANATION, HISTORY, LISTS, MEMBER, MEMBERS, OBJECTIONS, RECORDS, TIERS, TOP
 from scripts.chain_view import Finding, Sheet, as_of, facts, sheet
 from scripts.console import Share, remark, short_did

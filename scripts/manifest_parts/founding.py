@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+from chain.actions import Enrol
 from chain.genesis import Genesis, found_genesis
 from chain.keys import SecretKey
 from chain.policy import shipped_policy
-from chain.transactions import Enrol, VerifiedTransaction, sign_transaction
+from chain.transactions import (
+    VerifiedTransaction,
+    sign_transaction,
+)
 from scripts.manifest_parts.things import Manifest
 from scripts.replay import node_seed
 

@@ -7,22 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 
+from chain.actions import FileRecord
 from chain.blocks import Block
 from chain.draft import Draft
+from chain.entries import (
+    AUTHORITY_STATUS_NAMES,
+    Rating,
+    Record,
+)
 from chain.errors import InvariantBroken
 from chain.genesis import Genesis
 from chain.keys import did_from_key
 from chain.scores import Line, explain, standing
-from chain.state import (
-    AUTHORITY_STATUS_NAMES,
+from chain.state import decode_entry
+from chain.statekeys import (
     RATINGS,
-    Rating,
-    Record,
-    decode_entry,
     read_rating_key,
     read_record_key,
 )
-from chain.transactions import FileRecord
 from scripts.recount.book import Book
 from scripts.recount.entries import differences
 from scripts.recount.follow import recount_of

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from chain.actions import (
+    Approve,
+    Consent,
+    Propose,
+)
 from chain.errors import OperatorError
 from chain.proposals import Accredit, Amend, Proposal
-from chain.transactions import Approve, Consent, Propose
 from scripts.municipal.cast import Player
 from scripts.municipal.scenes import Do, Scene, Until
 from scripts.municipal.stage import Stage

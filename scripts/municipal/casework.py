@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chain.errors import Reason
-from chain.transactions import (
+from chain.actions import (
     ASK,
     CORRECT,
     MAINTAIN,
@@ -19,6 +18,7 @@ from chain.transactions import (
     Rule,
     Statement,
 )
+from chain.errors import Reason
 from scripts.municipal.cast import Player
 from scripts.municipal.scenes import Do, Scene, Until
 from scripts.municipal.stage import Stage, digest

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from chain.errors import Reason
-from chain.identities import commitment_of
-from chain.transactions import (
+from chain.actions import (
     RECOVER,
     STRIKE,
     Action,
@@ -14,10 +12,14 @@ from chain.transactions import (
     Recover,
     Rotate,
     Statement,
+)
+from chain.consents import (
     sign_consent,
     sign_recovery,
     sign_rotation,
 )
+from chain.errors import Reason
+from chain.identities import commitment_of
 from scripts.municipal.casework import Casework
 from scripts.municipal.cast import Cast, Player
 from scripts.municipal.scenes import Do, Scene, Until

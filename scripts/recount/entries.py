@@ -7,25 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from chain.identities import (
-    Annulment,
-    Guardians,
-    Leaving,
-    Left,
-    Recovery,
-    annulment_key,
-    guardians_key,
-    leaving_key,
-    left_key,
-    recovery_key,
-)
-from chain.state import (
-    CLOCK_KEY,
-    DOCKET_KEY,
+from chain.entries import (
     RATING_STATUS_NAMES,
-    ROLL_KEY,
-    RULES_KEY,
-    VALIDATORS_KEY,
     Account,
     Authority,
     CategorySum,
@@ -43,9 +26,28 @@ from chain.state import (
     Rulings,
     Tally,
     Window,
+)
+from chain.identities import (
+    Annulment,
+    Guardians,
+    Leaving,
+    Left,
+    Recovery,
+    annulment_key,
+    guardians_key,
+    leaving_key,
+    left_key,
+    recovery_key,
+)
+from chain.state import decode_entry
+from chain.statekeys import (
+    CLOCK_KEY,
+    DOCKET_KEY,
+    ROLL_KEY,
+    RULES_KEY,
+    VALIDATORS_KEY,
     account_key,
     authority_key,
-    decode_entry,
     marker_key,
     member_key,
     motion_key,

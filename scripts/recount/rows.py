@@ -5,10 +5,16 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from chain.actions import (
+    Evidence,
+    Propose,
+    Recover,
+)
 from chain.blocks import Block
 from chain.electorate import Electorate
 from chain.genesis import Genesis
 from chain.identities import commitment_of
+from chain.kinds import decode_statement
 from chain.policy import Policy, decode_policy
 from chain.proposals import (
     ARBITER,
@@ -28,7 +34,7 @@ from chain.proposals import (
     Suspend,
     encode_proposal,
 )
-from chain.transactions import Evidence, Propose, Recover, Transaction, decode_statement
+from chain.transactions import Transaction
 from scripts.recount.council import Turnout
 from scripts.recount.rules import DUE_A_BLOCK, Recount
 

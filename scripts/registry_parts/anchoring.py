@@ -6,7 +6,11 @@ from pathlib import Path
 
 import click
 
-from chain.transactions import AUDIT, Anchor, VerifiedTransaction
+from chain.actions import (
+    AUDIT,
+    Anchor,
+)
+from chain.transactions import VerifiedTransaction
 from scripts.anchor_file import read_manifest
 from scripts.registry_parts.session import Session, sends
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from chain.transactions import (
+from chain.actions import (
     APPROVE,
     ASK,
     CORRECT,
@@ -18,8 +18,8 @@ from chain.transactions import (
     Answer,
     Repair,
     Rule,
-    VerifiedTransaction,
 )
+from chain.transactions import VerifiedTransaction
 from scripts.registry_parts.contents import read_contents, says_what
 from scripts.registry_parts.inputs import DID, document
 from scripts.registry_parts.session import Session, sends

@@ -13,11 +13,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from chain.codec import U64_MAX, array, blob, decode, encode, integer
-from chain.errors import OperatorError, Refused
-from chain.identities import MAX_GUARDIANS, commitment_of
-from chain.keys import KEY_BYTES, SIGNATURE_BYTES, did_from_key, key_from_did
-from chain.transactions import (
+from chain.actions import (
     ANNUL,
     CONTEST,
     DENY,
@@ -31,10 +27,14 @@ from chain.transactions import (
     Leave,
     NameGuardians,
     Recover,
-    VerifiedTransaction,
     Veto,
-    sign_recovery,
 )
+from chain.codec import U64_MAX, array, blob, decode, encode, integer
+from chain.consents import sign_recovery
+from chain.errors import OperatorError, Refused
+from chain.identities import MAX_GUARDIANS, commitment_of
+from chain.keys import KEY_BYTES, SIGNATURE_BYTES, did_from_key, key_from_did
+from chain.transactions import VerifiedTransaction
 from scripts.console import print_json, remark
 from scripts.registry_parts.inputs import DID, document
 from scripts.registry_parts.session import Session, keyed, sends

@@ -7,6 +7,11 @@ from typing import Any
 
 import click
 
+from chain.actions import (
+    STRIKE,
+    UPHOLD,
+    Propose,
+)
 from chain.amendments import amendment_fault, needed_notice_days, worsenings
 from chain.codec import U32_MAX, U64_MAX
 from chain.errors import Reason, Refused
@@ -28,7 +33,7 @@ from chain.proposals import (
     ReweighValidator,
     Suspend,
 )
-from chain.transactions import STRIKE, UPHOLD, Propose, VerifiedTransaction
+from chain.transactions import VerifiedTransaction
 from chain.words import moment_of, policy_changes
 from scripts.console import remark
 from scripts.registry_parts.inputs import DID, find_category, read_slot, read_start

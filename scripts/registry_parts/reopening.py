@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
+from chain.actions import Reopen
+from chain.consents import sign_reopening
 from chain.errors import OperatorError
 from chain.keys import SIGNATURE_BYTES, did_from_key
-from chain.transactions import Reopen, VerifiedTransaction, sign_reopening
+from chain.transactions import VerifiedTransaction
 from scripts.console import print_json, remark
 from scripts.registry_parts.contents import read_contents, says_what
 from scripts.registry_parts.inputs import DID

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from chain.actions import (
+    FileRecord,
+    Rate,
+)
 from chain.codec import encode
 from chain.errors import OperatorError, Refused
 from chain.genesis import Genesis
 from chain.keys import key_from_did
 from chain.policy import Category, Policy, RatingCategory
-from chain.transactions import FileRecord, Rate
 from scripts.registry_parts.inputs import (
     find_category,
     find_points,

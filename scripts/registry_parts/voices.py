@@ -10,18 +10,18 @@ from typing import NamedTuple
 
 import click
 
-from chain.codec import array, blob, decode, encode, integer
-from chain.errors import OperatorError, Refused
-from chain.keys import KEY_BYTES, SIGNATURE_BYTES, did_from_key
-from chain.transactions import (
+from chain.actions import (
     SLOT_LIMIT,
     Dispute,
     Rate,
     Reply,
     Retract,
-    VerifiedTransaction,
-    sign_receipt,
 )
+from chain.codec import array, blob, decode, encode, integer
+from chain.consents import sign_receipt
+from chain.errors import OperatorError, Refused
+from chain.keys import KEY_BYTES, SIGNATURE_BYTES, did_from_key
+from chain.transactions import VerifiedTransaction
 from scripts.console import print_json, remark
 from scripts.registry_parts.inputs import DID, DIGEST_BYTES, document, find_category, read_slot
 from scripts.registry_parts.session import Session, keyed, sends

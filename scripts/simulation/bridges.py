@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chain.actions import (
+    Action,
+    Approve,
+    Consent,
+    Propose,
+)
 from chain.events import Request
 from chain.messages import Status
 from chain.proposals import (
@@ -16,7 +22,7 @@ from chain.proposals import (
     ReplaceValidator,
     ReweighValidator,
 )
-from chain.transactions import Action, Approve, Consent, Propose, sign_transaction
+from chain.transactions import sign_transaction
 from scripts.simulation.forge import outcome_of
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.villain import Strategy, Villain

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import Counter
 
 from chain import registry
+from chain.actions import Evidence
 from chain.blocks import Block
 from chain.blocktree import MAX_BLOCKS_PER_SLOT
 from chain.electorate import Electorate
@@ -25,11 +26,11 @@ from chain.events import BlockAnnounced, Commit, Effect, Event, HeadingsReceived
 from chain.genesis import Genesis
 from chain.headers import Header
 from chain.judgement import judge
+from chain.kinds import decode_statement
 from chain.ledger import Ledger, decided
 from chain.restart import restarted
 from chain.state import due_slot
 from chain.statements import SignedStatement, is_equivocation
-from chain.transactions import Evidence, decode_statement
 from chain.votes import Votes
 from scripts.recount.entries import differences
 from scripts.recount.rows import recount_from, write_block

@@ -12,12 +12,28 @@ from contextlib import suppress
 from typing import Any
 
 from chain import registry
+from chain.actions import (
+    Action,
+    Enrol,
+    Rotate,
+)
+from chain.consents import sign_rotation
 from chain.draft import Draft
+from chain.entries import (
+    ACTIVE,
+    Authority,
+    Member,
+    Record,
+)
 from chain.errors import Disposition, Refused
 from chain.identities import left_key
 from chain.keys import SecretKey
-from chain.state import ACTIVE, Authority, Member, Record, decode_entry, read_record_key
-from chain.transactions import Action, Enrol, Rotate, VerifiedTransaction, sign_rotation, sign_transaction
+from chain.state import decode_entry
+from chain.statekeys import read_record_key
+from chain.transactions import (
+    VerifiedTransaction,
+    sign_transaction,
+)
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.ratings import EXPIRY_HEIGHT, FIRST_MEMBER
 from scripts.simulation.world import World, secret

@@ -22,13 +22,17 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise, starmap, takewhile
 
+from chain.actions import (
+    Evidence,
+    Propose,
+)
 from chain.blockchain import Blockchain
 from chain.blocks import Block
 from chain.errors import Reason, Refused
 from chain.events import AttestationsReceived, BlockAnnounced, BlocksReceived, Commit, Effect, Event
 from chain.headers import Header
+from chain.kinds import decode_statement
 from chain.statements import SignedStatement, is_equivocation
-from chain.transactions import Evidence, Propose, decode_statement
 from scripts.simulation import disk, realdisk, sharing, wire
 from scripts.simulation import node as node_module
 from scripts.simulation.bounds import kept

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from chain import registry
+from chain.actions import Enrol
 from chain.attestations import Carried, VerifiedAttestation, decode_attestation, sign_attestation
 from chain.ballots import make_ballot
 from chain.blocks import Block, assemble
@@ -17,7 +18,10 @@ from chain.keys import SecretKey
 from chain.ledger import decided
 from chain.merkle import merkle_root
 from chain.restart import Restart, restarted
-from chain.transactions import Enrol, VerifiedTransaction, sign_transaction
+from chain.transactions import (
+    VerifiedTransaction,
+    sign_transaction,
+)
 from chain.votes import Votes
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.wire import announcement_of, attested

@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from chain.draft import Draft
-from chain.identities import (
-    ANNULMENTS,
-    GUARDIANS,
-    LEAVINGS,
-    RECOVERIES,
-    Guardians,
-    commitment_of,
-)
-from chain.keys import SecretKey
-from chain.state import DISPUTED, RATINGS, UNDISPUTED, Member, Rating, Record, member_key, read_rating_key
-from chain.transactions import (
+from chain.actions import (
     ANNUL,
     AUDIT,
     CONTEST,
@@ -38,8 +27,32 @@ from chain.transactions import (
     Rotate,
     Statement,
     Veto,
+)
+from chain.consents import (
     sign_consent,
     sign_recovery,
+)
+from chain.draft import Draft
+from chain.entries import (
+    DISPUTED,
+    UNDISPUTED,
+    Member,
+    Rating,
+    Record,
+)
+from chain.identities import (
+    ANNULMENTS,
+    GUARDIANS,
+    LEAVINGS,
+    RECOVERIES,
+    Guardians,
+    commitment_of,
+)
+from chain.keys import SecretKey
+from chain.statekeys import (
+    RATINGS,
+    member_key,
+    read_rating_key,
 )
 from scripts.simulation.clients import DIGEST, Clients, Wish
 from scripts.simulation.ratings import EXPIRY_HEIGHT, MEMBERS

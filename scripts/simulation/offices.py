@@ -10,8 +10,35 @@ from contextlib import suppress
 from dataclasses import replace
 
 from chain import markers
+from chain.actions import (
+    APPROVE,
+    ASK,
+    CORRECT,
+    DECLINE,
+    MAINTAIN,
+    STRIKE,
+    UPHOLD,
+    WITHDRAW,
+    Answer,
+    Approve,
+    Consent,
+    FileRecord,
+    Propose,
+    Reopen,
+    Repair,
+    Rule,
+)
 from chain.arbiters import drawn, needs_motion
+from chain.consents import sign_reopening
 from chain.draft import Draft
+from chain.entries import (
+    DRAWN,
+    OBJECTED,
+    REPAIR_ASKED,
+    REPAIR_DRAWN,
+    SUSPENDED,
+    Record,
+)
 from chain.errors import Refused
 from chain.policy import Policy
 from chain.proposals import (
@@ -32,34 +59,7 @@ from chain.proposals import (
     Suspend,
     decode_proposal,
 )
-from chain.state import (
-    DRAWN,
-    OBJECTED,
-    REPAIR_ASKED,
-    REPAIR_DRAWN,
-    SUSPENDED,
-    Record,
-    read_record_key,
-)
-from chain.transactions import (
-    APPROVE,
-    ASK,
-    CORRECT,
-    DECLINE,
-    MAINTAIN,
-    STRIKE,
-    UPHOLD,
-    WITHDRAW,
-    Answer,
-    Approve,
-    Consent,
-    FileRecord,
-    Propose,
-    Reopen,
-    Repair,
-    Rule,
-    sign_reopening,
-)
+from chain.statekeys import read_record_key
 from scripts.simulation.clients import DIGEST, Wish
 from scripts.simulation.members import Members
 from scripts.simulation.ratings import EXPIRY_HEIGHT

@@ -27,6 +27,7 @@ from chain import (
     validators,
     votes,
 )
+from chain.actions import Evidence
 from chain.admission import Blamed
 from chain.arrivals import WaitingRoom
 from chain.attestations import Carried, VerifiedAttestation
@@ -36,14 +37,15 @@ from chain.blocktree import BlockTree, Judged
 from chain.draft import Draft
 from chain.electorate import Electorate, Joint, ValidatorSet
 from chain.engine import Engine
+from chain.entries import Record
 from chain.errors import Reason, Refused
 from chain.events import Commit, Effect, SigningState
+from chain.kinds import decode_statement
 from chain.ledger import Ledger
 from chain.mempool import Mempool
 from chain.outbox import Outbox
 from chain.production import Producer
-from chain.state import Record, member_key
-from chain.transactions import Evidence, decode_statement
+from chain.statekeys import member_key
 from chain.votes import Count, Voter
 from scripts.simulation import checks
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
+from chain.actions import Enrol
 from chain.attestations import VerifiedAttestation, sign_attestation
 from chain.ballots import EMPTY
 from chain.blocks import encode_block, heading_of
@@ -24,7 +25,7 @@ from chain.merkle import EMPTY_ROOT
 from chain.messages import Announcement, GetHeadings, GetTransactions, RawItems, Status
 from chain.restart import SALT_BYTES
 from chain.statements import NO_TAG
-from chain.transactions import Enrol, sign_transaction
+from chain.transactions import sign_transaction
 from scripts.simulation.checks import CLOCK_DISPARITY_MS
 from scripts.simulation.forge import in_the_name_of
 from scripts.simulation.node import SimulatedNode

@@ -16,10 +16,14 @@ from itertools import takewhile
 from typing import Protocol
 
 from chain import registry
+from chain.actions import (
+    Enrol,
+    Rate,
+)
 from chain.blockchain import Blockchain
 from chain.errors import Disposition, Refused
 from chain.mempool import MAX_AGE_BLOCKS
-from chain.transactions import Enrol, Rate, VerifiedTransaction
+from chain.transactions import VerifiedTransaction
 from scripts.simulation.clients import refusal_of
 from scripts.simulation.council import Council, Quiet
 from scripts.simulation.node import SimulatedNode

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from chain.policy import RatingCategory
-from chain.transactions import (
+from chain.actions import (
     APPROVE,
     CORRECT,
     DECLINE,
@@ -20,9 +19,12 @@ from chain.transactions import (
     Rate,
     Reply,
     Retract,
+)
+from chain.consents import (
     sign_consent,
     sign_receipt,
 )
+from chain.policy import RatingCategory
 from scripts.municipal.carrying import Carrying
 from scripts.municipal.casework import Casework
 from scripts.municipal.cast import Player

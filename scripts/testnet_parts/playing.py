@@ -6,11 +6,12 @@ import shlex
 from pathlib import Path
 
 from chain.database import DATABASE
+from chain.entries import Member
 from chain.genesis import Genesis
 from chain.keys import did_from_key
 from chain.proposals import ARBITER
 from chain.reader import Reader
-from chain.state import Member, member_key
+from chain.statekeys import member_key
 from p2p.local.keyfile import write_key
 from scripts.municipal.cast import Cast, Player
 

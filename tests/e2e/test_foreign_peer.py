@@ -17,9 +17,13 @@ from typing import Any
 
 import pytest
 
+from chain.actions import (
+    Approve,
+    Enrol,
+    Propose,
+)
 from chain.genesis import Genesis
 from chain.proposals import ReweighValidator
-from chain.transactions import Approve, Enrol, Propose
 from p2p.client import announced
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home

@@ -15,6 +15,7 @@ from libp2p.pubsub.pb import rpc_pb2
 from libp2p.utils.varint import encode_uvarint
 from multiaddr import Multiaddr
 
+from chain.actions import Enrol
 from chain.attestations import sign_attestation
 from chain.ballots import EMPTY
 from chain.codec import encode
@@ -23,7 +24,6 @@ from chain.headers import sign_header
 from chain.merkle import EMPTY_ROOT
 from chain.messages import MAX_ANNOUNCEMENT_BYTES, MAX_BATCH_BYTES, Announcement, RawItems, Status
 from chain.statements import NO_TAG
-from chain.transactions import Enrol
 from p2p import handshake
 from p2p.frames import LIBRARY_ERRORS
 from p2p.host import GuardedHost, open_host

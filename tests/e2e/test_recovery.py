@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
+from chain.actions import Enrol
 from chain.database import DATABASE, tally_of
 from chain.genesis import Genesis, found_genesis
 from chain.policy import shipped_policy
-from chain.transactions import Enrol
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home, peer_id_of
 from scripts.testnet_parts.homes import free_ports

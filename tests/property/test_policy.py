@@ -11,11 +11,11 @@ from typing import Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from chain.actions import POINTS_LIMIT
 from chain.amendments import amendment_fault
 from chain.errors import OperatorError
 from chain.language import SCORE_LIMIT
 from chain.policy import Policy, decode_policy, read_policy
-from chain.transactions import POINTS_LIMIT
 
 Document = dict[str, Any]
 

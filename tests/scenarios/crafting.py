@@ -7,6 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 from chain import registry
+from chain.actions import (
+    Enrol,
+    Rate,
+)
 from chain.attestations import Attestation, VerifiedAttestation, sign_attestation
 from chain.ballots import make_ballot
 from chain.blocks import Block, encode_block, heading_of
@@ -20,7 +24,7 @@ from chain.ledger import Ledger, decided
 from chain.merkle import merkle_root
 from chain.messages import GetBlocks, GetTransactions, RawItems
 from chain.statements import NO_TAG
-from chain.transactions import Enrol, Rate, VerifiedTransaction
+from chain.transactions import VerifiedTransaction
 from chain.votes import Votes
 from scripts.simulation.wire import announcement_of, batched
 from tests.support.world import Actor, Host, World, secret

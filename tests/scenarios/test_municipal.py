@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 
 from chain.database import DATABASE
+from chain.entries import Member
 from chain.errors import OperatorError
 from chain.identities import left_key
 from chain.keys import did_from_key
 from chain.reader import Reader
-from chain.state import Member, decode_entry, encode_entry, member_key
+from chain.state import (
+    decode_entry,
+    encode_entry,
+)
+from chain.statekeys import member_key
 from scripts.municipal.audit import audit
 from scripts.municipal.cast import MEMBERS
 from tests.support.rehearsal import SLOTS, Rehearsal

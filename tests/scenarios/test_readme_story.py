@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from chain.transactions import Enrol, Rate
+from chain.actions import (
+    Enrol,
+    Rate,
+)
 from tests.support.world import Actor, World
 
 

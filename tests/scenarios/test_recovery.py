@@ -15,12 +15,19 @@ from pathlib import Path
 
 import pytest
 
+from chain.actions import (
+    Approve,
+    Consent,
+    Enrol,
+    Lost,
+    Propose,
+)
 from chain.electorate import GATE_BLOCKS, Gate
 from chain.production import is_forgotten, said_by
 from chain.proposals import ReplaceValidator
 from chain.restart import Restart
 from chain.stall import stall_of
-from chain.transactions import Approve, Consent, Enrol, Lost, Propose, VerifiedTransaction
+from chain.transactions import VerifiedTransaction
 from scripts.simulation.disk import Disk
 from tests.support.world import Actor, Host, World, secret
 

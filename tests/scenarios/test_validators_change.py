@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from chain.actions import (
+    Approve,
+    Consent,
+    Propose,
+)
 from chain.electorate import GATE_BLOCKS, Gate, Joint
+from chain.entries import (
+    CARRIED,
+    OPEN,
+    Motion,
+)
 from chain.proposals import (
     AddValidator,
     JailValidator,
@@ -12,8 +22,6 @@ from chain.proposals import (
     ReplaceValidator,
     ReweighValidator,
 )
-from chain.state import CARRIED, OPEN, Motion
-from chain.transactions import Approve, Consent, Propose
 from tests.scenarios.crafting import Traffic, branch_of, replay
 from tests.support.world import Actor, Host, World, secret
 

@@ -13,17 +13,7 @@ from typing import Any
 import pytest
 
 from chain import registry
-from chain.ballots import make_ballot
-from chain.blocks import Block
-from chain.errors import Refused
-from chain.headers import sign_header
-from chain.judgement import judge
-from chain.ledger import Ledger, decided
-from chain.policy import Policy, read_policy
-from chain.proposals import ARBITER, REGISTRAR, Accredit, Amend, Proposal, Restore
-from chain.state import read_record_key, record_key
-from chain.statements import NO_TAG
-from chain.transactions import (
+from chain.actions import (
     Action,
     Answer,
     Appeal,
@@ -35,6 +25,21 @@ from chain.transactions import (
     Rotate,
     Rule,
     Statement,
+)
+from chain.ballots import make_ballot
+from chain.blocks import Block
+from chain.errors import Refused
+from chain.headers import sign_header
+from chain.judgement import judge
+from chain.ledger import Ledger, decided
+from chain.policy import Policy, read_policy
+from chain.proposals import ARBITER, REGISTRAR, Accredit, Amend, Proposal, Restore
+from chain.statekeys import (
+    read_record_key,
+    record_key,
+)
+from chain.statements import NO_TAG
+from chain.transactions import (
     Transaction,
     VerifiedTransaction,
 )

@@ -11,7 +11,11 @@ from typing import Literal
 import pytest
 
 from chain import mempool
-from chain.transactions import Enrol, Rate, VerifiedTransaction
+from chain.actions import (
+    Enrol,
+    Rate,
+)
+from chain.transactions import VerifiedTransaction
 from tests.scenarios.crafting import branch_of, replay, votings
 from tests.support.pool import check_pool
 from tests.support.world import Actor, Host, World

@@ -12,11 +12,12 @@ from typing import get_args
 
 import pytest
 
+from chain.actions import Propose
 from chain.blocks import Heading
 from chain.events import BlocksReceived, Commit, FollowWallClock, HeadingsReceived, Tick
+from chain.kinds import KINDS
 from chain.messages import GetBlocks, GetHeadings
 from chain.proposals import Proposal
-from chain.transactions import _KINDS, Propose
 from scripts.histories_parts.broken import BROKEN, RECOUNT, broken
 from scripts.simulation.copies import CopiedHome
 from scripts.simulation.history import History, run_history
@@ -145,7 +146,7 @@ def test_validators_change_and_every_kind_of_transaction_becomes_final() -> None
     proposals: set[str] = set()
     changes = 0
     # Nobody anchors a report here; the histories of the registry do (`scripts/histories.py`).
-    every_kind = {kind.name for kind in _KINDS} - {"anchor"}
+    every_kind = {kind.name for kind in KINDS} - {"anchor"}
     every_proposal = {kind.__name__ for kind in get_args(Proposal)}
     # Those first that have most of what others have not.
     lively = [(0, "", "changes"), (3, "", "crashes"), (1, "equivocates", "none"), (6, "", "none")]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from chain.actions import (
+    RECOVER,
+    NameGuardians,
+    Recover,
+)
+from chain.consents import sign_recovery
 from chain.identities import commitment_of
-from chain.transactions import RECOVER, NameGuardians, Recover, sign_recovery
 from tests.support.register import Person, Register
 
 SALT = b"sixteen bytes..!"

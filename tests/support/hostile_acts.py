@@ -8,13 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from chain import arbiters, offences, registry
-from chain.errors import Disposition, Reason
-from chain.governance import MAX_OPEN_MOTIONS
-from chain.headers import sign_header
-from chain.proposals import ARBITER, Accredit, AddValidator, Amend, Restore, Revoke, Suspend
-from chain.state import DOCKET_KEY, Docket
-from chain.statements import NO_TAG
-from chain.transactions import (
+from chain.actions import (
     ANNUL,
     APPROVE,
     ASK,
@@ -52,6 +46,13 @@ from chain.transactions import (
     Statement,
     Veto,
 )
+from chain.entries import Docket
+from chain.errors import Disposition, Reason
+from chain.governance import MAX_OPEN_MOTIONS
+from chain.headers import sign_header
+from chain.proposals import ARBITER, Accredit, AddValidator, Amend, Restore, Revoke, Suspend
+from chain.statekeys import DOCKET_KEY
+from chain.statements import NO_TAG
 from tests.support.guardians import Circle
 from tests.support.register import (
     DIGEST,

@@ -18,7 +18,7 @@ from chain.genesis import Genesis
 from chain.institutions import policy_document
 from chain.keys import did_from_key, key_from_did
 from chain.registry import genesis_state
-from chain.state import member_key
+from chain.statekeys import member_key
 from chain.transactions import Transaction, VerifiedTransaction, decode_transaction, verify_transaction
 from chain.view import MemoryView, StateView
 from p2p.client import NodeStatus

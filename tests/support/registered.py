@@ -8,16 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from chain.blockchain import Blockchain
-from chain.blocks import Block
-from chain.database import DATABASE
-from chain.events import Commit, SigningState
-from chain.genesis import Genesis, make_genesis
-from chain.keys import did_from_key
-from chain.policy import Policy, read_policy, shipped_policy
-from chain.proposals import ARBITER, Accredit, AddValidator, Amend, JailValidator
-from chain.storage import Storage
-from chain.transactions import (
+from chain.actions import (
     ASK,
     CORRECT,
     MAINTAIN,
@@ -34,9 +25,18 @@ from chain.transactions import (
     Repair,
     Rotate,
     Rule,
-    VerifiedTransaction,
-    sign_rotation,
 )
+from chain.blockchain import Blockchain
+from chain.blocks import Block
+from chain.consents import sign_rotation
+from chain.database import DATABASE
+from chain.events import Commit, SigningState
+from chain.genesis import Genesis, make_genesis
+from chain.keys import did_from_key
+from chain.policy import Policy, read_policy, shipped_policy
+from chain.proposals import ARBITER, Accredit, AddValidator, Amend, JailValidator
+from chain.storage import Storage
+from chain.transactions import VerifiedTransaction
 from chain.votes import Votes
 from tests.support.forge import Forge
 from tests.support.homes import write_genesis

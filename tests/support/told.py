@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from chain import documents, institutions
+from chain.actions import Enrol
 from chain.blocks import Block, encode_block
 from chain.codec import decode, encode
 from chain.database import DATABASE
+from chain.entries import Member
 from chain.genesis import load_genesis
 from chain.keys import did_from_key
 from chain.proof import MAX_FILE_BYTES, MAX_ITEMS
 from chain.reader import Reader
-from chain.state import Member, member_key
-from chain.transactions import Enrol
+from chain.statekeys import member_key
 from chain.view import StateView
 from chain.words import time_of
 from tests.support.proving import proof_of

@@ -16,10 +16,15 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
 from libp2p.utils.varint import encode_uvarint
 
+from chain.actions import (
+    Enrol,
+    Rate,
+)
 from chain.blocks import Block, encode_block, heading_of
 from chain.codec import decode, encode
 from chain.credentials import sign_credential
 from chain.electorate import NOTHING_DECIDED, Decision, Electorate, Joint, ValidatorSet, validator_set
+from chain.entries import Entry
 from chain.genesis import Genesis
 from chain.headers import Header
 from chain.keys import did_from_key
@@ -27,9 +32,9 @@ from chain.messages import Announcement, GetBlocks, GetHeadings, GetTransactions
 from chain.proof import Counted, Voting, follow
 from chain.prover import prove
 from chain.restart import Restart
-from chain.state import Entry, decode_entry
+from chain.state import decode_entry
 from chain.statetree import Proof, StateTree
-from chain.transactions import Enrol, Rate, VerifiedTransaction
+from chain.transactions import VerifiedTransaction
 from chain.votes import Votes
 from p2p import handshake
 from p2p.frames import proposal

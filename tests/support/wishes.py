@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 
 from chain import registry
+from chain.actions import Enrol
 from chain.draft import Draft
 from chain.keys import SecretKey
-from chain.state import VALIDATORS_KEY
-from chain.transactions import Enrol, Transaction, VerifiedTransaction
+from chain.statekeys import VALIDATORS_KEY
+from chain.transactions import (
+    Transaction,
+    VerifiedTransaction,
+)
 from chain.validators import Change, request
 from tests.support.world import Actor, genesis_of, secret
 

@@ -12,6 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 from chain import pace
+from chain.actions import Action
 from chain.errors import Refused
 from chain.events import (
     AnnounceBlock,
@@ -31,7 +32,10 @@ from chain.keys import SecretKey, did_from_key
 from chain.messages import REPLY_BYTES, Status
 from chain.policy import shipped_policy
 from chain.statements import SignedStatement
-from chain.transactions import Action, VerifiedTransaction, sign_transaction
+from chain.transactions import (
+    VerifiedTransaction,
+    sign_transaction,
+)
 from scripts.simulation.acts import Weather
 from scripts.simulation.checks import Checks
 from scripts.simulation.network import Network

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from chain import admission
+from chain.actions import Enrol
 from chain.admission import (
     CLOCK_DISPARITY_MS,
     MAX_ANNOUNCED_PER_SLOT,
@@ -42,7 +43,7 @@ from chain.messages import (
     RawItems,
     Status,
 )
-from chain.transactions import Enrol, VerifiedTransaction
+from chain.transactions import VerifiedTransaction
 from tests.support.forge import Forge, blockchain
 from tests.support.world import Actor, genesis_of, secret
 

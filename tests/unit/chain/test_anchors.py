@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from chain.actions import (
+    AUDIT,
+    Anchor,
+)
+from chain.entries import Account
 from chain.errors import Reason
 from chain.proposals import Revoke
-from chain.state import Account, account_key
-from chain.transactions import AUDIT, Anchor
+from chain.statekeys import account_key
 from tests.support.register import DIGEST, MUNICIPAL, Person, Register, altered
 
 REPORT = Anchor(AUDIT, DIGEST, DIGEST, b"", DIGEST)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from chain.actions import Enrol
 from chain.admission import AdmittedAnnouncement
 from chain.arrivals import Arrival, WaitingRoom
 from chain.blocks import Block
 from chain.messages import GetTransactions
-from chain.transactions import Enrol
 from tests.support.forge import Forge
 from tests.support.world import Actor, genesis_of
 

@@ -8,11 +8,14 @@ from dataclasses import replace
 import pytest
 
 from chain import blocktree
+from chain.actions import (
+    Enrol,
+    Rate,
+)
 from chain.blockchain import Added, Blockchain, Snapshot
 from chain.blocks import Block
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.registry import genesis_state
-from chain.transactions import Enrol, Rate
 from tests.support.forge import Forge, blockchain
 from tests.support.refusals import refusal
 from tests.support.world import Actor, genesis_of, secret

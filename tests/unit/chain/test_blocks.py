@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chain import blocks
+from chain.actions import Enrol
 from chain.ballots import EMPTY, MAX_BALLOT_BYTES, Ballot, make_ballot
 from chain.blocks import (
     MAX_BLOCK_BYTES,
@@ -21,7 +22,7 @@ from chain.errors import Reason, Refused
 from chain.headers import MAX_HEADER_BYTES, VerifiedHeader, sign_header
 from chain.merkle import EMPTY_ROOT, merkle_root
 from chain.statements import NO_TAG
-from chain.transactions import Enrol, VerifiedTransaction
+from chain.transactions import VerifiedTransaction
 from tests.support.world import Actor, genesis_of, secret
 
 GENESIS = genesis_of(4)

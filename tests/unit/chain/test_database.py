@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chain.actions import Enrol
 from chain.ballots import make_ballot
 from chain.blocks import encode_block
 from chain.codec import encode
@@ -28,11 +29,14 @@ from chain.database import (
     unseal,
 )
 from chain.electorate import Decision
+from chain.entries import Rules
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.events import SigningState
-from chain.state import RULES_KEY, Rules, policy_key
+from chain.statekeys import (
+    RULES_KEY,
+    policy_key,
+)
 from chain.storage import Storage
-from chain.transactions import Enrol
 from tests.support.forge import Forge
 from tests.support.homes import read_only
 from tests.support.refusals import refusal

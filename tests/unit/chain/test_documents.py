@@ -12,9 +12,27 @@ from typing import Any
 import pytest
 
 from chain import documents
+from chain.actions import (
+    Evidence,
+    FileRecord,
+)
 from chain.chronicle import block_document, refusal_document, transaction_document
 from chain.documents import explanation, listed_records, member_document, members, records_document
 from chain.draft import Draft
+from chain.entries import (
+    OBJECTED,
+    OPEN,
+    Account,
+    Authority,
+    Docket,
+    Entry,
+    Member,
+    Motion,
+    Rating,
+    Record,
+    Rulings,
+    Window,
+)
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis, found_genesis
 from chain.headers import sign_header
@@ -30,24 +48,12 @@ from chain.meanings import MEANINGS
 from chain.policy import read_policy, shipped_policy
 from chain.proposals import ReplaceValidator, Suspend, encode_proposal
 from chain.registry import genesis_state
-from chain.state import (
+from chain.state import encode_entry
+from chain.statekeys import (
     DOCKET_KEY,
-    OBJECTED,
-    OPEN,
     VALIDATORS_KEY,
-    Account,
-    Authority,
-    Docket,
-    Entry,
-    Member,
-    Motion,
-    Rating,
-    Record,
-    Rulings,
-    Window,
     account_key,
     authority_key,
-    encode_entry,
     member_key,
     motion_key,
     rating_key,
@@ -55,7 +61,7 @@ from chain.state import (
     rulings_key,
 )
 from chain.statements import NO_TAG
-from chain.transactions import Evidence, FileRecord, sign_transaction
+from chain.transactions import sign_transaction
 from chain.validators import Seat, Validators, weights_of
 from chain.view import MemoryView, StateView
 from scripts.chain_view import open_view

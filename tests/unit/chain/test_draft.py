@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from chain.draft import Draft
-from chain.registry import genesis_state
-from chain.state import (
-    RULES_KEY,
+from chain.entries import (
     PolicyText,
     Rating,
     Rules,
-    encode_entry,
+)
+from chain.registry import genesis_state
+from chain.state import encode_entry
+from chain.statekeys import (
+    RULES_KEY,
     policy_key,
     rating_key,
 )

@@ -10,6 +10,13 @@ from typing import Any
 import pytest
 
 from chain import blocktree, engine, headway, sync
+from chain.actions import (
+    Approve,
+    Enrol,
+    Evidence,
+    Lost,
+    Rate,
+)
 from chain.admission import CLOCK_DISPARITY_MS
 from chain.arrivals import MAX_WAITING
 from chain.attestations import VerifiedAttestation
@@ -45,7 +52,7 @@ from chain.events import (
 from chain.headers import Header
 from chain.messages import GetBlocks, GetHeadings, GetTransactions
 from chain.pace import FIRST_BYTES
-from chain.transactions import Approve, Enrol, Evidence, Lost, Rate, VerifiedTransaction
+from chain.transactions import VerifiedTransaction
 from tests.support.forge import FRESH_TAG, Forge, Rig, announced, blockchain, gossiped, only, told
 from tests.support.world import Actor, genesis_of, secret
 

@@ -8,7 +8,26 @@ from typing import Any
 import pytest
 
 from chain import offences, registry
+from chain.actions import (
+    Approve,
+    Consent,
+    Evidence,
+    Lost,
+    Propose,
+)
 from chain.attestations import sign_attestation
+from chain.entries import (
+    ACTIVE,
+    CARRIED,
+    LAPSED,
+    OPEN,
+    REVOKED,
+    SUSPENDED,
+    Account,
+    Docket,
+    Motion,
+    Rules,
+)
 from chain.errors import InvariantBroken, Reason
 from chain.governance import MAX_OPEN_MOTIONS, MAX_WAIT_DAYS, carry, fall_due
 from chain.headers import sign_header
@@ -30,24 +49,14 @@ from chain.proposals import (
     encode_proposal,
 )
 from chain.scores import standing
-from chain.state import (
-    ACTIVE,
-    CARRIED,
+from chain.statekeys import (
     DOCKET_KEY,
-    LAPSED,
-    OPEN,
-    REVOKED,
-    SUSPENDED,
     VALIDATORS_KEY,
-    Account,
-    Docket,
-    Motion,
-    Rules,
     authority_key,
     motion_key,
 )
 from chain.statements import NO_TAG
-from chain.transactions import Approve, Consent, Evidence, Lost, Propose, verify_transaction
+from chain.transactions import verify_transaction
 from chain.validators import ADD, MAX_QUEUED, Change, weights_of
 from tests.support.refusals import refusal
 from tests.support.register import (

@@ -5,12 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chain import leaving, registry
-from chain.errors import Reason
-from chain.identities import Annulment, Leaving, Left, annulment_key, leaving_key, left_key
-from chain.ledger import Ledger
-from chain.proposals import ARBITER, REGISTRAR, Accredit, AddValidator, Revoke
-from chain.state import ACTIVE
-from chain.transactions import (
+from chain.actions import (
     ANNUL,
     CONTEST,
     DENY,
@@ -25,6 +20,11 @@ from chain.transactions import (
     Statement,
     Veto,
 )
+from chain.entries import ACTIVE
+from chain.errors import Reason
+from chain.identities import Annulment, Leaving, Left, annulment_key, leaving_key, left_key
+from chain.ledger import Ledger
+from chain.proposals import ARBITER, REGISTRAR, Accredit, AddValidator, Revoke
 from tests.support.guardians import Circle
 from tests.support.register import DIGEST, FOREVER, MARKETPLACE, MUNICIPAL, Person, Register, altered
 

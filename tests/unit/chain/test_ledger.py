@@ -8,16 +8,22 @@ from dataclasses import replace
 import pytest
 
 from chain import registry
+from chain.actions import (
+    ASK,
+    Enrol,
+    Lost,
+    Object,
+    Repair,
+)
 from chain.ballots import make_ballot
 from chain.blocks import Block
 from chain.electorate import NOTHING_DECIDED, Decision
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.ledger import Ledger
 from chain.proposals import AddValidator, Suspend
-from chain.state import member_key
+from chain.statekeys import member_key
 from chain.statements import NO_TAG
 from chain.statetree import StateTree, verify_proof
-from chain.transactions import ASK, Enrol, Lost, Object, Repair
 from tests.support.refusals import refusal
 from tests.support.register import DIGEST, MARKETPLACE, Register
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chain import (
+    actions,
     attestations,
     ballots,
     blocks,
@@ -19,6 +20,7 @@ from chain import (
     governance,
     headers,
     identities,
+    kinds,
     language,
     leaving,
     offences,
@@ -29,7 +31,6 @@ from chain import (
     statements,
     statetree,
     tables,
-    transactions,
     validators,
     votes,
 )
@@ -53,8 +54,9 @@ LIMITS: list[tuple[Any, dict[str, int]]] = [
     (statements, {"TAG_BYTES": 16}),
     (statetree, {"HASH_BYTES": 32, "BUCKET": 8, "MAX_DEPTH": 256}),
     (tables, {"MAX_TEXT_CHARACTERS": 64}),
-    (transactions, {"MAX_USUAL_BYTES": 1_024, "MAX_EVIDENCE_BYTES": 1_536, "MAX_TRANSACTION_BYTES": 24_512}),
-    (transactions, {"POINTS_LIMIT": 1_000_000, "SLOT_LIMIT": 2**48, "SALT_BYTES": 16, "MAX_RECOVERY_BYTES": 1_280}),
+    (kinds, {"MAX_USUAL_BYTES": 1_024, "MAX_EVIDENCE_BYTES": 1_536, "MAX_TRANSACTION_BYTES": 24_512}),
+    (actions, {"POINTS_LIMIT": 1_000_000, "SLOT_LIMIT": 2**48, "SALT_BYTES": 16}),
+    (kinds, {"MAX_RECOVERY_BYTES": 1_280}),
     (validators, {"MAX_QUEUED": 64}),
     (votes, {"ROUNDS": 3, "CARRIED_PER_SPEAKER": 4}),
 ]

@@ -7,11 +7,7 @@ from typing import Any
 
 import pytest
 
-from chain.errors import InvariantBroken, Reason
-from chain.markers import fall_due
-from chain.proposals import Suspend
-from chain.state import MARKERS
-from chain.transactions import (
+from chain.actions import (
     APPROVE,
     ASK,
     STRIKE,
@@ -21,6 +17,10 @@ from chain.transactions import (
     Repair,
     Rule,
 )
+from chain.errors import InvariantBroken, Reason
+from chain.markers import fall_due
+from chain.proposals import Suspend
+from chain.statekeys import MARKERS
 from tests.support.register import DIGEST, MUNICIPAL, Person, Register, altered
 
 DEFAULT, TICKET, HERO = 1, 13, 101

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import pytest
 
+from chain.actions import (
+    Approve,
+    Consent,
+    Enrol,
+    Object,
+    Propose,
+    Rate,
+    Rotate,
+)
+from chain.entries import (
+    OPEN,
+    Account,
+    Member,
+    Rating,
+)
 from chain.errors import Reason
 from chain.proposals import REGISTRAR, Accredit, AddValidator, ReplaceValidator, Revoke, Suspend
-from chain.state import OPEN, Account, Member, Rating, account_key, member_key, rating_key
-from chain.transactions import Approve, Consent, Enrol, Object, Propose, Rate, Rotate
+from chain.statekeys import (
+    account_key,
+    member_key,
+    rating_key,
+)
 from tests.support.register import DIGEST, FOREVER, MARKETPLACE, MUNICIPAL, Person, Register, altered
 
 TRADE = 1

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chain.errors import Reason
-from chain.proposals import ARBITER, Accredit, Judge, Revoke, Suspend
-from chain.state import DRAWN, MAINTAINED, STANDING
-from chain.transactions import (
+from chain.actions import (
     CORRECT,
     MAINTAIN,
     STRIKE,
@@ -19,6 +16,13 @@ from chain.transactions import (
     Propose,
     Rule,
 )
+from chain.entries import (
+    DRAWN,
+    MAINTAINED,
+    STANDING,
+)
+from chain.errors import Reason
+from chain.proposals import ARBITER, Accredit, Judge, Revoke, Suspend
 from tests.support.register import DIGEST, FOREVER, MUNICIPAL, Person, Register, altered
 
 DEFAULT, HERO = 1, 101

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chain.actions import POINTS_LIMIT
 from chain.amendments import amendment_fault, needed_notice_days, worsenings
 from chain.codec import decode, encode
 from chain.errors import OperatorError, Reason, Refused
@@ -26,7 +27,6 @@ from chain.policy import (
     shipped_policy,
 )
 from chain.proposals import MAX_POLICY_BYTES
-from chain.transactions import POINTS_LIMIT
 from tests.support.refusals import refusal
 
 TOML = """

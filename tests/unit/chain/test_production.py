@@ -8,6 +8,11 @@ from itertools import combinations
 import pytest
 
 from chain import production
+from chain.actions import (
+    Enrol,
+    Lost,
+    Rate,
+)
 from chain.attestations import Attestation
 from chain.blockchain import Blockchain
 from chain.blocks import Block
@@ -18,7 +23,6 @@ from chain.mempool import Mempool
 from chain.production import Made, Producer
 from chain.restart import Restart
 from chain.statements import NO_TAG, contradicting
-from chain.transactions import Enrol, Lost, Rate
 from tests.support.forge import Forge, blockchain
 from tests.support.world import Actor, genesis_of, secret
 

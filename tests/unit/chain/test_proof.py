@@ -17,6 +17,12 @@ from chain.blockchain import Blockchain
 from chain.blocks import Block
 from chain.codec import decode, encode
 from chain.electorate import NOTHING_DECIDED, Decision, Electorate
+from chain.entries import (
+    Entry,
+    Member,
+    PolicyText,
+    Rules,
+)
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis
 from chain.proof import (
@@ -33,15 +39,13 @@ from chain.proof import (
 )
 from chain.registry import genesis_state
 from chain.state import (
-    RULES_KEY,
-    VALIDATORS_KEY,
-    Entry,
-    Member,
-    PolicyText,
-    Rules,
-    account_key,
     decode_entry,
     encode_entry,
+)
+from chain.statekeys import (
+    RULES_KEY,
+    VALIDATORS_KEY,
+    account_key,
     member_key,
     policy_key,
     record_key,

@@ -12,6 +12,7 @@ import pytest
 from chain.blockchain import Blockchain
 from chain.blocks import Block
 from chain.database import DATABASE
+from chain.entries import Entry
 from chain.errors import Reason, Refused
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
@@ -20,7 +21,7 @@ from chain.ledger import Ledger
 from chain.proof import MAX_FILE_BYTES, Voting
 from chain.proposals import AddValidator, JailValidator, ReleaseValidator, RemoveValidator, ReweighValidator
 from chain.prover import prove
-from chain.state import Entry, decode_entry
+from chain.state import decode_entry
 from chain.statetree import Proof
 from chain.storage import Storage
 from tests.support.homes import tamper, write_genesis

@@ -5,11 +5,23 @@ from __future__ import annotations
 import pytest
 
 from chain import production, quotas
+from chain.actions import (
+    MAINTAIN,
+    UPHOLD,
+    Answer,
+    Appeal,
+    Enrol,
+    Object,
+    Rate,
+    Repair,
+    Rule,
+    Statement,
+)
+from chain.entries import Tally
 from chain.errors import Reason
 from chain.language import NO_LIMIT
 from chain.proposals import Revoke
-from chain.state import Tally, tally_key
-from chain.transactions import MAINTAIN, UPHOLD, Answer, Appeal, Enrol, Object, Rate, Repair, Rule, Statement
+from chain.statekeys import tally_key
 from tests.support.register import DIGEST, MARKETPLACE, MUNICIPAL, Person, Register, altered
 
 FULL = Reason.OVER_QUOTA

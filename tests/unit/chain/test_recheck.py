@@ -9,30 +9,34 @@ from pathlib import Path
 
 import pytest
 
+from chain.actions import Enrol
 from chain.blocks import Block, encode_block
 from chain.codec import encode
 from chain.database import DATABASE, seal
+from chain.entries import (
+    Member,
+    Rating,
+)
 from chain.events import Commit
 from chain.genesis import load_genesis
 from chain.keys import did_from_key
 from chain.reader import Reader
 from chain.recheck import Executor, Report, recheck, signatures
 from chain.state import (
+    decode_entry,
+    encode_entry,
+)
+from chain.statekeys import (
     DOCKET_KEY,
     RULES_KEY,
     VALIDATORS_KEY,
-    Member,
-    Rating,
     authority_key,
-    decode_entry,
-    encode_entry,
     member_key,
     motion_key,
     rating_key,
     record_key,
 )
 from chain.storage import Storage
-from chain.transactions import Enrol
 from tests.support.forge import Forge
 from tests.support.homes import look_up, tamper
 from tests.support.registered import City, changing_city, city_genesis, city_policy

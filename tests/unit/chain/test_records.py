@@ -7,26 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from chain import registry
-from chain.authorities import rate
-from chain.deadlines import fall_due
-from chain.errors import InvariantBroken, Reason
-from chain.proposals import REGISTRAR, Restore, Revoke, Suspend
-from chain.state import (
-    ACTIVE,
-    DRAWN,
-    MAINTAINED,
-    OBJECTED,
-    REPAIR_ASKED,
-    REPAIR_DRAWN,
-    STANDING,
-    SUSPENDED,
-    CategorySum,
-    authority_key,
-    member_key,
-    record_key,
-    sum_key,
-)
-from chain.transactions import (
+from chain.actions import (
     APPROVE,
     ASK,
     CORRECT,
@@ -41,6 +22,27 @@ from chain.transactions import (
     Repair,
     Rule,
     Statement,
+)
+from chain.authorities import rate
+from chain.deadlines import fall_due
+from chain.entries import (
+    ACTIVE,
+    DRAWN,
+    MAINTAINED,
+    OBJECTED,
+    REPAIR_ASKED,
+    REPAIR_DRAWN,
+    STANDING,
+    SUSPENDED,
+    CategorySum,
+)
+from chain.errors import InvariantBroken, Reason
+from chain.proposals import REGISTRAR, Restore, Revoke, Suspend
+from chain.statekeys import (
+    authority_key,
+    member_key,
+    record_key,
+    sum_key,
 )
 from tests.support.register import DIGEST, MUNICIPAL, Person, Register, altered, with_category
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chain.errors import Reason
-from chain.identities import Guardians, Leaving, Recovery, commitment_of, guardians_key, leaving_key, recovery_key
-from chain.proposals import ARBITER, Accredit, Revoke
-from chain.state import Account
-from chain.transactions import (
+from chain.actions import (
     LEAVE,
     RECOVER,
     RECOVERY,
@@ -19,8 +15,14 @@ from chain.transactions import (
     Rate,
     Recover,
     Veto,
+)
+from chain.consents import sign_recovery
+from chain.entries import Account
+from chain.errors import Reason
+from chain.identities import Guardians, Leaving, Recovery, commitment_of, guardians_key, leaving_key, recovery_key
+from chain.proposals import ARBITER, Accredit, Revoke
+from chain.transactions import (
     decode_transaction,
-    sign_recovery,
     verify_transaction,
 )
 from tests.support.guardians import Circle

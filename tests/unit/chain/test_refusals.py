@@ -10,6 +10,11 @@ from typing import Any
 import pytest
 
 from chain import blocks, mempool
+from chain.actions import (
+    Action,
+    Enrol,
+    Rate,
+)
 from chain.admission import check_clock
 from chain.ballots import EMPTY, decode_ballot, make_ballot
 from chain.blockchain import Blockchain
@@ -27,7 +32,10 @@ from chain.mempool import Mempool
 from chain.merkle import merkle_root
 from chain.registry import apply, genesis_state
 from chain.restart import Restart, restarted
-from chain.transactions import Action, Enrol, Rate, VerifiedTransaction, sign_transaction
+from chain.transactions import (
+    VerifiedTransaction,
+    sign_transaction,
+)
 from chain.validators import (
     ADD,
     JAIL,

@@ -7,27 +7,7 @@ from typing import Any
 import pytest
 
 from chain import registry
-from chain.draft import Draft
-from chain.errors import InvariantBroken, Reason
-from chain.proposals import Accredit, JailValidator, Revoke, Suspend
-from chain.registry import MAX_DUE_A_BLOCK, check_action, check_quota, check_standing, genesis_state
-from chain.state import (
-    DOCKET_KEY,
-    ROLL_KEY,
-    RULES_KEY,
-    VALIDATORS_KEY,
-    Account,
-    Docket,
-    PolicyText,
-    Roll,
-    Rules,
-    account_key,
-    decode_entry,
-    member_key,
-    policy_key,
-    record_key,
-)
-from chain.transactions import (
+from chain.actions import (
     ASK,
     MAINTAIN,
     STRIKE,
@@ -42,6 +22,28 @@ from chain.transactions import (
     Repair,
     Rule,
     Statement,
+)
+from chain.draft import Draft
+from chain.entries import (
+    Account,
+    Docket,
+    PolicyText,
+    Roll,
+    Rules,
+)
+from chain.errors import InvariantBroken, Reason
+from chain.proposals import Accredit, JailValidator, Revoke, Suspend
+from chain.registry import MAX_DUE_A_BLOCK, check_action, check_quota, check_standing, genesis_state
+from chain.state import decode_entry
+from chain.statekeys import (
+    DOCKET_KEY,
+    ROLL_KEY,
+    RULES_KEY,
+    VALIDATORS_KEY,
+    account_key,
+    member_key,
+    policy_key,
+    record_key,
 )
 from chain.validators import genesis_validators
 from tests.support.refusals import refusal

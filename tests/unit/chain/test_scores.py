@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from chain.actions import (
+    CORRECT,
+    Answer,
+    Object,
+    Rate,
+)
+from chain.entries import Rating
 from chain.errors import InvariantBroken
 from chain.scores import Line, Standing, explain
-from chain.state import Rating
-from chain.transactions import CORRECT, Answer, Object, Rate
 from tests.support.register import DIGEST, MARKETPLACE, MUNICIPAL, Register, altered, with_category
 
 DEFAULT, DRUNK, HERO, HUNDRED_HOURS = 1, 14, 101, 111

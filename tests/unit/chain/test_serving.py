@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from chain import serving
+from chain.actions import Enrol
 from chain.blocks import MAX_BLOCK_BYTES, Block, decode_heading, encode_block, heading_of
 from chain.errors import Refused
 from chain.messages import (
@@ -32,7 +33,7 @@ from chain.serving import (
     kind_of,
     read_reply,
 )
-from chain.transactions import Enrol, VerifiedTransaction
+from chain.transactions import VerifiedTransaction
 from tests.support.forge import Forge
 from tests.support.world import Actor, genesis_of
 

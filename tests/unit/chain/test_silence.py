@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chain.actions import Evidence
 from chain.blockchain import Blockchain
 from chain.clock import AGREE_MS, Mute, Trust
 from chain.events import Notice, SigningState, Silenced
@@ -11,7 +12,6 @@ from chain.production import Producer
 from chain.restart import Restart
 from chain.silence import MAX_AHEAD_SLOTS, Herald, silence
 from chain.statements import NO_TAG
-from chain.transactions import Evidence
 from tests.support.forge import Forge, blockchain
 from tests.support.world import Actor, genesis_of, secret
 

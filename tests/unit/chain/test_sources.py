@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chain import sources
+from chain.actions import Enrol
 from chain.blockchain import Blockchain
 from chain.database import DATABASE
 from chain.errors import Reason, Refused
@@ -17,7 +18,6 @@ from chain.prover import prove
 from chain.reader import Reader
 from chain.sources import LiveState, StoredState
 from chain.storage import Storage
-from chain.transactions import Enrol
 from tests.support.homes import tamper, write_genesis
 from tests.support.proving import checked, proof_of, stored_state
 from tests.support.refusals import refusal

@@ -4,35 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from chain import state as module
+from chain import entries
 from chain.codec import U32_MAX, U64_MAX, encode
-from chain.errors import InvariantBroken
-from chain.identities import (
-    Annulment,
-    Guardians,
-    Leaving,
-    Left,
-    Recovery,
-    annulment_key,
-    guardians_key,
-    leaving_key,
-    left_key,
-    recovery_key,
-)
-from chain.state import (
+from chain.entries import (
     CARRIED,
-    CLOCK_KEY,
-    DOCKET_KEY,
     LAPSED,
     MAINTAINED,
     OBJECTED,
     OPEN,
     REPAIR_ASKED,
     REPAIR_DRAWN,
-    ROLL_KEY,
-    RULES_KEY,
     STANDING,
-    VALIDATORS_KEY,
     Account,
     Authority,
     CategorySum,
@@ -50,11 +32,33 @@ from chain.state import (
     Rulings,
     Tally,
     Window,
-    account_key,
-    authority_key,
+)
+from chain.errors import InvariantBroken
+from chain.identities import (
+    Annulment,
+    Guardians,
+    Leaving,
+    Left,
+    Recovery,
+    annulment_key,
+    guardians_key,
+    leaving_key,
+    left_key,
+    recovery_key,
+)
+from chain.state import (
     decode_entry,
     due_slot,
     encode_entry,
+)
+from chain.statekeys import (
+    CLOCK_KEY,
+    DOCKET_KEY,
+    ROLL_KEY,
+    RULES_KEY,
+    VALIDATORS_KEY,
+    account_key,
+    authority_key,
     marker_key,
     member_key,
     motion_key,
@@ -178,11 +182,11 @@ def test_what_the_chain_itself_acts_on_and_when() -> None:
 
 
 def test_a_status_is_a_number_that_all_nodes_store_alike() -> None:
-    assert (module.STANDING, module.REPAIR_ASKED, module.REPAIR_REFERRED, module.REPAIR_DRAWN) == (0, 1, 2, 3)
-    assert (module.OBJECTED, module.MAINTAINED, module.DRAWN) == (4, 5, 6)
-    assert (module.ACTIVE, module.SUSPENDED, module.REVOKED) == (0, 1, 2)
-    assert (module.OPEN, module.CARRIED, module.LAPSED) == (0, 1, 2)
+    assert (entries.STANDING, entries.REPAIR_ASKED, entries.REPAIR_REFERRED, entries.REPAIR_DRAWN) == (0, 1, 2, 3)
+    assert (entries.OBJECTED, entries.MAINTAINED, entries.DRAWN) == (4, 5, 6)
+    assert (entries.ACTIVE, entries.SUSPENDED, entries.REVOKED) == (0, 1, 2)
+    assert (entries.OPEN, entries.CARRIED, entries.LAPSED) == (0, 1, 2)
 
 
 def test_the_key_of_a_sum_names_its_category_in_four_bytes() -> None:
-    assert module.sum_key(b"\x07" * 32, 258) == b"s" + b"\x07" * 32 + b"\x00\x00\x01\x02"
+    assert sum_key(b"\x07" * 32, 258) == b"s" + b"\x07" * 32 + b"\x00\x00\x01\x02"

@@ -18,6 +18,10 @@ from typing import Any
 
 import pytest
 
+from chain.actions import (
+    Enrol,
+    Rate,
+)
 from chain.blockchain import Blockchain
 from chain.blocks import encode_block, join
 from chain.database import DATABASE
@@ -28,9 +32,8 @@ from chain.headers import sign_header
 from chain.ledger import Ledger
 from chain.merkle import merkle_root
 from chain.reader import Reader
-from chain.state import RATINGS
+from chain.statekeys import RATINGS
 from chain.storage import Storage
-from chain.transactions import Enrol, Rate
 from scripts.simulation.damage import FRAME_HEADER, commit_ends
 from scripts.simulation.disk import Disk
 from tests.support.homes import read_only

@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from chain.errors import Disposition, Reason
-from chain.state import DRAWN, MAINTAINED
-from chain.transactions import (
+from chain.actions import (
     ASK,
     CORRECT,
     DECLINE,
@@ -21,6 +19,11 @@ from chain.transactions import (
     Repair,
     Rule,
 )
+from chain.entries import (
+    DRAWN,
+    MAINTAINED,
+)
+from chain.errors import Disposition, Reason
 from tests.support.register import DIGEST, MUNICIPAL, Person, Register, altered, with_category
 
 DEFAULT, TICKET, DRUNK = 1, 13, 14

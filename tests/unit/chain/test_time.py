@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from chain.actions import (
+    LEAVE,
+    Leave,
+    Object,
+    Rate,
+    Veto,
+)
 from chain.draft import Draft, Parent
+from chain.entries import Clock
 from chain.errors import Reason
 from chain.genesis import Genesis
 from chain.ledger import Ledger
 from chain.proposals import Accredit, Suspend
-from chain.state import CLOCK_KEY, Clock
-from chain.transactions import LEAVE, Leave, Object, Rate, Veto
+from chain.statekeys import CLOCK_KEY
 from chain.view import MemoryView
 from tests.support.register import DIGEST, MARKETPLACE, MUNICIPAL, Person, Register, altered
 

@@ -7,12 +7,7 @@ from typing import Any
 
 import pytest
 
-from chain.attestations import sign_attestation
-from chain.codec import U32_MAX, U64_MAX, encode
-from chain.errors import Reason, Refused
-from chain.headers import sign_header
-from chain.proposals import ALL_RIGHTS, MAX_GRANT, MAX_POLICY_BYTES, Accredit, Amend, Suspend
-from chain.transactions import (
+from chain.actions import (
     ASK,
     AUDIT,
     CORRECT,
@@ -20,11 +15,8 @@ from chain.transactions import (
     DENY,
     LEAVE,
     MAINTAIN,
-    MAX_TRANSACTION_BYTES,
-    MAX_USUAL_BYTES,
     POINTS_LIMIT,
     RECOVER,
-    SIGNING_TAG,
     SLOT_LIMIT,
     STRIKE,
     UPHOLD,
@@ -54,10 +46,24 @@ from chain.transactions import (
     Rule,
     Statement,
     Veto,
-    decode_transaction,
+)
+from chain.attestations import sign_attestation
+from chain.codec import U32_MAX, U64_MAX, encode
+from chain.consents import (
     sign_consent,
     sign_reopening,
     sign_rotation,
+)
+from chain.errors import Reason, Refused
+from chain.headers import sign_header
+from chain.kinds import (
+    MAX_TRANSACTION_BYTES,
+    MAX_USUAL_BYTES,
+)
+from chain.proposals import ALL_RIGHTS, MAX_GRANT, MAX_POLICY_BYTES, Accredit, Amend, Suspend
+from chain.transactions import (
+    SIGNING_TAG,
+    decode_transaction,
     sign_transaction,
     verify_transaction,
 )

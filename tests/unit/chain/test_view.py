@@ -5,13 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chain.draft import Draft
-from chain.errors import InvariantBroken, Reason
-from chain.registry import genesis_state
-from chain.state import (
-    DOCKET_KEY,
-    RATINGS,
-    RULES_KEY,
-    VALIDATORS_KEY,
+from chain.entries import (
     Account,
     Authority,
     Docket,
@@ -22,9 +16,17 @@ from chain.state import (
     Rating,
     Record,
     Rules,
+)
+from chain.errors import InvariantBroken, Reason
+from chain.registry import genesis_state
+from chain.state import encode_entry
+from chain.statekeys import (
+    DOCKET_KEY,
+    RATINGS,
+    RULES_KEY,
+    VALIDATORS_KEY,
     account_key,
     authority_key,
-    encode_entry,
     member_key,
     motion_key,
     policy_key,

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from chain.entries import (
+    DRAWN,
+    MAINTAINED,
+    OBJECTED,
+    REPAIR_ASKED,
+    REPAIR_DRAWN,
+    REPAIR_REFERRED,
+    STANDING,
+    Record,
+)
 from chain.keys import did_from_key
 from chain.proposals import (
     ARBITER,
@@ -20,7 +30,6 @@ from chain.proposals import (
     Revoke,
     Suspend,
 )
-from chain.state import DRAWN, MAINTAINED, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, REPAIR_REFERRED, STANDING, Record
 from chain.validators import ADD, JAIL, RELEASE, REMOVE, REPLACE, Change
 from chain.words import (
     change_in_words,

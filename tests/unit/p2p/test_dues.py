@@ -11,6 +11,7 @@ from itertools import count
 import pytest
 
 from chain import serving
+from chain.actions import Enrol
 from chain.admission import AdmittedClaim
 from chain.blockchain import Blockchain
 from chain.blocks import Block, encode_block, heading_of
@@ -28,7 +29,6 @@ from chain.events import (
     Tick,
 )
 from chain.messages import GetBlocks, GetHeadings, GetTransactions, Status
-from chain.transactions import Enrol
 from p2p import dues as module
 from p2p.dues import Dues, Inquiry
 from p2p.prices import Prices

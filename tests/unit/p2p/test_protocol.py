@@ -12,6 +12,10 @@ import pytest
 import trio
 
 from chain import serving
+from chain.actions import (
+    Enrol,
+    Rate,
+)
 from chain.admission import CLOCK_DISPARITY_MS, MAX_LATE_SLOTS
 from chain.ballots import EMPTY, make_ballot
 from chain.blockchain import Blockchain
@@ -55,7 +59,7 @@ from chain.messages import (
 )
 from chain.serving import Question
 from chain.statements import NO_TAG
-from chain.transactions import Enrol, Rate, VerifiedTransaction
+from chain.transactions import VerifiedTransaction
 from p2p import requests
 from p2p.dues import Inquiry
 from p2p.network import Transport, open_transport

@@ -15,12 +15,15 @@ import pytest
 from click.testing import CliRunner
 from matplotlib.figure import Figure
 
+from chain.actions import (
+    Enrol,
+    Rate,
+)
 from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.genesis import load_genesis
 from chain.keys import did_from_key
 from chain.reader import Reader
-from chain.transactions import Enrol, Rate
 from scripts.audit import audit
 from scripts.audit_parts import published
 from scripts.audit_parts.fairness import fairness_goodness, leave_one_out, rev2_fairness, scaled

@@ -11,8 +11,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from chain.actions import (
+    AUDIT,
+    Anchor,
+    Enrol,
+    Rate,
+)
 from chain.keys import did_from_key
-from chain.transactions import AUDIT, Anchor, Enrol, Rate
 from scripts.anchor_file import MANIFEST, REPORT, read_manifest
 from scripts.audit import audit
 from scripts.audit_parts.anchored import digest_of

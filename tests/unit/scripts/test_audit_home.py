@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from chain.keys import did_from_key, key_from_did
-from chain.state import rulings_key
+from chain.statekeys import rulings_key
 from scripts.audit import audit
 from scripts.audit_parts.home import read_home
 from scripts.chain_view import open_view
@@ -63,7 +63,7 @@ def test_the_records_of_a_story_end_as_it_tells(city: tuple[Rehearsal, Path]) ->
     (moved,) = frames.members[frames.members["member"] == did_from_key(cast.member(19).key)].to_dict("records")
     assert (moved["key"], moved["registrar"]) == (did_from_key(cast.heir.key), did_from_key(cast.civil.key))
     for row in frames.members.itertuples():
-        assert row.score == story.paper.standing(key_from_did(str(row.key)))[0]
+        assert row.score == story.paper.standing(key_from_did(str(row.member)))[0]
 
 
 def test_the_suspended_agency_of_the_story_is_reported_with_its_overturned_rate(city: tuple[Rehearsal, Path]) -> None:

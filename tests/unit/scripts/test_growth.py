@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from chain.database import DATABASE
+from chain.entries import (
+    Authority,
+    Member,
+    Record,
+)
 from chain.errors import OperatorError
 from chain.genesis import load_genesis
 from chain.reader import Reader
-from chain.state import Authority, Member, Record
 from chain.storage import Storage
 from scripts.bench_parts import register as registers
 from scripts.bench_parts import startup

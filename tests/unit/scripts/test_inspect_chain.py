@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from chain.actions import Rate
 from chain.database import DATABASE
 from chain.keys import did_from_key
-from chain.state import member_key
+from chain.statekeys import member_key
 from chain.storage import Storage
-from chain.transactions import Rate
 from scripts.inspect_chain import inspect_chain
 from tests.support.asking import answer, ask, mistake, problems
 from tests.support.homes import RecordingDisk, read_only, tamper, write_genesis, write_home

@@ -12,13 +12,24 @@ from typing import Any
 
 import pytest
 
+from chain.actions import Evidence
 from chain.chronicle import transaction_document
 from chain.database import seal
+from chain.entries import (
+    Account,
+    Member,
+)
 from chain.headers import Header, sign_header
 from chain.keys import did_from_key
-from chain.state import Account, Member, account_key, decode_entry, encode_entry, member_key
+from chain.state import (
+    decode_entry,
+    encode_entry,
+)
+from chain.statekeys import (
+    account_key,
+    member_key,
+)
 from chain.statements import NO_TAG
-from chain.transactions import Evidence
 from scripts.console import short_did
 from tests.support.asking import answer, ask, column, mistake
 from tests.support.homes import look_up, tamper

@@ -9,8 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from chain.state import Member, decode_entry, encode_entry, member_key
-from chain.transactions import Action, Answer, Enrol, Object, Rate, Rotate, Rule, Statement, Transaction
+from chain.actions import (
+    Action,
+    Answer,
+    Enrol,
+    Object,
+    Rate,
+    Rotate,
+    Rule,
+    Statement,
+)
+from chain.entries import Member
+from chain.state import (
+    decode_entry,
+    encode_entry,
+)
+from chain.statekeys import member_key
+from chain.transactions import Transaction
 from scripts import recount
 from scripts.recount.entries import differences
 from scripts.recount.follow import recount_of
@@ -23,7 +38,8 @@ NOBODY_KNOWS = "something about somebody who has not enrolled"
 # Types that encode and decode, and the key under which each entry stands; no rule about what they may say.
 ALLOWED = {
     "chain.blocks", "chain.electorate", "chain.genesis", "chain.identities", "chain.policy", "chain.proposals",
-    "chain.state", "chain.transactions", "chain.validators",
+    "chain.state", "chain.entries", "chain.statekeys", "chain.actions", "chain.kinds",
+    "chain.transactions", "chain.validators",
 }  # fmt: skip
 # What follows from a policy or an entry is worked out without them.
 METHODS = {"score", "level", "tier", "slots", "clamp", "is_capped", "due_slot", "amended"}

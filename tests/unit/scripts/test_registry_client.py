@@ -14,21 +14,8 @@ import pytest
 
 from chain import deadlines
 from chain import registry as rules
-from chain.chronicle import describe_refusal
-from chain.codec import decode
-from chain.documents import records_document
-from chain.draft import Draft
-from chain.errors import Reason, Refused
-from chain.genesis import Genesis, found_genesis
-from chain.institutions import motions_document, policy_document
-from chain.keys import SecretKey, did_from_key, key_from_did
-from chain.policy import shipped_policy
-from chain.proposals import ALL_RIGHTS, Accredit, Amend, Proposal, ReweighValidator
-from chain.registry import genesis_state
-from chain.state import Record, due_slot, member_key, record_key
-from chain.transactions import (
+from chain.actions import (
     AUDIT,
-    MAX_TRANSACTION_BYTES,
     Action,
     Anchor,
     Answer,
@@ -39,6 +26,26 @@ from chain.transactions import (
     Repair,
     Rule,
     Statement,
+)
+from chain.chronicle import describe_refusal
+from chain.codec import decode
+from chain.documents import records_document
+from chain.draft import Draft
+from chain.entries import Record
+from chain.errors import Reason, Refused
+from chain.genesis import Genesis, found_genesis
+from chain.institutions import motions_document, policy_document
+from chain.keys import SecretKey, did_from_key, key_from_did
+from chain.kinds import MAX_TRANSACTION_BYTES
+from chain.policy import shipped_policy
+from chain.proposals import ALL_RIGHTS, Accredit, Amend, Proposal, ReweighValidator
+from chain.registry import genesis_state
+from chain.state import due_slot
+from chain.statekeys import (
+    member_key,
+    record_key,
+)
+from chain.transactions import (
     Transaction,
     decode_transaction,
     verify_transaction,

@@ -6,11 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from chain.actions import (
+    Action,
+    Enrol,
+    FileRecord,
+    Object,
+    Propose,
+)
+from chain.consents import sign_consent
+from chain.entries import Record
 from chain.genesis import found_genesis
 from chain.policy import shipped_policy
 from chain.proposals import Accredit
-from chain.state import RECORDS, Record
-from chain.transactions import Action, Enrol, FileRecord, Object, Propose, sign_consent, sign_transaction
+from chain.statekeys import RECORDS
+from chain.transactions import sign_transaction
 from chain.words import moment_of
 from p2p.local.keyfile import write_key
 from scripts import console

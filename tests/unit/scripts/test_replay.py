@@ -7,11 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from chain.actions import (
+    Enrol,
+    Rate,
+)
 from chain.errors import OperatorError
 from chain.genesis import Genesis
 from chain.keys import SecretKey
 from chain.policy import RatingCategory, shipped_policy
-from chain.transactions import Enrol, Rate, decode_transaction, sign_transaction, verify_transaction
+from chain.transactions import (
+    decode_transaction,
+    sign_transaction,
+    verify_transaction,
+)
 from scripts.ratings_file import Rating
 from scripts.replay import (
     EXPIRY_HEIGHT,

@@ -5,7 +5,7 @@ import { encode } from './codec.js'
 import { Electorate, ValidatorSet } from './electorate.js'
 import { sha256 } from './sha256.js'
 
-// The fields of each table of a policy, in the order in which they are encoded (chain/policy.py).
+// The fields of each table of a policy, in the order in which they are encoded (chain/language.py).
 const FIELDS = {
   policy: ['language', 'name', 'version', 'day_ms', 'enrolment', 'score', 'periods', 'authorities', 'rights', 'tier', 'severity', 'category', 'rating', 'identity', 'raters', 'quotas'],
   score: ['base', 'ratings_floor', 'ratings_cap'],
@@ -15,10 +15,10 @@ const FIELDS = {
   identity: ['recovery_days', 'registrar', 'annulment_days', 'leave_days', 'return_days'],
   raters: ['counting', 'aggregation', 'scale', 'rating_days', 'answer_days', 'age_days', 'least_score', 'most_given', 'least_raters'],
   quotas: ['member', 'fresh', 'fresh_days', 'office', 'registrar', 'strangers_permille'],
-  tier: ['name', 'from'],
+  tier: ['name', 'from', 'cap_records'],
   severity: ['name', 'repair_after_days', 'expires_after_days'],
   category: ['code', 'name', 'min', 'max', 'floor', 'ceiling', 'severities', 'reason', 'tier_cap', 'closed', 'interim'],
-  rating: ['code', 'name', 'min', 'max']
+  rating: ['code', 'name', 'min', 'max', 'closed']
 }
 
 export function encodePolicy (document) {

@@ -5,7 +5,12 @@ import { check } from './bytes.js'
 export function standingOf (policy, member) {
   const { base, ratings_floor: floor, ratings_cap: cap } = policy.score
   const score = base + member.recordPoints + clamp(ratedOf(policy, member), floor, cap)
-  return { score, tier: tierOf(policy, score, member.caps.map(([level]) => level)) }
+  return { score, tier: tierOf(policy, score, holding(policy, member.caps)) }
+}
+
+// The levels whose caps hold: each takes as many records as its tier says.
+function holding ({ tier: tiers }, caps) {
+  return caps.filter(([level, records]) => records >= tiers[tiers.length - 1 - level].cap_records).map(([level]) => level)
 }
 
 const clamp = (points, floor, cap) => Math.max(floor, Math.min(cap, points))

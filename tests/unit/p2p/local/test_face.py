@@ -11,8 +11,14 @@ import pytest
 import trio
 import trio.testing
 
+from chain.actions import (
+    Approve,
+    Enrol,
+    Rotate,
+)
 from chain.blockchain import Blockchain
 from chain.blocks import Block
+from chain.consents import sign_rotation
 from chain.engine import Engine
 from chain.errors import OperatorError, Reason, Refused
 from chain.events import Effect, Event, SigningState, Submitted
@@ -21,7 +27,7 @@ from chain.keys import did_from_key
 from chain.merkle import verify
 from chain.production import Producer
 from chain.statements import NO_TAG
-from chain.transactions import Approve, Enrol, Rotate, VerifiedTransaction, sign_rotation
+from chain.transactions import VerifiedTransaction
 from chain.words import instant
 from p2p.local.config import HomeConfig
 from p2p.local.endpoints import POLICY

@@ -19,11 +19,11 @@ from typing import Any, TypeAlias
 import pytest
 
 from chain import storage
+from chain.actions import Enrol
 from chain.errors import OperatorError
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.storage import Storage
-from chain.transactions import Enrol
 from p2p.local import handover
 from p2p.local.config import HomeConfig
 from p2p.local.handover import export_signing, import_signing, renew_database

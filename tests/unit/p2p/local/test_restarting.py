@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from chain.actions import Enrol
 from chain.errors import OperatorError
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.restart import Restart
 from chain.storage import Storage
-from chain.transactions import Enrol
 from p2p.local.at_rest import _told
 from p2p.local.config import HomeConfig
 from p2p.local.handover import export_signing

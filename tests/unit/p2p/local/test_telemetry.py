@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
+from chain.actions import Enrol
 from chain.clock import Mute
 from chain.errors import Reason, Refused
 from chain.events import Commit, Equivocation, Finalized, HeadMoved, Notice, PeerLost, Penalise, SigningState, Silenced
-from chain.transactions import Enrol
 from p2p.local.telemetry import MAX_HEADS, Telemetry
 from tests.support.forge import Forge, Rig
 from tests.support.world import Actor, genesis_of
