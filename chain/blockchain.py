@@ -170,6 +170,13 @@ class Blockchain:
         """
         return Added(*self._move_head(self.tree[block_id]))
 
+    def stay(self, block_id: bytes) -> None:
+        """Let the head be where it was stored, also where a block beside it is longer: it had gone back on purpose, to
+        where people let the chain go on.  What made something final is another matter: it goes on from that.
+        """
+        if self.head.header.id != block_id and block_id in self.tree:
+            self.return_to(block_id)
+
     def settle(self) -> Settled | None:
         """Move the snapshot up to what is final; the caller stores the result.  None where nothing is new."""
         if not self.unsettled:

@@ -123,9 +123,11 @@ class Storage:
         if head is not None and chain.head.header.id != head:
             raise Refused(Reason.MALFORMED, "blocks are missing")
         chain.restore_finality(stored_finality(database))
+        head = chain.head.header.id
         for _, body, _ in database.values(blocks, (settled, False)):
             with contextlib.suppress(Refused):  # what lost for good since then
                 chain.add(trusted_block(body), arrived_in_slot=True)
+        chain.stay(head)
         key = database.meta("signer")
         said = said_by(key, chain) if key is not None and signing is not None else ()
         if signing is not None and any(is_forgotten(statement, signing) for statement in said):

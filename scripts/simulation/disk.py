@@ -145,8 +145,10 @@ class Disk:
         for height in range(base + 1, max(self.main, default=0) + 1):
             chain.add(self.main[height], arrived_in_slot=True)
         chain.restore_finality(self.finalized)
+        head = chain.head.header.id
         side = [block for block, is_main in self.blocks.values() if not is_main and block.header.height > base]
         for block in sorted(side, key=lambda block: block.header.height):
             with suppress(Refused):
                 chain.add(block, arrived_in_slot=True)
+        chain.stay(head)
         return chain
