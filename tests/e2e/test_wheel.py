@@ -38,7 +38,9 @@ def sources() -> set[str]:
     """What a node consists of."""
     files = (path for room in ("chain", "p2p") for path in (ROOT / room).rglob("*"))
     return {"node.py"} | {
-        path.relative_to(ROOT).as_posix() for path in files if path.suffix in {".py", ".toml", ".typed"}
+        path.relative_to(ROOT).as_posix()
+        for path in files
+        if path.suffix in {".py", ".toml", ".typed", ".md", ".html", ".css", ".js", ".svg"}
     }
 
 
