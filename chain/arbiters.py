@@ -13,20 +13,10 @@ from hashlib import sha256
 from chain.actions import STRIKE
 from chain.authorities import is_in_term
 from chain.draft import Draft
-from chain.entries import (
-    ACTIVE,
-    DRAWN,
-    Authority,
-    Record,
-    Roll,
-    Rulings,
-)
+from chain.entries import ACTIVE, DRAWN, Authority, Record, Roll, Rulings
 from chain.errors import Reason, Refused
 from chain.proposals import ARBITER
-from chain.statekeys import (
-    ROLL_KEY,
-    rulings_key,
-)
+from chain.statekeys import ROLL_KEY, rulings_key
 from chain.view import Lookup
 
 # Who is drawn for an appeal, and how many of them decide.

@@ -7,14 +7,7 @@ Source: protocol 6.13.
 from __future__ import annotations
 
 from chain.draft import Draft
-from chain.entries import (
-    ACTIVE,
-    REVOKED,
-    SUSPENDED,
-    Authority,
-    Record,
-    Window,
-)
+from chain.entries import ACTIVE, REVOKED, SUSPENDED, Authority, Record, Window
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.policy import Policy
 from chain.statekeys import authority_key

@@ -6,12 +6,7 @@ import re
 from functools import lru_cache
 
 from chain import actions
-from chain.actions import (
-    Evidence,
-    Propose,
-    Repair,
-    Rule,
-)
+from chain.actions import Evidence, Propose, Repair, Rule
 from chain.attestations import Carried
 from chain.ballots import Ballot
 from chain.documents import Document

@@ -26,20 +26,13 @@ from typing import Any
 
 from chain.blocks import Block, assemble, decode_block
 from chain.codec import decode, encode
-from chain.entries import (
-    Entry,
-    PolicyText,
-    Rules,
-)
+from chain.entries import Entry, PolicyText, Rules
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader
 from chain.policy import Policy, decode_policy
 from chain.state import decode_entry
-from chain.statekeys import (
-    RULES_KEY,
-    policy_key,
-)
+from chain.statekeys import RULES_KEY, policy_key
 from chain.transactions import VerifiedTransaction
 
 FORMAT = 6

@@ -8,20 +8,9 @@ from __future__ import annotations
 from chain import arbiters, effects
 from chain.authorities import count_decided
 from chain.draft import Draft, Happening
-from chain.entries import (
-    DRAWN,
-    MAINTAINED,
-    OBJECTED,
-    REPAIR_ASKED,
-    REPAIR_DRAWN,
-    REPAIR_REFERRED,
-    Record,
-)
+from chain.entries import DRAWN, MAINTAINED, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, REPAIR_REFERRED, Record
 from chain.errors import InvariantBroken
-from chain.statekeys import (
-    read_record_key,
-    record_key,
-)
+from chain.statekeys import read_record_key, record_key
 from chain.terms import dispute_slots, kept_slots
 
 

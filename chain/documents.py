@@ -14,13 +14,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from chain.arbiters import drawn
-from chain.entries import (
-    RATING_STATUS_NAMES,
-    STATUS_NAMES,
-    Member,
-    Rating,
-    Record,
-)
+from chain.entries import RATING_STATUS_NAMES, STATUS_NAMES, Member, Rating, Record
 from chain.keys import did_from_key
 from chain.scores import Line, explain, standing
 from chain.statekeys import (
@@ -34,12 +28,7 @@ from chain.statekeys import (
     record_key,
 )
 from chain.view import StateView
-from chain.words import (
-    category_name,
-    duration,
-    time_of,
-    waits_for,
-)
+from chain.words import category_name, duration, time_of, waits_for
 
 # More than anybody reads of a running node; the newest come first.
 MAX_SHOWN = 100

@@ -5,20 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from chain.entries import (
-    Clock,
-    Entry,
-    Record,
-)
+from chain.entries import Clock, Entry, Record
 from chain.genesis import Genesis
-from chain.state import (
-    decode_entry,
-    encode_entry,
-)
-from chain.statekeys import (
-    CLOCK_KEY,
-    RULES_KEY,
-)
+from chain.state import decode_entry, encode_entry
+from chain.statekeys import CLOCK_KEY, RULES_KEY
 from chain.view import Lookup
 
 Changes = dict[bytes, tuple[bytes | None, bytes | None]]

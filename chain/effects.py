@@ -8,17 +8,9 @@ from __future__ import annotations
 from chain import markers
 from chain.authorities import check_authority
 from chain.draft import Draft, Happening
-from chain.entries import (
-    CategorySum,
-    Member,
-    Record,
-)
+from chain.entries import CategorySum, Member, Record
 from chain.errors import Reason, Refused
-from chain.statekeys import (
-    member_key,
-    record_key,
-    sum_key,
-)
+from chain.statekeys import member_key, record_key, sum_key
 
 
 def find_record(draft: Draft, subject: bytes, number: int) -> Record:

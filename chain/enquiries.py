@@ -17,28 +17,14 @@ from chain.documents import (
     record_document,
     records_about,
 )
-from chain.entries import (
-    STATUS_NAMES,
-    UPHELD_ONCE,
-    Member,
-    Rating,
-    Record,
-)
+from chain.entries import STATUS_NAMES, UPHELD_ONCE, Member, Rating, Record
 from chain.errors import InvariantBroken
 from chain.history import follow
 from chain.inspection import NotThere, Unclear, View
 from chain.keys import did_from_key
 from chain.policy import Policy
 from chain.scores import Standing, standing
-from chain.statekeys import (
-    MEMBERS,
-    RATINGS,
-    RECORDS,
-    member_key,
-    read_identity,
-    read_record_key,
-    record_key,
-)
+from chain.statekeys import MEMBERS, RATINGS, RECORDS, member_key, read_identity, read_record_key, record_key
 from chain.words import category_name, moment_of, time_of
 
 

@@ -9,11 +9,7 @@ from __future__ import annotations
 
 from chain import arbiters, effects, objections
 from chain import validators as seats
-from chain.actions import (
-    Approve,
-    Consent,
-    Propose,
-)
+from chain.actions import Approve, Consent, Propose
 from chain.amendments import amendment_fault, needed_notice_days
 from chain.authorities import forgiven
 from chain.codec import U32_MAX

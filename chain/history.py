@@ -10,15 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from chain import registry
-from chain.actions import (
-    ASK,
-    Answer,
-    Enrol,
-    Rate,
-    Repair,
-    Rotate,
-    Statement,
-)
+from chain.actions import ASK, Answer, Enrol, Rate, Repair, Rotate, Statement
 from chain.blocks import Block
 from chain.draft import Draft, Happening
 from chain.entries import Member

@@ -6,23 +6,11 @@ from chain.amendments import worsenings
 from chain.arbiters import is_arbiter
 from chain.authorities import is_in_term, rate
 from chain.documents import MAX_SHOWN, Document, as_of, did_of, moment, time_left
-from chain.entries import (
-    AUTHORITY_STATUS_NAMES,
-    MOTION_STATUS_NAMES,
-    OPEN,
-    Authority,
-    Motion,
-    Rulings,
-)
+from chain.entries import AUTHORITY_STATUS_NAMES, MOTION_STATUS_NAMES, OPEN, Authority, Motion, Rulings
 from chain.keys import did_from_key
 from chain.policy import Policy
 from chain.proposals import Amend, decode_proposal
-from chain.statekeys import (
-    AUTHORITIES,
-    RULED,
-    read_identity,
-    read_rulings_key,
-)
+from chain.statekeys import AUTHORITIES, RULED, read_identity, read_rulings_key
 from chain.validators import weights_of
 from chain.view import StateView, read_policy_text
 from chain.words import category_name, proposal_in_words, rights_in_words, term_in_words, time_of

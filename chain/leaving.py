@@ -14,19 +14,9 @@ Source: protocol 8.2 and 8.3.
 from __future__ import annotations
 
 from chain import effects, ratings, recovery
-from chain.actions import (
-    ANNUL,
-    CONTEST,
-    GRANT,
-    Annul,
-    Leave,
-)
+from chain.actions import ANNUL, CONTEST, GRANT, Annul, Leave
 from chain.draft import Draft
-from chain.entries import (
-    Account,
-    Member,
-    Rating,
-)
+from chain.entries import Account, Member, Rating
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.identities import (
     Annulment,
@@ -40,13 +30,7 @@ from chain.identities import (
     recovery_key,
 )
 from chain.offices import check_arbiter, check_registrar_of, holds_office
-from chain.statekeys import (
-    RATINGS,
-    account_key,
-    member_key,
-    read_record_key,
-    tied_to,
-)
+from chain.statekeys import RATINGS, account_key, member_key, read_record_key, tied_to
 
 # Keys of one member that one visit forgets; who had more is visited again.
 KEYS_A_VISIT = 16

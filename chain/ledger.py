@@ -21,19 +21,8 @@ from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.identities import LEAVINGS
 from chain.registry import genesis_state
-from chain.state import (
-    WITH_DEADLINES,
-    decode_entry,
-    due_slot,
-)
-from chain.statekeys import (
-    ACCOUNTS,
-    RULES_KEY,
-    TIED,
-    VALIDATORS_KEY,
-    account_key,
-    tied_to,
-)
+from chain.state import WITH_DEADLINES, decode_entry, due_slot
+from chain.statekeys import ACCOUNTS, RULES_KEY, TIED, VALIDATORS_KEY, account_key, tied_to
 from chain.statetree import Proof, StateTree
 from chain.validators import Validators, decision
 from chain.view import MemoryView

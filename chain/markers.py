@@ -10,15 +10,9 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from chain.actions import (
-    FileRecord,
-    Reopen,
-)
+from chain.actions import FileRecord, Reopen
 from chain.draft import Draft
-from chain.entries import (
-    Marker,
-    Record,
-)
+from chain.entries import Marker, Record
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.statekeys import marker_key
 

@@ -7,25 +7,15 @@ Source: protocol 6.2.
 from __future__ import annotations
 
 from chain import quotas
-from chain.actions import (
-    Enrol,
-    Rotate,
-)
+from chain.actions import Enrol, Rotate
 from chain.draft import Draft
-from chain.entries import (
-    Account,
-    Member,
-)
+from chain.entries import Account, Member
 from chain.errors import Reason, Refused
 from chain.identities import Guardians, Left, guardians_key, left_key
 from chain.keys import check_public_key
 from chain.offices import check_registrar, makes_blocks
 from chain.recovery import can_undo, check_fresh
-from chain.statekeys import (
-    account_key,
-    authority_key,
-    member_key,
-)
+from chain.statekeys import account_key, authority_key, member_key
 
 
 def enrol(draft: Draft, action: Enrol, actor: bytes) -> None:

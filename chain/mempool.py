@@ -10,11 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from chain.actions import (
-    Consent,
-    Enrol,
-    Recover,
-)
+from chain.actions import Consent, Enrol, Recover
 from chain.codec import U64_MAX
 from chain.errors import Reason, Refused
 from chain.newest import Newest

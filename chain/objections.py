@@ -8,15 +8,7 @@ Source: protocol 6.4 and 6.14.
 from __future__ import annotations
 
 from chain import arbiters, effects
-from chain.actions import (
-    MAINTAIN,
-    STRIKE,
-    WITHDRAW,
-    Answer,
-    Appeal,
-    Object,
-    Rule,
-)
+from chain.actions import MAINTAIN, STRIKE, WITHDRAW, Answer, Appeal, Object, Rule
 from chain.authorities import check_authority, count_decided, count_withdrawn
 from chain.draft import Draft, Happening
 from chain.entries import (

@@ -6,10 +6,7 @@ Source: protocol 3.6 and 6.7.
 from __future__ import annotations
 
 from chain import validators as seats
-from chain.actions import (
-    Evidence,
-    Lost,
-)
+from chain.actions import Evidence, Lost
 from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.kinds import decode_statement

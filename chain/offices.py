@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from chain.authorities import is_in_term
 from chain.draft import Draft
-from chain.entries import (
-    ACTIVE,
-    Authority,
-    Member,
-)
+from chain.entries import ACTIVE, Authority, Member
 from chain.errors import Reason, Refused
 from chain.proposals import ARBITER, REGISTRAR
 

@@ -35,10 +35,7 @@ from chain.quotas import is_stranger, stranger_room
 from chain.rescue import may_come
 from chain.restart import Restart, restarted
 from chain.statements import NO_TAG
-from chain.transactions import (
-    VerifiedTransaction,
-    sign_transaction,
-)
+from chain.transactions import VerifiedTransaction, sign_transaction
 from chain.votes import Votes
 
 # Transactions that are not final are in memory, with the way back: about 2 kB each, 400 MB.

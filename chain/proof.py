@@ -25,14 +25,7 @@ from typing import Any, NamedTuple, TypeAlias
 from chain.ballots import Ballot, decode_ballot
 from chain.codec import array, blob, decode, encode, integer
 from chain.electorate import Electorate, validator_set
-from chain.entries import (
-    Account,
-    Entry,
-    Member,
-    PolicyText,
-    Record,
-    Rules,
-)
+from chain.entries import Account, Entry, Member, PolicyText, Record, Rules
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, decode_header, verify_header
@@ -40,15 +33,7 @@ from chain.judgement import check_ballot, check_follows, judge
 from chain.policy import Policy
 from chain.scores import Standing, standing
 from chain.state import decode_entry
-from chain.statekeys import (
-    RULES_KEY,
-    VALIDATORS_KEY,
-    account_key,
-    member_key,
-    policy_key,
-    read_record_key,
-    record_key,
-)
+from chain.statekeys import RULES_KEY, VALIDATORS_KEY, account_key, member_key, policy_key, read_record_key, record_key
 from chain.statetree import Proof, verify_proof
 from chain.validators import Validators
 from chain.view import read_policy_text

@@ -7,28 +7,15 @@ Source: protocol 8.5.
 
 from __future__ import annotations
 
-from chain.actions import (
-    Action,
-    Enrol,
-)
+from chain.actions import Action, Enrol
 from chain.blocks import MAX_BLOCK_TRANSACTIONS
 from chain.draft import Draft
-from chain.entries import (
-    REVOKED,
-    Account,
-    Authority,
-    Member,
-    Tally,
-)
+from chain.entries import REVOKED, Account, Authority, Member, Tally
 from chain.errors import Reason, Refused
 from chain.kinds import COUNTED
 from chain.language import NO_LIMIT
 from chain.policy import Policy
-from chain.statekeys import (
-    authority_key,
-    member_key,
-    tally_key,
-)
+from chain.statekeys import authority_key, member_key, tally_key
 
 
 def limit(draft: Draft, identity: bytes) -> int:

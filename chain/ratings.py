@@ -14,31 +14,14 @@ Source: protocol 8.4.
 
 from __future__ import annotations
 
-from chain.actions import (
-    Dispute,
-    Rate,
-    Reply,
-    Retract,
-)
+from chain.actions import Dispute, Rate, Reply, Retract
 from chain.draft import Draft
-from chain.entries import (
-    ANSWERED,
-    DISPUTED,
-    UNDISPUTED,
-    Account,
-    Member,
-    Rating,
-)
+from chain.entries import ANSWERED, DISPUTED, UNDISPUTED, Account, Member, Rating
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.language import NO_LIMIT
 from chain.policy import Policy
 from chain.scores import standing
-from chain.statekeys import (
-    account_key,
-    member_key,
-    rating_key,
-    read_rating_key,
-)
+from chain.statekeys import account_key, member_key, rating_key, read_rating_key
 
 
 def check_rating(policy: Policy, action: Rate, actor: bytes) -> None:

@@ -27,12 +27,7 @@ from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
 from chain.state import decode_entry
-from chain.statekeys import (
-    RATER_AT,
-    RATINGS,
-    account_key,
-    read_identity,
-)
+from chain.statekeys import RATER_AT, RATINGS, account_key, read_identity
 from chain.transactions import Transaction
 from chain.view import StateView
 

@@ -23,10 +23,7 @@ from chain.headers import verify_header
 from chain.keys import did_from_key, self_test
 from chain.reader import Reader
 from chain.scores import standing
-from chain.statekeys import (
-    MEMBERS,
-    read_identity,
-)
+from chain.statekeys import MEMBERS, read_identity
 from chain.transactions import Transaction, VerifiedTransaction, verify_transaction
 from chain.votecodec import encode_votes
 

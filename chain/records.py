@@ -17,28 +17,15 @@ Source: protocol 6.4.
 from __future__ import annotations
 
 from chain import effects, markers
-from chain.actions import (
-    FileRecord,
-    Reopen,
-    Statement,
-)
+from chain.actions import FileRecord, Reopen, Statement
 from chain.arbiters import is_arbiter
 from chain.authorities import check_authority, is_in_term
 from chain.codec import U32_MAX
 from chain.draft import Draft, Happening
-from chain.entries import (
-    STANDING,
-    SUSPENDED,
-    Authority,
-    Member,
-    Record,
-)
+from chain.entries import STANDING, SUSPENDED, Authority, Member, Record
 from chain.errors import Reason, Refused
 from chain.policy import Category
-from chain.statekeys import (
-    authority_key,
-    record_key,
-)
+from chain.statekeys import authority_key, record_key
 from chain.terms import check_filing, check_time
 
 

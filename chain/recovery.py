@@ -16,18 +16,9 @@ Source: protocol 8.1.
 
 from __future__ import annotations
 
-from chain.actions import (
-    LEAVE,
-    UNDO,
-    NameGuardians,
-    Recover,
-    Veto,
-)
+from chain.actions import LEAVE, UNDO, NameGuardians, Recover, Veto
 from chain.draft import Draft
-from chain.entries import (
-    Account,
-    Member,
-)
+from chain.entries import Account, Member
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.identities import (
     MAX_GUARDIANS,
@@ -42,10 +33,7 @@ from chain.identities import (
 )
 from chain.keys import check_public_key
 from chain.offices import check_registrar, check_registrar_of, holds_office
-from chain.statekeys import (
-    account_key,
-    member_key,
-)
+from chain.statekeys import account_key, member_key
 
 
 def name_guardians(draft: Draft, action: NameGuardians, actor: bytes) -> None:

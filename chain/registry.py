@@ -58,22 +58,12 @@ from chain.actions import (
 from chain.authorities import check_authority
 from chain.draft import Draft
 from chain.electorate import Electorate
-from chain.entries import (
-    Account,
-    Docket,
-    Entry,
-    PolicyText,
-    Roll,
-    Rules,
-)
+from chain.entries import Account, Docket, Entry, PolicyText, Roll, Rules
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.identities import ANNULMENTS, LEAVINGS, LEFT, RECOVERIES
 from chain.policy import Policy
-from chain.state import (
-    due_slot_of,
-    encode_entry,
-)
+from chain.state import due_slot_of, encode_entry
 from chain.statekeys import (
     DOCKET_KEY,
     MARKERS,

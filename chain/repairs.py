@@ -6,18 +6,9 @@ Source: protocol 6.4.
 from __future__ import annotations
 
 from chain import effects
-from chain.actions import (
-    APPROVE,
-    ASK,
-    Repair,
-)
+from chain.actions import APPROVE, ASK, Repair
 from chain.draft import Draft, Happening
-from chain.entries import (
-    REPAIR_ASKED,
-    REPAIR_REFERRED,
-    STANDING,
-    Record,
-)
+from chain.entries import REPAIR_ASKED, REPAIR_REFERRED, STANDING, Record
 from chain.errors import Reason, Refused
 from chain.statekeys import record_key
 from chain.terms import kept_slots

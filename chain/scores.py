@@ -11,11 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from chain.entries import (
-    Member,
-    Rating,
-    Record,
-)
+from chain.entries import Member, Rating, Record
 from chain.errors import InvariantBroken
 from chain.policy import Policy
 

@@ -42,11 +42,7 @@ from chain.registry import genesis_state
 from chain.restart import MAX_RESTART_BYTES, Restart, read_restart
 from chain.scores import standing
 from chain.state import decode_entry
-from chain.statekeys import (
-    MEMBERS,
-    RULES_KEY,
-    read_identity,
-)
+from chain.statekeys import MEMBERS, RULES_KEY, read_identity
 from chain.votecodec import decode_votes, encode_votes
 
 # What came back from abandoned blocks finds twice the room in a mempool.

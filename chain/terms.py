@@ -7,15 +7,9 @@ Source: protocol 6.11.
 
 from __future__ import annotations
 
-from chain.actions import (
-    FileRecord,
-    Reopen,
-)
+from chain.actions import FileRecord, Reopen
 from chain.draft import Draft
-from chain.entries import (
-    Member,
-    Record,
-)
+from chain.entries import Member, Record
 from chain.errors import Reason, Refused
 from chain.language import LONGER_IS_BETTER
 from chain.policy import Category, Policy

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from chain.actions import (
-    Evidence,
-    Lost,
-)
+from chain.actions import Evidence, Lost
 from chain.blockchain import Blockchain
 from chain.errors import Disposition, Refused
 from chain.events import Equivocation, GossipTransactions

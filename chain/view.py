@@ -7,18 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from chain.entries import (
-    Account,
-    Authority,
-    Clock,
-    Docket,
-    Entry,
-    Member,
-    Motion,
-    PolicyText,
-    Roll,
-    Rules,
-)
+from chain.entries import Account, Authority, Clock, Docket, Entry, Member, Motion, PolicyText, Roll, Rules
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.policy import Policy, decode_policy

@@ -20,13 +20,7 @@ from itertools import pairwise
 from operator import attrgetter, ge
 from typing import NamedTuple, TypeAlias
 
-from chain.electorate import (
-    Decision,
-    Electorate,
-    Tag,
-    ValidatorSet,
-    validator_set,
-)
+from chain.electorate import Decision, Electorate, Tag, ValidatorSet, validator_set
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.statements import Said, contradicting
 

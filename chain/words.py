@@ -6,26 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chain.actions import (
-    APPROVE,
-    ASK,
-    CORRECT,
-    DECLINE,
-    MAINTAIN,
-    STRIKE,
-    UPHOLD,
-    WITHDRAW,
-)
+from chain.actions import APPROVE, ASK, CORRECT, DECLINE, MAINTAIN, STRIKE, UPHOLD, WITHDRAW
 from chain.amendments import worsenings
-from chain.entries import (
-    DRAWN,
-    MAINTAINED,
-    OBJECTED,
-    REPAIR_ASKED,
-    REPAIR_DRAWN,
-    REPAIR_REFERRED,
-    Record,
-)
+from chain.entries import DRAWN, MAINTAINED, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, REPAIR_REFERRED, Record
 from chain.genesis import Genesis
 from chain.keys import did_from_key
 from chain.policy import Policy

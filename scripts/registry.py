@@ -17,19 +17,8 @@ from typing import Any
 
 import click
 
-from chain.actions import (
-    Appeal,
-    Approve,
-    Consent,
-    Enrol,
-    Object,
-    Rotate,
-    Statement,
-)
-from chain.consents import (
-    sign_consent,
-    sign_rotation,
-)
+from chain.actions import Appeal, Approve, Consent, Enrol, Object, Rotate, Statement
+from chain.consents import sign_consent, sign_rotation
 from chain.errors import OperatorError
 from chain.genesis import Genesis
 from chain.keys import SecretKey, did_from_key
@@ -44,14 +33,7 @@ from scripts.console import print_json, remark, table
 from scripts.registry_parts.anchoring import anchor
 from scripts.registry_parts.filing import answer, record, repair, rule
 from scripts.registry_parts.importing import import_table
-from scripts.registry_parts.inputs import (
-    DID,
-    Cosignature,
-    document,
-    read_cosignature,
-    salt_file,
-    salted_digest,
-)
+from scripts.registry_parts.inputs import DID, Cosignature, document, read_cosignature, salt_file, salted_digest
 from scripts.registry_parts.keys import annul, guardians, leave, recover, undo, veto, vouch
 from scripts.registry_parts.motions import motion
 from scripts.registry_parts.naming import list_names, name_key

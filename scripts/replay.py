@@ -12,19 +12,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from chain.actions import (
-    Action,
-    Enrol,
-    Rate,
-)
+from chain.actions import Action, Enrol, Rate
 from chain.errors import OperatorError
 from chain.genesis import Genesis
 from chain.keys import SecretKey
 from chain.policy import RatingCategory
-from chain.transactions import (
-    Transaction,
-    sign_transaction,
-)
+from chain.transactions import Transaction, sign_transaction
 from scripts.console import remark
 from scripts.ratings_file import Rating, name_of, read_file
 

@@ -15,17 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from chain.errors import OperatorError, Refused
-from chain.founding import (
-    ENTRY_FORMAT,
-    PLAN_FORMAT,
-    VERSION,
-    Entry,
-    Plan,
-    founders,
-    read_entry,
-    read_plan,
-    sign_entry,
-)
+from chain.founding import ENTRY_FORMAT, PLAN_FORMAT, VERSION, Entry, Plan, founders, read_entry, read_plan, sign_entry
 from chain.genesis import Genesis, found_together
 from chain.keys import SecretKey
 from chain.policy import Policy, load_policy, shipped_policy

@@ -12,10 +12,7 @@ from libp2p.abc import INetStream
 from libp2p.crypto.pb import crypto_pb2
 from libp2p.pubsub.pb import rpc_pb2
 
-from chain.actions import (
-    Enrol,
-    Rate,
-)
+from chain.actions import Enrol, Rate
 from chain.ballots import EMPTY
 from chain.genesis import Genesis
 from chain.headers import sign_header

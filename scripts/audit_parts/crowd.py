@@ -26,20 +26,13 @@ from typing import NamedTuple
 import pandas as pd
 
 from chain import registry
-from chain.actions import (
-    Action,
-    Enrol,
-    Rate,
-)
+from chain.actions import Action, Enrol, Rate
 from chain.ballots import make_ballot
 from chain.blocks import Block
 from chain.consents import sign_receipt
 from chain.draft import Draft
 from chain.electorate import Electorate, validator_set
-from chain.entries import (
-    Member,
-    Rating,
-)
+from chain.entries import Member, Rating
 from chain.errors import Reason, Refused
 from chain.genesis import found_genesis
 from chain.headers import Header, VerifiedHeader
@@ -48,17 +41,9 @@ from chain.language import field_of
 from chain.ledger import Ledger, decided
 from chain.policy import Policy, shipped_policy
 from chain.scores import standing
-from chain.statekeys import (
-    member_key,
-    rating_key,
-)
+from chain.statekeys import member_key, rating_key
 from chain.statements import NO_TAG
-from chain.transactions import (
-    Transaction,
-    VerifiedTransaction,
-    sign_transaction,
-    verify_transaction,
-)
+from chain.transactions import Transaction, VerifiedTransaction, sign_transaction, verify_transaction
 from scripts.audit_parts.planted import merged
 from scripts.audit_parts.trust import compare, earliest
 

@@ -8,33 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from chain.actions import (
-    Enrol,
-    Rate,
-)
+from chain.actions import Enrol, Rate
 from chain.authorities import is_in_term
 from chain.draft import Draft, Happening
-from chain.entries import (
-    ACTIVE,
-    AUTHORITY_STATUS_NAMES,
-    SUSPENDED,
-    Authority,
-    Member,
-    Record,
-    Rulings,
-)
+from chain.entries import ACTIVE, AUTHORITY_STATUS_NAMES, SUSPENDED, Authority, Member, Record, Rulings
 from chain.history import Step, steps
 from chain.inspection import View
 from chain.keys import did_from_key
 from chain.ledger import Ledger
 from chain.scores import standing
-from chain.statekeys import (
-    AUTHORITIES,
-    RULED,
-    member_key,
-    read_identity,
-    read_rulings_key,
-)
+from chain.statekeys import AUTHORITIES, RULED, member_key, read_identity, read_rulings_key
 from chain.terms import consented_from
 from chain.view import Lookup, StateView
 from scripts.audit_parts.frames import (

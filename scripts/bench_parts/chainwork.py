@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from chain.actions import (
-    Enrol,
-    Rate,
-)
+from chain.actions import Enrol, Rate
 from chain.admission import AdmittedClaim
 from chain.blockchain import Blockchain
 from chain.blocks import Block, Heading, assemble, decode_block, decode_heading, encode_block, heading_of
@@ -30,11 +27,7 @@ from chain.policy import shipped_policy
 from chain.production import Producer
 from chain.statements import NO_TAG
 from chain.storage import Storage
-from chain.transactions import (
-    VerifiedTransaction,
-    sign_transaction,
-    verify_transaction,
-)
+from chain.transactions import VerifiedTransaction, sign_transaction, verify_transaction
 from node import calm_collector
 
 VALIDATORS = 4

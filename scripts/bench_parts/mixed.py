@@ -37,10 +37,7 @@ from chain.policy import Category, Policy, read_policy, shipped_policy
 from chain.proposals import ARBITER, Accredit
 from chain.registry import apply
 from chain.statements import NO_TAG
-from chain.transactions import (
-    Transaction,
-    VerifiedTransaction,
-)
+from chain.transactions import Transaction, VerifiedTransaction
 
 BLOCK_TRANSACTIONS = 500
 SLOT_MS = 1_000

@@ -23,11 +23,7 @@ import psutil
 from chain.blockchain import Settled
 from chain.database import DATABASE
 from chain.documents import members
-from chain.entries import (
-    Member,
-    Rating,
-    Record,
-)
+from chain.entries import Member, Rating, Record
 from chain.errors import InvariantBroken, Refused
 from chain.events import Commit
 from chain.genesis import load_genesis
@@ -35,15 +31,7 @@ from chain.keys import check_public_key, did_from_key
 from chain.ledger import Ledger
 from chain.reader import Reader
 from chain.scores import Line, explain
-from chain.statekeys import (
-    MEMBERS,
-    RATINGS,
-    RECORDS,
-    member_key,
-    read_identity,
-    read_rating_key,
-    read_record_key,
-)
+from chain.statekeys import MEMBERS, RATINGS, RECORDS, member_key, read_identity, read_rating_key, read_record_key
 from chain.statetree import verify_proof
 from chain.storage import Storage
 from chain.votes import Votes

@@ -54,11 +54,7 @@ from chain.restart import Restart
 from chain.statekeys import RULES_KEY
 from chain.statements import NO_TAG
 from chain.statetree import Proof, StateTree
-from chain.transactions import (
-    VerifiedTransaction,
-    decode_transaction,
-    sign_transaction,
-)
+from chain.transactions import VerifiedTransaction, decode_transaction, sign_transaction
 from chain.votecodec import decode_votes, encode_votes
 from chain.votes import Votes
 from p2p.handshake import decode_hello, decode_peers, encode_hello, encode_peers

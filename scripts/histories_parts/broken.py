@@ -30,36 +30,14 @@ from chain import (
     repairs,
     terms,
 )
-from chain.actions import (
-    CONTEST,
-    UPHOLD,
-    Annul,
-    Object,
-    Rate,
-    Retract,
-    Rule,
-)
+from chain.actions import CONTEST, UPHOLD, Annul, Object, Rate, Retract, Rule
 from chain.draft import Draft
 from chain.electorate import Electorate
-from chain.entries import (
-    ACTIVE,
-    DRAWN,
-    REPAIR_ASKED,
-    STANDING,
-    UNDISPUTED,
-    Authority,
-    Member,
-    Rating,
-    Record,
-)
+from chain.entries import ACTIVE, DRAWN, REPAIR_ASKED, STANDING, UNDISPUTED, Authority, Member, Rating, Record
 from chain.errors import Refused
 from chain.identities import Annulment, Guardians, left_key
 from chain.policy import Policy
-from chain.statekeys import (
-    RULES_KEY,
-    member_key,
-    rating_key,
-)
+from chain.statekeys import RULES_KEY, member_key, rating_key
 
 Patch = tuple[Any, Any, Any]
 RECOUNT = "not what a recount gives"

@@ -10,11 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import accumulate
 from random import Random
 
-from chain.actions import (
-    Approve,
-    Enrol,
-    Propose,
-)
+from chain.actions import Approve, Enrol, Propose
 from chain.genesis import Genesis
 from chain.proposals import ALL_RIGHTS, Accredit
 from scripts.histories_parts.attackers import Attackers

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from chain.actions import (
-    AUDIT,
-    Anchor,
-    Approve,
-    Consent,
-    Evidence,
-    Lost,
-    Propose,
-)
+from chain.actions import AUDIT, Anchor, Approve, Consent, Evidence, Lost, Propose
 from chain.amendments import needed_notice_days
 from chain.attestations import VERSION as ATTESTATION_VERSION
 from chain.codec import encode

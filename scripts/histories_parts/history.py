@@ -13,25 +13,16 @@ from chain.actions import Action
 from chain.ballots import make_ballot
 from chain.blocks import Block
 from chain.electorate import Decision, Electorate, Gate, Tag, validator_set
-from chain.entries import (
-    Rating,
-    Record,
-)
+from chain.entries import Rating, Record
 from chain.errors import Disposition, InvariantBroken, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader
 from chain.ledger import Ledger, decided
 from chain.restart import SALT_BYTES, Restart
 from chain.scores import explain, standing
-from chain.statekeys import (
-    read_rating_key,
-    read_record_key,
-)
+from chain.statekeys import read_rating_key, read_record_key
 from chain.statements import NO_TAG
-from chain.transactions import (
-    Transaction,
-    VerifiedTransaction,
-)
+from chain.transactions import Transaction, VerifiedTransaction
 from scripts.histories_parts.deeds import Deeds
 from scripts.histories_parts.hand import Deed, key
 from scripts.histories_parts.policies import SLOT_MS, random_policy

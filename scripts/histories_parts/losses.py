@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from chain.actions import (
-    MAINTAIN,
-    Answer,
-    Approve,
-    Propose,
-    Rule,
-)
-from chain.entries import (
-    DRAWN,
-    MAINTAINED,
-    OBJECTED,
-    Record,
-)
+from chain.actions import MAINTAIN, Answer, Approve, Propose, Rule
+from chain.entries import DRAWN, MAINTAINED, OBJECTED, Record
 from chain.statekeys import MEMBERS
 from scripts.histories_parts.steps import Step
 

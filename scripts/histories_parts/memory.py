@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-from chain.actions import (
-    CONTEST,
-    UNDO,
-    Annul,
-    Enrol,
-    Leave,
-    NameGuardians,
-    Recover,
-    Rotate,
-)
-from chain.entries import (
-    ACTIVE,
-    MAINTAINED,
-    SUSPENDED,
-)
+from chain.actions import CONTEST, UNDO, Annul, Enrol, Leave, NameGuardians, Recover, Rotate
+from chain.entries import ACTIVE, MAINTAINED, SUSPENDED
 from chain.identities import ANNULMENTS, RECOVERIES, Annulment, Recovery
-from chain.statekeys import (
-    ACCOUNTS,
-    AUTHORITIES,
-    MEMBERS,
-)
+from chain.statekeys import ACCOUNTS, AUTHORITIES, MEMBERS
 from scripts.histories_parts.losses import decisions
 from scripts.histories_parts.steps import Office, Past, Step
 

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from chain.actions import (
-    Approve,
-    Propose,
-)
-from chain.entries import (
-    ACTIVE,
-    SUSPENDED,
-)
+from chain.actions import Approve, Propose
+from chain.entries import ACTIVE, SUSPENDED
 from chain.statekeys import AUTHORITIES
 from scripts.histories_parts.losses import decisions
 from scripts.histories_parts.right import right

@@ -25,23 +25,11 @@ from chain.actions import (
     Rule,
 )
 from chain.blocks import MAX_BLOCK_TRANSACTIONS
-from chain.entries import (
-    ANSWERED,
-    DISPUTED,
-    REVOKED,
-    Member,
-)
+from chain.entries import ANSWERED, DISPUTED, REVOKED, Member
 from chain.identities import ANNULMENTS, GUARDIANS, LEAVINGS, RECOVERIES, Leaving, commitment_of, left_key
 from chain.offices import holds_office
 from chain.scores import standing
-from chain.statekeys import (
-    AUTHORITIES,
-    MEMBERS,
-    RATINGS,
-    RECORDS,
-    SUMS,
-    read_rating_key,
-)
+from chain.statekeys import AUTHORITIES, MEMBERS, RATINGS, RECORDS, SUMS, read_rating_key
 from scripts.histories_parts.right import right
 from scripts.histories_parts.steps import Past, Step
 

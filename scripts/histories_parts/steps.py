@@ -9,10 +9,7 @@ from typing import Any, NamedTuple
 
 from chain.actions import Action
 from chain.draft import Draft
-from chain.entries import (
-    Entry,
-    Record,
-)
+from chain.entries import Entry, Record
 from chain.policy import Policy
 from chain.statekeys import read_record_key
 

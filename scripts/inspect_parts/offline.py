@@ -9,10 +9,7 @@ from typing import Any
 
 import click
 
-from chain.entries import (
-    STATUS_NAMES,
-    Record,
-)
+from chain.entries import STATUS_NAMES, Record
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis, load_genesis
 from chain.inspection import View

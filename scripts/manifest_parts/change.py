@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from chain.actions import (
-    Approve,
-    Consent,
-    Propose,
-)
+from chain.actions import Approve, Consent, Propose
 from chain.blocks import Block
 from chain.genesis import Genesis
 from chain.keys import SecretKey

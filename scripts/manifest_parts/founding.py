@@ -8,10 +8,7 @@ from chain.actions import Enrol
 from chain.genesis import Genesis, found_genesis
 from chain.keys import SecretKey
 from chain.policy import shipped_policy
-from chain.transactions import (
-    VerifiedTransaction,
-    sign_transaction,
-)
+from chain.transactions import VerifiedTransaction, sign_transaction
 from scripts.manifest_parts.things import Manifest
 from scripts.replay import node_seed
 

@@ -8,16 +8,7 @@ from typing import Any
 
 from scripts.manifest_parts.keys import keys_of
 from scripts.manifest_parts.reading import EXAMPLES, read_manifest
-from scripts.manifest_parts.things import (
-    ASSERTIONS,
-    EVENTS,
-    Line,
-    Lines,
-    Manifest,
-    Observer,
-    Strangers,
-    Validator,
-)
+from scripts.manifest_parts.things import ASSERTIONS, EVENTS, Line, Lines, Manifest, Observer, Strangers, Validator
 from scripts.simulation.siege import SIMULATED
 
 PAGE = Path(__file__).parents[1] / "docs" / "manifests.md"

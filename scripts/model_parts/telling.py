@@ -12,16 +12,7 @@ import click
 from scripts.console import print_json, remark, table
 from scripts.model_parts import page
 from scripts.model_parts.judged import Walked, walk
-from scripts.model_parts.runs import (
-    SEEDS,
-    SIZES,
-    Broken,
-    Searched,
-    break_all,
-    replay_command,
-    search_all,
-    visit_all,
-)
+from scripts.model_parts.runs import SEEDS, SIZES, Broken, Searched, break_all, replay_command, search_all, visit_all
 from scripts.model_parts.simulated import recount
 from scripts.simulation.parallel import in_parallel
 from tests.model.scenarios import KINDS

@@ -10,21 +10,13 @@ from io import StringIO
 from chain.actions import FileRecord
 from chain.blocks import Block
 from chain.draft import Draft
-from chain.entries import (
-    AUTHORITY_STATUS_NAMES,
-    Rating,
-    Record,
-)
+from chain.entries import AUTHORITY_STATUS_NAMES, Rating, Record
 from chain.errors import InvariantBroken
 from chain.genesis import Genesis
 from chain.keys import did_from_key
 from chain.scores import Line, explain, standing
 from chain.state import decode_entry
-from chain.statekeys import (
-    RATINGS,
-    read_rating_key,
-    read_record_key,
-)
+from chain.statekeys import RATINGS, read_rating_key, read_record_key
 from scripts.recount.book import Book
 from scripts.recount.entries import differences
 from scripts.recount.follow import recount_of

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from chain.actions import (
-    Approve,
-    Consent,
-    Propose,
-)
+from chain.actions import Approve, Consent, Propose
 from chain.errors import OperatorError
 from chain.proposals import Accredit, Amend, Proposal
 from scripts.municipal.cast import Player

@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-from chain.actions import (
-    RECOVER,
-    STRIKE,
-    Action,
-    Enrol,
-    Leave,
-    NameGuardians,
-    Recover,
-    Rotate,
-    Statement,
-)
-from chain.consents import (
-    sign_consent,
-    sign_recovery,
-    sign_rotation,
-)
+from chain.actions import RECOVER, STRIKE, Action, Enrol, Leave, NameGuardians, Recover, Rotate, Statement
+from chain.consents import sign_consent, sign_recovery, sign_rotation
 from chain.errors import Reason
 from chain.identities import commitment_of
 from scripts.municipal.casework import Casework

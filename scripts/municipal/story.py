@@ -14,13 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from chain.actions import (
-    APPROVE,
-    CORRECT,
-    DECLINE,
-    UPHOLD,
-    WITHDRAW,
-)
+from chain.actions import APPROVE, CORRECT, DECLINE, UPHOLD, WITHDRAW
 from chain.policy import Policy, read_policy, shipped_policy
 from chain.proposals import Amend, ReplaceValidator, Restore
 from scripts.municipal.carrying import Carrying

@@ -5,11 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from chain.actions import (
-    Evidence,
-    Propose,
-    Recover,
-)
+from chain.actions import Evidence, Propose, Recover
 from chain.blocks import Block
 from chain.electorate import Electorate
 from chain.genesis import Genesis

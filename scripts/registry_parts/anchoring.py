@@ -6,10 +6,7 @@ from pathlib import Path
 
 import click
 
-from chain.actions import (
-    AUDIT,
-    Anchor,
-)
+from chain.actions import AUDIT, Anchor
 from chain.transactions import VerifiedTransaction
 from scripts.anchor_file import read_manifest
 from scripts.registry_parts.session import Session, sends

@@ -6,19 +6,7 @@ from typing import Any
 
 import click
 
-from chain.actions import (
-    APPROVE,
-    ASK,
-    CORRECT,
-    DECLINE,
-    MAINTAIN,
-    STRIKE,
-    UPHOLD,
-    WITHDRAW,
-    Answer,
-    Repair,
-    Rule,
-)
+from chain.actions import APPROVE, ASK, CORRECT, DECLINE, MAINTAIN, STRIKE, UPHOLD, WITHDRAW, Answer, Repair, Rule
 from chain.transactions import VerifiedTransaction
 from scripts.registry_parts.contents import read_contents, says_what
 from scripts.registry_parts.inputs import DID, document

@@ -7,11 +7,7 @@ from typing import Any
 
 import click
 
-from chain.actions import (
-    STRIKE,
-    UPHOLD,
-    Propose,
-)
+from chain.actions import STRIKE, UPHOLD, Propose
 from chain.amendments import amendment_fault, needed_notice_days, worsenings
 from chain.codec import U32_MAX, U64_MAX
 from chain.errors import Reason, Refused

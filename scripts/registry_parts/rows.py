@@ -13,10 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from chain.actions import (
-    FileRecord,
-    Rate,
-)
+from chain.actions import FileRecord, Rate
 from chain.codec import encode
 from chain.errors import OperatorError, Refused
 from chain.genesis import Genesis

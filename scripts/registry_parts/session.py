@@ -19,21 +19,13 @@ from typing import Any, TypeAlias, get_args
 
 import click
 
-from chain.actions import (
-    Action,
-    FileRecord,
-    Propose,
-)
+from chain.actions import Action, FileRecord, Propose
 from chain.chronicle import refusal_document
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis, load_genesis
 from chain.keys import SecretKey, did_from_key
 from chain.policy import Policy
-from chain.transactions import (
-    VerifiedTransaction,
-    sign_transaction,
-    verify_transaction,
-)
+from chain.transactions import VerifiedTransaction, sign_transaction, verify_transaction
 from p2p import client
 from p2p.client import Client, Found, NodeAway, Signer, announced
 from p2p.following import Follower, Impossible, NotInTime, Until

@@ -10,13 +10,7 @@ from typing import NamedTuple
 
 import click
 
-from chain.actions import (
-    SLOT_LIMIT,
-    Dispute,
-    Rate,
-    Reply,
-    Retract,
-)
+from chain.actions import SLOT_LIMIT, Dispute, Rate, Reply, Retract
 from chain.codec import array, blob, decode, encode, integer
 from chain.consents import sign_receipt
 from chain.errors import OperatorError, Refused

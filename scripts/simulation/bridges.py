@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chain.actions import (
-    Action,
-    Approve,
-    Consent,
-    Propose,
-)
+from chain.actions import Action, Approve, Consent, Propose
 from chain.events import Request
 from chain.messages import Status
 from chain.proposals import (

@@ -12,28 +12,16 @@ from contextlib import suppress
 from typing import Any
 
 from chain import registry
-from chain.actions import (
-    Action,
-    Enrol,
-    Rotate,
-)
+from chain.actions import Action, Enrol, Rotate
 from chain.consents import sign_rotation
 from chain.draft import Draft
-from chain.entries import (
-    ACTIVE,
-    Authority,
-    Member,
-    Record,
-)
+from chain.entries import ACTIVE, Authority, Member, Record
 from chain.errors import Disposition, Refused
 from chain.identities import left_key
 from chain.keys import SecretKey
 from chain.state import decode_entry
 from chain.statekeys import read_record_key
-from chain.transactions import (
-    VerifiedTransaction,
-    sign_transaction,
-)
+from chain.transactions import VerifiedTransaction, sign_transaction
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.ratings import EXPIRY_HEIGHT, FIRST_MEMBER
 from scripts.simulation.world import World, secret

@@ -6,10 +6,7 @@ validators have settled.  However many of them are carried, honest validators ke
 
 from __future__ import annotations
 
-from chain.actions import (
-    Enrol,
-    Propose,
-)
+from chain.actions import Enrol, Propose
 from chain.draft import Draft
 from chain.proposals import (
     AddValidator,
@@ -20,10 +17,7 @@ from chain.proposals import (
     ReplaceValidator,
     ReweighValidator,
 )
-from chain.transactions import (
-    VerifiedTransaction,
-    sign_transaction,
-)
+from chain.transactions import VerifiedTransaction, sign_transaction
 from chain.validators import Seat
 from scripts.simulation.clients import Wish
 from scripts.simulation.node import SimulatedNode

@@ -22,10 +22,7 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise, starmap, takewhile
 
-from chain.actions import (
-    Evidence,
-    Propose,
-)
+from chain.actions import Evidence, Propose
 from chain.blockchain import Blockchain
 from chain.blocks import Block
 from chain.errors import Reason, Refused

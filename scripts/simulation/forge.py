@@ -18,10 +18,7 @@ from chain.keys import SecretKey
 from chain.ledger import decided
 from chain.merkle import merkle_root
 from chain.restart import Restart, restarted
-from chain.transactions import (
-    VerifiedTransaction,
-    sign_transaction,
-)
+from chain.transactions import VerifiedTransaction, sign_transaction
 from chain.votes import Votes
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.wire import announcement_of, attested

@@ -28,32 +28,12 @@ from chain.actions import (
     Statement,
     Veto,
 )
-from chain.consents import (
-    sign_consent,
-    sign_recovery,
-)
+from chain.consents import sign_consent, sign_recovery
 from chain.draft import Draft
-from chain.entries import (
-    DISPUTED,
-    UNDISPUTED,
-    Member,
-    Rating,
-    Record,
-)
-from chain.identities import (
-    ANNULMENTS,
-    GUARDIANS,
-    LEAVINGS,
-    RECOVERIES,
-    Guardians,
-    commitment_of,
-)
+from chain.entries import DISPUTED, UNDISPUTED, Member, Rating, Record
+from chain.identities import ANNULMENTS, GUARDIANS, LEAVINGS, RECOVERIES, Guardians, commitment_of
 from chain.keys import SecretKey
-from chain.statekeys import (
-    RATINGS,
-    member_key,
-    read_rating_key,
-)
+from chain.statekeys import RATINGS, member_key, read_rating_key
 from scripts.simulation.clients import DIGEST, Clients, Wish
 from scripts.simulation.ratings import EXPIRY_HEIGHT, MEMBERS
 from scripts.simulation.rules import RATING

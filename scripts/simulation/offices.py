@@ -31,14 +31,7 @@ from chain.actions import (
 from chain.arbiters import drawn, needs_motion
 from chain.consents import sign_reopening
 from chain.draft import Draft
-from chain.entries import (
-    DRAWN,
-    OBJECTED,
-    REPAIR_ASKED,
-    REPAIR_DRAWN,
-    SUSPENDED,
-    Record,
-)
+from chain.entries import DRAWN, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, SUSPENDED, Record
 from chain.errors import Refused
 from chain.policy import Policy
 from chain.proposals import (

@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from chain.actions import (
-    Action,
-    Enrol,
-    Rate,
-)
+from chain.actions import Action, Enrol, Rate
 from chain.keys import SecretKey
 from chain.policy import RatingCategory
-from chain.transactions import (
-    VerifiedTransaction,
-    sign_transaction,
-)
+from chain.transactions import VerifiedTransaction, sign_transaction
 from scripts.ratings_file import Rating
 from scripts.replay import SAMPLE, read_ratings
 from scripts.simulation.node import SimulatedNode

@@ -16,10 +16,7 @@ from itertools import takewhile
 from typing import Protocol
 
 from chain import registry
-from chain.actions import (
-    Enrol,
-    Rate,
-)
+from chain.actions import Enrol, Rate
 from chain.blockchain import Blockchain
 from chain.errors import Disposition, Refused
 from chain.mempool import MAX_AGE_BLOCKS

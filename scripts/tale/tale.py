@@ -8,22 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from chain.actions import (
-    APPROVE,
-    CORRECT,
-    DECLINE,
-    STRIKE,
-    WITHDRAW,
-    Dispute,
-    Enrol,
-    Rate,
-    Reply,
-    Retract,
-)
-from chain.consents import (
-    sign_consent,
-    sign_receipt,
-)
+from chain.actions import APPROVE, CORRECT, DECLINE, STRIKE, WITHDRAW, Dispute, Enrol, Rate, Reply, Retract
+from chain.consents import sign_consent, sign_receipt
 from chain.policy import RatingCategory
 from scripts.municipal.carrying import Carrying
 from scripts.municipal.casework import Casework

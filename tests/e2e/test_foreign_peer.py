@@ -17,11 +17,7 @@ from typing import Any
 
 import pytest
 
-from chain.actions import (
-    Approve,
-    Enrol,
-    Propose,
-)
+from chain.actions import Approve, Enrol, Propose
 from chain.genesis import Genesis
 from chain.proposals import ReweighValidator
 from p2p.client import announced

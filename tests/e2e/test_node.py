@@ -19,10 +19,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from chain.actions import (
-    Enrol,
-    Rate,
-)
+from chain.actions import Enrol, Rate
 from chain.database import DATABASE
 from chain.genesis import Genesis, load_genesis
 from chain.reader import Reader

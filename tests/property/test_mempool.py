@@ -10,17 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chain import mempool
-from chain.actions import (
-    Action,
-    Enrol,
-    Rate,
-)
+from chain.actions import Action, Enrol, Rate
 from chain.errors import Disposition
 from chain.mempool import Mempool
-from chain.transactions import (
-    VerifiedTransaction,
-    sign_transaction,
-)
+from chain.transactions import VerifiedTransaction, sign_transaction
 from tests.support.pool import check_pool
 from tests.support.refusals import refusal
 from tests.support.world import genesis_of, secret

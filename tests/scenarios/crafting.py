@@ -7,10 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from chain import registry
-from chain.actions import (
-    Enrol,
-    Rate,
-)
+from chain.actions import Enrol, Rate
 from chain.attestations import Attestation, VerifiedAttestation, sign_attestation
 from chain.ballots import make_ballot
 from chain.blocks import Block, encode_block, heading_of

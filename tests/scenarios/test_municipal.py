@@ -12,10 +12,7 @@ from chain.errors import OperatorError
 from chain.identities import left_key
 from chain.keys import did_from_key
 from chain.reader import Reader
-from chain.state import (
-    decode_entry,
-    encode_entry,
-)
+from chain.state import decode_entry, encode_entry
 from chain.statekeys import member_key
 from scripts.municipal.audit import audit
 from scripts.municipal.cast import MEMBERS

@@ -15,13 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from chain.actions import (
-    Approve,
-    Consent,
-    Enrol,
-    Lost,
-    Propose,
-)
+from chain.actions import Approve, Consent, Enrol, Lost, Propose
 from chain.electorate import GATE_BLOCKS, Gate
 from chain.production import is_forgotten, said_by
 from chain.proposals import ReplaceValidator

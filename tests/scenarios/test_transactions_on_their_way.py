@@ -7,10 +7,7 @@ from typing import Any
 import pytest
 
 from chain import mempool
-from chain.actions import (
-    Enrol,
-    Rate,
-)
+from chain.actions import Enrol, Rate
 from chain.entries import Member
 from chain.errors import Reason, Refused
 from tests.scenarios.crafting import Traffic, announce, branch_of, craft, gossip, next_slot, slot_now

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from chain.actions import (
-    Approve,
-    Consent,
-    Propose,
-)
+from chain.actions import Approve, Consent, Propose
 from chain.electorate import GATE_BLOCKS, Gate, Joint
-from chain.entries import (
-    CARRIED,
-    OPEN,
-    Motion,
-)
+from chain.entries import CARRIED, OPEN, Motion
 from chain.proposals import (
     AddValidator,
     JailValidator,

@@ -13,19 +13,7 @@ from typing import Any
 import pytest
 
 from chain import registry
-from chain.actions import (
-    Action,
-    Answer,
-    Appeal,
-    Enrol,
-    FileRecord,
-    Object,
-    Propose,
-    Repair,
-    Rotate,
-    Rule,
-    Statement,
-)
+from chain.actions import Action, Answer, Appeal, Enrol, FileRecord, Object, Propose, Repair, Rotate, Rule, Statement
 from chain.ballots import make_ballot
 from chain.blocks import Block
 from chain.errors import Refused
@@ -34,15 +22,9 @@ from chain.judgement import judge
 from chain.ledger import Ledger, decided
 from chain.policy import Policy, read_policy
 from chain.proposals import ARBITER, REGISTRAR, Accredit, Amend, Proposal, Restore
-from chain.statekeys import (
-    read_record_key,
-    record_key,
-)
+from chain.statekeys import read_record_key, record_key
 from chain.statements import NO_TAG
-from chain.transactions import (
-    Transaction,
-    VerifiedTransaction,
-)
+from chain.transactions import Transaction, VerifiedTransaction
 from chain.votes import Votes
 from scripts.histories_parts.broken import broken
 from scripts.municipal.audit import audit

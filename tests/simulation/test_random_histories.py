@@ -11,10 +11,7 @@ from typing import Literal
 import pytest
 
 from chain import mempool
-from chain.actions import (
-    Enrol,
-    Rate,
-)
+from chain.actions import Enrol, Rate
 from chain.transactions import VerifiedTransaction
 from tests.scenarios.crafting import branch_of, replay, votings
 from tests.support.pool import check_pool

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from chain.actions import (
-    RECOVER,
-    NameGuardians,
-    Recover,
-)
+from chain.actions import RECOVER, NameGuardians, Recover
 from chain.consents import sign_recovery
 from chain.identities import commitment_of
 from tests.support.register import Person, Register

@@ -40,22 +40,9 @@ from chain.actions import (
 )
 from chain.ballots import EMPTY, make_ballot
 from chain.blocks import Block, assemble
-from chain.consents import (
-    sign_consent,
-    sign_receipt,
-    sign_recovery,
-    sign_reopening,
-    sign_rotation,
-)
+from chain.consents import sign_consent, sign_receipt, sign_recovery, sign_reopening, sign_rotation
 from chain.electorate import Electorate, ValidatorSet
-from chain.entries import (
-    CARRIED,
-    Authority,
-    Member,
-    Motion,
-    Record,
-    Rulings,
-)
+from chain.entries import CARRIED, Authority, Member, Motion, Record, Rulings
 from chain.errors import Reason
 from chain.genesis import Genesis, make_genesis
 from chain.headers import sign_header
@@ -65,19 +52,9 @@ from chain.merkle import merkle_root
 from chain.policy import Policy, read_policy, shipped_policy
 from chain.proposals import ARBITER, REGISTRAR, Accredit, AddValidator, Amend, Proposal, ReplaceValidator
 from chain.scores import Line, Standing, explain, standing
-from chain.statekeys import (
-    RATINGS,
-    RECORDS,
-    read_rating_key,
-    read_record_key,
-    record_key,
-    rulings_key,
-)
+from chain.statekeys import RATINGS, RECORDS, read_rating_key, read_record_key, record_key, rulings_key
 from chain.statements import NO_TAG
-from chain.transactions import (
-    VerifiedTransaction,
-    sign_transaction,
-)
+from chain.transactions import VerifiedTransaction, sign_transaction
 from tests.support.refusals import refusal
 
 DIGEST = sha256(b"a document kept elsewhere").digest()

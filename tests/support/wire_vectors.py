@@ -16,10 +16,7 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
 from libp2p.utils.varint import encode_uvarint
 
-from chain.actions import (
-    Enrol,
-    Rate,
-)
+from chain.actions import Enrol, Rate
 from chain.blocks import Block, encode_block, heading_of
 from chain.codec import decode, encode
 from chain.credentials import sign_credential

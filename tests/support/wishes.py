@@ -9,10 +9,7 @@ from chain.actions import Enrol
 from chain.draft import Draft
 from chain.keys import SecretKey
 from chain.statekeys import VALIDATORS_KEY
-from chain.transactions import (
-    Transaction,
-    VerifiedTransaction,
-)
+from chain.transactions import Transaction, VerifiedTransaction
 from chain.validators import Change, request
 from tests.support.world import Actor, genesis_of, secret
 

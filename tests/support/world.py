@@ -32,10 +32,7 @@ from chain.keys import SecretKey, did_from_key
 from chain.messages import REPLY_BYTES, Status
 from chain.policy import shipped_policy
 from chain.statements import SignedStatement
-from chain.transactions import (
-    VerifiedTransaction,
-    sign_transaction,
-)
+from chain.transactions import VerifiedTransaction, sign_transaction
 from scripts.simulation.acts import Weather
 from scripts.simulation.checks import Checks
 from scripts.simulation.network import Network

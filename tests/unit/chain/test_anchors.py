@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chain.actions import (
-    AUDIT,
-    Anchor,
-)
+from chain.actions import AUDIT, Anchor
 from chain.entries import Account
 from chain.errors import Reason
 from chain.proposals import Revoke

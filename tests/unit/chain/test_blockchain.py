@@ -8,10 +8,7 @@ from dataclasses import replace
 import pytest
 
 from chain import blocktree
-from chain.actions import (
-    Enrol,
-    Rate,
-)
+from chain.actions import Enrol, Rate
 from chain.blockchain import Added, Blockchain, Snapshot
 from chain.blocks import Block
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused

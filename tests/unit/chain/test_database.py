@@ -32,10 +32,7 @@ from chain.electorate import Decision
 from chain.entries import Rules
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.events import SigningState
-from chain.statekeys import (
-    RULES_KEY,
-    policy_key,
-)
+from chain.statekeys import RULES_KEY, policy_key
 from chain.storage import Storage
 from tests.support.forge import Forge
 from tests.support.homes import read_only

@@ -12,10 +12,7 @@ from typing import Any
 import pytest
 
 from chain import documents
-from chain.actions import (
-    Evidence,
-    FileRecord,
-)
+from chain.actions import Evidence, FileRecord
 from chain.chronicle import block_document, refusal_document, transaction_document
 from chain.documents import explanation, listed_records, member_document, members, records_document
 from chain.draft import Draft

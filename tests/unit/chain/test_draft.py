@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from chain.draft import Draft
-from chain.entries import (
-    PolicyText,
-    Rating,
-    Rules,
-)
+from chain.entries import PolicyText, Rating, Rules
 from chain.registry import genesis_state
 from chain.state import encode_entry
-from chain.statekeys import (
-    RULES_KEY,
-    policy_key,
-    rating_key,
-)
+from chain.statekeys import RULES_KEY, policy_key, rating_key
 from tests.support.register import MUNICIPAL, Register, amended
 
 ANN, BOB = bytes([1]) * 32, bytes([2]) * 32

@@ -10,13 +10,7 @@ from typing import Any
 import pytest
 
 from chain import blocktree, engine, headway, sync
-from chain.actions import (
-    Approve,
-    Enrol,
-    Evidence,
-    Lost,
-    Rate,
-)
+from chain.actions import Approve, Enrol, Evidence, Lost, Rate
 from chain.admission import CLOCK_DISPARITY_MS
 from chain.arrivals import MAX_WAITING
 from chain.attestations import VerifiedAttestation

@@ -9,16 +9,7 @@ from typing import Any
 import pytest
 
 from chain.errors import OperatorError, Refused
-from chain.founding import (
-    MAX_FOUNDERS,
-    RANGES,
-    Entry,
-    founders,
-    lacking,
-    read_entry,
-    read_founding,
-    read_plan,
-)
+from chain.founding import MAX_FOUNDERS, RANGES, Entry, founders, lacking, read_entry, read_founding, read_plan
 from chain.genesis import found_together, make_genesis, plan_of
 from chain.policy import shipped_policy
 from chain.tables import Mistake

@@ -8,26 +8,9 @@ from typing import Any
 import pytest
 
 from chain import offences, registry
-from chain.actions import (
-    Approve,
-    Consent,
-    Evidence,
-    Lost,
-    Propose,
-)
+from chain.actions import Approve, Consent, Evidence, Lost, Propose
 from chain.attestations import sign_attestation
-from chain.entries import (
-    ACTIVE,
-    CARRIED,
-    LAPSED,
-    OPEN,
-    REVOKED,
-    SUSPENDED,
-    Account,
-    Docket,
-    Motion,
-    Rules,
-)
+from chain.entries import ACTIVE, CARRIED, LAPSED, OPEN, REVOKED, SUSPENDED, Account, Docket, Motion, Rules
 from chain.errors import InvariantBroken, Reason
 from chain.governance import MAX_OPEN_MOTIONS, MAX_WAIT_DAYS, carry, fall_due
 from chain.headers import sign_header
@@ -49,26 +32,12 @@ from chain.proposals import (
     encode_proposal,
 )
 from chain.scores import standing
-from chain.statekeys import (
-    DOCKET_KEY,
-    VALIDATORS_KEY,
-    authority_key,
-    motion_key,
-)
+from chain.statekeys import DOCKET_KEY, VALIDATORS_KEY, authority_key, motion_key
 from chain.statements import NO_TAG
 from chain.transactions import verify_transaction
 from chain.validators import ADD, MAX_QUEUED, Change, weights_of
 from tests.support.refusals import refusal
-from tests.support.register import (
-    FOREVER,
-    MARKETPLACE,
-    MUNICIPAL,
-    Person,
-    Register,
-    amended,
-    evidence,
-    with_category,
-)
+from tests.support.register import FOREVER, MARKETPLACE, MUNICIPAL, Person, Register, amended, evidence, with_category
 
 DEFAULT, TICKET, DRUNK = 1, 13, 14
 MOTION_DAYS, NOTICE_DAYS, WORSE_NOTICE_DAYS = 30, 30, 60

@@ -8,13 +8,7 @@ from dataclasses import replace
 import pytest
 
 from chain import registry
-from chain.actions import (
-    ASK,
-    Enrol,
-    Lost,
-    Object,
-    Repair,
-)
+from chain.actions import ASK, Enrol, Lost, Object, Repair
 from chain.ballots import make_ballot
 from chain.blocks import Block
 from chain.electorate import NOTHING_DECIDED, Decision

@@ -7,16 +7,7 @@ from typing import Any
 
 import pytest
 
-from chain.actions import (
-    APPROVE,
-    ASK,
-    STRIKE,
-    WITHDRAW,
-    Answer,
-    Object,
-    Repair,
-    Rule,
-)
+from chain.actions import APPROVE, ASK, STRIKE, WITHDRAW, Answer, Object, Repair, Rule
 from chain.errors import InvariantBroken, Reason
 from chain.markers import fall_due
 from chain.proposals import Suspend

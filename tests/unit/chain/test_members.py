@@ -4,28 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from chain.actions import (
-    Approve,
-    Consent,
-    Enrol,
-    Object,
-    Propose,
-    Rate,
-    Rotate,
-)
-from chain.entries import (
-    OPEN,
-    Account,
-    Member,
-    Rating,
-)
+from chain.actions import Approve, Consent, Enrol, Object, Propose, Rate, Rotate
+from chain.entries import OPEN, Account, Member, Rating
 from chain.errors import Reason
 from chain.proposals import REGISTRAR, Accredit, AddValidator, ReplaceValidator, Revoke, Suspend
-from chain.statekeys import (
-    account_key,
-    member_key,
-    rating_key,
-)
+from chain.statekeys import account_key, member_key, rating_key
 from tests.support.register import DIGEST, FOREVER, MARKETPLACE, MUNICIPAL, Person, Register, altered
 
 TRADE = 1

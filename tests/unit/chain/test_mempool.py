@@ -7,10 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from chain import mempool
-from chain.actions import (
-    Enrol,
-    Rate,
-)
+from chain.actions import Enrol, Rate
 from chain.errors import Reason, Refused
 from chain.mempool import MAX_AGE_BLOCKS, MAX_EARLY_BLOCKS, MAX_PER_ACTOR, Mempool
 from chain.transactions import VerifiedTransaction

@@ -13,10 +13,7 @@ from chain.codec import U64_MAX, encode
 from chain.credentials import Credential
 from chain.errors import Reason, Refused
 from chain.headers import MAX_HEADER_BYTES
-from chain.kinds import (
-    MAX_TRANSACTION_BYTES,
-    MAX_USUAL_BYTES,
-)
+from chain.kinds import MAX_TRANSACTION_BYTES, MAX_USUAL_BYTES
 from chain.messages import (
     MAX_ANNOUNCEMENT_BYTES,
     MAX_BATCH_BYTES,

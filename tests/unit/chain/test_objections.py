@@ -4,23 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chain.actions import (
-    CORRECT,
-    MAINTAIN,
-    STRIKE,
-    UPHOLD,
-    WITHDRAW,
-    Answer,
-    Appeal,
-    Object,
-    Propose,
-    Rule,
-)
-from chain.entries import (
-    DRAWN,
-    MAINTAINED,
-    STANDING,
-)
+from chain.actions import CORRECT, MAINTAIN, STRIKE, UPHOLD, WITHDRAW, Answer, Appeal, Object, Propose, Rule
+from chain.entries import DRAWN, MAINTAINED, STANDING
 from chain.errors import Reason
 from chain.proposals import ARBITER, Accredit, Judge, Revoke, Suspend
 from tests.support.register import DIGEST, FOREVER, MUNICIPAL, Person, Register, altered

@@ -8,11 +8,7 @@ from itertools import combinations
 import pytest
 
 from chain import production
-from chain.actions import (
-    Enrol,
-    Lost,
-    Rate,
-)
+from chain.actions import Enrol, Lost, Rate
 from chain.attestations import Attestation
 from chain.blockchain import Blockchain
 from chain.blocks import Block

@@ -17,12 +17,7 @@ from chain.blockchain import Blockchain
 from chain.blocks import Block
 from chain.codec import decode, encode
 from chain.electorate import NOTHING_DECIDED, Decision, Electorate
-from chain.entries import (
-    Entry,
-    Member,
-    PolicyText,
-    Rules,
-)
+from chain.entries import Entry, Member, PolicyText, Rules
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis
 from chain.proof import (
@@ -38,18 +33,8 @@ from chain.proof import (
     needed,
 )
 from chain.registry import genesis_state
-from chain.state import (
-    decode_entry,
-    encode_entry,
-)
-from chain.statekeys import (
-    RULES_KEY,
-    VALIDATORS_KEY,
-    account_key,
-    member_key,
-    policy_key,
-    record_key,
-)
+from chain.state import decode_entry, encode_entry
+from chain.statekeys import RULES_KEY, VALIDATORS_KEY, account_key, member_key, policy_key, record_key
 from chain.statetree import StateTree
 from chain.validators import Seat, genesis_validators, weights_of
 from tests.support.asking import answer

@@ -5,18 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chain import production, quotas
-from chain.actions import (
-    MAINTAIN,
-    UPHOLD,
-    Answer,
-    Appeal,
-    Enrol,
-    Object,
-    Rate,
-    Repair,
-    Rule,
-    Statement,
-)
+from chain.actions import MAINTAIN, UPHOLD, Answer, Appeal, Enrol, Object, Rate, Repair, Rule, Statement
 from chain.entries import Tally
 from chain.errors import Reason
 from chain.language import NO_LIMIT

@@ -6,27 +6,14 @@ from itertools import product
 
 import pytest
 
-from chain.actions import (
-    Dispute,
-    Propose,
-    Rate,
-    Reply,
-    Retract,
-)
-from chain.entries import (
-    ANSWERED,
-    DISPUTED,
-    Rating,
-)
+from chain.actions import Dispute, Propose, Rate, Reply, Retract
+from chain.entries import ANSWERED, DISPUTED, Rating
 from chain.errors import Reason, Refused
 from chain.policy import Policy
 from chain.proposals import Amend
 from chain.registry import MAX_DUE_A_BLOCK
 from chain.statekeys import rating_key
-from chain.transactions import (
-    sign_transaction,
-    verify_transaction,
-)
+from chain.transactions import sign_transaction, verify_transaction
 from tests.support.refusals import refusal
 from tests.support.register import DIGEST, MARKETPLACE, Person, Register, altered, amended
 

@@ -12,18 +12,12 @@ import pytest
 from chain.blocks import MAX_BLOCK_BYTES, decode_heading, encode_block
 from chain.codec import encode
 from chain.database import DATABASE, seal
-from chain.entries import (
-    Member,
-    Rating,
-)
+from chain.entries import Member, Rating
 from chain.errors import OperatorError, Reason
 from chain.events import Commit
 from chain.reader import Reader
 from chain.state import encode_entry
-from chain.statekeys import (
-    member_key,
-    rating_key,
-)
+from chain.statekeys import member_key, rating_key
 from chain.storage import Storage
 from chain.votecodec import decode_votes
 from tests.support.homes import RecordingDisk, tamper, write_home

@@ -13,19 +13,13 @@ from chain.actions import Enrol
 from chain.blocks import Block, encode_block
 from chain.codec import encode
 from chain.database import DATABASE, seal
-from chain.entries import (
-    Member,
-    Rating,
-)
+from chain.entries import Member, Rating
 from chain.events import Commit
 from chain.genesis import load_genesis
 from chain.keys import did_from_key
 from chain.reader import Reader
 from chain.recheck import Executor, Report, recheck, signatures
-from chain.state import (
-    decode_entry,
-    encode_entry,
-)
+from chain.state import decode_entry, encode_entry
 from chain.statekeys import (
     DOCKET_KEY,
     RULES_KEY,

@@ -38,12 +38,7 @@ from chain.entries import (
 )
 from chain.errors import InvariantBroken, Reason
 from chain.proposals import REGISTRAR, Restore, Revoke, Suspend
-from chain.statekeys import (
-    authority_key,
-    member_key,
-    record_key,
-    sum_key,
-)
+from chain.statekeys import authority_key, member_key, record_key, sum_key
 from tests.support.register import DIGEST, MUNICIPAL, Person, Register, altered, with_category
 
 # Of the municipal policy

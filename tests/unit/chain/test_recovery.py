@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from chain.actions import (
-    LEAVE,
-    RECOVER,
-    RECOVERY,
-    UNDO,
-    Enrol,
-    Leave,
-    NameGuardians,
-    Rate,
-    Recover,
-    Veto,
-)
+from chain.actions import LEAVE, RECOVER, RECOVERY, UNDO, Enrol, Leave, NameGuardians, Rate, Recover, Veto
 from chain.consents import sign_recovery
 from chain.entries import Account
 from chain.errors import Reason
 from chain.identities import Guardians, Leaving, Recovery, commitment_of, guardians_key, leaving_key, recovery_key
 from chain.proposals import ARBITER, Accredit, Revoke
-from chain.transactions import (
-    decode_transaction,
-    verify_transaction,
-)
+from chain.transactions import decode_transaction, verify_transaction
 from tests.support.guardians import Circle
 from tests.support.refusals import refusal
 from tests.support.register import FOREVER, MARKETPLACE, MUNICIPAL, Person, Register, altered

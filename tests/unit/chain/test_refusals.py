@@ -10,11 +10,7 @@ from typing import Any
 import pytest
 
 from chain import blocks, mempool
-from chain.actions import (
-    Action,
-    Enrol,
-    Rate,
-)
+from chain.actions import Action, Enrol, Rate
 from chain.admission import check_clock
 from chain.ballots import EMPTY, decode_ballot, make_ballot
 from chain.blockchain import Blockchain
@@ -32,20 +28,8 @@ from chain.mempool import Mempool
 from chain.merkle import merkle_root
 from chain.registry import apply, genesis_state
 from chain.restart import Restart, restarted
-from chain.transactions import (
-    VerifiedTransaction,
-    sign_transaction,
-)
-from chain.validators import (
-    ADD,
-    JAIL,
-    MAX_QUEUED,
-    RELEASE,
-    REMOVE,
-    Change,
-    genesis_validators,
-    request,
-)
+from chain.transactions import VerifiedTransaction, sign_transaction
+from chain.validators import ADD, JAIL, MAX_QUEUED, RELEASE, REMOVE, Change, genesis_validators, request
 from chain.votes import CARRIED_PER_SPEAKER
 from tests.support.forge import Forge, Rig, announced, blockchain, only
 from tests.support.hostile_acts import REGISTRY_CASES

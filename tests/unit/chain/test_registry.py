@@ -24,13 +24,7 @@ from chain.actions import (
     Statement,
 )
 from chain.draft import Draft
-from chain.entries import (
-    Account,
-    Docket,
-    PolicyText,
-    Roll,
-    Rules,
-)
+from chain.entries import Account, Docket, PolicyText, Roll, Rules
 from chain.errors import InvariantBroken, Reason
 from chain.proposals import Accredit, JailValidator, Revoke, Suspend
 from chain.registry import MAX_DUE_A_BLOCK, check_action, check_quota, check_standing, genesis_state

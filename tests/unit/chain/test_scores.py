@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chain.actions import (
-    CORRECT,
-    Answer,
-    Object,
-    Rate,
-)
+from chain.actions import CORRECT, Answer, Object, Rate
 from chain.entries import Rating
 from chain.errors import InvariantBroken
 from chain.scores import Line, Standing, explain

@@ -22,17 +22,7 @@ from chain.messages import (
     RawItems,
     Status,
 )
-from chain.serving import (
-    KINDS,
-    MAX_GIVEN,
-    MAX_RECENT_BLOCKS,
-    Given,
-    Kind,
-    Question,
-    answer,
-    kind_of,
-    read_reply,
-)
+from chain.serving import KINDS, MAX_GIVEN, MAX_RECENT_BLOCKS, Given, Kind, Question, answer, kind_of, read_reply
 from chain.transactions import VerifiedTransaction
 from tests.support.forge import Forge
 from tests.support.world import Actor, genesis_of

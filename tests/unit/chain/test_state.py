@@ -46,11 +46,7 @@ from chain.identities import (
     left_key,
     recovery_key,
 )
-from chain.state import (
-    decode_entry,
-    due_slot,
-    encode_entry,
-)
+from chain.state import decode_entry, due_slot, encode_entry
 from chain.statekeys import (
     CLOCK_KEY,
     DOCKET_KEY,

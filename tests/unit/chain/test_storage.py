@@ -18,10 +18,7 @@ from typing import Any
 
 import pytest
 
-from chain.actions import (
-    Enrol,
-    Rate,
-)
+from chain.actions import Enrol, Rate
 from chain.blockchain import Blockchain
 from chain.blocks import encode_block, join
 from chain.database import DATABASE

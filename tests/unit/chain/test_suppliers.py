@@ -6,16 +6,7 @@ import pytest
 
 from chain.messages import GetHeadings, Status
 from chain.pace import PATIENCE_MS
-from chain.suppliers import (
-    MAX_FAILURES,
-    MAX_REST_MS,
-    MAX_STATUSES,
-    NO_CEILING,
-    REST_MS,
-    Asked,
-    Supplier,
-    Suppliers,
-)
+from chain.suppliers import MAX_FAILURES, MAX_REST_MS, MAX_STATUSES, NO_CEILING, REST_MS, Asked, Supplier, Suppliers
 
 ID = b"\x01" * 32
 STATUS = Status(ID, 10, 10, 0)

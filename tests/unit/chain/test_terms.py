@@ -6,23 +6,8 @@ from typing import Any
 
 import pytest
 
-from chain.actions import (
-    ASK,
-    CORRECT,
-    DECLINE,
-    MAINTAIN,
-    UPHOLD,
-    Answer,
-    Appeal,
-    Enrol,
-    Object,
-    Repair,
-    Rule,
-)
-from chain.entries import (
-    DRAWN,
-    MAINTAINED,
-)
+from chain.actions import ASK, CORRECT, DECLINE, MAINTAIN, UPHOLD, Answer, Appeal, Enrol, Object, Repair, Rule
+from chain.entries import DRAWN, MAINTAINED
 from chain.errors import Disposition, Reason
 from tests.support.register import DIGEST, MUNICIPAL, Person, Register, altered, with_category
 

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chain.actions import (
-    LEAVE,
-    Leave,
-    Object,
-    Rate,
-    Veto,
-)
+from chain.actions import LEAVE, Leave, Object, Rate, Veto
 from chain.draft import Draft, Parent
 from chain.entries import Clock
 from chain.errors import Reason

@@ -49,24 +49,12 @@ from chain.actions import (
 )
 from chain.attestations import sign_attestation
 from chain.codec import U32_MAX, U64_MAX, encode
-from chain.consents import (
-    sign_consent,
-    sign_reopening,
-    sign_rotation,
-)
+from chain.consents import sign_consent, sign_reopening, sign_rotation
 from chain.errors import Reason, Refused
 from chain.headers import sign_header
-from chain.kinds import (
-    MAX_TRANSACTION_BYTES,
-    MAX_USUAL_BYTES,
-)
+from chain.kinds import MAX_TRANSACTION_BYTES, MAX_USUAL_BYTES
 from chain.proposals import ALL_RIGHTS, MAX_GRANT, MAX_POLICY_BYTES, Accredit, Amend, Suspend
-from chain.transactions import (
-    SIGNING_TAG,
-    decode_transaction,
-    sign_transaction,
-    verify_transaction,
-)
+from chain.transactions import SIGNING_TAG, decode_transaction, sign_transaction, verify_transaction
 from tests.support.refusals import refusal as refused
 from tests.support.world import secret
 

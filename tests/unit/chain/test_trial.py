@@ -5,22 +5,14 @@ from __future__ import annotations
 import pytest
 
 from chain import trial
-from chain.actions import (
-    Approve,
-    Enrol,
-    Rate,
-    Rotate,
-)
+from chain.actions import Approve, Enrol, Rate, Rotate
 from chain.blockchain import Blockchain
 from chain.draft import Draft
 from chain.electorate import Electorate
 from chain.errors import Reason, Refused
 from chain.ledger import Ledger
 from chain.mempool import Mempool
-from chain.transactions import (
-    VerifiedTransaction,
-    sign_transaction,
-)
+from chain.transactions import VerifiedTransaction, sign_transaction
 from chain.trial import Desk, try_out
 from tests.support.forge import Forge
 from tests.support.world import FAR, Actor, genesis_of, secret

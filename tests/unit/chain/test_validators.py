@@ -9,10 +9,7 @@ from chain.codec import U64_MAX, encode
 from chain.electorate import BATCH_MAX, MAX_TAGS, NOTHING_DECIDED, Decision, Electorate, Gate, Joint, ValidatorSet
 from chain.errors import Reason
 from chain.proposals import MAX_WEIGHT
-from chain.state import (
-    decode_entry,
-    encode_entry,
-)
+from chain.state import decode_entry, encode_entry
 from chain.statekeys import VALIDATORS_KEY
 from chain.statements import NO_TAG
 from chain.validators import (

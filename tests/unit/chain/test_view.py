@@ -5,18 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chain.draft import Draft
-from chain.entries import (
-    Account,
-    Authority,
-    Docket,
-    Entry,
-    Member,
-    Motion,
-    PolicyText,
-    Rating,
-    Record,
-    Rules,
-)
+from chain.entries import Account, Authority, Docket, Entry, Member, Motion, PolicyText, Rating, Record, Rules
 from chain.errors import InvariantBroken, Reason
 from chain.registry import genesis_state
 from chain.state import encode_entry

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chain.entries import (
-    DRAWN,
-    MAINTAINED,
-    OBJECTED,
-    REPAIR_ASKED,
-    REPAIR_DRAWN,
-    REPAIR_REFERRED,
-    STANDING,
-    Record,
-)
+from chain.entries import DRAWN, MAINTAINED, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, REPAIR_REFERRED, STANDING, Record
 from chain.keys import did_from_key
 from chain.proposals import (
     ARBITER,

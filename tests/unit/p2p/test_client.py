@@ -17,17 +17,7 @@ from chain.chronicle import describe_refusal
 from chain.codec import encode
 from chain.errors import OperatorError, Reason, Refused
 from p2p import client
-from p2p.client import (
-    Announced,
-    AsyncClient,
-    Client,
-    HeadMove,
-    NodeAway,
-    NodeStatus,
-    Query,
-    Signer,
-    announced,
-)
+from p2p.client import Announced, AsyncClient, Client, HeadMove, NodeAway, NodeStatus, Query, Signer, announced
 from p2p.local.config import HomeConfig
 from tests.support.world import secret
 

@@ -11,15 +11,7 @@ from hypothesis import strategies as st
 from libp2p.abc import INetStream
 from libp2p.utils.varint import encode_uvarint
 
-from p2p.frames import (
-    MAX_PREFIX_BYTES,
-    PIECE_BYTES,
-    FrameReader,
-    FrameRefused,
-    StreamEnded,
-    reset_quietly,
-    write_frame,
-)
+from p2p.frames import MAX_PREFIX_BYTES, PIECE_BYTES, FrameReader, FrameRefused, StreamEnded, reset_quietly, write_frame
 
 
 class Stream:

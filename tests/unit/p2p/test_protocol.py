@@ -12,10 +12,7 @@ import pytest
 import trio
 
 from chain import serving
-from chain.actions import (
-    Enrol,
-    Rate,
-)
+from chain.actions import Enrol, Rate
 from chain.admission import CLOCK_DISPARITY_MS, MAX_LATE_SLOTS
 from chain.ballots import EMPTY, make_ballot
 from chain.blockchain import Blockchain

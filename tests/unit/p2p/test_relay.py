@@ -19,15 +19,7 @@ from chain.messages import RawItems
 from p2p import relay as module
 from p2p.frames import FrameReader, StreamEnded, write_frame
 from p2p.host import GuardedHost
-from p2p.relay import (
-    FRAME_BURST,
-    ITEM_BURST,
-    MAX_FRAME_BYTES,
-    MAX_FRAME_ITEMS,
-    MAX_ITEM_BYTES,
-    MAX_WAITING,
-    Line,
-)
+from p2p.relay import FRAME_BURST, ITEM_BURST, MAX_FRAME_BYTES, MAX_FRAME_ITEMS, MAX_ITEM_BYTES, MAX_WAITING, Line
 from tests.unit.p2p.net import (
     PATIENCE_S,
     PREFIX,

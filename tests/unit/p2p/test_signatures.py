@@ -10,11 +10,7 @@ from chain.blocks import Block, encode_block, heading_of
 from chain.codec import encode
 from chain.electorate import Decision
 from chain.errors import Reason, Refused
-from chain.transactions import (
-    Transaction,
-    VerifiedTransaction,
-    decode_transaction,
-)
+from chain.transactions import Transaction, VerifiedTransaction, decode_transaction
 from p2p.signatures import CHUNK, Signatures
 from tests.support.forge import Forge, heading
 from tests.support.world import Actor, genesis_of

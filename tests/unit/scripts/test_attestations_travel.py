@@ -8,17 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts import propagation
-from scripts.propagation_parts.attestations import (
-    RELAY,
-    WAYS,
-    WEATHERS,
-    Journey,
-    Travel,
-    Way,
-    Weather,
-    study,
-    table,
-)
+from scripts.propagation_parts.attestations import RELAY, WAYS, WEATHERS, Journey, Travel, Way, Weather, study, table
 from tests.support.commands import exit_code
 
 DIRECT = next(way for way in WAYS if way.is_direct)

@@ -15,10 +15,7 @@ import pytest
 from click.testing import CliRunner
 from matplotlib.figure import Figure
 
-from chain.actions import (
-    Enrol,
-    Rate,
-)
+from chain.actions import Enrol, Rate
 from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.genesis import load_genesis

@@ -11,12 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from chain.actions import (
-    AUDIT,
-    Anchor,
-    Enrol,
-    Rate,
-)
+from chain.actions import AUDIT, Anchor, Enrol, Rate
 from chain.keys import did_from_key
 from scripts.anchor_file import MANIFEST, REPORT, read_manifest
 from scripts.audit import audit

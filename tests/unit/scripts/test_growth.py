@@ -8,11 +8,7 @@ from pathlib import Path
 import pytest
 
 from chain.database import DATABASE
-from chain.entries import (
-    Authority,
-    Member,
-    Record,
-)
+from chain.entries import Authority, Member, Record
 from chain.errors import OperatorError
 from chain.genesis import load_genesis
 from chain.reader import Reader

@@ -14,12 +14,7 @@ from chain.policy import read_policy
 from chain.proposals import AddValidator, JailValidator
 from tests.support.asking import answer, ask, column, mistake, problems
 from tests.support.homes import tamper
-from tests.support.registered import (
-    City,
-    Told,
-    next_policy,
-    told_city,
-)
+from tests.support.registered import City, Told, next_policy, told_city
 from tests.support.world import secret
 
 

@@ -15,29 +15,16 @@ import pytest
 from chain.actions import Evidence
 from chain.chronicle import transaction_document
 from chain.database import seal
-from chain.entries import (
-    Account,
-    Member,
-)
+from chain.entries import Account, Member
 from chain.headers import Header, sign_header
 from chain.keys import did_from_key
-from chain.state import (
-    decode_entry,
-    encode_entry,
-)
-from chain.statekeys import (
-    account_key,
-    member_key,
-)
+from chain.state import decode_entry, encode_entry
+from chain.statekeys import account_key, member_key
 from chain.statements import NO_TAG
 from scripts.console import short_did
 from tests.support.asking import answer, ask, column, mistake
 from tests.support.homes import look_up, tamper
-from tests.support.registered import (
-    DIGEST,
-    Told,
-    told_city,
-)
+from tests.support.registered import DIGEST, Told, told_city
 from tests.support.world import Actor, secret
 
 

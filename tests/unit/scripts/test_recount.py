@@ -9,21 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chain.actions import (
-    Action,
-    Answer,
-    Enrol,
-    Object,
-    Rate,
-    Rotate,
-    Rule,
-    Statement,
-)
+from chain.actions import Action, Answer, Enrol, Object, Rate, Rotate, Rule, Statement
 from chain.entries import Member
-from chain.state import (
-    decode_entry,
-    encode_entry,
-)
+from chain.state import decode_entry, encode_entry
 from chain.statekeys import member_key
 from chain.transactions import Transaction
 from scripts import recount

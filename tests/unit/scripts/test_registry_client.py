@@ -14,19 +14,7 @@ import pytest
 
 from chain import deadlines
 from chain import registry as rules
-from chain.actions import (
-    AUDIT,
-    Action,
-    Anchor,
-    Answer,
-    FileRecord,
-    Object,
-    Propose,
-    Rate,
-    Repair,
-    Rule,
-    Statement,
-)
+from chain.actions import AUDIT, Action, Anchor, Answer, FileRecord, Object, Propose, Rate, Repair, Rule, Statement
 from chain.chronicle import describe_refusal
 from chain.codec import decode
 from chain.documents import records_document
@@ -41,15 +29,8 @@ from chain.policy import shipped_policy
 from chain.proposals import ALL_RIGHTS, Accredit, Amend, Proposal, ReweighValidator
 from chain.registry import genesis_state
 from chain.state import due_slot
-from chain.statekeys import (
-    member_key,
-    record_key,
-)
-from chain.transactions import (
-    Transaction,
-    decode_transaction,
-    verify_transaction,
-)
+from chain.statekeys import member_key, record_key
+from chain.transactions import Transaction, decode_transaction, verify_transaction
 from chain.view import MemoryView, StateView
 from p2p.client import Announced, Client, Found, NodeStatus
 from p2p.following import Follower, Until

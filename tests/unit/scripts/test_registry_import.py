@@ -7,13 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chain.actions import (
-    Action,
-    Enrol,
-    FileRecord,
-    Propose,
-    Rate,
-)
+from chain.actions import Action, Enrol, FileRecord, Propose, Rate
 from chain.consents import sign_consent
 from chain.genesis import Genesis, found_genesis
 from chain.keys import did_from_key

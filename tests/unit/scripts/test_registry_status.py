@@ -6,13 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chain.actions import (
-    Action,
-    Enrol,
-    FileRecord,
-    Object,
-    Propose,
-)
+from chain.actions import Action, Enrol, FileRecord, Object, Propose
 from chain.consents import sign_consent
 from chain.entries import Record
 from chain.genesis import found_genesis

@@ -7,30 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from chain.actions import (
-    Enrol,
-    Rate,
-)
+from chain.actions import Enrol, Rate
 from chain.errors import OperatorError
 from chain.genesis import Genesis
 from chain.keys import SecretKey
 from chain.policy import RatingCategory, shipped_policy
-from chain.transactions import (
-    decode_transaction,
-    sign_transaction,
-    verify_transaction,
-)
+from chain.transactions import decode_transaction, sign_transaction, verify_transaction
 from scripts.ratings_file import Rating
-from scripts.replay import (
-    EXPIRY_HEIGHT,
-    SAMPLE,
-    Plan,
-    Signer,
-    Step,
-    member_secret,
-    node_seed,
-    read_ratings,
-)
+from scripts.replay import EXPIRY_HEIGHT, SAMPLE, Plan, Signer, Step, member_secret, node_seed, read_ratings
 from tests.support.world import genesis_of
 
 LINES = "6,2,4,1289241911.72836\n6,5,2,1289241941.53378\n1,6,-10,1289243140\n"

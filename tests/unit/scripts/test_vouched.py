@@ -6,12 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chain.actions import (
-    Action,
-    Enrol,
-    FileRecord,
-    Propose,
-)
+from chain.actions import Action, Enrol, FileRecord, Propose
 from chain.errors import OperatorError
 from chain.genesis import found_genesis
 from chain.keys import did_from_key

@@ -11,11 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from chain.actions import (
-    Approve,
-    Enrol,
-    Rotate,
-)
+from chain.actions import Approve, Enrol, Rotate
 from chain.blockchain import Blockchain
 from chain.blocks import Block
 from chain.consents import sign_rotation

@@ -23,13 +23,7 @@ from chain.meanings import MEANINGS
 from p2p.local.broadcast import Broadcast
 from p2p.local.config import HomeConfig
 from p2p.local.endpoints import ENDPOINTS, MAX_SUBMISSION, MAX_TRIAL, Endpoint, Source
-from p2p.local.http import (
-    MAX_BODY_BYTES,
-    MAX_JSON_BYTES,
-    MAX_PARTITION_BODY_BYTES,
-    build_app,
-    serve_http,
-)
+from p2p.local.http import MAX_BODY_BYTES, MAX_JSON_BYTES, MAX_PARTITION_BODY_BYTES, build_app, serve_http
 from p2p.local.problems import Problem
 from p2p.local.reading import Told
 from tests.support.world import genesis_of, secret
