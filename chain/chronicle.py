@@ -73,13 +73,17 @@ def transaction_document(policy: Policy, transaction: Transaction) -> Document:
             action[name] = value.hex() or None
     if "category" in action:
         action["category"] = category_name(policy, action["category"])
+    return {**envelope_document(transaction), **action}
+
+
+def envelope_document(transaction: Transaction) -> Document:
+    """What every transaction has, whatever it does."""
     return {
         "id": transaction.id.hex(),
         "kind": transaction.kind,
         "actor": did_from_key(transaction.actor),
         "nonce": transaction.nonce,
         "expiry_height": transaction.expiry_height,
-        **action,
     }
 
 

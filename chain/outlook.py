@@ -8,6 +8,7 @@ from itertools import islice
 from chain.attestations import Attestation
 from chain.blockchain import Blockchain
 from chain.blocktree import TreeNode
+from chain.chronicle import envelope_document
 from chain.documents import Document
 from chain.genesis import Genesis
 from chain.headers import Header
@@ -98,17 +99,7 @@ def mempool_document(chain: Blockchain, mempool: Mempool, limit: int) -> Documen
         **mempool_counts(mempool),
         "max_transactions": MAX_TRANSACTIONS,
         "max_bytes": MAX_BYTES,
-        "transactions": [
-            {
-                "id": each.id.hex(),
-                "kind": each.kind,
-                "actor": did_from_key(each.actor),
-                "nonce": each.nonce,
-                "expiry_height": each.expiry_height,
-                "bytes": len(each.raw),
-            }
-            for each in islice(mempool, limit)
-        ],
+        "transactions": [{**envelope_document(each), "bytes": len(each.raw)} for each in islice(mempool, limit)],
     }
 
 

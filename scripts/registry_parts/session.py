@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, get_args
 import click
 
 from chain.actions import Action, FileRecord, Propose
-from chain.chronicle import refusal_document
+from chain.chronicle import envelope_document, refusal_document
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis, load_genesis
 from chain.keys import SecretKey, did_from_key
@@ -196,7 +196,7 @@ def sends(deed: Deed) -> Callable[..., None]:
         with endings(session.genesis, as_json=as_json):
             transaction = deed(session, **options)
             session.node.ask(client.try_out(transaction.raw))
-            facts, slot_ms = facts_of(transaction), session.genesis.slot_ms
+            facts, slot_ms = envelope_document(transaction), session.genesis.slot_ms
             if is_dry_run:
                 report(facts, Found("possible", None), as_json=as_json)
                 return
@@ -244,17 +244,6 @@ def _asking(node: Client, transaction_id: str) -> str:
     """The command that follows a transaction from here."""
     where = "" if node.url == DEFAULT_NODE else f" --node {shlex.quote(node.url)}"
     return f"python scripts/registry.py transaction {transaction_id}{where}"
-
-
-def facts_of(transaction: VerifiedTransaction) -> dict[str, Any]:
-    """What a report says of a transaction besides where it is."""
-    return {
-        "id": transaction.id.hex(),
-        "kind": transaction.kind,
-        "actor": did_from_key(transaction.actor),
-        "nonce": transaction.nonce,
-        "expiry_height": transaction.expiry_height,
-    }
 
 
 def follow(
