@@ -142,7 +142,7 @@ class LeaklessSwarm(Swarm):
     async def listen(self, *multiaddrs: Multiaddr) -> bool:
         """Listen, whoever gives up meanwhile: it takes no longer than the system's calls.  Whether any is there."""
         with trio.CancelScope(shield=True):
-            return cast(bool, await super().listen(*multiaddrs))
+            return await super().listen(*multiaddrs)
 
     async def receive(self, raw_conn: RawConnection, maddr: Multiaddr) -> IMuxedConn | None:
         """The handshake of an inbound connection.  Raises whatever garbage makes the library raise."""

@@ -71,6 +71,13 @@ async def test_who_gives_up_while_it_begins_to_listen_leaves_no_socket_behind() 
         assert [str(each.message) for each in left] == []
 
 
+def test_other_limits_leave_the_reserved_places_as_they_are() -> None:
+    swarm = host_module.build_host(seed_of(1), 4).swarm
+    before = swarm.connection_config.max_connections, swarm._inbound_limiter.total_tokens
+    swarm.limit(4)
+    assert (swarm.connection_config.max_connections, swarm._inbound_limiter.total_tokens) == before
+
+
 async def test_address_of_another_machine_is_the_operators_mistake() -> None:
     with pytest.raises(OperatorError, match="Cannot listen"):
         async with open_transport(config_of(1, listen=("/ip4/192.0.2.1/tcp/4000",))):
