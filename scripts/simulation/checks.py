@@ -227,7 +227,7 @@ def _rivals(node: SimulatedNode, header: Header) -> int:
 
 def _keeps_its_agenda(ledger: Ledger) -> bool:
     due = ((due_slot(key, value), key) for key, value in ledger.state.items())
-    return list(ledger._agenda) == sorted((slot, key) for slot, key in due if slot is not None)
+    return ledger.agenda() == sorted((slot, key) for slot, key in due if slot is not None)
 
 
 def _execute(ledger: Ledger, votes: Votes, block: Block) -> Votes:
