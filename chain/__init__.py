@@ -11,7 +11,8 @@ files of this list, the store, touch the disk.  Files import only files above th
     keys          Ed25519, the acceptance rule of signatures, did:key
     merkle        the root over a block's transactions
     statetree     the authenticated tree over the state
-    pages         the same as pages, with only what an update touches in memory
+    pages         the same as pages, of which only what is looked at is in memory
+    replanting    what an update of them comes to
 
   consensus
     statements    what a validator says about a branch, and when that proves it a liar

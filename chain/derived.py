@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 
-from chain import pages
+from chain import pages, replanting
 from chain.codec import encode
 from chain.database import BETWEEN, Database, bounds, page_seal, page_unseal, policy_in_force, seal, unseal
 from chain.entries import Member
@@ -62,7 +62,7 @@ class Derived:
 
     def grow(self, hashes: Mapping[bytes, bytes | None]) -> None:
         """Set entries of the tree, by the SHA-256 of their keys, to that of their values; None removes one."""
-        updated = pages.update(self.fetch, self._database.number("entries"), hashes)
+        updated = replanting.update(self.fetch, self._database.number("entries"), hashes)
         self.plant(Tree(updated.count, {path: change.after for path, change in updated.pages.items()}))
 
     def plant(self, tree: Tree) -> None:

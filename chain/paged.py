@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from sortedcontainers import SortedList
 
-from chain import pages
+from chain import pages, replanting
 from chain.draft import Changes
 from chain.errors import InvariantBroken, OperatorError
 from chain.state import WITH_DEADLINES, due_slot
@@ -233,7 +233,7 @@ class PagedStore(Store):
     def read(self, key: bytes) -> bytes | None:
         """An entry that is not in memory; what the tree says of it is compared."""
         value, key_hash = self._rows.entry(key), sha256(key).digest()
-        told = self._sound(lambda: pages.find(self._fetch, self.count, key_hash))
+        told = self._sound(lambda: pages.find(self._page, self.count, key_hash))
         if told != (None if value is None else sha256(value).digest()):
             raise self._rows.damaged(f"the entry {key.hex()[:24]} is not that of the state's tree")
         self._changed.remember(key, value)
@@ -260,6 +260,10 @@ class PagedStore(Store):
                 found[path] = page = stored.get(path, b"")
                 self._pages.remember(path, page)
         return found
+
+    def _page(self, path: int) -> bytes:
+        page = self._pages.get(path)
+        return self._fetch((path,))[path] if page is _UNKNOWN else page
 
     def _keys_on_disk(self) -> Iterator[bytes]:
         after = b""
@@ -293,11 +297,11 @@ class PagedStore(Store):
 
     # ---------------------------------------------------------------------------------------------- the changes
 
-    def _updated(self, values: Mapping[bytes, bytes | None]) -> pages.Updated:
+    def _updated(self, values: Mapping[bytes, bytes | None]) -> replanting.Updated:
         hashed = {
             sha256(key).digest(): None if value is None else sha256(value).digest() for key, value in values.items()
         }
-        return self._sound(lambda: pages.update(self._fetch, self.count, hashed))
+        return self._sound(lambda: replanting.update(self._fetch, self.count, hashed))
 
     def _tree_after(self, blocks: int) -> Tree | None:
         """The tree after the oldest ``blocks``, where all is kept that those after them changed."""

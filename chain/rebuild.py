@@ -5,7 +5,7 @@ It is done in portions, each a transaction, and goes on where it was interrupted
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from itertools import islice
 
@@ -37,6 +37,22 @@ def rebuild(database: Database, advance: Callable[[int], None]) -> None:
         work.begin()
     work.fill_tables()
     work.grow_tree()
+
+
+def replace_state(database: Database, entries: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Let these be all entries of a database that is being made, with all that follows from them; returns their root.
+
+    Raises :class:`OperatorError`.
+    """
+    rows = ((key, seal(key, value)) for key, value in entries)
+    with database.portion():
+        database.connection.execute("DELETE FROM state")
+        database.connection.execute("DELETE FROM meta WHERE key = ?", (_PROGRESS,))
+    while portion := list(islice(rows, PORTION)):
+        with database.portion():
+            database.connection.executemany("INSERT INTO state VALUES (?, ?)", portion)
+    rebuild(database, lambda _count: None)
+    return Derived(database).root
 
 
 class _Rebuild:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from chain.mempool import MAX_BYTES, MAX_TRANSACTIONS
 from chain.messages import FRAMING_BYTES, RawItems
 from chain.paged import PagedStore
 from chain.production import is_forgotten, said_by
+from chain.rebuild import replace_state
 from chain.registry import genesis_state
 from chain.restart import MAX_RESTART_BYTES, Restart, read_restart
 from chain.rows import StoredRows
@@ -313,6 +314,12 @@ class Storage:
             sorted((short_id(transaction.id), number) for transaction in block.transactions),
         )
         return count * is_main
+
+    def replace_state(self, entries: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Let these be all entries of the state; returns their root.  The commit that says of which block they are
+        follows: a home is of no use before.
+        """
+        return replace_state(self._database, entries)
 
     def close(self) -> None:
         """End the connections; the log is folded into the database by the last one, which may write."""

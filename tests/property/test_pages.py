@@ -8,7 +8,7 @@ from hashlib import sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain import pages
+from chain import pages, replanting
 from chain.statetree import StateTree, verify_proof
 
 KEYS = st.integers(0, 300).map(lambda number: str(number).encode())
@@ -27,7 +27,7 @@ class Rows:
 
     def update(self, changes: Mapping[bytes, bytes | None]) -> bytes:
         hashed = {sha256(key).digest(): value and sha256(value).digest() for key, value in changes.items()}
-        updated = pages.update(self.fetch, self.count, hashed)
+        updated = replanting.update(self.fetch, self.count, hashed)
         for path, change in updated.pages.items():
             assert self.rows.pop(path, b"") == change.before
             if change.after:

@@ -67,9 +67,7 @@ def test_an_older_database_becomes_what_this_version_would_have_written(told: To
         migrate(older, genesis, lambda _table, _count: None)
 
 
-def test_a_migration_goes_on_where_it_was_interrupted(
-    told: Told, older: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_migration_goes_on_where_it_was_interrupted(told: Told, older: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rebuilding, "PORTION", 7)
     portions = 0
 
