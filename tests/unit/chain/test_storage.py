@@ -438,10 +438,10 @@ def use(path: Path, history: History) -> tuple[Any, ...]:
     storage = Storage(path, history.genesis)
     try:
         chain, signing = storage.load()
+        facts = (chain.head.header, chain.finalized, chain.ledger.state_root, chain.head.votes, signing)
+        return (*facts, tuple(sorted(chain.ledger.state.items())))
     finally:
         storage.close()
-    facts = (chain.head.header, chain.finalized, chain.ledger.state_root, chain.head.votes, signing)
-    return (*facts, tuple(sorted(chain.ledger.state.items())))
 
 
 def read_all(path: Path, history: History, ids: Sequence[bytes]) -> dict[str, Any]:
