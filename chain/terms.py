@@ -15,7 +15,7 @@ from chain.language import LONGER_IS_BETTER
 from chain.policy import Category, Policy
 
 
-def check_filing(policy: Policy, action: FileRecord | Reopen) -> Category:
+def check_filing(policy: Policy, action: FileRecord | Reopen, _actor: bytes) -> None:
     """What follows from a policy alone.
 
     Raises :class:`Refused`: ``UNKNOWN_CATEGORY``, ``CATEGORY_CLOSED``, ``POINTS_OUT_OF_RANGE``, ``WRONG_SEVERITY``,
@@ -32,7 +32,6 @@ def check_filing(policy: Policy, action: FileRecord | Reopen) -> Category:
         raise Refused(Reason.WRONG_SEVERITY, f"severity {action.severity} is none of {category.severities or (0,)}")
     if category.needs_reason and not action.reason:
         raise Refused(Reason.NO_REASON_GIVEN, f"{category.name} is discretionary: give the digest of a written reason")
-    return category
 
 
 def check_time(draft: Draft, member: Member, action: FileRecord | Reopen, category: Category) -> None:

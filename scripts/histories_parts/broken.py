@@ -83,8 +83,8 @@ def _no_deadline() -> Sequence[Patch]:
 def _no_tier_cap() -> Sequence[Patch]:
     counted = effects._counted
 
-    def uncapped(draft: Draft, subject: bytes, member: Member, record: Record, sign: int) -> Member:
-        return counted(draft, subject, member, record, sign)._replace(caps=())
+    def uncapped(draft: Draft, subject: bytes, member: Member, record: Record, sign: int, filed: int = 0) -> Member:
+        return counted(draft, subject, member, record, sign, filed)._replace(caps=())
 
     return [(effects, "_counted", uncapped)]
 
