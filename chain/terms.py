@@ -64,8 +64,12 @@ def consented_from(draft: Draft, member: Member) -> int:
 
 def kept_slots(draft: Draft, record: Record, name: str) -> int:
     """A period of a record in slots, of the policy that it was filed under or of the one in force."""
-    days = [getattr(policy, name) for policy in (draft.policy_of(record.policy_version), draft.policy)]
-    return draft.slots(max(days) if name in LONGER_IS_BETTER else min(days))
+    then, now = draft.policy_of(record.policy_version), draft.policy
+    days: int = getattr(now, name)
+    if then is not now:
+        better = max if name in LONGER_IS_BETTER else min
+        days = better(getattr(then, name), days)
+    return draft.slots(days)
 
 
 def dispute_slots(draft: Draft, record: Record, name: str) -> int:

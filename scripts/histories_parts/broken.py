@@ -157,8 +157,8 @@ def _worse_by_comment() -> Sequence[Patch]:
 def _upheld_and_worse() -> Sequence[Patch]:
     settled = objections._settled
 
-    def worse(record: Record) -> Record:
-        return settled(record)._replace(points=record.points - 1)
+    def worse(record: Record, **beside: Any) -> Record:
+        return settled(record, **beside)._replace(points=record.points - 1)
 
     return [(objections, "_settled", worse)]
 
