@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
+from itertools import pairwise
 from typing import NamedTuple
 
 from chain.attestations import complete
@@ -38,6 +39,8 @@ from chain.votes import Votes
 MAX_JUDGED = 4_096
 # Further back than that it is only known what stands on what: a day of one-second slots in which nothing is final.
 MAX_KNOWN = 131_072
+# So many of the last headings are counted to see what they show final: some for each validator of a usual network.
+TAIL = 64
 FORMAT = 1
 MAX_SAVED_BYTES = ENCODED_BYTES_MAX + MAX_HEADER_BYTES + SIGNATURE_BYTES + 256
 
@@ -102,8 +105,8 @@ class LightChain:
         final = self.final.header
         return self.is_anchored and header.id in self and self._ancestor(final, header.height) == header.id
 
-    def add(self, heading: Heading) -> bool:
-        """Judge one more header; whether it is new.
+    def add(self, heading: Heading, *, is_shown: bool = False) -> bool:
+        """Judge one more header; whether it is new.  ``is_shown`` says that :func:`shown_final` found it final.
 
         Raises :class:`Refused` as :mod:`chain.judgement` does, ``UNKNOWN_PARENT``, and ``CROSSES_FINALITY`` for what
         the checkpoint rules out.
@@ -116,7 +119,7 @@ class LightChain:
             raise Refused(Reason.UNKNOWN_PARENT, f"parent {header.parent.hex()[:12]} is not known")
         check_follows(header, parent.header)
         self._check_checkpoint(header)
-        is_vouched = self.is_vouched(header.height)
+        is_vouched = is_shown or self.is_vouched(header.height)
         judged = Judged(header, judge(header, heading.ballot, parent.votes, self.genesis.id, is_vouched=is_vouched))
         self._keep(judged)
         if judged.rank > self.head.rank:
@@ -199,6 +202,30 @@ def verified(header: Header, ballot: Ballot, chain: LightChain) -> Heading:
     if chain.is_vouched(header.height):
         return Heading(VerifiedHeader(header), ballot)
     return Heading(verify_header(header, chain.genesis.id), ballot)
+
+
+def shown_final(headings: Sequence[Heading], chain: LightChain) -> int:
+    """Up to which height consecutive headings are final by what the last of them carry alone; 0 where nothing is.
+
+    Votes for a height are cast at and above it, so that while validators stay the same the last ones show, by their
+    signatures, that all they stand on is final, as in a proof (:mod:`chain.proof`).  Then nobody needs to look at the
+    signatures of the attestations below, three quarters of the work where four validators speak.
+    """
+    parent, tail = chain.get(headings[0].header.parent), headings[-TAIL:]
+    if parent is None or parent.votes.electorate.phase is not None or len(tail) == len(headings):
+        return 0
+    if any(heading.ballot.changes_voters for heading in headings):
+        return 0
+    if any(second.header.parent != first.header.id for first, second in pairwise(headings)):
+        return 0
+    votes = Votes.start(parent.votes.electorate, chain.genesis.batch, tail[0].header.height - 1, blind=True)
+    base = votes.base
+    try:
+        for heading in tail:
+            votes = judge(heading.header, heading.ballot, votes, chain.genesis.id)
+    except Refused:  # which of them is wrong, and why, is found as they are added
+        return 0
+    return votes.finalized if votes.finalized > base else 0
 
 
 def rehearse(part: Sequence[Heading], whole: Sequence[Heading], chain: LightChain) -> None:

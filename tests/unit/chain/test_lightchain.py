@@ -8,7 +8,17 @@ import pytest
 
 from chain.blocks import Block
 from chain.errors import OperatorError, Reason, Refused
-from chain.lightchain import Checkpoint, LightChain, read_checkpoint, rehearse, restore, save, verified
+from chain.lightchain import (
+    TAIL,
+    Checkpoint,
+    LightChain,
+    read_checkpoint,
+    rehearse,
+    restore,
+    save,
+    shown_final,
+    verified,
+)
 from tests.support.forge import Forge, heading
 from tests.support.refusals import refusal
 from tests.support.registered import changing_city
@@ -113,6 +123,33 @@ def test_what_cannot_be_rehearsed_is_left_to_the_judge(forge: Forge) -> None:
     chain = following(blocks)
     rehearse([wrong], [wrong], chain)
     assert refusal(chain.add, wrong) is Reason.BAD_SIGNATURE
+
+
+def test_the_last_of_many_show_all_of_them_final(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = forge.attested(TAIL + 20)
+    headings, chain = [heading(block) for block in blocks], LightChain(GENESIS)
+    shown = shown_final(headings, chain)
+    assert shown == TAIL + 18
+    monkeypatch.setattr("chain.attestations.verify", None)
+    monkeypatch.setattr("chain.attestations._verify", None)
+    for each in headings[:shown]:
+        chain.add(each, is_shown=True)
+    assert chain.head.votes == forge.votes(blocks[shown - 1])
+
+
+def test_what_they_do_not_show_is_looked_at_one_by_one(forge: Forge) -> None:
+    blocks = forge.attested(TAIL + 9)
+    headings = [heading(block) for block in blocks]
+    assert shown_final(headings[:TAIL], LightChain(GENESIS)) == 0  # so few are looked at as they are
+    assert shown_final(headings[1:], LightChain(GENESIS)) == 0  # nobody knows who votes there
+    assert shown_final([*headings[:5], *headings[6:]], LightChain(GENESIS)) == 0
+    silent = [heading(block) for block in forge.chain(TAIL, blocks[-1], slot=100)]
+    assert shown_final([*headings, *silent[:1]], LightChain(GENESIS)) > 0
+    said = forge.attest(blocks[-1], 1, tip=blocks[-2].id)
+    forged = heading(forge.block(blocks[-1], carrying=[said]))
+    assert shown_final([*headings, forged], LightChain(GENESIS)) == 0
+    city = changing_city(TAIL)
+    assert shown_final([heading(block) for block in city.blocks], LightChain(city.genesis)) == 0
 
 
 # ---------------------------------------------------------------------------------------- two final chains
