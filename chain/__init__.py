@@ -80,6 +80,8 @@ files of this list, the store, touch the disk.  Files import only files above th
     paged         the same where it is on disk, with what is not there yet in memory
     ledger        one branch: state, votes and undo from the snapshot to the head
     blocktree     the branches that can still win
+    liars         who signed two chains that are both final
+    lightchain    headers alone, and which of them are final
     blockchain    tree and ledger under the rule of the longest valid chain
     stall         whether finality stands still, and for want of whom
 
