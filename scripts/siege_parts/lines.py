@@ -54,7 +54,7 @@ async def slow_line(transactions: int) -> Found:
         async with field.observer(SLOW, field.addresses, private=True) as node:  # else others dial past its line
             took = await field.seconds_until(node, lambda told: told["height"] >= goal, SYNC_TIMEOUT_S)
     if took is None:
-        return f"not done after {SYNC_TIMEOUT_S:.0f} s", False
+        return f"not finished after {SYNC_TIMEOUT_S:.0f} s", False
     share = 8 * size / 1_000 / took / SLOW_KBIT_S
     return f"{took:.0f} s, {share:.2f} of the line", share >= LINE_GOAL
 

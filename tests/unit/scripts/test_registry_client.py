@@ -296,7 +296,7 @@ def test_a_report_is_anchored_by_the_digests_of_its_manifest(market: Desk, tmp_p
 def test_a_refusal_says_the_rule_and_what_is_needed(market: Desk) -> None:
     ended = market.ends("rate", market.did("office"), "--category", "trade", "--points", "5", key="ann")
     assert (ended.code, ended.stdout) == (1, "")
-    assert "refused: not done (not_enrolled)" in ended.stderr
+    assert "refused: nothing was changed (not_enrolled)" in ended.stderr
     assert "Nothing is recorded about a key that has not enrolled" in ended.stderr
     assert "the enrolment of that key" in ended.stderr
     assert len(market.node.taken) == 2, "what is refused is not sent"
@@ -491,7 +491,7 @@ def test_what_is_written_wrong_is_said_in_a_sentence(town: Desk, arguments: tupl
 
 def test_who_is_not_named_by_a_did_is_asked_for_one(town: Desk) -> None:
     ended = town.ends("rate", "ann", "--category", "1", "--points", "1", key="bob")
-    assert (ended.code, "is no did like did:key:z6Mk" in ended.stderr) == (2, True)
+    assert (ended.code, "is not a key like did:key:z6Mk" in ended.stderr) == (2, True)
 
 
 # ------------------------------------------------------------------------------------------------- validators
