@@ -1,4 +1,4 @@
-"""Run many random histories of the registry and check each by counting again in another way: ``python scripts/histories.py``.
+"""Run many random histories of the registry, and count each again in another way: ``python scripts/histories.py``.
 
 In each, dozens of transactions, valid and invalid, spread over several blocks under some policy, and most often
 somebody with a plan to worsen another's standing.  No right may be taken from anybody by any of them; score, tier and

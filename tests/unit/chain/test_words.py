@@ -37,7 +37,9 @@ from tests.support.world import genesis_of, secret
 ONE, TWO = secret(1).public, secret(2).public
 DID, OTHER = did_from_key(ONE), did_from_key(TWO)
 PROPOSALS: dict[str, Proposal] = {
-    f"accredit {DID} to file traffic ticket, heroic act, from slot 3 until slot 9": Accredit(ONE, 0, (TICKET, HEROISM), 3, 9),
+    f"accredit {DID} to file traffic ticket, heroic act, from slot 3 until slot 9": Accredit(
+        ONE, 0, (TICKET, HEROISM), 3, 9
+    ),
     f"accredit {DID} to be registrar and be arbiter, without an end": Accredit(
         ONE, REGISTRAR | ARBITER, (), 0, 2**64 - 1
     ),
