@@ -126,6 +126,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     recheck       a stored chain again, from its genesis
     inspection    one commit of a home's database, to ask
     history       a stored chain executed again, to tell what happened to a member
+    past          what happened to all members, kept while a node runs
     answers       questions about blocks and validators, and their documents
     enquiries     questions about members and records
 """

@@ -262,10 +262,11 @@ class Event(TypedDict):
 
 
 class History(AtHead):
-    """What happened to a member, or to one record about it."""
+    """What happened to a member, or to one record about it; what was before ``since_height`` is not kept here."""
 
     member: str
     record: int | None
+    since_height: int
     events: list[Event]
 
 

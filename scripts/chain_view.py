@@ -50,7 +50,7 @@ def open_view(home: Path) -> Iterator[View]:
         remark(f"{home} is a testnet's home; this is {home / 'node0'}")
         home /= "node0"
     if not home.is_dir():
-        raise OperatorError(f"{home} is no folder; name a node's home with --home")
+        raise OperatorError(f"{home} does not exist; name a node's home with --home")
     genesis = load_genesis(home / "genesis.json")
     reader = Reader(home / DATABASE, genesis)
     try:

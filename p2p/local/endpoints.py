@@ -238,7 +238,7 @@ EXPLANATION = Endpoint(
 )
 HISTORY = Endpoint(
     "/members/{key}/history",
-    "What happened to a member; the chain is executed again.",
+    "What happened to a member; the chain is executed again, once for all who ask.",
     shapes.History,
     _DISK,
     enquiries.history,

@@ -20,6 +20,7 @@ from chain.documents import Document
 from chain.engine import Engine
 from chain.errors import OperatorError, Reason, Refused
 from chain.events import Effect, Event, Outcomes, Submitted
+from chain.inspection import View
 from chain.keys import did_from_key
 from chain.outlook import (
     at_head,
@@ -29,6 +30,7 @@ from chain.outlook import (
     stall_document,
     tree_document,
 )
+from chain.past import Past
 from chain.stall import stall_of
 from chain.statekeys import member_key
 from chain.trial import screen, try_out
@@ -37,7 +39,7 @@ from chain.words import instant
 from p2p.local.addressbook import AddressBook, names_in
 from p2p.local.endpoints import HISTORY, Endpoint, Source
 from p2p.local.home import Home
-from p2p.local.reading import Lane, Told
+from p2p.local.reading import REST, Lane, Told
 from p2p.network import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ class LocalFace:
         self._node = node
         self._names = AddressBook(home.path)
         self._quick = Lane(home.database, home.genesis)
-        self._costly = Lane(home.database, home.genesis)
+        self._costly = Lane(home.database, home.genesis, REST)
         self._proving = trio.Lock()
         self._submitting = trio.CapacityLimiter(SUBMISSIONS_AT_ONCE)
         self._version = version()
@@ -116,10 +118,14 @@ class LocalFace:
                 return Told(None, self._encode(await found if isawaitable(found) else found))
 
     async def _read(self, endpoint: Endpoint, arguments: Mapping[str, Any], known: str | None) -> Told:
-        lane = self._costly if endpoint.is_costly else self._quick
-        more = {"advance": _go_on} if endpoint is HISTORY else {}
-        name = endpoint.url(**arguments)
-        return await lane.ask(name, lambda view: self._encode(endpoint.ask(view, **arguments, **more)), known)
+        lane, name = self._costly if endpoint.is_costly else self._quick, endpoint.url(**arguments)
+        if endpoint is HISTORY:
+
+            def history(view: View, past: Past) -> bytes:
+                return self._encode(endpoint.ask(view, **arguments, advance=_go_on, past=past))
+
+            return await lane.ask(name, lane.with_past(history), known)
+        return await lane.ask(name, lambda view: self._encode(endpoint.ask(view, **arguments)), known)
 
     def _encode(self, document: Document | bytes) -> bytes:
         """A document as JSON, with the names of those who are in it."""

@@ -220,7 +220,7 @@ def endings(genesis: Genesis, *, as_json: bool) -> Iterator[None]:
     try:
         yield
     except Refused as refusal:
-        what = "taken first, and dropped since" if isinstance(refusal, Impossible) else "not done"
+        what = "taken first, and dropped since" if isinstance(refusal, Impossible) else "nothing was changed"
         show(refusal, what, genesis)
         if as_json:
             print_json({**refusal_document(refusal, genesis), "dropped": isinstance(refusal, Impossible)})

@@ -226,7 +226,7 @@ def test_verify_exits_with_1_where_something_is_wrong(damaged: Path) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_missing_home_is_one_sentence(story: Story, tmp_path: Path, command: str) -> None:
-    assert "no folder" in mistake(tmp_path / "nowhere", *story.arguments(command))
+    assert "does not exist" in mistake(tmp_path / "nowhere", *story.arguments(command))
     assert "genesis.json is missing" in mistake(tmp_path, *story.arguments(command))
     write_genesis(tmp_path, story.world.genesis)
     assert "chain.db is missing" in mistake(tmp_path, *story.arguments(command))
@@ -315,7 +315,7 @@ def test_it_runs_from_anywhere(story: Story, tmp_path: Path) -> None:
     assert json.loads(found.stdout) == answer(story.home, "top", "--limit", "3")
     missing = _process("top", cwd=tmp_path)
     assert (missing.returncode, missing.stdout) == (2, "")
-    assert missing.stderr == "error: home is no folder; name a node's home with --home\n"
+    assert missing.stderr == "error: home does not exist; name a node's home with --home\n"
 
 
 def test_it_imports_no_network_and_nothing_for_terminals_alone(story: Story) -> None:

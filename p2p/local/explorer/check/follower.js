@@ -67,11 +67,13 @@ export class Follower {
     let isNew = false
     for (;;) {
       const { headers } = await this.api.json(`/headers?from=${from}&limit=${HEADERS_AT_ONCE}`)
-      if (!headers.length) return isNew
-      const joined = this.joined(headers)
+      const floor = Math.max(this.final, this.lowest)
+      // A node that left a branch may come to a lower head: nothing at our height is no reason to stay on it.
+      if (!headers.length && (from > this.votes.height || from <= floor)) return isNew
+      const joined = headers.length ? this.joined(headers) : null
       if (!joined) {
         check(from > this.final, `the node left the block that is final at height ${this.final}`)
-        from = Math.max(this.final, this.lowest, from - 10)
+        from = Math.max(floor, from - 10)
         continue
       }
       const grew = await this.take(joined)
