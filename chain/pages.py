@@ -34,7 +34,7 @@ from chain.statetree import (
 )
 
 LEVELS = 4
-LEAF = 32
+LEAF = 16
 LEAF_BYTES = LEAF * ENTRY_BYTES
 TOP = 1
 # A path has to fit 64 bits with its sign.  Two keys that share 60 bits cost 2^30 hashes each; there leaf pages grow.
@@ -168,7 +168,7 @@ def children(path: int, row: bytes) -> list[tuple[int, bytes, bool]]:
 
 
 def check_leaf(entries: bytes, known: bytes) -> None:
-    """A leaf page without entries has no row; one that has lost its row is missing."""
+    """A leaf page without entries has no row.  Raises :class:`InvariantBroken` for one that has lost its row."""
     if not entries and known not in (b"", EMPTY):
         raise InvariantBroken(DAMAGED)
 

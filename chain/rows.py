@@ -27,30 +27,34 @@ class StoredRows:
     def __init__(self, database: Database, height: int) -> None:
         self.height = height
         self._database = database
+        self._execute = database.connection.execute
         with database.translated():
             database.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
 
     def entry(self, key: bytes) -> bytes | None:
-        """An encoded entry."""
-        rows = self._read(_ENTRY, (key,))
+        """An encoded entry.  Raises :class:`OperatorError` for damage, as all here does."""
         try:
-            return unseal(key, rows[0][0]) if rows else None
-        except Refused as error:
-            raise self.damaged(str(error)) from error
+            row = self._execute(_ENTRY, (key,)).fetchone()
+            return None if row is None else unseal(key, row[0])
+        except (sqlite3.Error, Refused):
+            with self._database.translated():  # costs as much as the look itself
+                raise
 
     def keys(self, after: bytes, count: int) -> Sequence[bytes]:
         """The next keys above ``after``, ascending."""
         return [key for (key,) in self._read(_KEYS, (after, count))]
 
     def pages(self, paths: Iterable[int]) -> Mapping[int, bytes]:
-        """The pages under these paths, as far as there are any."""
+        """The pages under these paths, as far as there are any.  Raises :class:`OperatorError` for damage."""
         found: dict[int, bytes] = {}
         try:
             for path in paths:
-                for (page,) in self._read(_PAGE, (path,)):
-                    found[path] = page_unseal(path, page)
-        except Refused as error:
-            raise self.damaged(str(error)) from error
+                row = self._execute(_PAGE, (path,)).fetchone()
+                if row is not None:
+                    found[path] = page_unseal(path, row[0])
+        except (sqlite3.Error, Refused):
+            with self._database.translated():
+                raise
         return found
 
     def due(self, slot: int, after: tuple[int, bytes], count: int) -> Sequence[tuple[int, bytes]]:
@@ -73,7 +77,7 @@ class StoredRows:
 
     def _read(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         try:
-            return self._database.connection.execute(sql, parameters).fetchall()
+            return self._execute(sql, parameters).fetchall()
         except sqlite3.Error:
-            with self._database.translated():  # costs as much as the look itself
+            with self._database.translated():
                 raise
