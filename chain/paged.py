@@ -55,8 +55,14 @@ class Rows(Protocol):
     def keys(self, after: bytes, count: int) -> Sequence[bytes]:
         """The next keys above ``after``, ascending."""
 
-    def pages(self, paths: Iterable[int]) -> Mapping[int, bytes]:
-        """The pages under these paths, as far as there are any."""
+    def entries(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Many of them, as far as there are any."""
+
+    def page(self, path: int) -> bytes:
+        """A page, ``b""`` where there is none."""
+
+    def pages(self, paths: Sequence[int]) -> Mapping[int, bytes]:
+        """Many of them, as far as there are any."""
 
     def due(self, slot: int, after: tuple[int, bytes], count: int) -> Sequence[tuple[int, bytes]]:
         """The next that fall due up to ``slot``, by slot and key."""
@@ -221,9 +227,19 @@ class PagedStore(Store):
         self._settled.extend((height, self._steps.popleft()) for _ in range(blocks))
         return tree
 
+    def expect(self, keys: Iterable[bytes]) -> None:
+        missing = [key for key in dict.fromkeys(keys) if self._changed.get(key) is _UNKNOWN]
+        self._sound(lambda: self._expect_pages([sha256(key).digest() for key in missing]))
+        found = self._rows.entries(missing)
+        for key in missing:
+            self._take(key, found.get(key))
+
     def read(self, key: bytes) -> bytes | None:
-        """An entry that is not in memory.  Raises :class:`OperatorError` where the tree says otherwise."""
-        value = self._rows.entry(key)
+        """An entry that is not in memory."""
+        return self._take(key, self._rows.entry(key))
+
+    def _take(self, key: bytes, value: bytes | None) -> bytes | None:
+        """What was read.  Raises :class:`OperatorError` where the tree says otherwise."""
         try:
             told = pages.find(self._page, self.count, sha256(key).digest())
         except InvariantBroken as error:
@@ -259,9 +275,18 @@ class PagedStore(Store):
     def _page(self, path: int) -> bytes:
         page = self._pages.get(path)
         if page is _UNKNOWN:
-            page = self._rows.pages((path,)).get(path, b"")
+            page = self._rows.page(path)
             self._pages.remember(path, page)
         return page
+
+    def _expect_pages(self, key_hashes: list[bytes]) -> None:
+        """Read the pages on the way to these entries, a level at a time."""
+        level = [(pages.TOP, key_hash) for key_hash in key_hashes if self.count > pages.LEAF]
+        while level:
+            found = self._fetch({path for path, _ in level})
+            ways = [(pages.step(found[path], path, key_hash), key_hash) for path, key_hash in level]
+            self._fetch({path for (path, known), _ in ways if known is not None})
+            level = [(path, key_hash) for (path, known), key_hash in ways if known is None]
 
     def _keys_on_disk(self) -> Iterator[bytes]:
         after = b""
