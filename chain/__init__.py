@@ -120,6 +120,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     rebuild       all of that anew
     migrate       a database of the format before, in this one
     storage       the one writer, and what a node starts from
+    scrub         looking through a state for damage
     reader        looking into a database, also beside a running node
     sources       what proofs are made from: the state on disk, and that of a running node
     entrynames    entries of the state for people

@@ -248,6 +248,17 @@ class Database:
             _replace(self._tally, counted)
 
     @contextlib.contextmanager
+    def consistent(self) -> Iterator[None]:
+        """All that is read inside is of one and the same commit."""
+        with self.translated():
+            self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                self.connection.execute("ROLLBACK")
+
+    @contextlib.contextmanager
     def portion(self) -> Iterator[None]:
         """:meth:`transaction` for a part of a long work, which is no commit of a node."""
         with self.translated():

@@ -146,6 +146,7 @@ class Ledger:
 
         Raises :class:`Refused` and leaves everything as it was.
         """
+        self._store.expect(key for transaction in block.transactions for key in registry.touched(transaction))
         draft = self.draft(block.header.slot, electorate)
         for index, transaction in enumerate(block.transactions):
             try:

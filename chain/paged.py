@@ -55,8 +55,14 @@ class Rows(Protocol):
     def keys(self, after: bytes, count: int) -> Sequence[bytes]:
         """The next keys above ``after``, ascending."""
 
-    def pages(self, paths: Iterable[int]) -> Mapping[int, bytes]:
-        """The pages under these paths, as far as there are any."""
+    def entries(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Many of them, as far as there are any."""
+
+    def page(self, path: int) -> bytes:
+        """A page, ``b""`` where there is none."""
+
+    def pages(self, paths: Sequence[int]) -> Mapping[int, bytes]:
+        """Many of them, as far as there are any."""
 
     def due(self, slot: int, after: tuple[int, bytes], count: int) -> Sequence[tuple[int, bytes]]:
         """The next that fall due up to ``slot``, by slot and key."""
@@ -68,42 +74,33 @@ class Rows(Protocol):
         """What is to be raised where it is."""
 
 
-class _Recent(Generic[_K, _V]):
-    """Of what was used lately at least ``least`` entries, and at most twice as many."""
+class _Layer(Generic[_K, _V]):
+    """What blocks changed since the snapshot that is on disk, and under it what was read there lately.
+
+    Of the latter there are at least ``least``, once so many were read, and at most twice as many.
+    """
 
     def __init__(self, least: int) -> None:
+        self.changed: dict[_K, _V] = {}
+        self._blocks: dict[_K, int] = {}
         self._least = least
         self._new: dict[_K, _V] = {}
         self._old: dict[_K, _V] = {}
 
     def get(self, key: _K) -> _V:
-        value: _V = self._new.get(key, _UNKNOWN)
-        if value is _UNKNOWN and (value := self._old.get(key, _UNKNOWN)) is not _UNKNOWN:
-            self.put(key, value)
+        """The value at the head, as far as it is in memory."""
+        value: _V = self.changed.get(key, _UNKNOWN)
+        if value is _UNKNOWN:
+            value = self._new.get(key, _UNKNOWN)
+            if value is _UNKNOWN and (value := self._old.get(key, _UNKNOWN)) is not _UNKNOWN:
+                self.remember(key, value)
         return value
 
-    def put(self, key: _K, value: _V) -> None:
+    def remember(self, key: _K, value: _V) -> None:
+        """What the disk has."""
         self._new[key] = value
         if len(self._new) >= self._least:
             self._old, self._new = self._new, {}
-
-
-class _Layer(Generic[_K, _V]):
-    """What blocks changed since the snapshot that is on disk, and under it what was read there lately."""
-
-    def __init__(self, least: int) -> None:
-        self.changed: dict[_K, _V] = {}
-        self._blocks: dict[_K, int] = {}
-        self._recent: _Recent[_K, _V] = _Recent(least)
-
-    def get(self, key: _K) -> _V:
-        """The value at the head, as far as it is in memory."""
-        value = self.changed.get(key, _UNKNOWN)
-        return self._recent.get(key) if value is _UNKNOWN else value
-
-    def remember(self, key: _K, value: _V) -> None:
-        """What was read from the disk."""
-        self._recent.put(key, value)
 
     def change(self, key: _K, value: _V) -> None:
         """One more block changed it."""
@@ -122,7 +119,7 @@ class _Layer(Generic[_K, _V]):
             self._blocks[key] = left
             return False
         del self._blocks[key]
-        self._recent.put(key, self.changed.pop(key))
+        self.remember(key, self.changed.pop(key))
         return True
 
 
@@ -230,17 +227,30 @@ class PagedStore(Store):
         self._settled.extend((height, self._steps.popleft()) for _ in range(blocks))
         return tree
 
+    def expect(self, keys: Iterable[bytes]) -> None:
+        missing = [key for key in dict.fromkeys(keys) if self._changed.get(key) is _UNKNOWN]
+        self._sound(lambda: self._expect_pages([sha256(key).digest() for key in missing]))
+        found = self._rows.entries(missing)
+        for key in missing:
+            self._take(key, found.get(key))
+
     def read(self, key: bytes) -> bytes | None:
-        """An entry that is not in memory; what the tree says of it is compared."""
-        value, key_hash = self._rows.entry(key), sha256(key).digest()
-        told = self._sound(lambda: pages.find(self._page, self.count, key_hash))
+        """An entry that is not in memory."""
+        return self._take(key, self._rows.entry(key))
+
+    def _take(self, key: bytes, value: bytes | None) -> bytes | None:
+        """What was read.  Raises :class:`OperatorError` where the tree says otherwise."""
+        try:
+            told = pages.find(self._page, self.count, sha256(key).digest())
+        except InvariantBroken as error:
+            raise self._rows.damaged(str(error)) from error
         if told != (None if value is None else sha256(value).digest()):
             raise self._rows.damaged(f"the entry {key.hex()[:24]} is not that of the state's tree")
         self._changed.remember(key, value)
         return value
 
     def keys(self) -> Iterator[bytes]:
-        """The keys of all entries, ascending."""
+        """The keys of all entries, ascending.  Raises :class:`OperatorError` where the tree counts others."""
         changed, seen = self._changed.changed, 0
         fresh = sorted(key for key, value in changed.items() if value is not None)
         for key in merge(fresh, (key for key in self._keys_on_disk() if key not in changed)):
@@ -252,7 +262,8 @@ class PagedStore(Store):
     # ----------------------------------------------------------------------------------------------- the disk
 
     def _fetch(self, paths: Iterable[int]) -> Mapping[int, bytes]:
-        found = {path: self._pages.get(path) for path in paths}
+        get = self._pages.get
+        found = {path: get(path) for path in paths}
         missing = [path for path, page in found.items() if page is _UNKNOWN]
         if missing:
             stored = self._rows.pages(missing)
@@ -263,7 +274,19 @@ class PagedStore(Store):
 
     def _page(self, path: int) -> bytes:
         page = self._pages.get(path)
-        return self._fetch((path,))[path] if page is _UNKNOWN else page
+        if page is _UNKNOWN:
+            page = self._rows.page(path)
+            self._pages.remember(path, page)
+        return page
+
+    def _expect_pages(self, key_hashes: list[bytes]) -> None:
+        """Read the pages on the way to these entries, a level at a time."""
+        level = [(pages.TOP, key_hash) for key_hash in key_hashes if self.count > pages.LEAF]
+        while level:
+            found = self._fetch({path for path, _ in level})
+            ways = [(pages.step(found[path], path, key_hash), key_hash) for path, key_hash in level]
+            self._fetch({path for (path, known), _ in ways if known is not None})
+            level = [(path, key_hash) for (path, known), key_hash in ways if known is None]
 
     def _keys_on_disk(self) -> Iterator[bytes]:
         after = b""
@@ -289,7 +312,7 @@ class PagedStore(Store):
                     self._schedule(key, None)
 
     def _sound(self, look: Callable[[], _V]) -> _V:
-        """What ``look`` returns; a page that is missing is damage on disk."""
+        """What ``look`` returns.  Raises :class:`OperatorError`: a page that is missing is damage on disk."""
         try:
             return look()
         except InvariantBroken as error:

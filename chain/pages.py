@@ -34,7 +34,7 @@ from chain.statetree import (
 )
 
 LEVELS = 4
-LEAF = 32
+LEAF = 16
 LEAF_BYTES = LEAF * ENTRY_BYTES
 TOP = 1
 # A path has to fit 64 bits with its sign.  Two keys that share 60 bits cost 2^30 hashes each; there leaf pages grow.
@@ -71,27 +71,33 @@ def way(flags: int, nibble: int) -> int:
     return (flags & _WAYS[nibble]).bit_length() - 1 if flags & _WAYS[nibble] else BOTTOM | nibble
 
 
+def step(row: bytes, path: int, key_hash: bytes) -> tuple[int, bytes | None]:
+    """From an inner page to the page below it on the way to a key: its path, and the hash of a leaf, None of another.
+
+    Raises :class:`InvariantBroken` where ``row`` is no inner page.
+    """
+    depth = path.bit_length() - 1
+    byte = key_hash[depth >> 3]
+    nibble = byte & 15 if depth & 4 else byte >> 4
+    hit = int.from_bytes(row[:FLAGS_BYTES], "big") & _WAYS[nibble]
+    if hit:
+        node = hit.bit_length() - 1
+        level = node.bit_length() - 1
+        known = row[FLAGS_BYTES + (node - 2) * HASH_BYTES : FLAGS_BYTES + (node - 1) * HASH_BYTES]
+        return path << level | node ^ 1 << level, known
+    if len(row) <= FLAGS_BYTES:
+        raise InvariantBroken(DAMAGED)
+    return path << LEVELS | nibble, None
+
+
 def find(get: Callable[[int], bytes], count: int, key_hash: bytes) -> bytes | None:
     """The SHA-256 of the value of an entry, by that of its key; None where there is none.
 
     ``get`` is a page, ``b""`` where there is none.  Raises :class:`InvariantBroken` where one is missing.
     """
-    path, depth, known = TOP, 0, b""
-    is_leaf = count <= LEAF
-    while not is_leaf:
-        row = get(path)
-        byte = key_hash[depth >> 3]
-        nibble = byte & 15 if depth & 4 else byte >> 4
-        hit = int.from_bytes(row[:FLAGS_BYTES], "big") & _WAYS[nibble]
-        if hit:
-            node, is_leaf = hit.bit_length() - 1, True
-            level = node.bit_length() - 1
-            known = row[FLAGS_BYTES + (node - 2) * HASH_BYTES : FLAGS_BYTES + (node - 1) * HASH_BYTES]
-            path = path << level | node ^ 1 << level
-        elif len(row) > FLAGS_BYTES:
-            path, depth = path << LEVELS | nibble, depth + LEVELS
-        else:
-            raise InvariantBroken(DAMAGED)
+    path, known = TOP, b"" if count <= LEAF else None
+    while known is None:
+        path, known = step(get(path), path, key_hash)
     entries = get(path)
     check_leaf(entries, known)
     at = entries.find(key_hash)
@@ -168,7 +174,7 @@ def children(path: int, row: bytes) -> list[tuple[int, bytes, bool]]:
 
 
 def check_leaf(entries: bytes, known: bytes) -> None:
-    """A leaf page without entries has no row; one that has lost its row is missing."""
+    """A leaf page without entries has no row.  Raises :class:`InvariantBroken` for one that has lost its row."""
     if not entries and known not in (b"", EMPTY):
         raise InvariantBroken(DAMAGED)
 

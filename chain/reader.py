@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from chain.entries import Entry
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
+from chain.scrub import Portion, scrub
 from chain.state import decode_entry
 from chain.statekeys import account_key, read_given, read_identity
 from chain.transactions import Transaction
@@ -51,13 +51,8 @@ class Reader:
     @contextlib.contextmanager
     def consistent(self) -> Iterator[None]:
         """All queries inside see one and the same commit."""
-        with self._database.translated():
-            self._database.connection.execute("BEGIN")
-        try:
+        with self._database.consistent():
             yield
-        finally:
-            with contextlib.suppress(sqlite3.Error):
-                self._database.connection.execute("ROLLBACK")
 
     def finalized_height(self) -> int:
         """The height up to which the chain is final."""
@@ -245,6 +240,10 @@ class Reader:
         first, last = bounds(prefix)
         for key, value, _ in self._database.values(BETWEEN, (max(first, after + b"\0"), last)):
             yield key, decode_entry(key, value)
+
+    def scrub(self) -> Iterator[Portion]:
+        """Look through all of the stored state for damage, a portion at a time (:func:`chain.scrub.scrub`)."""
+        return scrub(self._database)
 
     def commits(self) -> int:
         """How many commits there were: whatever can be read here is the same while this is."""

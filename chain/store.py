@@ -51,6 +51,10 @@ class Store(ABC):
         """Take back the changes that were made last."""
 
     @abstractmethod
+    def expect(self, keys: Iterable[bytes]) -> None:
+        """These will be looked up next: what costs less at once may be read now."""
+
+    @abstractmethod
     def prove(self, key: bytes) -> Proof:
         """What shows the entry of ``key``, or that there is none, under :attr:`root`."""
 
@@ -90,6 +94,9 @@ class MemoryStore(Store):
         root = self._tree.update({key: after for key, (_, after) in changes.items()})
         self._write((key, before, after) for key, (before, after) in changes.items())
         return root
+
+    def expect(self, keys: Iterable[bytes]) -> None:
+        """Nothing costs less at once."""
 
     def back(self, changes: Changes) -> None:
         self._tree.update({key: before for key, (before, _) in changes.items()})

@@ -99,6 +99,7 @@ class Twins:
             before, after = self.memory.entries.get(key), None if entry is None else encode_entry(entry)
             if before != after:
                 changes[key] = before, after
+        self.disk.expect([*changes, b"nobody"])
         assert self.memory.forward(changes) == self.disk.forward(changes)
         self.blocks.append(changes)
 
