@@ -634,10 +634,10 @@ class Validators(AtHead):
     barred: list[str]
 
 
-class OneTransaction(TypedDict):
+class OneTransaction(AtHead):
     """Where a transaction is; in a block, its place and the audit path up to the header's root (RFC 6962)."""
 
-    state: Literal["waiting", "included", "final", "unknown"]
+    state: Literal["waiting", "included", "final", "left behind", "unknown"]
     height: int | None
     block: str | None
     index: int | None

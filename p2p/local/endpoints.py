@@ -300,6 +300,14 @@ MOTIONS = Endpoint(
     motions_document,
     (_limit(MAX_SHOWN, MAX_SHOWN), _flag("open", "Only those that can still be approved.", "only_open")),
 )
+TRANSACTION = Endpoint(
+    "/transactions/{id}",
+    "Where a transaction is; in a block, with its audit path.",
+    shapes.OneTransaction,
+    _NODE,
+    _of_node("find_transaction"),
+    (_TRANSACTION._replace(argument="transaction_id"),),
+)
 POLICY = Endpoint("/policy", "The policy in force, and the announced one.", shapes.Policy, _STATE, policy_document)
 
 ENDPOINTS = (
@@ -344,14 +352,7 @@ ENDPOINTS = (
         (_limit(1_000, 200),),
     ),
     VALIDATORS,
-    Endpoint(
-        "/transactions/{id}",
-        "Where a transaction is; in a block, with its audit path.",
-        shapes.OneTransaction,
-        _NODE,
-        _of_node("find_transaction"),
-        (_TRANSACTION._replace(argument="transaction_id"),),
-    ),
+    TRANSACTION,
     Endpoint(
         "/mempool", "What waits for a block.", shapes.Mempool, _NODE, _of_node("describe_mempool"), (_limit(500, 50),)
     ),
