@@ -68,7 +68,10 @@ files of this list, the store, touch the disk.  Files import only files above th
     offences      what a validator answers for: evidence, lost signing states
     registry      what each transaction does, and what falls due
     words         proposals, changes, policies, moments in words for people
-    shapes        what a document holds, for those who describe it
+    shapes        what a document holds, for those who describe it: as of which height it is
+    registershapes  members, records, institutions and policies
+    chainshapes   blocks, votes, validators, transactions
+    nodeshapes    a running node
     documents     members, ratings and records as documents, for HTTP and commands alike
     institutions  authorities, arbiters, motions and policies
     chronicle     blocks, transactions, votes and refusals

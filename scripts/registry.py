@@ -24,7 +24,7 @@ from chain.keys import SecretKey, did_from_key
 from chain.transactions import VerifiedTransaction
 from chain.words import moment_of
 from p2p import client
-from p2p.client import Signer
+from p2p.client import Account
 from p2p.local.keyfile import write_key
 from p2p.local.passphrase import Passphrase, with_passphrase
 from scripts.console import print_json, remark, table
@@ -149,18 +149,18 @@ def status(session: Session, as_json: bool) -> None:
     facts: dict[str, Any] = {
         "did": did_from_key(session.secret.public),
         "network": session.genesis.name,
-        "member": account.member,
-        "authority": account.authority,
-        "validator": account.validator,
-        "identity": account.identity,
-        "successor": account.successor,
-        "transactions": account.nonce,
-        "waiting": account.next_free - account.nonce,
-        "as_of_height": account.height,
-        "policy_version": account.policy_version,
+        "member": account["member"],
+        "authority": account["authority"],
+        "validator": account["validator"],
+        "identity": account["identity"],
+        "successor": account["successor"],
+        "transactions": account["nonce"],
+        "waiting": account["next_free"] - account["nonce"],
+        "as_of_height": account["height"],
+        "policy_version": account["policy_version"],
     }
-    matters = _open_matters(session) if account.member else []
-    rulings = matters_to_rule(session) if account.authority else []
+    matters = _open_matters(session) if account["member"] else []
+    rulings = matters_to_rule(session) if account["authority"] else []
     if as_json:
         print_json({**facts, "may": may, "open": matters, "to_rule": rulings})
         return
@@ -188,15 +188,15 @@ def _open_matters(session: Session) -> list[dict[str, Any]]:
     ]
 
 
-def _possible(session: Session, account: Signer) -> list[str]:
+def _possible(session: Session, account: Account) -> list[str]:
     """The commands that are open to a key, as far as its role decides."""
-    if account.successor is not None:
+    if account["successor"] is not None:
         return []
     policy = session.policy
     consent = " --consent TOKEN, with a registrar's consent" if policy.enrolment_by_registrar else ""
     receipt = " --receipt TOKEN, with the other side's receipt" if policy.raters.counting else ""
-    possible = [] if account.member else [f"enrol{consent}"]
-    if account.member:
+    possible = [] if account["member"] else [f"enrol{consent}"]
+    if account["member"]:
         possible += [
             f"rate, in {item.name} ({item.low} to {item.high}){receipt}"
             for _, item in sorted(policy.ratings.items())
@@ -206,15 +206,15 @@ def _possible(session: Session, account: Signer) -> list[str]:
         possible += ["rating withdraw, rating object, rating answer; receipt, for who dealt with it"] * bool(
             policy.ratings
         )
-    if account.authority:
+    if account["authority"]:
         possible.append("record, reopen, as far as it was accredited")
         possible.append("answer, repair approve, repair decline, for records that it filed")
         possible.append("rule, on whom the lot fell; cosign-reopening, as an arbiter; cosign, as a registrar")
-    if account.validator:
+    if account["validator"]:
         possible.append("motion, approve, unless it is jailed")
-    elif account.member or account.authority:
+    elif account["member"] or account["authority"]:
         possible.append("rotate")
-    if account.member:
+    if account["member"]:
         possible.append("guardians, vouch, veto, leave")
     return possible
 
@@ -281,7 +281,7 @@ def cosign(session: Session, member: bytes, valid_blocks: int | None, as_json: b
     valid_blocks = max(1, longest // 2) if valid_blocks is None else valid_blocks
     if valid_blocks > longest:
         raise OperatorError(f"--valid is at most {longest} blocks on this network")
-    given = _cosigned(session, session.secret, member, session.account.height + valid_blocks)
+    given = _cosigned(session, session.secret, member, session.account["height"] + valid_blocks)
     if as_json:
         print_json(
             {

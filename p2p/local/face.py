@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import psutil
 import trio
 
-from chain.answers import place_in
+from chain.answers import transaction_in
 from chain.blocks import Block
 from chain.chronicle import finality_document, transaction_document
 from chain.documents import Document
@@ -302,18 +302,15 @@ class LocalFace:
 
     async def find_transaction(self, transaction_id: bytes) -> Document:
         """``/transactions/{id}``: whether it waits here, is in a block of the main chain, or neither."""
-        engine, policy = self._node.engine, self._view().policy
-        waiting = engine.mempool.get(transaction_id)
+        chain, policy = self._node.engine.chain, self._view().policy
+        waiting = self._node.engine.mempool.get(transaction_id)
         if waiting is not None:
-            transaction = transaction_document(policy, waiting)
-            return {"state": "waiting", **_NOWHERE, "raw": waiting.raw.hex(), "transaction": transaction}
+            shown = transaction_document(policy, waiting)
+            return {**at_head(chain), "state": "waiting", **_NOWHERE, "raw": waiting.raw.hex(), "transaction": shown}
         holder = await self._node.locate(transaction_id)
         if holder is None:
-            return {"state": "unknown", **_NOWHERE, "raw": None, "transaction": None}
-        place = place_in(holder, transaction_id)
-        transaction = transaction_document(policy, holder.transactions[place["index"]])
-        is_final = holder.header.height <= engine.chain.finalized.height
-        return {"state": "final" if is_final else "included", **place, "transaction": transaction}
+            return {**at_head(chain), "state": "unknown", **_NOWHERE, "raw": None, "transaction": None}
+        return {**at_head(chain), **transaction_in(policy, holder, transaction_id, chain.finalized.height)}
 
     # ------------------------------------------------------------------------------------------------ the ways in
 

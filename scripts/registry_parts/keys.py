@@ -199,7 +199,7 @@ def vouch(session: Session, member: bytes, new_key: bytes, is_undo: bool, expiry
     Be sure who asks you. Prints a token for the new key's `recover --voucher` or `undo --voucher`.
     """
     step = UNDO if is_undo else RECOVER
-    height = session.account.height + max(1, session.genesis.max_expiry_blocks // 2) if expiry is None else expiry
+    height = session.account["height"] + max(1, session.genesis.max_expiry_blocks // 2) if expiry is None else expiry
     signature = sign_recovery(session.secret, session.genesis.id, member, new_key, step, height)
     voucher = Voucher(session.secret.public, member, new_key, step, height, signature)
     if as_json:

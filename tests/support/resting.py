@@ -14,6 +14,7 @@ from chain.blocks import Block
 from chain.database import DATABASE
 from chain.engine import Engine
 from chain.genesis import Genesis
+from chain.reader import Reader
 from chain.storage import Storage
 from p2p.local.broadcast import Broadcast
 from p2p.local.config import HomeConfig
@@ -34,8 +35,12 @@ def _face(storage: Storage, home: Path, genesis: Genesis) -> LocalFace:
     engine = Engine(genesis, chain)
 
     async def locate(transaction_id: bytes) -> Block | None:
-        found = (block for block in chain.ledger.blocks() if any(x.id == transaction_id for x in block.transactions))
-        return next(found, None)
+        reader = Reader(home / DATABASE, genesis)
+        try:
+            found = reader.transaction(transaction_id)
+        finally:
+            reader.close()
+        return None if found is None or not found[2] else found[1]
 
     async def ask(event: object) -> list[object]:
         return list(engine.handle(event, now_ms()))  # type: ignore[arg-type]

@@ -119,10 +119,11 @@ def test_a_transaction(story: Story) -> None:
         for transaction in block.transactions:
             for digits in (64, 16, 17):
                 shown = answer(story.home, "tx", transaction.id.hex()[:digits])
-                assert (shown["id"], shown["height"], shown["block"]) == (transaction.id.hex(), height, block.id.hex())
-                assert shown["kind"] == transaction.kind
+                assert (shown["height"], shown["block"]) == (height, block.id.hex())
+                known = shown["transaction"]
+                assert (known["id"], known["kind"]) == (transaction.id.hex(), transaction.kind)
     rate = next(item for block in story.disk.main.values() for item in block.transactions if item.kind == "rate")
-    shown = answer(story.home, "tx", rate.id.hex())
+    shown = answer(story.home, "tx", rate.id.hex())["transaction"]
     assert isinstance(rate.action, Rate)
     assert (shown["subject"], shown["points"]) == (did_from_key(rate.action.subject), rate.action.points)
     assert shown["category"] == "trade"

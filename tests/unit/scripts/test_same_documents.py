@@ -94,6 +94,13 @@ def test_members_and_authorities(both: Both) -> None:
         assert json.dumps({name: told[name] for name in told if name in document}) == json.dumps(document)
 
 
+async def test_a_transaction_is_where_it_is_whoever_is_asked(both: Both) -> None:
+    for block in both.city.blocks:
+        for transaction in block.transactions:
+            told = await both.http(f"/transactions/{transaction.id.hex()}")
+            assert json.loads(told) == json.loads(both.command("tx", transaction.id.hex()))
+
+
 @pytest.mark.parametrize(
     "endpoint", [each for each in ENDPOINTS if each.source is not Source.NODE], ids=lambda each: each.path
 )
