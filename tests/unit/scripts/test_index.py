@@ -24,7 +24,6 @@ from chain.keys import did_from_key
 from chain.scores import standing
 from scripts.chain_view import open_view
 from scripts.index import index as command
-from scripts.index_parts import database as databases
 from scripts.index_parts.database import Database, DatabaseAway, Transaction, open_database
 from scripts.index_parts.index import Index
 from scripts.index_parts.page import PAGE, page
@@ -87,9 +86,9 @@ class Growing:
         self.final = city.votes(self.main[-1]).finalized
 
 
-def contents(to: str) -> dict[str, list[tuple[Any, ...]]]:
+def contents(to: str | Database) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all tables."""
-    with open_database(to).transaction() as transaction:
+    with (open_database(to) if isinstance(to, str) else to).transaction() as transaction:
         named = {table.name: table.key or ("height",) for table in TABLES} | {view.name: ("member",) for view in VIEWS}
         return {
             name: sorted(transaction.rows(f"SELECT * FROM {name} ORDER BY {', '.join(key)}"), key=repr)
@@ -118,18 +117,18 @@ def test_rows_say_what_the_documents_say(told: Told, new: Callable[[], str]) -> 
     Index(OfHome(told.home), open_database(to)).catch_up()
     with open_view(told.home) as view:
         assert view.state.height == view.finalized_height
-        listed = enquiries.all_members(view, None, 100)["members"]
-        expected = sorted((row["member"], row["score"], row["tier"], row["ratings"], row["records"]) for row in listed)
-        query = "SELECT key, score, tier, ratings, records FROM members ORDER BY key"
-        assert rows(to, query) == expected
-        found = enquiries.records(view, None, None, None, None, 100)["records"]
-        expected = sorted(
-            (row["number"], row["category"], row["points"], row["status"], row["evidence"]) for row in found
-        )
-        assert sorted(rows(to, "SELECT number, category, points, status, evidence FROM records")) == expected
-        motions = motions_document(view.state)["motions"]
-        expected = sorted((row["number"], row["status"], row["proposes"]) for row in motions)
-        assert sorted(rows(to, "SELECT number, status, proposes FROM motions")) == expected
+        told_rows = {
+            "members": enquiries.all_members(view, None, 100)["members"],
+            "records": enquiries.records(view, None, None, None, None, 100)["records"],
+            "motions": motions_document(view.state)["motions"],
+        }
+        for table, names in (
+            ("members", ("score", "tier", "ratings", "records", "record_points", "enrolled_height")),
+            ("records", ("number", "category", "points", "status", "expires_slot", "evidence")),
+            ("motions", ("number", "status", "proposes", "height")),
+        ):
+            expected = sorted(tuple(row[name] for name in names) for row in told_rows[table])
+            assert sorted(rows(to, f"SELECT {', '.join(names)} FROM {table}")) == expected
         newest = (
             "SELECT member, score FROM scores s WHERE height = (SELECT max(height) FROM scores WHERE member = s.member)"
         )
@@ -220,8 +219,8 @@ def test_what_is_not_final_is_replaced_by_another_branch(city: City, new: Callab
 class Failing(Database):
     """A database that goes away before its statement number ``fails_at``, or right after a commit was done."""
 
-    def __init__(self, inner: Database, fails_at: int) -> None:
-        self.__dict__.update(inner.__dict__)
+    def __init__(self, memory: Any, fails_at: int) -> None:
+        super().__init__("a database", memory.cursor, duckdb, ("IOException",), "?")
         self.left = fails_at
 
     @contextmanager
@@ -235,7 +234,7 @@ class Failing(Database):
 
     def _count(self) -> None:
         self.left -= 1
-        if self.left == 0:
+        if not self.left:
             raise DatabaseAway("it went away")
 
 
@@ -243,11 +242,8 @@ def test_wherever_the_database_goes_away_it_goes_on_and_nothing_is_twice(city: C
     expected, fails_at, is_done = at_once(city, str(tmp_path / "whole.duckdb")), 0, False
     while not is_done:
         fails_at += 1
-        to = str(tmp_path / f"{fails_at}.duckdb")
-        chain = Growing(city.genesis)
-        chain.grow(city, 20)
-        index = Index(chain, Failing(open_database(to), fails_at))
-        is_done = True
+        chain, database = Growing(city.genesis), Failing(duckdb.connect(), fails_at)
+        index, is_done = Index(chain, database), True
         for height in (20, city.height):
             chain.grow(city, height)
             try:
@@ -255,7 +251,8 @@ def test_wherever_the_database_goes_away_it_goes_on_and_nothing_is_twice(city: C
             except DatabaseAway:
                 is_done = False
                 index.catch_up()
-        assert contents(to) == expected
+        database.left = 0
+        assert contents(database) == expected
     assert fails_at > 20
 
 
@@ -426,4 +423,3 @@ def test_the_page_is_what_the_tables_say() -> None:
 
 def test_every_column_is_told_in_words() -> None:
     assert [column.name for table in TABLES for column in table.columns if len(column.what) < 5] == []
-    assert databases.TABLES is TABLES
