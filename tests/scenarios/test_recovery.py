@@ -175,6 +175,25 @@ def test_as_many_disks_as_are_tolerated(seed: int, promised: tuple[int, int]) ->
     drill.check_nobody_is_to_blame()
 
 
+def test_one_disk_after_a_long_time_on_the_smaller_side_of_a_cut() -> None:
+    # given two of seven who were cut off and spoke up to heights that the others never reached
+    drill = Drill(1, validators=7)
+    drill.world.cut({0, 1}, {2, 3, 4, 5, 6})
+    drill.run(150)
+    small, large = drill.hosts[0], drill.hosts[2]
+    assert small.height > large.height > small.final_height
+
+    # when one of them loses its disk, and the cut is healed
+    small.crash()
+    drill.world.heal()
+    drill.lose_disk(0)
+
+    # then it speaks again, against nothing that it ever said
+    drill.until_whole()
+    assert speaks(small)
+    drill.check_nobody_is_to_blame()
+
+
 @pytest.mark.parametrize("starts", [1, 2, 3])
 def test_a_restored_backup(drill: Drill, promised: tuple[int, int], starts: int) -> None:
     # given a home that is put back to what it was, after it went on
