@@ -89,7 +89,7 @@ def _resynced(home: Home, *, is_sure: bool) -> str:
     return (
         f"{home.database} is new and empty{kept}\n"
         "the node will sync, and a validator signs again once the chain made final that it starts anew, unless its "
-        "signing state was exported; while more than a third of the validators wait for that, nothing becomes final, "
+        "signing state was exported; while a third or more of the weight waits for that, nothing becomes final, "
         "so do this to one after the other\n"
         f"    python node.py run --home {shlex.quote(str(home.path))}"
     )
