@@ -203,10 +203,14 @@ class Faults:
         return (each.weight_of(keys) >= each.threshold for each in known)
 
     def _ruin(self, ruin: Ruin) -> None:
-        """Whoever is left cannot make anything final, honest or not."""
+        """Whoever is left cannot make anything final, honest or not; but somebody honest has the chain.
+
+        Where nobody has, people found another network, and this history is over.
+        """
         victims = [self.world.by_name[name] for name in ruin.nodes]
         rest = set(self.world.nodes).difference(victims)
-        if self.rescue.is_under_way or any(self.are_enough(rest)):
+        has_chain = any(node.is_honest and node.engine.chain.head.header.height for node in rest)
+        if self.rescue.is_under_way or any(self.are_enough(rest)) or not has_chain:
             return
         self._tell(ruin)
         for node in victims:
