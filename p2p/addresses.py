@@ -126,11 +126,13 @@ def reach_of(host: str) -> Reach:
         address = ip_address(host)
     except ValueError:
         return Reach.NOWHERE
+    if _is_disguised(address):  # first: newer Pythons look through a mapped address, older ones do not
+        return Reach.NOWHERE
     if address.is_loopback:
         return Reach.MACHINE
     if any(address in network for network in _SITE):
         return Reach.SITE
-    is_nobody = address.is_multicast or address.is_reserved or address.is_unspecified or _is_disguised(address)
+    is_nobody = address.is_multicast or address.is_reserved or address.is_unspecified
     return Reach.NOWHERE if is_nobody or host.startswith("0.") else Reach.WORLD
 
 

@@ -71,7 +71,7 @@ def over_the_line(size: int, took: float | None, past: float) -> Found:
     if past > 0:
         return f"{past:,.0f} bytes came past the line", False
     if took is None:
-        return f"not done after {SYNC_TIMEOUT_S:.0f} s", False
+        return f"not finished after {SYNC_TIMEOUT_S:.0f} s", False
     share = 8 * size / 1_000 / took / SLOW_KBIT_S
     return f"{took:.0f} s, {share:.2f} of the line", share >= LINE_GOAL
 
