@@ -109,6 +109,7 @@ files of this list, the store, touch the disk.  Files import only files above th
 
   store
     database      the SQLite file, its tables and errors
+    bodies        what blocks say, and how what is too old leaves the files
     storage       the one writer, and what a node starts from
     reader        looking into a database, also beside a running node
     sources       what proofs are made from: the state on disk, and that of a running node

@@ -34,7 +34,8 @@ class Supplier:
 
     ``trail`` is the last header that it showed, b"" for none, on the way to the head ``trail_to``; ``is_aside`` says
     that this was on another branch than ours, so that its next headers begin after it; ``back`` is how far before that,
-    or before the usual height, they do; ``ceiling`` the height from which on it had no blocks when it was asked.
+    or before the usual height, they do; ``ceiling`` the height from which on it had no blocks when it was asked, and
+    ``floor`` that below which it said so.
     ``is_known`` says that the operator named it, or that it is a validator's; ``has_delivered`` that it ever brought
     what it was asked for.
     """
@@ -51,6 +52,7 @@ class Supplier:
         self.is_aside = False
         self.back = 0
         self.ceiling = NO_CEILING
+        self.floor = 0
         self.pace = Pace()
 
 
@@ -99,7 +101,7 @@ class Suppliers:
             supplier = self._by_peer[peer] = Supplier(peer, status, self._count)
         supplier.is_known = supplier.is_known or is_validator or peer in self._named
         if supplier.status.head_id != status.head_id:
-            supplier.back, supplier.ceiling = 0, NO_CEILING
+            supplier.back, supplier.ceiling, supplier.floor = 0, NO_CEILING, 0
         supplier.status = status
         self._make_room()
 

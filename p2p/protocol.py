@@ -226,7 +226,8 @@ class LedgerProtocol:
         except requests.RequestError as failure:
             log.info("request to %s failed: %s", peer, failure)
             self._blame(peer, failure)
-            await self._node.post(RequestFailed(peer, request))
+            is_refused = failure.failure is requests.Failure.REFUSED
+            await self._node.post(RequestFailed(peer, request, is_refused))
         except Refused as refusal:
             self._penalise(peer, refusal)
             await self._node.post(RequestFailed(peer, request))
