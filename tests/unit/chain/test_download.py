@@ -279,3 +279,15 @@ def test_of_what_is_on_its_way_nobody_else_is_asked() -> None:
             rig.suppliers.under_way("slow", asked.request, 1, FAST)
     rig.now_ms += PATIENCE_MS
     assert rig.asked() == []
+
+
+def test_a_peer_that_lacks_old_bodies_is_asked_for_later_ones() -> None:
+    rig = Rig(["pruned", "full"])
+    rig["pruned"].floor = 31
+    assert rig.asked() == [("pruned", 31, 10), ("full", 1, 10), ("pruned", 41, 10), ("full", 11, 10)]
+
+
+def test_where_only_such_peers_are_left_nobody_is_asked_for_what_they_lack() -> None:
+    rig = Rig(["pruned"])
+    rig["pruned"].floor = 61
+    assert rig.asked() == []
