@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from chain.blocks import Block, decode_block, decode_heading, encode_block, heading_of
@@ -175,6 +176,11 @@ class Bodies:
             return wiped is None
         slots = [header.slot for height in (wiped, self.oldest) for header in self._headers(height, height)]
         return slots[-1] - slots[0] >= self.window // _WIPED_PER_WINDOW
+
+    def write_anew(self, copy: Path) -> None:
+        """Write what the file holds, and nothing else, into a new one beside it."""
+        with self._database.translated():
+            self._connection.execute("VACUUM INTO ?", (str(copy),))
 
     def wipe(self) -> None:
         """Write the whole file anew, with nothing in it but what it holds; takes twice its room while it lasts."""
