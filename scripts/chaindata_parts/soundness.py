@@ -7,6 +7,7 @@ and what stands above the stored state, executed on it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import closing, suppress
@@ -14,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from chain.ballots import Ballot
 from chain.blockchain import Blockchain, Snapshot
-from chain.blocks import Block, decode_heading
+from chain.blocks import Block, decode_heading, heading_of
 from chain.codec import decode, encode
 from chain.database import (
     BLOCKS_AT_ONCE,
@@ -93,6 +95,16 @@ class Soundness:
 Advance = Callable[[int], None]
 
 
+class _Row(NamedTuple):
+    """A block as it is stored, while it is checked elsewhere."""
+
+    height: int
+    id: bytes
+    stored: bytes
+    transactions: int
+    checking: Future[tuple[VerifiedHeader, Ballot, Block | None]]
+
+
 def rows_of(home: Path, genesis: Genesis) -> int:
     """How much there is to check: what ``advance`` is told of."""
     with closing(Database(home / DATABASE, genesis, read_only=True)) as database:
@@ -103,7 +115,7 @@ def rows_of(home: Path, genesis: Genesis) -> int:
 
 
 def examine(home: Path, genesis: Genesis, pool: Executor, advance: Advance) -> Soundness:
-    """Check the whole database of a home, beside its node or not.  Raises :class:`OperatorError` where there is none."""
+    """Check the whole database of a home, beside its node or not.  Raises :class:`OperatorError` where none is."""
     self_test()
     with closing(Database(home / DATABASE, genesis, read_only=True)) as database:
         database.connection.execute("BEGIN")
@@ -171,50 +183,52 @@ class _Examination:
         votes: Votes | None = Votes.genesis(self._genesis.validators, self._genesis.batch)
         parent: Header | VerifiedHeader = header_of_genesis(self._genesis)
         rows = self._rows("SELECT height, id, body, transactions FROM blocks WHERE main = 1 ORDER BY height")
-        for height, block_id, checked, count in self._checked(rows):
+        for row in self._checked(rows):
             self._advance(1)
             self._found.rows += 1
-            heading = self._heading(height, block_id, checked, count)
+            heading = self._heading(row)
             if heading is None:
+                votes = None
                 continue
             header, ballot = heading
             if votes is not None and (header.height != parent.height + 1 or header.parent != parent.id):
                 what = f"it does not stand on the block before it, {parent.id.hex()[:16]} at height {parent.height}"
-                self._found.blame("blocks", f"height {height}", what, _RESTORED)
+                self._found.blame("blocks", f"height {header.height}", what, _RESTORED)
                 votes = None
             if votes is not None:
                 votes = self._judged(header, ballot, votes)
             parent = header
         self._check_finality(votes, parent)
 
-    def _checked(self, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[int, bytes, Future[Any], int]]:
+    def _checked(self, rows: Iterator[tuple[Any, ...]]) -> Iterator[_Row]:
         """Rows whose signatures are checked elsewhere, some ahead."""
-        ahead: list[tuple[int, bytes, Future[Any], int]] = []
+        ahead: deque[_Row] = deque()
         for height, block_id, stored, count in rows:
-            ahead.append((height, block_id, self._pool.submit(_whole, block_id, stored, self._genesis.id), count))
+            checking = self._pool.submit(_whole, block_id, stored, self._genesis.id)
+            ahead.append(_Row(height, block_id, stored, count, checking))
             if len(ahead) > BLOCKS_AT_ONCE:
-                yield ahead.pop(0)
+                yield ahead.popleft()
         yield from ahead
 
-    def _heading(self, height: int, block_id: bytes, checked: Future[Any], count: int) -> Any:
-        row = f"height {height}"
+    def _heading(self, row: _Row) -> tuple[VerifiedHeader, Ballot] | None:
+        """What the votes after a block follow from, also where the rest of it is damaged."""
+        where = f"height {row.height}"
         try:
-            found = checked.result()
+            found = row.checking.result()
         except Refused as refusal:
-            self._found.blame("blocks", row, f"its body is damaged ({refusal})", _FETCHED)
-            return None
-        header = found.header if isinstance(found, Block) else found[0]
-        if header.id != block_id or header.height != height:
-            self._found.blame("blocks", row, "another block is stored in its place", _FETCHED)
+            self._found.blame("blocks", where, f"its body is damaged ({refusal})", _FETCHED)
+            return _what_is_left(row)
+        header, ballot, block = found
+        if header.id != row.id or header.height != row.height:
+            self._found.blame("blocks", where, "another block is stored in its place", _FETCHED)
             return None
         self._found.blocks += 1
         self._found.signatures += 1
-        if isinstance(found, Block):
-            self._check_body(found, count)
-            return header, found.ballot
-        if height >= self._found.oldest_body:
-            self._found.blame("blocks", row, "what it said is not here, and should be", _FETCHED)
-        return found
+        if block is not None:
+            self._check_body(block, row.transactions)
+        elif row.height >= self._found.oldest_body:
+            self._found.blame("blocks", where, "what it said is not here, and should be", _FETCHED)
+        return header, ballot
 
     def _check_body(self, block: Block, count: int) -> None:
         self._found.bodies += 1
@@ -232,7 +246,7 @@ class _Examination:
                 what = f"the transaction {transaction.id.hex()[:16]} of {row} is not in the index"
                 self._found.blame("transactions", transaction.id.hex()[:16], what, _FETCHED)
 
-    def _judged(self, header: VerifiedHeader, ballot: Any, votes: Votes) -> Votes | None:
+    def _judged(self, header: VerifiedHeader, ballot: Ballot, votes: Votes) -> Votes | None:
         try:
             after = judge(header, ballot, votes, self._genesis.id)
         except Refused as refusal:
@@ -329,10 +343,18 @@ def _copies(database: Path) -> Iterator[str]:
             yield path.name
 
 
-def _whole(block_id: bytes, stored: bytes, chain_id: bytes) -> Any:
-    """A block with all its signatures checked, or what is left of it: header and ballot.  Raises :class:`Refused`."""
+def _whole(block_id: bytes, stored: bytes, chain_id: bytes) -> tuple[VerifiedHeader, Ballot, Block | None]:
+    """A block with all its signatures checked; None where its heading is all that is left.  Raises :class:`Refused`."""
     raw = unseal(block_id, stored)
-    if not is_bare(raw):
-        return checked_block(raw, chain_id)
-    header, ballot = decode_heading(raw)
-    return verify_header(header, chain_id), ballot
+    if is_bare(raw):
+        header, ballot = decode_heading(raw)
+        return verify_header(header, chain_id), ballot, None
+    block = checked_block(raw, chain_id)
+    return block.header, block.ballot, block
+
+
+def _what_is_left(row: _Row) -> tuple[VerifiedHeader, Ballot] | None:
+    with suppress(Refused):
+        header, ballot = decode_heading(heading_of(row.stored))
+        return (VerifiedHeader(header), ballot) if header.id == row.id else None
+    return None

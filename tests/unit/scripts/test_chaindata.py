@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from chain.blocks import encode_block
 from chain.database import DATABASE, seal
 from chain.reader import Reader
 from chain.storage import Storage
@@ -154,12 +155,10 @@ def test_an_altered_file_is_refused_and_it_is_said_where(
     else:
         assert at < 100, "the magic, the version or the network"
     taken = chain_in(fresh, city)
-    assert taken == [block for block in chain_in_memory(city)[: len(taken)]]
+    assert taken == chain_in_memory(city)[: len(taken)]
 
 
 def chain_in_memory(city: City) -> list[bytes]:
-    from chain.blocks import encode_block
-
     return [encode_block(block) for block in city.blocks]
 
 
@@ -196,8 +195,6 @@ def test_a_forged_block_is_refused_whatever_its_checksums(fresh: Path, city: Cit
 
 def test_a_chain_that_parts_from_the_homes_own_is_refused(fresh: Path, city: City, tmp_path: Path) -> None:
     blocks = chain_in_memory(city)
-    from chain.blocks import encode_block
-
     file, other = tmp_path / "file", tmp_path / "other"
     stray = city.stray(city.blocks[8], slot=12)
     chainfile.write_chain(file, chainfile.Start(city.genesis.id, 10, city.blocks[9].id), blocks[:10], lambda _: None)
@@ -222,9 +219,7 @@ def create_key(home: Path, city: City) -> None:
     shutil.rmtree(made)
 
 
-def test_a_validator_whose_own_words_come_from_a_file_signs_nothing_on(
-    city: City, exported: Path, tmp_path: Path
-) -> None:
+def test_a_validator_whose_own_words_come_from_a_file_is_silent(city: City, exported: Path, tmp_path: Path) -> None:
     create_home(tmp_path / "one", city.genesis, secret(1).seed, HomeConfig())
     assert answer("import", tmp_path / "one", str(exported))["is_signing_lost"]
     assert look_up(tmp_path / "one", "SELECT count(*) FROM meta WHERE key = 'signing'") == 0
