@@ -3,7 +3,7 @@
 Of a block whose body was dropped the heading stays, in the body's place: header and ballot are what votes, finality and
 proofs are counted from.  Dropping is one thing, and being gone another: SQLite only marks as free what it deletes, so
 the connection overwrites it (``secure_delete``), the log is cut, and now and then the whole file is written anew, since
-copies of what was moved stay in the slack of its pages.  Source: protocol 8.4.
+copies of what was moved stay in the slack of its pages.  Source: protocol 2.7.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from chain.blocks import encode_block
 from chain.database import DATABASE, seal
 from chain.reader import Reader
 from chain.storage import Storage
-from p2p.local.config import HomeConfig
+from p2p.local.config import MODES, HomeConfig
 from p2p.local.home import create_home, locked
 from scripts.chaindata import chaindata
 from scripts.chaindata_parts import chainfile
@@ -28,6 +28,7 @@ from tests.support.forgetting import ForgettingCity, found_in
 from tests.support.homes import look_up, tamper
 from tests.support.killing import count_steps, kill_at, moments
 from tests.support.registered import City, city_policy
+from tests.support.running import ROOT
 from tests.support.world import secret
 from tests.unit.chain.test_bodies import spoil
 
@@ -449,3 +450,12 @@ def test_killed_while_it_writes_anew_the_home_opens(
         assert answer(command, home)
         assert answer("verify", home)["ok"]
         assert command == "compact" or list(found_in(home, city.gone)) == []
+
+
+# ----------------------------------------------------------------------------------------------------------- the page
+
+
+def test_the_page_says_each_command_and_each_mode() -> None:
+    page = (ROOT / "scripts/docs/chaindata.md").read_text("utf-8")
+    rows = {line.split("|")[1].strip().strip("`").split()[0] for line in page.splitlines() if line.startswith("| `")}
+    assert rows == {*chaindata.commands, *MODES}
