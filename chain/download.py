@@ -156,7 +156,8 @@ class Download:
         count = max(1, min(supplier.pace.ask_bytes // self._block_bytes, MAX_BLOCKS_PER_REQUEST))
         shown = next((judged.header.height for judged in self.path if judged.header.id == supplier.trail), 0)
         top = min(max(supplier.status.height, shown), supplier.ceiling - 1)
-        skipped = sum(header.height < supplier.floor for header in wanted)
+        floor = self._suppliers.floor(supplier, now_ms)
+        skipped = sum(header.height < floor for header in wanted)
         able = wanted[skipped : skipped + count]
         run = [header for at, header in enumerate(able) if header.height == able[0].height + at <= top]
         if not run:

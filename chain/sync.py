@@ -100,7 +100,7 @@ class Sync:
         if asked is None:
             return False
         if is_refused and asked.ids:
-            asked.supplier.floor = asked.request.from_height + len(asked.ids)
+            self.suppliers.lacks(asked.supplier, asked.request.from_height + len(asked.ids) - 1, now_ms)
             return True
         self.suppliers.failed(asked.supplier, now_ms)
         if asked.ids:
