@@ -184,7 +184,7 @@ class _Recheck:
             yield _result(*ahead.popleft())
 
     def _check(self, raw: bytes) -> Checking:
-        return self._executor.submit(_checked_block, raw, self._genesis.id)
+        return self._executor.submit(checked_block, raw, self._genesis.id)
 
     # -------------------------------------------------------------------------------------- state and finality
 
@@ -294,7 +294,7 @@ class _Recheck:
         return proven
 
 
-def _checked_block(raw: bytes, chain_id: bytes) -> Block:
+def checked_block(raw: bytes, chain_id: bytes) -> Block:
     """Decode a block and check its signatures and its transaction root.  Raises :class:`Refused`."""
     header, ballot, transactions = decode_block(raw)
     checked = verify_header(header, chain_id)
