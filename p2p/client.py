@@ -204,6 +204,12 @@ class Client:
             reply = self._client.request(question.method, question.path, **_content(question))
         return _read(self.url, question, reply)
 
+    def take(self, path: str) -> bytes:
+        """What is at a path that answers with bytes."""
+        with _failures(self.url):
+            reply = self._client.get(path)
+        return reply.content if reply.status_code == _OK else _read(self.url, Query(path, lambda _: b""), reply)
+
 
 class AsyncClient:
     """Asks any node from a task, an answer within ``timeout_s``; an async context manager.

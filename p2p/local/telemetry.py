@@ -130,7 +130,7 @@ class Telemetry:
             heard=stall.heard,
             needed=stall.needed,
             missing=" ".join(map(did_from_key, stall.missing)),
-            remedy="start the missing nodes, and it goes on by itself; only where more than a third of the validators "
+            remedy="start the missing nodes, and it goes on by itself; only where a third or more of the weight "
             f"lost what they signed last, stop this node and run `{self._sign_restart}` (see scripts/docs/recovery.md)",
         )
 

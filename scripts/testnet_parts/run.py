@@ -237,7 +237,7 @@ class Testnet:
                 missing_since_s = now_s
                 self._note(f"only {live} validators live: nothing becomes final until more than two thirds do")
             elif now_s - missing_since_s > QUORUM_GRACE_S and not self._is_shown:
-                self._note(f"giving up: more than a third of the validators were dead for {QUORUM_GRACE_S:.0f} s")
+                self._note(f"giving up: a third or more of the validators were dead for {QUORUM_GRACE_S:.0f} s")
                 self.gave_up = True
                 self._scope.cancel()
                 return

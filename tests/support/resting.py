@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -21,11 +23,15 @@ from p2p.signatures import Signatures
 from tests.support.world import secret
 
 
-def resting(home: Path, genesis: Genesis) -> LocalFace:
+@contextmanager
+def resting(home: Path, genesis: Genesis) -> Iterator[LocalFace]:
     """What a node of this home answers that has no peers, and for which no time passes."""
-    storage = Storage(home / DATABASE, genesis)
+    with closing(Storage(home / DATABASE, genesis)) as storage, closing(_face(storage, home, genesis)) as face:
+        yield face
+
+
+def _face(storage: Storage, home: Path, genesis: Genesis) -> LocalFace:
     chain, _ = storage.load()
-    storage.close()
     engine = Engine(genesis, chain)
 
     async def locate(transaction_id: bytes) -> Block | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,14 +52,15 @@ class Both:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     """A lively city whose office moved to another key, as far as it is final."""
     city = lively_city()
     city.block(city.rotate(city.office, 91))
     for _ in range(12):
         city.block()
     home = city.write(tmp_path_factory.mktemp("both") / "home", only_final=True)
-    return Both(city, home, resting(home, city.genesis))
+    with resting(home, city.genesis) as face:
+        yield Both(city, home, face)
 
 
 async def test_records_name_the_key_that_an_office_has_now(both: Both) -> None:
