@@ -204,4 +204,4 @@ async function open () {
 }
 
 open().catch((error) => fail(String(error)))
-window.lab = { now: () => now }
+window.lab = { now: () => now } // for tests
