@@ -6,7 +6,7 @@ the decisions in their ballots and to the state roots of their headers is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from chain import registry
@@ -120,14 +120,29 @@ def steps(view: View, advance: Callable[[int], None], ledger: Ledger | None = No
 def follow(view: View, identity: bytes, advance: Callable[[int], None]) -> Iterator[Event]:
     """What happened to the member, oldest first; ``advance`` and what is raised are those of :func:`steps`."""
     for step in steps(view, advance):
-        yield from _Told(view, identity, step).whole()
+        yield from told(identity, step)
+
+
+def told(identity: bytes, step: Step) -> Iterator[Event]:
+    """What a step was for one member."""
+    return _Told(identity, step).whole()
+
+
+def concerned(step: Step, known: Iterable[bytes]) -> set[bytes]:
+    """The identities to whom something may have happened in a step: another policy concerns all who are ``known``."""
+    found = {happening.subject for happening in step.happenings}
+    if step.transaction is None:
+        is_other = step.draft.rules.version != step.before.rules.version
+        return found | set(known) if is_other else found
+    action = step.transaction.action
+    keys = {step.transaction.actor, getattr(action, "subject", b"")} - {b""}
+    return found | {step.draft.identity(key) for key in keys}
 
 
 class _Told:
     """One step, told as what it was for one member."""
 
-    def __init__(self, view: View, identity: bytes, step: Step) -> None:
-        self._view = view
+    def __init__(self, identity: bytes, step: Step) -> None:
         self._identity = identity
         self._step = step
         self._draft = step.draft

@@ -56,7 +56,7 @@ def open_view(home: Path) -> Iterator[View]:
     """Open a home.  Raises :class:`OperatorError`; what is damaged in the database becomes one."""
     home = home_in(home)
     if not home.is_dir():
-        raise OperatorError(f"{home} is no folder; name a node's home with --home")
+        raise OperatorError(f"{home} does not exist; name a node's home with --home")
     genesis = load_genesis(home / "genesis.json")
     reader = Reader(home / DATABASE, genesis)
     try:
