@@ -48,7 +48,7 @@ _SURE = (
      "third of each set in force at its tip: each of them voted for nothing that the tip's branch did not see "
      "prevoted, so it precommitted nothing above the tip nor beside it, and without one of them nothing is final",
      "argued; the judge of the simulator asks for agreement exactly there"),
-    ("an induction over all heights", "not done"),
+    ("an induction over all heights", "missing"),
     ("slots and clocks, fork choice beyond (mhp, height), keys of long ago, counting from a height on as proofs do",
      "not modelled"),
 )  # fmt: skip

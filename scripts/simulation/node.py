@@ -206,7 +206,13 @@ class SimulatedNode:
         """A message arrives: what is let in is passed on, if it is gossip, and handed to the engine."""
         if self.is_frozen:
             return
-        match self.door.let_in(sender, message, self.engine.chain, self.now_ms):
+        try:
+            with self.disk.told():
+                found = self.door.let_in(sender, message, self.engine.chain, self.now_ms)
+        except OperatorError as damage:
+            self._give_up(f"cannot read: {damage}")
+            return
+        match found:
             case Blamed(refusal):
                 self._blame(sender, refusal)
             case Dropped(refusal):
@@ -261,8 +267,12 @@ class SimulatedNode:
         self.world.timeline.trace(self.name, type(event).__name__)
         now_ms = self.now_ms
         wake_ms = self.engine.wake_ms(now_ms)
-        with next_version() if self.is_upgraded else nullcontext():
-            effects = self.engine.handle(event, now_ms)
+        try:
+            with next_version() if self.is_upgraded else nullcontext(), self.disk.told():
+                effects = self.engine.handle(event, now_ms)
+        except OperatorError as refusal:
+            self._give_up(f"cannot read: {refusal}")
+            return
         self.world.checks.on_handled(self, event, effects)
         if effects and isinstance(effects[0], Commit):
             self._write(effects[0], effects[1:], event)
@@ -314,11 +324,15 @@ class SimulatedNode:
         try:
             self.disk.commit(commit)
         except OperatorError as refusal:
-            self.crash(f"cannot write: {refusal}")
-            self._begin_anew()
-            self.world.schedule.later(SLOT_MS, self._start_again)
+            self._give_up(f"cannot write: {refusal}")
             return
         self._note_stored(commit, effects)
+
+    def _give_up(self, why: str) -> None:
+        """The disk turned out to be damaged: the operator does what the refusal says."""
+        self.crash(why)
+        self._begin_anew()
+        self.world.schedule.later(SLOT_MS, self._start_again)
 
     def _note_stored(self, commit: Commit, effects: list[Effect]) -> None:
         said: list[SignedStatement] = []
