@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from random import Random
-from typing import Any
 
 import pytest
 import trio
@@ -13,77 +11,22 @@ import trio
 from chain.blocks import Block
 from chain.codec import encode
 from chain.errors import Reason, Refused
-from chain.genesis import Genesis
 from chain.lightchain import Checkpoint, LightChain, restore, save
-from chain.messages import GetHeadings, RawItems, Status, cut_to_size
-from chain.serving import HEADINGS, STATUS
+from chain.messages import RawItems
+from chain.serving import HEADINGS
 from p2p import watching
-from p2p.network import Transport, TransportConfig, open_transport
 from p2p.watching import Watch, open_watch
-from tests.support.forge import Forge, heading
-from tests.support.world import Actor, genesis_of, secret
-from tests.unit.p2p.net import PATIENCE_S, seed_of, until
+from tests.support.forge import heading
+from tests.support.headings import CHAIN, FORGE, GENESIS, RIVAL, Server, config, serving
+from tests.support.world import Actor, secret
+from tests.unit.p2p.net import PATIENCE_S, until
 
-GENESIS = genesis_of(4)
-FORGE = Forge(GENESIS)
-STEM = FORGE.attested(6)
-CHAIN = [*STEM, *FORGE.attested(30, STEM[-1])]
-RIVAL = [*STEM, *FORGE.attested(30, STEM[-1], slot=200)]
 KEYS = sorted(secret(number).public for number in range(1, 5))
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "POLL_S", 0.05)
-
-
-class Server:
-    """A peer that serves the headers of some blocks; tests replace what it answers."""
-
-    def __init__(self, transport: Transport, blocks: Sequence[Block]) -> None:
-        self.transport = transport
-        self.blocks = blocks
-        self.asked: list[GetHeadings] = []
-        self.alter: Callable[[Block], bytes] = raw
-        self.before: Callable[[], Awaitable[object]] = trio.lowlevel.checkpoint
-
-    @property
-    def peer_id(self) -> str:
-        return self.transport.peer_id
-
-    async def status(self, _peer: str, _question: bytes) -> bytes:
-        head, votes = self.blocks[-1].header, FORGE.votes(self.blocks[-1])
-        return Status(head.id, head.height, head.mhp, votes.finalized).encode()
-
-    async def headings(self, _peer: str, question: bytes) -> bytes:
-        request = GetHeadings.decode(question)
-        self.asked.append(request)
-        await self.before()
-        ids = [block.id for block in self.blocks]
-        last = ids.index(request.tip_id) + 1 if request.tip_id in ids else 0
-        part = self.blocks[:last][request.from_height - 1 :][: request.count]
-        return RawItems(cut_to_size(map(self.alter, part), 100_000)).encode()
-
-
-def raw(block: Block) -> bytes:
-    return encode((block.header.raw, block.ballot.raw))
-
-
-def config(number: int, genesis: Genesis, **options: Any) -> TransportConfig:
-    return TransportConfig(seed=seed_of(number), genesis_id=genesis.id, rng=Random(number), **options)
-
-
-@asynccontextmanager
-async def serving(number: int, blocks: Sequence[Block]) -> AsyncIterator[Server]:
-    async with open_transport(config(number, GENESIS)) as transport:
-        server = Server(transport, blocks)
-        hello = Status(GENESIS.id, 0, 0, 0).encode()
-        transport.peers.local_hello = lambda: hello
-        for kind, answer in ((STATUS, server.status), (HEADINGS, server.headings)):
-            limits = {"max_request": 64, "max_response": kind.max_reply, "max_concurrent": 8}
-            transport.requests.serve(kind.name, answer, **limits)
-        transport.start()
-        yield server
 
 
 @asynccontextmanager
@@ -171,6 +114,12 @@ async def test_a_stale_peer_harms_nobody() -> None:
 async def test_a_silent_peer_holds_nobody_up() -> None:
     async with world(CHAIN, CHAIN) as (watch, (silent, _)):
         silent.before = trio.sleep_forever
+        await until(reached(watch, CHAIN))
+
+
+async def test_one_byte_a_second_holds_nobody_up() -> None:
+    async with world(CHAIN, CHAIN) as (watch, (slow, _)):
+        slow.drip()
         await until(reached(watch, CHAIN))
 
 
