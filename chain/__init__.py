@@ -11,6 +11,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     keys          Ed25519, the acceptance rule of signatures, did:key
     merkle        the root over a block's transactions
     statetree     the authenticated tree over the state
+    ranges        a part of the state, shown to be all of it
 
   consensus
     statements    what a validator says about a branch, and when that proves it a liar
