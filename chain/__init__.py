@@ -101,6 +101,8 @@ files of this list, the store, touch the disk.  Files import only files above th
     skeleton      headers whose blocks are not here yet
     download      their blocks, from several peers at once
     sync          whom to ask for what
+    shelf         a state, to give parts of it away
+    joining       a state fetched in parts, from several peers at once
     witness       who signed what, to notice who contradicts itself
     outbox        what one event makes of a node, in its order
     throttle      how much a block may hold, so that everybody has it in time

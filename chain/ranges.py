@@ -34,6 +34,11 @@ Row = tuple[bytes, bytes]
 """A key of the state and its encoded entry."""
 
 
+def digest(row: Row) -> bytes:
+    """The hash by which an entry is ordered."""
+    return sha256(row[0]).digest()
+
+
 class Part(NamedTuple):
     """All entries whose key hashes begin with the first ``depth`` bits of ``first``, whose other bits are 0."""
 
@@ -100,7 +105,7 @@ def make_part(tree: Provable, part: Part, rows: Iterable[Row]) -> bytes:
     path = proof.path[: part.depth]
     bucket = (proof.bucket[at : at + ENTRY_BYTES] for at in range(0, len(proof.bucket), ENTRY_BYTES))
     aside = b"".join(entry for entry in bucket if entry[:HASH_BYTES] not in part) if len(path) < part.depth else b""
-    ordered = sorted(rows, key=lambda row: sha256(row[0]).digest())
+    ordered = sorted(rows, key=digest)
     return encode((part.depth, proof.count, path, aside, tuple(ordered)))
 
 
