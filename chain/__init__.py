@@ -116,6 +116,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     database      the SQLite file, its tables and errors
     storage       the one writer, and what a node starts from
     reader        looking into a database, also beside a running node
+    shelves       the final states that a node gives away
     sources       what proofs are made from: the state on disk, and that of a running node
     entrynames    entries of the state for people
     recheck       a stored chain again, from its genesis

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from chain.codec import array, blob, decode, encode, integer
 from chain.errors import Refused
 from chain.messages import GetPart
-from chain.ranges import HASH_BYTES, MAX_DEPTH, MAX_PART_BYTES, WHOLE, Part, Row, check_part, digest, read_part
+from chain.ranges import MAX_PART_BYTES, WHOLE, Fetched, Part, Row, check_part, digest, read_part
+from chain.statetree import HASH_BYTES, MAX_DEPTH
 
 # Parts that one peer has under way: the next one is on its way while the last one is checked.
 PARTS_AT_ONCE = 2
@@ -23,6 +24,8 @@ PATIENCE_MS = 5_000
 # A peer that failed is not asked for so long; twice as long each time, up to the limit.
 REST_MS = 2_000
 MAX_REST_MS = 60_000
+# Who shows less than this share of the bytes asked for, and not all of the part, holds things up.
+STINGY = 16
 # What may be missing in pieces: those beside the way to each part that is under way.
 MAX_MISSING = 2**14
 MAX_SAVED_BYTES = 2**20
@@ -92,7 +95,7 @@ class Joining:
 
     # -------------------------------------------------------------------------------------------- what they bring
 
-    def take(self, peer: str, request: GetPart, reply: bytes) -> list[Row]:
+    def take(self, peer: str, request: GetPart, reply: bytes, now_ms: int) -> list[Row]:
         """The entries of a reply that are news.
 
         Raises :class:`Refused` as :func:`~chain.ranges.check_part` does; the peer is asked no more then.
@@ -105,8 +108,11 @@ class Joining:
         except Refused:
             self._liars.add(peer)
             raise
-        self._resting.pop(peer, None)
         self.total = fetched.total
+        if _is_stingy(request, fetched):
+            self._rest(peer, now_ms)
+        else:
+            self._resting.pop(peer, None)
         covered = self._cover(fetched.part)
         rows = [row for row in fetched.rows if any(digest(row) in part for part in covered)]
         self.entries += len(rows)
@@ -130,8 +136,11 @@ class Joining:
     def failed(self, peer: str, request: GetPart, now_ms: int) -> None:
         """A peer brought nothing: it rests, longer each time."""
         if self._asked.pop((peer, request), None) is not None:
-            times = self._resting.get(peer, (0, 0))[0]
-            self._resting[peer] = times + 1, now_ms + min(REST_MS << min(times, 16), MAX_REST_MS)
+            self._rest(peer, now_ms)
+
+    def _rest(self, peer: str, now_ms: int) -> None:
+        times = self._resting.get(peer, (0, 0))[0]
+        self._resting[peer] = times + 1, now_ms + min(REST_MS << min(times, 16), MAX_REST_MS)
 
     def forget(self, peer: str) -> None:
         """A peer is gone, and with it what it was asked for."""
@@ -151,6 +160,12 @@ class Joining:
         root, entries, missing = array(decode(data, max_bytes=MAX_SAVED_BYTES, max_items=MAX_MISSING), 3, 3, "a join")
         parts = [read_part(*array(row, 2, 2, "a part")) for row in array(missing, 0, MAX_MISSING, "what is missing")]
         return cls(blob(root, HASH_BYTES, "a root"), parts, integer(entries, 0, 2**63, "the entries"))
+
+
+def _is_stingy(request: GetPart, fetched: Fetched) -> bool:
+    """Whether a reply shows, truly, next to nothing: each time it leaves more pieces than there were."""
+    size = sum(len(key) + len(value) for key, value in fetched.rows)
+    return fetched.part.depth > request.part.depth and STINGY * size < request.max_bytes
 
 
 def share(joining: Joining) -> int:

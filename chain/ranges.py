@@ -8,7 +8,7 @@ A part is a subtree: all entries whose key hashes begin with the same bits.  On 
 ``aside`` holds what lies in the same bucket without belonging to the part, where the way ends in a bucket above it.
 The entries are ascending by the hashes of their keys.  From these the state root is made again: that fails where one is
 missing, altered or too many.  A part that is too large is answered by the first one inside it that is not.
-Source: protocol 6.2.
+Source: protocol 1.5 and 7.3.
 """
 
 from __future__ import annotations

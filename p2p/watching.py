@@ -114,24 +114,26 @@ class Watch:
         with scope:
             while True:
                 try:
-                    status = Status.decode(await self._ask(peer, STATUS.name, GetStatus().encode(), STATUS.max_reply))
+                    status = Status.decode(await self.ask(peer, STATUS.name, GetStatus().encode(), STATUS.max_reply))
                     self._statuses[peer] = status
                     self._tell()
                     await self._chase(peer, status)
                 except RequestError as failure:
                     log.info("peer %s: %s", peer, failure)
                 except Refused as refusal:
-                    self._blame(peer, refusal)
+                    self.blame(peer, refusal)
                 await trio.sleep(POLL_S)
 
-    def _blame(self, peer: str, refusal: Refused) -> None:
+    def blame(self, peer: str, refusal: Refused) -> None:
+        """Send a peer away that sent what no honest one does."""
         self._trials.pop(peer, None)
         if refusal.reason.disposition is Disposition.BLAME:
             self.refused[peer] = str(refusal)
             self._transport.peers.penalise(peer, Weight.MALICE, f"sent what is refused: {refusal}")
             self._tell()
 
-    async def _ask(self, peer: str, name: str, question: bytes, limit: int) -> bytes:
+    async def ask(self, peer: str, name: str, question: bytes, limit: int) -> bytes:
+        """A peer's reply of at most ``limit`` bytes.  Raises :class:`~p2p.requests.RequestError`."""
         return await self._transport.requests.ask(peer, name, question, max_response=limit, timeout_s=ASK_TIMEOUT_S)
 
     def _chain_of(self, peer: str) -> LightChain:
@@ -177,7 +179,7 @@ class Watch:
         """Headings in a row from a height, each signed by its proposer.  Raises :class:`Refused`."""
         count = min(MAX_BLOCKS_PER_REQUEST, status.height - start + 1)
         request = GetHeadings(status.head_id, start, count)
-        raws = serving.read_reply(request, await self._ask(peer, HEADINGS.name, request.encode(), HEADINGS.max_reply))
+        raws = serving.read_reply(request, await self.ask(peer, HEADINGS.name, request.encode(), HEADINGS.max_reply))
         headings = [each for part in await self._in_threads(raws, partial(_read, chain)) for each in part]
         for at, heading in enumerate(headings):
             if heading.header.height != start + at or (at and heading.header.parent != headings[at - 1].header.id):
@@ -251,7 +253,7 @@ class Watch:
                 except RequestError as failure:
                     log.info("peer %s: %s", friend, failure)
                 except Refused as refusal:
-                    self._blame(friend, refusal)
+                    self.blame(friend, refusal)
         return []
 
     # ------------------------------------------------------------------------------------------------- members
@@ -262,7 +264,7 @@ class Watch:
         Raises :class:`Refused`, ``CROSSES_FINALITY`` where it is of a state that is not final here, or no more known;
         and what asking raises.
         """
-        data = await self._ask(peer, PROOF, key, MAX_MESSAGE_BYTES)
+        data = await self.ask(peer, PROOF, key, MAX_MESSAGE_BYTES)
         proven = await trio.to_thread.run_sync(check_evidence, self._genesis, data, limiter=self._threads)
         if proven.key != key:
             raise Refused(Reason.UNSOLICITED, "a proof about somebody else")
@@ -288,7 +290,7 @@ class Watch:
                 why = str(failure)
                 continue
             except Refused as refusal:
-                self._blame(peer, refusal)
+                self.blame(peer, refusal)
                 why = str(refusal)
                 continue
             if found is None or proven.header.height > found.header.height:

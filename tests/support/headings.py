@@ -11,6 +11,7 @@ import trio
 from libp2p.abc import INetStream
 from libp2p.custom_types import TProtocol
 
+from chain.actions import Enrol
 from chain.blocks import Block
 from chain.codec import encode
 from chain.genesis import Genesis
@@ -18,11 +19,13 @@ from chain.messages import GetHeadings, RawItems, Status, cut_to_size
 from chain.serving import HEADINGS, STATUS
 from p2p.network import Transport, TransportConfig, open_transport
 from tests.support.forge import Forge
-from tests.support.world import genesis_of
+from tests.support.world import Actor, genesis_of
 
 GENESIS = genesis_of(4)
 FORGE = Forge(GENESIS)
-STEM = FORGE.attested(6)
+ENROLMENTS = [Actor(GENESIS, number).sign(Enrol()) for number in range(200, 260)]
+FIRST = FORGE.block(None, ENROLMENTS)
+STEM = [FIRST, *FORGE.attested(5, FIRST)]
 CHAIN = [*STEM, *FORGE.attested(30, STEM[-1])]
 RIVAL = [*STEM, *FORGE.attested(30, STEM[-1], slot=200)]
 """All validators signed both."""

@@ -32,7 +32,7 @@ def run(joining: Joining, *, peers: tuple[str, ...] = ("a", "b", "c"), steps: in
     rows: list[Row] = []
     for _ in range(steps):
         for peer, request in list(joining.requests(peers, 0)):
-            rows += joining.take(peer, request, SHELF.give(request))
+            rows += joining.take(peer, request, SHELF.give(request), 0)
         if joining.is_done:
             break
     return rows
@@ -55,7 +55,7 @@ def test_an_empty_state_is_one_part() -> None:
     empty = Shelf(())
     joining = Joining(empty.root)
     request = first(joining, "a")
-    assert joining.take("a", request, empty.give(request)) == []
+    assert joining.take("a", request, empty.give(request), 0) == []
     assert joining.is_done
 
 
@@ -65,13 +65,13 @@ def test_a_part_is_as_large_as_asked_for_or_one_bucket() -> None:
         for peer, request in list(joining.requests(["a"], 0)):
             reply = SHELF.give(request)
             assert len(reply) < SMALL + 1_200  # with its path
-            joining.take(peer, request, reply)
+            joining.take(peer, request, reply, 0)
 
 
 def test_several_peers_share_what_is_missing() -> None:
     joining = Joining(SHELF.root)
     request = first(joining, "a")
-    joining.take("a", request, SHELF.give(request))
+    joining.take("a", request, SHELF.give(request), 0)
     asked = [(peer, request.part) for peer, request in joining.requests(["a", "b", "c"], 0)]
     assert len(asked) == len({part for _, part in asked})
     assert {peer for peer, _ in asked} == {"a", "b", "c"}
@@ -80,7 +80,7 @@ def test_several_peers_share_what_is_missing() -> None:
 def test_a_wrong_part_costs_its_sender_and_not_the_join() -> None:
     joining = Joining(SHELF.root)
     request = first(joining, "liar")
-    assert refusal(joining.take, "liar", request, OTHER.give(request)) is Reason.WRONG_STATE_ROOT
+    assert refusal(joining.take, "liar", request, OTHER.give(request), 0) is Reason.WRONG_STATE_ROOT
     assert list(joining.requests(["liar"], 0)) == []
     rows = run(joining, peers=("liar", "a", "b"))
     assert StateTree.build(rows).root == SHELF.root
@@ -94,7 +94,7 @@ def test_who_lies_about_one_part_only_is_found_out() -> None:
         for peer, request in list(joining.requests(["liar", "honest"], 0)):
             shelf = OTHER if peer == "liar" and target in request.part else SHELF
             try:
-                rows += joining.take(peer, request, shelf.give(request))
+                rows += joining.take(peer, request, shelf.give(request), 0)
             except Refused:
                 caught += 1
     assert caught <= 1
@@ -116,10 +116,20 @@ def test_what_is_late_is_asked_of_another_and_the_first_answer_counts() -> None:
     assert list(joining.requests(["quick"], PATIENCE_MS - 1)) == []
     quick = first(joining, "quick", PATIENCE_MS)
     assert quick.part == slow.part
-    rows = joining.take("quick", quick, SHELF.give(GetPart(SHELF.root, WHOLE, 500)))
-    rows += joining.take("slow", slow, SHELF.give(slow))
+    rows = joining.take("quick", quick, SHELF.give(GetPart(SHELF.root, WHOLE, 500)), PATIENCE_MS)
+    rows += joining.take("slow", slow, SHELF.give(slow), 0)
     assert len(rows) == len(dict(rows)) > 0
     assert StateTree.build([*rows, *run(joining)]).root == SHELF.root
+
+
+def test_who_shows_next_to_nothing_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_PART_BYTES", 20 * SMALL)
+    joining = Joining(SHELF.root)
+    request = first(joining, "stingy")
+    assert joining.take("stingy", request, SHELF.give(GetPart(SHELF.root, WHOLE, 1)), 0)
+    assert list(joining.requests(["stingy"], REST_MS - 1)) == []
+    run(joining, peers=("stingy", "a"))
+    assert joining.is_done
 
 
 def test_a_peer_that_went_is_not_waited_for() -> None:
@@ -127,7 +137,7 @@ def test_a_peer_that_went_is_not_waited_for() -> None:
     gone = first(joining, "gone")
     joining.forget("gone")
     assert first(joining, "a").part == WHOLE
-    assert joining.take("gone", gone, SHELF.give(gone)) == []
+    assert joining.take("gone", gone, SHELF.give(gone), 0) == []
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -137,7 +147,7 @@ def test_killed_at_any_moment_it_goes_on(seed: int) -> None:
         for _ in range(rng.randrange(1, 9)):
             for peer, request in list(joining.requests(["a", "b"], 0)):
                 if rng.random() < 0.5:
-                    rows += joining.take(peer, request, SHELF.give(request))
+                    rows += joining.take(peer, request, SHELF.give(request), 0)
                     saved = joining.encode()
                 else:
                     joining.failed(peer, request, -REST_MS)
