@@ -11,6 +11,8 @@ files of this list, the store, touch the disk.  Files import only files above th
     keys          Ed25519, the acceptance rule of signatures, did:key
     merkle        the root over a block's transactions
     statetree     the authenticated tree over the state
+    pages         the same as pages, of which only what is looked at is in memory
+    replanting    what an update of them comes to
     ranges        a part of the state, shown to be all of it
 
   consensus
@@ -67,7 +69,10 @@ files of this list, the store, touch the disk.  Files import only files above th
     offences      what a validator answers for: evidence, lost signing states
     registry      what each transaction does, and what falls due
     words         proposals, changes, policies, moments in words for people
-    shapes        what a document holds, for those who describe it
+    shapes        what a document holds, for those who describe it: as of which height it is
+    registershapes  members, records, institutions and policies
+    chainshapes   blocks, votes, validators, transactions
+    nodeshapes    a running node
     documents     members, ratings and records as documents, for HTTP and commands alike
     institutions  authorities, arbiters, motions and policies
     chronicle     blocks, transactions, votes and refusals
@@ -75,6 +80,8 @@ files of this list, the store, touch the disk.  Files import only files above th
     prover        making one
 
   branches
+    store         a state at the head: its entries, the tree over them, what falls due
+    paged         the same where it is on disk, with what is not there yet in memory
     ledger        one branch: state, votes and undo from the snapshot to the head
     blocktree     the branches that can still win
     liars         who signed two chains that are both final
@@ -114,7 +121,12 @@ files of this list, the store, touch the disk.  Files import only files above th
 
   store
     database      the SQLite file, its tables and errors
+    rows          the state of a node on disk, as it reads it
+    derived       what follows from the entries, in tables of its own
+    rebuild       all of that anew
+    migrate       a database of the format before, in this one
     storage       the one writer, and what a node starts from
+    scrub         looking through a state for damage
     reader        looking into a database, also beside a running node
     shelves       the final states that a node gives away
     sources       what proofs are made from: the state on disk, and that of a running node
@@ -122,6 +134,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     recheck       a stored chain again, from its genesis
     inspection    one commit of a home's database, to ask
     history       a stored chain executed again, to tell what happened to a member
+    past          what happened to all members, kept while a node runs
     answers       questions about blocks and validators, and their documents
     enquiries     questions about members and records
 """

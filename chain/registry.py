@@ -9,7 +9,7 @@ Source: protocol 6.1 and 6.5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 from chain import (
@@ -74,7 +74,9 @@ from chain.statekeys import (
     RULES_KEY,
     VALIDATORS_KEY,
     account_key,
+    member_key,
     policy_key,
+    rating_key,
 )
 from chain.terms import check_filing
 from chain.transactions import Transaction
@@ -113,6 +115,12 @@ _RULES: dict[type[Action], _Rule] = {
     Lost: offences.renew_tag,
 }
 
+_CHECKS: dict[type[Action], Callable[[Policy, Any, bytes], None]] = {
+    Rate: ratings.check_rating,
+    FileRecord: check_filing,
+    Reopen: check_filing,
+    Evidence: offences.check_evidence,
+}
 
 _DEADLINES: dict[bytes, Callable[[Draft, bytes], None]] = {
     RECORDS: deadlines.fall_due,
@@ -191,17 +199,27 @@ def apply(draft: Draft, transaction: Transaction) -> None:
     draft.put(at, Account(next_nonce + 1, identity, successor, day, used, before + given))
 
 
-def check_action(policy: Policy, transaction: Transaction) -> None:
-    """The rules that follow from the policy alone, whatever else the state is.  Raises :class:`Refused`."""
-    match transaction.action:
-        case Rate() as action:
-            ratings.check_rating(policy, action, transaction.actor)
-        case FileRecord() | Reopen() as action:
-            check_filing(policy, action)
-        case Evidence() as action:
-            offences.check_evidence(action)
+def touched(transaction: Transaction) -> Iterator[bytes]:
+    """The keys that most transactions of its kind look at, of entries that not every block does: a hint."""
+    actor, action = transaction.actor, transaction.action
+    yield account_key(actor)
+    yield member_key(actor)
+    match action:
+        case Rate(subject=subject, category=category):
+            yield member_key(subject)
+            yield rating_key(subject, actor, category)
+        case FileRecord(subject=subject):
+            yield member_key(subject)
+            yield account_key(subject)
         case _:
             pass
+
+
+def check_action(policy: Policy, transaction: Transaction) -> None:
+    """The rules that follow from the policy alone, whatever else the state is.  Raises :class:`Refused`."""
+    check = _CHECKS.get(type(transaction.action))
+    if check is not None:
+        check(policy, transaction.action, transaction.actor)
 
 
 def check_quota(draft: Draft, transaction: Transaction) -> None:

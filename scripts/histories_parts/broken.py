@@ -83,8 +83,8 @@ def _no_deadline() -> Sequence[Patch]:
 def _no_tier_cap() -> Sequence[Patch]:
     counted = effects._counted
 
-    def uncapped(draft: Draft, subject: bytes, member: Member, record: Record, sign: int) -> Member:
-        return counted(draft, subject, member, record, sign)._replace(caps=())
+    def uncapped(draft: Draft, subject: bytes, member: Member, record: Record, sign: int, filed: int = 0) -> Member:
+        return counted(draft, subject, member, record, sign, filed)._replace(caps=())
 
     return [(effects, "_counted", uncapped)]
 
@@ -157,8 +157,8 @@ def _worse_by_comment() -> Sequence[Patch]:
 def _upheld_and_worse() -> Sequence[Patch]:
     settled = objections._settled
 
-    def worse(record: Record) -> Record:
-        return settled(record)._replace(points=record.points - 1)
+    def worse(record: Record, **beside: Any) -> Record:
+        return settled(record, **beside)._replace(points=record.points - 1)
 
     return [(objections, "_settled", worse)]
 

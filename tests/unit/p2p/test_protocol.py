@@ -483,8 +483,8 @@ async def test_a_proof_is_made_for_who_asks_and_costs_more_than_its_bytes() -> N
             return await ask(server.peer_id, PROOF, asked, max_response=MAX_MESSAGE_BYTES, timeout_s=PATIENCE_S)
 
         assert await prove(key) == key
-        prices, inquiry = server.transport.requests.dues.prices, Inquiry(PROOF, peer.peer_id, "", key)
-        assert (prices.debtor(inquiry), prices.price(inquiry, key)) == (peer.peer_id, len(key) + PROOF_BYTES)
+        order = server.transport.requests.dues.prices.order(Inquiry(PROOF, peer.peer_id, "", key))
+        assert (order.debtor(), order.price(key)) == (peer.peer_id, len(key) + PROOF_BYTES)
         for wrong, why in ((key[1:], "malformed"), (bytes(32), "crosses_finality")):
             with pytest.raises(requests.RequestError, match=why) as caught:
                 await prove(wrong)
@@ -618,14 +618,16 @@ async def test_a_part_of_the_state_is_free_once() -> None:
             return await ask(server.peer_id, STATE, question, max_response=MAX_MESSAGE_BYTES, timeout_s=PATIENCE_S)
 
         question = GetPart(root, WHOLE)
-        prices, first = server.transport.requests.dues.prices, Inquiry(STATE, peer.peer_id, "", question.encode())
-        assert prices.debtor(first) is None
+        prices = server.transport.requests.dues.prices
+
+        def debtor(asked: bytes) -> str | None:
+            return prices.order(Inquiry(STATE, peer.peer_id, "", asked)).debtor()
+
+        assert debtor(question.encode()) is None
         assert await fetch(question.encode()) == root
-        again = Inquiry(STATE, peer.peer_id, "", GetPart(bytes([1]) * 32, WHOLE).encode())
-        assert (prices.debtor(again), prices.price(again, root)) == (peer.peer_id, len(root))
-        beside = Inquiry(STATE, peer.peer_id, "", GetPart(root, WHOLE.beside(1)[0]).encode())
-        assert prices.debtor(beside) is None
-        assert prices.debtor(Inquiry(STATE, peer.peer_id, "", b"junk")) == peer.peer_id
+        assert debtor(GetPart(bytes([1]) * 32, WHOLE).encode()) == peer.peer_id  # also under another root
+        assert debtor(GetPart(root, WHOLE.beside(1)[0]).encode()) is None
+        assert debtor(b"junk") == peer.peer_id
         for wrong, why in ((b"junk", "malformed"), (GetPart(bytes(32), WHOLE).encode(), "not_executed")):
             with pytest.raises(requests.RequestError, match=why) as caught:
                 await fetch(wrong)
