@@ -39,8 +39,8 @@ async def judged(row: Row, scale: float) -> Verdict:
             measured, is_met = await row.run(scale)
         except* OperatorError as group:
             measured = str(group.exceptions[0])
-        except* Exception as group:
-            error = group
+        except* Exception as group:  # noqa: BLE001 - the table is made while nobody is there
+            error: BaseException = group
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]
             measured = f"broke off: {error!r}"
