@@ -73,7 +73,7 @@ With processes all six held on two shared cores that had other work all the time
 | `cut.toml` | 7 to 11 | 8 of 8 before the cut, 20 of 20 after it | 2 |
 | `disk.toml` | 11 to 12 | 8 of 8, then 30 of 30 | 2 |
 | `founder.toml` | 6 to 16 | 25 of 25 | |
-| `sybils.toml` | 7 to 12 | 41 of 45 with six identities at each of six nodes | 5 |
+| `sybils.toml` | 3 to 4 | 45 of 45 with six identities at each of six nodes | 2 |
 
 ## How links are made
 
