@@ -17,6 +17,7 @@ from chain.codec import encode
 from chain.database import (
     DATABASE,
     FORMAT,
+    OLDER_FORMAT,
     ROWS_AT_ONCE,
     Database,
     corrupt,
@@ -247,7 +248,7 @@ def test_damage_is_said_with_its_remedy(path: Path) -> None:
 def test_a_home_of_another_format_is_kept_and_never_begun_anew(path: Path) -> None:
     # its blocks were signed under other rules: nobody but their validators could sign them again
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (encode(FORMAT - 1),))
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (encode(OLDER_FORMAT - 1),))
     for is_reader in (True, False):
         with pytest.raises(OperatorError, match="keep it, and use the version that wrote it") as caught:
             Database(path, GENESIS, read_only=is_reader)
