@@ -13,6 +13,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     statetree     the authenticated tree over the state
     pages         the same as pages, of which only what is looked at is in memory
     replanting    what an update of them comes to
+    ranges        a part of the state, shown to be all of it
 
   consensus
     statements    what a validator says about a branch, and when that proves it a liar
@@ -68,7 +69,10 @@ files of this list, the store, touch the disk.  Files import only files above th
     offences      what a validator answers for: evidence, lost signing states
     registry      what each transaction does, and what falls due
     words         proposals, changes, policies, moments in words for people
-    shapes        what a document holds, for those who describe it
+    shapes        what a document holds, for those who describe it: as of which height it is
+    registershapes  members, records, institutions and policies
+    chainshapes   blocks, votes, validators, transactions
+    nodeshapes    a running node
     documents     members, ratings and records as documents, for HTTP and commands alike
     institutions  authorities, arbiters, motions and policies
     chronicle     blocks, transactions, votes and refusals
@@ -80,6 +84,8 @@ files of this list, the store, touch the disk.  Files import only files above th
     paged         the same where it is on disk, with what is not there yet in memory
     ledger        one branch: state, votes and undo from the snapshot to the head
     blocktree     the branches that can still win
+    liars         who signed two chains that are both final
+    lightchain    headers alone, and which of them are final
     blockchain    tree and ledger under the rule of the longest valid chain
     stall         whether finality stands still, and for want of whom
 
@@ -102,6 +108,8 @@ files of this list, the store, touch the disk.  Files import only files above th
     skeleton      headers whose blocks are not here yet
     download      their blocks, from several peers at once
     sync          whom to ask for what
+    shelf         a state, to give parts of it away
+    joining       a state fetched in parts, from several peers at once
     witness       who signed what, to notice who contradicts itself
     outbox        what one event makes of a node, in its order
     throttle      how much a block may hold, so that everybody has it in time
@@ -121,11 +129,13 @@ files of this list, the store, touch the disk.  Files import only files above th
     storage       the one writer, and what a node starts from
     scrub         looking through a state for damage
     reader        looking into a database, also beside a running node
+    shelves       the final states that a node gives away
     sources       what proofs are made from: the state on disk, and that of a running node
     entrynames    entries of the state for people
     recheck       a stored chain again, from its genesis
     inspection    one commit of a home's database, to ask
     history       a stored chain executed again, to tell what happened to a member
+    past          what happened to all members, kept while a node runs
     answers       questions about blocks and validators, and their documents
     enquiries     questions about members and records
 """

@@ -106,7 +106,7 @@ class Bodies:
         rows = self._database.rows(
             "SELECT id, body FROM blocks WHERE main = 1 AND height BETWEEN ? AND ? ORDER BY height",
             (first, last),
-            at_once=BLOCKS_AT_ONCE,
+            at_once=1,  # most often the first is not old enough
         )
         for block_id, stored in rows:
             yield _header_of(block_id, stored)
@@ -222,6 +222,13 @@ class Bodies:
         """Every body from ``height`` on is here again."""
         with self._database.transaction():
             self._put("bodies", height)
+            self._connection.execute("DELETE FROM meta WHERE key = 'wiped'")
+
+    def stop_overwriting(self) -> None:
+        """From now on the file keeps what is deleted, as any file does, until it is written anew."""
+        if self._database.meta("wiped") is not None:
+            with self._database.transaction():
+                self._connection.execute("DELETE FROM meta WHERE key = 'wiped'")
 
 
 def _header_of(block_id: bytes, stored: bytes) -> Header:

@@ -34,7 +34,7 @@ from typing import Any
 from chain.blocks import HEADING_ITEMS, Block, assemble, decode_block, decode_heading
 from chain.codec import count_items, decode, encode
 from chain.entries import Entry, PolicyText, Rules
-from chain.errors import OperatorError, Reason, Refused
+from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader
 from chain.policy import Policy, decode_policy
@@ -170,6 +170,8 @@ class Database:
                 f"{self.path} cannot be used ({text}); check its permissions, and copy a home that was not stopped "
                 "cleanly to where it can be written"
             ) from error
+        except sqlite3.ProgrammingError as error:  # such as a question after the connection was closed
+            raise InvariantBroken(f"{self.path}: {error}") from error
         except sqlite3.DatabaseError as error:
             raise corrupt(self.path, str(error)) from error
 

@@ -56,6 +56,7 @@ class Draft(Lookup):
         self.outage_slots = max(0, slot - self.parent.slot - genesis.idle_slots)
         self.slot = self._gone_slot = slot - self.lost_slots - self.outage_slots
         self._day: int | None = None
+        self._slots: dict[int, int] = {}
         self.happenings: list[Happening] = []
         self.strangers = 0
 
@@ -83,6 +84,7 @@ class Draft(Lookup):
         self._written[key] = None
         if key == RULES_KEY:
             self._policy = self._day = None
+            self._slots.clear()
 
     @property
     def changes(self) -> Changes:
@@ -104,4 +106,7 @@ class Draft(Lookup):
 
     def slots(self, days: int) -> int:
         """A policy's days in slots of this network."""
-        return self.policy.slots(days, self.genesis.slot_ms)
+        slots = self._slots.get(days)
+        if slots is None:
+            slots = self._slots[days] = self.policy.slots(days, self.genesis.slot_ms)
+        return slots

@@ -45,7 +45,7 @@ def begin(draft: Draft, subject: bytes, number: int, record: Record) -> None:
     """A new record is there."""
     member: Member = draft.get(member_key(subject))
     draft.put(record_key(subject, number), record)
-    draft.put(member_key(subject), _counted(draft, subject, member._replace(filed=number + 1), record, 1))
+    draft.put(member_key(subject), _counted(draft, subject, member, record, 1, filed=1))
 
 
 def change(draft: Draft, subject: bytes, number: int, before: Record, after: Record) -> None:
@@ -78,18 +78,14 @@ def _without(draft: Draft, subject: bytes, member: Member, record: Record) -> Me
     return member._replace(suspended=member.suspended - 1)
 
 
-def _counted(draft: Draft, subject: bytes, member: Member, record: Record, sign: int) -> Member:
-    """``member`` with (1) or without (-1) the points and the tier cap of a record that stands."""
+def _counted(draft: Draft, subject: bytes, member: Member, record: Record, sign: int, filed: int = 0) -> Member:
+    """``member`` with (1) or without (-1) the points and the tier cap of a record that stands, perhaps a new one."""
     caps = member.caps
     if record.cap >= 0:
         counts = dict(caps)
         counts[record.cap] = counts.get(record.cap, 0) + sign
         caps = tuple(sorted((level, count) for level, count in counts.items() if count))
-    return member._replace(
-        record_points=member.record_points + _capped(draft, subject, record.category, sign * record.points),
-        standing=member.standing + sign,
-        caps=caps,
-    )
+    return member.recorded(_capped(draft, subject, record.category, sign * record.points), sign, caps, filed)
 
 
 def _capped(draft: Draft, subject: bytes, code: int, points: int) -> int:

@@ -84,6 +84,14 @@ class Member(NamedTuple):
             self.registrar, self.raters + raters, self.leaves_slot,
         )  # fmt: skip
 
+    def recorded(self, points: int, sign: int, caps: tuple[tuple[int, int], ...], filed: int = 0) -> Member:
+        """The member with (1) or without (-1) a record that stands, of which ``filed`` is new."""
+        return Member(
+            self.key, self.enrolled_height, self.rated_points, self.ratings, self.record_points + points,
+            self.filed + filed, self.standing + sign, self.suspended, caps, self.enrolled_slot, self.policy_version,
+            self.registrar, self.raters, self.leaves_slot,
+        )  # fmt: skip
+
 
 # Status of a rating.  Its points count in all of them.
 UNDISPUTED, DISPUTED, ANSWERED = 0, 1, 2
@@ -192,13 +200,16 @@ class Record(NamedTuple):
 
 
 class Marker(NamedTuple):
-    """Until when something may not be recorded again: a piece of evidence, or the conduct of a record that ended.
+    """Why something is not recorded again: a piece of evidence, or the conduct of a record that ended.
 
-    ``is_reopened`` while a record of that conduct stands again.
+    Until ``until_slot`` that is kept (0: nothing has ended).  ``is_reopened`` while a record of that conduct stands
+    again.  ``filed`` are the records that stand on that evidence: the category of each, and until when it is kept
+    that there was one, once it has ended.
     """
 
     until_slot: int
     is_reopened: int = 0
+    filed: tuple[tuple[int, int], ...] = ()
 
 
 class CategorySum(NamedTuple):

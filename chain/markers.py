@@ -1,8 +1,8 @@
 """What ended stays ended: markers, which say that something was recorded, and no more.
 
-A marker is a hash under which nothing about anybody is kept; it stays until the retention of the conduct ends.  While
-a record stands, its evidence makes no second one in its category.  Once it has ended, neither its evidence makes
-another one, in any category, nor conduct of the same category and day, but by reopening.
+A marker is a hash under which nothing about anybody is kept.  While a record stands, its evidence makes no second one
+in its category, and the marker stands as long as it does.  Once it has ended, neither its evidence makes another one,
+in any category, nor conduct of the same category and day, but by reopening, until the retention of the conduct ends.
 Source: protocol 6.12.
 """
 
@@ -39,7 +39,10 @@ def check_reopening(draft: Draft, subject: bytes, action: Reopen) -> None:
 
 def mark_filed(draft: Draft, subject: bytes, record: Record, until_slot: int) -> None:
     """The evidence was recorded; the conduct is kept until a slot."""
-    draft.put(_filed_key(subject, record.category, record.evidence), Marker(until_slot))
+    key = _evidence_key(subject, record.evidence)
+    others: Marker | None = draft.get(key)
+    filed = (record.category, until_slot)
+    draft.put(key, Marker(0, 0, (filed,) if others is None else tuple(sorted((*others.filed, filed)))))
     if record.is_reopened:
         key = _conduct_key(draft, subject, record.category, record.established_slot)
         draft.put(key, draft.get(key)._replace(is_reopened=1))
@@ -47,16 +50,16 @@ def mark_filed(draft: Draft, subject: bytes, record: Record, until_slot: int) ->
 
 def mark_ended(draft: Draft, subject: bytes, record: Record) -> None:
     """The record ended; neither its evidence nor its conduct is recorded again while that is kept."""
-    filed: Marker | None = draft.get(_filed_key(subject, record.category, record.evidence))
-    if filed is None or filed.until_slot <= draft.slot:
-        return
-    _prolong(draft, _evidence_key(subject, record.evidence), filed.until_slot, 0)
-    _prolong(
-        draft,
-        _conduct_key(draft, subject, record.category, record.established_slot),
-        filed.until_slot,
-        record.is_reopened,
-    )
+    key = _evidence_key(subject, record.evidence)
+    marker: Marker = draft.get(key)
+    until_slot = dict(marker.filed)[record.category]
+    others = tuple(each for each in marker.filed if each[0] != record.category)
+    is_kept = until_slot > draft.slot
+    kept_slot = max(marker.until_slot, until_slot) if is_kept else marker.until_slot
+    draft.put(key, Marker(kept_slot, 0, others) if kept_slot or others else None)
+    if is_kept:
+        conduct = _conduct_key(draft, subject, record.category, record.established_slot)
+        _prolong(draft, conduct, until_slot, record.is_reopened)
 
 
 def fall_due(draft: Draft, key: bytes) -> None:
@@ -68,13 +71,16 @@ def fall_due(draft: Draft, key: bytes) -> None:
     if not isinstance(marker, Marker):
         raise InvariantBroken("no marker is due")
     if marker.until_slot <= draft.slot:
-        draft.put(key, None)
+        draft.put(key, Marker(0, 0, marker.filed) if marker.filed else None)
 
 
 def _check_evidence(draft: Draft, subject: bytes, action: FileRecord | Reopen) -> None:
-    if draft.get(_evidence_key(subject, action.evidence)) is not None:
+    marker: Marker | None = draft.get(_evidence_key(subject, action.evidence))
+    if marker is None:
+        return
+    if marker.until_slot:
         raise Refused(Reason.ENDED, "a record of this evidence has ended")
-    if draft.get(_filed_key(subject, action.category, action.evidence)) is not None:
+    if any(category == action.category for category, _ in marker.filed):
         raise Refused(Reason.ALREADY_RECORDED, "a record of this evidence stands")
 
 
@@ -82,10 +88,6 @@ def _prolong(draft: Draft, key: bytes, until_slot: int, was_reopened: int) -> No
     """Set a marker, or let it last longer; what was reopened and has ended can be reopened again."""
     before: Marker = draft.get(key) or Marker(0)
     draft.put(key, Marker(max(before.until_slot, until_slot), 0 if was_reopened else before.is_reopened))
-
-
-def _filed_key(subject: bytes, category: int, evidence: bytes) -> bytes:
-    return _key(b"filed", subject + category.to_bytes(4, "big") + evidence)
 
 
 def _evidence_key(subject: bytes, evidence: bytes) -> bytes:

@@ -7,6 +7,8 @@ Source: protocol 6.4 and 6.14.
 
 from __future__ import annotations
 
+from typing import Any
+
 from chain import arbiters, effects
 from chain.actions import MAINTAIN, STRIKE, WITHDRAW, Answer, Appeal, Object, Rule
 from chain.authorities import check_authority, count_decided, count_withdrawn
@@ -65,7 +67,7 @@ def answer(draft: Draft, action: Answer, actor: bytes) -> None:
             raise Refused(Reason.NOT_BETTER, f"a correction raises the points, from {record.points}")
         corrected = record._replace(points=action.points)
         if record.is_disputed:  # what the objection was about is no more
-            corrected = _settled(corrected)._replace(upheld=0, arbiter=b"", grounds=b"")
+            corrected = _settled(corrected, upheld=0, arbiter=b"", grounds=b"")
         effects.change(draft, subject, action.number, record, corrected)
         draft.happenings.append(Happening("corrected", subject, action.number, record))
     if action.verdict != MAINTAIN and record.is_disputed:  # what the issuer finds by itself is not held against it
@@ -138,7 +140,7 @@ def decide(draft: Draft, subject: bytes, number: int, record: Record, verdict: i
         upheld, appeal_slot = UPHELD_FOR_GOOD, 0
         if not record.upheld:
             upheld, appeal_slot = UPHELD_ONCE, draft.slot + kept_slots(draft, record, "appeal_days")
-        after = _settled(record)._replace(upheld=upheld, appeal_slot=appeal_slot)
+        after = _settled(record, upheld=upheld, appeal_slot=appeal_slot)
         effects.change(draft, subject, number, record, after)
         draft.happenings.append(Happening("upheld", subject, number, record))
     count_decided(draft, record, is_overturned=verdict == STRIKE)
@@ -157,7 +159,7 @@ def _rule_on_repair(draft: Draft, subject: bytes, number: int, record: Record, v
     if verdict == STRIKE:
         effects.end(draft, subject, number, record, "repaired")
         return
-    after = _settled(record)._replace(repair_slot=repairable_again(draft, record), proof=b"")
+    after = _settled(record, repair_slot=repairable_again(draft, record), proof=b"")
     draft.put(record_key(subject, number), after)
     draft.happenings.append(Happening("repair declined", subject, number, record))
 
@@ -167,5 +169,5 @@ def _heard(draft: Draft, record: Record) -> Record:
     return record._replace(status=MAINTAINED, deadline_slot=deadline_slot)
 
 
-def _settled(record: Record) -> Record:
-    return record._replace(status=STANDING, deadline_slot=0, lot=b"", lot_height=0, votes=())
+def _settled(record: Record, **beside: Any) -> Record:
+    return record._replace(status=STANDING, deadline_slot=0, lot=b"", lot_height=0, votes=(), **beside)

@@ -10,6 +10,7 @@ from chain.actions import Evidence, Lost
 from chain.draft import Draft
 from chain.errors import Reason, Refused
 from chain.kinds import decode_statement
+from chain.policy import Policy
 from chain.statekeys import VALIDATORS_KEY
 from chain.statements import NO_TAG, is_equivocation
 
@@ -46,7 +47,7 @@ def check_open(draft: Draft, action: Evidence) -> bytes:
     return seat.key
 
 
-def check_evidence(action: Evidence) -> None:
+def check_evidence(_policy: Policy, action: Evidence, _actor: bytes) -> None:
     """What follows from the two statements alone.  Raises :class:`Refused`: ``MALFORMED``, ``NO_EQUIVOCATION``."""
     first, second = decode_statement(action.first), decode_statement(action.second)
     if first.id >= second.id:

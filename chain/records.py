@@ -26,19 +26,19 @@ from chain.entries import STANDING, SUSPENDED, Authority, Member, Record
 from chain.errors import Reason, Refused
 from chain.policy import Category
 from chain.statekeys import authority_key, record_key
-from chain.terms import check_filing, check_time
+from chain.terms import check_time
 
 
 def file(draft: Draft, action: FileRecord, actor: bytes) -> None:
     """An authority records conduct, in a category that it is accredited for.
 
     The record expires at the end of its severity's longest period, at the latest of the policy's retention, both
-    counted from the slot in which the conduct was established: what was established long ago is never new.
+    counted from the slot in which the conduct was established: what was established long ago is never new.  That the
+    policy allows it at all was checked before (:func:`chain.terms.check_filing`).
 
-    Raises :class:`Refused`: what :func:`check_authority`, :func:`chain.terms.check_filing`,
-    :func:`chain.terms.check_time` and :func:`chain.markers.check_new` say; ``NOT_ENROLLED`` for the subject;
-    ``SELF_RECORD``, ``AUTHORITY_SUSPENDED``, ``NOT_ACCREDITED``, ``STALE_POLICY``, ``TOO_OLD``, ``TOO_SHORT``,
-    ``COUNTER_LIMIT``.
+    Raises :class:`Refused`: what :func:`check_authority`, :func:`chain.terms.check_time` and
+    :func:`chain.markers.check_new` say; ``NOT_ENROLLED`` for the subject; ``SELF_RECORD``, ``AUTHORITY_SUSPENDED``,
+    ``NOT_ACCREDITED``, ``STALE_POLICY``, ``TOO_OLD``, ``TOO_SHORT``, ``COUNTER_LIMIT``.
     """
     issuer, authority = check_authority(draft, actor)
     subject, member = draft.member(action.subject)
@@ -81,7 +81,7 @@ def _check(
     draft: Draft, action: FileRecord | Reopen, issuer: bytes, authority: Authority, subject: bytes, member: Member
 ) -> Category:
     policy = draft.policy
-    category = check_filing(policy, action)
+    category = policy.categories[action.category]
     if issuer == subject:
         raise Refused(Reason.SELF_RECORD, "nobody records about itself")
     if authority.status == SUSPENDED:

@@ -115,6 +115,12 @@ _RULES: dict[type[Action], _Rule] = {
     Lost: offences.renew_tag,
 }
 
+_CHECKS: dict[type[Action], Callable[[Policy, Any, bytes], None]] = {
+    Rate: ratings.check_rating,
+    FileRecord: check_filing,
+    Reopen: check_filing,
+    Evidence: offences.check_evidence,
+}
 
 _DEADLINES: dict[bytes, Callable[[Draft, bytes], None]] = {
     RECORDS: deadlines.fall_due,
@@ -211,15 +217,9 @@ def touched(transaction: Transaction) -> Iterator[bytes]:
 
 def check_action(policy: Policy, transaction: Transaction) -> None:
     """The rules that follow from the policy alone, whatever else the state is.  Raises :class:`Refused`."""
-    match transaction.action:
-        case Rate() as action:
-            ratings.check_rating(policy, action, transaction.actor)
-        case FileRecord() | Reopen() as action:
-            check_filing(policy, action)
-        case Evidence() as action:
-            offences.check_evidence(action)
-        case _:
-            pass
+    check = _CHECKS.get(type(transaction.action))
+    if check is not None:
+        check(policy, transaction.action, transaction.actor)
 
 
 def check_quota(draft: Draft, transaction: Transaction) -> None:

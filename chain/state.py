@@ -124,9 +124,11 @@ _READERS: dict[int, Callable[..., Entry]] = {
 }
 
 
-# What most ratings are: so many need no decoding to see that nothing of them falls due.
+# What most ratings are.
 _NOTHING_ELSE = (0, 0, UNDISPUTED, 0, b"", b"")
-_TWO_FIELDS = encode((0, 0))[0]
+# How those begin, and markers while records stand: so many need no decoding to see that nothing of them falls due.
+_NEVER_DUE = {RATINGS[0]: encode((0, 0))[:1], MARKERS[0]: encode(Marker(0))[:2]}
+_OTHERS = bytes(1)
 
 
 def encode_entry(entry: Entry) -> bytes:
@@ -135,24 +137,25 @@ def encode_entry(entry: Entry) -> bytes:
 
 
 def decode_entry(key: bytes, value: bytes) -> Entry:
-    """Read an entry of a state whose root was checked; its key tells its type."""
-    if key[:1] == ACCOUNTS:
-        return _decode_account(key, value)
-    return _decode_again(key, value) if key in _OFTEN_READ else _decode(key, value)
+    """Read an entry of a state whose root was checked; its key tells its type.
 
-
-def _decode(key: bytes, value: bytes) -> Entry:
+    Raises :class:`InvariantBroken` where it is none.
+    """
     try:
-        return _READERS[key[0]](*msgpack.unpackb(value, use_list=False, raw=True))
+        kind = key[0]
+        return _decode_again(kind, value) if kind in _OFTEN_READ else _decode(kind, value)
     except (KeyError, IndexError, ValueError, TypeError, msgpack.UnpackException, Refused) as error:
         raise InvariantBroken(f"no entry of this state under {key.hex()}") from error
 
 
-# Every block reads these, and they hardly ever change.
-_OFTEN_READ = frozenset((RULES_KEY, VALIDATORS_KEY, ROLL_KEY))
-_decode_again = lru_cache(maxsize=16)(_decode)
-# One transaction on its way has the account of its actor read six times, a view of the head at a time; 3 MB.
-_decode_account = lru_cache(maxsize=4_096)(_decode)
+def _decode(kind: int, value: bytes) -> Entry:
+    return _READERS[kind](*msgpack.unpackb(value, use_list=False, raw=True))
+
+
+# Every block reads the first three, and they hardly ever change; each transaction on its way has the account of its
+# actor read six times, a view of the head at a time, and most accounts say the same as many others.  At most 3 MB.
+_OFTEN_READ = frozenset(RULES_KEY + VALIDATORS_KEY + ROLL_KEY + ACCOUNTS)
+_decode_again = lru_cache(maxsize=4_096)(_decode)
 
 
 # Kinds of entries, by the first byte of their keys, on which the chain itself may act.
@@ -163,7 +166,8 @@ WITH_DEADLINES = frozenset(
 
 def due_slot(key: bytes, value: bytes | None) -> int | None:
     """The slot in which the chain itself acts on an entry, if it ever does."""
-    if value is None or key[0] not in WITH_DEADLINES or (key[0] == RATINGS[0] and value[0] == _TWO_FIELDS):
+    kind = key[0]
+    if value is None or kind not in WITH_DEADLINES or value.startswith(_NEVER_DUE.get(kind, _OTHERS)):
         return None
     return due_slot_of(decode_entry(key, value))
 
@@ -178,7 +182,7 @@ def due_slot_of(entry: Entry | None) -> int | None:
         case Recovery(due_slot=slot) | Leaving(due_slot=slot) | Annulment(due_slot=slot) | Left(until_slot=slot):
             return slot
         case Marker(until_slot=until_slot):
-            return until_slot
+            return until_slot or None
         case Motion(status=0) as motion:
             return motion.expires_slot
         case Rules() as rules if rules.next_version:

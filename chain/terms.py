@@ -15,7 +15,7 @@ from chain.language import LONGER_IS_BETTER
 from chain.policy import Category, Policy
 
 
-def check_filing(policy: Policy, action: FileRecord | Reopen) -> Category:
+def check_filing(policy: Policy, action: FileRecord | Reopen, _actor: bytes) -> None:
     """What follows from a policy alone.
 
     Raises :class:`Refused`: ``UNKNOWN_CATEGORY``, ``CATEGORY_CLOSED``, ``POINTS_OUT_OF_RANGE``, ``WRONG_SEVERITY``,
@@ -32,7 +32,6 @@ def check_filing(policy: Policy, action: FileRecord | Reopen) -> Category:
         raise Refused(Reason.WRONG_SEVERITY, f"severity {action.severity} is none of {category.severities or (0,)}")
     if category.needs_reason and not action.reason:
         raise Refused(Reason.NO_REASON_GIVEN, f"{category.name} is discretionary: give the digest of a written reason")
-    return category
 
 
 def check_time(draft: Draft, member: Member, action: FileRecord | Reopen, category: Category) -> None:
@@ -65,8 +64,12 @@ def consented_from(draft: Draft, member: Member) -> int:
 
 def kept_slots(draft: Draft, record: Record, name: str) -> int:
     """A period of a record in slots, of the policy that it was filed under or of the one in force."""
-    days = [getattr(policy, name) for policy in (draft.policy_of(record.policy_version), draft.policy)]
-    return draft.slots(max(days) if name in LONGER_IS_BETTER else min(days))
+    then, now = draft.policy_of(record.policy_version), draft.policy
+    days: int = getattr(now, name)
+    if then is not now:
+        better = max if name in LONGER_IS_BETTER else min
+        days = better(getattr(then, name), days)
+    return draft.slots(days)
 
 
 def dispute_slots(draft: Draft, record: Record, name: str) -> int:

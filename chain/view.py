@@ -97,7 +97,7 @@ class Lookup(ABC):
     def policy(self) -> Policy:
         """The policy in force."""
         if self._policy is None:
-            self._policy = self.policy_of(self.rules.version)
+            self._policy = self._read_policy(self.rules.version)
         return self._policy
 
     @property
@@ -108,6 +108,9 @@ class Lookup(ABC):
 
     def policy_of(self, version: int) -> Policy:
         """A policy that is, was, or will be in force.  Raises :class:`InvariantBroken` for any other."""
+        return self.policy if version == self.rules.version else self._read_policy(version)
+
+    def _read_policy(self, version: int) -> Policy:
         return read_policy_text(self._always(policy_key(version), PolicyText).document)
 
     def policy_at(self, slot: int) -> Policy:

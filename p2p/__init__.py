@@ -27,13 +27,17 @@ From the wire up::
     link         one connection, and what is known of it
     exchange     what peers tell each other of addresses
     farewells    peers that part tell each other why
-    peers        who is connected: let in, greet, watch, drop, ban
+    pulse        whether a peer is still there
+    entrance     who is let in, and in whose place
+    peers        who is connected: greet, watch, drop, ban
     network      all of the above under one context manager
 
     signatures   decoding and checking off the event loop, once
     prices       what the ledger's replies cost whom
     protocol     the ledger's conversation over a network
 
+    watching     a network followed by its headers alone
+    fetching     a final state fetched from them
     consult      a short visit to peers: what they say of themselves, and of a node
     client       a node's HTTP face, as programs beside it ask
     following    one transaction, watched there until it is final

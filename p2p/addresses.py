@@ -153,6 +153,11 @@ def neighbourhood(host: str) -> str:
     return str(ip_network((host, 64 if ":" in host else 24), strict=False))
 
 
+def origin(host: str) -> str:
+    """What all names of one party share: the neighbourhood, and the host itself where that says nothing."""
+    return neighbourhood(host) or host
+
+
 def tenant(host: str) -> str:
     """What surely has one owner: an address of IPv4, or a /64, in which one has as many as one likes."""
     return neighbourhood(host) or host if ":" in host else host

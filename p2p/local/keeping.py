@@ -94,6 +94,8 @@ class Keeper:
             while await self._prune():
                 pass
             await self._wipe()
+        else:
+            await self._do(Bodies.stop_overwriting)
         self._note(await self._do(lambda bodies: bodies.oldest))
         if self._mode == "archive" and self._oldest > 1:
             log.warning("archive_incomplete", why=f"what blocks below height {self._oldest} say is asked of peers")

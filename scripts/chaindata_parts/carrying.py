@@ -93,6 +93,8 @@ def take(home: Home, file: Path, pool: Executor, advance: Callable[[int], None])
         if source.start.genesis != home.genesis.id:
             raise OperatorError(f"{file} is of another network than {home.path}; import it into a home of that one")
         storage.bind(home.secret.public)
+        if home.config.mode == "pruned":
+            storage.bodies.overwrite()
         return _Taking(home, file, storage).run(source, pool, advance)
 
 

@@ -25,6 +25,11 @@ STRIKE = 1
 _HEARD = {MAINTAINED: DRAWN, REPAIR_REFERRED: REPAIR_DRAWN}
 
 
+def evidence_mark(subject: bytes, evidence: bytes) -> bytes:
+    """Under which the state keeps what is known of a piece of evidence about somebody."""
+    return sha256(b"goodfaith/marker/evidence" + subject + evidence).digest()
+
+
 class Disputes(Book):
     """A book that knows how records are disputed."""
 
@@ -47,13 +52,11 @@ class Disputes(Book):
 
     # ------------------------------------------------------------------------------------------------ what is marked
 
-    def _marks(self, subject: bytes, filing: Row) -> tuple[bytes, bytes, bytes]:
-        """Of evidence that stands in a category, of evidence that ended, and of conduct that ended."""
-        category, evidence = filing["category"].to_bytes(4, "big"), filing["evidence"]
+    def _marks(self, subject: bytes, filing: Row) -> tuple[bytes, bytes]:
+        """Of a piece of evidence, and of conduct."""
         day = (filing["established_slot"] // self._days(1)).to_bytes(8, "big", signed=True)
-        kinds = (b"filed", category + evidence), (b"evidence", evidence), (b"conduct", category + day)
-        filed, ended, conduct = (sha256(b"goodfaith/marker/" + kind + subject + what).digest() for kind, what in kinds)
-        return filed, ended, conduct
+        conduct = sha256(b"goodfaith/marker/conduct" + subject + filing["category"].to_bytes(4, "big") + day)
+        return evidence_mark(subject, filing["evidence"]), conduct.digest()
 
     # ---------------------------------------------------------------------------------------------- what people do
 
@@ -200,11 +203,9 @@ class Disputes(Book):
 
     def _end(self, record: Record, what: str) -> None:
         record.end = what
-        filed, *ended = self._marks(record.subject, record.filing)
-        kept_until, _ = self.markers.get(filed, (0, False))
-        for marker in ended if kept_until > self.slot else ():
+        for marker in self._marks(record.subject, record.filing) if record.kept_until > self.slot else ():
             until, is_reopened = self.markers.get(marker, (0, False))
-            self.markers[marker] = max(kept_until, until), is_reopened and not record.is_reopened
+            self.markers[marker] = max(record.kept_until, until), is_reopened and not record.is_reopened
         self._tell(what, record.name)
 
     def _deed(self, who: bytes, deed: str) -> None:

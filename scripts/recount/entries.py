@@ -5,6 +5,7 @@ Only the layout of the entries is the chain's.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from chain.entries import (
@@ -60,6 +61,7 @@ from chain.statekeys import (
 )
 from chain.validators import Change, Seat, Validators
 from scripts.recount import council, lives
+from scripts.recount.disputes import evidence_mark
 from scripts.recount.rules import Recount
 
 _RECORD = {name: code for code, name in enumerate((*lives.COUNTING, *lives.DISPUTED))}
@@ -126,12 +128,21 @@ def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
     still_open = [number for number, motion in enumerate(recount.motions) if motion.status == lives.OPEN]
     yield DOCKET_KEY, Docket(len(recount.motions), tuple(still_open))
     yield ROLL_KEY, Roll(tuple(sorted(recount.roll.items())))
-    for marker, (until, is_reopened) in recount.markers.items():
-        yield marker_key(marker), Marker(until, int(is_reopened))
+    yield from _markers(recount)
     for pair, ruled in recount.rulings.items():
         yield rulings_key(*pair), Rulings(ruled["upheld"], ruled["struck"], ruled["silent"])
     if recount.lost:
         yield CLOCK_KEY, Clock(recount.lost)
+
+
+def _markers(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
+    filed: defaultdict[bytes, list[tuple[int, int]]] = defaultdict(list)
+    for record in recount.all_records():
+        mark = evidence_mark(record.subject, record.filing["evidence"])
+        filed[mark].append((record.filing["category"], record.kept_until))
+    for marker in recount.markers.keys() | filed.keys():
+        until, is_reopened = recount.markers.get(marker, (0, False))
+        yield marker_key(marker), Marker(until, int(is_reopened), tuple(sorted(filed[marker])))
 
 
 def _identities(recount: Recount) -> Iterator[tuple[bytes, Entry]]:

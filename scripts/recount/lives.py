@@ -33,8 +33,9 @@ def claim(holds: object, fault: str) -> None:
 class Record:
     """One record, from its filing on; ``end`` says how it ended, and is empty while it is there.
 
-    ``cap`` is a tier's level, counted from the lowest, or -1; times are slots, and 0 where there is none.  It was
-    ``upheld`` by one arbiter (1) or on an appeal (2); ``lot`` is the seed of the lot, drawn at ``lot_height``.
+    ``cap`` is a tier's level, counted from the lowest, or -1; times are slots, and 0 where there is none.  Once it
+    has ended, that it was there is kept until ``kept_until``.  It was ``upheld`` by one arbiter (1) or on an appeal
+    (2); ``lot`` is the seed of the lot, drawn at ``lot_height``.
     """
 
     subject: bytes
@@ -45,6 +46,7 @@ class Record:
     height: int
     expires: int
     repairable_from: int
+    kept_until: int
     cap: int
     stands: bool
     is_reopened: bool

@@ -244,8 +244,8 @@ class Recount(People, Disputes):
         self._check_time(row, subject, category)
         self._check_once(row, subject, who)
         established = row["established_slot"] - self.lost
-        expires, repairable_from = established + self._slots("retention_days"), 0
-        self.markers[self._marks(subject, row)[0]] = expires, False
+        kept_until, repairable_from = established + self._slots("retention_days"), 0
+        expires = kept_until
         if row["severity"]:
             severity = policy["severity"][row["severity"] - 1]
             expires = min(expires, established + self._days(severity["expires_after_days"]))
@@ -255,7 +255,7 @@ class Recount(People, Disputes):
         levels = [tier["name"] for tier in reversed(policy["tier"])]
         cap = levels.index(category["tier_cap"]) if "tier_cap" in category else -1
         stands, is_reopened = category["interim"] == "stands", row["kind"] == "reopen"
-        times, about = (self.height, expires, repairable_from), self.records[subject]
+        times, about = (self.height, expires, repairable_from, kept_until), self.records[subject]
         about.append(Record(subject, len(about), who, row, row["points"], *times, cap, stands, is_reopened))
         self._tell("reopened" if is_reopened else "filed", about[-1].name)
         self._deed(who, "filed")
@@ -278,8 +278,10 @@ class Recount(People, Disputes):
         claim(date >= since - (self._days(days) if days else 0), "a record of what was before the enrolment")
 
     def _check_once(self, row: Row, subject: bytes, who: bytes) -> None:
-        filed, ended, conduct = self._marks(subject, row)
-        claim(not {filed, ended} & self.markers.keys(), "evidence that was used")
+        ended, conduct = self._marks(subject, row)
+        used = {(record.filing["category"], record.filing["evidence"]) for record in self.about(subject)}
+        claim((row["category"], row["evidence"]) not in used, "evidence of a record that stands")
+        claim(ended not in self.markers, "evidence of a record that ended")
         claim((conduct in self.markers) == (row["kind"] == "reopen"), "a record again, or a reopening of nothing")
         if row["kind"] == "reopen":
             until, is_reopened = self.markers[conduct]

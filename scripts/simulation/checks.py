@@ -81,8 +81,8 @@ class Checks(Effects):
         if node.is_honest and not node.disk.is_unsound and node.engine.chain.head.header.id != head:
             self._fail_inside(node, "has another head after its restart than its disk says")
 
-    def on_restart(self, node: SimulatedNode, tip: bytes) -> None:
-        super().on_restart(node, tip)
+    def on_restart(self, node: SimulatedNode, tip: bytes, *, is_sure: bool) -> None:
+        super().on_restart(node, tip, is_sure=is_sure)
         if len(self.final) < max(self._punished.values(), default=0):
             self._punished.clear()  # what was lost may be punished again
 

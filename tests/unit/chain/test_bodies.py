@@ -159,6 +159,9 @@ def test_the_file_is_written_anew_now_and_then(home: Path, city: ForgettingCity)
         assert not bodies.is_worn
         bodies.drop(1)
         assert bodies.is_worn, "a tenth of ten days is one"
+        bodies.wipe()
+        bodies.stop_overwriting()
+        assert bodies.is_worn, "what was deleted meanwhile is still there"
 
 
 def test_the_number_of_the_oldest_body_is_guarded(home: Path, city: ForgettingCity) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chain.actions import APPROVE, ASK, STRIKE, WITHDRAW, Answer, Object, Repair, Rule
+from chain.entries import Marker
 from chain.errors import InvariantBroken, Reason
 from chain.markers import fall_due
 from chain.proposals import Suspend
@@ -40,6 +41,14 @@ class Town:
 @pytest.fixture
 def town() -> Town:
     return Town()
+
+
+def markers_of(town: Town) -> list[Marker]:
+    """All there are."""
+    state = town.register.ledger.state
+    keys = {*state, *town.register.draft.changes}
+    found = (town.register.draft.get(key) for key in sorted(keys) if key.startswith(MARKERS))
+    return [marker for marker in found if marker is not None]
 
 
 def withdrawn(town: Town) -> None:
@@ -112,6 +121,19 @@ def test_while_a_record_stands_its_evidence_makes_no_second_one_in_its_category(
     town.register.file(town.office, bob, TICKET, -5, evidence=EVIDENCE)
 
 
+def test_what_has_ended_is_forgotten_at_its_time_though_another_record_of_its_evidence_stands(town: Town) -> None:
+    town.register.block(50)
+    town.register.file(town.office, town.ann, HERO, 30, evidence=EVIDENCE, established_slot=50)
+    assert markers_of(town) == [Marker(0, 0, ((TICKET, 1827), (HERO, 1876)))]
+    withdrawn(town)
+    assert Marker(1827, 0, ((HERO, 1876),)) in markers_of(town)
+    assert town.why(HERO, 30, evidence=EVIDENCE) is Reason.ENDED
+    town.register.block(1_790)
+    assert markers_of(town) == [Marker(0, 0, ((HERO, 1876),))]
+    assert town.why(HERO, 30, evidence=EVIDENCE, established_slot=1_800) is Reason.ALREADY_RECORDED
+    assert town.why(evidence=EVIDENCE, established_slot=1_800) is None
+
+
 def test_two_things_of_one_day_are_recorded_on_evidence_of_their_own(town: Town) -> None:
     assert town.why() is None
 
@@ -120,7 +142,7 @@ def test_markers_go_when_the_retention_of_the_conduct_ends(town: Town) -> None:
     withdrawn(town)
     for _ in range(2):
         town.register.block(900)
-    assert sum(key.startswith(MARKERS) for key in town.register.ledger.state) == 3
+    assert sum(key.startswith(MARKERS) for key in town.register.ledger.state) == 2
     town.register.block(26)
     town.register.block()
     assert not any(key.startswith(MARKERS) for key in town.register.ledger.state)
@@ -130,7 +152,7 @@ def test_no_key_of_the_state_says_what_a_marker_is_of(town: Town) -> None:
     struck(town)
     town.register.block()
     told = [key + value for key, value in town.register.ledger.state.items() if key.startswith(MARKERS)]
-    assert len(told) == 3
+    assert len(told) == 2
     for secret in (EVIDENCE, town.ann.key, town.office.key):
         assert not any(secret in entry for entry in told)
 
