@@ -125,6 +125,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     derived       what follows from the entries, in tables of its own
     rebuild       all of that anew
     migrate       a database of the format before, in this one
+    bodies        what blocks say, and how what is too old leaves the files
     storage       the one writer, and what a node starts from
     scrub         looking through a state for damage
     reader        looking into a database, also beside a running node

@@ -29,6 +29,8 @@ from chain.admission import (
     rejected,
 )
 from chain.blockchain import Blockchain
+from chain.blocks import Block
+from chain.bodies import Missing
 from chain.errors import Disposition, Reason, Refused
 from chain.events import (
     AnnounceBlock,
@@ -240,7 +242,8 @@ class LedgerProtocol:
         except requests.RequestError as failure:
             log.info("request to %s failed: %s", peer, failure)
             self._blame(peer, failure)
-            await self._node.post(RequestFailed(peer, request))
+            is_refused = failure.failure is requests.Failure.REFUSED
+            await self._node.post(RequestFailed(peer, request, is_refused))
         except Refused as refusal:
             self._penalise(peer, refusal)
             await self._node.post(RequestFailed(peer, request))
@@ -257,6 +260,23 @@ class LedgerProtocol:
                 if blocks:
                     self._transport.peers.credit(peer, Use.DELIVERED)
                 return BlocksReceived(peer, request, blocks)
+
+    async def bring(self, missing: Sequence[Missing]) -> tuple[Block, ...]:
+        """Old blocks of one branch, lowest first, of whichever connected peer has them; () where none has."""
+        wanted = {each.id for each in missing}
+        request = GetBlocks(missing[-1].id, missing[0].height, missing[-1].height - missing[0].height + 1)
+        for peer in self._transport.peers.connected():
+            try:
+                event = await self._fetch(peer.peer_id, request)
+            except requests.RequestError as failure:
+                self._blame(peer.peer_id, failure)
+            except Refused as refusal:
+                self._penalise(peer.peer_id, refusal)
+            else:
+                blocks = event.blocks if isinstance(event, BlocksReceived) else ()
+                if any(block.id in wanted for block in blocks):
+                    return tuple(block for block in blocks if block.id in wanted)
+        return ()
 
     def _good_of(self, peer: str, good: tuple[T, ...], refusal: Refused | None) -> tuple[T, ...]:
         """What comes before the first bad item of a reply, which is held against the peer; if it is all bad, no reply.

@@ -17,6 +17,7 @@ from chain.admission import CLOCK_DISPARITY_MS, MAX_LATE_SLOTS
 from chain.ballots import EMPTY, make_ballot
 from chain.blockchain import Blockchain
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block, encode_block, heading_of
+from chain.bodies import Missing
 from chain.codec import encode
 from chain.credentials import sign_credential
 from chain.electorate import Decision
@@ -558,6 +559,21 @@ async def test_a_silent_peer_is_a_failed_request_without_blame(monkeypatch: pyte
         await victim.protocol.perform(Ask(peer.peer_id, request))
         await until(lambda: victim.events(RequestFailed))
         assert victim.score(peer.peer_id) == 0
+
+
+async def test_a_peer_that_keeps_no_old_bodies_says_so_without_blame() -> None:
+    async with party(1) as asker, rogue(9, asker) as peer:
+
+        async def refuse() -> bytes:
+            raise Refused(Reason.BODY_GONE, "the transactions of height 1 are not here")
+
+        peer.answer("blocks", refuse)
+        request = GetBlocks(bytes(32), 1, 1)
+        await asker.protocol.perform(Ask(peer.peer_id, request))
+        await until(lambda: asker.events(RequestFailed))
+        assert asker.events(RequestFailed) == [RequestFailed(peer.peer_id, request, is_refused=True)]
+        assert asker.score(peer.peer_id) == 0
+        assert await asker.protocol.bring([Missing(1, bytes(32))]) == ()
 
 
 async def test_a_request_to_a_peer_that_is_not_there_fails() -> None:
