@@ -20,9 +20,11 @@ from chain.blockchain import Blockchain, Snapshot
 from chain.blocks import Block, decode_heading, heading_of
 from chain.codec import decode, encode
 from chain.database import (
+    BETWEEN,
     BLOCKS_AT_ONCE,
     DATABASE,
     Database,
+    bounds,
     is_bare,
     oldest_body,
     policy_in_force,
@@ -37,12 +39,14 @@ from chain.headers import Header, VerifiedHeader, verify_header
 from chain.inspection import header_of_genesis
 from chain.judgement import judge
 from chain.keys import did_from_key, self_test
+from chain.paged import PagedStore
 from chain.reader import Reader
 from chain.recheck import checked_block, recheck
+from chain.rows import StoredRows
 from chain.scores import standing
+from chain.scrub import rows_to_scrub, scrub
 from chain.state import decode_entry
 from chain.statekeys import MEMBERS, read_identity
-from chain.statetree import StateTree
 from chain.votecodec import decode_votes, encode_votes
 from chain.votes import Votes
 
@@ -108,10 +112,8 @@ class _Row(NamedTuple):
 def rows_of(home: Path, genesis: Genesis) -> int:
     """How much there is to check: what ``advance`` is told of."""
     with closing(Database(home / DATABASE, genesis, read_only=True)) as database:
-        counts = [
-            next(database.rows(f"SELECT count(*) FROM {table}"))[0] for table in ("blocks", "state", "transactions")
-        ]
-    return sum(counts)
+        counts = (next(database.rows(f"SELECT count(*) FROM {table}"))[0] for table in ("blocks", "transactions"))
+        return int(sum(counts)) + rows_to_scrub(database)
 
 
 def examine(home: Path, genesis: Genesis, pool: Executor, advance: Advance) -> Soundness:
@@ -285,36 +287,27 @@ class _Examination:
         self._advance(count)
 
     def _check_state(self) -> None:
-        entries: dict[bytes, bytes] = {}
-        for key, stored in self._rows("SELECT key, value FROM state ORDER BY key"):
-            self._advance(1)
-            self._found.rows += 1
-            try:
-                value = unseal(key, stored)
-                decode_entry(key, value)
-            except Refused:
-                self._found.blame("state", key.hex(), "its checksum is wrong", _RESTORED)
-            else:
-                entries[key] = value
-        self._found.entries = len(entries)
-        root = StateTree.build(entries.items()).root
-        if root != self._snapshot.state_root:
-            what = f"all entries together are not the state at height {self._snapshot.height}"
-            self._found.blame("state", "all", what, _RESTORED)
-        self._check_standings(entries)
+        """Entries, the tree over them up to the root in the header, and what follows from them."""
+        for portion in scrub(self._database, is_held=True):
+            self._advance(portion.rows)
+            self._found.rows += portion.rows
+            self._found.entries += portion.rows if portion.table == "state" else 0
+            for damage in portion.damage:
+                self._found.blame(*damage, _RESTORED)
+        self._check_standings()
         if not self._found.damage:
-            self._execute_above(entries)
+            self._execute_above()
 
-    def _execute_above(self, entries: dict[bytes, bytes]) -> None:
+    def _execute_above(self) -> None:
         """Blocks above the stored state lead on from it; with every body, all of them do from the genesis."""
         if self._snapshot.height == 0:
             return
         self._found.executed_from_height = 1 if self._found.oldest_body == 1 else self._snapshot.height + 1
+        state = PagedStore(StoredRows(self._database, self._snapshot.height), self._database.number("entries"))
         votes = decode_votes(self._meta["snapshot_votes"])
-        chain = Blockchain(self._genesis, Snapshot(self._snapshot, votes, entries))
+        chain = Blockchain(self._genesis, Snapshot(self._snapshot, votes, state))
         above = "SELECT id, body FROM blocks WHERE main = 1 AND height > ? ORDER BY height"
-        rows = self._rows(above, self._snapshot.height)
-        for block_id, stored in rows:
+        for block_id, stored in self._rows(above, self._snapshot.height):
             block = trusted_block(unseal(block_id, stored))
             try:
                 chain.add(block, arrived_in_slot=True)
@@ -322,11 +315,15 @@ class _Examination:
                 self._found.blame("blocks", f"height {block.header.height}", str(refusal), _RESTORED)
                 return
 
-    def _check_standings(self, entries: dict[bytes, bytes]) -> None:
-        with suppress(Refused):  # a damaged entry, which is said already
+    def _check_standings(self) -> None:
+        if "rescored" in self._meta:  # a new policy, and not everybody's turn has come
+            return
+        with suppress(OperatorError):  # a damaged entry, which is said already
             policy = policy_in_force(self._database)
-            read = ((read_identity(key), decode_entry(key, entries[key])) for key in entries if key.startswith(MEMBERS))
-            computed = {key: standing(policy, entry).score for key, entry in read if isinstance(entry, Member)}
+            members = ((key, decode_entry(key, raw)) for key, raw, _ in self._database.values(BETWEEN, bounds(MEMBERS)))
+            computed = {
+                read_identity(key): standing(policy, entry).score for key, entry in members if isinstance(entry, Member)
+            }
             stored = dict(self._rows("SELECT member, score FROM standings"))
             self._found.rows += len(stored)
             for member in sorted(computed.keys() | stored.keys()):
