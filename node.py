@@ -34,10 +34,11 @@ from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import Commit, Effect, Event, FollowWallClock, Submitted, Tick, WallClockStepped
 from chain.keys import self_test
-from chain.messages import Status
+from chain.messages import GetPart, Status
 from chain.prover import prove
 from chain.reader import Reader
 from chain.serving import MAX_RECENT_BLOCKS, Question
+from chain.shelves import Shelves
 from chain.sources import LiveState
 from chain.statements import TAG_BYTES
 from chain.storage import Storage
@@ -88,6 +89,7 @@ class Node:
         self._reader = Reader(home.database, home.genesis)
         self._reading = trio.CapacityLimiter(1)
         self.keeper = Keeper(home, storage, self._reader, self.telemetry.registry, self.protocol.bring)
+        self._shelves = Shelves(self._reader)
         self._inbox, self._events = trio.open_memory_channel[tuple[Event, "_Reply | None"]](MAX_QUEUED_EVENTS)
         self._clock = SteeredClock(monotonic_ms(), wall_ms())
         self._credential = sign_credential(home.secret, home.genesis.id, peer_id_of(home.secret.seed))
@@ -224,6 +226,9 @@ class Node:
     async def prove(self, key: bytes) -> bytes:
         source = LiveState(self.engine.chain, self._reader, key)
         return await trio.to_thread.run_sync(prove, self.genesis, source, key, limiter=self._reading)
+
+    async def give(self, question: GetPart) -> bytes:
+        return await trio.to_thread.run_sync(self._shelves.give, question, limiter=self._reading)
 
     async def locate(self, transaction_id: bytes) -> Block | None:
         stored = await trio.to_thread.run_sync(self._reader.transaction, transaction_id, limiter=self._reading)

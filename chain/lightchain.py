@@ -105,6 +105,15 @@ class LightChain:
         final = self.final.header
         return self.is_anchored and header.id in self and self._ancestor(final, header.height) == header.id
 
+    def finals(self, count: int) -> list[Header]:
+        """The newest final headers, the newest first, as far as they are here; none before the checkpoint is."""
+        found: list[Header] = []
+        judged: Judged | None = self.final if self.is_anchored else None
+        while judged is not None and len(found) < count:
+            found.append(judged.header)
+            judged = self._judged.get(judged.header.parent)
+        return found
+
     def add(self, heading: Heading, *, is_shown: bool = False) -> bool:
         """Judge one more header; whether it is new.  ``is_shown`` says that :func:`shown_final` found it final.
 

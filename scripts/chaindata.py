@@ -1,8 +1,8 @@
 """Look after the database of a home: carry its chain, check it, make it smaller.
 
 ``export`` and ``import`` carry a chain in one file; ``verify`` checks everything that is stored; ``stats`` says what
-takes the room; ``prune`` drops what is too old, ``compact`` writes the file anew; ``migrate`` brings an older database
-to this version's format.  What writes into a home needs its node to be stopped.  See scripts/docs/chaindata.md.
+takes the room; ``prune`` drops what is too old, ``compact`` writes the file anew; ``migrate`` takes over a database of
+the version before.  What writes into a home needs its node to be stopped.  See scripts/docs/chaindata.md.
 """
 
 from __future__ import annotations
@@ -130,6 +130,23 @@ def stats_of_chain(home: Path, as_json: bool) -> None:
     _shown(f"{home}", document, Sheet("Tables", ("name", "rows", "bytes"), rows), as_json=as_json)
 
 
+@_command("migrate")
+def migrate_chain(home: Path, as_json: bool) -> None:
+    """Bring a database of the version before to this one's format; the old one is kept beside it.
+
+    Interrupted, it goes on where it was when it is asked again.
+    """
+    with importing():
+        from chain.migrate import migrate, rows_to_migrate
+        from p2p.local.home import locked
+
+    genesis = _genesis_of(home)
+    with locked(home), progress("rows", rows_to_migrate(home / DATABASE)) as advance:
+        kept = migrate(home / DATABASE, genesis, lambda _table, count: advance(count))
+    document = {"database": str(home / DATABASE), "kept": str(kept), "bytes": (home / DATABASE).stat().st_size}
+    _shown(f"Migrated {home}", document, as_json=as_json)
+
+
 @_command("prune")
 def prune_chain(home: Path, as_json: bool) -> None:
     """Drop what blocks said before the policy's bodies_days, and write the file anew, so that it is gone."""
@@ -153,22 +170,6 @@ def compact_chain(home: Path, as_json: bool) -> None:
 
     shrunk = compact(home, _genesis_of(home))
     _shown(f"Written anew in {home}", shrunk._asdict(), as_json=as_json)
-
-
-@_command("migrate")
-def migrate_chain(home: Path, as_json: bool) -> None:
-    """Bring a database of the format before to this version's; the older file is kept beside it.
-
-    Interrupted, it goes on where it was when it is asked again.
-    """
-    with importing():
-        from chain.migrate import migrate, rows_to_migrate
-        from p2p.local.home import locked
-
-    genesis = _genesis_of(home)
-    with locked(home), progress("rows", rows_to_migrate(home / DATABASE)) as advance:
-        kept = migrate(home / DATABASE, genesis, lambda _table, rows: advance(rows))
-    _shown(f"Migrated {home}", {"database": str(home / DATABASE), "kept": str(kept)}, as_json=as_json)
 
 
 if __name__ == "__main__":

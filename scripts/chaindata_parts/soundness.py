@@ -112,8 +112,8 @@ class _Row(NamedTuple):
 def rows_of(home: Path, genesis: Genesis) -> int:
     """How much there is to check: what ``advance`` is told of."""
     with closing(Database(home / DATABASE, genesis, read_only=True)) as database:
-        counts = (next(database.rows(f"SELECT count(*) FROM {table}"))[0] for table in ("blocks", "transactions"))
-        return int(sum(counts)) + rows_to_scrub(database)
+        counts = [next(database.rows(f"SELECT count(*) FROM {table}"))[0] for table in ("blocks", "transactions")]
+        return sum(map(int, counts)) + rows_to_scrub(database)
 
 
 def examine(home: Path, genesis: Genesis, pool: Executor, advance: Advance) -> Soundness:
@@ -287,15 +287,15 @@ class _Examination:
         self._advance(count)
 
     def _check_state(self) -> None:
-        """Entries, the tree over them up to the root in the header, and what follows from them."""
+        """Every page against the one above it, every entry against the tree, and the tables that follow from them."""
         for portion in scrub(self._database, is_held=True):
             self._advance(portion.rows)
             self._found.rows += portion.rows
             self._found.entries += portion.rows if portion.table == "state" else 0
             for damage in portion.damage:
                 self._found.blame(*damage, _RESTORED)
-        self._check_standings()
         if not self._found.damage:
+            self._check_standings()
             self._execute_above()
 
     def _execute_above(self) -> None:
@@ -303,11 +303,12 @@ class _Examination:
         if self._snapshot.height == 0:
             return
         self._found.executed_from_height = 1 if self._found.oldest_body == 1 else self._snapshot.height + 1
-        state = PagedStore(StoredRows(self._database, self._snapshot.height), self._database.number("entries"))
         votes = decode_votes(self._meta["snapshot_votes"])
+        state = PagedStore(StoredRows(self._database, self._snapshot.height), self._database.number("entries"))
         chain = Blockchain(self._genesis, Snapshot(self._snapshot, votes, state))
         above = "SELECT id, body FROM blocks WHERE main = 1 AND height > ? ORDER BY height"
-        for block_id, stored in self._rows(above, self._snapshot.height):
+        rows = self._rows(above, self._snapshot.height)
+        for block_id, stored in rows:
             block = trusted_block(unseal(block_id, stored))
             try:
                 chain.add(block, arrived_in_slot=True)
@@ -316,20 +317,28 @@ class _Examination:
                 return
 
     def _check_standings(self) -> None:
-        if "rescored" in self._meta:  # a new policy, and not everybody's turn has come
-            return
-        with suppress(OperatorError):  # a damaged entry, which is said already
-            policy = policy_in_force(self._database)
-            members = ((key, decode_entry(key, raw)) for key, raw, _ in self._database.values(BETWEEN, bounds(MEMBERS)))
-            computed = {
-                read_identity(key): standing(policy, entry).score for key, entry in members if isinstance(entry, Member)
-            }
-            stored = dict(self._rows("SELECT member, score FROM standings"))
-            self._found.rows += len(stored)
-            for member in sorted(computed.keys() | stored.keys()):
-                if computed.get(member) != stored.get(member):
-                    what = f"the score {stored.get(member)} is noted, and it is {computed.get(member)}"
-                    self._found.blame("standings", did_from_key(member), what, _RESTORED)
+        """The score of every member; where a new policy is being applied, of those to whom it was."""
+        policy, rescored = policy_in_force(self._database), self._database.meta("rescored")
+        members = self._database.values(BETWEEN, bounds(MEMBERS))
+        scores = ((key, decode_entry(key, value)) for key, value, _ in members)
+        noted = "SELECT score FROM standings WHERE member = ?"
+        count = 0
+        for key, entry in scores:
+            count += 1
+            if not isinstance(entry, Member) or (rescored is not None and key > rescored):
+                continue
+            score, (stored,) = standing(policy, entry).score, next(self._rows(noted, key[1:]), (None,))
+            if score != stored:
+                what = f"the score {stored} is noted, and it is {score}"
+                self._found.blame("standings", did_from_key(read_identity(key)), what, _RESTORED)
+        for table, sql in (
+            ("standings", "SELECT count(*) FROM standings"),
+            ("ranks", "SELECT coalesce(sum(members), 0) FROM ranks WHERE level = 0"),
+        ):
+            ((number,),) = self._rows(sql)
+            self._found.rows += number if table == "standings" else 0
+            if number != count:
+                self._found.blame(table, "all", f"{number} are ranked, and there are {count} members", _RESTORED)
 
 
 def _copies(database: Path) -> Iterator[str]:
