@@ -116,12 +116,20 @@ Read: TypeAlias = Callable[[Any, str], Any]
 
 def an_integer(low: int, high: int) -> Read:
     """The check of a field that is an integer in ``[low, high]``."""
-    return lambda value, name: integer(value, low, high, name)
+
+    def read(value: Any, name: str) -> int:
+        return value if type(value) is int and low <= value <= high else integer(value, low, high, name)
+
+    return read
 
 
 def a_blob(size: int) -> Read:
     """The check of a field of exactly ``size`` bytes."""
-    return lambda value, name: blob(value, size, name)
+
+    def read(value: Any, name: str) -> bytes:
+        return value if type(value) is bytes and len(value) == size else blob(value, size, name)
+
+    return read
 
 
 def a_blob_or_nothing(size: int) -> Read:

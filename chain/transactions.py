@@ -14,10 +14,10 @@ Source: protocol 6.1.
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any, NamedTuple, NewType
+from typing import NamedTuple, NewType
 
 from chain.actions import Action, Propose
-from chain.codec import U64_MAX, Read, blob, decode, encode, integer
+from chain.codec import U64_MAX, blob, decode, encode, integer
 from chain.consents import check_others
 from chain.errors import Reason, Refused
 from chain.keys import SIGNATURE_BYTES, SecretKey, verify
@@ -47,10 +47,6 @@ class Transaction(NamedTuple):
 VerifiedTransaction = NewType("VerifiedTransaction", Transaction)
 
 
-def _read_field(read: Read, value: Any, name: str) -> Any:
-    return read(value, name)
-
-
 def decode_transaction(raw: bytes) -> Transaction:
     """Read a transaction.  Raises :class:`Refused` (``TOO_LARGE``, ``MALFORMED``); checks no signature."""
     fields = decode(raw[:-SIGNATURE_BYTES], max_bytes=MAX_TRANSACTION_BYTES - SIGNATURE_BYTES, max_items=MAX_GRANT)
@@ -64,7 +60,9 @@ def decode_transaction(raw: bytes) -> Transaction:
         raise Refused(Reason.TOO_LARGE, f"{len(raw)} bytes where {kind.name} may have {kind.max_bytes}")
     if type(body) is not tuple or len(body) != len(kind.reads):
         raise Refused(Reason.MALFORMED, f"the body of {kind.name} has {len(kind.reads)} fields")
-    action = kind.action(*map(_read_field, kind.reads, body, kind.action._fields))
+    action = kind.action(
+        *[read(value, name) for read, value, name in zip(kind.reads, body, kind.action._fields, strict=True)]
+    )
     return Transaction(
         sha256(raw).digest(),
         blob(actor, 32, "the actor"),

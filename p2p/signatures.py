@@ -124,11 +124,8 @@ class Signatures:
         return VerifiedTransaction(item)
 
     def _screened(self, raw: bytes, screen: Screen) -> Transaction | Refused:
-        """A transaction that waits here already, or is read now and let through.  Raises :class:`Refused`."""
-        known = self._known(sha256(raw).digest())
-        if known is not None:
-            return known
-        transaction = decode_transaction(raw)
+        """A transaction that waits here already, or is read now, and is let through.  Raises :class:`Refused`."""
+        transaction = self._known(sha256(raw).digest()) or decode_transaction(raw)
         return screen(transaction) or transaction
 
     async def block(self, raw: bytes) -> Block:

@@ -28,9 +28,10 @@ from chain.blocks import MAX_BLOCK_TRANSACTIONS
 from chain.entries import ANSWERED, DISPUTED, REVOKED, Member
 from chain.identities import ANNULMENTS, GUARDIANS, LEAVINGS, RECOVERIES, Leaving, commitment_of, left_key
 from chain.offices import holds_office
-from chain.scores import standing
+from chain.scores import standing as shown
 from chain.statekeys import AUTHORITIES, MEMBERS, RATINGS, RECORDS, SUMS, read_rating_key
 from scripts.histories_parts.right import right
+from scripts.histories_parts.standings import standing
 from scripts.histories_parts.steps import Past, Step
 
 _TIED = (MEMBERS, RECORDS, RATINGS, SUMS, GUARDIANS, RECOVERIES, ANNULMENTS)
@@ -229,7 +230,8 @@ def _moves_too_much(_past: Past, step: Step) -> bool:
     policy = step.view.policy
     for _, _, after in step.of(MEMBERS):
         if after is not None:
-            moved = standing(policy, after).score - policy.base - after.record_points
+            # What people are shown is what is judged here, by its bounds alone.
+            moved = shown(policy, after).score - policy.base - after.record_points
             is_heard = after.raters >= policy.raters.least_raters
             if not policy.ratings_floor <= moved <= policy.ratings_cap or (moved and not is_heard):
                 return True

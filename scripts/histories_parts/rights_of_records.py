@@ -5,10 +5,10 @@ from __future__ import annotations
 from chain.actions import FileRecord, Object, Reopen
 from chain.entries import ACTIVE, DRAWN, MAINTAINED, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, STANDING, Record
 from chain.policy import Policy
-from chain.scores import standing
 from chain.statekeys import AUTHORITIES, MEMBERS, RULES_KEY
 from scripts.histories_parts.losses import is_contested, takes_something
 from scripts.histories_parts.right import right
+from scripts.histories_parts.standings import standing
 from scripts.histories_parts.steps import Past, Step
 from scripts.recount.notice import worsens
 

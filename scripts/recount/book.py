@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from scripts.recount.council import Council, Seat, weights_of
 from scripts.recount.lives import REVOKED, Annulment, Guard, Leaving, Motion, Office, Record, Row, Voice, claim
+from scripts.recount.standing import Standing, heard, stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +20,6 @@ class Event:
     slot: int
     what: str
     about: Any
-
-
-class Standing(NamedTuple):
-    """Where a member stands; the lowest tier is level 0."""
-
-    score: int
-    level: int
-    tier: str
 
 
 class Book:
@@ -133,13 +126,7 @@ class Book:
 
     def rated(self, member: bytes) -> int:
         """What the ratings about a member come to, before floor and cap."""
-        rules, total = self.policy["raters"], self.rated_points(member)
-        if self.raters(member) < rules["least_raters"]:
-            return 0
-        if rules["aggregation"] == "sum" or not self.ratings[member]:
-            return total
-        share: int = abs(total) * rules["scale"] // len(self.ratings[member])
-        return share if total > 0 else -share
+        return heard(self.policy, self.rated_points(member), len(self.ratings[member]), self.raters(member))
 
     def caps(self, member: bytes) -> Counter[int]:
         """How many records cap the tier of a member, by its level."""
@@ -147,14 +134,7 @@ class Book:
 
     def standing(self, member: bytes) -> Standing:
         """Score and tier of a member under the policy in force."""
-        score, tiers = self.policy["score"], self.policy["tier"]
-        rated = max(score["ratings_floor"], min(score["ratings_cap"], self.rated(member)))
-        total = score["base"] + self.record_points(member) + rated
-        place = next((at for at, tier in enumerate(tiers) if tier["from"] <= total), len(tiers) - 1)
-        top = len(tiers) - 1
-        holding = [cap for cap, records in self.caps(member).items() if records >= tiers[top - cap]["cap_records"]]
-        level = min([top - place, *holding])
-        return Standing(total, level, tiers[top - level]["name"])
+        return stands(self.policy, self.record_points(member), self.rated(member), self.caps(member))
 
     @property
     def categories(self) -> dict[int, Row]:

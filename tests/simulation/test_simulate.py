@@ -18,7 +18,8 @@ from chain.events import BlocksReceived, Commit, FollowWallClock, HeadingsReceiv
 from chain.kinds import KINDS
 from chain.messages import GetBlocks, GetHeadings
 from chain.proposals import Proposal
-from scripts.histories_parts.broken import BROKEN, RECOUNT, broken
+from scripts.histories_parts.broken import BROKEN, broken
+from scripts.histories_parts.broken_rule import RECOUNT
 from scripts.simulation.acts import Freeze
 from scripts.simulation.copies import CopiedHome
 from scripts.simulation.faults import Faults

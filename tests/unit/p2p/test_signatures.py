@@ -156,6 +156,19 @@ async def test_each_gets_its_outcome_and_is_checked_once(signatures: Signatures)
     assert signatures.checked == 5
 
 
+async def test_nothing_passes_the_screen_for_having_been_checked_or_taken_before(
+    signatures: Signatures, mempool: Mempool
+) -> None:
+    waits, checked, fresh = enrolments(3)
+    mempool.held = {waits.id: waits}
+    await signatures.transactions([checked.raw])
+    full = Refused(Reason.OVER_QUOTA, "2 a day")
+    raws = raws_of([waits, checked, fresh])
+    assert await signatures.outcomes(raws, lambda _transaction: full) == [full] * 3
+    assert await signatures.transactions(raws, screen=lambda _transaction: full) == ()
+    assert signatures.checked == 1
+
+
 async def test_memory_is_bounded_and_forgets_the_oldest(mempool: Mempool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2p.signatures.MAX_REMEMBERED", 3)
     signatures = Signatures(GENESIS.id, mempool.get)

@@ -1,0 +1,130 @@
+"""Rules of whose a key is, and of who leaves, broken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from chain import leaving, members, offices, recovery, registry
+from chain.actions import CONTEST, Annul
+from chain.draft import Draft
+from chain.identities import Annulment, Guardians, left_key
+from chain.statekeys import member_key
+from scripts.histories_parts.broken_rule import Break, Patch, nothing
+
+
+def _no_recovery() -> Sequence[Patch]:
+    return [(recovery, "_move", nothing)]
+
+
+def _moves_at_once() -> Sequence[Patch]:
+    def recover(draft: Draft, action: Any, actor: bytes) -> None:
+        recovery.check_fresh(draft, actor)
+        subject = recovery.check_word(draft, action)
+        recovery.check_holds_nothing(draft, subject)
+        recovery._move(draft, subject, actor)
+
+    return [(registry._RULES, next(kind for kind in registry._RULES if kind.__name__ == "Recover"), recover)]
+
+
+def _any_guardian() -> Sequence[Patch]:
+    return [(recovery, "_check_guardians", nothing)]
+
+
+def _newest_guardians() -> Sequence[Patch]:
+    return [(Guardians, "in_force", lambda self, _slot: self.next_commitment or self.commitment)]
+
+
+def _thief_is_first() -> Sequence[Patch]:
+    return [(members, "can_undo", nothing), (recovery, "can_undo", nothing)]
+
+
+def _any_registrar() -> Sequence[Patch]:
+    def anybody(draft: Draft, key: bytes) -> bytes:
+        offices.check_registrar(draft, key)
+        return b""
+
+    def lenient(draft: Draft, action: Any) -> bytes:
+        subject, _ = draft.member(action.subject)
+        if action.registrar:
+            anybody(draft, action.registrar)
+        return subject
+
+    return [(recovery, "check_word", lenient)]
+
+
+def _annulled_unheard() -> Sequence[Patch]:
+    opened = leaving._open
+
+    def heard(draft: Draft, subject: bytes) -> Annulment:
+        return opened(draft, subject)._replace(is_heard=1)
+
+    return [(leaving, "_open", heard)]
+
+
+def _another_is_heard() -> Sequence[Patch]:
+    def annul(draft: Draft, action: Annul, actor: bytes) -> None:
+        speaks = draft.member(action.subject)[1].key if action.step == CONTEST else actor
+        leaving.annul(draft, action, speaks)
+
+    return [(registry._RULES, Annul, annul)]
+
+
+def _origin_forgotten() -> Sequence[Patch]:
+    move = recovery._move
+
+    def fresh(draft: Draft, subject: bytes, key: bytes) -> None:
+        move(draft, subject, key)
+        draft.put(member_key(subject), draft.get(member_key(subject))._replace(registrar=b"", enrolled_slot=-1))
+
+    return [(recovery, "_move", fresh)]
+
+
+def _nothing_forgotten() -> Sequence[Patch]:
+    return [(leaving, "forget", nothing)]
+
+
+def _no_mark() -> Sequence[Patch]:
+    return [(registry._DEADLINES, b"l", lambda draft, key: draft.put(key, None))]
+
+
+def _back_at_once() -> Sequence[Patch]:
+    forget = leaving._forget_keys
+
+    def unmarked(draft: Draft, key: bytes) -> bytes:
+        rest = forget(draft, key)
+        draft.put(left_key(key), None)
+        return rest
+
+    return [(leaving, "_forget_keys", unmarked)]
+
+
+_SPEAKS = "only the guardians whom a member named speak for it, or the registrar who enrolled it where it named none"
+_GOES = "nobody goes but by its own word, or because its enrolment was void, after it was heard, as another office says"
+
+# By what becomes of the rule.
+BROKEN: dict[str, Break] = {
+    "a member keeps its key whoever recovers it": Break(_no_recovery),
+    "a recovery moves at once": Break(
+        _moves_at_once,
+        "a member's key changes by its own word, after a delay in which it could object, or as its guardians undo",
+    ),
+    "anybody is a guardian": Break(_any_guardian, _SPEAKS),
+    "guardians count as soon as they are named": Break(_newest_guardians, _SPEAKS),
+    "any registrar recovers anybody": Break(_any_registrar, _SPEAKS),
+    "a thief who rotates first has won": Break(
+        _thief_is_first, "what a thief did with a key is undone where enough guardians say so in time"
+    ),
+    "an enrolment is annulled unheard": Break(_annulled_unheard, _GOES),
+    "anybody answers for whose enrolment is to be annulled": Break(
+        _another_is_heard, "nobody but the member objects to its annulment"
+    ),
+    "whoever is recovered has another past": Break(
+        _origin_forgotten, "who enrolled a member, when, and under which policy, stays as it was"
+    ),
+    "what is tied to who leaves stays": Break(
+        _nothing_forgotten, "of who is gone nothing is left but the mark of its keys"
+    ),
+    "who leaves leaves no mark": Break(_no_mark),
+    "who left is back at once": Break(_back_at_once, "who left comes back only after its time"),
+}
