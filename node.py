@@ -95,6 +95,7 @@ class Node:
         """Be part of the network and answer, until cancelled."""
         from p2p.local.face import LocalFace
         from p2p.local.http import serve_http
+        from p2p.local.scrubbing import scrub
 
         self.telemetry.begin(self)
         with closing(LocalFace(self)) as face:
@@ -102,6 +103,7 @@ class Node:
                 await nursery.start(self.protocol.run)
                 nursery.start_soon(self.pump)
                 nursery.start_soon(face.watch_counts)
+                nursery.start_soon(scrub, Reader(self.home.database, self.genesis))
                 await self._offer_again(self.storage.waiting())
                 self.url = await nursery.start(serve_http, face, self.home.config.http)
                 task_status.started()

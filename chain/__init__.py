@@ -11,6 +11,8 @@ files of this list, the store, touch the disk.  Files import only files above th
     keys          Ed25519, the acceptance rule of signatures, did:key
     merkle        the root over a block's transactions
     statetree     the authenticated tree over the state
+    pages         the same as pages, of which only what is looked at is in memory
+    replanting    what an update of them comes to
 
   consensus
     statements    what a validator says about a branch, and when that proves it a liar
@@ -66,7 +68,10 @@ files of this list, the store, touch the disk.  Files import only files above th
     offences      what a validator answers for: evidence, lost signing states
     registry      what each transaction does, and what falls due
     words         proposals, changes, policies, moments in words for people
-    shapes        what a document holds, for those who describe it
+    shapes        what a document holds, for those who describe it: as of which height it is
+    registershapes  members, records, institutions and policies
+    chainshapes   blocks, votes, validators, transactions
+    nodeshapes    a running node
     documents     members, ratings and records as documents, for HTTP and commands alike
     institutions  authorities, arbiters, motions and policies
     chronicle     blocks, transactions, votes and refusals
@@ -74,8 +79,12 @@ files of this list, the store, touch the disk.  Files import only files above th
     prover        making one
 
   branches
+    store         a state at the head: its entries, the tree over them, what falls due
+    paged         the same where it is on disk, with what is not there yet in memory
     ledger        one branch: state, votes and undo from the snapshot to the head
     blocktree     the branches that can still win
+    liars         who signed two chains that are both final
+    lightchain    headers alone, and which of them are final
     blockchain    tree and ledger under the rule of the longest valid chain
     stall         whether finality stands still, and for want of whom
 
@@ -109,13 +118,19 @@ files of this list, the store, touch the disk.  Files import only files above th
 
   store
     database      the SQLite file, its tables and errors
+    rows          the state of a node on disk, as it reads it
+    derived       what follows from the entries, in tables of its own
+    rebuild       all of that anew
+    migrate       a database of the format before, in this one
     storage       the one writer, and what a node starts from
+    scrub         looking through a state for damage
     reader        looking into a database, also beside a running node
     sources       what proofs are made from: the state on disk, and that of a running node
     entrynames    entries of the state for people
     recheck       a stored chain again, from its genesis
     inspection    one commit of a home's database, to ask
     history       a stored chain executed again, to tell what happened to a member
+    past          what happened to all members, kept while a node runs
     answers       questions about blocks and validators, and their documents
     enquiries     questions about members and records
 """

@@ -14,6 +14,7 @@ from chain.electorate import GATE_BLOCKS, Gate, Phase
 from chain.inspection import NotThere, View, header_of_genesis, read_hex
 from chain.keys import did_from_key
 from chain.merkle import prove
+from chain.policy import Policy
 from chain.statements import NO_TAG
 from chain.validators import Seat
 from chain.votes import Votes
@@ -84,20 +85,26 @@ def _block(view: View, which: str) -> tuple[Block | None, bool]:
     return found, True
 
 
-def transaction(view: View, which: str) -> Document:
-    """One transaction of a block, by its id or the beginning of it (16 digits or more).  Raises :class:`NotThere`."""
-    digits = read_hex(which, _TRANSACTION_DIGITS, "transaction id")
+def transaction(view: View, transaction_id: str) -> Document:
+    """Where a transaction is, by its id or the beginning of it (16 digits or more).  Raises :class:`NotThere`."""
+    digits = read_hex(transaction_id, _TRANSACTION_DIGITS, "transaction id")
     found = view.reader.transaction(bytes.fromhex(digits[: len(digits) // 2 * 2]))
     if found is None or not found[0].id.hex().startswith(digits):
         raise NotThere(f"no stored block holds a transaction {digits}; it may still wait for one")
     known, holder, is_main = found
-    position = {
-        "block": holder.id.hex(),
-        "height": holder.header.height,
-        "main": is_main,
-        "final": is_main and holder.header.height <= view.finalized_height,
-    }
-    return {**view.at_head, **transaction_document(view.state.policy, known), **position}
+    told = transaction_in(view.state.policy, holder, known.id, view.finalized_height if is_main else None)
+    return {**view.at_head, **told}
+
+
+def transaction_in(policy: Policy, holder: Block, transaction_id: bytes, finalized_height: int | None) -> Document:
+    """A transaction of a block; of one beside the main chain where there is no ``finalized_height``."""
+    place = place_in(holder, transaction_id)
+    if finalized_height is None:
+        state = "left behind"
+    else:
+        state = "final" if holder.header.height <= finalized_height else "included"
+    shown = transaction_document(policy, holder.transactions[place["index"]])
+    return {"state": state, **place, "transaction": shown}
 
 
 def place_in(holder: Block, transaction_id: bytes) -> Document:

@@ -7,6 +7,7 @@ Source: protocol 4.1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chain.ballots import Ballot
@@ -20,6 +21,7 @@ from chain.genesis import Genesis
 from chain.headers import Header
 from chain.ledger import Executed, Ledger
 from chain.restart import restarted
+from chain.store import Store, Tree
 from chain.votes import Votes
 
 
@@ -29,7 +31,7 @@ class Snapshot:
 
     header: Header
     votes: Votes
-    state: dict[bytes, bytes]
+    state: Store | Mapping[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,14 @@ class Settled:
     """What moves the snapshot on disk to a later final block.
 
     ``rows`` are the changed entries by key, None where one is gone; ``decisions`` the heights of blocks on the way that
-    decided something about who votes.
+    decided something about who votes.  Without its ``tree`` the pages follow from the rows.
     """
 
     header: Header
     votes: Votes
     rows: dict[bytes, bytes | None]
     decisions: tuple[int, ...] = ()
+    tree: Tree | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +185,9 @@ class Blockchain:
         if not self.unsettled:
             return None
         decisions = tuple(self.ledger.decisions(self.finalized.height))
-        rows = self.ledger.settle(self.finalized.height)
+        rows, tree = self.ledger.settle(self.finalized.height)
         self._settled = self.finalized
-        return Settled(self._settled, self._settled_votes, rows, decisions)
+        return Settled(self._settled, self._settled_votes, rows, decisions, tree)
 
     def _move_head(self, node: TreeNode) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
         down, up = self.tree.path(self.head.header.id, node.header.id)

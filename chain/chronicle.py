@@ -28,10 +28,8 @@ did_from_key = lru_cache(maxsize=4_096)(spell)
 _SLOT = re.compile(r"\bslot (-?\d+)")
 
 
-def block_document(
-    genesis: Genesis, header: Header | VerifiedHeader, count: int, finalized_height: int, *, main: bool = True
-) -> Document:
-    """A header and the number of its block's transactions; ``main`` says whether it is on the main chain."""
+def header_document(genesis: Genesis, header: Header | VerifiedHeader) -> Document:
+    """Which block a header is of, who made it when, and what its maker had seen of the votes."""
     return {
         "id": header.id.hex(),
         "height": header.height,
@@ -39,9 +37,18 @@ def block_document(
         "time": time_of(genesis, header.slot),
         "proposer": did_from_key(header.proposer) if header.height else None,
         "parent": header.parent.hex(),
-        "tag": None if header.tag == NO_TAG else header.tag.hex(),
         "mhg": header.mhg,
         "mhp": header.mhp,
+    }
+
+
+def block_document(
+    genesis: Genesis, header: Header | VerifiedHeader, count: int, finalized_height: int, *, main: bool = True
+) -> Document:
+    """A header and the number of its block's transactions; ``main`` says whether it is on the main chain."""
+    return {
+        **header_document(genesis, header),
+        "tag": None if header.tag == NO_TAG else header.tag.hex(),
         "votes_root": header.votes_root.hex(),
         "transaction_root": header.transaction_root.hex(),
         "state_root": header.state_root.hex(),

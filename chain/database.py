@@ -2,13 +2,18 @@
 
 * ``meta``: format, genesis id, the snapshot (header, votes), the head, the finalized height, and the signing state:
   as ``signing``, or as ``exported`` once it left this home, or not at all where it was lost; ``restart``, which this
-  home signed; ``waiting``, the transactions that it had acknowledged and no block held at its last clean stop; and
-  ``commits``, how many were made;
+  home signed; ``waiting``, the transactions that it had acknowledged and no block held at its last clean stop;
+  ``commits``, how many were made; ``entries`` and ``transactions``, how many there are in the state and on the main
+  chain; and ``rescored``, up to which member scores are those of a new policy, until all are;
 * ``blocks``: every known block, one blob each; ``main`` marks the head's branch;
 * ``transactions``: the first 8 bytes of each transaction's id and its block, to look transactions up;
 * ``state``: the entries at the snapshot's height, by key;
+* ``page``: the tree over them (:mod:`chain.pages`), by path;
+* ``agenda``: which of them falls due in which slot; ``given``: the ratings by whoever gave them, as subject and
+  category, for when somebody leaves;
 * ``decisions``: the heights of final blocks that decided something about who votes, which proofs begin at;
-* ``standings``: each member's score under the policy in force there, so that a rank is a query.
+* ``standings``: each member's score under the policy in force there, and ``ranks``: how many there are in each band of
+  scores, bands of bands and so on, so that a rank is a short query.
 
 Beside it, in a file of its own, is the number of commits that were durable at least.  SQLite leaves out of its log
 what does not look whole, and opens an older file in its place like any: only that number tells.
@@ -27,7 +32,7 @@ from typing import Any
 from chain.blocks import Block, assemble, decode_block
 from chain.codec import decode, encode
 from chain.entries import Entry, PolicyText, Rules
-from chain.errors import OperatorError, Reason, Refused
+from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader
 from chain.policy import Policy, decode_policy
@@ -35,7 +40,9 @@ from chain.state import decode_entry
 from chain.statekeys import RULES_KEY, policy_key
 from chain.transactions import VerifiedTransaction
 
-FORMAT = 6
+FORMAT = 7
+# What `chaindata.py migrate` makes of this format: one without the tables that follow from the entries.
+OLDER_FORMAT = 6
 DATABASE = "chain.db"
 COMMITS = "commits"
 # The default checkpoints every 4 MB of log and doubles the cost of a busy second.
@@ -62,9 +69,13 @@ CREATE TABLE blocks (
 CREATE INDEX blocks_by_height ON blocks (height, main);
 CREATE TABLE transactions (short INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (short, block)) WITHOUT ROWID;
 CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE page (k INTEGER PRIMARY KEY, v BLOB NOT NULL);
+CREATE TABLE agenda (slot INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY (slot, key)) WITHOUT ROWID;
+CREATE TABLE given (rater BLOB NOT NULL, rating BLOB NOT NULL, PRIMARY KEY (rater, rating)) WITHOUT ROWID;
 CREATE TABLE decisions (height INTEGER PRIMARY KEY);
 CREATE TABLE standings (member BLOB PRIMARY KEY, score INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX standings_by_score ON standings (score DESC, member);
+CREATE TABLE ranks (level INTEGER, band INTEGER, members INTEGER NOT NULL, PRIMARY KEY (level, band)) WITHOUT ROWID;
 """
 
 
@@ -117,10 +128,17 @@ class Database:
                 self.connection = _connect(path, "mode=ro&immutable=1")
             self._check(genesis)
             with self.translated():
-                self._commits = _number(self.meta(COMMITS))
+                self._commits = self.number(COMMITS)
         except BaseException:
             self.close()
             raise
+
+    @classmethod
+    def around(cls, path: Path, connection: sqlite3.Connection) -> Database:
+        """One that is being made: nothing is checked yet."""
+        database = cls.__new__(cls)
+        database.path, database.connection, database._tally, database._commits = path, connection, tally_of(path), 0
+        return database
 
     def _prepare_to_write(self) -> None:
         with self.translated():
@@ -150,8 +168,14 @@ class Database:
                 f"{self.path} cannot be used ({text}); check its permissions, and copy a home that was not stopped "
                 "cleanly to where it can be written"
             ) from error
+        except sqlite3.ProgrammingError as error:  # such as a question after the connection was closed
+            raise InvariantBroken(f"{self.path}: {error}") from error
         except sqlite3.DatabaseError as error:
             raise corrupt(self.path, str(error)) from error
+
+    def number(self, key: str) -> int:
+        """A number in ``meta``; 0 where there is none."""
+        return _number(self.meta(key))
 
     def meta(self, key: str) -> bytes | None:
         with self.translated():
@@ -188,6 +212,12 @@ class Database:
 
         Blocks of before format 4 were signed under other rules: nobody but their validators could sign them anew.
         """
+        if self.meta("format") == encode(OLDER_FORMAT):
+            home = shlex.quote(str(self.path.parent))
+            raise OperatorError(
+                f"{self.path} was written by an older version of Goodfaith; run `python scripts/chaindata.py migrate "
+                f"--home {home}`, which keeps it aside, and start the node again"
+            )
         if self.meta("format") != encode(FORMAT):
             raise OperatorError(
                 f"{self.path} was written by another version of Goodfaith, and its blocks were signed under other "
@@ -210,19 +240,36 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """What is written inside is written whole and durable at the end, or not at all."""
         counted = seal(COMMITS.encode(), encode((self._commits + 1,)))
+        with self.portion():
+            yield
+            self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (COMMITS, counted))
+        self._commits += 1
+        with contextlib.suppress(OSError):  # one that is too low tells less, and nothing wrong
+            _replace(self._tally, counted)
+
+    @contextlib.contextmanager
+    def consistent(self) -> Iterator[None]:
+        """All that is read inside is of one and the same commit."""
+        with self.translated():
+            self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                self.connection.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def portion(self) -> Iterator[None]:
+        """:meth:`transaction` for a part of a long work, which is no commit of a node."""
         with self.translated():
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
-                self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (COMMITS, counted))
                 self.connection.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):
                     self.connection.execute("ROLLBACK")
                 raise
-        self._commits += 1
-        with contextlib.suppress(OSError):  # one that is too low tells less, and nothing wrong
-            _replace(self._tally, counted)
 
     def close(self) -> None:
         self.connection.close()
@@ -276,8 +323,18 @@ def _replace(path: Path, content: bytes) -> None:
     draft.replace(path)
 
 
+def page_seal(path: int, page: bytes) -> bytes:
+    """:func:`seal` for a page of the tree."""
+    return seal(path.to_bytes(8, "big"), page)
+
+
+def page_unseal(path: int, stored: Any) -> bytes:
+    """What :func:`page_seal` was given.  Raises :class:`Refused` for a damaged page."""
+    return unseal(path.to_bytes(8, "big"), stored)
+
+
 def stored_finality(database: Database) -> int:
-    return _number(database.meta("finalized"))
+    return database.number("finalized")
 
 
 def _number(raw: bytes | None) -> int:

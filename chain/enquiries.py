@@ -22,6 +22,7 @@ from chain.errors import InvariantBroken
 from chain.history import follow
 from chain.inspection import NotThere, Unclear, View
 from chain.keys import did_from_key
+from chain.past import Past
 from chain.policy import Policy
 from chain.scores import Standing, standing
 from chain.statekeys import MEMBERS, RATINGS, RECORDS, member_key, read_identity, read_record_key, record_key
@@ -187,23 +188,30 @@ def objections(view: View, limit: int | None = None) -> Document:
 
 
 def history(
-    view: View, who: str, record: int | None = None, advance: Callable[[int], None] = lambda _: None
+    view: View,
+    who: str,
+    record: int | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+    past: Past | None = None,
 ) -> Document:
     """What happened to a member, from the blocks: who filed, objected, answered and ruled, and how it ended.
 
-    The chain is executed again, and ``advance`` told of so many more blocks.  Raises :class:`NotThere`.
+    The chain is executed again, but for what ``past`` holds of it, and ``advance`` told of so many more blocks.  Raises
+    :class:`NotThere`, and what :meth:`Past.about` does.
     """
     identity = view.identity(who)
     _member(view, who, identity)
+    found = follow(view, identity, advance) if past is None else past.about(view, identity, advance)
     events = [
         event._asdict() | {"time": time_of(view.genesis, event.slot), "final": event.height <= view.finalized_height}
-        for event in follow(view, identity, advance)
+        for event in found
         if record in (None, event.number)
     ]
-    if record is not None and not events:
+    since = 0 if past is None else past.forgotten_height + bool(past.forgotten_height)
+    if record is not None and not events and not since:
         raise NotThere(f"there never was a record {record} about {who}")
     known = did_from_key(view.state.current_key(identity))
-    return {**view.at_head, "member": known, "record": record, "events": events}
+    return {**view.at_head, "member": known, "record": record, "since_height": since, "events": events}
 
 
 def _ranked_member(view: View, identity: bytes) -> Member:

@@ -6,13 +6,13 @@ the decisions in their ballots and to the state roots of their headers is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from chain import registry
 from chain.actions import ASK, Answer, Enrol, Rate, Repair, Rotate, Statement
 from chain.blocks import Block
-from chain.draft import Draft, Happening
+from chain.draft import Changes, Draft, Happening
 from chain.entries import Member
 from chain.errors import Reason, Refused
 from chain.inspection import View
@@ -67,6 +67,38 @@ class Step(NamedTuple):
     happenings: list[Happening]
 
 
+class Execution:
+    """A block executed on a ledger that it follows, step by step.
+
+    Once all steps were taken, ``votes`` are those after it and ``changes`` what it did to the state.  Taking them
+    raises :class:`Refused` where the block does not lead to its state root, or its ballot is wrong.
+    """
+
+    def __init__(self, ledger: Ledger, votes: Votes, block: Block) -> None:
+        self.votes = votes
+        self.changes: Changes = {}
+        self._ledger = ledger
+        self._block = block
+
+    def __iter__(self) -> Iterator[Step]:
+        ledger, block, header = self._ledger, self._block, self._block.header
+        begun = restarted(self.votes, block.ballot.restart, header.parent, ledger.genesis.id)
+        electorate = begun.electorate
+        before, draft = ledger.view(), ledger.draft(header.slot, electorate)
+        yield Step(block, before, draft, None, list(draft.happenings))
+        for transaction in block.transactions:
+            seen = len(draft.happenings)
+            registry.apply(draft, transaction)
+            yield Step(block, before, draft, transaction, draft.happenings[seen:])
+        if decided(draft, electorate) != block.ballot.decision:
+            raise Refused(Reason.WRONG_DECISION, f"the ballot at height {header.height} says otherwise")
+        root, self.changes = ledger.seal(draft)
+        if root != header.state_root:
+            raise Refused(Reason.WRONG_STATE_ROOT, f"the state root at height {header.height} differs")
+        ledger.adopt(block, self.changes)
+        self.votes = judge(header, block.ballot, self.votes, ledger.genesis.id)
+
+
 def steps(view: View, advance: Callable[[int], None], ledger: Ledger | None = None) -> Iterator[Step]:
     """The main chain, executed step by step as far as it is taken; ``advance`` is told of executed blocks.
 
@@ -78,22 +110,9 @@ def steps(view: View, advance: Callable[[int], None], ledger: Ledger | None = No
     votes = Votes.genesis(view.genesis.validators, view.genesis.batch)
     for start in range(1, view.head_height + 1, _READ_BLOCKS):
         for block in view.reader.blocks(start, min(_READ_BLOCKS, view.head_height - start + 1)):
-            header = block.header
-            begun = restarted(votes, block.ballot.restart, header.parent, view.genesis.id)
-            electorate = begun.electorate
-            before, draft = ledger.view(), ledger.draft(header.slot, electorate)
-            yield Step(block, before, draft, None, list(draft.happenings))
-            for transaction in block.transactions:
-                seen = len(draft.happenings)
-                registry.apply(draft, transaction)
-                yield Step(block, before, draft, transaction, draft.happenings[seen:])
-            if decided(draft, electorate) != block.ballot.decision:
-                raise Refused(Reason.WRONG_DECISION, f"the ballot at height {header.height} says otherwise")
-            root, changes = ledger.seal(draft)
-            if root != header.state_root:
-                raise Refused(Reason.WRONG_STATE_ROOT, f"the state root at height {header.height} differs")
-            ledger.adopt(block, changes)
-            votes = judge(header, block.ballot, votes, view.genesis.id)
+            execution = Execution(ledger, votes, block)
+            yield from execution
+            votes = execution.votes
         ledger.settle(ledger.height)
         advance(_READ_BLOCKS)
 
@@ -101,14 +120,29 @@ def steps(view: View, advance: Callable[[int], None], ledger: Ledger | None = No
 def follow(view: View, identity: bytes, advance: Callable[[int], None]) -> Iterator[Event]:
     """What happened to the member, oldest first; ``advance`` and what is raised are those of :func:`steps`."""
     for step in steps(view, advance):
-        yield from _Told(view, identity, step).whole()
+        yield from told(identity, step)
+
+
+def told(identity: bytes, step: Step) -> Iterator[Event]:
+    """What a step was for one member."""
+    return _Told(identity, step).whole()
+
+
+def concerned(step: Step, known: Iterable[bytes]) -> set[bytes]:
+    """The identities to whom something may have happened in a step: another policy concerns all who are ``known``."""
+    found = {happening.subject for happening in step.happenings}
+    if step.transaction is None:
+        is_other = step.draft.rules.version != step.before.rules.version
+        return found | set(known) if is_other else found
+    action = step.transaction.action
+    keys = {step.transaction.actor, getattr(action, "subject", b"")} - {b""}
+    return found | {step.draft.identity(key) for key in keys}
 
 
 class _Told:
     """One step, told as what it was for one member."""
 
-    def __init__(self, view: View, identity: bytes, step: Step) -> None:
-        self._view = view
+    def __init__(self, identity: bytes, step: Step) -> None:
         self._identity = identity
         self._step = step
         self._draft = step.draft

@@ -99,7 +99,7 @@ class View:
                 return key_from_did(text)
             found = self.reader.keys_between(*keys_beginning(start), 2)
         except Refused as refusal:
-            raise Unclear(f"{text!r} is no did:key: {refusal.detail}") from refusal
+            raise Unclear(f"{text!r} is not a key: {refusal.detail}") from refusal
         if not found:
             raise NotThere(f"no key in the register begins with {start}; give the whole did:key:z6Mk…")
         if len(found) > 1:

@@ -153,7 +153,7 @@ def key_from_did(text: str) -> bytes:
     canonical spelling, ``BAD_KEY`` if the key in it is not acceptable.
     """
     if not text.startswith(_DID_PREFIX):
-        raise Refused(Reason.MALFORMED, f"a key is written {_DID_PREFIX}6Mk…, and this begins otherwise")
+        raise Refused(Reason.MALFORMED, f"a key begins with {_DID_PREFIX}6Mk")
     if len(text) != _DID_CHARS:
         raise Refused(
             Reason.MALFORMED,

@@ -5,12 +5,9 @@ Blocks are executed here; whether a block should be executed is decided in :mod:
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-
-from sortedcontainers import SortedList
 
 from chain import registry
 from chain.blocks import Block
@@ -21,9 +18,10 @@ from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.identities import LEAVINGS
 from chain.registry import genesis_state
-from chain.state import WITH_DEADLINES, decode_entry, due_slot
-from chain.statekeys import ACCOUNTS, RULES_KEY, TIED, VALIDATORS_KEY, account_key, tied_to
-from chain.statetree import Proof, StateTree
+from chain.state import decode_entry
+from chain.statekeys import ACCOUNTS, RULES_KEY, VALIDATORS_KEY, account_key
+from chain.statetree import Proof
+from chain.store import FOR_EVER, MemoryStore, Store, Tree
 from chain.validators import Validators, decision
 from chain.view import MemoryView
 
@@ -44,30 +42,32 @@ class Executed:
 class Ledger:
     """The state at the head, the tree over it, and the executed blocks above ``base_height``.
 
-    ``state`` maps keys to encoded entries (:mod:`chain.state`).  ``base_height`` is the height of the snapshot that
-    is, or is about to be, on disk; blocks at or below it cannot be undone any more.  ``base`` is the block there.
+    ``state`` is a store, or encoded entries by key (:mod:`chain.state`), which are kept in memory then.
+    ``base_height`` is the height of the snapshot that is, or is about to be, on disk; blocks at or below it cannot be
+    undone any more.  ``base`` is the block there.
     """
 
     def __init__(
         self,
         genesis: Genesis,
-        state: Mapping[bytes, bytes] | None = None,
+        state: Store | Mapping[bytes, bytes] | None = None,
         base_height: int = 0,
         base: Parent | None = None,
     ) -> None:
         self.genesis = genesis
-        self.state: dict[bytes, bytes] = dict(genesis_state(genesis) if state is None else state)
+        if not isinstance(state, Store):
+            state = MemoryStore(genesis_state(genesis) if state is None else state)
+        self._store = state
         self.base_height = base_height
         self._base = base or Parent(genesis.id, 0)
-        self._tree = StateTree.build(self.state.items())
         self._executed: list[Executed] = []
         self._base_counts = 0, 0
         self._validators: tuple[bytes, Validators] | None = None
-        due = ((due_slot(key, value), key) for key, value in self.state.items())
-        self._agenda: SortedList[tuple[int, bytes]] = SortedList((slot, key) for slot, key in due if slot is not None)
-        self._ties: defaultdict[bytes, set[bytes]] = defaultdict(set)
-        for key in self.state:
-            self._tie(key, is_there=True)
+
+    @property
+    def state(self) -> Mapping[bytes, bytes]:
+        """The encoded entries at the head, by key."""
+        return self._store.entries
 
     @property
     def height(self) -> int:
@@ -82,11 +82,11 @@ class Ledger:
     @property
     def state_root(self) -> bytes:
         """32 bytes: the root over every entry at the head."""
-        return self._tree.root
+        return self._store.root
 
     def prove(self, key: bytes) -> Proof:
         """What shows the entry of ``key`` at the head, or that there is none, to whoever knows :attr:`state_root`."""
-        return self._tree.prove(key)
+        return self._store.prove(key)
 
     @property
     def validators(self) -> Validators:
@@ -118,14 +118,13 @@ class Ledger:
         return draft
 
     def seal(self, draft: Draft) -> tuple[bytes, Changes]:
-        """Bring the tree to the state after ``draft`` and return its root; :meth:`adopt` or :meth:`discard` follows."""
+        """Bring the state to what it is after ``draft``; returns its root; :meth:`adopt` or :meth:`discard` follows."""
         changes = draft.changes
-        root = self._tree.update({key: after for key, (_, after) in changes.items()})
-        return root, changes
+        return self._store.forward(changes), changes
 
     def discard(self, changes: Changes) -> None:
         """Take back a :meth:`seal`."""
-        self._tree.update({key: before for key, (before, _) in changes.items()})
+        self._store.back(changes)
 
     def forgotten(self, blocks: int) -> Iterator[bytes]:
         """The keys whose accounts the newest ``blocks`` have taken: their owners have left."""
@@ -136,9 +135,8 @@ class Ledger:
 
     def adopt(self, block: Block, changes: Changes) -> None:
         """Make a sealed draft the new head.  Raises :class:`InvariantBroken` for another block than the draft's."""
-        if block.header.height != self.height + 1 or block.header.state_root != self._tree.root:
+        if block.header.height != self.height + 1 or block.header.state_root != self._store.root:
             raise InvariantBroken(f"block {block.id.hex()[:12]} does not follow from its draft")
-        self._write((key, before, after) for key, (before, after) in changes.items())
         transactions, work = self._counts_at(self.height)
         counts = transactions + len(block.transactions), work + len(changes)
         self._executed.append(Executed(block, changes, *counts))
@@ -148,6 +146,7 @@ class Ledger:
 
         Raises :class:`Refused` and leaves everything as it was.
         """
+        self._store.expect(key for transaction in block.transactions for key in registry.touched(transaction))
         draft = self.draft(block.header.slot, electorate)
         for index, transaction in enumerate(block.transactions):
             try:
@@ -171,12 +170,11 @@ class Ledger:
             raise InvariantBroken("undo below the snapshot")
         executed = self._executed.pop()
         self.discard(executed.changes)
-        self._write((key, after, before) for key, (before, after) in executed.changes.items())
         return executed
 
     def redo(self, executed: Executed) -> None:
         """Restore a block that :meth:`undo` took back from this very head."""
-        self._tree.update({key: after for key, (_, after) in executed.changes.items()})
+        self._store.forward(executed.changes)
         self.adopt(executed.block, executed.changes)
 
     @contextmanager
@@ -213,13 +211,17 @@ class Ledger:
 
     def is_due(self, slot: int) -> bool:
         """Whether the chain itself has something to do in a block of ``slot``."""
-        return bool(self._agenda) and self._agenda[0][0] <= self.blank_draft(slot).slot
+        return next(self._store.due(self.blank_draft(slot).slot), None) is not None
 
-    def settle(self, height: int) -> dict[bytes, bytes | None]:
-        """Move the snapshot up to ``height`` and return the entries changed on the way; None where one is gone.
+    def agenda(self) -> list[tuple[int, bytes]]:
+        """All that ever falls due, by slot and key: not for a running node, which has millions."""
+        return list(self._store.due(FOR_EVER))
 
-        The caller stores them; blocks up to ``height`` can no longer be undone.  Raises :class:`InvariantBroken`
-        for a height that is not between the snapshot's and the head's.
+    def settle(self, height: int) -> tuple[dict[bytes, bytes | None], Tree | None]:
+        """Move the snapshot up to ``height``: the entries changed on the way, None for one that is gone, and the tree.
+
+        The caller stores both; of a store in memory there is no tree.  Blocks up to there can no longer be undone.
+        Raises :class:`InvariantBroken` for a height that is not between the snapshot's and the head's.
         """
         count = height - self.base_height
         if not 0 <= count <= len(self._executed):
@@ -228,12 +230,13 @@ class Ledger:
         for executed in self._executed[:count]:
             for key, (_, after) in executed.changes.items():
                 rows[key] = after
+        tree = self._store.settle(height, count)
         self._base_counts = self._counts_at(height)
         if count:
             self._base = _as_parent(self._executed[count - 1].block)
         del self._executed[:count]
         self.base_height = height
-        return rows
+        return rows, tree
 
     def decisions(self, height: int) -> Iterator[int]:
         """The heights of blocks above the snapshot and up to ``height`` that decided something about who votes."""
@@ -247,9 +250,7 @@ class Ledger:
     def _due(self, slot: int) -> Iterator[bytes]:
         """What falls due, at most so much as one block works off; whoever leaves comes after all that it is tied to."""
         done: set[bytes] = set()
-        for due, leading in self._agenda:
-            if due > slot:
-                return
+        for _, leading in self._store.due(slot):
             for key in (*self._taken_along(leading), leading):
                 if key in done:
                     continue
@@ -260,38 +261,7 @@ class Ledger:
                     yield key
 
     def _taken_along(self, key: bytes) -> list[bytes]:
-        return sorted(self._ties.get(key[1:], ())) if key[:1] == LEAVINGS else []
-
-    def _tie(self, key: bytes, *, is_there: bool) -> None:
-        ties = self._ties
-        for identity in tied_to(key):
-            if is_there:
-                ties[identity].add(key)
-            else:
-                ties[identity].discard(key)
-                if not ties[identity]:
-                    del ties[identity]
-
-    def _write(self, changes: Iterable[tuple[bytes, bytes | None, bytes | None]]) -> None:
-        state = self.state
-        for key, before, after in changes:
-            if after is None:
-                del state[key]
-            else:
-                state[key] = after
-            kind = key[0]
-            if kind in TIED and (before is None or after is None):
-                self._tie(key, is_there=after is not None)
-            if kind in WITH_DEADLINES:
-                self._schedule(key, before, after)
-
-    def _schedule(self, key: bytes, before: bytes | None, after: bytes | None) -> None:
-        was_due, is_due = due_slot(key, before), due_slot(key, after)
-        if was_due != is_due:
-            if was_due is not None:
-                self._agenda.remove((was_due, key))
-            if is_due is not None:
-                self._agenda.add((is_due, key))
+        return self._store.tied(key[1:]) if key[:1] == LEAVINGS else []
 
     def _counts_at(self, height: int) -> tuple[int, int]:
         index = height - self.base_height - 1

@@ -10,7 +10,6 @@ from chain.blockchain import Blockchain
 from chain.blocktree import TreeNode
 from chain.chronicle import envelope_document
 from chain.documents import Document
-from chain.genesis import Genesis
 from chain.headers import Header
 from chain.heard import Heard
 from chain.keys import did_from_key
@@ -131,18 +130,4 @@ def equivocation_document(first: SignedStatement, second: SignedStatement, at_ms
         "height": first.height,
         "first": statement_document(first),
         "second": statement_document(second),
-    }
-
-
-def head_document(genesis: Genesis, header: Header) -> Document:
-    """The newest header, as head moves are told."""
-    return {
-        "id": header.id.hex(),
-        "height": header.height,
-        "slot": header.slot,
-        "time": time_of(genesis, header.slot),
-        "proposer": did_from_key(header.proposer) if header.height else None,
-        "parent": header.parent.hex(),
-        "mhg": header.mhg,
-        "mhp": header.mhp,
     }

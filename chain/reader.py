@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,19 @@ from chain.database import (
     MAX_SIDE_BRANCH,
     Database,
     bounds,
+    page_unseal,
     short_id,
     stored_finality,
     trusted_block,
 )
+from chain.derived import HIGHEST_LEVEL, bands_above
 from chain.entries import Entry
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
+from chain.scrub import Portion, scrub
 from chain.state import decode_entry
-from chain.statekeys import RATER_AT, RATINGS, account_key, read_identity
+from chain.statekeys import account_key, read_given, read_identity
 from chain.transactions import Transaction
 from chain.view import StateView
 
@@ -49,13 +51,8 @@ class Reader:
     @contextlib.contextmanager
     def consistent(self) -> Iterator[None]:
         """All queries inside see one and the same commit."""
-        with self._database.translated():
-            self._database.connection.execute("BEGIN")
-        try:
+        with self._database.consistent():
             yield
-        finally:
-            with contextlib.suppress(sqlite3.Error):
-                self._database.connection.execute("ROLLBACK")
 
     def finalized_height(self) -> int:
         """The height up to which the chain is final."""
@@ -229,12 +226,13 @@ class Reader:
 
     def rank(self, score: int) -> int:
         """The rank of a score: 1 + how many members have a higher one."""
-        (row,) = self._database.rows("SELECT 1 + count(*) FROM standings WHERE score > ?", (score,))
-        return int(row[0])
+        count = "SELECT coalesce(sum(members), 0) FROM ranks WHERE level = ? AND band BETWEEN ? AND ?"
+        return 1 + sum(int(number) for bands in bands_above(score) for (number,) in self._database.rows(count, bands))
 
     def count_members(self) -> int:
         """How many have a score."""
-        (row,) = self._database.rows("SELECT count(*) FROM standings")
+        count = "SELECT coalesce(sum(members), 0) FROM ranks WHERE level = ?"
+        (row,) = self._database.rows(count, (HIGHEST_LEVEL,))
         return int(row[0])
 
     def entries(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, Entry]]:
@@ -243,18 +241,35 @@ class Reader:
         for key, value, _ in self._database.values(BETWEEN, (max(first, after + b"\0"), last)):
             yield key, decode_entry(key, value)
 
+    def scrub(self) -> Iterator[Portion]:
+        """Look through all of the stored state for damage, a portion at a time (:func:`chain.scrub.scrub`)."""
+        return scrub(self._database)
+
     def commits(self) -> int:
         """How many commits there were: whatever can be read here is the same while this is."""
         return int(decode(self._database.meta(COMMITS) or encode((0,)), max_bytes=16)[0])
 
     def ratings_by(self, rater: bytes) -> Iterator[tuple[bytes, Entry]]:
-        """The ratings that ``rater`` gave, by key.  Reads every rating's key: about 10 ms for 36,000 of them."""
-        rows = self._database.values(
-            "SELECT key, value, 0 FROM state WHERE key >= ? AND key < ? AND substr(key, ?, 32) = ? ORDER BY key",
-            (*bounds(RATINGS), 1 + RATER_AT, rater),  # SQLite counts from 1
-        )
-        for key, value, _ in rows:
-            yield key, decode_entry(key, value)
+        """The ratings that ``rater`` gave, by key."""
+        for (rating,) in self._database.rows("SELECT rating FROM given WHERE rater = ? ORDER BY rating", (rater,)):
+            key = read_given(rater, rating)
+            entry = self.entry(key)
+            if entry is not None:  # gone since
+                yield key, entry
+
+    def pages(self, paths: Iterable[int]) -> Mapping[int, bytes]:
+        """The pages of the tree over the snapshot's state under these paths, as far as there are any."""
+        rows = ((path, self._database.rows("SELECT v FROM page WHERE k = ?", (path,))) for path in paths)
+        with self._database.translated():
+            return {path: page_unseal(path, page) for path, found in rows for (page,) in found}
+
+    def count_entries(self) -> int:
+        """How many entries the snapshot's state has, as its tree says."""
+        return self._database.number("entries")
+
+    def rescored(self) -> bytes | None:
+        """Up to which member scores are those of the policy in force, where it is new; None where all are."""
+        return self._database.meta("rescored")
 
     def state_rows(self) -> Iterator[tuple[bytes, bytes]]:
         """All of the snapshot's state as it is stored: keys and undecoded entries, by key."""

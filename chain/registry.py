@@ -9,7 +9,7 @@ Source: protocol 6.1 and 6.5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 from chain import (
@@ -74,7 +74,9 @@ from chain.statekeys import (
     RULES_KEY,
     VALIDATORS_KEY,
     account_key,
+    member_key,
     policy_key,
+    rating_key,
 )
 from chain.terms import check_filing
 from chain.transactions import Transaction
@@ -195,6 +197,22 @@ def apply(draft: Draft, transaction: Transaction) -> None:
     given = _RULES[type(action)](draft, action, actor) or 0
     _, identity, successor, _, _, before = draft.get(at) or Account(0, b"", b"")
     draft.put(at, Account(next_nonce + 1, identity, successor, day, used, before + given))
+
+
+def touched(transaction: Transaction) -> Iterator[bytes]:
+    """The keys that most transactions of its kind look at, of entries that not every block does: a hint."""
+    actor, action = transaction.actor, transaction.action
+    yield account_key(actor)
+    yield member_key(actor)
+    match action:
+        case Rate(subject=subject, category=category):
+            yield member_key(subject)
+            yield rating_key(subject, actor, category)
+        case FileRecord(subject=subject):
+            yield member_key(subject)
+            yield account_key(subject)
+        case _:
+            pass
 
 
 def check_action(policy: Policy, transaction: Transaction) -> None:

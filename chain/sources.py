@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import takewhile
 
+from chain import pages
 from chain.blockchain import Blockchain
 from chain.entries import Entry
-from chain.errors import Reason, Refused
+from chain.errors import InvariantBroken, Reason, Refused
 from chain.headers import Header
 from chain.proof import Voting, needed
 from chain.reader import Reader
 from chain.state import decode_entry
-from chain.statetree import Proof, StateTree
+from chain.statetree import Proof
 
 # Headers come with whole blocks; 16 of the largest are 14 MB.
 _READ_HEADERS = 16
@@ -25,16 +26,19 @@ MAX_REWOUND = 5_000
 class StoredState:
     """The state on disk; the caller holds the reader :meth:`~chain.reader.Reader.consistent`.
 
-    It is stored without its tree, which is built here: all of the state is read and hashed, in some 6 s a million
-    entries.  Then it serves any number of proofs.
+    Of its tree no more is read than lies on the way to what is proved.
     """
 
     def __init__(self, reader: Reader, header: Header) -> None:
         """``header`` is the reader's snapshot header.  Raises :class:`Refused` where the stored state is not its."""
         self.header = header
         self._reader = reader
-        self._tree = StateTree.build(reader.state_rows())
-        if self._tree.root != header.state_root:
+        self._count = reader.count_entries()
+        try:
+            is_its = pages.root(reader.pages, self._count) == header.state_root
+        except InvariantBroken:  # a page is missing
+            is_its = False
+        if not is_its:
             raise Refused(Reason.WRONG_STATE_ROOT, "the stored state is not that of its header")
 
     def entry(self, key: bytes) -> Entry | None:
@@ -43,7 +47,7 @@ class StoredState:
 
     def path(self, key: bytes) -> Proof:
         """The path of an entry, or of its absence."""
-        return self._tree.prove(key)
+        return pages.prove(self._reader.pages, self._count, key)
 
     def decisions(self) -> list[int]:
         """The heights of the blocks so far that decided something about who votes."""

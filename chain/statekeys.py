@@ -58,6 +58,16 @@ def read_rating_key(key: bytes) -> tuple[bytes, bytes, int]:
     return key[1:RATER_AT], key[RATER_AT:65], int.from_bytes(key[65:], "big")
 
 
+def given_key(key: bytes) -> tuple[bytes, bytes]:
+    """A rating's state key by its rater: the rater, and the subject with the category."""
+    return key[RATER_AT:65], key[1:RATER_AT] + key[65:]
+
+
+def read_given(rater: bytes, rating: bytes) -> bytes:
+    """The state key that :func:`given_key` took apart."""
+    return RATINGS + rating[:32] + rater + rating[32:]
+
+
 def record_key(subject: bytes, number: int) -> bytes:
     """The state key of a record; all records about one member share a prefix."""
     return RECORDS + subject + number.to_bytes(4, "big")

@@ -56,15 +56,18 @@ class _Inner:
 _Node: TypeAlias = _Inner | bytes
 
 
-def _hash_pair(left_hash: bytes, right_hash: bytes) -> bytes:
+def hash_pair(left_hash: bytes, right_hash: bytes) -> bytes:
+    """The hash of an inner node."""
     return sha256(b"\x01" + left_hash + right_hash).digest()
 
 
-def _hash_bucket(bucket: bytes) -> bytes:
+def hash_bucket(bucket: bytes) -> bytes:
+    """The hash of a bucket: its entries, ascending and joined."""
     return sha256(b"\x00" + bucket).digest() if bucket else EMPTY
 
 
-def _hash_root(count: int, top_hash: bytes) -> bytes:
+def hash_root(count: int, top_hash: bytes) -> bytes:
+    """The state root: the number of entries, and the hash of the top node."""
     return sha256(b"\x02" + count.to_bytes(8, "big") + top_hash).digest()
 
 
@@ -76,7 +79,7 @@ def _find(bucket: bytes, key_hash: bytes) -> int:
     return at
 
 
-def _put(bucket: bytes, key_hash: bytes, value_hash: bytes | None) -> bytes:
+def put(bucket: bytes, key_hash: bytes, value_hash: bytes | None) -> bytes:
     """``bucket`` with one entry set, or removed if ``value_hash`` is ``None``."""
     at = _find(bucket, key_hash)
     if at >= 0:
@@ -99,14 +102,14 @@ def _grow(entries: list[bytes], depth: int, low: int, high: int) -> tuple[_Node,
     """The node at ``depth`` over the ascending ``entries[low:high]``, and its hash."""
     if high - low <= BUCKET:
         bucket = b"".join(entries[low:high])
-        return bucket, _hash_bucket(bucket)
+        return bucket, hash_bucket(bucket)
     byte, bit = depth >> 3, 0x80 >> (depth & 7)
     first = entries[low]
     boundary = first[:byte] + bytes((first[byte] & -bit | bit,))  # the least on the right, as bytes compare
     middle = bisect_left(entries, boundary, low, high)
     left, left_hash = _grow(entries, depth + 1, low, middle)
     right, right_hash = _grow(entries, depth + 1, middle, high)
-    return _Inner(left, left_hash, right, right_hash), _hash_pair(left_hash, right_hash)
+    return _Inner(left, left_hash, right, right_hash), hash_pair(left_hash, right_hash)
 
 
 def _apply(node: _Node, key_hashes: list[bytes], changes: Mapping[bytes, bytes | None]) -> tuple[_Node, bytes, int]:
@@ -150,10 +153,10 @@ def _apply(node: _Node, key_hashes: list[bytes], changes: Mapping[bytes, bytes |
             depth += 1
         value_hash = changes[key_hash]
         at = node.find(key_hash)
-        if at >= 0 and not at % ENTRY_BYTES and value_hash is not None:  # what _put does, for the usual case
+        if at >= 0 and not at % ENTRY_BYTES and value_hash is not None:  # what put does, for the usual case
             node = node[: at + HASH_BYTES] + value_hash + node[at + ENTRY_BYTES :]
         else:
-            bucket = _put(node, key_hash, value_hash)
+            bucket = put(node, key_hash, value_hash)
             grown_bytes += len(bucket) - len(node)
             node = bucket
             if len(bucket) > BUCKET_BYTES:
@@ -174,13 +177,13 @@ def _apply(node: _Node, key_hashes: list[bytes], changes: Mapping[bytes, bytes |
                 if type(sibling) is not _Inner and len(sibling) + len(node) <= BUCKET_BYTES:
                     node = sibling + node if went_right else node + sibling
                     continue
-                digest = _hash_bucket(node)
+                digest = hash_bucket(node)
             if went_right:
                 parent.right, parent.right_hash = node, digest
             else:
                 parent.left, parent.left_hash = node, digest
             node = parent
-    top_hash = _hash_pair(node.left_hash, node.right_hash) if type(node) is _Inner else _hash_bucket(node)
+    top_hash = hash_pair(node.left_hash, node.right_hash) if type(node) is _Inner else hash_bucket(node)
     return node, top_hash, grown_bytes // ENTRY_BYTES
 
 
@@ -192,7 +195,7 @@ class StateTree:
     def __init__(self) -> None:
         self._top: _Node = b""
         self._count = 0
-        self._root = _hash_root(0, EMPTY)
+        self._root = hash_root(0, EMPTY)
 
     @classmethod
     def build(cls, items: Iterable[tuple[bytes, bytes]]) -> StateTree:
@@ -206,7 +209,7 @@ class StateTree:
         tree = cls()
         tree._count = len(entries)
         tree._top, top_hash = _grow(entries, 0, 0, len(entries))
-        tree._root = _hash_root(tree._count, top_hash)
+        tree._root = hash_root(tree._count, top_hash)
         return tree
 
     @property
@@ -238,7 +241,7 @@ class StateTree:
             raise ValueError(f"every hash must have {HASH_BYTES} bytes")
         self._top, top_hash, grown = _apply(self._top, sorted(changes), changes)
         self._count += grown
-        self._root = _hash_root(self._count, top_hash)
+        self._root = hash_root(self._count, top_hash)
         return self._root
 
     def prove(self, key: bytes) -> Proof:
@@ -328,8 +331,8 @@ def verify_proof(root: bytes, key: bytes, value: bytes | None, proof: Proof) -> 
             return False
     elif at < 0 or proof.bucket[at + HASH_BYTES : at + ENTRY_BYTES] != sha256(value).digest():
         return False
-    node = _hash_bucket(proof.bucket)
+    node = hash_bucket(proof.bucket)
     for depth in reversed(range(len(proof.path))):
         sibling = proof.path[depth]
-        node = _hash_pair(sibling, node) if number & _BITS[depth] else _hash_pair(node, sibling)
-    return _hash_root(proof.count, node) == root
+        node = hash_pair(sibling, node) if number & _BITS[depth] else hash_pair(node, sibling)
+    return hash_root(proof.count, node) == root

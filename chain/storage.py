@@ -7,43 +7,43 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
-from chain.blockchain import Blockchain, Snapshot
+from chain.blockchain import Blockchain, Settled, Snapshot
 from chain.blocks import Block, encode_block
+from chain.blocktree import genesis_header
 from chain.codec import decode, encode
 from chain.database import (
-    BETWEEN,
     FORMAT,
     SCHEMA,
     Database,
-    bounds,
     corrupt,
-    policy_in_force,
     seal,
     short_id,
     stored_finality,
     tally_of,
     trusted_block,
 )
+from chain.derived import Derived
 from chain.electorate import BATCH_MAX
-from chain.entries import Member
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
 from chain.headers import decode_header
 from chain.keys import did_from_key
+from chain.ledger import Ledger
 from chain.mempool import MAX_BYTES, MAX_TRANSACTIONS
 from chain.messages import FRAMING_BYTES, RawItems
+from chain.paged import PagedStore
 from chain.production import is_forgotten, said_by
+from chain.rebuild import replace_state
 from chain.registry import genesis_state
 from chain.restart import MAX_RESTART_BYTES, Restart, read_restart
-from chain.scores import standing
-from chain.state import decode_entry
-from chain.statekeys import MEMBERS, RULES_KEY, read_identity
+from chain.rows import StoredRows
 from chain.votecodec import decode_votes, encode_votes
+from chain.votes import Votes
 
 # What came back from abandoned blocks finds twice the room in a mempool.
 _MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES
@@ -64,6 +64,8 @@ class Storage:
         self._database = Database(path, genesis, read_only=False)
         self._connection = self._database.connection
         self.is_set_back = self._database.is_set_back
+        self._derived = Derived(self._database)
+        self._rows: StoredRows | None = None
         if self.is_set_back:
             self.commit([Commit(is_signing_lost=True)])
 
@@ -82,7 +84,7 @@ class Storage:
         try:
             draft.unlink(missing_ok=True)
             with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
-                _fill(connection, genesis, {"signing": signing, "exported": exported})
+                _fill(Database.around(draft, connection), genesis, {"signing": signing, "exported": exported})
             tally_of(path).unlink(missing_ok=True)
             draft.rename(path)
         except (sqlite3.Error, OSError) as error:
@@ -94,8 +96,8 @@ class Storage:
         """The chain as it was when the process ended, and what this validator signed last.
 
         That is lost, durably, where a block in here holds more by its key: the database was put together from two.
-        Raises :class:`OperatorError` where it is damaged: the state must match its header's root, and every block after
-        it must apply.
+        Raises :class:`OperatorError` where it is damaged: the tree of the state must have its header's root, and every
+        block after it must apply.  No entry is read before it is needed, and whatever is read is checked then.
         """
         try:
             return self._load()
@@ -105,12 +107,7 @@ class Storage:
     def _load(self) -> tuple[Blockchain, SigningState | None]:
         database = self._database
         signing = None if self.is_exported else self._signing("signing")
-        header, votes = database.meta("snapshot_header"), database.meta("snapshot_votes")
-        snapshot = None
-        if header is not None and votes is not None:
-            state = {key: value for key, value, _ in database.values("SELECT key, value, 0 FROM state")}
-            snapshot = Snapshot(decode_header(header), decode_votes(votes), state)
-        chain = Blockchain(self.genesis, snapshot)
+        chain = Blockchain(self.genesis, self._snapshot())
         blocks = "SELECT id, body, 0 FROM blocks WHERE height > ? AND main = ? ORDER BY height"
         settled = chain.finalized.height
         for _, body, _ in database.values(blocks, (settled, True)):
@@ -131,10 +128,21 @@ class Storage:
             signing = None
         return chain, signing
 
+    def _snapshot(self) -> Snapshot:
+        """The stored state, which the chain reads by a connection of its own, with the block that it is of."""
+        header, votes = self._database.meta("snapshot_header"), self._database.meta("snapshot_votes")
+        if header is None or votes is None:
+            at = genesis_header(self.genesis, Ledger(self.genesis).state_root)
+            after = Votes.genesis(self.genesis.validators, self.genesis.batch)
+        else:
+            at, after = decode_header(header), decode_votes(votes)
+        if self._rows is None:
+            self._rows = StoredRows(Database(self.path, self.genesis, read_only=True), at.height)
+        return Snapshot(at, after, PagedStore(self._rows, self._database.number("entries")))
+
     def count_transactions(self) -> int:
         """Transactions on the main chain."""
-        (row,) = self._database.rows("SELECT total(transactions) FROM blocks WHERE main = 1")
-        return int(row[0])
+        return self._database.number("transactions")
 
     def waiting(self) -> tuple[bytes, ...]:
         """What this node had acknowledged and no block held when it last stopped cleanly, encoded and not checked.
@@ -239,14 +247,17 @@ class Storage:
         with self._database.transaction():
             for commit in commits:
                 self._write(commit)
+        settled = [commit.settled.header.height for commit in commits if commit.settled is not None]
+        if settled and self._rows is not None:
+            self._rows.height = settled[-1]
 
     def _write(self, commit: Commit) -> None:
         connection = self._connection
-        for block in (*commit.abandoned, *commit.side):
-            self._insert(block, is_main=False)
-        for block in commit.adopted:
-            self._insert(block, is_main=True)
+        moved = sum(self._insert(block, is_main=False) for block in (*commit.abandoned, *commit.side))
+        moved += sum(self._insert(block, is_main=True) for block in commit.adopted)
         meta: list[tuple[str, bytes]] = []
+        if moved:
+            meta.append(("transactions", encode((self._database.number("transactions") + moved,))))
         if commit.adopted:
             meta.append(("head", max(commit.adopted, key=lambda block: block.header.height).id))
         elif commit.abandoned:  # it went back to where people let the chain go on, and nothing stands on that yet
@@ -254,19 +265,9 @@ class Storage:
         if commit.finalized_height is not None:
             meta.append(("finalized", encode((commit.finalized_height,))))
         if commit.settled is not None:
-            settled = commit.settled
-            rows = sorted(settled.rows.items())
-            connection.executemany("DELETE FROM state WHERE key = ?", [(key,) for key, value in rows if value is None])
-            connection.executemany(
-                "INSERT OR REPLACE INTO state VALUES (?, ?)",
-                [(key, seal(key, value)) for key, value in rows if value is not None],
-            )
-            self._rank(settled.rows)
-            connection.executemany(
-                "INSERT OR REPLACE INTO decisions VALUES (?)", [(height,) for height in settled.decisions]
-            )
-            meta.append(("snapshot_header", settled.header.raw))
-            meta.append(("snapshot_votes", encode_votes(settled.votes)))
+            self._settle(commit.settled)
+            meta.append(("snapshot_header", commit.settled.header.raw))
+            meta.append(("snapshot_votes", encode_votes(commit.settled.votes)))
         if commit.signing is not None:
             meta.append(("signing", encode(astuple(commit.signing))))
         if commit.is_signing_lost:
@@ -275,58 +276,71 @@ class Storage:
             meta.append(("waiting", RawItems(tuple(item.raw for item in commit.waiting)).encode()))
         self._put(meta)
 
+    def _settle(self, settled: Settled) -> None:
+        before = self._derived.before(settled.rows)
+        rows = sorted(settled.rows.items())
+        connection = self._connection
+        connection.executemany("DELETE FROM state WHERE key = ?", [(key,) for key, value in rows if value is None])
+        connection.executemany(
+            "INSERT OR REPLACE INTO state VALUES (?, ?)",
+            [(key, seal(key, value)) for key, value in rows if value is not None],
+        )
+        self._derived.follow(before, settled.rows, settled.tree)
+        connection.executemany(
+            "INSERT OR REPLACE INTO decisions VALUES (?)", [(height,) for height in settled.decisions]
+        )
+        if settled.tree is not None and self._derived.root != settled.header.state_root:
+            raise InvariantBroken(f"what is to be stored is not the state at height {settled.header.height}")
+
     def _put(self, meta: Sequence[tuple[str, bytes]]) -> None:
         rows = [(key, seal(key.encode(), value)) for key, value in meta]
         self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
-    def _rank(self, rows: Mapping[bytes, bytes | None]) -> None:
-        """Bring the scores of members up to date: of those that changed, or of all under another policy; who left has
-        none.
-        """
-        policy = policy_in_force(self._database)
-        gone = [(read_identity(key),) for key, value in rows.items() if value is None and key.startswith(MEMBERS)]
-        self._connection.executemany("DELETE FROM standings WHERE member = ?", gone)
-        if RULES_KEY in rows:
-            changed = [(key, value) for key, value, _ in self._database.values(BETWEEN, bounds(MEMBERS))]
-        else:
-            changed = [(key, value) for key, value in rows.items() if value is not None and key.startswith(MEMBERS)]
-        members = ((read_identity(key), decode_entry(key, value)) for key, value in changed)
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO standings VALUES (?, ?)",
-            [(member, standing(policy, entry).score) for member, entry in members if isinstance(entry, Member)],
-        )
-
-    def _insert(self, block: Block, *, is_main: bool) -> None:
-        connection = self._connection
-        if connection.execute("UPDATE blocks SET main = ? WHERE id = ?", (is_main, block.id)).rowcount:
-            return
+    def _insert(self, block: Block, *, is_main: bool) -> int:
+        """Store a block; by how many the transactions on the main chain grow."""
+        connection, count = self._connection, len(block.transactions)
+        known = connection.execute("SELECT main FROM blocks WHERE id = ?", (block.id,)).fetchone()
+        if known is not None:
+            connection.execute("UPDATE blocks SET main = ? WHERE id = ?", (is_main, block.id))
+            return count * (int(is_main) - int(known[0]))
         body = seal(block.id, encode_block(block))
-        row = (block.id, block.header.parent, block.header.height, is_main, len(block.transactions), body)
         number = connection.execute(
-            "INSERT INTO blocks (id, parent, height, main, transactions, body) VALUES (?, ?, ?, ?, ?, ?)", row
+            "INSERT INTO blocks (id, parent, height, main, transactions, body) VALUES (?, ?, ?, ?, ?, ?)",
+            (block.id, block.header.parent, block.header.height, is_main, count, body),
         ).lastrowid
         # A block beside the main chain was never executed: it may hold one twice, or two that begin alike.
         connection.executemany(
             "INSERT OR IGNORE INTO transactions VALUES (?, ?)",
             sorted((short_id(transaction.id), number) for transaction in block.transactions),
         )
+        return count * is_main
+
+    def replace_state(self, entries: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Let these be all entries of the state; returns their root.  The commit that says of which block they are
+        follows: a home is of no use before.
+        """
+        return replace_state(self._database, entries)
 
     def close(self) -> None:
-        """End the connection; the log is folded into the database."""
+        """End the connections; the log is folded into the database by the last one, which may write."""
+        if self._rows is not None:
+            self._rows.close()
         self._database.close()
 
 
-def _fill(connection: sqlite3.Connection, genesis: Genesis, known: Mapping[str, SigningState | None]) -> None:
+def _fill(database: Database, genesis: Genesis, known: Mapping[str, SigningState | None]) -> None:
     """Make the tables of an empty database, and what is in them at the genesis."""
+    connection, derived, state = database.connection, Derived(database), genesis_state(genesis)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA journal_mode = OFF")  # a draft that fails is thrown away
     connection.executescript("BEGIN;" + SCHEMA)
     connection.execute("INSERT INTO meta VALUES ('format', ?)", (encode(FORMAT),))
     connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis.id,))
+    before = derived.before(state)
     connection.executemany(
-        "INSERT INTO state VALUES (?, ?)",
-        [(key, seal(key, value)) for key, value in sorted(genesis_state(genesis).items())],
+        "INSERT INTO state VALUES (?, ?)", [(key, seal(key, value)) for key, value in sorted(state.items())]
     )
+    derived.follow(before, state, None)
     connection.executemany(
         "INSERT INTO meta VALUES (?, ?)",
         [(key, seal(key.encode(), encode(astuple(it)))) for key, it in known.items() if it is not None],

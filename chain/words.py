@@ -43,9 +43,11 @@ _CHANGES = {REMOVE: "remove", JAIL: "jail", RELEASE: "release"}
 _NAMED_BY = {"tier": "name", "severity": "name", "category": "code", "rating": "code"}
 
 
-def slot_in_words(slot: int) -> str:
-    """A slot up to which something holds; one that no chain reaches is none."""
-    return str(slot) if slot < 2**48 else "no end"
+def _slots_in_words(from_slot: int, until_slot: int) -> str:
+    """A term in slots."""
+    since = f"from slot {from_slot}" if from_slot else ""
+    until = f"until slot {until_slot}" if until_slot < 2**48 else "without an end"
+    return f"{since} {until}".strip()
 
 
 def rights_in_words(rights: int) -> list[str]:
@@ -130,7 +132,7 @@ def proposal_in_words(policy: Policy, proposal: Proposal) -> str:
         case Accredit(key, rights, categories, from_slot, until_slot):
             grants = [f"file {', '.join(category_name(policy, code) for code in categories)}"] if categories else []
             grants += [f"be {name}" for name in rights_in_words(rights)]
-            term = f"from slot {from_slot} to {slot_in_words(until_slot)}"
+            term = _slots_in_words(from_slot, until_slot)
             return f"accredit {did_from_key(key)} to {' and '.join(grants)}, {term}"
         case Suspend(key):
             return f"suspend the authority {did_from_key(key)}"

@@ -27,7 +27,9 @@ From the wire up::
     link         one connection, and what is known of it
     exchange     what peers tell each other of addresses
     farewells    peers that part tell each other why
-    peers        who is connected: let in, greet, watch, drop, ban
+    pulse        whether a peer is still there
+    entrance     who is let in, and in whose place
+    peers        who is connected: greet, watch, drop, ban
     network      all of the above under one context manager
 
     signatures   decoding and checking off the event loop, once

@@ -126,11 +126,13 @@ def reach_of(host: str) -> Reach:
         address = ip_address(host)
     except ValueError:
         return Reach.NOWHERE
+    if _is_disguised(address):  # first: newer Pythons look through a mapped address, older ones do not
+        return Reach.NOWHERE
     if address.is_loopback:
         return Reach.MACHINE
     if any(address in network for network in _SITE):
         return Reach.SITE
-    is_nobody = address.is_multicast or address.is_reserved or address.is_unspecified or _is_disguised(address)
+    is_nobody = address.is_multicast or address.is_reserved or address.is_unspecified
     return Reach.NOWHERE if is_nobody or host.startswith("0.") else Reach.WORLD
 
 
@@ -149,6 +151,11 @@ def neighbourhood(host: str) -> str:
     if reach_of(host) is not Reach.WORLD:
         return ""
     return str(ip_network((host, 64 if ":" in host else 24), strict=False))
+
+
+def origin(host: str) -> str:
+    """What all names of one party share: the neighbourhood, and the host itself where that says nothing."""
+    return neighbourhood(host) or host
 
 
 def tenant(host: str) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
-from chain import shapes
+from chain import nodeshapes
 from chain.codec import encode
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis, make_genesis
@@ -50,23 +50,9 @@ class NodeAway(OperatorError):
 # --------------------------------------------------------------------------------------------- what nodes answer
 
 
-NodeStatus: TypeAlias = shapes.Status
-PeerTable: TypeAlias = shapes.Peers
-
-
-class Signer(NamedTuple):
-    """``GET /account/{key}``: what a signer has to know; dids as texts."""
-
-    nonce: int
-    next_free: int
-    identity: str | None
-    successor: str | None
-    member: bool
-    authority: bool
-    validator: bool
-    slot: int
-    height: int
-    policy_version: int
+NodeStatus: TypeAlias = nodeshapes.Status
+PeerTable: TypeAlias = nodeshapes.Peers
+Account: TypeAlias = nodeshapes.Account
 
 
 class Found(NamedTuple):
@@ -115,10 +101,6 @@ def _shaped(shape: type[T]) -> Callable[[dict[str, Any]], T]:
     return lambda document: cast(T, {name: document[name] for name in names})
 
 
-def _account(document: dict[str, Any]) -> Signer:
-    return Signer(*(document[name] for name in Signer._fields))
-
-
 def _found(document: dict[str, Any]) -> Found:
     return Found(document["state"], document["height"])
 
@@ -157,9 +139,9 @@ MOTIONS = Query("/motions", _with_rows("motions"))
 PEERS: Query[PeerTable] = Query("/peers", _shaped(PeerTable))
 
 
-def account(key: bytes) -> Query[Signer]:
+def account(key: bytes) -> Query[Account]:
     """What the register knows of a key."""
-    return Query(f"/account/{did_from_key(key)}", _account)
+    return Query(f"/account/{did_from_key(key)}", _shaped(nodeshapes.Account))
 
 
 def records(key: bytes) -> Query[dict[str, Any]]:
@@ -221,6 +203,12 @@ class Client:
         with _failures(self.url):
             reply = self._client.request(question.method, question.path, **_content(question))
         return _read(self.url, question, reply)
+
+    def take(self, path: str) -> bytes:
+        """What is at a path that answers with bytes."""
+        with _failures(self.url):
+            reply = self._client.get(path)
+        return reply.content if reply.status_code == _OK else _read(self.url, Query(path, lambda _: b""), reply)
 
 
 class AsyncClient:

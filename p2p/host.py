@@ -125,9 +125,10 @@ class GuardedSwarm(LeaklessSwarm):
         self._farewells = 0
 
     def limit(self, connections: int) -> None:
-        """Have no more connections than this; those that are there stay."""
-        self.connection_config.max_connections = self.connection_config.high_watermark = connections
-        self._inbound_limiter.total_tokens = connections + MAX_HANDSHAKES
+        """Have no more connections than this and those reserved; those that are there stay."""
+        most = connections + MAX_RESERVED
+        self.connection_config.max_connections = self.connection_config.high_watermark = most
+        self._inbound_limiter.total_tokens = most + MAX_HANDSHAKES
 
     async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> SwarmConn:
         """Register an authenticated connection.

@@ -135,8 +135,14 @@ class GuardedUpgrader(TransportUpgrader):
 class LeaklessSwarm(Swarm):
     """The library's connection table, which takes new connections also after some hundred have come and gone.
 
-    Drop it when the library gives the slot of an inbound connection back as the connection ends, not as the node stops.
+    Drop it when the library gives the slot of an inbound connection back as the connection ends, not as the node stops,
+    and closes a socket that it was cancelled in the middle of binding.
     """
+
+    async def listen(self, *multiaddrs: Multiaddr) -> bool:
+        """Listen, whoever gives up meanwhile: it takes no longer than the system's calls.  Whether any is there."""
+        with trio.CancelScope(shield=True):
+            return await super().listen(*multiaddrs)
 
     async def receive(self, raw_conn: RawConnection, maddr: Multiaddr) -> IMuxedConn | None:
         """The handshake of an inbound connection.  Raises whatever garbage makes the library raise."""

@@ -83,6 +83,38 @@ class Debts:
         return max(0.0, self._paid_at.get(owner, 0.0) - self._credit_s - self._clock())
 
 
+class Commons:
+    """Something that is scarce, in rates as of :class:`Debts`: what one owner may take, what all together, and what one
+    origin gets whatever all together owe.  Without that, who takes all there is under a few names would have every
+    other wait.
+    """
+
+    def __init__(
+        self,
+        each: tuple[float, float],
+        all_together: tuple[float, float],
+        share: tuple[float, float],
+        clock: Clock = trio.current_time,
+    ) -> None:
+        self._debts = Debts(*each, clock)
+        self._shares = Debts(*share, clock)
+        self._all_debts = Debts(*all_together, clock)
+
+    def charge(self, owner: str, origin: str, amount: float) -> None:
+        """An owner took so much more."""
+        self._debts.charge(owner, amount)
+        self._shares.charge(origin, amount)
+        self._all_debts.charge("", amount)
+
+    def own_wait_s(self, owner: str) -> float:
+        """How long until this owner may take more, whatever others took."""
+        return self._debts.wait_s(owner)
+
+    def wait_s(self, owner: str, origin: str) -> float:
+        """How long until it may where others are to be considered, too."""
+        return max(self.own_wait_s(owner), min(self._all_debts.wait_s(""), self._shares.wait_s(origin)))
+
+
 class Places:
     """``count`` places, of which one owner holds at most ``share``.
 

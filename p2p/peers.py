@@ -1,10 +1,9 @@
-"""Who this node is connected to: it dials, greets, watches, drops, keeps out, and dials again."""
+"""Who this node is connected to: it dials, greets, watches, drops, and dials again."""
 
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 
@@ -12,19 +11,19 @@ import trio
 from libp2p.abc import INetConn
 
 from chain.errors import Reason, Refused
-from chain.newest import Newest
 from p2p import handshake
 from p2p.addresses import PeerAddress, neighbourhood, parse_external
 from p2p.book import Contact, PeerBook
 from p2p.bookfile import BookFile
 from p2p.dialler import Dialler
+from p2p.entrance import Entrance
 from p2p.exchange import HELLO_TIMEOUT_S, Exchange
 from p2p.farewells import Farewells
 from p2p.host import GuardedHost, Notifee
-from p2p.library import heard_at
 from p2p.link import Link
-from p2p.lobby import Guest, Room, Use, makes_room
-from p2p.refusals import Refusal, Why
+from p2p.lobby import Use
+from p2p.pulse import Pulse
+from p2p.refusals import Refusal
 from p2p.reputation import Reputation, Weight
 from p2p.requests import Failure, RequestError, Requests
 from p2p.troubles import Troubles
@@ -34,16 +33,8 @@ log = logging.getLogger(__name__)
 CLOSE_GRACE_S = 2.0
 """The library reports a closed connection within 0.2 s; this is for a very busy machine."""
 
-MAX_RESERVED = 256
-"""Machines of validators that are remembered as such: more than a network has validators."""
-
 MAX_DIALLED_NEIGHBOURS = 4
 """Peers that we dial in one /24 or /64, so that who fills one does not become all that we see."""
-
-TURN_S = 60.0
-"""Who gave way takes nobody's place for so long, or those that knock most often would have all of them."""
-
-MAX_GAVE_WAY = 1_024
 
 
 @dataclass(frozen=True)
@@ -104,23 +95,20 @@ class PeerSupervisor:
         self._book = PeerBook(self._own_id, rng)
         self._troubles = Troubles()
         self._dialler = Dialler(host, self._book, self._troubles, self._wants, lambda peer_id: peer_id in self._links)
-        self._room = Room.of(settings.max_strangers)
-        self._reserved: OrderedDict[str, None] = OrderedDict()
         self._links: dict[str, Link] = {}
-        self._blocked: frozenset[str] = frozenset()
+        self._entrance = Entrance(host, self._book, self._links, reputation, rng, self.disconnect)
+        self._entrance.keep_to(settings.max_strangers, is_private=settings.private)
         self._exchange = Exchange(host, requests, self._book, self._dialler, self._links, self.penalise, rng)
         self._exchange.is_private = settings.private
         if settings.external:
             self._exchange.external = [parse_external(settings.external, self._own_id)]
-        self._gave_way: Newest[str, float] = Newest(MAX_GAVE_WAY)
-        self._started = False
+        self._pulse = Pulse(requests, settings.ping_interval_s, settings.ping_timeout_s, settings.max_misses)
         self._nursery: trio.Nursery | None = None
         self._farewells = Farewells(host, requests.prefix, self._links, self._book, self._troubles, reputation)
-        host.swarm.admit, host.swarm.seat, host.swarm.why = self._admit, self._seat, self._why
         host.swarm.register_notifee(Notifee(self._opened, self._closed))
-        limits = {"max_concurrent": 64, "max_request": 64}
-        requests.serve("ping", self._serve_ping, max_response=64, **limits)
-        requests.serve("peers", self._exchange.serve, max_response=handshake.MAX_PEERS_BYTES, **limits)
+        requests.serve(
+            "peers", self._exchange.serve, max_request=64, max_response=handshake.MAX_PEERS_BYTES, max_concurrent=64
+        )
         requests.serve(
             "hello",
             self._serve_hello,
@@ -138,13 +126,13 @@ class PeerSupervisor:
             self._book.add(address, now)
         for address in seeds:
             self._book.add(address, now, is_seed=True)
-        self._started = True
+        self._entrance.is_open = True
         self._dialler.wake()
 
     def adopt(self, settings: PeerSettings, max_connections: int, ban_s: float) -> None:
         """Keep to other limits from now on; who is connected or banned stays so."""
         self._settings = settings
-        self._room = Room.of(settings.max_strangers)
+        self._entrance.keep_to(settings.max_strangers, is_private=settings.private)
         self._reputation.ban_for(ban_s)
         self._host.swarm.limit(max_connections)
         self._dialler.wake()
@@ -171,16 +159,17 @@ class PeerSupervisor:
             return
         if self._reputation.penalise(peer_id, weight):
             log.warning("peer %s is banned: it %s", peer_id, why)
-            self.disconnect(peer_id, self._ban_of(peer_id, f"you {why}"))
+            self.disconnect(peer_id, self._entrance.ban_of(peer_id, f"you {why}"))
         else:
             log.info("peer %s %s (%+.0f)", peer_id, why, weight)
 
     def reserve(self, peer_id: str) -> None:
         """Keep a place for a peer, which is the machine of a validator."""
-        self._reserved[peer_id] = None
-        self._reserved.move_to_end(peer_id)
-        while len(self._reserved) > MAX_RESERVED:
-            self._reserved.popitem(last=False)
+        self._entrance.reserve(peer_id)
+
+    def is_reserved(self, peer_id: str) -> bool:
+        """Whether a place is kept for a peer."""
+        return self._entrance.is_reserved(peer_id)
 
     def credit(self, peer_id: str, use: Use) -> None:
         """A peer was of use: it counts when one has to give way to another."""
@@ -197,13 +186,13 @@ class PeerSupervisor:
 
     def block(self, peer_ids: set[str]) -> None:
         """Be cut off from these peers, and only these, until :meth:`unblock`."""
-        self._blocked = frozenset(peer_ids)
+        self._entrance.blocked = frozenset(peer_ids)
         for peer_id in peer_ids:
             self.disconnect(peer_id)
 
     def unblock(self) -> None:
         """End :meth:`block`, and dial everyone again without waiting."""
-        self._blocked = frozenset()
+        self._entrance.blocked = frozenset()
         self._book.dial_all_soon(trio.current_time())
         self._dialler.wake()
 
@@ -217,63 +206,6 @@ class PeerSupervisor:
             nursery.start_soon(self._exchange.run, self._settings.exchange_interval_s, self._has_places)
             if self._file is not None:
                 nursery.start_soon(self._file.keep, self._book, self._dialler.wake)
-
-    def _admit(self, peer_id: str) -> bool:
-        return self._started and peer_id not in self._links and self._welcome(peer_id)
-
-    def _seat(self, peer_id: str, remote_host: str) -> bool:
-        # Identities are free: however many come, those that we were told to know and those that we dial get in.
-        if self._is_expected(peer_id):
-            return True
-        now = trio.current_time()
-        try:
-            leaver = makes_room([*self._guests(now)], remote_host, self._room, now, self._rng)
-        except LookupError:
-            return False
-        if leaver is None:
-            return True
-        if self._gave_way.get(peer_id, now) > now:
-            return False
-        log.info("peer %s gives way to %s", leaver.peer_id, peer_id)
-        self._links[leaver.peer_id].gives_way = True
-        self._gave_way[leaver.peer_id] = now + TURN_S
-        self.disconnect(leaver.peer_id, Refusal(Why.GAVE_WAY, round(TURN_S)))
-        return True
-
-    def _why(self, peer_id: str) -> Refusal | None:
-        """What somebody is told that is not let in; nothing where that is over in a moment."""
-        if self._reputation.banned(peer_id):
-            return self._ban_of(peer_id)
-        if peer_id in self._links or peer_id in self._blocked or not self._started:
-            return None
-        return Refusal(Why.FULL) if self._welcome(peer_id) else Refusal(Why.PRIVATE)
-
-    def _ban_of(self, peer_id: str, why: str = "") -> Refusal:
-        return Refusal(Why.BANNED, round(self.bans().get(peer_id, 0)), why)
-
-    def _guests(self, now: float) -> Iterator[Guest]:
-        for peer_id, remote_host in self._host.swarm.joining.items():
-            if peer_id not in self._links and not self._is_expected(peer_id):
-                yield Guest(peer_id, remote_host, now, Use.NONE)
-        for link in self._links.values():
-            if link.direction == "inbound" and not link.gives_way and not self._is_reserved(link.peer_id):
-                yield Guest(link.peer_id, link.remote_host, link.opened_at, link.use(now))
-
-    def _is_expected(self, peer_id: str) -> bool:
-        contact = self._book.get(peer_id)
-        return self._is_reserved(peer_id) or (contact is not None and contact.dialling)
-
-    def _is_named(self, peer_id: str) -> bool:
-        contact = self._book.get(peer_id)
-        return contact is not None and contact.bootstrap
-
-    def _is_reserved(self, peer_id: str) -> bool:
-        return peer_id in self._reserved or self._is_named(peer_id)
-
-    def _welcome(self, peer_id: str) -> bool:
-        if peer_id == self._own_id or peer_id in self._blocked or self._reputation.banned(peer_id):
-            return False
-        return not self._settings.private or self._is_named(peer_id)
 
     def _opened(self, connection: INetConn) -> None:
         if self._nursery is not None:
@@ -353,44 +285,19 @@ class PeerSupervisor:
             self._troubles.note(self._book.get(link.peer_id), f"{link.address}: it connects and does not greet")
 
     async def _watch(self, link: Link) -> None:
-        """Learn of others, then ping until the peer has missed too many; also ends when the scope is cancelled."""
-        settings = self._settings
-        misses = 0
+        """Learn of others until the peer is lost; also ends when the scope is cancelled."""
         async with trio.open_nursery() as nursery:
             if link.direction == "outbound":
                 nursery.start_soon(self._exchange.learn, link)
             nursery.start_soon(self._exchange.prove, link)
-            while misses < settings.max_misses:
-                if misses == 0:
-                    await trio.sleep(settings.ping_interval_s)
-                # In a task of its own: a write to a stopped peer may not even take its own timeout.
-                answered, asked_at = trio.Event(), trio.current_time()
-                nursery.start_soon(self._ping, link, answered)
-                with trio.move_on_after(settings.ping_timeout_s):
-                    await answered.wait()
-                # On a slow line that is full of what we asked for, an answer waits behind that.
-                is_alive = answered.is_set() or heard_at(link.connection.muxed_conn) >= asked_at
-                misses = 0 if is_alive else misses + 1
-            log.info("peer %s does not answer any more", link.peer_id)
+            await self._pulse.until_lost(link)
             nursery.cancel_scope.cancel()
-
-    async def _ping(self, link: Link, answered: trio.Event) -> None:
-        asked_at = trio.current_time()
-        try:
-            await self._requests.ask_now(
-                link.peer_id, "ping", b"", max_response=0, timeout_s=self._settings.ping_timeout_s
-            )
-        except RequestError as error:
-            if error.failure not in {Failure.BUSY, Failure.FAILED}:  # either is a sign of life
-                return
-        link.rtt_ms = (trio.current_time() - asked_at) * 1000
-        answered.set()
 
     def _wants(self, contact: Contact) -> bool:
         return (
-            self._started
+            self._entrance.is_open
             and contact.peer_id not in self._links
-            and self._welcome(contact.peer_id)
+            and self._entrance.welcomes(contact.peer_id)
             and (not contact.seed or self._book.is_poor)
             and (contact.bootstrap or self._has_use(contact))
         )
@@ -415,9 +322,6 @@ class PeerSupervisor:
         addresses, payload = handshake.decode_hello(hello, link.peer_id)
         link.claim(addresses)
         link.hello = payload
-
-    async def _serve_ping(self, peer_id: str, request: bytes) -> bytes:
-        return b""
 
     async def _serve_hello(self, peer_id: str, request: bytes) -> bytes:
         link = self._links.get(peer_id)

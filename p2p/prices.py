@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 
 from chain import serving
 from chain.errors import Refused
 from chain.serving import Question
-from p2p.dues import Inquiry
+from p2p.dues import Inquiry, Order, PlainOrder
 
 PROOF = "proof"
 # What a proof costs its asker beside its bytes: one takes up to 150 ms of the node's own turn, hence one a second.
@@ -20,17 +21,38 @@ class Prices:
     def __init__(self) -> None:
         self._given = serving.Given()
 
-    def debtor(self, inquiry: Inquiry) -> str | None:
-        """The peer or its neighbourhood, where it was given some of this before; None where that is of use."""
-        question = _of_the_chain(inquiry)
-        return inquiry.peer_id if question is None else self._given.debtor(question, inquiry.askers)
-
-    def price(self, inquiry: Inquiry, reply: bytes) -> int:
-        """Its bytes, and of a proof what making it takes.  From now on this was given."""
+    def order(self, inquiry: Inquiry) -> Order:
+        """Of the stored chain, of a proof, or of something else."""
         question = _of_the_chain(inquiry)
         if question is not None:
-            self._given.note(question, inquiry.askers, reply)
-        return len(reply) + (PROOF_BYTES if inquiry.name == PROOF else 0)
+            return _ChainOrder(self._given, question, inquiry.askers)
+        return _ProofOrder(inquiry.peer_id) if inquiry.name == PROOF else PlainOrder(inquiry.peer_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _ChainOrder:
+    """Blocks or headings."""
+
+    given: serving.Given
+    question: Question
+    askers: tuple[str, ...]
+
+    def debtor(self) -> str | None:
+        """The peer or its neighbourhood, where it was given some of this before; None where that is of use."""
+        return self.given.debtor(self.question, self.askers)
+
+    def price(self, reply: bytes) -> int:
+        """Its bytes.  From now on this was given."""
+        self.given.note(self.question, self.askers, reply)
+        return len(reply)
+
+
+class _ProofOrder(PlainOrder):
+    """A proof."""
+
+    def price(self, reply: bytes) -> int:
+        """Its bytes, and what making it takes."""
+        return len(reply) + PROOF_BYTES
 
 
 def _of_the_chain(inquiry: Inquiry) -> Question | None:

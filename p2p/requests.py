@@ -18,8 +18,7 @@ from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 
 from chain.errors import InvariantBroken, Refused
-from p2p.addresses import neighbourhood
-from p2p.dues import Dues, Inquiry
+from p2p.dues import Account, Dues, Inquiry
 from p2p.frames import (
     LIBRARY_ERRORS,
     FrameReader,
@@ -267,24 +266,25 @@ class Requests:
         request = await self._read(endpoint, peer_id, stream)
         if request is None:
             return False
-        place = neighbourhood(remote_of(stream.muxed_conn)[0])
+        inquiry = Inquiry(endpoint.name, peer_id, remote_of(stream.muxed_conn)[0], request)
         try:
-            return await self._in_turn(endpoint, Inquiry(endpoint.name, peer_id, place, request), stream)
+            return await self._in_turn(endpoint, self.dues.open(inquiry), stream)
         except trio.TooSlowError:
             return await self._reply(peer_id, stream, ReplyStatus.BUSY, b"too many requests at once")
 
-    async def _in_turn(self, endpoint: Endpoint, inquiry: Inquiry, stream: INetStream) -> bool:
+    async def _in_turn(self, endpoint: Endpoint, account: Account, stream: INetStream) -> bool:
         """Answer once there is a place and nothing is owed that it has to wait for.  Raises ``trio.TooSlowError``."""
         give_up_at, is_held, is_answered = trio.current_time() + TURN_TIMEOUT_S, False, False
+        peer_id = account.inquiry.peer_id
         while not is_held:
             with trio.fail_at(give_up_at):
-                await trio.sleep(self.dues.wait_s(inquiry))
+                await trio.sleep(account.wait_s())
             # Only now, since whoever dawdles over a request must not keep others from theirs.
-            async with endpoint.places.hold(inquiry.peer_id):
-                is_held = not self.dues.wait_s(inquiry)  # others of the peer that waited may have been quicker
+            async with endpoint.places.hold(peer_id):
+                is_held = not account.wait_s()  # others of the peer that waited may have been quicker
                 if is_held:
-                    status, body = await self._answer(endpoint, inquiry)
-                    is_answered = await self._reply(inquiry.peer_id, stream, status, body)
+                    status, body = await self._answer(endpoint, account)
+                    is_answered = await self._reply(peer_id, stream, status, body)
         return is_answered
 
     async def _read(self, endpoint: Endpoint, peer_id: str, stream: INetStream) -> bytes | None:
@@ -313,20 +313,20 @@ class Requests:
         log.info("peer %s does not take what it asked for", peer_id)
         return False
 
-    async def _answer(self, endpoint: Endpoint, inquiry: Inquiry) -> tuple[ReplyStatus, bytes]:
+    async def _answer(self, endpoint: Endpoint, account: Account) -> tuple[ReplyStatus, bytes]:
         try:
             with trio.fail_after(ANSWER_TIMEOUT_S):
-                reply = await endpoint.handler(inquiry.peer_id, inquiry.request)
+                reply = await endpoint.handler(account.inquiry.peer_id, account.inquiry.request)
             if len(reply) > endpoint.max_response:
                 raise InvariantBroken(f"a reply to {endpoint.name} has {len(reply)} bytes")
-            self.dues.charge(inquiry, reply)
+            account.charge(reply)
         except Refused as error:
             return ReplyStatus.REFUSED, str(error).encode()[:MAX_DETAIL_BYTES]
         except InvariantBroken as error:
             self.on_bug(error)
             return ReplyStatus.FAILED, b""
         except Exception:
-            log.exception("answering %s failed", inquiry.name)
+            log.exception("answering %s failed", endpoint.name)
             return ReplyStatus.FAILED, b""
         return ReplyStatus.OK, reply
 

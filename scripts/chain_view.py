@@ -43,14 +43,20 @@ class Finding:
     text: str | None = None
 
 
+def home_in(home: Path) -> Path:
+    """A home, or of a testnet's the first one."""
+    if not (home / DATABASE).exists() and (home / "node0").is_dir():
+        remark(f"{home} is a testnet's home; this is {home / 'node0'}")
+        return home / "node0"
+    return home
+
+
 @contextmanager
 def open_view(home: Path) -> Iterator[View]:
     """Open a home.  Raises :class:`OperatorError`; what is damaged in the database becomes one."""
-    if not (home / DATABASE).exists() and (home / "node0").is_dir():
-        remark(f"{home} is a testnet's home; this is {home / 'node0'}")
-        home /= "node0"
+    home = home_in(home)
     if not home.is_dir():
-        raise OperatorError(f"{home} is no folder; name a node's home with --home")
+        raise OperatorError(f"{home} does not exist; name a node's home with --home")
     genesis = load_genesis(home / "genesis.json")
     reader = Reader(home / DATABASE, genesis)
     try:

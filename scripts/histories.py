@@ -1,4 +1,4 @@
-"""Run many random histories of the registry and recount each in another way: ``python scripts/histories.py``.
+"""Run many random histories of the registry, and count each again in another way: ``python scripts/histories.py``.
 
 In each, dozens of transactions, valid and invalid, spread over several blocks under some policy, and most often
 somebody with a plan to worsen another's standing.  No right may be taken from anybody by any of them; score, tier and
@@ -38,9 +38,9 @@ def _broken() -> Collection[str]:
 def main(
     context: click.Context, seeds: range, mutate: str | None, write: bool, processes: int | None, as_json: bool
 ) -> None:
-    """Live random histories of the registry, look for rights that somebody lost, and recount each in another way.
+    """Play random histories of the registry: nobody may lose a right, and a second count must give the same scores.
 
-    A seed gives the same history on every machine: --seeds SEED lives it again.
+    A seed gives the same history on every machine: --seeds SEED plays it again.
     """
     if write and mutate != ALL:
         raise click.UsageError("--write writes what --mutate all finds; give that, too")

@@ -18,10 +18,10 @@ from chain.answers import ALL, transaction
 from chain.documents import Document
 from chain.inspection import View
 from chain.recheck import recheck, signatures
-from p2p.local.endpoints import BLOCK, BLOCKS, FORKS, HEAD
+from p2p.local.endpoints import BLOCK, BLOCKS, FORKS, HEAD, TRANSACTION
 from scripts.chain_view import Finding, Sheet, as_of, facts, sheet
 from scripts.inspect_parts import institutions, offline, people, seats
-from scripts.inspect_parts.question import inspect_chain, limit, look, progress, question
+from scripts.inspect_parts.question import Count, inspect_chain, limit, look, progress, question
 
 # The commands of the parts are those of this one.
 __all__ = ["inspect_chain", "institutions", "offline", "people", "seats"]
@@ -42,7 +42,7 @@ def head(document: Document) -> Finding:
 
 
 @question(BLOCKS)
-@click.option("--from", "from_height", type=click.IntRange(0, ALL), help="The first height; by default the newest.")
+@click.option("--from", "from_height", type=Count(0), help="The first height; by default the newest.")
 @limit(20)
 def blocks(document: Document) -> Finding:
     """Blocks of the main chain, oldest first."""
@@ -63,12 +63,12 @@ def block(document: Document) -> Finding:
     return Finding(document, sheets)
 
 
-@look
-@click.argument("which", metavar="ID")
-def tx(view: View, which: str) -> Finding:
-    """One transaction of a block, by its id or the beginning of it (16 digits or more)."""
-    document = transaction(view, which)
-    return Finding(document, [facts(f"Transaction, {as_of(view.at_head)}", document)])
+@question(TRANSACTION, at_rest=transaction)
+@click.argument("transaction_id", metavar="ID")
+def tx(document: Document) -> Finding:
+    """Where a transaction is, by its id; a home also finds it by the beginning of that (16 digits or more)."""
+    place = {name: document[name] for name in ("state", "height", "block", "index", "count")}
+    return Finding(document, [facts(f"Transaction, {as_of(document)}", {**(document["transaction"] or {}), **place})])
 
 
 @question(FORKS)

@@ -3,7 +3,7 @@
     python scripts/model.py                                  histories of all kinds, with 4, 7 and 10 validators
     python scripts/model.py --kind change --seeds 0..50000   more of one kind
     python scripts/model.py --exhaustive 7                   every history of four validators up to seven blocks
-    python scripts/model.py --broken no_joint                the same without one rule, until it shows
+    python scripts/model.py --broken no_joint                without one rule, until a history breaks
     python scripts/model.py --traces 0..10000                histories of the model through chain/, and what differs
     python scripts/model.py --simulated 0..100               histories of the simulator, counted by the model
     python scripts/model.py --write                          all of it, into scripts/docs/model.md

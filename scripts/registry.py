@@ -20,13 +20,11 @@ import click
 from chain.actions import Appeal, Approve, Consent, Enrol, Object, Rotate, Statement
 from chain.consents import sign_consent, sign_rotation
 from chain.errors import OperatorError
-from chain.genesis import Genesis
 from chain.keys import SecretKey, did_from_key
 from chain.transactions import VerifiedTransaction
 from chain.words import moment_of
 from p2p import client
-from p2p.client import Client, Signer
-from p2p.following import Until
+from p2p.client import Account
 from p2p.local.keyfile import write_key
 from p2p.local.passphrase import Passphrase, with_passphrase
 from scripts.console import print_json, remark, table
@@ -34,27 +32,26 @@ from scripts.registry_parts.anchoring import anchor
 from scripts.registry_parts.filing import answer, record, repair, rule
 from scripts.registry_parts.importing import import_table
 from scripts.registry_parts.inputs import DID, Cosignature, document, read_cosignature, salt_file, salted_digest
-from scripts.registry_parts.keys import annul, guardians, leave, recover, undo, veto, vouch
+from scripts.registry_parts.keys import (
+    annul,
+    guardians,
+    leave,
+    names_guardians,
+    recover,
+    undo,
+    veto,
+    vouch,
+    written_circle,
+)
+from scripts.registry_parts.listing import matters_to_rule, motions, records, transaction
 from scripts.registry_parts.motions import motion
 from scripts.registry_parts.naming import list_names, name_key
 from scripts.registry_parts.policy import policy
 from scripts.registry_parts.reopening import cosign_reopening, reopen
-from scripts.registry_parts.session import (
-    Session,
-    connected,
-    endings,
-    follow,
-    keyed,
-    read_key_file,
-    report,
-    sends,
-    waits,
-)
+from scripts.registry_parts.session import Session, keyed, read_key_file, sends
 from scripts.registry_parts.voices import rate, rating, receipt
 
-_ID_DIGITS = 64
 _key_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-_member = click.argument("member", metavar="DID", type=DID)
 _number = click.argument("number", type=click.IntRange(0, 2**32 - 1))
 
 
@@ -72,6 +69,7 @@ for _command in (
     *(rate, rating, receipt),
     *(guardians, vouch, recover, undo, veto, annul, leave),
     *(name_key, list_names, anchor, policy),
+    *(records, motions, transaction),
 ):
     registry.add_command(_command)
 
@@ -151,25 +149,30 @@ def status(session: Session, as_json: bool) -> None:
     facts: dict[str, Any] = {
         "did": did_from_key(session.secret.public),
         "network": session.genesis.name,
-        "member": account.member,
-        "authority": account.authority,
-        "validator": account.validator,
-        "identity": account.identity,
-        "successor": account.successor,
-        "transactions": account.nonce,
-        "waiting": account.next_free - account.nonce,
-        "as_of_height": account.height,
-        "policy_version": account.policy_version,
+        "member": account["member"],
+        "authority": account["authority"],
+        "validator": account["validator"],
+        "identity": account["identity"],
+        "successor": account["successor"],
+        "transactions": account["nonce"],
+        "waiting": account["next_free"] - account["nonce"],
+        "as_of_height": account["height"],
+        "policy_version": account["policy_version"],
     }
-    matters = _open_matters(session) if account.member else []
+    matters = _open_matters(session) if account["member"] else []
+    rulings = matters_to_rule(session) if account["authority"] else []
     if as_json:
-        print_json({**facts, "may": may, "open": matters})
+        print_json({**facts, "may": may, "open": matters, "to_rule": rulings})
         return
     table("", ("field", "value"), list(facts.items()))
     click.echo()
     if matters:
         columns = ("number", "category", "points", "status", "waits_for", "until", "issuer")
         table("Open matters about this key", columns, [[row[name] for name in columns] for row in matters], ("points",))
+        click.echo()
+    if rulings:
+        columns = ("member", "number", "category", "points", "status", "until", "issuer")
+        table("The lot fell on this key to rule", columns, [[row[name] for name in columns] for row in rulings])
         click.echo()
     table("", ("it may now",), [(line,) for line in may] or [("nothing: use the key that it moved to",)])
 
@@ -185,15 +188,15 @@ def _open_matters(session: Session) -> list[dict[str, Any]]:
     ]
 
 
-def _possible(session: Session, account: Signer) -> list[str]:
+def _possible(session: Session, account: Account) -> list[str]:
     """The commands that are open to a key, as far as its role decides."""
-    if account.successor is not None:
+    if account["successor"] is not None:
         return []
     policy = session.policy
     consent = " --consent TOKEN, with a registrar's consent" if policy.enrolment_by_registrar else ""
     receipt = " --receipt TOKEN, with the other side's receipt" if policy.raters.counting else ""
-    possible = [] if account.member else [f"enrol{consent}"]
-    if account.member:
+    possible = [] if account["member"] else [f"enrol{consent}"]
+    if account["member"]:
         possible += [
             f"rate, in {item.name} ({item.low} to {item.high}){receipt}"
             for _, item in sorted(policy.ratings.items())
@@ -203,59 +206,17 @@ def _possible(session: Session, account: Signer) -> list[str]:
         possible += ["rating withdraw, rating object, rating answer; receipt, for who dealt with it"] * bool(
             policy.ratings
         )
-    if account.authority:
+    if account["authority"]:
         possible.append("record, reopen, as far as it was accredited")
         possible.append("answer, repair approve, repair decline, for records that it filed")
-        possible.append("rule, cosign-reopening, as an arbiter; cosign, as a registrar")
-    if account.validator:
+        possible.append("rule, on whom the lot fell; cosign-reopening, as an arbiter; cosign, as a registrar")
+    if account["validator"]:
         possible.append("motion, approve, unless it is jailed")
-    elif account.member or account.authority:
+    elif account["member"] or account["authority"]:
         possible.append("rotate")
-    if account.member:
+    if account["member"]:
         possible.append("guardians, vouch, veto, leave")
     return possible
-
-
-@registry.command()
-@click.argument("member", metavar="DID", type=DID)
-@connected
-@as_json
-def records(node: Client, genesis: Genesis, home: Path | None, member: bytes, as_json: bool) -> None:
-    """List the records about DID."""
-    found = node.ask(client.records(member))
-    if as_json:
-        print_json(found)
-        return
-    columns = ("number", "category", "points", "status", "deadline", "repair_from", "expires", "issuer")
-    slots = ("deadline_slot", "repair_slot", "expires_slot")
-    rows = []
-    for row in found["records"]:
-        times = [moment_of(genesis, row[slot]) if row[slot] else None for slot in slots]
-        rows.append((row["number"], row["category"], row["points"], row["status"], *times, row["issuer"]))
-    table(f"Records: {len(rows)}", columns, rows)
-
-
-@registry.command()
-@connected
-@as_json
-def motions(node: Client, genesis: Genesis, home: Path | None, as_json: bool) -> None:
-    """List the newest motions of the validators."""
-    found = node.ask(client.MOTIONS)
-    if as_json:
-        print_json(found)
-        return
-    rows = [
-        (
-            row["number"],
-            row["kind"],
-            "open, awaits consent" if row.get("awaits_consent") else row["status"],
-            len(row["approvals"]),
-            moment_of(genesis, row["expires_slot"]) if row["status"] == "open" else None,
-            " ".join(row["about"]) or None,
-        )
-        for row in found["motions"]
-    ]
-    table(f"Motions: {len(rows)}", ("number", "kind", "status", "approvals", "lapses", "about"), rows)
 
 
 # ---------------------------------------------------------------------------------------------------- members
@@ -268,14 +229,24 @@ def motions(node: Client, genesis: Genesis, home: Path | None, as_json: bool) ->
     type=click.Path(path_type=Path, dir_okay=False),
     help="The registrar's key file, where both keys are at hand.",
 )
+@names_guardians(is_needed=False)
 @sends
-def enrol(session: Session, token: str | None, registrar_key: Path | None) -> VerifiedTransaction:
+def enrol(
+    session: Session,
+    token: str | None,
+    registrar_key: Path | None,
+    keys: tuple[bytes, ...],
+    threshold: int | None,
+    out: Path | None,
+) -> VerifiedTransaction:
     """Join the register, and consent to the policy in force.
 
-    Where the policy asks for it, with a registrar's consent.
+    Where the policy asks for it, with a registrar's consent.  With --guardian, --threshold and --out they are your
+    guardians from the beginning, as `guardians name` would make them.
     """
     if token is not None and registrar_key is not None:
         raise OperatorError("--consent and --registrar-key say the same; give one of them")
+    circle = written_circle(session.secret.public, keys, threshold, out) if keys or threshold or out else b""
     if token is not None:
         consent = read_cosignature(token)
         if consent.member != session.secret.public:
@@ -285,8 +256,8 @@ def enrol(session: Session, token: str | None, registrar_key: Path | None) -> Ve
             session, read_key_file(registrar_key, session.passphrase), session.secret.public, session.expiry_height
         )
     else:
-        return session.sign(Enrol(policy_version=session.policy.version))
-    enrolment = Enrol(consent.registrar, consent.signature, session.policy.version)
+        return session.sign(Enrol(policy_version=session.policy.version, guardians=circle))
+    enrolment = Enrol(consent.registrar, consent.signature, session.policy.version, circle)
     return session.sign(enrolment, consent.expiry_height)
 
 
@@ -310,7 +281,7 @@ def cosign(session: Session, member: bytes, valid_blocks: int | None, as_json: b
     valid_blocks = max(1, longest // 2) if valid_blocks is None else valid_blocks
     if valid_blocks > longest:
         raise OperatorError(f"--valid is at most {longest} blocks on this network")
-    given = _cosigned(session, session.secret, member, session.account.height + valid_blocks)
+    given = _cosigned(session, session.secret, member, session.account["height"] + valid_blocks)
     if as_json:
         print_json(
             {
@@ -401,25 +372,6 @@ def consent(session: Session, number: int) -> VerifiedTransaction:
     Sign with the key of the node that is to make blocks; it is not carried without, and then waits for that node.
     """
     return session.sign(Consent(number))
-
-
-@registry.command()
-@click.argument("digits", metavar="ID")
-@waits
-@connected
-def transaction(
-    node: Client, genesis: Genesis, home: Path | None, digits: str, until: Until, timeout_s: float, as_json: bool
-) -> None:
-    """Follow a transaction by its ID.
-
-    It waits as the other commands do, and ends with 1 where the node knows nothing of it.
-    """
-    digits = digits.lower()
-    if len(digits) != _ID_DIGITS or not set(digits) <= set("0123456789abcdef"):
-        raise OperatorError(f"{digits!r} is no transaction's id; give all {_ID_DIGITS} hexadecimal digits")
-    with endings(genesis, as_json=as_json):
-        found = follow(node, genesis.slot_ms, {"id": digits}, None, until, timeout_s, as_json=as_json)
-        report({"id": digits}, found, as_json=as_json)
 
 
 if __name__ == "__main__":

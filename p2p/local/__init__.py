@@ -24,6 +24,7 @@
     examine      what could be wrong with a home, its node, and how peers see it
     doctor       node.py doctor: all of that, each with its remedy
     attendance   which validators did their part, as metrics
+    scrubbing    what is stored, looked through for damage
     metrics      where a node stands, as metrics
     telemetry    what happened, as logs, metrics, the last head moves
     addressbook  what this machine calls the owners of keys

@@ -89,7 +89,7 @@ def _resynced(home: Home, *, is_sure: bool) -> str:
     return (
         f"{home.database} is new and empty{kept}\n"
         "the node will sync, and a validator signs again once the chain made final that it starts anew, unless its "
-        "signing state was exported; while more than a third of the validators wait for that, nothing becomes final, "
+        "signing state was exported; while a third or more of the weight waits for that, nothing becomes final, "
         "so do this to one after the other\n"
         f"    python node.py run --home {shlex.quote(str(home.path))}"
     )
@@ -131,12 +131,17 @@ def restart() -> None:
 @restart.command("sign")
 @_home
 @_file
-@click.option("--blind", "is_blind", is_flag=True, help="Sign though this home does not know the block.")
+@click.option(
+    "--blind",
+    type=click.IntRange(min=1),
+    metavar="HEIGHT",
+    help="Sign though this home does not know the block, and leave out what is final above its HEIGHT anywhere.",
+)
 @click.option("--again", is_flag=True, help="Sign though this home signed another restart that nobody is to use.")
 @with_passphrase
-def restart_sign(home: Path, file: Path, is_blind: bool, again: bool, passphrase: Passphrase) -> None:
+def restart_sign(home: Path, file: Path, blind: int | None, again: bool, passphrase: Passphrase) -> None:
     """Sign the restart in FILE; where there is none, make it, from this home's head."""
-    signed = sign_restart(load_home(home, passphrase), file, is_blind=is_blind, again=again)
+    signed = sign_restart(load_home(home, passphrase), file, blind=blind, again=again)
     click.echo(launched(_told(home, file, signed)))
 
 

@@ -14,7 +14,7 @@ from string import hexdigits
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from chain import answers, enquiries, shapes
+from chain import answers, chainshapes, enquiries, nodeshapes, registershapes
 from chain.documents import MAX_SHOWN, records_document
 from chain.entries import STATUS_NAMES
 from chain.errors import Reason, Refused
@@ -194,28 +194,37 @@ def _of_node(name: str) -> Callable[..., Any]:
 
 # ------------------------------------------------------------------------------------------------------ the table
 
-HEAD = Endpoint("/head", "The newest block, and how far the chain is final.", shapes.Head, _DISK, answers.head)
+HEAD = Endpoint("/head", "The newest block, and how far the chain is final.", chainshapes.Head, _DISK, answers.head)
 BLOCKS = Endpoint(
-    "/blocks", "Blocks of the main chain, oldest first.", shapes.Blocks, _DISK, answers.blocks, (_FROM, _limit(500, 20))
+    "/blocks",
+    "Blocks of the main chain, oldest first.",
+    chainshapes.Blocks,
+    _DISK,
+    answers.blocks,
+    (_FROM, _limit(500, 20)),
 )
-BLOCK = Endpoint("/blocks/{which}", "A block with what it carries.", shapes.OneBlock, _DISK, answers.block, (_WHICH,))
+BLOCK = Endpoint(
+    "/blocks/{which}", "A block with what it carries.", chainshapes.OneBlock, _DISK, answers.block, (_WHICH,)
+)
 FORKS = Endpoint(
-    "/forks", "Stored branches beside the main chain.", shapes.Forks, _DISK, answers.forks, (_limit(100, 20),)
+    "/forks", "Stored branches beside the main chain.", chainshapes.Forks, _DISK, answers.forks, (_limit(100, 20),)
 )
 FINALITY = Endpoint(
     "/finality",
     "How the newest blocks become final, vote by vote.",
-    shapes.Finality,
+    chainshapes.Finality,
     _NODE,
     _of_node("describe_finality"),
     (_limit(768, 32),),
 )
-VALIDATORS = Endpoint("/validators", "Who makes blocks.", shapes.Validators, _DISK, answers.validators)
-TOP = Endpoint("/top", "The members with the highest scores.", shapes.Top, _DISK, enquiries.top, (_limit(500, 20),))
+VALIDATORS = Endpoint("/validators", "Who makes blocks.", chainshapes.Validators, _DISK, answers.validators)
+TOP = Endpoint(
+    "/top", "The members with the highest scores.", registershapes.Top, _DISK, enquiries.top, (_limit(500, 20),)
+)
 MEMBERS = Endpoint(
     "/members",
     "All members by their first keys.",
-    shapes.Members,
+    registershapes.Members,
     _DISK,
     enquiries.all_members,
     (_AFTER_MEMBER, _limit(500, 100)),
@@ -223,7 +232,7 @@ MEMBERS = Endpoint(
 MEMBER = Endpoint(
     "/members/{key}",
     "A member: score, rank, records and ratings.",
-    shapes.OneMember,
+    registershapes.OneMember,
     _DISK,
     enquiries.member,
     (_WHO, _GIVEN, _limit(2_000, 500)),
@@ -231,15 +240,15 @@ MEMBER = Endpoint(
 EXPLANATION = Endpoint(
     "/members/{key}/explanation",
     "Every point of a member's score, and where it comes from.",
-    shapes.Explanation,
+    registershapes.Explanation,
     _DISK,
     enquiries.explained,
     (_WHO, _GIVEN),
 )
 HISTORY = Endpoint(
     "/members/{key}/history",
-    "What happened to a member; the chain is executed again.",
-    shapes.History,
+    "What happened to a member; the chain is executed again, once for all who ask.",
+    registershapes.History,
     _DISK,
     enquiries.history,
     (_WHO, _RECORD),
@@ -248,19 +257,19 @@ HISTORY = Endpoint(
 LISTS = Endpoint(
     "/lists",
     "Who stands in which tier, the highest first.",
-    shapes.Lists,
+    registershapes.Lists,
     _DISK,
     enquiries.lists,
     (_text("tier", "Only this tier."), _limit(500, 100), _number("offset", "How many to skip.", 0, MAX_NUMBER, 0)),
     is_costly=True,
 )
 TIERS = Endpoint(
-    "/tiers", "How many members stand in which tier.", shapes.Tiers, _DISK, enquiries.tiers, is_costly=True
+    "/tiers", "How many members stand in which tier.", registershapes.Tiers, _DISK, enquiries.tiers, is_costly=True
 )
 RECORDS = Endpoint(
     "/records",
     "Records that stand or are suspended.",
-    shapes.Records,
+    registershapes.Records,
     _DISK,
     enquiries.records,
     (
@@ -276,7 +285,7 @@ RECORDS = Endpoint(
 OBJECTIONS = Endpoint(
     "/objections",
     "Open objections, and who has to act until when.",
-    shapes.Objections,
+    registershapes.Objections,
     _DISK,
     enquiries.objections,
     (_limit(500, 100),),
@@ -285,26 +294,40 @@ OBJECTIONS = Endpoint(
 AUTHORITIES = Endpoint(
     "/authorities",
     "Accredited institutions, and how their records held.",
-    shapes.Authorities,
+    registershapes.Authorities,
     _DISK,
     _of_state(authorities_document),
 )
 ARBITERS = Endpoint(
-    "/arbiters", "Who may be drawn to rule, and how they ruled.", shapes.Arbiters, _DISK, _of_state(arbiters_document)
+    "/arbiters",
+    "Who may be drawn to rule, and how they ruled.",
+    registershapes.Arbiters,
+    _DISK,
+    _of_state(arbiters_document),
 )
 MOTIONS = Endpoint(
     "/motions",
     "Motions, the newest first.",
-    shapes.Motions,
+    registershapes.Motions,
     _STATE,
     motions_document,
     (_limit(MAX_SHOWN, MAX_SHOWN), _flag("open", "Only those that can still be approved.", "only_open")),
 )
-POLICY = Endpoint("/policy", "The policy in force, and the announced one.", shapes.Policy, _STATE, policy_document)
+TRANSACTION = Endpoint(
+    "/transactions/{id}",
+    "Where a transaction is; in a block, with its audit path.",
+    chainshapes.OneTransaction,
+    _NODE,
+    _of_node("find_transaction"),
+    (_TRANSACTION._replace(argument="transaction_id"),),
+)
+POLICY = Endpoint(
+    "/policy", "The policy in force, and the announced one.", registershapes.Policy, _STATE, policy_document
+)
 
 ENDPOINTS = (
-    Endpoint("/status", "Where the node stands.", shapes.Status, _NODE, _of_node("describe")),
-    Endpoint("/health", "Whether the node does what it is for.", shapes.Health, _NODE, _of_node("describe_health")),
+    Endpoint("/status", "Where the node stands.", nodeshapes.Status, _NODE, _of_node("describe")),
+    Endpoint("/health", "Whether the node does what it is for.", nodeshapes.Health, _NODE, _of_node("describe_health")),
     HEAD,
     BLOCKS,
     BLOCK,
@@ -312,7 +335,7 @@ ENDPOINTS = (
     Endpoint(
         "/headers",
         "Headers and ballots as they were signed, oldest first: all that it takes to count votes.",
-        shapes.RawHeaders,
+        chainshapes.RawHeaders,
         _DISK,
         answers.headers,
         (_FROM, _limit(200, 50)),
@@ -320,7 +343,7 @@ ENDPOINTS = (
     Endpoint(
         "/heads",
         "The last head moves, oldest first.",
-        shapes.Heads,
+        nodeshapes.Heads,
         _NODE,
         _of_node("recent_heads"),
         (_number("after", "Only those with a greater `seq`.", 0, MAX_NUMBER, 0),),
@@ -328,7 +351,7 @@ ENDPOINTS = (
     Endpoint(
         "/tree",
         "Every known block from the final one up.",
-        shapes.Tree,
+        chainshapes.Tree,
         _NODE,
         _of_node("describe_tree"),
         (_limit(2_000, 500),),
@@ -338,29 +361,27 @@ ENDPOINTS = (
     Endpoint(
         "/attestations",
         "What was heard and no block carries yet, as it was signed.",
-        shapes.Attestations,
+        chainshapes.Attestations,
         _NODE,
         _of_node("describe_attestations"),
         (_limit(1_000, 200),),
     ),
     VALIDATORS,
+    TRANSACTION,
     Endpoint(
-        "/transactions/{id}",
-        "Where a transaction is; in a block, with its audit path.",
-        shapes.OneTransaction,
+        "/mempool",
+        "What waits for a block.",
+        nodeshapes.Mempool,
         _NODE,
-        _of_node("find_transaction"),
-        (_TRANSACTION._replace(argument="transaction_id"),),
+        _of_node("describe_mempool"),
+        (_limit(500, 50),),
     ),
-    Endpoint(
-        "/mempool", "What waits for a block.", shapes.Mempool, _NODE, _of_node("describe_mempool"), (_limit(500, 50),)
-    ),
-    Endpoint("/peers", "Who is connected, and who is kept out.", shapes.Peers, _NODE, _of_node("describe_peers")),
-    Endpoint("/evidence", "Who contradicted itself.", shapes.Evidence, _NODE, _of_node("describe_evidence")),
+    Endpoint("/peers", "Who is connected, and who is kept out.", nodeshapes.Peers, _NODE, _of_node("describe_peers")),
+    Endpoint("/evidence", "Who contradicted itself.", nodeshapes.Evidence, _NODE, _of_node("describe_evidence")),
     Endpoint(
         "/account/{key}",
         "What a signer has to know of a key.",
-        shapes.Account,
+        nodeshapes.Account,
         _NODE,
         _of_node("describe_account"),
         (_KEY,),
@@ -386,7 +407,7 @@ ENDPOINTS = (
     Endpoint(
         "/records/{key}",
         "The newest records about a member, as of the head.",
-        shapes.Records,
+        registershapes.Records,
         _STATE,
         records_document,
         (_KEY,),
@@ -396,5 +417,7 @@ ENDPOINTS = (
     ARBITERS,
     MOTIONS,
     POLICY,
-    Endpoint("/names", "What this machine calls the owners of keys.", shapes.Names, _NODE, _of_node("describe_names")),
+    Endpoint(
+        "/names", "What this machine calls the owners of keys.", nodeshapes.Names, _NODE, _of_node("describe_names")
+    ),
 )

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import psutil
 import trio
 
-from chain.answers import place_in
+from chain.answers import transaction_in
 from chain.blocks import Block
 from chain.chronicle import finality_document, transaction_document
 from chain.documents import Document
 from chain.engine import Engine
 from chain.errors import OperatorError, Reason, Refused
 from chain.events import Effect, Event, Outcomes, Submitted
+from chain.inspection import View
 from chain.keys import did_from_key
 from chain.outlook import (
     at_head,
@@ -29,6 +30,7 @@ from chain.outlook import (
     stall_document,
     tree_document,
 )
+from chain.past import Past
 from chain.stall import stall_of
 from chain.statekeys import member_key
 from chain.trial import screen, try_out
@@ -37,7 +39,7 @@ from chain.words import instant
 from p2p.local.addressbook import AddressBook, names_in
 from p2p.local.endpoints import HISTORY, Endpoint, Source
 from p2p.local.home import Home
-from p2p.local.reading import Lane, Told
+from p2p.local.reading import REST, Lane, Told
 from p2p.network import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ class LocalFace:
         self._node = node
         self._names = AddressBook(home.path)
         self._quick = Lane(home.database, home.genesis)
-        self._costly = Lane(home.database, home.genesis)
+        self._costly = Lane(home.database, home.genesis, REST)
         self._proving = trio.Lock()
         self._submitting = trio.CapacityLimiter(SUBMISSIONS_AT_ONCE)
         self._version = version()
@@ -116,10 +118,14 @@ class LocalFace:
                 return Told(None, self._encode(await found if isawaitable(found) else found))
 
     async def _read(self, endpoint: Endpoint, arguments: Mapping[str, Any], known: str | None) -> Told:
-        lane = self._costly if endpoint.is_costly else self._quick
-        more = {"advance": _go_on} if endpoint is HISTORY else {}
-        name = endpoint.url(**arguments)
-        return await lane.ask(name, lambda view: self._encode(endpoint.ask(view, **arguments, **more)), known)
+        lane, name = self._costly if endpoint.is_costly else self._quick, endpoint.url(**arguments)
+        if endpoint is HISTORY:
+
+            def history(view: View, past: Past) -> bytes:
+                return self._encode(endpoint.ask(view, **arguments, advance=_go_on, past=past))
+
+            return await lane.ask(name, lane.with_past(history), known)
+        return await lane.ask(name, lambda view: self._encode(endpoint.ask(view, **arguments)), known)
 
     def _encode(self, document: Document | bytes) -> bytes:
         """A document as JSON, with the names of those who are in it."""
@@ -296,18 +302,15 @@ class LocalFace:
 
     async def find_transaction(self, transaction_id: bytes) -> Document:
         """``/transactions/{id}``: whether it waits here, is in a block of the main chain, or neither."""
-        engine, policy = self._node.engine, self._view().policy
-        waiting = engine.mempool.get(transaction_id)
+        chain, policy = self._node.engine.chain, self._view().policy
+        waiting = self._node.engine.mempool.get(transaction_id)
         if waiting is not None:
-            transaction = transaction_document(policy, waiting)
-            return {"state": "waiting", **_NOWHERE, "raw": waiting.raw.hex(), "transaction": transaction}
+            shown = transaction_document(policy, waiting)
+            return {**at_head(chain), "state": "waiting", **_NOWHERE, "raw": waiting.raw.hex(), "transaction": shown}
         holder = await self._node.locate(transaction_id)
         if holder is None:
-            return {"state": "unknown", **_NOWHERE, "raw": None, "transaction": None}
-        place = place_in(holder, transaction_id)
-        transaction = transaction_document(policy, holder.transactions[place["index"]])
-        is_final = holder.header.height <= engine.chain.finalized.height
-        return {"state": "final" if is_final else "included", **place, "transaction": transaction}
+            return {**at_head(chain), "state": "unknown", **_NOWHERE, "raw": None, "transaction": None}
+        return {**at_head(chain), **transaction_in(policy, holder, transaction_id, chain.finalized.height)}
 
     # ------------------------------------------------------------------------------------------------ the ways in
 

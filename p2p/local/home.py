@@ -135,7 +135,7 @@ def is_begun_home(path: Path) -> bool:
 def load_home(path: Path, passphrase: Passphrase = ASKED) -> Home:
     """Read and check a home.  Raises :class:`OperatorError` that says what is missing and what to do."""
     if not any((path / name).exists() for name in _FILES):
-        what = "is no home" if path.is_dir() else "is no folder"
+        what = "is not a home" if path.is_dir() else "does not exist"
         raise OperatorError(f"{path} {what}; make a home with `python node.py init --home {shlex.quote(str(path))}`")
     genesis, config = load_genesis(path / "genesis.json"), read_config(path / "config.toml")
     return Home(path, genesis, read_key(path / "key", passphrase), config)

@@ -162,6 +162,11 @@ def build_app(face: Face) -> Starlette:
 
 
 async def serve_http(face: Face, address: str, task_status: TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
+    """Serve the API until cancelled, as :func:`serve_app` does."""
+    await serve_app(build_app(face), address, task_status)
+
+
+async def serve_app(app: Starlette, address: str, task_status: TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
     """Serve until cancelled.  Reports the URL once it listens.  Raises :class:`OperatorError` for a taken port."""
     host, port = split_http(address)
     config = Config()
@@ -169,8 +174,8 @@ async def serve_http(face: Face, address: str, task_status: TaskStatus[str] = tr
     config.errorlog = None
     config.h11_max_incomplete_size = 16_384
     callers = Callers(room_for_callers())
-    app = ASGIWrapper(callers.watching(build_app(face)))  # type: ignore[arg-type]
-    speak = partial(TCPServer, app, config, WorkerContext(None), ConnectionState({}))
+    served = ASGIWrapper(callers.watching(app))  # type: ignore[arg-type]
+    speak = partial(TCPServer, served, config, WorkerContext(None), ConnectionState({}))
     try:
         listeners = await trio.open_tcp_listeners(port, host=host)
     except OSError as error:
@@ -197,7 +202,7 @@ async def _ask(face: Face, porter: Porter, endpoint: Endpoint, request: Request)
         except Refused as refusal:
             raise refused(503, refusal, face.genesis, retry_s=5) from refusal
         return _told(endpoint, told)
-    raise Problem(503, "it takes too long for a running node; ask its home with inspect_chain.py", retry_s=60)
+    raise Problem(503, "it takes longer; ask again, or ask the node's home with inspect_chain.py", retry_s=10)
 
 
 def read_arguments(endpoint: Endpoint, request: Request) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import inspect
 from types import NoneType, UnionType
 from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from chain import shapes
+from chain import chainshapes, nodeshapes
 from chain.documents import Document
 from p2p.local.endpoints import ENDPOINTS, MAX_SUBMISSION, MAX_TRIAL, Endpoint, Parameter
 
@@ -47,9 +47,12 @@ def describe_api(version: str) -> Document:
     paths: Document = {each.path: {"get": _reading(each, schemas)} for each in ENDPOINTS}
     for path in ("/transactions", "/trial"):
         paths.setdefault(path, {})["post"] = _writing(path, schemas)
-    cut = _operation("Cut peers off, for tests of partitions.", schemas, shapes.Nothing, _OF_WRITING)
-    cut["requestBody"] = {"required": True, "content": {"application/json": {"schema": schemas.of(shapes.Partition)}}}
-    heal = _operation("Let all peers in again.", schemas, shapes.Nothing, _OF_WRITING)
+    cut = _operation("Cut peers off, for tests of partitions.", schemas, nodeshapes.Nothing, _OF_WRITING)
+    cut["requestBody"] = {
+        "required": True,
+        "content": {"application/json": {"schema": schemas.of(nodeshapes.Partition)}},
+    }
+    heal = _operation("Let all peers in again.", schemas, nodeshapes.Nothing, _OF_WRITING)
     paths["/partition"] = {"post": cut, "delete": heal}
     for path, what, media in (
         ("/genesis", "The file genesis.json.", "application/json"),
@@ -59,7 +62,7 @@ def describe_api(version: str) -> Document:
         ("/", "The explorer.", "text/html"),
     ):
         paths[path] = {"get": _operation(what, schemas, media, _OF_READING)}
-    schemas.of(shapes.Problem)
+    schemas.of(nodeshapes.Problem)
     return {
         "openapi": "3.1.0",
         "info": {"title": "A Goodfaith node", "version": version, "license": {"name": "Apache-2.0"}},
@@ -74,7 +77,7 @@ def describe_api(version: str) -> Document:
 def _reading(endpoint: Endpoint, schemas: Schemas) -> Document:
     operation = _operation(endpoint.what, schemas, endpoint.shape, _OF_READING, is_named=True)
     if endpoint.path == "/health":
-        operation["responses"]["503"]["content"]["application/json"] = {"schema": schemas.of(shapes.Health)}
+        operation["responses"]["503"]["content"]["application/json"] = {"schema": schemas.of(nodeshapes.Health)}
     operation["parameters"] = [_parameter(endpoint, each) for each in endpoint.parameters]
     if endpoint.is_costly:
         operation["security"] = [{}, {"token": []}]
@@ -86,7 +89,7 @@ def _writing(path: str, schemas: Schemas) -> Document:
         "/transactions": (MAX_SUBMISSION, "Offer transactions."),
         "/trial": (MAX_TRIAL, "What the next block would make of transactions."),
     }[path]
-    operation = _operation(what, schemas, shapes.Outcomes, _OF_WRITING)
+    operation = _operation(what, schemas, nodeshapes.Outcomes, _OF_WRITING)
     operation["security"] = [{}, {"token": []}]
     operation["requestBody"] = {
         "required": True,
@@ -117,7 +120,7 @@ def _operation(
         content: Document = {shape: {"schema": {}}}
     else:
         content = {"application/json": {"schema": schemas.of(shape, is_named=is_named)}}
-    problem = {"application/problem+json": {"schema": schemas.of(shapes.Problem)}}
+    problem = {"application/problem+json": {"schema": schemas.of(nodeshapes.Problem)}}
     responses: Document = {"200": {"description": "The answer.", "content": content}}
     responses |= {str(code): {"description": ERRORS[code], "content": dict(problem)} for code in errors}
     return {"summary": what, "responses": responses}
@@ -172,6 +175,6 @@ class Schemas:
             "properties": {name: self.of(kind) for name, kind in fields.items()},
             "required": [name for name in fields if get_origin(hints[name]) is not NotRequired],
         }
-        if shape not in shapes.OPEN:
+        if shape not in chainshapes.OPEN:
             schema["additionalProperties"] = False
         return schema

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import trio
 
+from chain.errors import InvariantBroken, Refused
 from chain.genesis import Genesis
 from chain.inspection import Made, View, view_of
 from chain.newest import Newest
+from chain.past import Past
 from chain.reader import Reader
 from p2p.local.problems import Problem
 
@@ -24,6 +27,11 @@ MAX_KEPT_BYTES = 500_000
 """A longer answer is made anew each time."""
 
 
+REST = 10
+"""A costly answer is told again for so many times as long as it took: at most a tenth of a core goes into them.  Each
+says as of which height it is."""
+
+
 class Told(NamedTuple):
     """An answer and the tag of what it was made from; no body where that is the tag that was known already."""
 
@@ -31,16 +39,28 @@ class Told(NamedTuple):
     body: bytes | None
 
 
-class Lane:
-    """Questions to a home's database, answered in a thread, one at a time; opened with the first one."""
+class Kept(NamedTuple):
+    """An answer, and until when (of the monotonic clock) it is told though there may be a newer one."""
 
-    def __init__(self, path: Path, genesis: Genesis) -> None:
+    told: Told
+    until_s: float
+
+
+class Lane:
+    """Questions to a home's database, answered in a thread, one at a time; opened with the first one.
+
+    Answers ``rest`` for so many times as long as they took, whatever is new meanwhile.
+    """
+
+    def __init__(self, path: Path, genesis: Genesis, rest: int = 0) -> None:
         self._path = path
         self._genesis = genesis
+        self._rest = rest
+        self._past: Past | None = None
         self._reader: Reader | None = None
         self._made = Made()
         self._limiter = trio.CapacityLimiter(1)
-        self._kept: Newest[str, Told] = Newest(MAX_KEPT)
+        self._kept: Newest[str, Kept] = Newest(MAX_KEPT)
 
     async def ask(self, name: str, question: Callable[[View], bytes], known: str | None) -> Told:
         """The answer, which ``name`` names among all; none where it has the tag that is ``known``.
@@ -57,14 +77,28 @@ class Lane:
         with self._reader.consistent():
             view = view_of(self._reader, self._made)
             tag = f"{(view.block_id(view.head_height) or '')[:16]}-{self._reader.commits()}"
-            if known == tag:
-                return Told(tag, None)
-            kept = self._kept.get(name)
-            if kept is None or kept.tag != tag:
-                kept = Told(tag, question(view))
-                if kept.body is not None and len(kept.body) <= MAX_KEPT_BYTES:
+            kept, now_s = self._kept.get(name), time.monotonic()
+            if kept is None or (kept.told.tag != tag and kept.until_s <= now_s):
+                if known == tag:
+                    return Told(tag, None)
+                body = question(view)
+                kept = Kept(Told(tag, body), now_s + (self._rest + 1) * (time.monotonic() - now_s))
+                if len(body) <= MAX_KEPT_BYTES:
                     self._kept.renew(name, kept)
-            return kept
+            return Told(known, None) if known == kept.told.tag else kept.told
+
+    def with_past(self, question: Callable[[View, Past], bytes]) -> Callable[[View], bytes]:
+        """A question that also needs what happened; it is forgotten where anything is wrong with it."""
+
+        def ask(view: View) -> bytes:
+            self._past = self._past or Past(self._genesis)
+            try:
+                return question(view, self._past)
+            except (InvariantBroken, Refused):
+                self._past = None
+                raise
+
+        return ask
 
     def close(self) -> None:
         """End the connection; nobody asks any more."""

@@ -71,11 +71,11 @@ class Signed:
         )
 
 
-def sign_restart(home: Home, file: Path, *, is_blind: bool = False, again: bool = False) -> Signed:
+def sign_restart(home: Home, file: Path, *, blind: int | None = None, again: bool = False) -> Signed:
     """Sign the restart in ``file`` with the key of ``home``, or make one where there is no such file.
 
-    ``is_blind`` lets a home sign that does not know the block; ``again`` one that signed another restart, which may
-    still come.  Raises :class:`OperatorError`, and has signed nothing then.
+    ``blind``, the height of the block, lets a home sign that does not know it; ``again`` one that signed another
+    restart, which may still come.  Raises :class:`OperatorError`, and has signed nothing then.
     """
     with locked(home.path), closing(Storage(home.database, home.genesis)) as storage:
         storage.bind(home.secret.public)
@@ -83,8 +83,8 @@ def sign_restart(home: Home, file: Path, *, is_blind: bool = False, again: bool 
             raise OperatorError(f"the signing state of {home.path} left it; sign in the home where it is now")
         chain, signing = storage.load()
         known = storage.restart
-        restart = _read(home, file) if file.exists() else _begin(home, chain, None if again else known, is_blind)
-        _check_place(home, file, restart, chain, is_blind=is_blind)
+        restart = _read(home, file) if file.exists() else _begin(home, chain, None if again else known)
+        _check_place(home, file, restart, chain, blind)
         _check_known(home, file, restart, chain, known, again=again)
         _check_promise(home, file, restart, chain, signing)
         electorate = chain.tree[restart.tip].votes.electorate if restart.tip in chain.tree else chain.electorate
@@ -100,21 +100,22 @@ def sign_restart(home: Home, file: Path, *, is_blind: bool = False, again: bool 
     return Signed(restart, electorate, max(0, chain.head.header.height - restart.height), may_lead)
 
 
-def _begin(home: Home, chain: Blockchain, known: Restart | None, is_blind: bool) -> Restart:
+def _begin(home: Home, chain: Blockchain, known: Restart | None) -> Restart:
     """The one that this home signed before and that may still come, or a new one from its head."""
     if known is not None and may_come(known, chain):
         return known
     head = chain.head.header
-    if not head.height and not is_blind:
-        raise OperatorError(
-            f"{home.path} holds no block yet, and a restart from here would begin the register anew; begin in the home "
-            "with the largest height, or add --blind if no home has any"
-        )
     return Restart(head.id, head.height, secrets.token_bytes(SALT_BYTES))
 
 
-def _check_place(home: Home, file: Path, restart: Restart, chain: Blockchain, *, is_blind: bool) -> None:
+def _check_place(home: Home, file: Path, restart: Restart, chain: Blockchain, blind: int | None) -> None:
     """Whether the chain may go on from there, as far as this home knows.  Raises :class:`OperatorError`."""
+    if not restart.height:
+        raise OperatorError(
+            f"a restart from {home.path}, which holds no block, would begin the register anew, and whoever kept the "
+            "old one could go on with that: begin in the home with the largest height, or where no home has any, found "
+            "another network with the same keys: `python node.py genesis new`"
+        )
     run = f"`python node.py run --home {shlex.quote(str(home.path))}`"
     if has_come(restart, chain):
         raise OperatorError(f"the restart in {file} has taken place; there is nothing to sign, start the node: {run}")
@@ -127,12 +128,12 @@ def _check_place(home: Home, file: Path, restart: Restart, chain: Blockchain, *,
             f"{file} goes on from height {restart.height}, not from a block that descends from what is final here, at "
             f"height {chain.finalized.height}: it would undo that; never sign it, and begin one in this home instead"
         )
-    if not is_blind:
+    if blind != restart.height:
         raise OperatorError(
             f"{home.path} does not know the block at height {restart.height} in {file}; let its node run until it has "
             f"that block ({run}), stop it and sign then; where its own chain is as long by now, it fetches no other: "
-            "begin another file here, which the others sign with --again; or add --blind: it then signs without having "
-            "looked at what is final, which is right only if no home knows more to be final than the file says"
+            f"begin another file here, which the others sign with --again; or add --blind {restart.height}: it then "
+            "signs without having looked, and what any home knows to be final above that height is left out"
         )
 
 

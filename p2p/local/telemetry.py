@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from chain.chronicle import header_document
 from chain.clock import Mute
 from chain.documents import Document
 from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import Commit, Effect, Equivocation, Finalized, HeadMoved, Notice, Penalise, Silenced
 from chain.keys import did_from_key
-from chain.outlook import equivocation_document, head_document
+from chain.outlook import equivocation_document
 from chain.stall import Stall, stall_of
 from p2p.clocks import wall_ms
 from p2p.local.attendance import Attendance
@@ -96,7 +97,7 @@ class Telemetry:
             case Finalized(header):
                 self._attendance.finalized(header, engine)
                 log.info("final", height=header.height, id=header.id.hex()[:12])
-                told = head_document(engine.genesis, header)
+                told = header_document(engine.genesis, header)
                 self.events.tell("final", {name: told[name] for name in _OF_FINAL} | {"at_ms": wall_ms()})
             case Equivocation(first, second):
                 self._equivocations.inc()
@@ -129,7 +130,7 @@ class Telemetry:
             heard=stall.heard,
             needed=stall.needed,
             missing=" ".join(map(did_from_key, stall.missing)),
-            remedy="start the missing nodes, and it goes on by itself; only where more than a third of the validators "
+            remedy="start the missing nodes, and it goes on by itself; only where a third or more of the weight "
             f"lost what they signed last, stop this node and run `{self._sign_restart}` (see scripts/docs/recovery.md)",
         )
 
@@ -158,7 +159,7 @@ class Telemetry:
         self.heads.append(
             {
                 "seq": self._head_count,
-                **head_document(engine.genesis, header),
+                **header_document(engine.genesis, header),
                 "transactions": moved.transactions,
                 "at_ms": wall_ms(),
                 "delay_ms": moved.delay_ms,

@@ -10,7 +10,7 @@ It speaks ``/meshsub/1.1.0`` as js- and go-libp2p do.  Source: the libp2p specif
     standing     what a peer was worth lately
     effects      what the mesh wants done
     topic        who is in the mesh of one topic, and who has to go
-    peer         what is kept of each peer and topic
+    peer         what is kept of peers, and of each topic
     mesh         the whole as a state machine: what comes in, what is to be done
     outbox       what waits for one peer
     router       streams in and out, around the mesh

@@ -19,8 +19,8 @@ from random import Random
 from p2p.meshsub.effects import Check, Effect, Fault, Penalise, Send, Verdict
 from p2p.meshsub.memory import Pauses, Recent, Seen, Wanted
 from p2p.meshsub.parts import IHave, Message, Prune, Rpc, Subscription
-from p2p.meshsub.peer import MAX_TOPICS_PER_PEER, Peer, Pending, Topic
-from p2p.meshsub.standing import GOSSIP_THRESHOLD, PUBLISH_THRESHOLD, Retained
+from p2p.meshsub.peer import MAX_TOPICS_PER_PEER, Peer, Peers, Pending, Topic
+from p2p.meshsub.standing import GOSSIP_THRESHOLD, PUBLISH_THRESHOLD
 from p2p.meshsub.topic import D_HI, D, Member, Place, better, may_enter, origin_of, recruits, room, survivors
 
 PRUNE_BACKOFF_S = 60
@@ -61,18 +61,15 @@ class Mesh:
     def __init__(
         self, rng: Random, is_signed: Callable[[Message], bool], named: Collection[str] = (), prefix: str = ""
     ) -> None:
-        self.peers: dict[str, Peer] = {}
+        self.peers = Peers(named)
         self.topics: dict[str, Topic] = {}
         self._rng = rng
         self._is_signed = is_signed
-        self._named = frozenset(named)
         self._prefix = prefix
-        self._validators: set[str] = set()
         self._seen = Seen()
         self._recent = Recent()
         self._wanted = Wanted()
         self._pauses = Pauses()
-        self._retained = Retained()
         self._checking: dict[bytes, Pending] = {}
         self._beats = 0
         self._out: list[Effect] = []
@@ -93,31 +90,25 @@ class Mesh:
 
     def peer_joined(self, peer: str, host: str, *, is_outbound: bool) -> list[Effect]:
         """A peer is connected, by us if ``is_outbound``, at the IP address ``host``."""
-        self.peers[peer] = Peer(self._retained.back(peer), is_outbound, origin_of(host))
+        self.peers.join(peer, is_outbound, origin_of(host))
         self._send([peer], self.hello())
         return self._done()
 
     def peer_left(self, peer: str) -> list[Effect]:
         """A peer has gone."""
-        gone = self.peers.pop(peer, None)
-        if gone is not None:
-            self._retained.keep(peer, gone.standing)
+        self.peers.leave(peer)
         for topic in self.topics.values():
             topic.mesh.pop(peer, None)
-        self._validators.discard(peer)
         self._wanted.forget(peer)
         return self._done()
 
     def is_stranger(self, peer: str) -> bool:
         """Whether a peer dialled us and is neither named by the operator nor a validator's machine."""
-        return not self._is_reserved(peer) and not (peer in self.peers and self.peers[peer].is_outbound)
+        return not self.peers.is_reserved(peer) and not (peer in self.peers and self.peers[peer].is_outbound)
 
     def vouch(self, peer: str, is_validator: bool) -> list[Effect]:
         """Whether a connected peer is a validator's machine, as far as it is known now."""
-        if is_validator and peer in self.peers:
-            self._validators.add(peer)
-        else:
-            self._validators.discard(peer)
+        self.peers.vouch(peer, is_validator)
         return self._done()
 
     def received(self, peer: str, rpc: Rpc, now_ms: int) -> list[Effect]:
@@ -159,8 +150,8 @@ class Mesh:
         self._recent.put(message)
         listening = [
             peer
-            for peer in self._listeners(message.topic)
-            if self._is_reserved(peer) or self._score(peer, message.topic) >= PUBLISH_THRESHOLD
+            for peer in self.peers.listeners(message.topic)
+            if self.peers.is_reserved(peer) or self.peers.score(peer, message.topic) >= PUBLISH_THRESHOLD
         ]
         self._send(listening, Rpc(messages=(message,)))
         return self._done()
@@ -169,7 +160,7 @@ class Mesh:
         """A second has passed: mend the meshes, offer what is new, forget what is old."""
         self._beats += 1
         for peer, count in sorted(self._wanted.broken(now_ms).items()):
-            if peer in self.peers and not self._is_reserved(peer):
+            if peer in self.peers and not self.peers.is_reserved(peer):
                 self.peers[peer].standing.misbehaved(count)
         for name, topic in self.topics.items():
             self._mend(name, topic, now_ms)
@@ -188,12 +179,11 @@ class Mesh:
         """To whom what is let in is passed on: the mesh, and those with reserved places."""
         if topic not in self.topics:
             return set()
-        reserved = {peer for peer in self._named | self._validators if self._listens(peer, topic)}
-        return self.topics[topic].mesh.keys() | reserved
+        return self.topics[topic].mesh.keys() | self.peers.reserved_in(topic)
 
     def listens(self, peer: str, topic: str) -> bool:
         """Whether a peer has told us that it listens to ``topic``."""
-        return self._listens(peer, topic)
+        return self.peers.listens(peer, topic)
 
     # -- messages -------------------------------------------------------------------------------------
 
@@ -255,7 +245,7 @@ class Mesh:
 
     def _welcome(self, peer: str, name: str, topic: Topic, now_ms: int) -> None:
         """One more listens: GRAFT it where it is needed, without waiting for a heartbeat, and offer what is new."""
-        candidate = self._place(peer, name)
+        candidate = self.peers.place(peer, name)
         if self._may_be_asked(candidate, name, now_ms):
             self._graft(recruits(self._places(topic, name), [candidate], self._rng), name, topic, now_ms)
         self._offer([peer], name)
@@ -287,7 +277,7 @@ class Mesh:
     def _gossip(self, name: str, topic: Topic) -> None:
         """Offer what is new to some of those outside the mesh.  Specification: adaptive gossip dissemination."""
         direct = self.mesh(name)
-        outside = [peer for peer in self._listeners(name) if peer not in direct and self._is_heard(peer, name)]
+        outside = [peer for peer in self.peers.listeners(name) if peer not in direct and self._is_heard(peer, name)]
         count = max(D_LAZY, int(len(outside) * GOSSIP_FACTOR))
         self._offer(self._rng.sample(outside, min(count, len(outside))), name)
 
@@ -296,16 +286,13 @@ class Mesh:
         if ids:
             self._send(peers, Rpc(ihave=(IHave(name, ids),)))
 
-    def _is_heard(self, peer: str, name: str) -> bool:
-        return self._is_reserved(peer) or self._score(peer, name) >= GOSSIP_THRESHOLD
-
     # -- GRAFT and PRUNE ------------------------------------------------------------------------------
 
     def _on_graft(self, peer: str, sender: Peer, name: str, now_ms: int) -> None:
         topic = self.topics.get(name)
         if topic is None or peer in topic.mesh:
             return  # not even answered: specification, spam protection
-        place = self._place(peer, name)
+        place = self.peers.place(peer, name)
         if not place.is_reserved and self._pauses.lasts(name, peer, now_ms):
             sender.standing.misbehaved()
             self._blame(peer, Fault.EXCESS, "grafts before its pause is over")
@@ -326,7 +313,7 @@ class Mesh:
         """Specification: mesh maintenance, in its order."""
         candidates = [
             place
-            for place in (self._place(peer, name) for peer in self._listeners(name) if peer not in topic.mesh)
+            for place in (self.peers.place(peer, name) for peer in self.peers.listeners(name) if peer not in topic.mesh)
             if self._may_be_asked(place, name, now_ms)
         ]
         self._note_silence(name, topic, now_ms)
@@ -372,28 +359,14 @@ class Mesh:
 
     # -- peers ----------------------------------------------------------------------------------------
 
-    def _place(self, peer: str, name: str) -> Place:
-        state = self.peers[peer]
-        score = state.standing.score(name)
-        return Place(peer, score, state.is_outbound, self._is_reserved(peer), state.origin)
-
     def _places(self, topic: Topic, name: str) -> list[Place]:
-        return [self._place(peer, name) for peer in topic.mesh]
+        return [self.peers.place(peer, name) for peer in topic.mesh]
 
     def _may_be_asked(self, place: Place, name: str, now_ms: int) -> bool:
         return (place.is_reserved or place.score >= 0) and not self._pauses.lasts(name, place.peer, now_ms)
 
-    def _is_reserved(self, peer: str) -> bool:
-        return peer in self._named or peer in self._validators
-
-    def _score(self, peer: str, topic: str) -> float:
-        return self.peers[peer].standing.score(topic)
-
-    def _listeners(self, topic: str) -> list[str]:
-        return [peer for peer, state in self.peers.items() if topic in state.topics]
-
-    def _listens(self, peer: str, topic: str) -> bool:
-        return peer in self.peers and topic in self.peers[peer].topics
+    def _is_heard(self, peer: str, name: str) -> bool:
+        return self.peers.is_reserved(peer) or self.peers.score(peer, name) >= GOSSIP_THRESHOLD
 
     # -- what is to be done ---------------------------------------------------------------------------
 

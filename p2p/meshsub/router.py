@@ -20,10 +20,11 @@ from libp2p.peer.id import ID
 
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.newest import Newest
+from p2p.addresses import origin
 from p2p.frames import LIBRARY_ERRORS, FrameReader, FrameRefused, StreamEnded, reset_quietly, write_frame
 from p2p.host import GuardedHost, Notifee, Report
 from p2p.library import remote_of
-from p2p.limits import MAX_RATED, Backlog, Debts, TokenBucket
+from p2p.limits import MAX_RATED, Backlog, Commons, TokenBucket
 from p2p.meshsub import wire
 from p2p.meshsub.effects import Check, Effect, Fault, Penalise, Send, Verdict
 from p2p.meshsub.mesh import Mesh
@@ -60,6 +61,9 @@ STRANGERS_RATE = (300_000.0, 1_500_000.0)
 """Bytes a second, and at once, of what is new and comes from one stranger, and from all of them: that is checked here,
 and by everybody to whom it is passed on.  700 transactions a second, and 2,000; what is beyond waits at their end."""
 
+SHARE_RATE = (5_000.0, 100_000.0)
+"""And of this what comes from one host or neighbourhood whatever all strangers bring: thirty transactions a second."""
+
 DEFAULT_DROP_RATE = (50.0, 256.0)
 """A second, and at once: messages of one peer that are dropped without blame, because they depend on our clock or
 state.  Honest peers forward what they took themselves, so this is what a whole network says while we are behind."""
@@ -84,6 +88,8 @@ class Link:
     def __init__(self, muxed_conn: Any) -> None:
         self.muxed_conn = muxed_conn
         self.peer: ID = muxed_conn.peer_id
+        self.host = remote_of(muxed_conn)[0]
+        self.origin = origin(self.host)
         self.outbox = Outbox()
         self.breaks = TokenBucket(BREAK_RATE_PER_S, BREAK_BURST)
         self.writing = trio.CancelScope()
@@ -113,8 +119,7 @@ class Router:
         self._validators: dict[str, Validate] = {}
         self._links: dict[str, Link] = {}
         self._senders: Newest[str, Sender] = Newest(MAX_RATED)
-        self._debts = Debts(*STRANGER_RATE)
-        self._all_debts = Debts(*STRANGERS_RATE)
+        self._debts = Commons(STRANGER_RATE, STRANGERS_RATE, SHARE_RATE)
         self._seqno = time.time_ns()
         self._sign = host.get_private_key().sign
         self._public = host.get_public_key().to_bytes()
@@ -177,8 +182,7 @@ class Router:
         if link is not None:
             self._unlink(peer_id, link)
         link = self._links[peer_id] = Link(muxed_conn)
-        host = remote_of(muxed_conn)[0]
-        self._perform(self.mesh.peer_joined(peer_id, host, is_outbound=muxed_conn.is_initiator))
+        self._perform(self.mesh.peer_joined(peer_id, link.host, is_outbound=muxed_conn.is_initiator))
         self._nursery.start_soon(self._write, peer_id, link)
         return link
 
@@ -280,13 +284,16 @@ class Router:
         """How long a stranger has to wait until it may bring more that is new."""
         if not self.mesh.is_stranger(peer_id):
             return 0.0
-        return max(self._debts.wait_s(peer_id), self._all_debts.wait_s(""))
+        return self._debts.wait_s(peer_id, self._origin(peer_id))
 
     def _charge(self, peer_id: str, checks: Iterable[Check]) -> None:
         if self.mesh.is_stranger(peer_id):
             size = sum(len(check.message.data) for check in checks)
-            self._debts.charge(peer_id, size)
-            self._all_debts.charge("", size)
+            self._debts.charge(peer_id, self._origin(peer_id), size)
+
+    def _origin(self, peer_id: str) -> str:
+        link = self._links.get(peer_id)
+        return "" if link is None else link.origin
 
     def _sender(self, peer_id: str) -> Sender:
         sender = self._senders.get(peer_id) or Sender(self._drop_rate)

@@ -38,6 +38,12 @@ ATTACKS = (
     Attack("countless-parts", "half a million empty messages in one frame", gossip.countless_parts),
     Attack("control-flood", "grafts, prunes, wants and subscriptions without end", gossip.control_flood),
     Attack(
+        "stray-control",
+        "grafts, prunes and wants of what there is not",
+        gossip.stray_control,
+        "not even answered, and whom a PRUNE names nobody dials; offers that come to nothing are soon not looked at",
+    ),
+    Attack(
         "silent-grafts",
         "a place in the mesh, and nothing passed on",
         gossip.silent_grafts,
@@ -174,6 +180,12 @@ ATTACKS = (
         "greetings that name a third party's ports",
         surroundings.named_victims,
         "such an address is dialled once; eight in vain to one host, then one every two minutes",
+    ),
+    Attack(
+        "address-flood",
+        "addresses by the thousand, at which there is nobody",
+        surroundings.address_flood,
+        "four of a greeting are kept, and all that is only told has a bounded room; eight in vain, then hardly any",
     ),
     Attack(
         "slow-bodies",

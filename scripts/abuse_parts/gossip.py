@@ -32,6 +32,8 @@ BATCH = 100
 NOWHERE = b"\xee" * 32
 # The height of a header that claims a longer chain than any there is, as far as its slot allows it.
 FAR = 1_000_000
+# Topics and peers that there are not, in one frame.
+STRAY = 32
 # Between two frames of offers, of a thousand ids each: a peer is asked for no more a second.
 OFFER_PAUSE_S = 0.5
 # How often the thief of a key looks whether its slot has come.
@@ -111,6 +113,24 @@ async def control_flood(target: Target) -> None:
         while True:
             await stream.write(frame)
             await trio.sleep(target.pace_s)
+
+
+async def stray_control(target: Target) -> None:
+    """Well-formed, and about topics, messages and peers that there are not; no faster than an honest peer."""
+    own, sizes = target.prefix + TRANSACTIONS, (0, 1, 20, 32, 33, 10_000)
+    async with visit(target) as visitor:
+        stream = await visitor.open_gossip()
+        while True:
+            strange = [target.prefix + os.urandom(8).hex() for _ in range(STRAY)]
+            named = [rpc_pb2.PeerInfo(peerID=b"\x12\x20" + os.urandom(32)) for _ in range(STRAY)]
+            control = rpc_pb2.ControlMessage(
+                graft=[rpc_pb2.ControlGraft(topicID=topic) for topic in strange],
+                prune=[rpc_pb2.ControlPrune(topicID=topic, backoff=2**60, peers=named) for topic in (own, strange[0])],
+                iwant=[rpc_pb2.ControlIWant(messageIDs=[os.urandom(size) for size in sizes])],
+                ihave=[rpc_pb2.ControlIHave(topicID=topic, messageIDs=[os.urandom(32)]) for topic in strange],
+            )
+            await stream.write(framed(rpc_pb2.RPC(control=control).SerializeToString()))
+            await trio.sleep(max(target.pace_s, OFFER_PAUSE_S))
 
 
 def subscriptions(target: Target) -> bytes:

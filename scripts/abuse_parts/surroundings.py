@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import trio
 
+from p2p import handshake
 from scripts.abuse_parts.target import Target, until_thrown_out, visit
 
 # What one greeting may name, and what names a third party often enough.
@@ -60,6 +62,16 @@ async def name(target: Target, victim: Victim) -> None:
     for _ in range(GREETINGS):
         with until_thrown_out():
             async with visit(target, ports=victim.ports):
+                pass
+        await trio.sleep(max(target.pace_s, GREETING_PAUSE_S))
+
+
+async def address_flood(target: Target) -> None:
+    """Greet under ever new names, each with as many addresses as a greeting holds, at which there is nobody."""
+    for number in itertools.count():
+        host = f"127.{number // 250 % 250}.{number % 250}.9"
+        with until_thrown_out():
+            async with visit(target, ports=range(1, 1 + handshake.MAX_SHARED), host=host):
                 pass
         await trio.sleep(max(target.pace_s, GREETING_PAUSE_S))
 

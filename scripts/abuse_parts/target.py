@@ -149,12 +149,18 @@ class Visitor:
 
 @asynccontextmanager
 async def visit(
-    target: Target, status: bytes | None = None, seed: bytes | None = None, ports: Sequence[int] = ()
+    target: Target,
+    status: bytes | None = None,
+    seed: bytes | None = None,
+    ports: Sequence[int] = (),
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[Visitor]:
-    """A peer with a fresh identity (or that of ``seed``) that greets, claims ``status``, and to listen on ``ports``."""
-    async with stranger(seed) as host:
-        await host.swarm.dial_addr(Multiaddr(target.address), target.peer_id)
-        visitor = Visitor(target, host, Requests(host, target.prefix))
+    """A peer with a fresh identity (or that of ``seed``) that greets, claims ``status``, and to listen on ``ports``
+    of ``host``.
+    """
+    async with stranger(seed) as guarded:
+        await guarded.swarm.dial_addr(Multiaddr(target.address), target.peer_id)
+        visitor = Visitor(target, guarded, Requests(guarded, target.prefix))
         target.visitors.append(visitor.peer_id)
 
         async def pong(_peer_id: str, _request: bytes) -> bytes:
@@ -162,6 +168,6 @@ async def visit(
 
         visitor.requests.serve("ping", pong, max_request=64, max_response=64, max_concurrent=64)
         claim = Status(bytes(32), 0, 0, 0).encode() if status is None else status
-        places = [f"/ip4/127.0.0.1/tcp/{port}/p2p/{visitor.peer_id}" for port in ports]
+        places = [f"/ip4/{host}/tcp/{port}/p2p/{visitor.peer_id}" for port in ports]
         await visitor.ask("hello", handshake.encode_hello(places, claim), max_response=handshake.MAX_HELLO_BYTES)
         yield visitor

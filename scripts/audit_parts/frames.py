@@ -43,8 +43,8 @@ RECORD_TYPES = {
 }
 # How often an arbiter upheld and struck what an issuer filed, and was silent.
 RULING_TYPES = {"arbiter": "str", "issuer": "str", "upheld": "int64", "struck": "int64", "silent": "int64"}
-# The outcomes of a record that is still there.
-THERE = ("standing", "objected", "maintained", "upheld", "corrected")
+# The outcomes of a record that is in force.
+IN_FORCE = ("standing", "objected", "maintained", "upheld", "corrected")
 MEMBER_TYPES = {"member": "str", "key": "str", "registrar": "str", "score": "int64"}
 # A suspension's height, and what had been decided and overturned by then, are of the last one, NA if there was none.
 AUTHORITY_TYPES = {

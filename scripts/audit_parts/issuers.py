@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scripts.audit_parts.frames import THERE, Floats, Ints
+from scripts.audit_parts.frames import IN_FORCE, Floats, Ints
 
 SIGNIFICANT = 0.05
 # An issuer with fewer records is not judged: nothing could be told from chance.
@@ -69,8 +69,8 @@ def describe_issuers(records: pd.DataFrame, authorities: pd.DataFrame) -> pd.Dat
 
     ``authorities`` adds the key and the status that it has now, and its last suspension.
     """
-    counted = records.assign(filed=True, there=records["outcome"].isin(THERE)).groupby("issuer")
-    frame = counted[["filed", "there", "objected", "overturned"]].sum().astype("int64")
+    counted = records.assign(filed=True, in_force=records["outcome"].isin(IN_FORCE)).groupby("issuer")
+    frame = counted[["filed", "in_force", "objected", "overturned"]].sum().astype("int64")
     frame["overturned_share"] = frame["overturned"] / frame["filed"]
     frame = frame.reset_index().merge(authorities, "left", on="issuer")
     order = ["overturned_share", "issuer"]

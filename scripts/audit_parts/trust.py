@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import sparse
 
 from chain.errors import OperatorError
-from scripts.audit_parts.frames import THERE, Edges, Floats, Frames, edges_of
+from scripts.audit_parts.frames import IN_FORCE, Edges, Floats, Frames, edges_of
 
 # How often a walk starts again; Kamvar et al. leave it open, PageRank's customary value.
 RESTART = 0.15
@@ -34,7 +34,7 @@ def official_seeds(frames: Frames) -> list[str]:
     known = set(frames.ratings["rater"]) | set(frames.ratings["subject"])
     officers = sorted(known & set(frames.officers))
     records = frames.records
-    for_them = records["issuer"].isin(frames.officers) & (records["points"] > 0) & records["outcome"].isin(THERE)
+    for_them = records["issuer"].isin(frames.officers) & (records["points"] > 0) & records["outcome"].isin(IN_FORCE)
     return officers or sorted(known & set(records.loc[for_them, "subject"]))
 
 

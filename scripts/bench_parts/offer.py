@@ -122,15 +122,18 @@ def _sink() -> Iterator[str]:
 
 
 class Presigner:
-    """Signs the enrolments of ``members``, then random ratings among them, on all cores; a context manager."""
+    """Signs the enrolments of ``members``, then random ratings among them, on all cores; a context manager.
 
-    def __init__(self, genesis: Genesis, seed: bytes, members: int, ratings: int) -> None:
+    Of fewer ``rated`` members the register grows less, however many ratings there are.
+    """
+
+    def __init__(self, genesis: Genesis, seed: bytes, members: int, ratings: int, rated: int | None = None) -> None:
         self._next = 0
         self._pool = ProcessPoolExecutor(
             os.cpu_count(),
             get_context("spawn"),
             initializer=_prepare,
-            initargs=(genesis.to_json(), seed, members, ratings),
+            initargs=(genesis.to_json(), seed, members, ratings, rated or members),
         )
 
     def __enter__(self) -> Presigner:
@@ -150,15 +153,20 @@ class Presigner:
 _signers: list[Signer] = []  # of this worker process
 
 
-def _prepare(genesis: str, seed: bytes, members: int, ratings: int) -> None:
+def _prepare(genesis: str, seed: bytes, members: int, ratings: int, rated: int) -> None:
     random = Random(1)
     (category,) = shipped_policy("marketplace").ratings.values()
     # Everybody rates once, in order: that is the order in which a plan enrols them.
     pairs = [(number, (number + 1) % members) for number in range(members)]
-    pairs += [tuple(random.sample(range(members), 2)) for _ in range(ratings - members)]  # type: ignore[misc]
+    pairs += [_pair(random, members, rated) for _ in range(ratings - members)]
     plan = Plan([Rating(rater, subject, random.randint(1, 10)) for rater, subject in pairs], category.code)
     _signers[:] = [Signer(plan, make_genesis(json.loads(genesis)), seed)]
     _signers[0].derive_keys()
+
+
+def _pair(random: Random, members: int, rated: int) -> tuple[int, int]:
+    subject, other = random.randrange(rated), random.randrange(members - 1)
+    return other + (other >= subject), subject
 
 
 def _sign(positions: tuple[int, int]) -> list[bytes]:

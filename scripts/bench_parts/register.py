@@ -2,14 +2,14 @@
 
 Some hundred members live by the rules of :mod:`chain.registry`; all others are their copies under other keys.  So
 every entry is one that the rules make, every explanation adds up, and what is held in memory while it is written is
-a batch of entries and the tree of hashes.  The one block that is stored is the last, and final because we say so.
+a batch of entries.  The one block that is stored is the last, and final because we say so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import sha256
-from itertools import cycle, islice
+from itertools import cycle
 from pathlib import Path
 from random import Random
 
@@ -25,7 +25,6 @@ from chain.merkle import EMPTY_ROOT
 from chain.state import encode_entry
 from chain.statekeys import authority_key
 from chain.statements import NO_TAG
-from chain.statetree import StateTree
 from chain.storage import Storage
 from chain.votes import Votes
 from p2p.local.config import HomeConfig
@@ -35,8 +34,6 @@ from scripts.bench_parts.mixed import AUTHORITIES, BLOCK_SLOTS, MAKER, Applier, 
 MAX_ORIGINALS = 500
 # Of the records, one in so many is under objection.
 OBJECTED_EVERY = 50
-# Entries that go to the disk in one transaction.
-BATCH = 50_000
 # Entries of a member: its account, itself, its ratings, records and sums.
 _OF_MEMBERS = frozenset(b"nmrds")
 
@@ -79,6 +76,8 @@ class Register:
     def write(self, home: Path) -> None:
         """Make a home of it.  Raises :class:`OperatorError` where one exists."""
         genesis, height = self.ledger.genesis, self.ledger.height + 1
+        create_home(home, genesis, MAKER.seed, HomeConfig())
+        storage = Storage(home / DATABASE, genesis)
         header = sign_header(
             MAKER,
             genesis.id,
@@ -90,15 +89,11 @@ class Register:
             mhp=height - 1,
             votes_root=EMPTY.root,
             transaction_root=EMPTY_ROOT,
-            state_root=StateTree.build(self.rows()).root,
+            state_root=storage.replace_state(self.rows()),
         )
-        create_home(home, genesis, MAKER.seed, HomeConfig())
-        storage = Storage(home / DATABASE, genesis)
         votes = Votes.genesis(genesis.validators, genesis.batch, height)
-        rows = self.rows()
-        while batch := dict(islice(rows, BATCH)):
-            storage.commit([Commit(settled=Settled(header, votes, dict(batch)))])
-        storage.commit([Commit(adopted=(Block(header, EMPTY, ()),), finalized_height=height)])
+        settled = Settled(header, votes, {})
+        storage.commit([Commit(adopted=(Block(header, EMPTY, ()),), finalized_height=height, settled=settled)])
         storage.close()
 
 

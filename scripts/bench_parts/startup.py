@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,12 +27,12 @@ from chain.documents import members
 from chain.entries import Member, Rating, Record
 from chain.errors import InvariantBroken, Refused
 from chain.events import Commit
-from chain.genesis import load_genesis
+from chain.genesis import Genesis, load_genesis
 from chain.keys import check_public_key, did_from_key
 from chain.ledger import Ledger
 from chain.reader import Reader
 from chain.scores import Line, explain
-from chain.statekeys import MEMBERS, RATINGS, RECORDS, member_key, read_identity, read_rating_key, read_record_key
+from chain.statekeys import RATINGS, RECORDS, member_key, read_rating_key, read_record_key
 from chain.statetree import verify_proof
 from chain.storage import Storage
 from chain.votes import Votes
@@ -101,7 +102,7 @@ def node_costs(home: Path) -> NodeCosts:
     calm_collector()
     ledger, random = chain.ledger, Random(1)
     entries = len(ledger.state)
-    enrolled = sorted(read_identity(key) for key in ledger.state if key.startswith(MEMBERS))
+    enrolled = _enrolled(home, genesis)
     proved = [member_key(member) for member in random.sample(enrolled, SAMPLE)]
     proofs = [_proof_bytes(ledger, key) for key in proved]
     applier = Applier(ledger, chain.head.header.id, enrolled)
@@ -113,12 +114,18 @@ def node_costs(home: Path) -> NodeCosts:
         applied.append(Time(applier.cpu_s, applier.wall_s))
         height = block.header.height
         votes = Votes.genesis(genesis.validators, genesis.batch, height)
-        settled = Settled(block.header, votes, ledger.settle(height))
+        rows, tree = ledger.settle(height)
+        settled = Settled(block.header, votes, rows, (), tree)
         commit = Commit(adopted=(block,), finalized_height=height, settled=settled)
         _, spent = timed(lambda commit=commit: storage.commit([commit]))  # type: ignore[misc]
         stored.append(spent)
     storage.close()
     return NodeCosts(entries, start, memory, peak, mean(proofs), _median(applied), _median(stored))
+
+
+def _enrolled(home: Path, genesis: Genesis) -> list[bytes]:
+    with closing(Reader(home / DATABASE, genesis)) as reader:
+        return sorted(identity for identity, _ in reader.standings(2**62))
 
 
 def _proof_bytes(ledger: Ledger, key: bytes) -> int:

@@ -61,11 +61,6 @@ class WatchedLedger(Ledger):
     def blank_draft(self, slot: int) -> WatchedDraft:
         return WatchedDraft(self.state, self.genesis, self.height + 1, slot, self.head)
 
-    @property
-    def agenda(self) -> list[tuple[int, bytes]]:
-        """What falls due, and when."""
-        return list(self._agenda)
-
 
 @dataclass
 class History:
@@ -200,12 +195,12 @@ class History:
         state, root = self.states[-1]
         again = WatchedLedger(self.genesis, state, ledger.height, ledger.head)
         claim(again.state_root == root, "the root is not that of the state")
-        claim(again.agenda == ledger.agenda, "the agenda is not that of the state")
+        claim(again.agenda() == ledger.agenda(), "the agenda is not that of the state")
         undone = []
         for state, root in self.states[-2::-1]:
             undone.append(ledger.undo())
             claim(ledger.state == state and ledger.state_root == root, "undoing a block does not bring back the state")
-        claim(ledger.agenda == [], "undoing leaves something on the agenda")
+        claim(ledger.agenda() == [], "undoing leaves something on the agenda")
         for state, root in self.states[1:]:
             ledger.redo(undone.pop())
             claim(ledger.state == state and ledger.state_root == root, "redoing a block does not bring back the state")

@@ -110,4 +110,4 @@ def _show(total: Tally, elapsed_s: float, *, as_json: bool) -> None:
     table("", ("refused for", "times"), [(name, times) for name, times in total.refused.most_common()])
     if total.violation:
         click.echo(f"VIOLATION at seed {total.seed}: {total.violation}")
-        click.echo(launched(f"live it again: python scripts/histories.py --seeds {total.seed}"))
+        click.echo(launched(f"play it again: python scripts/histories.py --seeds {total.seed}"))

@@ -133,8 +133,7 @@ def policy(document: Document, **_: Any) -> Finding:
         "name": known.name,
         "version": known.version,
         "digest": document["digest"],
-        "score": f"{known.base} + points of records + points of ratings, held from {known.ratings_floor}"
-        f" to {known.ratings_cap}",
+        "score": _score_in_words(known),
         "enrolment": document["policy"]["enrolment"],
         **document["policy"]["periods"],
         **document["policy"]["rights"],
@@ -146,6 +145,13 @@ def policy(document: Document, **_: Any) -> Finding:
         title = f"Announced: policy {coming.version} from slot {announced['slot']}, in {announced['left']}"
         sheets.append(Sheet(title, ("rule", "before", "after"), policy_changes(known, coming)))
     return Finding(document, sheets)
+
+
+def _score_in_words(known: Policy) -> str:
+    """From what a score is added up."""
+    low, high = known.ratings_floor, known.ratings_cap
+    ratings = f"points of ratings, together {low} to {high}" if low < high else "nothing for ratings"
+    return f"{known.base} + points of records + {ratings}"
 
 
 def _rules_sheets(known: Policy) -> list[Sheet]:

@@ -15,7 +15,7 @@ from chain.errors import OperatorError
 from p2p.local.endpoints import EXPLANATION, HISTORY, LISTS, MEMBER, MEMBERS, OBJECTIONS, RECORDS, TIERS, TOP
 from scripts.chain_view import Finding, Sheet, as_of, facts, sheet
 from scripts.console import Share, remark, short_did
-from scripts.inspect_parts.question import ALL, limit, question
+from scripts.inspect_parts.question import ALL, Count, limit, question
 
 _CAP_COLUMNS = ("record", "category", "tier_at_most", "lifted_by")
 _RECORD_COLUMNS = ("member", "number", "category", "points", "severity", "issuer", "height", "expires")
@@ -78,10 +78,8 @@ def _whole_if_written(context: click.Context, _parameter: click.Parameter, value
 @question(LISTS)
 @click.option("--tier", help="Only the members of this tier.")
 @click.option("--csv", "file", metavar="FILE", is_eager=True, help="Write it as CSV; - is the standard output.")
-@click.option("--offset", type=click.IntRange(0, ALL), default=0, help="How many to skip.")
-@click.option(
-    "--limit", type=click.IntRange(1, ALL), callback=_whole_if_written, help="How many at most.  [default: 100]"
-)
+@click.option("--offset", type=Count(0), default=0, help="How many to skip.")
+@click.option("--limit", type=Count(1), callback=_whole_if_written, help="How many at most.  [default: 100]")
 def lists(document: Document, file: str | None) -> Finding:
     """Who stands in which tier, the highest first; the members of a tier by score."""
     columns = ("rank", "member", "score", "tier", "records", "suspended")

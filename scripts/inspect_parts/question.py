@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,22 @@ from scripts.console import print_json, stderr_console, table, use_names
 WATCH_S = 1.0
 """How often a watched answer is asked for: slots are not shorter, as a rule."""
 
-__all__ = ["ALL", "asked", "inspect_chain", "limit", "look", "progress", "question", "show"]
+__all__ = ["ALL", "Count", "asked", "inspect_chain", "limit", "look", "progress", "question", "show"]
 
 
 @group
 def inspect_chain() -> None:
     """Look inside a node's home, while the node runs or after it stopped; or ask a running node."""
+
+
+class Count(click.IntRange):
+    """A number of things, or a height; that no home holds 2^62 of them needs no words in a help text."""
+
+    def __init__(self, least: int) -> None:
+        super().__init__(least, ALL)
+
+    def _describe_range(self) -> str:
+        return f"x>={self.min}"
 
 
 OfHome = Callable[..., Finding | None]
@@ -48,11 +59,12 @@ def question(
     when: str = "",
     of_home: OfHome | None = None,
     options: tuple[str, ...] = (),
+    at_rest: Callable[..., Document] | None = None,
 ) -> Callable[[Callable[..., Finding]], Callable[..., Finding]]:
     """Make a command of a function that presents the document of an endpoint, or ``other`` with the option ``when``.
 
     It gets the document, and the options that the endpoint does not know.  ``of_home`` answers some ``options`` from a
-    home, which no node answers.
+    home, which no node answers; ``at_rest`` answers from a home what a node itself answers.
     """
 
     def decorate(present: Callable[..., Finding]) -> Callable[..., Finding]:
@@ -64,6 +76,8 @@ def question(
                 show(_look(home, functools.partial(of_home, **arguments)), as_json=as_json)
                 return
             chosen = other if other is not None and arguments[when] else endpoint
+            if node is None and at_rest is not None:
+                chosen = replace(chosen, ask=at_rest, source=Source.DISK)
             ask = functools.partial(_ask, home if node is None else node, chosen, present, arguments)
             if watch:
                 _watch(ask, as_json=as_json)
@@ -169,9 +183,7 @@ def show(answer: Finding, *, as_json: bool) -> None:
 
 def limit(default: int) -> Callable[[Callable[..., Finding]], Callable[..., Finding]]:
     """The option that says how many at most."""
-    return click.option(
-        "--limit", type=click.IntRange(1, ALL), default=default, show_default=True, help="How many at most."
-    )
+    return click.option("--limit", type=Count(1), default=default, show_default=default < ALL, help="How many at most.")
 
 
 def _answer(view: View, ask: Callable[[], Any]) -> Any:

@@ -21,10 +21,11 @@ Way = tuple[str, str]
 
 
 class OneWay:
-    """What one sends to another."""
+    """What one sends to another; ``carried`` are the bytes so far."""
 
     def __init__(self, nature: Line, random: Random) -> None:
         self.nature = nature
+        self.carried = 0
         self._random = random
         self._free_us = 0
         self._last_ms = 0
@@ -32,7 +33,8 @@ class OneWay:
     def arrival_ms(self, now_ms: int, size: int) -> int:
         """When ``size`` bytes that are sent now have arrived; calls come in the order of their time."""
         nature = self.nature
-        sending_us = 8_000 * size // nature.kbit_s if nature.kbit_s else 0
+        self.carried += size
+        sending_us = -(-8_000 * size // nature.kbit_s) if nature.kbit_s else 0
         self._free_us = max(self._free_us, 1_000 * now_ms) + sending_us
         way_ms = nature.latency_ms + self._random.randint(-nature.jitter_ms, nature.jitter_ms)
         arrival_ms = -(-self._free_us // 1_000) + way_ms + (self._stall_ms() if self._is_lost(size) else 0)

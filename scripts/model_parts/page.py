@@ -44,7 +44,7 @@ _SURE = (
     ("a restart by people: it makes its tip final, ends a change under way, and gives every validator a new tag. "
      "Nothing said before it counts, so it is as safe as two thirds of the weight that sign one block above all that "
      "is final", "argued; not modelled"),
-    ("an induction over all heights", "not done"),
+    ("an induction over all heights", "missing"),
     ("slots and clocks, fork choice beyond (mhp, height), keys of long ago, counting from a height on as proofs do",
      "not modelled"),
 )  # fmt: skip

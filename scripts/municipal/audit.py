@@ -128,7 +128,7 @@ def _offices_of(view: Draft, state: Mapping[bytes, bytes]) -> Table:
 
 def _rows_that_differ(paper: Table, state: Table) -> list[str]:
     return [
-        f"{name}: {state.get(name)} in the state, {paper.get(name)} on paper"
+        f"{name}: {state.get(name)} in the state, {paper.get(name)} by hand"
         for name in sorted(paper.keys() | state.keys())
         if paper.get(name) != state.get(name)
     ]

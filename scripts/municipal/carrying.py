@@ -16,7 +16,7 @@ from scripts.recount.rows import proposal_row
 
 # A motion lives for 60 slots, and being carried takes it 12 where nothing is slow.
 MAX_MOVES = 5
-FOREVER = 2**32
+FOREVER = 2**48
 
 
 def _same(proposal: Proposal) -> Proposal:

@@ -148,9 +148,9 @@ class Filing:
     def _sign(self, window: list[Row]) -> list[Signed]:
         session = self._session
         account = self._ask(client.account(session.secret.public))
-        expiry = account.height + min(_LIFETIME_BLOCKS, session.genesis.max_expiry_blocks)
+        expiry = account["height"] + min(_LIFETIME_BLOCKS, session.genesis.max_expiry_blocks)
         made = [
-            sign_transaction(session.secret, session.genesis.id, account.next_free + at, expiry, row.deed)
+            sign_transaction(session.secret, session.genesis.id, account["next_free"] + at, expiry, row.deed)
             for at, row in enumerate(window)
         ]
         return [Signed(row.mark, one.id, one.nonce, one.raw) for row, one in zip(window, made, strict=True)]

@@ -60,6 +60,6 @@ def read_contents(
         severity=find_severity(policy, found, severity),
         evidence=evidence,
         reason=reason,
-        established_slot=read_slot(session.genesis, established, session.account.slot, "--established"),
+        established_slot=read_slot(session.genesis, established, session.account["slot"], "--established"),
         policy_version=policy.version,
     )

@@ -65,7 +65,12 @@ def maintain(session: Session, member: bytes, number: int, reason: bytes) -> Ver
 
 @click.group()
 def rule() -> None:
-    """Rule on a maintained record, as an arbiter."""
+    """Rule on a maintained record, as an arbiter on whom the lot fell.
+
+    Once the issuer maintains a record, both sides are heard; when the hearing ends, a lot is drawn.  `records DID`
+    names who rules then and until when, and `status` of an arbiter lists what waits for it.  On an appeal three are
+    drawn, and two of one mind decide.
+    """
 
 
 @rule.command()

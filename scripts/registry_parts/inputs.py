@@ -48,7 +48,7 @@ class Did(click.ParamType[bytes]):
         try:
             return key_from_did(value)
         except Refused as refusal:
-            self.fail(f"{value!r} is no did like did:key:z6Mk…: {refusal.detail}", param, ctx)
+            self.fail(f"{value!r} is not a key like did:key:z6Mk…: {refusal.detail}", param, ctx)
 
 
 DID = Did()

@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,11 +44,12 @@ _MARK = "gfv1"
 _MAX_BYTES = 320
 _FORMAT = 1
 _member = click.argument("member", metavar="DID", type=DID)
+_new_file = click.Path(path_type=Path, dir_okay=False)
 _circle = click.option(
     "--guardians",
     "circle",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The file that `guardians name` wrote; without it a registrar vouches.",
+    help="The file that names the guardians; without it a registrar vouches.",
 )
 _vouchers = click.option(
     "--voucher", "tokens", metavar="TOKEN", multiple=True, required=True, help="What `vouch` printed."
@@ -99,23 +101,45 @@ def guardians() -> None:
     """Say who may recover you, or that nobody may."""
 
 
-@guardians.command()
-@click.option("--guardian", "keys", metavar="DID", type=DID, multiple=True, required=True, help="Once for each.")
-@click.option("--threshold", type=click.IntRange(1, MAX_GUARDIANS), required=True, help="So many act; more than half.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="A new file.")
-@sends
-def name(session: Session, keys: tuple[bytes, ...], threshold: int, out: Path) -> VerifiedTransaction:
-    """Name your guardians.
+def names_guardians(*, is_needed: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options that say who the guardians are, how many of them act, and where that is written."""
 
-    The register takes a digest: who they are is in the file --out, which they need to act. Give it to each of them.
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in (
+            click.option("--out", type=_new_file, required=is_needed, help="A new file, which the guardians need."),
+            click.option(
+                "--threshold", type=click.IntRange(1, MAX_GUARDIANS), required=is_needed, help="So many of them act."
+            ),
+            click.option(
+                "--guardian",
+                "keys",
+                metavar="DID",
+                type=DID,
+                multiple=True,
+                required=is_needed,
+                help="Who may recover you; once for each.",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def written_circle(member: bytes, keys: tuple[bytes, ...], threshold: int | None, out: Path | None) -> bytes:
+    """Write who a member's guardians are to ``out``, and return the digest that the register takes.
+
+    Raises :class:`OperatorError`.
     """
+    if not keys or threshold is None or out is None:
+        raise OperatorError("guardians are named with --guardian DID for each, --threshold N and --out FILE")
     chosen = tuple(sorted(set(keys)))
     if not len(chosen) < 2 * threshold <= 2 * len(chosen) or len(chosen) > MAX_GUARDIANS:
         raise OperatorError(f"--threshold is more than half of them, and they are at most {MAX_GUARDIANS}")
     salt = secrets.token_bytes(SALT_BYTES)
     circle = {
         "format": _FORMAT,
-        "member": did_from_key(session.secret.public),
+        "member": did_from_key(member),
         "threshold": threshold,
         "guardians": [did_from_key(key) for key in chosen],
         "salt": salt.hex(),
@@ -127,7 +151,18 @@ def name(session: Session, keys: tuple[bytes, ...], threshold: int, out: Path) -
         raise OperatorError(f"{out} exists; choose another name") from error
     except OSError as error:
         raise OperatorError(f"{out} cannot be written: {error.strerror}") from error
-    return session.sign(NameGuardians(commitment_of(threshold, chosen, salt)))
+    return commitment_of(threshold, chosen, salt)
+
+
+@guardians.command()
+@names_guardians(is_needed=True)
+@sends
+def name(session: Session, keys: tuple[bytes, ...], threshold: int, out: Path) -> VerifiedTransaction:
+    """Name your guardians, more than half of whom act together.
+
+    The register takes a digest: who they are is in the file --out, which they need to act. Give it to each of them.
+    """
+    return session.sign(NameGuardians(written_circle(session.secret.public, keys, threshold, out)))
 
 
 @guardians.command("none")
@@ -145,7 +180,7 @@ def _read_circle(path: Path) -> tuple[int, tuple[bytes, ...], bytes]:
     except OSError as error:
         raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, Refused) as error:
-        raise OperatorError(f"{path} is not what `guardians name` wrote; take a copy that is whole") from error
+        raise OperatorError(f"{path} is not what names guardians; take a copy that is whole") from error
 
 
 # ---------------------------------------------------------------------------------------------------- recovery
@@ -164,7 +199,7 @@ def vouch(session: Session, member: bytes, new_key: bytes, is_undo: bool, expiry
     Be sure who asks you. Prints a token for the new key's `recover --voucher` or `undo --voucher`.
     """
     step = UNDO if is_undo else RECOVER
-    height = session.account.height + max(1, session.genesis.max_expiry_blocks // 2) if expiry is None else expiry
+    height = session.account["height"] + max(1, session.genesis.max_expiry_blocks // 2) if expiry is None else expiry
     signature = sign_recovery(session.secret, session.genesis.id, member, new_key, step, height)
     voucher = Voucher(session.secret.public, member, new_key, step, height, signature)
     if as_json:
@@ -182,7 +217,8 @@ def vouch(session: Session, member: bytes, new_key: bytes, is_undo: bool, expiry
 def recover(session: Session, member: bytes, circle: Path | None, tokens: tuple[str, ...]) -> VerifiedTransaction:
     """Move DID to your key, which is new, as its guardians or its registrar say.
 
-    The key that DID has can veto that until the delay is over.
+    The key that DID has can veto that until the delay is over.  After a veto guardians and registrar together cannot be
+    stopped again: give the registrar's --voucher beside those of the guardians.
     """
     return _moved(session, member, RECOVER, circle, tokens)
 
@@ -208,16 +244,20 @@ def _moved(
     if len(expiries) != 1:
         raise OperatorError("the vouchers expire at different heights; vouch again with one --expiry")
     expiry_height = expiries.pop()
-    if circle is None:
-        (voucher, *others) = vouchers
-        if others:
-            raise OperatorError("one registrar vouches; where guardians do, give their file: --guardians FILE")
-        action = Recover(member, step, registrar=voucher.signer, consent=voucher.signature)
-        return session.sign(action, expiry_height)
-    threshold, keys, salt = _read_circle(circle)
-    signed: dict[bytes, Any] = {voucher.signer: voucher.signature for voucher in vouchers}
-    signatures = tuple(signed.get(key, b"") for key in keys)
-    return session.sign(Recover(member, step, threshold, keys, salt, signatures), expiry_height)
+    guardians = (0, (), b"") if circle is None else _read_circle(circle)
+    return session.sign(_word(member, step, *guardians, vouchers), expiry_height)
+
+
+def _word(
+    member: bytes, step: int, threshold: int, keys: tuple[bytes, ...], salt: bytes, vouchers: list[Voucher]
+) -> Recover:
+    """What guardians and a registrar say; whoever is none of ``keys`` is the registrar."""
+    signed = {voucher.signer: voucher.signature for voucher in vouchers}
+    signatures = tuple(signed.pop(key, b"") for key in keys)
+    if len(signed) > 1:
+        raise OperatorError("one registrar vouches; where guardians do, name the file about them: --guardians FILE")
+    registrar, consent = next(iter(signed.items()), (b"", b""))
+    return Recover(member, step, threshold, keys, salt, signatures, registrar, consent)
 
 
 @click.command()

@@ -72,7 +72,7 @@ def accredit(
     known = session.policy.categories
     codes = set(known) if all_categories else {find_category(known, text).code for text in categories}
     rights = REGISTRAR * registrar | ARBITER * arbiter
-    genesis, now_slot = session.genesis, session.account.slot
+    genesis, now_slot = session.genesis, session.account["slot"]
     from_slot = max(0, read_slot(genesis, from_when, now_slot, "--from"))
     until_slot = U64_MAX if until_when is None else max(0, read_slot(genesis, until_when, now_slot, "--until"))
     return session.sign(Propose(Accredit(key, rights, tuple(sorted(codes)), from_slot, until_slot)))
@@ -135,7 +135,7 @@ def amend(session: Session, file: Path, effective: str | None) -> VerifiedTransa
 
     `inspect_chain.py policy --dry-run FILE.toml` shows beforehand what that does to scores and tiers.
     """
-    genesis, old, now_slot = session.genesis, session.policy, session.account.slot
+    genesis, old, now_slot = session.genesis, session.policy, session.account["slot"]
     new = load_policy(file)
     fault = amendment_fault(old, new)
     if fault:

@@ -31,7 +31,7 @@ def name_key(home: Path, key: bytes, name: str | None, is_forgotten: bool) -> No
     if (name is None) != is_forgotten:
         raise OperatorError("give a NAME, or --forget")
     if not home.is_dir():
-        raise OperatorError(f"{home} is no folder; name a node's home with --home")
+        raise OperatorError(f"{home} does not exist; name a node's home with --home")
     give_name(home, did_from_key(key), name)
 
 

@@ -204,7 +204,9 @@ def _member(cells: Cells) -> bytes:
     try:
         return key_from_did(cells["member"])
     except Refused as refusal:
-        raise OperatorError(f"member {cells['member']!r} is no did like did:key:z6Mk…: {refusal.detail}") from refusal
+        raise OperatorError(
+            f"member {cells['member']!r} is not a key like did:key:z6Mk…: {refusal.detail}"
+        ) from refusal
 
 
 def _number(text: str) -> int | None:

@@ -27,7 +27,7 @@ from chain.keys import SecretKey, did_from_key
 from chain.policy import Policy
 from chain.transactions import VerifiedTransaction, sign_transaction, verify_transaction
 from p2p import client
-from p2p.client import Client, Found, NodeAway, Signer, announced
+from p2p.client import Account, Client, Found, NodeAway, announced
 from p2p.following import Follower, Impossible, NotInTime, Until
 from p2p.local import commandline
 from p2p.local.addressbook import read_names
@@ -53,7 +53,7 @@ class Session:
     passphrase: Passphrase = ASKED
 
     @cached_property
-    def account(self) -> Signer:
+    def account(self) -> Account:
         """What the register knows of the key as the command begins."""
         return self.node.ask(client.account(self.secret.public))
 
@@ -65,12 +65,12 @@ class Session:
     @property
     def nonce(self) -> int:
         """The nonce of what is signed."""
-        return self.account.next_free
+        return self.account["next_free"]
 
     @property
     def expiry_height(self) -> int:
         """When what is signed expires, where nothing else decides."""
-        return self.account.height + min(LIFETIME_BLOCKS, self.genesis.max_expiry_blocks)
+        return self.account["height"] + min(LIFETIME_BLOCKS, self.genesis.max_expiry_blocks)
 
     def sign(self, action: Action, expiry_height: int | None = None) -> VerifiedTransaction:
         """Sign an action.  Raises :class:`Refused` where another signature in it is not what it should be."""
@@ -220,7 +220,7 @@ def endings(genesis: Genesis, *, as_json: bool) -> Iterator[None]:
     try:
         yield
     except Refused as refusal:
-        what = "taken first, and dropped since" if isinstance(refusal, Impossible) else "not done"
+        what = "taken first, and dropped since" if isinstance(refusal, Impossible) else "nothing was changed"
         show(refusal, what, genesis)
         if as_json:
             print_json({**refusal_document(refusal, genesis), "dropped": isinstance(refusal, Impossible)})

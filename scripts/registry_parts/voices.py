@@ -72,7 +72,7 @@ def receipt(session: Session, rater: bytes, dealt: str, dealing: bytes, as_json:
 
     Prints a token for the other side's `rate --receipt`.
     """
-    slot = read_slot(session.genesis, dealt, session.account.slot, "--dealt")
+    slot = read_slot(session.genesis, dealt, session.account["slot"], "--dealt")
     signature = sign_receipt(session.secret, session.genesis.id, rater, dealing, slot)
     made = Receipt(rater, session.secret.public, dealing, slot, signature)
     if as_json:

@@ -42,7 +42,9 @@ CLOSE_LOOK_S = 0.05
 # After the last slot that counts, its block has so long to be everywhere.
 SETTLE_SLOTS = 3
 MEMBERS = 1_000
-_SENT = re.compile(r"^goodfaith_p2p_message_send_bytes_total (\S+)$", re.MULTILINE)
+_TRAFFIC = {
+    way: re.compile(rf"^goodfaith_p2p_message_{way}_bytes_total (\S+)$", re.MULTILINE) for way in ("send", "receive")
+}
 
 Configure = Callable[[int, HomeConfig], HomeConfig]
 
@@ -145,12 +147,12 @@ class Field:
         with suppress(NodeAway, Refused):  # where its pool is full, there is work enough
             await give_work(Target(node.home))
 
-    async def sent_bytes(self, node: NodeProcess) -> float:
-        """What a node has sent to peers so far."""
+    async def traffic(self, node: NodeProcess, way: str) -> float:
+        """The bytes that a node had for peers ("send") or of them ("receive") so far."""
         async with httpx.AsyncClient(trust_env=False, timeout=MESH_TIMEOUT_S) as client:
-            found = _SENT.search((await client.get(node.url + "/metrics")).text)
+            found = _TRAFFIC[way].search((await client.get(node.url + "/metrics")).text)
         if found is None:
-            raise OperatorError(f"{node.name} does not say how much it sent; all processes have to be of one version")
+            raise OperatorError(f"{node.name} does not count its traffic; all processes have to be of one version")
         return float(found[1])
 
     # ---------------------------------------------------------------------------------------------- what it is given

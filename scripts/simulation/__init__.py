@@ -5,6 +5,7 @@ Files, each importing only those above it::
     settings    what a run is asked to do, and the violation that ends one
     rules       the policy of simulated chains
     schedule    the virtual clock and its queue
+    clocks      the clocks of a machine, which can go wrong
     timeline    what happened, as text and as one hash
     acts        what happens to a world from outside, as data
     disk        what survives a crash

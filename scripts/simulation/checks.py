@@ -21,7 +21,7 @@ from chain.actions import Evidence
 from chain.blocks import Block
 from chain.blocktree import MAX_BLOCKS_PER_SLOT
 from chain.electorate import Electorate
-from chain.errors import Refused
+from chain.errors import OperatorError, Refused
 from chain.events import BlockAnnounced, Commit, Effect, Event, HeadingsReceived, Submitted
 from chain.genesis import Genesis
 from chain.headers import Header
@@ -81,8 +81,8 @@ class Checks(Effects):
         if node.is_honest and not node.disk.is_unsound and node.engine.chain.head.header.id != head:
             self._fail_inside(node, "has another head after its restart than its disk says")
 
-    def on_restart(self, node: SimulatedNode, tip: bytes) -> None:
-        super().on_restart(node, tip)
+    def on_restart(self, node: SimulatedNode, tip: bytes, *, is_sure: bool) -> None:
+        super().on_restart(node, tip, is_sure=is_sure)
         if len(self.final) < max(self._punished.values(), default=0):
             self._punished.clear()  # what was lost may be punished again
 
@@ -166,10 +166,17 @@ class Checks(Effects):
             chain, head = node.engine.chain, node.engine.chain.head.header
             if head.id not in executed:
                 executed[head.id] = self._executed_and_recounted(node, head.height)
-            if executed[head.id].state != chain.ledger.state or executed[head.id].state_root != chain.ledger.state_root:
-                self._fail_inside(node, "its state is not that of its chain")
-            if not _keeps_its_agenda(chain.ledger):
-                self._fail_inside(node, "its agenda is not that of its state")
+            try:
+                with node.disk.told():
+                    self._compare(node, executed[head.id], chain.ledger)
+            except OperatorError as refusal:
+                node.say(f"cannot read: {refusal}")
+
+    def _compare(self, node: SimulatedNode, executed: Ledger, ledger: Ledger) -> None:
+        if executed.state != ledger.state or executed.state_root != ledger.state_root:
+            self._fail_inside(node, "its state is not that of its chain")
+        if not _keeps_its_agenda(ledger):
+            self._fail_inside(node, "its agenda is not that of its state")
 
     # -------------------------------------------------------------------------------------------------- parts
 
@@ -227,7 +234,7 @@ def _rivals(node: SimulatedNode, header: Header) -> int:
 
 def _keeps_its_agenda(ledger: Ledger) -> bool:
     due = ((due_slot(key, value), key) for key, value in ledger.state.items())
-    return list(ledger._agenda) == sorted((slot, key) for slot, key in due if slot is not None)
+    return ledger.agenda() == sorted((slot, key) for slot, key in due if slot is not None)
 
 
 def _execute(ledger: Ledger, votes: Votes, block: Block) -> Votes:

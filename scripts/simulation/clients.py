@@ -16,7 +16,7 @@ from chain.actions import Action, Enrol, Rotate
 from chain.consents import sign_rotation
 from chain.draft import Draft
 from chain.entries import ACTIVE, Authority, Member, Record
-from chain.errors import Disposition, Refused
+from chain.errors import Disposition, OperatorError, Refused
 from chain.identities import left_key
 from chain.keys import SecretKey
 from chain.state import decode_entry
@@ -57,7 +57,8 @@ class Clients:
         self._node, chain = node, node.engine.chain
         view = chain.ledger.blank_draft(chain.head.header.slot + 1)
         for _ in range(TRIES):
-            with suppress(Refused):  # whoever it is about has left
+            # Whoever it is about has left; or the node cannot read its disk.
+            with suppress(Refused, OperatorError), node.disk.told():
                 wish = self.world.random.choice(self._kinds)(view)
                 if wish is not None:
                     return self._sign(*wish)

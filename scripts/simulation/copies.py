@@ -23,7 +23,7 @@ class Copy(Machine):
 
     def __init__(self, world: World, seat: int, first: Machine, *, with_signing: bool, late_ms: int) -> None:
         super().__init__(world, f"copy{seat}", world.secrets[seat])
-        self.clock_offset_ms = -late_ms
+        self.clocks.offset_ms = -late_ms
         self._first = first
         self._with_signing = with_signing
         self._begin_slot = COPIED_AT_SLOT * (1 + seat)

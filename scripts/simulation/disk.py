@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from copy import copy
 from random import Random
 
@@ -54,6 +55,11 @@ class Disk:
 
     def tear(self, commit: Commit, random: Random) -> None:
         """The machine dies while it writes a commit."""
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Something is read or written.  Raises :class:`OperatorError` where the disk is found to be damaged."""
+        yield
 
     def crash(self) -> None:
         """The process is gone."""

@@ -92,11 +92,13 @@ class Effects:
         if node.is_honest:
             self._on_final(node, final_height)
 
-    def on_restart(self, node: SimulatedNode, tip: bytes) -> None:
+    def on_restart(self, node: SimulatedNode, tip: bytes, *, is_sure: bool) -> None:
         """People agreed to let the chain go on from ``tip``, which a node has.
 
         What no home that is left knew to be final is lost with the disks that did, and all that was promised with it.
+        Where it is not ``is_sure`` that nothing final is left out, whoever is not honest may bring that back.
         """
+        self.is_safe &= is_sure or all(peer.is_honest for peer in self.world.peers.values())
         branch = node.find_branch(tip, 1)
         common = sum(1 for _ in takewhile(lambda pair: pair[0].id == pair[1], zip(branch, self.final, strict=False)))
         if max(map(len, self._final_of.values())) > common or common == len(self.final):

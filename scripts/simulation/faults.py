@@ -194,19 +194,23 @@ class Faults:
     def _may_forget(self, node: SimulatedNode) -> bool:
         """Silent validators without whom nothing becomes final would wait for one another until people help them."""
         talking = [other for other in self.world.honest if not other.disk.may_be_lost and other is not node]
-        return node.key is not None and all(self._are_enough(talking))
+        return node.key is not None and all(self.are_enough(talking))
 
-    def _are_enough(self, nodes: Iterable[SimulatedNode]) -> Iterator[bool]:
+    def are_enough(self, nodes: Iterable[SimulatedNode]) -> Iterator[bool]:
         """Whether these decide, by each set of validators that somebody knows."""
         keys = [node.key.public for node in nodes if node.key is not None]
         known = {each for node in self.world.honest for each in node.engine.chain.electorate.all_sets}
         return (each.weight_of(keys) >= each.threshold for each in known)
 
     def _ruin(self, ruin: Ruin) -> None:
-        """Whoever is left cannot make anything final, honest or not."""
+        """Whoever is left cannot make anything final, honest or not; but somebody honest has the chain.
+
+        Where nobody has, people found another network, and this history is over.
+        """
         victims = [self.world.by_name[name] for name in ruin.nodes]
         rest = set(self.world.nodes).difference(victims)
-        if self.rescue.is_under_way or any(self._are_enough(rest)):
+        has_chain = any(node.is_honest and node.engine.chain.head.header.height for node in rest)
+        if self.rescue.is_under_way or any(self.are_enough(rest)) or not has_chain:
             return
         self._tell(ruin)
         for node in victims:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+from chain.clock import AGREE_MS, PATIENCE_MS, SETTLED_MS
 from scripts.simulation.acts import Act
 from scripts.simulation.checks import Checks
 from scripts.simulation.effects import Effects, crashed
@@ -22,7 +23,7 @@ from scripts.simulation.plan import BROKEN, FORGETFUL, Plan
 from scripts.simulation.settings import PROFILES, BrokenInside, Outcome, Settings, Violation
 from scripts.simulation.sharing import shared
 from scripts.simulation.workload import Workload
-from scripts.simulation.world import HEARTBEAT_SLOTS, World, secret, simulated_genesis
+from scripts.simulation.world import HEARTBEAT_SLOTS, SLOT_MS, World, secret, simulated_genesis
 
 # Nodes that observe until they become validators, by what clients do, and the number of the first one's key.
 SPARES = {"registry": 2, "council": 4, "quiet": 3}
@@ -44,6 +45,9 @@ CALM_SLOTS = 12
 # nodes) it took 5 to 18 slots, at the median 10.
 HEAL_SLOTS = 20
 HEAL_SLOTS_A_VALIDATOR = 3
+# Where the machines of more than are tolerated were frozen, nobody can say who is right: each follows its wall clock
+# after ten minutes, and waits once more until it believes that.
+SETTLED_SLOTS = (SETTLED_MS + PATIENCE_MS) // SLOT_MS
 REPENTANCE_BLOCKS = 8
 # Jails come one after another where they move a third of the weight: two rounds until one is in force, and one more
 # until that is final.
@@ -180,25 +184,37 @@ class History:
             # Who lied signs again once the chain has outgrown its lies, and a stalled chain grows by heartbeats.
             rest_slots += REPENTANCE_BLOCKS * HEARTBEAT_SLOTS
         bound = HEAL_SLOTS + HEAL_SLOTS_A_VALIDATOR * world.genesis.batch + ahead_slots + rest_slots
-        for slot in range(bound):
+        began_slot, left_slots, settling_slots = world.slot - CALM_SLOTS, bound, SETTLED_SLOTS
+        while left_slots:
             world.workload.offer_again(world.honest[0])
             world.run_slots(1)
             world.checks.each_slot()
+            self.heal_slots = world.slot - began_slot
             if self._is_healed(before):
-                self.heal_slots = CALM_SLOTS + slot + 1
                 return
+            if settling_slots and self._is_misled():
+                settling_slots -= 1
+            else:
+                left_slots -= 1
+        healed_slots, self.heal_slots = self.heal_slots, -1
         if not world.checks.is_safe:
             return
         world.workload.check_nothing_lost()
         if self._agrees(before):
-            self.heal_slots = CALM_SLOTS + bound
+            self.heal_slots = healed_slots
             return
         stands = "; ".join(
             f"{node.name} {node.engine.chain.head.header.id.hex()[:8]} at {node.engine.chain.head.header.height}, "
             f"final {node.engine.chain.finalized.height}"
             for node in world.honest
         )
-        raise Violation(f"no agreement {CALM_SLOTS + bound} slots after the faults: {stands} (final before: {before})")
+        raise Violation(f"no agreement {healed_slots} slots after the faults: {stands} (final before: {before})")
+
+    def _is_misled(self) -> bool:
+        """Whether those that go by the right time are too few to make anything final."""
+        world = self.world
+        right = [node for node in world.honest if abs(node.now_ms - world.now_ms) <= AGREE_MS]
+        return not all(self.faults.are_enough(right))
 
     def _let_rescue(self) -> None:
         rescue, left_slots = self.faults.rescue, RESCUE_SLOTS

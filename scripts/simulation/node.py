@@ -11,7 +11,6 @@ from chain import serving
 from chain.admission import Blamed, Dropped, Known
 from chain.blockchain import Blockchain
 from chain.blocks import Block, encode_block, heading_of
-from chain.clock import SteeredClock
 from chain.credentials import NOBODY, sign_credential
 from chain.engine import Engine
 from chain.errors import Disposition, OperatorError, Refused
@@ -46,6 +45,7 @@ from chain.messages import GetStatus, Status
 from chain.statements import TAG_BYTES, SignedStatement
 from chain.transactions import VerifiedTransaction
 from scripts.simulation.acts import Damage, Doom
+from scripts.simulation.clocks import Clocks
 from scripts.simulation.versions import next_version
 from scripts.simulation.wire import Door, Message, announcement_of, attested, batched
 from scripts.simulation.world import SLOT_MS, World
@@ -72,9 +72,7 @@ class SimulatedNode:
         self.is_upgraded = False
         self.generation = 0
         self.credential = NOBODY if key is None else sign_credential(key, world.genesis.id, name)
-        # What its wall clock showed beyond the true time when it was set last; it drifts with the monotonic one.
-        self.clock_offset_ms = 0
-        self.drift_ppm = 0
+        self.clocks = Clocks(world.schedule)
         # In what the machine dies next, "" if in nothing; the seed draws what reaches the disk then.
         self.doom: Doom = ""
         self.doom_seed = 0
@@ -86,26 +84,17 @@ class SimulatedNode:
         self.inbox: deque[Event] = deque()
         self._is_writing = False
         self._ticks = 0
-        self._drift_since_ms = world.now_ms
-        self._drifted_ms = 0
-        self._frozen_at_ms: int | None = None
-        self._clock = SteeredClock(world.now_ms, world.now_ms)
-        self._read_at_ms = -1
-        self._now_ms = 0
 
     # ----------------------------------------------------------------------------------------------- the clock
 
     @property
     def now_ms(self) -> int:
-        """What time this node goes by; within a millisecond only a clock that is set shows another."""
-        if self._read_at_ms != self.world.now_ms:
-            self._read_at_ms, self._now_ms = self.world.now_ms, self._clock.read(self._monotonic_ms, self._wall_ms)
-        return self._now_ms
+        """What time this node goes by."""
+        return self.clocks.now_ms
 
     def set_clock(self, offset_ms: int, drift_ppm: int) -> None:
         """The wall clock steps to the true time plus ``offset_ms``, and both clocks drift from there."""
-        self._drifted_ms += self._drift_ms
-        self.clock_offset_ms, self.drift_ppm, self._drift_since_ms = offset_ms, drift_ppm, self.world.now_ms
+        self.clocks.set(offset_ms, drift_ppm)
         if self.is_up:
             self._schedule_tick()
 
@@ -117,12 +106,12 @@ class SimulatedNode:
         if not self.is_up or self._is_writing:
             return
         generation = self.generation
-        self._is_writing, self._frozen_at_ms = True, self._monotonic_ms
+        self._is_writing = True
+        self.clocks.freeze()
 
         def thaw() -> None:
             if self.generation == generation:
-                self._drifted_ms -= duration_ms if is_suspended else 0
-                self._frozen_at_ms = None
+                self.clocks.thaw(duration_ms if is_suspended else 0)
                 self._go_on()
                 self.world.network.join(self)  # no connection lasts that long without an answer
 
@@ -131,26 +120,10 @@ class SimulatedNode:
     @property
     def is_frozen(self) -> bool:
         """Whether nothing happens in this machine at present."""
-        return self._frozen_at_ms is not None
-
-    @property
-    def _drift_ms(self) -> int:
-        passed_ms = self.world.now_ms - self._drift_since_ms
-        return passed_ms * self.drift_ppm // 1_000_000 if self.drift_ppm else 0
-
-    @property
-    def _monotonic_ms(self) -> int:
-        if self._frozen_at_ms is not None:
-            return self._frozen_at_ms
-        return self.world.now_ms + self._drifted_ms + self._drift_ms
-
-    @property
-    def _wall_ms(self) -> int:
-        return self.world.now_ms + self.clock_offset_ms + self._drift_ms
+        return self.clocks.is_frozen
 
     def _watch_clock(self) -> None:
-        self._clock.read(self._monotonic_ms, self._wall_ms)
-        ahead_ms = self._clock.take_step()
+        ahead_ms = self.clocks.take_step()
         if ahead_ms is not None:
             self._process(WallClockStepped(ahead_ms))
 
@@ -160,7 +133,7 @@ class SimulatedNode:
         """Load the disk and join."""
         self.generation += 1
         self.doom = ""
-        self._clock, self._read_at_ms = SteeredClock(self._monotonic_ms, self._wall_ms), -1
+        self.clocks.start()
         chain = self._load()
         self.engine = Engine(
             self.world.genesis,
@@ -184,7 +157,8 @@ class SimulatedNode:
         self.generation += 1
         self.crashes += 1
         self.inbox.clear()
-        self._is_writing, self._frozen_at_ms = False, None
+        self._is_writing = False
+        self.clocks.thaw()
         self.say(f"crashes: {why}")
         self.world.network.leave(self)
 
@@ -230,9 +204,15 @@ class SimulatedNode:
 
     def hear(self, sender: str, message: Message) -> None:
         """A message arrives: what is let in is passed on, if it is gossip, and handed to the engine."""
-        if self._frozen_at_ms is not None:
+        if self.is_frozen:
             return
-        match self.door.let_in(sender, message, self.engine.chain, self.now_ms):
+        try:
+            with self.disk.told():
+                found = self.door.let_in(sender, message, self.engine.chain, self.now_ms)
+        except OperatorError as damage:
+            self._give_up(f"cannot read: {damage}")
+            return
+        match found:
             case Blamed(refusal):
                 self._blame(sender, refusal)
             case Dropped(refusal):
@@ -287,8 +267,12 @@ class SimulatedNode:
         self.world.timeline.trace(self.name, type(event).__name__)
         now_ms = self.now_ms
         wake_ms = self.engine.wake_ms(now_ms)
-        with next_version() if self.is_upgraded else nullcontext():
-            effects = self.engine.handle(event, now_ms)
+        try:
+            with next_version() if self.is_upgraded else nullcontext(), self.disk.told():
+                effects = self.engine.handle(event, now_ms)
+        except OperatorError as refusal:
+            self._give_up(f"cannot read: {refusal}")
+            return
         self.world.checks.on_handled(self, event, effects)
         if effects and isinstance(effects[0], Commit):
             self._write(effects[0], effects[1:], event)
@@ -340,11 +324,15 @@ class SimulatedNode:
         try:
             self.disk.commit(commit)
         except OperatorError as refusal:
-            self.crash(f"cannot write: {refusal}")
-            self._begin_anew()
-            self.world.schedule.later(SLOT_MS, self._start_again)
+            self._give_up(f"cannot write: {refusal}")
             return
         self._note_stored(commit, effects)
+
+    def _give_up(self, why: str) -> None:
+        """The disk turned out to be damaged: the operator does what the refusal says."""
+        self.crash(why)
+        self._begin_anew()
+        self.world.schedule.later(SLOT_MS, self._start_again)
 
     def _note_stored(self, commit: Commit, effects: list[Effect]) -> None:
         said: list[SignedStatement] = []
@@ -370,11 +358,11 @@ class SimulatedNode:
 
     def status_for(self, peer: str) -> bytes | None:
         """What this node says about itself; None where it says nothing."""
-        return serving.answer(GetStatus(), self) if peer and self._frozen_at_ms is None else None
+        return serving.answer(GetStatus(), self) if peer and not self.is_frozen else None
 
     def answer(self, request: Request) -> bytes | None:
         """The reply to a request, as much as one message can hold; None where none is given."""
-        return serving.answer(request, self) if self._frozen_at_ms is None else None
+        return serving.answer(request, self) if not self.is_frozen else None
 
     def status(self) -> Status:
         return self.engine.status(self.now_ms, self.credential)
@@ -438,8 +426,7 @@ class SimulatedNode:
                     if self.doom == "reorg":
                         self.crash("right after a reorg")
             case FollowWallClock():
-                self._clock.adopt()
-                self._read_at_ms = -1
+                self.clocks.adopt()
             case Silenced():
                 self._perform(effect.notice, event)
             case Notice(name, text):

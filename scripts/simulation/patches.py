@@ -195,18 +195,17 @@ def any_state_root() -> Sequence[Patch]:
         for transaction in block.transactions:
             registry.apply(draft, transaction)
         _, changes = self.seal(draft)
-        with patch.object(self, "_tree", _Claims(self._tree, block.header.state_root)):
+        with patch.object(self, "_store", _Claims(block.header.state_root)):
             self.adopt(block, changes)
 
     return [(Ledger, "extend", extend)]
 
 
 class _Claims:
-    """A state tree that has whatever root a header claims."""
+    """A store that has whatever root a header claims."""
 
-    def __init__(self, tree: Any, root: bytes) -> None:
-        self.tree, self.root = tree, root
-        self.prove = tree.prove
+    def __init__(self, root: bytes) -> None:
+        self.root = root
 
 
 def drop_abandoned() -> Sequence[Patch]:

@@ -59,7 +59,7 @@ class RealDisk(Disk):
 
     def commit(self, commit: Commit) -> None:
         """Make a commit durable.  Raises :class:`OperatorError` where the damaged disk shows only now."""
-        with self._told():
+        with self.told():
             self._open().commit([commit])
         self.note(commit)
         self._remember()
@@ -67,7 +67,7 @@ class RealDisk(Disk):
     def tear(self, commit: Commit, random: Random) -> None:
         before, tally = self._files(), self._read_tally()
         try:
-            with self._told():
+            with self.told():
                 self._open().commit([commit])
         except OperatorError:  # it dies anyway
             return
@@ -75,12 +75,22 @@ class RealDisk(Disk):
         self._leave(torn(before, self._files(), random))
         self._put_tally(tally)  # that comes last
 
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """What the operator reads, without the name of a folder that is another in each run."""
+        try:
+            yield
+        except OperatorError as refusal:
+            if not self._is_damaged:
+                raise Violation(f"an honest disk is refused: {refusal}") from refusal
+            raise OperatorError(str(refusal).replace(str(self.folder), "HOME")) from refusal
+
     def crash(self) -> None:
         if self._storage is not None:
             self._leave(self._files())
 
     def load(self) -> Blockchain:
-        with self._told():
+        with self.told():
             chain, signing = self._open().load()
             found = self._found(signing)
         self.is_torn_whole = False
@@ -88,13 +98,15 @@ class RealDisk(Disk):
             self.note(self._torn)
             self._remember()
             self.is_torn_whole = found.contents() == self.contents()
-        self._torn = None
+        self._torn, storage = None, self._storage
         self._judge(chain, found)
+        if self._storage is not storage:  # its signing state is given up, and the chain reads from where it was
+            chain, _ = self._open().load()
         self.is_unsound = self._is_damaged and not self._is_sound()
         return chain
 
     def sign_restart(self, restart: Restart) -> None:
-        with self._told():
+        with self.told():
             self._open().sign_restart(restart)
         super().sign_restart(restart)
         self._remember()
@@ -229,16 +241,6 @@ class RealDisk(Disk):
     def _write(self, files: Files) -> None:
         self._path.write_bytes(files.tables)
         self._log.write_bytes(files.log)
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """What the operator reads, without the name of a folder that is another in each run."""
-        try:
-            yield
-        except OperatorError as refusal:
-            if not self._is_damaged:
-                raise Violation(f"an honest disk is refused: {refusal}") from refusal
-            raise OperatorError(str(refusal).replace(str(self.folder), "HOME")) from refusal
 
 
 def _differences(known: Disk, found: Disk) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from chain.electorate import Electorate
 from chain.errors import OperatorError
 from chain.rescue import has_come, may_come, undone
 from chain.restart import SALT_BYTES, Restart
@@ -31,6 +32,7 @@ class Rescue:
         self.count = 0
         self._file: Restart | None = None
         self._has_waited = False
+        self._kept: set[bytes] = set()
         self._next_slot = self._stuck_slot = 0
 
     def begin(self) -> None:
@@ -62,6 +64,9 @@ class Rescue:
         world, nodes = self.world, self.world.honest
         if all(node.is_up for node in nodes):
             head = max((node.engine.chain.head.header for node in nodes), key=lambda head: (head.mhp, head.height))
+            if not head.height:  # somebody has more, and will bring it
+                return
+            self._kept.clear()
             self._file = Restart(head.id, head.height, world.random.randbytes(SALT_BYTES))
             self._stuck_slot = world.slot + WAIT_SLOTS
             world.timeline.say("world", f"people agree to go on from {head.id.hex()[:8]} at height {head.height}")
@@ -104,18 +109,26 @@ class Rescue:
         """What ``node.py restart sign`` does, to a node that is stopped for it."""
         assert node.key is not None
         node.crash("its operator stops it, to sign a restart")
-        signed = file.signed(node.key, self.world.genesis.id)
+        signed, knew = file.signed(node.key, self.world.genesis.id), node.disk.signing is not None
         try:
             node.disk.sign_restart(signed)
         except OperatorError as refusal:
             node.say(f"cannot sign: {refusal}")
         else:
             self._file, self._stuck_slot = signed, self.world.slot + WAIT_SLOTS
+            self._kept |= {node.key.public} if knew else set()
             if self._is_agreed(signed) and not self._is_agreed(file):
-                self.world.checks.on_restart(node, signed.tip)
+                self.world.checks.on_restart(node, signed.tip, is_sure=self._is_sure(signed))
         node.start()
 
     def _is_agreed(self, file: Restart) -> bool:
+        return any(each.is_enough(dict(file.signatures)) for each in self._electorates(file))
+
+    def _is_sure(self, file: Restart) -> bool:
+        """Whether nothing became final without one who signed, and knew what it had said: more than a third did."""
+        sets = {each for electorate in self._electorates(file) for each in electorate.sets}
+        return all(3 * each.weight_of(self._kept) > each.weight_of(each.by_key) for each in sets)
+
+    def _electorates(self, file: Restart) -> list[Electorate]:
         trees = [node.engine.chain.tree for node in self.world.honest]
-        electorates = [tree[file.tip].votes.electorate for tree in trees if file.tip in tree]
-        return any(each.is_enough(dict(file.signatures)) for each in electorates)
+        return [tree[file.tip].votes.electorate for tree in trees if file.tip in tree]

@@ -59,11 +59,16 @@ def _commands(folder: Path, node: Path, member: Player, arbiters: int) -> list[s
         return f"python scripts/registry.py {words} --home {shlex.quote(str(node))} --key {key}"
 
     drawn = "arbiter" if arbiters == 1 else "arbiter1"
-    lot = "" if arbiters == 1 else "  (whose lot it was, the member's page says: arbiter1, arbiter2, …)"
     return [
-        f"the story is yours now; {member.name} is {did}, and this can come next, as far as the rules allow it:",
+        f"the story is yours now; {member.name} is {did}, and this can come next, as far as the rules allow it",
+        "the market office records, the points count:",
         by("office", f'record {did} --category "{CATEGORY}" --established now --evidence {note}'),
+        f"{member.name} objects, and the points are suspended until the office has answered; the page says why:",
         by("member", f"object 0 --grounds {note}"),
+        "the office maintains its record, and both sides are heard:",
         by("office", f"answer maintain {did} 0 --reason {note}"),
-        by(drawn, f"rule strike {did} 0 --reason {note}") + lot,
+        "after the hearing a lot is drawn; this says on whom it fell, and until when it rules:",
+        f"python scripts/registry.py records {did} --home {shlex.quote(str(node))}",
+        "that arbiter rules" + (":" if arbiters == 1 else f", with the key of its number, 1 to {arbiters}:"),
+        by(drawn, f"rule strike {did} 0 --reason {note}"),
     ]

@@ -204,10 +204,17 @@ class Rehearsal:
         wrong = [("WRONG", text) for text in (*report["differences"], *report["faults"])]
         return [
             ("story", f"{len(report['chapters'])} chapters{'' if report['complete'] else ', broken off'}"),
-            ("scores", f"{report['explained']} explain themselves, {len(report['differences'])} differ from the paper"),
-            ("outcome", f"{report['outcome']}, the same on paper beside it"),
+            ("scores", _scores_in_words(report)),
+            ("outcome", f"{report['outcome']}; what was computed by hand is in the file beside it"),
             *wrong,
         ]
+
+
+def _scores_in_words(report: dict[str, Any]) -> str:
+    """Whether every score is the sum of its lines, and what counting by hand gives as well."""
+    wrong = len(report["differences"])
+    by_hand = "all as computed by hand" if not wrong else f"{wrong} are not as computed by hand"
+    return f"{report['explained']} are the sum of their lines; {by_hand}"
 
 
 def silent(_sentence: str) -> None:

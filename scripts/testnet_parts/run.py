@@ -110,6 +110,7 @@ class Testnet:
         self._note = note
         self._restarting: set[str] = set()
         self._wanted_back: set[str] = set()
+        self.cut: set[str] = set()  # the names of those that are kept from all others
         self._scope = trio.CancelScope()
         self.client = AsyncClient()
 
@@ -236,7 +237,7 @@ class Testnet:
                 missing_since_s = now_s
                 self._note(f"only {live} validators live: nothing becomes final until more than two thirds do")
             elif now_s - missing_since_s > QUORUM_GRACE_S and not self._is_shown:
-                self._note(f"giving up: more than a third of the validators were dead for {QUORUM_GRACE_S:.0f} s")
+                self._note(f"giving up: a third or more of the validators were dead for {QUORUM_GRACE_S:.0f} s")
                 self.gave_up = True
                 self._scope.cancel()
                 return
@@ -251,6 +252,7 @@ class Testnet:
         task_status.started()
         while True:
             self._note(f"{node.name} {await node.wait_ended()}")
+            self.cut.discard(node.name)  # a node that starts again knows nothing of it
             if not (self._restart_dead and await self._restart(node)) and not await self._await_return(node):
                 return
 
@@ -258,27 +260,30 @@ class Testnet:
         self._restarting.add(node.name)
         for _ in range(MAX_RESTARTS):
             await trio.sleep(RESTART_DELAY_S)
-            try:
-                await node.start()
-                await node.wait_ready(self.client, _unix_ms())
-            except OperatorError as error:
-                self._note(str(error))
-                continue
-            self._note(f"{node.name} is back")
-            self._restarting.discard(node.name)
-            return True
+            if await self._is_started(node):
+                self._restarting.discard(node.name)
+                return True
         self._restarting.discard(node.name)
         return False
+
+    async def _is_started(self, node: NodeProcess) -> bool:
+        """Start a node that ended, and say how that went."""
+        try:
+            await node.start()
+            await node.wait_ready(self.client, _unix_ms())
+        except OperatorError as error:
+            self._note(str(error))
+            return False
+        self._note(f"{node.name} is back")
+        return True
 
     async def _await_return(self, node: NodeProcess) -> bool:
         """Whether a node is ours again, started as it was asked; started by hand it is not ours to stop."""
         while True:
             if node.name in self._wanted_back:
                 self._wanted_back.discard(node.name)
-                await node.start()
-                await node.wait_ready(self.client, _unix_ms())
-                self._note(f"{node.name} is back")
-                return True
+                if await self._is_started(node):
+                    return True
             if not node.is_live and await node.adopt(self.client, None, _unix_ms()):
                 self._note(f"{node.name} is back, started by hand")
             await trio.sleep(STATUS_EVERY_S)
@@ -288,29 +293,33 @@ class Testnet:
         while True:
             for act in take(self.home.path, self.home.shape.names):
                 try:
-                    await self._do(act)
+                    self._note(await self.do(act))
                 except OperatorError as error:
                     self._note(str(error))
             await trio.sleep(STATUS_EVERY_S)
 
-    async def _do(self, act: Act) -> None:
+    async def do(self, act: Act) -> str:
+        """Do what was asked for, and say in a sentence what was done.  Raises :class:`NodeAway`."""
         node = next(node for node in self.nodes if node.name == act.node)
         match act.kind:
             case "start" if node.is_live:
-                self._note(f"{node.name} runs already")
+                return f"{node.name} runs already"
             case "start":
                 self._wanted_back.add(node.name)
+                return f"{node.name} starts"
             case "stop" if node.process is not None and node.process.poll() is None:
                 node.process.terminate()
-            case "cut":
+                return f"{node.name} stops"
+            case "cut" if node.is_live:
                 others = [other.last["peer_id"] for other in self.nodes if other.last and other is not node]
                 await self.client.cut_off(node.url, others)
-                self._note(f"{node.name} is cut off")
-            case "heal":
+                self.cut.add(node.name)
+                return f"{node.name} is cut off"
+            case "heal" if node.is_live:
                 await self.client.cut_off(node.url, [])
-                self._note(f"{node.name} is no longer cut off")
-            case _:
-                self._note(f"{node.name} does not run")
+                self.cut.discard(node.name)
+                return f"{node.name} is no longer cut off"
+        return f"{node.name} does not run"
 
     async def _poll(self, node: NodeProcess) -> None:
         moves_due_s = time.monotonic() + MOVES_EVERY_S

@@ -1,4 +1,4 @@
-"""Where the explorer of a running testnet is, and a browser that opens it."""
+"""Where the explorer of a running testnet is, with its switches, and a browser that opens it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import trio
 
 from scripts.testnet_parts.nodes import NodeProcess
 from scripts.testnet_parts.run import STATUS_EVERY_S, Testnet
+from scripts.testnet_parts.switches import serve_switches
 from scripts.testnet_parts.view import View
 
 
@@ -20,7 +21,7 @@ async def show(view: View, testnet: Testnet) -> None:
         nursery.start_soon(view.watch, testnet)
         while any(node.last is None for node in testnet.nodes):
             await trio.sleep(STATUS_EVERY_S)
-        address = address_of(testnet.nodes)
+        address = address_of(testnet.nodes) + await nursery.start(serve_switches, testnet)
         view.note(f"explorer: {address}")
         if sys.stdout.isatty():
             await trio.to_thread.run_sync(webbrowser.open, address)

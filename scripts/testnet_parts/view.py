@@ -77,8 +77,9 @@ class LiveView:
         self._live = live
 
     def note(self, text: str) -> None:
-        """A line above the table, with the time."""
-        line = Text.assemble((time.strftime("%H:%M:%S "), "dim"), launched(text))
+        """A line above the table, with the time; a command stands alone, so that the whole line can be copied."""
+        is_command = text.startswith("python ")
+        line = Text(launched(text)) if is_command else Text.assemble((time.strftime("%H:%M:%S "), "dim"), text)
         self._live.console.print(line, soft_wrap="/" in text)  # a path or a command can be copied whole
 
     async def watch(self, testnet: Testnet) -> None:

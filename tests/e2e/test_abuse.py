@@ -129,7 +129,7 @@ async def in_thread(function: Callable[..., object], *arguments: object) -> None
 
 
 GROUPS = {
-    "what once crashed it": (
+    "what crashed older versions": (
         "raw-bytes",
         "undecodable-identities",
         "not-protobuf",

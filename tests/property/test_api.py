@@ -35,9 +35,8 @@ PROBLEM = "application/problem+json"
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starlette]:
     city = lively_city()
     home = city.write(tmp_path_factory.mktemp("api") / "home", only_final=True)
-    face = resting(home, city.genesis)
-    yield build_app(face)
-    face.close()
+    with resting(home, city.genesis) as face:
+        yield build_app(face)
 
 
 def values(schema: dict[str, Any]) -> st.SearchStrategy[str]:

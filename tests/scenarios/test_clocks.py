@@ -120,6 +120,26 @@ def test_a_monotonic_clock_that_stood_still_is_put_right_as_soon_as_others_confi
     assert [signed_in(host, world, 4) for host in world.hosts] == [1, 1, 1, 1]
 
 
+def test_more_machines_that_stood_still_than_are_tolerated_follow_their_wall_clocks_in_the_end() -> None:
+    # given one of four that is down, and two that were frozen, one for longer than the other
+    world, traffic = busy()
+    world.hosts[0].crash()
+    world.hosts[2].freeze(45_000)
+    world.hosts[3].freeze(52_000)
+    world.run(60)
+
+    # then nothing new is final while nobody can say who is right
+    before = world.hosts[1].final_height
+    world.run(SETTLED_MS // 1000 - 60)
+    assert world.hosts[1].final_height <= before + 1
+
+    # and once the wall clocks have stayed what they are for long, they are followed
+    world.run(60 + 2 * PATIENCE_MS // 1000)
+    assert all(abs(host.now_ms - world.now_ms) < 1_000 for host in world.hosts[1:])
+    traffic.run(A_FEW_SLOTS, 1)
+    assert min(host.final_height for host in world.hosts[1:]) > before + 3
+
+
 # --------------------------------------------------------------------------------------------------- at the start
 
 

@@ -12,6 +12,7 @@ from copy import deepcopy
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from chain.restart import Restart
 from chain.stall import stall_of
 from chain.transactions import VerifiedTransaction
 from scripts.simulation.disk import Disk
+from scripts.simulation.wire import announcement_of
 from tests.support.world import Actor, Host, World, secret
 
 PAGE = Path(__file__).parents[2] / "scripts" / "docs" / "recovery.md"
@@ -34,8 +36,8 @@ PROMISED = {drill: (int(final), int(whole)) for final, whole, drill in _ROW.find
 class Drill:
     """A busy network of four."""
 
-    def __init__(self, seed: int, validators: int = 4, slots: int = 20) -> None:
-        self.world = World(validators, seed=seed)
+    def __init__(self, seed: int, validators: int = 4, slots: int = 20, **genesis: Any) -> None:
+        self.world = World(validators, seed=seed, **genesis)
         self.hosts = self.world.hosts
         self._numbers = count(1_000)
         self.run(slots)
@@ -173,6 +175,25 @@ def test_as_many_disks_as_are_tolerated(seed: int, promised: tuple[int, int]) ->
     drill.check_nobody_is_to_blame()
 
 
+def test_one_disk_after_a_long_time_on_the_smaller_side_of_a_cut() -> None:
+    # given two of seven who were cut off and spoke up to heights that the others never reached
+    drill = Drill(1, validators=7)
+    drill.world.cut({0, 1}, {2, 3, 4, 5, 6})
+    drill.run(150)
+    small, large = drill.hosts[0], drill.hosts[2]
+    assert small.height > large.height > small.final_height
+
+    # when one of them loses its disk, and the cut is healed
+    small.crash()
+    drill.world.heal()
+    drill.lose_disk(0)
+
+    # then it speaks again, against nothing that it ever said
+    drill.until_whole()
+    assert speaks(small)
+    drill.check_nobody_is_to_blame()
+
+
 @pytest.mark.parametrize("starts", [1, 2, 3])
 def test_a_restored_backup(drill: Drill, promised: tuple[int, int], starts: int) -> None:
     # given a home that is put back to what it was, after it went on
@@ -235,15 +256,19 @@ def test_all_disks_but_one(drill: Drill, promised: tuple[int, int]) -> None:
     drill.check_nobody_is_to_blame()
 
 
-def test_all_disks(drill: Drill, promised: tuple[int, int]) -> None:
-    # given nothing but keys and the genesis: people may begin anew from there
-    for host in drill.hosts:
-        host.crash()
-    drill.lose_disk(0, 1, 2, 3)
-    restart = drill.sign(0, drill.sign(1, drill.sign(2)))
-    assert restart.height == 0
+def test_all_disks(seed: int, promised: tuple[int, int]) -> None:
+    # given nothing but keys, with which people found another network, and somebody who kept the old chain
+    old, drill = Drill(seed), Drill(seed, slots=0, name="another")
+    kept = old.hosts[0].disk.main.values()
+    for block in kept:
+        for host in drill.hosts:
+            host.hear("stranger", announcement_of(block))
+
+    # then all of it is new, and nothing that was said in the old one counts
     keeps(drill.until_whole(), promised)
-    drill.check_nobody_is_to_blame()
+    assert not {block.id for block in kept} & set(drill.hosts[0].finalized.values())
+    assert {peer for host in drill.hosts for peer, _ in host.penalties} <= {"stranger"}
+    drill.world.check_agreement()
 
 
 def test_a_restart_takes_hold_also_of_those_whose_chain_became_longer(seed: int) -> None:

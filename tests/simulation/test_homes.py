@@ -51,12 +51,34 @@ def test_people_let_a_chain_go_on_for_which_too_many_disks_were_lost(
     assert outcome.culprits == ()
 
 
-def test_what_only_lost_disks_held_is_lost_and_no_more(live: Live) -> None:
-    # given that nobody is left who knows what was final
+def test_where_nobody_has_the_chain_any_more_there_is_nothing_to_go_on_from(live: Live) -> None:
     outcome = live([Ruin(20, ("node0", "node1", "node2", "node3"), 2)])
-    # then the register begins anew, and clients offer everything again
     assert outcome.violation == ""
-    assert told(outcome, "what was final is lost above height 0")
+    assert (outcome.facts["restarts"], outcome.facts["forgot"]) == (0, 0)
+
+
+def test_what_only_lost_disks_held_is_lost_and_no_more() -> None:
+    # given a history that is over, and that nobody is left who knows all that was final
+    history = History(CALM, 0)
+    history.run()
+    checks, node = history.world.checks, history.world.honest[0]
+    final = list(checks.final)
+    for each in history.world.honest:
+        checks.on_amnesia(each, 5)
+    # when people agree on a block below what was final
+    checks.on_restart(node, node.disk.main[5].id, is_sure=False)
+    # then that is what is promised, to whom there is nobody to fear
+    assert checks.final == final[:5]
+    assert checks.is_safe
+
+
+@pytest.mark.parametrize("is_sure", [True, False])
+def test_who_is_not_honest_may_bring_back_what_others_forgot_unless_a_third_remembers(is_sure: bool) -> None:
+    history = History(replace(CALM, byzantine="silent"), 0)
+    history.run()
+    checks, node = history.world.checks, history.world.honest[0]
+    checks.on_restart(node, node.disk.main[max(node.disk.main)].id, is_sure=is_sure)
+    assert checks.is_safe == is_sure
 
 
 def test_as_few_disks_as_are_tolerated_are_no_ruin(live: Live) -> None:
@@ -78,7 +100,7 @@ def test_nothing_is_forgiven_that_a_home_knows_to_be_final() -> None:
     checks, node = history.world.checks, history.world.honest[0]
     final = list(checks.final)
     # when people agree on a block below what is final everywhere
-    checks.on_restart(node, node.disk.main[3].id)
+    checks.on_restart(node, node.disk.main[3].id, is_sure=False)
     # then it still is, whoever forgets it
     assert len(final) > 3
     assert checks.final == final

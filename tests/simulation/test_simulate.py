@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -20,7 +20,9 @@ from chain.messages import GetBlocks, GetHeadings
 from chain.proposals import Proposal
 from scripts.histories_parts.broken import BROKEN, broken
 from scripts.histories_parts.broken_rule import RECOUNT
+from scripts.simulation.acts import Freeze
 from scripts.simulation.copies import CopiedHome
+from scripts.simulation.faults import Faults
 from scripts.simulation.history import History, run_history
 from scripts.simulation.matrix import DOCUMENT, SEEDS, Case, Row, cases, describe, document, run_matrix
 from scripts.simulation.mutations import MUTATIONS
@@ -139,6 +141,15 @@ def test_a_network_goes_on_after_a_restart() -> None:
     electorate = history.world.checks.newcomer.electorate
     assert {tag.key for tag in electorate.tags} == electorate.speakers
     assert history.heal_slots > 0
+
+
+def test_nothing_is_lost_where_more_machines_stood_still_than_are_tolerated() -> None:
+    # three of four go by times that differ, and nobody can say who is right
+    with closing(History(Settings(slots=20, nodes=4, faults="none"), 1)) as history:
+        frozen = [Freeze(12, f"node{number}", 45_000 + 6_000 * number) for number in range(3)]
+        history.faults = Faults(history.world, frozen)
+        history.run()
+    assert history.heal_slots > 600
 
 
 def test_validators_change_and_every_kind_of_transaction_becomes_final() -> None:

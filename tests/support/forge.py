@@ -68,7 +68,7 @@ class Forge:
         ledger = Ledger(genesis)
         self.root = genesis_header(genesis, ledger.state_root)
         votes = Votes.genesis(genesis.validators, genesis.batch)
-        self._known = {self.root.id: _Known(0, (), votes, ledger.state)}
+        self._known = {self.root.id: _Known(0, (), votes, dict(ledger.state))}
 
     def signer(self, slot: int, parent: Block | None = None) -> SecretKey:
         """The leader of a slot after ``parent`` (default: the genesis)."""

@@ -106,6 +106,8 @@ class PoolNode:
                 document = policy_document(self.view)
             case "GET", ["records", did]:
                 document = records_document(self.view, key_from_did(did))
+            case "GET", ["objections"]:
+                document = {"objections": []}
             case "GET", ["account", did]:
                 document = self._account(key_from_did(did))
             case "GET", ["transactions", digits]:

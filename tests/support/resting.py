@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -12,6 +14,7 @@ from chain.blocks import Block
 from chain.database import DATABASE
 from chain.engine import Engine
 from chain.genesis import Genesis
+from chain.reader import Reader
 from chain.storage import Storage
 from p2p.local.broadcast import Broadcast
 from p2p.local.config import HomeConfig
@@ -20,16 +23,24 @@ from p2p.signatures import Signatures
 from tests.support.world import secret
 
 
-def resting(home: Path, genesis: Genesis) -> LocalFace:
+@contextmanager
+def resting(home: Path, genesis: Genesis) -> Iterator[LocalFace]:
     """What a node of this home answers that has no peers, and for which no time passes."""
-    storage = Storage(home / DATABASE, genesis)
+    with closing(Storage(home / DATABASE, genesis)) as storage, closing(_face(storage, home, genesis)) as face:
+        yield face
+
+
+def _face(storage: Storage, home: Path, genesis: Genesis) -> LocalFace:
     chain, _ = storage.load()
-    storage.close()
     engine = Engine(genesis, chain)
 
     async def locate(transaction_id: bytes) -> Block | None:
-        found = (block for block in chain.ledger.blocks() if any(x.id == transaction_id for x in block.transactions))
-        return next(found, None)
+        reader = Reader(home / DATABASE, genesis)
+        try:
+            found = reader.transaction(transaction_id)
+        finally:
+            reader.close()
+        return None if found is None or not found[2] else found[1]
 
     async def ask(event: object) -> list[object]:
         return list(engine.handle(event, now_ms()))  # type: ignore[arg-type]

@@ -40,7 +40,7 @@ def told(city: City, folder: Path, *subjects: Actor) -> Answers:
         "/genesis": json.loads(city.genesis.to_json()),
         "/status": _status(city, final),
         "/head": {"network": city.genesis.name, "genesis": city.genesis.id.hex()},
-        "/headers": [_heading(block) for block in city.blocks],
+        "/headers": [heading_of(block) for block in city.blocks],
     }
     answers |= _chain(city, final)
     for key in (secret(1).public, *(actor.key for actor in subjects)):
@@ -133,7 +133,8 @@ def _block(city: City, block: Block, final: int) -> Answers:
     }
 
 
-def _heading(block: Block) -> Answers:
+def heading_of(block: Block) -> Answers:
+    """A header and its ballot, as ``/headers`` lists them."""
     header, ballot, _ = decode(encode_block(block), max_bytes=1_000_000, max_items=100_000)
     return {"height": block.header.height, "id": block.id.hex(), "header": header.hex(), "ballot": ballot.hex()}
 
@@ -224,7 +225,7 @@ class Teller:
         """Signed well, and not by whose slot it is."""
         leader = self.city.validators.index(next(a for a in self.city.validators if a.key == block.header.proposer))
         usurper = self.city.validators[(leader + 1) % len(self.city.validators)].secret
-        return _heading(self.city.stray(self.city.blocks[-2], signer=usurper, slot=block.header.slot))
+        return heading_of(self.city.stray(self.city.blocks[-2], signer=usurper, slot=block.header.slot))
 
     def _proven(self, change: Callable[[list[Any]], None]) -> Answers:
         fields = _mutable(
@@ -259,7 +260,7 @@ class Teller:
 
 
 def _as_header(block: Block, raw: bytes) -> Answers:
-    return {**_heading(block), "id": sha256(raw).hexdigest(), "header": raw.hex()}
+    return {**heading_of(block), "id": sha256(raw).hexdigest(), "header": raw.hex()}
 
 
 def _mutable(value: Any) -> Any:

@@ -163,7 +163,9 @@ async def test_a_transaction_is_located(home: Path, monkeypatch: pytest.MonkeyPa
 
 
 async def test_it_proves_where_somebody_stands_once_something_is_final(home: Path) -> None:
-    node = node_of(home, SlowStorage(home))
+    storage = SlowStorage(home)
+    storage.go_on.set()
+    node = node_of(home, storage)
     ann = Actor(node.genesis, 100)
     with pytest.raises(Refused):
         await node.prove(ann.key)
@@ -175,7 +177,7 @@ async def test_it_proves_where_somebody_stands_once_something_is_final(home: Pat
     proven = check_evidence(node.genesis, await node.prove(ann.key))
     assert proven.member is not None
     assert proven.header == node.engine.chain.finalized
-    node.storage.close()
+    node.stop()
 
 
 # ------------------------------------------------------------------------------------------- nodes inside a program

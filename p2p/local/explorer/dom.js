@@ -57,6 +57,6 @@ export function replace (place, ...children) {
   place.querySelectorAll('.scroll').forEach((each, at) => { if (scrolled[at]) [each.scrollLeft, each.scrollTop] = scrolled[at] })
   if (focused) {
     const found = place.querySelector(`[data-key="${CSS.escape(focused)}"]`)
-    ;(found?.matches('a, [tabindex]') ? found : found?.querySelector('a'))?.focus({ preventScroll: true })
+    ;(found?.matches('a, button, [tabindex]') ? found : found?.querySelector('a'))?.focus({ preventScroll: true })
   }
 }

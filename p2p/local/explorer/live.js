@@ -6,19 +6,21 @@ import * as inspection from './check/inspection.js'
 import { Node } from './node.js'
 import { People } from './people.js'
 import { didOf, unhex } from './check/bytes.js'
+import { switchesOfTestnet } from './testnet.js'
 
 const SHOWN_BLOCKS = 48
 const KEPT_BLOCKS = 400
 const KEPT_SAMPLES = 120
 const KEPT_NEWS = 40
 const REFRESH_MS = 300
-const COMPARE_MS = 5_000
+const COMPARE_MS = 2_000
 const RETRY_MS = 3_000
 
 export class Live extends EventTarget {
   constructor (others) {
     super()
     this.people = new People()
+    this.switches = switchesOfTestnet()
     this.node = new Node('', (names) => this.people.learn(names))
     this.others = others.map((url) => ({ url, node: new Node(url, (names) => this.people.learn(names)), status: null, peers: [] }))
     this.findings = new Findings(() => this.tell('trust'))
@@ -64,15 +66,14 @@ export class Live extends EventTarget {
     this.blocks.set(id, { ...known, ...block, id, height, slot, parent, proposer, main: block.status ? ['main', 'root'].includes(block.status) : block.main ?? true })
   }
 
-  // The tree from the final block upward, which a reorg changes, and with it what was on the main chain before.
+  // The tree from the final block upward, which a reorg changes.
   async refresh () {
     this.isRefreshing = true
     try {
       const [tree, status] = await Promise.all([this.node.json('/tree?limit=400'), this.node.json('/status')])
       this.status = status
-      const low = Math.min(...tree.blocks.map(({ height }) => height))
-      for (const block of this.blocks.values()) if (block.height > low) block.main = false
       for (const block of tree.blocks) this.put(block)
+      await this.findMain(tree.head_id)
       this.noteFinal(tree.finalized_height, tree.finalized_id)
       this.trim()
       this.isAway = false
@@ -86,8 +87,35 @@ export class Live extends EventTarget {
     this.tell('blocks')
   }
 
+  // The main chain leads down from the head; after a reorg what it is made of may not have been heard of yet.
+  async findMain (head) {
+    for (let lowest = this.mark(head); lowest > Math.max(1, this.status.height - SHOWN_BLOCKS);) {
+      const { blocks } = await this.node.json(`/blocks?from=${Math.max(1, lowest - SHOWN_BLOCKS)}&limit=${SHOWN_BLOCKS}`)
+      for (const block of blocks) this.put(block)
+      const reached = this.mark(head)
+      if (reached >= lowest) return // it moved meanwhile: the next look finds it
+      lowest = reached
+    }
+  }
+
+  // Down to which height it is known.
+  mark (head) {
+    for (const block of this.blocks.values()) block.main = false
+    let lowest = 0
+    for (let block = this.blocks.get(head), above = Infinity; block?.height < above; block = this.blocks.get(block.parent)) {
+      block.main = true
+      lowest = above = block.height
+    }
+    return lowest
+  }
+
   noteFinal (height, id) {
     if (height >= this.finalized.height) this.finalized = { height, id }
+  }
+
+  // What another node has, and this one has not: a branch of its own, for as long as they do not hear of each other.
+  beside ({ blocks }) {
+    for (const block of blocks) if (!this.blocks.has(block.id)) this.put({ ...block, status: 'side' })
   }
 
   trim () {
@@ -145,7 +173,10 @@ export class Live extends EventTarget {
 
   async compareAll () {
     await Promise.all(this.others.map((other) => this.compare(other)))
-    if (this.others.length) this.tell('others')
+    if (this.others.length) {
+      this.tell('others')
+      this.tell('blocks')
+    }
   }
 
   async compare (other) {
@@ -153,6 +184,7 @@ export class Live extends EventTarget {
       other.status = await other.node.json('/status')
       other.peers = (await other.node.find('/peers'))?.peers ?? []
       other.isAway = false
+      this.beside(await other.node.json('/tree?limit=100'))
       if (this.follower && !this.isHopeless) await inspection.compare(this.follower, this.findings, other.node, other.url)
     } catch (error) {
       if (error.status === undefined) throw error

@@ -238,6 +238,12 @@ def test_other_errors_pass(database: Database) -> None:
         raise InvariantBroken("ours")
 
 
+def test_a_question_after_the_end_is_a_fault_of_ours_and_no_damage(database: Database) -> None:
+    database.close()
+    with pytest.raises(InvariantBroken, match="closed"), database.translated():
+        database.connection.execute("SELECT 1")
+
+
 def test_damage_is_said_with_its_remedy(path: Path) -> None:
     text = str(corrupt(path, "blocks are missing"))
     assert text.startswith(f"{path} is damaged (blocks are missing); run `python node.py init --resync ")
@@ -247,11 +253,19 @@ def test_damage_is_said_with_its_remedy(path: Path) -> None:
 def test_a_home_of_another_format_is_kept_and_never_begun_anew(path: Path) -> None:
     # its blocks were signed under other rules: nobody but their validators could sign them again
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (encode(FORMAT - 1),))
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (encode(FORMAT - 2),))
     for is_reader in (True, False):
         with pytest.raises(OperatorError, match="keep it, and use the version that wrote it") as caught:
             Database(path, GENESIS, read_only=is_reader)
         assert "init" not in str(caught.value)
+
+
+def test_a_home_of_the_format_before_is_brought_over_by_a_command(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (encode(FORMAT - 1),))
+    for is_reader in (True, False):
+        with pytest.raises(OperatorError, match=r"chaindata\.py migrate --home .*which keeps it aside"):
+            Database(path, GENESIS, read_only=is_reader)
 
 
 def test_a_missing_or_foreign_file_is_not_opened(path: Path) -> None:

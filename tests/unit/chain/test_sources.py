@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chain import sources
+from chain import pages, sources
 from chain.actions import Enrol
 from chain.blockchain import Blockchain
 from chain.database import DATABASE
@@ -140,7 +140,7 @@ def test_a_stored_state_that_is_not_its_headers_is_refused(homes: list[Running],
     node.settle()
     header = node.reader.snapshot_header()
     assert header is not None
-    tamper(node.home, "DELETE FROM state WHERE key = ?", b"m" + city.eve.key)
+    tamper(node.home, "DELETE FROM page WHERE k = ?", pages.TOP)
     with pytest.raises(Refused) as caught:
         StoredState(node.reader, header)
     assert caught.value.reason is Reason.WRONG_STATE_ROOT

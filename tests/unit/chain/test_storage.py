@@ -438,10 +438,10 @@ def use(path: Path, history: History) -> tuple[Any, ...]:
     storage = Storage(path, history.genesis)
     try:
         chain, signing = storage.load()
+        facts = (chain.head.header, chain.finalized, chain.ledger.state_root, chain.head.votes, signing)
+        return (*facts, tuple(sorted(chain.ledger.state.items())))
     finally:
         storage.close()
-    facts = (chain.head.header, chain.finalized, chain.ledger.state_root, chain.head.votes, signing)
-    return (*facts, tuple(sorted(chain.ledger.state.items())))
 
 
 def read_all(path: Path, history: History, ids: Sequence[bytes]) -> dict[str, Any]:
@@ -771,7 +771,8 @@ def test_what_a_kill_left_is_not_overlooked_where_nothing_can_be_written(history
     Storage.create(path, history.genesis, SigningState())
     with closing(Storage(path, history.genesis)) as storage:
         storage.commit(history.commits)
-        expected = Reader(path, history.genesis).head_height()
+        with closing(Reader(path, history.genesis)) as reader:
+            expected = reader.head_height()
         shm = path.with_name(f"{DATABASE}-shm")
         shm.rename(tmp_path / "shm")  # what a copy may leave out
         with read_only(path.parent) as copy, pytest.raises(OperatorError, match="not stopped cleanly"):

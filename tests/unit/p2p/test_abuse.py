@@ -13,12 +13,13 @@ from libp2p.pubsub.pb import rpc_pb2
 
 from p2p import host as host_module
 from p2p import requests as requests_module
+from p2p.entrance import MAX_RESERVED
 from p2p.frames import LIBRARY_ERRORS
 from p2p.limits import TokenBucket
 from p2p.lobby import Use
 from p2p.meshsub import router as router_module
 from p2p.meshsub.wire import MAX_PARTS
-from p2p.peers import MAX_RESERVED, PeerSettings
+from p2p.peers import PeerSettings
 from p2p.requests import RequestError
 from tests.unit.p2p.net import (
     PATIENCE_S,
@@ -212,8 +213,8 @@ async def test_the_machines_that_have_a_place_are_bounded() -> None:
         peers = node.transport.peers
         for number in range(1000):
             peers.reserve(f"peer {number}")
-        assert len(peers._reserved) == MAX_RESERVED
-        assert "peer 999" in peers._reserved
+        assert len(peers._entrance._reserved) == MAX_RESERVED
+        assert "peer 999" in peers._entrance._reserved
 
 
 async def test_strangers_do_not_keep_a_node_from_learning_of_others_and_dialling_them() -> None:

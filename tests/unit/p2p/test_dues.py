@@ -29,6 +29,7 @@ from chain.events import (
     Tick,
 )
 from chain.messages import GetBlocks, GetHeadings, GetTransactions, Status
+from chain.serving import Question
 from p2p import dues as module
 from p2p.dues import Dues, Inquiry
 from p2p.prices import Prices
@@ -37,7 +38,7 @@ from tests.support.forge import Forge, heading
 from tests.support.world import Actor, genesis_of
 
 GENESIS = genesis_of(4)
-PLACE = "203.0.113.0/24"
+HOST, ELSEWHERE = "80.1.2.3", "81.4.5.6"
 WAY_MS = 20
 RATE, LENT = 20_000, 60_000
 
@@ -78,11 +79,13 @@ class Server:
         self.dues.prices = Prices()
 
     def wait_ms(self, inquiry: Inquiry) -> int:
-        return -int(-1_000 * self.dues.wait_s(inquiry) // 1)
+        return -int(-1_000 * self.dues.open(inquiry).wait_s() // 1)
 
     def answer(self, inquiry: Inquiry, question: GetHeadings | GetBlocks) -> bytes:
-        reply = reply_to(question)
-        self.dues.charge(inquiry, reply)
+        return self.give(inquiry, reply_to(question))
+
+    def give(self, inquiry: Inquiry, reply: bytes) -> bytes:
+        self.dues.open(inquiry).charge(reply)
         self.sent += len(reply)
         return reply
 
@@ -92,10 +95,11 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of the usual rates, as the chain is short."""
     monkeypatch.setattr(module, "DEBTOR_RATE", (RATE, LENT))
     monkeypatch.setattr(module, "TOTAL_RATE", (2 * RATE, 2 * LENT))
+    monkeypatch.setattr(module, "SHARE_RATE", (RATE // 32, LENT // 3))
 
 
-def inquiry(question: GetHeadings | GetBlocks, peer: str, place: str = PLACE) -> Inquiry:
-    return Inquiry(serving.kind_of(question).name, peer, place, question.encode())
+def inquiry(question: Question, peer: str, host: str = HOST) -> Inquiry:
+    return Inquiry(serving.kind_of(question).name, peer, host, question.encode())
 
 
 # ------------------------------------------------------------------------------------------------ fresh identities
@@ -120,8 +124,8 @@ def test_what_is_new_to_a_neighbourhood_waits_for_nobody() -> None:
     for number in range(9):
         server.answer(inquiry(question, f"fresh{number}"), question)
     assert server.wait_ms(inquiry(question, "next")) > 0
-    assert server.wait_ms(inquiry(question, "honest", "198.51.100.0/24")) == 0
-    assert server.wait_ms(inquiry(question, "unplaced", "")) == 0
+    assert server.wait_ms(inquiry(question, "honest", ELSEWHERE)) == 0
+    assert server.wait_ms(inquiry(question, "unplaced", "127.0.0.1")) == 0
 
 
 @pytest.mark.usefixtures("slow")
@@ -134,7 +138,65 @@ def test_what_one_of_a_neighbourhood_asks_for_again_is_its_own_debt() -> None:
 
 
 def test_a_question_that_cannot_be_read_is_charged_to_its_peer() -> None:
-    assert Prices().debtor(Inquiry("blocks", "peer", PLACE, b"\x92junk")) == "peer"
+    assert Prices().order(Inquiry("blocks", "peer", HOST, b"\x92junk")).debtor() == "peer"
+
+
+def test_a_question_is_read_once_however_often_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    monkeypatch.setattr("p2p.prices._of_the_chain", lambda asked: read.append(asked.request))
+    account = Dues(lambda: 0.0)
+    account.prices = Prices()
+    opened = account.open(inquiry(GetBlocks(chain()[-1].id, 1, 256), "peer"))
+    assert [opened.wait_s(), opened.wait_s()] == [0.0, 0.0]
+    opened.charge(b"reply")
+    assert len(read) == 1
+
+
+# --------------------------------------------------------------------------------------------- who takes all there is
+
+WANTED = GetTransactions((bytes(32),))
+REPLY = bytes(LENT // 3)
+
+
+def taken(server: Server, names: int, hosts: int, seconds: int) -> None:
+    """So many strangers take what they get, again and again."""
+    strangers = [inquiry(WANTED, f"greedy{number}", f"11.{number % hosts}.0.1") for number in range(names)]
+    for _ in range(10 * seconds):
+        server.now_ms += 100
+        for asked in strangers:
+            if server.wait_ms(asked) == 0:
+                server.give(asked, REPLY)
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize(("names", "hosts"), [(8, 1), (8, 8)], ids=["of one host", "of eight"])
+def test_others_get_what_they_lack_while_strangers_take_all_there_is(names: int, hosts: int) -> None:
+    server = Server()
+    taken(server, names, hosts, 60)
+    assert server.wait_ms(inquiry(WANTED, "greedy0", "11.0.0.1")) > 0
+    assert server.wait_ms(inquiry(WANTED, "newcomer", ELSEWHERE)) == 0
+    server.dues.is_reserved = lambda peer_id: peer_id == "validator"
+    assert server.wait_ms(inquiry(WANTED, "validator", "11.0.0.1")) == 0, "also beside those that take it"
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_name_for_each_request_is_no_share_for_each_on_one_host_and_on_loopback() -> None:
+    for host in (HOST, "127.0.0.1"):
+        server, seconds = Server(), 60
+        for number in range(10 * seconds):
+            if server.wait_ms(asked := inquiry(WANTED, f"fresh{number}", host)) == 0:
+                server.give(asked, REPLY)
+            server.now_ms += 100
+        assert server.sent <= 2 * LENT + 2 * RATE * seconds + RATE // 32 * seconds + 3 * len(REPLY)
+
+
+@pytest.mark.usefixtures("slow")
+def test_who_has_a_place_waits_for_its_own_debts() -> None:
+    server = Server()
+    server.dues.is_reserved = lambda _peer_id: True
+    for _ in range(9):
+        server.give(inquiry(WANTED, "validator"), REPLY)
+    assert server.wait_ms(inquiry(WANTED, "validator")) > 0
 
 
 # ---------------------------------------------------------------------------------------------- behind one address

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import warnings
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -49,6 +51,31 @@ async def test_address_in_use_is_the_operators_mistake() -> None:
         with pytest.raises(OperatorError, match=r"Cannot listen .* \(Address already in use\); change listen"):
             async with open_transport(config_of(2, listen=(taken,))):
                 pass
+
+
+async def test_who_gives_up_while_it_begins_to_listen_leaves_no_socket_behind() -> None:
+    for moment in range(20):
+        async with trio.open_nursery() as nursery:
+
+            async def give_up(nursery: trio.Nursery, moment: int) -> None:
+                for _ in range(moment):
+                    await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(give_up, nursery, moment)
+            async with open_host(seed_of(1), LOOPBACK):
+                await trio.sleep_forever()
+        with warnings.catch_warnings(record=True) as left:
+            warnings.simplefilter("always")
+            gc.collect()
+        assert [str(each.message) for each in left] == []
+
+
+def test_other_limits_leave_the_reserved_places_as_they_are() -> None:
+    swarm = host_module.build_host(seed_of(1), 4).swarm
+    before = swarm.connection_config.max_connections, swarm._inbound_limiter.total_tokens
+    swarm.limit(4)
+    assert (swarm.connection_config.max_connections, swarm._inbound_limiter.total_tokens) == before
 
 
 async def test_address_of_another_machine_is_the_operators_mistake() -> None:

@@ -5,7 +5,7 @@ import trio
 import trio.testing
 
 from p2p import limits
-from p2p.limits import Buckets, Debts, Places
+from p2p.limits import Buckets, Commons, Debts, Places
 
 
 def test_a_bucket_for_each_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,3 +118,18 @@ async def test_without_a_wait_it_is_now_or_never(autojump_clock: trio.testing.Mo
         nursery.start_soon(shop.work, "early", 1.0)
         nursery.start_soon(late)
     assert [entry[:2] for entry in shop.log] == [("early", "refused"), ("idle", "gave way"), ("late", "done")]
+
+
+def test_who_takes_all_there_is_leaves_others_their_share() -> None:
+    now = [0.0]
+    commons = Commons((10.0, 100.0), (20.0, 200.0), (1.0, 50.0), lambda: now[0])
+    for number in range(3):
+        commons.charge(f"greedy{number}", "here", 300.0)
+    assert commons.wait_s("greedy0", "here") == 35.0, "what all owe, which is more than its own"
+    assert commons.own_wait_s("greedy0") == 20.0
+    assert commons.wait_s("another", "here") == 35.0, "under whatever name"
+    assert commons.wait_s("newcomer", "elsewhere") == 0
+    commons.charge("newcomer", "elsewhere", 60.0)
+    assert commons.wait_s("newcomer", "elsewhere") == 10.0, "and that is its share"
+    now[0] = 38.0
+    assert commons.wait_s("another", "here") == 0

@@ -476,8 +476,8 @@ async def test_a_proof_is_made_for_who_asks_and_costs_more_than_its_bytes() -> N
             return await ask(server.peer_id, PROOF, asked, max_response=MAX_MESSAGE_BYTES, timeout_s=PATIENCE_S)
 
         assert await prove(key) == key
-        prices, inquiry = server.transport.requests.dues.prices, Inquiry(PROOF, peer.peer_id, "", key)
-        assert (prices.debtor(inquiry), prices.price(inquiry, key)) == (peer.peer_id, len(key) + PROOF_BYTES)
+        order = server.transport.requests.dues.prices.order(Inquiry(PROOF, peer.peer_id, "", key))
+        assert (order.debtor(), order.price(key)) == (peer.peer_id, len(key) + PROOF_BYTES)
         for wrong, why in ((key[1:], "malformed"), (bytes(32), "crosses_finality")):
             with pytest.raises(requests.RequestError, match=why) as caught:
                 await prove(wrong)

@@ -30,10 +30,13 @@ from tests.unit.p2p.net import (
 class Free:
     """Nobody owes anything."""
 
-    def debtor(self, _inquiry: Inquiry) -> None:
+    def order(self, _inquiry: Inquiry) -> Free:
+        return self
+
+    def debtor(self) -> None:
         return None
 
-    def price(self, _inquiry: Inquiry, reply: bytes) -> int:
+    def price(self, reply: bytes) -> int:
         return len(reply)
 
 

@@ -119,10 +119,11 @@ def test_a_transaction(story: Story) -> None:
         for transaction in block.transactions:
             for digits in (64, 16, 17):
                 shown = answer(story.home, "tx", transaction.id.hex()[:digits])
-                assert (shown["id"], shown["height"], shown["block"]) == (transaction.id.hex(), height, block.id.hex())
-                assert shown["kind"] == transaction.kind
+                assert (shown["height"], shown["block"]) == (height, block.id.hex())
+                known = shown["transaction"]
+                assert (known["id"], known["kind"]) == (transaction.id.hex(), transaction.kind)
     rate = next(item for block in story.disk.main.values() for item in block.transactions if item.kind == "rate")
-    shown = answer(story.home, "tx", rate.id.hex())
+    shown = answer(story.home, "tx", rate.id.hex())["transaction"]
     assert isinstance(rate.action, Rate)
     assert (shown["subject"], shown["points"]) == (did_from_key(rate.action.subject), rate.action.points)
     assert shown["category"] == "trade"
@@ -226,7 +227,7 @@ def test_verify_exits_with_1_where_something_is_wrong(damaged: Path) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_missing_home_is_one_sentence(story: Story, tmp_path: Path, command: str) -> None:
-    assert "no folder" in mistake(tmp_path / "nowhere", *story.arguments(command))
+    assert "does not exist" in mistake(tmp_path / "nowhere", *story.arguments(command))
     assert "genesis.json is missing" in mistake(tmp_path, *story.arguments(command))
     write_genesis(tmp_path, story.world.genesis)
     assert "chain.db is missing" in mistake(tmp_path, *story.arguments(command))
@@ -315,7 +316,7 @@ def test_it_runs_from_anywhere(story: Story, tmp_path: Path) -> None:
     assert json.loads(found.stdout) == answer(story.home, "top", "--limit", "3")
     missing = _process("top", cwd=tmp_path)
     assert (missing.returncode, missing.stdout) == (2, "")
-    assert missing.stderr == "error: home is no folder; name a node's home with --home\n"
+    assert missing.stderr == "error: home does not exist; name a node's home with --home\n"
 
 
 def test_it_imports_no_network_and_nothing_for_terminals_alone(story: Story) -> None:

@@ -66,7 +66,7 @@ def test_motions_say_what_they_propose_and_what_they_need(told: Told) -> None:
     assert amend["proposes"].startswith("replace policy 1 by policy 2 from slot ")
     assert amend["policy"]["score"]["base"] == 1010
     assert (amend["status"], len(amend["approvals"])) == ("carried", 3)
-    assert "to be arbiter, from slot 0 to 1000" in judge["proposes"]
+    assert "to be arbiter, until slot 1000" in judge["proposes"]
     assert f"accredit {told.did('office')} to file contract or loan default" in office["proposes"]
     assert [row["number"] for row in answer(told.home, "motions", "--open")["motions"]] == [3]
     assert [row["number"] for row in answer(told.home, "motions", "--limit", "2")["motions"]] == [3, 2]

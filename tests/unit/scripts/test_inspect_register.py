@@ -109,7 +109,7 @@ def test_a_did_can_be_given_as_tables_shorten_it(told: Told) -> None:
             assert answer(told.home, "member", beginning) == whole
     assert "no key in the register begins" in mistake(told.home, "member", "z6MkzzzzzzzZ")
     assert "begins no did" in mistake(told.home, "member", "z6Mk0000000000")
-    assert "is no did:key" in mistake(told.home, "member", "z6Mk")
+    assert "is not a key" in mistake(told.home, "member", "z6Mk")
 
 
 def test_the_beginning_of_several_dids_names_none(told: Told, damaged: Path) -> None:
@@ -330,7 +330,7 @@ def test_evidence_is_shown_by_its_signer_and_the_ids_of_the_headers(told: Told) 
 
 @pytest.mark.parametrize("command", [["member", "x"], ["history", "did:key:zz"], ["records", "--member", "nobody"]])
 def test_what_is_no_did_is_one_sentence(told: Told, command: list[str]) -> None:
-    assert "is no did:key" in mistake(told.home, *command)
+    assert "is not a key" in mistake(told.home, *command)
 
 
 def test_who_is_not_enrolled_is_one_sentence(told: Told) -> None:

@@ -127,7 +127,7 @@ def test_every_kind_of_disaster_that_mends_itself_is_drawn() -> None:
         ('[[validators]]\nname = "ann"\n', 2, "called already"),
         ('[[observers]]\nname = "ann"\n', 2, "called already"),
         ('[[strangers]]\nname = "they"\nkind = "raw-bytes"\n', 2, "called already"),
-        ('[[strangers]]\nname = "we"\nkind = "nonsense"\n', 3, "kind must be one of: attestation-flood"),
+        ('[[strangers]]\nname = "we"\nkind = "nonsense"\n', 3, "kind must be one of: address-flood"),
         ("colour = 1\n", 1, "colour is not known"),
         ("[line]\njitter_ms = 5\n", 2, "line.jitter_ms must be at most the latency, which is 0 ms"),
         ('[[lines]]\nnodes = ["ann"]\nothers = ["ann"]\n', 3, "names ann, at the other end already"),

@@ -68,7 +68,7 @@ def test_a_proof_of_another_network_or_of_nothing_is_wrong_and_exits_with_1(
 
 
 def test_what_the_operator_got_wrong_is_one_sentence(city: City, home: Path, tmp_path: Path) -> None:
-    assert "is no did:key" in mistake(home, "proof", "ann", "-o", str(tmp_path / "x"))
+    assert "is not a key" in mistake(home, "proof", "ann", "-o", str(tmp_path / "x"))
     assert "cannot be written" in mistake(home, "proof", city.did(city.bob), "-o", str(tmp_path / "no" / "x"))
     empty = City()
     empty.block()

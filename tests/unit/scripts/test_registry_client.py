@@ -7,7 +7,8 @@ import stat
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -17,11 +18,13 @@ from chain import registry as rules
 from chain.actions import AUDIT, Action, Anchor, Answer, FileRecord, Object, Propose, Rate, Repair, Rule, Statement
 from chain.chronicle import describe_refusal
 from chain.codec import decode
-from chain.documents import records_document
+from chain.documents import as_of, records_document
 from chain.draft import Draft
+from chain.enquiries import objections
 from chain.entries import Record
 from chain.errors import Reason, Refused
 from chain.genesis import Genesis, found_genesis
+from chain.inspection import View
 from chain.institutions import motions_document, policy_document
 from chain.keys import SecretKey, did_from_key, key_from_did
 from chain.kinds import MAX_TRANSACTION_BYTES
@@ -101,6 +104,9 @@ class FakeNode:
                 document = policy_document(self.view)
             case "GET", ["records", did]:
                 document = records_document(self.view, key_from_did(did))
+            case "GET", ["objections"]:
+                commit = SimpleNamespace(state=self.view, at_state=as_of(self.view))
+                document = objections(cast("View", commit))
             case "GET", ["motions"]:
                 document = motions_document(self.view)
             case "GET", ["account", did]:
@@ -173,7 +179,9 @@ class Desk:
         (folder / "paper").write_bytes(b"what happened")
         (folder / "paper.salt").write_text("07" * 16 + "\n", encoding="ascii")
         self.paper = str(folder / "paper")
-        for number, name in enumerate(("validator", "ann", "bob", "office", "court"), 1):
+        for number, name in enumerate(
+            ("validator", "ann", "bob", "office", "court", "bench", "cleo", "new", "newer"), 1
+        ):
             write_key(folder / name, secret(number).seed)
 
     def key(self, name: str) -> SecretKey:
@@ -296,7 +304,7 @@ def test_a_report_is_anchored_by_the_digests_of_its_manifest(market: Desk, tmp_p
 def test_a_refusal_says_the_rule_and_what_is_needed(market: Desk) -> None:
     ended = market.ends("rate", market.did("office"), "--category", "trade", "--points", "5", key="ann")
     assert (ended.code, ended.stdout) == (1, "")
-    assert "refused: not done (not_enrolled)" in ended.stderr
+    assert "refused: nothing was changed (not_enrolled)" in ended.stderr
     assert "Nothing is recorded about a key that has not enrolled" in ended.stderr
     assert "the enrolment of that key" in ended.stderr
     assert len(market.node.taken) == 2, "what is refused is not sent"
@@ -433,6 +441,62 @@ def test_a_ruling_can_uphold(town: Desk) -> None:
     assert town.refusal("object", "0", "--grounds", town.paper, key="ann") == "already_upheld"
 
 
+def test_an_arbiter_is_told_when_the_lot_fell_on_it(town: Desk) -> None:
+    """Two of them may be drawn; both sides are heard before anybody knows who."""
+    town.act("motion", "accredit", town.did("bench"), "--arbiter", key="validator")
+    town.node.slot += DAY_SLOTS
+    file(town)
+    town.act("object", "0", "--grounds", town.paper, key="ann")
+    town.act("answer", "maintain", town.did("ann"), "0", "--reason", town.paper, key="office")
+    strike = ("rule", "strike", town.did("ann"), "0", "--reason", town.paper)
+    assert {town.refusal(*strike, key=name) for name in ("court", "bench")} == {"in_hearing"}
+    shown = run_client("records", town.did("ann"), transport=town.node.transport).stdout
+    assert "the end of the hearing" in shown
+    assert [town.act("status", key=name)["to_rule"] for name in ("court", "bench")] == [[], []]
+    town.node.slot += 5 * DAY_SLOTS
+    town.act("enrol", "--registrar-key", str(town.folder / "office"), key="bob")  # a block, in which the lot is drawn
+    waiting = {name: town.act("status", key=name)["to_rule"] for name in ("court", "bench")}
+    ((drawn, (matter,)),) = [(name, found) for name, found in waiting.items() if found]
+    other = "bench" if drawn == "court" else "court"
+    assert (matter["member"], matter["number"], matter["issuer"]) == (town.did("ann"), 0, town.did("office"))
+    assert "The lot fell on this key to rule" in town.ends("status", key=drawn).stdout
+    assert (
+        town.did(drawn)[-12:] in run_client("records", town.did("ann"), "--json", transport=town.node.transport).stdout
+    )
+    assert town.refusal(*strike, key=other) == "not_drawn"
+    town.act(*strike, key=drawn)
+
+
+def test_guardians_named_at_enrolment_recover_beside_a_registrar(town: Desk, tmp_path: Path) -> None:
+    circle = str(tmp_path / "circle.json")
+    named = ("--guardian", town.did("ann"), "--guardian", town.did("cleo"), "--threshold", "2", "--out", circle)
+    town.act("enrol", "--registrar-key", str(town.folder / "office"), *named, key="bob")
+    document = json.loads(Path(circle).read_text(encoding="utf-8"))
+    assert (document["member"], document["threshold"]) == (town.did("bob"), 2)
+
+    def vouched(*names: str, new: str = "new") -> list[str]:
+        word = ("vouch", town.did("bob"), "--new-key", town.did(new), "--expiry", "500")
+        return [part for name in names for part in ("--voucher", town.act(*word, key=name)["token"])]
+
+    recover = ("recover", town.did("bob"), "--guardians", circle)
+    assert town.refusal(*recover, *vouched("ann"), key="new") == "not_guardians"
+    town.act(*recover, *vouched("ann", "cleo"), key="new")
+    town.act("veto", "recovery", key="bob")
+    town.act(*recover, *vouched("ann", "office", "cleo", new="newer"), key="newer")
+    assert town.refusal("veto", "recovery", key="bob") == "past_veto"
+    too_many = town.ends(*recover, *vouched("ann", "office", "court"), key="new")
+    assert (too_many.code, "one registrar vouches" in too_many.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "given", [("--threshold", "1"), ("--out", "circle"), ("--guardian", "DID", "--threshold", "1")]
+)
+def test_guardians_are_named_whole_or_not_at_all(market: Desk, given: tuple[str, ...]) -> None:
+    arguments = [market.did("ann") if each == "DID" else each for each in given]
+    ended = market.ends("enrol", *arguments, key="cleo")
+    assert (ended.code, "--guardian DID for each, --threshold N and --out FILE" in ended.stderr) == (2, True)
+
+
 def test_a_record_is_corrected_and_withdrawn(town: Desk) -> None:
     file(town)
     assert town.refusal("answer", "correct", town.did("ann"), "0", "--points", "-30", key="office") == "not_better"
@@ -491,7 +555,7 @@ def test_what_is_written_wrong_is_said_in_a_sentence(town: Desk, arguments: tupl
 
 def test_who_is_not_named_by_a_did_is_asked_for_one(town: Desk) -> None:
     ended = town.ends("rate", "ann", "--category", "1", "--points", "1", key="bob")
-    assert (ended.code, "is no did like did:key:z6Mk" in ended.stderr) == (2, True)
+    assert (ended.code, "is not a key like did:key:z6Mk" in ended.stderr) == (2, True)
 
 
 # ------------------------------------------------------------------------------------------------- validators

@@ -32,9 +32,9 @@ DAY_SLOTS = 86_400
 
 def test_a_refusal_says_the_rule_what_is_needed_and_when(capsys: pytest.CaptureFixture[str]) -> None:
     refusal = Refused(Reason.TOO_EARLY, f"not before slot {DAY_SLOTS}")
-    show(refusal, "not done", GENESIS)
+    show(refusal, "nothing was changed", GENESIS)
     assert capsys.readouterr().err.splitlines() == [
-        "refused: not done (too_early)",
+        "refused: nothing was changed (too_early)",
         f"  rule    {MEANINGS[Reason.TOO_EARLY].rule}",
         f"  here    not before slot {DAY_SLOTS}",
         f"  when    slot {DAY_SLOTS} is 1970-01-02 00:16 UTC",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,14 +52,15 @@ class Both:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     """A lively city whose office moved to another key, as far as it is final."""
     city = lively_city()
     city.block(city.rotate(city.office, 91))
     for _ in range(12):
         city.block()
     home = city.write(tmp_path_factory.mktemp("both") / "home", only_final=True)
-    return Both(city, home, resting(home, city.genesis))
+    with resting(home, city.genesis) as face:
+        yield Both(city, home, face)
 
 
 async def test_records_name_the_key_that_an_office_has_now(both: Both) -> None:
@@ -90,6 +92,13 @@ def test_members_and_authorities(both: Both) -> None:
         document = member_document(view, identity, member)
         told = answer(both.home, "member", document["member"])
         assert json.dumps({name: told[name] for name in told if name in document}) == json.dumps(document)
+
+
+async def test_a_transaction_is_where_it_is_whoever_is_asked(both: Both) -> None:
+    for block in both.city.blocks:
+        for transaction in block.transactions:
+            told = await both.http(f"/transactions/{transaction.id.hex()}")
+            assert json.loads(told) == json.loads(both.command("tx", transaction.id.hex()))
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from p2p.local.config import HomeConfig, read_config
 from scripts.manifest_parts.things import Line
 from scripts.siege_parts.attacks import KEPT_SHARE, MAX_LAG, keeps_pace, slots_told
 from scripts.siege_parts.field import Seen, middle, put_behind_fronts
-from scripts.siege_parts.lines import SLOW, OneLine
+from scripts.siege_parts.lines import SLOW, OneLine, over_the_line
 from scripts.siege_parts.report import document
 from scripts.siege_parts.rows import ROWS
+from scripts.siege_parts.soak import is_flat
 from scripts.siege_parts.verdicts import Verdict, judged
 
 WIDTH = 80
@@ -66,6 +67,39 @@ def test_a_node_on_a_slow_line_has_one_for_all_its_peers_and_others_have_none() 
     assert down.arrival_ms(0, 75_000) == 1_000
     assert links.way("node1", SLOW).arrival_ms(0, 75_000) == 2_000
     assert links.way("node0", "node1").arrival_ms(0, 75_000) == 0
+
+
+def test_no_more_has_come_over_a_slow_line_than_it_carries_in_the_time() -> None:
+    links = OneLine(Line(kbit_s=600))
+    sent = [(7 * number % 500, (number % 4, 16_384 - 100 * number)) for number in range(120)]
+    arrived = [(links.way(f"node{who}", SLOW).arrival_ms(now_ms, size), size) for now_ms, (who, size) in sorted(sent)]
+    for until_ms, _ in arrived:
+        assert sum(size for at_ms, size in arrived if at_ms <= until_ms) <= 75 * until_ms
+    assert links.down.carried == sum(size for _, size in arrived)
+    assert arrived[-1][0] == -(-links.down.carried // 75)  # and it was never idle
+
+
+@pytest.mark.parametrize(
+    ("took", "past", "is_enough"),
+    [(100.0, 0, True), (100.0, -50_000, True), (100.0, 1, False), (200.0, 0, False), (None, 0, False)],
+    ids=["in time", "with what carries it", "past the line", "too slow", "never"],
+)
+def test_a_chain_over_a_slow_line_came_over_it_and_in_time(took: float | None, past: int, is_enough: bool) -> None:
+    assert over_the_line(6_000_000, took, past)[1] is is_enough
+
+
+@pytest.mark.parametrize(
+    ("sizes", "flat"),
+    [
+        ([1, 50, 99, 100, 100, 102, 101, 104], True),
+        ([100, 100, 100, 100, 100, 100, 106, 100], False),
+        ([100 + number for number in range(40)], False),
+        ([100], False),
+    ],
+    ids=["fills and stays", "a peak at the end", "grows", "too short to tell"],
+)
+def test_memory_is_flat_that_does_not_grow_after_it_was_filled(sizes: list[int], flat: bool) -> None:
+    assert is_flat(sizes) is flat
 
 
 async def test_a_row_that_cannot_be_run_is_not_met() -> None:

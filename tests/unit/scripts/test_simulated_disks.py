@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -23,17 +24,22 @@ SEEDS = range(40)
 
 
 @pytest.fixture(params=realdisk.CHECKPOINT_PAGES)
-def disk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RealDisk:
+def disk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealDisk]:
     monkeypatch.setattr(realdisk, "CHECKPOINT_PAGES", (request.param,))
-    return filled(tmp_path / "node0")
+    with filled(tmp_path / "node0") as made:
+        yield made
 
 
-def filled(folder: Path) -> RealDisk:
+@contextmanager
+def filled(folder: Path) -> Iterator[RealDisk]:
     """A disk that took so many commits, the last of which signed as many slots."""
     made = RealDisk(GENESIS, SigningState(), folder)
-    for slot in range(1, COMMITS + 1):
-        made.commit(signed(slot))
-    return made
+    try:
+        for slot in range(1, COMMITS + 1):
+            made.commit(signed(slot))
+        yield made
+    finally:
+        made.crash()
 
 
 def signed(slot: int) -> Commit:
@@ -58,18 +64,18 @@ def test_a_torn_commit_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None
     # given disks that fold their logs into the tables at different times, each torn in its last write
     found = set()
     for seed in SEEDS:
-        disk = filled(tmp_path / f"node{seed}")
-        disk.tear(signed(COMMITS + 1), Random(seed))
-        # when the machine is back
-        disk.load()
-        assert disk.signing is not None
-        assert disk.is_torn_whole == (disk.signing.slot == COMMITS + 1)
-        found.add(disk.signing.slot)
-        # then it goes on from there
-        disk.commit(signed(COMMITS + 2))
-        disk.crash()
-        disk.load()
-        assert disk.signing == SigningState(slot=COMMITS + 2)
+        with filled(tmp_path / f"node{seed}") as disk:
+            disk.tear(signed(COMMITS + 1), Random(seed))
+            # when the machine is back
+            disk.load()
+            assert disk.signing is not None
+            assert disk.is_torn_whole == (disk.signing.slot == COMMITS + 1)
+            found.add(disk.signing.slot)
+            # then it goes on from there
+            disk.commit(signed(COMMITS + 2))
+            disk.crash()
+            disk.load()
+            assert disk.signing == SigningState(slot=COMMITS + 2)
     assert found == {COMMITS, COMMITS + 1}
 
 
@@ -111,6 +117,7 @@ def test_a_removed_database_is_missed_and_replaced(disk: RealDisk) -> None:
     empty = disk.replacement()
     assert empty.load().head.header.height == 0
     assert empty.signing is None
+    empty.crash()
 
 
 @pytest.mark.parametrize("damage", ["flipped log", "flipped tables", "flipped meta"])
@@ -120,14 +127,14 @@ def test_flipped_bits_are_refused_or_change_nothing_or_set_back(tmp_path: Path, 
 
 
 def flip_and_load(folder: Path, damage: Damage, seed: int) -> str:
-    disk = filled(folder)
-    disk.crash()
-    disk.suffer(damage, Random(seed))
-    try:
-        disk.load()  # which judges what it finds
-    except OperatorError:
-        return "refused"
-    return "set back" if disk.is_set_back else "the same"
+    with filled(folder) as disk:
+        disk.crash()
+        disk.suffer(damage, Random(seed))
+        try:
+            disk.load()  # which judges what it finds
+        except OperatorError:
+            return "refused"
+        return "set back" if disk.is_set_back else "the same"
 
 
 Spoil = Callable[[RealDisk], None]

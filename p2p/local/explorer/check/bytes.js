@@ -11,7 +11,13 @@ export function check (condition, what) {
   if (!condition) throw new Wrong(what)
 }
 
-export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+const DIGITS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
+export function hex (bytes) {
+  let text = ''
+  for (const byte of bytes) text += DIGITS[byte]
+  return text
+}
 
 export function unhex (text) {
   check(typeof text === 'string' && text.length % 2 === 0 && /^[0-9a-f]*$/.test(text), 'not hexadecimal')

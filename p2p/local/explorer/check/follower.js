@@ -4,6 +4,7 @@
 import { Wrong, check, hex, keyOf, unhex } from './bytes.js'
 import { readHeading } from './blocks.js'
 import { firstElectorate, genesisId } from './genesis.js'
+import { Pace } from './pace.js'
 import { checkFollows, checkProof } from './proof.js'
 import { Signatures } from './signatures.js'
 import { judge, Votes } from './votes.js'
@@ -53,7 +54,7 @@ export class Follower {
   async proofOf (key) {
     const signatures = new Signatures()
     const file = await this.api.bytes(`/proof/${key}`)
-    const proof = checkProof(file, this.genesis, this.chainId, unhex(key), signatures)
+    const proof = await checkProof(file, this.genesis, this.chainId, unhex(key), signatures)
     await signatures.settle()
     this.checked += signatures.count
     const known = this.finals.get(proof.header.height)
@@ -67,11 +68,13 @@ export class Follower {
     let isNew = false
     for (;;) {
       const { headers } = await this.api.json(`/headers?from=${from}&limit=${HEADERS_AT_ONCE}`)
-      if (!headers.length) return isNew
-      const joined = this.joined(headers)
+      const floor = Math.max(this.final, this.lowest)
+      // A node that left a branch may come to a lower head: nothing at our height is no reason to stay on it.
+      if (!headers.length && (from > this.votes.height || from <= floor)) return isNew
+      const joined = headers.length ? this.joined(headers) : null
       if (!joined) {
         check(from > this.final, `the node left the block that is final at height ${this.final}`)
-        from = Math.max(this.final, this.lowest, from - 10)
+        from = Math.max(floor, from - 10)
         continue
       }
       const grew = await this.take(joined)
@@ -104,7 +107,7 @@ export class Follower {
 
   async take ({ before, fresh }) {
     if (!fresh.length) return false
-    const signatures = new Signatures()
+    const [signatures, pace] = [new Signatures(), new Pace()]
     const branch = this.branch.filter(({ header }) => header.height <= before)
     let { header: parent, votes } = branch[branch.length - 1] ?? { header: null, votes: this.origin }
     for (const { id, header, ballot } of fresh) {
@@ -115,6 +118,7 @@ export class Follower {
       votes = judge(heading, votes, this.chainId, signatures)
       parent = heading.header
       branch.push({ header: parent, votes })
+      await pace.step()
     }
     await signatures.settle()
     this.checked += signatures.count

@@ -4,6 +4,7 @@ import { check, compare, hex, join, same, unhex, utf8 } from './bytes.js'
 import { readHeading, weights } from './blocks.js'
 import { decode } from './codec.js'
 import { readPolicy, firstElectorate } from './genesis.js'
+import { Pace } from './pace.js'
 import { sha256 } from './sha256.js'
 import { judge, Votes } from './votes.js'
 
@@ -15,30 +16,32 @@ const RULES = utf8('p')
 const VALIDATORS = utf8('v')
 
 // What follows from the file: { header, votes, entries, policy, member, records }.  Raises Wrong.
-export function checkProof (file, genesis, chainId, wanted, signatures) {
+export async function checkProof (file, genesis, chainId, wanted, signatures) {
   const [format, id, key, height, runs, entries] = decode(file)
   check(format === FORMAT, 'a proof of another version')
   check(hex(id) === chainId, 'a proof of another network')
   check(same(key, wanted), 'a proof about another key')
-  const { counted, run } = countRuns(runs, genesis, chainId, height, signatures)
+  const pace = new Pace()
+  const { counted, run } = await countRuns(runs, genesis, chainId, height, signatures, pace)
   const state = new Map()
   for (const [at, isThere, value, path] of entries) {
     check(isShown(unhex(counted.header.stateRoot), at, isThere ? value : null, path), `an entry of the state is not under its root at height ${height}`)
     state.set(hex(at), isThere ? decode(value) : null)
+    await pace.step()
   }
   checkInForce(counted, entryOf(state, VALIDATORS))
   return { header: counted.header, votes: run[run.length - 1].votes, run, state, ...conclude(state, wanted) }
 }
 
-function countRuns (runs, genesis, chainId, height, signatures) {
+async function countRuns (runs, genesis, chainId, height, signatures, pace) {
   let electorate = firstElectorate(genesis)
   let start = 1
   let run = []
   check(runs.length > 0, 'a proof without headers')
   for (const [number, [headers, ballots]] of runs.entries()) {
-    const headings = headers.map((raw, at) => readHeading(raw, ballots[at], chainId, signatures))
-    check(headings.length > 0 && headings[0].header.height >= start, 'headers that are not in order')
-    run = follow(headings, electorate, genesis.batch, chainId, signatures)
+    check(headers.length > 0, 'headers that are not in order')
+    run = await follow(headers, ballots, electorate, genesis.batch, chainId, signatures, pace)
+    check(run[0].header.height >= start, 'headers that are not in order')
     if (number === runs.length - 1) break
     check(isSettled(run), 'headers that end before what they decided is final')
     electorate = run[run.length - 1].votes.electorate
@@ -51,16 +54,18 @@ function countRuns (runs, genesis, chainId, height, signatures) {
   return { counted, run }
 }
 
-// Headings that follow each other, each with the votes after it.
-export function follow (headings, electorate, batch, chainId, signatures) {
-  let votes = Votes.start(electorate, batch, headings[0].header.height - 1, true)
-  let parent = null
-  return headings.map((heading) => {
-    checkFollows(heading.header, parent)
-    votes = judge(heading, votes, chainId, signatures)
-    parent = heading.header
-    return { ...heading, votes, electorate: votes.rows[0].electorate }
-  })
+// Headers that follow each other, read, each with the votes after it.
+async function follow (headers, ballots, electorate, batch, chainId, signatures, pace) {
+  const run = []
+  for (const [at, raw] of headers.entries()) {
+    const heading = readHeading(raw, ballots[at], chainId, signatures)
+    const before = run[at - 1]
+    checkFollows(heading.header, before?.header)
+    const votes = judge(heading, before?.votes ?? Votes.start(electorate, batch, heading.header.height - 1, true), chainId, signatures)
+    run.push({ ...heading, votes, electorate: votes.rows[0].electorate })
+    await pace.step()
+  }
+  return run
 }
 
 export function checkFollows (header, parent) {

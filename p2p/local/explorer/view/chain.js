@@ -4,11 +4,14 @@ import { line } from '../chart.js'
 import { didOf, unhex } from '../check/bytes.js'
 import { el, link, replace, section, table } from '../dom.js'
 import { tree } from '../tree.js'
+import { switchesOf } from './switches.js'
 import { clock, count, plural, span } from '../words.js'
 
 const SHOWN_ROWS = 8
 
-export async function open ({ live, people }, main) {
+export async function open (context, main) {
+  const { live, people } = context
+  const switches = switchesOf(context)
   const numbers = el('div', { class: 'numbers' })
   const picture = el('div', { class: 'scroll treebox', tabindex: '0', role: 'region', 'aria-label': 'Block tree, newest on the right' })
   const legend = el('p', { class: 'legend' })
@@ -17,7 +20,7 @@ export async function open ({ live, people }, main) {
   const charts = el('div', { class: 'charts' })
   const others = el('div', {})
   main.append(el('h1', {}, 'Chain'), numbers,
-    section('Block tree', picture, legend),
+    section('Block tree', picture, legend), switches.section ?? '',
     el('div', { class: 'two' }, section('Becoming final', steps), section('What happened', news)),
     section('How fast', charts), others)
   const parts = { numbers, picture, legend, steps, news, charts, others }
@@ -25,7 +28,7 @@ export async function open ({ live, people }, main) {
   update('blocks')
   update('news')
   update('others')
-  return { update, shown: () => { picture.scrollLeft = picture.scrollWidth } }
+  return { update, close: switches.close, shown: () => { picture.scrollLeft = picture.scrollWidth } }
 }
 
 function render (live, people, parts, what) {

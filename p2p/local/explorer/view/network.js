@@ -2,13 +2,16 @@
 
 import { graph } from '../graph.js'
 import { el, link, replace, section, table } from '../dom.js'
+import { switchesOf } from './switches.js'
 import { count, permille, short, span } from '../words.js'
 
 const REFRESH_MS = 3_000
 
-export async function open ({ node, people, live, isOpen }, main) {
+export async function open (context, main) {
+  const { node, people, live, isOpen } = context
+  const switches = switchesOf(context)
   const [picture, peers, validators, pool] = [el('div', { class: 'graphbox' }), el('div', {}), el('div', {}), el('div', {})]
-  main.append(el('h1', {}, 'Network'), el('div', { class: 'two even' }, section('Peers', picture), section('Connections', peers)), section('Validators', validators), section('Waiting for a block', pool))
+  main.append(el('h1', {}, 'Network'), switches.section ?? '', el('div', { class: 'two even' }, section('Peers', picture), section('Connections', peers)), section('Validators', validators), section('Waiting for a block', pool))
 
   async function ask () {
     const [found, seats, waiting] = await Promise.all([node.json('/peers'), node.find('/validators'), node.find('/mempool?limit=50')])
@@ -22,9 +25,10 @@ export async function open ({ node, people, live, isOpen }, main) {
     replace(pool, poolTable(waiting, people))
   }
 
-  await ask()
-  const timer = setInterval(() => ask().catch((error) => { if (error.status === undefined) throw error }), REFRESH_MS)
-  return { close: () => clearInterval(timer), update: () => {} }
+  const again = () => ask().catch((error) => { if (error.status === undefined) throw error }) // it may be stopped just now
+  await again()
+  const timer = setInterval(again, REFRESH_MS)
+  return { close: () => { clearInterval(timer); switches.close() }, update: () => {} }
 }
 
 function peerTable ({ peers, banned }, people) {

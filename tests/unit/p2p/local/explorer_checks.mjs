@@ -1,5 +1,5 @@
 // What the explorer finds in what nodes are said to have answered:  node explorer_checks.mjs < cases.json
-// Each case: { name, pinned, member, answers, other }.  Prints { name: { what: [state, detail] } }.
+// Each case: { name, pinned, member, answers, later, other }; `later` is what the same node answers afterwards.  Prints { name: { what: [state, detail] } }.
 
 import { readFileSync } from 'node:fs'
 import { unhex } from '../../../../p2p/local/explorer/check/bytes.js'
@@ -26,17 +26,26 @@ class Told {
   }
 }
 
-async function findingsOf ({ pinned, member, answers, other }) {
+async function findingsOf ({ pinned, member, answers, later, other }) {
   const api = new Told(answers)
   const findings = new Findings()
   const follower = new Follower(api, pinned)
   if (await inspection.begin(follower, findings)) {
-    const status = await api.json('/status')
-    await inspection.claim(follower, findings, status.finalized_height, status.finalized_id)
+    await claim(api, follower, findings)
+    if (later) {
+      api.answers = later
+      await inspection.follow(follower, findings)
+      await claim(api, follower, findings)
+    }
     if (member) await inspection.member(follower, findings, member, await api.json(`/members/${member}/explanation`))
     if (other) await inspection.compare(follower, findings, new Told(other), 'the other')
   }
   return Object.fromEntries([...findings.found.values()].map(({ what, state, detail }) => [what, [state, detail]]))
+}
+
+async function claim (api, follower, findings) {
+  const status = await api.json('/status')
+  await inspection.claim(follower, findings, status.finalized_height, status.finalized_id)
 }
 
 const found = {}

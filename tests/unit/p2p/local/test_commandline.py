@@ -31,7 +31,7 @@ def ended(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[int
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (OperatorError("home is no folder; name another"), 2, "error: home is no folder; name another\n"),
+        (OperatorError("home does not exist; name another"), 2, "error: home does not exist; name another\n"),
         (click.ClickException("seven is no number"), 2, "error: seven is no number\n"),
         (KeyboardInterrupt(), 130, ""),
         (click.Abort(), 130, ""),

@@ -18,7 +18,7 @@ import trio
 
 from chain.database import DATABASE
 from chain.messages import Status
-from chain.shapes import Peer
+from chain.nodeshapes import Peer
 from node import main, open_node
 from p2p.addresses import PeerAddress, read_address
 from p2p.client import PeerTable

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.registered import changing_city
-from tests.support.told import Teller, told
+from tests.support.told import Teller, heading_of, told
 
 NODE_JS = shutil.which("node")
 FOLDER = Path(__file__).parent
@@ -73,6 +73,26 @@ def test_a_lie_is_found(found: Found, teller: Teller, name: str) -> None:
 
 def test_two_nodes_with_other_final_blocks_are_found(found: Found) -> None:
     assert found["contradicting"]["other nodes: the other"][0] == "wrong"
+
+
+def test_a_node_that_was_alone_and_came_back_to_a_lower_head_has_not_lied(teller: Teller) -> None:
+    city, alone = teller.city, teller.city.blocks[-4]
+    branch = teller.city.blocks[:-3]
+    for _ in range(6):  # one validator makes blocks of its own, above the head that it comes back to
+        alone = city.stray(alone, slot=alone.header.slot + len(city.validators))
+        branch.append(alone)
+    assert alone.header.height > city.height
+    final = city.votes(branch[-1]).finalized
+    status = {"finalized_height": final, "finalized_id": city.blocks[final - 1].id.hex()}
+    answers = {
+        **teller.honest,
+        "/headers": [heading_of(block) for block in branch],
+        "/status": {**teller.honest["/status"], **status},
+    }
+    case = {"name": "reorg", "pinned": city.genesis.id.hex(), "answers": answers, "later": teller.honest}
+    found = checks(case)["reorg"]
+    assert {state for state, _ in found.values()} == {"checked"}, found
+    assert f"Height {teller.honest['/status']['finalized_height']} is final" in found["finality"][1]
 
 
 def test_changes_of_the_validators_are_followed(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_three_of_four_agree(homes: list[Home], file: Path) -> None:
     assert (first.count, first.is_agreed, first.left) == ("1 of the 3 needed (of 4)", False, 0)
     second = sign_restart(homes[1], file)
     assert (second.count, second.is_agreed) == ("2 of the 3 needed (of 4)", False)
-    third = sign_restart(homes[2], file, is_blind=True)
+    third = sign_restart(homes[2], file, blind=first.restart.height)
     assert (third.count, third.is_agreed) == ("3 of the 3 needed (of 4)", True)
     assert third.missing == [homes[3].secret.public]
 
@@ -110,10 +110,10 @@ def test_three_of_four_agree(homes: list[Home], file: Path) -> None:
 def test_a_restart_that_is_agreed_needs_one_that_leads(
     homes: list[Home], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sign_restart(homes[0], file)
+    height = sign_restart(homes[0], file).restart.height
     monkeypatch.setattr("chain.electorate.Electorate.may_lead", lambda _self, key: key != homes[2].secret.public)
     sign_restart(homes[1], file)
-    last = sign_restart(homes[2], file, is_blind=True)
+    last = sign_restart(homes[2], file, blind=height)
     assert (last.is_agreed, last.may_lead) == (True, False)
     said = _told(homes[2].path, file, last)
     assert "leads no slot" in said
@@ -131,11 +131,11 @@ def test_signing_twice_is_signing_once_and_a_lost_file_is_written_again(homes: l
 
 
 def test_signatures_of_two_copies_come_together(homes: list[Home], file: Path, tmp_path: Path) -> None:
-    sign_restart(homes[0], file)
+    height = sign_restart(homes[0], file).restart.height
     copy = tmp_path / "copy.json"
     copy.write_bytes(file.read_bytes())
     sign_restart(homes[1], file)
-    sign_restart(homes[2], copy, is_blind=True)
+    sign_restart(homes[2], copy, blind=height)
     sign_restart(homes[1], copy)
     assert len(sign_restart(homes[1], file).signers) == 3
 
@@ -159,7 +159,7 @@ def test_what_is_lost_takes_the_restart_along(homes: list[Home], file: Path) -> 
 # ---------------------------------------------------------------------------------------------------- refused
 
 
-def refused(home: Home, file: Path, says: str, **options: bool) -> None:
+def refused(home: Home, file: Path, says: str, **options: Any) -> None:
     """It is one sentence, and nothing is signed."""
     before = kept(home), file.read_bytes() if file.exists() else None
     with pytest.raises(OperatorError, match=says):
@@ -181,16 +181,18 @@ def test_another_restart_that_may_still_come(homes: list[Home], file: Path, tmp_
 
 
 def test_a_block_that_it_does_not_know(homes: list[Home], file: Path) -> None:
-    write(file, homes[2].genesis, Restart(*head(homes[0]), SALT))
-    refused(homes[2], file, "add --blind")
-    assert sign_restart(homes[2], file, is_blind=True).count == "1 of the 3 needed (of 4)"
+    tip, height = head(homes[0])
+    write(file, homes[2].genesis, Restart(tip, height, SALT))
+    for blind in (None, height - 1, height + 1):
+        refused(homes[2], file, f"add --blind {height}: .* above that height is left out", blind=blind)
+    assert sign_restart(homes[2], file, blind=height).count == "1 of the 3 needed (of 4)"
 
 
 def test_what_would_undo_what_is_final(homes: list[Home], disks: list[RecordingDisk], file: Path) -> None:
     below = disks[0].main[disks[0].finalized - 1]
     write(file, homes[0].genesis, Restart(below.id, below.header.height, SALT))
     refused(homes[0], file, "it would undo that")
-    refused(homes[0], file, "it would undo that", is_blind=True, again=True)
+    refused(homes[0], file, "it would undo that", blind=below.header.height, again=True)
 
 
 def test_what_leaves_out_that_it_voted_for(homes: list[Home], disks: list[RecordingDisk], file: Path) -> None:
@@ -209,11 +211,15 @@ def test_a_height_that_its_block_does_not_have(homes: list[Home], file: Path) ->
     refused(homes[0], file, "another height")
 
 
-def test_an_empty_home_does_not_begin(tmp_path: Path, file: Path) -> None:
-    create_home(tmp_path / "home", genesis_of(4), secret(1).seed, HomeConfig(), may_have_signed=True)
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_nothing_goes_on_from_the_genesis(tmp_path: Path, file: Path, is_begun: bool) -> None:
+    genesis = genesis_of(4)
+    create_home(tmp_path / "home", genesis, secret(1).seed, HomeConfig(), may_have_signed=True)
     home = load_home(tmp_path / "home")
-    refused(home, file, "begin in the home with the largest height")
-    assert sign_restart(home, file, is_blind=True).restart.height == 0
+    if is_begun:
+        write(file, genesis, Restart(genesis.id, 0, SALT))
+    for blind in (None, 0):
+        refused(home, file, "begin in the home with the largest height, or .* found another network", blind=blind)
 
 
 def test_a_home_that_lost_its_database_does_not_sign_again(

@@ -180,6 +180,7 @@ async def test_what_strangers_bring_too_fast_waits_at_their_end_and_nobody_else_
 
 async def test_many_strangers_together_may_bring_no_more_than_some(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STRANGERS_RATE", (1e-6, 50.0))
+    monkeypatch.setattr(module, "SHARE_RATE", (1e-6, 50.0))  # all of them are on one host
     seen: list[str] = []
 
     async def note(peer_id: str, _data: bytes) -> bool:

@@ -1,0 +1,85 @@
+"""The switches that the page of a testnet has: with the token, from a page of its nodes, and by nobody else."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from chain.errors import OperatorError
+from scripts.testnet_parts.acts import Act
+from scripts.testnet_parts.switches import build_switches
+
+TOKEN = "t" * 24
+URL = "http://127.0.0.1:4999"
+SHOWN = {"authorization": f"Bearer {TOKEN}"}
+
+
+class FakeTestnet:
+    """What the switches see of a testnet: node1 has ended."""
+
+    def __init__(self) -> None:
+        self.home = SimpleNamespace(shape=SimpleNamespace(names=["node0", "node1"]))
+        self.cut = {"node0"}
+        self.acts: list[Act] = []
+        told = {"did": "did:key:zOne", "height": 7, "finalized_height": 5}
+        common = {"is_validator": True, "last": told, "ended": None}
+        self.nodes = [
+            SimpleNamespace(name="node0", is_live=True, url="http://127.0.0.1:1", pid=11, **common),
+            SimpleNamespace(name="node1", is_live=False, pid=None, **{**common, "ended": "ended (code 0)"}),
+        ]
+
+    async def do(self, act: Act) -> str:
+        self.acts.append(act)
+        if act.node == "node1" and act.kind == "cut":
+            raise OperatorError("node1 is not up")
+        return f"{act.node} stops"
+
+
+async def ask(testnet: Any, method: str, path: str, **headers: str) -> httpx.Response:
+    app = build_switches(testnet, TOKEN)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=URL) as client:
+        return await client.request(method, path, headers=headers)
+
+
+async def test_the_nodes_are_told_and_turned() -> None:
+    testnet = FakeTestnet()
+    first, second = (await ask(testnet, "GET", "/nodes", **SHOWN)).json()["nodes"]
+    assert (first["name"], first["live"], first["cut"], first["url"]) == ("node0", True, True, "http://127.0.0.1:1")
+    assert (second["live"], second["cut"], second["url"], second["ended"]) == (False, False, None, "ended (code 0)")
+    done = await ask(testnet, "POST", "/nodes/node0/stop", origin="http://127.0.0.1:4080", **SHOWN)
+    assert (done.status_code, done.json(), testnet.acts) == (200, {"done": "node0 stops"}, [Act("stop", "node0")])
+    assert done.headers["access-control-allow-origin"] == "http://127.0.0.1:4080"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"authorization": "Bearer wrong"}, 401),
+        ({"authorization": "Bearer "}, 401),
+        ({"authorization": "Bearer \N{SNOWMAN}".encode()}, 401),
+        ({**SHOWN, "origin": "https://evil.example"}, 403),
+        ({**SHOWN, "origin": "null"}, 403),
+        ({**SHOWN, "sec-fetch-site": "cross-site"}, 403),
+        ({**SHOWN, "host": "rebound.example"}, 421),
+    ],
+)
+async def test_nobody_else_turns_one(headers: dict[str, Any], status: int) -> None:
+    testnet = FakeTestnet()
+    for method, path in (("GET", "/nodes"), ("POST", "/nodes/node0/stop")):
+        answer = await ask(testnet, method, path, **headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert testnet.acts == []
+
+
+@pytest.mark.parametrize("path", ["/nodes/node9/stop", "/nodes/node0/burn", "/nodes/node1/cut"])
+async def test_what_cannot_be_done_is_said(path: str) -> None:
+    answer = await ask(FakeTestnet(), "POST", path, **SHOWN)
+    assert (answer.status_code, bool(answer.json()["detail"])) == (400, True)
+
+
+async def test_a_link_alone_turns_none() -> None:
+    assert (await ask(FakeTestnet(), "GET", "/nodes/node0/stop", **SHOWN)).status_code == 405
