@@ -1,4 +1,4 @@
-"""``scripts/docs/bad-input.md``: the reasons are those of the code, cost what the page says, and have the tests it names."""
+"""``scripts/docs/bad-input.md``: its reasons are those of the code, cost what it says, and have the tests it names."""
 
 from __future__ import annotations
 
