@@ -34,10 +34,11 @@ from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import Commit, Effect, Event, FollowWallClock, Submitted, Tick, WallClockStepped
 from chain.keys import self_test
-from chain.messages import Status
+from chain.messages import GetPart, Status
 from chain.prover import prove
 from chain.reader import Reader
 from chain.serving import MAX_RECENT_BLOCKS, Question
+from chain.shelves import Shelves
 from chain.sources import LiveState
 from chain.statements import TAG_BYTES
 from chain.storage import Storage
@@ -45,7 +46,7 @@ from chain.transactions import VerifiedTransaction
 from chain.trial import screen
 from p2p.clocks import monotonic_ms, wall_ms
 from p2p.local.at_rest import COMMANDS
-from p2p.local.config import LEVELS, HomeConfig
+from p2p.local.config import LEVELS, MODES, HomeConfig
 from p2p.local.home import Home, load_home, locked, peer_id_of
 from p2p.local.lifetime import lifetime
 from p2p.local.passphrase import Passphrase, with_passphrase
@@ -70,7 +71,8 @@ class Node:
     """
 
     def __init__(self, home: Home, engine: Engine, storage: Storage, transport: Transport) -> None:
-        from p2p.local.telemetry import Telemetry  # see open_node
+        from p2p.local.keeping import Keeper  # see open_node
+        from p2p.local.telemetry import Telemetry
         from p2p.protocol import LedgerProtocol
         from p2p.signatures import Signatures
 
@@ -86,6 +88,8 @@ class Node:
         self.url = ""
         self._reader = Reader(home.database, home.genesis)
         self._reading = trio.CapacityLimiter(1)
+        self.keeper = Keeper(home, storage, self._reader, self.telemetry.registry, self.protocol.bring)
+        self._shelves = Shelves(self._reader)
         self._inbox, self._events = trio.open_memory_channel[tuple[Event, "_Reply | None"]](MAX_QUEUED_EVENTS)
         self._clock = SteeredClock(monotonic_ms(), wall_ms())
         self._credential = sign_credential(home.secret, home.genesis.id, peer_id_of(home.secret.seed))
@@ -103,6 +107,7 @@ class Node:
                 await nursery.start(self.protocol.run)
                 nursery.start_soon(self.pump)
                 nursery.start_soon(face.watch_counts)
+                nursery.start_soon(self.keeper.run)
                 nursery.start_soon(scrub, Reader(self.home.database, self.genesis))
                 await self._offer_again(self.storage.waiting())
                 self.url = await nursery.start(serve_http, face, self.home.config.http)
@@ -151,8 +156,11 @@ class Node:
         started = time.perf_counter()
         self._is_stored = False
         with trio.CancelScope(shield=True):  # the engine has moved on: the disk must follow, also at the end
-            await trio.to_thread.run_sync(self.storage.commit, [commit])
+            async with self.keeper.writing:
+                await trio.to_thread.run_sync(self.storage.commit, [commit])
         self._is_stored = True
+        if commit.settled is not None:
+            self.keeper.settled()
         self.telemetry.tell_commit(commit, time.perf_counter() - started)
 
     async def stop_answering(self) -> None:
@@ -193,7 +201,10 @@ class Node:
 
     async def answer(self, question: Question) -> bytes:
         if serving.kind_of(question).is_stored:
-            return await trio.to_thread.run_sync(serving.answer, question, self, limiter=self._reading)
+            try:
+                return await trio.to_thread.run_sync(serving.answer, question, self, limiter=self._reading)
+            finally:
+                self.keeper.look()
         return serving.answer(question, self)
 
     def newest_blocks(self) -> Iterable[Block]:
@@ -215,6 +226,9 @@ class Node:
     async def prove(self, key: bytes) -> bytes:
         source = LiveState(self.engine.chain, self._reader, key)
         return await trio.to_thread.run_sync(prove, self.genesis, source, key, limiter=self._reading)
+
+    async def give(self, question: GetPart) -> bytes:
+        return await trio.to_thread.run_sync(self._shelves.give, question, limiter=self._reading)
 
     async def locate(self, transaction_id: bytes) -> Block | None:
         stored = await trio.to_thread.run_sync(self._reader.transaction, transaction_id, limiter=self._reading)
@@ -275,6 +289,7 @@ async def open_node(home: Home) -> AsyncIterator[Node]:
             async with open_transport(transport_config(home)) as transport:
                 node = Node(home, engine, storage, transport)
                 async with _stopped_at_end(node), trio.open_nursery() as nursery:
+                    await node.keeper.prepare()
                     await nursery.start(node.run)
                     with published(home, transport, node.url):
                         role = "validator" if engine.is_validator else "observer"
@@ -359,10 +374,18 @@ for _command in COMMANDS:
     type=click.Choice(LEVELS),
     help="What goes to stderr, instead of what config.toml says.",
 )
+@click.option("--mode", type=click.Choice(MODES), help="What it keeps of blocks, instead of what config.toml says.")
 @click.option("--log-json", is_flag=True, help="One JSON object a line instead of readable lines.")
 @click.option("--stop-with-parent", is_flag=True, help="End when standard input ends.")
 @with_passphrase
-def run(home: Path, log_level: str | None, log_json: bool, stop_with_parent: bool, passphrase: Passphrase) -> None:
+def run(
+    home: Path,
+    log_level: str | None,
+    mode: str | None,
+    log_json: bool,
+    stop_with_parent: bool,
+    passphrase: Passphrase,
+) -> None:
     """Run the node until Ctrl-C, SIGTERM or a hang-up.
 
     On SIGUSR1 it reads config.toml again: log level and limits change at once, the rest at the next start.
@@ -375,7 +398,7 @@ def run(home: Path, log_level: str | None, log_json: bool, stop_with_parent: boo
     configure_logging(log_level or "info", as_json=log_json)
     self_test()
     loaded = load_home(home, passphrase)
-    config = replace(loaded.config, log_level=log_level or loaded.config.log_level)
+    config = replace(loaded.config, log_level=log_level or loaded.config.log_level, mode=mode or loaded.config.mode)
     adopt_level(config.log_level)
     trio.run(partial(run_node, replace(loaded, config=config), stop_with_parent=stop_with_parent))
 

@@ -13,6 +13,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     statetree     the authenticated tree over the state
     pages         the same as pages, of which only what is looked at is in memory
     replanting    what an update of them comes to
+    ranges        a part of the state, shown to be all of it
 
   consensus
     statements    what a validator says about a branch, and when that proves it a liar
@@ -107,6 +108,8 @@ files of this list, the store, touch the disk.  Files import only files above th
     skeleton      headers whose blocks are not here yet
     download      their blocks, from several peers at once
     sync          whom to ask for what
+    shelf         a state, to give parts of it away
+    joining       a state fetched in parts, from several peers at once
     witness       who signed what, to notice who contradicts itself
     outbox        what one event makes of a node, in its order
     throttle      how much a block may hold, so that everybody has it in time
@@ -122,9 +125,11 @@ files of this list, the store, touch the disk.  Files import only files above th
     derived       what follows from the entries, in tables of its own
     rebuild       all of that anew
     migrate       a database of the format before, in this one
+    bodies        what blocks say, and how what is too old leaves the files
     storage       the one writer, and what a node starts from
     scrub         looking through a state for damage
     reader        looking into a database, also beside a running node
+    shelves       the final states that a node gives away
     sources       what proofs are made from: the state on disk, and that of a running node
     entrynames    entries of the state for people
     recheck       a stored chain again, from its genesis

@@ -90,7 +90,9 @@ def transaction(view: View, transaction_id: str) -> Document:
     digits = read_hex(transaction_id, _TRANSACTION_DIGITS, "transaction id")
     found = view.reader.transaction(bytes.fromhex(digits[: len(digits) // 2 * 2]))
     if found is None or not found[0].id.hex().startswith(digits):
-        raise NotThere(f"no stored block holds a transaction {digits}; it may still wait for one")
+        oldest = view.reader.oldest_body()
+        dropped = f", or stand in a block below height {oldest}, and what those said is not here" if oldest > 1 else ""
+        raise NotThere(f"no stored block holds a transaction {digits}; it may still wait for one{dropped}")
     known, holder, is_main = found
     told = transaction_in(view.state.policy, holder, known.id, view.finalized_height if is_main else None)
     return {**view.at_head, **told}

@@ -21,6 +21,8 @@ from chain.transactions import Transaction, VerifiedTransaction, decode_transact
 # Gossip and requests carry at most 1,000,000 bytes; the transactions of a block leave room for the rest.
 MAX_BODY_BYTES = 800_000
 MAX_BLOCK_BYTES = 980_000  # body, its framing (3 bytes a transaction), the largest ballot and the header
+# A block has one more.
+HEADING_ITEMS = 2
 MAX_HEADING_BYTES = MAX_HEADER_BYTES + SIGNATURE_BYTES + MAX_BALLOT_BYTES + 16
 # 4,096 ids are 140 kB of announcement; 4,096 of the smallest transactions fill half a block.
 MAX_BLOCK_TRANSACTIONS = 4_096
@@ -87,7 +89,7 @@ def decode_block(raw: bytes) -> tuple[Header, Ballot, tuple[Transaction, ...]]:
 
 def heading_of(block: bytes) -> bytes:
     """The encoded heading of an encoded block, or of as much of its beginning.  Raises :class:`Refused`."""
-    return first_items(block, 2)
+    return first_items(block, HEADING_ITEMS)
 
 
 def decode_heading(raw: bytes) -> tuple[Header, Ballot]:

@@ -3,8 +3,10 @@
 * ``meta``: format, genesis id, the snapshot (header, votes), the head, the finalized height, and the signing state:
   as ``signing``, or as ``exported`` once it left this home, or not at all where it was lost; ``restart``, which this
   home signed; ``waiting``, the transactions that it had acknowledged and no block held at its last clean stop;
-  ``commits``, how many were made; ``entries`` and ``transactions``, how many there are in the state and on the main
-  chain; and ``rescored``, up to which member scores are those of a new policy, until all are;
+  ``commits``, how many were made; ``bodies``, the height from which on blocks are whole, and ``wiped``, what that was
+  when the whole file was last written anew (:mod:`chain.bodies`); ``entries`` and ``transactions``, how many there are
+  in the state and on the main chain; and ``rescored``, up to which member scores are those of a new policy, until all
+  are;
 * ``blocks``: every known block, one blob each; ``main`` marks the head's branch;
 * ``transactions``: the first 8 bytes of each transaction's id and its block, to look transactions up;
 * ``state``: the entries at the snapshot's height, by key;
@@ -29,8 +31,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from chain.blocks import Block, assemble, decode_block
-from chain.codec import decode, encode
+from chain.blocks import HEADING_ITEMS, Block, assemble, decode_block, decode_heading
+from chain.codec import count_items, decode, encode
 from chain.entries import Entry, PolicyText, Rules
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.genesis import Genesis
@@ -341,8 +343,33 @@ def _number(raw: bytes | None) -> int:
     return 0 if raw is None else int(decode(raw, max_bytes=16)[0])
 
 
+class BodyGone(OperatorError):
+    """Of a block this home keeps the header and the votes only: its window has passed."""
+
+    def __init__(self, height: int) -> None:
+        super().__init__(
+            f"this home keeps no transactions of height {height} any more: ask a node that does, one whose mode is "
+            "archive, or fetch them all by setting that mode here"
+        )
+
+
+def is_bare(raw: bytes) -> bool:
+    """Whether of a stored block its heading is all that is here.  Raises :class:`Refused`."""
+    return count_items(raw) == HEADING_ITEMS
+
+
+def oldest_body(database: Database) -> int:
+    """The height from which on a home keeps every body; 1 where it dropped none."""
+    return _number(database.meta("bodies")) or 1
+
+
 def trusted_block(raw: bytes) -> Block:
-    """Decode a block that this home stored: its signatures were checked before, its root is checked again."""
+    """Decode a block that this home stored: its signatures were checked before, its root is checked again.
+
+    Raises :class:`BodyGone` where its heading is all that is left.
+    """
+    if is_bare(raw):
+        raise BodyGone(decode_heading(raw)[0].height)
     header, ballot, transactions = decode_block(raw)
     return assemble(VerifiedHeader(header), ballot, [VerifiedTransaction(item) for item in transactions])
 

@@ -155,11 +155,15 @@ class Download:
         """A request for the next blocks in a row that this peer has; they are wanted no more."""
         count = max(1, min(supplier.pace.ask_bytes // self._block_bytes, MAX_BLOCKS_PER_REQUEST))
         shown = next((judged.header.height for judged in self.path if judged.header.id == supplier.trail), 0)
-        top, first = min(max(supplier.status.height, shown), supplier.ceiling - 1), wanted[0].height
-        run = [header for at, header in enumerate(wanted[:count], first) if header.height == at <= top]
+        top = min(max(supplier.status.height, shown), supplier.ceiling - 1)
+        floor = self._suppliers.floor(supplier, now_ms)
+        skipped = sum(header.height < floor for header in wanted)
+        able = wanted[skipped : skipped + count]
+        run = [header for at, header in enumerate(able) if header.height == able[0].height + at <= top]
         if not run:
             return None
-        del wanted[: len(run)]
+        first = run[0].height
+        del wanted[skipped : skipped + len(run)]
         ids = tuple(header.id for header in run)
         request = GetBlocks(ids[-1], first, len(ids), supplier.pace.ask_bytes)
         expected = min(request.max_bytes, len(ids) * self._block_bytes)

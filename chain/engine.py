@@ -146,8 +146,8 @@ class Engine:
             case WallClockStepped(ahead_ms):
                 self.trust.stepped(ahead_ms, now_ms)
                 self._out.note("clock_stepped", step_in_words(ahead_ms))
-            case RequestFailed(peer, request):
-                self._intake.failed(peer, request, now_ms)
+            case RequestFailed(peer, request, is_refused):
+                self._intake.failed(peer, request, now_ms, is_refused=is_refused)
             case PeerLost(peer):
                 self._intake.lost(peer)
 

@@ -179,6 +179,7 @@ class Reason(Enum):
 
     # conversation
     UNSOLICITED = ("unsolicited", Disposition.BLAME)
+    BODY_GONE = ("body_gone", Disposition.IGNORE)
 
 
 class Refused(Exception):

@@ -110,10 +110,11 @@ class ReplyUnderWay:
 
 @dataclass(frozen=True, slots=True)
 class RequestFailed:
-    """A request got no usable reply."""
+    """A request got no usable reply; ``is_refused`` where the peer answered that it does not have this."""
 
     peer: Peer
     request: Request
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

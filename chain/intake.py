@@ -261,10 +261,10 @@ class Intake:
         if self._trust.heard(peer, status.credential.key, status.time_ms, now_ms):
             self.ask_status(peer, now_ms)
 
-    def failed(self, peer: Peer, request: Request, now_ms: int) -> None:
-        """A peer did not answer."""
+    def failed(self, peer: Peer, request: Request, now_ms: int, *, is_refused: bool) -> None:
+        """A peer did not answer, or said that it does not have what it was asked for."""
         self._waiting.drop(peer)
-        self._sync.failed(peer, request, now_ms)
+        self._sync.failed(peer, request, now_ms, is_refused=is_refused)
         self._doubt(peer, now_ms)
 
     def _doubt(self, peer: Peer, now_ms: int) -> None:

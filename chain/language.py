@@ -136,6 +136,7 @@ TABLES: Final[dict[str, tuple[Field, ...]]] = {
         _days("motion_days", 30, "A motion lapses after so long."),
         _days("notice_days", 30, "An amendment is announced so long before it binds.", -1),
         _days("retention_days", 1_826, "Whatever its severity, a record ends so long after the conduct.", 1),
+        _days("bodies_days", 365, "Nodes that are pruned keep what blocks said for so long; their headers stay.", 1),
     ),
     "authorities": (
         Field(

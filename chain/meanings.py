@@ -355,4 +355,8 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.UNSOLICITED: Meaning(
         "A peer answers what it was asked, and greets once.", "a node that follows the protocol on the other side"
     ),
+    _R.BODY_GONE: Meaning(
+        "What blocks say is kept for a while, and by archives for good; a node hands out what it has, whole.",
+        "a peer that has it: one whose mode is archive, or full and older",
+    ),
 }

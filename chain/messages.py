@@ -2,7 +2,7 @@
 
 Gossip carries :class:`Announcement` and :class:`RawItems` of transactions.  Of one peer a node asks its
 :class:`Status` with :class:`GetStatus`, and :class:`RawItems` of headings, blocks and transactions with
-:class:`GetHeadings`, :class:`GetBlocks` and :class:`GetTransactions`.
+:class:`GetHeadings`, :class:`GetBlocks` and :class:`GetTransactions`; and a part of the state with :class:`GetPart`.
 Source: protocol 7.3 and 7.4.
 """
 
@@ -17,6 +17,7 @@ from chain.codec import U64_MAX, array, blob, decode, encode, integer
 from chain.credentials import NOBODY, Credential
 from chain.errors import Reason, Refused
 from chain.forkchoice import Rank
+from chain.ranges import MAX_PART_BYTES, Part, read_part
 
 # Gossip and replies: one message of libp2p carries at most 1 MiB with its envelope.
 MAX_MESSAGE_BYTES = 1_000_000
@@ -28,6 +29,7 @@ MAX_BATCH_BYTES = 128_000
 MAX_BATCH_TRANSACTIONS = 1_024
 MAX_REQUEST_BYTES = 160_000
 MAX_STATUS_BYTES = 256
+MAX_PART_REQUEST_BYTES = 96
 # No genesis is later.
 MAX_TIME_MS = 2**53
 # Around each item of a list.
@@ -160,6 +162,26 @@ class GetTransactions:
     def decode(cls, data: bytes) -> GetTransactions:
         (ids,) = array(decode(data, max_bytes=MAX_REQUEST_BYTES), 1, 1, "a request for transactions")
         return cls(_split_ids(ids, MAX_BLOCK_TRANSACTIONS))
+
+
+@dataclass(frozen=True, slots=True)
+class GetPart:
+    """A part of the state under a root (:mod:`chain.ranges`), or as much of its beginning as fits ``max_bytes``."""
+
+    root: bytes
+    part: Part
+    max_bytes: int = MAX_PART_BYTES
+
+    def encode(self) -> bytes:
+        return encode((self.root, *self.part, self.max_bytes))
+
+    @classmethod
+    def decode(cls, data: bytes) -> GetPart:
+        """Read one.  Raises :class:`Refused` ``MALFORMED``, ``TOO_LARGE``."""
+        root, first, depth, max_bytes = array(decode(data, max_bytes=MAX_PART_REQUEST_BYTES), 4, 4, "a request")
+        return cls(
+            blob(root, 32, "the root"), read_part(first, depth), integer(max_bytes, 1, MAX_PART_BYTES, "the bytes")
+        )
 
 
 @dataclass(frozen=True, slots=True)

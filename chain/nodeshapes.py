@@ -21,7 +21,8 @@ class Status(TypedDict):
     """Where a node stands.  ``cpu_s`` is the CPU time of its process so far; ``now_ms`` is Unix time as it has it.
 
     ``silent`` says that this validator makes no blocks at present, ``silent_why`` why, and ``signs_again`` when it will
-    (UTC, ISO 8601), None where nobody knows.
+    (UTC, ISO 8601), None where nobody knows.  ``mode`` is what it keeps of what blocks say: of those from
+    ``oldest_body`` on everything, but for ``damaged_blocks`` that its disk spoilt and that are asked of peers again.
     """
 
     version: str
@@ -54,6 +55,9 @@ class Status(TypedDict):
     signatures_checked: int
     cpu_s: float
     rss_bytes: int
+    mode: str
+    oldest_body: int
+    damaged_blocks: int
 
 
 class Health(TypedDict):

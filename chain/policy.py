@@ -151,6 +151,7 @@ class Policy:
     motion_days: int
     notice_days: int
     retention_days: int
+    bodies_days: int
     overturned_permille: int
     overturned_minimum: int
     lookback_days: int

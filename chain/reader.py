@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chain.ballots import Ballot, decode_ballot
-from chain.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block, decode_heading, heading_of
+from chain.blocks import HEADING_ITEMS, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block, decode_heading, heading_of
 from chain.codec import array, decode, encode
 from chain.database import (
     BETWEEN,
@@ -17,10 +17,13 @@ from chain.database import (
     MAX_SIDE_BRANCH,
     Database,
     bounds,
+    is_bare,
+    oldest_body,
     page_unseal,
     short_id,
     stored_finality,
     trusted_block,
+    unseal,
 )
 from chain.derived import HIGHEST_LEVEL, bands_above
 from chain.entries import Entry
@@ -40,12 +43,14 @@ BEGINNING_BYTES = 8_192
 class Reader:
     """A read-only view, safe beside a running node.
 
-    Each query sees the newest commit; :meth:`consistent` holds one view for several.
+    Each query sees the newest commit; :meth:`consistent` holds one view for several.  ``damaged`` are the blocks, by
+    height, whose bodies :meth:`branch` found damaged.
     """
 
     def __init__(self, path: Path, genesis: Genesis) -> None:
         self.path = path
         self.genesis = genesis
+        self.damaged: dict[int, bytes] = {}
         self._database = Database(path, genesis, read_only=True)
 
     @contextlib.contextmanager
@@ -62,6 +67,10 @@ class Reader:
         """The height of the head."""
         (row,) = self._database.rows("SELECT max(height) FROM blocks WHERE main = 1")
         return row[0] or 0
+
+    def oldest_body(self) -> int:
+        """The height from which on this home keeps what blocks say; of those below it there are headers and votes."""
+        return oldest_body(self._database)
 
     def snapshot_header(self) -> VerifiedHeader | None:
         """The header whose state :meth:`entries` shows; None while it is the genesis's."""
@@ -99,17 +108,33 @@ class Reader:
     def branch(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
         """Encoded blocks of the branch that ends in ``tip_id``, from ``from_height`` up; none if it is unknown.
 
-        They are read as they are drawn.  A branch beside the main chain is walked back at most
-        :data:`MAX_SIDE_BRANCH` blocks.
+        They are read as they are drawn, up to the first whose body is not here.  A branch beside the main chain is
+        walked back at most :data:`MAX_SIDE_BRANCH` blocks.  Raises :class:`Refused` ``BODY_GONE`` where the very first
+        has none.
         """
         last, side = self._way_to(tip_id, from_height)
-        main = self._database.values(
-            "SELECT id, body, 0 FROM blocks WHERE main = 1 AND height BETWEEN ? AND ? ORDER BY height",
+        main = self._database.rows(
+            "SELECT height, id, body FROM blocks WHERE main = 1 AND height BETWEEN ? AND ? ORDER BY height",
             (min(from_height, 2**62), last),
             at_once=BLOCKS_AT_ONCE,
         )
-        yield from (body for _, body, _ in main)
+        for height, block_id, stored in main:
+            body = self._whole(height, block_id, stored)
+            if body is None and height > from_height:
+                return  # what comes before it is of use
+            if body is None:
+                raise Refused(Reason.BODY_GONE, f"the transactions of height {height} are not here")
+            yield body
         yield from map(self._required, side)
+
+    def _whole(self, height: int, block_id: bytes, stored: bytes) -> bytes | None:
+        """A stored block, None where its body was dropped or is damaged, which is noted."""
+        try:
+            raw = unseal(block_id, stored)
+        except Refused:
+            self.damaged[height] = block_id
+            return None
+        return None if is_bare(raw) else raw
 
     def headings(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
         """The headings of :meth:`branch`, encoded.  Of a block no more is read than its beginning."""
@@ -182,7 +207,8 @@ class Reader:
         )
         for _, body, transactions in rows:
             fields = decode(body, max_bytes=MAX_BLOCK_BYTES, max_items=MAX_BLOCK_TRANSACTIONS)
-            yield VerifiedHeader(decode_header(bytes(array(fields, 3, 3, "a block")[0]))), transactions
+            header, *_ = array(fields, HEADING_ITEMS, HEADING_ITEMS + 1, "a block")
+            yield VerifiedHeader(decode_header(bytes(header))), transactions
 
     def votings(self, from_height: int, count: int) -> Iterator[tuple[VerifiedHeader, Ballot]]:
         """Headers of the main chain with their ballots: all that it takes to count votes; oldest first."""
@@ -193,7 +219,7 @@ class Reader:
         )
         for _, body, _ in rows:
             fields = decode(body, max_bytes=MAX_BLOCK_BYTES, max_items=MAX_BLOCK_TRANSACTIONS)
-            header, ballot, _ = array(fields, 3, 3, "a block")
+            header, ballot, *_ = array(fields, HEADING_ITEMS, HEADING_ITEMS + 1, "a block")
             yield VerifiedHeader(decode_header(bytes(header))), decode_ballot(bytes(ballot))
 
     def block_ids(self, first: bytes, last: bytes, count: int) -> list[bytes]:

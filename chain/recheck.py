@@ -23,7 +23,7 @@ from chain.headers import verify_header
 from chain.keys import did_from_key, self_test
 from chain.reader import Reader
 from chain.scores import standing
-from chain.statekeys import MEMBERS, read_identity
+from chain.statekeys import MEMBERS, member_key, read_identity
 from chain.transactions import Transaction, VerifiedTransaction, verify_transaction
 from chain.votecodec import encode_votes
 
@@ -184,7 +184,7 @@ class _Recheck:
             yield _result(*ahead.popleft())
 
     def _check(self, raw: bytes) -> Checking:
-        return self._executor.submit(_checked_block, raw, self._genesis.id)
+        return self._executor.submit(checked_block, raw, self._genesis.id)
 
     # -------------------------------------------------------------------------------------- state and finality
 
@@ -222,7 +222,8 @@ class _Recheck:
             self._blame(height, f"{len(wrong) - _MAX_NAMED_ROWS} more rows of the state are wrong")
 
     def _compare_standings(self) -> Iterator[str]:
-        """The stored scores against those that follow from the state at the head."""
+        """The stored scores against those that follow from the state at the head, as far as its policy was applied."""
+        rescored = self._reader.rescored()
         view = self._chain.ledger.view()
         members = (key for key in self._chain.ledger.state if key.startswith(MEMBERS))
         computed = {read_identity(key): standing(view.policy, view.get(key)).score for key in members}
@@ -231,7 +232,7 @@ class _Recheck:
             expected = computed.pop(member, None)
             if expected is None:
                 yield f"the stored standings rank {did_from_key(member)}, who is no member"
-            elif score != expected:
+            elif score != expected and (rescored is None or member_key(member) <= rescored):
                 yield f"the stored standings give {did_from_key(member)} the score {score} instead of {expected}"
         yield from (f"the stored standings lack {did_from_key(member)}" for member in sorted(computed))
 
@@ -294,7 +295,7 @@ class _Recheck:
         return proven
 
 
-def _checked_block(raw: bytes, chain_id: bytes) -> Block:
+def checked_block(raw: bytes, chain_id: bytes) -> Block:
     """Decode a block and check its signatures and its transaction root.  Raises :class:`Refused`."""
     header, ballot, transactions = decode_block(raw)
     checked = verify_header(header, chain_id)

@@ -14,7 +14,7 @@ So keys ground to share a prefix deepen one path, by one node a bit, and never w
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
@@ -246,7 +246,11 @@ class StateTree:
 
     def prove(self, key: bytes) -> Proof:
         """What shows the value of ``key`` under :attr:`root`, or that it is absent; for :func:`verify_proof`."""
-        number = int.from_bytes(sha256(key).digest(), "big")
+        return self.prove_hashed(sha256(key).digest())
+
+    def prove_hashed(self, key_hash: bytes) -> Proof:
+        """:meth:`prove` for the SHA-256 of a key, whether or not a key is known that has it."""
+        number = int.from_bytes(key_hash, "big")
         path: list[bytes] = []
         node = self._top
         while type(node) is _Inner:
@@ -331,8 +335,17 @@ def verify_proof(root: bytes, key: bytes, value: bytes | None, proof: Proof) -> 
             return False
     elif at < 0 or proof.bucket[at + HASH_BYTES : at + ENTRY_BYTES] != sha256(value).digest():
         return False
-    node = hash_bucket(proof.bucket)
-    for depth in reversed(range(len(proof.path))):
-        sibling = proof.path[depth]
-        node = hash_pair(sibling, node) if number & _BITS[depth] else hash_pair(node, sibling)
-    return hash_root(proof.count, node) == root
+    return fold(proof.count, key_hash, proof.path, hash_bucket(proof.bucket)) == root
+
+
+def hash_entries(entries: list[bytes], depth: int) -> bytes:
+    """The hash of the node at ``depth`` over ascending entries that share so many bits."""
+    return _grow(entries, depth, 0, len(entries))[1]
+
+
+def fold(count: int, key_hash: bytes, path: Sequence[bytes], node: bytes) -> bytes:
+    """The root of a tree of ``count`` entries in which ``node`` is where ``path`` ends on the way to ``key_hash``."""
+    number = int.from_bytes(key_hash, "big")
+    for depth in reversed(range(len(path))):
+        node = hash_pair(path[depth], node) if number & _BITS[depth] else hash_pair(node, path[depth])
+    return hash_root(count, node)

@@ -12,8 +12,9 @@ from dataclasses import astuple
 from pathlib import Path
 
 from chain.blockchain import Blockchain, Settled, Snapshot
-from chain.blocks import Block, encode_block
+from chain.blocks import Block, decode_heading, encode_block, heading_of
 from chain.blocktree import genesis_header
+from chain.bodies import Bodies
 from chain.codec import decode, encode
 from chain.database import (
     FORMAT,
@@ -91,6 +92,11 @@ class Storage:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
             raise OperatorError(f"{path} cannot be written ({error}); make room for it and try again") from error
+
+    @property
+    def bodies(self) -> Bodies:
+        """What its blocks say."""
+        return Bodies(self._database, self.genesis)
 
     def load(self) -> tuple[Blockchain, SigningState | None]:
         """The chain as it was when the process ended, and what this validator signed last.
@@ -232,13 +238,13 @@ class Storage:
 
     def _has_spoken_since(self, key: bytes, signing: SigningState) -> bool:
         rows = self._database.values("SELECT id, body, 0 FROM blocks WHERE main = 1 ORDER BY height DESC")
-        for block in (trusted_block(body) for _, body, _ in rows):
-            is_later = block.header.slot > signing.slot
-            if not is_later and block.header.height <= signing.mhg:
+        for header, ballot in (decode_heading(heading_of(body)) for _, body, _ in rows):
+            is_later = header.slot > signing.slot
+            if not is_later and header.height <= signing.mhg:
                 return False
-            if is_later and block.header.proposer == key:
+            if is_later and header.proposer == key:
                 return True
-            if any(each.speaker == key and each.height > signing.mhg for each in block.ballot.attestations):
+            if any(each.speaker == key and each.height > signing.mhg for each in ballot.attestations):
                 return True
         return False
 

@@ -14,6 +14,8 @@ from chain.messages import GetBlocks, GetHeadings, Status
 from chain.newest import Newest
 from chain.pace import FIRST_BYTES, PATIENCE_MS, Pace, patience_ms
 
+# What a peer said that it lacks it may have later: it fetches what it lost, too.
+LACKING_MS = 30_000
 # More claims than the peers that a node keeps; the oldest is forgotten first.
 MAX_STATUSES = 256
 # A peer that failed is not asked for so long; twice as long each time, up to the limit.
@@ -34,7 +36,8 @@ class Supplier:
 
     ``trail`` is the last header that it showed, b"" for none, on the way to the head ``trail_to``; ``is_aside`` says
     that this was on another branch than ours, so that its next headers begin after it; ``back`` is how far before that,
-    or before the usual height, they do; ``ceiling`` the height from which on it had no blocks when it was asked.
+    or before the usual height, they do; ``ceiling`` the height from which on it had no blocks when it was asked, and
+    ``floor`` that below which it said so, which holds until ``floor_until_ms``.
     ``is_known`` says that the operator named it, or that it is a validator's; ``has_delivered`` that it ever brought
     what it was asked for.
     """
@@ -51,6 +54,8 @@ class Supplier:
         self.is_aside = False
         self.back = 0
         self.ceiling = NO_CEILING
+        self.floor = 0
+        self.floor_until_ms = 0
         self.pace = Pace()
 
 
@@ -99,7 +104,7 @@ class Suppliers:
             supplier = self._by_peer[peer] = Supplier(peer, status, self._count)
         supplier.is_known = supplier.is_known or is_validator or peer in self._named
         if supplier.status.head_id != status.head_id:
-            supplier.back, supplier.ceiling = 0, NO_CEILING
+            supplier.back, supplier.ceiling, supplier.floor = 0, NO_CEILING, 0
         supplier.status = status
         self._make_room()
 
@@ -145,6 +150,14 @@ class Suppliers:
         """Whether a peer failed lately."""
         _, until_ms = self._resting.get(supplier.peer, (0, 0))
         return now_ms < until_ms <= now_ms + MAX_REST_MS  # a clock that jumped back must not silence a peer
+
+    def lacks(self, supplier: Supplier, up_to: int, now_ms: int) -> None:
+        """A peer said that it does not have blocks up to this height any more: no failure, and others are asked."""
+        supplier.floor, supplier.floor_until_ms = up_to + 1, now_ms + LACKING_MS
+
+    def floor(self, supplier: Supplier, now_ms: int) -> int:
+        """From which height on a peer is worth asking for blocks."""
+        return supplier.floor if now_ms < supplier.floor_until_ms <= now_ms + LACKING_MS else 0
 
     def has_lost_its_place(self, peer: Peer) -> bool:
         """Whether another peer had better have the place of this one; never of one that is known."""

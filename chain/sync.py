@@ -91,11 +91,17 @@ class Sync:
 
     # --------------------------------------------------------------------------------------------- what they answer
 
-    def failed(self, peer: Peer, request: Request, now_ms: int) -> bool:
-        """A request brought no usable reply.  False where sync did not ask it."""
+    def failed(self, peer: Peer, request: Request, now_ms: int, *, is_refused: bool = False) -> bool:
+        """A request brought no usable reply.  False where sync did not ask it.
+
+        Where a peer refused blocks, it does not have them any more: it is asked for later ones, and that is no failure.
+        """
         asked = self.suppliers.close(peer, request)
         if asked is None:
             return False
+        if is_refused and asked.ids:
+            self.suppliers.lacks(asked.supplier, asked.request.from_height + len(asked.ids) - 1, now_ms)
+            return True
         self.suppliers.failed(asked.supplier, now_ms)
         if asked.ids:
             asked.supplier.trail = b""

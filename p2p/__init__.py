@@ -36,6 +36,8 @@ From the wire up::
     prices       what the ledger's replies cost whom
     protocol     the ledger's conversation over a network
 
+    watching     a network followed by its headers alone
+    fetching     a final state fetched from them
     consult      a short visit to peers: what they say of themselves, and of a node
     client       a node's HTTP face, as programs beside it ask
     following    one transaction, watched there until it is final

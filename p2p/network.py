@@ -22,7 +22,7 @@ from p2p.relay import Relay
 from p2p.reputation import BAN_S, Reputation
 from p2p.requests import DEFAULT_RATE, Requests
 
-PROTOCOL_VERSION = "5"
+PROTOCOL_VERSION = "6"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the ledger's replies cost whom: the chain is free once, and all else that is asked for has a price."""
+"""What the ledger's replies cost whom: chain and state are free once, and all else that is asked for has a price."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 from chain import serving
 from chain.errors import Refused
+from chain.messages import GetPart
+from chain.newest import Newest
 from chain.serving import Question
 from p2p.dues import Inquiry, Order, PlainOrder
 
-PROOF = "proof"
+PROOF, STATE = "proof", "state"
 # What a proof costs its asker beside its bytes: one takes up to 150 ms of the node's own turn, hence one a second.
 PROOF_BYTES = 800_000
+# Parts of the state that were given to whom: some ten joins of a state of a gigabyte.
+MAX_GIVEN_PARTS = 65_536
 
 
 class Prices:
@@ -20,9 +24,12 @@ class Prices:
 
     def __init__(self) -> None:
         self._given = serving.Given()
+        self._parts: Newest[tuple[str, bytes], None] = Newest(MAX_GIVEN_PARTS)
 
     def order(self, inquiry: Inquiry) -> Order:
-        """Of the stored chain, of a proof, or of something else."""
+        """Of the stored chain, of the state, of a proof, or of something else."""
+        if (part := _of_the_state(inquiry)) is not None:
+            return _StateOrder(self._parts, part, inquiry.askers)
         question = _of_the_chain(inquiry)
         if question is not None:
             return _ChainOrder(self._given, question, inquiry.askers)
@@ -47,6 +54,24 @@ class _ChainOrder:
         return len(reply)
 
 
+@dataclass(frozen=True, slots=True)
+class _StateOrder:
+    """A part of the state, by where it begins."""
+
+    given: Newest[tuple[str, bytes], None]
+    part: bytes
+    askers: tuple[str, ...]
+
+    def debtor(self) -> str | None:
+        """The peer or its neighbourhood, where it was given this before; None where that is of use."""
+        return next((asker for asker in self.askers if (asker, self.part) in self.given), None)
+
+    def price(self, reply: bytes) -> int:
+        """Its bytes.  From now on this was given."""
+        self.given.update(((asker, self.part), None) for asker in self.askers)
+        return len(reply)
+
+
 class _ProofOrder(PlainOrder):
     """A proof."""
 
@@ -61,4 +86,12 @@ def _of_the_chain(inquiry: Inquiry) -> Question | None:
         if kind.name == inquiry.name and kind.is_stored:
             with suppress(Refused):
                 return kind.decode(inquiry.request)
+    return None
+
+
+def _of_the_state(inquiry: Inquiry) -> bytes | None:
+    """Where the part of the state begins that is asked for; under which root says nothing, roots come and go."""
+    if inquiry.name == STATE:
+        with suppress(Refused):
+            return GetPart.decode(inquiry.request).part.first
     return None

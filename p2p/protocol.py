@@ -29,6 +29,8 @@ from chain.admission import (
     rejected,
 )
 from chain.blockchain import Blockchain
+from chain.blocks import Block
+from chain.bodies import Missing
 from chain.errors import Disposition, Reason, Refused
 from chain.events import (
     AnnounceBlock,
@@ -58,9 +60,11 @@ from chain.messages import (
     MAX_ANNOUNCEMENT_BYTES,
     MAX_BATCH_BYTES,
     MAX_MESSAGE_BYTES,
+    MAX_PART_REQUEST_BYTES,
     Announcement,
     GetBlocks,
     GetHeadings,
+    GetPart,
     GetStatus,
     GetTransactions,
     Status,
@@ -72,7 +76,7 @@ from chain.trial import screen
 from p2p import requests
 from p2p.lobby import Use
 from p2p.network import Transport
-from p2p.prices import PROOF, Prices
+from p2p.prices import PROOF, STATE, Prices
 from p2p.refusals import Refusal, Why
 from p2p.reputation import Weight
 from p2p.signatures import Signatures
@@ -93,6 +97,8 @@ REQUEST_TIMEOUT_S = 10.0
 # What arrives of a reply is told so often: who has to decide whether it comes too slowly looks at whole seconds.
 PROGRESS_S = 1.0
 STATUS_TIMEOUT_S = 5.0
+# Parts of the state that are being given away, of 256 kB each.
+MAX_PARTS_AT_ONCE = 4
 # What no honest peer even stores, so it did not come by it through others: a proof, where the rest is a suspicion.
 _PROOFS = frozenset({Reason.MALFORMED, Reason.BAD_KEY, Reason.BAD_SIGNATURE})
 # Failures that no honest peer causes; the others happen to anyone who is slow, busy or gone.
@@ -130,6 +136,9 @@ class Backend(Protocol):
     async def prove(self, key: bytes) -> bytes:
         """A proof of where the owner of ``key`` stands in the newest final state.  Raises :class:`Refused`."""
 
+    async def give(self, question: GetPart) -> bytes:
+        """A part of the state under a root.  Raises :class:`Refused` where that is not at hand."""
+
 
 class LedgerProtocol:
     """One node's end of the conversation."""
@@ -162,6 +171,13 @@ class LedgerProtocol:
                 )
             # One at a time, of whomever.
             serve(PROOF, self._prove, max_request=KEY_BYTES, max_response=MAX_MESSAGE_BYTES, max_concurrent=1)
+            serve(
+                STATE,
+                self._give,
+                max_request=MAX_PART_REQUEST_BYTES,
+                max_response=MAX_MESSAGE_BYTES,
+                max_concurrent=MAX_PARTS_AT_ONCE,
+            )
             gossip = self._transport.gossip
             await gossip.subscribe(TRANSACTIONS, self._on_batch, max_bytes=MAX_BATCH_BYTES)
             await gossip.subscribe(BLOCKS, self._on_announcement, max_bytes=MAX_ANNOUNCEMENT_BYTES)
@@ -226,7 +242,8 @@ class LedgerProtocol:
         except requests.RequestError as failure:
             log.info("request to %s failed: %s", peer, failure)
             self._blame(peer, failure)
-            await self._node.post(RequestFailed(peer, request))
+            is_refused = failure.failure is requests.Failure.REFUSED
+            await self._node.post(RequestFailed(peer, request, is_refused))
         except Refused as refusal:
             self._penalise(peer, refusal)
             await self._node.post(RequestFailed(peer, request))
@@ -243,6 +260,23 @@ class LedgerProtocol:
                 if blocks:
                     self._transport.peers.credit(peer, Use.DELIVERED)
                 return BlocksReceived(peer, request, blocks)
+
+    async def bring(self, missing: Sequence[Missing]) -> tuple[Block, ...]:
+        """Old blocks of one branch, lowest first, of whichever connected peer has them; () where none has."""
+        wanted = {each.id for each in missing}
+        request = GetBlocks(missing[-1].id, missing[0].height, missing[-1].height - missing[0].height + 1)
+        for peer in self._transport.peers.connected():
+            try:
+                event = await self._fetch(peer.peer_id, request)
+            except requests.RequestError as failure:
+                self._blame(peer.peer_id, failure)
+            except Refused as refusal:
+                self._penalise(peer.peer_id, refusal)
+            else:
+                blocks = event.blocks if isinstance(event, BlocksReceived) else ()
+                if any(block.id in wanted for block in blocks):
+                    return tuple(block for block in blocks if block.id in wanted)
+        return ()
 
     def _good_of(self, peer: str, good: tuple[T, ...], refusal: Refused | None) -> tuple[T, ...]:
         """What comes before the first bad item of a reply, which is held against the peer; if it is all bad, no reply.
@@ -378,6 +412,10 @@ class LedgerProtocol:
         if len(proof) > MAX_MESSAGE_BYTES:
             raise Refused(Reason.TOO_LARGE, f"the proof has {len(proof)} bytes, a reply holds {MAX_MESSAGE_BYTES}")
         return proof
+
+    async def _give(self, peer: str, question: bytes) -> bytes:
+        self._transport.peers.credit(peer, Use.ASKED)
+        return await self._node.give(GetPart.decode(question))
 
 
 def _turned_away(what: str, peer: str, rejection: Rejected) -> bool:

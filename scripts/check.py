@@ -28,7 +28,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("histories", ("scripts.simulate", "--seeds", "0..150")),
     ("registry", ("scripts.histories", "--seeds", "0..400")),
     # Three at a time on two cores: those with real processes mostly wait.  Whoever is done helps the others.
-    ("tests", ("pytest", "--numprocesses", "3", "--dist", "worksteal")),
+    ("tests", ("pytest", "--numprocesses", "3", "--dist", "worksteal", "-rs")),
 )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from p2p.local.commandline import importing, launched
 
+import functools
 import json
 import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -158,6 +160,20 @@ def print_json(obj: Any) -> None:
     indent = 2 if sys.stdout.isatty() else None
     knows_unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     click.echo(json.dumps(obj, indent=indent, ensure_ascii=not knows_unicode, default=bytes.hex))
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr while the block runs, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with importing():
+        from rich.progress import Progress
+
+    with Progress(console=stderr_console(), transient=True) as shown:
+        bar = shown.add_task(what, total=total)
+        yield functools.partial(shown.advance, bar)
 
 
 def remark(text: str) -> None:

@@ -151,6 +151,12 @@ ROWS: dict[str, list[Panel]] = {
             "bytes",
             {"database": _of("goodfaith_database_bytes"), "free": _of("goodfaith_disk_free_bytes")},
         ),
+        Panel(
+            "Blocks kept",
+            "short",
+            {"from height": _of("goodfaith_oldest_body_height"), "damaged": _of("goodfaith_damaged_blocks")},
+            "What blocks say is kept from this height on; damaged ones are asked of peers again.",
+        ),
         Panel("Open files", "short", {"open": _of("process_open_fds"), "most": _of("process_max_fds")}),
         Panel("Commits", "s", {"95 %": _quantile(0.95, "goodfaith_commit_seconds_bucket")}),
         Panel(

@@ -16,6 +16,7 @@ import click
 
 from chain.answers import ALL, transaction
 from chain.documents import Document
+from chain.errors import OperatorError
 from chain.inspection import View
 from chain.recheck import recheck, signatures
 from p2p.local.endpoints import BLOCK, BLOCKS, FORKS, HEAD, TRANSACTION
@@ -86,6 +87,11 @@ def verify(view: View) -> Finding:
     with importing():
         from concurrent.futures import ThreadPoolExecutor
 
+    if view.reader.oldest_body() > 1:
+        raise OperatorError(
+            "this home dropped what its first blocks said, so they cannot be executed again; "
+            "`python scripts/chaindata.py verify` checks what is here"
+        )
     with progress("signatures", signatures(view.reader)) as advance, ThreadPoolExecutor(_THREADS) as pool:
         report = recheck(view.reader, view.genesis, pool, advance)
     problems = [problem._asdict() for problem in report.problems]

@@ -21,6 +21,7 @@ from chain.errors import OperatorError
 from chain.tables import line_of, read_text
 
 LEVELS = ("debug", "info", "warning", "error")
+MODES = ("archive", "full", "pruned")
 Check = Callable[[Any], bool]
 
 _WIDTH = 110
@@ -86,6 +87,13 @@ class HomeConfig:
         False,
         "Whether this node talks to its peers above and to nobody else, and tells nobody where it is: for a validator "
         "whose peers are front nodes of its own.",
+    )
+    mode: str = _setting(
+        "full",
+        "What it keeps of what blocks say: archive all of it, fetching what it lacks; full what it has; pruned drops "
+        "and overwrites what is older than the policy's bodies_days.  Headers always stay.",
+        f"be one of {', '.join(MODES)}",
+        MODES.__contains__,
     )
     http: str = _setting(
         "127.0.0.1:4080",

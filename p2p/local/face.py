@@ -39,6 +39,7 @@ from chain.words import instant
 from p2p.local.addressbook import AddressBook, names_in
 from p2p.local.endpoints import HISTORY, Endpoint, Source
 from p2p.local.home import Home
+from p2p.local.keeping import Kept
 from p2p.local.reading import REST, Lane, Told
 from p2p.network import PROTOCOL_VERSION
 
@@ -64,6 +65,10 @@ class Running(Protocol):
     telemetry: Telemetry
     transport: Transport
     signatures: Signatures
+
+    @property
+    def keeper(self) -> Kept:
+        """What it keeps of the blocks."""
 
     def now_ms(self) -> int:
         """Unix milliseconds."""
@@ -177,6 +182,7 @@ class LocalFace:
             "signatures_checked": node.signatures.checked,
             "cpu_s": round(time.process_time(), 3),
             "rss_bytes": psutil.Process().memory_info().rss,
+            **node.keeper.describe(),
         }
 
     def describe_health(self) -> Document:

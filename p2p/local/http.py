@@ -32,6 +32,7 @@ from starlette.types import Receive, Scope, Send
 
 from chain.chronicle import told_refusal
 from chain.codec import encode
+from chain.database import BodyGone
 from chain.documents import Document
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.genesis import Genesis
@@ -149,6 +150,7 @@ def build_app(face: Face) -> Starlette:
             HTTPException: _http_problem,
             Problem: _problem,
             NotThere: _not_there,
+            BodyGone: _not_there,
             Unclear: _unclear,
             OperatorError: _unwell,
             Exception: _our_fault,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ from chain.genesis import load_genesis
 from chain.keys import SecretKey
 from chain.messages import Status
 from p2p import handshake
-from p2p.client import STATUS, AsyncClient, Query, announced
+from p2p.client import STATUS, AsyncClient, NodeAway, Query, announced
 from p2p.consult import stranger
 from p2p.frames import LIBRARY_ERRORS
 from p2p.host import GuardedHost
@@ -38,6 +38,8 @@ T = TypeVar("T")
 MESHSUB = TProtocol("/meshsub/1.1.0")
 # For answers of a node that is being flooded.
 PATIENCE_S = 60.0
+# Whoever comes to a crowded face may have to come again.
+PUSHED_OUT, PUSHED_OUT_S = 10, 0.5
 THROWN_OUT = (*LIBRARY_ERRORS, StreamFailure, RequestError, trio.TooSlowError)
 """What a visitor sees when the node has had enough of it."""
 
@@ -89,8 +91,12 @@ class Target:
         return int(self.address.split("/")[4])
 
     async def ask(self, question: Query[T]) -> T:
-        """What the node's HTTP face says."""
+        """What the node's HTTP face says, also where a crowd at it pushes us out a few times.  Raises ``NodeAway``."""
         async with AsyncClient(PATIENCE_S) as client:
+            for _ in range(PUSHED_OUT):
+                with suppress(NodeAway):
+                    return await client.ask(self.http, question)
+                await trio.sleep(PUSHED_OUT_S)
             return await client.ask(self.http, question)
 
     async def status(self) -> Status:

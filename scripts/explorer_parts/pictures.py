@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from scripts.explorer_parts.browser import Page, browsing
 
-_CHECKED = "!!document.querySelector('.trust.checked, .trust.wrong') && !!document.querySelector('.view h1')"
+CHECKED = "!!document.querySelector('.trust.checked, .trust.wrong') && !!document.querySelector('.view h1')"
 # Votes that come, and a member's history, which the node executes the chain for.
 _FINISHED = "!document.querySelector('#main').textContent.includes('Asking')"
 _SHOWS = {
@@ -48,7 +48,7 @@ async def take_pictures(url: str, member: str | None, folder: Path) -> list[Path
             )
             await page.open("about:blank")
             await page.open(url if "#" in url else f"{url.rstrip('/')}#/" if "?" in url else f"{url.rstrip('/')}/#/")
-            await page.until(_CHECKED)
+            await page.until(CHECKED)
             await _go(page, picture.place, member)
             paths.append(folder / f"{picture.name}.png")
             paths[-1].write_bytes(await page.picture())

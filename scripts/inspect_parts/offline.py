@@ -21,7 +21,7 @@ from chain.words import category_name, time_of
 from scripts.chain_view import Finding, facts, sheet
 from scripts.inspect_parts.question import inspect_chain, look, show
 
-_TRUST = {
+TRUST = {
     "trusted": "the genesis file; that of each set of validators in the proof less than a third of the weight ever "
     "signed against the rules, also with keys long left; Ed25519 and SHA-256",
     "not_shown": "that nothing has changed since this height; that each transaction was valid, beyond the signatures "
@@ -40,8 +40,8 @@ def proof(view: View, did: str, file: Path) -> Finding:
     except OSError as error:
         raise OperatorError(f"{file} cannot be written: {error.strerror}") from error
     document = {**view.at_state, "file": str(file), "bytes": len(data)}
-    document |= _document(view.genesis, check_evidence(view.genesis, data))
-    return _answer(f"{file} proves", document)
+    document |= proven_document(view.genesis, check_evidence(view.genesis, data))
+    return proven_finding(f"{file} proves", document)
 
 
 def _made(view: View, key: bytes) -> bytes:
@@ -72,15 +72,16 @@ def verify_file(file: Path, genesis_file: Path, as_json: bool) -> None:
     except OSError as error:
         raise OperatorError(f"{file} cannot be read: {error.strerror}") from error
     try:
-        document = {"ok": True, **_document(genesis, check_evidence(genesis, data)), **_TRUST}
+        document = {"ok": True, **proven_document(genesis, check_evidence(genesis, data)), **TRUST}
     except Refused as refusal:
         document = {"ok": False, "problem": str(refusal)}
         show(Finding(document, [facts(f"{file} proves nothing", document)], EXIT_WRONG), as_json=as_json)
     else:
-        show(_answer(f"{file} proves", document), as_json=as_json)
+        show(proven_finding(f"{file} proves", document), as_json=as_json)
 
 
-def _answer(title: str, document: dict[str, Any]) -> Finding:
+def proven_finding(title: str, document: dict[str, Any]) -> Finding:
+    """What a proof says, for people."""
     shown = {name: value for name, value in document.items() if name != "objections"}
     sheets = [facts(title, shown)]
     if document["objections"]:
@@ -89,7 +90,7 @@ def _answer(title: str, document: dict[str, Any]) -> Finding:
     return Finding(document, sheets)
 
 
-def _document(genesis: Genesis, proven: Proven) -> dict[str, Any]:
+def proven_document(genesis: Genesis, proven: Proven) -> dict[str, Any]:
     """What is proven, and as of which block."""
     document: dict[str, Any] = {"key": did_from_key(proven.key), "enrolled": proven.member is not None}
     if proven.member is not None and proven.standing is not None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import group, home_of_node, importing
+from p2p.local.commandline import group, home_of_node
 
 import functools
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from p2p.local import commandline
 from p2p.local.addressbook import read_names
 from p2p.local.endpoints import HISTORY, Endpoint, Source
 from scripts.chain_view import Finding, open_view
-from scripts.console import print_json, stderr_console, table, use_names
+from scripts.console import print_json, progress, table, use_names
 
 WATCH_S = 1.0
 """How often a watched answer is asked for: slots are not shorter, as a rule."""
@@ -200,17 +199,3 @@ def _answer(view: View, ask: Callable[[], Any]) -> Any:
     # Out here the frames of the failure are gone, and with them the queries that were half read: one that is
     # left over when the connection closes complains on stderr.
     raise failure
-
-
-@contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr while the block runs, if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    with importing():
-        from rich.progress import Progress
-
-    with Progress(console=stderr_console(), transient=True) as shown:
-        bar = shown.add_task(what, total=total)
-        yield functools.partial(shown.advance, bar)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_OWN = ("chain/**/*", "p2p/*.py", "p2p/local/*.py", "scripts/*.py", "scripts/simulation/*.py", "scripts/lab_parts/*.py")
+_OWN = ("chain/**/*", "p2p/**/*.py", "scripts/**/*.py")
 _LIBRARIES = ("msgpack", "sortedcontainers", "click")
 # The same files give the same archive.
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -27,7 +27,7 @@ def engine() -> bytes:
 def _files() -> Iterator[tuple[str, Path]]:
     for pattern in _OWN:
         for path in ROOT.glob(pattern):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and not {"__pycache__", "node_modules"} & set(path.parts):
                 yield path.relative_to(ROOT).as_posix(), path
     for name in _LIBRARIES:
         spec = importlib.util.find_spec(name)

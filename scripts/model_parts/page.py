@@ -44,6 +44,10 @@ _SURE = (
     ("a restart by people: it makes its tip final, ends a change under way, and gives every validator a new tag. "
      "Nothing said before it counts, so it is as safe as two thirds of the weight that sign one block above all that "
      "is final", "argued; not modelled"),
+    ("and it leaves out nothing final where those who signed it and still knew what they had said weigh more than a "
+     "third of each set in force at its tip: each of them voted for nothing that the tip's branch did not see "
+     "prevoted, so it precommitted nothing above the tip nor beside it, and without one of them nothing is final",
+     "argued; the judge of the simulator asks for agreement exactly there"),
     ("an induction over all heights", "missing"),
     ("slots and clocks, fork choice beyond (mhp, height), keys of long ago, counting from a height on as proofs do",
      "not modelled"),

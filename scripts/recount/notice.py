@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from scripts.recount.lives import Row
 
-_LONGER = ("answer_days", "ruling_days", "repair_answer_days", "retention_days", "lookback_days", "disputed_days")
+_LONGER = (
+    *("answer_days", "ruling_days", "repair_answer_days", "retention_days", "bodies_days"),
+    *("lookback_days", "disputed_days"),
+)
 _SHORTER = ("notice_days", "worse_notice_days", "hearing_days", "appeal_days", "window_days")
 _OF_PEOPLE_LONGER = (("identity", "leave_days"), ("identity", "return_days"), ("raters", "answer_days"))
 _OF_PEOPLE_SHORTER = (

@@ -7,13 +7,21 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+import trio
 
+from p2p.local.http import serve_app
 from scripts.explorer_parts.browser import Page, browsing, chromium
+from scripts.testnet_parts.acts import Act
+from scripts.testnet_parts.switches import build_switches
 from tests.support.stand import Stand
+from tests.support.switched import TOKEN, FakeTestnet
 from tests.support.told import Answers, Teller
+
+if TYPE_CHECKING:
+    from scripts.testnet_parts.run import Testnet
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium is installed: apt-get install chromium")
 
@@ -192,6 +200,45 @@ async def test_the_page_follows_what_happens(teller: Teller) -> None:
         stand.tell("mempool", {"waiting": 7, "ready": 7, "early": 0, "bytes": 700})
         await page.until("document.querySelector('.numbers').textContent.includes('7 waiting')")
         assert page.errors == []
+
+
+async def test_the_page_of_a_testnet_turns_its_nodes_and_no_other_page_does(teller: Teller) -> None:
+    testnet = FakeTestnet()
+    buttons = "[...document.querySelectorAll('main button')].map((each) => each.getAttribute('aria-label'))"
+    async with page_of(teller.honest) as (stand, page), trio.open_nursery() as nursery:
+        url = await nursery.start(serve_app, build_switches(cast("Testnet", testnet), TOKEN), "127.0.0.1:0")
+        stand.asks.append(url)
+        await page.open(f"{stand.url}/#/")
+        await page.until(READY)
+        assert await page.run(buttons) == []
+        await page.open("about:blank")
+        await page.open(f"{stand.url}/#testnet={url}/{TOKEN}")
+        await page.until(f"{buttons}.length > 0")
+        assert TOKEN not in await page.run("location.href")
+        assert await page.run(buttons) == ["Heal node0", "Stop node0", "Start node1"]
+        await page.run("document.querySelector('[aria-label=\"Stop node0\"]').click()")
+        await page.until("document.querySelector('main').textContent.includes('node0 stops.')")
+        assert testnet.acts == [Act("stop", "node0")]
+        assert page.errors == []
+        if AXE.exists():
+            await page.run(AXE.read_text(encoding="utf-8") + "; undefined")
+            assert await page.run(FOUND) == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_branch_that_only_another_node_has_is_shown_beside(teller: Teller) -> None:
+    """Two nodes that do not hear of each other: what each builds on is seen while it lasts."""
+    other = copy.deepcopy(teller.honest)
+    *_, last = other["/tree"]["blocks"]
+    other["/tree"]["blocks"].append({**last, "id": "ab" * 32, "slot": last["slot"] + 1, "leader": last["proposer"]})
+    async with page_of(teller.honest) as (stand, page):
+        with Stand(other).serving() as beside:
+            _allow(stand, beside)
+            await page.open(f"{stand.url}/?node={beside.url}#/")
+            label = await page.until("document.querySelector('.tree .block.lost')?.getAttribute('aria-label')")
+            assert "another branch" in label
+            assert await page.run("document.querySelectorAll('.tree .block.lost').length") == 1
+            assert page.errors == []
 
 
 async def test_it_goes_by_keyboard(teller: Teller) -> None:

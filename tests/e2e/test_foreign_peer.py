@@ -133,5 +133,5 @@ def test_a_js_observer_of_another_network_is_told_so(tmp_path: Path) -> None:
         assert observer.process.wait(DEADLINE_S) == 1, observer.said
         (refused,) = observer.events("refused")
         assert refused["why"] == "network"
-        assert f"/goodfaith/5/{rules.id.hex()[:16]}/" in refused["text"]
+        assert f"/goodfaith/6/{rules.id.hex()[:16]}/" in refused["text"]
         assert "its genesis begins with 0000000000000000" in node.log()

@@ -79,8 +79,8 @@ def city_genesis(policy: Policy) -> Genesis:
 class City:
     """The history of a register, block by block; slots are heights."""
 
-    def __init__(self) -> None:
-        self.genesis = city_genesis(city_policy())
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.genesis = city_genesis(policy or city_policy())
         self.validators = [Actor(self.genesis, n) for n in range(1, 5)]
         self.newcomer = Actor(self.genesis, 99)
         self.office, self.judge = Actor(self.genesis, 50), Actor(self.genesis, 51)

@@ -23,6 +23,13 @@ from p2p.signatures import Signatures
 from tests.support.world import secret
 
 
+class Whole:
+    """Where nothing was dropped."""
+
+    def describe(self) -> dict[str, object]:
+        return {"mode": "full", "oldest_body": 1, "damaged_blocks": 0}
+
+
 @contextmanager
 def resting(home: Path, genesis: Genesis) -> Iterator[LocalFace]:
     """What a node of this home answers that has no peers, and for which no time passes."""
@@ -68,6 +75,7 @@ def _face(storage: Storage, home: Path, genesis: Genesis) -> LocalFace:
         transport=SimpleNamespace(
             peer_id="12D0", peers=SimpleNamespace(connected=lambda: [], bans=dict, block=None, unblock=None)
         ),
+        keeper=Whole(),
         signatures=Signatures(genesis.id, engine.mempool.get),
         now_ms=now_ms,
         locate=locate,

@@ -1,4 +1,4 @@
-"""``scripts/docs/bad-input.md``: its reasons are those of the code, cost what it says, and have the tests it names."""
+"""``scripts/docs/bad-input.md``: its reasons are the code's, cost what it says, and are shown by the tests it names."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ function band (placed, height) {
 }
 
 function picture (block, people) {
-  const state = block.final && block.main ? 'final' : block.main ? 'not final yet' : 'left: another branch won'
+  const state = block.final && block.main ? 'final' : block.main ? 'not final yet' : 'on another branch'
   const words = `${people.letter(block.proposer)}${count(block.height)}, slot ${count(block.slot)}, by ${people.text(block.proposer)}, ${state}`
   const [prevotes, precommits] = block.votes ?? [0, 0]
   const share = block.final ? 1 : Math.min(1, (Math.min(1, prevotes) + Math.min(1, precommits)) / 2)

@@ -187,7 +187,7 @@ function nodes () {
     ['Head', ({ height }) => count(height), 'right'],
     ['Final', (node) => `${count(node.final_height)} ${node.final.slice(0, 8)}`, 'right'],
     ['Side', ({ apart, villain }) => villain ? 'both' : apart ? 'left' : now.nodes.some((each) => each.apart) ? 'right' : '–'],
-    ['', (node) => node.villain ? '' : el('button', { type: 'button', disabled: node === now.nodes[seen], onclick: () => { seen = now.nodes.findIndex(({ name }) => name === node.name); show() } }, `See as ${node.name}`)]
+    ['View', (node) => node.villain ? '' : el('button', { type: 'button', disabled: node === now.nodes[seen], onclick: () => { seen = now.nodes.findIndex(({ name }) => name === node.name); show() } }, `See as ${node.name}`)]
   ], now.nodes, { isQuiet: true })
 }
 
@@ -204,4 +204,4 @@ async function open () {
 }
 
 open().catch((error) => fail(String(error)))
-window.lab = { now: () => now }
+window.lab = { now: () => now } // for tests

@@ -13,7 +13,7 @@ from chain.errors import Reason
 from chain.messages import GetBlocks, Status
 from chain.pace import PATIENCE_MS
 from chain.skeleton import Skeleton
-from chain.suppliers import Asked, Supplier, Suppliers
+from chain.suppliers import LACKING_MS, Asked, Supplier, Suppliers
 from tests.support.forge import Forge, blockchain, heading
 from tests.support.world import genesis_of
 
@@ -279,3 +279,17 @@ def test_of_what_is_on_its_way_nobody_else_is_asked() -> None:
             rig.suppliers.under_way("slow", asked.request, 1, FAST)
     rig.now_ms += PATIENCE_MS
     assert rig.asked() == []
+
+
+def test_a_peer_that_lacks_old_bodies_is_asked_for_later_ones() -> None:
+    rig = Rig(["pruned", "full"])
+    rig.suppliers.lacks(rig["pruned"], 30, 0)
+    assert rig.asked() == [("pruned", 31, 10), ("full", 1, 10), ("pruned", 41, 10), ("full", 11, 10)]
+
+
+def test_where_only_such_peers_are_left_nobody_is_asked_for_what_they_lack() -> None:
+    rig = Rig(["pruned"])
+    rig.suppliers.lacks(rig["pruned"], 60, 0)
+    assert rig.asked() == []
+    rig.now_ms = LACKING_MS
+    assert rig.asked() == [("pruned", 1, 10), ("pruned", 11, 10)]

@@ -46,6 +46,7 @@ repair_answer_days = 3
 motion_days = 4
 notice_days = 5
 retention_days = 100
+bodies_days = 40
 [authorities]
 overturned_permille = 250
 overturned_minimum = 8
@@ -138,6 +139,7 @@ def test_everything_in_the_file_is_read() -> None:
             motion_days=4,
             notice_days=5,
             retention_days=100,
+            bodies_days=40,
             overturned_permille=250,
             overturned_minimum=8,
             lookback_days=0,
@@ -178,6 +180,7 @@ def test_what_holds_where_a_file_says_nothing() -> None:
         motion_days=30,
         notice_days=30,
         retention_days=1_826,
+        bodies_days=365,
         overturned_permille=1_000,
         overturned_minimum=1,
         hearing_days=5,
@@ -263,7 +266,7 @@ def test_the_digest_ignores_the_order_of_categories_and_of_fields() -> None:
 
 
 def test_the_digest_stays_what_it_is() -> None:
-    assert TEST.digest().hex() == "25133850c3aed60159904c29f357192e3767fe6138fd624b324d4bf246b7b0dc"
+    assert TEST.digest().hex() == "3c7292b6201a7872f048c80d4f2d3c58112669dab8b359438658a111731cd7c6"
 
 
 @pytest.mark.parametrize(
@@ -657,6 +660,7 @@ WORSE: dict[str, Any] = {
     "ruling_days rises from 2 to 3": ("periods.ruling_days", 3),
     "repair_answer_days rises from 3 to 4": ("periods.repair_answer_days", 4),
     "retention_days rises from 100 to 101": ("periods.retention_days", 101),
+    "bodies_days rises from 40 to 41": ("periods.bodies_days", 41),
     "lookback_days rises from 0 to 1": ("rights.lookback_days", 1),
     "disputed_days rises from 8 to 9": ("rights.disputed_days", 9),
     "overturned_permille rises from 250 to 251": ("authorities.overturned_permille", 251),

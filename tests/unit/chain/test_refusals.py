@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -16,18 +18,21 @@ from chain.ballots import EMPTY, decode_ballot, make_ballot
 from chain.blockchain import Blockchain
 from chain.blocks import Block, assemble
 from chain.codec import decode, encode
+from chain.database import DATABASE
 from chain.draft import Draft
 from chain.electorate import NOTHING_DECIDED, Decision, Electorate, ValidatorSet
 from chain.errors import Disposition, InvariantBroken, OperatorError, Reason, Refused
-from chain.events import Notice
+from chain.events import Commit, Notice
 from chain.headers import decode_header, verify_header
 from chain.judgement import judge
 from chain.keys import check_public_key
 from chain.ledger import Ledger
 from chain.mempool import Mempool
 from chain.merkle import merkle_root
+from chain.reader import Reader
 from chain.registry import apply, genesis_state
 from chain.restart import Restart, restarted
+from chain.storage import Storage
 from chain.transactions import VerifiedTransaction, sign_transaction
 from chain.validators import ADD, JAIL, MAX_QUEUED, RELEASE, REMOVE, Change, genesis_validators, request
 from chain.votes import CARRIED_PER_SPEAKER
@@ -184,6 +189,17 @@ def from_the_future(_: pytest.MonkeyPatch) -> None:
     check_clock(GENESIS, Forge(GENESIS).block(slot=9).header, rig.now_ms)
 
 
+def of_a_pruned_home(_: pytest.MonkeyPatch) -> None:
+    trunk = Forge(GENESIS).chain(3)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, DATABASE)
+        Storage.create(path, GENESIS, None)
+        with closing(Storage(path, GENESIS)) as storage, closing(Reader(path, GENESIS)) as reader:
+            storage.commit([Commit(adopted=tuple(trunk))])
+            storage.bodies._strip(trunk[0].header)
+            list(reader.branch(trunk[-1].id, 1))
+
+
 def forged(_: pytest.MonkeyPatch) -> None:
     raw = Forge(GENESIS).block().header.raw
     verify_header(decode_header(raw), genesis_of(3).id)
@@ -235,6 +251,7 @@ CASES: dict[Reason, tuple[Disposition, Case]] = {
     Reason.WRONG_VOTES_ROOT: (BLAME, with_another_ballot),
     Reason.WRONG_DECISION: (BLAME, decided(Decision(GENESIS.validators[:3]), Decision(GENESIS.validators[:2]))),
     Reason.WRONG_RESTART: (BLAME, with_a_restart_from_elsewhere),
+    Reason.BODY_GONE: (IGNORE, of_a_pruned_home),
     Reason.STALE_ATTESTATION: (IGNORE, carried(height=3, mhg=2, mhp=2)),
     Reason.ALREADY_SAID: (IGNORE, carried(height=4, mhg=3, mhp=3)),
     Reason.UNORDERED: (BLAME, unordered),

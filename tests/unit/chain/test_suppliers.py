@@ -102,11 +102,11 @@ def test_a_new_claim_begins_anew() -> None:
     suppliers = Suppliers()
     suppliers.note("peer", STATUS)
     peer = named(suppliers, "peer")
-    peer.back, peer.ceiling, peer.trail = 64, 7, ID
+    peer.back, peer.ceiling, peer.floor, peer.trail = 64, 7, 5, ID
     suppliers.note("peer", STATUS)
-    assert (peer.back, peer.ceiling) == (64, 7), "the same again is no news"
+    assert (peer.back, peer.ceiling, peer.floor) == (64, 7, 5), "the same again is no news"
     suppliers.note("peer", Status(b"\x02" * 32, 11, 10, 0))
-    assert (peer.back, peer.ceiling, peer.trail) == (0, NO_CEILING, ID), "what it showed it has shown"
+    assert (peer.back, peer.ceiling, peer.floor, peer.trail) == (0, NO_CEILING, 0, ID), "what it showed it has shown"
 
 
 def test_a_peer_that_is_gone_is_waited_for_no_more() -> None:

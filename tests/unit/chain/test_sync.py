@@ -228,6 +228,19 @@ def test_whoever_fails_rests_and_others_are_tried(chain: Blockchain) -> None:
     assert asked_of(sync, chain, REST_MS) == ["peer"]
 
 
+def test_whoever_lacks_old_bodies_fails_nobody(chain: Blockchain) -> None:
+    sync = Sync()
+    for peer in ("pruned", "full"):
+        sync.note(peer, status_of(LONGER[-1]))
+    for ask in asks(sync, chain):
+        assert show(sync, chain, ask, LONGER)
+    first, *_ = wanted = [(ask.peer, ask.request) for ask in asks(sync, chain)]
+    assert sync.failed(*first, 0, is_refused=True)
+    assert sync.suppliers.failures(first[0]) == 0
+    (again,) = (ask.peer for ask in asks(sync, chain))
+    assert again != first[0], wanted
+
+
 def test_a_branch_that_does_not_attach_begins_further_below(chain: Blockchain) -> None:
     sync = Sync()
     sync.note("peer", claim(1_000))

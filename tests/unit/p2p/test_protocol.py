@@ -17,6 +17,7 @@ from chain.admission import CLOCK_DISPARITY_MS, MAX_LATE_SLOTS
 from chain.ballots import EMPTY, make_ballot
 from chain.blockchain import Blockchain
 from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block, encode_block, heading_of
+from chain.bodies import Missing
 from chain.codec import encode
 from chain.credentials import sign_credential
 from chain.electorate import Decision
@@ -50,17 +51,19 @@ from chain.messages import (
     Announcement,
     GetBlocks,
     GetHeadings,
+    GetPart,
     GetTransactions,
     RawItems,
     Status,
 )
+from chain.ranges import WHOLE
 from chain.serving import Question
 from chain.statements import NO_TAG
 from chain.transactions import VerifiedTransaction
 from p2p import requests
 from p2p.dues import Inquiry
 from p2p.network import Transport, open_transport
-from p2p.prices import PROOF, PROOF_BYTES
+from p2p.prices import PROOF, PROOF_BYTES, STATE
 from p2p.protocol import BLOCKS, TRANSACTIONS, LedgerProtocol
 from p2p.reputation import Weight
 from p2p.signatures import Signatures
@@ -116,6 +119,11 @@ class FakeNode:
         if key == bytes(32):
             raise Refused(Reason.CROSSES_FINALITY, "nothing final yet")
         return key * self.proof_size
+
+    async def give(self, question: GetPart) -> bytes:
+        if question.root == bytes(32):
+            raise Refused(Reason.NOT_EXECUTED, "another state by now")
+        return question.root
 
     def newest_blocks(self) -> Iterable[Block]:
         return ()
@@ -553,6 +561,21 @@ async def test_a_silent_peer_is_a_failed_request_without_blame(monkeypatch: pyte
         assert victim.score(peer.peer_id) == 0
 
 
+async def test_a_peer_that_keeps_no_old_bodies_says_so_without_blame() -> None:
+    async with party(1) as asker, rogue(9, asker) as peer:
+
+        async def refuse() -> bytes:
+            raise Refused(Reason.BODY_GONE, "the transactions of height 1 are not here")
+
+        peer.answer("blocks", refuse)
+        request = GetBlocks(bytes(32), 1, 1)
+        await asker.protocol.perform(Ask(peer.peer_id, request))
+        await until(lambda: asker.events(RequestFailed))
+        assert asker.events(RequestFailed) == [RequestFailed(peer.peer_id, request, is_refused=True)]
+        assert asker.score(peer.peer_id) == 0
+        assert await asker.protocol.bring([Missing(1, bytes(32))]) == ()
+
+
 async def test_a_request_to_a_peer_that_is_not_there_fails() -> None:
     async with party(1) as lonely, party(2) as stranger:
         request = GetBlocks(bytes(32), 1, 1)
@@ -600,6 +623,32 @@ async def test_a_claim_of_more_blocks_than_slots_is_not_believed(caplog: pytest.
         await until(lambda: any(event.claim.status.height == SLOT for event in victim.events(StatusReceived)))
         assert {event.claim.status.height for event in victim.events(StatusReceived)} == {0, SLOT}
         assert victim.score(peer.peer_id) == 0
+
+
+async def test_a_part_of_the_state_is_free_once() -> None:
+    root = bytes(range(32))
+    async with party(1) as server, rogue(9, server) as peer:
+
+        async def fetch(question: bytes) -> bytes:
+            ask = peer.transport.requests.ask
+            return await ask(server.peer_id, STATE, question, max_response=MAX_MESSAGE_BYTES, timeout_s=PATIENCE_S)
+
+        question = GetPart(root, WHOLE)
+        prices = server.transport.requests.dues.prices
+
+        def debtor(asked: bytes) -> str | None:
+            return prices.order(Inquiry(STATE, peer.peer_id, "", asked)).debtor()
+
+        assert debtor(question.encode()) is None
+        assert await fetch(question.encode()) == root
+        assert debtor(GetPart(bytes([1]) * 32, WHOLE).encode()) == peer.peer_id  # also under another root
+        assert debtor(GetPart(root, WHOLE.beside(1)[0]).encode()) is None
+        assert debtor(b"junk") == peer.peer_id
+        for wrong, why in ((b"junk", "malformed"), (GetPart(bytes(32), WHOLE).encode(), "not_executed")):
+            with pytest.raises(requests.RequestError, match=why) as caught:
+                await fetch(wrong)
+            assert caught.value.failure is requests.Failure.REFUSED
+        assert server.score(peer.peer_id) == 0
 
 
 async def test_a_forged_reply_is_proof_enough() -> None:

@@ -26,7 +26,7 @@ MISTAKES = {
     "a key that does not exist": ("answer_days = 20", "anwser_days = 20", "anwser_days", "is not known"),
     "a table that does not exist": ("[quotas]", "[quota]", "[quota]", "quota is not known"),
     "a quota of zero": ("member = 50", "member = 0", "member = 0", "from 1 to 4294967295"),
-    "a period beyond a century": ("= 1_826\n\n# When", "= 40_000\n\n# When", "retention_days", "from 1 to 36525"),
+    "a period beyond a century": ("= 365\n\n# When", "= 40_000\n\n# When", "bodies_days", "from 1 to 36525"),
     "a number in quotes": ("base = 100", 'base = "100"', "base =", "score.base must be an integer"),
     "a fraction": ("scale = 1", "scale = 1.5", "scale =", "raters.scale must be an integer"),
     "no base": ("base = 100\n", "", "[score]", "score.base must be an integer"),

@@ -9,7 +9,8 @@ import { sha256 } from './sha256.js'
 const FIELDS = {
   policy: ['language', 'name', 'version', 'day_ms', 'enrolment', 'score', 'periods', 'authorities', 'rights', 'tier', 'severity', 'category', 'rating', 'identity', 'raters', 'quotas'],
   score: ['base', 'ratings_floor', 'ratings_cap'],
-  periods: ['answer_days', 'ruling_days', 'repair_answer_days', 'motion_days', 'notice_days', 'retention_days'],
+  periods: ['answer_days', 'ruling_days', 'repair_answer_days', 'motion_days', 'notice_days', 'retention_days',
+    'bodies_days'],
   authorities: ['overturned_permille', 'overturned_minimum'],
   rights: ['lookback_days', 'hearing_days', 'appeal_days', 'disputed_days', 'window_days', 'worse_notice_days'],
   identity: ['recovery_days', 'registrar', 'annulment_days', 'leave_days', 'return_days'],

@@ -37,7 +37,7 @@ function nodeTable (nodes, people, press) {
     ['State', (node) => el('span', { class: `state ${node.live ? node.cut ? 'cut' : 'up' : 'down'}` }, stateOf(node))],
     ['Height', ({ height }) => count(height), 'right'],
     ['Final', ({ finalized_height: height }) => count(height), 'right'],
-    ['', (node) => buttons(node, press), 'right']
+    ['Switches', (node) => buttons(node, press), 'right']
   ], nodes, { isQuiet: true, empty: 'testnet.py has not told yet.' })
 }
 

@@ -32,6 +32,7 @@ from p2p.local.home import Home, create_home, load_home
 from p2p.local.telemetry import Telemetry
 from p2p.network import Transport
 from p2p.signatures import Signatures
+from tests.support.resting import Whole
 from tests.support.world import Actor, genesis_of, secret
 
 GENESIS = genesis_of(1)
@@ -67,6 +68,7 @@ class Stage:
         self.peers = Peers()
         self.transport = cast(Transport, SimpleNamespace(peer_id="12D0", peers=self.peers))
         self.signatures = Signatures(GENESIS.id, self.engine.mempool.get)
+        self.keeper = Whole()
         self.places: dict[bytes, Block] = {}
 
     def now_ms(self) -> int:

@@ -1,0 +1,174 @@
+"""Fetching a state part by part, from several peers at once: who brings what, and what is still missing.
+
+Nothing is trusted but the root: each part is shown to be all that the state holds there (:mod:`chain.ranges`).  A peer
+that brings something wrong is asked no more, one that fails rests, and what comes late is asked of another; whichever
+comes first is taken.  What is missing is small enough to be stored with every part that was taken, so that whoever is
+killed goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
+
+from chain.codec import array, blob, decode, encode, integer
+from chain.errors import Refused
+from chain.messages import GetPart
+from chain.ranges import MAX_PART_BYTES, WHOLE, Fetched, Part, Row, check_part, digest, read_part
+from chain.statetree import HASH_BYTES, MAX_DEPTH
+
+# Parts that one peer has under way: the next one is on its way while the last one is checked.
+PARTS_AT_ONCE = 2
+# So long nothing else is asked for what a peer was asked for.
+PATIENCE_MS = 5_000
+# A peer that failed is not asked for so long; twice as long each time, up to the limit.
+REST_MS = 2_000
+MAX_REST_MS = 60_000
+# Who shows less than this share of the bytes asked for, and not all of the part, holds things up.
+STINGY = 16
+# What may be missing in pieces: those beside the way to each part that is under way.
+MAX_MISSING = 2**14
+MAX_SAVED_BYTES = 2**20
+
+
+class Asked(NamedTuple):
+    """A part that a peer was asked for, and when."""
+
+    part: Part
+    since_ms: int
+
+
+class Joining:
+    """The state under ``root``, as far as it is not here: ``missing`` are disjoint parts, ascending.
+
+    ``entries`` are here of ``total``, which is 0 as long as no part came.
+    """
+
+    def __init__(self, root: bytes, missing: Sequence[Part] = (WHOLE,), entries: int = 0) -> None:
+        self.root = root
+        self.missing = list(missing)
+        self.entries = entries
+        self.total = 0
+        self._asked: dict[tuple[str, GetPart], Asked] = {}
+        # How often in a row a peer failed, and until when it rests.
+        self._resting: dict[str, tuple[int, int]] = {}
+        self._liars: set[str] = set()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of the state is here."""
+        return not self.missing
+
+    # -------------------------------------------------------------------------------------------- whom to ask
+
+    def requests(self, peers: Collection[str], now_ms: int) -> Iterator[tuple[str, GetPart]]:
+        """What to ask of which of the connected peers now."""
+        for turn in range(PARTS_AT_ONCE):
+            for peer in peers:
+                if self._under_way(peer) <= turn and self._is_able(peer, now_ms):
+                    part = self._wanted(peer, now_ms)
+                    if part is None:
+                        continue
+                    request = GetPart(self.root, part, MAX_PART_BYTES)
+                    self._asked[peer, request] = Asked(part, now_ms)
+                    yield peer, request
+
+    def _under_way(self, peer: str) -> int:
+        return sum(asker == peer for asker, _ in self._asked)
+
+    def _is_able(self, peer: str, now_ms: int) -> bool:
+        return peer not in self._liars and self._resting.get(peer, (0, 0))[1] <= now_ms
+
+    def _wanted(self, peer: str, now_ms: int) -> Part | None:
+        """The first part that nobody was asked for, else the first that is late with others."""
+        askers: dict[Part, list[tuple[str, int]]] = {}
+        for (asker, _), (part, since_ms) in self._asked.items():
+            askers.setdefault(part, []).append((asker, since_ms))
+        for part in self.missing:
+            if part not in askers:
+                return part
+        for part in self.missing:
+            others = askers[part]
+            if all(asker != peer and not 0 <= now_ms - since_ms < PATIENCE_MS for asker, since_ms in others):
+                return part
+        return None
+
+    # -------------------------------------------------------------------------------------------- what they bring
+
+    def take(self, peer: str, request: GetPart, reply: bytes, now_ms: int) -> list[Row]:
+        """The entries of a reply that are news.
+
+        Raises :class:`Refused` as :func:`~chain.ranges.check_part` does; the peer is asked no more then.
+        """
+        asked = self._asked.pop((peer, request), None)
+        if asked is None:
+            return []
+        try:
+            fetched = check_part(self.root, asked.part, reply)
+        except Refused:
+            self._liars.add(peer)
+            raise
+        self.total = fetched.total
+        if _is_stingy(request, fetched):
+            self._rest(peer, now_ms)
+        else:
+            self._resting.pop(peer, None)
+        covered = self._cover(fetched.part)
+        rows = [row for row in fetched.rows if any(digest(row) in part for part in covered)]
+        self.entries += len(rows)
+        return rows
+
+    def _cover(self, part: Part) -> list[Part]:
+        """A part is here: what of it was missing until now."""
+        covered: list[Part] = []
+        missing: list[Part] = []
+        for each in self.missing:
+            if part.first in each and each.depth <= part.depth:
+                covered.append(part)
+                missing += each.beside(part.depth)
+            elif each.first in part:
+                covered.append(each)
+            else:
+                missing.append(each)
+        self.missing = missing
+        return covered
+
+    def failed(self, peer: str, request: GetPart, now_ms: int) -> None:
+        """A peer brought nothing: it rests, longer each time."""
+        if self._asked.pop((peer, request), None) is not None:
+            self._rest(peer, now_ms)
+
+    def _rest(self, peer: str, now_ms: int) -> None:
+        times = self._resting.get(peer, (0, 0))[0]
+        self._resting[peer] = times + 1, now_ms + min(REST_MS << min(times, 16), MAX_REST_MS)
+
+    def forget(self, peer: str) -> None:
+        """A peer is gone, and with it what it was asked for."""
+        for key in [key for key in self._asked if key[0] == peer]:
+            del self._asked[key]
+        self._resting.pop(peer, None)
+
+    # ------------------------------------------------------------------------------------------------ on the disk
+
+    def encode(self) -> bytes:
+        """What is still missing, to be stored together with the entries that :meth:`take` gave."""
+        return encode((self.root, self.entries, tuple(self.missing)))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Joining:
+        """One that :meth:`encode` wrote.  Raises :class:`Refused` ``MALFORMED``."""
+        root, entries, missing = array(decode(data, max_bytes=MAX_SAVED_BYTES, max_items=MAX_MISSING), 3, 3, "a join")
+        parts = [read_part(*array(row, 2, 2, "a part")) for row in array(missing, 0, MAX_MISSING, "what is missing")]
+        return cls(blob(root, HASH_BYTES, "a root"), parts, integer(entries, 0, 2**63, "the entries"))
+
+
+def _is_stingy(request: GetPart, fetched: Fetched) -> bool:
+    """Whether a reply shows, truly, next to nothing: each time it leaves more pieces than there were."""
+    size = sum(len(key) + len(value) for key, value in fetched.rows)
+    return fetched.part.depth > request.part.depth and STINGY * size < request.max_bytes
+
+
+def share(joining: Joining) -> int:
+    """How much of all key hashes is here, in thousandths: with many entries, how much of the state."""
+    missing = sum(1 << MAX_DEPTH - part.depth for part in joining.missing)
+    return 1_000 - (1_000 * missing >> MAX_DEPTH)

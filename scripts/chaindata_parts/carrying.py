@@ -1,0 +1,186 @@
+"""A chain out of a home into a file, and out of a file into a home."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from chain.blocks import Block
+from chain.bodies import Missing
+from chain.errors import OperatorError, Refused
+from chain.events import Commit, SigningState
+from chain.production import is_forgotten, said_by
+from chain.reader import Reader
+from chain.recheck import checked_block
+from chain.storage import Storage
+from p2p.local.home import Home, locked
+from scripts.chaindata_parts.chainfile import ChainFile, Part, Start, open_chain, write_chain
+
+_READ_BLOCKS = 64
+
+
+# ------------------------------------------------------------------------------------------------------- out of one
+
+
+def export(reader: Reader, file: Path, height: int | None, advance: Callable[[int], None]) -> Start:
+    """Write the main chain up to a final ``height``, by default the last one; what it was.
+
+    Raises :class:`OperatorError`, also where a block is not here, or damaged.
+    """
+    start = what_to_export(reader, height)
+    write_chain(file, start, _blocks(reader, start), advance)
+    return start
+
+
+def what_to_export(reader: Reader, height: int | None) -> Start:
+    """What a file is to hold.  Raises :class:`OperatorError`."""
+    final = reader.finalized_height()
+    last = final if height is None else height
+    if not 1 <= last <= final:
+        raise OperatorError(f"this home's chain is final from height 1 to {final}; name one of these with --to")
+    if reader.oldest_body() > 1:
+        raise OperatorError(
+            f"this home has dropped what blocks below height {reader.oldest_body()} said; export from one whose mode "
+            "is archive"
+        )
+    ((tip, _, _),) = reader.summaries(last, 1)
+    return Start(reader.genesis.id, last, bytes(tip))
+
+
+def _blocks(reader: Reader, start: Start) -> Iterator[bytes]:
+    height = 1
+    while height <= start.height:
+        try:
+            count = 0
+            for raw in reader.branch(start.tip, height):
+                yield raw
+                count += 1
+                if count == _READ_BLOCKS:  # no read stays open for long: the log of a running node would grow
+                    break
+        except Refused as refusal:
+            raise OperatorError(
+                f"block {height} is damaged in {reader.path} ({refusal}); start the node, which fetches it from its "
+                "peers, and export again"
+            ) from refusal
+        height += count
+
+
+# ---------------------------------------------------------------------------------------------------------- into one
+
+
+@dataclass
+class Taken:
+    """What came of an import: how many blocks are new, which bodies came back, and where the home stands."""
+
+    blocks: int = 0
+    transactions: int = 0
+    restored: int = 0
+    height: int = 0
+    finalized_height: int = 0
+    is_signing_lost: bool = False
+
+
+def take(home: Home, file: Path, pool: Executor, advance: Callable[[int], None]) -> Taken:
+    """Bring a home up to the chain in ``file``: everything is checked and executed as if it came from a stranger.
+
+    What is imported is durable part by part, so that it goes on where it was interrupted.  Raises
+    :class:`OperatorError`; what came before the mistake is kept.
+    """
+    with locked(home.path), closing(Storage(home.database, home.genesis)) as storage, open_chain(file) as source:
+        if source.start.genesis != home.genesis.id:
+            raise OperatorError(f"{file} is of another network than {home.path}; import it into a home of that one")
+        storage.bind(home.secret.public)
+        if home.config.mode == "pruned":
+            storage.bodies.overwrite()
+        return _Taking(home, file, storage).run(source, pool, advance)
+
+
+class _Taking:
+    def __init__(self, home: Home, file: Path, storage: Storage) -> None:
+        self._home = home
+        self._file = file
+        self._storage = storage
+        self._chain, self._signing = storage.load()
+        self._taken = Taken()
+
+    def run(self, source: ChainFile, pool: Executor, advance: Callable[[int], None]) -> Taken:
+        """All of the file."""
+        with closing(Reader(self._home.database, self._home.genesis)) as reader:
+            for part in source.parts():
+                self._take(part, reader, pool)
+                advance(len(part.blocks))
+            self._complete(reader)
+        head, final = self._chain.head.header, self._chain.finalized
+        self._taken.height, self._taken.finalized_height = head.height, final.height
+        return self._taken
+
+    def _take(self, part: Part, reader: Reader, pool: Executor) -> None:
+        head = self._chain.head.header.height
+        known = [bytes(block_id) for block_id, _, _ in reader.summaries(part.first, len(part.blocks))]
+        checking = [pool.submit(checked_block, raw, self._home.genesis.id) for raw in part.blocks]
+        adopted: list[Block] = []
+        for height, each in enumerate(checking, part.first):
+            try:
+                block = each.result()
+                if height <= head:
+                    self._compare(block, known[height - part.first], height)
+                else:
+                    adopted += self._add(block, height)
+            except Refused as refusal:
+                self._store(adopted)
+                raise self._refused(part, height, str(refusal)) from refusal
+        self._store(adopted)
+
+    def _refused(self, part: Part, height: int, why: str) -> OperatorError:
+        return OperatorError(
+            f"{self._file}: block {height}, in the part that begins at byte {part.at}, is refused ({why}); what comes "
+            "before it is imported, and the file is not to be trusted: export it again from a home that is"
+        )
+
+    def _add(self, block: Block, height: int) -> tuple[Block, ...]:
+        added = self._chain.add(block, arrived_in_slot=True)
+        if self._chain.head.header.id != block.id or block.header.height != height:
+            raise OperatorError(
+                f"{self._file}: block {height} does not stand on this home's chain; import it into a home of its own"
+            )
+        if self._signing is not None and self._spoke_elsewhere(self._signing):
+            self._signing, self._taken.is_signing_lost = None, True
+        return added.adopted
+
+    def _compare(self, block: Block, known: bytes, height: int) -> None:
+        """What is here must be the same; a body that was dropped or damaged comes back."""
+        if block.id != known:
+            raise OperatorError(
+                f"{self._file} holds another block {height} than {self._home.path}: the two chains part there; import "
+                "it into a home of its own"
+            )
+        if self._storage.bodies.missing(height, 1) == [Missing(height, known)]:
+            self._storage.bodies.restore(block)
+            self._taken.restored += 1
+
+    def _store(self, adopted: list[Block]) -> None:
+        if not adopted:
+            return
+        commit = Commit(
+            adopted=tuple(adopted),
+            finalized_height=self._chain.finalized.height,
+            settled=self._chain.settle(),
+            is_signing_lost=self._taken.is_signing_lost,
+        )
+        self._storage.commit([commit])
+        self._taken.blocks += len(adopted)
+        self._taken.transactions += sum(len(block.transactions) for block in adopted)
+
+    def _spoke_elsewhere(self, signing: SigningState) -> bool:
+        """Whether the file shows that this key signed what this home does not know of."""
+        said = said_by(self._home.secret.public, self._chain)
+        return any(is_forgotten(statement, signing) for statement in said)
+
+    def _complete(self, reader: Reader) -> None:
+        """Where every body is here again, the home says so."""
+        oldest = reader.oldest_body()
+        if oldest > 1 and not self._storage.bodies.missing(1, oldest - 1):
+            self._storage.bodies.lower(1)
