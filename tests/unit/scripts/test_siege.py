@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import trio
+from trio.testing import MockClock
 
 from chain.errors import OperatorError
 from p2p.local.config import HomeConfig, read_config
@@ -16,7 +18,7 @@ from scripts.siege_parts.lines import SLOW, OneLine, over_the_line
 from scripts.siege_parts.report import document
 from scripts.siege_parts.rows import ROWS
 from scripts.siege_parts.soak import is_flat
-from scripts.siege_parts.verdicts import Verdict, judged
+from scripts.siege_parts.verdicts import PATIENCE, Verdict, judged
 
 WIDTH = 80
 
@@ -108,6 +110,24 @@ async def test_a_row_that_cannot_be_run_is_not_met() -> None:
 
     verdict = await judged(replace(ROWS[0], run=fail), 1.0)
     assert (verdict.measured, verdict.is_met) == ("no room; make some", False)
+
+
+async def test_a_row_that_breaks_off_or_hangs_is_not_met_and_the_next_one_comes(autojump_clock: MockClock) -> None:
+    async def break_off(_scale: float) -> tuple[str, bool]:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep, 1)
+            raise ValueError("what nobody thought of")
+
+    async def hang(_scale: float) -> tuple[str, bool]:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    assert (await judged(replace(ROWS[0], run=break_off), 1.0)).measured == (
+        "broke off: ValueError('what nobody thought of')"
+    )
+    for is_long, seconds in ((False, PATIENCE * ROWS[0].seconds), (True, ROWS[0].seconds + 30)):
+        verdict = await judged(replace(ROWS[0], run=hang, is_long=is_long), 30.0)
+        assert (verdict.measured, verdict.is_met) == (f"not done after {seconds} s", False)
 
 
 def test_the_page_has_each_row_with_the_load_beside_its_figure() -> None:
