@@ -41,7 +41,8 @@ class Field(NamedTuple):
 
     A number is from ``low`` to ``high``, in ``unit``; a choice is one of ``choices`` and counts as its index; of rows
     there are at most ``high``.  ``usual`` is what holds where a file says nothing; None must be given.  ``worse`` is 1
-    where a higher value is the worse one for members, -1 where a lower one is.
+    where a higher value is the worse one for members, -1 where a lower one is.  One that ``is_later`` than the language
+    comes last in its table, and where it is as usual it is not encoded: what was signed before stays what it is.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Field(NamedTuple):
     choices: tuple[str, ...] = ()
     worse: int = 0
     example: str = ""
+    is_later: bool = False
 
 
 def _days(name: str, usual: int, effect: str, worse: int = 0, low: int = 1) -> Field:
@@ -136,7 +138,8 @@ TABLES: Final[dict[str, tuple[Field, ...]]] = {
         _days("motion_days", 30, "A motion lapses after so long."),
         _days("notice_days", 30, "An amendment is announced so long before it binds.", -1),
         _days("retention_days", 1_826, "Whatever its severity, a record ends so long after the conduct.", 1),
-        _days("bodies_days", 365, "Nodes that are pruned keep what blocks said for so long; their headers stay.", 1),
+        _days("bodies_days", 365, "Nodes that are pruned keep what blocks said for so long; their headers stay.", 1)
+        ._replace(is_later=True),
     ),
     "authorities": (
         Field(
@@ -306,7 +309,7 @@ def to_wire(name: str, value: Any) -> Any:
     """A table as the tuple of its fields, a text as bytes, true as 1; what is left out as the empty text."""
     match value:
         case dict():
-            return tuple(to_wire(key, value.get(key, "")) for key in _BY_NAME[name])
+            return tuple(to_wire(field.name, value.get(field.name, "")) for field in _encoded(name, value))
         case list():
             return tuple(to_wire(name, item) for item in value)
         case str():
@@ -315,13 +318,19 @@ def to_wire(name: str, value: Any) -> Any:
             return int(value)
 
 
+def _encoded(name: str, table: dict[str, Any]) -> tuple[Field, ...]:
+    *earlier, last = fields = TABLES[name]
+    is_usual = last.is_later and table.get(last.name, last.usual) == last.usual
+    return tuple(earlier) if is_usual else fields
+
+
 def from_wire(name: str, row: Any) -> Any:
     """The table that :func:`to_wire` was given, as far as ``row`` has its shape; what is in it is not checked."""
     fields = TABLES[name]
-    if type(row) is not tuple or len(row) != len(fields):
+    if type(row) is not tuple or not len(fields) - fields[-1].is_later <= len(row) <= len(fields):
         return row
     return {
-        field.name: _field_from_wire(field, value) for field, value in zip(fields, row, strict=True) if value != b""
+        field.name: _field_from_wire(field, value) for field, value in zip(fields, row, strict=False) if value != b""
     }
 
 

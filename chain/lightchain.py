@@ -37,6 +37,8 @@ from chain.votes import Votes
 
 # Judged headers, each with the votes after it, some kilobytes.  Another branch is judged where it begins among them.
 MAX_JUDGED = 4_096
+# And of branches beside the best one: one validator alone can make as many headers there as it had slots.
+MAX_ASIDE = 1_024
 # Further back than that it is only known what stands on what: a day of one-second slots in which nothing is final.
 MAX_KNOWN = 131_072
 # So many of the last headings are counted to see what they show final: some for each validator of a usual network.
@@ -76,15 +78,16 @@ class LightChain:
         self.final = self.head = self._shown = start or _genesis(genesis)
         self.contradiction: Contradiction | None = None
         self._judged: Newest[bytes, Judged] = Newest(MAX_JUDGED)
+        self._aside: Newest[bytes, Judged] = Newest(MAX_ASIDE)
         self._parents: Newest[bytes, bytes] = Newest(MAX_KNOWN)
-        self._keep(self.final)
+        self._lead([self.final])
 
     def __contains__(self, block_id: bytes) -> bool:
-        return block_id in self._parents
+        return block_id in self._parents or block_id in self._aside
 
     def get(self, block_id: bytes) -> Judged | None:
         """A header that is here with the votes after it."""
-        return self._judged.get(block_id)
+        return self._judged.get(block_id) or self._aside.get(block_id)
 
     @property
     def lowest(self) -> int:
@@ -111,7 +114,7 @@ class LightChain:
         judged: Judged | None = self.final if self.is_anchored else None
         while judged is not None and len(found) < count:
             found.append(judged.header)
-            judged = self._judged.get(judged.header.parent)
+            judged = self.get(judged.header.parent)
         return found
 
     def add(self, heading: Heading, *, is_shown: bool = False) -> bool:
@@ -123,23 +126,34 @@ class LightChain:
         header = heading.header
         if header.id in self:
             return False
-        parent = self._judged.get(header.parent)
+        parent = self.get(header.parent)
         if parent is None:
             raise Refused(Reason.UNKNOWN_PARENT, f"parent {header.parent.hex()[:12]} is not known")
         check_follows(header, parent.header)
         self._check_checkpoint(header)
         is_vouched = is_shown or self.is_vouched(header.height)
         judged = Judged(header, judge(header, heading.ballot, parent.votes, self.genesis.id, is_vouched=is_vouched))
-        self._keep(judged)
+        self._aside[header.id] = judged
         if judged.rank > self.head.rank:
-            self.head = judged
+            self._lead(self._new_on_the_way_to(judged))
         if judged.votes.finalized > parent.votes.finalized:
             self._finalise(judged)
         return True
 
-    def _keep(self, judged: Judged) -> None:
-        self._judged[judged.header.id] = judged
-        self._parents[judged.header.id] = judged.header.parent
+    def _new_on_the_way_to(self, judged: Judged) -> list[Judged]:
+        """The headers beside the best branch up to this one, the oldest first; they stand aside no more."""
+        way: list[Judged] = []
+        each = self._aside.pop(judged.header.id, None)
+        while each is not None:
+            way.append(each)
+            each = self._aside.pop(each.header.parent, None)
+        return way[::-1]
+
+    def _lead(self, way: Sequence[Judged]) -> None:
+        """The best branch ends in these."""
+        self.head = way[-1]
+        self._judged.update((judged.header.id, judged) for judged in way)
+        self._parents.update((judged.header.id, judged.header.parent) for judged in way)
 
     def _check_checkpoint(self, header: Header) -> None:
         if self.checkpoint is None or header.height > self.checkpoint.height:
@@ -162,25 +176,28 @@ class LightChain:
             raise Refused(Reason.CROSSES_FINALITY, f"two branches that are final at height {low}")
         if ours != theirs:
             self.contradiction = self.contradiction or self._contradicted(low, judged)
-        elif height > final.height:
-            self.final = self._judged[self._ancestor(judged.header, height)]
-            self._shown = judged
+        elif height > final.height and (newest := self.get(self._ancestor(judged.header, height))):
+            self.final, self._shown = newest, judged
 
     def _ancestor(self, header: Header, height: int) -> bytes:
         """The block of a branch at a height, b"" where that is not known any more."""
         block_id = header.id
         for _ in range(header.height - height):
-            block_id = self._parents.get(block_id, b"")
+            block_id = self._parent(block_id)
         return block_id
+
+    def _parent(self, block_id: bytes) -> bytes:
+        judged = self._aside.get(block_id)
+        return self._parents.get(block_id, b"") if judged is None else judged.header.parent
 
     def _contradicted(self, low: int, other: Judged) -> Contradiction:
         height, ours, theirs = low, b"", b""
         one, two = self._ancestor(self.final.header, low), self._ancestor(other.header, low)
         while one != two:
             height, ours, theirs = height - 1, one, two
-            one, two = self._parents.get(one, b""), self._parents.get(two, b"")
+            one, two = self._parent(one), self._parent(two)
         guilty = liars(self._branch(self._shown, height), self._branch(other, height))
-        fork = self._judged.get(one)
+        fork = self.get(one)
         deciding = (fork or other).votes.electorate.current
         total = sum(weight for _, weight in deciding.weights)
         return Contradiction(height + 1, ours, theirs, guilty, deciding.weight_of(guilty), total)
@@ -191,7 +208,7 @@ class LightChain:
         judged: Judged | None = tip
         while judged is not None and judged.header.height > above:
             branch.append(judged)
-            judged = self._judged.get(judged.header.parent)
+            judged = self.get(judged.header.parent)
         return branch[::-1]
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -80,27 +79,26 @@ class MemoryStore(Store):
     def __init__(self, state: Mapping[bytes, bytes]) -> None:
         self.entries: dict[bytes, bytes] = dict(state)
         self._tree = StateTree.build(self.entries.items())
-        due = ((due_slot(key, value), key) for key, value in self.entries.items())
-        self._agenda: SortedList[tuple[int, bytes]] = SortedList((slot, key) for slot, key in due if slot is not None)
-        self._ties: defaultdict[bytes, set[bytes]] = defaultdict(set)
-        for key in self.entries:
-            self._tie(key, is_there=True)
+        due = ((key, due_slot(key, value)) for key, value in self.entries.items())
+        self._due: dict[bytes, int] = {key: slot for key, slot in due if slot is not None}
+        self._agenda: SortedList[tuple[int, bytes]] = SortedList((slot, key) for key, slot in self._due.items())
 
     @property
     def root(self) -> bytes:
         return self._tree.root
 
     def forward(self, changes: Changes) -> bytes:
-        root = self._tree.update({key: after for key, (_, after) in changes.items()})
-        self._write((key, before, after) for key, (before, after) in changes.items())
-        return root
+        values = {key: after for key, (_, after) in changes.items()}
+        self._write(values.items())
+        return self._tree.update(values)
 
     def expect(self, keys: Iterable[bytes]) -> None:
         """Nothing costs less at once."""
 
     def back(self, changes: Changes) -> None:
-        self._tree.update({key: before for key, (before, _) in changes.items()})
-        self._write((key, after, before) for key, (before, after) in changes.items())
+        values = {key: before for key, (before, _) in changes.items()}
+        self._write(values.items())
+        self._tree.update(values)
 
     def prove(self, key: bytes) -> Proof:
         return self._tree.prove(key)
@@ -112,38 +110,28 @@ class MemoryStore(Store):
             yield due, key
 
     def tied(self, identity: bytes) -> list[bytes]:
-        return sorted(self._ties.get(identity, ()))
+        """Looks at every key that there is: somebody leaves more seldom than anything else happens."""
+        return sorted(key for key in self.entries if key[0] in TIED and identity in tied_to(key))
 
     def settle(self, height: int, blocks: int) -> None:
         return None
 
-    def _tie(self, key: bytes, *, is_there: bool) -> None:
-        ties = self._ties
-        for identity in tied_to(key):
-            if is_there:
-                ties[identity].add(key)
-            else:
-                ties[identity].discard(key)
-                if not ties[identity]:
-                    del ties[identity]
-
-    def _write(self, changes: Iterable[tuple[bytes, bytes | None, bytes | None]]) -> None:
+    def _write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
         entries = self.entries
-        for key, before, after in changes:
+        for key, after in changes:
             if after is None:
                 del entries[key]
             else:
                 entries[key] = after
-            kind = key[0]
-            if kind in TIED and (before is None or after is None):
-                self._tie(key, is_there=after is not None)
-            if kind in WITH_DEADLINES:
-                self._schedule(key, before, after)
+            if key[0] in WITH_DEADLINES:
+                self._schedule(key, due_slot(key, after))
 
-    def _schedule(self, key: bytes, before: bytes | None, after: bytes | None) -> None:
-        was_due, is_due = due_slot(key, before), due_slot(key, after)
+    def _schedule(self, key: bytes, is_due: int | None) -> None:
+        was_due = self._due.get(key)
         if was_due != is_due:
             if was_due is not None:
+                del self._due[key]
                 self._agenda.remove((was_due, key))
             if is_due is not None:
+                self._due[key] = is_due
                 self._agenda.add((is_due, key))

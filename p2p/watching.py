@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import takewhile
 from typing import TypeVar
 
 import trio
@@ -23,6 +24,7 @@ from chain.lightchain import LightChain, rehearse, shown_final, verified
 from chain.messages import MAX_BLOCKS_PER_REQUEST, MAX_MESSAGE_BYTES, GetHeadings, GetStatus, Status
 from chain.proof import Proven, check_evidence
 from chain.serving import HEADINGS, STATUS
+from p2p.clocks import wall_ms
 from p2p.network import Transport, TransportConfig, open_transport
 from p2p.prices import PROOF
 from p2p.reputation import Weight
@@ -42,6 +44,8 @@ LEAD_S = 3.0
 STEP_BACK = 32
 # So far behind what is final here, a proof is one of yesterday.
 STALE_BLOCKS = 64
+# Slots that begin later are not looked at: a validator could fill them with headers that nobody outdoes.
+AHEAD_MS = 60_000
 THREADS = 2
 
 
@@ -184,7 +188,8 @@ class Watch:
         for at, heading in enumerate(headings):
             if heading.header.height != start + at or (at and heading.header.parent != headings[at - 1].header.id):
                 raise Refused(Reason.UNSOLICITED, "the reply is not one branch from the height asked for")
-        return headings
+        latest = self._genesis.slot_at(wall_ms() + AHEAD_MS)
+        return list(takewhile(lambda heading: heading.header.slot <= latest, headings))
 
     async def _prepared(self, chain: LightChain, headings: list[Heading]) -> int:
         """Up to which height they show themselves final; else what they carry is checked beforehand."""

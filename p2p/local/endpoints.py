@@ -18,7 +18,7 @@ from chain import answers, chainshapes, enquiries, nodeshapes, registershapes
 from chain.documents import MAX_SHOWN, records_document
 from chain.entries import STATUS_NAMES
 from chain.errors import Reason, Refused
-from chain.inspection import Unclear
+from chain.inspection import NotThere, Unclear
 from chain.institutions import arbiters_document, authorities_document, motions_document, policy_document
 from chain.keys import KEY_BYTES, did_from_key, key_from_did
 
@@ -32,6 +32,7 @@ MAX_TRIAL = 16
 """A trial runs in the node's own turn: a person's transaction, and what it builds on."""
 
 _ID_DIGITS = 64
+_KEY_PATTERN = f"^(did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{{44}}|[0-9a-fA-F]{{{2 * KEY_BYTES}}})$"
 _BYTES = "application/octet-stream"
 
 
@@ -107,12 +108,18 @@ def _key(text: str) -> bytes:
     try:
         return read_public_key(text)
     except Refused as refusal:
+        if re.fullmatch(_KEY_PATTERN, text):
+            raise NotThere(f"nobody has this key: {refusal.detail}") from refusal
         raise Unclear(f"a key is a did:key or {2 * KEY_BYTES} hexadecimal digits: {refusal.detail}") from refusal
 
 
 def _did(text: str) -> str:
     """A key, as what is asked of a home takes it: also the beginning of one."""
-    return text if text.startswith("did:") else did_from_key(_key(text))
+    if text.startswith("did:") and not re.fullmatch(_KEY_PATTERN, text):
+        return text
+    did = did_from_key(_key(text))
+    _key(did)  # what is given in hexadecimal may be no point of the curve
+    return did
 
 
 def _id(text: str) -> bytes:
@@ -162,10 +169,7 @@ def _text(name: str, what: str, pattern: str = "^[^\\u0000-\\u001f]{1,128}$") ->
     return Parameter(name, what, read, {"type": "string", "pattern": pattern})
 
 
-_KEY_SCHEMA = {
-    "type": "string",
-    "pattern": f"^(did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{{44}}|[0-9a-fA-F]{{{2 * KEY_BYTES}}})$",
-}
+_KEY_SCHEMA = {"type": "string", "pattern": _KEY_PATTERN}
 _KEY = Parameter("key", "A did:key, or the key in hexadecimal.", _key, _KEY_SCHEMA)
 _WHO = Parameter("key", _KEY.what, _did, _KEY_SCHEMA, None, "who")
 _MEMBER = Parameter("member", "About this member.", _did, _KEY_SCHEMA)

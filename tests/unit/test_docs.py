@@ -14,7 +14,7 @@ PAGES = sorted(
     if not {"node_modules", ".venv", ".uv", ".hypothesis"} & set(path.relative_to(ROOT).parts)
 )
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-COMMAND = re.compile(r"(?<!unit/)\b((?:scripts/)?[a-z_]+\.py)\b")
+COMMAND = re.compile(r"(?<![\w/])\b((?:scripts/)?[a-z_]+\.py)\b")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 # Long enough to say what it is for and how to try it; the rest is one link away.
 MAX_README_WORDS = 1_200

@@ -81,6 +81,29 @@ def test_where_nothing_is_final_for_long_it_goes_on(forge: Forge) -> None:
     assert chain.final.header.height > 60
 
 
+def test_one_validator_cannot_push_out_the_best_branch(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chain.lightchain.MAX_ASIDE", 8)
+    monkeypatch.setattr("chain.lightchain.MAX_JUDGED", 20)
+    blocks = forge.attested(12)
+    chain, flood = following(blocks), blocks[3]
+    for _ in range(40):
+        flood = forge.block(flood, slot=forge.slot_of(2, max(100, flood.header.slot)))
+        chain.add(heading(flood))
+    assert chain.head.header.id != flood.id
+    add(chain, forge.attested(6, blocks[-1]))
+    assert chain.final.header.height == 16
+
+
+def test_a_branch_that_was_beside_the_best_takes_its_place(forge: Forge) -> None:
+    blocks = forge.attested(3)
+    short, longer = forge.chain(1, blocks[-1]), forge.chain(4, blocks[-1], slot=50)
+    chain = following([*blocks, *short, *longer])
+    assert chain.head.header.id == longer[-1].id
+    add(chain, forge.attested(4, longer[-1]))
+    assert chain.is_final(longer[0].header)
+    assert not chain.is_final(short[0].header)
+
+
 @pytest.mark.parametrize("at", [2, 20])
 def test_a_wrong_count_deep_inside_is_refused(forge: Forge, at: int) -> None:
     blocks = forge.attested(at)

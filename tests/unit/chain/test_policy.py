@@ -265,6 +265,20 @@ def test_the_digest_ignores_the_order_of_categories_and_of_fields() -> None:
     assert read_policy(shuffled).digest() == TEST.digest()
 
 
+def test_a_policy_that_says_nothing_of_bodies_stays_what_it_was_before_policies_could() -> None:
+    usual = replace(TEST, bodies_days=365)
+    assert usual.digest().hex() == "25133850c3aed60159904c29f357192e3767fe6138fd624b324d4bf246b7b0dc"
+    assert decode_policy(usual.encode()) == usual
+    assert decode_policy(TEST.encode()) == TEST
+    assert len(TEST.encode()) == len(usual.encode()) + 1
+
+
+def test_what_is_usual_is_not_encoded_a_second_way() -> None:
+    fields = list(decode(replace(TEST, bodies_days=365).encode(), max_bytes=10_000, max_items=99))
+    fields[6] = (*fields[6], 365)
+    assert refusal(decode_policy, encode(tuple(fields))) is Reason.MALFORMED
+
+
 def test_the_digest_stays_what_it_is() -> None:
     assert TEST.digest().hex() == "3c7292b6201a7872f048c80d4f2d3c58112669dab8b359438658a111731cd7c6"
 

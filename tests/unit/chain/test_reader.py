@@ -13,7 +13,7 @@ from chain.blocks import MAX_BLOCK_BYTES, decode_heading, encode_block
 from chain.codec import encode
 from chain.database import DATABASE, seal
 from chain.entries import Member, Rating
-from chain.errors import OperatorError, Reason
+from chain.errors import InvariantBroken, OperatorError, Reason
 from chain.events import Commit
 from chain.reader import Reader
 from chain.state import encode_entry
@@ -297,5 +297,5 @@ def test_a_closed_reader_says_so(tmp_path: Path) -> None:
     home = city.write(tmp_path / "home")
     reader = Reader(home / DATABASE, city.genesis)
     reader.close()
-    with pytest.raises(OperatorError):
+    with pytest.raises(InvariantBroken):
         reader.head_height()

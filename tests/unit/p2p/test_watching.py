@@ -111,6 +111,15 @@ async def test_a_stale_peer_harms_nobody() -> None:
         assert watch.refused == {}
 
 
+async def test_headers_of_slots_to_come_are_not_looked_at() -> None:
+    early = FORGE.block(CHAIN[-1], slot=4_000_000_000)
+    async with world([*CHAIN, early], CHAIN) as (watch, (eager, _)):
+        await until(lambda: reached(watch, CHAIN)() and eager.peer_id in watch.peers)
+        await until(lambda: eager.asked and eager.asked[-1].from_height == early.header.height)
+        assert early.id not in watch.chain
+        assert watch.refused == {}
+
+
 async def test_a_silent_peer_holds_nobody_up() -> None:
     async with world(CHAIN, CHAIN) as (watch, (silent, _)):
         silent.before = trio.sleep_forever

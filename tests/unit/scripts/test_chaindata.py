@@ -17,7 +17,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from chain.blocks import encode_block
-from chain.database import DATABASE, seal
+from chain.codec import encode
+from chain.database import DATABASE, OLDER_FORMAT, seal
 from chain.reader import Reader
 from chain.storage import Storage
 from p2p.local.config import MODES, HomeConfig
@@ -262,6 +263,8 @@ def _wrong(table: str, sql: str, *parameters: Any) -> Any:
         _wrong("blocks", "UPDATE blocks SET main = 0 WHERE height = 20"),
         _wrong("state", "UPDATE state SET value = x'00' WHERE key = (SELECT min(key) FROM state)"),
         _wrong("state", "DELETE FROM state WHERE key = (SELECT max(key) FROM state)"),
+        _wrong("page", "UPDATE page SET v = x'00' WHERE k = 1"),
+        _wrong("agenda", "INSERT INTO agenda VALUES (7, x'00')"),
         _wrong("transactions", "DELETE FROM transactions WHERE short = (SELECT min(short) FROM transactions)"),
         _wrong("transactions", "INSERT INTO transactions VALUES (7, 9999)"),
         _wrong("standings", "UPDATE standings SET score = 7 WHERE member = (SELECT min(member) FROM standings)"),
@@ -353,7 +356,7 @@ def chain_in_any(home: Path, city: City) -> list[bytes]:
         return [header.id for header, _ in reader.headers(1, 10_000)]
 
 
-@pytest.mark.parametrize("command", ["import", "prune", "compact"])
+@pytest.mark.parametrize("command", ["import", "prune", "compact", "migrate"])
 def test_what_writes_needs_the_node_to_be_stopped(fresh: Path, exported: Path, command: str) -> None:
     arguments = [str(exported)] if command == "import" else []
     with locked(fresh):
@@ -367,10 +370,28 @@ def test_what_reads_runs_beside_the_node(home: Path, tmp_path: Path) -> None:
         assert answer("export", home, str(tmp_path / "file"))
 
 
-@pytest.mark.parametrize("command", ["verify", "stats", "compact", "prune", "export", "import"])
+@pytest.mark.parametrize("command", ["verify", "stats", "compact", "prune", "export", "import", "migrate"])
 def test_a_folder_that_is_no_home_is_told(tmp_path: Path, command: str) -> None:
     arguments = [str(tmp_path / "file")] if command in ("export", "import") else []
     assert str(tmp_path) in mistake(command, tmp_path, *arguments)
+
+
+def test_a_database_of_this_version_needs_no_migration(home: Path) -> None:
+    assert "is of this version's format already" in mistake("migrate", home)
+
+
+def test_a_database_of_the_version_before_is_migrated_and_the_older_one_kept(home: Path, city: City) -> None:
+    before = chain_in(home, city)
+    with closing(sqlite3.connect(home / DATABASE)) as connection, connection:
+        for table in ("page", "agenda", "given", "ranks"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("DELETE FROM meta WHERE key IN ('entries', 'transactions')")
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (encode(OLDER_FORMAT),))
+    assert "chaindata.py migrate --home" in mistake("verify", home)
+    kept = Path(answer("migrate", home)["kept"])
+    assert kept.exists()
+    assert chain_in(home, city) == before
+    assert answer("verify", home)["ok"]
 
 
 # ---------------------------------------------------------------------------------------------- a disk that is full

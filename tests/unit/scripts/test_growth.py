@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chain import rebuild
 from chain.database import DATABASE
 from chain.entries import Authority, Member, Record
 from chain.errors import OperatorError
@@ -28,7 +29,7 @@ MEMBERS, ORIGINALS, RECORDS = 200, 50, 5
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A register of which three in four members are copies."""
     monkeypatch.setattr(registers, "MAX_ORIGINALS", ORIGINALS)
-    monkeypatch.setattr(registers, "BATCH", 700)  # so that it takes several
+    monkeypatch.setattr(rebuild, "PORTION", 700)  # so that it takes several
     Register(MEMBERS, RECORDS).write(tmp_path / "home")
     return tmp_path / "home"
 

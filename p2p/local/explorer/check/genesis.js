@@ -22,6 +22,9 @@ const FIELDS = {
   rating: ['code', 'name', 'min', 'max', 'closed']
 }
 
+// What came later is encoded only where it is not as usual: what was signed before stays what it is.
+const LATER = { periods: ['bodies_days', 365] }
+
 export function encodePolicy (document) {
   return encode(toWire('policy', document))
 }
@@ -29,8 +32,13 @@ export function encodePolicy (document) {
 function toWire (name, value) {
   if (Array.isArray(value)) return value.map((item) => toWire(name, item))
   if (typeof value === 'string') return utf8(value)
-  if (typeof value === 'object') return FIELDS[name].map((field) => toWire(field, value[field] ?? ''))
+  if (typeof value === 'object') return encoded(name, value).map((field) => toWire(field, value[field] ?? ''))
   return Number(value)
+}
+
+function encoded (name, value) {
+  const [later, usual] = LATER[name] ?? []
+  return FIELDS[name].filter((field) => field !== later || (value[field] ?? usual) !== usual)
 }
 
 // A policy as the state holds it, as the table that it was.
@@ -44,7 +52,8 @@ function fromWire (name, row) {
     if (!(key in FIELDS) || !Array.isArray(value)) return Array.isArray(value) ? value.map(text) : text(value)
     return Array.isArray(value[0]) || value.length === 0 ? value.map((item) => fromWire(key, item)) : fromWire(key, value)
   }
-  return Object.fromEntries(FIELDS[name].map((key, at) => [key, field(key, row[at])]))
+  const [later, usual] = LATER[name] ?? []
+  return Object.fromEntries(FIELDS[name].map((key, at) => [key, key === later ? row[at] ?? usual : field(key, row[at])]))
 }
 
 export function policyDigest (encoded) {

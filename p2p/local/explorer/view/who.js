@@ -93,10 +93,24 @@ function waiting (line, people) {
   ]
 }
 
+// The node executes a long chain once, and goes on from where it was each time that it is asked.
+const [MAX_TRIES, AGAIN_MS] = [20, 2_000]
+
+async function patiently (ask, isOpen) {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (![0, 503].includes(error.status) || tries === MAX_TRIES || !isOpen()) throw error
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
+    }
+  }
+}
+
 async function history (place, told, key, { node, people, policy, isOpen }) {
   let found
   try {
-    found = await node.json(`/members/${encodeURIComponent(key)}/history`)
+    found = await patiently(() => node.json(`/members/${encodeURIComponent(key)}/history`), isOpen)
   } catch (error) {
     if (error.status === undefined) throw error
     return isOpen() && replace(place, el('p', { class: 'quiet' }, error.message))
@@ -105,6 +119,7 @@ async function history (place, told, key, { node, people, policy, isOpen }) {
   const events = found.events ?? []
   const scored = events.filter(({ score }) => Number.isFinite(score))
   replace(place, scored.length > 1 && el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Score over time' }, scores(scored, policy.tier)),
+    found.since_height > 0 && el('p', { class: 'quiet' }, `This node tells what happened since height ${count(found.since_height)}; its home knows all of it.`),
     table('What happened, the newest first', [
       ['Height', ({ height }) => link(['block', String(height)], count(height)), 'right'],
       ['When', ({ time: at }) => time(at)],

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from trio.testing import MockClock
 
 from chain.codec import encode
 from p2p.local.config import HomeConfig
@@ -130,7 +131,7 @@ async def test_a_proxy_on_this_machine_speaks_for_others() -> None:
         assert reply.status_code == 401
 
 
-async def test_from_elsewhere_anybody_reads_but_not_without_end() -> None:
+async def test_from_elsewhere_anybody_reads_but_not_without_end(mock_clock: MockClock) -> None:
     transport = httpx.ASGITransport(build_app(FakeFace(OPEN)), client=ELSEWHERE)
     async with httpx.AsyncClient(transport=transport, base_url=HERE, trust_env=False) as asking:
         replies = [await asking.get("/genesis") for _ in range(2 * FROM_ELSEWHERE_AT_ONCE)]
@@ -138,7 +139,7 @@ async def test_from_elsewhere_anybody_reads_but_not_without_end() -> None:
     assert replies[-1].headers["retry-after"] == "1"
 
 
-async def test_what_is_costly_is_not_answered_again_and_again() -> None:
+async def test_what_is_costly_is_not_answered_again_and_again(mock_clock: MockClock) -> None:
     transport = httpx.ASGITransport(build_app(FakeFace()))
     async with httpx.AsyncClient(transport=transport, base_url=HERE, trust_env=False) as asking:
         replies = [await asking.get("/tiers") for _ in range(4 * COSTLY_AT_ONCE)]

@@ -187,6 +187,13 @@ async def test_it_tells_about_the_account_of_a_key(app: Starlette, face: FakeFac
     assert face.asked == [("/account/{key}", {"key": KEY})]
 
 
+async def test_a_key_that_is_spelled_well_and_is_none_is_nobodys() -> None:
+    spelled = "did:key:z6Mk" + "1" * 44
+    for path in (f"/account/{spelled}", f"/members/{spelled}", f"/records?member={spelled}", f"/members/{'0' * 64}"):
+        problem = told_problem(await ask(build_app(FakeFace()), "GET", path), 404)
+        assert problem["detail"].startswith("nobody has this key")
+
+
 @pytest.mark.parametrize(
     "written", ["x", "00", KEY.hex()[1:], KEY.hex() + "00", "_" * 64, "+1" * 32, " " * 64, "did:key:z6Mk", "did:web:a"]
 )
