@@ -1,5 +1,7 @@
 """A database of the format before this one, brought to this one: beside it, and in its place once it is whole.
 
+Where a chain holds records, no node of this version can follow it: they mark their evidence in another way.
+
 The older one is kept.  Whatever interrupts it, nothing is lost: asked again, it goes on where it was.
 """
 
@@ -11,14 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from chain.actions import FileRecord, Reopen
 from chain.codec import encode
-from chain.database import FORMAT, OLDER_FORMAT, SCHEMA, Database, seal
+from chain.database import BLOCKS_AT_ONCE, FORMAT, OLDER_FORMAT, SCHEMA, Database, seal, trusted_block
 from chain.errors import OperatorError
 from chain.genesis import Genesis
 from chain.rebuild import rebuild
 
 PORTION = 20_000
-BLOCKS_AT_ONCE = 500
+BLOCKS_A_PORTION = 500
+# What changes the state in another way than the version before had it (protocol 6.12).
+JUDGED_OTHERWISE: tuple[type, ...] = (FileRecord, Reopen)
 _HELD = ("format", "genesis", "copied", "rebuilding", "entries", "transactions")
 
 
@@ -32,7 +37,7 @@ class _Copied(NamedTuple):
 
 
 _TABLES = (
-    _Copied("blocks", "number, id, parent, height, main, transactions, body", "number", BLOCKS_AT_ONCE),
+    _Copied("blocks", "number, id, parent, height, main, transactions, body", "number", BLOCKS_A_PORTION),
     _Copied("transactions", "short, block", "short, block", PORTION),
     _Copied("decisions", "height", "height", PORTION),
     _Copied("state", "key, value", "key", PORTION),
@@ -44,11 +49,12 @@ def migrate(path: Path, genesis: Genesis, advance: Callable[[str, int], None]) -
 
     ``advance`` is told of rows that are done, and of which table; ``entries`` come twice.  It takes as much room again
     as the database.  Raises :class:`OperatorError` where there is no database of the older format, where it is damaged,
-    or where the disk is full: what is done is kept for the next time.
+    where its chain holds records, or where the disk is full: what is done is kept for the next time.
     """
     draft, kept = path.with_name(f"{path.name}.migrating"), path.with_name(f"{path.name}.format{OLDER_FORMAT}")
     try:
         _fold_log(path, genesis)
+        _check_rules(path)
         with contextlib.closing(
             sqlite3.connect(draft.absolute().as_uri(), uri=True, isolation_level=None)
         ) as connection:
@@ -95,6 +101,18 @@ def _fold_log(path: Path, genesis: Genesis) -> None:
             )
         database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         database.connection.execute("PRAGMA journal_mode = DELETE")
+
+
+def _check_rules(path: Path) -> None:
+    database = Database.around(path, sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True))
+    with contextlib.closing(database):
+        bodies = database.values("SELECT id, body, height FROM blocks ORDER BY height", at_once=BLOCKS_AT_ONCE)
+        for _, body, height in bodies:
+            if any(isinstance(each.action, JUDGED_OTHERWISE) for each in trusted_block(body).transactions):
+                raise OperatorError(
+                    f"{path} holds a record (block {height}), and this version keeps records under rules by which that "
+                    "chain would have another state: keep it, and use the version that wrote it"
+                )
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chain import migrate as migrating
 from chain import rebuild as rebuilding
 from chain.codec import encode
 from chain.database import DATABASE, OLDER_FORMAT
@@ -39,8 +40,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 
 @pytest.fixture
-def older(told: Told, tmp_path: Path) -> Path:
-    """A home's database as the version before wrote it."""
+def older(told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home's database in the format of the version before, as if that had had the rules of this one."""
+    monkeypatch.setattr(migrating, "JUDGED_OTHERWISE", ())
     path = Path(shutil.copytree(told.home, tmp_path / "home")) / DATABASE
     with closing(sqlite3.connect(path)) as connection, connection:
         for table in NEW_TABLES:
@@ -91,6 +93,15 @@ def test_a_migration_goes_on_where_it_was_interrupted(told: Told, older: Path, m
         break
     assert interruptions > 5
     assert contents(older) == contents(told.home / DATABASE)
+
+
+def test_a_chain_with_records_stays_with_the_version_that_wrote_it(
+    told: Told, older: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    with pytest.raises(OperatorError, match=r"holds a record \(block \d+\).*use the version that wrote it"):
+        migrate(older, told.city.genesis, lambda _table, _count: None)
+    assert [each.name for each in older.parent.glob(f"{DATABASE}.*")] == []
 
 
 def test_what_cannot_be_migrated_says_why(told: Told, older: Path, tmp_path: Path) -> None:
