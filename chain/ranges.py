@@ -7,7 +7,8 @@ A part is a subtree: all entries whose key hashes begin with the same bits.  On 
 ``path`` are the hashes beside the way from the top to the part, ``count`` is how many entries the whole state has, and
 ``aside`` holds what lies in the same bucket without belonging to the part, where the way ends in a bucket above it.
 The entries are ascending by the hashes of their keys.  From these the state root is made again: that fails where one is
-missing, altered or too many.  A part that is too large is answered by the first one inside it that is not.
+missing, altered or too many.  A part that is too large is answered by the first one inside it that is not,
+or by its first bucket: never by less than that, which would leave a piece aside for each bit of the rest.
 Source: protocol 1.5 and 7.3.
 """
 
@@ -140,6 +141,8 @@ def check_part(root: bytes, asked: Part, data: bytes) -> Fetched:
     path = tuple(blob(each, HASH_BYTES, "a hash of the path") for each in array(fields[2], 0, MAX_DEPTH, "the path"))
     if depth < asked.depth or len(path) > depth:
         raise Refused(Reason.UNSOLICITED, f"a part of depth {depth} where {asked.depth} was asked for")
+    if asked.depth < depth != len(path):  # it would leave hundreds of pieces where the state has a bucket
+        raise Refused(Reason.UNSOLICITED, f"a part of depth {depth} where a bucket is at depth {len(path)}")
     part = asked.inside(depth)
     rows = tuple(_row(row) for row in array(fields[4], 0, MAX_ENTRIES, "the entries"))
     entries = [sha256(key).digest() + sha256(value).digest() for key, value in rows]

@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from chain.blocks import MAX_BLOCK_BYTES
 from chain.codec import U64_MAX, array, blob, decode, encode, integer
-from chain.errors import OperatorError, Refused
+from chain.errors import OperatorError, Reason, Refused
 from p2p.local.whole import make_durable
 
 MAGIC = b"goodfaith chain\n"
@@ -138,12 +138,13 @@ class ChainFile:
             payload, digest = self._frame(_MAX_PART_BYTES)
             self._check(at, self._digest, payload, digest)
             try:
-                blocks = decode(payload, max_bytes=_MAX_PART_BYTES, max_items=PART_BLOCKS)
+                decoded = decode(payload, max_bytes=_MAX_PART_BYTES, max_items=PART_BLOCKS)
+                blocks = tuple(map(_block, array(decoded, 0, PART_BLOCKS, "a part")))
             except Refused as refusal:
                 raise self._damaged(at, str(refusal)) from refusal
             if not blocks:
                 break
-            yield Part(at, self._next, tuple(map(bytes, blocks)))
+            yield Part(at, self._next, blocks)
             self._next += len(blocks)
         if self._next != self.start.height + 1:
             raise self._damaged(at, f"it ends there, and should go on to block {self.start.height}")
@@ -177,6 +178,12 @@ class ChainFile:
             f"{self._path} is damaged in the part that begins at byte {at}, with block {self._next}: {why}; copy it "
             "again, or export it again"
         )
+
+
+def _block(value: Any) -> bytes:
+    if type(value) is not bytes:
+        raise Refused(Reason.MALFORMED, "a block is bytes")
+    return value
 
 
 @contextmanager

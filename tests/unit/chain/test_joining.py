@@ -13,7 +13,7 @@ from chain.joining import PATIENCE_MS, REST_MS, Joining, share
 from chain.messages import GetPart
 from chain.ranges import WHOLE, Row
 from chain.shelf import Shelf
-from chain.statetree import StateTree
+from chain.statetree import MAX_DEPTH, StateTree
 from tests.support.refusals import refusal
 
 STATE = {b"%d" % number: bytes(number % 50) for number in range(3_000)}
@@ -130,6 +130,15 @@ def test_who_shows_next_to_nothing_rests(monkeypatch: pytest.MonkeyPatch) -> Non
     assert list(joining.requests(["stingy"], REST_MS - 1)) == []
     run(joining, peers=("stingy", "a"))
     assert joining.is_done
+
+
+def test_who_shows_less_than_a_bucket_of_more_is_refused() -> None:
+    """Each such reply would leave 245 pieces more, and honest peers could not fetch them as fast."""
+    joining = Joining(SHELF.root)
+    request = first(joining, "splitting")
+    sliver = SHELF.give(GetPart(SHELF.root, WHOLE.inside(MAX_DEPTH), 1))
+    assert refusal(joining.take, "splitting", request, sliver, 0) is Reason.UNSOLICITED
+    assert joining.missing == [WHOLE]
 
 
 def test_a_peer_that_went_is_not_waited_for() -> None:

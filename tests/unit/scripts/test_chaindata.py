@@ -195,6 +195,19 @@ def test_a_forged_block_is_refused_whatever_its_checksums(fresh: Path, city: Cit
     assert chain_in(fresh, city) == blocks[:4], "what comes before it is kept"
 
 
+@pytest.mark.parametrize("strange", [(), 2**60], ids=repr)
+def test_a_part_that_holds_no_blocks_is_refused_whatever_its_checksums(
+    fresh: Path, city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strange: Any
+) -> None:
+    monkeypatch.setattr(chainfile, "_parts", lambda _: [(strange,)])
+    chainfile.write_chain(file := tmp_path / "strange", _start_of(city), (), lambda _: None)
+    assert "damaged in the part that begins at byte" in mistake("import", fresh, str(file))
+
+
+def _start_of(city: City) -> chainfile.Start:
+    return chainfile.Start(city.genesis.id, 1, city.blocks[0].id)
+
+
 def test_a_chain_that_parts_from_the_homes_own_is_refused(fresh: Path, city: City, tmp_path: Path) -> None:
     blocks = chain_in_memory(city)
     file, other = tmp_path / "file", tmp_path / "other"
