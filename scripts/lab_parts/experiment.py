@@ -165,4 +165,8 @@ def answer(question: str) -> str:
             _running[-1].cut(asked["names"])
         case "heal":
             _running[-1].heal()
+        case "end":
+            while _running:
+                _running.pop().close()
+            return json.dumps({})
     return json.dumps(_running[-1].now())

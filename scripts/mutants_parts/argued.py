@@ -85,10 +85,6 @@ ARGUED: dict[str, str] = {
     " -> _MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS - 1) * FRAMING_BYTES": _ROOM,
     "storage.(module): _MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES"
     " -> _MAX_WAITING_BYTES = 3 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES": _ROOM,
-    "storage.Storage._rank: for key, value in rows.items() if value is not None and key.startswith(MEMBERS)"
-    " -> for key, value in rows.items() if value is not None or key.startswith(MEMBERS)": (
-        "Members never leave, and what else has changed is no `Member` below."
-    ),
     "sync.Sync.__init__: self._last_ms = 0 -> self._last_ms = 1": "Written before it is read.",
     "tables._holds: range(len(lines), -1, -1) -> range(len(lines), -2, -1)": (
         "The empty beginning is TOML, so the search ends there at the latest."

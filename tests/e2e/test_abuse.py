@@ -140,6 +140,7 @@ GROUPS = {
     ),
     "floods of gossip": (
         "control-flood",
+        "stray-control",
         "silent-grafts",
         "offer-storm",
         "unread-gossip",
@@ -176,7 +177,7 @@ GROUPS = {
         "other-heights",
     ),
     "500 connections": ("many-connections", "idle-identity", "half-open-handshakes"),
-    "what is beside the conversation": ("named-victims", "slow-bodies"),
+    "what is beside the conversation": ("named-victims", "address-flood", "slow-bodies"),
 }
 STOLEN_KEY = ("orphans", "future-blocks", "two-faced-attestations")
 

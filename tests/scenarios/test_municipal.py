@@ -213,4 +213,4 @@ def test_a_score_that_is_wrong_on_one_node_is_noticed(story: Rehearsal) -> None:
     assert (found.explained, found.members) == (MEMBERS - 2, MEMBERS - 1)
     assert [found.differences[0][:8], found.differences[1][:2]] == ["did:key:", "m "]  # its row, and its entry
     assert len(found.differences) == 2
-    assert "(1030, 'AA', 0, 0) in the state, (1000, 'A', 0, 0) on paper" in found.differences[0]
+    assert "(1030, 'AA', 0, 0) in the state, (1000, 'A', 0, 0) by hand" in found.differences[0]

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from chain.votes import Votes
 from scripts.lab import lab
 from scripts.lab_parts import server
 from scripts.lab_parts.engine import engine
@@ -100,6 +101,9 @@ def test_the_page_asks_in_text() -> None:
     assert json.loads(answer('{"do": "step"}'))["slot"] == 1
     assert json.loads(answer('{"do": "cut", "names": ["node0"]}'))["nodes"][0]["apart"] is True
     assert json.loads(answer('{"do": "heal"}'))["nodes"][0]["apart"] is False
+    before = Votes.genesis
+    assert json.loads(answer('{"do": "end"}')) == {}  # else what one node computes would be all others' for good
+    assert Votes.genesis != before
 
 
 # -------------------------------------------------------------------------------------------- what travels there
