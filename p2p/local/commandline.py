@@ -231,6 +231,8 @@ def _end(cause: BaseException) -> tuple[str, int] | None:
             return "", EXIT_BROKEN_PIPE
         case OperatorError():
             return str(cause), EXIT_MISTAKE
+        case click.exceptions.NoArgsIsHelpError(ctx=click.Context(command_path=path)):
+            return f"say what to do; `{path} -h` lists the commands", EXIT_MISTAKE
         case click.UsageError(ctx=click.Context(command_path=path)):
             return f"{cause.format_message().rstrip('.')}; see `{path} -h`", EXIT_MISTAKE
         case click.ClickException():

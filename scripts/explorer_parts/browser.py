@@ -66,8 +66,10 @@ class Page:
         return await self._browser.send(method, parameters, self._session)
 
     async def open(self, url: str) -> None:
-        """Go there, and wait until it is loaded."""
-        await self.send("Page.navigate", url=url)
+        """Go there, and wait until it is loaded.  Raises :class:`OperatorError` where nothing answers."""
+        answer = await self.send("Page.navigate", url=url)
+        if why := answer.get("errorText"):
+            raise OperatorError(f"{url} cannot be opened ({why}); name the page of a running node with --node")
         await self.until("document.readyState === 'complete'")
 
     async def run(self, script: str) -> Any:

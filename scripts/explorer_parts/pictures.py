@@ -16,7 +16,7 @@ _SHOWS = {
     "who": "document.querySelector('.stamp.checked') !== null",
     "trust": "document.querySelector('.findings') !== null",
 }
-_FIRST_MEMBER = "document.querySelector('main tbody a')?.getAttribute('href')"
+_FIRST_MEMBER = "document.querySelector('main tbody a[href^=\"#/who/\"]')?.getAttribute('href')"
 
 
 class Picture(NamedTuple):

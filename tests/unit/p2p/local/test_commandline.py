@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import ROOT, command, importing, launched
+from p2p.local.commandline import ROOT, command, group, importing, launched
 
 import errno
 import os
@@ -45,6 +45,21 @@ def test_what_the_operator_can_mend_is_one_sentence(
     error: BaseException, code: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ended(error, capsys) == (code, said)
+
+
+def test_who_names_no_command_is_told_where_they_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    @group
+    def program() -> None:
+        """Do one of several things."""
+
+    @program.command()
+    def one() -> None:
+        """Do one."""
+
+    assert exit_code(program) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: say what to do; `")
+    assert said.endswith(" -h` lists the commands\n")
 
 
 def test_a_nest_of_failures_is_told_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
