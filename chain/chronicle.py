@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Any
 
 from chain import actions
 from chain.actions import Evidence, Propose, Repair, Rule
@@ -76,11 +77,22 @@ def transaction_document(policy: Policy, transaction: Transaction) -> Document:
     for name, value in action.items():
         if name in ("subject", "rater", "registrar", "arbiter", "new_key") and value:
             action[name] = did_from_key(value)
-        elif type(value) is bytes:
-            action[name] = value.hex() or None
+        else:
+            action[name] = _in_json(value)
     if "category" in action:
         action["category"] = category_name(policy, action["category"])
     return {**envelope_document(transaction), **action}
+
+
+def _in_json(value: Any) -> Any:
+    """Keys, digests and signatures as hex, also within lists; None for what is left empty."""
+    match value:
+        case bytes():
+            return value.hex() or None
+        case tuple() | list():
+            return [_in_json(each) for each in value]
+        case _:
+            return value
 
 
 def envelope_document(transaction: Transaction) -> Document:

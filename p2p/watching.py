@@ -22,6 +22,7 @@ from chain.errors import Disposition, Reason, Refused
 from chain.headers import VerifiedHeader
 from chain.lightchain import LightChain, rehearse, shown_final, verified
 from chain.messages import MAX_BLOCKS_PER_REQUEST, MAX_MESSAGE_BYTES, GetHeadings, GetStatus, Status
+from chain.newest import Newest
 from chain.proof import Proven, check_evidence
 from chain.serving import HEADINGS, STATUS
 from p2p.clocks import wall_ms
@@ -47,6 +48,8 @@ STALE_BLOCKS = 64
 # Slots that begin later are not looked at: a validator could fill them with headers that nobody outdoes.
 AHEAD_MS = 60_000
 THREADS = 2
+# Identities cost nothing: of so many that sent something wrong it is told what.
+MAX_REFUSED = 256
 
 
 class Watch:
@@ -58,7 +61,7 @@ class Watch:
 
     def __init__(self, transport: Transport, chain: LightChain) -> None:
         self.chain = chain
-        self.refused: dict[str, str] = {}
+        self.refused: Newest[str, str] = Newest(MAX_REFUSED)
         self._transport = transport
         self._genesis = chain.genesis
         self._threads = trio.CapacityLimiter(THREADS)

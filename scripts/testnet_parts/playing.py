@@ -65,6 +65,8 @@ def _commands(folder: Path, node: Path, member: Player, arbiters: int) -> list[s
         by("office", f'record {did} --category "{CATEGORY}" --established now --evidence {note}'),
         f"{member.name} objects, and the points are suspended until the office has answered; the page says why:",
         by("member", f"object 0 --grounds {note}"),
+        f"what {member.name}'s standing is made of, as the home has it a few blocks after the page:",
+        f"python scripts/inspect_chain.py member {did} --explain --home {shlex.quote(str(node))}",
         "the office maintains its record, and both sides are heard:",
         by("office", f"answer maintain {did} 0 --reason {note}"),
         "after the hearing a lot is drawn; this says on whom it fell, and until when it rules:",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chain import documents
-from chain.actions import Evidence, FileRecord
+from chain.actions import Evidence, FileRecord, Recover
 from chain.chronicle import block_document, refusal_document, transaction_document
 from chain.documents import explanation, listed_records, member_document, members, records_document
 from chain.draft import Draft
@@ -276,6 +276,14 @@ def test_a_block_is_final_up_to_the_final_height_of_the_main_chain() -> None:
         "main": True,
         "final": False,
     }
+
+
+def test_keys_and_signatures_in_a_list_are_told_as_hex() -> None:
+    recovery = Recover(ANN, 0, 2, (b"a" * 32, b"b" * 32), b"s" * 16, (b"", b"c" * 64))
+    document = transaction_document(TOWN.policy, sign_transaction(secret(102), TOWN.id, 3, 70, recovery))
+    assert document["guardians"] == ["61" * 32, "62" * 32]
+    assert document["signatures"] == [None, "63" * 64]
+    assert json.loads(json.dumps(document)) == document
 
 
 def test_a_transaction_is_told_with_the_fields_of_its_kind() -> None:

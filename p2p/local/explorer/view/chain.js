@@ -88,7 +88,7 @@ function bar (row, kind) {
       el('span', { class: 'track', 'aria-hidden': 'true' },
         el('span', { class: 'done', style: { width: `${100 * weight / total}%` } }),
         el('span', { class: 'needed', style: { left: `${100 * threshold / total}%` } })),
-      el('span', { class: 'small' }, `${count(weight)} of ${count(threshold)}`))
+      el('span', { class: 'small' }, `${count(weight)}, needs ${count(threshold)}`))
   })
 }
 
