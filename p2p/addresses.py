@@ -28,7 +28,7 @@ _SITE = [
     *map(ip_network, ("fc00::/7", "fe80::/10")),
 ]
 # IPv4 inside IPv6, with what is reserved: tunnels lead to ranges that are refused under their own name.
-_DISGUISED = [IPv6Network(text) for text in ("2002::/16", "2001::/32")]
+_DISGUISED = [IPv6Network(text) for text in ("2002::/16", "2001::/32", "::ffff:0:0/96")]
 
 
 class Reach(IntEnum):
