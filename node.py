@@ -175,7 +175,6 @@ class Node:
                     self.storage.commit([effect])
         finally:
             self._reader.close()
-            self.storage.close()
 
     # -------------------------------------------------------------------------------- what the network side needs
 
@@ -300,7 +299,7 @@ async def open_node(home: Home) -> AsyncIterator[Node]:
                         yield node
                     nursery.cancel_scope.cancel()
         finally:
-            storage.close()
+            storage.close()  # not before: until the network is closed, what comes in is judged by the state on disk
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from chain.events import Commit, Outcomes, Submitted, TransactionsReceived
 from chain.proof import check_evidence
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
+from chain.trial import screen
 from node import Node, open_node
 from p2p.local.config import HomeConfig
 from p2p.local.home import Home, create_home, load_home, peer_id_of
@@ -93,6 +94,7 @@ async def test_a_stop_in_the_middle_of_a_commit_waits_for_it(home: Path) -> None
     node = node_of(home, storage)
     await stop_in_mid_commit(node, storage)
     node.stop()
+    storage.close()
     again = SlowStorage(home)
     chain, signing = again.load()
     again.close()
@@ -114,6 +116,7 @@ async def test_a_stop_just_before_a_commit_does_not_lose_it(home: Path) -> None:
         nursery.cancel_scope.cancel()
     assert node.engine.chain.head.header.height == 1
     node.stop()
+    storage.close()
     again = SlowStorage(home)
     chain, _ = again.load()
     again.close()
@@ -130,6 +133,7 @@ async def test_nothing_is_written_after_a_commit_that_failed(home: Path) -> None
     storage.is_broken = False
     storage.asked.clear()
     node.stop()
+    storage.close()
     assert not storage.asked.is_set()
     again = SlowStorage(home)
     chain, signing = again.load()
@@ -159,7 +163,19 @@ async def test_a_transaction_is_located(home: Path, monkeypatch: pytest.MonkeyPa
         nursery.cancel_scope.cancel()
         assert storage.asked.is_set()
     node.stop()
+    storage.close()
     assert [block and block.header.height for block in found] == [1, None, None]
+
+
+def test_what_comes_in_after_the_last_commit_is_judged_still(home: Path) -> None:
+    # given a node that ends, whose peers do not know that yet
+    storage = SlowStorage(home)
+    storage.go_on.set()
+    node = node_of(home, storage)
+    node.stop()
+    # then what they send is looked up in the state, of which most is on disk
+    assert screen(node.chain)(Actor(node.genesis, 100).sign(Enrol())) is None
+    storage.close()
 
 
 async def test_it_proves_where_somebody_stands_once_something_is_final(home: Path) -> None:
@@ -178,6 +194,7 @@ async def test_it_proves_where_somebody_stands_once_something_is_final(home: Pat
     assert proven.member is not None
     assert proven.header == node.engine.chain.finalized
     node.stop()
+    storage.close()
 
 
 # ------------------------------------------------------------------------------------------- nodes inside a program
