@@ -28,15 +28,16 @@ from chain.database import (
 from chain.errors import Refused
 from chain.genesis import Genesis
 from chain.headers import Header, decode_header
-from chain.mempool import MAX_TRANSACTIONS
-from chain.messages import RawItems
+from chain.mempool import MAX_BYTES, MAX_TRANSACTIONS
+from chain.messages import FRAMING_BYTES, RawItems
 from chain.transactions import decode_transaction
 
 # A transaction of so many blocks: a fraction of a second, also where they are the largest.
 DROPPED_AT_ONCE = 32
 # A file is written anew once bodies of a tenth of their window were dropped since it was last.
 _WIPED_PER_WINDOW = 10
-_MAX_WAITING_BYTES = 2**31
+# What came back from abandoned blocks finds twice the room in a mempool.
+_MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES
 
 
 class Missing(NamedTuple):
@@ -80,7 +81,7 @@ class Bodies:
                 self._strip(header)
             self._drop_beside(oldest)
             self._forget_waiting(oldest)
-            self._put("bodies", oldest)
+            self._database.put("bodies", encode((oldest,)))
         return len(gone)
 
     @property
@@ -141,18 +142,10 @@ class Bodies:
 
     def _forget_waiting(self, height: int) -> None:
         """A crash leaves here what waited at the last clean stop, however long ago that was."""
-        raw = self._database.meta("waiting")
-        if raw is None:
-            return
-        items = RawItems.decode(raw, max_items=MAX_TRANSACTIONS, max_bytes=_MAX_WAITING_BYTES).items
+        items = stored_waiting(self._database)
         kept = tuple(item for item in items if decode_transaction(item).expiry_height >= height)
         if len(kept) < len(items):
-            waiting = RawItems(kept).encode()
-            self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('waiting', ?)", (seal(b"waiting", waiting),))
-
-    def _put(self, key: str, number: int) -> None:
-        sealed = seal(key.encode(), encode((number,)))
-        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, sealed))
+            self._database.put("waiting", RawItems(kept).encode())
 
     # -------------------------------------------------------------------------------------- what must be gone, too
 
@@ -188,7 +181,7 @@ class Bodies:
         with self._database.translated():
             self._connection.execute("VACUUM")
         with self._database.transaction():
-            self._put("wiped", oldest)
+            self._database.put("wiped", encode((oldest,)))
         self.cut_log()
 
     # ------------------------------------------------------------------------------------- what is missing or damaged
@@ -221,7 +214,7 @@ class Bodies:
     def lower(self, height: int) -> None:
         """Every body from ``height`` on is here again."""
         with self._database.transaction():
-            self._put("bodies", height)
+            self._database.put("bodies", encode((height,)))
             self._connection.execute("DELETE FROM meta WHERE key = 'wiped'")
 
     def stop_overwriting(self) -> None:
@@ -229,6 +222,14 @@ class Bodies:
         if self._database.meta("wiped") is not None:
             with self._database.transaction():
                 self._connection.execute("DELETE FROM meta WHERE key = 'wiped'")
+
+
+def stored_waiting(database: Database) -> tuple[bytes, ...]:
+    """What waited for a block at the last clean stop, encoded.  Raises :class:`Refused` where that is damaged."""
+    raw = database.meta("waiting")
+    if raw is None:
+        return ()
+    return RawItems.decode(raw, max_items=MAX_TRANSACTIONS, max_bytes=_MAX_WAITING_BYTES).items
 
 
 def _header_of(block_id: bytes, stored: bytes) -> Header:

@@ -238,6 +238,10 @@ class Database:
         except (OSError, Refused):  # of an older version, or damaged itself
             return False
 
+    def put(self, key: str, value: bytes) -> None:
+        """Set what ``meta`` holds under a key, within a transaction."""
+        self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, seal(key.encode(), value)))
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """What is written inside is written whole and durable at the end, or not at all."""

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from chain import pages, replanting
 from chain.codec import encode
-from chain.database import BETWEEN, Database, bounds, page_seal, page_unseal, policy_in_force, seal, unseal
+from chain.database import BETWEEN, Database, bounds, page_seal, page_unseal, policy_in_force, unseal
 from chain.entries import Member
 from chain.policy import Policy
 from chain.scores import standing
@@ -71,7 +71,7 @@ class Derived:
         kept = [(path, page_seal(path, page)) for path, page in tree.pages.items() if page]
         self._connection.executemany("DELETE FROM page WHERE k = ?", gone)
         self._connection.executemany("INSERT OR REPLACE INTO page VALUES (?, ?)", kept)
-        self._put("entries", encode((tree.count,)))
+        self._database.put("entries", encode((tree.count,)))
 
     @property
     def root(self) -> bytes:
@@ -120,7 +120,7 @@ class Derived:
         members = {key: value for key, value, _ in rows}
         self._score(policy, members)
         if len(members) == RESCORED_AT_ONCE:
-            self._put("rescored", max(members))
+            self._database.put("rescored", max(members))
         else:
             self._connection.execute("DELETE FROM meta WHERE key = 'rescored'")
 
@@ -158,9 +158,6 @@ class Derived:
     def _stored(self, key: bytes) -> bytes | None:
         row = self._connection.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
         return None if row is None else unseal(key, row[0])
-
-    def _put(self, key: str, value: bytes) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, seal(key.encode(), value)))
 
 
 def bands_above(score: int) -> Iterator[tuple[int, int, int]]:

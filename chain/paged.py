@@ -77,7 +77,11 @@ class Rows(Protocol):
 class _Layer(Generic[_K, _V]):
     """What blocks changed since the snapshot that is on disk, and under it what was read there lately.
 
-    Of the latter there are at least ``least``, once so many were read, and at most twice as many.
+    ``changed`` has each key as it is at the head, and ``_blocks`` how many of the blocks that are not known to be on
+    disk changed it: those that can be taken back, and those that settled.  A block that goes either way takes one off;
+    at none the disk has the same value, so what was changed is what was read.
+
+    Of what was read there are at least ``least``, once so many were, and at most twice as many.
     """
 
     def __init__(self, least: int) -> None:

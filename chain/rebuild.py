@@ -102,5 +102,4 @@ class _Rebuild:
         return step, after
 
     def _note(self, step: int, after: bytes) -> None:
-        value = seal(_PROGRESS.encode(), encode((step, after)))
-        self._database.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_PROGRESS, value))
+        self._database.put(_PROGRESS, encode((step, after)))

@@ -14,7 +14,7 @@ from pathlib import Path
 from chain.blockchain import Blockchain, Settled, Snapshot
 from chain.blocks import Block, decode_heading, encode_block, heading_of
 from chain.blocktree import genesis_header
-from chain.bodies import Bodies
+from chain.bodies import Bodies, stored_waiting
 from chain.codec import decode, encode
 from chain.database import (
     FORMAT,
@@ -35,8 +35,7 @@ from chain.genesis import Genesis
 from chain.headers import decode_header
 from chain.keys import did_from_key
 from chain.ledger import Ledger
-from chain.mempool import MAX_BYTES, MAX_TRANSACTIONS
-from chain.messages import FRAMING_BYTES, RawItems
+from chain.messages import RawItems
 from chain.paged import PagedStore
 from chain.production import is_forgotten, said_by
 from chain.rebuild import replace_state
@@ -46,8 +45,6 @@ from chain.rows import StoredRows
 from chain.votecodec import decode_votes, encode_votes
 from chain.votes import Votes
 
-# What came back from abandoned blocks finds twice the room in a mempool.
-_MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES
 # Four numbers, an id and a tag.
 _MAX_SIGNING_BYTES = 128
 
@@ -155,13 +152,8 @@ class Storage:
 
         Raises :class:`OperatorError` where that is damaged.
         """
-        raw = self._database.meta("waiting")
         with self._database.translated():
-            return (
-                ()
-                if raw is None
-                else RawItems.decode(raw, max_items=MAX_TRANSACTIONS, max_bytes=_MAX_WAITING_BYTES).items
-            )
+            return stored_waiting(self._database)
 
     @property
     def is_exported(self) -> bool:
@@ -179,7 +171,7 @@ class Storage:
         """Note, durably, that this home signed a restart: for one that is new it gives up its signing state."""
         known = self.restart
         with self._database.transaction():
-            self._put([("restart", encode(restart))])
+            self._database.put("restart", encode(restart))
             if known is None or not known.is_same(restart):
                 self._connection.execute("DELETE FROM meta WHERE key = 'signing'")
 
@@ -191,7 +183,7 @@ class Storage:
         bound = self._database.meta("signer")
         if bound is None:
             with self._database.transaction():
-                self._put([("signer", key)])
+                self._database.put("signer", key)
         elif bound != key:
             raise OperatorError(
                 f"{self.path} knows what {did_from_key(bound)} signed, and the key beside it is {did_from_key(key)}; "
@@ -213,7 +205,7 @@ class Storage:
                 "instead: it signs again once the chain made final that it starts anew"
             )
         with self._database.transaction():
-            self._put([("exported", encode(astuple(signing)))])
+            self._database.put("exported", encode(astuple(signing)))
             self._connection.execute("DELETE FROM meta WHERE key = 'signing'")
         return signing
 
@@ -229,7 +221,7 @@ class Storage:
                 "that signed last"
             )
         with self._database.transaction():
-            self._put([("signing", encode(astuple(signing)))])
+            self._database.put("signing", encode(astuple(signing)))
             self._connection.execute("DELETE FROM meta WHERE key = 'exported'")
 
     def _signing(self, key: str) -> SigningState | None:
@@ -280,7 +272,8 @@ class Storage:
             connection.execute("DELETE FROM meta WHERE key IN ('signing', 'restart')")
         if commit.waiting is not None:
             meta.append(("waiting", RawItems(tuple(item.raw for item in commit.waiting)).encode()))
-        self._put(meta)
+        for key, value in meta:
+            self._database.put(key, value)
 
     def _settle(self, settled: Settled) -> None:
         before = self._derived.before(settled.rows)
@@ -297,10 +290,6 @@ class Storage:
         )
         if settled.tree is not None and self._derived.root != settled.header.state_root:
             raise InvariantBroken(f"what is to be stored is not the state at height {settled.header.height}")
-
-    def _put(self, meta: Sequence[tuple[str, bytes]]) -> None:
-        rows = [(key, seal(key.encode(), value)) for key, value in meta]
-        self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
     def _insert(self, block: Block, *, is_main: bool) -> int:
         """Store a block; by how many the transactions on the main chain grow."""

@@ -142,7 +142,7 @@ class Keeper:
         home = shlex.quote(str(self._home.path))
         return launched(
             "at its next start this node writes the file anew; while it is stopped "
-            f"`python scripts/chaindata.py compact {home}` does the same"
+            f"`python scripts/chaindata.py compact --home {home}` does the same"
         )
 
     async def _wipe(self) -> None:

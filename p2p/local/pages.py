@@ -16,7 +16,7 @@ INDEX = "index.html"
 MAX_FILE_BYTES = 8_000_000
 
 # Fixed, so that they are the same on every machine.
-_TYPES = {
+MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -45,7 +45,7 @@ class Pages:
 
     def __init__(self, folder: Path = EXPLORER, origins: tuple[str, ...] = ()) -> None:
         found = (path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.is_file())
-        self._paths = {path.relative_to(folder).as_posix(): path for path in found if path.suffix in _TYPES}
+        self._paths = {path.relative_to(folder).as_posix(): path for path in found if path.suffix in MEDIA_TYPES}
         self._read: dict[str, Page] = {}
         asked = " ".join(("'self'", *origins))
         self._policy = (
@@ -67,5 +67,5 @@ class Pages:
             raise Problem(404, "there is no such file")
         if name not in self._read:
             content = path.read_bytes()[:MAX_FILE_BYTES]
-            self._read[name] = Page(content, _TYPES[path.suffix], f'"{sha256(content).hexdigest()[:32]}"')
+            self._read[name] = Page(content, MEDIA_TYPES[path.suffix], f'"{sha256(content).hexdigest()[:32]}"')
         return self._read[name]

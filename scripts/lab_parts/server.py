@@ -10,21 +10,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from chain.errors import OperatorError
+from p2p.local.pages import MEDIA_TYPES
 from scripts.lab_parts.engine import ROOT, engine
 
 PAGE = Path(__file__).parent / "page"
 PYODIDE = PAGE / "node_modules" / "pyodide"
 _FOLDERS = {"lab": PAGE, "explorer": ROOT / "p2p" / "local" / "explorer", "pyodide": PYODIDE}
-_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".svg": "image/svg+xml",
-    ".wasm": "application/wasm",
-    ".zip": "application/zip",
-}
+_SERVED = (".html", ".css", ".js", ".mjs", ".json", ".svg", ".wasm")
+_TYPES = {suffix: MEDIA_TYPES[suffix] for suffix in _SERVED} | {".zip": "application/zip"}
 # WebAssembly is compiled in the page; nothing else is made of text there.
 _POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; base-uri 'none'; form-action 'none'"
 

@@ -79,11 +79,11 @@ ARGUED: dict[str, str] = {
     " -> shared_bits = MAX_DEPTH - (number | next_number).bit_length()": (
         "Goes further up than it has to and comes down again: the same tree, later."
     ),
-    "storage.(module): _MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES"
+    "bodies.(module): _MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES"
     " -> _MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 2) * FRAMING_BYTES": _ROOM,
-    "storage.(module): _MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES"
+    "bodies.(module): _MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES"
     " -> _MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS - 1) * FRAMING_BYTES": _ROOM,
-    "storage.(module): _MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES"
+    "bodies.(module): _MAX_WAITING_BYTES = 2 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES"
     " -> _MAX_WAITING_BYTES = 3 * MAX_BYTES + (MAX_TRANSACTIONS + 1) * FRAMING_BYTES": _ROOM,
     "sync.Sync.__init__: self._last_ms = 0 -> self._last_ms = 1": "Written before it is read.",
     "tables._holds: range(len(lines), -1, -1) -> range(len(lines), -2, -1)": (

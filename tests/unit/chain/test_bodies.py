@@ -98,7 +98,7 @@ def test_what_lost_long_ago_goes_and_so_does_what_waited_too_long(home: Path, ci
     still = city.eve.sign(city.blocks[0].transactions[0].action, expiry_height=99)
     with closing(Storage(home / DATABASE, city.genesis)) as storage, storage._database.transaction():
         storage._insert(old, is_main=False)
-        storage._put([("waiting", RawItems((waits.raw, still.raw)).encode())])
+        storage._database.put("waiting", RawItems((waits.raw, still.raw)).encode())
     prune(home, city)
     with closing(Storage(home / DATABASE, city.genesis)) as storage:
         assert storage.waiting() == (still.raw,)
