@@ -38,13 +38,13 @@ class Snapshot:
 class Settled:
     """What moves the snapshot on disk to a later final block.
 
-    ``rows`` are the changed entries by key, None where one is gone; ``decisions`` the heights of blocks on the way that
-    decided something about who votes.  Without its ``tree`` the pages follow from the rows.
+    ``changes`` are those of all blocks on the way, ``decisions`` the heights of those that decided something about who
+    votes.  Without its ``tree`` the pages follow from the changes.
     """
 
     header: Header
     votes: Votes
-    rows: dict[bytes, bytes | None]
+    changes: Changes
     decisions: tuple[int, ...] = ()
     tree: Tree | None = None
 
@@ -185,9 +185,9 @@ class Blockchain:
         if not self.unsettled:
             return None
         decisions = tuple(self.ledger.decisions(self.finalized.height))
-        rows, tree = self.ledger.settle(self.finalized.height)
+        changes, tree = self.ledger.settle(self.finalized.height)
         self._settled = self.finalized
-        return Settled(self._settled, self._settled_votes, rows, decisions, tree)
+        return Settled(self._settled, self._settled_votes, changes, decisions, tree)
 
     def _move_head(self, node: TreeNode) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
         down, up = self.tree.path(self.head.header.id, node.header.id)
