@@ -93,9 +93,9 @@ class Derived:
         self._connection.executemany("INSERT INTO agenda VALUES (?, ?)", sorted(new))
 
     def _give(self, changes: Changes) -> None:
-        ratings = sorted((given_key(key), *both) for key, both in changes.items() if key[:1] == RATINGS)
-        gone = [given for given, _, after in ratings if after is None]
-        there = [given for given, before, _ in ratings if before is None]
+        ratings = [(key, *both) for key, both in changes.items() if key[:1] == RATINGS]
+        gone = sorted(given_key(key) for key, _, after in ratings if after is None)
+        there = sorted(given_key(key) for key, before, _ in ratings if before is None)
         self._connection.executemany("DELETE FROM given WHERE rater = ? AND rating = ?", gone)
         self._connection.executemany("INSERT OR IGNORE INTO given VALUES (?, ?)", there)
 

@@ -276,8 +276,9 @@ def _joined(blocks: Iterable[Changes]) -> Changes:
     """What blocks changed one after another, as one change of each entry."""
     joined: Changes = {}
     for changes in blocks:
-        for key, (before, after) in changes.items():
-            joined[key] = joined[key][0] if key in joined else before, after
+        for key, both in changes.items():
+            first = joined.get(key)
+            joined[key] = both if first is None else (first[0], both[1])
     return {key: both for key, both in joined.items() if both[0] != both[1]}
 
 
