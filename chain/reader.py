@@ -20,6 +20,7 @@ from chain.database import (
     is_bare,
     oldest_body,
     page_unseal,
+    place,
     short_id,
     stored_finality,
     trusted_block,
@@ -58,6 +59,16 @@ class Reader:
         """All queries inside see one and the same commit."""
         with self._database.consistent():
             yield
+
+    def hold(self) -> None:
+        """Until this is closed, see one and the same commit: the newest one now."""
+        self._database.hold()
+
+    @property
+    def log_bytes(self) -> int:
+        """How much of what was committed is in SQLite's log, also because somebody still reads what was before."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        return log.stat().st_size if log.exists() else 0
 
     def finalized_height(self) -> int:
         """The height up to which the chain is final."""
@@ -282,6 +293,14 @@ class Reader:
             entry = self.entry(key)
             if entry is not None:  # gone since
                 yield key, entry
+
+    def entries_between(self, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes, int]]:
+        """Undecoded entries whose keys have hashes from ``first`` to ``last``, with their places, in the tree's order.
+
+        A few more may come, whose hashes begin like one of these two.
+        """
+        between = "SELECT key, value, at FROM state WHERE at BETWEEN ? AND ? ORDER BY at"
+        yield from self._database.values(between, (place(first), place(last)))
 
     def pages(self, paths: Iterable[int]) -> Mapping[int, bytes]:
         """The pages of the tree over the snapshot's state under these paths, as far as there are any."""

@@ -13,6 +13,7 @@
     founding     a network that several organisations found: plan, entries, genesis
     founders     the commands that they type
     handover     a validator's signing state, on its way to another machine
+    arrival      joining by state, before a node runs
     presence     how a node is found: its transport's settings, node.json
     lifetime     until a signal, or the end of whoever started it
     supervisor   what systemd is told: ready, stopping

@@ -14,7 +14,7 @@ import pytest
 
 from chain.actions import Evidence
 from chain.chronicle import transaction_document
-from chain.database import seal
+from chain.database import PUT_ENTRY, entry_row, seal
 from chain.entries import Account, Member
 from chain.headers import Header, sign_header
 from chain.keys import did_from_key
@@ -115,7 +115,7 @@ def test_a_did_can_be_given_as_tables_shorten_it(told: Told) -> None:
 def test_the_beginning_of_several_dids_names_none(told: Told, damaged: Path) -> None:
     key = told.city.eve.key
     twin = account_key(key[:-1] + bytes([key[-1] ^ 1]))
-    tamper(damaged, "INSERT INTO state VALUES (?, ?)", twin, seal(twin, encode_entry(Account(0, b"", b""))))
+    tamper(damaged, PUT_ENTRY, *entry_row(twin, encode_entry(Account(0, b"", b""))))
     assert "several keys begin" in mistake(damaged, "member", short_did(told.did("eve")))
 
 
