@@ -79,7 +79,7 @@ def read_id(text: str) -> bytes:
 
 
 def number(name: str, what: str, low: int, high: int, default: int | None = None, argument: str = "") -> Parameter:
-    """An integer from ``low`` to ``high``."""
+    """An integer from ``low`` to ``high``; what is none raises :class:`Unclear`."""
 
     def read(text: str) -> int:
         if not (text.isascii() and text.isdecimal() and len(text) <= 16 and low <= int(text) <= high):
@@ -96,7 +96,7 @@ def limit(most: int, default: int) -> Parameter:
 
 
 def flag(name: str, what: str, argument: str = "") -> Parameter:
-    """``true`` or ``false``."""
+    """``true`` or ``false``; anything else raises :class:`Unclear`."""
 
     def read(text: str) -> bool:
         if text not in ("true", "false"):
@@ -107,7 +107,7 @@ def flag(name: str, what: str, argument: str = "") -> Parameter:
 
 
 def choice(name: str, what: str, names: tuple[str, ...]) -> Parameter:
-    """One of these."""
+    """One of these; anything else raises :class:`Unclear`."""
 
     def read(text: str) -> str:
         if text not in names:
@@ -118,7 +118,7 @@ def choice(name: str, what: str, names: tuple[str, ...]) -> Parameter:
 
 
 def text(name: str, what: str, pattern: str = "^[^\\u0000-\\u001f]{1,128}$") -> Parameter:
-    """What a regular expression matches as a whole."""
+    """What a regular expression matches as a whole; anything else raises :class:`Unclear`."""
 
     def read(text: str) -> str:
         if not re.fullmatch(pattern, text):
