@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from chain import enquiries
 from chain.actions import Evidence
 from chain.chronicle import transaction_document
 from chain.database import PUT_ENTRY, entry_row, seal
@@ -227,6 +228,21 @@ def test_records_are_filtered(told: Told) -> None:
     assert (len(limited["records"]), limited["more"]) == (4, True)
     assert answer(told.home, "records", "--limit", "5")["more"] is False
     assert "no category of records" in mistake(told.home, "records", "--category", "nothing")
+
+
+def test_of_a_large_register_an_answer_looks_at_so_many_records(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enquiries, "MAX_LOOKED_AT", 2)
+    found, after = [], list[str]()
+    while True:
+        page = answer(told.home, "records", "--category", "1", *after)
+        assert page["more"] == (page["next"] is not None)
+        found += [(row["member"], row["number"]) for row in page["records"]]
+        if page["next"] is None:
+            break
+        assert f"more with --after {page['next']}" in ask(told.home, "records", "--category", "1", *after).stdout
+        after = ["--after", page["next"]]
+    assert set(found) == {(told.did("ann"), 1), (told.did("bob"), 2)}
+    assert len(found) == 2
 
 
 def test_open_objections_say_who_has_to_act_until_when(told: Told) -> None:
