@@ -27,6 +27,10 @@ FRAME_BYTES = 4_096
 """So much that nobody asked for counts as one more: 4 MB a second, four times the gossip of a busy network."""
 
 
+PAUSE_S = 0.1
+"""Whoever has to wait waits so much longer: one pause for a hundred frames costs less than a hundred."""
+
+
 class Influx:
     """What strangers' connections may send, and all others each for itself; only those who ``is_reserved`` are none."""
 
@@ -41,5 +45,7 @@ class Influx:
     def wait_s(self, peer_id: str, host: str, *, is_dialled: bool) -> float:
         """How long until the next one is taken; ``is_dialled``: we chose to know this peer."""
         if is_dialled or self.is_reserved(peer_id):
-            return self._debts.own_wait_s(peer_id)
-        return self._debts.wait_s(peer_id, origin(host))
+            wait_s = self._debts.own_wait_s(peer_id)
+        else:
+            wait_s = self._debts.wait_s(peer_id, origin(host))
+        return wait_s and wait_s + PAUSE_S

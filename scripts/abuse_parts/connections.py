@@ -8,7 +8,6 @@ from typing import Any
 import trio
 from libp2p.stream_muxer.yamux.yamux import (
     FLAG_ACK,
-    FLAG_SYN,
     TYPE_DATA,
     TYPE_PING,
     TYPE_WINDOW_UPDATE,
@@ -34,13 +33,12 @@ async def write_frames(visitor: Visitor, frames: bytes) -> None:
 
 
 async def frame_storm(target: Target) -> None:
-    """Headers that mean nothing, five thousand in a write: pings and answers, windows, no data, no kind at all."""
+    """Headers that mean nothing, five thousand in a write: answers to no ping, windows, no data, no kind at all."""
     kinds = (
         (TYPE_PING, FLAG_ACK, 0),
         (TYPE_WINDOW_UPDATE, 0, NO_STREAM),
         (NO_KIND, 0, 0),
         (TYPE_DATA, 0, NO_STREAM),
-        (TYPE_PING, FLAG_SYN, 0),
     )
     frames = [struct.pack(YAMUX_HEADER_FORMAT, 0, kind, flags, number, 0) * STORM for kind, flags, number in kinds]
     async with visit(target) as visitor:

@@ -9,7 +9,9 @@ from contextlib import suppress
 
 import trio
 from libp2p.abc import INetStream
+from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.pb import crypto_pb2
+from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
 from chain.actions import Enrol, Rate
@@ -23,7 +25,6 @@ from chain.messages import MAX_ANNOUNCEMENT_BYTES, Announcement, RawItems, Statu
 from chain.statements import NO_TAG
 from chain.transactions import sign_transaction
 from p2p.frames import LIBRARY_ERRORS, READ_BYTES
-from p2p.local.home import peer_id_of
 from p2p.meshsub.wire import MAX_RPC_BYTES
 from p2p.protocol import BLOCKS, TRANSACTIONS
 from scripts.abuse_parts.target import MESHSUB, Target, Visitor, framed, until_thrown_out, visit
@@ -167,7 +168,7 @@ async def vouched_crowd(target: Target) -> None:
 
 async def _be_its_machine(target: Target, secret: SecretKey) -> None:
     seed = os.urandom(32)
-    credential = sign_credential(secret, target.genesis.id, peer_id_of(seed))
+    credential = sign_credential(secret, target.genesis.id, str(ID.from_pubkey(create_new_key_pair(seed).public_key)))
     status = Status(bytes(32), 0, 0, 0, credential=credential).encode()
     with until_thrown_out():
         async with visit(target, status, seed) as visitor:
