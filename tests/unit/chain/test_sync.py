@@ -215,7 +215,7 @@ def test_peers_that_the_operator_named_are_asked_at_once(chain: Blockchain) -> N
         sync.note(f"liar{number}", claim(10_000, mhp=10_000, head=number))
     asks(sync, chain)
     sync.note("friend", status_of(LONGER[-1]))
-    sync.note("validator", status_of(LONGER[-1]), is_validator=True)
+    sync.note("validator", status_of(LONGER[-1]), b"its key")
     assert asked_of(sync, chain) == ["friend", "validator"]
 
 
