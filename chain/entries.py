@@ -141,7 +141,8 @@ class Record(NamedTuple):
     ``deadline_slot`` ends what the status waits for (0: nothing); ``expires_slot`` ends the record.  It can be
     repaired from ``repair_slot`` (0: never).  ``cap`` is a tier level, or -1; it ``stands`` (1) while it is disputed.
     ``is_declined`` once its issuer declined a repair; ``is_reopened`` where it is about conduct of an ended record.
-    It can be appealed before ``appeal_slot``, after ``arbiter`` upheld it.  ``lot`` and ``lot_height`` are the seed of
+    It can be appealed before ``appeal_slot``, after ``arbiter`` upheld it; before that ``arbiter`` is whose word
+    reopened the conduct.  ``lot`` and ``lot_height`` are the seed of
     the lot that draws who rules, ``votes`` what those of an appeal ruled.  ``grounds`` are the objection's or the
     appeal's, ``statement`` the member's own, ``proof`` the repair's.
     """

@@ -3,7 +3,8 @@
 A marker is a hash under which nothing about anybody is kept.  While a record stands, its evidence makes no second one
 in its category, and the marker stands as long as it does.  Once it has ended, neither its evidence makes another one,
 in any category, nor conduct of the same category and day, but by reopening, until the retention of the conduct ends.
-Source: protocol 6.12.
+Nor is blame that fell, since its rater gave no reason for it, said again.
+Source: protocol 6.12 and 8.4.
 """
 
 from __future__ import annotations
@@ -62,6 +63,19 @@ def mark_ended(draft: Draft, subject: bytes, record: Record) -> None:
         _prolong(draft, conduct, until_slot, record.is_reopened)
 
 
+def check_blame(draft: Draft, key: bytes) -> None:
+    """A rating that blames, under ``key``, did not fall lately.  Raises :class:`Refused`: ``RATING_FELL``."""
+    marker: Marker | None = draft.get(_blame_key(key))
+    if marker is not None:
+        slot = draft.date(marker.until_slot)
+        raise Refused(Reason.RATING_FELL, f"it gave no reason when it was asked for one; again from slot {slot}")
+
+
+def mark_fallen(draft: Draft, key: bytes, until_slot: int) -> None:
+    """A rating under ``key`` that blamed fell for want of a reason."""
+    draft.put(_blame_key(key), Marker(until_slot))
+
+
 def fall_due(draft: Draft, key: bytes) -> None:
     """The retention is over, unless what ended in this very block has prolonged it.
 
@@ -97,6 +111,10 @@ def _evidence_key(subject: bytes, evidence: bytes) -> bytes:
 def _conduct_key(draft: Draft, subject: bytes, category: int, established_slot: int) -> bytes:
     day = established_slot // draft.slots(1)
     return _key(b"conduct", subject + category.to_bytes(4, "big") + day.to_bytes(8, "big", signed=True))
+
+
+def _blame_key(rating: bytes) -> bytes:
+    return _key(b"blame", rating)
 
 
 def _key(kind: bytes, what: bytes) -> bytes:

@@ -67,7 +67,8 @@ def answer(draft: Draft, action: Answer, actor: bytes) -> None:
             raise Refused(Reason.NOT_BETTER, f"a correction raises the points, from {record.points}")
         corrected = record._replace(points=action.points)
         if record.is_disputed:  # what the objection was about is no more
-            corrected = _settled(corrected, upheld=0, arbiter=b"", grounds=b"")
+            arbiter = b"" if record.upheld else record.arbiter
+            corrected = _settled(corrected, upheld=0, arbiter=arbiter, grounds=b"")
         effects.change(draft, subject, action.number, record, corrected)
         draft.happenings.append(Happening("corrected", subject, action.number, record))
     if action.verdict != MAINTAIN and record.is_disputed:  # what the issuer finds by itself is not held against it

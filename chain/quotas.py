@@ -12,7 +12,7 @@ from chain.blocks import MAX_BLOCK_TRANSACTIONS
 from chain.draft import Draft
 from chain.entries import REVOKED, Account, Authority, Member, Tally
 from chain.errors import Reason, Refused
-from chain.kinds import COUNTED
+from chain.kinds import is_counted
 from chain.language import NO_LIMIT
 from chain.policy import Policy
 from chain.statekeys import authority_key, member_key, tally_key
@@ -42,7 +42,7 @@ def spent(draft: Draft, account: Account | None, action: Action, identity: bytes
     """
     day, used = (0, 0) if account is None else (account.day, account.used)
     least = draft.policy.quotas.least
-    if type(action) not in COUNTED or least == NO_LIMIT:
+    if least == NO_LIMIT or not is_counted(action):
         return day, used
     today = draft.day
     if day != today:

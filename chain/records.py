@@ -50,8 +50,10 @@ def file(draft: Draft, action: FileRecord, actor: bytes) -> None:
 def reopen(draft: Draft, action: Reopen, actor: bytes) -> None:
     """Conduct whose record has ended is recorded again, for new evidence, with a reason and an arbiter's signature.
 
-    Whoever the record is about can object to it again.  Raises :class:`Refused`: what :func:`file` says but about
-    ended conduct; ``NOTHING_ENDED``, ``NO_REASON_GIVEN``, ``NOT_ARBITER``, ``OWN_RECORD``.
+    Whoever the record is about can object to it again, and that arbiter does not rule then.
+
+    Raises :class:`Refused`: what :func:`file` says but about ended conduct; ``NOTHING_ENDED``, ``NO_REASON_GIVEN``,
+    ``NOT_ARBITER``, ``OWN_RECORD``.
     """
     issuer, authority = check_authority(draft, actor)
     subject, member = draft.member(action.subject)
@@ -65,7 +67,7 @@ def reopen(draft: Draft, action: Reopen, actor: bytes) -> None:
     if arbiter in (issuer, subject):
         raise Refused(Reason.OWN_RECORD, "nobody consents to a record of its own, or about itself")
     markers.check_reopening(draft, subject, action)
-    _file(draft, action, issuer, authority, subject, member, category)
+    _file(draft, action, issuer, authority, subject, member, category, arbiter)
 
 
 def make_statement(draft: Draft, action: Statement, actor: bytes) -> None:
@@ -104,6 +106,7 @@ def _file(
     subject: bytes,
     member: Member,
     category: Category,
+    arbiter: bytes = b"",
 ) -> None:
     policy = draft.policy
     # In registry time, as of now.
@@ -143,6 +146,7 @@ def _file(
         proof=b"",
         stands=int(category.stands_disputed),
         is_reopened=int(isinstance(action, Reopen)),
+        arbiter=arbiter,
     )
     draft.put(authority_key(issuer), authority._replace(filed=authority.filed + 1))
     markers.mark_filed(draft, subject, record, until_slot)

@@ -192,11 +192,12 @@ def apply(draft: Draft, transaction: Transaction) -> None:
         raise Refused(reason, f"nonce {transaction.nonce} where {next_nonce} is next")
     action = transaction.action
     identity = actor if account is None else account.identity or actor
-    day, used = quotas.spent(draft, account, action, identity)
+    written = quotas.spent(draft, account, action, identity)
     check_action(draft.policy, transaction)
     given = _RULES[type(action)](draft, action, actor) or 0
-    _, identity, successor, _, _, before = draft.get(at) or Account(0, b"", b"")
-    draft.put(at, Account(next_nonce + 1, identity, successor, day, used, before + given))
+    _, identity, successor, day, used, before = draft.get(at) or Account(0, b"", b"")
+    # Guardians may have moved a member to this very key, with what it had written.
+    draft.put(at, Account(next_nonce + 1, identity, successor, *max(written, (day, used)), before + given))
 
 
 def touched(transaction: Transaction) -> Iterator[bytes]:

@@ -135,7 +135,8 @@ def objections(document: Document) -> Finding:
     """Open objections, and who has to act until when; time is counted from the newest block."""
     columns = ("member", "number", "category", "points", "issuer", "waits_for", "deadline_slot", "left")
     rows = _brief_members(document["objections"])
-    return Finding(document, [sheet(f"Open objections, {as_of(document)}", columns, rows)])
+    title = f"Open objections, {as_of(document)}"
+    return Finding(document, [sheet(title, columns, rows, ("deadline_slot", "points", "issuer", "category"))])
 
 
 @question(HISTORY)
@@ -182,7 +183,8 @@ def _explained(lines: list[dict[str, Any]], total: int) -> Sheet:
                 state,
             )
         )
-    return Sheet("Where the score comes from", columns, [*rows, ("score", total, *[None] * 6)])
+    least = ("block", "policy", "height", "by")
+    return Sheet("Where the score comes from", columns, [*rows, ("score", total, *[None] * 6)], least)
 
 
 def _records_sheet(title: str, found: list[dict[str, Any]]) -> Sheet:

@@ -202,8 +202,9 @@ class Recount(People, Disputes):
                     self._record_due(record)
             case "r":
                 voice = self.ratings[about[0]][about[1:]]
-                if self._has_left(about[0]) or self._has_left(about[1]) or 0 < voice.due <= self.slot:
-                    del self.ratings[about[0]][about[1:]]
+                has_left = self._has_left(about[0]) or self._has_left(about[1])
+                if has_left or 0 < voice.due <= self.slot:
+                    self._unsay(about[0], about[1:], is_silence=not has_left and voice.due != voice.expires)
             case "k":
                 if self.markers[about][0] <= self.slot:  # what has just ended may have prolonged it
                     del self.markers[about]
@@ -257,6 +258,7 @@ class Recount(People, Disputes):
         stands, is_reopened = category["interim"] == "stands", row["kind"] == "reopen"
         times, about = (self.height, expires, repairable_from, kept_until), self.records[subject]
         about.append(Record(subject, len(about), who, row, row["points"], *times, cap, stands, is_reopened))
+        about[-1].arbiter = self.who(row["arbiter"]) if is_reopened else b""
         self._tell("reopened" if is_reopened else "filed", about[-1].name)
         self._deed(who, "filed")
 
