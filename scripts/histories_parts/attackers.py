@@ -64,6 +64,7 @@ class Attackers(OfMembers, AboutRecords, OfValidators):
         plans: list[Callable[[], Plan]] = [
             *(self._diluter, self._pair, self._majority, self._thief, self._inventor, self._crowd, self._hoarder),
             *(self._slanderer, self._mover, self._reopener),
+            self._majority,  # who has most power tries most
         ]
         plan = self.random.choice(plans)
         return self._again(plan) if self.random.random() < SHARE else None
