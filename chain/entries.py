@@ -92,6 +92,10 @@ class Member(NamedTuple):
             self.registrar, self.raters, self.leaves_slot,
         )  # fmt: skip
 
+    def with_suspended(self, count: int) -> Member:
+        """The member with so many more records that are suspended, or fewer."""
+        return Member(*self[:7], self.suspended + count, *self[8:])
+
 
 # Status of a rating.  Its points count in all of them.
 UNDISPUTED, DISPUTED, ANSWERED = 0, 1, 2
@@ -256,6 +260,10 @@ class Authority(NamedTuple):
     forgiven_decided: int = 0
     forgiven_overturned: int = 0
     window: Window = Window(0, 0, 0, 0, 0)
+
+    def with_filing(self) -> Authority:
+        """The authority with one more record, as most of what it does makes it."""
+        return Authority(*self[:6], self.filed + 1, *self[7:])
 
 
 class Roll(NamedTuple):

@@ -15,7 +15,7 @@ from chain.actions import FileRecord, Reopen
 from chain.draft import Draft
 from chain.entries import Marker, Record
 from chain.errors import InvariantBroken, Reason, Refused
-from chain.statekeys import marker_key
+from chain.statekeys import MARKERS
 
 
 def check_new(draft: Draft, subject: bytes, action: FileRecord) -> None:
@@ -53,8 +53,9 @@ def mark_ended(draft: Draft, subject: bytes, record: Record) -> None:
     """The record ended; neither its evidence nor its conduct is recorded again while that is kept."""
     key = _evidence_key(subject, record.evidence)
     marker: Marker = draft.get(key)
-    until_slot = dict(marker.filed)[record.category]
-    others = tuple(each for each in marker.filed if each[0] != record.category)
+    filed = dict(marker.filed)
+    until_slot = filed.pop(record.category)
+    others = tuple(filed.items())
     is_kept = until_slot > draft.slot
     kept_slot = max(marker.until_slot, until_slot) if is_kept else marker.until_slot
     draft.put(key, Marker(kept_slot, 0, others) if kept_slot or others else None)
@@ -105,17 +106,17 @@ def _prolong(draft: Draft, key: bytes, until_slot: int, was_reopened: int) -> No
 
 
 def _evidence_key(subject: bytes, evidence: bytes) -> bytes:
-    return _key(b"evidence", subject + evidence)
+    return _key(b"evidence" + subject + evidence)
 
 
 def _conduct_key(draft: Draft, subject: bytes, category: int, established_slot: int) -> bytes:
     day = established_slot // draft.slots(1)
-    return _key(b"conduct", subject + category.to_bytes(4, "big") + day.to_bytes(8, "big", signed=True))
+    return _key(b"conduct" + subject + category.to_bytes(4, "big") + day.to_bytes(8, "big", signed=True))
 
 
 def _blame_key(rating: bytes) -> bytes:
-    return _key(b"blame", rating)
+    return _key(b"blame" + rating)
 
 
-def _key(kind: bytes, what: bytes) -> bytes:
-    return marker_key(sha256(b"goodfaith/marker/" + kind + what).digest())
+def _key(what: bytes) -> bytes:
+    return MARKERS + sha256(b"goodfaith/marker/" + what).digest()

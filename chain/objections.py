@@ -40,10 +40,14 @@ def object_to(draft: Draft, action: Object, actor: bytes) -> None:
         raise Refused(Reason.UNDER_OBJECTION, "an objection to this record is open")
     if record.upheld:
         raise Refused(Reason.ALREADY_UPHELD, "an arbiter has upheld this record; it can be appealed once")
+    stands = stands_disputed(draft, record)
     objected = record._replace(
-        stands=int(stands_disputed(draft, record)), status=OBJECTED, grounds=action.grounds, proof=b""
+        stands=int(stands),
+        status=OBJECTED,
+        deadline_slot=draft.slot + dispute_slots(draft, record, "answer_days", stands=stands),
+        grounds=action.grounds,
+        proof=b"",
     )
-    objected = objected._replace(deadline_slot=draft.slot + dispute_slots(draft, objected, "answer_days"))
     effects.change(draft, subject, action.number, record, objected)
     draft.happenings.append(Happening("objected", subject, action.number, record))
 

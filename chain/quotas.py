@@ -41,9 +41,10 @@ def spent(draft: Draft, account: Account | None, action: Action, identity: bytes
     :class:`Refused` ``OVER_QUOTA``.
     """
     day, used = (0, 0) if account is None else (account.day, account.used)
-    least = draft.policy.quotas.least
-    if least == NO_LIMIT or not is_counted(action):
+    rules = draft.policy.quotas
+    if rules.are_unlimited or not is_counted(action):
         return day, used
+    least = rules.least
     today = draft.day
     if day != today:
         used = 0

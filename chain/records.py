@@ -125,30 +125,14 @@ def _file(
     number = member.filed
     if number > U32_MAX or authority.filed >= U32_MAX:
         raise Refused(Reason.COUNTER_LIMIT, "no more records can be counted")
+    cap = -1 if category.tier_cap is None else category.tier_cap
+    stands, is_reopened = int(category.stands_disputed), int(type(action) is Reopen)
     record = Record(
-        issuer=issuer,
-        category=category.code,
-        points=action.points,
-        severity=action.severity,
-        evidence=action.evidence,
-        reason=action.reason,
-        established_slot=action.established_slot,
-        height=draft.height,
-        policy_version=policy.version,
-        expires_slot=expires_slot,
-        repair_slot=repair_slot,
-        cap=-1 if category.tier_cap is None else category.tier_cap,
-        status=STANDING,
-        upheld=0,
-        deadline_slot=0,
-        grounds=b"",
-        statement=b"",
-        proof=b"",
-        stands=int(category.stands_disputed),
-        is_reopened=int(isinstance(action, Reopen)),
-        arbiter=arbiter,
-    )
-    draft.put(authority_key(issuer), authority._replace(filed=authority.filed + 1))
+        issuer, category.code, action.points, action.severity, action.evidence, action.reason,
+        action.established_slot, draft.height, policy.version, expires_slot, repair_slot, cap,
+        STANDING, 0, 0, b"", b"", b"", stands, is_reopened, arbiter=arbiter,
+    )  # fmt: skip
+    draft.put(authority_key(issuer), authority.with_filing())
     markers.mark_filed(draft, subject, record, until_slot)
     effects.begin(draft, subject, number, record)
     draft.happenings.append(Happening("reopened" if record.is_reopened else "filed", subject, number, record))
