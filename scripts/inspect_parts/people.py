@@ -192,7 +192,7 @@ def _records_sheet(title: str, found: list[dict[str, Any]]) -> Sheet:
         {**record, "expires": (record["expires_time"] or "")[:10], "state": _state_in_words(record)}
         for record in _brief_members(found)
     ]
-    return sheet(title, (*_RECORD_COLUMNS, "state"), rows, ("severity", "height", "expires"))
+    return sheet(title, (*_RECORD_COLUMNS, "state"), rows, ("severity", "height", "expires", "issuer"))
 
 
 def _ratings_sheet(title: str, other: str, ratings: list[dict[str, Any]]) -> Sheet:

@@ -137,7 +137,7 @@ def _of_home(home: Path, endpoint: Endpoint, known: dict[str, Any]) -> tuple[Doc
 
     def ask(view: View) -> tuple[Document, str]:
         if endpoint is not HISTORY:
-            return asked(endpoint, view, **known), _newer(endpoint, view)
+            return asked(endpoint, view, **known), newer(endpoint, view)
         with progress("blocks", view.head_height) as advance:
             return asked(endpoint, view, **known, advance=advance), ""
 
@@ -145,7 +145,7 @@ def _of_home(home: Path, endpoint: Endpoint, known: dict[str, Any]) -> tuple[Doc
     return found
 
 
-def _newer(endpoint: Endpoint, view: View) -> str:
+def newer(endpoint: Endpoint, view: View) -> str:
     """That the state on disk is behind what is final, where that is what was asked."""
     height, final = view.state.height, view.finalized_height
     if endpoint.source is not Source.STATE or final <= height:
