@@ -114,6 +114,10 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.UNKNOWN_RATING: Meaning(
         "A rating that was withdrawn, aged out or fell is gone.", "the right member and category"
     ),
+    _R.RATING_FELL: Meaning(
+        "Blame for which its rater gave no reason when asked fell, and is not said again while that is remembered.",
+        "the slot named above; or a rating that blames for nothing",
+    ),
     _R.RATING_DISPUTED: Meaning(
         "A rating is objected to once, and its rater answers or withdraws it before rating anew.",
         "the rater's reason (`rating answer`), or its deadline: silence deletes the rating",

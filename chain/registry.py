@@ -115,6 +115,8 @@ _RULES: dict[type[Action], _Rule] = {
     Lost: offences.renew_tag,
 }
 
+_NOBODYS = Account(0, b"", b"")
+
 _CHECKS: dict[type[Action], Callable[[Policy, Any, bytes], None]] = {
     Rate: ratings.check_rating,
     FileRecord: check_filing,
@@ -196,8 +198,10 @@ def apply(draft: Draft, transaction: Transaction) -> None:
     day, used = quotas.spent(draft, account, action, identity)
     check_action(draft.policy, transaction)
     given = _RULES[type(action)](draft, action, actor) or 0
-    _, identity, successor, _, _, before = draft.get(at) or Account(0, b"", b"")
-    draft.put(at, Account(next_nonce + 1, identity, successor, day, used, before + given))
+    after: Account = draft.get(at) or _NOBODYS
+    if account is None:  # guardians may have moved a member to this very key, with what it had written
+        day, used = after.day, after.used
+    draft.put(at, Account(next_nonce + 1, after.identity, after.successor, day, used, after.given + given))
 
 
 def touched(transaction: Transaction) -> Iterator[bytes]:

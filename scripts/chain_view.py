@@ -35,12 +35,16 @@ class Sheet(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a command found: for programs, for people, and the exit code.  ``text`` is printed instead of sheets."""
+    """What a command found: for programs, for people, and the exit code.
+
+    ``text`` is printed instead of sheets; ``beside`` is said to people besides.
+    """
 
     document: Any
     sheets: list[Sheet] = field(default_factory=list)
     exit_code: int = 0
     text: str | None = None
+    beside: str = ""
 
 
 def home_in(home: Path) -> Path:

@@ -212,7 +212,7 @@ class Recount(People, Disputes):
             case "r":
                 voice = self.ratings[about[0]].get(about[1:])
                 if voice is not None and 0 < voice.due <= self.slot:
-                    del self.ratings[about[0]][about[1:]]
+                    self._unsay(about[0], about[1:], is_silence=voice.due != voice.expires)
             case "k":
                 if self.markers[about][0] <= self.slot:  # what has just ended may have prolonged it
                     del self.markers[about]
@@ -266,6 +266,7 @@ class Recount(People, Disputes):
         stands, is_reopened = category["interim"] == "stands", row["kind"] == "reopen"
         times, about = (self.height, expires, repairable_from, kept_until), self.records[subject]
         about.append(Record(subject, len(about), who, row, row["points"], *times, cap, stands, is_reopened))
+        about[-1].arbiter = self.who(row["arbiter"]) if is_reopened else b""
         self._tell("reopened" if is_reopened else "filed", about[-1].name)
         self._deed(who, "filed")
 
