@@ -1,4 +1,4 @@
-"""The state of a node on disk, as its ledger reads it (:class:`chain.paged.Rows`): by a connection of its own."""
+"""The state of a node on disk, as its ledger reads it (:class:`chain.layers.Rows`): by a connection of its own."""
 
 from __future__ import annotations
 
