@@ -149,8 +149,8 @@ def _check_rules(path: Path, judged_otherwise: tuple[type, ...]) -> None:
                 if isinstance(transaction.action, judged_otherwise):
                     raise OperatorError(
                         f"{path} holds a transaction ({KIND_OF[type(transaction.action)].name}, block {height}) that "
-                        "this version judges by other rules, by which that chain would have another state: keep it, and use "
-                        "the version that wrote it"
+                        "this version judges by other rules, by which that chain would have another state: keep it, "
+                        "and use the version that wrote it"
                     )
 
 
