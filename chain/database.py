@@ -14,8 +14,9 @@
 * ``agenda``: which of them falls due in which slot; ``given``: the ratings by whoever gave them, as subject and
   category, for when somebody leaves;
 * ``decisions``: the heights of final blocks that decided something about who votes, which proofs begin at;
-* ``standings``: each member's score under the policy in force there, and ``ranks``: how many there are in each band of
-  scores, bands of bands and so on, so that a rank is a short query.
+* ``standings``: each member's score and tier (by its level) under the policy in force there, and how many records about
+  it are suspended; ``ranks``: how many there are in each band of scores, bands of bands and so on, so that a rank is a
+  short query.
 
 Beside it, in a file of its own, is the number of commits that were durable at least.  SQLite leaves out of its log
 what does not look whole, and opens an older file in its place like any: only that number tells.
@@ -76,8 +77,14 @@ CREATE TABLE page (k INTEGER PRIMARY KEY, v BLOB NOT NULL);
 CREATE TABLE agenda (slot INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY (slot, key)) WITHOUT ROWID;
 CREATE TABLE given (rater BLOB NOT NULL, rating BLOB NOT NULL, PRIMARY KEY (rater, rating)) WITHOUT ROWID;
 CREATE TABLE decisions (height INTEGER PRIMARY KEY);
-CREATE TABLE standings (member BLOB PRIMARY KEY, score INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX standings_by_score ON standings (score DESC, member);
+CREATE TABLE standings (
+    member BLOB PRIMARY KEY,
+    score INTEGER NOT NULL,
+    level INTEGER NOT NULL,
+    suspended INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX standings_by_tier ON standings (level DESC, score DESC, member);
+CREATE INDEX standings_suspended ON standings (member) WHERE suspended > 0;
 CREATE TABLE ranks (level INTEGER, band INTEGER, members INTEGER NOT NULL, PRIMARY KEY (level, band)) WITHOUT ROWID;
 """
 #: Beside the schema: of many entries it is made at once when they are all there.

@@ -118,7 +118,7 @@ async def open_transport(config: TransportConfig) -> AsyncIterator[Transport]:
         router.drop = peers.disconnect
         router.on_bug = relay.on_bug = requests.on_bug = alarm.ring
         peers.on_gone = relay.forget
-        requests.dues.is_reserved = peers.is_reserved
+        requests.dues.is_reserved = host.influx.is_reserved = peers.is_reserved
         Courtesy(host, config.agent, config.prefix, peers.addresses_for)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(alarm.wait)

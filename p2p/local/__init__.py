@@ -32,6 +32,7 @@
     broadcast    what happens, told to whoever listens
     problems     what went wrong, as HTTP says it
     reading      what is read of the database off the node's own turn
+    parameters   what a question takes, and how it is read
     endpoints    every question of the HTTP API, in one table
     openapi      the same as an OpenAPI document
     face         what a running node answers

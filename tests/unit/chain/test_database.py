@@ -145,7 +145,7 @@ def test_a_damaged_meta_value_is_a_damaged_database(database: Database) -> None:
 
 def test_a_transaction_is_written_whole(database: Database, path: Path) -> None:
     with database.transaction():
-        database.connection.execute("INSERT INTO standings VALUES (x'01', 5)")
+        database.connection.execute("INSERT INTO standings VALUES (x'01', 5, 0, 0)")
         with closing(sqlite3.connect(path)) as other:
             assert other.execute("SELECT count(*) FROM standings").fetchone() == (0,)
     with closing(sqlite3.connect(path)) as other:
@@ -156,15 +156,15 @@ def test_a_transaction_is_written_whole(database: Database, path: Path) -> None:
 def test_or_not_at_all(database: Database, error: BaseException) -> None:
     def write() -> None:
         with database.transaction():
-            database.connection.execute("INSERT INTO standings VALUES (x'01', 5)")
+            database.connection.execute("INSERT INTO standings VALUES (x'01', 5, 0, 0)")
             raise error
 
     with pytest.raises(type(error)):
         write()
     assert list(database.rows("SELECT * FROM standings")) == []
     with database.transaction():
-        database.connection.execute("INSERT INTO standings VALUES (x'01', 5)")
-    assert list(database.rows("SELECT * FROM standings")) == [(b"\x01", 5)]
+        database.connection.execute("INSERT INTO standings VALUES (x'01', 5, 0, 0)")
+    assert list(database.rows("SELECT * FROM standings")) == [(b"\x01", 5, 0, 0)]
 
 
 def test_a_count_that_cannot_be_written_leaves_the_one_before(
