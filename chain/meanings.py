@@ -329,7 +329,8 @@ MEANINGS: dict[Reason, Meaning] = {
         _HONEST_BLOCK,
     ),
     _R.WRONG_RESTART: Meaning(
-        "A restart goes on from the block below it, and more than two thirds of the weight signed it.",
+        "A restart goes on from the block below it, which is not the genesis, and more than two thirds of the weight "
+        "signed it.",
         "more signatures, or the block that was agreed on",
     ),
     _R.WRONG_TX_ROOT: Meaning("A header commits to the transactions of its block.", "the transactions that it names"),

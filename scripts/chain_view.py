@@ -75,6 +75,8 @@ def open_view(home: Path) -> Iterator[View]:
 def as_of(answer: Mapping[str, Any]) -> str:
     """The end of a title, from :attr:`~chain.inspection.View.at_head` or ``at_state``."""
     height = answer["as_of_height"]
+    if "rescored_to" in answer:
+        return f"as of height {height}, final; a new policy is still being applied to ranks and tiers"
     if answer["final"]:
         return f"as of height {height}, final"
     return f"as of height {height}, final up to {answer['finalized_height']}"

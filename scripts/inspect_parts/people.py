@@ -124,9 +124,8 @@ def tiers(document: Document, plot: Path | None) -> Finding:
 @limit(50)
 def records(document: Document) -> Finding:
     """Records that stand or are suspended; what has ended is found by `history`."""
-    shown = document["records"]
-    title = _cut(f"Records, {as_of(document)}", len(shown) + document["more"], len(shown))
-    return Finding(document, [_records_sheet(title, shown)])
+    more = f"; more with --after {document['next']}" if document["next"] else ""
+    return Finding(document, [_records_sheet(f"Records, {as_of(document)}{more}", document["records"])])
 
 
 @question(OBJECTIONS)

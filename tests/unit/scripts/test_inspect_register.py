@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from chain import enquiries
 from chain.actions import Evidence
 from chain.chronicle import transaction_document
-from chain.database import seal
+from chain.database import PUT_ENTRY, entry_row, seal
 from chain.entries import Account, Member
 from chain.headers import Header, sign_header
 from chain.keys import did_from_key
@@ -118,7 +119,7 @@ def test_a_did_can_be_given_as_tables_shorten_it(told: Told) -> None:
 def test_the_beginning_of_several_dids_names_none(told: Told, damaged: Path) -> None:
     key = told.city.eve.key
     twin = account_key(key[:-1] + bytes([key[-1] ^ 1]))
-    tamper(damaged, "INSERT INTO state VALUES (?, ?)", twin, seal(twin, encode_entry(Account(0, b"", b""))))
+    tamper(damaged, PUT_ENTRY, *entry_row(twin, encode_entry(Account(0, b"", b""))))
     assert "several keys begin" in mistake(damaged, "member", short_did(told.did("eve")))
 
 
@@ -230,6 +231,21 @@ def test_records_are_filtered(told: Told) -> None:
     assert (len(limited["records"]), limited["more"]) == (4, True)
     assert answer(told.home, "records", "--limit", "5")["more"] is False
     assert "no category of records" in mistake(told.home, "records", "--category", "nothing")
+
+
+def test_of_a_large_register_an_answer_looks_at_so_many_records(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enquiries, "MAX_LOOKED_AT", 2)
+    found, after = [], list[str]()
+    while True:
+        page = answer(told.home, "records", "--category", "1", *after)
+        assert page["more"] == (page["next"] is not None)
+        found += [(row["member"], row["number"]) for row in page["records"]]
+        if page["next"] is None:
+            break
+        assert f"more with --after {page['next']}" in ask(told.home, "records", "--category", "1", *after).stdout
+        after = ["--after", page["next"]]
+    assert set(found) == {(told.did("ann"), 1), (told.did("bob"), 2)}
+    assert len(found) == 2
 
 
 def test_open_objections_say_who_has_to_act_until_when(told: Told) -> None:
