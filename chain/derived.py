@@ -24,6 +24,9 @@ RESCORED_AT_ONCE = 10_000
 # A band holds so many bands of the level below, the lowest level one score each; the highest level is short.
 _BAND_BITS = 4
 _LEVELS = 7
+_PAGES = "SELECT k, v FROM page WHERE k"
+_ENTRIES = "SELECT key, value FROM state WHERE key"
+_SCORES = "SELECT score FROM standings WHERE member"
 
 Values = Mapping[bytes, bytes | None]
 """Entries by key, encoded; None where one is gone."""
@@ -38,7 +41,9 @@ class Derived:
 
     def before(self, values: Values) -> dict[bytes, bytes | None]:
         """The entries on which the chain itself may act, of these keys, as they are stored before ``values`` are."""
-        return {key: self._stored(key) for key in values if key[0] in WITH_DEADLINES}
+        keys = [key for key in values if key[0] in WITH_DEADLINES]
+        stored = {key: unseal(key, value) for key, value in self._database.many(_ENTRIES, keys)}
+        return {key: stored.get(key) for key in keys}
 
     def follow(self, before: Values, values: Values, tree: Tree | None) -> None:
         """The entries are these now.  Without a ``tree`` its pages are made from them."""
@@ -70,7 +75,9 @@ class Derived:
         gone = [(path,) for path, page in tree.pages.items() if not page]
         kept = [(path, page_seal(path, page)) for path, page in tree.pages.items() if page]
         self._connection.executemany("DELETE FROM page WHERE k = ?", gone)
-        self._connection.executemany("INSERT OR REPLACE INTO page VALUES (?, ?)", kept)
+        self._connection.executemany(
+            "INSERT INTO page VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v", kept
+        )
         self._database.put("entries", encode((tree.count,)))
 
     @property
@@ -80,11 +87,7 @@ class Derived:
 
     def fetch(self, paths: Iterable[int]) -> dict[int, bytes]:
         """The pages under these paths, as far as there are any."""
-        found: dict[int, bytes] = {}
-        for path in paths:
-            for (page,) in self._connection.execute("SELECT v FROM page WHERE k = ?", (path,)):
-                found[path] = page_unseal(path, page)
-        return found
+        return {path: page_unseal(path, page) for path, page in self._database.many(_PAGES, list(paths))}
 
     # ----------------------------------------------------------------------------- what falls due, who rated whom
 
@@ -101,7 +104,7 @@ class Derived:
         gone = [(rater, rating) for rater, rating, is_gone in ratings if is_gone]
         there = [(rater, rating) for rater, rating, is_gone in ratings if not is_gone]
         self._connection.executemany("DELETE FROM given WHERE rater = ? AND rating = ?", gone)
-        self._connection.executemany("INSERT OR IGNORE INTO given VALUES (?, ?)", there)
+        self._connection.executemany("INSERT INTO given VALUES (?, ?) ON CONFLICT DO NOTHING", there)
 
     # --------------------------------------------------------------------------------------------------- ranks
 
@@ -128,10 +131,10 @@ class Derived:
         """Give these members their scores; who left has none."""
         moved: Counter[int] = Counter()
         gone, scored = [], []
+        for (score,) in self._database.many(_SCORES, [read_identity(key) for key in members]):
+            moved[score] -= 1
         for key, value in sorted(members.items()):
             member, entry = read_identity(key), None if value is None else decode_entry(key, value)
-            for (score,) in self._connection.execute("SELECT score FROM standings WHERE member = ?", (member,)):
-                moved[score] -= 1
             if isinstance(entry, Member):
                 score = standing(policy, entry).score
                 moved[score] += 1
@@ -139,7 +142,9 @@ class Derived:
             else:
                 gone.append((member,))
         self._connection.executemany("DELETE FROM standings WHERE member = ?", gone)
-        self._connection.executemany("INSERT OR REPLACE INTO standings VALUES (?, ?)", scored)
+        self._connection.executemany(
+            "INSERT INTO standings VALUES (?, ?) ON CONFLICT (member) DO UPDATE SET score = excluded.score", scored
+        )
         self._count(moved)
 
     def _count(self, moved: Mapping[int, int]) -> None:
@@ -148,16 +153,11 @@ class Derived:
             for score, members in moved.items():
                 bands[score >> level * _BAND_BITS] += members
             self._connection.executemany(
-                "INSERT INTO ranks VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET members = members + excluded.members",
+                "INSERT INTO ranks VALUES (?, ?, ?) "
+                "ON CONFLICT (level, band) DO UPDATE SET members = ranks.members + excluded.members",
                 [(level, band, members) for band, members in sorted(bands.items()) if members],
             )
         self._connection.execute("DELETE FROM ranks WHERE members = 0")
-
-    # --------------------------------------------------------------------------------------------------- rows
-
-    def _stored(self, key: bytes) -> bytes | None:
-        row = self._connection.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
-        return None if row is None else unseal(key, row[0])
 
 
 def bands_above(score: int) -> Iterator[tuple[int, int, int]]:

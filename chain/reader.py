@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from chain.ballots import Ballot, decode_ballot
@@ -15,7 +14,6 @@ from chain.database import (
     BLOCKS_AT_ONCE,
     COMMITS,
     MAX_SIDE_BRANCH,
-    Database,
     bounds,
     is_bare,
     oldest_body,
@@ -30,6 +28,8 @@ from chain.entries import Entry
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
+from chain.places import Place
+from chain.postgres import open_database
 from chain.scrub import Portion, scrub
 from chain.state import decode_entry
 from chain.statekeys import account_key, read_given, read_identity
@@ -47,11 +47,11 @@ class Reader:
     height, whose bodies :meth:`branch` found damaged.
     """
 
-    def __init__(self, path: Path, genesis: Genesis) -> None:
+    def __init__(self, path: Place, genesis: Genesis) -> None:
         self.path = path
         self.genesis = genesis
         self.damaged: dict[int, bytes] = {}
-        self._database = Database(path, genesis, read_only=True)
+        self._database = open_database(path, genesis, read_only=True)
 
     @contextlib.contextmanager
     def consistent(self) -> Iterator[None]:
@@ -140,8 +140,9 @@ class Reader:
         """The headings of :meth:`branch`, encoded.  Of a block no more is read than its beginning."""
         last, side = self._way_to(tip_id, from_height)
         main = self._database.rows(
-            "SELECT id, substr(body, 1, ?) FROM blocks WHERE main = 1 AND height BETWEEN ? AND ? ORDER BY height",
-            (BEGINNING_BYTES, min(from_height, 2**62), last),
+            f"SELECT id, substr(body, 1, {BEGINNING_BYTES}) FROM blocks "
+            "WHERE main = 1 AND height BETWEEN ? AND ? ORDER BY height",
+            (min(from_height, 2**62), last),
         )
         yield from (self._heading(block_id, beginning) for block_id, beginning in main)
         yield from (self._heading(block_id, self._required(block_id)) for block_id in side)
@@ -195,14 +196,14 @@ class Reader:
         """``(id, height, transactions)`` of blocks without reading their bodies, oldest first."""
         yield from self._database.rows(
             "SELECT id, height, transactions FROM blocks WHERE main = ? AND height >= ? ORDER BY height LIMIT ?",
-            (main, from_height, count),
+            (int(main), from_height, count),
         )
 
     def headers(self, from_height: int, count: int, *, main: bool = True) -> Iterator[tuple[VerifiedHeader, int]]:
         """Headers, each with the number of its block's transactions, without decoding these; oldest first."""
         rows = self._database.values(
             "SELECT id, body, transactions FROM blocks WHERE main = ? AND height >= ? ORDER BY height, id LIMIT ?",
-            (main, from_height, count),
+            (int(main), from_height, count),
             at_once=BLOCKS_AT_ONCE,
         )
         for _, body, transactions in rows:
