@@ -107,6 +107,14 @@ def test_nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed(
     assert top.returncode == 0, top.stderr
     verified = script("scripts/chaindata.py", "verify", "--home", str(home), "--json")
     assert (verified.returncode, json.loads(verified.stdout)["ok"]) == (0, True), verified.stdout + verified.stderr
+    # and another home takes the chain from a file
+    exported = script("scripts/chaindata.py", "export", str(tmp_path / "chain"), "--home", str(home))
+    assert exported.returncode == 0, exported.stderr
+    other = tmp_path / "other"
+    create_home(other, genesis, secret(2).seed, HomeConfig(store=server.new()))
+    taken = script("scripts/chaindata.py", "import", str(tmp_path / "chain"), "--home", str(other), "--json")
+    assert taken.returncode == 0, taken.stderr
+    assert json.loads(taken.stdout)["finalized_height"] > 0
     for command in ("stats", "prune", "compact", "migrate"):
         refused = script("scripts/chaindata.py", command, "--home", str(home))
         assert refused.returncode == 2
