@@ -22,7 +22,7 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from chain.database import COMMITS, ROWS_AT_ONCE, SCHEMA, Database
+from chain.database import COMMITS, ROWS_AT_ONCE, SCHEMA, STATE_INDEX, Database
 from chain.errors import InvariantBroken, OperatorError, StoreAway
 from chain.genesis import Genesis
 from chain.places import Address, Place
@@ -68,7 +68,7 @@ def made_on_server(address: Address) -> Iterator[Database]:
     connection = Connection(address, is_writer=True)
     with closing(PostgresDatabase.around(address, connection)) as database:
         connection.execute("BEGIN")
-        for statement in filter(str.strip, f"{SCHEMA}{_FENCE}".split(";")):
+        for statement in filter(str.strip, f"{SCHEMA}{STATE_INDEX}{_FENCE}".split(";")):
             connection.execute(_as_there(statement))
         connection.execute("INSERT INTO fence VALUES (1, 0, '')")
         yield database

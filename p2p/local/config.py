@@ -24,6 +24,7 @@ from chain.tables import line_of, read_text
 
 LEVELS = ("debug", "info", "warning", "error")
 MODES = ("archive", "full", "pruned")
+WAYS_TO_JOIN = ("blocks", "state")
 Check = Callable[[Any], bool]
 
 _WIDTH = 110
@@ -53,6 +54,13 @@ def _texts(value: list[Any]) -> bool:
 def _is_http(value: str) -> bool:
     host, _, port = value.rpartition(":")
     return bool(host) and port.isdecimal() and len(port) <= 5 and int(port) <= 65_535
+
+
+def _is_checkpoint(value: str) -> bool:
+    height, _, block_id = value.partition(":")
+    return not value or (
+        height.isdecimal() and len(block_id) == 64 and set(block_id.lower()) <= set("0123456789abcdef")
+    )
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,20 @@ class HomeConfig:
         'PostgreSQL\'s protocol, like "postgresql://user@host/database".  A password may stand in ~/.pgpass instead.',
         "be empty, or an address like postgresql://user@host/database",
         lambda value: not value or value.startswith(SCHEMES),
+    )
+    join: str = _setting(
+        "blocks",
+        "How a home without a chain gets one: by blocks it executes everything; by state it gets headers and a final "
+        "state, of which two thirds of the validators signed that it follows, and what blocks say from there on.",
+        f"be one of {', '.join(WAYS_TO_JOIN)}",
+        WAYS_TO_JOIN.__contains__,
+    )
+    checkpoint: str = _setting(
+        "",
+        "Where it joins by state, HEIGHT:ID of a block that somebody you trust shows; needed once the chain is older "
+        "than the policy's bodies_days.",
+        "be HEIGHT:ID, the id of a block in hexadecimal",
+        _is_checkpoint,
     )
     http: str = _setting(
         "127.0.0.1:4080",
