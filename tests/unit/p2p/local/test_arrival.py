@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import trio
 
+from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.lightchain import Checkpoint
 from chain.newcomer import draft_of
@@ -45,7 +47,7 @@ def test_what_is_trusted_is_no_older_than_the_policy_says() -> None:
 async def test_who_is_not_told_to_joins_by_blocks(tmp_path: Path) -> None:
     fresh = home(tmp_path)
     await arrive(fresh)
-    assert not draft_of(fresh.database).exists()
+    assert not draft_of(fresh.path / DATABASE).exists()
 
 
 async def test_how_far_it_is_stands_in_status_and_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,9 +69,9 @@ async def test_how_far_it_is_stands_in_status_and_in_the_home(tmp_path: Path, mo
     assert told["peers"] == 0
 
 
-async def _status(client: httpx.AsyncClient, port: int) -> dict[str, dict[str, object]] | None:
+async def _status(client: httpx.AsyncClient, port: int) -> dict[str, Any] | None:
     try:
-        found: dict[str, dict[str, object]] = (await client.get(f"http://127.0.0.1:{port}/status")).json()
+        found: dict[str, Any] = (await client.get(f"http://127.0.0.1:{port}/status")).json()
     except httpx.TransportError:
         return None
     return found
