@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 from chain.blocks import Block, Heading
+from chain.blocktree import Judged
 from chain.errors import Refused
 from chain.genesis import Genesis
 from chain.headers import Header
@@ -47,7 +48,7 @@ def _goes_on(newcomer: Newcomer, headings: list[Heading], target: Header, shelve
         chain.add(heading)
         newcomer.follow(chain, [heading])
     if newcomer.target is None and chain.final.header.height >= target.height:
-        newcomer.aim(chain.get(target.id) or _forgotten(chain, target))
+        newcomer.aim(_judged(chain, target))
     for _ in range(random.randrange(1, _PARTS)):
         _ask(newcomer, shelves, random)
     return newcomer.is_whole
@@ -68,5 +69,9 @@ def _ask(newcomer: Newcomer, shelves: Shelves, random: Random) -> None:
         raise Violation("a part of the state that was altered is taken for right")
 
 
-def _forgotten(chain: LightChain, target: Header) -> None:
-    raise Violation(f"height {target.height} is final up to {chain.final.header.height}, and not known any more")
+def _judged(chain: LightChain, target: Header) -> Judged:
+    """A header that was just final, with the votes after it."""
+    judged = chain.get(target.id)
+    if judged is None:
+        raise Violation(f"height {target.height} is final up to {chain.final.header.height}, and not known any more")
+    return judged
