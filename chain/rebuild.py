@@ -1,4 +1,4 @@
-"""All that follows from the entries of a database, made anew: for a state that came without it.
+"""What follows from the entries of a database, made anew: for a state that came without it.
 
 It is done in portions, each a transaction, and goes on where it was interrupted.  What is in memory is a portion.
 """
@@ -10,7 +10,7 @@ from hashlib import sha256
 from itertools import islice
 
 from chain.codec import decode, encode
-from chain.database import Database, seal
+from chain.database import PUT_ENTRY, Database, entry_row
 from chain.derived import Derived
 
 PORTION = 20_000
@@ -18,7 +18,7 @@ PORTION = 20_000
 TABLES, TREE = 0, 1
 _PROGRESS = "rebuilding"
 _MAX_PROGRESS_BYTES = 256
-_EMPTIED = ("page", "agenda", "given", "standings", "ranks")
+_FILLED = ("agenda", "given", "standings", "ranks")
 _ENTRIES = "SELECT key, value, 0 FROM state WHERE key > ? ORDER BY key LIMIT ?"
 # SQLite sorts what does not fit into memory in files of its own.
 _HASHES = """
@@ -34,9 +34,22 @@ def rebuild(database: Database, advance: Callable[[int], None]) -> None:
     database.connection.create_function("sha256", 1, lambda value: sha256(value).digest(), deterministic=True)
     work = _Rebuild(database, advance)
     if database.meta(_PROGRESS) is None:
-        work.begin()
+        work.begin("page", *_FILLED)
     work.fill_tables()
     work.grow_tree()
+
+
+def rebuild_tables(database: Database, advance: Callable[[int], None]) -> None:
+    """:func:`rebuild` where the tree is there already; until :func:`forget_progress` it is done once."""
+    work = _Rebuild(database, advance)
+    if database.meta(_PROGRESS) is None:
+        work.begin(*_FILLED)
+    work.fill_tables()
+
+
+def forget_progress(database: Database) -> None:
+    """All is made; within a transaction."""
+    database.connection.execute("DELETE FROM meta WHERE key = ?", (_PROGRESS,))
 
 
 def replace_state(database: Database, entries: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -44,13 +57,13 @@ def replace_state(database: Database, entries: Iterable[tuple[bytes, bytes]]) ->
 
     Raises :class:`OperatorError`.
     """
-    rows = ((key, seal(key, value)) for key, value in entries)
+    rows = (entry_row(key, value) for key, value in entries)
     with database.portion():
         database.connection.execute("DELETE FROM state")
         database.connection.execute("DELETE FROM meta WHERE key = ?", (_PROGRESS,))
     while portion := list(islice(rows, PORTION)):
         with database.portion():
-            database.connection.executemany("INSERT INTO state VALUES (?, ?)", portion)
+            database.connection.executemany(PUT_ENTRY, portion)
     rebuild(database, lambda _count: None)
     return Derived(database).root
 
@@ -61,12 +74,14 @@ class _Rebuild:
         self._derived = Derived(database)
         self._advance = advance
 
-    def begin(self) -> None:
+    def begin(self, *tables: str) -> None:
         """Nothing is left of what was there."""
         with self._database.portion():
-            for table in _EMPTIED:
+            for table in tables:
                 self._database.connection.execute(f"DELETE FROM {table}")
-            self._database.connection.execute("DELETE FROM meta WHERE key IN ('entries', 'rescored')")
+            if "page" in tables:
+                self._database.connection.execute("DELETE FROM meta WHERE key = 'entries'")
+            self._database.connection.execute("DELETE FROM meta WHERE key = 'rescored'")
             self._note(TABLES, b"")
 
     def fill_tables(self) -> None:
@@ -95,7 +110,7 @@ class _Rebuild:
             self._advance(len(portion))
         with self._database.portion():
             self._derived.grow({})
-            self._database.connection.execute("DELETE FROM meta WHERE key = ?", (_PROGRESS,))
+            forget_progress(self._database)
 
     def _progress(self) -> tuple[int, bytes]:
         step, after = decode(self._database.meta(_PROGRESS) or b"", max_bytes=_MAX_PROGRESS_BYTES)

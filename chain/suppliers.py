@@ -169,8 +169,9 @@ class Suppliers:
         supplier.floor, supplier.floor_until_ms = up_to + 1, now_ms + LACKING_MS
 
     def floor(self, supplier: Supplier, now_ms: int) -> int:
-        """From which height on a peer is worth asking for blocks."""
-        return supplier.floor if now_ms < supplier.floor_until_ms <= now_ms + LACKING_MS else 0
+        """From which height on a peer is worth asking for blocks, by its claim and by what it said when asked."""
+        is_told = now_ms < supplier.floor_until_ms <= now_ms + LACKING_MS
+        return max(supplier.status.oldest_body, supplier.floor if is_told else 0)
 
     def has_lost_its_place(self, peer: Peer) -> bool:
         """Whether another peer had better have the place of this one; never of one that is known."""
