@@ -90,7 +90,7 @@ def sync(view: View) -> Finding:
     raw = progress_of(view.reader.path) if isinstance(view.reader.path, Path) else None
     if raw is None:
         document = {"joining": False, **view.at_head, "oldest_body": view.reader.oldest_body()}
-        return Finding(document, [facts("This home has its state", document)])
+        return Finding(document, [facts(f"This home has its state, {as_of(document)}", document)])
     document = {"joining": True, **json.loads(raw)}
     refused = document.pop("refused")
     sheets = [facts("This home joins by state", document)]

@@ -93,7 +93,7 @@ class Arrival:
         self._watch: Watch | None = None
         self._phase = HEADERS
         self._done = 0
-        self._rate = _Rate()
+        self._rate = Rate()
         self._told: Document = {}
 
     async def run(self) -> None:
@@ -191,7 +191,7 @@ class Arrival:
         return Starlette(routes=[Route("/status", status)], middleware=[door])
 
 
-class _Rate:
+class Rate:
     """How much is done a second, as of the last time that somebody asked."""
 
     def __init__(self) -> None:
