@@ -98,7 +98,7 @@ class _Uprooting:
         else:
             left, left_hash = self._inside(page, 2 * number, 2 * path)
             right, right_hash = self._inside(page, 2 * number + 1, 2 * path + 1)
-            node, digest = (left, left_hash, right, right_hash), hash_pair(left_hash, right_hash)
+            node, digest = [left, left_hash, right, right_hash], hash_pair(left_hash, right_hash)
         if number > 1 and digest != page.hash_of(number):
             raise InvariantBroken(DAMAGED)
         return node, digest

@@ -19,7 +19,7 @@ from copy import copy
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from chain.codec import U64_MAX, array, blob, decode, encode, integer
 from chain.errors import Reason, Refused
@@ -40,8 +40,8 @@ _inner_hasher = sha256(b"\x01").copy  # a copy and two updates cost less than a 
 
 
 # A split node is a pair of nodes, each with its hash; a bucket is just its entries, joined: a block touches thousands
-# of nodes, and waiting for memory is much of its cost.  None ever changes, so trees share what they have in common.
-Node: TypeAlias = "tuple[Node, bytes, Node, bytes] | bytes"
+# of nodes, and waiting for memory is much of its cost.
+Node: TypeAlias = "list[Any] | bytes"
 
 
 def hash_pair(left_hash: bytes, right_hash: bytes) -> bytes:
@@ -98,11 +98,13 @@ def grow(entries: list[bytes], depth: int, low: int, high: int) -> tuple[Node, b
     middle = bisect_left(entries, boundary, low, high)
     left, left_hash = grow(entries, depth + 1, low, middle)
     right, right_hash = grow(entries, depth + 1, middle, high)
-    return (left, left_hash, right, right_hash), hash_pair(left_hash, right_hash)
+    return [left, left_hash, right, right_hash], hash_pair(left_hash, right_hash)
 
 
-def _apply(node: Node, key_hashes: list[bytes], changes: Mapping[bytes, bytes | None]) -> tuple[Node, bytes, int]:
-    """What changes make of the tree whose top is ``node``.
+def _apply(
+    node: Node, key_hashes: list[bytes], changes: Mapping[bytes, bytes | None], *, is_kept: bool = False
+) -> tuple[Node, bytes, int]:
+    """Change the tree whose top is ``node``: in place, or where that ``is_kept``, nodes that are made beside it.
 
     ``key_hashes`` are the keys of ``changes``, ascending and not empty.  Returns the new top, its hash and by
     how many entries the tree grew.  After every single change the tree has its canonical shape; a node is
@@ -130,13 +132,15 @@ def _apply(node: Node, key_hashes: list[bytes], changes: Mapping[bytes, bytes | 
     >>> _apply(top, [high], {high: None})[0] == b"".join(key + EMPTY for key in many)
     True
     """
-    path: list[tuple[Node, bytes, Node, bytes]] = []  # the nodes above `node`
+    path: list[list[Any]] = []  # the nodes above `node`
     depth = 0  # always len(path)
     grown_bytes = 0
     numbers = [int.from_bytes(key_hash, "big") for key_hash in key_hashes]
     following = [*numbers[1:], numbers[-1] ^ _BITS[0]]  # after the last change, up to the top
     for key_hash, number, next_number in zip(key_hashes, numbers, following, strict=True):
-        while isinstance(node, tuple):
+        while isinstance(node, list):
+            if is_kept:
+                node = node[:]
             path.append(node)
             node = node[2] if number & _BITS[depth] else node[0]
             depth += 1
@@ -154,29 +158,33 @@ def _apply(node: Node, key_hashes: list[bytes], changes: Mapping[bytes, bytes | 
         shared_bits = MAX_DEPTH - (number ^ next_number).bit_length()
         while depth > shared_bits:
             depth -= 1
-            left, left_hash, right, right_hash = path.pop()
+            parent = path.pop()
             went_right = number & _BITS[depth]
-            if isinstance(node, tuple):
+            if isinstance(node, list):
                 hasher = _inner_hasher()
                 hasher.update(node[1])
                 hasher.update(node[3])
                 digest = hasher.digest()
             else:
-                sibling = left if went_right else right
+                sibling = parent[0 if went_right else 2]
                 if isinstance(sibling, bytes) and len(sibling) + len(node) <= BUCKET_BYTES:
                     node = sibling + node if went_right else node + sibling
                     continue
                 digest = hash_bucket(node)
-            node = (left, left_hash, node, digest) if went_right else (node, digest, right, right_hash)
-    top_hash = hash_pair(node[1], node[3]) if isinstance(node, tuple) else hash_bucket(node)
+            if went_right:
+                parent[2], parent[3] = node, digest
+            else:
+                parent[0], parent[1] = node, digest
+            node = parent
+    top_hash = hash_pair(node[1], node[3]) if isinstance(node, list) else hash_bucket(node)
     return node, top_hash, grown_bytes // ENTRY_BYTES
 
 
 class StateTree:
     """The tree over a set of entries, in memory.  It holds hashes; keys and values stay with the caller.
 
-    Its nodes never change: an update makes new ones of those that it touches.  So :meth:`changed`
-    leaves this one as it is, and shares with it what did not change.
+    An update changes its nodes, or :meth:`changed` makes another tree beside it: the two share what did not change, so
+    that neither may be updated in place any more.
     """
 
     __slots__ = ("_count", "_root", "top")
@@ -219,26 +227,29 @@ class StateTree:
 
         Raises ``ValueError``, before anything changes, if one of them does not have 32 bytes.
         """
+        self._update(changes)
+        return self._root
+
+    def _update(self, changes: Mapping[bytes, bytes | None], *, is_kept: bool = False) -> None:
         if not changes:
-            return self._root
+            return
         sizes = {len(key) for key in changes} | {len(value) for value in changes.values() if value is not None}
         if sizes != {HASH_BYTES}:
             raise ValueError(f"every hash must have {HASH_BYTES} bytes")
-        self.top, top_hash, grown = _apply(self.top, sorted(changes), changes)
+        self.top, top_hash, grown = _apply(self.top, sorted(changes), changes, is_kept=is_kept)
         self._count += grown
         self._root = hash_root(self._count, top_hash)
-        return self._root
 
     def changed(self, changes: Mapping[bytes, bytes | None]) -> StateTree:
         """The tree after an :meth:`update_hashed`, beside this one."""
         tree = copy(self)
-        tree.update_hashed(changes)
+        tree._update(changes, is_kept=True)
         return tree
 
     def find(self, key_hash: bytes) -> bytes | None:
         """The SHA-256 of the value of an entry, by that of its key; None where there is none."""
         number, node, bit = int.from_bytes(key_hash, "big"), self.top, _BITS[0]
-        while isinstance(node, tuple):
+        while isinstance(node, list):
             node = node[2] if number & bit else node[0]
             bit >>= 1
         at = _find(node, key_hash)
@@ -253,7 +264,7 @@ class StateTree:
         number = int.from_bytes(key_hash, "big")
         path: list[bytes] = []
         node = self.top
-        while isinstance(node, tuple):
+        while isinstance(node, list):
             if number & _BITS[len(path)]:
                 path.append(node[1])
                 node = node[2]

@@ -40,7 +40,7 @@ def test_the_pages_of_a_tree_are_those_that_replanting_makes(batches: list[dict[
 def test_a_tree_is_made_of_its_pages(batches: list[dict[bytes, bytes | None]]) -> None:
     tree = StateTree()
     for changes in batches:
-        tree.update_hashed(changes)
+        tree = tree.changed(changes)
     again = uprooted(pages_between(StateTree(), tree), len(tree))
     assert again.root == tree.root
     assert again.top == tree.top
