@@ -12,6 +12,7 @@ from itertools import islice
 from chain.codec import decode, encode
 from chain.database import PUT_ENTRY, Database, entry_row
 from chain.derived import Derived
+from chain.draft import Changes
 
 PORTION = 20_000
 # What is made, one after the other, for each entry.
@@ -88,7 +89,7 @@ class _Rebuild:
         """What falls due, who rated whom, scores and ranks."""
         step, after = self._progress()
         while step == TABLES:
-            rows = {key: value for key, value, _ in self._database.values(_ENTRIES, (after, PORTION))}
+            rows: Changes = {key: (None, value) for key, value, _ in self._database.values(_ENTRIES, (after, PORTION))}
             with self._database.portion():
                 self._derived.enter(rows)
                 if rows:

@@ -114,8 +114,8 @@ def node_costs(home: Path) -> NodeCosts:
         applied.append(Time(applier.cpu_s, applier.wall_s))
         height = block.header.height
         votes = Votes.genesis(genesis.validators, genesis.batch, height)
-        rows, tree = ledger.settle(height)
-        settled = Settled(block.header, votes, rows, (), tree)
+        changes, tree = ledger.settle(height)
+        settled = Settled(block.header, votes, changes, (), tree)
         commit = Commit(adopted=(block,), finalized_height=height, settled=settled)
         _, spent = timed(lambda commit=commit: storage.commit([commit]))  # type: ignore[misc]
         stored.append(spent)
