@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from chain.reader import Reader
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home
 from tests.support import postgres
-from tests.support.running import ROOT, RunningNode, run_to_end, running, wait_for
+from tests.support.running import ROOT, RunningNode, run_to_end, running, starting, wait_for
 from tests.support.world import Actor, secret
 
 pytest.importorskip("psycopg", reason="the client of PostgreSQL is not installed: uv sync --extra store")
@@ -120,6 +121,31 @@ def test_nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed(
         assert refused.returncode == 2
         assert "has its chain on a server" in refused.stderr
         assert "\n" not in refused.stderr.strip()
+
+
+def test_of_two_nodes_with_one_key_and_one_register_one_stops_before_it_says_anything(
+    server: postgres.Server, tmp_path: Path
+) -> None:
+    # given a home, and a copy of it that knows the same server
+    url = server.new()
+    home, genesis = make_home(tmp_path, url)
+    copy = Path(shutil.copytree(home, tmp_path / "copy"))
+    # when both run
+    with running(home) as one, starting(copy) as two:
+        wait_for(lambda: one.process.poll() is not None or two.process.poll() is not None, "one of them ends")
+        loser, winner = (one, two) if one.process.poll() is not None else (two, one)
+        # then one ends, and says why, and the other goes on
+        assert loser.process.wait() == 2
+        assert "was written by another node meanwhile" in loser.log()
+        assert "Traceback" not in loser.log()
+        winner.wait_ready()
+        height = winner.status()["height"]
+        wait_for(partial(is_above, winner, height), "it makes blocks")
+        winner.process.send_signal(signal.SIGTERM)
+        assert winner.process.wait() == 0
+    with closing(Reader(Address(url, home), genesis)) as reader:
+        slots = [header.slot for main in (True, False) for header, _ in reader.headers(1, 10_000, main=main)]
+    assert len(set(slots)) == len(slots)
 
 
 def test_a_home_is_made_on_a_server_and_anew_on_another(server: postgres.Server, tmp_path: Path) -> None:
