@@ -19,8 +19,8 @@ from chain.statetree import Proof
 from chain.store import Store, Tree
 from chain.trees import Hashes, HeldTree, PagedTree, TreeOnDisk
 
-# The tree over so many entries is all in memory, about 40 MB, and read when a node starts, in about 0.3 s.  One that
-# outgrows this is so no more; one that shrinks below it is again from the next start on.
+# The tree over so many entries is all in memory, about 40 MB, and read when a node starts, in about 0.2 s of CPU.  One
+# that outgrows this is so no more; one that shrinks below it is again from the next start on.
 HELD_ENTRIES = 200_000
 # So many of the newest blocks are taken back as they were; for older ones the tree is hashed anew.  A full block
 # changes pages of 5 MB.

@@ -38,6 +38,6 @@ def require_free(address: Multiaddr) -> None:
             probe.bind((address.value_for_protocol(version), port))
         except OSError as error:
             raise OperatorError(
-                f"Cannot listen on {address} ({os.strerror(error.errno or 0)}); change listen in config.toml, or stop "
-                "what listens there"
+                f"Cannot listen on {address} ({os.strerror(error.errno or 0)}); change listen in this home's "
+                "config.toml, where each node of a machine has ports of its own, or stop what listens there"
             ) from error

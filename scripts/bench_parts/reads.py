@@ -30,6 +30,8 @@ COSTLY_EVERY_S = 1.1
 TIMEOUT_S = 60.0
 # As fast as they are answered, by so many at once.
 STORM, STORMING = 10_000, 16
+# Meanwhile so many ratings come, so that each slot has a block to hold them; for so long at most.
+STORM_PER_S, STORM_S = 50, 120
 # Until the blocks of the last slots are known.
 SETTLE_S = 3.0
 
@@ -69,12 +71,13 @@ def measure_reads(seconds: float) -> Answered:
 
 
 async def _measure(home: TestnetHome, seconds: float) -> Answered:
-    count = round(PER_S * seconds)
+    flow = MEMBERS + round(PER_S * seconds)
+    count = flow + STORM_PER_S * STORM_S
     nodes = [NodeProcess(index, home.path / name, is_validator=True) for index, name in enumerate(home.shape.names)]
     async with AsyncClient() as client:
-        with Presigner(home.genesis, home.shape.seed, MEMBERS, MEMBERS + count) as signer:
-            remark(f"reads: signing {MEMBERS + count:,} transactions …")
-            raws = await trio.to_thread.run_sync(signer.sign, MEMBERS + count)
+        with Presigner(home.genesis, home.shape.seed, MEMBERS, count) as signer:
+            remark(f"reads: signing {count:,} transactions …")
+            raws = await trio.to_thread.run_sync(signer.sign, count)
         async with running(nodes, client, READY_S), trio.open_nursery() as nursery:
             watch = Watch(home.genesis, nodes, client)
             nursery.start_soon(watch.run)
@@ -83,11 +86,11 @@ async def _measure(home: TestnetHome, seconds: float) -> Answered:
             await _until_final(watch, MEMBERS)
             remark(f"reads: asking for {seconds:.0f} s, while {PER_S} a second come …")
             before = watch.final_everywhere
-            nursery.start_soon(loader.send, raws[MEMBERS:], Offer(PER_S))
+            nursery.start_soon(_flow, loader, raws[MEMBERS:flow], raws[flow:])
             quick, costly, by_path = await trio.to_thread.run_sync(_ask_by_turns, nodes[0].url, seconds)
             final_per_s = (watch.final_everywhere - before) / seconds
             remark(f"reads: {STORM:,} questions as fast as they are answered …")
-            began, first = trio.current_time(), watch.slot + 1
+            began, first = trio.current_time(), watch.slot + 2
             refused = await _storm(nodes[0].url)
             storm_s, slots = trio.current_time() - began, range(first, watch.slot)
             await trio.sleep(SETTLE_S)
@@ -113,6 +116,11 @@ def _ask_on(url: str, count: int) -> int:
     with httpx.Client(base_url=url, trust_env=False, timeout=TIMEOUT_S) as client:
         questions = (path for endpoint, path in _questions(client) if not endpoint.is_costly)
         return sum(client.get(path).status_code == httpx.codes.SERVICE_UNAVAILABLE for path in islice(questions, count))
+
+
+async def _flow(loader: Loader, many: Sequence[bytes], few: Sequence[bytes]) -> None:
+    await loader.send(many, Offer(PER_S))
+    await loader.send(few, Offer(STORM_PER_S))
 
 
 async def _until_final(watch: Watch, count: int) -> None:

@@ -196,7 +196,7 @@ class Faults:
             if crash.damage and self._may_forget(node):
                 node.disk.finds_out = crash.damage == "restored" and self._is_shown(node)
                 node.damage_disk(crash.damage, crash.seed)
-                if crash.damage == "removed" and crash.seed % 2 and self.world.homes is None:
+                if crash.damage == "removed" and crash.seed % 2:
                     node.source = source_of(self.world, node)
         node.start()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 
 from chain.blockchain import Blockchain
-from chain.database import DATABASE, stored_finality, trusted_block
+from chain.database import DATABASE, is_bare, stored_finality, trusted_block
 from chain.errors import OperatorError
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
@@ -23,6 +23,7 @@ from chain.places import tally_of
 from chain.restart import Restart
 from chain.storage import Storage
 from scripts.simulation.acts import Damage
+from scripts.simulation.arriving import arrive
 from scripts.simulation.damage import Files, flipped_log, flipped_tables, lied, torn, with_flips
 from scripts.simulation.disk import Disk
 from scripts.simulation.settings import Violation
@@ -113,6 +114,15 @@ class RealDisk(Disk):
         self._remember()
         self.crash()
 
+    def begin_with(self, other: Disk) -> None:
+        assert isinstance(other, RealDisk)
+        super().begin_with(other)
+        assert self.settled is not None
+        self.crash()
+        blocks = [other.main[height] for height in sorted(other.main)]
+        arrive(self._path, self.genesis, blocks, self.settled.header, other._path, seed=self.finalized)
+        self._remember()
+
     def replacement(self) -> RealDisk:
         self.crash()
         number = int(self.folder.suffix[1:] or 0) + 1
@@ -197,8 +207,9 @@ class RealDisk(Disk):
         database = self._open()._database
         found = Disk(self.genesis, signing)
         found.finalized, found.restart = stored_finality(database), self._open().restart
-        for _, body, is_main in database.values("SELECT id, body, main FROM blocks ORDER BY number"):
-            block = trusted_block(body)
+        rows = database.values("SELECT id, body, main FROM blocks ORDER BY number")
+        for block_id, body, is_main in rows:
+            block = trusted_block(body) if not is_bare(body) else self.blocks[bytes(block_id)][0]
             found.blocks[block.id] = (block, bool(is_main))
             if is_main:
                 found.main[block.header.height] = block
