@@ -52,7 +52,8 @@ class Derived:
 
     def enter(self, values: Mapping[bytes, bytes]) -> None:
         """These entries are there, and nothing but the tree knows of them yet."""
-        self._schedule({key: None for key in values if key[0] in WITH_DEADLINES}, values)
+        due = [(slot, key) for key, value in values.items() if (slot := due_slot(key, value)) is not None]
+        self._connection.executemany("INSERT INTO agenda VALUES (?, ?)", sorted(due))
         self._give(values)
         members = {key: value for key, value in values.items() if key[:1] == MEMBERS}
         if members:
