@@ -155,7 +155,7 @@ class _Rebuild:
             if news:
                 with self._database.portion():
                     self.take(news)
-            self._advance(len(news))
+                self._advance(len(news))
 
     def take(self, rows: Mapping[bytes, bytes]) -> None:
         """What falls due, who rated whom, scores and ranks, of the next entries; and their hashes.
