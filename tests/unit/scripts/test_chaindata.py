@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 from chain.blocks import Block, encode_block
 from chain.codec import encode
 from chain.database import DATABASE, OLDER_FORMAT, seal
+from chain.errors import OperatorError
 from chain.reader import Reader
 from chain.storage import Storage
 from p2p.local.config import MODES, HomeConfig
@@ -126,6 +127,26 @@ def test_only_what_is_final_is_exported_and_nothing_is_overwritten(home: Path, e
     assert "final from height 1 to 43; name one of these" in mistake("export", home, str(tmp_path / "x"), "--to", "44")
     assert "exists already" in mistake("export", home, str(exported))
     assert sorted(tmp_path.iterdir()) == [home]
+
+
+def test_of_two_exports_at_once_into_one_file_neither_writes_into_the_other(
+    home: Path, city: City, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    blocks = iter(city.blocks[:20])
+
+    def meanwhile() -> Iterator[bytes]:
+        yield encode_block(next(blocks))
+        assert answer("export", home, str(file))
+        yield from map(encode_block, blocks)
+
+    with pytest.raises(OperatorError, match="exists already"):
+        chainfile.write_chain(
+            file, chainfile.Start(city.genesis.id, 20, city.blocks[19].id), meanwhile(), lambda _: None
+        )
+    assert [path.name for path in tmp_path.iterdir() if "unfinished" in path.name] == []
+    with chainfile.open_chain(file) as source:
+        assert sum(len(part.blocks) for part in source.parts()) == source.start.height
 
 
 def test_a_file_of_another_network_is_refused(tmp_path: Path, exported: Path) -> None:

@@ -117,7 +117,9 @@ def test_a_follower_of_headers_believes_its_chain(home: Path) -> None:
         chain, signing = storage.load()
         assert signing is not None
         producer = Producer(genesis, MAKER, signing, NO_TAG)
-        raws = extend(chain, [producer], [unsigned(genesis.id, sha256(bytes((at,))).digest(), 0, Enrol()) for at in range(256)])
+        raws = extend(
+            chain, [producer], [unsigned(genesis.id, sha256(bytes((at,))).digest(), 0, Enrol()) for at in range(256)]
+        )
     with closing(Reader(home / DATABASE, genesis)) as reader:
         raws = [*reader.raw_blocks(1, 1), *raws]
     light = LightChain(genesis)
