@@ -158,10 +158,14 @@ class Bodies:
 
     def end_log(self) -> bool:
         """Fold the log into the database and do without one; False where anybody else has the database open."""
-        with self._at_once(), contextlib.suppress(sqlite3.OperationalError):
-            (mode,) = self._connection.execute("PRAGMA journal_mode = DELETE").fetchone()
-            return bool(mode == "delete")
-        return False
+        with self._at_once():
+            try:
+                self._connection.execute("PRAGMA journal_mode = DELETE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                return False
+        return True
 
     @contextlib.contextmanager
     def _at_once(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext
+from itertools import count
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -130,8 +131,10 @@ def test_only_what_is_final_is_exported_and_nothing_is_overwritten(home: Path, e
 
 
 def test_of_two_exports_at_once_into_one_file_neither_writes_into_the_other(
-    home: Path, city: City, tmp_path: Path
+    home: Path, city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    processes = count()
+    monkeypatch.setattr(chainfile.os, "getpid", lambda: next(processes))
     file = tmp_path / "file"
     blocks = iter(city.blocks[:20])
 
