@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
@@ -46,7 +46,7 @@ from chain.transactions import VerifiedTransaction
 from chain.trial import screen
 from p2p.clocks import monotonic_ms, wall_ms
 from p2p.local.at_rest import COMMANDS
-from p2p.local.config import LEVELS, MODES, HomeConfig
+from p2p.local.config import LEVELS, MODES, WAYS_TO_JOIN, HomeConfig
 from p2p.local.home import Home, load_home, locked, peer_id_of
 from p2p.local.lifetime import lifetime
 from p2p.local.passphrase import Passphrase, with_passphrase
@@ -89,7 +89,8 @@ class Node:
         self._reader = Reader(home.database, home.genesis)
         self._reading = trio.CapacityLimiter(1)
         self.keeper = Keeper(home, storage, self._reader, self.telemetry.registry, self.protocol.bring)
-        self._shelves = Shelves(self._reader)
+        self._shelves = Shelves(partial(Reader, home.database, home.genesis))
+        self._settled = trio.Event()
         self._inbox, self._events = trio.open_memory_channel[tuple[Event, "_Reply | None"]](MAX_QUEUED_EVENTS)
         self._clock = SteeredClock(monotonic_ms(), wall_ms())
         self._credential = sign_credential(home.secret, home.genesis.id, peer_id_of(home.secret.seed))
@@ -108,6 +109,7 @@ class Node:
                 nursery.start_soon(self.pump)
                 nursery.start_soon(face.watch_counts)
                 nursery.start_soon(self.keeper.run)
+                nursery.start_soon(self._tend_shelves)
                 nursery.start_soon(scrub, Reader(self.home.database, self.genesis))
                 await self._offer_again(self.storage.waiting())
                 self.url = await nursery.start(serve_http, face, self.home.config.http)
@@ -161,6 +163,7 @@ class Node:
         self._is_stored = True
         if commit.settled is not None:
             self.keeper.settled()
+            self._settled.set()
         self.telemetry.tell_commit(commit, time.perf_counter() - started)
 
     async def stop_answering(self) -> None:
@@ -174,6 +177,7 @@ class Node:
                 if isinstance(effect, Commit):
                     self.storage.commit([effect])
         finally:
+            self._shelves.close()
             self._reader.close()
 
     # -------------------------------------------------------------------------------- what the network side needs
@@ -182,7 +186,7 @@ class Node:
         return self._clock.read(monotonic_ms(), wall_ms())
 
     def status(self) -> Status:
-        return self.engine.status(self.now_ms(), self._credential)
+        return replace(self.engine.status(self.now_ms(), self._credential), oldest_body=self.keeper.oldest)
 
     @property
     def chain(self) -> Blockchain:
@@ -227,7 +231,14 @@ class Node:
         return await trio.to_thread.run_sync(prove, self.genesis, source, key, limiter=self._reading)
 
     async def give(self, question: GetPart) -> bytes:
-        return await trio.to_thread.run_sync(self._shelves.give, question, limiter=self._reading)
+        return await trio.to_thread.run_sync(self._shelves.give, question, monotonic_ms(), limiter=self._reading)
+
+    async def _tend_shelves(self) -> None:
+        """Let what is given away follow the state on disk."""
+        while True:
+            await self._settled.wait()
+            self._settled = trio.Event()
+            await trio.to_thread.run_sync(self._shelves.tend, monotonic_ms(), limiter=self._reading)
 
     async def locate(self, transaction_id: bytes) -> Block | None:
         stored = await trio.to_thread.run_sync(self._reader.transaction, transaction_id, limiter=self._reading)
@@ -277,7 +288,10 @@ async def open_node(home: Home) -> AsyncIterator[Node]:
     run in one process, each with its own home.  Raises :class:`OperatorError` for what the operator can mend, also
     while it runs, and :class:`~chain.errors.InvariantBroken` for our own fault.
     """
+    from p2p.local.arrival import arrive  # libp2p takes two seconds to import: see below
+
     with locked(home.path):
+        await arrive(home)
         storage = await trio.to_thread.run_sync(Storage, home.database, home.genesis)
         try:
             engine = await trio.to_thread.run_sync(_load_engine, home, storage)
@@ -374,6 +388,8 @@ for _command in COMMANDS:
     help="What goes to stderr, instead of what config.toml says.",
 )
 @click.option("--mode", type=click.Choice(MODES), help="What it keeps of blocks, instead of what config.toml says.")
+@click.option("--join", type=click.Choice(WAYS_TO_JOIN), help="How a home without a chain gets one.")
+@click.option("--checkpoint", metavar="HEIGHT:ID", help="A block that somebody you trust shows, to join by state.")
 @click.option("--log-json", is_flag=True, help="One JSON object a line instead of readable lines.")
 @click.option("--stop-with-parent", is_flag=True, help="End when standard input ends.")
 @with_passphrase
@@ -381,6 +397,8 @@ def run(
     home: Path,
     log_level: str | None,
     mode: str | None,
+    join: str | None,
+    checkpoint: str | None,
     log_json: bool,
     stop_with_parent: bool,
     passphrase: Passphrase,
@@ -397,7 +415,8 @@ def run(
     configure_logging(log_level or "info", as_json=log_json)
     self_test()
     loaded = load_home(home, passphrase)
-    config = replace(loaded.config, log_level=log_level or loaded.config.log_level, mode=mode or loaded.config.mode)
+    said: dict[str, Any] = {"log_level": log_level, "mode": mode, "join": join, "checkpoint": checkpoint}
+    config = replace(loaded.config, **{name: value for name, value in said.items() if value is not None})
     adopt_level(config.log_level)
     trio.run(partial(run_node, replace(loaded, config=config), stop_with_parent=stop_with_parent))
 

@@ -108,7 +108,6 @@ files of this list, the store, touch the disk.  Files import only files above th
     skeleton      headers whose blocks are not here yet
     download      their blocks, from several peers at once
     sync          whom to ask for what
-    shelf         a state, to give parts of it away
     joining       a state fetched in parts, from several peers at once
     witness       who signed what, to notice who contradicts itself
     outbox        what one event makes of a node, in its order
@@ -124,12 +123,13 @@ files of this list, the store, touch the disk.  Files import only files above th
     rows          the state of a node on disk, as it reads it
     derived       what follows from the entries, in tables of its own
     rebuild       all of that anew
+    newcomer      a home that joins by state, beside its own database until that is whole
     migrate       a database of the format before, in this one
     bodies        what blocks say, and how what is too old leaves the files
     storage       the one writer, and what a node starts from
     scrub         looking through a state for damage
     reader        looking into a database, also beside a running node
-    shelves       the final states that a node gives away
+    shelves       parts of the state on disk, for who joins
     sources       what proofs are made from: the state on disk, and that of a running node
     entrynames    entries of the state for people
     recheck       a stored chain again, from its genesis

@@ -39,12 +39,13 @@ def is_arbiter(authority: Authority | None, date_slot: int) -> bool:
 def drawn(lookup: Lookup, subject: bytes, number: int, record: Record, date_slot: int) -> tuple[bytes, ...]:
     """The identities of those who may rule on a record at a date, in the order of the lot; fewer where there are few.
 
-    Never the issuer or the member; on an appeal never who upheld it.  Nobody before the lot is drawn.
+    Never the issuer or the member, nor in a dispute who stood by it before: whose word reopened the conduct, or who
+    upheld it.  Nobody before the lot is drawn.
     """
     if not record.lot:
         return ()
     seed = b"goodfaith/lot/1" + record.lot + subject + number.to_bytes(4, "big")
-    barred = (record.issuer, subject, record.arbiter if record.is_appealed else b"")
+    barred = (record.issuer, subject, record.arbiter if record.is_disputed else b"")
     ranked = sorted(
         (sha256(seed + who).digest(), who)
         for who, since_height in lookup.roll.arbiters

@@ -24,6 +24,9 @@ from chain.restart import restarted
 from chain.store import Store, Tree
 from chain.votes import Votes
 
+# The state on disk stops at every such height on its way, on all nodes: so that several can give one away.
+ALIGNED = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -84,7 +87,9 @@ class Blockchain:
         self.head: TreeNode = self.tree[root.id]
         self.finalized: Header = root
         self._settled: Header = root
-        self._settled_votes = votes
+        self._final_votes = votes
+        # The newest aligned header that is final and whose state is not on disk.
+        self._aligned: Judged | None = None
 
     @property
     def unsettled(self) -> int:
@@ -180,14 +185,19 @@ class Blockchain:
         if self.head.header.id != block_id and block_id in self.tree:
             self.return_to(block_id)
 
-    def settle(self) -> Settled | None:
-        """Move the snapshot up to what is final; the caller stores the result.  None where nothing is new."""
+    def settle(self, *, is_last: bool = False) -> Settled | None:
+        """Move the snapshot up to what is final, or to an :data:`ALIGNED` height before that unless it ``is_last``.
+
+        The caller stores the result.  None where nothing is new.
+        """
         if not self.unsettled:
             return None
-        decisions = tuple(self.ledger.decisions(self.finalized.height))
-        rows, tree = self.ledger.settle(self.finalized.height)
-        self._settled = self.finalized
-        return Settled(self._settled, self._settled_votes, rows, decisions, tree)
+        aligned = None if is_last else self._aligned
+        target = aligned or Judged(self.finalized, self._final_votes)
+        decisions = tuple(self.ledger.decisions(target.header.height))
+        rows, tree = self.ledger.settle(target.header.height)
+        self._settled, self._aligned = target.header, None
+        return Settled(target.header, target.votes, rows, decisions, tree)
 
     def _move_head(self, node: TreeNode) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
         down, up = self.tree.path(self.head.header.id, node.header.id)
@@ -229,9 +239,12 @@ class Blockchain:
             node = self.tree[node.header.parent]
         if node.header.id != self.finalized.id:
             raise InvariantBroken("the head does not descend from what is final")
+        aligned = next((header for header in newly if header.height % ALIGNED == 0), None)
+        if aligned is not None:
+            self._aligned = Judged(aligned, self.tree[aligned.id].votes)
         final = self.tree[newly[0].id]
         self.finalized = final.header
-        self._settled_votes = final.votes
+        self._final_votes = final.votes
         self.tree.reroot(final.header.id)
         return tuple(reversed(newly))
 

@@ -68,7 +68,7 @@ class Quotas(NamedTuple):
     @property
     def are_unlimited(self) -> bool:
         """Whether nobody's transactions are counted."""
-        return self.least == NO_LIMIT
+        return self.member == self.fresh == self.office == NO_LIMIT
 
     @property
     def least(self) -> int:

@@ -9,13 +9,14 @@
   are;
 * ``blocks``: every known block, one blob each; ``main`` marks the head's branch;
 * ``transactions``: the first 8 bytes of each transaction's id and its block, to look transactions up;
-* ``state``: the entries at the snapshot's height, by key;
+* ``state``: the entries at the snapshot's height, by key, and in the order of the tree: ``at`` is :func:`place`;
 * ``page``: the tree over them (:mod:`chain.pages`), by path;
 * ``agenda``: which of them falls due in which slot; ``given``: the ratings by whoever gave them, as subject and
   category, for when somebody leaves;
 * ``decisions``: the heights of final blocks that decided something about who votes, which proofs begin at;
-* ``standings``: each member's score under the policy in force there, and ``ranks``: how many there are in each band of
-  scores, bands of bands and so on, so that a rank is a short query.
+* ``standings``: each member's score and tier (by its level) under the policy in force there, and how many records about
+  it are suspended; ``ranks``: how many there are in each band of scores, bands of bands and so on, so that a rank is a
+  short query.
 
 Beside it, in a file of its own, is the number of commits that were durable at least.  SQLite leaves out of its log
 what does not look whole, and opens an older file in its place like any: only that number tells.
@@ -28,6 +29,7 @@ import shlex
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +44,9 @@ from chain.state import decode_entry
 from chain.statekeys import RULES_KEY, policy_key
 from chain.transactions import VerifiedTransaction
 
-FORMAT = 7
-# What `chaindata.py migrate` makes of this format: one without the tables that follow from the entries.
-OLDER_FORMAT = 6
+FORMAT = 8
+# What `chaindata.py migrate` brings to this format.
+OLDER_FORMATS = (6, 7)
 DATABASE = "chain.db"
 COMMITS = "commits"
 # The default checkpoints every 4 MB of log and doubles the cost of a busy second.
@@ -70,17 +72,27 @@ CREATE TABLE blocks (
 );
 CREATE INDEX blocks_by_height ON blocks (height, main);
 CREATE TABLE transactions (short INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (short, block)) WITHOUT ROWID;
-CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE page (k INTEGER PRIMARY KEY, v BLOB NOT NULL);
 CREATE TABLE agenda (slot INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY (slot, key)) WITHOUT ROWID;
 CREATE TABLE given (rater BLOB NOT NULL, rating BLOB NOT NULL, PRIMARY KEY (rater, rating)) WITHOUT ROWID;
 CREATE TABLE decisions (height INTEGER PRIMARY KEY);
-CREATE TABLE standings (member BLOB PRIMARY KEY, score INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX standings_by_score ON standings (score DESC, member);
+CREATE TABLE standings (
+    member BLOB PRIMARY KEY,
+    score INTEGER NOT NULL,
+    level INTEGER NOT NULL,
+    suspended INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX standings_by_tier ON standings (level DESC, score DESC, member);
+CREATE INDEX standings_suspended ON standings (member) WHERE suspended > 0;
 CREATE TABLE ranks (level INTEGER, band INTEGER, members INTEGER NOT NULL, PRIMARY KEY (level, band)) WITHOUT ROWID;
 """
+#: Beside the schema: of many entries it is made at once when they are all there.
+STATE_INDEX = "CREATE INDEX IF NOT EXISTS state_by_hash ON state (at);"
 
 
+#: Sets an entry: the :func:`entry_row` of it.  Where it was there before, its place stays, and no index is touched.
+PUT_ENTRY = "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 #: The entries between two :func:`bounds`.
 BETWEEN = "SELECT key, value, 0 FROM state WHERE key >= ? AND key < ? ORDER BY key"
 
@@ -110,6 +122,16 @@ def unseal(key: Any, stored: Any) -> bytes:
         if stored[-4:] == zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "big"):
             return value
     raise Refused(Reason.MALFORMED, "a stored value is not what was written")
+
+
+def place(key_hash: bytes) -> int:
+    """Where an entry is among all in the order of the tree, by the SHA-256 of its key: as many bits as SQLite holds."""
+    return int.from_bytes(key_hash[:8], "big") - 2**63
+
+
+def entry_row(key: bytes, value: bytes) -> tuple[bytes, bytes, int]:
+    """An encoded entry as ``state`` holds it."""
+    return key, seal(key, value), place(sha256(key).digest())
 
 
 class Database:
@@ -214,7 +236,7 @@ class Database:
 
         Blocks of before format 4 were signed under other rules: nobody but their validators could sign them anew.
         """
-        if self.meta("format") == encode(OLDER_FORMAT):
+        if self.meta("format") in [encode(form) for form in OLDER_FORMATS]:
             home = shlex.quote(str(self.path.parent))
             raise OperatorError(
                 f"{self.path} was written by an older version of Goodfaith; run `python scripts/chaindata.py migrate "
@@ -263,6 +285,12 @@ class Database:
         finally:
             with contextlib.suppress(sqlite3.Error):
                 self.connection.execute("ROLLBACK")
+
+    def hold(self) -> None:
+        """All that is read from now on is of one and the same commit."""
+        with self.translated():
+            self.connection.execute("BEGIN")
+            self.connection.execute("SELECT 1 FROM meta LIMIT 1").fetchone()  # only with this it has begun
 
     @contextlib.contextmanager
     def portion(self) -> Iterator[None]:

@@ -26,7 +26,7 @@ def fall_due(draft: Draft, key: bytes) -> None:
     if record.due_slot == record.expires_slot:  # what came first counts, however late the block is
         effects.end(draft, subject, number, record, "expired")
     elif record.status == MAINTAINED:
-        slots = dispute_slots(draft, record, "ruling_days")
+        slots = dispute_slots(draft, record, "ruling_days", stands=bool(record.stands))
         _draw(draft, subject, number, record, DRAWN, slots)
     elif record.status == REPAIR_REFERRED:
         _draw(draft, subject, number, record, REPAIR_DRAWN, kept_slots(draft, record, "ruling_days"))

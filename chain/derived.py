@@ -14,7 +14,7 @@ from chain.codec import encode
 from chain.database import BETWEEN, Database, bounds, page_seal, page_unseal, policy_in_force, unseal
 from chain.entries import Member
 from chain.policy import Policy
-from chain.scores import standing
+from chain.scores import noted
 from chain.state import WITH_DEADLINES, decode_entry, due_slot
 from chain.statekeys import MEMBERS, RATINGS, RULES_KEY, given_key, read_identity
 from chain.store import Tree
@@ -126,7 +126,7 @@ class Derived:
             self._connection.execute("DELETE FROM meta WHERE key = 'rescored'")
 
     def _score(self, policy: Policy, members: Values) -> None:
-        """Give these members their scores; who left has none."""
+        """Give these members their scores and tiers; who left has none."""
         moved: Counter[int] = Counter()
         gone, scored = [], []
         for key, value in sorted(members.items()):
@@ -134,13 +134,13 @@ class Derived:
             for (score,) in self._connection.execute("SELECT score FROM standings WHERE member = ?", (member,)):
                 moved[score] -= 1
             if isinstance(entry, Member):
-                score = standing(policy, entry).score
-                moved[score] += 1
-                scored.append((member, score))
+                found = noted(policy, entry)
+                moved[found.score] += 1
+                scored.append((member, *found))
             else:
                 gone.append((member,))
         self._connection.executemany("DELETE FROM standings WHERE member = ?", gone)
-        self._connection.executemany("INSERT OR REPLACE INTO standings VALUES (?, ?)", scored)
+        self._connection.executemany("INSERT OR REPLACE INTO standings VALUES (?, ?, ?, ?)", scored)
         self._count(moved)
 
     def _count(self, moved: Mapping[int, int]) -> None:

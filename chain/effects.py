@@ -66,16 +66,12 @@ def end(draft: Draft, subject: bytes, number: int, record: Record, what: str) ->
 
 def _with(draft: Draft, subject: bytes, member: Member, record: Record) -> Member:
     """``member`` with a record, which counts or is suspended."""
-    if record.counts:
-        return _counted(draft, subject, member, record, 1)
-    return member._replace(suspended=member.suspended + 1)
+    return _counted(draft, subject, member, record, 1) if record.counts else member.with_suspended(1)
 
 
 def _without(draft: Draft, subject: bytes, member: Member, record: Record) -> Member:
     """``member`` without a record, whether it counts or is suspended."""
-    if record.counts:
-        return _counted(draft, subject, member, record, -1)
-    return member._replace(suspended=member.suspended - 1)
+    return _counted(draft, subject, member, record, -1) if record.counts else member.with_suspended(-1)
 
 
 def _counted(draft: Draft, subject: bytes, member: Member, record: Record, sign: int, filed: int = 0) -> Member:

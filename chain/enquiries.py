@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 
@@ -10,9 +9,7 @@ from chain.documents import (
     Document,
     Row,
     explanation,
-    listed_records,
     member_document,
-    members,
     rating_document,
     record_document,
     records_about,
@@ -24,9 +21,12 @@ from chain.inspection import NotThere, Unclear, View
 from chain.keys import did_from_key
 from chain.past import Past
 from chain.policy import Policy
-from chain.scores import Standing, standing
+from chain.scores import standing
 from chain.statekeys import MEMBERS, RATINGS, RECORDS, member_key, read_identity, read_record_key, record_key
 from chain.words import category_name, moment_of, time_of
+
+MAX_LOOKED_AT = 20_000
+"""Records that one answer looks at: a few tenths of a second."""
 
 
 def top(view: View, limit: int) -> Document:
@@ -35,7 +35,7 @@ def top(view: View, limit: int) -> Document:
     for place, (identity, score) in enumerate(view.reader.standings(limit), 1):
         rank = found[-1]["rank"] if found and found[-1]["score"] == score else place
         found.append({"rank": rank, **member_document(view.state, identity, _ranked_member(view, identity))})
-    return {**view.at_state, "members_in_all": view.reader.count_members(), "members": found}
+    return {**view.as_ranked, "members_in_all": view.reader.count_members(), "members": found}
 
 
 def all_members(view: View, after: str | None, limit: int) -> Document:
@@ -79,7 +79,7 @@ def _summary(view: View, who: str) -> tuple[bytes, Document]:
     score = standing(view.state.policy, entry).score
     rank, count = view.reader.rank(score), view.reader.count_members()
     place = {"rank": rank, "of": count, "percentile": 100 * (count - rank + 1) // count}
-    return identity, {**member_document(view.state, identity, entry), **place, **view.at_state}
+    return identity, {**member_document(view.state, identity, entry), **place, **view.as_ranked}
 
 
 def _member(view: View, who: str, identity: bytes) -> Member:
@@ -103,23 +103,26 @@ def _given(view: View, identity: bytes, is_asked: bool, limit: int | None = None
 
 def lists(view: View, tier: str | None, limit: int, offset: int = 0) -> Document:
     """Who stands in which tier, the highest first; the members of a tier by score.  Raises :class:`NotThere`."""
-    names = [known.name for known in view.state.policy.tiers]
-    if tier is not None and tier not in names:
-        raise NotThere(f"no tier is called {tier!r}; choose from {', '.join(names)}")
-    listed = [row for row in _ranked(view) if tier in (None, row[1].tier)]
-    listed.sort(key=lambda row: -row[1].level)  # a tier cap can put a high score into a low tier
-    shown = [_listed(*row) for row in listed[offset : offset + limit]]
-    return {**view.at_state, "tier": tier, "count": len(listed), "members": shown}
+    names = [known.name for known in reversed(view.state.policy.tiers)]
+    if tier is None:
+        count, rows = view.reader.count_members(), view.reader.lists(limit, offset)
+    elif tier in names:
+        level = names.index(tier)
+        count, rows = view.reader.count_tiers().get(level, 0), view.reader.tier(level, limit, offset)
+    else:
+        raise NotThere(f"no tier is called {tier!r}; choose from {', '.join(reversed(names))}")
+    shown = [_listed(view, identity, score) for identity, score in rows]
+    return {**view.as_ranked, "tier": tier, "count": count, "members": shown}
 
 
 def tiers(view: View) -> Document:
     """How many members stand in which tier."""
-    counts = Counter(standing(view.state.policy, entry).tier for _, entry in members(view.state))
+    policy, counts = view.state.policy, view.reader.count_tiers()
     found = [
-        {"tier": tier.name, "from_score": tier.threshold, "members": counts[tier.name]}
-        for tier in view.state.policy.tiers
+        {"tier": tier.name, "from_score": tier.threshold, "members": counts.get(level, 0)}
+        for level, tier in enumerate(reversed(policy.tiers))
     ]
-    return {**view.at_state, "members": counts.total(), "tiers": found}
+    return {**view.as_ranked, "members": sum(counts.values()), "tiers": found[::-1]}
 
 
 def records(
@@ -131,7 +134,10 @@ def records(
     limit: int,
     after: str | None = None,
 ) -> Document:
-    """Records that stand or are suspended, those after the one that ``after`` names; what has ended is history."""
+    """Records that stand or are suspended, those after the one that ``after`` names; what has ended is history.
+
+    Of a large register so many are looked at and no more: then few may fit, or none, and ``next`` leads on.
+    """
     wanted_issuer = None if issuer is None else view.identity(issuer)
     code = None if category is None else _find_category(view.state.policy, category)
     wanted = None if status is None else STATUS_NAMES.index(status)
@@ -144,9 +150,27 @@ def records(
             and wanted in (None, record.status)
         )
 
-    rows = list(islice(filter(fits, _records(view, member, after)), limit + 1))
-    found = listed_records(view.state, iter(rows), limit)
-    return {**found, "next": _cursor(rows[limit - 1]) if found["more"] else None}
+    found, last = _first(_records(view, member, after), fits, limit)
+    shown = [record_document(view.state, *row) for row in found]
+    return {
+        **view.at_state,
+        "more": last is not None,
+        "records": shown,
+        "next": None if last is None else _cursor(last),
+    }
+
+
+def _first(rows: Iterator[Row], fits: Callable[[Row], bool], limit: int) -> tuple[list[Row], Row | None]:
+    """The first that fit, and the last that was looked at; None where that was the last of all."""
+    found: list[Row] = []
+    last = None
+    for number, row in enumerate(rows):
+        if number == MAX_LOOKED_AT or (len(found) == limit and fits(row)):
+            return found, last
+        last = row
+        if fits(row):
+            found.append(row)
+    return found, None
 
 
 def _records(view: View, who: str | None, after: str | None) -> Iterator[Row]:
@@ -178,8 +202,7 @@ def objections(view: View, limit: int | None = None) -> Document:
     """Open objections, and who has to act until when; time is counted from the newest block."""
     found = [
         record_document(view.state, *row)
-        for identity, entry in members(view.state)
-        if entry.suspended
+        for identity in view.reader.suspended()
         for row in records_about(view.state, identity)
         if not row[2].counts
     ]
@@ -221,17 +244,12 @@ def _ranked_member(view: View, identity: bytes) -> Member:
     return entry
 
 
-def _ranked(view: View) -> list[tuple[int, Standing, Member]]:
-    """All members, best first; equal scores share a rank and are ordered by identity."""
-    scored = [(standing(view.state.policy, entry), entry) for _, entry in members(view.state)]
-    scored.sort(key=lambda row: -row[0].score)
-    first: dict[int, int] = {}
-    return [(first.setdefault(found.score, place), found, entry) for place, (found, entry) in enumerate(scored, 1)]
-
-
-def _listed(rank: int, found: Standing, entry: Member) -> Document:
+def _listed(view: View, identity: bytes, score: int) -> Document:
+    """A line of a list; equal scores share a rank."""
+    entry = _ranked_member(view, identity)
+    found = standing(view.state.policy, entry)
     return {
-        "rank": rank,
+        "rank": view.reader.rank(score),
         "member": did_from_key(entry.key),
         "score": found.score,
         "tier": found.tier,

@@ -92,6 +92,10 @@ class Member(NamedTuple):
             self.registrar, self.raters, self.leaves_slot,
         )  # fmt: skip
 
+    def with_suspended(self, count: int) -> Member:
+        """The member with so many more records that are suspended, or fewer."""
+        return Member(*self[:7], self.suspended + count, *self[8:])
+
 
 # Status of a rating.  Its points count in all of them.
 UNDISPUTED, DISPUTED, ANSWERED = 0, 1, 2
@@ -141,7 +145,8 @@ class Record(NamedTuple):
     ``deadline_slot`` ends what the status waits for (0: nothing); ``expires_slot`` ends the record.  It can be
     repaired from ``repair_slot`` (0: never).  ``cap`` is a tier level, or -1; it ``stands`` (1) while it is disputed.
     ``is_declined`` once its issuer declined a repair; ``is_reopened`` where it is about conduct of an ended record.
-    It can be appealed before ``appeal_slot``, after ``arbiter`` upheld it.  ``lot`` and ``lot_height`` are the seed of
+    It can be appealed before ``appeal_slot``, after ``arbiter`` upheld it; before that ``arbiter`` is whose word
+    reopened the conduct.  ``lot`` and ``lot_height`` are the seed of
     the lot that draws who rules, ``votes`` what those of an appeal ruled.  ``grounds`` are the objection's or the
     appeal's, ``statement`` the member's own, ``proof`` the repair's.
     """
@@ -255,6 +260,10 @@ class Authority(NamedTuple):
     forgiven_decided: int = 0
     forgiven_overturned: int = 0
     window: Window = Window(0, 0, 0, 0, 0)
+
+    def with_filing(self) -> Authority:
+        """The authority with one more record, as most of what it does makes it."""
+        return Authority(*self[:6], self.filed + 1, *self[7:])
 
 
 class Roll(NamedTuple):

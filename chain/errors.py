@@ -73,6 +73,7 @@ class Reason(Enum):
     SCORE_TOO_LOW = ("score_too_low", Disposition.IGNORE)
     TOO_MANY_RATINGS = ("too_many_ratings", Disposition.IGNORE)
     UNKNOWN_RATING = ("unknown_rating", Disposition.IGNORE)
+    RATING_FELL = ("rating_fell", Disposition.LATER)
     RATING_DISPUTED = ("rating_disputed", Disposition.IGNORE)
     RATING_NOT_DISPUTED = ("rating_not_disputed", Disposition.IGNORE)
 

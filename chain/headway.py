@@ -75,7 +75,7 @@ class Headway:
         """Before a clean end: the state on disk follows what is final, and what this node acknowledged and no block
         holds yet is kept for its next start.
         """
-        self._out.settled = self._chain.settle()
+        self._out.settled = self._chain.settle(is_last=True)
         self._out.waiting = self._mempool.claimed(MAX_TRANSACTIONS)
 
     def _take_back(self, abandoned: Sequence[Block]) -> None:

@@ -13,9 +13,10 @@ from chain.errors import OperatorError, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader
 from chain.judgement import judge
-from chain.keys import key_from_did, keys_beginning
+from chain.keys import did_from_key, key_from_did, keys_beginning
 from chain.ledger import Ledger
 from chain.reader import Reader
+from chain.statekeys import read_identity
 from chain.view import StateView
 from chain.votecodec import decode_votes
 from chain.votes import Votes
@@ -149,6 +150,14 @@ class View:
     def at_state(self) -> Document:
         """The same for an answer about members: the state on disk is of a final block."""
         return as_of(self.state)
+
+    @cached_property
+    def as_ranked(self) -> Document:
+        """The same where ranks and tiers are compared: where the policy is new, up to whose key it was applied."""
+        rescored = self.reader.rescored()
+        if rescored is None:
+            return self.at_state
+        return {**self.at_state, "rescored_to": did_from_key(read_identity(rescored))}
 
 
 def view_of(reader: Reader, made: Made | None = None) -> View:

@@ -256,9 +256,9 @@ class Intake:
 
     def claimed(self, peer: Peer, status: Status, now_ms: int) -> None:
         """A peer says where it stands, and what time it has."""
-        is_validator = status.credential.key in self._chain.electorate.leaders
-        self._sync.note(peer, status, is_validator=is_validator)
-        if self._trust.heard(peer, status.credential.key, status.time_ms, now_ms):
+        key = status.credential.key
+        self._sync.note(peer, status, key if key in self._chain.electorate.leaders else b"")
+        if self._trust.heard(peer, key, status.time_ms, now_ms):
             self.ask_status(peer, now_ms)
 
     def failed(self, peer: Peer, request: Request, now_ms: int, *, is_refused: bool) -> None:

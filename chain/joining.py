@@ -4,18 +4,23 @@ Nothing is trusted but the root: each part is shown to be all that the state hol
 that brings something wrong is asked no more, one that fails rests, and what comes late is asked of another; whichever
 comes first is taken.  What is missing is small enough to be stored with every part that was taken, so that whoever is
 killed goes on from there.
+
+**Healing.**  The state of a later block is mostly that of an earlier one.  Where the root changes, everything is
+missing again, but whatever lies beside a part that comes, and has by its proof the hash that it has here already, is
+not asked for: so the walk goes down only to what differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from chain.codec import array, blob, decode, encode, integer
+from chain.codec import array, blob, decode, encode
 from chain.errors import Refused
 from chain.messages import GetPart
-from chain.ranges import MAX_PART_BYTES, WHOLE, Fetched, Part, Row, check_part, digest, read_part
-from chain.statetree import HASH_BYTES, MAX_DEPTH
+from chain.newest import Newest
+from chain.ranges import MAX_PART_BYTES, WHOLE, Fetched, Part, check_part, read_part
+from chain.statetree import EMPTY, HASH_BYTES, MAX_DEPTH
 
 # Parts that one peer has under way: the next one is on its way while the last one is checked.
 PARTS_AT_ONCE = 2
@@ -26,9 +31,21 @@ REST_MS = 2_000
 MAX_REST_MS = 60_000
 # Who shows less than this share of the bytes asked for, and not all of the part, holds things up.
 STINGY = 16
-# What may be missing in pieces: those beside the way to each part that is under way.
+# Where little differs: some forty entries, and the hashes beside the way to them.  Twice as much as long as all does.
+HEAL_BYTES = 4_000
+# What may be missing in pieces: those beside the way to each part that is under way.  Each takes some 40 bytes.
 MAX_MISSING = 2**14
 MAX_SAVED_BYTES = 2**20
+# Peers of which it is remembered that they failed or lied: identities cost nothing.
+MAX_REMEMBERED = 1_024
+
+Here = Callable[[Part], bytes]
+"""The hash of the subtree over what is here of a part (:func:`chain.pages.subtree`)."""
+
+
+def nothing(_part: Part) -> bytes:
+    """Nothing is here."""
+    return EMPTY
 
 
 class Asked(NamedTuple):
@@ -41,23 +58,30 @@ class Asked(NamedTuple):
 class Joining:
     """The state under ``root``, as far as it is not here: ``missing`` are disjoint parts, ascending.
 
-    ``entries`` are here of ``total``, which is 0 as long as no part came.
+    ``here`` tells of entries that are here, of whatever state; ``total`` is how many there will be, 0 as long as no
+    part came.
     """
 
-    def __init__(self, root: bytes, missing: Sequence[Part] = (WHOLE,), entries: int = 0) -> None:
+    def __init__(self, root: bytes, missing: Sequence[Part] = (WHOLE,), here: Here = nothing) -> None:
         self.root = root
         self.missing = list(missing)
-        self.entries = entries
         self.total = 0
+        self._here = here
+        self._bytes = MAX_PART_BYTES
         self._asked: dict[tuple[str, GetPart], Asked] = {}
         # How often in a row a peer failed, and until when it rests.
-        self._resting: dict[str, tuple[int, int]] = {}
-        self._liars: set[str] = set()
+        self._resting: Newest[str, tuple[int, int]] = Newest(MAX_REMEMBERED)
+        self._liars: Newest[str, None] = Newest(MAX_REMEMBERED)
 
     @property
     def is_done(self) -> bool:
         """Whether all of the state is here."""
         return not self.missing
+
+    def turn_to(self, root: bytes) -> None:
+        """Fetch another state: of what is here only that which differs."""
+        self.root, self.missing, self._bytes = root, [WHOLE], HEAL_BYTES
+        self._asked.clear()
 
     # -------------------------------------------------------------------------------------------- whom to ask
 
@@ -69,7 +93,7 @@ class Joining:
                     part = self._wanted(peer, now_ms)
                     if part is None:
                         continue
-                    request = GetPart(self.root, part, MAX_PART_BYTES)
+                    request = GetPart(self.root, part, min(self._bytes, MAX_PART_BYTES))
                     self._asked[peer, request] = Asked(part, now_ms)
                     yield peer, request
 
@@ -95,43 +119,50 @@ class Joining:
 
     # -------------------------------------------------------------------------------------------- what they bring
 
-    def take(self, peer: str, request: GetPart, reply: bytes, now_ms: int) -> list[Row]:
-        """The entries of a reply that are news.
+    def take(self, peer: str, request: GetPart, reply: bytes, now_ms: int) -> Fetched | None:
+        """What a reply shows, where that was missing: these are all the entries there are in its part.
 
         Raises :class:`Refused` as :func:`~chain.ranges.check_part` does; the peer is asked no more then.
         """
         asked = self._asked.pop((peer, request), None)
         if asked is None:
-            return []
+            return None
         try:
             fetched = check_part(self.root, asked.part, reply)
         except Refused:
-            self._liars.add(peer)
+            self._liars[peer] = None
             raise
         self.total = fetched.total
         if _is_stingy(request, fetched):
             self._rest(peer, now_ms)
         else:
             self._resting.pop(peer, None)
-        covered = self._cover(fetched.part)
-        rows = [row for row in fetched.rows if any(digest(row) in part for part in covered)]
-        self.entries += len(rows)
-        return rows
+        return fetched if self._cover(fetched) else None
 
-    def _cover(self, part: Part) -> list[Part]:
-        """A part is here: what of it was missing until now."""
-        covered: list[Part] = []
+    def _cover(self, fetched: Fetched) -> bool:
+        """A part is here: whether any of it was missing until now."""
+        part, covered = fetched.part, False
         missing: list[Part] = []
         for each in self.missing:
             if part.first in each and each.depth <= part.depth:
-                covered.append(part)
-                missing += each.beside(part.depth)
+                covered = True
+                missing += self._differing(fetched, each)
             elif each.first in part:
-                covered.append(each)
+                covered = True
             else:
                 missing.append(each)
+        if len(missing) > MAX_MISSING:  # it can wait: others fill what there is
+            return False
         self.missing = missing
         return covered
+
+    def _differing(self, fetched: Fetched, missing: Part) -> list[Part]:
+        """What was missing beside a part, but for what is here with the hash that is shown."""
+        shown = list(fetched.beside(missing))
+        here = [self._here(part) for part, _ in shown]
+        is_known = any(known == digest != EMPTY for known, (_, digest) in zip(here, shown, strict=True))
+        self._bytes = HEAL_BYTES if is_known else min(2 * self._bytes, MAX_PART_BYTES)
+        return [part for known, (part, digest) in zip(here, shown, strict=True) if known != digest]
 
     def failed(self, peer: str, request: GetPart, now_ms: int) -> None:
         """A peer brought nothing: it rests, longer each time."""
@@ -140,32 +171,30 @@ class Joining:
 
     def _rest(self, peer: str, now_ms: int) -> None:
         times = self._resting.get(peer, (0, 0))[0]
-        self._resting[peer] = times + 1, now_ms + min(REST_MS << min(times, 16), MAX_REST_MS)
+        self._resting.renew(peer, (times + 1, now_ms + min(REST_MS << min(times, 16), MAX_REST_MS)))
 
     def forget(self, peer: str) -> None:
-        """A peer is gone, and with it what it was asked for."""
+        """A peer is gone, and with it what it was asked for; if it comes back, it still has its rest."""
         for key in [key for key in self._asked if key[0] == peer]:
             del self._asked[key]
-        self._resting.pop(peer, None)
 
     # ------------------------------------------------------------------------------------------------ on the disk
 
     def encode(self) -> bytes:
-        """What is still missing, to be stored together with the entries that :meth:`take` gave."""
-        return encode((self.root, self.entries, tuple(self.missing)))
+        """What is still missing, to be stored together with what :meth:`take` gave."""
+        return encode((self.root, tuple(self.missing)))
 
     @classmethod
-    def decode(cls, data: bytes) -> Joining:
+    def decode(cls, data: bytes, here: Here = nothing) -> Joining:
         """One that :meth:`encode` wrote.  Raises :class:`Refused` ``MALFORMED``."""
-        root, entries, missing = array(decode(data, max_bytes=MAX_SAVED_BYTES, max_items=MAX_MISSING), 3, 3, "a join")
+        root, missing = array(decode(data, max_bytes=MAX_SAVED_BYTES, max_items=MAX_MISSING), 2, 2, "a join")
         parts = [read_part(*array(row, 2, 2, "a part")) for row in array(missing, 0, MAX_MISSING, "what is missing")]
-        return cls(blob(root, HASH_BYTES, "a root"), parts, integer(entries, 0, 2**63, "the entries"))
+        return cls(blob(root, HASH_BYTES, "a root"), parts, here)
 
 
 def _is_stingy(request: GetPart, fetched: Fetched) -> bool:
     """Whether a reply shows, truly, next to nothing: each time it leaves more pieces than there were."""
-    size = sum(len(key) + len(value) for key, value in fetched.rows)
-    return fetched.part.depth > request.part.depth and STINGY * size < request.max_bytes
+    return fetched.part.depth > request.part.depth and STINGY * fetched.size < request.max_bytes
 
 
 def share(joining: Joining) -> int:

@@ -109,7 +109,7 @@ class Kind(NamedTuple):
 
 
 # Whether a quota bounds it.  What answers somebody, or stops what is done to oneself, is bounded by what it answers;
-# and nobody enrols twice.
+# and nobody enrols twice.  Of what has steps the first asks, and the others answer.
 _COUNTED, _FREE = True, False
 # One row a kind: its number on the wire, its name for people, its type, its quota, how its fields are read, its size.
 KINDS = (
@@ -163,11 +163,18 @@ KINDS = (
         MAX_RECOVERY_BYTES,
     ),
     Kind(25, "veto", Veto, _FREE, (an_integer(RECOVERY, LEAVE),)),
-    Kind(26, "annul", Annul, _FREE, (_KEY, an_integer(ANNUL, DENY), _DIGEST)),
-    Kind(27, "leave", Leave, _FREE, ()),
+    Kind(26, "annul", Annul, _COUNTED, (_KEY, an_integer(ANNUL, DENY), _DIGEST)),
+    Kind(27, "leave", Leave, _COUNTED, ()),
     Kind(28, "anchor", Anchor, _COUNTED, (an_integer(0, 255), _DIGEST, _DIGEST, a_blob_or_nothing(32), _DIGEST)),
 )
 KIND_BY_NUMBER = {kind.number: kind for kind in KINDS}
 KIND_OF = {kind.action: kind for kind in KINDS}
-#: The kinds that quotas count.
-COUNTED = frozenset(kind.action for kind in KINDS if kind.is_counted)
+_COUNTED_KINDS = frozenset(kind.action for kind in KINDS if kind.is_counted)
+
+
+def is_counted(action: Action) -> bool:
+    """Whether a quota bounds it."""
+    match action:
+        case Repair(step=step) | Annul(step=step):
+            return step in (ASK, ANNUL)
+    return type(action) in _COUNTED_KINDS

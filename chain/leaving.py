@@ -30,7 +30,7 @@ from chain.identities import (
     recovery_key,
 )
 from chain.offices import check_arbiter, check_registrar_of, holds_office
-from chain.statekeys import RATINGS, account_key, member_key, read_record_key, tied_to
+from chain.statekeys import RATINGS, account_key, member_key, read_record_key
 
 # Keys of one member that one visit forgets; who had more is visited again.
 KEYS_A_VISIT = 16
@@ -90,15 +90,6 @@ def annulment_due(draft: Draft, key: bytes) -> None:
     if not isinstance(annulment, Annulment) or annulment.due_slot > draft.slot:
         raise InvariantBroken("an annulment that is not due")
     draft.put(key, None if annulment.is_heard else _heard(draft, annulment))
-
-
-def is_taken(draft: Draft, key: bytes) -> bool:
-    """Whether this record or rating goes since somebody whom it is tied to has left."""
-    for identity in tied_to(key):
-        leaving: Leaving | None = draft.get(leaving_key(identity))
-        if leaving is not None and leaving.due_slot <= draft.slot:
-            return True
-    return False
 
 
 def forget(draft: Draft, key: bytes) -> None:

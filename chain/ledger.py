@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 
 from chain import registry
 from chain.blocks import Block
@@ -252,21 +253,17 @@ class Ledger:
         """The executed blocks above the snapshot, newest first."""
         return (executed.block for executed in reversed(self._executed))
 
-    def _due(self, slot: int) -> Iterator[bytes]:
-        """What falls due, at most so much as one block works off; whoever leaves comes after all that it is tied to."""
-        done: set[bytes] = set()
-        for _, leading in self._store.due(slot):
-            for key in (*self._taken_along(leading), leading):
-                if key in done:
-                    continue
-                if len(done) == registry.MAX_DUE_A_BLOCK:
-                    return
-                done.add(key)
-                if key != RULES_KEY:  # a policy waits for nothing: every block looks for it by itself
-                    yield key
+    def _due(self, slot: int) -> Iterator[tuple[bytes, bytes]]:
+        """What falls due, with whose turn it is, at most so much as one block works off."""
+        return islice(self._turns(slot), registry.MAX_DUE_A_BLOCK)
 
-    def _taken_along(self, key: bytes) -> list[bytes]:
-        return self._store.tied(key[1:]) if key[:1] == LEAVINGS else []
+    def _turns(self, slot: int) -> Iterator[tuple[bytes, bytes]]:
+        """Whoever leaves comes after all that it is tied to, which has its turn with it, beside one of its own."""
+        for _, key in self._store.due(slot):
+            if key[:1] == LEAVINGS:
+                yield from ((taken, key) for taken in self._store.tied(key[1:]))
+            if key != RULES_KEY:  # a policy waits for nothing: every block looks for it by itself
+                yield key, key
 
     def _counts_at(self, height: int) -> tuple[int, int]:
         index = height - self.base_height - 1

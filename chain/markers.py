@@ -3,7 +3,8 @@
 A marker is a hash under which nothing about anybody is kept.  While a record stands, its evidence makes no second one
 in its category, and the marker stands as long as it does.  Once it has ended, neither its evidence makes another one,
 in any category, nor conduct of the same category and day, but by reopening, until the retention of the conduct ends.
-Source: protocol 6.12.
+Nor is blame that fell, since its rater gave no reason for it, said again.
+Source: protocol 6.12 and 8.4.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from chain.actions import FileRecord, Reopen
 from chain.draft import Draft
 from chain.entries import Marker, Record
 from chain.errors import InvariantBroken, Reason, Refused
-from chain.statekeys import marker_key
+from chain.statekeys import MARKERS
 
 
 def check_new(draft: Draft, subject: bytes, action: FileRecord) -> None:
@@ -52,14 +53,28 @@ def mark_ended(draft: Draft, subject: bytes, record: Record) -> None:
     """The record ended; neither its evidence nor its conduct is recorded again while that is kept."""
     key = _evidence_key(subject, record.evidence)
     marker: Marker = draft.get(key)
-    until_slot = dict(marker.filed)[record.category]
-    others = tuple(each for each in marker.filed if each[0] != record.category)
+    filed = dict(marker.filed)
+    until_slot = filed.pop(record.category)
+    others = tuple(filed.items())
     is_kept = until_slot > draft.slot
     kept_slot = max(marker.until_slot, until_slot) if is_kept else marker.until_slot
     draft.put(key, Marker(kept_slot, 0, others) if kept_slot or others else None)
     if is_kept:
         conduct = _conduct_key(draft, subject, record.category, record.established_slot)
         _prolong(draft, conduct, until_slot, record.is_reopened)
+
+
+def check_blame(draft: Draft, key: bytes) -> None:
+    """A rating that blames, under ``key``, did not fall lately.  Raises :class:`Refused`: ``RATING_FELL``."""
+    marker: Marker | None = draft.get(_blame_key(key))
+    if marker is not None:
+        slot = draft.date(marker.until_slot)
+        raise Refused(Reason.RATING_FELL, f"it gave no reason when it was asked for one; again from slot {slot}")
+
+
+def mark_fallen(draft: Draft, key: bytes, until_slot: int) -> None:
+    """A rating under ``key`` that blamed fell for want of a reason."""
+    draft.put(_blame_key(key), Marker(until_slot))
 
 
 def fall_due(draft: Draft, key: bytes) -> None:
@@ -91,13 +106,17 @@ def _prolong(draft: Draft, key: bytes, until_slot: int, was_reopened: int) -> No
 
 
 def _evidence_key(subject: bytes, evidence: bytes) -> bytes:
-    return _key(b"evidence", subject + evidence)
+    return _key(b"evidence" + subject + evidence)
 
 
 def _conduct_key(draft: Draft, subject: bytes, category: int, established_slot: int) -> bytes:
     day = established_slot // draft.slots(1)
-    return _key(b"conduct", subject + category.to_bytes(4, "big") + day.to_bytes(8, "big", signed=True))
+    return _key(b"conduct" + subject + category.to_bytes(4, "big") + day.to_bytes(8, "big", signed=True))
 
 
-def _key(kind: bytes, what: bytes) -> bytes:
-    return marker_key(sha256(b"goodfaith/marker/" + kind + what).digest())
+def _blame_key(rating: bytes) -> bytes:
+    return _key(b"blame" + rating)
+
+
+def _key(what: bytes) -> bytes:
+    return MARKERS + sha256(b"goodfaith/marker/" + what).digest()

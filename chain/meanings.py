@@ -114,6 +114,10 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.UNKNOWN_RATING: Meaning(
         "A rating that was withdrawn, aged out or fell is gone.", "the right member and category"
     ),
+    _R.RATING_FELL: Meaning(
+        "Blame for which its rater gave no reason when asked fell, and is not said again while that is remembered.",
+        "the slot named above; or a rating that blames for nothing",
+    ),
     _R.RATING_DISPUTED: Meaning(
         "A rating is objected to once, and its rater answers or withdraws it before rating anew.",
         "the rater's reason (`rating answer`), or its deadline: silence deletes the rating",
@@ -325,7 +329,8 @@ MEANINGS: dict[Reason, Meaning] = {
         _HONEST_BLOCK,
     ),
     _R.WRONG_RESTART: Meaning(
-        "A restart goes on from the block below it, and more than two thirds of the weight signed it.",
+        "A restart goes on from the block below it, which is not the genesis, and more than two thirds of the weight "
+        "signed it.",
         "more signatures, or the block that was agreed on",
     ),
     _R.WRONG_TX_ROOT: Meaning("A header commits to the transactions of its block.", "the transactions that it names"),

@@ -45,6 +45,7 @@ class Status:
 
     ``time_ms`` is what time it has (Unix milliseconds), 0 where it does not know; ``credential`` shows whose machine it
     is, if it is a validator's; ``restart`` is that of the votes after the head (:attr:`chain.votes.Votes.restart`).
+    Of blocks below ``oldest_body`` it has no more than headings.
     """
 
     head_id: bytes
@@ -54,6 +55,7 @@ class Status:
     time_ms: int = 0
     credential: Credential = NOBODY
     restart: int = 0
+    oldest_body: int = 1
 
     @property
     def rank(self) -> Rank:
@@ -62,12 +64,12 @@ class Status:
 
     def encode(self) -> bytes:
         stand = (self.head_id, self.height, self.mhp, self.restart, self.finalized_height)
-        return encode((*stand, self.time_ms, self.credential.key, self.credential.signature))
+        return encode((*stand, self.time_ms, self.credential.key, self.credential.signature, self.oldest_body))
 
     @classmethod
     def decode(cls, data: bytes) -> Status:
-        fields = array(decode(data, max_bytes=MAX_STATUS_BYTES), 8, 8, "a status")
-        head_id, height, mhp, restart, finalized_height, time_ms, key, signature = fields
+        fields = array(decode(data, max_bytes=MAX_STATUS_BYTES), 9, 9, "a status")
+        head_id, height, mhp, restart, finalized_height, time_ms, key, signature, oldest_body = fields
         return cls(
             blob(head_id, 32, "the head"),
             integer(height, 0, U64_MAX, "the height"),
@@ -76,6 +78,7 @@ class Status:
             integer(time_ms, 0, MAX_TIME_MS, "the time"),
             NOBODY if (key, signature) == (b"", b"") else _credential(key, signature),
             integer(restart, 0, U64_MAX, "the restart"),
+            integer(oldest_body, 1, U64_MAX, "the oldest body"),
         )
 
 

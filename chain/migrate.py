@@ -1,6 +1,8 @@
-"""A database of the format before this one, brought to this one: beside it, and in its place once it is whole.
+"""A database of a format before this one, brought to this one: beside it, and in its place once it is whole.
 
-Where a chain holds records, no node of this version can follow it: they mark their evidence in another way.
+Format 7 has all that this one has but where each entry is in the order of the tree.  Format 6 has nothing that follows
+from the entries; where its chain holds records, no node of this version can follow it: they mark their evidence in
+another way.
 
 The older one is kept.  Whatever interrupts it, nothing is lost: asked again, it goes on where it was.
 """
@@ -10,25 +12,38 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from chain.actions import FileRecord, Reopen
 from chain.codec import encode
-from chain.database import BLOCKS_AT_ONCE, FORMAT, OLDER_FORMAT, SCHEMA, Database, seal, trusted_block
+from chain.database import (
+    BLOCKS_AT_ONCE,
+    FORMAT,
+    OLDER_FORMATS,
+    SCHEMA,
+    STATE_INDEX,
+    Database,
+    place,
+    seal,
+    trusted_block,
+)
 from chain.errors import OperatorError
 from chain.genesis import Genesis
 from chain.rebuild import rebuild
 
 PORTION = 20_000
 BLOCKS_A_PORTION = 500
-# What changes the state in another way than the version before had it (protocol 6.12).
+# A format without tables that follow from the entries.
+_BARE = 6
+# What changes the state in another way than versions of before format 7 had it (protocol 6.12).
 JUDGED_OTHERWISE: tuple[type, ...] = (FileRecord, Reopen)
-_HELD = ("format", "genesis", "copied", "rebuilding", "entries", "transactions")
+_HELD = ("format", "genesis", "copied", "rebuilding", "transactions")
 
 
 class _Copied(NamedTuple):
-    """A table that is as it was: its columns, and those that it is ordered by."""
+    """A table that is as it was, but for what is made anew of a row: its columns, and those that it is ordered by."""
 
     table: str
     columns: str
@@ -40,30 +55,45 @@ _TABLES = (
     _Copied("blocks", "number, id, parent, height, main, transactions, body", "number", BLOCKS_A_PORTION),
     _Copied("transactions", "short, block", "short, block", PORTION),
     _Copied("decisions", "height", "height", PORTION),
-    _Copied("state", "key, value", "key", PORTION),
+    _Copied("state", "key, value, place(key)", "key", PORTION),
 )
+_FOLLOWING = (
+    _Copied("page", "k, v", "k", PORTION),
+    _Copied("agenda", "slot, key", "slot, key", PORTION),
+    _Copied("given", "rater, rating", "rater, rating", PORTION),
+    _Copied("standings", "member, score", "member", PORTION),
+    _Copied("ranks", "level, band, members", "level, band", PORTION),
+)
+
+
+def _tables(form: int) -> tuple[_Copied, ...]:
+    return _TABLES if form == _BARE else _TABLES + _FOLLOWING
 
 
 def migrate(path: Path, genesis: Genesis, advance: Callable[[str, int], None]) -> Path:
     """Bring the database at ``path``, which nobody holds, to this version's format; returns where the older one is.
 
-    ``advance`` is told of rows that are done, and of which table; ``entries`` come twice.  It takes as much room again
-    as the database.  Raises :class:`OperatorError` where there is no database of the older format, where it is damaged,
-    where its chain holds records, or where the disk is full: what is done is kept for the next time.
+    ``advance`` is told of rows that are done, and of which table; of format 6, ``entries`` come twice.  It takes as
+    much room again as the database.  Raises :class:`OperatorError` where there is no database of an older format, where
+    it is damaged, where its chain is judged otherwise by now, or where the disk is full: what is done is kept for the
+    next time.
     """
-    draft, kept = path.with_name(f"{path.name}.migrating"), path.with_name(f"{path.name}.format{OLDER_FORMAT}")
+    draft = path.with_name(f"{path.name}.migrating")
     try:
-        _fold_log(path, genesis)
-        _check_rules(path)
+        form = _fold_log(path, genesis)
+        kept = path.with_name(f"{path.name}.format{form}")
+        if form == _BARE:
+            _check_rules(path)
         with contextlib.closing(
             sqlite3.connect(draft.absolute().as_uri(), uri=True, isolation_level=None)
         ) as connection:
             database = Database.around(draft, connection)
             with database.translated():
                 _prepare(connection, path)
-                for copied in _TABLES:
+                for copied in _tables(form):
                     _copy(database, copied, advance)
-                rebuild(database, lambda count: advance("entries", count))
+                if form == _BARE:
+                    rebuild(database, lambda count: advance("entries", count))
                 _finish(connection)
         if not kept.exists():
             kept.hardlink_to(path)
@@ -79,28 +109,39 @@ def rows_to_migrate(path: Path) -> int:
     """What :func:`migrate` has to do in all, in rows.  Raises :class:`OperatorError`."""
     database = Database.around(path, sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True))
     with contextlib.closing(database), database.translated():
+        form = _form_of(database)
         counts = {
-            copied.table: int(next(database.rows(f"SELECT count(*) FROM {copied.table}"))[0]) for copied in _TABLES
+            copied.table: int(next(database.rows(f"SELECT count(*) FROM {copied.table}"))[0])
+            for copied in _tables(form)
         }
-    return sum(counts.values()) + 2 * counts["state"]
+    return sum(counts.values()) + 2 * counts["state"] * (form == _BARE)
 
 
-def _fold_log(path: Path, genesis: Genesis) -> None:
-    """Let the older file be whole by itself.  Raises :class:`OperatorError` where it is none."""
+def _form_of(database: Database) -> int:
+    """The format.  Raises :class:`OperatorError` where it is none of the older ones."""
+    form = database.meta("format")
+    if form == encode(FORMAT):
+        raise OperatorError(f"{database.path} is of this version's format already; there is nothing to migrate")
+    for older in OLDER_FORMATS:
+        if form == encode(older):
+            return older
+    raise OperatorError(f"{database.path} is of no format that this version knows; use the version that wrote it")
+
+
+def _fold_log(path: Path, genesis: Genesis) -> int:
+    """Let the older file be whole by itself; its format.  Raises :class:`OperatorError` where it is none."""
     if not path.exists():
         raise OperatorError(f"{path} is missing; there is nothing to migrate")
     database = Database.around(path, sqlite3.connect(path, isolation_level=None))
     with contextlib.closing(database), database.translated():
-        if database.meta("format") == encode(FORMAT):
-            raise OperatorError(f"{path} is of this version's format already; there is nothing to migrate")
-        if database.meta("format") != encode(OLDER_FORMAT):
-            raise OperatorError(f"{path} is not of format {OLDER_FORMAT}; use the version that wrote it")
+        form = _form_of(database)
         if database.meta("genesis") != genesis.id:
             raise OperatorError(
                 f"{path} belongs to another network than genesis.json; use the genesis file it was made with"
             )
         database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         database.connection.execute("PRAGMA journal_mode = DELETE")
+    return form
 
 
 def _check_rules(path: Path) -> None:
@@ -117,6 +158,7 @@ def _check_rules(path: Path) -> None:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     """Begin the new file, or go on with one that was begun from this very database."""
+    connection.create_function("place", 1, lambda key: place(sha256(key).digest()), deterministic=True)
     connection.execute("ATTACH ? AS old", (f"{path.absolute().as_uri()}?mode=ro",))
     connection.execute("PRAGMA main.journal_mode = WAL")
     connection.execute("PRAGMA main.synchronous = NORMAL")
@@ -145,7 +187,7 @@ def _copy(database: Database, copied: _Copied, advance: Callable[[str, int], Non
         above = f"WHERE ({order}) > ({places})" if last is not None else ""
         with database.portion():
             done = connection.execute(
-                f"INSERT INTO main.{copied.table} ({copied.columns}) SELECT {copied.columns} FROM old.{copied.table} "
+                f"INSERT INTO main.{copied.table} SELECT {copied.columns} FROM old.{copied.table} "
                 f"{above} ORDER BY {order} LIMIT {copied.at_once}",
                 last or (),
             ).rowcount
@@ -161,6 +203,7 @@ def _finish(connection: sqlite3.Connection) -> None:
     ).fetchone()
     known = [row for row in connection.execute("SELECT key, value FROM old.meta") if row[0] not in _HELD]
     connection.execute("BEGIN")
+    connection.execute(STATE_INDEX)
     connection.executemany("INSERT OR REPLACE INTO main.meta VALUES (?, ?)", known)
     connection.execute("INSERT OR REPLACE INTO main.meta SELECT * FROM old.meta WHERE key = 'genesis'")
     connection.execute("INSERT OR REPLACE INTO main.meta VALUES ('format', ?)", (encode(FORMAT),))

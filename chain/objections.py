@@ -40,10 +40,14 @@ def object_to(draft: Draft, action: Object, actor: bytes) -> None:
         raise Refused(Reason.UNDER_OBJECTION, "an objection to this record is open")
     if record.upheld:
         raise Refused(Reason.ALREADY_UPHELD, "an arbiter has upheld this record; it can be appealed once")
+    stands = stands_disputed(draft, record)
     objected = record._replace(
-        stands=int(stands_disputed(draft, record)), status=OBJECTED, grounds=action.grounds, proof=b""
+        stands=int(stands),
+        status=OBJECTED,
+        deadline_slot=draft.slot + dispute_slots(draft, record, "answer_days", stands=stands),
+        grounds=action.grounds,
+        proof=b"",
     )
-    objected = objected._replace(deadline_slot=draft.slot + dispute_slots(draft, objected, "answer_days"))
     effects.change(draft, subject, action.number, record, objected)
     draft.happenings.append(Happening("objected", subject, action.number, record))
 
@@ -67,7 +71,8 @@ def answer(draft: Draft, action: Answer, actor: bytes) -> None:
             raise Refused(Reason.NOT_BETTER, f"a correction raises the points, from {record.points}")
         corrected = record._replace(points=action.points)
         if record.is_disputed:  # what the objection was about is no more
-            corrected = _settled(corrected, upheld=0, arbiter=b"", grounds=b"")
+            arbiter = b"" if record.upheld else record.arbiter
+            corrected = _settled(corrected, upheld=0, arbiter=arbiter, grounds=b"")
         effects.change(draft, subject, action.number, record, corrected)
         draft.happenings.append(Happening("corrected", subject, action.number, record))
     if action.verdict != MAINTAIN and record.is_disputed:  # what the issuer finds by itself is not held against it

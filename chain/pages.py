@@ -111,7 +111,11 @@ def prove(fetch: Fetch, count: int, key: bytes) -> Proof:
 
     Raises :class:`InvariantBroken` where a page is missing.
     """
-    key_hash = sha256(key).digest()
+    return prove_hashed(fetch, count, sha256(key).digest())
+
+
+def prove_hashed(fetch: Fetch, count: int, key_hash: bytes) -> Proof:
+    """:func:`prove` for the SHA-256 of a key, whether or not a key is known that has it."""
     number = int.from_bytes(key_hash, "big")
     siblings: list[bytes] = []
     path, is_leaf, depth, known = TOP, count <= LEAF, 0, b""
@@ -133,6 +137,34 @@ def prove(fetch: Fetch, count: int, key: bytes) -> Proof:
         siblings.append(hash_entries(sides[1 - bit], depth))
         entries = sides[bit]
     return Proof(count, entries, tuple(siblings))
+
+
+def subtree(fetch: Fetch, count: int, key_hash: bytes, depth: int) -> bytes:
+    """The hash of the subtree over all entries whose key hashes begin with the first ``depth`` bits of ``key_hash``.
+
+    It is that of a node of the tree where a node is as deep as that.  Raises :class:`InvariantBroken` where a page is
+    missing.
+    """
+    number = int.from_bytes(key_hash, "big")
+    path, is_leaf, at, known = TOP, count <= LEAF, 0, b""
+    while not is_leaf:
+        page = Page.decode(fetch((path,)).get(path, b""))
+        node = 1
+        while node < BOTTOM and not page.flags >> node & 1:
+            if at == depth:
+                return hash_pair(page.hash_of(2 * node), page.hash_of(2 * node + 1))
+            node = 2 * node | number >> (MAX_DEPTH - 1 - at) & 1
+            at += 1
+        known, is_leaf = page.hash_of(node), bool(page.flags >> node & 1)
+        if at == depth:
+            return known
+        path = 1 << at | number >> (MAX_DEPTH - at)
+    entries = fetch((path,)).get(path, b"")
+    check_leaf(entries, known)
+    while at < depth and entries:
+        entries = halves(entries, at)[number >> (MAX_DEPTH - 1 - at) & 1]
+        at += 1
+    return hash_entries(entries, depth)
 
 
 def check(path: int, row: bytes, *, is_leaf: bool) -> bytes:

@@ -12,7 +12,7 @@ from chain.blocks import MAX_BLOCK_TRANSACTIONS
 from chain.draft import Draft
 from chain.entries import REVOKED, Account, Authority, Member, Tally
 from chain.errors import Reason, Refused
-from chain.kinds import COUNTED
+from chain.kinds import is_counted
 from chain.language import NO_LIMIT
 from chain.policy import Policy
 from chain.statekeys import authority_key, member_key, tally_key
@@ -41,9 +41,10 @@ def spent(draft: Draft, account: Account | None, action: Action, identity: bytes
     :class:`Refused` ``OVER_QUOTA``.
     """
     day, used = (0, 0) if account is None else (account.day, account.used)
-    least = draft.policy.quotas.least
-    if type(action) not in COUNTED or least == NO_LIMIT:
+    rules = draft.policy.quotas
+    if rules.are_unlimited or not is_counted(action):
         return day, used
+    least = rules.least
     today = draft.day
     if day != today:
         used = 0

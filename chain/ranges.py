@@ -14,7 +14,7 @@ Source: protocol 1.5 and 7.3.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
@@ -72,6 +72,8 @@ class Part(NamedTuple):
 
 
 WHOLE = Part(bytes(HASH_BYTES), 0)
+# No tree has this root: who asks under it asks which one there is.
+ANY = bytes(HASH_BYTES)
 
 
 class Provable(Protocol):
@@ -82,11 +84,25 @@ class Provable(Protocol):
 
 
 class Fetched(NamedTuple):
-    """A part that was checked against a root; ``total`` is how many entries the whole state has."""
+    """A part that was checked against a root; ``total`` is how many entries the whole state has.
+
+    ``path`` are the hashes beside the way to it, and ``size`` is what its entries take.
+    """
 
     part: Part
     total: int
     rows: tuple[Row, ...]
+    path: tuple[bytes, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of keys and values."""
+        return sum(len(key) + len(value) for key, value in self.rows)
+
+    def beside(self, asked: Part) -> Iterator[tuple[Part, bytes]]:
+        """What of the part asked for is not in this one, each with the hash that it is shown to have, ascending."""
+        for part in asked.beside(self.part.depth):
+            yield part, self.path[part.depth - 1]
 
 
 def read_part(first: Any, depth: Any) -> Part:
@@ -132,8 +148,19 @@ def fitting_depth(part: Part, hashes: Sequence[bytes], sizes: Sequence[int], lim
 def check_part(root: bytes, asked: Part, data: bytes) -> Fetched:
     """What a reply shows under a state root: the part asked for, or the first one inside it.
 
+    Raises :class:`Refused` as :func:`read_shown` does, and ``WRONG_STATE_ROOT`` for another root.
+    """
+    shown, fetched = read_shown(asked, data)
+    if shown != root:
+        raise Refused(Reason.WRONG_STATE_ROOT, "it is not all that the state holds there")
+    return fetched
+
+
+def read_shown(asked: Part, data: bytes) -> tuple[bytes, Fetched]:
+    """The root that a reply shows, which is for the caller to know, and what it shows under it.
+
     Raises :class:`Refused`: ``MALFORMED``, ``TOO_LARGE``, ``UNORDERED``, ``UNSOLICITED`` for entries or a part that
-    were not asked for, ``WRONG_STATE_ROOT``.
+    were not asked for, ``WRONG_STATE_ROOT`` for what no tree has.
     """
     fields = array(decode(data, max_bytes=MAX_REPLY_BYTES, max_items=MAX_ENTRIES), 5, 5, "a part of the state")
     depth = integer(fields[0], 0, MAX_DEPTH, "a depth")
@@ -155,9 +182,7 @@ def check_part(root: bytes, asked: Part, data: bytes) -> Fetched:
     if len(path) < depth and len(every) > BUCKET:
         raise Refused(Reason.WRONG_STATE_ROOT, "more entries than a bucket holds where the path ends")
     top = hash_entries(every, len(path))
-    if fold(count, part.first, path, top) != root:
-        raise Refused(Reason.WRONG_STATE_ROOT, "it is not all that the state holds there")
-    return Fetched(part, count, rows)
+    return fold(count, part.first, path, top), Fetched(part, count, rows, path)
 
 
 def _is_ascending(entries: Sequence[bytes]) -> bool:

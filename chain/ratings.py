@@ -4,8 +4,8 @@
 
     rate ──► stands ──object──► disputed ──answer with a reason──► answered, stands
                │                   │
-               └ withdrawn,        └ silence                       gone
-                 ages out          gone
+               └ withdrawn,        └ withdrawn, silence            gone; blame is not
+                 ages out          said again for a while
 
 A rating counts while it stands, disputed or not: an objection costs its rater a reason, and nobody its voice.  Under a
 policy that asks for receipts each rating names a dealing that the rated member signed too, a later one every time.
@@ -14,6 +14,7 @@ Source: protocol 8.4.
 
 from __future__ import annotations
 
+from chain import markers
 from chain.actions import Dispute, Rate, Reply, Retract
 from chain.draft import Draft
 from chain.entries import ANSWERED, DISPUTED, UNDISPUTED, Account, Member, Rating
@@ -47,8 +48,8 @@ def rate(draft: Draft, action: Rate, actor: bytes) -> int:
     """A new rating replaces the rater's old one in the same category.  Returns how many more of it stand now.
 
     Raises :class:`Refused`: ``NOT_ENROLLED``, ``SELF_RATING`` (also under another key of its own), ``TOO_FRESH``,
-    ``SCORE_TOO_LOW``, ``TOO_MANY_RATINGS``, ``RATING_DISPUTED``, ``DEADLINE_PASSED``; where receipts are asked for
-    ``NO_RECEIPT``, ``NOT_YET_ESTABLISHED``, ``TOO_OLD``, ``DEALING_RATED``.
+    ``SCORE_TOO_LOW``, ``TOO_MANY_RATINGS``, ``RATING_DISPUTED``, ``RATING_FELL``, ``DEADLINE_PASSED``; where receipts
+    are asked for ``NO_RECEIPT``, ``NOT_YET_ESTABLISHED``, ``TOO_OLD``, ``DEALING_RATED``.
     """
     rater, voice = draft.member(actor)
     subject, member = draft.member(action.subject)
@@ -60,6 +61,8 @@ def rate(draft: Draft, action: Rate, actor: bytes) -> int:
         _check_open(draft, old)
         if old.status == DISPUTED:
             raise Refused(Reason.RATING_DISPUTED, "the rating is under objection: answer for it, or withdraw it")
+    if action.points < 0:
+        markers.check_blame(draft, key)
     policy = draft.policy
     rules = policy.raters
     if rules.are_choosy:
@@ -86,6 +89,8 @@ def retract(draft: Draft, action: Retract, actor: bytes) -> None:
     subject, _ = draft.member(action.subject)
     key, rating = _find(draft, subject, draft.identity(actor), action.category)
     end(draft, key, rating)
+    if rating.status == DISPUTED:
+        _mark(draft, key, rating)
 
 
 def dispute(draft: Draft, action: Dispute, actor: bytes) -> None:
@@ -119,6 +124,8 @@ def fall_due(draft: Draft, key: bytes) -> None:
     if not isinstance(rating, Rating) or not 0 < rating.due_slot <= draft.slot:
         raise InvariantBroken("a rating that is not due")
     end(draft, key, rating)
+    if rating.due_slot != rating.expires_slot:
+        _mark(draft, key, rating)
 
 
 def end(draft: Draft, key: bytes, rating: Rating) -> None:
@@ -131,6 +138,13 @@ def end(draft: Draft, key: bytes, rating: Rating) -> None:
     account_of = account_key(draft.current_key(rater))
     account: Account = draft.get(account_of)
     draft.put(account_of, account._replace(given=account.given - 1))
+
+
+def _mark(draft: Draft, key: bytes, rating: Rating) -> None:
+    """Its rater gave no reason; whoever blames again and again has to give one."""
+    if rating.points < 0:
+        days = draft.policy.raters.rating_days or draft.policy.retention_days
+        markers.mark_fallen(draft, key, draft.slot + draft.slots(days))
 
 
 def _check_rater(draft: Draft, policy: Policy, voice: Member) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
+from heapq import merge
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from chain.database import (
     is_bare,
     oldest_body,
     page_unseal,
+    place,
     short_id,
     stored_finality,
     trusted_block,
@@ -30,6 +33,7 @@ from chain.entries import Entry
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
+from chain.scores import Noted
 from chain.scrub import Portion, scrub
 from chain.state import decode_entry
 from chain.statekeys import account_key, read_given, read_identity
@@ -58,6 +62,16 @@ class Reader:
         """All queries inside see one and the same commit."""
         with self._database.consistent():
             yield
+
+    def hold(self) -> None:
+        """Until this is closed, see one and the same commit: the newest one now."""
+        self._database.hold()
+
+    @property
+    def log_bytes(self) -> int:
+        """How much of what was committed is in SQLite's log, also because somebody still reads what was before."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        return log.stat().st_size if log.exists() else 0
 
     def finalized_height(self) -> int:
         """The height up to which the chain is final."""
@@ -247,8 +261,43 @@ class Reader:
 
     def standings(self, limit: int) -> list[tuple[bytes, int]]:
         """``(member, score)`` of the best, equal scores by the member's key."""
-        rows = self._database.rows("SELECT member, score FROM standings ORDER BY score DESC, member LIMIT ?", (limit,))
-        return [(bytes(member), score) for member, score in rows]
+        tiers = (self.tier(level, limit) for level in self._levels())
+        return list(islice(merge(*tiers, key=lambda row: (-row[1], row[0])), limit))
+
+    def tier(self, level: int, limit: int, offset: int = 0) -> Iterator[tuple[bytes, int]]:
+        """``(member, score)`` of those on a level, in the same order."""
+        sql = "SELECT member, score FROM standings WHERE level = ? ORDER BY score DESC, member LIMIT ? OFFSET ?"
+        return self._standing(sql, (level, limit, offset))
+
+    def lists(self, limit: int, offset: int = 0) -> Iterator[tuple[bytes, int]]:
+        """The same of all levels, the highest first."""
+        sql = "SELECT member, score FROM standings ORDER BY level DESC, score DESC, member LIMIT ? OFFSET ?"
+        return self._standing(sql, (limit, offset))
+
+    def _standing(self, sql: str, parameters: tuple[int, ...]) -> Iterator[tuple[bytes, int]]:
+        return ((bytes(member), score) for member, score in self._database.rows(sql, parameters))
+
+    def _levels(self) -> Iterator[int]:
+        """The levels that somebody stands on, without looking at everybody."""
+        level: int | None = 2**62
+        while level is not None:
+            ((level,),) = self._database.rows("SELECT max(level) FROM standings WHERE level < ?", (level,))
+            if level is not None:
+                yield level
+
+    def count_tiers(self) -> dict[int, int]:
+        """How many members stand on each level that somebody stands on."""
+        return dict(self._database.rows("SELECT level, count(*) FROM standings GROUP BY level"))
+
+    def suspended(self) -> Iterator[bytes]:
+        """The members about whom a record is suspended, by key."""
+        rows = self._database.rows("SELECT member FROM standings WHERE suspended > 0 ORDER BY member")
+        return (bytes(member) for (member,) in rows)
+
+    def noted(self) -> Iterator[tuple[bytes, Noted]]:
+        """What is noted of each member, by key."""
+        rows = self._database.rows("SELECT member, score, level, suspended FROM standings ORDER BY member")
+        return ((bytes(member), Noted(*place)) for member, *place in rows)
 
     def rank(self, score: int) -> int:
         """The rank of a score: 1 + how many members have a higher one."""
@@ -282,6 +331,14 @@ class Reader:
             entry = self.entry(key)
             if entry is not None:  # gone since
                 yield key, entry
+
+    def entries_between(self, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes, int]]:
+        """Undecoded entries whose keys have hashes from ``first`` to ``last``, with their places, in the tree's order.
+
+        A few more may come, whose hashes begin like one of these two.
+        """
+        between = "SELECT key, value, at FROM state WHERE at BETWEEN ? AND ? ORDER BY at"
+        yield from self._database.values(between, (place(first), place(last)))
 
     def pages(self, paths: Iterable[int]) -> Mapping[int, bytes]:
         """The pages of the tree over the snapshot's state under these paths, as far as there are any."""

@@ -1,4 +1,4 @@
-"""All that follows from the entries of a database, made anew: for a state that came without it.
+"""What follows from the entries of a database, made anew: for a state that came without it.
 
 One pass over the entries makes the tables, and lays the hashes of each on one of :data:`HEAPS` heaps, by the first bits
 of its key's, in a file beside the database.  Then the tree grows heap by heap, each page of it made once.
@@ -16,7 +16,7 @@ from hashlib import sha256
 from itertools import islice
 
 from chain.codec import decode, encode
-from chain.database import Database, seal
+from chain.database import PUT_ENTRY, STATE_INDEX, Database, entry_row
 from chain.derived import Derived
 from chain.pages import BOTTOM, LEAF_BYTES, LEVELS, TOP, check
 from chain.replanting import crowned, planted
@@ -30,7 +30,7 @@ HEAPS = 256
 TABLES, TREE = 0, 1
 _PROGRESS = "rebuilding"
 _MAX_PROGRESS_BYTES = 256
-_EMPTIED = ("page", "agenda", "given", "standings", "ranks")
+_FILLED = ("agenda", "given", "standings", "ranks")
 _ENTRIES = "SELECT key, value, 0 FROM state WHERE key > ? ORDER BY key LIMIT ?"
 # What SQLite keeps of the file while a whole one is written.
 _CACHE_KIB = 65_536
@@ -42,11 +42,24 @@ def rebuild(database: Database, advance: Callable[[int], None]) -> None:
     Raises :class:`OperatorError` where an entry is damaged, or the disk is full: asked again, it goes on from there.
     """
     with _heaps(database) as heaps:
-        work = _Rebuild(database, heaps, advance)
+        work = _Rebuild(database, advance, heaps)
         if database.meta(_PROGRESS) is None:
-            work.begin()
+            work.begin("page", *_FILLED)
         work.look_through()
-        work.grow_tree()
+        work.grow_tree(heaps)
+
+
+def rebuild_tables(database: Database, advance: Callable[[int], None]) -> None:
+    """:func:`rebuild` where the tree is there already; until :func:`forget_progress` it is done once."""
+    work = _Rebuild(database, advance)
+    if database.meta(_PROGRESS) is None:
+        work.begin(*_FILLED)
+    work.look_through()
+
+
+def forget_progress(database: Database) -> None:
+    """All is made; within a transaction."""
+    database.connection.execute("DELETE FROM meta WHERE key = ?", (_PROGRESS,))
 
 
 def replace_state(
@@ -59,17 +72,18 @@ def replace_state(
     """
     rows = iter(entries)
     with _unguarded(database), _heaps(database) as heaps:
-        work = _Rebuild(database, heaps, advance)
-        work.begin()
+        work = _Rebuild(database, advance, heaps)
+        work.begin("page", *_FILLED, "state")
         with database.portion():
-            database.connection.execute("DELETE FROM state")
+            database.connection.execute("DROP INDEX IF EXISTS state_by_hash")
         while portion := dict(islice(rows, PORTION)):
             with database.portion():
-                sealed = [(key, seal(key, value)) for key, value in portion.items()]
-                database.connection.executemany("INSERT INTO state VALUES (?, ?)", sealed)
+                database.connection.executemany(PUT_ENTRY, [entry_row(*entry) for entry in portion.items()])
                 work.take(portion)
             advance(len(portion))
-        work.grow_tree()
+        work.grow_tree(heaps)
+        with database.portion():  # sorted at once: places are at random, and one by one would never end
+            database.connection.execute(STATE_INDEX)
     return Derived(database).root
 
 
@@ -131,27 +145,31 @@ class _Heaps:
 
 
 class _Rebuild:
-    def __init__(self, database: Database, heaps: _Heaps, advance: Callable[[int], None]) -> None:
+    def __init__(self, database: Database, advance: Callable[[int], None], heaps: _Heaps | None = None) -> None:
         self._database = database
         self._heaps = heaps
         self._derived = Derived(database)
         self._advance = advance
 
-    def begin(self) -> None:
+    def begin(self, *tables: str) -> None:
         """Nothing is left of what was there."""
         with self._database.portion():
-            for table in _EMPTIED:
+            for table in tables:
                 self._database.connection.execute(f"DELETE FROM {table}")
-            self._database.connection.execute("DELETE FROM meta WHERE key IN ('entries', 'rescored')")
+            if "page" in tables:
+                self._database.connection.execute("DELETE FROM meta WHERE key = 'entries'")
+            self._database.connection.execute("DELETE FROM meta WHERE key = 'rescored'")
             self._note(TABLES, b"")
 
     def look_through(self) -> None:
         """Fill the tables, from where they were left, and all heaps."""
-        (step, done), after = self._progress(), b""
+        step, done = self._progress()
+        after = done if self._heaps is None else b""
         while rows := {key: value for key, value, _ in self._database.values(_ENTRIES, (after, PORTION))}:
             after = max(rows)
             news = {key: value for key, value in rows.items() if step == TABLES and key > done}
-            self._heaps.lay({key: value for key, value in rows.items() if key not in news})
+            if self._heaps is not None:
+                self._heaps.lay({key: value for key, value in rows.items() if key not in news})
             if news:
                 with self._database.portion():
                     self.take(news)
@@ -163,15 +181,16 @@ class _Rebuild:
         Within a transaction.
         """
         self._derived.enter(rows)
-        self._heaps.lay(rows)
+        if self._heaps is not None:
+            self._heaps.lay(rows)
         self._note(TABLES, max(rows))
 
-    def grow_tree(self) -> None:
+    def grow_tree(self, heaps: _Heaps) -> None:
         """The pages, in the order of the tree, so that none is made twice."""
         step, done = self._progress()
-        is_large = min(self._heaps.bytes) > LEAF_BYTES
+        is_large = min(heaps.bytes) > LEAF_BYTES
         for heap in range(int.from_bytes(done, "big") if step == TREE else 0, HEAPS):
-            entries = self._heaps.entries(heap)
+            entries = heaps.entries(heap)
             with self._database.portion():
                 if is_large:
                     _, pages = planted(HEAPS | heap, b"".join(entries))
@@ -182,9 +201,9 @@ class _Rebuild:
             self._advance(len(entries))
         with self._database.portion():
             if is_large:
-                self._derived.plant(Tree(sum(self._heaps.bytes) // ENTRY_BYTES, self._crown()))
+                self._derived.plant(Tree(sum(heaps.bytes) // ENTRY_BYTES, self._crown()))
             self._derived.grow({})
-            self._database.connection.execute("DELETE FROM meta WHERE key = ?", (_PROGRESS,))
+            forget_progress(self._database)
 
     def _crown(self) -> dict[int, bytes]:
         """The pages above those that stand on a heap."""

@@ -22,7 +22,7 @@ from chain.genesis import Genesis
 from chain.headers import verify_header
 from chain.keys import did_from_key, self_test
 from chain.reader import Reader
-from chain.scores import standing
+from chain.scores import noted
 from chain.statekeys import MEMBERS, member_key, read_identity
 from chain.transactions import Transaction, VerifiedTransaction, verify_transaction
 from chain.votecodec import encode_votes
@@ -226,14 +226,14 @@ class _Recheck:
         rescored = self._reader.rescored()
         view = self._chain.ledger.view()
         members = (key for key in self._chain.ledger.state if key.startswith(MEMBERS))
-        computed = {read_identity(key): standing(view.policy, view.get(key)).score for key in members}
-        for member, score in self._reader.standings(_ALL):
+        computed = {read_identity(key): noted(view.policy, view.get(key)) for key in members}
+        for member, stored in self._reader.noted():
             self._report.standings += 1
             expected = computed.pop(member, None)
             if expected is None:
                 yield f"the stored standings rank {did_from_key(member)}, who is no member"
-            elif score != expected and (rescored is None or member_key(member) <= rescored):
-                yield f"the stored standings give {did_from_key(member)} the score {score} instead of {expected}"
+            elif stored != expected and (rescored is None or member_key(member) <= rescored):
+                yield f"the stored standings give {did_from_key(member)} {stored} instead of {expected}"
         yield from (f"the stored standings lack {did_from_key(member)}" for member in sorted(computed))
 
     def _compare_decisions(self) -> Iterator[str]:

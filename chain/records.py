@@ -50,8 +50,10 @@ def file(draft: Draft, action: FileRecord, actor: bytes) -> None:
 def reopen(draft: Draft, action: Reopen, actor: bytes) -> None:
     """Conduct whose record has ended is recorded again, for new evidence, with a reason and an arbiter's signature.
 
-    Whoever the record is about can object to it again.  Raises :class:`Refused`: what :func:`file` says but about
-    ended conduct; ``NOTHING_ENDED``, ``NO_REASON_GIVEN``, ``NOT_ARBITER``, ``OWN_RECORD``.
+    Whoever the record is about can object to it again, and that arbiter does not rule then.
+
+    Raises :class:`Refused`: what :func:`file` says but about ended conduct; ``NOTHING_ENDED``, ``NO_REASON_GIVEN``,
+    ``NOT_ARBITER``, ``OWN_RECORD``.
     """
     issuer, authority = check_authority(draft, actor)
     subject, member = draft.member(action.subject)
@@ -65,7 +67,7 @@ def reopen(draft: Draft, action: Reopen, actor: bytes) -> None:
     if arbiter in (issuer, subject):
         raise Refused(Reason.OWN_RECORD, "nobody consents to a record of its own, or about itself")
     markers.check_reopening(draft, subject, action)
-    _file(draft, action, issuer, authority, subject, member, category)
+    _file(draft, action, issuer, authority, subject, member, category, arbiter)
 
 
 def make_statement(draft: Draft, action: Statement, actor: bytes) -> None:
@@ -104,6 +106,7 @@ def _file(
     subject: bytes,
     member: Member,
     category: Category,
+    arbiter: bytes = b"",
 ) -> None:
     policy = draft.policy
     # In registry time, as of now.
@@ -122,29 +125,14 @@ def _file(
     number = member.filed
     if number > U32_MAX or authority.filed >= U32_MAX:
         raise Refused(Reason.COUNTER_LIMIT, "no more records can be counted")
+    cap = -1 if category.tier_cap is None else category.tier_cap
+    stands, is_reopened = int(category.stands_disputed), int(type(action) is Reopen)
     record = Record(
-        issuer=issuer,
-        category=category.code,
-        points=action.points,
-        severity=action.severity,
-        evidence=action.evidence,
-        reason=action.reason,
-        established_slot=action.established_slot,
-        height=draft.height,
-        policy_version=policy.version,
-        expires_slot=expires_slot,
-        repair_slot=repair_slot,
-        cap=-1 if category.tier_cap is None else category.tier_cap,
-        status=STANDING,
-        upheld=0,
-        deadline_slot=0,
-        grounds=b"",
-        statement=b"",
-        proof=b"",
-        stands=int(category.stands_disputed),
-        is_reopened=int(isinstance(action, Reopen)),
-    )
-    draft.put(authority_key(issuer), authority._replace(filed=authority.filed + 1))
+        issuer, category.code, action.points, action.severity, action.evidence, action.reason,
+        action.established_slot, draft.height, policy.version, expires_slot, repair_slot, cap,
+        STANDING, 0, 0, b"", b"", b"", stands, is_reopened, arbiter=arbiter,
+    )  # fmt: skip
+    draft.put(authority_key(issuer), authority.with_filing())
     markers.mark_filed(draft, subject, record, until_slot)
     effects.begin(draft, subject, number, record)
     draft.happenings.append(Happening("reopened" if record.is_reopened else "filed", subject, number, record))

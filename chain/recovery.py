@@ -7,7 +7,8 @@
                   └ veto of the present key ──► recover, once a registrar stands by it too ──delay──► it moves
 
 A key alone stops its guardians, and so does a thief's; it does not stop guardians and a registrar together within the
-delay after its veto: it was heard, and nobody is taken over in silence.
+delay after its veto: it was heard, and nobody is taken over in silence.  Nobody else is heard within that delay, so
+that no member has to veto day after day, and nobody fills blocks with that.
 
 A key that rotates, leaves or names other guardians gives its guardians the same delay to undo that: the member moves
 to a key that they name, at once, and nobody's veto counts.  So a thief who is first has not won.
@@ -67,6 +68,9 @@ def recover(draft: Draft, action: Recover, actor: bytes) -> None:
     if before is not None and before.key:
         raise Refused(Reason.RECOVERY_PENDING, "another recovery of this member waits")
     is_final = before is not None and bool(action.guardians and action.registrar)
+    if before is not None and not is_final:
+        slot = draft.date(before.due_slot)
+        raise Refused(Reason.RECOVERY_PENDING, f"its key has stopped one: guardians and registrar both, or slot {slot}")
     due_slot = draft.slot + draft.slots(draft.policy.identity.recovery_days)
     draft.put(recovery_key(subject), Recovery(actor, due_slot, int(is_final)))
     leaving: Leaving | None = draft.get(leaving_key(subject))
@@ -77,13 +81,15 @@ def recover(draft: Draft, action: Recover, actor: bytes) -> None:
 def check_word(draft: Draft, action: Recover) -> bytes:
     """The member about whom those speak who may; their signatures were checked before.
 
+    Guardians undo alone: whose word stands beside theirs then, and in which office, is of no account.
+
     Raises :class:`Refused`: ``NOT_ENROLLED``, ``NOT_GUARDIANS``, ``NOT_REGISTRAR``.
     """
     subject, member = draft.member(action.subject)
     in_force = _in_force(draft, subject)
     if in_force:
         _check_guardians(action, in_force)
-        if action.registrar:
+        if action.registrar and action.step != UNDO:
             check_registrar_of(draft, action.registrar, member)
     elif action.step == UNDO or not draft.policy.identity.registrar or not member.registrar:
         raise Refused(Reason.NOT_GUARDIANS, "this member named nobody who may do that for it")
@@ -127,7 +133,7 @@ def veto(draft: Draft, action: Veto, actor: bytes) -> None:
 def fall_due(draft: Draft, key: bytes) -> None:
     """Nobody vetoed, or nobody came after a veto.
 
-    Where the member holds an office by now, or the new key is somebody's, nothing happens.
+    Where the member holds an office by now, or the new key is somebody's, or its owner's who left, nothing happens.
 
     Raises :class:`InvariantBroken` for a recovery that is not due.
     """
@@ -137,9 +143,7 @@ def fall_due(draft: Draft, key: bytes) -> None:
     draft.put(key, None)
     if not recovery.key:
         return
-    new: Account = draft.get(account_key(recovery.key))
-    is_taken = new.identity or new.successor or draft.get(member_key(recovery.key)) or draft.authority(recovery.key)
-    if not is_taken and not holds_office(draft, subject):
+    if _is_nobodys(draft, recovery.key) and not holds_office(draft, subject):
         _move(draft, subject, recovery.key)
 
 
@@ -173,6 +177,14 @@ def check_holds_nothing(draft: Draft, subject: bytes) -> None:
         raise Refused(Reason.HOLDS_OFFICE, "an authority, or who makes blocks, does that by motion")
 
 
+def _is_nobodys(draft: Draft, key: bytes) -> bool:
+    """Whether a key that asked for a recovery has become nobody's since; of who left nothing is there."""
+    account = draft.account(key)
+    if account is None or account.identity or account.successor:
+        return False
+    return draft.get(member_key(key)) is None and draft.authority(key) is None
+
+
 def _undo(draft: Draft, subject: bytes, new_key: bytes) -> None:
     guardians: Guardians | None = draft.get(guardians_key(subject))
     if guardians is None or guardians.undo_until_slot <= draft.slot:
@@ -182,11 +194,11 @@ def _undo(draft: Draft, subject: bytes, new_key: bytes) -> None:
 
 
 def _move(draft: Draft, subject: bytes, new_key: bytes) -> None:
-    """The member has another key, and what its old one had begun is off."""
+    """The member has another key, and what its old one had begun is off; what it wrote today stays written."""
     member: Member = draft.get(member_key(subject))
     old: Account = draft.get(account_key(member.key))
     new: Account = draft.get(account_key(new_key)) or Account(0, b"", b"")
-    draft.put(account_key(new_key), new._replace(identity=subject, given=old.given))
+    draft.put(account_key(new_key), new._replace(identity=subject, day=old.day, used=old.used, given=old.given))
     draft.put(account_key(member.key), old._replace(identity=subject, successor=new_key, given=0))
     draft.put(member_key(subject), member._replace(key=new_key))
     now = _in_force(draft, subject)

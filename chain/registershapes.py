@@ -7,6 +7,12 @@ from typing import Any, NotRequired, TypedDict
 from chain.shapes import AsOf, AtHead
 
 
+class AsRanked(AsOf):
+    """The same where members are ranked; while a new policy is being applied to them, up to whose first key it was."""
+
+    rescored_to: NotRequired[str]
+
+
 class Member(TypedDict):
     """Where a member stands."""
 
@@ -122,7 +128,7 @@ class Line(TypedDict):
     proof: NotRequired[str | None]
 
 
-class MemberStanding(Member, AsOf):
+class MemberStanding(Member, AsRanked):
     """A member, and its place among all."""
 
     rank: int
@@ -169,7 +175,7 @@ class RankedMember(Member):
     rank: int
 
 
-class Top(AsOf):
+class Top(AsRanked):
     """The members with the highest scores."""
 
     members_in_all: int
@@ -187,7 +193,7 @@ class Listed(TypedDict):
     suspended: int
 
 
-class Lists(AsOf):
+class Lists(AsRanked):
     """Who stands in which tier, the highest first."""
 
     tier: str | None
@@ -203,7 +209,7 @@ class TierCount(TypedDict):
     members: int
 
 
-class Tiers(AsOf):
+class Tiers(AsRanked):
     """How many members stand in which tier."""
 
     members: int
@@ -211,7 +217,7 @@ class Tiers(AsOf):
 
 
 class Records(AsOf):
-    """Records, and whether there are more; ``next`` is what to ask ``after`` for them."""
+    """Records, and whether there may be more; ``next`` is what to ask ``after`` for them."""
 
     more: bool
     records: list[Record]

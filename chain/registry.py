@@ -115,6 +115,8 @@ _RULES: dict[type[Action], _Rule] = {
     Lost: offences.renew_tag,
 }
 
+_NOBODYS = Account(0, b"", b"")
+
 _CHECKS: dict[type[Action], Callable[[Policy, Any, bytes], None]] = {
     Rate: ratings.check_rating,
     FileRecord: check_filing,
@@ -148,24 +150,25 @@ def genesis_state(genesis: Genesis) -> dict[bytes, bytes]:
     return {key: encode_entry(entry) for key, entry in entries.items()}
 
 
-def begin(draft: Draft, due: Iterable[bytes], electorate: Electorate) -> None:
+def begin(draft: Draft, due: Iterable[tuple[bytes, bytes]], electorate: Electorate) -> None:
     """What the chain itself does at the start of a block.
 
-    ``due`` are the keys of entries whose deadline has passed, in the order of deadlines and keys, at most
-    :data:`MAX_DUE_A_BLOCK`; ``electorate`` is in force at this block.  Raises :class:`InvariantBroken` for an entry
-    that knows no deadline.
+    ``due`` are the keys of entries that have their turn, at most :data:`MAX_DUE_A_BLOCK`, in the order of deadlines and
+    keys, each with the key of the one whose deadline it is: its own, or that somebody leaves whom it is tied to.
+    ``electorate`` is in force at this block.  Raises :class:`InvariantBroken` for an entry that knows no deadline.
     """
     draft.begin()
     governance.begin(draft, electorate)
-    for key in due:
+    for key, turn in due:
         act = _DEADLINES.get(key[:1])
         if act is None:
             raise InvariantBroken("an entry that knows no deadline is due")
-        if leaving.is_taken(draft, key):
-            act = leaving.forget
-        elif not _is_due(draft, key):  # what came before in this block ended it, or put it off
+        if not _is_due(draft, turn):  # what came before in this block ended it, or put it off
             continue
-        act(draft, key)
+        if key == turn:
+            act(draft, key)
+        elif draft.get(key) is not None:
+            leaving.forget(draft, key)
 
 
 def _is_due(draft: Draft, key: bytes) -> bool:
@@ -195,8 +198,10 @@ def apply(draft: Draft, transaction: Transaction) -> None:
     day, used = quotas.spent(draft, account, action, identity)
     check_action(draft.policy, transaction)
     given = _RULES[type(action)](draft, action, actor) or 0
-    _, identity, successor, _, _, before = draft.get(at) or Account(0, b"", b"")
-    draft.put(at, Account(next_nonce + 1, identity, successor, day, used, before + given))
+    after: Account = draft.get(at) or _NOBODYS
+    if account is None:  # guardians may have moved a member to this very key, with what it had written
+        day, used = after.day, after.used
+    draft.put(at, Account(next_nonce + 1, after.identity, after.successor, day, used, after.given + given))
 
 
 def touched(transaction: Transaction) -> Iterator[bytes]:

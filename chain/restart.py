@@ -73,12 +73,14 @@ def restarted(votes: Votes, restart: Restart | None, tip: bytes, chain_id: bytes
     """The votes after ``tip``, which were ``votes``, as the block on it begins that holds this restart, if any.
 
     A change of validators that was under way has lapsed.  Raises :class:`Refused` (``WRONG_RESTART``,
-    ``BAD_SIGNATURE``) where it is about another block, or not agreed.
+    ``BAD_SIGNATURE``) where it is about another block, or the genesis, or not agreed.
     """
     if restart is None:
         return votes
     if (restart.tip, restart.height) != (tip, votes.height):
         raise Refused(Reason.WRONG_RESTART, f"it goes on from another block at height {restart.height}")
+    if not restart.height:
+        raise Refused(Reason.WRONG_RESTART, "nothing goes on from the genesis but another network")
     electorate = votes.electorate
     if not electorate.is_enough(restart.signers(chain_id)):
         raise Refused(Reason.WRONG_RESTART, "not signed by more than two thirds of the weight")

@@ -31,6 +31,23 @@ def standing(policy: Policy, member: Member) -> Standing:
     return Standing(score, level, policy.tier(level).name)
 
 
+class Noted(NamedTuple):
+    """What the store notes of where a member stands: enough to rank and to list members without reading them."""
+
+    score: int
+    level: int
+    suspended: int
+
+    def __str__(self) -> str:
+        return f"score {self.score}, level {self.level}, {self.suspended} suspended"
+
+
+def noted(policy: Policy, member: Member) -> Noted:
+    """What is noted of a member under the policy in force."""
+    score, level, _ = standing(policy, member)
+    return Noted(score, level, member.suspended)
+
+
 def rated(policy: Policy, member: Member) -> int:
     """What the ratings about a member count for, before their floor and cap."""
     return policy.rated(member.rated_points, member.ratings, member.raters)

@@ -18,9 +18,12 @@ from chain.bodies import Bodies, stored_waiting
 from chain.codec import decode, encode
 from chain.database import (
     FORMAT,
+    PUT_ENTRY,
     SCHEMA,
+    STATE_INDEX,
     Database,
     corrupt,
+    entry_row,
     seal,
     short_id,
     stored_finality,
@@ -280,10 +283,7 @@ class Storage:
         rows = sorted(settled.rows.items())
         connection = self._connection
         connection.executemany("DELETE FROM state WHERE key = ?", [(key,) for key, value in rows if value is None])
-        connection.executemany(
-            "INSERT OR REPLACE INTO state VALUES (?, ?)",
-            [(key, seal(key, value)) for key, value in rows if value is not None],
-        )
+        connection.executemany(PUT_ENTRY, [entry_row(key, value) for key, value in rows if value is not None])
         self._derived.follow(before, settled.rows, settled.tree)
         connection.executemany(
             "INSERT OR REPLACE INTO decisions VALUES (?)", [(height,) for height in settled.decisions]
@@ -330,13 +330,11 @@ def _fill(database: Database, genesis: Genesis, known: Mapping[str, SigningState
     connection, derived, state = database.connection, Derived(database), genesis_state(genesis)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA journal_mode = OFF")  # a draft that fails is thrown away
-    connection.executescript("BEGIN;" + SCHEMA)
+    connection.executescript("BEGIN;" + SCHEMA + STATE_INDEX)
     connection.execute("INSERT INTO meta VALUES ('format', ?)", (encode(FORMAT),))
     connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis.id,))
     before = derived.before(state)
-    connection.executemany(
-        "INSERT INTO state VALUES (?, ?)", [(key, seal(key, value)) for key, value in sorted(state.items())]
-    )
+    connection.executemany(PUT_ENTRY, [entry_row(key, value) for key, value in sorted(state.items())])
     derived.follow(before, state, None)
     connection.executemany(
         "INSERT INTO meta VALUES (?, ?)",

@@ -18,6 +18,9 @@ from chain.pace import FIRST_BYTES, PATIENCE_MS, Pace, patience_ms
 LACKING_MS = 30_000
 # More claims than the peers that a node keeps; the oldest is forgotten first.
 MAX_STATUSES = 256
+# Machines of one validator that are asked before strangers: while it moves there are two.  Its key could vouch for any
+# number.
+MAX_MACHINES = 2
 # A peer that failed is not asked for so long; twice as long each time, up to the limit.
 REST_MS = 2_000
 MAX_REST_MS = 300_000
@@ -38,8 +41,8 @@ class Supplier:
     that this was on another branch than ours, so that its next headers begin after it; ``back`` is how far before that,
     or before the usual height, they do; ``ceiling`` the height from which on it had no blocks when it was asked, and
     ``floor`` that below which it said so, which holds until ``floor_until_ms``.
-    ``is_known`` says that the operator named it, or that it is a validator's; ``has_delivered`` that it ever brought
-    what it was asked for.
+    ``is_known`` says that the operator named it, or that it is a machine of ``validator``; ``has_delivered`` that it
+    ever brought what it was asked for.
     """
 
     def __init__(self, peer: Peer, status: Status, number: int) -> None:
@@ -47,6 +50,7 @@ class Supplier:
         self.status = status
         self.number = number
         self.is_known = False
+        self.validator = b""
         self.has_delivered = False
         self.trail = b""
         self.trail_height = 0
@@ -96,17 +100,26 @@ class Suppliers:
         """A peer that claims something, None for another."""
         return self._by_peer.get(peer)
 
-    def note(self, peer: Peer, status: Status, *, is_validator: bool = False) -> None:
-        """A peer says where it stands."""
+    def note(self, peer: Peer, status: Status, validator: bytes = b"") -> None:
+        """A peer says where it stands; it may be a machine of the ``validator`` with this key."""
         supplier = self._by_peer.get(peer)
         if supplier is None:
             self._count += 1
             supplier = self._by_peer[peer] = Supplier(peer, status, self._count)
-        supplier.is_known = supplier.is_known or is_validator or peer in self._named
+        supplier.is_known = supplier.is_known or peer in self._named
+        if validator:
+            self._vouch(supplier, validator)
         if supplier.status.head_id != status.head_id:
             supplier.back, supplier.ceiling, supplier.floor = 0, NO_CEILING, 0
         supplier.status = status
         self._make_room()
+
+    def _vouch(self, supplier: Supplier, validator: bytes) -> None:
+        """It is known as that validator's, and so are no more than the newest of its machines."""
+        supplier.is_known, supplier.validator = True, validator
+        machines = [each for each in self if each.validator == validator and each.peer not in self._named]
+        for former in sorted(machines, key=lambda each: each.number)[:-MAX_MACHINES]:
+            former.is_known = False
 
     def forget(self, peer: Peer) -> None:
         """A peer is gone, and with it what it was asked for."""
@@ -156,8 +169,9 @@ class Suppliers:
         supplier.floor, supplier.floor_until_ms = up_to + 1, now_ms + LACKING_MS
 
     def floor(self, supplier: Supplier, now_ms: int) -> int:
-        """From which height on a peer is worth asking for blocks."""
-        return supplier.floor if now_ms < supplier.floor_until_ms <= now_ms + LACKING_MS else 0
+        """From which height on a peer is worth asking for blocks, by its claim and by what it said when asked."""
+        is_told = now_ms < supplier.floor_until_ms <= now_ms + LACKING_MS
+        return max(supplier.status.oldest_body, supplier.floor if is_told else 0)
 
     def has_lost_its_place(self, peer: Peer) -> bool:
         """Whether another peer had better have the place of this one; never of one that is known."""

@@ -73,9 +73,9 @@ class Sync:
 
     # ------------------------------------------------------------------------------------------- what peers claim
 
-    def note(self, peer: Peer, status: Status, *, is_validator: bool = False) -> None:
-        """A peer says where it stands."""
-        self.suppliers.note(peer, status, is_validator=is_validator)
+    def note(self, peer: Peer, status: Status, validator: bytes = b"") -> None:
+        """A peer says where it stands; it may be a machine of the ``validator`` with this key."""
+        self.suppliers.note(peer, status, validator)
 
     def note_header(self, peer: Peer, header: Header) -> None:
         """A peer announced a block that does not attach: it claims to have the branch below it."""

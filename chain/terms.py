@@ -72,10 +72,10 @@ def kept_slots(draft: Draft, record: Record, name: str) -> int:
     return draft.slots(days)
 
 
-def dispute_slots(draft: Draft, record: Record, name: str) -> int:
+def dispute_slots(draft: Draft, record: Record, name: str, *, stands: bool) -> int:
     """The same, of a dispute: shorter where the record counts meanwhile."""
     slots = kept_slots(draft, record, name)
-    return min(slots, kept_slots(draft, record, "disputed_days")) if record.stands else slots
+    return min(slots, kept_slots(draft, record, "disputed_days")) if stands else slots
 
 
 def repairable_again(draft: Draft, record: Record) -> int:

@@ -108,14 +108,14 @@ class Lookup(ABC):
 
     def policy_of(self, version: int) -> Policy:
         """A policy that is, was, or will be in force.  Raises :class:`InvariantBroken` for any other."""
-        return self.policy if version == self.rules.version else self._read_policy(version)
+        return self.policy if version == self.policy.version else self._read_policy(version)
 
     def _read_policy(self, version: int) -> Policy:
         return read_policy_text(self._always(policy_key(version), PolicyText).document)
 
     def policy_at(self, slot: int) -> Policy:
         """The policy that was in force in a slot of the calendar; the first one for what is older."""
-        last, first = self.rules.version, self.genesis.policy.version
+        last, first = self.policy.version, self.genesis.policy.version
         while first < last:
             middle = (first + last + 1) // 2
             if self._always(policy_key(middle), PolicyText).from_slot <= slot:

@@ -5,7 +5,9 @@ From the wire up::
     clocks       what the machine's clocks show
     addresses    multiaddrs that may be dialled, and how far they reach
     names        what the names in the operator's own stand for
+    listening    where a node may listen
     limits       token buckets and backlogs
+    influx       what comes unasked, each in its turn
     reputation   penalties that fade, bans that end
     frames       length-prefixed messages on a stream
     library      what libp2p lacks, and what a stranger could abuse in it
@@ -34,6 +36,8 @@ From the wire up::
 
     signatures   decoding and checking off the event loop, once
     prices       what the ledger's replies cost whom
+    backend      what that needs of the node
+    reception    what gossip and the relay bring
     protocol     the ledger's conversation over a network
 
     watching     a network followed by its headers alone

@@ -178,7 +178,8 @@ class PeerBook:
         known = [each for each in self._contacts.values() if each.is_known and not each.bootstrap]
         near = [each for each in known if place and any(neighbourhood(at.host) == place for at in each.addresses)]
         for crowd, most in ((near, MAX_KNOWN_NEIGHBOURS), (known, MAX_KNOWN)):
-            for surplus in sorted(crowd, key=lambda each: -each.failures)[: max(0, len(crowd) - most)]:
+            # Of those that seem to be there the newest go: who comes with many names displaces nobody known for longer.
+            for surplus in sorted(crowd, key=lambda each: each.failures)[most:]:
                 self._contacts.pop(surplus.peer_id, None)
 
 

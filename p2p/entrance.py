@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
 
@@ -21,6 +20,9 @@ log = logging.getLogger(__name__)
 
 MAX_RESERVED = 256
 """Machines of validators that are remembered as such: more than a network has validators."""
+
+MAX_MACHINES = 2
+"""Of them of one validator: while it moves there are two.  Its key could vouch for any number."""
 
 TURN_S = 60.0
 """Who gave way takes nobody's place for so long, or those that knock most often would have all of them."""
@@ -54,7 +56,7 @@ class Entrance:
         self._part = part
         self._is_private = False
         self._room = Room.of(0)
-        self._reserved: OrderedDict[str, None] = OrderedDict()
+        self._reserved: Newest[str, bytes] = Newest(MAX_RESERVED)
         self._gave_way: Newest[str, float] = Newest(MAX_GAVE_WAY)
         host.swarm.admit, host.swarm.seat, host.swarm.why = self._admit, self._seat, self._why
 
@@ -63,12 +65,16 @@ class Entrance:
         self._room = Room.of(strangers)
         self._is_private = is_private
 
-    def reserve(self, peer_id: str) -> None:
-        """Keep a place for a peer, which is the machine of a validator."""
-        self._reserved[peer_id] = None
-        self._reserved.move_to_end(peer_id)
-        while len(self._reserved) > MAX_RESERVED:
-            self._reserved.popitem(last=False)
+    def reserve(self, peer_id: str, validator: bytes) -> list[str]:
+        """Keep a place for a peer, which is a machine of the validator with this key, and for no more than the newest
+        of its machines.  Those for which one was kept before.
+        """
+        self._reserved.renew(peer_id, validator)
+        machines = [machine for machine, owner in self._reserved.items() if owner == validator]
+        former = machines[:-MAX_MACHINES]
+        for machine in former:
+            del self._reserved[machine]
+        return former
 
     def is_reserved(self, peer_id: str) -> bool:
         """Whether a place is kept for a peer: it is a validator's machine, or named by the operator."""

@@ -1,70 +1,155 @@
-"""Fetching the whole of a final state from the peers of a :class:`~p2p.watching.Watch`, which are not trusted."""
+"""Fetching the whole of a final state from the peers of a :class:`~p2p.watching.Watch`, which are not trusted.
+
+Each peer is asked now and then which state it gives away.  The one that most of them give is fetched from all of those;
+where nobody gives it any more, or nothing of it comes, another one is turned to, and only what differs is fetched.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections import Counter
+from typing import Protocol
 
 import trio
 
+from chain.blocktree import Judged
 from chain.errors import Refused
-from chain.headers import Header
 from chain.joining import Joining
 from chain.messages import MAX_MESSAGE_BYTES, GetPart
-from chain.ranges import WHOLE, Row
+from chain.newest import Newest
+from chain.ranges import ANY, WHOLE, read_shown
 from p2p.prices import STATE
 from p2p.requests import RequestError
 from p2p.watching import Watch
 
 log = logging.getLogger(__name__)
 
-# A node's disk is some seconds behind what is final.
-MAX_BEHIND = 64
-# How often peers are looked at that were not there, or rested.
+# So far behind what is final may be what a node gives away: it holds one state while it is asked for.
+MAX_BEHIND = 1_024
+# How often peers are looked at that were not there, or rested, and how often each is asked what it gives.
 LOOK_S = 0.5
-
-Keep = Callable[[Sequence[Row], bytes], None]
-"""Called with entries that are news, and with what to go on from (:meth:`chain.joining.Joining.encode`)."""
-
-
-async def offered(watch: Watch) -> Header | None:
-    """The newest final header whose state a peer gives away now, None where nobody does."""
-    roots = dict.fromkeys(header.state_root for header in watch.chain.finals(MAX_BEHIND))
-    newest = {header.state_root: header for header in reversed(watch.chain.finals(MAX_BEHIND))}
-    for root in roots:
-        for peer in watch.peers:
-            with suppress(RequestError, Refused):
-                await watch.ask(peer, STATE, GetPart(root, WHOLE, 1).encode(), MAX_MESSAGE_BYTES)
-                return newest[root]
-    return None
+OFFER_S = 3.0
+# Where nothing comes for so long, what was promised is not given.
+STALLED_S = 20.0
+# States that were promised and not given; more of them in turn, and the first is tried again.
+MAX_STALLED = 8
 
 
-async def fetch(watch: Watch, joining: Joining, keep: Keep) -> None:
-    """Fetch what is missing of a state, until all of it was given to ``keep``."""
-    changed = trio.Event()
+class Store(Protocol):
+    """What was fetched so far; its methods block, and are called in a thread, one at a time."""
 
-    async def ask(peer: str, request: GetPart) -> None:
-        nonlocal changed
+    @property
+    def joining(self) -> Joining | None:
+        """What is missing of the state that is fetched."""
+
+    @property
+    def target(self) -> Judged | None:
+        """Of which header that is."""
+
+    def aim(self, target: Judged) -> Joining:
+        """Fetch the state of this header; what is here already of another one stays."""
+
+    def take(self, peer: str, request: GetPart, reply: bytes, now_ms: int) -> None:
+        """Store what a reply shows.  Raises :class:`Refused`."""
+
+
+class Fetching:
+    """Fetches a state into a store, until all of it is there."""
+
+    def __init__(self, watch: Watch, store: Store) -> None:
+        self._watch = watch
+        self._store = store
+        self._one_at_a_time = trio.Lock()
+        self._offers: dict[str, bytes] = {}
+        self._asked_at: dict[str, float] = {}
+        self._stalled: Newest[bytes, None] = Newest(MAX_STALLED)
+        self._came_at = trio.current_time()
+        self._changed = trio.Event()
+
+    async def run(self) -> None:
+        """Until the state is whole."""
+        async with trio.open_nursery() as nursery:
+            while self._store.joining is None or not self._store.joining.is_done:
+                self._changed = trio.Event()
+                for peer in self._watch.peers:
+                    if trio.current_time() - self._asked_at.get(peer, -OFFER_S) >= OFFER_S:
+                        self._asked_at[peer] = trio.current_time()
+                        nursery.start_soon(self._ask_what_it_gives, peer)
+                await self._turn()
+                for peer, request in await self._requests():
+                    nursery.start_soon(self._ask, peer, request)
+                with trio.move_on_after(LOOK_S):
+                    await self._changed.wait()
+            nursery.cancel_scope.cancel()
+
+    async def _requests(self) -> list[tuple[str, GetPart]]:
+        joining = self._store.joining
+        if joining is None:
+            return []
+        async with self._one_at_a_time:
+            for peer in self._offers.keys() - set(self._watch.peers):
+                del self._offers[peer]
+                joining.forget(peer)
+            return list(joining.requests([peer for peer in self._offers if self._gives(peer, joining)], _now_ms()))
+
+    def _gives(self, peer: str, joining: Joining) -> bool:
+        return self._offers[peer] == joining.root
+
+    # ------------------------------------------------------------------------------------------- which state
+
+    async def _turn(self) -> None:
+        """Aim at the state that most peers give, the newest of those, where more give it than what is fetched now."""
+        joining, known = self._store.joining, self._known()
+        if joining is not None and trio.current_time() - self._came_at > STALLED_S:
+            self._stalled.renew(joining.root, None)
+            self._came_at = trio.current_time()
+        offered = Counter(root for root in self._offers.values() if root in known and root not in self._stalled)
+        best = max(offered, key=lambda root: (offered[root], known[root].header.height), default=None)
+        if best is None or (joining is not None and (best == joining.root or offered[joining.root] >= offered[best])):
+            return
+        log.info("the state of height %d is fetched, which %d peers give", known[best].header.height, offered[best])
+        self._came_at = trio.current_time()
+        async with self._one_at_a_time:
+            await trio.to_thread.run_sync(self._store.aim, known[best])
+
+    def _known(self) -> dict[bytes, Judged]:
+        """The states that are known to be final, by their roots."""
+        chain, target = self._watch.chain, self._store.target
+        finals = {header.state_root: header for header in reversed(chain.finals(MAX_BEHIND))}
+        known = {root: judged for root, header in finals.items() if (judged := chain.get(header.id)) is not None}
+        return known if target is None else {target.header.state_root: target, **known}
+
+    async def _ask_what_it_gives(self, peer: str) -> None:
+        question = GetPart(ANY, WHOLE, 1)
         try:
-            reply = await watch.ask(peer, STATE, request.encode(), MAX_MESSAGE_BYTES)
-            rows = joining.take(peer, request, reply, _now_ms())
-            keep(rows, joining.encode())
+            reply = await self._watch.ask(peer, STATE, question.encode(), MAX_MESSAGE_BYTES)
+            root, _ = await trio.to_thread.run_sync(read_shown, WHOLE, reply)
+            self._offers[peer] = root
         except RequestError as failure:
             log.info("peer %s: %s", peer, failure)
-            joining.failed(peer, request, _now_ms())
+            self._offers.pop(peer, None)
         except Refused as refusal:
-            watch.blame(peer, refusal)
-        changed.set()
+            self._watch.blame(peer, refusal)
+        self._changed.set()
 
-    async with trio.open_nursery() as nursery:
-        while not joining.is_done:
-            changed = trio.Event()
-            for peer, request in list(joining.requests(watch.peers, _now_ms())):
-                nursery.start_soon(ask, peer, request)
-            with trio.move_on_after(LOOK_S):
-                await changed.wait()
-        nursery.cancel_scope.cancel()
+    # --------------------------------------------------------------------------------------------- its parts
+
+    async def _ask(self, peer: str, request: GetPart) -> None:
+        joining = self._store.joining
+        try:
+            reply = await self._watch.ask(peer, STATE, request.encode(), MAX_MESSAGE_BYTES)
+            async with self._one_at_a_time:
+                await trio.to_thread.run_sync(self._store.take, peer, request, reply, _now_ms())
+            self._came_at = trio.current_time()
+        except RequestError as failure:
+            log.info("peer %s: %s", peer, failure)
+            self._offers.pop(peer, None)
+            async with self._one_at_a_time:
+                if joining is not None:
+                    joining.failed(peer, request, _now_ms())
+        except Refused as refusal:
+            self._watch.blame(peer, refusal)
+        self._changed.set()
 
 
 def _now_ms() -> int:

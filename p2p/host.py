@@ -8,8 +8,6 @@ once, in :attr:`GuardedSwarm.admit`, for both directions; then :attr:`GuardedSwa
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -32,21 +30,19 @@ from libp2p.peer.peerstore import PeerStore
 from libp2p.protocol_muxer.exceptions import MultiselectClientError
 from libp2p.protocol_muxer.multiselect import Multiselect
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
-from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_PROTOCOL_ID
 from libp2p.security.noise.transport import Transport as NoiseTransport
-from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_PROTOCOL_ID
-from libp2p.stream_muxer.yamux.yamux import Yamux
 from libp2p.tools.anyio_service import background_trio_service
 from libp2p.transport.tcp.tcp import TCP
 from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
-from multiaddr.exceptions import Error as MultiaddrError
 
 from chain.errors import OperatorError
 from p2p.addresses import tenant
 from p2p.frames import LIBRARY_ERRORS, reset_quietly
+from p2p.influx import Influx
 from p2p.library import GuardedUpgrader, LeaklessSwarm, remote_of, tame
 from p2p.limits import Buckets, Places
+from p2p.listening import parse_listen_address, require_free
 from p2p.refusals import Refusal
 from p2p.reputation import Weight
 
@@ -227,8 +223,9 @@ class Notifee(INotifee):
 class GuardedHost(BasicHost):
     """A host in which no stream, whatever it carries, can raise beyond itself."""
 
-    def __init__(self, network: GuardedSwarm) -> None:
+    def __init__(self, network: GuardedSwarm, influx: Influx) -> None:
         super().__init__(network, disable_identify_address_discovery=True)
+        self.influx = influx
         self.multiselect = Multiselect({})
         self._open_streams: Counter[ID] = Counter()
         self._stream_rates = Buckets(STREAM_RATE_PER_S, STREAM_BURST)
@@ -334,37 +331,6 @@ async def cut(muxed_conn: Any) -> None:
         log.debug("closing a socket failed: %r", error)
 
 
-def parse_listen_address(text: str) -> Multiaddr:
-    """A TCP multiaddr to listen on.  Raises :class:`OperatorError`."""
-    try:
-        address = Multiaddr(text)
-        names = [protocol.name for protocol in address.protocols()]
-    except MultiaddrError as error:
-        raise OperatorError(
-            f"{text!r} is not a multiaddr; a listen address looks like /ip4/0.0.0.0/tcp/9000"
-        ) from error
-    if len(names) != 2 or names[0] not in {"ip4", "ip6"} or names[1] != "tcp":
-        raise OperatorError(f"Cannot listen on {text!r}; a listen address looks like /ip4/0.0.0.0/tcp/9000")
-    return address
-
-
-def _require_free(address: Multiaddr) -> None:
-    # The library's sockets share their port (SO_REUSEPORT), so a second node on it would start without
-    # an error and take half of the connections.
-    version = next(protocol.name for protocol in address.protocols())
-    port = int(address.value_for_protocol("tcp"))
-    family = socket.AF_INET6 if version == "ip6" else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address.value_for_protocol(version), port))
-        except OSError as error:
-            raise OperatorError(
-                f"Cannot listen on {address} ({os.strerror(error.errno or 0)}); change listen in config.toml, or stop "
-                "what listens there"
-            ) from error
-
-
 def build_host(seed: bytes, max_connections: int = DEFAULT_MAX_CONNECTIONS) -> GuardedHost:
     """The host of the identity that a 32-byte Ed25519 ``seed`` stands for.  It is not running yet."""
     key_pair = create_new_key_pair(seed)
@@ -372,8 +338,9 @@ def build_host(seed: bytes, max_connections: int = DEFAULT_MAX_CONNECTIONS) -> G
     peerstore = PeerStore()
     peerstore.add_key_pair(peer_id, key_pair)
     noise = NoiseTransport(key_pair, noise_privkey=create_noise_key_pair().private_key)
-    upgrader = GuardedUpgrader({NOISE_PROTOCOL_ID: noise}, {TProtocol(YAMUX_PROTOCOL_ID): Yamux})
-    return GuardedHost(GuardedSwarm(peer_id, peerstore, upgrader, max_connections))
+    influx = Influx()
+    swarm = GuardedSwarm(peer_id, peerstore, GuardedUpgrader(noise, influx), max_connections)
+    return GuardedHost(swarm, influx)
 
 
 @asynccontextmanager
@@ -387,7 +354,7 @@ async def open_host(
     tame()
     addresses = [parse_listen_address(text) for text in listen]
     for address in addresses:
-        _require_free(address)
+        require_free(address)
     host = build_host(seed, max_connections)
     async with background_trio_service(host.swarm):
         try:

@@ -12,9 +12,10 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import trio
-from libp2p.abc import IMuxedConn, ISecureConn
+from libp2p.abc import IMuxedConn, ISecureConn, ISecureTransport
 from libp2p.crypto import serialization
 from libp2p.crypto.keys import KeyType
+from libp2p.custom_types import TProtocol
 from libp2p.exceptions import ParseError
 from libp2p.io.abc import Reader, ReadWriteCloser
 from libp2p.io.exceptions import MessageTooLarge
@@ -23,13 +24,16 @@ from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.protocol_muxer import multiselect_communicator
+from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_PROTOCOL_ID
 from libp2p.stream_muxer.yamux import yamux
-from libp2p.stream_muxer.yamux.yamux import FLAG_SYN, TYPE_DATA, YAMUX_HEADER_FORMAT, Yamux
+from libp2p.stream_muxer.yamux.yamux import FLAG_SYN, HEADER_SIZE, TYPE_DATA, YAMUX_HEADER_FORMAT, Yamux
+from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_PROTOCOL_ID
 from libp2p.transport.upgrader import TransportUpgrader
 from libp2p.utils.varint import read_varint_prefixed_bytes_limited
 from multiaddr import Multiaddr
 
 from p2p.addresses import plain_host
+from p2p.influx import Influx
 from p2p.limits import TRAFFIC
 
 log = logging.getLogger(__name__)
@@ -75,15 +79,35 @@ UNREAD = Unread()
 
 
 class BoundedYamux(Yamux):
-    """A yamux connection that counts its bytes, and is closed when the peer sends far more than is being read.
+    """A yamux connection that counts its bytes, takes its frames in turn, and is closed when the peer sends far more
+    than is being read.
 
     ``heard_at`` is when the last piece of a larger message came, in trio's time.
-    Drop the bound when the library ends a stream that oversteps its window.
+    Drop the bound when the library ends a stream that oversteps its window, and the turns when it has a limit for
+    frames and lets others run between them.
     """
 
     heard_at = 0.0
     coming = 0
     farewell: object = None  # why the peer sends us away, once it said so
+
+    def __init__(self, conn: ISecureConn, peer_id: ID, influx: Influx) -> None:
+        super().__init__(conn, peer_id, is_initiator=conn.is_initiator)
+        self._influx = influx
+        self._whose = str(peer_id), remote_of(conn)[0]
+        self.secured_conn = cast(ISecureConn, _InTurn(self, conn))
+
+    async def await_turn(self) -> None:
+        """Until the peer's next frame may be taken; others run meanwhile in any case."""
+        await trio.sleep(self._influx.wait_s(*self._whose, is_dialled=self.is_initiator))
+
+    def note_frame(self, header: bytes) -> None:
+        """One came; a larger one is free where it belongs to what we asked for."""
+        _, kind, _, number, length = struct.unpack(YAMUX_HEADER_FORMAT, header)
+        size = length if kind == TYPE_DATA else 0
+        is_asked = number in self.streams and number % 2 == self.next_stream_id % 2
+        if size < LARGER_BYTES or not is_asked:
+            self._influx.charge(*self._whose, 0 if is_asked else size)
 
     async def tell(self, data: bytes) -> None:
         """Write on a new stream and never look at it again; also on a connection that was not started."""
@@ -113,6 +137,27 @@ class BoundedYamux(Yamux):
         await super()._write_frame(data)
 
 
+class _InTurn:
+    """A secured connection whose frames begin when it is their turn."""
+
+    def __init__(self, muxed_conn: BoundedYamux, conn: ISecureConn) -> None:
+        self._muxed_conn = muxed_conn
+        self._conn = conn
+
+    async def read(self, n: int | None = None) -> bytes:
+        """What the library asks for: the header of a frame, or what is ``coming`` behind one."""
+        if n != HEADER_SIZE or self._muxed_conn.coming:
+            return await self._conn.read(n)
+        await self._muxed_conn.await_turn()
+        header = await self._conn.read(n)
+        if len(header) == HEADER_SIZE:
+            self._muxed_conn.note_frame(header)
+        return header
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._conn, name)
+
+
 def heard_at(muxed_conn: Any) -> float:
     """When a piece of a larger message last came over a connection, in trio's time."""
     return cast(BoundedYamux, muxed_conn).heard_at
@@ -126,10 +171,14 @@ def remote_of(connection: Any) -> tuple[str, int]:
 class GuardedUpgrader(TransportUpgrader):
     """Noise and yamux.  Drop it when the library makes the class of connection that it is told to make."""
 
+    def __init__(self, noise: ISecureTransport, influx: Influx) -> None:
+        super().__init__({NOISE_PROTOCOL_ID: noise}, {TProtocol(YAMUX_PROTOCOL_ID): Yamux})
+        self._influx = influx
+
     async def upgrade_connection(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
         """Agree on yamux with an authenticated peer."""
         await super().upgrade_connection(conn, peer_id)  # makes nothing but an object that was not started
-        return BoundedYamux(conn, peer_id, is_initiator=conn.is_initiator)
+        return BoundedYamux(conn, peer_id, self._influx)
 
 
 class LeaklessSwarm(Swarm):

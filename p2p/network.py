@@ -22,7 +22,7 @@ from p2p.relay import Relay
 from p2p.reputation import BAN_S, Reputation
 from p2p.requests import DEFAULT_RATE, Requests
 
-PROTOCOL_VERSION = "6"
+PROTOCOL_VERSION = "7"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ async def open_transport(config: TransportConfig) -> AsyncIterator[Transport]:
     """
     bootstrap, seeds = (list(map(parse_bootstrap, texts)) for texts in (config.bootstrap, config.seeds))
     async with (
-        _unwrapped(),
+        unwrapped(),
         open_host(config.seed, config.listen, config.max_connections) as host,
         open_gossip(
             host,
@@ -118,7 +118,7 @@ async def open_transport(config: TransportConfig) -> AsyncIterator[Transport]:
         router.drop = peers.disconnect
         router.on_bug = relay.on_bug = requests.on_bug = alarm.ring
         peers.on_gone = relay.forget
-        requests.dues.is_reserved = peers.is_reserved
+        requests.dues.is_reserved = host.influx.is_reserved = peers.is_reserved
         Courtesy(host, config.agent, config.prefix, peers.addresses_for)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(alarm.wait)
@@ -129,8 +129,8 @@ async def open_transport(config: TransportConfig) -> AsyncIterator[Transport]:
 
 
 @asynccontextmanager
-async def _unwrapped() -> AsyncIterator[None]:
-    """Turn the exception groups of the nurseries inside back into the one exception they are about."""
+async def unwrapped() -> AsyncIterator[None]:
+    """Turn the exception groups of the nurseries inside back into the one exception they are about, and raise that."""
     try:
         yield
     except BaseExceptionGroup as group:

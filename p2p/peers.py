@@ -163,9 +163,9 @@ class PeerSupervisor:
         else:
             log.info("peer %s %s (%+.0f)", peer_id, why, weight)
 
-    def reserve(self, peer_id: str) -> None:
-        """Keep a place for a peer, which is the machine of a validator."""
-        self._entrance.reserve(peer_id)
+    def reserve(self, peer_id: str, validator: bytes) -> list[str]:
+        """Keep a place for a peer, which is a machine of the validator with this key; those that no longer have one."""
+        return self._entrance.reserve(peer_id, validator)
 
     def is_reserved(self, peer_id: str) -> bool:
         """Whether a place is kept for a peer."""

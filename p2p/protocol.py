@@ -1,7 +1,6 @@
 """The ledger's conversation: bytes of the network become events, effects become bytes.
 
-What gossip and the relay bring is judged by :mod:`chain.admission` and passed on before the engine sees it; what peers
-ask is answered by :mod:`chain.serving`.
+What gossip and the relay bring goes to :mod:`p2p.reception`; what peers ask is answered by :mod:`chain.serving`.
 """
 
 from __future__ import annotations
@@ -9,35 +8,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
-from chain import admission, serving
+from chain import serving
 from chain.admission import (
     Admission,
-    AdmittedAnnouncement,
-    AdmittedAttestations,
-    AdmittedBatch,
     AdmittedClaim,
     Blamed,
     Dropped,
-    Known,
-    PlausibleAnnouncement,
-    ReadBatch,
-    Rejected,
-    rejected,
 )
-from chain.blockchain import Blockchain
 from chain.blocks import Block
 from chain.bodies import Missing
-from chain.errors import Disposition, Reason, Refused
+from chain.errors import Reason, Refused
 from chain.events import (
     AnnounceBlock,
     Ask,
     AskStatus,
-    AttestationsReceived,
-    BlockAnnounced,
     BlocksReceived,
     Dismiss,
     Effect,
@@ -52,9 +40,7 @@ from chain.events import (
     RequestFailed,
     SendAttestations,
     StatusReceived,
-    TransactionsReceived,
 )
-from chain.genesis import Genesis
 from chain.keys import KEY_BYTES
 from chain.messages import (
     MAX_ANNOUNCEMENT_BYTES,
@@ -67,16 +53,16 @@ from chain.messages import (
     GetPart,
     GetStatus,
     GetTransactions,
-    Status,
     batches,
 )
 from chain.serving import Kind, Question
 from chain.transactions import VerifiedTransaction
-from chain.trial import screen
 from p2p import requests
+from p2p.backend import Backend
 from p2p.lobby import Use
 from p2p.network import Transport
 from p2p.prices import PROOF, STATE, Prices
+from p2p.reception import Reception, penalise
 from p2p.refusals import Refusal, Why
 from p2p.reputation import Weight
 from p2p.signatures import Signatures
@@ -99,45 +85,11 @@ PROGRESS_S = 1.0
 STATUS_TIMEOUT_S = 5.0
 # Parts of the state that are being given away, of 256 kB each.
 MAX_PARTS_AT_ONCE = 4
-# What no honest peer even stores, so it did not come by it through others: a proof, where the rest is a suspicion.
-_PROOFS = frozenset({Reason.MALFORMED, Reason.BAD_KEY, Reason.BAD_SIGNATURE})
 # Failures that no honest peer causes; the others happen to anyone who is slow, busy or gone.
 _BLAMED = frozenset({requests.Failure.TOO_LARGE, requests.Failure.MALFORMED})
 
 
 T = TypeVar("T")
-
-
-class Backend(Protocol):
-    """What the conversation needs of the node behind it."""
-
-    genesis: Genesis
-
-    @property
-    def chain(self) -> Blockchain:
-        """What announcements are judged by."""
-
-    @property
-    def has_room(self) -> bool:
-        """Whether transactions that peers pass on are looked at."""
-
-    def now_ms(self) -> int:
-        """What time it is here, in Unix milliseconds."""
-
-    def status(self) -> Status:
-        """Where this node stands."""
-
-    async def post(self, event: Event) -> None:
-        """Queue an event for the engine; waits only while the queue is full."""
-
-    async def answer(self, question: Question) -> bytes:
-        """The reply to a peer's question: see :func:`chain.serving.answer`."""
-
-    async def prove(self, key: bytes) -> bytes:
-        """A proof of where the owner of ``key`` stands in the newest final state.  Raises :class:`Refused`."""
-
-    async def give(self, question: GetPart) -> bytes:
-        """A part of the state under a root.  Raises :class:`Refused` where that is not at hand."""
 
 
 class LedgerProtocol:
@@ -148,6 +100,7 @@ class LedgerProtocol:
         self._transport = transport
         self._signatures = signatures
         self._admission = Admission(node.genesis)
+        self._reception = Reception(node, transport.peers, signatures, self._admission)
         self._outbox: dict[bytes, VerifiedTransaction] = {}
         self._outbox_filled = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -179,9 +132,9 @@ class LedgerProtocol:
                 max_concurrent=MAX_PARTS_AT_ONCE,
             )
             gossip = self._transport.gossip
-            await gossip.subscribe(TRANSACTIONS, self._on_batch, max_bytes=MAX_BATCH_BYTES)
-            await gossip.subscribe(BLOCKS, self._on_announcement, max_bytes=MAX_ANNOUNCEMENT_BYTES)
-            self._transport.relay.serve(self._on_attestations, lambda: gossip.mesh(BLOCKS))
+            await gossip.subscribe(TRANSACTIONS, self._reception.on_batch, max_bytes=MAX_BATCH_BYTES)
+            await gossip.subscribe(BLOCKS, self._reception.on_announcement, max_bytes=MAX_ANNOUNCEMENT_BYTES)
+            self._transport.relay.serve(self._reception.on_attestations, lambda: gossip.mesh(BLOCKS))
             self._transport.start()
             nursery.start_soon(self._send_batches)
             task_status.started()
@@ -208,7 +161,7 @@ class LedgerProtocol:
             case AskStatus(peer):
                 self._spawn(self._ask_status, peer)
             case Penalise(peer, refusal):
-                self._penalise(peer, refusal)
+                penalise(self._transport.peers, peer, refusal)
             case Dismiss(peer):
                 self._transport.peers.penalise(peer, Weight.EXCESS, "claims a chain that it does not serve")
                 self._transport.peers.disconnect(peer, Refusal(Why.UNSERVED))
@@ -245,7 +198,7 @@ class LedgerProtocol:
             is_refused = failure.failure is requests.Failure.REFUSED
             await self._node.post(RequestFailed(peer, request, is_refused))
         except Refused as refusal:
-            self._penalise(peer, refusal)
+            penalise(self._transport.peers, peer, refusal)
             await self._node.post(RequestFailed(peer, request))
 
     async def _fetch(self, peer: str, request: Request) -> Event:
@@ -271,7 +224,7 @@ class LedgerProtocol:
             except requests.RequestError as failure:
                 self._blame(peer.peer_id, failure)
             except Refused as refusal:
-                self._penalise(peer.peer_id, refusal)
+                penalise(self._transport.peers, peer.peer_id, refusal)
             else:
                 blocks = event.blocks if isinstance(event, BlocksReceived) else ()
                 if any(block.id in wanted for block in blocks):
@@ -286,7 +239,7 @@ class LedgerProtocol:
         if refusal is not None and not good:
             raise refusal
         if refusal is not None:
-            self._penalise(peer, refusal)
+            penalise(self._transport.peers, peer, refusal)
         return good
 
     async def _reply(self, peer: str, question: Question, timeout_s: float) -> bytes:
@@ -313,75 +266,6 @@ class LedgerProtocol:
         if failure.failure in _BLAMED:
             self._transport.peers.penalise(peer, Weight.INVALID, f"answers with what is no reply: {failure}")
 
-    def _penalise(self, peer: str, refusal: Refused) -> None:
-        weight = Weight.MALICE if refusal.reason in _PROOFS else Weight.INVALID
-        if refusal.reason.disposition is Disposition.BLAME:
-            self._transport.peers.penalise(peer, weight, f"sent what is refused: {refusal}")
-
-    # ------------------------------------------------------------------------------------------------ gossip
-
-    async def _on_batch(self, peer: str, data: bytes) -> bool:
-        match await self._admit_batch(data):
-            case AdmittedBatch() as batch:
-                await self._node.post(TransactionsReceived(peer, batch))
-                self._transport.peers.credit(peer, Use.DELIVERED)
-                return True
-            case rejection:
-                return _turned_away("transactions", peer, rejection)
-
-    async def _admit_batch(self, data: bytes) -> AdmittedBatch | Rejected:
-        read = admission.batch(data, has_room=self._node.has_room)
-        if not isinstance(read, ReadBatch):
-            return read
-        try:
-            return AdmittedBatch(await self._signatures.transactions(read.items, screen=screen(self._node.chain)))
-        except Refused as refusal:
-            return rejected(refusal)
-
-    async def _on_announcement(self, peer: str, data: bytes) -> bool:
-        match await self._admit_announcement(data):
-            case AdmittedAnnouncement() as announcement:
-                await self._node.post(BlockAnnounced(peer, announcement))
-                if not announcement.is_news:
-                    raise Refused(Reason.CROSSES_FINALITY, f"height {announcement.header.height} is final here")
-                self._transport.peers.credit(peer, Use.DELIVERED)
-                return True
-            case Known():
-                return True
-            case rejection:
-                return _turned_away("announcement", peer, rejection)
-
-    async def _admit_announcement(self, data: bytes) -> AdmittedAnnouncement | Known | Rejected:
-        plausible = self._admission.announcement(data, self._node.chain, self._node.now_ms())
-        if not isinstance(plausible, PlausibleAnnouncement):
-            return plausible
-        try:
-            return self._admission.admit(plausible, await self._signatures.header(plausible.header))
-        except Refused as refusal:
-            return rejected(refusal)
-
-    # ----------------------------------------------------------------------------------------------- the relay
-
-    async def _on_attestations(self, peer: str, items: Sequence[bytes]) -> tuple[bytes, ...]:
-        match await self._admit_attestations(items):
-            case AdmittedAttestations(attestations) as batch:
-                if attestations:
-                    await self._node.post(AttestationsReceived(peer, batch))
-                    self._transport.peers.credit(peer, Use.DELIVERED)
-                return tuple(attestation.raw for attestation in attestations)
-            case Blamed(refusal):
-                self._penalise(peer, refusal)
-        return ()
-
-    async def _admit_attestations(self, items: Sequence[bytes]) -> AdmittedAttestations | Rejected:
-        plausible = self._admission.plausible_attestations(ReadBatch(tuple(items)), self._node.chain)
-        if isinstance(plausible, Blamed):
-            return plausible
-        try:
-            return self._admission.admit_attestations(await self._signatures.attestations(plausible))
-        except Refused as refusal:
-            return rejected(refusal)
-
     # ---------------------------------------------------------------------------------------------- requests
 
     def _on_hello(self, peer: str, payload: bytes) -> None:
@@ -390,15 +274,18 @@ class LedgerProtocol:
     async def _note_status(self, peer: str, data: bytes) -> None:
         match self._admission.claim(data, peer, self._node.now_ms()):
             case AdmittedClaim() as claim:
-                is_validator = claim.status.credential.key in self._node.chain.electorate.speakers
-                self._transport.gossip.vouch(peer, is_validator)
-                if is_validator:
-                    self._transport.peers.reserve(peer)
+                self._note_validator(peer, claim.status.credential.key)
                 await self._node.post(StatusReceived(peer, claim))
             case Dropped(refusal):
                 log.info("peer %s %s", peer, refusal.detail)
             case Blamed(refusal):
-                self._penalise(peer, refusal)
+                penalise(self._transport.peers, peer, refusal)
+
+    def _note_validator(self, peer: str, key: bytes) -> None:
+        is_validator = key in self._node.chain.electorate.speakers
+        for former in self._transport.peers.reserve(peer, key) if is_validator else ():
+            self._transport.gossip.vouch(former, False)
+        self._transport.gossip.vouch(peer, is_validator)
 
     async def _serve(self, kind: Kind, peer: str, question: bytes) -> bytes:
         self._transport.peers.credit(peer, Use.ASKED)
@@ -416,11 +303,3 @@ class LedgerProtocol:
     async def _give(self, peer: str, question: bytes) -> bytes:
         self._transport.peers.credit(peer, Use.ASKED)
         return await self._node.give(GetPart.decode(question))
-
-
-def _turned_away(what: str, peer: str, rejection: Rejected) -> bool:
-    """What gossip makes of something that is not let in: False blames its sender, :class:`Refused` nobody."""
-    if isinstance(rejection, Dropped):
-        raise rejection.refusal
-    log.info("%s from %s refused: %s", what, peer, rejection.refusal)
-    return False

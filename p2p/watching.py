@@ -26,6 +26,7 @@ from chain.newest import Newest
 from chain.proof import Proven, check_evidence
 from chain.serving import HEADINGS, STATUS
 from p2p.clocks import wall_ms
+from p2p.limits import TokenBucket
 from p2p.network import Transport, TransportConfig, open_transport
 from p2p.prices import PROOF
 from p2p.reputation import Weight
@@ -33,6 +34,10 @@ from p2p.requests import RequestError
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+Keep = Callable[[LightChain, Sequence[Heading]], None]
+"""Called with headings that were just added to a chain, in their order; before a checkpoint is reached there may be
+several chains, one after the other."""
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +50,11 @@ LEAD_S = 3.0
 STEP_BACK = 32
 # So far behind what is final here, a proof is one of yesterday.
 STALE_BLOCKS = 64
+# And as long as those are so many or so large, or all that it claims: who brings one at a time leads nobody.
+LEAD_HEADINGS = 64
+LEAD_BYTES = 100_000
+# Whole chains are counted again one at a time, and so many an hour: identities cost nothing.
+COMPARED_AN_HOUR = 8
 # Slots that begin later are not looked at: a validator could fill them with headers that nobody outdoes.
 AHEAD_MS = 60_000
 THREADS = 2
@@ -59,15 +69,18 @@ class Watch:
     that brought something wrong what that was.
     """
 
-    def __init__(self, transport: Transport, chain: LightChain) -> None:
+    def __init__(self, transport: Transport, chain: LightChain, keep: Keep = lambda _chain, _headings: None) -> None:
         self.chain = chain
         self.refused: Newest[str, str] = Newest(MAX_REFUSED)
         self._transport = transport
         self._genesis = chain.genesis
         self._threads = trio.CapacityLimiter(THREADS)
-        # Until the checkpoint is reached, each peer is believed by itself alone.
-        self._trials: dict[str, LightChain] = {}
+        self._keep = keep
+        # Until the checkpoint is reached, each peer is believed by itself alone, and one after the other.
+        self._trial: tuple[str, LightChain] = "", chain
         self._compared: set[str] = set()
+        self._comparing = trio.Lock()
+        self._comparisons = TokenBucket(COMPARED_AN_HOUR / 3_600, COMPARED_AN_HOUR)
         self._statuses: dict[str, Status] = {}
         self._leader = ""
         self._moved_at = 0.0
@@ -88,7 +101,7 @@ class Watch:
                 await trio.sleep(POLL_S / 4)
 
     def _forget(self, peer: str) -> None:
-        self._trials.pop(peer, None)
+        self._give_up(peer)
         self._statuses.pop(peer, None)
         self._compared.discard(peer)
 
@@ -133,7 +146,7 @@ class Watch:
 
     def blame(self, peer: str, refusal: Refused) -> None:
         """Send a peer away that sent what no honest one does."""
-        self._trials.pop(peer, None)
+        self._give_up(peer)
         if refusal.reason.disposition is Disposition.BLAME:
             self.refused[peer] = str(refusal)
             self._transport.peers.penalise(peer, Weight.MALICE, f"sent what is refused: {refusal}")
@@ -144,15 +157,32 @@ class Watch:
         return await self._transport.requests.ask(peer, name, question, max_response=limit, timeout_s=ASK_TIMEOUT_S)
 
     def _chain_of(self, peer: str) -> LightChain:
+        """The chain that this peer brings; before the checkpoint is reached, one that it begins where nobody leads."""
         if self.chain.is_anchored:
             return self.chain
-        return self._trials.setdefault(peer, LightChain(self._genesis, self.chain.checkpoint))
+        if self._trial[0] != peer:
+            self._trial = peer, LightChain(self._genesis, self.chain.checkpoint)
+            self._lead(peer)
+        return self._trial[1]
+
+    def _give_up(self, peer: str) -> None:
+        """What this peer alone brought is nothing."""
+        if self._trial[0] == peer:
+            self._trial = "", self.chain
+        if self._leader == peer:
+            self._leader = ""
+
+    def _lead(self, peer: str) -> None:
+        self._leader, self._moved_at = peer, trio.current_time()
 
     async def _chase(self, peer: str, status: Status) -> None:
         """Fetch what a peer claims and is not here.  Raises :class:`Refused`, and what asking raises."""
+        if self._others_lead(peer):
+            return
         back, start = 0, self._chain_of(peer).head.header.height + 1
-        while status.head_id not in (chain := self._chain_of(peer)) and status.height >= chain.lowest:
-            if self._others_lead(peer):
+        while not self._others_lead(peer):
+            chain = self._chain_of(peer)
+            if status.head_id in chain or status.height < chain.lowest:
                 return
             start = max(chain.lowest, min(start, status.height) - back)
             headings = await self._headings(peer, status, start, chain)
@@ -164,20 +194,28 @@ class Watch:
                     return
                 back = max(STEP_BACK, 2 * back)
                 continue
-            self._take(peer, chain, headings, await self._prepared(chain, headings))
+            self._take(peer, status, chain, headings, await self._prepared(chain, headings))
             back, start = 0, headings[-1].header.height + 1
 
     def _others_lead(self, peer: str) -> bool:
         is_recent = trio.current_time() - self._moved_at < LEAD_S
         return self._leader not in ("", peer) and self._leader in self._statuses and is_recent
 
-    def _take(self, peer: str, chain: LightChain, headings: Sequence[Heading], shown: int) -> None:
-        for heading in headings:
-            if chain.add(heading, is_shown=heading.header.height <= shown):
-                self._leader, self._moved_at = peer, trio.current_time()
-        if chain is not self.chain and chain.is_anchored and not self.chain.is_anchored:
+    def _take(self, peer: str, status: Status, chain: LightChain, headings: Sequence[Heading], shown: int) -> None:
+        if chain not in (self.chain, self._trial[1]):
+            return  # another has begun meanwhile
+        news = [heading for heading in headings if heading.header.id not in chain]
+        for count, heading in enumerate(news):
+            try:
+                chain.add(heading, is_shown=heading.header.height <= shown)
+            except Refused:
+                self._keep(chain, news[:count])
+                raise
+        self._keep(chain, news)
+        if news and (_are_many(news) or news[-1].header.id == status.head_id):
+            self._lead(peer)
+        if chain is not self.chain and chain.is_anchored:
             self.chain = chain
-            self._trials.clear()
         self._tell()
 
     # ---------------------------------------------------------------------------------------- headers, checked
@@ -229,9 +267,14 @@ class Watch:
 
         Raises :class:`Refused` where the peer's is none, and what asking it raises.
         """
-        if peer in self._compared or self.chain.contradiction is not None:
-            return
-        self._compared.add(peer)
+        async with self._comparing:
+            if peer in self._compared or self.chain.contradiction is not None:
+                return
+            if self._comparisons.take():
+                self._compared.add(peer)
+                await self._count_both(peer, status)
+
+    async def _count_both(self, peer: str, status: Status) -> None:
         both = LightChain(self._genesis, self.chain.checkpoint)
         ours = Status(self.chain.head.header.id, self.chain.head.header.height, 0, 0)
         mine, other = 1, 1
@@ -319,13 +362,20 @@ def _read(chain: LightChain, raws: Sequence[bytes]) -> list[Heading]:
     ]
 
 
+def _are_many(headings: Sequence[Heading]) -> bool:
+    size = sum(len(heading.header.raw) + len(heading.ballot.raw) for heading in headings)
+    return len(headings) >= LEAD_HEADINGS or size >= LEAD_BYTES
+
+
 def _add_all(chain: LightChain, headings: Sequence[Heading]) -> None:
     for heading in headings:
         chain.add(heading)
 
 
 @asynccontextmanager
-async def open_watch(config: TransportConfig, chain: LightChain) -> AsyncIterator[Watch]:
+async def open_watch(
+    config: TransportConfig, chain: LightChain, keep: Keep = lambda _chain, _headings: None
+) -> AsyncIterator[Watch]:
     """Follow the network of ``chain`` from the peers of ``config`` until the block is left.
 
     Raises :class:`chain.errors.OperatorError` for addresses that cannot be used.
@@ -340,7 +390,7 @@ async def open_watch(config: TransportConfig, chain: LightChain) -> AsyncIterato
         serve = transport.requests.serve
         serve(STATUS.name, status, max_request=STATUS.max_request, max_response=STATUS.max_reply, max_concurrent=8)
         transport.start()
-        watch = Watch(transport, chain)
+        watch = Watch(transport, chain, keep)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch.run)
             yield watch

@@ -115,6 +115,48 @@ def bench_idle(seconds: float, submissions: int) -> list[Figure]:
     ]
 
 
+def bench_reads(seconds: float) -> list[Figure]:
+    """Ask a validator everything that its HTTP API answers, while ratings flow."""
+    with importing():
+        from scripts.bench_parts.reads import PER_S, STORM, measure_reads, p95
+    found = measure_reads(seconds)
+    path, slowest_ms = found.slowest()
+    came = f"{STORM:,} questions in {found.storm_s:.0f} s, {found.refused} told to come back"
+    told = f"{len(found.quick)} answers by turns, {found.final_per_s:.0f} of {PER_S} ratings/s final meanwhile"
+    return [
+        Figure("reading a validator's API, p50", round(median(found.quick), 1), "ms", "", told),
+        Figure("– p95", round(p95(found.quick), 1), "ms", "≤ 20", told),
+        Figure("– the slowest path, p95", round(slowest_ms, 1), "ms", "", path),
+        Figure("– what is costly, p95", round(p95(found.costly), 1), "ms", "", f"{len(found.costly)} answers"),
+        Figure(
+            "– slots kept in a storm",
+            round(100 * found.kept / found.slots, 1),
+            "%",
+            "≥ 100",
+            f"{came}; {found.kept} of {found.slots}",
+        ),
+    ]
+
+
+def bench_page(blocks: int, *, is_asked: bool) -> list[Figure]:
+    """Look at the explorer of a node with a long chain, in a browser without a window."""
+    with importing():
+        from scripts.bench_parts.page import measure_page
+        from scripts.explorer_parts.browser import chromium
+    if chromium() is None and not is_asked:
+        remark("page: left out, since no Chromium is installed")
+        return []
+    seen = measure_page(blocks)
+    how = f"a chain of {blocks:,} blocks, Chromium without a window"
+    long = f"{seen.tasks} took more than 50 ms; this one at #/{seen.where.removeprefix('#/')}" if seen.tasks else how
+    checks = f"head, finality and a member, from the id of the chain: {seen.signatures} signatures; with asking for it"
+    return [
+        Figure("the explorer: first paint", round(seen.painted_ms), "ms", "≤ 1000", how),
+        Figure("– its longest task", round(seen.longest_ms), "ms", "≤ 100", long),
+        Figure("– checking what a node says", round(seen.checking_ms), "ms", "≤ 300", checks),
+    ]
+
+
 def bench_registry(rounds: int) -> list[Figure]:
     """Apply registry transactions whose signatures are known, ratings alone and all kinds mixed."""
     with importing():
@@ -164,7 +206,7 @@ def bench_state() -> list[Figure]:
 @command
 @click.option(
     "--only",
-    type=click.Choice(["import", "limit", "idle", "registry", "state"]),
+    type=click.Choice(["import", "limit", "idle", "reads", "registry", "state", "page"]),
     help="One measurement instead of all.",
 )
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 100), help="Of import and registry.")
@@ -173,8 +215,13 @@ def bench_state() -> list[Figure]:
     "--submissions", default=20, show_default=True, type=click.IntRange(1, 1_000), help="By hand, one at a time."
 )
 @click.option(
-    "--duration", default=20.0, show_default=True, type=click.FloatRange(1, 3_600), help="Seconds of the idle testnet."
+    "--duration",
+    default=20.0,
+    show_default=True,
+    type=click.FloatRange(1, 3_600),
+    help="Seconds of the idle testnet, and of reading.",
 )
+@click.option("--blocks", default=100_000, show_default=True, type=click.IntRange(2_000), help="Of the page's chain.")
 @click.option("--markdown", is_flag=True, help="The table of scripts/docs/performance.md on stdout.")
 @as_json
 @click.pass_context
@@ -185,6 +232,7 @@ def main(
     hold: float,
     submissions: int,
     duration: float,
+    blocks: int,
     markdown: bool,
     as_json: bool,
 ) -> None:
@@ -193,8 +241,10 @@ def main(
         "import": lambda: bench_import(rounds),
         "limit": lambda: bench_limit(hold),
         "idle": lambda: bench_idle(duration, submissions),
+        "reads": lambda: bench_reads(duration),
         "registry": lambda: bench_registry(rounds),
         "state": bench_state,
+        "page": lambda: bench_page(blocks, is_asked=only is not None),
     }
     figures = [figure for name, part in parts.items() if only in (None, name) for figure in part()]
     if as_json:

@@ -35,12 +35,16 @@ class Sheet(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a command found: for programs, for people, and the exit code.  ``text`` is printed instead of sheets."""
+    """What a command found: for programs, for people, and the exit code.
+
+    ``text`` is printed instead of sheets; ``beside`` is said to people besides.
+    """
 
     document: Any
     sheets: list[Sheet] = field(default_factory=list)
     exit_code: int = 0
     text: str | None = None
+    beside: str = ""
 
 
 def home_in(home: Path) -> Path:
@@ -71,6 +75,8 @@ def open_view(home: Path) -> Iterator[View]:
 def as_of(answer: Mapping[str, Any]) -> str:
     """The end of a title, from :attr:`~chain.inspection.View.at_head` or ``at_state``."""
     height = answer["as_of_height"]
+    if "rescored_to" in answer:
+        return f"as of height {height}, final; a new policy is still being applied to ranks and tiers"
     if answer["final"]:
         return f"as of height {height}, final"
     return f"as of height {height}, final up to {answer['finalized_height']}"

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from scripts.index_parts.sources import Source
 
 FOLLOW_S = 1.0
-"""How often a node or a home is asked: slots are not shorter, as a rule."""
+"""How often a node or a home is asked, or four times a slot where slots are long."""
+
+AWAY_S = 30.0
+"""How often at last where nobody answers."""
 
 
 @command
@@ -93,18 +96,22 @@ def _follow(index: Index, tell: Callable[[News], None], *, once: bool) -> None:
         first = index.catch_up(advance)
     if first is not None:
         tell(first)
-    said = ""
-    while not once:
-        time.sleep(FOLLOW_S)
+    if once:
+        return
+    remark("following; Ctrl-C ends it")
+    said, often_s = "", max(FOLLOW_S, index.slot_s / 4)
+    pause_s = often_s
+    while True:
+        time.sleep(pause_s)
         try:
             news = index.catch_up()
             if news is not None:
                 tell(news)
-            said = ""
+            said, pause_s = "", often_s
         except (NodeAway, DatabaseAway) as away:
             if str(away) != said:
                 remark(f"{away}; it is asked again")
-            said = str(away)
+            said, pause_s = str(away), max(often_s, min(AWAY_S, 2 * pause_s))
 
 
 def _in_words(news: News, days: list[str]) -> str:

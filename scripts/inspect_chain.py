@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from p2p.local.commandline import EXIT_WRONG, importing
 
+import json
 import os
 from dataclasses import asdict
 
@@ -18,6 +19,7 @@ from chain.answers import ALL, transaction
 from chain.documents import Document
 from chain.errors import OperatorError
 from chain.inspection import View
+from chain.newcomer import progress_of
 from chain.recheck import recheck, signatures
 from p2p.local.endpoints import BLOCK, BLOCKS, FORKS, HEAD, TRANSACTION
 from scripts.chain_view import Finding, Sheet, as_of, facts, sheet
@@ -79,6 +81,21 @@ def forks(document: Document) -> Finding:
     columns = ("tip", "height", "length", "leaves_at_height", "leaves_at", "can_win")
     title = f"Branches beside the main chain, {as_of(document)}"
     return Finding(document, [sheet(title, columns, document["branches"])])
+
+
+@look
+def sync(view: View) -> Finding:
+    """How far a home is that joins by state, as of some seconds ago; or where it stands."""
+    raw = progress_of(view.reader.path)
+    if raw is None:
+        document = {"joining": False, **view.at_head, "oldest_body": view.reader.oldest_body()}
+        return Finding(document, [facts("This home has its state", document)])
+    document = {"joining": True, **json.loads(raw)}
+    refused = document.pop("refused")
+    sheets = [facts("This home joins by state", document)]
+    if refused:
+        sheets.append(Sheet("Peers that sent what is refused", ("peer", "what"), list(refused.items())))
+    return Finding({**document, "refused": refused}, sheets)
 
 
 @look

@@ -195,12 +195,11 @@ async def _show(view: View, testnet: Testnet) -> None:
 
 def _tell(home: Path | None, act: str) -> None:
     with importing():
-        from scripts.testnet_parts.acts import leave, read_act
+        from scripts.testnet_parts.acts import answered, leave, read_act
         from scripts.testnet_parts.homes import shape_of
     if home is None:
         raise OperatorError("--act needs --home, the folder in which the testnet runs")
-    leave(home, read_act(act, shape_of(home).names))
-    remark(f"told the testnet in {home}: {act}")
+    remark(answered(leave(home, read_act(act, shape_of(home).names))))
 
 
 def _carry_out(source: str, home: Path | None, *, as_json: bool) -> int:

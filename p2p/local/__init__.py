@@ -13,6 +13,7 @@
     founding     a network that several organisations found: plan, entries, genesis
     founders     the commands that they type
     handover     a validator's signing state, on its way to another machine
+    arrival      joining by state, before a node runs
     presence     how a node is found: its transport's settings, node.json
     lifetime     until a signal, or the end of whoever started it
     supervisor   what systemd is told: ready, stopping
@@ -31,6 +32,7 @@
     broadcast    what happens, told to whoever listens
     problems     what went wrong, as HTTP says it
     reading      what is read of the database off the node's own turn
+    parameters   what a question takes, and how it is read
     endpoints    every question of the HTTP API, in one table
     openapi      the same as an OpenAPI document
     face         what a running node answers

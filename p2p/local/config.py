@@ -22,6 +22,7 @@ from chain.tables import line_of, read_text
 
 LEVELS = ("debug", "info", "warning", "error")
 MODES = ("archive", "full", "pruned")
+WAYS_TO_JOIN = ("blocks", "state")
 Check = Callable[[Any], bool]
 
 _WIDTH = 110
@@ -51,6 +52,13 @@ def _texts(value: list[Any]) -> bool:
 def _is_http(value: str) -> bool:
     host, _, port = value.rpartition(":")
     return bool(host) and port.isdecimal() and len(port) <= 5 and int(port) <= 65_535
+
+
+def _is_checkpoint(value: str) -> bool:
+    height, _, block_id = value.partition(":")
+    return not value or (
+        height.isdecimal() and len(block_id) == 64 and set(block_id.lower()) <= set("0123456789abcdef")
+    )
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,20 @@ class HomeConfig:
         "and overwrites what is older than the policy's bodies_days.  Headers always stay.",
         f"be one of {', '.join(MODES)}",
         MODES.__contains__,
+    )
+    join: str = _setting(
+        "blocks",
+        "How a home without a chain gets one: by blocks it executes everything; by state it gets headers and a final "
+        "state, of which two thirds of the validators signed that it follows, and what blocks say from there on.",
+        f"be one of {', '.join(WAYS_TO_JOIN)}",
+        WAYS_TO_JOIN.__contains__,
+    )
+    checkpoint: str = _setting(
+        "",
+        "Where it joins by state, HEIGHT:ID of a block that somebody you trust shows; needed once the chain is older "
+        "than the policy's bodies_days.",
+        "be HEIGHT:ID, the id of a block in hexadecimal",
+        _is_checkpoint,
     )
     http: str = _setting(
         "127.0.0.1:4080",

@@ -6,24 +6,30 @@ it: what it asks a home at rest is what a node asks of its own.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from string import hexdigits
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from chain import answers, chainshapes, enquiries, nodeshapes, registershapes
 from chain.documents import MAX_SHOWN, records_document
 from chain.entries import STATUS_NAMES
-from chain.errors import Reason, Refused
-from chain.inspection import NotThere, Unclear
 from chain.institutions import arbiters_document, authorities_document, motions_document, policy_document
-from chain.keys import KEY_BYTES, did_from_key, key_from_did
-
-MAX_NUMBER = 2**53 - 1
-"""Larger ones are no longer exact where JSON is read as JavaScript does."""
+from p2p.local.parameters import (
+    ID_DIGITS,
+    KEY_PATTERN,
+    MAX_NUMBER,
+    Parameter,
+    choice,
+    flag,
+    limit,
+    number,
+    read_did,
+    read_id,
+    read_key,
+    text,
+)
 
 MAX_SUBMISSION = 512
 """Transactions that are offered at once."""
@@ -31,29 +37,7 @@ MAX_SUBMISSION = 512
 MAX_TRIAL = 16
 """A trial runs in the node's own turn: a person's transaction, and what it builds on."""
 
-_ID_DIGITS = 64
-_KEY_PATTERN = f"^(did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{{44}}|[0-9a-fA-F]{{{2 * KEY_BYTES}}})$"
 _BYTES = "application/octet-stream"
-
-
-class Parameter(NamedTuple):
-    """Part of a path or of a query: ``read`` raises :class:`~chain.inspection.Unclear`; ``schema`` says the same."""
-
-    name: str
-    what: str
-    read: Callable[[str], Any]
-    schema: Mapping[str, Any]
-    default: Any = None
-    argument: str = ""
-
-    @property
-    def keyword(self) -> str:
-        """Under which name it is handed on."""
-        return self.argument or self.name
-
-    def of(self, text: str | None) -> Any:
-        """What is handed on for a text, or for none."""
-        return self.default if text is None else self.read(text)
 
 
 class Source(Enum):
@@ -94,94 +78,19 @@ class Endpoint:
 
 # ------------------------------------------------------------------------------------------------ what is asked for
 
-
-def read_public_key(text: str) -> bytes:
-    """A public key as a ``did:key`` or in hexadecimal.  Raises :class:`Refused`."""
-    if text.startswith("did:"):
-        return key_from_did(text)
-    if len(text) != 2 * KEY_BYTES or not set(text) <= set(hexdigits):
-        raise Refused(Reason.MALFORMED, "this is neither")
-    return bytes.fromhex(text)
-
-
-def _key(text: str) -> bytes:
-    try:
-        return read_public_key(text)
-    except Refused as refusal:
-        if re.fullmatch(_KEY_PATTERN, text):
-            raise NotThere(f"nobody has this key: {refusal.detail}") from refusal
-        raise Unclear(f"a key is a did:key or {2 * KEY_BYTES} hexadecimal digits: {refusal.detail}") from refusal
-
-
-def _did(text: str) -> str:
-    """A key, as what is asked of a home takes it: also the beginning of one."""
-    if text.startswith("did:") and not re.fullmatch(_KEY_PATTERN, text):
-        return text
-    did = did_from_key(_key(text))
-    _key(did)  # what is given in hexadecimal may be no point of the curve
-    return did
-
-
-def _id(text: str) -> bytes:
-    if len(text) != _ID_DIGITS or not set(text) <= set(hexdigits):
-        raise Unclear(f"a transaction's id has {_ID_DIGITS} hexadecimal digits")
-    return bytes.fromhex(text)
-
-
-def _number(name: str, what: str, low: int, high: int, default: int | None = None, argument: str = "") -> Parameter:
-    def read(text: str) -> int:
-        if not (text.isascii() and text.isdecimal() and len(text) <= 16 and low <= int(text) <= high):
-            raise Unclear(f"{name} must be a number from {low} to {high}")
-        return int(text)
-
-    schema = {"type": "integer", "minimum": low, "maximum": high}
-    return Parameter(name, what, read, schema, default, argument)
-
-
-def _limit(most: int, default: int) -> Parameter:
-    return _number("limit", "How many at most.", 1, most, default)
-
-
-def _flag(name: str, what: str, argument: str = "") -> Parameter:
-    def read(text: str) -> bool:
-        if text not in ("true", "false"):
-            raise Unclear(f"{name} must be true or false")
-        return text == "true"
-
-    return Parameter(name, what, read, {"type": "boolean"}, False, argument)
-
-
-def _choice(name: str, what: str, names: tuple[str, ...]) -> Parameter:
-    def read(text: str) -> str:
-        if text not in names:
-            raise Unclear(f"{name} must be one of {', '.join(names)}")
-        return text
-
-    return Parameter(name, what, read, {"type": "string", "enum": list(names)})
-
-
-def _text(name: str, what: str, pattern: str = "^[^\\u0000-\\u001f]{1,128}$") -> Parameter:
-    def read(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise Unclear(f"{name} must match {pattern}")
-        return text
-
-    return Parameter(name, what, read, {"type": "string", "pattern": pattern})
-
-
-_KEY_SCHEMA = {"type": "string", "pattern": _KEY_PATTERN}
-_KEY = Parameter("key", "A did:key, or the key in hexadecimal.", _key, _KEY_SCHEMA)
-_WHO = Parameter("key", _KEY.what, _did, _KEY_SCHEMA, None, "who")
-_MEMBER = Parameter("member", "About this member.", _did, _KEY_SCHEMA)
-_ISSUER = Parameter("issuer", "Filed by this authority.", _did, _KEY_SCHEMA)
-_AFTER_MEMBER = Parameter("after", "The `next` of an answer.", _did, _KEY_SCHEMA)
-_AFTER = _text("after", "The `next` of an answer.", "^[0-9a-f]{64}-[0-9]{1,9}$")
-_FROM = _number("from", "The first height; the newest blocks where there is none.", 0, MAX_NUMBER, None, "from_height")
-_WHICH = _text("which", "A height, or an id or the beginning of it.", "^([0-9]{1,11}|[0-9a-fA-F]{4,64})$")
-_GIVEN = _flag("given", "Also the ratings that the member gave.")
-_RECORD = _number("record", "Only this record.", 0, 2**32 - 1)
+_KEY_SCHEMA = {"type": "string", "pattern": KEY_PATTERN}
+_KEY = Parameter("key", "A did:key, or the key in hexadecimal.", read_key, _KEY_SCHEMA)
+_WHO = Parameter("key", _KEY.what, read_did, _KEY_SCHEMA, None, "who")
+_MEMBER = Parameter("member", "About this member.", read_did, _KEY_SCHEMA)
+_ISSUER = Parameter("issuer", "Filed by this authority.", read_did, _KEY_SCHEMA)
+_AFTER_MEMBER = Parameter("after", "The `next` of an answer.", read_did, _KEY_SCHEMA)
+_AFTER = text("after", "The `next` of an answer.", "^[0-9a-f]{64}-[0-9]{1,9}$")
+_FROM = number("from", "The first height; the newest blocks where there is none.", 0, MAX_NUMBER, None, "from_height")
+_WHICH = text("which", "A height, or an id or the beginning of it.", "^([0-9]{1,11}|[0-9a-fA-F]{4,64})$")
+_GIVEN = flag("given", "Also the ratings that the member gave.")
+_RECORD = number("record", "Only this record.", 0, 2**32 - 1)
 _TRANSACTION = Parameter(
-    "id", "A transaction's id.", _id, {"type": "string", "pattern": f"^[0-9a-fA-F]{{{_ID_DIGITS}}}$"}
+    "id", "A transaction's id.", read_id, {"type": "string", "pattern": f"^[0-9a-fA-F]{{{ID_DIGITS}}}$"}
 )
 _DISK, _STATE, _NODE = Source.DISK, Source.STATE, Source.NODE
 
@@ -205,13 +114,13 @@ BLOCKS = Endpoint(
     chainshapes.Blocks,
     _DISK,
     answers.blocks,
-    (_FROM, _limit(500, 20)),
+    (_FROM, limit(500, 20)),
 )
 BLOCK = Endpoint(
     "/blocks/{which}", "A block with what it carries.", chainshapes.OneBlock, _DISK, answers.block, (_WHICH,)
 )
 FORKS = Endpoint(
-    "/forks", "Stored branches beside the main chain.", chainshapes.Forks, _DISK, answers.forks, (_limit(100, 20),)
+    "/forks", "Stored branches beside the main chain.", chainshapes.Forks, _DISK, answers.forks, (limit(100, 20),)
 )
 FINALITY = Endpoint(
     "/finality",
@@ -219,11 +128,11 @@ FINALITY = Endpoint(
     chainshapes.Finality,
     _NODE,
     _of_node("describe_finality"),
-    (_limit(768, 32),),
+    (limit(768, 32),),
 )
 VALIDATORS = Endpoint("/validators", "Who makes blocks.", chainshapes.Validators, _DISK, answers.validators)
 TOP = Endpoint(
-    "/top", "The members with the highest scores.", registershapes.Top, _DISK, enquiries.top, (_limit(500, 20),)
+    "/top", "The members with the highest scores.", registershapes.Top, _DISK, enquiries.top, (limit(500, 20),)
 )
 MEMBERS = Endpoint(
     "/members",
@@ -231,7 +140,7 @@ MEMBERS = Endpoint(
     registershapes.Members,
     _DISK,
     enquiries.all_members,
-    (_AFTER_MEMBER, _limit(500, 100)),
+    (_AFTER_MEMBER, limit(500, 100)),
 )
 MEMBER = Endpoint(
     "/members/{key}",
@@ -239,7 +148,7 @@ MEMBER = Endpoint(
     registershapes.OneMember,
     _DISK,
     enquiries.member,
-    (_WHO, _GIVEN, _limit(2_000, 500)),
+    (_WHO, _GIVEN, limit(2_000, 500)),
 )
 EXPLANATION = Endpoint(
     "/members/{key}/explanation",
@@ -264,7 +173,7 @@ LISTS = Endpoint(
     registershapes.Lists,
     _DISK,
     enquiries.lists,
-    (_text("tier", "Only this tier."), _limit(500, 100), _number("offset", "How many to skip.", 0, MAX_NUMBER, 0)),
+    (text("tier", "Only this tier."), limit(500, 100), number("offset", "How many to skip.", 0, MAX_NUMBER, 0)),
     is_costly=True,
 )
 TIERS = Endpoint(
@@ -279,10 +188,10 @@ RECORDS = Endpoint(
     (
         _MEMBER,
         _ISSUER,
-        _text("category", "In this category, by its code or name."),
-        _choice("status", "With this status.", STATUS_NAMES),
+        text("category", "In this category, by its code or name."),
+        choice("status", "With this status.", STATUS_NAMES),
         _AFTER,
-        _limit(500, 50),
+        limit(500, 50),
     ),
     is_costly=True,
 )
@@ -292,7 +201,7 @@ OBJECTIONS = Endpoint(
     registershapes.Objections,
     _DISK,
     enquiries.objections,
-    (_limit(500, 100),),
+    (limit(500, 100),),
     is_costly=True,
 )
 AUTHORITIES = Endpoint(
@@ -315,7 +224,7 @@ MOTIONS = Endpoint(
     registershapes.Motions,
     _STATE,
     motions_document,
-    (_limit(MAX_SHOWN, MAX_SHOWN), _flag("open", "Only those that can still be approved.", "only_open")),
+    (limit(MAX_SHOWN, MAX_SHOWN), flag("open", "Only those that can still be approved.", "only_open")),
 )
 TRANSACTION = Endpoint(
     "/transactions/{id}",
@@ -342,7 +251,7 @@ ENDPOINTS = (
         chainshapes.RawHeaders,
         _DISK,
         answers.headers,
-        (_FROM, _limit(200, 50)),
+        (_FROM, limit(200, 50)),
     ),
     Endpoint(
         "/heads",
@@ -350,7 +259,7 @@ ENDPOINTS = (
         nodeshapes.Heads,
         _NODE,
         _of_node("recent_heads"),
-        (_number("after", "Only those with a greater `seq`.", 0, MAX_NUMBER, 0),),
+        (number("after", "Only those with a greater `seq`.", 0, MAX_NUMBER, 0),),
     ),
     Endpoint(
         "/tree",
@@ -358,7 +267,7 @@ ENDPOINTS = (
         chainshapes.Tree,
         _NODE,
         _of_node("describe_tree"),
-        (_limit(2_000, 500),),
+        (limit(2_000, 500),),
     ),
     FORKS,
     FINALITY,
@@ -368,7 +277,7 @@ ENDPOINTS = (
         chainshapes.Attestations,
         _NODE,
         _of_node("describe_attestations"),
-        (_limit(1_000, 200),),
+        (limit(1_000, 200),),
     ),
     VALIDATORS,
     TRANSACTION,
@@ -378,7 +287,7 @@ ENDPOINTS = (
         nodeshapes.Mempool,
         _NODE,
         _of_node("describe_mempool"),
-        (_limit(500, 50),),
+        (limit(500, 50),),
     ),
     Endpoint("/peers", "Who is connected, and who is kept out.", nodeshapes.Peers, _NODE, _of_node("describe_peers")),
     Endpoint("/evidence", "Who contradicted itself.", nodeshapes.Evidence, _NODE, _of_node("describe_evidence")),

@@ -75,6 +75,9 @@ class Case:
 def examine(path: Path, passphrase: Passphrase) -> tuple[Case, list[Finding]]:
     """Look at everything on this machine."""
     case = Case(path)
+    if not path.is_dir():
+        remedy = "name the node's folder with --home, or make one: `python node.py init -h` says how"
+        return case, [Finding("home", False, f"there is no folder {path}", remedy)]
     findings = [*_files(case, passphrase), *_node(case), *_folder(case), *_disk(case)]
     if case.genesis is not None:
         findings += _chain(case, case.genesis)
@@ -141,8 +144,6 @@ def _node(case: Case) -> Iterator[Finding]:
 
 
 def _folder(case: Case) -> Iterator[Finding]:
-    if not case.path.is_dir():
-        return
     where = case.path.stat()
     if os.name == "posix" and where.st_mode & 0o022:
         remedy = f"run `chmod go-w {case.path}`"
@@ -154,8 +155,6 @@ def _folder(case: Case) -> Iterator[Finding]:
 
 
 def _disk(case: Case) -> Iterator[Finding]:
-    if not case.path.is_dir():
-        return
     free = shutil.disk_usage(case.path).free
     size = case.database.stat().st_size if case.database.exists() else 0
     what = f"{free / 1e9:.1f} GB free, the database takes {size / 1e9:.1f} GB"

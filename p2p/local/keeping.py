@@ -77,6 +77,11 @@ class Keeper:
         """For ``/status``."""
         return {"mode": self._mode, "oldest_body": self._oldest, "damaged_blocks": len(self._reader.damaged)}
 
+    @property
+    def oldest(self) -> int:
+        """The height from which on it has what blocks say."""
+        return self._oldest
+
     def settled(self) -> None:
         """The state on disk moved on, and with it the window."""
         self._settled.set()

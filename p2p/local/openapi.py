@@ -8,7 +8,8 @@ from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_t
 
 from chain import chainshapes, nodeshapes
 from chain.documents import Document
-from p2p.local.endpoints import ENDPOINTS, MAX_SUBMISSION, MAX_TRIAL, Endpoint, Parameter
+from p2p.local.endpoints import ENDPOINTS, MAX_SUBMISSION, MAX_TRIAL, Endpoint
+from p2p.local.parameters import Parameter
 
 _PLAIN: dict[Any, Document] = {
     int: {"type": "integer"},

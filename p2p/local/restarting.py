@@ -20,7 +20,6 @@ from chain.blockchain import Blockchain
 from chain.codec import U64_MAX, blob, integer
 from chain.electorate import Electorate
 from chain.errors import OperatorError, Refused
-from chain.events import SigningState
 from chain.keys import SIGNATURE_BYTES, did_from_key, key_from_did
 from chain.rescue import has_come, may_come, undone
 from chain.restart import SALT_BYTES, Restart
@@ -86,7 +85,7 @@ def sign_restart(home: Home, file: Path, *, blind: int | None = None, again: boo
         restart = _read(home, file) if file.exists() else _begin(home, chain, None if again else known)
         _check_place(home, file, restart, chain, blind)
         _check_known(home, file, restart, chain, known, again=again)
-        _check_promise(home, file, restart, chain, signing)
+        _check_promise(home, file, restart, undone(restart, chain, signing, known))
         electorate = chain.tree[restart.tip].votes.electorate if restart.tip in chain.tree else chain.electorate
         if home.secret.public not in electorate.speakers:
             raise OperatorError(f"the key of {home.path} is no validator's, so its signature counts for nothing")
@@ -155,11 +154,11 @@ def _check_known(
         )
 
 
-def _check_promise(home: Home, file: Path, restart: Restart, chain: Blockchain, signing: SigningState | None) -> None:
+def _check_promise(home: Home, file: Path, restart: Restart, undone_height: int) -> None:
     """Whether what this home stood behind, and may be final elsewhere, stays.  Raises :class:`OperatorError`."""
-    if stood_behind := undone(restart, chain, signing):
+    if undone_height:
         raise OperatorError(
-            f"{file} goes on from height {restart.height}, and {home.path} voted up to height {stood_behind}, "
+            f"{file} goes on from height {restart.height}, and {home.path} voted up to height {undone_height}, "
             "which may be final elsewhere; never sign it, and begin one in this home instead, with another file"
         )
 

@@ -20,6 +20,10 @@ MAX_SEEN = 16_384
 """Two minutes of 130 messages a second, which is more than four nodes on two cores manage.  What comes
 again later than that is checked again."""
 
+COPY_WINDOW_MS = 1_000
+"""After the first copy: who brings one later is as good as silent, since whoever lacked it was offered it by then.
+Specification: MeshMessageDeliveriesWindow; longer than there, as lines around the world are honest."""
+
 MCACHE_LEN, MCACHE_GOSSIP = 5, 3
 """Specification: mcache_len, mcache_gossip.  Heartbeats for which messages are kept, and for which they are offered."""
 
@@ -56,6 +60,11 @@ class Seen:
         """True or False for a message seen in the last two minutes, else None."""
         expires_ms, good = self._seen.get(key, (0, False))
         return good if expires_ms > now_ms else None
+
+    def is_fresh(self, key: bytes, now_ms: int) -> bool:
+        """Whether it was dealt with within the last COPY_WINDOW_MS."""
+        expires_ms, _ = self._seen.get(key, (0, False))
+        return now_ms <= expires_ms - SEEN_TTL_MS + COPY_WINDOW_MS
 
 
 @dataclass

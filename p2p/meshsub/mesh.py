@@ -19,7 +19,7 @@ from random import Random
 from p2p.meshsub.effects import Check, Effect, Fault, Penalise, Send, Verdict
 from p2p.meshsub.memory import Pauses, Recent, Seen, Wanted
 from p2p.meshsub.parts import IHave, Message, Prune, Rpc, Subscription
-from p2p.meshsub.peer import MAX_TOPICS_PER_PEER, Peer, Peers, Pending, Topic
+from p2p.meshsub.peer import MAX_TOPIC_LENGTH, MAX_TOPICS_PER_PEER, Peer, Peers, Pending, Topic
 from p2p.meshsub.standing import GOSSIP_THRESHOLD, PUBLISH_THRESHOLD
 from p2p.meshsub.topic import D_HI, D, Member, Place, better, may_enter, origin_of, recruits, room, survivors
 
@@ -211,7 +211,7 @@ class Mesh:
         verdict = self._seen.verdict(message.id, now_ms)
         if verdict is False:
             self._blame(peer, Fault.INVALID, "forwarded a message known to be invalid")
-        if verdict and peer in topic.mesh:
+        if verdict and peer in topic.mesh and self._seen.is_fresh(message.id, now_ms):
             topic.mesh[peer].passed = 0
         return verdict is not None
 
@@ -238,10 +238,14 @@ class Mesh:
             sender.topics.discard(name)
             if name in self.topics:
                 self.topics[name].mesh.pop(peer, None)
-        elif name.startswith(self._prefix) and name not in sender.topics and len(sender.topics) < MAX_TOPICS_PER_PEER:
+        elif self._is_noted(name, sender):
             sender.topics.add(name)
             if name in self.topics:
                 self._welcome(peer, name, self.topics[name], now_ms)
+
+    def _is_noted(self, name: str, sender: Peer) -> bool:
+        is_ours = name.startswith(self._prefix) and len(name) <= MAX_TOPIC_LENGTH
+        return is_ours and name not in sender.topics and len(sender.topics) < MAX_TOPICS_PER_PEER
 
     def _welcome(self, peer: str, name: str, topic: Topic, now_ms: int) -> None:
         """One more listens: GRAFT it where it is needed, without waiting for a heartbeat, and offer what is new."""

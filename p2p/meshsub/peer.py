@@ -15,6 +15,9 @@ WANTED_BYTES, WANTED_BURST_BYTES = 128 * 1024, 1_200_000
 MAX_TOPICS_PER_PEER = 16
 """We use a handful of topics."""
 
+MAX_TOPIC_LENGTH = 256
+"""Characters of a topic that is remembered; a frame could name one of a megabyte."""
+
 SUBSCRIPTIONS, SUBSCRIPTION_BURST = 1, 64
 """Subscriptions that a peer may begin or end, a heartbeat and at once: ours are a handful after each connect."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from scripts.abuse_parts import gossip, relay, requests, surroundings
+from scripts.abuse_parts import connections, gossip, relay, requests, surroundings
 from scripts.abuse_parts.target import Target
 
 
@@ -42,6 +42,19 @@ ATTACKS = (
         "grafts, prunes and wants of what there is not",
         gossip.stray_control,
         "not even answered, and whom a PRUNE names nobody dials; offers that come to nothing are soon not looked at",
+    ),
+    Attack(
+        "endless-topics",
+        "topics with names of a megabyte",
+        gossip.endless_topics,
+        "names of 256 characters are remembered",
+    ),
+    Attack(
+        "vouched-crowd",
+        "silent grafts of eighty that a validator's key vouches for",
+        gossip.vouched_crowd,
+        "a validator has two machines with kept places, the newest",
+        needs_key=True,
     ),
     Attack(
         "silent-grafts",
@@ -168,6 +181,24 @@ ATTACKS = (
         "500 sockets, 30 identities",
         requests.many_connections,
         "32 strangers, besides the peers that it was told of or dials; the least useful gives way",
+    ),
+    Attack(
+        "short-connections",
+        "connections that end at once, a thousand a second",
+        connections.short_connections,
+        "ten handshakes a second with one address, and 128 at once",
+    ),
+    Attack(
+        "frame-storm",
+        "frames that mean nothing, five thousand in a write",
+        connections.frame_storm,
+        "1,000 a second are taken of one, 5,000 of all strangers, and others run between them; the rest waits",
+    ),
+    Attack(
+        "streamless-data",
+        "megabytes for a stream that there is not",
+        connections.streamless_data,
+        "what nobody asked for counts as a frame each 4 kB: 4 MB a second, the rest waits",
     ),
     Attack(
         "idle-identity",

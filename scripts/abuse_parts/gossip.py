@@ -9,22 +9,25 @@ from contextlib import suppress
 
 import trio
 from libp2p.abc import INetStream
+from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.pb import crypto_pb2
+from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
 from chain.actions import Enrol, Rate
 from chain.ballots import EMPTY
+from chain.credentials import sign_credential
 from chain.genesis import Genesis
 from chain.headers import sign_header
 from chain.keys import SecretKey
 from chain.merkle import EMPTY_ROOT
-from chain.messages import MAX_ANNOUNCEMENT_BYTES, Announcement, RawItems
+from chain.messages import MAX_ANNOUNCEMENT_BYTES, Announcement, RawItems, Status
 from chain.statements import NO_TAG
 from chain.transactions import sign_transaction
 from p2p.frames import LIBRARY_ERRORS, READ_BYTES
 from p2p.meshsub.wire import MAX_RPC_BYTES
 from p2p.protocol import BLOCKS, TRANSACTIONS
-from scripts.abuse_parts.target import MESHSUB, Target, Visitor, framed, visit
+from scripts.abuse_parts.target import MESHSUB, Target, Visitor, framed, until_thrown_out, visit
 
 # Transactions in one hostile batch, signed once and sent again and again.
 BATCH = 100
@@ -36,6 +39,8 @@ FAR = 1_000_000
 STRAY = 32
 # Between two frames of offers, of a thousand ids each: a peer is asked for no more a second.
 OFFER_PAUSE_S = 0.5
+# Machines that a stolen key vouches for: more than a node has places for validators' machines.
+CROWD, CROWD_PAUSE_S = 80, 0.1
 # How often the thief of a key looks whether its slot has come.
 SLOT_LOOK_S = 0.01
 
@@ -139,6 +144,37 @@ def subscriptions(target: Target) -> bytes:
     control = rpc_pb2.ControlMessage(graft=[rpc_pb2.ControlGraft(topicID=topic) for topic in topics])
     listens = [rpc_pb2.RPC.SubOpts(subscribe=True, topicid=topic) for topic in topics]
     return framed(rpc_pb2.RPC(control=control, subscriptions=listens).SerializeToString())
+
+
+async def endless_topics(target: Target) -> None:
+    """Topics of the network, each with a name of a megabyte."""
+    async with visit(target) as visitor:
+        stream = await visitor.open_gossip()
+        for number in itertools.count():
+            name = f"{target.prefix}{number}" + "x" * (MAX_RPC_BYTES - 1_000)
+            listens = [rpc_pb2.RPC.SubOpts(subscribe=True, topicid=name)]
+            await stream.write(framed(rpc_pb2.RPC(subscriptions=listens).SerializeToString()))
+            await trio.sleep(max(target.pace_s, OFFER_PAUSE_S))
+
+
+async def vouched_crowd(target: Target) -> None:
+    """Silent grafts of a crowd that a validator's stolen key vouches for: each says that it is its machine."""
+    async with trio.open_nursery() as nursery:
+        for secret in target.stolen.values():
+            for _ in range(CROWD):
+                nursery.start_soon(_be_its_machine, target, secret)
+                await trio.sleep(max(target.pace_s, CROWD_PAUSE_S))
+
+
+async def _be_its_machine(target: Target, secret: SecretKey) -> None:
+    seed = os.urandom(32)
+    credential = sign_credential(secret, target.genesis.id, str(ID.from_pubkey(create_new_key_pair(seed).public_key)))
+    status = Status(bytes(32), 0, 0, 0, credential=credential).encode()
+    with until_thrown_out():
+        async with visit(target, status, seed) as visitor:
+            visitor.host.set_stream_handler(MESHSUB, _swallow)
+            await (await visitor.open_gossip()).write(subscriptions(target))
+            await visitor.thrown_out()
 
 
 async def silent_grafts(target: Target) -> None:

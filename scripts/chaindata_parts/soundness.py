@@ -43,7 +43,7 @@ from chain.paged import PagedStore
 from chain.reader import Reader
 from chain.recheck import checked_block, recheck
 from chain.rows import StoredRows
-from chain.scores import standing
+from chain.scores import Noted, noted
 from chain.scrub import rows_to_scrub, scrub
 from chain.state import decode_entry
 from chain.statekeys import MEMBERS, read_identity
@@ -321,15 +321,15 @@ class _Examination:
         policy, rescored = policy_in_force(self._database), self._database.meta("rescored")
         members = self._database.values(BETWEEN, bounds(MEMBERS))
         scores = ((key, decode_entry(key, value)) for key, value, _ in members)
-        noted = "SELECT score FROM standings WHERE member = ?"
+        asked = "SELECT score, level, suspended FROM standings WHERE member = ?"
         count = 0
         for key, entry in scores:
             count += 1
             if not isinstance(entry, Member) or (rescored is not None and key > rescored):
                 continue
-            score, (stored,) = standing(policy, entry).score, next(self._rows(noted, key[1:]), (None,))
-            if score != stored:
-                what = f"the score {stored} is noted, and it is {score}"
+            found, stored = noted(policy, entry), next(self._rows(asked, key[1:]), None)
+            if found != stored:
+                what = f"{'nothing' if stored is None else Noted(*stored)} is noted, and it is {found}"
                 self._found.blame("standings", did_from_key(read_identity(key)), what, _RESTORED)
         for table, sql in (
             ("standings", "SELECT count(*) FROM standings"),

@@ -26,6 +26,7 @@ from chain.actions import (
     Answer,
     Appeal,
     Approve,
+    Dispute,
     Enrol,
     FileRecord,
     Leave,
@@ -62,6 +63,8 @@ class Attackers(OfMembers, AboutRecords, OfValidators):
         """The plan of this history, if anybody has one."""
         plans: list[Callable[[], Plan]] = [
             *(self._diluter, self._pair, self._majority, self._thief, self._inventor, self._crowd, self._hoarder),
+            *(self._slanderer, self._mover, self._reopener),
+            self._majority,  # who has most power tries most
         ]
         plan = self.random.choice(plans)
         return self._again(plan) if self.random.random() < SHARE else None
@@ -218,6 +221,48 @@ class Attackers(OfMembers, AboutRecords, OfValidators):
             yield Deed(self._now(victim), Repair(victim, record.number, ASK, DIGEST))
             yield Deed(self._now(victim), Statement(victim, record.number, DIGEST))
             yield Deed(self._now(issuer), Repair(victim, record.number, DECLINE, DIGEST))
+            yield from self._rulings(victim, record)
+
+    def _slanderer(self) -> Plan:
+        """Somebody blames, says nothing when it is asked for a reason, and blames again."""
+        if not self.policy.ratings:
+            return
+        rater, victim = self.random.sample(self.members, 2)
+        code, receipt = min(self.policy.ratings), bytes(64) if self.policy.raters.counting else b""
+        for points in (-5, self.random.choice((-5, 5)), -5):
+            now = self._now(victim)
+            yield Deed(self._now(rater), Rate(now, code, points, DIGEST, self.recount.date, receipt))
+            yield Deed(now, Dispute(self._now(rater), code, DIGEST))
+            yield self.random.choice((None, Deed(self._now(rater), Retract(now, code))))
+
+    def _mover(self) -> Plan:
+        """Who has written enough for a day moves to another key, or is moved by its guardians; or comes and goes."""
+        who, about = self.random.sample(self.members, 2)
+        yield Deed(self._now(who), NameGuardians(commitment_to(0)))
+        for _ in range(3):
+            yield from self._praise(who, about)
+            yield Deed(self._now(who), self.random.choice((Rotate(self._new_key(), bytes(64)), Leave(), Veto(LEAVE))))
+            yield Deed(self._new_key(), self._word(who, self.random.choice((UNDO, UNDO, RECOVER)), 0))
+            yield Deed(self._now(who), Veto(RECOVERY))
+
+    def _reopener(self) -> Plan:
+        """An issuer withdraws, records it again by the word of a friend, and the friend is to rule on that."""
+        issuer, friend, victim = self._office(), self._office(), self._victim()
+        yield self._filing(issuer, victim)
+        ended = self._last(victim)
+        if ended is None or ended.end:
+            return
+        yield Deed(self._now(issuer), Answer(victim, ended.number, WITHDRAW, 0, DIGEST))
+        fields = {name: ended.filing[name] for name in FileRecord._fields} | {"policy_version": self.policy.version}
+        again = FileRecord(**fields)._replace(evidence=self._new_evidence(), reason=DIGEST)
+        yield Deed(self._now(issuer), Reopen(*again, arbiter=self._now(friend), consent=bytes(64)))
+        record = self._last(victim)
+        if record is None or record.end:
+            return
+        yield Deed(self._now(victim), Object(victim, record.number, DIGEST))
+        yield Deed(self._now(issuer), Answer(victim, record.number, MAINTAIN, 0, DIGEST))
+        for _ in range(6):
+            yield Deed(self._now(friend), Rule(victim, record.number, UPHOLD, DIGEST))
             yield from self._rulings(victim, record)
 
     # ------------------------------------------------------------------------------------------------------- parts

@@ -22,7 +22,8 @@ Made by `python scripts/histories.py --mutate all --write`; do not edit.
 A history that notices no broken rule proves nothing. In each, people of all offices try dozens of transactions, and
 most often one has a plan: an office that hides its errors behind friendly filings, an issuer and arbiters in one
 mind, all validators, a thief with a member's key, a registrar that invents people, a crowd of strangers, an issuer
-that keeps what is to be repaired. After every transaction each of the rights below is looked for in what became of
+that keeps what is to be repaired, somebody who blames and gives no reason, one who moves to write more, an issuer
+whose friend lets it reopen what ended. After every transaction each of the rights below is looked for in what became of
 the state, by who did what; and the whole state is counted a second time from the rules' text. Here one rule at a time
 is broken in the chain's own code, and histories are run from seed 0 on until one tells of it. With all rules in force
 the same seeds tell nothing.

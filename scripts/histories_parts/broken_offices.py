@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from chain import arbiters, authorities, deadlines, effects, governance, objections, records, registry, terms
 from chain.actions import UPHOLD, Object, Rule
@@ -125,6 +126,16 @@ def _one_is_enough() -> Sequence[Patch]:
     return [(arbiters, "MAJORITY", 1)]
 
 
+def _own_word() -> Sequence[Patch]:
+    drawn = arbiters.drawn
+
+    def anybody(lookup: Any, subject: bytes, number: int, record: Record, date_slot: int) -> tuple[bytes, ...]:
+        free = record if record.upheld else record._replace(arbiter=b"")
+        return drawn(lookup, subject, number, free, date_slot)
+
+    return [(arbiters, "drawn", anybody)]
+
+
 def _no_lot() -> Sequence[Patch]:
     return [(arbiters, "check_drawn", nothing)]
 
@@ -153,7 +164,9 @@ BROKEN: dict[str, Break] = {
     "a suspension ends with the next case": Break(
         _back_with_the_next_case, "an office that is suspended comes back by a motion of the validators alone"
     ),
-    "an issuer rules on its own record": Break(_own_judge, "nobody rules on a record of its own, or about itself"),
+    "an issuer rules on its own record": Break(
+        _own_judge, "nobody rules on a record of its own, about itself, or that its own word reopened"
+    ),
     "a record is upheld at once": Break(
         _no_hearing, "a record is upheld only after both sides were heard for as long as was promised"
     ),
@@ -162,6 +175,9 @@ BROKEN: dict[str, Break] = {
     ),
     "one decides an appeal": Break(
         _one_is_enough, "an appeal is decided by two who did not rule before, or by a motion"
+    ),
+    "whose word reopened a record rules on it": Break(
+        _own_word, "nobody rules on a record of its own, about itself, or that its own word reopened"
     ),
     "any arbiter rules": Break(_no_lot, "a ruling by whom the lot did not name"),
 }

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from chain import leaving, members, offices, recovery, registry
-from chain.actions import CONTEST, Annul
+from chain.actions import CONTEST, Annul, Recover
 from chain.draft import Draft
-from chain.identities import Annulment, Guardians, left_key
-from chain.statekeys import member_key
+from chain.errors import Refused
+from chain.identities import Annulment, Guardians, left_key, recovery_key
+from chain.statekeys import account_key, member_key
 from scripts.histories_parts.broken_rule import Break, Patch, nothing
 
 
@@ -25,6 +26,33 @@ def _moves_at_once() -> Sequence[Patch]:
         recovery._move(draft, subject, actor)
 
     return [(registry._RULES, next(kind for kind in registry._RULES if kind.__name__ == "Recover"), recover)]
+
+
+def _pressed() -> Sequence[Patch]:
+    def again(draft: Draft, action: Any, actor: bytes) -> None:
+        key = recovery_key(draft.identity(action.subject))
+        before = draft.get(key)
+        is_stopped = before is not None and not before.key and not (action.guardians and action.registrar)
+        if is_stopped:
+            draft.put(key, None)
+        try:
+            recovery.recover(draft, action, actor)
+        except Refused:
+            if is_stopped:
+                draft.put(key, before)
+            raise
+
+    return [(registry._RULES, Recover, again)]
+
+
+def _written_and_forgotten() -> Sequence[Patch]:
+    move = recovery._move
+
+    def fresh(draft: Draft, subject: bytes, key: bytes) -> None:
+        move(draft, subject, key)
+        draft.put(account_key(key), draft.get(account_key(key))._replace(day=0, used=0))
+
+    return [(recovery, "_move", fresh)]
 
 
 def _any_guardian() -> Sequence[Patch]:
@@ -109,6 +137,11 @@ BROKEN: dict[str, Break] = {
         _moves_at_once,
         "a member's key changes by its own word, after a delay in which it could object, or as its guardians undo",
     ),
+    "who stopped a recovery is asked again at once": Break(
+        _pressed,
+        "who stopped a recovery is left alone until the delay is over, but by guardians and registrar together",
+    ),
+    "what was written today is forgotten by moving": Break(_written_and_forgotten),
     "anybody is a guardian": Break(_any_guardian, _SPEAKS),
     "guardians count as soon as they are named": Break(_newest_guardians, _SPEAKS),
     "any registrar recovers anybody": Break(_any_registrar, _SPEAKS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chain import quotas, ratings, registry
+from chain import markers, quotas, ratings, registry
 from chain.actions import Rate, Retract
 from chain.draft import Draft
 from chain.entries import UNDISPUTED, Member, Rating
@@ -54,6 +54,10 @@ def _silent_raters_stand() -> Sequence[Patch]:
             ratings.end(draft, key, rating)
 
     return [(registry._DEADLINES, b"r", keep)]
+
+
+def _blamed_again() -> Sequence[Patch]:
+    return [(markers, "check_blame", nothing)]
 
 
 def _taken_back_and_kept() -> Sequence[Patch]:
@@ -107,6 +111,9 @@ BROKEN: dict[str, Break] = {
     ),
     "a rating stands though its rater is silent": Break(
         _silent_raters_stand, "a rating that was objected to stands only with a reason of its rater"
+    ),
+    "blame that fell is said again": Break(
+        _blamed_again, "blame that fell for want of a reason is not said again before its time"
     ),
     "a rating that is taken back stays": Break(_taken_back_and_kept, "who takes a rating back has said nothing"),
     "a dealing is rated again and again": Break(

@@ -6,7 +6,6 @@ from collections import defaultdict
 
 from chain.actions import MAINTAIN, Answer, Approve, Propose, Rule
 from chain.entries import DRAWN, MAINTAINED, OBJECTED, Record
-from chain.identities import RECOVERIES, Recovery
 from chain.statekeys import MEMBERS
 from scripts.histories_parts.steps import Step
 
@@ -33,21 +32,19 @@ def takes_something(record: Record) -> bool:
     return record.points < 0 or record.cap >= 0
 
 
-def _has_left(step: Step, subject: bytes, deadline_slot: int) -> bool:
-    """Whether a member has left by now, unless a recovery that was due before a deadline has called that off."""
-    key, after = MEMBERS + subject, step.view.get(MEMBERS + subject)
-    before = step.touched.get(key) or after
-    is_due = before is None or 0 < before.leaves_slot <= step.slot
-    recovery: Recovery | None = step.touched.get(RECOVERIES + subject)
-    is_called_off = recovery is not None and recovery.due_slot < deadline_slot and after and not after.leaves_slot
-    return is_due and not is_called_off
+def _had_left(step: Step, subject: bytes, deadline_slot: int) -> bool:
+    """Whether a member left before a deadline, unless a recovery has called that off."""
+    after = step.view.get(MEMBERS + subject)
+    before = step.touched.get(MEMBERS + subject) or after
+    is_called_off = after is not None and not after.leaves_slot
+    return before is None or (0 < before.leaves_slot < deadline_slot and not is_called_off)
 
 
 def _is_lost(step: Step, subject: bytes, before: Record, after: Record | None) -> bool:
     match step.action:
         case None:  # nobody answered, before it would have ended by itself, and before the member left
             is_silence = before.status == OBJECTED and before.deadline_slot < before.expires_slot
-            return after is None and is_silence and not _has_left(step, subject, before.deadline_slot)
+            return after is None and is_silence and not _had_left(step, subject, before.deadline_slot)
         case Answer(verdict=verdict):
             return verdict != MAINTAIN
         case Rule() | Approve() | Propose():

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from chain.actions import CONTEST, UNDO, Annul, Enrol, Leave, NameGuardians, Recover, Rotate
-from chain.entries import ACTIVE, MAINTAINED, SUSPENDED
+from chain.actions import (
+    CONTEST,
+    RECOVERY,
+    UNDO,
+    Annul,
+    Enrol,
+    Leave,
+    NameGuardians,
+    Recover,
+    Reopen,
+    Retract,
+    Rotate,
+    Veto,
+)
+from chain.entries import ACTIVE, DISPUTED, MAINTAINED, SUSPENDED, Rating
 from chain.identities import ANNULMENTS, RECOVERIES, Annulment, Recovery
-from chain.statekeys import ACCOUNTS, AUTHORITIES, MEMBERS
+from chain.statekeys import ACCOUNTS, AUTHORITIES, MEMBERS, RATINGS, read_rating_key
 from scripts.histories_parts.losses import decisions
-from scripts.histories_parts.steps import Office, Past, Step
+from scripts.histories_parts.steps import Office, Past, Step, asks
 
 
 def remember(past: Past, step: Step) -> None:
@@ -17,6 +30,7 @@ def remember(past: Past, step: Step) -> None:
     _disputes(past, step)
     _offices(past, step)
     _keys(past, step)
+    _voices(past, step)
     _writing(past, step)
     past.slot = step.slot
 
@@ -27,6 +41,9 @@ def _disputes(past: Past, step: Step) -> None:
             past.ended[name] = before
         if after is not None and after.status == MAINTAINED and (before is None or before.status != MAINTAINED):
             past.heard[name] = step.slot
+        if before is None:
+            action = step.action
+            past.reopened[name] = step.view.identity(action.arbiter) if isinstance(action, Reopen) else b""
 
 
 def _offices(past: Past, step: Step) -> None:
@@ -47,12 +64,16 @@ def _keys(past: Past, step: Step) -> None:
             who = step.view.identity(step.actor)
             if past.guardians(who, step.slot):
                 past.undoable[who] = step.slot + delay
+        case Veto(what=what) if what == RECOVERY:
+            past.vetoed[step.view.identity(step.actor)] = step.slot + delay
         case Recover(subject, step=kind) if kind == UNDO:
+            past.vetoed.pop(step.view.identity(subject), None)
             past.undoable.pop(step.view.identity(subject), None)
     for who, before, after in step.of(MEMBERS):
         if after is None or (before is not None and before.key != after.key and not isinstance(step.action, Rotate)):
             past.undoable.pop(who, None)
             past.named[who] = [(0, past.guardians(who, step.slot))] if after else []
+            past.vetoed.pop(who, None)
     for who, _, waiting in step.of(RECOVERIES):
         if isinstance(waiting, Recovery):
             past.moves[who] = waiting.key, step.slot + delay
@@ -83,10 +104,27 @@ def _annulments(past: Past, step: Step) -> None:
             past.annulments.pop(who, None)
 
 
+def _voices(past: Past, step: Step) -> None:
+    rules = step.view.policy
+    days = rules.raters.rating_days or rules.retention_days
+    for name, before, after in step.of(RATINGS):
+        if after is None and before.status == DISPUTED and before.points < 0 and _is_silence(step, name, before):
+            past.fallen[name] = step.slot + step.slots(days)
+
+
+def _is_silence(step: Step, name: bytes, rating: Rating) -> bool:
+    """Its rater took it back, or its time to answer is over, rather than that it aged out or somebody left."""
+    if step.action is not None:
+        return isinstance(step.action, Retract)
+    sides = [step.view.get(MEMBERS + who) for who in read_rating_key(RATINGS + name)[:2]]
+    has_left = any(member is None or 0 < member.leaves_slot <= step.slot for member in sides)
+    return not has_left and rating.due_slot != rating.expires_slot
+
+
 def _writing(past: Past, step: Step) -> None:
     if step.action is None:
         past.written.clear()
         past.strangers = 0
     else:
-        past.written[step.view.identity(step.actor), type(step.action).__name__] += 1
+        past.written[step.view.identity(step.actor)] += asks(step)
         past.strangers += isinstance(step.action, Enrol) and not step.action.registrar

@@ -31,8 +31,8 @@ from chain.offices import holds_office
 from chain.scores import standing as shown
 from chain.statekeys import AUTHORITIES, MEMBERS, RATINGS, RECORDS, SUMS, read_rating_key
 from scripts.histories_parts.right import right
-from scripts.histories_parts.standings import standing
-from scripts.histories_parts.steps import Past, Step
+from scripts.histories_parts.standings import document, standing, unrated
+from scripts.histories_parts.steps import Past, Step, asks
 
 _TIED = (MEMBERS, RECORDS, RATINGS, SUMS, GUARDIANS, RECOVERIES, ANNULMENTS)
 UNDOING = "what a thief did with a key is undone where enough guardians say so in time"
@@ -95,6 +95,14 @@ def may_undo(past: Past, step: Step) -> bool:
     return bool(is_fresh and is_said and is_enough) and not holds_office(view, who)
 
 
+@right("who stopped a recovery is left alone until the delay is over, but by guardians and registrar together")
+def _is_pressed(past: Past, step: Step) -> bool:
+    action = step.action
+    if not isinstance(action, Recover) or action.step == UNDO or (action.guardians and action.registrar):
+        return False
+    return past.vetoed.get(step.view.identity(action.subject), 0) > step.slot
+
+
 @right("who enrolled a member, when, and under which policy, stays as it was")
 def _is_rewritten(_past: Past, step: Step) -> bool:
     def origin(member: Member) -> tuple[object, ...]:
@@ -134,7 +142,7 @@ def _something_stays(_past: Past, step: Step) -> bool:
     gone = {who for who, before, after in step.of(MEMBERS) if before is not None and after is None}
     if not gone:
         return False
-    keys = {**step.view._state, **step.touched}
+    keys = dict.fromkeys((*step.view._state, *step.view._written))
     about = [key for key in keys if key[:1] in _TIED and len(key) > 32]
     return any(who in key for key in about if step.view.get(key) is not None for who in gone)
 
@@ -193,6 +201,12 @@ def _stands_without_reason(_past: Past, step: Step) -> bool:
     return False
 
 
+@right("blame that fell for want of a reason is not said again before its time")
+def _blames_again(past: Past, step: Step) -> bool:
+    is_said = isinstance(step.action, Rate) and step.action.points < 0
+    return is_said and any(past.fallen.get(name, 0) > step.slot for name, _, after in step.of(RATINGS) if after)
+
+
 @right("a rating counts for no longer than the policy said")
 def _counts_too_long(_past: Past, step: Step) -> bool:
     days = step.view.policy.raters.rating_days
@@ -228,14 +242,20 @@ def _is_too_fresh(_past: Past, step: Step) -> bool:
 @right("what members say moves a score within the policy's bounds, and nothing where too few have said it")
 def _moves_too_much(_past: Past, step: Step) -> bool:
     policy = step.view.policy
-    for _, _, after in step.of(MEMBERS):
+    rules = document(policy)
+    for who, _, after in step.of(MEMBERS):
         if after is not None:
-            # What people are shown is what is judged here, by its bounds alone.
-            moved = shown(policy, after).score - policy.base - after.record_points
-            is_heard = after.raters >= policy.raters.least_raters
-            if not policy.ratings_floor <= moved <= policy.ratings_cap or (moved and not is_heard):
+            # What people are shown is judged by what it would be if nobody had said anything, as a recount has that.
+            moved = shown(policy, after).score - unrated(policy, after)
+            is_within = rules["score"]["ratings_floor"] <= moved <= rules["score"]["ratings_cap"]
+            if not is_within or (moved and len(_raters(step, who)) < rules["raters"]["least_raters"]):
                 return True
     return False
+
+
+def _raters(step: Step, who: bytes) -> set[bytes]:
+    """Those of whom a rating about somebody is in the state."""
+    return {read_rating_key(RATINGS + name)[1] for name, _ in step.entries(RATINGS) if name[:32] == who}
 
 
 # ------------------------------------------------------------------------------------------------------ room
@@ -243,12 +263,8 @@ def _moves_too_much(_past: Past, step: Step) -> bool:
 
 @right("nobody writes more a day than the policy has it")
 def _shouts(past: Past, step: Step) -> bool:
-    if not isinstance(step.action, FileRecord | Reopen | Rate | Retract | Repair):
-        return False
     who = step.view.identity(step.actor)
-    kinds = ("FileRecord", "Reopen", "Rate", "Retract", "Repair")
-    written = 1 + sum(past.written[who, kind] for kind in kinds)
-    return written > _most(step, who)
+    return asks(step) and past.written[who] + 1 > _most(step, who)
 
 
 def _most(step: Step, who: bytes) -> int:

@@ -9,7 +9,7 @@ from chain.statekeys import AUTHORITIES, MEMBERS, RULES_KEY
 from scripts.histories_parts.losses import is_contested, takes_something
 from scripts.histories_parts.right import right
 from scripts.histories_parts.standings import standing
-from scripts.histories_parts.steps import Past, Step
+from scripts.histories_parts.steps import Name, Past, Step
 from scripts.recount.notice import worsens
 
 # How long a step may last at most, as the policy that a record was filed under says.
@@ -208,16 +208,21 @@ def _unheard(past: Past, step: Step) -> bool:
     return False
 
 
-@right("nobody rules on a record of its own, or about itself")
-def _rules_on_its_own(_past: Past, step: Step) -> bool:
+@right("nobody rules on a record of its own, about itself, or that its own word reopened")
+def _rules_on_its_own(past: Past, step: Step) -> bool:
     return any(
         before is not None
         and is_contested(before)
-        and step.view.identity(step.actor) in (before.issuer, subject)
+        and step.view.identity(step.actor) in (before.issuer, subject, _whose_word(past, (subject, number), before))
         and (after is None or after.upheld > before.upheld or after.votes != before.votes)
         and type(step.action).__name__ == "Rule"
-        for (subject, _), before, after in step.records()
+        for (subject, number), before, after in step.records()
     )
+
+
+def _whose_word(past: Past, name: Name, record: Record) -> bytes:
+    """An appeal is decided by more than one."""
+    return b"" if record.upheld else past.reopened.get(name, b"")
 
 
 @right("an appeal is decided by two who did not rule before, or by a motion")

@@ -9,11 +9,16 @@ from chain.policy import Policy
 from scripts.recount.standing import Standing, heard, stands
 
 # A history knows few policies.
-_document = lru_cache(maxsize=16)(Policy.to_document)
+document = lru_cache(maxsize=16)(Policy.to_document)
 
 
 def standing(policy: Policy, member: Member) -> Standing:
     """The score and tier of a member under a policy."""
-    document = _document(policy)
-    rated = heard(document, member.rated_points, member.ratings, member.raters)
-    return stands(document, member.record_points, rated, dict(member.caps))
+    rules = document(policy)
+    rated = heard(rules, member.rated_points, member.ratings, member.raters)
+    return stands(rules, member.record_points, rated, dict(member.caps))
+
+
+def unrated(policy: Policy, member: Member) -> int:
+    """The score that a member would have if nobody had said anything about it."""
+    return stands(document(policy), member.record_points, 0, {}).score

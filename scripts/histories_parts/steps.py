@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from chain.actions import Action
+from chain.actions import ANNUL, ASK, Action, Annul, FileRecord, Leave, Rate, Reopen, Repair, Retract
 from chain.draft import Draft
 from chain.entries import Entry, Record
 from chain.policy import Policy
@@ -67,7 +67,7 @@ class Step(NamedTuple):
 
     def entries(self, kind: bytes) -> Iterator[tuple[bytes, Any]]:
         """All that there are of a kind, by the rest of their keys."""
-        keys = [key for key in {**self.view._state, **self.touched} if key[:1] == kind]
+        keys = [key for key in dict.fromkeys((*self.view._state, *self.view._written)) if key[:1] == kind]
         return ((key[1:], entry) for key in keys if (entry := self.view.get(key)) is not None)
 
     def slots(self, days: int, policy: Policy | None = None) -> int:
@@ -88,7 +88,9 @@ class Past:
     ``heard`` says since when both sides of a dispute are heard, ``named`` which guardians count from when,
     ``undoable`` until when they can undo what a key did, ``moves`` to what key somebody moves, and when,
     ``annulments`` who asked for them, and from when on it is the arbiters' turn, ``gone`` until when a key stays away,
-    ``policies`` since what date which version is in force.
+    ``policies`` since what date which version is in force.  ``written`` counts what is asked for in this block,
+    ``vetoed`` says until when who stopped a recovery is left alone, ``fallen`` until when a rating does not blame
+    again, ``reopened`` by whose word a record is about what had ended.
     """
 
     slot: int = 0
@@ -100,7 +102,10 @@ class Past:
     annulments: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     gone: dict[bytes, int] = field(default_factory=dict)
     offices: dict[bytes, Office] = field(default_factory=dict)
-    written: Counter[tuple[bytes, str]] = field(default_factory=Counter)
+    written: Counter[bytes] = field(default_factory=Counter)
+    vetoed: dict[bytes, int] = field(default_factory=dict)
+    fallen: dict[bytes, int] = field(default_factory=dict)
+    reopened: dict[Name, bytes] = field(default_factory=dict)
     strangers: int = 0
     policies: list[tuple[int, int]] = field(default_factory=list)
 
@@ -111,3 +116,12 @@ class Past:
     def guardians(self, identity: bytes, slot: int) -> bytes:
         """The commitment that counts; empty where nobody was named."""
         return next((each for since, each in reversed(self.named.get(identity, [])) if since <= slot), b"")
+
+
+def asks(step: Step) -> bool:
+    """Whether somebody asks for something of its own accord, rather than answer."""
+    match step.action:
+        case Repair(step=kind) | Annul(step=kind):
+            return kind in (ASK, ANNUL)
+        case action:
+            return isinstance(action, FileRecord | Reopen | Rate | Retract | Leave)

@@ -298,7 +298,7 @@ def _motion_row(view: StateView, key: bytes, motion: Motion) -> Document:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=bytes.hex)
+    return json.dumps(value, sort_keys=True)
 
 
 class _Form(NamedTuple):

@@ -45,6 +45,11 @@ class Index:
         self._seen: Tip | None = None
         self._unsettled: list[Document] = []
 
+    @property
+    def slot_s(self) -> float:
+        """How long a slot of the chain is."""
+        return self._genesis.slot_ms / 1_000
+
     def missing(self) -> int:
         """How many final blocks are to be indexed.  Raises as :meth:`catch_up` does."""
         self._book = self._book or self._load()

@@ -65,7 +65,9 @@ def authorities(document: Document) -> Finding:
     ]
     least = document["limit_minimum"]
     limit = f"suspended above {document['limit_permille']} ‰ overturned of {least} contested records or more"
-    sheets = [Sheet(f"Authorities, {as_of(document)}; {limit}", columns, rows)]
+    sheets = [
+        Sheet(f"Authorities, {as_of(document)}; {limit}", columns, rows, ("term", "withdrawn", "filed", "rights"))
+    ]
     if grants:
         sheets.append(Sheet("What they may file", ("authority", "category"), grants))
     if rulings:
@@ -78,7 +80,7 @@ def arbiters(document: Document) -> Finding:
     """Among whom a lot is drawn, and how they ruled so far."""
     columns = ("arbiter", "since_height", "in_office", "upheld", "struck", "silent", "struck_permille")
     rows = [tuple(row[name] for name in columns) for row in document["arbiters"]]
-    return Finding(document, [Sheet(f"Arbiters, {as_of(document)}", columns, rows)])
+    return Finding(document, [Sheet(f"Arbiters, {as_of(document)}", columns, rows, ("since_height",))])
 
 
 @question(MOTIONS)
@@ -99,7 +101,7 @@ def motions(document: Document) -> Finding:
         )
         for row in found
     ]
-    sheets = [Sheet(f"Motions: {document['open']} open, {as_of(document)}", columns, rows)]
+    sheets = [Sheet(f"Motions: {document['open']} open, {as_of(document)}", columns, rows, ("proposer",))]
     if found:
         sheets.append(
             Sheet("What they propose", ("number", "proposal"), [(row["number"], row["proposes"]) for row in found])

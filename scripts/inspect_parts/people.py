@@ -124,9 +124,8 @@ def tiers(document: Document, plot: Path | None) -> Finding:
 @limit(50)
 def records(document: Document) -> Finding:
     """Records that stand or are suspended; what has ended is found by `history`."""
-    shown = document["records"]
-    title = _cut(f"Records, {as_of(document)}", len(shown) + document["more"], len(shown))
-    return Finding(document, [_records_sheet(title, shown)])
+    more = f"; more with --after {document['next']}" if document["next"] else ""
+    return Finding(document, [_records_sheet(f"Records, {as_of(document)}{more}", document["records"])])
 
 
 @question(OBJECTIONS)
@@ -135,7 +134,8 @@ def objections(document: Document) -> Finding:
     """Open objections, and who has to act until when; time is counted from the newest block."""
     columns = ("member", "number", "category", "points", "issuer", "waits_for", "deadline_slot", "left")
     rows = _brief_members(document["objections"])
-    return Finding(document, [sheet(f"Open objections, {as_of(document)}", columns, rows)])
+    title = f"Open objections, {as_of(document)}"
+    return Finding(document, [sheet(title, columns, rows, ("deadline_slot", "points", "issuer", "category"))])
 
 
 @question(HISTORY)
@@ -182,7 +182,8 @@ def _explained(lines: list[dict[str, Any]], total: int) -> Sheet:
                 state,
             )
         )
-    return Sheet("Where the score comes from", columns, [*rows, ("score", total, *[None] * 6)])
+    least = ("block", "policy", "height", "by")
+    return Sheet("Where the score comes from", columns, [*rows, ("score", total, *[None] * 6)], least)
 
 
 def _records_sheet(title: str, found: list[dict[str, Any]]) -> Sheet:
@@ -190,7 +191,7 @@ def _records_sheet(title: str, found: list[dict[str, Any]]) -> Sheet:
         {**record, "expires": (record["expires_time"] or "")[:10], "state": _state_in_words(record)}
         for record in _brief_members(found)
     ]
-    return sheet(title, (*_RECORD_COLUMNS, "state"), rows, ("severity", "height", "expires"))
+    return sheet(title, (*_RECORD_COLUMNS, "state"), rows, ("severity", "height", "expires", "issuer"))
 
 
 def _ratings_sheet(title: str, other: str, ratings: list[dict[str, Any]]) -> Sheet:

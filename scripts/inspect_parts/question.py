@@ -25,7 +25,7 @@ from p2p.local import commandline
 from p2p.local.addressbook import read_names
 from p2p.local.endpoints import HISTORY, Endpoint, Source
 from scripts.chain_view import Finding, open_view
-from scripts.console import print_json, progress, table, use_names
+from scripts.console import print_json, progress, remark, table, use_names
 
 WATCH_S = 1.0
 """How often a watched answer is asked for: slots are not shorter, as a rule."""
@@ -126,19 +126,33 @@ def _ask(source: Path | str, endpoint: Endpoint, present: Callable[..., Finding]
     names = {each.keyword for each in endpoint.parameters}
     known = {name: value for name, value in arguments.items() if name in names}
     others = {name: value for name, value in arguments.items() if name not in names}
-    document = _of_node(source, endpoint, known) if isinstance(source, str) else _of_home(source, endpoint, known)
-    return present(document, **others)
+    if isinstance(source, str):
+        return present(_of_node(source, endpoint, known), **others)
+    document, beside = _of_home(source, endpoint, known)
+    return replace(present(document, **others), beside=beside)
 
 
-def _of_home(home: Path, endpoint: Endpoint, known: dict[str, Any]) -> Document:
-    def ask(view: View) -> Document:
+def _of_home(home: Path, endpoint: Endpoint, known: dict[str, Any]) -> tuple[Document, str]:
+    """What it answers, and what its node knows better."""
+
+    def ask(view: View) -> tuple[Document, str]:
         if endpoint is not HISTORY:
-            return asked(endpoint, view, **known)
+            return asked(endpoint, view, **known), newer(endpoint, view)
         with progress("blocks", view.head_height) as advance:
-            return asked(endpoint, view, **known, advance=advance)
+            return asked(endpoint, view, **known, advance=advance), ""
 
-    found: Document = _look(home, ask)
+    found: tuple[Document, str] = _look(home, ask)
     return found
+
+
+def newer(endpoint: Endpoint, view: View) -> str:
+    """That the state on disk is behind what is final, where that is what was asked."""
+    height, final = view.state.height, view.finalized_height
+    if endpoint.source is not Source.STATE or final <= height:
+        return ""
+    return (
+        f"this home is final up to height {final}, and its scores are as of height {height}; --node URL asks the node"
+    )
 
 
 def _of_node(url: str, endpoint: Endpoint, known: dict[str, Any]) -> Document:
@@ -176,6 +190,8 @@ def show(answer: Finding, *, as_json: bool) -> None:
             if number:
                 click.echo()
             table(*sheet)
+    if answer.beside and not as_json:
+        remark(answer.beside)
     if answer.exit_code:
         click.get_current_context().exit(answer.exit_code)
 

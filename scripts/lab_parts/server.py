@@ -68,10 +68,15 @@ def _file(place: str) -> Path | None:
     return path if path is not None and is_inside and path.is_file() and path.suffix in _TYPES else None
 
 
+def is_installed() -> bool:
+    """Whether Python for the browser is there."""
+    return (PYODIDE / "pyodide.mjs").exists()
+
+
 @contextmanager
 def serving(port: int = 0) -> Iterator[tuple[str, ThreadingHTTPServer]]:
     """A server that is bound, and its address; ``serve_forever`` is the caller's.  Raises :class:`OperatorError`."""
-    if not (PYODIDE / "pyodide.mjs").exists():
+    if not is_installed():
         raise OperatorError(
             f"Python for the browser (Pyodide, 13 MB) is not there; bring it with `npm ci --prefix {PAGE}`"
         )

@@ -40,7 +40,7 @@ class Disputes(Book):
         if not record.lot:
             return []
         is_appeal = record.status == DRAWN and record.upheld
-        barred = {record.issuer, record.subject} | ({record.arbiter} if is_appeal else set())
+        barred = {record.issuer, record.subject} | ({record.arbiter} if record.is_disputed else set())
         seed = b"goodfaith/lot/1" + record.lot + record.subject + record.number.to_bytes(4, "big")
         able = [who for who, since in self.roll.items() if since < record.lot_height and who not in barred]
         able = [who for who in able if self.offices[who].serves("is_arbiter", self.date)]
@@ -109,7 +109,8 @@ class Disputes(Book):
                 self._tell("corrected", record.name)
                 if was_disputed:
                     record.settle()
-                    record.upheld, record.arbiter, record.grounds = 0, b"", b""
+                    record.arbiter = b"" if record.upheld else record.arbiter
+                    record.upheld, record.grounds = 0, b""
         if was_disputed and took:
             self._deed(who, "fell on appeal" if upheld else "fell")
 

@@ -8,8 +8,6 @@ from scripts.recount.persons import Persons
 # What answers somebody, happens once, or belongs to the validators' own affairs, is never too much.
 FREE = (
     "enrol",
-    "annul",
-    "leave",
     "recover",
     "veto",
     "answer",
@@ -43,7 +41,8 @@ class People(Persons):
 
     def _count_quota(self, row: Row, actor: bytes, who: bytes) -> None:
         most, quotas = self._quota(who), self.policy["quotas"]
-        if row["kind"] in FREE or all(quotas[name] == UNLIMITED for name in ("member", "fresh", "office")):
+        answers = row["kind"] in FREE or (row["kind"] in ("repair", "annul") and row["step"] > 1)
+        if answers or all(quotas[name] == UNLIMITED for name in ("member", "fresh", "office")):
             return
         day, used = self.written.get(actor, (0, 0))
         used = used if day == self._today else 0

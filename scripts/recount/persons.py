@@ -58,7 +58,7 @@ class Persons(Voices):
             claim(row["commitment"] == self._named(who), "a recovery by strangers")
             signed = sum(1 for signature in row["signatures"] if signature)
             claim(signed >= row["threshold"] > len(row["guardians"]) / 2, "a recovery by too few")
-            if row["registrar"]:
+            if row["registrar"] and not is_undoing:
                 self._stands_by(row["registrar"], who)
         else:
             registrar = self.who(row["registrar"])
@@ -72,10 +72,11 @@ class Persons(Voices):
             self.recoveries.pop(who, None)
             self._recovered(who, actor)
             return
-        was_vetoed = who in self.recoveries
+        was_vetoed, say_both = who in self.recoveries, bool(row["guardians"] and row["registrar"])
         claim(not was_vetoed or not self.recoveries[who][0], "two recoveries at a time")
+        claim(not was_vetoed or say_both, "a recovery again, right after a veto")
         due = self.slot + self._identity_slots("recovery_days")
-        self.recoveries[who] = actor, due, was_vetoed and bool(row["guardians"] and row["registrar"])
+        self.recoveries[who] = actor, due, was_vetoed and say_both
         self._tell("recovery asked", who)
         if who in self.leavings:
             self.leavings[who].due = max(self.leavings[who].due, due + 1)
@@ -90,6 +91,8 @@ class Persons(Voices):
     def _recovered(self, who: bytes, new_key: bytes) -> None:
         old = self.current[who]
         self.accounts.add(new_key)
+        if old in self.written:
+            self.written[new_key] = self.written[old]
         self.owner[new_key] = self.owner[old] = who
         self.successor[old] = self.current[who] = new_key
         self._guard(who, self._named(who))
@@ -101,7 +104,7 @@ class Persons(Voices):
         if not new_key:
             return
         is_taken = new_key in self.owner or new_key in self.enrolled or new_key in self.offices
-        if not is_taken and not self._holds_office(who):
+        if not is_taken and new_key in self.accounts and not self._holds_office(who):
             self._recovered(who, new_key)
 
     def _veto(self, row: Row, who: bytes) -> None:

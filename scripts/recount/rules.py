@@ -6,7 +6,7 @@ a fault.  Keys and digests are bytes, times are slots, a policy is the table of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -155,11 +155,11 @@ class Recount(People, Disputes):
     def _fall_due(self) -> None:
         """An announced policy first; then in the order of deadlines, and of kinds and names within one slot.
 
-        Whoever leaves comes after all that is tied to it: records about it, and ratings by and about it.
+        Whoever leaves comes after all that is tied to it: records about it, and ratings by and about it.  These have
+        turns of their own, too, where their own deadlines have passed.
         """
         due: list[tuple[int, str, Any]] = []
         if self.announced is not None and self.announced[1] <= self.slot:
-            due.append((self.announced[1], "p", 0))
             self._amended(self.announced[0])
         due += [(record.due, "d", record.name) for record in self.all_records()]
         due += [(until, "k", marker) for marker, (until, _) in self.markers.items()]
@@ -169,12 +169,13 @@ class Recount(People, Disputes):
         due += [(leaving.due, "l", who) for who, leaving in self.leavings.items()]
         due += [(annulment.due, "u", who) for who, annulment in self.annulments.items()]
         due += [(slot, "w", (sha256(b"goodfaith/left/1" + key).digest(), key)) for key, slot in self.marks.items()]
-        queue: dict[tuple[str, Any], None] = {}
+        queue: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         for _, kind, about in sorted(row for row in due if row[0] <= self.slot):
-            ties = self._ties(about) if kind == "l" else []
-            queue.update(dict.fromkeys([*ties, (kind, about)]))
-        for kind, about in list(queue)[: self._due_a_block]:
-            self._act(kind, about)
+            if kind == "l":
+                queue += [(self._take_along, (about, *tie)) for tie in self._ties(about)]
+            queue.append((self._act, (kind, about)))
+        for act, what in queue[: self._due_a_block]:
+            act(*what)
 
     def _ties(self, who: bytes) -> list[tuple[str, Any]]:
         """In the order of their keys in the state: records before ratings."""
@@ -191,19 +192,27 @@ class Recount(People, Disputes):
     def _has_left(self, who: bytes) -> bool:
         return who in self.leavings and self.leavings[who].due <= self.slot
 
+    def _take_along(self, who: bytes, kind: str, about: Any) -> None:
+        """Somebody leaves, unless that was called off in this block, and takes along what is still there."""
+        if not self._has_left(who):
+            return
+        record = self.record(*about) if kind == "d" else None
+        if record is not None:
+            self._end(record, "forgotten")
+        if kind == "r":
+            self.ratings[about[0]].pop(about[1:], None)
+
     def _act(self, kind: str, about: Any) -> None:
         """What came before in this block may have ended it, or put it off."""
         match kind:
             case "d":
-                record = self.records[about[0]][about[1]]
-                if self._has_left(about[0]):
-                    self._end(record, "forgotten")
-                elif record.due <= self.slot:
+                record = self.record(*about)
+                if record is not None and record.due <= self.slot:
                     self._record_due(record)
             case "r":
-                voice = self.ratings[about[0]][about[1:]]
-                if self._has_left(about[0]) or self._has_left(about[1]) or 0 < voice.due <= self.slot:
-                    del self.ratings[about[0]][about[1:]]
+                voice = self.ratings[about[0]].get(about[1:])
+                if voice is not None and 0 < voice.due <= self.slot:
+                    self._unsay(about[0], about[1:], is_silence=voice.due != voice.expires)
             case "k":
                 if self.markers[about][0] <= self.slot:  # what has just ended may have prolonged it
                     del self.markers[about]
@@ -257,6 +266,7 @@ class Recount(People, Disputes):
         stands, is_reopened = category["interim"] == "stands", row["kind"] == "reopen"
         times, about = (self.height, expires, repairable_from, kept_until), self.records[subject]
         about.append(Record(subject, len(about), who, row, row["points"], *times, cap, stands, is_reopened))
+        about[-1].arbiter = self.who(row["arbiter"]) if is_reopened else b""
         self._tell("reopened" if is_reopened else "filed", about[-1].name)
         self._deed(who, "filed")
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from scripts.recount.book import Book
 from scripts.recount.lives import Row, Voice, claim
+
+
+def _blame_mark(subject: bytes, rater: bytes, category: int) -> bytes:
+    name = b"r" + subject + rater + category.to_bytes(4, "big")
+    return sha256(b"goodfaith/marker/blame" + name).digest()
 
 
 class Voices(Book):
@@ -19,6 +26,10 @@ class Voices(Book):
         claim(not categories[0]["closed"], "a rating in a closed category")
         old = self.ratings[subject].get((who, row["category"]))
         claim(old is None or (not old.deadline and not 0 < old.due <= self.slot), "a rating replaced while it is open")
+        claim(
+            row["points"] >= 0 or _blame_mark(subject, who, row["category"]) not in self.markers,
+            "blame again, for which no reason was given before",
+        )
         self._check_rater(who, is_new=old is None)
         dealt = 0
         if rules["counting"] == "receipt":
@@ -40,8 +51,15 @@ class Voices(Book):
 
     def _retract(self, row: Row, who: bytes) -> None:
         subject = self._member(row["subject"])
-        self._voice(subject, who, row["category"])
-        del self.ratings[subject][who, row["category"]]
+        voice = self._voice(subject, who, row["category"])
+        self._unsay(subject, (who, row["category"]), is_silence=voice.status == "disputed")
+
+    def _unsay(self, subject: bytes, name: tuple[bytes, int], *, is_silence: bool) -> None:
+        """A rating is gone; that it blamed without a reason is kept for as long as ratings, or else records, are."""
+        voice = self.ratings[subject].pop(name)
+        if is_silence and voice.points < 0:
+            days = self.policy["raters"]["rating_days"] or self.policy["periods"]["retention_days"]
+            self.markers[_blame_mark(subject, *name)] = self.slot + self._days(days), False
 
     def _dispute(self, row: Row, who: bytes) -> None:
         voice = self._voice(who, self._member(row["rater"]), row["category"])

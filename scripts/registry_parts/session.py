@@ -198,7 +198,8 @@ def sends(deed: Deed) -> Callable[..., None]:
             session.node.ask(client.try_out(transaction.raw))
             facts, slot_ms = envelope_document(transaction), session.genesis.slot_ms
             if is_dry_run:
-                report(facts, Found("possible", None), as_json=as_json)
+                raw = {"raw": transaction.raw.hex()} if as_json else {}
+                report(facts | raw, Found("possible", None), as_json=as_json)
                 return
             _submit(session.node, transaction)
             found = follow(session.node, slot_ms, facts, transaction.raw, until, timeout_s, as_json=as_json)
@@ -207,7 +208,12 @@ def sends(deed: Deed) -> Callable[..., None]:
                 facts.update({} if number is None else {"number": number})
             report(facts, found, as_json=as_json)
 
-    dry_run = click.option("--dry-run", "is_dry_run", is_flag=True, help="Only ask the node what would become of it.")
+    dry_run = click.option(
+        "--dry-run",
+        "is_dry_run",
+        is_flag=True,
+        help="Only ask the node what would become of it; with --json also what would be sent.",
+    )
     return waits(dry_run(command))
 
 

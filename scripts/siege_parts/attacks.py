@@ -13,7 +13,7 @@ from p2p.client import NodeStatus
 from p2p.local.config import HomeConfig
 from scripts.abuse_parts.surroundings import name, third_party
 from scripts.abuse_parts.target import Target
-from scripts.siege_parts.field import NODES, Field, Seen, foes, middle, open_field
+from scripts.siege_parts.field import CLOSE_LOOK_S, NODES, Field, Seen, foes, middle, open_field
 from scripts.testnet_parts.nodes import NodeProcess, start_all
 
 # Until a process of attackers is up and at its work.
@@ -75,10 +75,19 @@ async def _synced_s(field: Field, observer: str, attack: str | None) -> float | 
             if attack is not None:
                 await stack.enter_async_context(foes(attack, 1, [node.home], source=field.nodes[0].home))
                 await field.seconds_until(node, lambda told: told["peers"] > 0 and told["syncing"], FOES_TIMEOUT_S)
-            await field.refresh()
+            await _let_go(field)
             goal = field.nodes[0].told["height"]
             await face.delete(node.url + "/partition")
         return await field.seconds_until(node, lambda told: told["height"] >= goal, FOES_TIMEOUT_S)
+
+
+async def _let_go(field: Field) -> None:
+    """Wait until the nodes are connected with each other alone: one that comes back before is not let in at once."""
+    await field.refresh()
+    with trio.move_on_after(FOES_TIMEOUT_S):
+        while any(node.told["peers"] >= NODES for node in field.nodes):
+            await trio.sleep(CLOSE_LOOK_S)
+            await field.refresh()
 
 
 async def idle_identities(count: int) -> Found:

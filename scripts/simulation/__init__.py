@@ -11,10 +11,12 @@ Files, each importing only those above it::
     disk        what survives a crash
     damage      how files end that were being written, and how they are damaged
     realdisk    the storage that nodes have, on such files
+    answering   what a node says to peers that ask
     wire        what travels between nodes, and the door that it comes through
     world       the parts of one history that everybody in it reaches
     versions    what the next version of a node may choose otherwise
     node        one node: an engine, a disk, a clock
+    keeping     who drops bodies of blocks, and with whose state one begins
     network     links with delay, loss, duplication, reordering, cuts and clogs
     bounds      how much an engine may keep and send
     effects     what breaks a promise that somebody outside was given

@@ -89,7 +89,10 @@ class Ambush:
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """A node dies and is back some slots later; ``seed`` draws the details of the damage."""
+    """A node dies and is back some slots later; ``seed`` draws the details of the damage.
+
+    Where its disk is gone, and ``seed`` is odd, it begins with a state that others give away.
+    """
 
     slot: int
     node: str
@@ -128,6 +131,17 @@ class Ruin:
 
     def __str__(self) -> str:
         return f"the disks of {' '.join(self.nodes)} are gone, and the nodes for {self.down_slots} slots"
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """A node drops what blocks said that are older than the state on its disk, if another still has all of it."""
+
+    slot: int
+    node: str
+
+    def __str__(self) -> str:
+        return f"{self.node} drops the bodies of old blocks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +233,7 @@ Act: TypeAlias = (
     | Crash
     | BackUp
     | Ruin
+    | Prune
     | Upgrade
     | SlowDisk
     | WrongClock

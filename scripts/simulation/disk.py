@@ -17,7 +17,7 @@ from chain.restart import Restart
 from scripts.simulation.acts import Damage
 
 # What a copy of a database holds.
-_DURABLE = ("signing", "restart", "blocks", "main", "finalized", "settled", "state")
+_DURABLE = ("signing", "restart", "blocks", "main", "finalized", "settled", "state", "oldest")
 
 
 class Disk:
@@ -27,7 +27,8 @@ class Disk:
     a commit takes at present.  Of the last load, ``is_set_back`` says that it found less than what was durable before,
     ``is_torn_whole`` that it found all of the commit in which the machine died, ``is_unsound`` that it overlooked
     damage which may show later.  ``finds_out`` says that others will show at once what was said since a backup that is
-    restored: else whoever restores it has to say that its signing state is lost.
+    restored: else whoever restores it has to say that its signing state is lost.  ``oldest`` is the height from which
+    on it has the bodies of blocks; of those below it gives away no more than headings.
     """
 
     def __init__(self, genesis: Genesis, signing: SigningState | None) -> None:
@@ -37,6 +38,7 @@ class Disk:
         self.blocks: dict[bytes, tuple[Block, bool]] = {}
         self.main: dict[int, Block] = {}
         self.finalized = 0
+        self.oldest = 1
         self.settled: Settled | None = None
         self.write_ms = 0
         self.is_set_back = False
@@ -92,6 +94,20 @@ class Disk:
         if self.restart is None or not self.restart.is_same(restart):
             self.signing = None
         self.restart = restart
+
+    def prune(self) -> None:
+        """Drop the bodies of blocks below the stored state."""
+        if self.settled is not None:
+            self.oldest = max(self.oldest, self.settled.header.height)
+
+    def begin_with(self, other: Disk) -> None:
+        """Begin with the state that another disk has, and with the headings up to its block."""
+        assert other.settled is not None
+        self.settled, self.state = other.settled, dict(other.state)
+        self.finalized = self.settled.header.height
+        self.oldest = self.finalized + 1
+        self.main = {height: block for height, block in other.main.items() if height <= self.finalized}
+        self.blocks = {block.id: (block, True) for block in self.main.values()}
 
     def replacement(self) -> Disk:
         """An empty disk in the place of this one, for a key that may have signed before."""

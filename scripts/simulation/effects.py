@@ -30,7 +30,7 @@ from chain.events import AttestationsReceived, BlockAnnounced, BlocksReceived, C
 from chain.headers import Header
 from chain.kinds import decode_statement
 from chain.statements import SignedStatement, is_equivocation
-from scripts.simulation import disk, realdisk, sharing, wire
+from scripts.simulation import answering, disk, realdisk, sharing, wire
 from scripts.simulation import node as node_module
 from scripts.simulation.bounds import kept
 from scripts.simulation.node import SimulatedNode
@@ -40,7 +40,8 @@ from scripts.simulation.world import World
 # So often a stranger did what proves something about it, and nobody blamed it: then nobody ever does.
 UNBLAMED = 20
 # What a node is made of beside the chain.
-_OF_A_NODE = (node_module.__name__, disk.__name__, realdisk.__name__, wire.__name__, sharing.__name__)
+_NODE = (node_module.__name__, answering.__name__)
+_OF_A_NODE = (*_NODE, disk.__name__, realdisk.__name__, wire.__name__, sharing.__name__)
 
 
 class Effects:
@@ -277,7 +278,7 @@ def crashed(error: BaseException) -> str:
         if not where.startswith(("chain.", "scripts.")):
             continue
         module = where
-        if module == node_module.__name__:
+        if module in _NODE:
             name = getattr(frame.f_locals.get("self"), "name", "")
         elif module.startswith("scripts.") and module not in _OF_A_NODE:
             name = ""

@@ -19,6 +19,7 @@ from scripts.simulation.acts import (
     Mischief,
     Near,
     Offer,
+    Prune,
     Ruin,
     SlowDisk,
     Upgrade,
@@ -26,6 +27,7 @@ from scripts.simulation.acts import (
     Weathered,
     WrongClock,
 )
+from scripts.simulation.keeping import are_needed, may_prune, source_of
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.rescue import Rescue
 from scripts.simulation.settings import Profile
@@ -99,6 +101,11 @@ class Faults:
                     self._tell(act)
             case Ruin():
                 self._ruin(act)
+            case Prune():
+                node = world.by_name[act.node]
+                if world.homes is None and may_prune(world, node):
+                    node.disk.prune()
+                    self._tell(act)
             case Upgrade():
                 self._upgrade(world.by_name[act.node])
                 self._tell(act)
@@ -189,10 +196,16 @@ class Faults:
             if crash.damage and self._may_forget(node):
                 node.disk.finds_out = crash.damage == "restored" and self._is_shown(node)
                 node.damage_disk(crash.damage, crash.seed)
+                if crash.damage == "removed" and crash.seed % 2 and self.world.homes is None:
+                    node.source = source_of(self.world, node)
         node.start()
 
     def _may_forget(self, node: SimulatedNode) -> bool:
-        """Silent validators without whom nothing becomes final would wait for one another until people help them."""
+        """Silent validators without whom nothing becomes final would wait for one another until people help them, and
+        bodies that nobody else has would be gone for good.
+        """
+        if are_needed(self.world, node):
+            return False
         talking = [other for other in self.world.honest if not other.disk.may_be_lost and other is not node]
         return node.key is not None and all(self.are_enough(talking))
 
@@ -210,6 +223,7 @@ class Faults:
         victims = [self.world.by_name[name] for name in ruin.nodes]
         rest = set(self.world.nodes).difference(victims)
         has_chain = any(node.is_honest and node.engine.chain.head.header.height for node in rest)
+        has_chain &= not are_needed(self.world, *victims)
         if self.rescue.is_under_way or any(self.are_enough(rest)) or not has_chain:
             return
         self._tell(ruin)

@@ -114,7 +114,8 @@ class History:
     def _plan(self, seed: int) -> Plan:
         nodes, honest = ([node.name for node in nodes] for nodes in (self.world.nodes, self.world.honest))
         damages = BROKEN if self.settings.disk == "real" else FORGETFUL
-        return Plan(Random(f"acts {seed}"), Random(f"people {seed}"), self.profile, nodes, honest, damages)
+        acts, people, keepers = (Random(f"{what} {seed}") for what in ("acts", "people", "keepers"))
+        return Plan(acts, people, keepers, self.profile, nodes, honest, damages)
 
     def run(self) -> None:
         """Live through all of it.  Raises :class:`Violation`."""

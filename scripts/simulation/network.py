@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
+from chain.errors import Refused
 from chain.events import PeerLost, Request
 from scripts.simulation.acts import Weather
 from scripts.simulation.node import SimulatedNode
@@ -146,17 +147,21 @@ class Network:
         generation = asker.generation
         is_open = True
 
-        def deliver(reply: bytes | None) -> None:
+        def deliver(reply: bytes | Refused | None) -> None:
             nonlocal is_open
             if is_open and asker.is_up and asker.generation == generation:
                 is_open = False
                 asker.open_reply(peer, request, reply)
 
         def arrive() -> None:
-            reply = other.answer(request) if other.is_up else None
-            if reply is not None:
-                for delay_ms in self._ways_ms(peer, asker.name, len(reply)):
-                    self.world.schedule.later(delay_ms, lambda: deliver(reply))
+            reply: bytes | Refused | None
+            try:
+                reply = other.answer(request) if other.is_up else None
+            except Refused as refusal:
+                reply = refusal
+            size = len(reply) if isinstance(reply, bytes) else REQUEST_BYTES
+            for delay_ms in () if reply is None else self._ways_ms(peer, asker.name, size):
+                self.world.schedule.later(delay_ms, lambda: deliver(reply))
 
         is_connected = other.is_up and (asker.name, peer) not in self._blocked
         for delay_ms in self._ways_ms(asker.name, peer) if is_connected else ():

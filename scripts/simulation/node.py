@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from random import Random
 
-from chain import serving
 from chain.admission import Blamed, Dropped, Known
 from chain.blockchain import Blockchain
-from chain.blocks import Block, encode_block, heading_of
 from chain.credentials import NOBODY, sign_credential
 from chain.engine import Engine
 from chain.errors import Disposition, OperatorError, Refused
@@ -41,11 +38,12 @@ from chain.events import (
     WallClockStepped,
 )
 from chain.keys import SecretKey
-from chain.messages import GetStatus, Status
 from chain.statements import TAG_BYTES, SignedStatement
 from chain.transactions import VerifiedTransaction
 from scripts.simulation.acts import Damage, Doom
+from scripts.simulation.answering import Answering
 from scripts.simulation.clocks import Clocks
+from scripts.simulation.disk import Disk
 from scripts.simulation.versions import next_version
 from scripts.simulation.wire import Door, Message, announcement_of, attested, batched
 from scripts.simulation.world import SLOT_MS, World
@@ -54,7 +52,7 @@ from scripts.simulation.world import SLOT_MS, World
 MAX_INBOX = 256
 
 
-class SimulatedNode:
+class SimulatedNode(Answering):
     """A validator (``key``) or an observer.  Effects are carried out in their order, as ``node.py`` does it."""
 
     is_honest = True
@@ -65,7 +63,6 @@ class SimulatedNode:
         self.key = key
         # None for a villain: it only follows, and forges what it signs.
         self.engine_key = key
-        self.engine: Engine
         self.door = Door(world.genesis, world.signatures)
         self.disk = world.new_disk(name, SigningState(), is_real=self.is_honest)
         self.is_up = False
@@ -76,6 +73,8 @@ class SimulatedNode:
         # In what the machine dies next, "" if in nothing; the seed draws what reaches the disk then.
         self.doom: Doom = ""
         self.doom_seed = 0
+        # The disk whose state it begins with, once its own is gone; None where it fetches every block.
+        self.source: Disk | None = None
         self._torn: tuple[Commit, list[Effect]] = (Commit(), [])
         self.crashes = 0
         self.amnesias = 0
@@ -194,7 +193,11 @@ class SimulatedNode:
         self.disk = self.disk.replacement()
         self.amnesias += 1
         self.say("lost its whole disk")
-        self.world.checks.on_amnesia(self, 0)
+        if self.source is not None:
+            self.disk.begin_with(self.source)
+            self.say(f"begins with a state of height {self.disk.finalized}")
+        self.source = None
+        self.world.checks.on_amnesia(self, self.disk.finalized)
 
     def say(self, text: str) -> None:
         """A line of the timeline."""
@@ -233,10 +236,10 @@ class SimulatedNode:
                 self.world.network.pass_on(self, sender, message)
                 self.receive(event)
 
-    def open_reply(self, peer: str, request: Request, reply: bytes | None) -> None:
-        """The end of a request: its reply, or None where there is none."""
-        event: Event = RequestFailed(peer, request)
-        if reply is not None:
+    def open_reply(self, peer: str, request: Request, reply: bytes | Refused | None) -> None:
+        """The end of a request: its reply, why the peer has none, or None where nothing came."""
+        event: Event = RequestFailed(peer, request, is_refused=isinstance(reply, Refused))
+        if isinstance(reply, bytes):
             try:
                 event, flaw = self.door.open_reply(peer, request, reply)
             except Refused as refusal:
@@ -353,35 +356,6 @@ class SimulatedNode:
                 self._handle(Tick())
 
         self.world.schedule.later(max(1, self.engine.wake_ms(now_ms) - now_ms), tick)
-
-    # ----------------------------------------------------------------------------------------- what peers ask for
-
-    def status_for(self, peer: str) -> bytes | None:
-        """What this node says about itself; None where it says nothing."""
-        return serving.answer(GetStatus(), self) if peer and not self.is_frozen else None
-
-    def answer(self, request: Request) -> bytes | None:
-        """The reply to a request, as much as one message can hold; None where none is given."""
-        return serving.answer(request, self) if not self.is_frozen else None
-
-    def status(self) -> Status:
-        return self.engine.status(self.now_ms, self.credential)
-
-    def waiting(self, transaction_id: bytes) -> VerifiedTransaction | None:
-        return self.engine.mempool.get(transaction_id)
-
-    def newest_blocks(self) -> Iterable[Block]:
-        return self.engine.chain.ledger.blocks()
-
-    def branch(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
-        return map(encode_block, self.find_branch(tip_id, from_height))
-
-    def headings(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
-        return map(heading_of, self.branch(tip_id, from_height))
-
-    def find_branch(self, tip_id: bytes, from_height: int) -> list[Block]:
-        """The blocks that this node has of a branch."""
-        return self.disk.branch(tip_id, from_height)
 
     # ------------------------------------------------------------------------------------------------- effects
 

@@ -20,6 +20,7 @@ from scripts.simulation.acts import (
     Mischief,
     Near,
     Offer,
+    Prune,
     Ruin,
     SlowDisk,
     Stage,
@@ -42,6 +43,7 @@ BACK_UP = 10
 RESTORE = 2
 UPGRADE = 3
 RUIN = 1  # once at most
+PRUNE = 10
 JUMP = 10
 FAR_JUMP = 150  # of jumps
 JUMP_OF_ALL = 2
@@ -83,11 +85,12 @@ BROKEN: dict[Damage, int] = {
 class Plan:
     """Draws the acts of a world with these nodes, in which ``honest`` ones are those that things happen to.
 
-    ``people`` draws what happens to homes by people's hands, or to many at once.
+    ``people`` draws what happens to homes by people's hands, or to many at once; ``keepers`` who drops old bodies.
     """
 
     random: Random
     people: Random
+    keepers: Random
     profile: Profile
     nodes: Sequence[str]
     honest: Sequence[str]
@@ -110,6 +113,7 @@ class Plan:
         for slot in range(slots):
             yield from self._trouble(slot)
             yield from self._homes(slot) if self.profile.crashes else ()
+            yield from self._prunes(slot) if self.profile.is_mixed else ()
             yield from self._traffic(slot)
 
     def _trouble(self, slot: int) -> Iterator[Act]:
@@ -187,6 +191,11 @@ class Plan:
             self._is_ruined = True
             victims = people.sample(self.honest, people.randint(2, len(self.honest)))
             yield Ruin(slot, tuple(victims), people.randint(1, MAX_DOWN_SLOTS))
+
+    def _prunes(self, slot: int) -> Iterator[Act]:
+        for node in self.honest:
+            if self.keepers.randrange(1000) < PRUNE:
+                yield Prune(slot, node)
 
     def _damage(self) -> Damage:
         damages = self.damages

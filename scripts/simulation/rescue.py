@@ -75,7 +75,7 @@ class Rescue:
         """To one who has not signed; once enough did, to one who does not know that."""
         for node in self._waiting(file):
             chain = node.engine.chain
-            is_held = may_come(file, chain) and not undone(file, chain, node.disk.signing)
+            is_held = may_come(file, chain) and not undone(file, chain, node.disk.signing, node.disk.restart)
             if self._signs_blind(node, file) or (file.tip in chain.tree and is_held):
                 self._sign(node, file)
                 return

@@ -13,7 +13,7 @@ import trio
 from chain.errors import OperatorError
 from p2p.client import AsyncClient
 from p2p.local.process import stop_signals
-from scripts.testnet_parts.acts import Act, take
+from scripts.testnet_parts.acts import Act, answer, take
 from scripts.testnet_parts.homes import TestnetHome
 from scripts.testnet_parts.nodes import NodeProcess
 from scripts.testnet_parts.shape import Until
@@ -291,11 +291,13 @@ class Testnet:
     async def _act(self) -> None:
         """Do what is asked for by files in the home."""
         while True:
-            for act in take(self.home.path, self.home.shape.names):
+            for path, act in take(self.home.path, self.home.shape.names):
                 try:
-                    self._note(await self.do(act))
+                    done = await self.do(act)
                 except OperatorError as error:
-                    self._note(str(error))
+                    done = str(error)
+                self._note(done)
+                answer(path, done)
             await trio.sleep(STATUS_EVERY_S)
 
     async def do(self, act: Act) -> str:

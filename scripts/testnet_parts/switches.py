@@ -37,20 +37,25 @@ _PAGES = ("http://127.0.0.1:*",)
 """The nodes serve the page, each from a port of its own."""
 
 
-async def serve_switches(testnet: Testnet, task_status: TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
-    """Serve until cancelled.  Reports what the page's address ends with, from which the page knows of the switches."""
+async def serve_switches(
+    testnet: Testnet, lab: str | None = None, task_status: TaskStatus[str] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Serve until cancelled; the page is told where the ``lab`` is.
+
+    Reports what the page's address ends with, from which the page knows of the switches.
+    """
     token = secrets.token_urlsafe(TOKEN_BYTES)
     async with trio.open_nursery() as nursery:
-        url = await nursery.start(partial(serve_app, build_switches(testnet, token), "127.0.0.1:0"))
+        url = await nursery.start(partial(serve_app, build_switches(testnet, token, lab), "127.0.0.1:0"))
         task_status.started(f"#testnet={url}/{token}")
 
 
-def build_switches(testnet: Testnet, token: str) -> Starlette:
+def build_switches(testnet: Testnet, token: str, lab: str | None = None) -> Starlette:
     """What is asked and done; each request shows the ``token``."""
 
     async def nodes(request: Request) -> Response:
         _admit(request, token)
-        return JSONResponse({"nodes": [_node_document(testnet, node) for node in testnet.nodes]})
+        return JSONResponse({"nodes": [_node_document(testnet, node) for node in testnet.nodes], "lab": lab})
 
     async def act(request: Request) -> Response:
         _admit(request, token)

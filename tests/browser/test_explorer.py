@@ -31,8 +31,31 @@ DESK = (1_280, 900)
 READY = "!!document.querySelector('.trust.checked, .trust.wrong') && !!document.querySelector('.view h1')"
 HOSTILE = '"><img src=x onerror="window.pwned=1"><script>window.pwned=1</script>javascript:window.pwned=1'
 LONG = 100_000
+LAB = "http://127.0.0.1:9/"
 FOUND = """axe.run().then(({violations}) => violations.map(({id, nodes}) =>
     `${id}: ${nodes.slice(0, 3).map(({html}) => html).join(" ")}`))"""
+_A_DAY = """
+(async () => {
+  const { Live } = await import('/explorer/live.js')
+  const live = Object.assign(new Live([]), { soon () {}, status: { height: 0, genesis_time_ms: 0, slot_ms: 1_000 } })
+  const id = (height) => height.toString(16).padStart(64, '0')
+  for (let height = 1; height <= 86_400; height++) {
+    const block = { id: id(height), height, slot: height, parent: id(height - 1), proposer: `v${height % 4}` }
+    live.onHead({ ...block, transactions: 1, delay_ms: 1 })
+    live.onFinal({ id: id(height), height, slot: height, at_ms: 0 })
+    if (height % 60 === 0) live.add(height, `${height}`, 'reorg')
+    if (height % 100 === 0) live.trim()
+  }
+  const samples = Object.values(live.samples).map(({ length }) => length)
+  const kept = { blocks: live.blocks.size, samples, news: live.news.length }
+  for (let at = 0; at < 20_000; at++) {
+    live.beside({ blocks: [{ id: `x${at}`, height: 10 ** 9 + at, proposer: `w${at}` }] })
+    live.people.learn({ [`n${at}`]: 'somebody' })
+  }
+  live.trim()
+  return { ...kept, 'made up': live.blocks.size, people: [live.people.validators.length, live.people.names.size] }
+})()
+"""
 # Rows of a list, however long the chain is: those in view, and some beside them.
 MAX_ROWS = 60
 
@@ -202,11 +225,25 @@ async def test_the_page_follows_what_happens(teller: Teller) -> None:
         assert page.errors == []
 
 
+async def test_of_a_day_the_page_keeps_no_more_than_it_shows(teller: Teller) -> None:
+    """A block a second, a reorg a minute, and a node that makes up heights, validators and names."""
+    async with page_of(teller.honest) as (stand, page):
+        await show(page, stand, "", "Chain")
+        kept = await page.run(_A_DAY)
+        assert kept == {
+            "blocks": 401,
+            "samples": [120, 120, 120],
+            "news": 40,
+            "made up": 2_000,
+            "people": [10_000, 10_000],
+        }
+
+
 async def test_the_page_of_a_testnet_turns_its_nodes_and_no_other_page_does(teller: Teller) -> None:
     testnet = FakeTestnet()
     buttons = "[...document.querySelectorAll('main button')].map((each) => each.getAttribute('aria-label'))"
     async with page_of(teller.honest) as (stand, page), trio.open_nursery() as nursery:
-        url = await nursery.start(serve_app, build_switches(cast("Testnet", testnet), TOKEN), "127.0.0.1:0")
+        url = await nursery.start(serve_app, build_switches(cast("Testnet", testnet), TOKEN, LAB), "127.0.0.1:0")
         stand.asks.append(url)
         await page.open(f"{stand.url}/#/")
         await page.until(READY)
@@ -216,6 +253,10 @@ async def test_the_page_of_a_testnet_turns_its_nodes_and_no_other_page_does(tell
         await page.until(f"{buttons}.length > 0")
         assert TOKEN not in await page.run("location.href")
         assert await page.run(buttons) == ["Heal node0", "Stop node0", "Start node1"]
+        away = (
+            "[...document.querySelectorAll('a')].map((each) => each.getAttribute('href')).filter((to) => to[0] !== '#')"
+        )
+        assert await page.run(away) == [LAB]
         await page.run("document.querySelector('[aria-label=\"Stop node0\"]').click()")
         await page.until("document.querySelector('main').textContent.includes('node0 stops.')")
         assert testnet.acts == [Act("stop", "node0")]

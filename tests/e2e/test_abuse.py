@@ -141,6 +141,7 @@ GROUPS = {
     "floods of gossip": (
         "control-flood",
         "stray-control",
+        "endless-topics",
         "silent-grafts",
         "offer-storm",
         "unread-gossip",
@@ -177,9 +178,10 @@ GROUPS = {
         "other-heights",
     ),
     "500 connections": ("many-connections", "idle-identity", "half-open-handshakes"),
+    "below every protocol": ("frame-storm", "streamless-data", "short-connections"),
     "what is beside the conversation": ("named-victims", "address-flood", "slow-bodies"),
 }
-STOLEN_KEY = ("orphans", "future-blocks", "two-faced-attestations")
+STOLEN_KEY = ("vouched-crowd", "orphans", "future-blocks", "two-faced-attestations")
 
 
 def test_every_attack_is_tried() -> None:

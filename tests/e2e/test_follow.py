@@ -12,25 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 import trio
 
 from chain.actions import Enrol
 from chain.genesis import Genesis
-from chain.headers import Header
-from chain.joining import Joining
 from chain.keys import did_from_key
-from chain.lightchain import LightChain
-from chain.messages import GetPart
-from chain.ranges import Row
-from chain.statekeys import member_key
-from chain.statetree import StateTree
 from p2p.client import announced
-from p2p.fetching import fetch, offered
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home, peer_id_of
-from p2p.network import TransportConfig
-from p2p.watching import Watch, open_watch
 from tests.support.headings import CHAIN, GENESIS, RIVAL, serving
 from tests.support.running import DEADLINE_S, ROOT, RunningNode, running, wait_for
 from tests.support.world import Actor, genesis_of, secret
@@ -52,14 +41,6 @@ def two_validators(folder: Path, rules: Genesis) -> Iterator[list[RunningNode]]:
         create_home(folder / "second", rules, secret(2).seed, config)
         with running(folder / "second") as second:
             yield [first, second]
-
-
-@contextmanager
-def an_observer(folder: Path, rules: Genesis, validators: list[RunningNode]) -> Iterator[RunningNode]:
-    peers = [announced(node.home).addresses[0] for node in validators]
-    create_home(folder / "third", rules, secret(3).seed, HomeConfig(listen=[LOOPBACK], http="127.0.0.1:0", peers=peers))
-    with running(folder / "third") as third:
-        yield third
 
 
 @contextmanager
@@ -169,50 +150,3 @@ async def test_a_checkpoint_decides_and_what_is_off_it_is_told(tmp_path: Path) -
     document = json.loads(said.splitlines()[0])
     assert document["block"] in {block.id.hex() for block in RIVAL}
     assert document["checkpoint"] == pin
-
-
-async def test_the_whole_state_of_a_running_network_comes_in_parts_from_three_peers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chain.joining.MAX_PART_BYTES", 1_000)
-    rules = genesis_of(2, genesis_time_ms=int(time.time() * 1000))
-    members = [Actor(rules, number).sign(Enrol()) for number in range(100, 200)]
-    with two_validators(tmp_path, rules) as validators, an_observer(tmp_path, rules, validators) as observer:
-        nodes = [*validators, observer]
-        assert validators[0].submit(members) == [None] * len(members)
-        addresses = tuple(announced(node.home).addresses[0] for node in nodes)
-        config = TransportConfig(seed=bytes([9]) * 32, genesis_id=rules.id, bootstrap=addresses)
-        async with open_watch(config, LightChain(rules)) as watch:
-            with trio.fail_after(DEADLINE_S):
-                joining = await joined(watch, len(members))
-            assert watch.chain.is_final(joining.header)
-        assert StateTree.build(joining.rows.items()).root == joining.header.state_root
-        assert all(member_key(transaction.actor) in joining.rows for transaction in members)
-
-
-class Noted(Joining):
-    """Keeps what came, and who brought it."""
-
-    def __init__(self, header: Header) -> None:
-        super().__init__(header.state_root)
-        self.header = header
-        self.rows: dict[bytes, bytes] = {}
-        self.brought: set[str] = set()
-
-    def take(self, peer: str, request: GetPart, reply: bytes, now_ms: int) -> list[Row]:
-        news = super().take(peer, request, reply, now_ms)
-        self.brought.add(peer)
-        self.rows.update(news)
-        return news
-
-
-async def joined(watch: Watch, members: int) -> Noted:
-    """The first state that all three peers give away and that has an account and a member for each."""
-    while True:
-        header = await offered(watch) if len(watch.peers) == 3 else None
-        if header is not None:
-            joining = Noted(header)
-            await fetch(watch, joining, lambda _news, _going_on: None)
-            if len(joining.brought) == 3 and len(joining.rows) > 2 * members:
-                return joining
-        await trio.sleep(0.2)

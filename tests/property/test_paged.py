@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from chain import paged
 from chain.codec import encode
-from chain.database import FORMAT, SCHEMA, Database, seal
+from chain.database import FORMAT, PUT_ENTRY, SCHEMA, Database, entry_row
 from chain.derived import Derived
 from chain.draft import Changes
 from chain.entries import Marker, Rating
@@ -89,7 +89,7 @@ class Twins:
             if value is None:
                 self.connection.execute("DELETE FROM state WHERE key = ?", (key,))
             else:
-                self.connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, seal(key, value)))
+                self.connection.execute(PUT_ENTRY, entry_row(key, value))
         self.derived.follow(before, settled.rows, settled.tree)
         self.stored_height = settled.height
 

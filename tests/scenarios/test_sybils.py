@@ -89,6 +89,16 @@ def test_one_block_of_addresses_takes_three_places_and_nobodys_blocks() -> None:
     assert max(map(swarm.enemies_in, names)) <= MAX_OF_BLOCK
 
 
+@pytest.mark.parametrize("late_ms", [300, 1_500])
+@pytest.mark.parametrize("seed", range(2))
+def test_who_passes_everything_on_late_keeps_nobody_from_hearing_it_soon(seed: int, late_ms: int) -> None:
+    swarm = Swarm(seed, late_ms)
+    names = ring(swarm, 10, named=False)
+    besiege(swarm, SYBILS // 4, everywhere)
+    slots(swarm, names, 60, hops=7)
+    assert not any(slots(swarm, names, 40, hops=7))
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_in_a_swarm_from_everywhere_strangers_find_each_other_by_what_they_deliver(seed: int) -> None:
     swarm = Swarm(seed)

@@ -8,9 +8,12 @@ from typing import Literal, TypeAlias
 
 import pytest
 
+from chain.errors import Refused
+from chain.events import Request
 from scripts.simulation import versions
-from scripts.simulation.acts import Act, BackUp, Crash, Ruin, Upgrade
+from scripts.simulation.acts import Act, BackUp, Crash, Prune, Ruin, Upgrade
 from scripts.simulation.history import History, run_history
+from scripts.simulation.node import SimulatedNode
 from scripts.simulation.plan import Plan
 from scripts.simulation.settings import Outcome, Settings
 
@@ -49,6 +52,39 @@ def test_people_let_a_chain_go_on_for_which_too_many_disks_were_lost(
     assert told(outcome, "to sign a restart") >= 3
     assert not told(outcome, "what was final is lost")
     assert outcome.culprits == ()
+
+
+def test_who_lost_its_disk_begins_with_a_state_that_others_give_away(live: Live) -> None:
+    outcome = live([Crash(25, "node2", "", 3, "removed", 1)])
+    assert outcome.violation == ""
+    assert told(outcome, "begins with a state of height") == 1
+    assert not told(outcome, "begins with a state of height 0")
+
+
+def test_who_lost_its_disk_fetches_bodies_from_the_only_one_that_keeps_them(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given two who drop old bodies, and a third that drops none, as nobody else would have them
+    refused: list[str] = []
+    answer = SimulatedNode.answer
+
+    def noted(node: SimulatedNode, request: Request) -> bytes | None:
+        try:
+            return answer(node, request)
+        except Refused as refusal:
+            refused.append(f"{node.name} {refusal.reason.code}")
+            raise
+
+    monkeypatch.setattr(SimulatedNode, "answer", noted)
+    prunes = [Prune(slot, f"node{number}") for slot, number in ((24, 0), (26, 1), (28, 3), (30, 2))]
+    # when the one loses its disk that has what nobody else has, it does not; and two that may do, one after the other
+    crashes = [Crash(slot, f"node{number}", "", 3, "removed", 0) for slot, number in ((32, 2), (38, 1), (50, 0))]
+    outcome = live([*prunes, *crashes])
+    assert outcome.violation == ""
+    assert told(outcome, "drops the bodies") == 3
+    assert told(outcome, "lost its whole disk") == 2
+    assert refused
+    assert not {"node2 body_gone"} & set(refused)
 
 
 def test_where_nobody_has_the_chain_any_more_there_is_nothing_to_go_on_from(live: Live) -> None:

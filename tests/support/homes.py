@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from chain.codec import encode
 from chain.database import DATABASE
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
@@ -75,6 +76,18 @@ def read_only(home: Path) -> Iterator[Path]:
             os.seteuid(0)
         copy.chmod(0o755)
         shutil.rmtree(folder)
+
+
+def make_older(path: Path, form: int) -> None:
+    """Turn a database of this version into what one of format 6 or 7 would have written."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP INDEX state_by_hash")
+        connection.execute("ALTER TABLE state DROP COLUMN at")
+        if form == 6:
+            for table in ("page", "agenda", "given", "ranks"):
+                connection.execute(f"DROP TABLE {table}")
+            connection.execute("DELETE FROM meta WHERE key IN ('entries', 'transactions')")
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (encode(form),))
 
 
 def tamper(home: Path, sql: str, *parameters: Any) -> None:

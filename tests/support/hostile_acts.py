@@ -276,6 +276,16 @@ def rates_a_dealing_twice(town: Town) -> Act:
     return town.accredits()
 
 
+def blames_again(town: Town) -> Act:
+    market = Register(MARKETPLACE)
+    ann, bob = market.member(), market.member()
+    market.do(bob, Rate(ann.key, 1, -5))
+    market.do(ann, Dispute(bob.key, 1, DIGEST))
+    market.do(bob, Retract(ann.key, 1))
+    market.do(bob, Rate(ann.key, 1, -5))
+    return town.accredits()
+
+
 def about_itself(town: Town) -> Act:
     town.after((town.office, town.register.enrolment(town.office, town.register.registrar())))
     return town.office, town.register.filing(town.office, HERO, 30)
@@ -375,6 +385,7 @@ _LATER = (
     Reason.OVER_QUOTA,
     Reason.TOO_MANY_ENROLMENTS,
     Reason.TOO_FRESH,
+    Reason.RATING_FELL,
     Reason.HAS_LEFT,
     Reason.NOT_HEARD,
     Reason.EARLY_POLICY,
@@ -409,6 +420,7 @@ REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
         Reason.RATING_DISPUTED: rates(
             then=lambda ann, bob: (bob, Rate(ann.key, 1, 5)), meanwhile=lambda ann, bob: Dispute(bob.key, 1, DIGEST)
         ),
+        Reason.RATING_FELL: blames_again,
         Reason.TOO_MANY_ENROLMENTS: as_one_stranger_more,
         Reason.NOT_AUTHORITY: lambda town: (town.ann, town.files()[1]),
         Reason.NOT_REGISTRAR: with_a_false_registrar,

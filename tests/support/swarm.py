@@ -24,9 +24,13 @@ CHECK_MS = 5
 
 
 class Swarm:
-    """Honest nodes by name, and silent identities: they subscribe, GRAFT as often as they may, and forward nothing."""
+    """Honest nodes by name, and identities that subscribe, GRAFT as often as they may, and forward nothing, or
+    everything ``late_ms`` after it came.
+    """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, late_ms: int | None = None) -> None:
+        self.late_ms = late_ms
+        self.visited: defaultdict[str, set[str]] = defaultdict(set)
         self.rng = Random(seed)
         self.now_ms = 0
         self.honest: dict[str, Mesh] = {}
@@ -54,7 +58,8 @@ class Swarm:
             self._perform(name, self.honest[name].peer_joined(peer, host, is_outbound=name == dialler))
 
     def besiege(self, name: str, enemy: str, host: str) -> None:
-        """A silent identity dials an honest node."""
+        """Such an identity dials an honest node."""
+        self.visited[enemy].add(name)
         self._perform(name, self.honest[name].peer_joined(enemy, host, is_outbound=False))
         self.receive(name, enemy, Rpc(subscriptions=(Subscription(TOPIC),)))
         self.receive(name, enemy, GRAFT)
@@ -115,6 +120,9 @@ class Swarm:
         if peer in self.honest:
             delay_ms = self.rng.randint(*DELAY_MS)
             self.later(delay_ms, partial(self.receive, peer, name, rpc))
+        if self.late_ms is not None and peer not in self.honest and rpc.messages:
+            for other in sorted(self.visited[peer]):
+                self.later(self.late_ms, partial(self.receive, other, peer, Rpc(messages=rpc.messages)))
         for prune in rpc.prune:
             if peer not in self.honest:  # an enemy that keeps to the rules, so that nobody can blame it
                 self.later(prune.backoff_s * 1_000 + HEARTBEAT_MS, partial(self.receive, name, peer, GRAFT))

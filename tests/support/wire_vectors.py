@@ -132,7 +132,7 @@ def hello() -> Document:
             "addresses": addresses,
             "fields": {
                 "head": head.id.hex(), "height": 6, "mhp": 4, "restart": validator.restart, "finalized": 3,
-                "time_ms": validator.time_ms,
+                "time_ms": validator.time_ms, "oldest_body": validator.oldest_body,
                 "key": credential.key.hex(), "signature": credential.signature.hex(),
             },
             "status": validator.encode().hex(),

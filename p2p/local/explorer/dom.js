@@ -23,6 +23,14 @@ function own (href) {
   return href
 }
 
+// A link to another program on this machine, which a testnet named.
+export function beside (url, ...children) {
+  if (!/^http:\/\/127\.0\.0\.1:\d{1,5}\/$/.test(url)) throw new Error(`a link away from this machine: ${url}`)
+  const element = el('a', { target: '_blank', rel: 'noreferrer' }, ...children)
+  element.setAttribute('href', url)
+  return element
+}
+
 export const link = (place, ...children) => el('a', { href: placeOf(place) }, ...children)
 
 export const placeOf = (parts) => '#/' + parts.map(encodeURIComponent).join('/')

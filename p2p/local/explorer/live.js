@@ -10,6 +10,7 @@ import { switchesOfTestnet } from './testnet.js'
 
 const SHOWN_BLOCKS = 48
 const KEPT_BLOCKS = 400
+const MOST_BLOCKS = 2_000 // whatever heights a node makes up
 const KEPT_SAMPLES = 120
 const KEPT_NEWS = 40
 const REFRESH_MS = 300
@@ -120,7 +121,7 @@ export class Live extends EventTarget {
 
   trim () {
     const low = (this.status?.height ?? 0) - KEPT_BLOCKS
-    for (const [id, { height }] of this.blocks) if (height < low) this.blocks.delete(id)
+    for (const [id, { height }] of this.blocks) if (height < low || this.blocks.size > MOST_BLOCKS) this.blocks.delete(id)
   }
 
   // Many events at once are one look at the tree.

@@ -4,6 +4,7 @@ import { el, placeOf } from './dom.js'
 import { shortDid } from './words.js'
 
 const COLOURS = 12
+const MOST = 10_000 // names and validators, whatever a node makes up
 
 export class People {
   constructor () {
@@ -12,12 +13,12 @@ export class People {
   }
 
   learn (names) {
-    for (const [did, name] of Object.entries(names)) if (typeof name === 'string') this.names.set(did, name)
+    for (const [did, name] of Object.entries(names)) if (typeof name === 'string' && (this.names.size < MOST || this.names.has(did))) this.names.set(did, name)
   }
 
   // Those seen first keep their letters while the page is open.
   seat (dids) {
-    for (const did of dids) if (did && !this.validators.includes(did)) this.validators.push(did)
+    for (const did of dids) if (did && this.validators.length < MOST && !this.validators.includes(did)) this.validators.push(did)
   }
 
   letter (did) {

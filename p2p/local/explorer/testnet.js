@@ -16,12 +16,12 @@ export function switchesOfTestnet () {
 
 class Switches {
   constructor (url, token) {
-    Object.assign(this, { url, token, nodes: [] })
+    Object.assign(this, { url, token, nodes: [], lab: null })
   }
 
   async refresh () {
-    this.nodes = (await this.ask('/nodes')).nodes
-    return this.nodes
+    const { nodes, lab } = await this.ask('/nodes')
+    Object.assign(this, { nodes, lab })
   }
 
   // What was done, in a sentence; raises an Error that says what went wrong.

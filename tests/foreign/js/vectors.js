@@ -98,8 +98,8 @@ const checks = {
     check(await isSigned(bytes(credential.key), bytes(credential.message), bytes(credential.signature)), 'the credential is not signed')
     equal(wire.nothing(chainId), observer.status, 'the status of an observer')
     equal(wire.hello(bytes(observer.status)), observer.hello, 'the hello of an observer')
-    const { head, height, mhp, restart, finalized, time_ms: time, key: named, signature } = validator.fields
-    equal(encode([bytes(head), height, mhp, restart, finalized, time, bytes(named), bytes(signature)]), validator.status, 'a status')
+    const { head, height, mhp, restart, finalized, time_ms: time, key: named, signature, oldest_body: oldest } = validator.fields
+    equal(encode([bytes(head), height, mhp, restart, finalized, time, bytes(named), bytes(signature), oldest]), validator.status, 'a status')
     equal(wire.hello(bytes(validator.status), validator.addresses), validator.hello, 'a hello')
     equal(decode(bytes(peers.reply)).map(text), peers.addresses, 'the addresses of peers')
   },

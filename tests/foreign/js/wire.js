@@ -4,7 +4,7 @@ import { check, hex, text } from './bytes.js'
 import { decode, encode } from './encoding.js'
 import { sha256 } from './hashing.js'
 
-export const FAMILY = '/goodfaith/6/'
+export const FAMILY = '/goodfaith/7/'
 const MAX_FRAME = 1_200_000
 const STATUSES = ['ok', 'busy', 'refused', 'failed']
 
@@ -83,7 +83,7 @@ export class Requests {
 export const hello = (status, addresses = []) => encode([addresses.map((each) => Buffer.from(each)), status])
 
 // One who has no block beyond the genesis, and is nobody's machine.
-export const nothing = (chainId) => encode([chainId, 0, 0, 0, 0, 0, Buffer.alloc(0), Buffer.alloc(0)])
+export const nothing = (chainId) => encode([chainId, 0, 0, 0, 0, 0, Buffer.alloc(0), Buffer.alloc(0), 1])
 
 export function readStatus (data) {
   const [head, height, mhp, restart, finalized, time] = decode(data)

@@ -57,6 +57,7 @@ def test_a_new_policy_is_applied_by_and_by(told: Told, tmp_path: Path, monkeypat
         # then each commit gives some of them their scores, and it is known how far that is
         for done in (2, 4, 5):
             after = dict(reader.standings(100))
+            assert sum(reader.count_tiers().values()) == 5
             assert [after[member] - before[member] for member in sorted(before)] == [100] * done + [0] * (5 - done)
             assert (reader.rescored() is None) == (done == 5)
             for score in after.values():

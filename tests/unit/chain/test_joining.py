@@ -11,10 +11,10 @@ from chain import joining as module
 from chain.errors import Reason, Refused
 from chain.joining import PATIENCE_MS, REST_MS, Joining, share
 from chain.messages import GetPart
-from chain.ranges import WHOLE, Row
-from chain.shelf import Shelf
-from chain.statetree import MAX_DEPTH, StateTree
+from chain.ranges import WHOLE, Fetched, Part, Row
+from chain.statetree import MAX_DEPTH, StateTree, hash_entries
 from tests.support.refusals import refusal
+from tests.support.shelf import Shelf
 
 STATE = {b"%d" % number: bytes(number % 50) for number in range(3_000)}
 SHELF = Shelf(STATE.items())
@@ -32,10 +32,16 @@ def run(joining: Joining, *, peers: tuple[str, ...] = ("a", "b", "c"), steps: in
     rows: list[Row] = []
     for _ in range(steps):
         for peer, request in list(joining.requests(peers, 0)):
-            rows += joining.take(peer, request, SHELF.give(request), 0)
+            rows += taken(joining, peer, request)
         if joining.is_done:
             break
     return rows
+
+
+def taken(joining: Joining, peer: str, request: GetPart, shelf: Shelf = SHELF, now_ms: int = 0) -> tuple[Row, ...]:
+    """What a shelf's answer brings."""
+    fetched = joining.take(peer, request, shelf.give(request), now_ms)
+    return () if fetched is None else fetched.rows
 
 
 def first(joining: Joining, peer: str, now_ms: int = 0) -> GetPart:
@@ -46,7 +52,7 @@ def test_parts_are_together_the_state() -> None:
     joining = Joining(SHELF.root)
     rows = run(joining)
     assert joining.is_done
-    assert len(rows) == len(STATE) == joining.entries == joining.total
+    assert len(rows) == len(STATE) == joining.total
     assert StateTree.build(rows).root == SHELF.root
     assert share(joining) == 1_000
 
@@ -55,7 +61,7 @@ def test_an_empty_state_is_one_part() -> None:
     empty = Shelf(())
     joining = Joining(empty.root)
     request = first(joining, "a")
-    assert joining.take("a", request, empty.give(request), 0) == []
+    assert taken(joining, "a", request, empty) == ()
     assert joining.is_done
 
 
@@ -94,7 +100,7 @@ def test_who_lies_about_one_part_only_is_found_out() -> None:
         for peer, request in list(joining.requests(["liar", "honest"], 0)):
             shelf = OTHER if peer == "liar" and target in request.part else SHELF
             try:
-                rows += joining.take(peer, request, shelf.give(request), 0)
+                rows += taken(joining, peer, request, shelf)
             except Refused:
                 caught += 1
     assert caught <= 1
@@ -116,10 +122,12 @@ def test_what_is_late_is_asked_of_another_and_the_first_answer_counts() -> None:
     assert list(joining.requests(["quick"], PATIENCE_MS - 1)) == []
     quick = first(joining, "quick", PATIENCE_MS)
     assert quick.part == slow.part
-    rows = joining.take("quick", quick, SHELF.give(GetPart(SHELF.root, WHOLE, 500)), PATIENCE_MS)
-    rows += joining.take("slow", slow, SHELF.give(slow), 0)
-    assert len(rows) == len(dict(rows)) > 0
-    assert StateTree.build([*rows, *run(joining)]).root == SHELF.root
+    came = joining.take("quick", quick, SHELF.give(GetPart(SHELF.root, WHOLE, 500)), PATIENCE_MS)
+    assert came is not None
+    late = taken(joining, "slow", slow)
+    assert set(came.rows) < set(late)
+    assert StateTree.build({**dict(late), **dict(run(joining))}.items()).root == SHELF.root
+    assert joining.take("slow", slow, SHELF.give(slow), 0) is None
 
 
 def test_who_shows_next_to_nothing_rests(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +154,14 @@ def test_a_peer_that_went_is_not_waited_for() -> None:
     gone = first(joining, "gone")
     joining.forget("gone")
     assert first(joining, "a").part == WHOLE
-    assert joining.take("gone", gone, SHELF.give(gone), 0) == []
+    assert taken(joining, "gone", gone) == ()
+
+
+def test_who_comes_back_still_rests() -> None:
+    joining = Joining(SHELF.root)
+    joining.failed("a", first(joining, "a"), 0)
+    joining.forget("a")
+    assert list(joining.requests(["a"], REST_MS - 1)) == []
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -156,7 +171,7 @@ def test_killed_at_any_moment_it_goes_on(seed: int) -> None:
         for _ in range(rng.randrange(1, 9)):
             for peer, request in list(joining.requests(["a", "b"], 0)):
                 if rng.random() < 0.5:
-                    rows += joining.take(peer, request, SHELF.give(request), 0)
+                    rows += taken(joining, peer, request)
                     saved = joining.encode()
                 else:
                     joining.failed(peer, request, -REST_MS)
@@ -164,9 +179,83 @@ def test_killed_at_any_moment_it_goes_on(seed: int) -> None:
     assert StateTree.build(rows).root == SHELF.root
 
 
-def test_a_state_that_is_too_large_is_not_given_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chain.shelf.MAX_SHELF_ENTRIES", 10)
-    assert refusal(Shelf, STATE.items()) is Reason.TOO_LARGE
+class Here:
+    """What is here of a state, as :class:`chain.newcomer.Newcomer` keeps it on disk."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, bytes] = {}
+
+    def hash_of(self, part: Part) -> bytes:
+        inside = [sha256(key).digest() + sha256(value).digest() for key, value in self.rows.items()]
+        return hash_entries(sorted(entry for entry in inside if entry[:32] in part), part.depth)
+
+    def keep(self, fetched: Fetched | None) -> None:
+        if fetched is not None:
+            gone = [key for key in self.rows if sha256(key).digest() in fetched.part]
+            for key in gone:
+                del self.rows[key]
+            self.rows.update(fetched.rows)
+
+
+def fetch(joining: Joining, here: Here, shelf: Shelf, steps: int = 10_000) -> int:
+    """How many parts it took."""
+    parts = 0
+    for _ in range(steps):
+        for peer, request in list(joining.requests(["a", "b"], 0)):
+            here.keep(joining.take(peer, request, shelf.give(request), 0))
+            parts += 1
+        if joining.is_done:
+            break
+    return parts
+
+
+def later(rng: Random) -> dict[bytes, bytes]:
+    """A state some blocks later: some entries changed, some went, some are new."""
+    state = dict(STATE)
+    for key in rng.sample(sorted(STATE), 12):
+        state[key] = rng.randbytes(9)
+    for key in rng.sample(sorted(STATE), 12):
+        state.pop(key, None)
+    return state | {rng.randbytes(8): b"new" for _ in range(12)}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_another_root_costs_only_what_differs(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HEAL_BYTES", 200)
+    here, state = Here(), later(Random(seed))
+    joining = Joining(SHELF.root, here=here.hash_of)
+    whole, shelf = fetch(joining, here, SHELF), Shelf(state.items())
+    joining.turn_to(shelf.root)
+    parts = fetch(joining, here, shelf)
+    assert here.rows == state
+    assert parts < 150 < len(STATE) / 10
+    joining.turn_to(shelf.root)
+    assert fetch(joining, here, shelf) == 1
+    assert whole > 20
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_roots_may_change_in_the_middle_and_what_is_late_is_of_no_use(seed: int) -> None:
+    rng, here = Random(seed), Here()
+    shelf = SHELF
+    joining = Joining(shelf.root, here=here.hash_of)
+    for _ in range(5):
+        late = first(joining, "late")
+        fetch(joining, here, shelf, rng.randrange(1, 20))
+        state = later(rng)
+        shelf = Shelf(state.items())
+        joining.turn_to(shelf.root)
+        assert joining.take("late", late, SHELF.give(late), 0) is None
+    fetch(joining, here, shelf)
+    assert here.rows == state
+
+
+def test_what_is_missing_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    joining = Joining(SHELF.root)
+    monkeypatch.setattr(module, "MAX_MISSING", 3)
+    request = first(joining, "a")
+    assert joining.take("a", request, SHELF.give(request), 0) is None
+    assert joining.missing == [WHOLE]
 
 
 def test_a_question_is_read_as_it_was_written() -> None:

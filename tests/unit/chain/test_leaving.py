@@ -25,6 +25,7 @@ from chain.errors import Reason
 from chain.identities import Annulment, Leaving, Left, annulment_key, leaving_key, left_key
 from chain.ledger import Ledger
 from chain.proposals import ARBITER, REGISTRAR, Accredit, AddValidator, Revoke
+from chain.statekeys import member_key
 from tests.support.guardians import Circle
 from tests.support.register import DIGEST, FOREVER, MARKETPLACE, MUNICIPAL, Person, Register, altered
 
@@ -91,6 +92,30 @@ def test_a_dispute_about_who_leaves_counts_against_nobody_and_its_conduct_stays_
     town.do(ann, town.enrolment(ann, registrar))
     again = town.filing(ann, 13, -5, evidence=filed.evidence)
     assert town.refusal(office, again) is Reason.ENDED
+
+
+@pytest.mark.parametrize("slots", [1, 20], ids=["a block a slot", "one block for all of it"])
+@pytest.mark.parametrize("stays", [False, True])
+def test_what_is_due_before_who_leaves_has_its_turn(town: Register, slots: int, stays: bool) -> None:
+    """However many blocks there are in between: silence counts, and a recovery calls the leave off."""
+    office, registrar = town.office(13), town.registrar()
+    ann, new = town.member(registrar), town.person()
+    circle = Circle(town, ann)
+    town.file(office, ann, 13, -5)
+    town.do(ann, Object(ann.key, 0, DIGEST))
+    due_slot = town.standing_record(ann, 0).due_slot
+    town.block(due_slot - 2 - town.draft.slot)
+    town.do(ann, Leave())
+    if stays:
+        town.do(new, circle.recover(new))
+    for _ in range(20 // slots):
+        town.block(slots)
+    assert (town.authority(office).decided, town.authority(office).overturned) == (1, 1)
+    assert town.draft.get(leaving_key(ann.key)) is None
+    if not stays:
+        assert town.draft.get(member_key(ann.key)) is None
+        return
+    assert (town.record(ann, 0), town.entry(new).key, town.entry(new).leaves_slot) == (None, new.key, 0)
 
 
 def test_a_key_that_left_comes_back_when_the_policy_says(town: Register) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chain.actions import APPROVE, ASK, STRIKE, WITHDRAW, Answer, Object, Repair, Rule
+from chain.actions import APPROVE, ASK, CORRECT, STRIKE, UPHOLD, WITHDRAW, Answer, Object, Repair, Rule
 from chain.entries import Marker
 from chain.errors import InvariantBroken, Reason
 from chain.markers import fall_due
@@ -175,6 +175,26 @@ def test_what_ended_is_reopened_with_new_evidence_a_reason_and_an_arbiter(town: 
     town.register.do(town.ann, Object(town.ann.key, 1, DIGEST))
     town.register.block(20)
     assert town.register.authority(town.office).overturned == 2
+
+
+def test_whose_word_reopened_a_record_does_not_rule_on_it(town: Town) -> None:
+    register = town.register
+    withdrawn(town)
+    assert town.reopens() is None
+    register.object(town.ann, 1, town.office)
+    assert register.drawn(town.ann, 1) == [], "of one arbiter nobody is left"
+    other = register.arbiter()
+    assert register.drawn(town.ann, 1) == [], "who came later is not drawn"
+    register.block(20)
+    assert (register.happened, register.record(town.ann, 1)) == (["unruled"], None)
+    assert register.rulings(town.judge, town.office).silent == 0
+    assert town.reopens(bytes([3]) * 32) is None
+    register.do(town.ann, Object(town.ann.key, 2, DIGEST))
+    register.do(town.office, Answer(town.ann.key, 2, CORRECT, -4, b""))
+    register.object(town.ann, 2, town.office)
+    assert register.drawn(town.ann, 2) == [other], "nor after a correction"
+    register.do(other, Rule(town.ann.key, 2, UPHOLD, DIGEST))
+    assert register.standing_record(town.ann, 2).arbiter == other.identity
 
 
 def test_what_was_reopened_stands_once_and_can_be_reopened_again_when_it_ended(town: Town) -> None:

@@ -331,10 +331,11 @@ def test_a_renewal_that_came_from_another_machine_stops_this_one_once_it_is_fina
 
 def test_a_branch_without_a_restart_that_may_still_come_overrules_nobody() -> None:
     # given a validator that spoke from a restart, and a longer branch beside it
-    restart = Restart(GENESIS.id, 0, bytes(16))
-    signing = SigningState(mhg=1, last_height=1, tag=restart.tag(secret(2).public))
+    blocks = Forge(GENESIS).chain(3)
+    restart = Restart(blocks[0].id, 1, bytes(16))
+    signing = SigningState(mhg=2, last_height=2, tag=restart.tag(secret(2).public))
     maker = Producer(GENESIS, secret(2), signing, TAG, restart)
-    chain = blockchain(GENESIS, Forge(GENESIS).chain(2))
+    chain = blockchain(GENESIS, blocks)
     # then it still knows what it said, lest it says something else
     assert not maker.is_overruled(chain)
     assert maker.signing == signing

@@ -5,12 +5,35 @@ from __future__ import annotations
 import pytest
 
 from chain import production, quotas
-from chain.actions import MAINTAIN, UPHOLD, Answer, Appeal, Enrol, Object, Rate, Repair, Rule, Statement
+from chain.actions import (
+    ANNUL,
+    APPROVE,
+    ASK,
+    CONTEST,
+    DECLINE,
+    DENY,
+    LEAVE,
+    MAINTAIN,
+    UNDO,
+    UPHOLD,
+    Annul,
+    Answer,
+    Appeal,
+    Enrol,
+    Leave,
+    Object,
+    Rate,
+    Repair,
+    Rule,
+    Statement,
+    Veto,
+)
 from chain.entries import Tally
 from chain.errors import Reason
 from chain.language import NO_LIMIT
 from chain.proposals import Revoke
 from chain.statekeys import tally_key
+from tests.support.guardians import Circle
 from tests.support.register import DIGEST, MARKETPLACE, MUNICIPAL, Person, Register, altered
 
 FULL = Reason.OVER_QUOTA
@@ -42,6 +65,54 @@ def test_what_was_written_stays_written_under_a_new_key() -> None:
     register.rotate(ann)
     register.rotate(ann)
     assert register.refusal(ann, register.rotation(ann, register.person())) is FULL
+
+
+def test_what_was_written_stays_written_when_guardians_undo_or_recover() -> None:
+    register = town(member=4, fresh=4)
+    office = register.office(13)
+    circle = Circle(register, register.member())
+    ann = circle.member
+    register.file(office, ann, 13, -5)
+    register.rotate(ann)
+    assert say(register, ann, 3) == [None, None, FULL]
+    new = register.person()
+    register.do(new, circle.recover(new, step=UNDO))
+    assert say(register, new, 1) == [FULL]
+    other = register.person()
+    register.do(other, circle.recover(other))
+    register.block(13)
+    say(register, new, 4)
+    register.block()
+    assert register.entry(ann).key == other.key
+    assert say(register, other, 5) == [None, None, None, None, FULL], "another day"
+
+
+def test_whoever_comes_and_goes_is_bounded_as_anybody() -> None:
+    register = town(fresh=3)
+    ann = register.member()
+    for _ in range(3):
+        register.do(ann, Leave())
+        register.do(ann, Veto(LEAVE))
+    assert register.refusal(ann, Leave()) is FULL
+
+
+def test_of_what_has_steps_the_first_counts_and_answers_are_free() -> None:
+    register = town(office=2, fresh=9)
+    office, registrar, judge = register.office(13), register.registrar(), register.arbiter()
+    people = [register.member(registrar) for _ in range(3)]
+    for _ in range(2):
+        register.do(registrar, Annul(people[0].key, ANNUL, DIGEST))
+        register.do(people[0], Annul(people[0].key, CONTEST, DIGEST))
+        register.do(judge, Annul(people[0].key, DENY, DIGEST))
+    assert register.refusal(registrar, Annul(people[0].key, ANNUL, DIGEST)) is FULL
+    for person in people[:2]:
+        register.file(office, person, 13, -5)
+    register.block()
+    for person, answer in zip(people[:2], (DECLINE, APPROVE), strict=True):
+        register.file(office, people[2], 13, -5)
+        register.do(person, Repair(person.key, 0, ASK, DIGEST))
+        register.do(office, Repair(person.key, 0, answer, DIGEST))
+    assert register.refusal(office, register.filing(people[2], 13, -5)) is FULL
 
 
 def test_an_office_writes_more_while_it_is_one() -> None:

@@ -146,8 +146,43 @@ def test_nobody_dodges_an_objection_by_rating_anew() -> None:
     register.do(ann, Dispute(bob.key, TRADE, DIGEST))
     assert register.refusal(bob, Rate(ann.key, TRADE, -6)) is Reason.RATING_DISPUTED
     register.do(bob, Retract(ann.key, TRADE))
-    register.do(bob, Rate(ann.key, TRADE, -6))
+    assert register.refusal(bob, Rate(ann.key, TRADE, -1)) is Reason.RATING_FELL
+    register.do(bob, Rate(ann.key, TRADE, 6))
+    assert register.refusal(bob, Rate(ann.key, TRADE, -1)) is Reason.RATING_FELL, "nor by praise first"
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_blame_that_fell_is_not_said_again_while_it_is_remembered(moves: bool) -> None:
+    register = market(answer_days=3, rating_days=9)
+    ann, bob, cleo = register.member(), register.member(), register.member()
+    register.do(bob, Rate(ann.key, TRADE, -5))
     register.do(ann, Dispute(bob.key, TRADE, DIGEST))
+    register.block(3)
+    assert rating(register, ann, bob) is None
+    if moves:
+        register.rotate(ann)
+        register.rotate(bob)
+    assert register.refusal(bob, Rate(ann.key, TRADE, -1)) is Reason.RATING_FELL
+    assert register.refusal(cleo, Rate(ann.key, TRADE, -1)) is None, "it is nobody else's"
+    assert register.refusal(bob, Rate(cleo.key, TRADE, -1)) is None, "nor about anybody else"
+    register.block(8)
+    assert register.refusal(bob, Rate(ann.key, TRADE, -1)) is Reason.RATING_FELL
+    register.block()
+    register.do(bob, Rate(ann.key, TRADE, -1))
+
+
+def test_what_is_taken_back_unasked_ages_out_or_praised_may_be_said_again() -> None:
+    register = market(answer_days=3, rating_days=3)
+    ann, bob, cleo = register.member(), register.member(), register.member()
+    for rater, points in ((bob, -5), (cleo, 5)):
+        register.do(rater, Rate(ann.key, TRADE, points))
+        register.do(ann, Dispute(rater.key, TRADE, DIGEST))
+    register.block(3)
+    assert counts(register, ann) == (0, 0, 0)
+    register.do(bob, Rate(ann.key, TRADE, -5))
+    register.do(bob, Retract(ann.key, TRADE))
+    register.do(bob, Rate(ann.key, TRADE, -5))
+    register.do(cleo, Rate(ann.key, TRADE, -5))
 
 
 # ------------------------------------------------------------------------------------------------------ receipts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 from chain.blocks import MAX_BLOCK_BYTES, decode_heading, encode_block
 from chain.codec import encode
 from chain.database import DATABASE, seal
+from chain.documents import members
 from chain.entries import Member, Rating
 from chain.errors import InvariantBroken, OperatorError, Reason
 from chain.events import Commit
 from chain.reader import Reader
+from chain.scores import noted
 from chain.state import encode_entry
 from chain.statekeys import member_key, rating_key
 from chain.storage import Storage
@@ -247,6 +250,23 @@ def test_standings_and_ranks(register: Reader) -> None:
     for _, score in standings:
         assert register.rank(score) == 1 + sum(other > score for _, other in standings)
     assert register.rank(2**62) == 1
+
+
+def test_who_stands_in_which_tier_and_who_has_a_record_suspended(register: Reader) -> None:
+    view = register.view()
+    found = {identity: noted(view.policy, member) for identity, member in members(view)}
+    assert dict(register.noted()) == found
+    ordered = sorted(found, key=lambda identity: (-found[identity].level, -found[identity].score, identity))
+    listed = [(identity, found[identity].score) for identity in ordered]
+    assert list(register.lists(MUCH)) == listed
+    assert list(register.lists(2, 1)) == listed[1:3]
+    assert register.count_tiers() == Counter(each.level for each in found.values())
+    for level in {*register.count_tiers(), 77}:
+        inside = [row for row in listed if found[row[0]].level == level]
+        assert list(register.tier(level, MUCH)) == inside
+        assert list(register.tier(level, 1, 1)) == inside[1:2]
+    assert list(register.suspended()) == sorted(identity for identity in found if found[identity].suspended)
+    assert len(list(register.suspended())) == 1
 
 
 def test_decisions_by_height(tmp_path: Path) -> None:

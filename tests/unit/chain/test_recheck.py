@@ -12,7 +12,7 @@ import pytest
 from chain.actions import Enrol
 from chain.blocks import Block, encode_block
 from chain.codec import encode
-from chain.database import DATABASE, seal
+from chain.database import DATABASE, PUT_ENTRY, entry_row, seal
 from chain.entries import Member, Rating
 from chain.events import Commit
 from chain.genesis import load_genesis
@@ -147,7 +147,7 @@ def test_it_finds_a_wrong_state_row(story: Story, damaged: Path) -> None:
 def test_it_finds_state_rows_too_many_and_too_few(story: Story, damaged: Path) -> None:
     a, _, c, d, e = (actor.key for actor in story.actors)
     false_key = rating_key(d, e, 1)
-    tamper(damaged, "INSERT INTO state VALUES (?, ?)", false_key, seal(false_key, encode_entry(Rating(9, 3))))
+    tamper(damaged, PUT_ENTRY, *entry_row(false_key, encode_entry(Rating(9, 3))))
     tamper(damaged, "DELETE FROM state WHERE key = ?", rating_key(a, c, 1))
     (_, holds), (_, lacks) = problems(damaged)
     assert holds.startswith(f"the stored state holds the rating of {did_from_key(d)} by {did_from_key(e)}")
@@ -250,6 +250,6 @@ def test_it_finds_decisions_missing_and_invented(changed: Path, tmp_path: Path) 
 )
 def test_a_row_of_the_state_is_named_for_people(changed: Path, tmp_path: Path, key: bytes, name: str) -> None:
     home = Path(shutil.copytree(changed, tmp_path / "home"))
-    tamper(home, "INSERT OR REPLACE INTO state VALUES (?, ?)", key, seal(key, b"\x90"))
+    tamper(home, PUT_ENTRY, *entry_row(key, b"\x90"))
     ((_, what),) = problems(home)
     assert what.startswith((f"the stored state holds {name}, which", f"{name} is stored wrong: "))

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from chain.actions import LEAVE, RECOVER, RECOVERY, UNDO, Enrol, Leave, NameGuardians, Rate, Recover, Veto
+from chain.actions import (
+    ANNUL,
+    CONTEST,
+    GRANT,
+    LEAVE,
+    RECOVER,
+    RECOVERY,
+    UNDO,
+    Annul,
+    Enrol,
+    Leave,
+    NameGuardians,
+    Rate,
+    Recover,
+    Veto,
+)
 from chain.consents import sign_recovery
 from chain.entries import Account
 from chain.errors import Reason
 from chain.identities import Guardians, Leaving, Recovery, commitment_of, guardians_key, leaving_key, recovery_key
-from chain.proposals import ARBITER, Accredit, Revoke
+from chain.proposals import ARBITER, Accredit, Revoke, Suspend
 from chain.transactions import decode_transaction, verify_transaction
 from tests.support.guardians import Circle
 from tests.support.refusals import refusal
-from tests.support.register import FOREVER, MARKETPLACE, MUNICIPAL, Person, Register, altered
+from tests.support.register import DIGEST, FOREVER, MARKETPLACE, MUNICIPAL, Person, Register, altered
 
 DELAY = 14
 
@@ -42,7 +57,7 @@ def test_guardians_give_a_member_who_lost_its_key_another(town: Register, circle
     town.block()
     assert (town.entry(ann).key, town.entry(ann).rated_points) == (new.key, 5)
     assert town.refusal(ann, Leave()) is Reason.ROTATED_KEY
-    assert town.draft.account(new.key) == Account(1, ann.identity, b"")
+    assert town.draft.account(new.key) == Account(1, ann.identity, b"", 1, 1), "what it wrote that day goes with it"
     town.do(new, Rate(bob.key, 1, 3))
     assert town.draft.get(recovery_key(ann.identity)) is None
 
@@ -90,15 +105,41 @@ def test_neither_guardians_nor_a_registrar_alone_overrule_a_veto(city: Register)
     registrar = city.registrar()
     circle, bob = Circle(city, city.member(registrar)), city.member(registrar)
     vetoed(city, circle, registrar)
-    vetoed(city, circle)
-    for _ in range(2):
-        new = city.person()
-        city.do(new, city.recovery(new, bob, registrar))
-        city.do(bob, Veto(RECOVERY))
-    city.block(DELAY)
+    new, other = city.person(), city.person()
+    city.do(new, city.recovery(new, bob, registrar))
+    city.do(bob, Veto(RECOVERY))
+    # whoever stopped one is left alone for so long, and need not look each day
+    city.block(DELAY - 1)
+    assert city.refusal(other, circle.recover(other)) is Reason.RECOVERY_PENDING
+    assert city.refusal(other, city.recovery(other, bob, registrar)) is Reason.RECOVERY_PENDING
+    city.block()
     vetoed(city, circle, registrar)  # a key is heard again about what begins so long after its veto
     city.block(2 * DELAY)
     assert city.entry(circle.member).key == circle.member.key
+
+
+def test_a_recovery_to_a_key_whose_owner_enrolled_and_left_moves_nobody(city: Register) -> None:
+    registrar, judge = city.registrar(), city.arbiter()
+    circle, new = Circle(city, city.member(registrar)), city.person()
+    city.do(new, circle.recover(new))
+    city.do(new, city.enrolment(new, registrar))
+    city.do(registrar, Annul(new.key, ANNUL, DIGEST))
+    city.do(new, Annul(new.key, CONTEST, DIGEST))
+    city.do(judge, Annul(new.key, GRANT, DIGEST))
+    city.block()
+    assert city.draft.account(new.key) is None
+    city.block(DELAY)
+    assert city.entry(circle.member).key == circle.member.key
+
+
+def test_guardians_undo_whoever_stands_beside_them(city: Register) -> None:
+    registrar = city.registrar()
+    circle = Circle(city, city.member(registrar))
+    ann, new = circle.member, city.person()
+    city.rotate(ann)
+    city.carry(Suspend(registrar.key))
+    city.do(new, circle.recover(new, step=UNDO, registrar=registrar))
+    assert city.entry(ann).key == new.key
 
 
 def test_which_registrar_stands_by_guardians(city: Register) -> None:

@@ -173,7 +173,7 @@ def test_only_entries_with_deadlines_fall_due(market: Register) -> None:
     ann = market.member()
     market.block()
     with pytest.raises(InvariantBroken):
-        registry.begin(market.draft, [member_key(ann.key)], market.electorate)
+        registry.begin(market.draft, [(member_key(ann.key),) * 2], market.electorate)
 
 
 # ------------------------------------------------------------------------------------- what the mempool asks first

@@ -9,10 +9,11 @@ import pytest
 from chain.codec import decode, encode
 from chain.electorate import Decision, Gate, Tag, ValidatorSet
 from chain.errors import Reason, Refused
+from chain.rescue import may_come
 from chain.restart import SALT_BYTES, Restart, read_restart, restarted
 from chain.statements import NO_TAG, TAG_BYTES
 from chain.votes import Votes
-from tests.support.forge import Forge
+from tests.support.forge import Forge, blockchain
 from tests.support.refusals import refusal
 from tests.support.world import genesis_of, secret
 
@@ -54,13 +55,17 @@ def test_three_of_four_make_the_tip_final_and_give_everybody_a_tag(forge: Forge)
     assert all(len(tag.tag) == TAG_BYTES and tag.tag != NO_TAG for tag in again.electorate.tags)
 
 
-def test_fork_choice_sees_that_a_branch_was_restarted_also_from_the_genesis(forge: Forge) -> None:
+def test_fork_choice_sees_that_a_branch_was_restarted(forge: Forge) -> None:
     votes, tip = after_three(forge)
-    assert votes.restart == 0
+    assert (votes.restart, Votes.genesis(GENESIS.validators, GENESIS.batch).restart) == (0, 0)
     assert restarted(votes, signed(tip, 3, 1, 2, 4), tip, GENESIS.id).restart == 4
-    genesis = Votes.genesis(GENESIS.validators, GENESIS.batch)
-    assert genesis.restart == 0
-    assert restarted(genesis, signed(bytes(32), 0, 1, 2, 4), bytes(32), GENESIS.id).restart == 1
+
+
+def test_nothing_goes_on_from_the_genesis_whoever_signed(forge: Forge) -> None:
+    votes, root = Votes.genesis(GENESIS.validators, GENESIS.batch), forge.root.id
+    restart = signed(root, 0, *ALL)
+    assert refusal(restarted, votes, restart, root, GENESIS.id) is Reason.WRONG_RESTART
+    assert not may_come(restart, blockchain(GENESIS, [])), "a home that signed one does not wait for it"
 
 
 def test_another_salt_gives_other_tags() -> None:

@@ -83,7 +83,7 @@ def test_an_entry_that_is_wrong_or_gone(told: Told, home: Path) -> None:
     assert "there are" in look(home, told)[-1].what
     invented = account_key(bytes(32))
     value = seal(invented, encode_entry(Account(0, b"", b"")))
-    change(home, "INSERT INTO state VALUES (?, ?)", invented, value)
+    change(home, "INSERT INTO state VALUES (?, ?, 0)", invented, value)
     assert [(damage.table, damage.row) for damage in look(home, told)] == [("state", invented.hex())]
 
 

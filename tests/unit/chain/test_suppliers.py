@@ -31,7 +31,7 @@ def asked(suppliers: Suppliers, peer: str, *, at_ms: int = 0, count: int = 10) -
 def test_who_fails_comes_last_and_who_delivers_first() -> None:
     suppliers = Suppliers(["friend"])
     for peer in ("one", "two", "three", "friend", "validator"):
-        suppliers.note(peer, STATUS, is_validator=peer == "validator")
+        suppliers.note(peer, STATUS, b"its key" if peer == "validator" else b"")
     assert order(suppliers) == ["friend", "validator", "one", "two", "three"]
     suppliers.delivered(named(suppliers, "three"), 100, 10)
     assert order(suppliers)[0] == "three"
@@ -39,6 +39,15 @@ def test_who_fails_comes_last_and_who_delivers_first() -> None:
     assert order(suppliers)[-1] == "friend", "who does not answer is no use, whoever it is"
     suppliers.delivered(named(suppliers, "two"), 48_000, 10)
     assert order(suppliers)[:2] == ["two", "three"], "the faster before the slower"
+
+
+def test_a_crowd_that_one_validator_vouches_for_is_mostly_strangers() -> None:
+    suppliers = Suppliers(["friend"])
+    for number in range(20):
+        suppliers.note(f"peer {number}", STATUS, b"key")
+    suppliers.note("friend", STATUS, b"key")
+    suppliers.note("honest", STATUS, b"another key")
+    assert [each.peer for each in suppliers if each.is_known] == ["peer 18", "peer 19", "friend", "honest"]
 
 
 def test_who_fails_rests_longer_each_time_until_it_delivers() -> None:

@@ -124,22 +124,24 @@ def test_a_branch_that_people_let_go_on_is_asked_for_though_it_is_shorter(chain:
 
 
 def test_a_branch_that_was_shown_ranks_by_its_restart() -> None:
-    # given four who begin anew from the genesis, one of whom went on alone before
+    # given four who begin anew from a block that is prevoted, and one of them that went on alone before
     forge = Forge(GENESIS)
-    alone = [forge.block(None, slot=3)]
+    tip = forge.block(None, slot=1)
+    alone = [forge.block(tip, slot=3, carrying=forge.attestations(tip))]
     alone += [forge.block(alone[0], slot=7)]
-    restart = Restart(forge.root.id, 0, bytes(SALT_BYTES))
+    restart = Restart(tip.id, 1, bytes(SALT_BYTES))
     for number in (1, 2, 3):
         restart = restart.signed(secret(number), GENESIS.id)
-    chain, sync = blockchain(GENESIS, alone), Sync()
-    block = forge.block(None, slot=4, restart=restart)
-    sync.note("restarted", Status(block.id, 1, 0, 0, restart=1))
+    chain, sync = blockchain(GENESIS, [tip, *alone]), Sync()
+    block = forge.block(tip, slot=4, restart=restart)
+    assert (block.header.mhp, alone[-1].header.mhp, chain.finalized.height) == (1, 1, 0)
+    sync.note("restarted", Status(block.id, 2, 1, 1, restart=2))
     (ask,) = asks(sync, chain)
     # when a peer shows the block that holds the restart
-    assert show(sync, chain, ask, [block])
+    assert show(sync, chain, ask, [tip, block])
     # then it is fetched, and is the head
     (ask,) = asks(sync, chain)
-    assert bring(sync, chain, ask, [block]) is None
+    assert bring(sync, chain, ask, [tip, block]) is None
     assert chain.head.header.id == block.id
 
 
@@ -213,7 +215,7 @@ def test_peers_that_the_operator_named_are_asked_at_once(chain: Blockchain) -> N
         sync.note(f"liar{number}", claim(10_000, mhp=10_000, head=number))
     asks(sync, chain)
     sync.note("friend", status_of(LONGER[-1]))
-    sync.note("validator", status_of(LONGER[-1]), is_validator=True)
+    sync.note("validator", status_of(LONGER[-1]), b"its key")
     assert asked_of(sync, chain) == ["friend", "validator"]
 
 

@@ -134,7 +134,7 @@ def test_with_too_many_down_the_chain_grows_and_becomes_final_when_they_return()
 # --- and where everybody attests ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("count", "down"), [(1, 0), (2, 0), (4, 0), (4, 1), (7, 2), (10, 3), (31, 10)])
+@pytest.mark.parametrize(("count", "down"), [(1, 0), (2, 0), (4, 0), (4, 1), (7, 2), (10, 3), (31, 10), (100, 33)])
 def test_with_attestations_finality_comes_after_two_blocks_whoever_is_down(count: int, down: int) -> None:
     up = range(count - down)
     votes = genesis(count)

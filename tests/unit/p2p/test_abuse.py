@@ -199,7 +199,7 @@ async def test_a_validators_machine_has_a_place_and_keeps_it() -> None:
     settings = PeerSettings(max_strangers=1)
     async with running(1, peers=settings) as node, running(2, bootstrap=(node.address,)) as validator:
         await until(lambda: validator.peer_id in node.neighbours)
-        node.transport.peers.reserve(validator.peer_id)
+        node.transport.peers.reserve(validator.peer_id, b"its key")
         async with running(3, bootstrap=(node.address,)) as stranger_:
             await until(lambda: stranger_.peer_id in node.neighbours)  # at once: its place was free
             node.transport.peers.disconnect(validator.peer_id)
@@ -212,9 +212,19 @@ async def test_the_machines_that_have_a_place_are_bounded() -> None:
     async with running(1) as node:
         peers = node.transport.peers
         for number in range(1000):
-            peers.reserve(f"peer {number}")
+            peers.reserve(f"peer {number}", b"key %d" % number)
         assert len(peers._entrance._reserved) == MAX_RESERVED
         assert "peer 999" in peers._entrance._reserved
+
+
+async def test_the_crowd_that_one_validator_vouches_for_has_no_more_places_than_its_machines() -> None:
+    async with running(1) as node:
+        peers = node.transport.peers
+        assert peers.reserve("honest", b"another key") == []
+        left = [former for number in range(1000) for former in peers.reserve(f"peer {number}", b"key")]
+        assert [number for number in range(1000) if peers.is_reserved(f"peer {number}")] == [998, 999]
+        assert left == [f"peer {number}" for number in range(998)]
+        assert peers.is_reserved("honest")
 
 
 async def test_strangers_do_not_keep_a_node_from_learning_of_others_and_dialling_them() -> None:

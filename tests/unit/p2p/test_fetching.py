@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from hashlib import sha256
 
 import pytest
 import trio
 
 from chain import joining as module
+from chain.actions import Enrol
+from chain.blocktree import Judged
 from chain.joining import Joining
 from chain.lightchain import LightChain
 from chain.messages import MAX_MESSAGE_BYTES, MAX_PART_REQUEST_BYTES, GetPart
-from chain.ranges import Row
-from chain.shelf import Shelf
-from chain.statetree import StateTree
-from p2p import watching
-from p2p.fetching import fetch, offered
+from chain.ranges import ANY, Part
+from chain.statetree import hash_entries
+from p2p import fetching, watching
+from p2p.fetching import Fetching
 from p2p.prices import STATE
 from p2p.watching import Watch, open_watch
-from tests.support.headings import CHAIN, FORGE, GENESIS, Server, config, serving
+from tests.support.headings import FORGE, GENESIS, STEM, Server, config, serving
+from tests.support.shelf import Shelf
+from tests.support.world import Actor
 from tests.unit.p2p.net import PATIENCE_S, until
 
+MORE = FORGE.block(STEM[-1], [Actor(GENESIS, number).sign(Enrol()) for number in range(300, 320)])
+CHAIN = [*STEM, MORE, *FORGE.attested(30, MORE)]
 GOOD = FORGE.state(CHAIN[20])
+OLDER = Shelf(FORGE.state(CHAIN[0]).items())
 SHELF = Shelf(GOOD.items())
 WRONG = Shelf({**GOOD, sorted(GOOD)[0]: b"altered"}.items())
 
@@ -33,12 +40,14 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PART_BYTES", 300)
 
 
-def gives(server: Server, shelf: Shelf | None) -> list[GetPart]:
-    """Let a server give a state away, or never answer; what it is asked."""
+def gives(server: Server, shelf: Shelf | None, promised: Shelf | None = None) -> list[GetPart]:
+    """Let a server give a state away, or never answer, whatever it ``promised``; what it is asked."""
     asked: list[GetPart] = []
 
     async def give(_peer: str, question: bytes) -> bytes:
         asked.append(GetPart.decode(question))
+        if asked[-1].root == ANY and (offered := promised or shelf) is not None:
+            return offered.give(asked[-1])
         if shelf is None:
             await trio.sleep_forever()
         assert shelf is not None
@@ -61,46 +70,103 @@ async def world(count: int) -> AsyncIterator[tuple[Watch, list[Server]]]:
         yield watch, servers
 
 
+class Kept:
+    """A store in memory."""
+
+    def __init__(self) -> None:
+        self.joining: Joining | None = None
+        self.target: Judged | None = None
+        self.rows: dict[bytes, bytes] = {}
+
+    def aim(self, target: Judged) -> Joining:
+        if self.joining is None:
+            self.joining = Joining(target.header.state_root, here=self.hash_of)
+        self.joining.turn_to(target.header.state_root)
+        self.target = target
+        return self.joining
+
+    def hash_of(self, part: Part) -> bytes:
+        inside = [sha256(key).digest() + sha256(value).digest() for key, value in self.rows.items()]
+        return hash_entries(sorted(entry for entry in inside if entry[:32] in part), part.depth)
+
+    def take(self, peer: str, request: GetPart, reply: bytes, now_ms: int) -> None:
+        assert self.joining is not None
+        fetched = self.joining.take(peer, request, reply, now_ms)
+        if fetched is not None:
+            for key in [key for key in self.rows if sha256(key).digest() in fetched.part]:
+                del self.rows[key]
+            self.rows.update(fetched.rows)
+
+
 async def fetched(watch: Watch) -> dict[bytes, bytes]:
-    state: dict[bytes, bytes] = {}
-    saved: list[bytes] = []
-
-    def keep(rows: Sequence[Row], going_on: bytes) -> None:
-        state.update(rows)
-        saved.append(going_on)
-
+    store = Kept()
     with trio.fail_after(PATIENCE_S):
-        await fetch(watch, Joining(SHELF.root), keep)
-    assert Joining.decode(saved[-1]).is_done
-    return state
+        await Fetching(watch, store).run()
+    assert store.target is not None
+    assert watch.chain.is_final(store.target.header)
+    return store.rows
 
 
 async def test_a_state_comes_from_all_who_have_it() -> None:
     async with world(3) as (watch, servers):
         asked = [gives(server, SHELF) for server in servers]
-        header = await offered(watch)
-        assert header is not None
-        assert header.state_root == SHELF.root == StateTree.build((await fetched(watch)).items()).root
+        assert await fetched(watch) == GOOD
         assert all(asked)
 
 
 async def test_who_lies_is_banned_and_the_state_comes_all_the_same() -> None:
     async with world(2) as (watch, (liar, honest)):
-        gives(liar, WRONG)
+        gives(liar, WRONG, SHELF)
         gives(honest, SHELF)
         assert await fetched(watch) == GOOD
         assert liar.peer_id in watch.refused
         assert honest.peer_id not in watch.refused
 
 
-async def test_who_says_nothing_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE_MS", 100)
-    async with world(2) as (watch, (silent, honest)):
-        gives(silent, None)
+async def test_who_gives_a_state_that_never_was_is_not_asked_for_it() -> None:
+    async with world(2) as (watch, (other, honest)):
+        gives(other, WRONG)
         gives(honest, SHELF)
         assert await fetched(watch) == GOOD
 
 
-async def test_where_nobody_gives_a_state_nothing_is_offered() -> None:
+async def test_who_says_nothing_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_MS", 100)
+    async with world(2) as (watch, (silent, honest)):
+        gives(silent, None, SHELF)
+        gives(honest, SHELF)
+        assert await fetched(watch) == GOOD
+
+
+async def test_what_most_promise_and_nobody_gives_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two promise an older state that is final, and give all of it but one part; a third has another."""
+    monkeypatch.setattr(fetching, "STALLED_S", 0.5)
+    async with world(3) as (watch, (one, two, honest)):
+        gives(one, None, OLDER)
+        gives(two, None, OLDER)
+        gives(honest, SHELF)
+        assert await fetched(watch) == GOOD
+
+
+async def test_where_the_state_moves_on_only_what_differs_is_fetched() -> None:
+    async with world(1) as (watch, (server,)):
+        asked = gives(server, SHELF)
+        store = Kept()
+        store.aim(Judged(CHAIN[0].header, FORGE.votes(CHAIN[0])))
+        assert store.joining is not None
+        for _ in range(1_000):  # all but the last part
+            for peer, request in list(store.joining.requests(["before"], 0)):
+                if len(store.joining.missing) > 1 or not store.rows:
+                    store.take(peer, request, OLDER.give(request), 0)
+        whole = len(store.rows)
+        with trio.fail_after(PATIENCE_S):
+            await Fetching(watch, store).run()
+        assert store.rows == GOOD
+        assert len([each for each in asked if each.root != ANY]) < whole
+
+
+async def test_where_nobody_gives_a_state_it_waits() -> None:
     async with world(1) as (watch, _):
-        assert await offered(watch) is None
+        with trio.move_on_after(1):
+            await Fetching(watch, Kept()).run()
+            raise AssertionError

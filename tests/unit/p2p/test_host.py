@@ -15,6 +15,7 @@ from multiaddr import Multiaddr
 
 from chain.errors import OperatorError
 from p2p import host as host_module
+from p2p.frames import LIBRARY_ERRORS
 from p2p.host import GuardedHost, cut, open_host
 from p2p.library import Unread
 from p2p.limits import TRAFFIC
@@ -124,7 +125,8 @@ async def test_a_peer_that_sends_what_nobody_reads_is_cut_off(monkeypatch: pytes
         server.set_stream_handler(TProtocol("/deaf"), lambda _stream: trio.sleep_forever())
         await connect(client, server)
         stream = await client.new_stream(server.get_id(), [TProtocol("/deaf")])
-        await stream.write(b"x" * 150_000)
+        with suppress(*LIBRARY_ERRORS):  # it may be cut off in the middle
+            await stream.write(b"x" * 150_000)
         await until(lambda: not server.swarm.connections)
 
 

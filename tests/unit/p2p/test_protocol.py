@@ -746,3 +746,14 @@ async def test_a_validators_machine_is_vouched_for_and_nobody_else_is() -> None:
             async with rogue(number, victim, hello=status.encode()):
                 await until(lambda number=number: peer_id_of(number) in dict(told))  # type: ignore[misc]
     assert told == [(peer_id_of(9), True), (peer_id_of(8), False)]
+
+
+async def test_of_a_crowd_that_a_validator_vouches_for_its_newest_machines_count() -> None:
+    told: list[tuple[str, bool]] = []
+    async with party(1) as victim:
+        victim.transport.gossip.vouch = lambda *each: told.append(each)  # type: ignore[method-assign]
+        for number in (7, 8, 9):
+            credential = sign_credential(secret(1), NETWORK.id, peer_id_of(number))
+            async with rogue(number, victim, hello=replace(STANDING, credential=credential).encode()):
+                await until(lambda number=number: (peer_id_of(number), True) in told)  # type: ignore[misc]
+    assert told == [*((peer_id_of(number), True) for number in (7, 8)), (peer_id_of(7), False), (peer_id_of(9), True)]

@@ -18,8 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from chain.blocks import Block, encode_block
-from chain.codec import encode
-from chain.database import DATABASE, OLDER_FORMAT, seal
+from chain.database import DATABASE, OLDER_FORMATS, seal
 from chain.errors import OperatorError
 from chain.reader import Reader
 from chain.storage import Storage
@@ -28,7 +27,7 @@ from p2p.local.home import create_home, locked
 from scripts.chaindata import chaindata
 from scripts.chaindata_parts import chainfile
 from tests.support.forgetting import ForgettingCity, found_in
-from tests.support.homes import look_up, tamper
+from tests.support.homes import look_up, make_older, tamper
 from tests.support.killing import count_steps, kill_at, moments
 from tests.support.registered import City, city_policy
 from tests.support.running import ROOT
@@ -455,16 +454,13 @@ def test_a_database_of_this_version_needs_no_migration(home: Path) -> None:
     assert "is of this version's format already" in mistake("migrate", home)
 
 
+@pytest.mark.parametrize("form", OLDER_FORMATS)
 def test_a_database_of_the_version_before_is_migrated_and_the_older_one_kept(
-    home: Path, city: City, monkeypatch: pytest.MonkeyPatch
+    home: Path, city: City, form: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chain.migrate.JUDGED_OTHERWISE", ())  # as if that version had had the rules of this one
     before = chain_in(home, city)
-    with closing(sqlite3.connect(home / DATABASE)) as connection, connection:
-        for table in ("page", "agenda", "given", "ranks"):
-            connection.execute(f"DROP TABLE {table}")
-        connection.execute("DELETE FROM meta WHERE key IN ('entries', 'transactions')")
-        connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (encode(OLDER_FORMAT),))
+    make_older(home / DATABASE, form)
     assert "chaindata.py migrate --home" in mistake("verify", home)
     kept = Path(answer("migrate", home)["kept"])
     assert kept.exists()

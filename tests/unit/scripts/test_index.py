@@ -24,7 +24,6 @@ from chain.keys import did_from_key
 from chain.scores import standing
 from scripts.chain_view import open_view
 from scripts.index import index as command
-from scripts.index_parts import book
 from scripts.index_parts.database import Database, DatabaseAway, Transaction, open_database
 from scripts.index_parts.index import Index
 from scripts.index_parts.page import PAGE, page
@@ -424,7 +423,3 @@ def test_the_page_is_what_the_tables_say() -> None:
 
 def test_every_column_is_told_in_words() -> None:
     assert [column.name for table in TABLES for column in table.columns if len(column.what) < 5] == []
-
-
-def test_bytes_within_a_list_of_a_transaction_become_hexadecimal() -> None:
-    assert book._json({"vouchers": (b"\x01\xff",)}) == '{"vouchers": ["01ff"]}'

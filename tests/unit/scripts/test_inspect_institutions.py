@@ -180,13 +180,17 @@ def test_verify_rechecks_a_register_with_its_standings(told: Told) -> None:
 
 def test_verify_finds_wrong_missing_and_invented_standings(told: Told, damaged: Path) -> None:
     bob, eve, nobody = told.city.bob.key, told.city.eve.key, secret(77).public
-    tamper(damaged, "UPDATE standings SET score = 1234 WHERE member = ?", bob)
+    tamper(damaged, "UPDATE standings SET score = 1234, suspended = 3 WHERE member = ?", bob)
     tamper(damaged, "DELETE FROM standings WHERE member = ?", eve)
-    tamper(damaged, "INSERT INTO standings VALUES (?, 5)", nobody)
+    tamper(damaged, "INSERT INTO standings VALUES (?, 5, 0, 0)", nobody)
     assert f"rank {did_from_key(nobody)}, which is no member" in mistake(damaged, "top")
     height = answer(damaged, "tiers")["as_of_height"]
     assert set(problems(damaged)) == {
-        (height, f"the stored standings give {did_from_key(bob)} the score 1234 instead of 999"),
+        (
+            height,
+            f"the stored standings give {did_from_key(bob)} score 1234, level 3, 3 suspended "
+            "instead of score 999, level 3, 0 suspended",
+        ),
         (height, f"the stored standings lack {did_from_key(eve)}"),
         (height, f"the stored standings rank {did_from_key(nobody)}, who is no member"),
     }

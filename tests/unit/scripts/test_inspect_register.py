@@ -7,21 +7,28 @@ import io
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chain import enquiries
 from chain.actions import Evidence
 from chain.chronicle import transaction_document
-from chain.database import seal
+from chain.database import PUT_ENTRY, entry_row, seal
 from chain.entries import Account, Member
 from chain.headers import Header, sign_header
 from chain.keys import did_from_key
 from chain.state import decode_entry, encode_entry
 from chain.statekeys import account_key, member_key
 from chain.statements import NO_TAG
+from p2p.local.endpoints import HEAD, MEMBER
+from scripts.chain_view import open_view
 from scripts.console import short_did
+from scripts.inspect_parts import institutions, people
+from scripts.inspect_parts.question import newer
+from scripts.tables import lay_out
 from tests.support.asking import answer, ask, column, mistake
 from tests.support.homes import look_up, tamper
 from tests.support.registered import DIGEST, Told, told_city
@@ -115,7 +122,7 @@ def test_a_did_can_be_given_as_tables_shorten_it(told: Told) -> None:
 def test_the_beginning_of_several_dids_names_none(told: Told, damaged: Path) -> None:
     key = told.city.eve.key
     twin = account_key(key[:-1] + bytes([key[-1] ^ 1]))
-    tamper(damaged, "INSERT INTO state VALUES (?, ?)", twin, seal(twin, encode_entry(Account(0, b"", b""))))
+    tamper(damaged, PUT_ENTRY, *entry_row(twin, encode_entry(Account(0, b"", b""))))
     assert "several keys begin" in mistake(damaged, "member", short_did(told.did("eve")))
 
 
@@ -229,6 +236,21 @@ def test_records_are_filtered(told: Told) -> None:
     assert "no category of records" in mistake(told.home, "records", "--category", "nothing")
 
 
+def test_of_a_large_register_an_answer_looks_at_so_many_records(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enquiries, "MAX_LOOKED_AT", 2)
+    found, after = [], list[str]()
+    while True:
+        page = answer(told.home, "records", "--category", "1", *after)
+        assert page["more"] == (page["next"] is not None)
+        found += [(row["member"], row["number"]) for row in page["records"]]
+        if page["next"] is None:
+            break
+        assert f"more with --after {page['next']}" in ask(told.home, "records", "--category", "1", *after).stdout
+        after = ["--after", page["next"]]
+    assert set(found) == {(told.did("ann"), 1), (told.did("bob"), 2)}
+    assert len(found) == 2
+
+
 def test_open_objections_say_who_has_to_act_until_when(told: Told) -> None:
     (open_one,) = answer(told.home, "objections")["objections"]
     objected_in = next(
@@ -240,6 +262,38 @@ def test_open_objections_say_who_has_to_act_until_when(told: Told) -> None:
     assert open_one["deadline_slot"] == objected_in + 20
     assert open_one["left"] == f"{objected_in + 20 - told.city.height} s"
     assert "the issuer's answer" in ask(told.home, "objections").stdout
+
+
+@pytest.mark.parametrize(
+    ("question", "matters"),
+    [
+        (("objections",), {"member", "number", "waits_for", "left"}),
+        (("records",), {"member", "number", "category", "points", "state"}),
+        (("member", "ann", "--explain"), {"what", "points", "category", "state"}),
+        (("authorities",), {"authority", "status", "decided", "overturned", "rate ‰"}),
+    ],
+)
+def test_at_eighty_columns_what_matters_is_shown(told: Told, question: tuple[str, ...], matters: set[str]) -> None:
+    command, *rest = (told.did(word) if word == "ann" else word for word in question)
+    document = answer(told.home, command, *rest)
+    shows = institutions if command == "authorities" else people
+    finding = people.member(document, True) if rest else getattr(shows, command)(document)
+    sheet = next(each for each in finding.sheets if matters <= set(each.columns))
+    rows = [[str(cell) for cell in row] for row in sheet.rows]
+    left_out = lay_out(sheet.columns, rows, [False] * len(sheet.columns), 80, sheet.least).left_out
+    assert not matters & set(left_out)
+
+
+def test_a_home_that_is_behind_says_what_its_node_knows(told: Told) -> None:
+    """The scores on disk are of the last settled block."""
+    with open_view(told.home) as view:
+        height = view.state.height
+        assert bool(newer(MEMBER, view)) == (view.finalized_height > height)
+        ahead = replace(view, finalized_height=height + 7)
+        assert newer(HEAD, ahead) == "", "that is told as of the head"
+        assert newer(MEMBER, ahead).startswith(
+            f"this home is final up to height {height + 7}, and its scores are as of height {height}; "
+        )
 
 
 # ---------------------------------------------------------------------------------------------------- history

@@ -18,7 +18,7 @@ from chain import registry as rules
 from chain.actions import AUDIT, Action, Anchor, Answer, FileRecord, Object, Propose, Rate, Repair, Rule, Statement
 from chain.chronicle import describe_refusal
 from chain.codec import decode
-from chain.documents import as_of, records_document
+from chain.documents import as_of, members, records_document
 from chain.draft import Draft
 from chain.enquiries import objections
 from chain.entries import Record
@@ -105,7 +105,9 @@ class FakeNode:
             case "GET", ["records", did]:
                 document = records_document(self.view, key_from_did(did))
             case "GET", ["objections"]:
-                commit = SimpleNamespace(state=self.view, at_state=as_of(self.view))
+                suspended = [identity for identity, entry in members(self.view) if entry.suspended]
+                reader = SimpleNamespace(suspended=lambda: suspended)
+                commit = SimpleNamespace(state=self.view, at_state=as_of(self.view), reader=reader)
                 document = objections(cast("View", commit))
             case "GET", ["motions"]:
                 document = motions_document(self.view)
@@ -312,7 +314,8 @@ def test_a_refusal_says_the_rule_and_what_is_needed(market: Desk) -> None:
 
 def test_a_dry_run_sends_nothing(market: Desk) -> None:
     arguments = ("rate", market.did("bob"), "--category", "1", "--points", "5", "--dry-run")
-    assert market.act(*arguments, key="ann")["state"] == "possible"
+    told = market.act(*arguments, key="ann")
+    assert (told["state"], sha256(bytes.fromhex(told["raw"])).hexdigest()) == ("possible", told["id"])
     assert "nothing was sent" in market.ends(*arguments, key="ann").stdout
     assert len(market.node.taken) == 2
 

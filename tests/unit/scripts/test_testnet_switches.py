@@ -12,18 +12,21 @@ from scripts.testnet_parts.switches import build_switches
 from tests.support.switched import TOKEN, FakeTestnet
 
 URL = "http://127.0.0.1:4999"
+LAB = "http://127.0.0.1:4998/"
 SHOWN = {"authorization": f"Bearer {TOKEN}"}
 
 
 async def ask(testnet: Any, method: str, path: str, **headers: str) -> httpx.Response:
-    app = build_switches(testnet, TOKEN)
+    app = build_switches(testnet, TOKEN, LAB)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=URL) as client:
         return await client.request(method, path, headers=headers)
 
 
 async def test_the_nodes_are_told_and_turned() -> None:
     testnet = FakeTestnet()
-    first, second = (await ask(testnet, "GET", "/nodes", **SHOWN)).json()["nodes"]
+    told = (await ask(testnet, "GET", "/nodes", **SHOWN)).json()
+    assert told["lab"] == LAB
+    first, second = told["nodes"]
     assert (first["name"], first["live"], first["cut"], first["url"]) == ("node0", True, True, "http://127.0.0.1:1")
     assert (second["live"], second["cut"], second["url"], second["ended"]) == (False, False, None, "ended (code 0)")
     done = await ask(testnet, "POST", "/nodes/node0/stop", origin="http://127.0.0.1:4080", **SHOWN)

@@ -15,7 +15,7 @@ export async function open ({ node, people, isOpen }, main) {
       ['Tier', ({ tier }) => el('span', { class: 'tier' }, tier)],
       ['Score from', ({ from, threshold, tier }) => count(from ?? threshold ?? policy.policy.tier.find(({ name }) => name === tier)?.from), 'right'],
       ['Members', ({ members }) => count(members), 'right']
-    ], tierNames, { isQuiet: true })),
+    ], tierNames, { isQuiet: true }), tiers?.rescored_to && el('p', { class: 'quiet' }, 'A new policy is being applied: ranks and tiers are still of both.')),
     section('Standing', rows))
   draw(await asked(node, top))
   let at = Date.now()

@@ -1,6 +1,6 @@
 // The nodes of a testnet as a table, with what can be done to each.
 
-import { el, replace, section, table } from '../dom.js'
+import { beside, el, replace, section, table } from '../dom.js'
 import { count } from '../words.js'
 
 const REFRESH_MS = 1_000
@@ -9,7 +9,7 @@ const REFRESH_MS = 1_000
 export function switchesOf ({ live, people, isOpen }) {
   const { switches } = live
   if (!switches) return { section: null, close: () => {} }
-  const [rows, said] = [el('div', {}), el('p', { class: 'quiet', role: 'status' })]
+  const [rows, said, lab] = [el('div', {}), el('p', { class: 'quiet', role: 'status' }), el('p', { class: 'quiet' })]
   const press = async (kind, { name }) => {
     try {
       said.textContent = `${await switches.turn(kind, name)}.`
@@ -24,11 +24,13 @@ export function switchesOf ({ live, people, isOpen }) {
     } catch (error) {
       said.textContent = error.message
     }
-    if (isOpen()) replace(rows, nodeTable(switches.nodes, people, press))
+    if (!isOpen()) return
+    replace(rows, nodeTable(switches.nodes, people, press))
+    if (switches.lab && !lab.firstChild) lab.append('And with villains among the validators: ', beside(switches.lab, 'the lab'), '.')
   }
   refresh()
   const timer = setInterval(refresh, REFRESH_MS)
-  return { section: section('Nodes of this testnet', rows, said), close: () => clearInterval(timer) }
+  return { section: section('Nodes of this testnet', rows, said, lab), close: () => clearInterval(timer) }
 }
 
 function nodeTable (nodes, people, press) {

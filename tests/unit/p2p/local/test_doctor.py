@@ -89,8 +89,10 @@ def test_a_missing_file_is_a_finding(home: Path, name: str) -> None:
     assert any(f"{name} is missing" in finding.what for finding in wrong(home))
 
 
-def test_a_home_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
-    assert {finding.check for finding in wrong(tmp_path / "nowhere")} == {"genesis", "configuration", "key"}
+def test_a_home_that_is_not_there_is_one_finding(tmp_path: Path) -> None:
+    check, what, remedy = only(wrong(tmp_path / "nowhere"))
+    assert (check, what) == ("home", f"there is no folder {tmp_path / 'nowhere'}")
+    assert "--home" in remedy
 
 
 def test_a_mistake_in_the_configuration_is_named_by_its_line(home: Path) -> None:

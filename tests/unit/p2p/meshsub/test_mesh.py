@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 from p2p.meshsub.effects import Check, Effect, Fault, Penalise, Send, Verdict
-from p2p.meshsub.memory import IWANT_FOLLOWUP_MS, MAX_RETRANSMISSIONS
+from p2p.meshsub.memory import COPY_WINDOW_MS, IWANT_FOLLOWUP_MS, MAX_RETRANSMISSIONS
 from p2p.meshsub.mesh import (
     D_LAZY,
     FULL_BACKOFF_S,
@@ -137,6 +137,15 @@ def test_topics_of_others_and_more_than_a_few_are_not_noted() -> None:
     rig.hear("p", Rpc(subscriptions=tuple(Subscription(f"{'net' if n % 2 else 'other'}/{n}") for n in range(50))))
     assert len(rig.mesh.peers["p"].topics) == MAX_TOPICS_PER_PEER
     assert all(topic.startswith("net/") for topic in rig.mesh.peers["p"].topics)
+
+
+def test_a_topic_with_a_name_of_a_megabyte_is_not_noted() -> None:
+    rig = Rig()
+    rig.meet("p")
+    before = set(rig.mesh.peers["p"].topics)
+    rig.hear("p", Rpc(subscriptions=tuple(Subscription(f"net/{n}" + "x" * 1_000_000) for n in range(4))))
+    assert rig.mesh.peers["p"].topics == before
+    assert rig.blamed() == []
 
 
 def test_who_subscribes_over_and_over_is_blamed() -> None:
@@ -386,6 +395,21 @@ def test_who_brings_copies_is_not_silent() -> None:
         rig.hear("copier", Rpc(messages=(news,)))
     rig.beat()
     assert rig.score("lazy") < rig.score("copier") == 0 < rig.score("speaker")
+
+
+def test_who_brings_copies_late_is_as_good_as_silent() -> None:
+    rig = Rig()
+    rig.meet("speaker", "copier", "late")
+    rig.now_ms += D_ACTIVE_MS
+    for number in range(SILENT_AFTER):
+        news = message(b"%d" % number)
+        rig.deliver("speaker", news)
+        rig.now_ms += COPY_WINDOW_MS
+        rig.hear("copier", Rpc(messages=(news,)))
+        rig.now_ms += 1
+        rig.hear("late", Rpc(messages=(news,)))
+    rig.beat()
+    assert rig.score("late") < rig.score("copier") == 0 < rig.score("speaker")
 
 
 def test_nobody_is_silent_where_nobody_speaks_nor_before_it_had_time() -> None:

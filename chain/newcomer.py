@@ -1,0 +1,339 @@
+"""A home that joins by state: headers and a state are fetched into a database beside its own, until that is whole.
+
+Headers are kept as a pruned home keeps them (:mod:`chain.bodies`).  Of the state every part is stored together with
+what is still missing, and with the pages of the tree over what is here: so a part that is here already is known by its
+hash (:mod:`chain.joining`).  When all is here, what follows from the entries is made, and the database takes the place
+of the home's own, which knows nothing but the genesis and what this validator signed.  Whatever interrupts it, asked
+again it goes on.  Source: protocol 7.7.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from chain import pages
+from chain.blocks import Heading, decode_heading
+from chain.blocktree import Judged
+from chain.codec import array, decode, encode
+from chain.database import (
+    COMMITS,
+    FORMAT,
+    PUT_ENTRY,
+    SCHEMA,
+    STATE_INDEX,
+    Database,
+    corrupt,
+    entry_row,
+    place,
+    seal,
+)
+from chain.derived import Derived
+from chain.errors import OperatorError, Reason, Refused
+from chain.genesis import Genesis
+from chain.headers import Header, VerifiedHeader, decode_header
+from chain.joining import Joining, share
+from chain.lightchain import MAX_KNOWN, MAX_SAVED_BYTES, Checkpoint, LightChain, restore, save
+from chain.messages import GetPart
+from chain.newest import Newest
+from chain.ranges import Fetched, Part
+from chain.rebuild import forget_progress, rebuild_tables
+from chain.votecodec import decode_votes, encode_votes
+
+# What a home says of itself beside its chain.
+_KEPT = ("signing", "exported", "signer", "restart", COMMITS)
+_OURS = ("headers", "target", "joining", "total", "progress")
+
+
+class Waiting(NamedTuple):
+    """A heading that is not final yet."""
+
+    height: int
+    parent: bytes
+    raw: bytes
+    changes_voters: bool
+
+
+class Standing(NamedTuple):
+    """How far it is: headers up to ``height``, and ``entries`` of ``total`` of the state of ``target``.
+
+    ``share`` is how much of all key hashes is here, in thousandths.
+    """
+
+    height: int
+    target: int
+    entries: int
+    total: int
+    share: int
+
+
+def draft_of(path: Path) -> Path:
+    """Where a home's database is made."""
+    return path.with_name(f"{path.name}.joining")
+
+
+def is_fresh(path: Path, genesis: Genesis) -> bool:
+    """Whether a home's database holds no block yet.  Raises :class:`OperatorError`."""
+    with contextlib.closing(Database(path, genesis, read_only=True)) as database:
+        return next(database.rows("SELECT 1 FROM blocks LIMIT 1"), None) is None
+
+
+def progress_of(path: Path) -> bytes | None:
+    """What a home that joins says of it, beside its process; None where none does.  Raises :class:`OperatorError`."""
+    if not draft_of(path).exists():
+        return None
+    connection = sqlite3.connect(f"{draft_of(path).absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    with contextlib.closing(Database.around(draft_of(path), connection)) as database:
+        return database.meta("progress")
+
+
+class Newcomer:
+    """The database of a home at ``path`` while it is made.  Its methods block; one at a time.
+
+    ``chain`` are the headers so far, to go on from; ``target`` is the header, with the votes after it, whose state is
+    fetched.
+    """
+
+    def __init__(self, path: Path, genesis: Genesis, checkpoint: Checkpoint | None = None) -> None:
+        """Begin, or go on.  Raises :class:`OperatorError` where the disk cannot be written, or is damaged."""
+        self.path = path
+        self.genesis = genesis
+        draft = draft_of(path)
+        try:
+            connection = sqlite3.connect(draft, isolation_level=None, check_same_thread=False)
+            self._database = Database.around(draft, connection)
+            self._derived = Derived(self._database)
+            with self._database.translated():
+                self._open()
+                self.chain = self._restored(checkpoint)
+                self.joining = self._unfinished()
+                self.target = self._target()
+        except (OSError, sqlite3.Error) as error:
+            raise OperatorError(f"{draft} cannot be written ({error}); make room for it and try again") from error
+        except OperatorError as error:
+            self.close()
+            if isinstance(error.__cause__, sqlite3.OperationalError):  # no room, or not permitted
+                raise
+            raise OperatorError(
+                f"{draft} is damaged ({error.__cause__}); move it away, and the join begins anew"
+            ) from error
+        self._waiting: Newest[bytes, Waiting] = Newest(MAX_KNOWN)
+        self._stored = self.chain.final.header
+
+    def _open(self) -> None:
+        connection = self._database.connection
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")  # what the disk loses of it is fetched again
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
+            connection.executescript("BEGIN;" + SCHEMA + STATE_INDEX)
+            connection.execute("INSERT INTO meta VALUES ('format', ?)", (encode(FORMAT),))
+            connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (self.genesis.id,))
+            connection.execute("COMMIT")
+        if (self._database.meta("format"), self._database.meta("genesis")) != (encode(FORMAT), self.genesis.id):
+            raise Refused(Reason.MALFORMED, "it is of another version, or of another network")
+
+    def _restored(self, checkpoint: Checkpoint | None) -> LightChain:
+        raw = self._database.meta("headers")
+        chain = LightChain(self.genesis, checkpoint) if raw is None else restore(self.genesis, raw, checkpoint)
+        if not chain.final.header.height:  # under another checkpoint than before, what was final is not
+            self._forget("headers", "target", "joining")
+        self._drop_above(chain.final.header.height)
+        return chain
+
+    def _forget(self, *keys: str) -> None:
+        self._database.connection.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in keys])
+
+    def _unfinished(self) -> Joining | None:
+        raw = self._database.meta("joining")
+        return None if raw is None else Joining.decode(raw, self._here)
+
+    def _target(self) -> Judged | None:
+        raw = self._database.meta("target")
+        if raw is None:
+            return None
+        header, votes = array(decode(raw, max_bytes=MAX_SAVED_BYTES, max_items=2), 2, 2, "a target")
+        return Judged(decode_header(header), decode_votes(votes))
+
+    def close(self) -> None:
+        """End the connection."""
+        self._database.close()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing any more."""
+        return self.joining is not None and self.joining.is_done
+
+    @property
+    def standing(self) -> Standing:
+        """How far it is."""
+        joining = self.joining
+        return Standing(
+            self._stored.height,
+            0 if self.target is None else self.target.header.height,
+            self._database.number("entries"),
+            self._database.number("total"),
+            0 if joining is None else share(joining),
+        )
+
+    def note(self, progress: bytes) -> None:
+        """What :func:`progress_of` tells others."""
+        with self._database.portion():
+            self._database.put("progress", progress)
+
+    # ------------------------------------------------------------------------------------------------- headers
+
+    def slot_at(self, height: int) -> int:
+        """The slot of a stored header."""
+        rows = self._database.values("SELECT id, body, 0 FROM blocks WHERE height = ?", (height,))
+        return next(decode_heading(body)[0].slot for _, body, _ in rows)
+
+    def follow(self, chain: LightChain, headings: Sequence[Heading]) -> None:
+        """These were added to a chain: store what is final of them.  Another chain than before begins anew."""
+        if chain is not self.chain:
+            with self._database.portion():
+                self._drop_above(0)
+            self.chain, self._stored = chain, LightChain(self.genesis).final.header
+            self._waiting.clear()
+        for heading in headings:
+            self._waiting[heading.header.id] = _waiting(heading)
+        if chain.final.header.height > self._stored.height:
+            self._store()
+
+    def _drop_above(self, height: int) -> None:
+        self._database.connection.execute("DELETE FROM blocks WHERE height > ?", (height,))
+        self._database.connection.execute("DELETE FROM decisions WHERE height > ?", (height,))
+
+    def _store(self) -> None:
+        final, way = self.chain.final.header, list[tuple[bytes, Waiting]]()
+        block_id = final.id
+        while block_id != self._stored.id:
+            if block_id not in self._waiting:
+                raise OperatorError(f"too much stood beside the chain for too long; move {draft_of(self.path)} away")
+            way.append((block_id, self._waiting.pop(block_id)))
+            block_id = way[-1][1].parent
+        with self._database.portion():
+            self._insert(way[::-1])
+            if self.chain.is_anchored:
+                self._database.put("headers", save(self.chain))
+        self._stored = final
+        for block_id in [each for each, waiting in self._waiting.items() if waiting.height <= final.height]:
+            del self._waiting[block_id]
+
+    def _insert(self, way: Sequence[tuple[bytes, Waiting]]) -> None:
+        connection = self._database.connection
+        connection.executemany(
+            "INSERT INTO blocks (id, parent, height, main, transactions, body) VALUES (?, ?, ?, 1, 0, ?)",
+            [(block_id, each.parent, each.height, seal(block_id, each.raw)) for block_id, each in way],
+        )
+        decided = [(each.height,) for _, each in way if each.changes_voters]
+        connection.executemany("INSERT OR REPLACE INTO decisions VALUES (?)", decided)
+
+    # ------------------------------------------------------------------------------------------------- the state
+
+    def aim(self, target: Judged) -> Joining:
+        """Fetch the state of this header; of what is here already only that which differs."""
+        if self.joining is None:
+            self.joining = Joining(target.header.state_root, here=self._here)
+        elif self.joining.root != target.header.state_root:
+            self.joining.turn_to(target.header.state_root)
+        self.target = target
+        with self._database.portion():
+            self._database.put("target", encode((target.header.raw, encode_votes(target.votes))))
+            self._database.put("joining", self.joining.encode())
+        return self.joining
+
+    def take(self, peer: str, request: GetPart, reply: bytes, now_ms: int) -> None:
+        """Store what a reply shows.  Raises :class:`Refused` as :meth:`~chain.joining.Joining.take` does."""
+        joining = self.joining
+        fetched = None if joining is None else joining.take(peer, request, reply, now_ms)
+        if joining is not None and fetched is not None:
+            with self._database.portion():
+                self._replace(fetched)
+                self._database.put("joining", joining.encode())
+                self._database.put("total", encode((fetched.total,)))
+
+    def _replace(self, fetched: Fetched) -> None:
+        """These are all entries of a part."""
+        connection, values = self._database.connection, dict(fetched.rows)
+        gone = [key for key in self._keys(fetched.part) if key not in values]
+        connection.executemany("DELETE FROM state WHERE key = ?", [(key,) for key in gone])
+        connection.executemany(PUT_ENTRY, [entry_row(key, value) for key, value in values.items()])
+        hashes = {sha256(key).digest(): sha256(value).digest() for key, value in values.items()}
+        self._derived.grow({**dict.fromkeys(sha256(key).digest() for key in gone), **hashes})
+
+    def _keys(self, part: Part) -> Iterator[bytes]:
+        between = "SELECT key FROM state WHERE at BETWEEN ? AND ?"
+        for (key,) in self._database.connection.execute(between, (place(part.first), place(part.last))).fetchall():
+            if sha256(key).digest() in part:
+                yield key
+
+    def _here(self, part: Part) -> bytes:
+        return pages.subtree(self._derived.fetch, self._database.number("entries"), part.first, part.depth)
+
+    # ------------------------------------------------------------------------------------------------- the end
+
+    def finish(self, advance: Callable[[int], None]) -> Header:
+        """Make what follows from the entries, and put the database in the place of the home's; its header.
+
+        ``advance`` is told of entries that are done.  The connection is closed.  Raises :class:`OperatorError`.
+        """
+        database, target = self._database, self.target
+        if target is None or self._derived.root != target.header.state_root:
+            raise corrupt(draft_of(self.path), "what was fetched is not what is here")
+        rebuild_tables(database, advance)
+        with database.translated():
+            database.connection.execute("PRAGMA synchronous = FULL")
+        with database.portion():
+            self._complete(target)
+            self._take_over()
+        with database.translated():
+            database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.close()
+        _fold_log(self.path)
+        draft_of(self.path).replace(self.path)
+        _tidy(self.path)
+        return target.header
+
+    def _complete(self, target: Judged) -> None:
+        """What a home says that stands at this header."""
+        database, header = self._database, target.header
+        self._drop_above(header.height)
+        forget_progress(database)
+        database.put("snapshot_header", header.raw)
+        database.put("snapshot_votes", encode_votes(target.votes))
+        database.put("head", header.id)
+        database.put("finalized", encode((header.height,)))
+        database.put("bodies", encode((header.height + 1,)))
+        database.put("transactions", encode((0,)))
+
+    def _take_over(self) -> None:
+        """What the home's own database says beside its chain."""
+        places = ", ".join("?" * len(_KEPT))
+        with contextlib.closing(Database(self.path, self.genesis, read_only=True)) as home:
+            rows = list(home.rows(f"SELECT key, value FROM meta WHERE key IN ({places})", _KEPT))
+        self._database.connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+
+
+def _waiting(heading: Heading) -> Waiting:
+    header: VerifiedHeader = heading.header
+    raw = encode((header.raw, heading.ballot.raw))
+    return Waiting(header.height, header.parent, raw, heading.ballot.changes_voters)
+
+
+def _tidy(path: Path) -> None:
+    """What only a draft has to know; where this is interrupted, it does no harm."""
+    database = Database.around(path, sqlite3.connect(path, isolation_level=None))
+    with contextlib.closing(database), database.translated():
+        database.connection.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in _OURS])
+
+
+def _fold_log(path: Path) -> None:
+    """Leave nothing beside a database that is replaced: its log would be read as that of the new one."""
+    database = Database.around(path, sqlite3.connect(path, isolation_level=None))
+    with contextlib.closing(database), database.translated():
+        database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.connection.execute("PRAGMA journal_mode = DELETE")

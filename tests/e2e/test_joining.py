@@ -1,0 +1,206 @@
+"""Real nodes that join by state: beside a running network, killed again and again, and beside a peer that lies."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, closing
+from pathlib import Path
+
+import pytest
+import trio
+
+from chain.actions import Enrol
+from chain.database import DATABASE
+from chain.errors import OperatorError
+from chain.genesis import Genesis
+from chain.messages import MAX_MESSAGE_BYTES, MAX_PART_REQUEST_BYTES, GetPart
+from chain.newcomer import draft_of
+from chain.ranges import ANY
+from chain.reader import Reader
+from chain.statekeys import member_key
+from node import Node, open_node
+from p2p.client import announced
+from p2p.local.config import HomeConfig
+from p2p.local.home import create_home, load_home
+from p2p.prices import STATE
+from tests.support.forgetting import ForgettingCity
+from tests.support.running import DEADLINE_S, RunningNode, run_to_end, running, starting, wait_for
+from tests.support.world import Actor, genesis_of, secret
+
+LOOPBACK = "/ip4/127.0.0.1/tcp/0"
+VALIDATORS = 4
+
+
+def home(folder: Path, rules: Genesis, number: int, peers: list[str], **settings: str) -> Path:
+    config = HomeConfig(listen=[LOOPBACK], http="127.0.0.1:0", peers=peers, **settings)  # type: ignore[arg-type]
+    create_home(folder / f"node{number}", rules, secret(number).seed, config)
+    return folder / f"node{number}"
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Iterator[list[RunningNode]]:
+    """Three of four validators, and two hundred members whose enrolments are final."""
+    rules = genesis_of(VALIDATORS, genesis_time_ms=int(time.time() * 1000))
+    members = [Actor(rules, number).sign(Enrol()) for number in range(100, 300)]
+    with ExitStack() as stack:
+        nodes: list[RunningNode] = []
+        for number in range(1, VALIDATORS):
+            peers = [announced(node.home).addresses[0] for node in nodes]
+            nodes.append(stack.enter_context(running(home(tmp_path, rules, number, peers))))
+        assert nodes[0].submit(members) == [None] * len(members)
+        with closing(Reader(nodes[0].home / DATABASE, rules)) as reader:
+            wait_for(lambda: reader.entry(member_key(members[-1].actor)) is not None, "the enrolments are final")
+            wait_for(lambda: reader.finalized_height() > 8, "some blocks are final")
+        yield nodes
+
+
+def addresses(nodes: list[RunningNode]) -> list[str]:
+    return [announced(node.home).addresses[0] for node in nodes]
+
+
+def test_a_validator_joins_by_state_is_killed_goes_on_and_makes_blocks(
+    network: list[RunningNode], tmp_path: Path
+) -> None:
+    rules = load_home(network[0].home).genesis
+    late = home(tmp_path, rules, VALIDATORS, addresses(network), join="state")
+    draft = draft_of(late / DATABASE)
+    for moment in range(3):
+        with starting(late) as node:
+            wait_for(lambda: draft.exists() or _is_ready(late), "it has begun")
+            time.sleep(moment / 4)  # a few moments of many: nothing depends on which
+            node.process.kill()
+            node.process.wait()
+    with running(late) as node:
+        status = node.status()
+        assert status["oldest_body"] > 1 or "joined" in node.log()
+        assert not draft.exists()
+        with closing(Reader(late / DATABASE, rules)) as reader:
+            assert reader.count_members() == 200
+        key = secret(VALIDATORS).public
+
+        def has_made() -> bool:
+            with closing(Reader(network[0].home / DATABASE, rules)) as reader:
+                return any(header.proposer == key for header, _ in reader.headers(1, 10_000))
+
+        wait_for(has_made, "it makes blocks")
+        wait_for(lambda: _same_final(node, network[0]), "it is where the others are")
+        assert node.status()["oldest_body"] > 1
+        assert node.get("/peers")["banned"] == {}
+
+
+def _is_ready(folder: Path) -> bool:
+    return (folder / "node.json").exists()
+
+
+def _same_final(one: RunningNode, other: RunningNode) -> bool:
+    height = min(one.status()["finalized_height"], other.status()["finalized_height"])
+    ids = {node.get(f"/blocks?from={height}&limit=1")["blocks"][0]["id"] for node in (one, other)}
+    return height > 10 and len(ids) == 1
+
+
+def test_an_older_chain_wants_a_checkpoint_and_one_off_the_chain_leads_nowhere(tmp_path: Path) -> None:
+    rules = genesis_of(VALIDATORS)  # of 1970
+    late = home(tmp_path, rules, 1, [])
+    ended = run_to_end("run", "--home", str(late), "--join", "state")
+    assert ended.returncode == 2
+    assert "older than 365 days" in ended.stderr
+    assert "--checkpoint HEIGHT:ID" in ended.stderr
+    ended = run_to_end("run", "--home", str(late), "--join", "state", "--checkpoint", "7:what")
+    assert ended.returncode == 2
+    assert "no checkpoint" in ended.stderr
+
+
+# ------------------------------------------------------------------------------------- peers that are not honest
+
+
+@pytest.fixture(scope="module")
+def city() -> ForgettingCity:
+    return ForgettingCity()
+
+
+class Nodes:
+    """Observers of the city."""
+
+    def __init__(self, city: ForgettingCity, folder: Path, stack: AsyncExitStack) -> None:
+        self._city = city
+        self._folder = folder
+        self._stack = stack
+        self._count = 0
+
+    async def start(self, peers: list[Node], *, holds: bool, **settings: str) -> Node:
+        self._count += 1
+        path = self._folder / f"home{self._count}"
+        known = [node.transport.listen_addresses[0] for node in peers]
+        config = HomeConfig(listen=[LOOPBACK], http="127.0.0.1:0", peers=known, **settings)  # type: ignore[arg-type]
+        create_home(path, self._city.genesis, secret(200 + self._count).seed, config)
+        if holds:
+            written = self._city.write(self._folder / f"written{self._count}")
+            for name in (DATABASE, f"{DATABASE}-commits"):
+                (written / name).replace(path / name)
+        return await self._stack.enter_async_context(open_node(load_home(path)))
+
+
+def lie(node: Node) -> list[GetPart]:
+    """From now on this node gives wrong parts of the state that it promises; for which it is asked."""
+    asked: list[GetPart] = []
+
+    async def give(_peer: str, data: bytes) -> bytes:
+        question = GetPart.decode(data)
+        reply = await node.give(question)
+        if question.root == ANY:
+            return reply
+        asked.append(question)
+        return reply[:-1] + bytes([reply[-1] ^ 1])
+
+    serve(node, give)
+    return asked
+
+
+def wait_for_lies(node: Node, told: Sequence[list[GetPart]]) -> None:
+    """From now on this node gives nothing before each of the others has lied."""
+
+    async def give(_peer: str, data: bytes) -> bytes:
+        question = GetPart.decode(data)
+        while question.root != ANY and not all(told):
+            await trio.sleep(0.02)
+        return await node.give(question)
+
+    serve(node, give)
+
+
+def serve(node: Node, give: Callable[[str, bytes], Awaitable[bytes]]) -> None:
+    limits = {"max_request": MAX_PART_REQUEST_BYTES, "max_response": MAX_MESSAGE_BYTES, "max_concurrent": 4}
+    node.transport.requests.serve(STATE, give, **limits)
+
+
+@pytest.mark.filterwarnings("ignore")
+async def test_two_of_three_peers_lie_and_it_joins_all_the_same(
+    city: ForgettingCity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chain.joining.MAX_PART_BYTES", 1_000)
+    monkeypatch.setattr("p2p.local.arrival.check_age", lambda *_arguments: None)
+    with trio.fail_after(DEADLINE_S):
+        async with AsyncExitStack() as stack:
+            nodes = Nodes(city, tmp_path, stack)
+            liars = [await nodes.start([], holds=True) for _ in range(2)]
+            asked = [lie(liar) for liar in liars]
+            honest = await nodes.start([], holds=True)
+            wait_for_lies(honest, asked)
+            newcomer = await nodes.start([*liars, honest], holds=False, join="state")
+            while newcomer.engine.chain.head.header.height < len(city.blocks):
+                await trio.sleep(0.05)
+            assert newcomer.keeper.describe()["oldest_body"] > 1
+            assert newcomer.engine.chain.head.header.id == honest.engine.chain.head.header.id
+
+
+@pytest.mark.filterwarnings("ignore")
+async def test_a_checkpoint_that_is_too_old_is_none(city: ForgettingCity, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        nodes = Nodes(city, tmp_path, stack)
+        honest = await nodes.start([], holds=True)
+        block = city.blocks[3]
+        with pytest.raises(OperatorError, match="the block of the checkpoint is older"):
+            await nodes.start([honest], holds=False, join="state", checkpoint=f"{block.header.height}:{block.id.hex()}")
+        assert json.loads((tmp_path / "home1" / "genesis.json").read_text("utf-8"))
