@@ -1,8 +1,7 @@
 """A database of a format before this one, brought to this one: beside it, and in its place once it is whole.
 
-Format 7 has all that this one has but where each entry is in the order of the tree.  Format 6 has nothing that follows
-from the entries; where its chain holds records, no node of this version can follow it: they mark their evidence in
-another way.
+Format 7 has the tree, and not where each entry is in its order; format 6 has nothing that follows from the entries.
+Where a chain holds what is judged otherwise by now, whoever executed it again would come to another state.
 
 The older one is kept.  Whatever interrupts it, nothing is lost: asked again, it goes on where it was.
 """
@@ -11,12 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from chain.actions import FileRecord, Reopen
+from chain.actions import Annul, Dispute, FileRecord, Leave, Recover, Reopen, Repair
 from chain.codec import encode
 from chain.database import (
     BLOCKS_AT_ONCE,
@@ -25,20 +24,23 @@ from chain.database import (
     SCHEMA,
     STATE_INDEX,
     Database,
+    is_bare,
     place,
     seal,
     trusted_block,
 )
 from chain.errors import OperatorError
 from chain.genesis import Genesis
-from chain.rebuild import rebuild
+from chain.kinds import KIND_OF
+from chain.rebuild import forget_progress, rebuild, rebuild_tables
 
 PORTION = 20_000
 BLOCKS_A_PORTION = 500
 # A format without tables that follow from the entries.
 _BARE = 6
-# What changes the state in another way than versions of before format 7 had it (protocol 6.12).
-JUDGED_OTHERWISE: tuple[type, ...] = (FileRecord, Reopen)
+# What changes the state in another way than that version had it (protocol 6).
+_SINCE_7 = (Reopen, Dispute, Repair, Recover, Annul, Leave)
+JUDGED_OTHERWISE: Mapping[int, tuple[type, ...]] = {6: (FileRecord, *_SINCE_7), 7: _SINCE_7}
 _HELD = ("format", "genesis", "copied", "rebuilding", "transactions")
 
 
@@ -57,33 +59,27 @@ _TABLES = (
     _Copied("decisions", "height", "height", PORTION),
     _Copied("state", "key, value, place(key)", "key", PORTION),
 )
-_FOLLOWING = (
-    _Copied("page", "k, v", "k", PORTION),
-    _Copied("agenda", "slot, key", "slot, key", PORTION),
-    _Copied("given", "rater, rating", "rater, rating", PORTION),
-    _Copied("standings", "member, score", "member", PORTION),
-    _Copied("ranks", "level, band, members", "level, band", PORTION),
-)
+# The tree of format 7 is this one's.
+_TREE = _Copied("page", "k, v", "k", PORTION)
 
 
 def _tables(form: int) -> tuple[_Copied, ...]:
-    return _TABLES if form == _BARE else _TABLES + _FOLLOWING
+    return _TABLES if form == _BARE else (*_TABLES, _TREE)
 
 
 def migrate(path: Path, genesis: Genesis, advance: Callable[[str, int], None]) -> Path:
     """Bring the database at ``path``, which nobody holds, to this version's format; returns where the older one is.
 
-    ``advance`` is told of rows that are done, and of which table; of format 6, ``entries`` come twice.  It takes as
-    much room again as the database.  Raises :class:`OperatorError` where there is no database of an older format, where
-    it is damaged, where its chain is judged otherwise by now, or where the disk is full: what is done is kept for the
-    next time.
+    ``advance`` is told of rows that are done, and of which table; entries come once more, of format 6 twice.  It takes
+    as much room again as the database.  Raises :class:`OperatorError` where there is no database of an older format,
+    where it is damaged, where its chain is judged otherwise by now, or where the disk is full: what is done is kept for
+    the next time.
     """
     draft = path.with_name(f"{path.name}.migrating")
     try:
         form = _fold_log(path, genesis)
         kept = path.with_name(f"{path.name}.format{form}")
-        if form == _BARE:
-            _check_rules(path)
+        _check_rules(path, JUDGED_OTHERWISE[form])
         with contextlib.closing(
             sqlite3.connect(draft.absolute().as_uri(), uri=True, isolation_level=None)
         ) as connection:
@@ -92,9 +88,9 @@ def migrate(path: Path, genesis: Genesis, advance: Callable[[str, int], None]) -
                 _prepare(connection, path)
                 for copied in _tables(form):
                     _copy(database, copied, advance)
-                if form == _BARE:
-                    rebuild(database, lambda count: advance("entries", count))
-                _finish(connection)
+                make = rebuild if form == _BARE else rebuild_tables
+                make(database, lambda count: advance("entries", count))
+                _finish(database)
         if not kept.exists():
             kept.hardlink_to(path)
         elif not kept.samefile(path):
@@ -114,7 +110,7 @@ def rows_to_migrate(path: Path) -> int:
             copied.table: int(next(database.rows(f"SELECT count(*) FROM {copied.table}"))[0])
             for copied in _tables(form)
         }
-    return sum(counts.values()) + 2 * counts["state"] * (form == _BARE)
+    return sum(counts.values()) + (2 if form == _BARE else 1) * counts["state"]
 
 
 def _form_of(database: Database) -> int:
@@ -144,16 +140,18 @@ def _fold_log(path: Path, genesis: Genesis) -> int:
     return form
 
 
-def _check_rules(path: Path) -> None:
+def _check_rules(path: Path, judged_otherwise: tuple[type, ...]) -> None:
     database = Database.around(path, sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True))
     with contextlib.closing(database):
         bodies = database.values("SELECT id, body, height FROM blocks ORDER BY height", at_once=BLOCKS_AT_ONCE)
         for _, body, height in bodies:
-            if any(isinstance(each.action, JUDGED_OTHERWISE) for each in trusted_block(body).transactions):
-                raise OperatorError(
-                    f"{path} holds a record (block {height}), and this version keeps records under rules by which that "
-                    "chain would have another state: keep it, and use the version that wrote it"
-                )
+            for transaction in () if is_bare(body) else trusted_block(body).transactions:
+                if isinstance(transaction.action, judged_otherwise):
+                    raise OperatorError(
+                        f"{path} holds a transaction ({KIND_OF[type(transaction.action)].name}, block {height}) that "
+                        "this version judges by other rules, by which that chain would have another state: keep it, "
+                        "and use the version that wrote it"
+                    )
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -196,14 +194,16 @@ def _copy(database: Database, copied: _Copied, advance: Callable[[str, int], Non
         advance(copied.table, done)
 
 
-def _finish(connection: sqlite3.Connection) -> None:
+def _finish(database: Database) -> None:
     """Put what is known beside blocks and state, durably; from now on it is a database."""
+    connection = database.connection
     (transactions,) = connection.execute(
         "SELECT coalesce(sum(transactions), 0) FROM main.blocks WHERE main = 1"
     ).fetchone()
     known = [row for row in connection.execute("SELECT key, value FROM old.meta") if row[0] not in _HELD]
     connection.execute("BEGIN")
     connection.execute(STATE_INDEX)
+    forget_progress(database)
     connection.executemany("INSERT OR REPLACE INTO main.meta VALUES (?, ?)", known)
     connection.execute("INSERT OR REPLACE INTO main.meta SELECT * FROM old.meta WHERE key = 'genesis'")
     connection.execute("INSERT OR REPLACE INTO main.meta VALUES ('format', ?)", (encode(FORMAT),))

@@ -28,7 +28,6 @@ from chain.database import (
     STATE_INDEX,
     Database,
     corrupt,
-    entry_row,
     place,
     seal,
 )
@@ -42,10 +41,14 @@ from chain.messages import GetPart
 from chain.newest import Newest
 from chain.ranges import Fetched, Part
 from chain.rebuild import forget_progress, rebuild_tables
+from chain.statetree import HASH_BYTES
 from chain.votecodec import decode_votes, encode_votes
 
 # What a home says of itself beside its chain.
 _KEPT = ("signing", "exported", "signer", "restart", COMMITS)
+# Entries come in the order of the tree, and go everywhere in the table: the more of it is at hand, the better.
+_CACHE_KIB = 131_072
+_LOG_PAGES = 16_000
 _OURS = ("headers", "target", "joining", "total", "progress")
 
 
@@ -128,6 +131,8 @@ class Newcomer:
         connection = self._database.connection
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # what the disk loses of it is fetched again
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
             connection.executescript("BEGIN;" + SCHEMA + STATE_INDEX)
             connection.execute("INSERT INTO meta VALUES ('format', ?)", (encode(FORMAT),))
@@ -261,8 +266,9 @@ class Newcomer:
         connection, values = self._database.connection, dict(fetched.rows)
         gone = [key for key in self._keys(fetched.part) if key not in values]
         connection.executemany("DELETE FROM state WHERE key = ?", [(key,) for key in gone])
-        connection.executemany(PUT_ENTRY, [entry_row(key, value) for key, value in values.items()])
-        hashes = {sha256(key).digest(): sha256(value).digest() for key, value in values.items()}
+        laid = zip(fetched.rows, fetched.entries, strict=True)
+        connection.executemany(PUT_ENTRY, [(key, seal(key, value), place(entry)) for (key, value), entry in laid])
+        hashes = {entry[:HASH_BYTES]: entry[HASH_BYTES:] for entry in fetched.entries}
         self._derived.grow({**dict.fromkeys(sha256(key).digest() for key in gone), **hashes})
 
     def _keys(self, part: Part) -> Iterator[bytes]:

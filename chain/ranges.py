@@ -86,13 +86,14 @@ class Provable(Protocol):
 class Fetched(NamedTuple):
     """A part that was checked against a root; ``total`` is how many entries the whole state has.
 
-    ``path`` are the hashes beside the way to it, and ``size`` is what its entries take.
+    ``path`` are the hashes beside the way to it; ``entries`` are its rows as the tree holds them, 64 bytes each.
     """
 
     part: Part
     total: int
     rows: tuple[Row, ...]
     path: tuple[bytes, ...]
+    entries: tuple[bytes, ...]
 
     @property
     def size(self) -> int:
@@ -173,7 +174,8 @@ def read_shown(asked: Part, data: bytes) -> tuple[bytes, Fetched]:
     part = asked.inside(depth)
     rows = tuple(_row(row) for row in array(fields[4], 0, MAX_ENTRIES, "the entries"))
     entries = [sha256(key).digest() + sha256(value).digest() for key, value in rows]
-    if any(entry[:HASH_BYTES] not in part for entry in entries):
+    first, last = part.first, part.last
+    if any(not first <= entry[:HASH_BYTES] <= last for entry in entries):
         raise Refused(Reason.UNSOLICITED, "an entry that does not belong to the part")
     aside = _aside(fields[3], part, is_above=len(path) < depth)
     if not _is_ascending(entries) or not _is_ascending(aside):
@@ -182,7 +184,7 @@ def read_shown(asked: Part, data: bytes) -> tuple[bytes, Fetched]:
     if len(path) < depth and len(every) > BUCKET:
         raise Refused(Reason.WRONG_STATE_ROOT, "more entries than a bucket holds where the path ends")
     top = hash_entries(every, len(path))
-    return fold(count, part.first, path, top), Fetched(part, count, rows, path)
+    return fold(count, part.first, path, top), Fetched(part, count, rows, path, tuple(entries))
 
 
 def _is_ascending(entries: Sequence[bytes]) -> bool:

@@ -49,7 +49,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
 @pytest.fixture(params=OLDER_FORMATS)
 def older(told: Told, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home's database in a format of before, as if that version had had the rules of this one."""
-    monkeypatch.setattr(migrating, "JUDGED_OTHERWISE", ())
+    monkeypatch.setattr(migrating, "JUDGED_OTHERWISE", dict.fromkeys(OLDER_FORMATS, ()))
     path = Path(shutil.copytree(told.home, tmp_path / "home")) / DATABASE
     make_older(path, request.param)
     return path
@@ -75,7 +75,7 @@ def test_an_older_database_becomes_what_this_version_would_have_written(told: To
 def test_a_migration_goes_on_where_it_was_interrupted(told: Told, older: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rebuilding, "PORTION", 7)
     monkeypatch.setattr(migrating, "_TABLES", tuple(each._replace(at_once=7) for each in migrating._TABLES))
-    monkeypatch.setattr(migrating, "_FOLLOWING", tuple(each._replace(at_once=7) for each in migrating._FOLLOWING))
+    monkeypatch.setattr(migrating, "_TREE", migrating._TREE._replace(at_once=7))
     portions = 0
 
     def stop_at(most: int) -> None:
@@ -100,14 +100,11 @@ def test_a_migration_goes_on_where_it_was_interrupted(told: Told, older: Path, m
     assert contents(older) == contents(told.home / DATABASE)
 
 
-def test_a_chain_with_records_stays_with_the_version_that_wrote_it(
+def test_a_chain_that_is_judged_otherwise_stays_with_the_version_that_wrote_it(
     told: Told, older: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    if form_of(older) == 7:  # which marks evidence as this one does
-        migrate(older, told.city.genesis, lambda _table, _count: None)
-        return
-    with pytest.raises(OperatorError, match=r"holds a record \(block \d+\).*use the version that wrote it"):
+    with pytest.raises(OperatorError, match=r"holds a transaction \(\w+, block \d+\).*use the version that wrote it"):
         migrate(older, told.city.genesis, lambda _table, _count: None)
     assert [each.name for each in older.parent.glob(f"{DATABASE}.*")] == []
 

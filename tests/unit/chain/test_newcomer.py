@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +12,13 @@ import pytest
 
 from chain import joining as module
 from chain.blocktree import Judged
-from chain.database import DATABASE, Database, stored_finality
+from chain.database import DATABASE, Database
 from chain.errors import OperatorError, Refused
 from chain.events import SigningState
 from chain.lightchain import Checkpoint, LightChain
 from chain.newcomer import Newcomer, draft_of, is_fresh, progress_of
 from chain.reader import Reader
 from chain.rebuild import replace_state
-from chain.shelves import Shelves
 from chain.storage import Storage
 from tests.support.forge import heading
 from tests.support.headings import CHAIN, FORGE, GENESIS
@@ -241,40 +239,3 @@ def test_it_says_how_far_it_is(home: Path) -> None:
         assert progress_of(home) is None
         newcomer.note(b"{}")
         assert progress_of(home) == b"{}"
-
-
-# ----------------------------------------------------------------------------------------------- giving it away
-
-
-@pytest.fixture
-def given(home: Path) -> Iterator[Shelves]:
-    """A node's disk with the state."""
-    test_a_home_gets_headers_and_a_state_and_goes_on_from_there(home)
-    with closing(Shelves(lambda: Reader(home, GENESIS))) as shelves:
-        yield shelves
-
-
-def test_parts_from_a_disk_are_those_from_memory(given: Shelves) -> None:
-    joining = module.Joining(SHELF.root)
-    while not joining.is_done:
-        for peer, request in list(joining.requests(["a"], 0)):
-            reply = given.give(request, 0)
-            assert reply == SHELF.give(request)
-            joining.take(peer, request, reply, 0)
-
-
-def test_what_a_disk_damaged_is_given_to_nobody(given: Shelves, home: Path) -> None:
-    with closing(sqlite3.connect(home)) as connection, connection:
-        connection.execute("UPDATE state SET at = 0 WHERE key = (SELECT max(key) FROM state)")
-    refused = list[str]()
-    joining = module.Joining(SHELF.root)
-    for _ in range(100):
-        for peer, request in list(joining.requests(["a"], 0)):
-            try:
-                joining.take(peer, request, given.give(request, 0), 0)
-            except Refused as refusal:
-                refused.append(str(refusal))
-    assert refused
-    assert all("damaged" in each for each in refused)
-    with closing(Database(home, GENESIS, read_only=True)) as database:
-        assert stored_finality(database) == TARGET.header.height

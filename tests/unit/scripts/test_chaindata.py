@@ -458,7 +458,9 @@ def test_a_database_of_this_version_needs_no_migration(home: Path) -> None:
 def test_a_database_of_the_version_before_is_migrated_and_the_older_one_kept(
     home: Path, city: City, form: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chain.migrate.JUDGED_OTHERWISE", ())  # as if that version had had the rules of this one
+    monkeypatch.setattr(
+        "chain.migrate.JUDGED_OTHERWISE", {form: ()}
+    )  # as if that version had had the rules of this one
     before = chain_in(home, city)
     make_older(home / DATABASE, form)
     assert "chaindata.py migrate --home" in mistake("verify", home)
