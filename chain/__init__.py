@@ -13,6 +13,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     statetree     the authenticated tree over the state
     pages         the same as pages, of which only what is looked at is in memory
     replanting    what an update of them comes to
+    planting      the pages of a tree in memory, and back
     ranges        a part of the state, shown to be all of it
 
   consensus
@@ -81,7 +82,9 @@ files of this list, the store, touch the disk.  Files import only files above th
 
   branches
     store         a state at the head: its entries, the tree over them, what falls due
-    paged         the same where it is on disk, with what is not there yet in memory
+    layers        what is on disk, as far as it was read, and over it what changed since
+    trees         the tree over a state on disk, all of it in memory or the pages looked at
+    paged         a state on disk, with what is not there yet in memory
     ledger        one branch: state, votes and undo from the snapshot to the head
     blocktree     the branches that can still win
     liars         who signed two chains that are both final

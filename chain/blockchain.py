@@ -41,13 +41,13 @@ class Snapshot:
 class Settled:
     """What moves the snapshot on disk to a later final block.
 
-    ``rows`` are the changed entries by key, None where one is gone; ``decisions`` the heights of blocks on the way that
-    decided something about who votes.  Without its ``tree`` the pages follow from the rows.
+    ``changes`` are those of all blocks on the way, ``decisions`` the heights of those that decided something about who
+    votes.  Without its ``tree`` the pages follow from the changes.
     """
 
     header: Header
     votes: Votes
-    rows: dict[bytes, bytes | None]
+    changes: Changes
     decisions: tuple[int, ...] = ()
     tree: Tree | None = None
 
@@ -195,9 +195,9 @@ class Blockchain:
         aligned = None if is_last else self._aligned
         target = aligned or Judged(self.finalized, self._final_votes)
         decisions = tuple(self.ledger.decisions(target.header.height))
-        rows, tree = self.ledger.settle(target.header.height)
+        changes, tree = self.ledger.settle(target.header.height)
         self._settled, self._aligned = target.header, None
-        return Settled(target.header, target.votes, rows, decisions, tree)
+        return Settled(target.header, target.votes, changes, decisions, tree)
 
     def _move_head(self, node: TreeNode) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
         down, up = self.tree.path(self.head.header.id, node.header.id)

@@ -9,7 +9,6 @@ copies of what was moved stay in the slack of its pages.  Source: protocol 2.7.
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -159,13 +158,7 @@ class Bodies:
     def end_log(self) -> bool:
         """Fold the log into the database and do without one; False where anybody else has the database open."""
         with self._at_once():
-            try:
-                self._connection.execute("PRAGMA journal_mode = DELETE")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                    raise
-                return False
-        return True
+            return self._database.end_log()
 
     @contextlib.contextmanager
     def _at_once(self) -> Iterator[None]:

@@ -11,7 +11,8 @@ from hashlib import sha256
 
 from chain import pages, replanting
 from chain.codec import encode
-from chain.database import BETWEEN, Database, bounds, page_seal, page_unseal, policy_in_force, unseal
+from chain.database import BETWEEN, Database, bounds, page_seal, page_unseal, policy_in_force
+from chain.draft import Changes
 from chain.entries import Member
 from chain.policy import Policy
 from chain.scores import noted
@@ -25,9 +26,6 @@ RESCORED_AT_ONCE = 10_000
 _BAND_BITS = 4
 _LEVELS = 7
 
-Values = Mapping[bytes, bytes | None]
-"""Entries by key, encoded; None where one is gone."""
-
 
 class Derived:
     """Keeps these tables in line with the entries of a database; its methods are called within a transaction."""
@@ -36,26 +34,21 @@ class Derived:
         self._database = database
         self._connection = database.connection
 
-    def before(self, values: Values) -> dict[bytes, bytes | None]:
-        """The entries on which the chain itself may act, of these keys, as they are stored before ``values`` are."""
-        return {key: self._stored(key) for key in values if key[0] in WITH_DEADLINES}
-
-    def follow(self, before: Values, values: Values, tree: Tree | None) -> None:
-        """The entries are these now.  Without a ``tree`` its pages are made from them."""
-        self._schedule(before, values)
-        self._give(values)
-        self._rank(values)
+    def follow(self, changes: Changes, tree: Tree | None) -> None:
+        """Entries changed.  Without a ``tree`` its pages are made from that."""
+        self._schedule(changes)
+        self._give(changes)
+        self._rank(changes)
         if tree is None:
-            self.grow({sha256(key).digest(): value and sha256(value).digest() for key, value in values.items()})
+            self.grow({sha256(key).digest(): after and sha256(after).digest() for key, (_, after) in changes.items()})
         else:
             self.plant(tree)
 
-    def enter(self, values: Mapping[bytes, bytes]) -> None:
+    def enter(self, changes: Changes) -> None:
         """These entries are there, and nothing but the tree knows of them yet."""
-        due = [(slot, key) for key, value in values.items() if (slot := due_slot(key, value)) is not None]
-        self._connection.executemany("INSERT INTO agenda VALUES (?, ?)", sorted(due))
-        self._give(values)
-        members = {key: value for key, value in values.items() if key[:1] == MEMBERS}
+        self._schedule(changes)
+        self._give(changes)
+        members = _members(changes)
         if members:
             self._score(policy_in_force(self._database), members)
 
@@ -64,12 +57,13 @@ class Derived:
     def grow(self, hashes: Mapping[bytes, bytes | None]) -> None:
         """Set entries of the tree, by the SHA-256 of their keys, to that of their values; None removes one."""
         updated = replanting.update(self.fetch, self._database.number("entries"), hashes)
-        self.plant(Tree(updated.count, {path: change.after for path, change in updated.pages.items()}))
+        self.plant(Tree(updated.count, lambda: {path: change.after for path, change in updated.pages.items()}))
 
     def plant(self, tree: Tree) -> None:
         """Store pages, and how many entries there are."""
-        gone = [(path,) for path, page in tree.pages.items() if not page]
-        kept = [(path, page_seal(path, page)) for path, page in tree.pages.items() if page]
+        rows = sorted(tree.pages().items())
+        gone = [(path,) for path, page in rows if not page]
+        kept = [(path, page_seal(path, page)) for path, page in rows if page]
         self._connection.executemany("DELETE FROM page WHERE k = ?", gone)
         self._connection.executemany("INSERT OR REPLACE INTO page VALUES (?, ?)", kept)
         self._database.put("entries", encode((tree.count,)))
@@ -89,29 +83,29 @@ class Derived:
 
     # ----------------------------------------------------------------------------- what falls due, who rated whom
 
-    def _schedule(self, before: Values, values: Values) -> None:
-        was_due = {(due_slot(key, value), key) for key, value in before.items()}
-        is_due = {(due_slot(key, values[key]), key) for key in before}
+    def _schedule(self, changes: Changes) -> None:
+        dated = [(key, *both) for key, both in changes.items() if key[0] in WITH_DEADLINES]
+        was_due = {(due_slot(key, before), key) for key, before, _ in dated}
+        is_due = {(due_slot(key, after), key) for key, _, after in dated}
         gone = [(slot, key) for slot, key in was_due - is_due if slot is not None]
         new = [(slot, key) for slot, key in is_due - was_due if slot is not None]
         self._connection.executemany("DELETE FROM agenda WHERE slot = ? AND key = ?", sorted(gone))
         self._connection.executemany("INSERT INTO agenda VALUES (?, ?)", sorted(new))
 
-    def _give(self, values: Values) -> None:
-        ratings = sorted((*given_key(key), value is None) for key, value in values.items() if key[:1] == RATINGS)
-        gone = [(rater, rating) for rater, rating, is_gone in ratings if is_gone]
-        there = [(rater, rating) for rater, rating, is_gone in ratings if not is_gone]
+    def _give(self, changes: Changes) -> None:
+        ratings = [(key, *both) for key, both in changes.items() if key[:1] == RATINGS]
+        gone = sorted(given_key(key) for key, _, after in ratings if after is None)
+        there = sorted(given_key(key) for key, before, _ in ratings if before is None)
         self._connection.executemany("DELETE FROM given WHERE rater = ? AND rating = ?", gone)
         self._connection.executemany("INSERT OR IGNORE INTO given VALUES (?, ?)", there)
 
     # --------------------------------------------------------------------------------------------------- ranks
 
-    def _rank(self, values: Values) -> None:
+    def _rank(self, changes: Changes) -> None:
         """Bring the scores of members up to date: of those that changed, and of all under another policy, by and by."""
         policy = policy_in_force(self._database)
-        members = {key: value for key, value in values.items() if key[:1] == MEMBERS}
-        self._score(policy, members)
-        rescored = b"" if RULES_KEY in values else self._database.meta("rescored")
+        self._score(policy, _members(changes))
+        rescored = b"" if RULES_KEY in changes else self._database.meta("rescored")
         if rescored is not None:
             self._rescore(policy, rescored)
 
@@ -125,7 +119,7 @@ class Derived:
         else:
             self._connection.execute("DELETE FROM meta WHERE key = 'rescored'")
 
-    def _score(self, policy: Policy, members: Values) -> None:
+    def _score(self, policy: Policy, members: Mapping[bytes, bytes | None]) -> None:
         """Give these members their scores and tiers; who left has none."""
         moved: Counter[int] = Counter()
         gone, scored = [], []
@@ -154,11 +148,9 @@ class Derived:
             )
         self._connection.execute("DELETE FROM ranks WHERE members = 0")
 
-    # --------------------------------------------------------------------------------------------------- rows
 
-    def _stored(self, key: bytes) -> bytes | None:
-        row = self._connection.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
-        return None if row is None else unseal(key, row[0])
+def _members(changes: Changes) -> dict[bytes, bytes | None]:
+    return {key: after for key, (_, after) in changes.items() if key[:1] == MEMBERS}
 
 
 def bands_above(score: int) -> Iterator[tuple[int, int, int]]:

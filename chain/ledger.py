@@ -223,26 +223,23 @@ class Ledger:
         """All that ever falls due, by slot and key: not for a running node, which has millions."""
         return list(self._store.due(FOR_EVER))
 
-    def settle(self, height: int) -> tuple[dict[bytes, bytes | None], Tree | None]:
-        """Move the snapshot up to ``height``: the entries changed on the way, None for one that is gone, and the tree.
+    def settle(self, height: int) -> tuple[Changes, Tree | None]:
+        """Move the snapshot up to ``height``: what changed on the way, and what that makes of the tree on disk.
 
-        The caller stores both; of a store in memory there is no tree.  Blocks up to there can no longer be undone.
+        The caller stores both; without the tree it follows from the changes.  What lies below can no longer be undone.
         Raises :class:`InvariantBroken` for a height that is not between the snapshot's and the head's.
         """
         count = height - self.base_height
         if not 0 <= count <= len(self._executed):
             raise InvariantBroken(f"cannot settle height {height}")
-        rows: dict[bytes, bytes | None] = {}
-        for executed in self._executed[:count]:
-            for key, (_, after) in executed.changes.items():
-                rows[key] = after
-        tree = self._store.settle(height, count)
+        changes = _joined(executed.changes for executed in self._executed[:count])
+        tree = self._store.settle(height, count, changes)
         self._base_counts = self._counts_at(height)
         if count:
             self._base = _as_parent(self._executed[count - 1].block)
         del self._executed[:count]
         self.base_height = height
-        return rows, tree
+        return changes, tree
 
     def decisions(self, height: int) -> Iterator[int]:
         """The heights of blocks above the snapshot and up to ``height`` that decided something about who votes."""
@@ -275,6 +272,16 @@ class Ledger:
 
 def _as_parent(block: Block) -> Parent:
     return Parent(block.id, block.header.slot)
+
+
+def _joined(blocks: Iterable[Changes]) -> Changes:
+    """What blocks changed one after another, as one change of each entry."""
+    joined: Changes = {}
+    for changes in blocks:
+        for key, both in changes.items():
+            first = joined.get(key)
+            joined[key] = both if first is None else (first[0], both[1])
+    return {key: both for key, both in joined.items() if both[0] != both[1]}
 
 
 def decided(draft: Draft, electorate: Electorate) -> Decision:

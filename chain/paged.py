@@ -1,152 +1,56 @@
-"""A state on disk: in memory is what is not stored yet, and some of what was read lately.
-
-What blocks above the snapshot changed, entries and pages of the tree, lies over what is on disk.  What settles stays
-there until the disk is known to have it: a commit is made in another thread, and whatever is read meanwhile is the same
-before and after it.
-"""
+"""A state on disk: in memory is what is not stored yet, some of what was read lately, and of a small one the tree."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from heapq import merge
-from itertools import islice
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sortedcontainers import SortedList
 
-from chain import pages, replanting
 from chain.draft import Changes
-from chain.errors import InvariantBroken, OperatorError
+from chain.errors import InvariantBroken
+from chain.layers import UNKNOWN, Layer, Rows
 from chain.state import WITH_DEADLINES, due_slot
 from chain.statekeys import TIED, tied_to
 from chain.statetree import Proof
 from chain.store import Store, Tree
+from chain.trees import Hashes, HeldTree, PagedTree, TreeOnDisk
 
-# So many of the newest blocks are taken back page by page; for older ones the tree is hashed anew.  A full block
+# The tree over so many entries is all in memory, about 40 MB, and read when a node starts, in about 0.3 s.  One that
+# outgrows this is so no more; one that shrinks below it is again from the next start on.
+HELD_ENTRIES = 200_000
+# So many of the newest blocks are taken back as they were; for older ones the tree is hashed anew.  A full block
 # changes pages of 5 MB.
-PAGES_KEPT_BLOCKS = 24
-# Twice as many are kept of what was read lately: about 45 MB of pages, and 15 MB of entries.
-RECENT_PAGES = 16_384
-RECENT_ENTRIES = 16_384
+WAYS_KEPT_BLOCKS = 24
+# Twice as many are kept of what was read lately: about 60 MB.
+RECENT_ENTRIES = 65_536
 # What falls due is read in such portions.
 DUE_AT_ONCE = 256
 KEYS_AT_ONCE = 1_024
 
-_K = TypeVar("_K")
 _V = TypeVar("_V")
-_UNKNOWN: Any = object()
-
-
-class Rows(Protocol):
-    """What is on disk.  Where it is damaged, anything raises :class:`OperatorError`.
-
-    ``height`` is that of the newest state that is known to be durable; what is read may be newer.
-    """
-
-    @property
-    def height(self) -> int:
-        """See above; another thread may raise it."""
-
-    def entry(self, key: bytes) -> bytes | None:
-        """An encoded entry."""
-
-    def keys(self, after: bytes, count: int) -> Sequence[bytes]:
-        """The next keys above ``after``, ascending."""
-
-    def entries(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """Many of them, as far as there are any."""
-
-    def page(self, path: int) -> bytes:
-        """A page, ``b""`` where there is none."""
-
-    def pages(self, paths: Sequence[int]) -> Mapping[int, bytes]:
-        """Many of them, as far as there are any."""
-
-    def due(self, slot: int, after: tuple[int, bytes], count: int) -> Sequence[tuple[int, bytes]]:
-        """The next that fall due up to ``slot``, by slot and key."""
-
-    def tied(self, identity: bytes) -> Sequence[bytes]:
-        """The keys that go where ``identity`` leaves, in any order."""
-
-    def damaged(self, why: str) -> OperatorError:
-        """What is to be raised where it is."""
-
-
-class _Layer(Generic[_K, _V]):
-    """What blocks changed since the snapshot that is on disk, and under it what was read there lately.
-
-    ``changed`` has each key as it is at the head, and ``_blocks`` how many of the blocks that are not known to be on
-    disk changed it: those that can be taken back, and those that settled.  A block that goes either way takes one off;
-    at none the disk has the same value, so what was changed is what was read.
-
-    Of what was read there are at least ``least``, once so many were, and at most twice as many.
-    """
-
-    def __init__(self, least: int) -> None:
-        self.changed: dict[_K, _V] = {}
-        self._blocks: dict[_K, int] = {}
-        self._least = least
-        self._new: dict[_K, _V] = {}
-        self._old: dict[_K, _V] = {}
-
-    def get(self, key: _K) -> _V:
-        """The value at the head, as far as it is in memory."""
-        value: _V = self.changed.get(key, _UNKNOWN)
-        if value is _UNKNOWN:
-            value = self._new.get(key, _UNKNOWN)
-            if value is _UNKNOWN and (value := self._old.get(key, _UNKNOWN)) is not _UNKNOWN:
-                self.remember(key, value)
-        return value
-
-    def remember(self, key: _K, value: _V) -> None:
-        """What the disk has."""
-        self._new[key] = value
-        if len(self._new) >= self._least:
-            self._old, self._new = self._new, {}
-
-    def change(self, key: _K, value: _V) -> None:
-        """One more block changed it."""
-        self.changed[key] = value
-        self._blocks[key] = self._blocks.get(key, 0) + 1
-
-    def take_back(self, key: _K, value: _V) -> bool:
-        """One block less changed it; whether that was the last, so that it is as on disk."""
-        self.changed[key] = value
-        return self.release(key)
-
-    def release(self, key: _K) -> bool:
-        """One block's change is on disk; whether it was the last, so that this is what the disk has."""
-        left = self._blocks[key] - 1
-        if left:
-            self._blocks[key] = left
-            return False
-        del self._blocks[key]
-        self.remember(key, self.changed.pop(key))
-        return True
 
 
 class _Step(NamedTuple):
-    """What one block did: the keys of its entries, the paths of its pages, and how those were, where that is kept."""
+    """What one block did: the keys of its entries, and the way back to the tree before it."""
 
     keys: tuple[bytes, ...]
-    paths: tuple[int, ...]
-    entries: int
-    root: bytes
-    before: dict[int, bytes] | None
+    way: Any
 
 
 class _Entries(Mapping[bytes, bytes]):
     """The entries of a store, as a mapping: looking one up is cheap, going through all is for tests."""
 
-    def __init__(self, store: PagedStore, layer: _Layer[bytes, bytes | None]) -> None:
+    def __init__(self, store: PagedStore, layer: Layer[bytes, bytes | None]) -> None:
         self._store = store
         self._layer = layer
 
     def get(self, key: bytes, default: Any = None) -> Any:
         value = self._layer.get(key)
-        if value is _UNKNOWN:
+        if value is UNKNOWN:
             value = self._store.read(key)
         return default if value is None else value
 
@@ -170,12 +74,11 @@ class PagedStore(Store):
     """A state of ``count`` entries that is on disk.  Raises :class:`OperatorError` wherever that is damaged."""
 
     def __init__(self, rows: Rows, count: int) -> None:
-        self.count = count
         self._rows = rows
-        self._changed: _Layer[bytes, bytes | None] = _Layer(RECENT_ENTRIES)
-        self._pages: _Layer[int, bytes] = _Layer(RECENT_PAGES)
+        self._changed: Layer[bytes, bytes | None] = Layer(RECENT_ENTRIES)
         self.entries = _Entries(self, self._changed)
-        self._root = self._sound(lambda: pages.root(self._fetch, count))
+        kind = HeldTree if count <= HELD_ENTRIES else PagedTree
+        self._tree: TreeOnDisk[Any] = self._sound(lambda: kind(rows, count))
         # Of what changed: when it falls due.
         self._due: dict[bytes, int] = {}
         self._agenda: SortedList[tuple[int, bytes]] = SortedList()
@@ -185,37 +88,33 @@ class PagedStore(Store):
 
     @property
     def root(self) -> bytes:
-        return self._root
+        return self._tree.root
+
+    @property
+    def count(self) -> int:
+        """How many entries there are."""
+        return len(self._tree)
 
     def forward(self, changes: Changes) -> bytes:
         self._let_go()
-        updated = self._updated({key: after for key, (_, after) in changes.items()})
-        before = {path: change.before for path, change in updated.pages.items()}
-        self._steps.append(_Step(tuple(changes), tuple(before), self.count, self._root, before))
-        if len(self._steps) > PAGES_KEPT_BLOCKS:
-            self._steps[-PAGES_KEPT_BLOCKS - 1] = self._steps[-PAGES_KEPT_BLOCKS - 1]._replace(before=None)
-        for path, change in updated.pages.items():
-            self._pages.change(path, change.after)
+        hashes = _hashed((key, after) for key, (_, after) in changes.items())
+        self._steps.append(_Step(tuple(changes), self._sound(lambda: self._tree.forward(hashes))))
+        if len(self._steps) > WAYS_KEPT_BLOCKS:
+            keys, way = self._steps[-WAYS_KEPT_BLOCKS - 1]
+            self._steps[-WAYS_KEPT_BLOCKS - 1] = _Step(keys, self._tree.shorten(way))
         for key, (_, after) in changes.items():
             self._changed.change(key, after)
             self._schedule(key, after)
-        self.count, self._root = updated.count, updated.root
-        return self._root
+        return self.root
 
     def back(self, changes: Changes) -> None:
-        step = self._steps.pop()
-        before = step.before
-        if before is None:
-            updated = self._updated({key: value for key, (value, _) in changes.items()})
-            before = {path: change.after for path, change in updated.pages.items()}
-        for path in step.paths:
-            self._pages.take_back(path, before[path])
+        way = self._steps.pop().way
+        self._sound(lambda: self._tree.back(way, lambda: _hashed((key, value) for key, (value, _) in changes.items())))
         for key, (value, _) in changes.items():
             self._schedule(key, None if self._changed.take_back(key, value) else value)
-        self.count, self._root = step.entries, step.root
 
     def prove(self, key: bytes) -> Proof:
-        return self._sound(lambda: pages.prove(self._fetch, self.count, key))
+        return self._sound(lambda: self._tree.prove(key))
 
     def due(self, slot: int) -> Iterator[tuple[int, bytes]]:
         return merge(self._due_on_disk(slot), self._agenda.irange(maximum=(slot, b"\xff" * 128)))
@@ -226,28 +125,31 @@ class PagedStore(Store):
         fresh = (key for key, value in changed.items() if value is not None and key[0] in TIED)
         return sorted([*stored, *(key for key in fresh if identity in tied_to(key))])
 
-    def settle(self, height: int, blocks: int) -> Tree | None:
-        tree = self._tree_after(blocks)
-        self._settled.extend((height, self._steps.popleft()) for _ in range(blocks))
-        return tree
+    def settle(self, height: int, blocks: int, changes: Changes) -> Tree | None:
+        settled = [self._steps.popleft() for _ in range(blocks)]
+        self._settled.extend((height, step) for step in settled)
+        return self._tree.settle(
+            [step.way for step in settled],
+            [step.way for step in self._steps],
+            lambda: _hashed((key, after) for key, (_, after) in changes.items()),
+        )
 
     def expect(self, keys: Iterable[bytes]) -> None:
-        missing = [key for key in dict.fromkeys(keys) if self._changed.get(key) is _UNKNOWN]
-        self._sound(lambda: self._expect_pages([sha256(key).digest() for key in missing]))
-        found = self._rows.entries(missing)
-        for key in missing:
-            self._take(key, found.get(key))
+        if isinstance(self._tree, HeldTree):  # of so few entries nearly all that are looked at were read before
+            return
+        missing = {key: sha256(key).digest() for key in keys if self._changed.get(key) is UNKNOWN}
+        told = self._sound(lambda: self._tree.find_all(missing.values()))
+        found = self._rows.entries([key for key, key_hash in missing.items() if told[key_hash] is not None])
+        for key, key_hash in missing.items():
+            self._take(key, found.get(key), told[key_hash])
 
     def read(self, key: bytes) -> bytes | None:
-        """An entry that is not in memory."""
-        return self._take(key, self._rows.entry(key))
+        """An entry that is not in memory: whether there is one, the tree says."""
+        told = self._sound(lambda: self._tree.find(sha256(key).digest()))
+        return self._take(key, None if told is None else self._rows.entry(key), told)
 
-    def _take(self, key: bytes, value: bytes | None) -> bytes | None:
+    def _take(self, key: bytes, value: bytes | None, told: bytes | None) -> bytes | None:
         """What was read.  Raises :class:`OperatorError` where the tree says otherwise."""
-        try:
-            told = pages.find(self._page, self.count, sha256(key).digest())
-        except InvariantBroken as error:
-            raise self._rows.damaged(str(error)) from error
         if told != (None if value is None else sha256(value).digest()):
             raise self._rows.damaged(f"the entry {key.hex()[:24]} is not that of the state's tree")
         self._changed.remember(key, value)
@@ -264,33 +166,6 @@ class PagedStore(Store):
             raise self._rows.damaged(f"it holds {seen} entries, and its tree {self.count}")
 
     # ----------------------------------------------------------------------------------------------- the disk
-
-    def _fetch(self, paths: Iterable[int]) -> Mapping[int, bytes]:
-        get = self._pages.get
-        found = {path: get(path) for path in paths}
-        missing = [path for path, page in found.items() if page is _UNKNOWN]
-        if missing:
-            stored = self._rows.pages(missing)
-            for path in missing:
-                found[path] = page = stored.get(path, b"")
-                self._pages.remember(path, page)
-        return found
-
-    def _page(self, path: int) -> bytes:
-        page = self._pages.get(path)
-        if page is _UNKNOWN:
-            page = self._rows.page(path)
-            self._pages.remember(path, page)
-        return page
-
-    def _expect_pages(self, key_hashes: list[bytes]) -> None:
-        """Read the pages on the way to these entries, a level at a time."""
-        level = [(pages.TOP, key_hash) for key_hash in key_hashes if self.count > pages.LEAF]
-        while level:
-            found = self._fetch({path for path, _ in level})
-            ways = [(pages.step(found[path], path, key_hash), key_hash) for path, key_hash in level]
-            self._fetch({path for (path, known), _ in ways if known is not None})
-            level = [(path, key_hash) for (path, known), key_hash in ways if known is None]
 
     def _keys_on_disk(self) -> Iterator[bytes]:
         after = b""
@@ -309,11 +184,19 @@ class PagedStore(Store):
         stored = self._rows.height
         while self._settled and self._settled[0][0] <= stored:
             _, step = self._settled.popleft()
-            for path in step.paths:
-                self._pages.release(path)
+            self._tree.let_go(step.way)
             for key in step.keys:
                 if self._changed.release(key):
                     self._schedule(key, None)
+        if isinstance(self._tree, HeldTree) and self.count > HELD_ENTRIES and not self._settled:
+            self._outgrow(self._tree)
+
+    def _outgrow(self, tree: HeldTree) -> None:
+        """From now on only pages that are looked at are in memory: all that settled is on disk."""
+        outgrown = self._sound(lambda: tree.outgrown(self._rows, [step.way for step in self._steps]))
+        if outgrown is not None:
+            self._tree, ways = outgrown
+            self._steps = deque(_Step(step.keys, way) for step, way in zip(self._steps, ways, strict=True))
 
     def _sound(self, look: Callable[[], _V]) -> _V:
         """What ``look`` returns.  Raises :class:`OperatorError`: a page that is missing is damage on disk."""
@@ -321,26 +204,6 @@ class PagedStore(Store):
             return look()
         except InvariantBroken as error:
             raise self._rows.damaged(str(error)) from error
-
-    # ---------------------------------------------------------------------------------------------- the changes
-
-    def _updated(self, values: Mapping[bytes, bytes | None]) -> replanting.Updated:
-        hashed = {
-            sha256(key).digest(): None if value is None else sha256(value).digest() for key, value in values.items()
-        }
-        return self._sound(lambda: replanting.update(self._fetch, self.count, hashed))
-
-    def _tree_after(self, blocks: int) -> Tree | None:
-        """The tree after the oldest ``blocks``, where all is kept that those after them changed."""
-        later: dict[int, bytes] = {}
-        for step in reversed(list(islice(self._steps, blocks, None))):
-            if step.before is None:
-                return None
-            later.update(step.before)
-        count = self._steps[blocks].entries if blocks < len(self._steps) else self.count
-        moved = {path for step in islice(self._steps, blocks) for path in step.paths}
-        changed = self._pages.changed
-        return Tree(count, {path: later[path] if path in later else changed[path] for path in sorted(moved)})
 
     def _schedule(self, key: bytes, value: bytes | None) -> None:
         """Note when an entry that changed falls due; None where it is gone, or as on disk."""
@@ -352,3 +215,7 @@ class PagedStore(Store):
         if is_due is not None:
             self._due[key] = is_due
             self._agenda.add((is_due, key))
+
+
+def _hashed(values: Iterable[tuple[bytes, bytes | None]]) -> Hashes:
+    return {sha256(key).digest(): None if value is None else sha256(value).digest() for key, value in values}

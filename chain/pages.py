@@ -98,7 +98,14 @@ def find(get: Callable[[int], bytes], count: int, key_hash: bytes) -> bytes | No
     path, known = TOP, b"" if count <= LEAF else None
     while known is None:
         path, known = step(get(path), path, key_hash)
-    entries = get(path)
+    return find_in(get(path), known, key_hash)
+
+
+def find_in(entries: bytes, known: bytes, key_hash: bytes) -> bytes | None:
+    """What :func:`find` finds on a leaf page, of which the page above has the hash ``known``.
+
+    Raises :class:`InvariantBroken` for one that has lost its row.
+    """
     check_leaf(entries, known)
     at = entries.find(key_hash)
     while at % ENTRY_BYTES and at >= 0:  # part of another entry

@@ -10,7 +10,6 @@ memory is a portion, or a heap.
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from itertools import islice
@@ -71,7 +70,7 @@ def replace_state(
     Until it returns, the database is not one that survives a crash.  Raises :class:`OperatorError`.
     """
     rows = iter(entries)
-    with _unguarded(database), _heaps(database) as heaps:
+    with database.unguarded(_CACHE_KIB), _heaps(database) as heaps:
         work = _Rebuild(database, advance, heaps)
         work.begin("page", *_FILLED, "state")
         with database.portion():
@@ -88,26 +87,9 @@ def replace_state(
 
 
 @contextlib.contextmanager
-def _unguarded(database: Database) -> Iterator[None]:
-    """Without a log, and without waiting for the disk."""
-    with database.translated():
-        for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KIB}"):
-            database.connection.execute(f"PRAGMA {pragma}")
-    yield
-    with database.translated():
-        for pragma in ("journal_mode = WAL", "synchronous = FULL"):
-            database.connection.execute(f"PRAGMA {pragma}")
-
-
-@contextlib.contextmanager
 def _heaps(database: Database) -> Iterator[_Heaps]:
-    file = database.path.with_name(f"{database.path.name}.heaps")
-    file.unlink(missing_ok=True)
-    try:
-        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
-            yield _Heaps(Database.around(file, connection))
-    finally:
-        file.unlink(missing_ok=True)
+    with Database.scratch(database.path.with_name(f"{database.path.name}.heaps")) as file:
+        yield _Heaps(file)
 
 
 class _Heaps:
@@ -118,8 +100,6 @@ class _Heaps:
         self._portions = 0
         self.bytes = [0] * HEAPS
         with file.translated():
-            for pragma in ("page_size = 16384", "journal_mode = OFF", "synchronous = OFF"):
-                file.connection.execute(f"PRAGMA {pragma}")
             file.connection.execute("CREATE TABLE heap (number INTEGER PRIMARY KEY, hashes BLOB NOT NULL)")
 
     def lay(self, rows: Mapping[bytes, bytes]) -> None:
@@ -180,7 +160,7 @@ class _Rebuild:
 
         Within a transaction.
         """
-        self._derived.enter(rows)
+        self._derived.enter({key: (None, value) for key, value in rows.items()})
         if self._heaps is not None:
             self._heaps.lay(rows)
         self._note(TABLES, max(rows))
@@ -194,14 +174,14 @@ class _Rebuild:
             with self._database.portion():
                 if is_large:
                     _, pages = planted(HEAPS | heap, b"".join(entries))
-                    self._derived.plant(Tree(0, pages))
+                    self._derived.plant(Tree(0, pages.copy))
                 else:
                     self._derived.grow({entry[:HASH_BYTES]: entry[HASH_BYTES:] for entry in entries})
                 self._note(TREE, (heap + 1).to_bytes(2, "big"))
             self._advance(len(entries))
         with self._database.portion():
             if is_large:
-                self._derived.plant(Tree(sum(heaps.bytes) // ENTRY_BYTES, self._crown()))
+                self._derived.plant(Tree(sum(heaps.bytes) // ENTRY_BYTES, self._crown))
             self._derived.grow({})
             forget_progress(self._database)
 

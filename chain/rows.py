@@ -1,4 +1,4 @@
-"""The state of a node on disk, as its ledger reads it (:class:`chain.paged.Rows`): by a connection of its own."""
+"""The state of a node on disk, as its ledger reads it (:class:`chain.layers.Rows`): by a connection of its own."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _PAGE = "SELECT v FROM page WHERE k = ?"
 _AT_ONCE = 64
 _ENTRIES = f"SELECT key, value FROM state WHERE key IN ({', '.join('?' * _AT_ONCE)})"
 _PAGES = f"SELECT k, v FROM page WHERE k IN ({', '.join('?' * _AT_ONCE)})"
+_TREE = "SELECT k, v FROM page"
 _KEYS = "SELECT key FROM state WHERE key > ? ORDER BY key LIMIT ?"
 _DUE = "SELECT slot, key FROM agenda WHERE (slot, key) > (?, ?) AND slot <= ? ORDER BY slot, key LIMIT ?"
 _UNDER = "SELECT key FROM state WHERE key >= ? AND key < ?"
@@ -69,6 +70,14 @@ class StoredRows:
         """The pages under these paths, as far as there are any.  Raises :class:`OperatorError` for damage."""
         try:
             return {path: page_unseal(path, page) for path, page in self._many(_PAGES, paths)}
+        except Refused:
+            with self._database.translated():
+                raise
+
+    def tree(self) -> Mapping[int, bytes]:
+        """All pages.  Raises :class:`OperatorError` for damage."""
+        try:
+            return {path: page_unseal(path, page) for path, page in self._read(_TREE, ())}
         except Refused:
             with self._database.translated():
                 raise

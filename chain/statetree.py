@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
-from typing import TypeAlias, final
+from typing import TypeAlias
 
 from chain.codec import U64_MAX, array, blob, decode, encode, integer
 from chain.errors import Reason, Refused
@@ -38,22 +39,9 @@ _BITS = tuple(1 << bit for bit in reversed(range(MAX_DEPTH)))  # by depth, in a 
 _inner_hasher = sha256(b"\x01").copy  # a copy and two updates cost less than a concatenation and a new hash
 
 
-@final
-class _Inner:
-    """A split node: a pair of nodes and their hashes.  The hash of a node is held by the node above it."""
-
-    # Slots, and a bucket is just its entries, joined: a block touches thousands of nodes, and waiting for
-    # memory is much of its cost.
-    __slots__ = ("left", "left_hash", "right", "right_hash")
-
-    def __init__(self, left: _Node, left_hash: bytes, right: _Node, right_hash: bytes) -> None:
-        self.left = left
-        self.left_hash = left_hash
-        self.right = right
-        self.right_hash = right_hash
-
-
-_Node: TypeAlias = _Inner | bytes
+# A split node is a pair of nodes, each with its hash; a bucket is just its entries, joined: a block touches thousands
+# of nodes, and waiting for memory is much of its cost.  None ever changes, so trees share what they have in common.
+Node: TypeAlias = "tuple[Node, bytes, Node, bytes] | bytes"
 
 
 def hash_pair(left_hash: bytes, right_hash: bytes) -> bytes:
@@ -94,11 +82,12 @@ def put(bucket: bytes, key_hash: bytes, value_hash: bytes | None) -> bytes:
     return bucket[:at] + key_hash + value_hash + bucket[at:]
 
 
-def _entries(bucket: bytes) -> list[bytes]:
+def split(bucket: bytes) -> list[bytes]:
+    """The entries that are joined in a bucket."""
     return [bucket[at : at + ENTRY_BYTES] for at in range(0, len(bucket), ENTRY_BYTES)]
 
 
-def _grow(entries: list[bytes], depth: int, low: int, high: int) -> tuple[_Node, bytes]:
+def grow(entries: list[bytes], depth: int, low: int, high: int) -> tuple[Node, bytes]:
     """The node at ``depth`` over the ascending ``entries[low:high]``, and its hash."""
     if high - low <= BUCKET:
         bucket = b"".join(entries[low:high])
@@ -107,13 +96,13 @@ def _grow(entries: list[bytes], depth: int, low: int, high: int) -> tuple[_Node,
     first = entries[low]
     boundary = first[:byte] + bytes((first[byte] & -bit | bit,))  # the least on the right, as bytes compare
     middle = bisect_left(entries, boundary, low, high)
-    left, left_hash = _grow(entries, depth + 1, low, middle)
-    right, right_hash = _grow(entries, depth + 1, middle, high)
-    return _Inner(left, left_hash, right, right_hash), hash_pair(left_hash, right_hash)
+    left, left_hash = grow(entries, depth + 1, low, middle)
+    right, right_hash = grow(entries, depth + 1, middle, high)
+    return (left, left_hash, right, right_hash), hash_pair(left_hash, right_hash)
 
 
-def _apply(node: _Node, key_hashes: list[bytes], changes: Mapping[bytes, bytes | None]) -> tuple[_Node, bytes, int]:
-    """Change, in place, the tree whose top is ``node``.
+def _apply(node: Node, key_hashes: list[bytes], changes: Mapping[bytes, bytes | None]) -> tuple[Node, bytes, int]:
+    """What changes make of the tree whose top is ``node``.
 
     ``key_hashes`` are the keys of ``changes``, ascending and not empty.  Returns the new top, its hash and by
     how many entries the tree grew.  After every single change the tree has its canonical shape; a node is
@@ -136,20 +125,20 @@ def _apply(node: _Node, key_hashes: list[bytes], changes: Mapping[bytes, bytes |
     (2, True)
     >>> many = [bytes([number]) * 32 for number in range(BUCKET)]
     >>> top, _, grown = _apply(top, many[1:], {key: EMPTY for key in many[1:]})
-    >>> grown, type(top).__name__, len(_entries(top.left)), len(_entries(top.right))
-    (7, '_Inner', 8, 1)
+    >>> grown, len(split(top[0])), len(split(top[2]))
+    (7, 8, 1)
     >>> _apply(top, [high], {high: None})[0] == b"".join(key + EMPTY for key in many)
     True
     """
-    path: list[_Inner] = []  # the nodes above `node`
+    path: list[tuple[Node, bytes, Node, bytes]] = []  # the nodes above `node`
     depth = 0  # always len(path)
     grown_bytes = 0
     numbers = [int.from_bytes(key_hash, "big") for key_hash in key_hashes]
     following = [*numbers[1:], numbers[-1] ^ _BITS[0]]  # after the last change, up to the top
     for key_hash, number, next_number in zip(key_hashes, numbers, following, strict=True):
-        while type(node) is _Inner:
+        while isinstance(node, tuple):
             path.append(node)
-            node = node.right if number & _BITS[depth] else node.left
+            node = node[2] if number & _BITS[depth] else node[0]
             depth += 1
         value_hash = changes[key_hash]
         at = node.find(key_hash)
@@ -160,42 +149,42 @@ def _apply(node: _Node, key_hashes: list[bytes], changes: Mapping[bytes, bytes |
             grown_bytes += len(bucket) - len(node)
             node = bucket
             if len(bucket) > BUCKET_BYTES:
-                node, _ = _grow(_entries(bucket), depth, 0, BUCKET + 1)
+                node, _ = grow(split(bucket), depth, 0, BUCKET + 1)
 
         shared_bits = MAX_DEPTH - (number ^ next_number).bit_length()
         while depth > shared_bits:
             depth -= 1
-            parent = path.pop()
+            left, left_hash, right, right_hash = path.pop()
             went_right = number & _BITS[depth]
-            if type(node) is _Inner:
+            if isinstance(node, tuple):
                 hasher = _inner_hasher()
-                hasher.update(node.left_hash)
-                hasher.update(node.right_hash)
+                hasher.update(node[1])
+                hasher.update(node[3])
                 digest = hasher.digest()
             else:
-                sibling = parent.left if went_right else parent.right
-                if type(sibling) is not _Inner and len(sibling) + len(node) <= BUCKET_BYTES:
+                sibling = left if went_right else right
+                if isinstance(sibling, bytes) and len(sibling) + len(node) <= BUCKET_BYTES:
                     node = sibling + node if went_right else node + sibling
                     continue
                 digest = hash_bucket(node)
-            if went_right:
-                parent.right, parent.right_hash = node, digest
-            else:
-                parent.left, parent.left_hash = node, digest
-            node = parent
-    top_hash = hash_pair(node.left_hash, node.right_hash) if type(node) is _Inner else hash_bucket(node)
+            node = (left, left_hash, node, digest) if went_right else (node, digest, right, right_hash)
+    top_hash = hash_pair(node[1], node[3]) if isinstance(node, tuple) else hash_bucket(node)
     return node, top_hash, grown_bytes // ENTRY_BYTES
 
 
 class StateTree:
-    """The tree over a set of entries, in memory.  It holds hashes; keys and values stay with the caller."""
+    """The tree over a set of entries, in memory.  It holds hashes; keys and values stay with the caller.
 
-    __slots__ = ("_count", "_root", "_top")
+    Its nodes never change: an update makes new ones of those that it touches.  So :meth:`changed`
+    leaves this one as it is, and shares with it what did not change.
+    """
 
-    def __init__(self) -> None:
-        self._top: _Node = b""
-        self._count = 0
-        self._root = hash_root(0, EMPTY)
+    __slots__ = ("_count", "_root", "top")
+
+    def __init__(self, top: Node = b"", top_hash: bytes = EMPTY, count: int = 0) -> None:
+        self.top = top
+        self._count = count
+        self._root = hash_root(count, top_hash)
 
     @classmethod
     def build(cls, items: Iterable[tuple[bytes, bytes]]) -> StateTree:
@@ -206,11 +195,7 @@ class StateTree:
         entries = sorted(sha256(key).digest() + sha256(value).digest() for key, value in items)
         if any(a[:HASH_BYTES] == b[:HASH_BYTES] for a, b in pairwise(entries)):
             raise ValueError("a key comes twice")
-        tree = cls()
-        tree._count = len(entries)
-        tree._top, top_hash = _grow(entries, 0, 0, len(entries))
-        tree._root = hash_root(tree._count, top_hash)
-        return tree
+        return cls(*grow(entries, 0, 0, len(entries)), len(entries))
 
     @property
     def root(self) -> bytes:
@@ -239,10 +224,25 @@ class StateTree:
         sizes = {len(key) for key in changes} | {len(value) for value in changes.values() if value is not None}
         if sizes != {HASH_BYTES}:
             raise ValueError(f"every hash must have {HASH_BYTES} bytes")
-        self._top, top_hash, grown = _apply(self._top, sorted(changes), changes)
+        self.top, top_hash, grown = _apply(self.top, sorted(changes), changes)
         self._count += grown
         self._root = hash_root(self._count, top_hash)
         return self._root
+
+    def changed(self, changes: Mapping[bytes, bytes | None]) -> StateTree:
+        """The tree after an :meth:`update_hashed`, beside this one."""
+        tree = copy(self)
+        tree.update_hashed(changes)
+        return tree
+
+    def find(self, key_hash: bytes) -> bytes | None:
+        """The SHA-256 of the value of an entry, by that of its key; None where there is none."""
+        number, node, bit = int.from_bytes(key_hash, "big"), self.top, _BITS[0]
+        while isinstance(node, tuple):
+            node = node[2] if number & bit else node[0]
+            bit >>= 1
+        at = _find(node, key_hash)
+        return None if at < 0 else node[at + HASH_BYTES : at + ENTRY_BYTES]
 
     def prove(self, key: bytes) -> Proof:
         """What shows the value of ``key`` under :attr:`root`, or that it is absent; for :func:`verify_proof`."""
@@ -252,14 +252,14 @@ class StateTree:
         """:meth:`prove` for the SHA-256 of a key, whether or not a key is known that has it."""
         number = int.from_bytes(key_hash, "big")
         path: list[bytes] = []
-        node = self._top
-        while type(node) is _Inner:
+        node = self.top
+        while isinstance(node, tuple):
             if number & _BITS[len(path)]:
-                path.append(node.left_hash)
-                node = node.right
+                path.append(node[1])
+                node = node[2]
             else:
-                path.append(node.right_hash)
-                node = node.left
+                path.append(node[3])
+                node = node[0]
         return Proof(self._count, node, tuple(path))
 
 
@@ -308,7 +308,7 @@ def _is_well_formed(proof: Proof) -> bool:
 def _belongs(proof: Proof, number: int) -> bool:
     """Whether a tree of ``proof.count`` entries can have this bucket on the path of the key hash ``number``."""
     depth = len(proof.path)
-    numbers = [int.from_bytes(entry[:HASH_BYTES], "big") for entry in _entries(proof.bucket)]
+    numbers = [int.from_bytes(entry[:HASH_BYTES], "big") for entry in split(proof.bucket)]
     if any((other ^ number) >> (MAX_DEPTH - depth) for other in numbers):
         return False
     if any(a >= b for a, b in pairwise(numbers)):
@@ -340,7 +340,7 @@ def verify_proof(root: bytes, key: bytes, value: bytes | None, proof: Proof) -> 
 
 def hash_entries(entries: list[bytes], depth: int) -> bytes:
     """The hash of the node at ``depth`` over ascending entries that share so many bits."""
-    return _grow(entries, depth, 0, len(entries))[1]
+    return grow(entries, depth, 0, len(entries))[1]
 
 
 def fold(count: int, key_hash: bytes, path: Sequence[bytes], node: bytes) -> bytes:

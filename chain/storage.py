@@ -279,12 +279,11 @@ class Storage:
             self._database.put(key, value)
 
     def _settle(self, settled: Settled) -> None:
-        before = self._derived.before(settled.rows)
-        rows = sorted(settled.rows.items())
+        rows = sorted((key, after) for key, (_, after) in settled.changes.items())
         connection = self._connection
         connection.executemany("DELETE FROM state WHERE key = ?", [(key,) for key, value in rows if value is None])
         connection.executemany(PUT_ENTRY, [entry_row(key, value) for key, value in rows if value is not None])
-        self._derived.follow(before, settled.rows, settled.tree)
+        self._derived.follow(settled.changes, settled.tree)
         connection.executemany(
             "INSERT OR REPLACE INTO decisions VALUES (?)", [(height,) for height in settled.decisions]
         )
@@ -333,9 +332,8 @@ def _fill(database: Database, genesis: Genesis, known: Mapping[str, SigningState
     connection.executescript("BEGIN;" + SCHEMA + STATE_INDEX)
     connection.execute("INSERT INTO meta VALUES ('format', ?)", (encode(FORMAT),))
     connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis.id,))
-    before = derived.before(state)
     connection.executemany(PUT_ENTRY, [entry_row(key, value) for key, value in sorted(state.items())])
-    derived.follow(before, state, None)
+    derived.follow({key: (None, value) for key, value in state.items()}, None)
     connection.executemany(
         "INSERT INTO meta VALUES (?, ?)",
         [(key, seal(key.encode(), encode(astuple(it)))) for key, it in known.items() if it is not None],

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sortedcontainers import SortedList
@@ -22,10 +22,13 @@ FOR_EVER = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """What moves the tree on disk to a later state: its number of entries, and pages that change; ``b""`` is none."""
+    """What moves the tree on disk to a later state: its number of entries, and the pages that change, by path.
+
+    ``pages`` may be asked in another thread, once; ``b""`` is none.
+    """
 
     count: int
-    pages: Mapping[int, bytes]
+    pages: Callable[[], Mapping[int, bytes]]
 
 
 class Store(ABC):
@@ -66,10 +69,11 @@ class Store(ABC):
         """The keys that go where ``identity`` leaves (:func:`~chain.statekeys.tied_to`), ascending."""
 
     @abstractmethod
-    def settle(self, height: int, blocks: int) -> Tree | None:
+    def settle(self, height: int, blocks: int, changes: Changes) -> Tree | None:
         """The oldest ``blocks`` that can be taken back no longer can: their state, of ``height``, goes to the disk.
 
-        Returns the tree there, where it is at hand; else whoever stores the entries makes it from them.
+        ``changes`` are what they changed together.  Returns what they make of the tree on disk; None leaves it to
+        whoever stores the changes to make that from them.
         """
 
 
@@ -113,7 +117,7 @@ class MemoryStore(Store):
         """Looks at every key that there is: somebody leaves more seldom than anything else happens."""
         return sorted(key for key in self.entries if key[0] in TIED and identity in tied_to(key))
 
-    def settle(self, height: int, blocks: int) -> None:
+    def settle(self, height: int, blocks: int, changes: Changes) -> None:
         return None
 
     def _write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:

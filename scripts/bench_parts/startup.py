@@ -147,8 +147,9 @@ def _blocks(storage: Storage, applier: Applier) -> BlockCosts:
         applied.append(Time(applier.cpu_s, applier.wall_s))
         roots.append(Time(applier.root_cpu_s, applier.root_wall_s))
         height = block.header.height
-        rows, tree = ledger.settle(height)
-        settled = Settled(block.header, Votes.genesis(genesis.validators, genesis.batch, height), rows, (), tree)
+        votes = Votes.genesis(genesis.validators, genesis.batch, height)
+        changes, tree = ledger.settle(height)
+        settled = Settled(block.header, votes, changes, (), tree)
         commit = Commit(adopted=(block,), finalized_height=height, settled=settled)
         _, spent = timed(lambda commit=commit: storage.commit([commit]))  # type: ignore[misc]
         stored.append(spent)

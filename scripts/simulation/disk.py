@@ -128,7 +128,7 @@ class Disk:
             self.finalized = commit.finalized_height
         if commit.settled is not None:
             self.settled = commit.settled
-            for key, value in commit.settled.rows.items():
+            for key, (_, value) in commit.settled.changes.items():
                 if value is None:
                     self.state.pop(key, None)
                 else:

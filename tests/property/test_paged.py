@@ -6,13 +6,16 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain import paged
+from chain import paged, trees
 from chain.codec import encode
 from chain.database import FORMAT, PUT_ENTRY, SCHEMA, Database, entry_row
 from chain.derived import Derived
@@ -24,10 +27,13 @@ from chain.rows import StoredRows
 from chain.state import encode_entry
 from chain.statekeys import marker_key, rating_key
 from chain.store import FOR_EVER, MemoryStore, Tree
+from chain.trees import HeldTree, PagedTree
 from tests.support.world import genesis_of
 
 GENESIS = genesis_of(1)
 PEOPLE = 6
+# What a state begins with, and a little more: what is held in memory is outgrown soon.
+FEW = len(genesis_state(GENESIS))
 MARKERS = st.integers(0, 250).map(lambda number: marker_key(number.to_bytes(32, "big")))
 RATINGS = st.tuples(st.integers(1, PEOPLE), st.integers(1, PEOPLE)).map(
     lambda two: rating_key(bytes([two[0]]) * 32, bytes([two[1]]) * 32, 7)
@@ -55,7 +61,7 @@ class Settled:
     """A commit that is on its way to the disk."""
 
     height: int
-    rows: dict[bytes, bytes | None]
+    changes: Changes
     tree: Tree | None
 
 
@@ -75,7 +81,7 @@ class Twins:
         self.on_its_way: list[Settled] = []
         self.written = 0
         self.stored_height = 0
-        self.write(Settled(0, {**state}, None))
+        self.write(Settled(0, {key: (None, value) for key, value in state.items()}, None))
         self.start()
 
     def start(self) -> None:
@@ -84,13 +90,12 @@ class Twins:
         self.disk = PagedStore(self.rows, self.database.number("entries"))
 
     def write(self, settled: Settled) -> None:
-        before = self.derived.before(settled.rows)
-        for key, value in settled.rows.items():
+        for key, (_, value) in settled.changes.items():
             if value is None:
                 self.connection.execute("DELETE FROM state WHERE key = ?", (key,))
             else:
                 self.connection.execute(PUT_ENTRY, entry_row(key, value))
-        self.derived.follow(before, settled.rows, settled.tree)
+        self.derived.follow(settled.changes, settled.tree)
         self.stored_height = settled.height
 
     def block(self, entries: dict[bytes, Any]) -> None:
@@ -116,9 +121,9 @@ class Twins:
 
     def settle(self, count: int) -> None:
         count = min(count, len(self.blocks))
-        rows = {key: after for changes in self.blocks[:count] for key, (_, after) in changes.items()}
+        changes = joined(self.blocks[:count])
         self.height += count
-        self.on_its_way.append(Settled(self.height, rows, self.disk.settle(self.height, count)))
+        self.on_its_way.append(Settled(self.height, changes, self.disk.settle(self.height, count, changes)))
         del self.blocks[:count]
 
     def store(self) -> None:
@@ -129,23 +134,27 @@ class Twins:
     def acknowledge(self) -> None:
         self.rows.height = self.stored_height
 
+    def end(self) -> None:
+        """Everything is on disk before the process ends, and another begins."""
+        self.settle(len(self.blocks))
+        while self.on_its_way:
+            self.store()
+        self.start()
+
     def crash(self) -> None:
         """What was not on disk is executed again."""
-        lost = [settled.rows for settled in self.on_its_way]
+        lost = [settled.changes for settled in self.on_its_way]
         self.start()
         self.on_its_way.clear()
         state = MemoryStore(dict(self.disk.entries))
-        for rows in lost:
-            changes = {key: (state.entries.get(key), after) for key, after in rows.items()}
-            changes = {key: both for key, both in changes.items() if both[0] != both[1]}
+        for changes in lost:
             assert state.forward(changes) == self.disk.forward(changes)
-            self.height = self.stored_height
+        self.height = self.stored_height
         for changes in self.blocks:
             self.disk.forward(changes)
-        again = list(lost)
-        for rows in again:  # they are final, and can be settled as before
+        for changes in lost:  # they are final, and can be settled as before
             self.height += 1
-            self.on_its_way.append(Settled(self.height, rows, self.disk.settle(self.height, 1)))
+            self.on_its_way.append(Settled(self.height, changes, self.disk.settle(self.height, 1, changes)))
 
     def compare(self) -> None:
         memory, disk = self.memory, self.disk
@@ -164,16 +173,52 @@ def keys_of(entries: Iterable[bytes]) -> list[bytes]:
     return [*sorted(entries)[::29], b"nobody"]
 
 
-@given(DEEDS, st.sampled_from([0, 1, 24]), st.sampled_from([1, 5, 10_000]))
-def test_disk_and_memory_are_one_state(deeds: list[tuple[str, Any]], kept: int, recent: int) -> None:
-    before = paged.PAGES_KEPT_BLOCKS, paged.RECENT_PAGES, paged.RECENT_ENTRIES
-    paged.PAGES_KEPT_BLOCKS, paged.RECENT_PAGES, paged.RECENT_ENTRIES = kept, recent, recent
-    try:
-        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-            twins = Twins(connection)
-            for name, argument in deeds:
-                act = getattr(twins, name)
-                act() if argument is None else act(argument)
+def joined(blocks: Iterable[Changes]) -> Changes:
+    """What blocks change together."""
+    changes: Changes = {}
+    for block in blocks:
+        for key, (before, after) in block.items():
+            changes[key] = changes[key][0] if key in changes else before, after
+    return {key: both for key, both in changes.items() if both[0] != both[1]}
+
+
+@given(DEEDS, st.sampled_from([0, 1, 24]), st.sampled_from([1, 5, 10_000]), st.sampled_from([0, FEW, FEW + 9, 10_000]))
+def test_disk_and_memory_are_one_state(deeds: list[tuple[str, Any]], kept: int, recent: int, held: int) -> None:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        closing(sqlite3.connect(":memory:", isolation_level=None)) as connection,
+    ):
+        patch.setattr(paged, "WAYS_KEPT_BLOCKS", kept)
+        patch.setattr(paged, "RECENT_ENTRIES", recent)
+        patch.setattr(trees, "RECENT_PAGES", recent)
+        patch.setattr(paged, "HELD_ENTRIES", held)
+        twins = Twins(connection)
+        for name, argument in deeds:
+            act = getattr(twins, name)
+            act() if argument is None else act(argument)
+            twins.compare()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_state_may_outgrow_what_is_held_and_shrink_again(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = Random(seed)
+    monkeypatch.setattr(paged, "HELD_ENTRIES", FEW + 60)
+    monkeypatch.setattr(paged, "WAYS_KEPT_BLOCKS", 5)
+    kinds: list[type] = []
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        twins = Twins(connection)
+        for turn in range(160):
+            leaving = 0.2 if turn % 80 < 40 else 1
+            keys = [marker_key(random.randrange(200).to_bytes(32, "big")) for _ in range(random.randrange(12))]
+            twins.block({key: None if random.random() < leaving else Marker(random.randrange(1, 40)) for key in keys})
+            for deed, most in (("undo", 3), ("settle", 4), ("store", 0), ("acknowledge", 0), ("crash", 0)):
+                if random.random() < (0.03 if deed == "crash" else 0.4):
+                    act = getattr(twins, deed)
+                    act(random.randint(0, most)) if most else act()
+                    twins.compare()
+            if turn % 80 == 79:
+                twins.end()
                 twins.compare()
-    finally:
-        paged.PAGES_KEPT_BLOCKS, paged.RECENT_PAGES, paged.RECENT_ENTRIES = before
+            kinds.append(type(twins.disk._tree))
+    ways = {(one, other) for one, other in pairwise(kinds) if one is not other}
+    assert ways == {(HeldTree, PagedTree), (PagedTree, HeldTree)}

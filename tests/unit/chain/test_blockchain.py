@@ -168,7 +168,7 @@ def test_a_block_that_is_final_already_is_nobodys_fault(forge: Forge) -> None:
 def snapshot_of(chain: Blockchain, disk: dict[bytes, bytes]) -> Snapshot:
     settled = chain.settle()
     assert settled is not None
-    disk.update((key, value) for key, value in settled.rows.items() if value is not None)
+    disk.update((key, value) for key, (_, value) in settled.changes.items() if value is not None)
     return Snapshot(settled.header, settled.votes, disk)
 
 

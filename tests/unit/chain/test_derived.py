@@ -14,6 +14,7 @@ from chain import derived
 from chain.blockchain import Settled
 from chain.database import DATABASE
 from chain.derived import bands_above
+from chain.draft import Changes
 from chain.entries import PolicyText
 from chain.events import Commit
 from chain.reader import Reader
@@ -49,11 +50,11 @@ def test_a_new_policy_is_applied_by_and_by(told: Told, tmp_path: Path, monkeypat
         assert header is not None
         # when a policy comes into force under which everybody has more
         policy = replace(view.policy, base=view.policy.base + 100)
-        rows: dict[bytes, bytes | None] = {
-            RULES_KEY: encode_entry(view.rules),
-            policy_key(view.rules.version): encode_entry(PolicyText(policy.encode())),
+        changes: Changes = {
+            RULES_KEY: (encode_entry(view.rules), encode_entry(view.rules)),
+            policy_key(view.rules.version): (None, encode_entry(PolicyText(policy.encode()))),
         }
-        storage.commit([Commit(settled=Settled(header, votes, rows))])
+        storage.commit([Commit(settled=Settled(header, votes, changes))])
         # then each commit gives some of them their scores, and it is known how far that is
         for done in (2, 4, 5):
             after = dict(reader.standings(100))

@@ -161,7 +161,7 @@ def test_settling_moves_the_snapshot_and_returns_what_changed() -> None:
     stored: dict[bytes, bytes | None] = dict(ledger.state)
     replay(register, ledger)
     assert ledger.settle(0) == ({}, None)
-    stored.update(ledger.settle(3)[0])
+    stored.update({key: after for key, (_, after) in ledger.settle(3)[0].items()})
     assert (ledger.base_height, ledger.height, ledger.block_at(3)) == (3, 6, None)
 
     again = Ledger(register.genesis, {key: value for key, value in stored.items() if value is not None}, 3)
@@ -169,7 +169,7 @@ def test_settling_moves_the_snapshot_and_returns_what_changed() -> None:
     replay(register, again)
     assert look(again) == look(ledger)
 
-    stored.update(ledger.settle(6)[0])
+    stored.update({key: after for key, (_, after) in ledger.settle(6)[0].items()})
     assert {key: value for key, value in stored.items() if value is not None} == ledger.state
     assert None in stored.values()  # what has ended
 

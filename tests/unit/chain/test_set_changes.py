@@ -154,7 +154,7 @@ def test_a_restart_at_any_height_changes_nothing(forge: Forge, fifth: VerifiedTr
     chain = blockchain(ROOMY, blocks[:settled_at])
     settled = chain.settle()
     assert settled is not None
-    rows = genesis_state(ROOMY) | settled.rows
+    rows = genesis_state(ROOMY) | {key: after for key, (_, after) in settled.changes.items()}
     state = {key: value for key, value in rows.items() if value is not None}
 
     again = Blockchain(ROOMY, Snapshot(settled.header, settled.votes, state))

@@ -99,6 +99,15 @@ class TestUpdate:
         assert len(tree) == 1000 - 334 + 500
         assert tree.update({key: ITEMS.get(key) for key in changes}) == before
 
+    def test_another_tree_is_made_beside_it(self, tree: StateTree) -> None:
+        before = tree.root
+        changes = {digest(b"key 1"): None, digest(b"new"): EMPTY}
+        other = tree.changed(changes)
+        assert (tree.root, len(tree)) == (before, 1000)
+        assert (tree.find(digest(b"key 1")), tree.find(digest(b"new"))) == (digest(b"value 1"), None)
+        assert (other.find(digest(b"key 1")), other.find(digest(b"new"))) == (None, EMPTY)
+        assert other.root == tree.update_hashed(changes) != before
+
     def test_removing_everything_leaves_the_empty_tree(self, tree: StateTree) -> None:
         assert tree.update(dict.fromkeys(ITEMS)) == StateTree().root
         assert len(tree) == 0

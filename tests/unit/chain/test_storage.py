@@ -29,6 +29,7 @@ from chain.headers import sign_header
 from chain.ledger import Ledger
 from chain.merkle import merkle_root
 from chain.reader import Reader
+from chain.state import encode_entry
 from chain.statekeys import RATINGS
 from chain.storage import Storage
 from scripts.simulation.damage import FRAME_HEADER, commit_ends
@@ -221,7 +222,7 @@ def test_entries_that_are_gone_leave_the_disk(full: Path, history: History, tmp_
     settled = next(commit.settled for commit in reversed(history.commits) if commit.settled)
     with closing(Storage(path, history.genesis)) as storage, closing(Reader(path, history.genesis)) as reader:
         first, *others = reader.entries(RATINGS)
-        storage.commit([Commit(settled=replace(settled, rows={first[0]: None}))])
+        storage.commit([Commit(settled=replace(settled, changes={first[0]: (encode_entry(first[1]), None)}))])
         assert list(reader.entries(RATINGS)) == others
 
 
