@@ -13,7 +13,7 @@ import gc
 import secrets
 import shlex
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from functools import partial
@@ -34,6 +34,7 @@ from chain.engine import Engine
 from chain.errors import Refused
 from chain.events import Commit, Effect, Event, FollowWallClock, Submitted, Tick, WallClockStepped
 from chain.keys import self_test
+from chain.mempool import MAX_TRANSACTIONS
 from chain.messages import GetPart, Status
 from chain.prover import prove
 from chain.reader import Reader
@@ -48,7 +49,7 @@ from p2p.clocks import monotonic_ms, wall_ms
 from p2p.local.at_rest import COMMANDS
 from p2p.local.config import LEVELS, MODES, WAYS_TO_JOIN, HomeConfig
 from p2p.local.home import Home, load_home, locked, peer_id_of
-from p2p.local.lifetime import lifetime
+from p2p.local.lifetime import in_stretches, lifetime
 from p2p.local.passphrase import Passphrase, with_passphrase
 from p2p.local.reload import RELOAD, adopt_level, follow_config, ignore_reloads
 from p2p.local.supervisor import tell_supervisor
@@ -70,7 +71,9 @@ class Node:
     The engine decides; this class waits, stores, sends, and says what happened.  ``url`` is where its HTTP face is.
     """
 
-    def __init__(self, home: Home, engine: Engine, storage: Storage, transport: Transport) -> None:
+    def __init__(
+        self, home: Home, engine: Engine, storage: Storage, transport: Transport, offered: Sequence[bytes] = ()
+    ) -> None:
         from p2p.local.keeping import Keeper  # see open_node
         from p2p.local.telemetry import Telemetry
         from p2p.protocol import LedgerProtocol
@@ -95,6 +98,8 @@ class Node:
         self._clock = SteeredClock(monotonic_ms(), wall_ms())
         self._credential = sign_credential(home.secret, home.genesis.id, peer_id_of(home.secret.seed))
         self._is_stored = True
+        self._unstored: tuple[VerifiedTransaction, ...] = ()
+        self._offered = offered
 
     async def run(self, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Be part of the network and answer, until cancelled."""
@@ -111,7 +116,7 @@ class Node:
                 nursery.start_soon(self.keeper.run)
                 nursery.start_soon(self._tend_shelves)
                 nursery.start_soon(scrub, Reader(self.home.database, self.genesis))
-                await self._offer_again(self.storage.waiting())
+                await self._offer_again([*self.storage.waiting(), *self._offered])
                 self.url = await nursery.start(serve_http, face, self.home.config.http)
                 task_status.started()
 
@@ -142,7 +147,9 @@ class Node:
                     reply.fill(effects)
 
     async def _handle(self, event: Event) -> list[Effect]:
+        self._is_stored = False  # where it ends by an error, nothing that it was about to say is to be stored
         effects = self.engine.handle(event, self.now_ms())
+        self._is_stored = True
         for effect in effects:
             if isinstance(effect, Commit):
                 await self._store(effect)
@@ -157,10 +164,11 @@ class Node:
         """Make a commit durable; what follows it in the effects may then leave the machine."""
         started = time.perf_counter()
         self._is_stored = False
+        self._unstored = tuple(item for block in commit.adopted for item in block.transactions)
         with trio.CancelScope(shield=True):  # the engine has moved on: the disk must follow, also at the end
             async with self.keeper.writing:
                 await trio.to_thread.run_sync(self.storage.commit, [commit])
-        self._is_stored = True
+        self._is_stored, self._unstored = True, ()
         if commit.settled is not None:
             self.keeper.settled()
             self._settled.set()
@@ -179,6 +187,10 @@ class Node:
         finally:
             self._shelves.close()
             self._reader.close()
+
+    def acknowledged(self) -> list[bytes]:
+        """What it acknowledged, encoded, and no block that is stored holds."""
+        return [item.raw for item in (*self._unstored, *self.engine.mempool.claimed(MAX_TRANSACTIONS))]
 
     # -------------------------------------------------------------------------------- what the network side needs
 
@@ -281,9 +293,10 @@ class _Reply:
 
 
 @asynccontextmanager
-async def open_node(home: Home) -> AsyncIterator[Node]:
+async def open_node(home: Home, offered: Sequence[bytes] = ()) -> AsyncIterator[Node]:
     """Run the node of ``home`` until the block is left, which stops it cleanly: what it acknowledged is on disk.
 
+    ``offered`` are transactions, encoded, that another life of it acknowledged and could not store.
     Signals, logs and the garbage collector stay as they are: they belong to the program around it.  Several nodes may
     run in one process, each with its own home.  Raises :class:`OperatorError` for what the operator can mend, also
     while it runs, and :class:`~chain.errors.InvariantBroken` for our own fault.
@@ -300,7 +313,7 @@ async def open_node(home: Home) -> AsyncIterator[Node]:
             from p2p.network import open_transport
 
             async with open_transport(transport_config(home)) as transport:
-                node = Node(home, engine, storage, transport)
+                node = Node(home, engine, storage, transport, offered)
                 async with _stopped_at_end(node), trio.open_nursery() as nursery:
                     await node.keeper.prepare()
                     await nursery.start(node.run)
@@ -362,13 +375,23 @@ async def run_node(home: Home, *, stop_with_parent: bool) -> None:
     """Run until a signal, or until standard input ends.  Raises :class:`OperatorError`."""
     calm_collector()  # the state is millions of objects, and each time it is walked through while it loads is in vain
     with trio.open_signal_receiver(RELOAD) as asked:
-        async with lifetime() as life, open_node(home) as node, trio.open_nursery() as nursery:
-            calm_collector()
-            tell_supervisor("READY=1")
-            nursery.start_soon(follow_config, asked, home.path / "config.toml", home.config, node.adopt)
-            await life.until_told(stop_with_parent=stop_with_parent)
-            tell_supervisor("STOPPING=1")
-            nursery.cancel_scope.cancel()
+        async with lifetime() as life:
+            until_told = partial(life.until_told, stop_with_parent=stop_with_parent)
+            acknowledged: list[bytes] = []
+
+            async def live(tell_ready: Callable[[], None]) -> None:
+                async with open_node(home, tuple(acknowledged)) as node, trio.open_nursery() as nursery:
+                    try:
+                        calm_collector()
+                        tell_ready()
+                        nursery.start_soon(follow_config, asked, home.path / "config.toml", home.config, node.adopt)
+                        await until_told()
+                        tell_supervisor("STOPPING=1")
+                        nursery.cancel_scope.cancel()
+                    finally:
+                        acknowledged[:] = node.acknowledged()
+
+            await in_stretches(live, until_told)
 
 
 @group

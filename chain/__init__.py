@@ -122,7 +122,9 @@ files of this list, the store, touch the disk.  Files import only files above th
     outlook       what a running node sees beside its disk, as documents
 
   store
+    places        where the database of a home is: a file, or a server
     database      the SQLite file, its tables and errors
+    postgres      the same tables on a server
     rows          the state of a node on disk, as it reads it
     derived       what follows from the entries, in tables of its own
     rebuild       all of that anew

@@ -218,7 +218,7 @@ class Bodies:
                 (body, len(block.transactions), number),
             )
             self._connection.executemany(
-                "INSERT OR IGNORE INTO transactions VALUES (?, ?)",
+                "INSERT INTO transactions VALUES (?, ?) ON CONFLICT DO NOTHING",
                 sorted((short_id(transaction.id), number) for transaction in block.transactions),
             )
 

@@ -28,10 +28,10 @@ import contextlib
 import shlex
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from chain.blocks import HEADING_ITEMS, Block, assemble, decode_block, decode_heading
 from chain.codec import count_items, decode, encode
@@ -39,6 +39,7 @@ from chain.entries import Entry, PolicyText, Rules
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader
+from chain.places import Address, Place, tally_of
 from chain.policy import Policy, decode_policy
 from chain.state import decode_entry
 from chain.statekeys import RULES_KEY, policy_key
@@ -56,6 +57,9 @@ MAX_SIDE_BRANCH = 2_048
 # Rows fetched from SQLite in one go: entries are small, but 16 of the largest blocks are 14 MB.
 ROWS_AT_ONCE = 256
 BLOCKS_AT_ONCE = 16
+# Keys looked up by one statement: each costs half.
+_KEYS_AT_ONCE = 64
+_KEYS = ", ".join("?" * _KEYS_AT_ONCE)
 # How long a reader waits for the writer's checkpoint, and the writer for a reader's.
 _BUSY_TIMEOUT_S = 10
 
@@ -106,6 +110,8 @@ def short_id(transaction_id: bytes) -> int:
     return int.from_bytes(transaction_id[:8], "big", signed=True)
 
 
+# What `meta` holds under a key.
+_PUT = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 # Compared in full, and read before anything else of the file is understood.
 _PLAIN = ("format", "genesis")
 
@@ -135,13 +141,22 @@ def entry_row(key: bytes, value: bytes) -> tuple[bytes, bytes, int]:
 
 
 class Database:
-    """A connection whose errors say what the operator can do: opening and reading raise :class:`OperatorError`."""
+    """A connection whose errors say what the operator can do: opening and reading raise :class:`OperatorError`.
+
+    This is a file of SQLite's; what is another matter on a server, :class:`chain.postgres.PostgresDatabase` does.
+    """
+
+    # How a transaction begins that writes, and one that only reads.
+    _BEGIN = "BEGIN IMMEDIATE"
+    _BEGIN_READING = "BEGIN"
+    path: Place
+    connection: Any  # sqlite3.Connection, or what a server has of it
 
     def __init__(self, path: Path, genesis: Genesis, *, read_only: bool) -> None:
         self.path = path
+        self._tally = tally_of(path)
         if not path.exists():
             raise OperatorError(f"{path} is missing; restore it, or {_begin_anew(path)}")
-        self._tally = tally_of(path)
         with self.translated():
             self.connection = _connect(path, "mode=ro" if read_only else "mode=rw")
         try:
@@ -158,11 +173,14 @@ class Database:
             raise
 
     @classmethod
-    def around(cls, path: Path, connection: sqlite3.Connection) -> Database:
+    def around(cls, path: Place, connection: Any) -> Self:
         """One that is being made: nothing is checked yet."""
         database = cls.__new__(cls)
-        database.path, database.connection, database._tally, database._commits = path, connection, tally_of(path), 0
+        database._attach(path, connection)
         return database
+
+    def _attach(self, path: Place, connection: Any) -> None:
+        self.path, self.connection, self._tally, self._commits = path, connection, tally_of(path), 0
 
     @classmethod
     @contextlib.contextmanager
@@ -233,6 +251,11 @@ class Database:
         except sqlite3.DatabaseError as error:
             raise corrupt(self.path, str(error)) from error
 
+    def cache(self, kib: int) -> None:
+        """Let this connection keep so much of what it read."""
+        with self.translated():
+            self.connection.execute(f"PRAGMA cache_size = -{kib}")
+
     def number(self, key: str) -> int:
         """A number in ``meta``; 0 where there is none."""
         return _number(self.meta(key))
@@ -262,10 +285,19 @@ class Database:
             for key, value, number in self.rows(sql, parameters, at_once=at_once):
                 yield key, unseal(key, value), number
 
+    def many(self, select: str, keys: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        """The rows of a ``select`` whose last word is the column that has one of these keys."""
+        for start in range(0, len(keys), _KEYS_AT_ONCE):
+            some = keys[start : start + _KEYS_AT_ONCE]
+            parameters = (*some, *(None,) * (_KEYS_AT_ONCE - len(some)))
+            yield from self.connection.execute(f"{select} IN ({_KEYS})", parameters).fetchall()
+
     def entry(self, key: bytes) -> Entry | None:
         """One entry of the stored state.  Raises :class:`Refused` for a damaged one."""
-        rows = self.values("SELECT key, value, 0 FROM state WHERE key = ?", (key,))
-        return next((decode_entry(key, value) for _, value, _ in rows), None)
+        with self.translated():
+            row = self.connection.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
+            value = None if row is None else unseal(key, row[0])
+        return None if value is None else decode_entry(key, value)
 
     def _check(self, genesis: Genesis) -> None:
         """Raise :class:`OperatorError` unless this is a database of ``genesis`` in the format of this version.
@@ -298,7 +330,7 @@ class Database:
 
     def put(self, key: str, value: bytes) -> None:
         """Set what ``meta`` holds under a key, within a transaction."""
-        self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, seal(key.encode(), value)))
+        self.connection.execute(_PUT, (key, seal(key.encode(), value)))
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -306,40 +338,51 @@ class Database:
         counted = seal(COMMITS.encode(), encode((self._commits + 1,)))
         with self.portion():
             yield
-            self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (COMMITS, counted))
+            self.connection.execute(_PUT, (COMMITS, counted))
+        self._count()
+
+    def _count(self) -> None:
+        """One more commit is durable."""
         self._commits += 1
         with contextlib.suppress(OSError):  # one that is too low tells less, and nothing wrong
-            _replace(self._tally, counted)
+            _replace(self._tally, seal(COMMITS.encode(), encode((self._commits,))))
+
+    def write(self, work: Callable[[], None]) -> None:
+        """Do ``work`` in a :meth:`transaction`; it may be done again where what it wrote was lost."""
+        with self.transaction():
+            work()
 
     @contextlib.contextmanager
     def consistent(self) -> Iterator[None]:
         """All that is read inside is of one and the same commit."""
         with self.translated():
-            self.connection.execute("BEGIN")
+            self.connection.execute(self._BEGIN_READING)
         try:
             yield
         finally:
-            with contextlib.suppress(sqlite3.Error):
-                self.connection.execute("ROLLBACK")
+            self._roll_back()
 
     def hold(self) -> None:
         """All that is read from now on is of one and the same commit."""
         with self.translated():
-            self.connection.execute("BEGIN")
+            self.connection.execute(self._BEGIN_READING)
             self.connection.execute("SELECT 1 FROM meta LIMIT 1").fetchone()  # only with this it has begun
 
     @contextlib.contextmanager
     def portion(self) -> Iterator[None]:
         """:meth:`transaction` for a part of a long work, which is no commit of a node."""
         with self.translated():
-            self.connection.execute("BEGIN IMMEDIATE")
+            self.connection.execute(self._BEGIN)
             try:
                 yield
                 self.connection.execute("COMMIT")
             except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self.connection.execute("ROLLBACK")
+                self._roll_back()
                 raise
+
+    def _roll_back(self) -> None:
+        with contextlib.suppress(sqlite3.Error, OperatorError):
+            self.connection.execute("ROLLBACK")
 
     def close(self) -> None:
         self.connection.close()
@@ -371,19 +414,19 @@ def _is_at_rest(path: Path) -> bool:
     return not wal.exists() or wal.stat().st_size == 0
 
 
-def corrupt(path: Path, why: str) -> OperatorError:
+def corrupt(place: Place, why: str) -> OperatorError:
     """The sentence for a damaged database."""
-    return OperatorError(f"{path} is damaged ({why}); {_begin_anew(path)}")
+    return OperatorError(f"{place} is damaged ({why}); {_begin_anew(place)}")
 
 
-def _begin_anew(path: Path) -> str:
-    home = shlex.quote(str(path.parent))
+def _begin_anew(place: Place) -> str:
+    home = shlex.quote(str(place.parent))
+    if isinstance(place, Address):
+        return (
+            "see to it that nobody else writes to it; if nobody did, name an empty database as store in config.toml, "
+            f"run `python node.py init --resync --home {home}`, and start the node to sync again"
+        )
     return f"run `python node.py init --resync --home {home}`, which keeps it aside, and start the node to sync again"
-
-
-def tally_of(path: Path) -> Path:
-    """Where the number of commits is that a database took."""
-    return path.with_name(f"{path.name}-commits")
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -25,6 +25,8 @@ RESCORED_AT_ONCE = 10_000
 # A band holds so many bands of the level below, the lowest level one score each; the highest level is short.
 _BAND_BITS = 4
 _LEVELS = 7
+_PAGES = "SELECT k, v FROM page WHERE k"
+_SCORES = "SELECT score FROM standings WHERE member"
 
 
 class Derived:
@@ -65,7 +67,9 @@ class Derived:
         gone = [(path,) for path, page in rows if not page]
         kept = [(path, page_seal(path, page)) for path, page in rows if page]
         self._connection.executemany("DELETE FROM page WHERE k = ?", gone)
-        self._connection.executemany("INSERT OR REPLACE INTO page VALUES (?, ?)", kept)
+        self._connection.executemany(
+            "INSERT INTO page VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v", kept
+        )
         self._database.put("entries", encode((tree.count,)))
 
     @property
@@ -75,11 +79,7 @@ class Derived:
 
     def fetch(self, paths: Iterable[int]) -> dict[int, bytes]:
         """The pages under these paths, as far as there are any."""
-        found: dict[int, bytes] = {}
-        for path in paths:
-            for (page,) in self._connection.execute("SELECT v FROM page WHERE k = ?", (path,)):
-                found[path] = page_unseal(path, page)
-        return found
+        return {path: page_unseal(path, page) for path, page in self._database.many(_PAGES, list(paths))}
 
     # ----------------------------------------------------------------------------- what falls due, who rated whom
 
@@ -97,7 +97,7 @@ class Derived:
         gone = sorted(given_key(key) for key, _, after in ratings if after is None)
         there = sorted(given_key(key) for key, before, _ in ratings if before is None)
         self._connection.executemany("DELETE FROM given WHERE rater = ? AND rating = ?", gone)
-        self._connection.executemany("INSERT OR IGNORE INTO given VALUES (?, ?)", there)
+        self._connection.executemany("INSERT INTO given VALUES (?, ?) ON CONFLICT DO NOTHING", there)
 
     # --------------------------------------------------------------------------------------------------- ranks
 
@@ -123,10 +123,10 @@ class Derived:
         """Give these members their scores and tiers; who left has none."""
         moved: Counter[int] = Counter()
         gone, scored = [], []
+        for (score,) in self._database.many(_SCORES, [read_identity(key) for key in members]):
+            moved[score] -= 1
         for key, value in sorted(members.items()):
             member, entry = read_identity(key), None if value is None else decode_entry(key, value)
-            for (score,) in self._connection.execute("SELECT score FROM standings WHERE member = ?", (member,)):
-                moved[score] -= 1
             if isinstance(entry, Member):
                 found = noted(policy, entry)
                 moved[found.score] += 1
@@ -134,7 +134,11 @@ class Derived:
             else:
                 gone.append((member,))
         self._connection.executemany("DELETE FROM standings WHERE member = ?", gone)
-        self._connection.executemany("INSERT OR REPLACE INTO standings VALUES (?, ?, ?, ?)", scored)
+        self._connection.executemany(
+            "INSERT INTO standings VALUES (?, ?, ?, ?) ON CONFLICT (member) DO UPDATE "
+            "SET score = excluded.score, level = excluded.level, suspended = excluded.suspended",
+            scored,
+        )
         self._count(moved)
 
     def _count(self, moved: Mapping[int, int]) -> None:
@@ -143,7 +147,8 @@ class Derived:
             for score, members in moved.items():
                 bands[score >> level * _BAND_BITS] += members
             self._connection.executemany(
-                "INSERT INTO ranks VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET members = members + excluded.members",
+                "INSERT INTO ranks VALUES (?, ?, ?) "
+                "ON CONFLICT (level, band) DO UPDATE SET members = ranks.members + excluded.members",
                 [(level, band, members) for band, members in sorted(bands.items()) if members],
             )
         self._connection.execute("DELETE FROM ranks WHERE members = 0")

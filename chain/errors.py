@@ -202,5 +202,9 @@ class OperatorError(Exception):
     """A mistake that the operator can mend; the message says what is wrong and what to do."""
 
 
+class StoreAway(OperatorError):
+    """The server that keeps the state does not answer now, or not in time; it may answer again."""
+
+
 class InvariantBroken(Exception):
     """A state that our own code must never reach."""

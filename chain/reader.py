@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import merge
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from chain.ballots import Ballot, decode_ballot
@@ -17,7 +16,6 @@ from chain.database import (
     BLOCKS_AT_ONCE,
     COMMITS,
     MAX_SIDE_BRANCH,
-    Database,
     bounds,
     is_bare,
     oldest_body,
@@ -33,6 +31,8 @@ from chain.entries import Entry
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
+from chain.places import Address, Place
+from chain.postgres import open_database
 from chain.scores import Noted
 from chain.scrub import Portion, scrub
 from chain.state import decode_entry
@@ -51,11 +51,11 @@ class Reader:
     height, whose bodies :meth:`branch` found damaged.
     """
 
-    def __init__(self, path: Path, genesis: Genesis) -> None:
+    def __init__(self, path: Place, genesis: Genesis) -> None:
         self.path = path
         self.genesis = genesis
         self.damaged: dict[int, bytes] = {}
-        self._database = Database(path, genesis, read_only=True)
+        self._database = open_database(path, genesis, read_only=True)
 
     @contextlib.contextmanager
     def consistent(self) -> Iterator[None]:
@@ -70,6 +70,8 @@ class Reader:
     @property
     def log_bytes(self) -> int:
         """How much of what was committed is in SQLite's log, also because somebody still reads what was before."""
+        if isinstance(self.path, Address):  # a server has its own way
+            return 0
         log = self.path.with_name(f"{self.path.name}-wal")
         return log.stat().st_size if log.exists() else 0
 
@@ -154,8 +156,9 @@ class Reader:
         """The headings of :meth:`branch`, encoded.  Of a block no more is read than its beginning."""
         last, side = self._way_to(tip_id, from_height)
         main = self._database.rows(
-            "SELECT id, substr(body, 1, ?) FROM blocks WHERE main = 1 AND height BETWEEN ? AND ? ORDER BY height",
-            (BEGINNING_BYTES, min(from_height, 2**62), last),
+            f"SELECT id, substr(body, 1, {BEGINNING_BYTES}) FROM blocks "
+            "WHERE main = 1 AND height BETWEEN ? AND ? ORDER BY height",
+            (min(from_height, 2**62), last),
         )
         yield from (self._heading(block_id, beginning) for block_id, beginning in main)
         yield from (self._heading(block_id, self._required(block_id)) for block_id in side)
@@ -209,14 +212,14 @@ class Reader:
         """``(id, height, transactions)`` of blocks without reading their bodies, oldest first."""
         yield from self._database.rows(
             "SELECT id, height, transactions FROM blocks WHERE main = ? AND height >= ? ORDER BY height LIMIT ?",
-            (main, from_height, count),
+            (int(main), from_height, count),
         )
 
     def headers(self, from_height: int, count: int, *, main: bool = True) -> Iterator[tuple[VerifiedHeader, int]]:
         """Headers, each with the number of its block's transactions, without decoding these; oldest first."""
         rows = self._database.values(
             "SELECT id, body, transactions FROM blocks WHERE main = ? AND height >= ? ORDER BY height, id LIMIT ?",
-            (main, from_height, count),
+            (int(main), from_height, count),
             at_once=BLOCKS_AT_ONCE,
         )
         for _, body, transactions in rows:
@@ -342,9 +345,9 @@ class Reader:
 
     def pages(self, paths: Iterable[int]) -> Mapping[int, bytes]:
         """The pages of the tree over the snapshot's state under these paths, as far as there are any."""
-        rows = ((path, self._database.rows("SELECT v FROM page WHERE k = ?", (path,))) for path in paths)
         with self._database.translated():
-            return {path: page_unseal(path, page) for path, found in rows for (page,) in found}
+            rows = self._database.many("SELECT k, v FROM page WHERE k", list(paths))
+            return {path: page_unseal(path, page) for path, page in rows}
 
     def count_entries(self) -> int:
         """How many entries the snapshot's state has, as its tree says."""

@@ -88,7 +88,7 @@ def replace_state(
 
 @contextlib.contextmanager
 def _heaps(database: Database) -> Iterator[_Heaps]:
-    with Database.scratch(database.path.with_name(f"{database.path.name}.heaps")) as file:
+    with Database.scratch(database.path.parent / "chain.heaps") as file:
         yield _Heaps(file)
 
 

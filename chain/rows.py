@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chain.database import Database, bounds, corrupt, page_unseal, unseal
@@ -15,10 +15,8 @@ _CACHE_KIB = 16_384
 
 _ENTRY = "SELECT value FROM state WHERE key = ?"
 _PAGE = "SELECT v FROM page WHERE k = ?"
-# Of many at once each costs half.
-_AT_ONCE = 64
-_ENTRIES = f"SELECT key, value FROM state WHERE key IN ({', '.join('?' * _AT_ONCE)})"
-_PAGES = f"SELECT k, v FROM page WHERE k IN ({', '.join('?' * _AT_ONCE)})"
+_ENTRIES = "SELECT key, value FROM state WHERE key"
+_PAGES = "SELECT k, v FROM page WHERE k"
 _TREE = "SELECT k, v FROM page"
 _KEYS = "SELECT key FROM state WHERE key > ? ORDER BY key LIMIT ?"
 _DUE = "SELECT slot, key FROM agenda WHERE (slot, key) > (?, ?) AND slot <= ? ORDER BY slot, key LIMIT ?"
@@ -33,8 +31,7 @@ class StoredRows:
         self.height = height
         self._database = database
         self._execute = database.connection.execute
-        with database.translated():
-            database.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        database.cache(_CACHE_KIB)
 
     def entry(self, key: bytes) -> bytes | None:
         """An encoded entry.  Raises :class:`OperatorError` for damage, as all here does."""
@@ -47,11 +44,8 @@ class StoredRows:
 
     def entries(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """Many encoded entries, as far as there are any.  Raises :class:`OperatorError` for damage."""
-        try:
-            return {key: unseal(key, value) for key, value in self._many(_ENTRIES, keys)}
-        except Refused:
-            with self._database.translated():
-                raise
+        with self._database.translated():
+            return {key: unseal(key, value) for key, value in self._database.many(_ENTRIES, keys)}
 
     def keys(self, after: bytes, count: int) -> Sequence[bytes]:
         """The next keys above ``after``, ascending."""
@@ -68,19 +62,13 @@ class StoredRows:
 
     def pages(self, paths: Sequence[int]) -> Mapping[int, bytes]:
         """The pages under these paths, as far as there are any.  Raises :class:`OperatorError` for damage."""
-        try:
-            return {path: page_unseal(path, page) for path, page in self._many(_PAGES, paths)}
-        except Refused:
-            with self._database.translated():
-                raise
+        with self._database.translated():
+            return {path: page_unseal(path, page) for path, page in self._database.many(_PAGES, paths)}
 
     def tree(self) -> Mapping[int, bytes]:
         """All pages.  Raises :class:`OperatorError` for damage."""
-        try:
-            return {path: page_unseal(path, page) for path, page in self._read(_TREE, ())}
-        except Refused:
-            with self._database.translated():
-                raise
+        with self._database.translated():
+            return {path: page_unseal(path, page) for path, page in self._database.rows(_TREE)}
 
     def due(self, slot: int, after: tuple[int, bytes], count: int) -> Sequence[tuple[int, bytes]]:
         """The next that fall due up to ``slot``, by slot and key."""
@@ -100,14 +88,10 @@ class StoredRows:
         """What is to be raised where it is."""
         return corrupt(self._database.path, why)
 
-    def _many(self, sql: str, keys: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
-        for start in range(0, len(keys), _AT_ONCE):
-            some = keys[start : start + _AT_ONCE]
-            yield from self._read(sql, (*some, *(None,) * (_AT_ONCE - len(some))))
-
     def _read(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         try:
-            return self._execute(sql, parameters).fetchall()
+            rows: list[Any] = self._execute(sql, parameters).fetchall()
+            return rows
         except sqlite3.Error:
             with self._database.translated():
                 raise

@@ -9,7 +9,6 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple
-from pathlib import Path
 
 from chain.blockchain import Blockchain, Settled, Snapshot
 from chain.blocks import Block, decode_heading, encode_block, heading_of
@@ -27,7 +26,6 @@ from chain.database import (
     seal,
     short_id,
     stored_finality,
-    tally_of,
     trusted_block,
 )
 from chain.derived import Derived
@@ -40,6 +38,8 @@ from chain.keys import did_from_key
 from chain.ledger import Ledger
 from chain.messages import RawItems
 from chain.paged import PagedStore
+from chain.places import Address, Place, tally_of
+from chain.postgres import made_on_server, open_database
 from chain.production import is_forgotten, said_by
 from chain.rebuild import replace_state
 from chain.registry import genesis_state
@@ -55,14 +55,14 @@ _MAX_SIGNING_BYTES = 128
 class Storage:
     """The one writer.  Its methods block; the node calls them in a worker thread."""
 
-    def __init__(self, path: Path, genesis: Genesis) -> None:
+    def __init__(self, path: Place, genesis: Genesis) -> None:
         """Open a home's database.  Raises :class:`OperatorError`.
 
         Where it is set back, what was signed last is not in it, and is lost from now on.
         """
         self.path = path
         self.genesis = genesis
-        self._database = Database(path, genesis, read_only=False)
+        self._database = open_database(path, genesis, read_only=False)
         self._connection = self._database.connection
         self.is_set_back = self._database.is_set_back
         self._derived = Derived(self._database)
@@ -72,20 +72,31 @@ class Storage:
 
     @staticmethod
     def create(
-        path: Path, genesis: Genesis, signing: SigningState | None, *, exported: SigningState | None = None
+        path: Place, genesis: Genesis, signing: SigningState | None, *, exported: SigningState | None = None
     ) -> None:
         """Make an empty database, whole or not at all.  ``signing`` is None where this key may have signed before.
 
         ``exported`` is what left this home, which then signs nothing until it is imported.  Raises
         :class:`OperatorError` where the file exists or cannot be written.
         """
+        known = {"signing": signing, "exported": exported}
+        if isinstance(path, Address):
+            with made_on_server(path) as database:
+                _fill(database, genesis, known)
+            tally_of(path).unlink(missing_ok=True)
+            return
         if path.exists():
             raise OperatorError(f"{path} exists already; move it away first")
         draft = path.with_name(f"{path.name}.draft")
         try:
             draft.unlink(missing_ok=True)
             with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
-                _fill(Database.around(draft, connection), genesis, {"signing": signing, "exported": exported})
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA journal_mode = OFF")  # a draft that fails is thrown away
+                connection.executescript("BEGIN;" + SCHEMA + STATE_INDEX)
+                _fill(Database.around(draft, connection), genesis, known)
+                connection.execute("COMMIT")
+                connection.execute("PRAGMA journal_mode = WAL")
             tally_of(path).unlink(missing_ok=True)
             draft.rename(path)
         except (sqlite3.Error, OSError) as error:
@@ -116,14 +127,14 @@ class Storage:
         chain = Blockchain(self.genesis, self._snapshot())
         blocks = "SELECT id, body, 0 FROM blocks WHERE height > ? AND main = ? ORDER BY height"
         settled = chain.finalized.height
-        for _, body, _ in database.values(blocks, (settled, True)):
+        for _, body, _ in database.values(blocks, (settled, 1)):
             chain.add(trusted_block(body), arrived_in_slot=True)
         head = database.meta("head")
         if head is not None and chain.head.header.id != head:
             raise Refused(Reason.MALFORMED, "blocks are missing")
         chain.restore_finality(stored_finality(database))
         head = chain.head.header.id
-        for _, body, _ in database.values(blocks, (settled, False)):
+        for _, body, _ in database.values(blocks, (settled, 0)):
             with contextlib.suppress(Refused):  # what lost for good since then
                 chain.add(trusted_block(body), arrived_in_slot=True)
         chain.stay(head)
@@ -143,7 +154,7 @@ class Storage:
         else:
             at, after = decode_header(header), decode_votes(votes)
         if self._rows is None:
-            self._rows = StoredRows(Database(self.path, self.genesis, read_only=True), at.height)
+            self._rows = StoredRows(open_database(self.path, self.genesis, read_only=True), at.height)
         return Snapshot(at, after, PagedStore(self._rows, self._database.number("entries")))
 
     def count_transactions(self) -> int:
@@ -245,9 +256,12 @@ class Storage:
 
     def commit(self, commits: Sequence[Commit]) -> None:
         """Make these durable in their order, all or nothing.  Raises :class:`OperatorError`."""
-        with self._database.transaction():
+
+        def write() -> None:
             for commit in commits:
                 self._write(commit)
+
+        self._database.write(write)
         settled = [commit.settled.header.height for commit in commits if commit.settled is not None]
         if settled and self._rows is not None:
             self._rows.height = settled[-1]
@@ -285,7 +299,7 @@ class Storage:
         connection.executemany(PUT_ENTRY, [entry_row(key, value) for key, value in rows if value is not None])
         self._derived.follow(settled.changes, settled.tree)
         connection.executemany(
-            "INSERT OR REPLACE INTO decisions VALUES (?)", [(height,) for height in settled.decisions]
+            "INSERT INTO decisions VALUES (?) ON CONFLICT DO NOTHING", [(height,) for height in settled.decisions]
         )
         if settled.tree is not None and self._derived.root != settled.header.state_root:
             raise InvariantBroken(f"what is to be stored is not the state at height {settled.header.height}")
@@ -295,16 +309,17 @@ class Storage:
         connection, count = self._connection, len(block.transactions)
         known = connection.execute("SELECT main FROM blocks WHERE id = ?", (block.id,)).fetchone()
         if known is not None:
-            connection.execute("UPDATE blocks SET main = ? WHERE id = ?", (is_main, block.id))
+            connection.execute("UPDATE blocks SET main = ? WHERE id = ?", (int(is_main), block.id))
             return count * (int(is_main) - int(known[0]))
         body = seal(block.id, encode_block(block))
-        number = connection.execute(
-            "INSERT INTO blocks (id, parent, height, main, transactions, body) VALUES (?, ?, ?, ?, ?, ?)",
-            (block.id, block.header.parent, block.header.height, is_main, count, body),
-        ).lastrowid
+        (number,) = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM blocks").fetchone()
+        connection.execute(
+            "INSERT INTO blocks (number, id, parent, height, main, transactions, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (number, block.id, block.header.parent, block.header.height, int(is_main), count, body),
+        )
         # A block beside the main chain was never executed: it may hold one twice, or two that begin alike.
         connection.executemany(
-            "INSERT OR IGNORE INTO transactions VALUES (?, ?)",
+            "INSERT INTO transactions VALUES (?, ?) ON CONFLICT DO NOTHING",
             sorted((short_id(transaction.id), number) for transaction in block.transactions),
         )
         return count * is_main
@@ -325,11 +340,8 @@ class Storage:
 
 
 def _fill(database: Database, genesis: Genesis, known: Mapping[str, SigningState | None]) -> None:
-    """Make the tables of an empty database, and what is in them at the genesis."""
+    """Put into empty tables what is in them at the genesis, within a transaction."""
     connection, derived, state = database.connection, Derived(database), genesis_state(genesis)
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA journal_mode = OFF")  # a draft that fails is thrown away
-    connection.executescript("BEGIN;" + SCHEMA + STATE_INDEX)
     connection.execute("INSERT INTO meta VALUES ('format', ?)", (encode(FORMAT),))
     connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis.id,))
     connection.executemany(PUT_ENTRY, [entry_row(key, value) for key, value in sorted(state.items())])
@@ -338,5 +350,3 @@ def _fill(database: Database, genesis: Genesis, known: Mapping[str, SigningState
         "INSERT INTO meta VALUES (?, ?)",
         [(key, seal(key.encode(), encode(astuple(it)))) for key, it in known.items() if it is not None],
     )
-    connection.execute("COMMIT")
-    connection.execute("PRAGMA journal_mode = WAL")

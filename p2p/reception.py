@@ -44,7 +44,7 @@ class Reception:
         self._admission = admission
 
     async def on_batch(self, peer: str, data: bytes) -> bool:
-        """Take gossiped transactions; comes back and raises as :meth:`p2p.gossip.Gossip.subscribe` has it."""
+        """Take gossiped transactions, as :meth:`p2p.gossip.Gossip.subscribe` wants it.  Raises :class:`Refused`."""
         match await self._admit_batch(data):
             case AdmittedBatch() as batch:
                 await self._node.post(TransactionsReceived(peer, batch))
@@ -63,7 +63,7 @@ class Reception:
             return rejected(refusal)
 
     async def on_announcement(self, peer: str, data: bytes) -> bool:
-        """Take a gossiped announcement of a block, as :meth:`on_batch` does."""
+        """The same of an announcement of a block.  Raises :class:`Refused` for what is dropped without blame."""
         match await self._admit_announcement(data):
             case AdmittedAnnouncement() as announcement:
                 await self._node.post(BlockAnnounced(peer, announcement))

@@ -148,7 +148,11 @@ def bench_page(blocks: int, *, is_asked: bool) -> list[Figure]:
         return []
     seen = measure_page(blocks)
     how = f"a chain of {blocks:,} blocks, Chromium without a window"
-    long = f"{seen.tasks} took more than 50 ms; this one at #/{seen.where.removeprefix('#/')}" if seen.tasks else how
+    long = (
+        f"{seen.tasks} took more than 50 ms; this one at #/{seen.where.removeprefix('#/')}"
+        if seen.tasks
+        else "none took 50 ms"
+    )
     checks = f"head, finality and a member, from the id of the chain: {seen.signatures} signatures; with asking for it"
     return [
         Figure("the explorer: first paint", round(seen.painted_ms), "ms", "≤ 1000", how),
@@ -203,11 +207,33 @@ def bench_state() -> list[Figure]:
     ]
 
 
+def bench_store(url: str) -> list[Figure]:
+    """The same blocks with the register in a file, and on a server."""
+    with importing():
+        from scripts.bench_parts.chainwork import record_chain
+        from scripts.bench_parts.stores import store_costs
+    remark("store: recording a chain of 20,000 enrolments and 10,000 ratings …")
+    here, there = store_costs(record_chain(members=20_000, ratings=10_000), url)
+    how = "wall, a block of 500 ratings, median of 20; nothing of the register in memory at first"
+    journeys = "questions to the server, a block of 500 ratings"
+    return [
+        Figure("applying a block, register in a file", here.apply_ms, "ms", "", how),
+        Figure("– on a server", there.apply_ms, "ms", "", how),
+        Figure("– asked while that", there.read_journeys, "", "", journeys),
+        Figure("storing it, register in a file", here.store_ms, "ms", "", how),
+        Figure("– on a server", there.store_ms, "ms", "", how),
+        Figure("– asked while that", there.write_journeys, "", "", journeys),
+    ]
+
+
 @command
 @click.option(
     "--only",
-    type=click.Choice(["import", "limit", "idle", "reads", "registry", "state", "page"]),
+    type=click.Choice(["import", "limit", "idle", "reads", "registry", "state", "page", "store"]),
     help="One measurement instead of all.",
+)
+@click.option(
+    "--store", metavar="URL", help="Compare with a register in an empty database: postgresql://user@host/database."
 )
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 100), help="Of import and registry.")
 @click.option("--hold", default=60.0, show_default=True, type=click.FloatRange(5, 600), help="Seconds near the limit.")
@@ -228,6 +254,7 @@ def bench_state() -> list[Figure]:
 def main(
     context: click.Context,
     only: str | None,
+    store: str | None,
     rounds: int,
     hold: float,
     submissions: int,
@@ -246,6 +273,10 @@ def main(
         "state": bench_state,
         "page": lambda: bench_page(blocks, is_asked=only is not None),
     }
+    if store is not None:
+        parts["store"] = lambda: bench_store(store)
+    elif only == "store":
+        raise click.UsageError("say --store URL")
     figures = [figure for name, part in parts.items() if only in (None, name) for figure in part()]
     if as_json:
         rows = [{**asdict(figure), "reached": figure.is_reached} for figure in figures]

@@ -16,6 +16,7 @@ from chain.errors import OperatorError, Refused
 from chain.genesis import load_genesis
 from chain.inspection import View, view_of
 from chain.reader import Reader
+from p2p.local.config import place_in
 from scripts.console import remark, short, short_did
 
 # Fields that tables shorten.
@@ -62,7 +63,7 @@ def open_view(home: Path) -> Iterator[View]:
     if not home.is_dir():
         raise OperatorError(f"{home} does not exist; name a node's home with --home")
     genesis = load_genesis(home / "genesis.json")
-    reader = Reader(home / DATABASE, genesis)
+    reader = Reader(place_in(home), genesis)
     try:
         with reader.consistent():
             yield view_of(reader)

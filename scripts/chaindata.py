@@ -21,6 +21,8 @@ import click
 from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.genesis import Genesis, load_genesis
+from chain.places import Address
+from p2p.local.config import place_in
 from p2p.local.passphrase import Passphrase, with_passphrase
 from scripts.chain_view import Finding, Sheet, facts
 from scripts.console import progress
@@ -47,9 +49,18 @@ _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
 
 def _genesis_of(home: Path) -> Genesis:
-    if not (home / DATABASE).exists():
+    place = place_in(home)
+    if isinstance(place, Path) and not place.exists():
         raise OperatorError(f"{home} holds no chain; name a node's home with --home")
     return load_genesis(home / "genesis.json")
+
+
+def _genesis_of_file(home: Path) -> Genesis:
+    """The same, for what is done to a file.  Raises :class:`OperatorError` where a server keeps the chain."""
+    place = place_in(home)
+    if isinstance(place, Address):
+        raise OperatorError(f"{home} has its chain on a server, in {place}; look after it with the server's own tools")
+    return _genesis_of(home)
 
 
 def _shown(title: str, document: dict[str, Any], *more: Sheet, as_json: bool, code: int = 0) -> None:
@@ -67,7 +78,7 @@ def export_chain(home: Path, file: Path, height: int | None, as_json: bool) -> N
         from scripts.chaindata_parts.carrying import export, what_to_export
 
     genesis = _genesis_of(home)
-    with closing(Reader(home / DATABASE, genesis)) as reader:
+    with closing(Reader(place_in(home), genesis)) as reader:
         start = what_to_export(reader, height)
         with progress("blocks", start.height) as advance:
             export(reader, file, start.height, advance)
@@ -125,7 +136,7 @@ def stats_of_chain(home: Path, as_json: bool) -> None:
     with importing():
         from scripts.chaindata_parts.sizes import measure
 
-    document = measure(home, _genesis_of(home))
+    document = measure(home, _genesis_of_file(home))
     rows = [tuple(table.values()) for table in document["tables"]]
     _shown(f"{home}", document, Sheet("Tables", ("name", "rows", "bytes"), rows), as_json=as_json)
 
@@ -140,7 +151,7 @@ def migrate_chain(home: Path, as_json: bool) -> None:
         from chain.migrate import migrate, rows_to_migrate
         from p2p.local.home import locked
 
-    genesis = _genesis_of(home)
+    genesis = _genesis_of_file(home)
     with locked(home), progress("rows", rows_to_migrate(home / DATABASE)) as advance:
         kept = migrate(home / DATABASE, genesis, lambda _table, count: advance(count))
     document = {"database": str(home / DATABASE), "kept": str(kept), "bytes": (home / DATABASE).stat().st_size}
@@ -154,7 +165,7 @@ def prune_chain(home: Path, as_json: bool) -> None:
         from p2p.local.config import read_config
         from scripts.chaindata_parts.shrinking import prune
 
-    genesis, config = _genesis_of(home), read_config(home / "config.toml")
+    genesis, config = _genesis_of_file(home), read_config(home / "config.toml")
     if config.mode == "archive":
         raise OperatorError(f"{home} is an archive; set mode in {home / 'config.toml'} to pruned or full first")
     with progress("bodies", 0) as advance:
@@ -168,7 +179,7 @@ def compact_chain(home: Path, as_json: bool) -> None:
     with importing():
         from scripts.chaindata_parts.shrinking import compact
 
-    shrunk = compact(home, _genesis_of(home))
+    shrunk = compact(home, _genesis_of_file(home))
     _shown(f"Written anew in {home}", shrunk._asdict(), as_json=as_json)
 
 

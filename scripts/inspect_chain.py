@@ -12,6 +12,7 @@ from p2p.local.commandline import EXIT_WRONG, importing
 import json
 import os
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -86,10 +87,10 @@ def forks(document: Document) -> Finding:
 @look
 def sync(view: View) -> Finding:
     """How far a home is that joins by state, as of some seconds ago; or where it stands."""
-    raw = progress_of(view.reader.path)
+    raw = progress_of(view.reader.path) if isinstance(view.reader.path, Path) else None
     if raw is None:
         document = {"joining": False, **view.at_head, "oldest_body": view.reader.oldest_body()}
-        return Finding(document, [facts("This home has its state", document)])
+        return Finding(document, [facts(f"This home has its state, {as_of(document)}", document)])
     document = {"joining": True, **json.loads(raw)}
     refused = document.pop("refused")
     sheets = [facts("This home joins by state", document)]

@@ -16,6 +16,7 @@ import json
 import threading
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 
 import structlog
 import trio
@@ -27,6 +28,7 @@ from starlette.routing import Route
 
 from chain.blocks import Heading
 from chain.blocktree import Judged
+from chain.database import DATABASE
 from chain.documents import Document
 from chain.errors import OperatorError
 from chain.genesis import Genesis
@@ -56,14 +58,14 @@ async def arrive(home: Home) -> None:
 
     Its database has a final state when this returns.  Raises :class:`OperatorError`.
     """
-    is_begun = draft_of(home.database).exists()
-    if not is_begun and home.config.join != "state":
+    file = home.database
+    if not isinstance(file, Path) or (not draft_of(file).exists() and home.config.join != "state"):
         return
-    if not await trio.to_thread.run_sync(is_fresh, home.database, home.genesis):
+    if not await trio.to_thread.run_sync(is_fresh, file, home.genesis):
         return
     checkpoint = read_checkpoint(home.config.checkpoint) if home.config.checkpoint else None
     check_age(home.genesis, checkpoint, wall_ms())
-    newcomer = await trio.to_thread.run_sync(Newcomer, home.database, home.genesis, checkpoint)
+    newcomer = await trio.to_thread.run_sync(Newcomer, file, home.genesis, checkpoint)
     with closing(newcomer):
         async with unwrapped():
             await Arrival(home, newcomer).run()
@@ -91,7 +93,7 @@ class Arrival:
         self._watch: Watch | None = None
         self._phase = HEADERS
         self._done = 0
-        self._rate = _Rate()
+        self._rate = Rate()
         self._told: Document = {}
 
     async def run(self) -> None:
@@ -112,7 +114,8 @@ class Arrival:
         ):
             self._watch = watch
             url = await nursery.start(serve_app, self._app(), self._home.config.http)
-            log.info("joining", network=self._home.genesis.name, http=url, draft=str(draft_of(self._home.database)))
+            draft = str(draft_of(self._home.path / DATABASE))
+            log.info("joining", network=self._home.genesis.name, http=url, draft=draft)
             nursery.start_soon(self._shout, watch)
             while not watch.has_caught_up:
                 await watch.moved()
@@ -188,7 +191,7 @@ class Arrival:
         return Starlette(routes=[Route("/status", status)], middleware=[door])
 
 
-class _Rate:
+class Rate:
     """How much is done a second, as of the last time that somebody asked."""
 
     def __init__(self) -> None:

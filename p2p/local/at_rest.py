@@ -7,6 +7,7 @@ from p2p.local.commandline import home_of_node, launched
 import secrets
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from chain.genesis import found_genesis, load_genesis
 from chain.keys import SEED_BYTES, SecretKey, did_from_key
 from p2p import clocks
 from p2p.local import founders
+from p2p.local.config import checked_store
 from p2p.local.doctor import doctor
 from p2p.local.founding import check_joined, home_config, named_policy
 from p2p.local.handover import export_signing, import_signing, renew_database
@@ -36,6 +38,7 @@ _home = home_of_node("The node's folder.")
 @click.option("--slot-ms", default=1_000, show_default=True, help="With --new-network: length of a slot.")
 @click.option("--key", "key_path", type=click.Path(path_type=Path), help="Use this key file instead of a new key.")
 @click.option("--peer", "peers", multiple=True, help="Multiaddr of a node to join, ending in /p2p/<peer id>.")
+@click.option("--store", default="", metavar="URL", help="Keep the chain on a server: postgresql://user@host/database.")
 @click.option("--resync", is_flag=True, help="Keep the home, replace a lost or damaged database; it is kept aside.")
 @click.option("--yes", is_flag=True, help="With --resync: also where no other home is known to hold the chain.")
 @click.option("--encrypt", is_flag=True, help="Encrypt the key; the node then asks for its passphrase at each start.")
@@ -48,6 +51,7 @@ def init(
     slot_ms: int,
     key_path: Path | None,
     peers: Sequence[str],
+    store: str,
     resync: bool,
     yes: bool,
     encrypt: bool,
@@ -78,7 +82,7 @@ def init(
         )
     # Before a network begins, no key can have signed in it.
     may_have_signed = genesis_path is not None and not is_new and now_ms >= genesis.genesis_time_ms
-    config = home_config(genesis, secret, peers)
+    config = replace(home_config(genesis, secret, peers), store=checked_store(store))
     create_home(home, genesis, secret.seed, config, may_have_signed=may_have_signed, word=word)
     click.echo(launched(founders.readiness(home, genesis, may_have_signed=may_have_signed)))
 

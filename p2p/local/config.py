@@ -17,7 +17,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from chain.database import DATABASE
 from chain.errors import OperatorError
+from chain.places import SCHEMES, Address, Place
 from chain.tables import line_of, read_text
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -102,6 +104,13 @@ class HomeConfig:
         "and overwrites what is older than the policy's bodies_days.  Headers always stay.",
         f"be one of {', '.join(MODES)}",
         MODES.__contains__,
+    )
+    store: str = _setting(
+        "",
+        "Where the chain and the register are, if not in a file of this home: a database on a server that speaks "
+        'PostgreSQL\'s protocol, like "postgresql://user@host/database".  A password may stand in ~/.pgpass instead.',
+        "be empty, or an address like postgresql://user@host/database",
+        lambda value: not value or value.startswith(SCHEMES),
     )
     join: str = _setting(
         "blocks",
@@ -194,6 +203,25 @@ def read_config(path: Path) -> HomeConfig:
             f"{path}: a private node needs its front nodes as peers, and has no use for seeds or an external_address"
         )
     return config
+
+
+def place_of(path: Path, config: HomeConfig) -> Place:
+    """Where the home at ``path`` has its chain."""
+    return Address(config.store, path) if config.store else path / DATABASE
+
+
+def place_in(path: Path) -> Place:
+    """The same, for whoever has read nothing of the home.  Raises :class:`OperatorError`."""
+    file = path / "config.toml"
+    return place_of(path, read_config(file)) if file.exists() else path / DATABASE
+
+
+def checked_store(text: str) -> str:
+    """The address of a server, or nothing.  Raises :class:`OperatorError`."""
+    mistake = _mistake("store", text)
+    if mistake:
+        raise OperatorError(mistake)
+    return text
 
 
 def split_http(text: str) -> tuple[str, int]:

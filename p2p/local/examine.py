@@ -17,13 +17,15 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from chain.database import DATABASE, Database
+from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.genesis import Genesis, load_genesis
 from chain.keys import SecretKey, did_from_key
+from chain.places import Place
+from chain.postgres import open_database
 from chain.reader import Reader
 from p2p.client import PEERS, STATUS, Announced, Client, NodeAway, NodeStatus, PeerTable, announced
-from p2p.local.config import HomeConfig, read_config, split_http
+from p2p.local.config import HomeConfig, place_of, read_config, split_http
 from p2p.local.keyfile import is_encrypted, read_key
 from p2p.local.passphrase import Passphrase
 
@@ -67,9 +69,9 @@ class Case:
     peers: PeerTable | None = None
 
     @property
-    def database(self) -> Path:
+    def database(self) -> Place:
         """Where the chain is."""
-        return self.path / DATABASE
+        return place_of(self.path, self.config or HomeConfig())
 
 
 def examine(path: Path, passphrase: Passphrase) -> tuple[Case, list[Finding]]:
@@ -156,7 +158,8 @@ def _folder(case: Case) -> Iterator[Finding]:
 
 def _disk(case: Case) -> Iterator[Finding]:
     free = shutil.disk_usage(case.path).free
-    size = case.database.stat().st_size if case.database.exists() else 0
+    file = case.path / DATABASE
+    size = file.stat().st_size if file.exists() else 0
     what = f"{free / 1e9:.1f} GB free, the database takes {size / 1e9:.1f} GB"
     if free < max(ENOUGH_ROOM, size // 2):
         yield Finding("disk", False, what, "make room, or move the home to a larger disk while the node is stopped")
@@ -166,7 +169,7 @@ def _disk(case: Case) -> Iterator[Finding]:
 
 def _chain(case: Case, genesis: Genesis) -> Iterator[Finding]:
     def look() -> tuple[dict[str, bytes | None], bool]:
-        with closing(Database(case.database, genesis, read_only=True)) as database:
+        with closing(open_database(case.database, genesis, read_only=True)) as database:
             known = {name: database.meta(name) for name in ("signing", "exported", "restart", "signer")}
         key = case.secret.public if case.secret is not None else known["signer"]
         with closing(Reader(case.database, genesis)) as reader:

@@ -37,7 +37,7 @@ from chain.trial import screen, try_out
 from chain.view import StateView
 from chain.words import instant
 from p2p.local.addressbook import AddressBook, names_in
-from p2p.local.endpoints import HISTORY, Endpoint, Source
+from p2p.local.endpoints import HISTORY, VALIDATORS, Endpoint, Source
 from p2p.local.home import Home
 from p2p.local.keeping import Kept
 from p2p.local.reading import REST, Lane, Told
@@ -96,14 +96,16 @@ class LocalFace:
         self._names = AddressBook(home.path)
         self._quick = Lane(home.database, home.genesis)
         self._costly = Lane(home.database, home.genesis, REST)
+        # What goes through the whole chain, the first time: nobody else waits for it.
+        self._long = {each.path: Lane(home.database, home.genesis, REST) for each in (HISTORY, VALIDATORS)}
         self._proving = trio.Lock()
         self._submitting = trio.CapacityLimiter(SUBMISSIONS_AT_ONCE)
         self._version = version()
 
     def close(self) -> None:
         """End what reads the database."""
-        self._quick.close()
-        self._costly.close()
+        for lane in (self._quick, self._costly, *self._long.values()):
+            lane.close()
 
     # ------------------------------------------------------------------------------------------- the table's answers
 
@@ -123,7 +125,8 @@ class LocalFace:
                 return Told(None, self._encode(await found if isawaitable(found) else found))
 
     async def _read(self, endpoint: Endpoint, arguments: Mapping[str, Any], known: str | None) -> Told:
-        lane, name = self._costly if endpoint.is_costly else self._quick, endpoint.url(**arguments)
+        lane = self._long.get(endpoint.path, self._costly if endpoint.is_costly else self._quick)
+        name = endpoint.url(**arguments)
         if endpoint is HISTORY:
 
             def history(view: View, past: Past) -> bytes:

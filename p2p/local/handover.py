@@ -81,7 +81,7 @@ def renew_database(home: Home, *, is_sure: bool = False) -> Path | None:
                 f"{mark} says that the signing state left this home, and is damaged; remove it if no other machine "
                 "signs with this key"
             ) from error
-        aside = _move_aside(home.database)
+        aside = _move_aside(home.database) if isinstance(home.database, Path) else None
         Storage.create(home.database, home.genesis, None, exported=exported)
     return aside
 

@@ -5,7 +5,8 @@
 ``config.toml``   how this node talks (:class:`p2p.local.config.HomeConfig`)
 ``genesis.json``  the network
 ``chain.db``      the chain, the state and what this validator signed last; beside it,
-                  while a node runs, SQLite's log, and how many commits it took
+                  while a node runs, SQLite's log, and how many commits it took; not where
+                  a server has them (``store`` in the configuration)
 ``node.json``     written by a running node: process id and addresses
 ``peers.json``    where peers were reached, so that a restarted node finds them
 ``lock``          held by the one process that runs or changes the home
@@ -28,8 +29,9 @@ from chain.errors import OperatorError
 from chain.events import SigningState
 from chain.genesis import Genesis, load_genesis
 from chain.keys import SecretKey, derive_seed
+from chain.places import Address, Place
 from chain.storage import Storage
-from p2p.local.config import HomeConfig, read_config
+from p2p.local.config import HomeConfig, place_of, read_config
 from p2p.local.keyfile import read_key, write_key
 from p2p.local.passphrase import ASKED, Passphrase
 from p2p.local.whole import whole_folder
@@ -54,8 +56,19 @@ class Home:
     config: HomeConfig
 
     @property
-    def database(self) -> Path:
-        return self.path / DATABASE
+    def database(self) -> Place:
+        """Where the chain is.  Raises :class:`OperatorError` for a server that is to do what only a file can."""
+        if self.config.store and self.config.mode == "pruned":
+            raise OperatorError(
+                f"a server keeps copies of what is deleted, in files that no node sees: set mode in "
+                f"{self.path / 'config.toml'} to full, or keep the chain in a file of this home, without a store"
+            )
+        if self.config.store and self.config.join == "state":
+            raise OperatorError(
+                f"a node joins by state into a file of its home: set join in {self.path / 'config.toml'} to blocks, or "
+                "leave out the store"
+            )
+        return place_of(self.path, self.config)
 
     @property
     def network_seed(self) -> bytes:
@@ -85,12 +98,18 @@ def create_home(
     or was, encrypted.
     """
     is_begun = is_begun_home(path) and _is_key_of(path / "key", seed, word)
-    with whole_folder(path, _FILES[:-1] if is_begun else _FILES) as draft:
+    files = [name for name in _FILES if not (name == "key" and is_begun) and not (name == DATABASE and config.store)]
+    with whole_folder(path, files) as draft:
         if not is_begun:
             write_key(draft / "key", seed, word)
         (draft / "genesis.json").write_text(genesis.to_json(), encoding="utf-8")
         (draft / "config.toml").write_text(config.to_toml(), encoding="utf-8")
-        Storage.create(draft / DATABASE, genesis, None if may_have_signed else SigningState())
+        place = place_of(path, config)
+        if isinstance(place, Address):
+            (draft / "config.toml").chmod(0o600)  # it may hold a password
+        Storage.create(
+            draft / DATABASE if isinstance(place, Path) else place, genesis, None if may_have_signed else SigningState()
+        )
 
 
 def _is_key_of(file: Path, seed: bytes, word: bytes | None) -> bool:

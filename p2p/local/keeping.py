@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from chain.blocks import Block
 from chain.bodies import Bodies, Missing
+from chain.database import DATABASE
 from chain.documents import Document
 from chain.errors import OperatorError
 from chain.reader import Reader
@@ -153,7 +154,7 @@ class Keeper:
     async def _wipe(self) -> None:
         if not await self._do(lambda bodies: bodies.is_worn):
             return
-        size = self._home.database.stat().st_size
+        size = (self._home.path / DATABASE).stat().st_size
         if shutil.disk_usage(self._home.path).free < 2 * size:
             log.warning("not_rewritten", why=f"{self._home.database} needs {2 * size} bytes of room to be written anew")
             return

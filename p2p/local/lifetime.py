@@ -7,14 +7,19 @@ from p2p.local.startup import end_at_once
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
 import structlog
 import trio
 
+from chain.errors import StoreAway
 from p2p.local.process import stop_signals
+from p2p.local.supervisor import tell_supervisor
+
+# The server that has a node's state is asked again after so long.
+AGAIN_S = 2.0
 
 log = structlog.get_logger("node")
 
@@ -70,3 +75,39 @@ async def lifetime() -> AsyncIterator[Lifetime]:
             nursery.start_soon(life.obey, signals)
             yield life
             nursery.cancel_scope.cancel()
+
+
+async def in_stretches(
+    live: Callable[[Callable[[], None]], Awaitable[None]], until_told: Callable[[], Awaitable[None]]
+) -> None:
+    """Let a node ``live`` until it ends; it calls what it is given once it is ready.
+
+    Where the server that has its state goes away, it ends, and begins anew from what is stored: nothing was said that
+    is not, and what a lost connection left half done is forgotten.  Raises :class:`OperatorError`, also where the
+    server was away from the beginning: it may never have been there.
+    """
+    was_ready = False
+
+    def tell_ready() -> None:
+        nonlocal was_ready
+        was_ready = True
+        tell_supervisor("READY=1")
+
+    while True:
+        try:
+            await live(tell_ready)
+            return
+        except* StoreAway as away:
+            if not was_ready:
+                raise
+            log.warning("store_away", why=str(_first(away)), again_s=AGAIN_S)
+        with trio.move_on_after(AGAIN_S):
+            await until_told()
+            return
+
+
+def _first(error: BaseException) -> BaseException:
+    """One of the errors that a nest of nurseries is about."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from chain.database import DATABASE
 from chain.engine import Engine
 from chain.keys import did_from_key
 from p2p.limits import TRAFFIC
@@ -93,7 +94,7 @@ class OfTheNode(Collector):
         yield _gauge("blocksync_best_peer_height", "Largest height that a peer claims", claimed)
 
     def _disk(self) -> Iterator[Metric]:
-        database = self._node.home.database
+        database = self._node.home.path / DATABASE
         parts = (database, database.with_name(f"{database.name}-wal"))
         size = sum(os.stat(part).st_size for part in parts if part.exists())
         yield _gauge("database_bytes", "Size of the database and its log", size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import trio
@@ -14,6 +13,7 @@ from chain.genesis import Genesis
 from chain.inspection import Made, View, view_of
 from chain.newest import Newest
 from chain.past import Past
+from chain.places import Place
 from chain.reader import Reader
 from p2p.local.problems import Problem
 
@@ -52,7 +52,7 @@ class Lane:
     Answers ``rest`` for so many times as long as they took, whatever is new meanwhile.
     """
 
-    def __init__(self, path: Path, genesis: Genesis, rest: int = 0) -> None:
+    def __init__(self, path: Place, genesis: Genesis, rest: int = 0) -> None:
         self._path = path
         self._genesis = genesis
         self._rest = rest

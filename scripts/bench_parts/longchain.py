@@ -1,9 +1,11 @@
-"""A home with a long chain of light blocks, made without a network: one validator of four can go on with it alone."""
+"""Homes of validators with a long chain of light blocks, made without a network: their nodes go on with it."""
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from chain.actions import Enrol, Rate
@@ -22,44 +24,59 @@ from chain.statements import NO_TAG
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction, sign_transaction
 from p2p.local.config import HomeConfig
-from p2p.local.home import create_home
+from p2p.local.home import create_home, peer_id_of
+from scripts.testnet_parts.homes import free_ports
 
-# Of the first alone two thirds; its blocks make final what all of them made.
-WEIGHTS = (97, 1, 1, 1)
+VALIDATORS = 4
 MEMBERS = 200
 SLOT_MS = 1_000
 # So many of the newest carry what every validator attests, as those of a running network do.
 ATTESTED_BLOCKS = 1_000
 BLOCKS_A_COMMIT = 500
-# Until its node is up.
-SPARE_SLOTS = 30
 
 
-def write_long_chain(home: Path, blocks: int, advance: Callable[[int], None]) -> Genesis:
-    """Make a home whose chain has so many blocks and ends about now; ``advance`` is told of blocks."""
-    validators = [_secret(number) for number in range(len(WEIGHTS))]
+def write_long_chain(folder: Path, blocks: int, advance: Callable[[int], None]) -> list[Path]:
+    """Make a home for each validator; the chain has a block for each slot up to now.  ``advance`` is told of blocks."""
+    validators = [_secret(number) for number in range(VALIDATORS)]
     genesis = found_genesis(
         "long",
         shipped_policy("marketplace"),
         [secret.public for secret in validators],
-        genesis_time_ms=time.time_ns() // 1_000_000 - (blocks + SPARE_SLOTS) * SLOT_MS,
+        genesis_time_ms=time.time_ns() // 1_000_000 - blocks * SLOT_MS,
         slot_ms=SLOT_MS,
-        weights=WEIGHTS,
     )
-    config = HomeConfig(listen=["/ip4/127.0.0.1/tcp/0"], http="127.0.0.1:0")
-    create_home(home, genesis, validators[0].seed, config)
-    storage, chain = Storage(home / DATABASE, genesis), Blockchain(genesis)
+    homes = _make_homes(folder, genesis, [secret.seed for secret in validators])
     producers = [Producer(genesis, secret, SigningState(), NO_TAG) for secret in validators]
+    with closing(Storage(homes[0] / DATABASE, genesis)) as storage:
+        for commit in _commits(Blockchain(genesis), producers, blocks):
+            storage.commit([commit])
+            advance(len(commit.adopted))
+    for home, producer in zip(homes, producers, strict=True):
+        if home != homes[0]:
+            for name in (DATABASE, f"{DATABASE}-commits"):
+                shutil.copyfile(homes[0] / name, home / name)
+        with closing(Storage(home / DATABASE, genesis)) as storage:
+            storage.commit([Commit(signing=producer.signing)])
+    return homes
+
+
+def _make_homes(folder: Path, genesis: Genesis, seeds: Sequence[bytes]) -> list[Path]:
+    """Homes that hold nothing yet, and know each other."""
+    ports = free_ports(len(seeds))
+    addresses = [f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer_id_of(seed)}" for port, seed in zip(ports, seeds, strict=True)]
+    homes = [folder / f"node{number}" for number in range(len(seeds))]
+    for home, seed, address in zip(homes, seeds, addresses, strict=True):
+        others = [other for other in addresses if other != address]
+        config = HomeConfig(listen=[address.partition("/p2p/")[0]], peers=others, http="127.0.0.1:0")
+        create_home(home, genesis, seed, config)
+    return homes
+
+
+def _commits(chain: Blockchain, producers: Sequence[Producer], blocks: int) -> Iterator[Commit]:
     for first in range(1, blocks + 1, BLOCKS_A_COMMIT):
         heights = range(first, min(blocks + 1, first + BLOCKS_A_COMMIT))
         made = tuple(_make(chain, producers, height, blocks) for height in heights)
-        signing, settled = producers[0].signing, chain.settle()
-        storage.commit(
-            [Commit(adopted=made, finalized_height=chain.finalized.height, settled=settled, signing=signing)]
-        )
-        advance(len(made))
-    storage.close()
-    return genesis
+        yield Commit(adopted=made, finalized_height=chain.finalized.height, settled=chain.settle())
 
 
 def _make(chain: Blockchain, producers: Sequence[Producer], height: int, blocks: int) -> Block:

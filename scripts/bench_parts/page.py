@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -15,11 +16,12 @@ from p2p.client import AsyncClient
 from scripts.bench_parts.longchain import write_long_chain
 from scripts.console import progress, remark
 from scripts.explorer_parts.browser import Page, browsing
-from scripts.testnet_parts.nodes import NodeProcess, running
+from scripts.testnet_parts.nodes import POLL_S, NodeProcess, running
 
 SIZE = 1_200, 860
 ROUNDS = 5
 WATCHED_S = 15.0
+READY_S = 90.0
 # Heights of the list of blocks that are looked at, as shares of all of it.
 LOOKED_AT = (0.0, 0.2, 0.5, 0.8, 1.0)
 _VIEWS = ("", "blocks", "members", "offices", "motions", "network", "trust")
@@ -72,15 +74,20 @@ def measure_page(blocks: int) -> Seen:
     Raises :class:`~chain.errors.OperatorError` without a browser.
     """
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder) / "node0"
         with progress("blocks", blocks) as advance:
-            write_long_chain(home, blocks, advance)
-        return trio.run(_measure, home)
+            homes = write_long_chain(Path(folder), blocks, advance)
+        return trio.run(_measure, homes)
 
 
-async def _measure(home: Path) -> Seen:
-    node = NodeProcess(0, home, is_validator=True)
-    async with AsyncClient() as client, running([node], client, 0), browsing() as browser:
+async def _measure(homes: Sequence[Path]) -> Seen:
+    nodes = [NodeProcess(index, home, is_validator=True) for index, home in enumerate(homes)]
+    node, height = nodes[0], 0
+    async with AsyncClient() as client, running(nodes, client, READY_S), browsing() as browser:
+        with trio.fail_after(READY_S):
+            while not height < node.told["finalized_height"]:
+                height = height or node.told["finalized_height"]
+                await trio.sleep(POLL_S)
+                await node.refresh(client, time.monotonic())
         remark(f"page: looking at {node.told['height']:,} blocks …")
         page = await browser.page()
         await page.look(*SIZE)

@@ -40,6 +40,7 @@ from chain.inspection import header_of_genesis
 from chain.judgement import judge
 from chain.keys import did_from_key, self_test
 from chain.paged import PagedStore
+from chain.postgres import open_database
 from chain.reader import Reader
 from chain.recheck import checked_block, recheck
 from chain.rows import StoredRows
@@ -49,6 +50,7 @@ from chain.state import decode_entry
 from chain.statekeys import MEMBERS, read_identity
 from chain.votecodec import decode_votes, encode_votes
 from chain.votes import Votes
+from p2p.local.config import place_in
 
 # Of one kind; the rest is counted.
 MAX_NAMED = 50
@@ -111,7 +113,7 @@ class _Row(NamedTuple):
 
 def rows_of(home: Path, genesis: Genesis) -> int:
     """How much there is to check: what ``advance`` is told of."""
-    with closing(Database(home / DATABASE, genesis, read_only=True)) as database:
+    with closing(open_database(place_in(home), genesis, read_only=True)) as database:
         counts = [next(database.rows(f"SELECT count(*) FROM {table}"))[0] for table in ("blocks", "transactions")]
         return sum(map(int, counts)) + rows_to_scrub(database)
 
@@ -119,11 +121,10 @@ def rows_of(home: Path, genesis: Genesis) -> int:
 def examine(home: Path, genesis: Genesis, pool: Executor, advance: Advance) -> Soundness:
     """Check the whole database of a home, beside its node or not.  Raises :class:`OperatorError` where none is."""
     self_test()
-    with closing(Database(home / DATABASE, genesis, read_only=True)) as database:
-        database.connection.execute("BEGIN")
+    with closing(open_database(place_in(home), genesis, read_only=True)) as database, database.consistent():
         found = _Examination(database, genesis, pool, advance).run()
     if not found.damage and found.oldest_body == 1:
-        with closing(Reader(home / DATABASE, genesis)) as reader, reader.consistent():
+        with closing(Reader(place_in(home), genesis)) as reader, reader.consistent():
             for problem in recheck(reader, genesis, pool, lambda _count: None).problems:
                 found.blame("blocks", f"height {problem.height}", problem.what, _RESTORED)
     return found
@@ -154,7 +155,8 @@ class _Examination:
     # ------------------------------------------------------------------------------------------------ what is plain
 
     def _check_file(self) -> None:
-        for (verdict,) in self._rows("PRAGMA integrity_check(10)"):
+        is_file = isinstance(self._database.path, Path)  # a server checks its own files
+        for (verdict,) in self._rows("PRAGMA integrity_check(10)") if is_file else ():
             if verdict != "ok":
                 self._found.blame("the file", DATABASE, f"its pages are damaged: {verdict}", _RESTORED)
         if self._database.is_set_back:
@@ -177,7 +179,8 @@ class _Examination:
                 f"what blocks 1 to {self._found.oldest_body - 1} said: their transactions, and whether they lead to "
                 "the state; their headers and votes are checked"
             )
-            self._found.beside = sorted(_copies(self._database.path))
+            if isinstance(self._database.path, Path):
+                self._found.beside = sorted(_copies(self._database.path))
 
     # ------------------------------------------------------------------------------------------------- the main chain
 

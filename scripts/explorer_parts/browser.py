@@ -67,8 +67,11 @@ class Page:
 
     async def open(self, url: str) -> None:
         """Go there, and wait until it is loaded.  Raises :class:`OperatorError` where nothing answers."""
-        answer = await self.send("Page.navigate", url=url)
-        if why := answer.get("errorText"):
+        try:
+            why = (await self.send("Page.navigate", url=url)).get("errorText")
+        except Failed as failure:
+            why = str(failure)
+        if why:
             raise OperatorError(f"{url} cannot be opened ({why}); name the page of a running node with --node")
         await self.until("document.readyState === 'complete'")
 

@@ -16,7 +16,13 @@ _SHOWS = {
     "who": "document.querySelector('.stamp.checked') !== null",
     "trust": "document.querySelector('.findings') !== null",
 }
-_FIRST_MEMBER = "document.querySelector('main tbody a[href^=\"#/who/\"]')?.getAttribute('href')"
+# Before the members are there, the links are those of the view before.
+_FIRST_MEMBER = (
+    "document.querySelector('.view h1')?.textContent === 'Members' && "
+    "document.querySelector('main tbody a[href^=\"#/who/\"]')?.getAttribute('href')"
+)
+# A network to which nothing is sent makes a block in twenty slots, and charts want some.
+QUIET_S = 300.0
 
 
 class Picture(NamedTuple):
@@ -62,5 +68,5 @@ async def _go(page: Page, place: str, member: str | None) -> None:
         place = f"who/{member}" if member else first.removeprefix("#/")
     await page.run(f"void (location.hash = {json.dumps('#/' + place)})")
     await page.until("document.querySelector('#main .card') !== null")
-    await page.until(_SHOWS[place.partition("/")[0]])
+    await page.until(_SHOWS[place.partition("/")[0]], QUIET_S)
     await page.until(_FINISHED)

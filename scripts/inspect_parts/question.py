@@ -137,7 +137,8 @@ def _of_home(home: Path, endpoint: Endpoint, known: dict[str, Any]) -> tuple[Doc
 
     def ask(view: View) -> tuple[Document, str]:
         if endpoint is not HISTORY:
-            return asked(endpoint, view, **known), newer(endpoint, view)
+            document = asked(endpoint, view, **known)
+            return document, newer(document, view.finalized_height)
         with progress("blocks", view.head_height) as advance:
             return asked(endpoint, view, **known, advance=advance), ""
 
@@ -145,14 +146,12 @@ def _of_home(home: Path, endpoint: Endpoint, known: dict[str, Any]) -> tuple[Doc
     return found
 
 
-def newer(endpoint: Endpoint, view: View) -> str:
-    """That the state on disk is behind what is final, where that is what was asked."""
-    height, final = view.state.height, view.finalized_height
-    if endpoint.source is not Source.STATE or final <= height:
+def newer(document: Document, finalized_height: int) -> str:
+    """That an answer is of a state on disk that is behind what is final, in a sentence; empty where it is not."""
+    height = document.get("as_of_height", finalized_height)
+    if height >= finalized_height:
         return ""
-    return (
-        f"this home is final up to height {final}, and its scores are as of height {height}; --node URL asks the node"
-    )
+    return f"this is as of height {height}, and up to {finalized_height} is final; --node URL asks the running node"
 
 
 def _of_node(url: str, endpoint: Endpoint, known: dict[str, Any]) -> Document:

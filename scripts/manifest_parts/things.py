@@ -19,13 +19,14 @@ ALL, THE_END = "all nodes", "0, which is the end"
 # What strangers can do, by the names of scripts/abuse.py.  Those that need a validator's key are left out.
 ATTACKS = (
     "address-flood", "attestation-flood", "control-flood", "countless-parts", "dripped-blocks", "dropped-streams",
-    "duplicate-transactions", "enrolments", "foreign-chain", "forged-announcements", "forged-attestations",
-    "garbage-attestations", "garbage-requests", "garbage-status", "giant-keys", "half-open-handshakes",
-    "idle-identity", "idle-streams", "impossible-status", "invalid-transactions", "lying-statuses",
-    "many-connections", "named-victims", "not-protobuf", "offer-storm", "other-heights", "patient-askers",
-    "raw-bytes", "request-flood", "same-attestations", "silent-grafts", "slow-bodies", "slow-replies",
-    "slow-requests", "stray-control", "undecodable-identities", "unknown-leaders", "unread-data", "unread-gossip",
-    "unread-replies", "useless-transactions", "validator-fodder", "wrong-leaders",
+    "duplicate-transactions", "endless-topics", "enrolments", "foreign-chain", "forged-announcements",
+    "forged-attestations", "frame-storm", "garbage-attestations", "garbage-requests", "garbage-status", "giant-keys",
+    "half-open-handshakes", "idle-identity", "idle-streams", "impossible-status", "invalid-transactions",
+    "lying-statuses", "many-connections", "named-victims", "not-protobuf", "offer-storm", "other-heights",
+    "patient-askers", "raw-bytes", "request-flood", "same-attestations", "short-connections", "silent-grafts",
+    "slow-bodies", "slow-replies", "slow-requests", "stray-control", "streamless-data", "undecodable-identities",
+    "unknown-leaders", "unread-data", "unread-gossip", "unread-replies", "useless-transactions", "validator-fodder",
+    "wrong-leaders",
 )  # fmt: skip
 
 _AT = Whole(0, MAX_SLOTS, "slot")

@@ -15,10 +15,11 @@ from pathlib import Path
 from random import Random
 
 from chain.blockchain import Blockchain
-from chain.database import DATABASE, stored_finality, tally_of, trusted_block
+from chain.database import DATABASE, stored_finality, trusted_block
 from chain.errors import OperatorError
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
+from chain.places import tally_of
 from chain.restart import Restart
 from chain.storage import Storage
 from scripts.simulation.acts import Damage

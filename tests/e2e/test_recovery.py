@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from chain.actions import Enrol
-from chain.database import DATABASE, tally_of
+from chain.database import DATABASE
 from chain.genesis import Genesis, found_genesis
+from chain.places import tally_of
 from chain.policy import shipped_policy
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home, peer_id_of

@@ -49,10 +49,10 @@ export class Live extends EventTarget {
   }
 
   async askAll () {
-    const [status, validators, old] = await Promise.all([this.node.json('/status'), this.node.find('/validators'), this.node.find(`/blocks?limit=${SHOWN_BLOCKS}`)])
+    const [status, genesis, old] = await Promise.all([this.node.json('/status'), this.node.find('/genesis'), this.node.find(`/blocks?limit=${SHOWN_BLOCKS}`)])
     this.status = status
     this.finalized = { height: status.finalized_height, id: status.finalized_id }
-    this.people.seat((validators?.validators ?? []).map(({ validator }) => validator))
+    this.people.seat((genesis?.validators ?? []).map(({ did }) => did))
     for (const block of old?.blocks ?? []) this.put(block)
     await this.refresh()
     this.tell('status')

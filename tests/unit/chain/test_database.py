@@ -27,7 +27,6 @@ from chain.database import (
     seal,
     short_id,
     stored_finality,
-    tally_of,
     trusted_block,
     unseal,
 )
@@ -35,6 +34,7 @@ from chain.electorate import Decision
 from chain.entries import Rules
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.events import SigningState
+from chain.places import tally_of
 from chain.statekeys import RULES_KEY, policy_key
 from chain.storage import Storage
 from tests.support.forge import Forge

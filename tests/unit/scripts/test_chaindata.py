@@ -133,7 +133,7 @@ def test_of_two_exports_at_once_into_one_file_neither_writes_into_the_other(
     home: Path, city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     processes = count()
-    monkeypatch.setattr(chainfile.os, "getpid", lambda: next(processes))
+    monkeypatch.setattr("os.getpid", lambda: next(processes))
     file = tmp_path / "file"
     blocks = iter(city.blocks[:20])
 

@@ -90,7 +90,7 @@ def test_what_follows_from_the_entries_is_what_blocks_would_have_made_of_them(ho
     with ThreadPoolExecutor(1) as pool:
         examined = examine(home, genesis, pool, lambda _: None)
     assert [each for each in examined.damage if each.table in TABLES] == []
-    assert not home.with_name(f"{DATABASE}.heaps").exists()
+    assert not (home / "chain.heaps").exists()
 
 
 def test_a_node_starts_with_it_and_goes_on(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

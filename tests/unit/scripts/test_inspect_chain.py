@@ -29,7 +29,7 @@ from tests.support.world import World, genesis_of
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "inspect_chain.py"
 COMMANDS = (
-    *("head", "blocks", "block", "tx", "forks", "validators", "verify"),
+    *("head", "blocks", "block", "tx", "forks", "validators", "verify", "sync"),
     *("member", "top", "lists", "tiers", "records", "objections", "history", "authorities", "motions", "policy"),
 )
 

@@ -7,7 +7,6 @@ import io
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,6 @@ from chain.keys import did_from_key
 from chain.state import decode_entry, encode_entry
 from chain.statekeys import account_key, member_key
 from chain.statements import NO_TAG
-from p2p.local.endpoints import HEAD, MEMBER
-from scripts.chain_view import open_view
 from scripts.console import short_did
 from scripts.inspect_parts import institutions, people
 from scripts.inspect_parts.question import newer
@@ -286,14 +283,12 @@ def test_at_eighty_columns_what_matters_is_shown(told: Told, question: tuple[str
 
 def test_a_home_that_is_behind_says_what_its_node_knows(told: Told) -> None:
     """The scores on disk are of the last settled block."""
-    with open_view(told.home) as view:
-        height = view.state.height
-        assert bool(newer(MEMBER, view)) == (view.finalized_height > height)
-        ahead = replace(view, finalized_height=height + 7)
-        assert newer(HEAD, ahead) == "", "that is told as of the head"
-        assert newer(MEMBER, ahead).startswith(
-            f"this home is final up to height {height + 7}, and its scores are as of height {height}; "
-        )
+    document = answer(told.home, "member", told.did("ann"))
+    height = document["as_of_height"]
+    assert newer(document, height) == ""
+    assert newer(document, height + 7) == (
+        f"this is as of height {height}, and up to {height + 7} is final; --node URL asks the running node"
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- history

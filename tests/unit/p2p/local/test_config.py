@@ -34,7 +34,7 @@ CONFIG = HomeConfig(
         ("max_peer = 3", r"line 1: no setting 'max_peer'; did you mean 'max_peers'\?"),
         (
             "colour = 1",
-            "line 1: no setting 'colour'; choose from allow_partitions, ban_s, external_address, http, http_hosts",
+            "line 1: no setting 'colour'; choose from allow_partitions, ban_s, checkpoint, external_address, http",
         ),
         ("listen = [\n  '/x',\n]\nban_s = 0", "line 4: ban_s must be from 1 to 86400"),
         ("ban_s = 0\nlisen = []", "line 1: ban_s"),

@@ -20,6 +20,7 @@ import pytest
 
 from chain import storage
 from chain.actions import Enrol
+from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis
@@ -220,7 +221,7 @@ def test_a_home_whose_mark_is_damaged_does_not_sign(old: Home, new: Home, file: 
 
 def test_a_home_that_lost_its_database_remembers_what_it_gave_away(old: Home, new: Home, file: Path) -> None:
     export_signing(old, file)
-    old.database.unlink()
+    (old.path / DATABASE).unlink()
     renew_database(old, is_sure=True)
     assert signing_of(old) == (True, None)
     assert import_signing(new, file) == SIGNED
@@ -231,14 +232,14 @@ def test_a_home_that_lost_its_database_remembers_what_it_gave_away(old: Home, ne
     export_signing(new, file)
     import_signing(old, file)
     assert signing_of(old) == (False, replace(SIGNED, slot=12))
-    old.database.unlink()
+    (old.path / DATABASE).unlink()
     renew_database(old, is_sure=True)
     assert signing_of(old) == (False, None)
 
 
 def test_a_database_that_is_there_is_kept_aside(old: Home) -> None:
-    before = old.database.read_bytes()
-    log = old.database.with_name("chain.db-wal")
+    before = (old.path / DATABASE).read_bytes()
+    log = (old.path / DATABASE).with_name("chain.db-wal")
     log.write_bytes(b"what was not folded in")
     aside = renew_database(old, is_sure=True)
     assert aside == old.path / "chain.db.aside-1"
@@ -248,7 +249,7 @@ def test_a_database_that_is_there_is_kept_aside(old: Home) -> None:
 
     # and so is the next
     assert renew_database(old, is_sure=True) == old.path / "chain.db.aside-2"
-    old.database.unlink()
+    (old.path / DATABASE).unlink()
     assert renew_database(old, is_sure=True) is None
 
 
@@ -262,11 +263,11 @@ def test_a_home_without_peers_is_not_begun_anew_unless_told_so(old: Home) -> Non
 
 def test_a_home_that_cannot_read_what_it_gave_away_says_so(old: Home, file: Path) -> None:
     export_signing(old, file)
-    old.database.unlink()
+    (old.path / DATABASE).unlink()
     (old.path / EXPORTED).write_bytes(b"{")
     with pytest.raises(OperatorError, match="remove it if no other machine signs"):
         renew_database(old, is_sure=True)
-    assert not old.database.exists()
+    assert not (old.path / DATABASE).exists()
 
 
 def test_a_disk_that_is_full_leaves_no_file(old: Home, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
 
+from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.keys import SecretKey
 from p2p.local.config import HomeConfig
@@ -39,7 +40,8 @@ def test_a_home_is_read_as_it_was_made(home: Path) -> None:
     loaded = load_home(home)
     assert (loaded.path, loaded.genesis, loaded.config) == (home, genesis_of(2), CONFIG)
     assert loaded.secret.public == SecretKey(SEED).public
-    assert loaded.database.is_file()
+    assert loaded.database == home / DATABASE
+    assert (home / DATABASE).is_file()
 
 
 def test_only_the_owner_can_read_the_key(home: Path) -> None:

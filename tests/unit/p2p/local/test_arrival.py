@@ -1,0 +1,85 @@
+"""Joining by state, seen by its operator: when it is done at all, from where on it trusts, and how far it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from chain.database import DATABASE
+from chain.errors import OperatorError
+from chain.lightchain import Checkpoint
+from chain.newcomer import draft_of
+from p2p.local import arrival
+from p2p.local.arrival import HEADERS, STATE, Rate, arrive, check_age
+from p2p.local.config import HomeConfig
+from p2p.local.home import Home, create_home, load_home
+from scripts.testnet_parts.homes import free_ports
+from tests.support.asking import answer
+from tests.support.world import GENESIS_MS, genesis_of, secret
+
+GENESIS = genesis_of(4)
+DAY_MS = 86_400_000
+PIN = Checkpoint(7, bytes(32))
+
+
+def home(folder: Path, **settings: str) -> Home:
+    config = HomeConfig(listen=["/ip4/127.0.0.1/tcp/0"], **settings)  # type: ignore[arg-type]
+    create_home(folder / "home", GENESIS, secret(1).seed, config)
+    return load_home(folder / "home")
+
+
+def test_what_is_trusted_is_no_older_than_the_policy_says() -> None:
+    days = GENESIS.policy.bodies_days
+    young, old = (GENESIS_MS + days * DAY_MS + more_ms for more_ms in (0, 2_000))
+    check_age(GENESIS, None, young)
+    with pytest.raises(OperatorError, match=rf"this chain is older than {days} days.*--checkpoint HEIGHT:ID"):
+        check_age(GENESIS, None, old)
+    check_age(GENESIS, PIN, old)
+    check_age(GENESIS, PIN, old, slot=10)
+    with pytest.raises(OperatorError, match="the block of the checkpoint is older"):
+        check_age(GENESIS, PIN, old + 60_000, slot=10)
+
+
+async def test_who_is_not_told_to_joins_by_blocks(tmp_path: Path) -> None:
+    fresh = home(tmp_path)
+    await arrive(fresh)
+    assert not draft_of(fresh.path / DATABASE).exists()
+
+
+async def test_how_far_it_is_stands_in_status_and_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrival, "TOLD_EVERY_S", 0.05)
+    monkeypatch.setattr(arrival, "check_age", lambda *_arguments: None)
+    (port,) = free_ports(1)
+    fresh = home(tmp_path, join="state", http=f"127.0.0.1:{port}")
+    assert answer(fresh.path, "sync")["joining"] is False
+    async with trio.open_nursery() as nursery, httpx.AsyncClient(trust_env=False) as client:
+        nursery.start_soon(arrive, fresh)
+        with trio.fail_after(60):
+            while (status := await _status(client, port)) is None:
+                await trio.sleep(0.05)
+            while (told := await trio.to_thread.run_sync(answer, fresh.path, "sync"))["joining"] is False:
+                await trio.sleep(0.05)
+        nursery.cancel_scope.cancel()
+    assert status["chain_id"] == GENESIS.id.hex()
+    assert status["joining"]["phase"] == told["phase"] == HEADERS
+    assert told["peers"] == 0
+
+
+async def _status(client: httpx.AsyncClient, port: int) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = (await client.get(f"http://127.0.0.1:{port}/status")).json()
+    except httpx.TransportError:
+        return None
+    return found
+
+
+def test_a_rate_is_of_what_was_done_since_it_was_told() -> None:
+    rate = Rate()
+    assert [rate.of(HEADERS, done, now) for done, now in ((0, 0), (500, 5), (500, 5.5), (1_500, 10))] == [
+        *(0, 100, 100, 200)
+    ]
+    assert [rate.of(STATE, 70, 11), rate.of(STATE, 90, 13)] == [0, 10]
