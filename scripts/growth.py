@@ -37,7 +37,7 @@ REGISTERS, BLOCKS, STATE, HEADERS = "registers", "blocks", "state", "headers"
 @click.option(
     "--at",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where homes are built and figures kept, so that it can go on; 10,000,000 members need 47 GB there, 37 of "
+    help="Where homes are built and figures kept, so that it can go on; 10,000,000 members need 60 GB there, 50 of "
     "them for the home.  [default: a folder for this run]",
 )
 @click.option("--only", multiple=True, type=click.Choice([REGISTERS, BLOCKS, STATE, HEADERS]), help="[default: all]")

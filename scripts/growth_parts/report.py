@@ -68,8 +68,10 @@ def measured_sheet(rows: Sequence[Row]) -> Sheet:
 def goals_sheet(kept: Kept) -> Sheet:
     """Each figure that has a goal, beside it."""
     figures = [*register_figures(kept.rows), *(figure for _, part in sorted(kept.parts.items()) for figure in part)]
+    reached = {True: "yes", False: "NO"}
     lines = [
-        (figure.name, figure.told, figure.goal, "yes" if figure.is_reached else "NO", figure.how) for figure in figures
+        (figure.name, figure.told, figure.goal, reached[figure.is_reached] if figure.goal else "", figure.how)
+        for figure in figures
     ]
     return Sheet("Goals", ("what", "measured", "goal", "reached", "how"), lines, ("how",))
 
