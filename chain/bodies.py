@@ -151,14 +151,25 @@ class Bodies:
 
     def cut_log(self) -> bool:
         """Fold the log into the database and cut it to nothing; False where a reader is in the way just now."""
+        with self._at_once():
+            (is_busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not is_busy
+
+    def end_log(self) -> bool:
+        """Fold the log into the database and do without one; False where anybody else has the database open."""
+        with self._at_once():
+            return self._database.end_log()
+
+    @contextlib.contextmanager
+    def _at_once(self) -> Iterator[None]:
+        """Who is in the way is not waited for."""
         with self._database.translated():
             (timeout_ms,) = self._connection.execute("PRAGMA busy_timeout").fetchone()
             try:
                 self._connection.execute("PRAGMA busy_timeout = 0")
-                (is_busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                yield
             finally:
                 self._connection.execute(f"PRAGMA busy_timeout = {timeout_ms}")
-        return not is_busy
 
     @property
     def is_worn(self) -> bool:

@@ -182,6 +182,42 @@ class Database:
     def _attach(self, path: Place, connection: Any) -> None:
         self.path, self.connection, self._tally, self._commits = path, connection, tally_of(path), 0
 
+    @classmethod
+    @contextlib.contextmanager
+    def scratch(cls, path: Path) -> Iterator[Database]:
+        """One for a long work, of no use once that ended."""
+        path.unlink(missing_ok=True)
+        try:
+            with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+                database = cls.around(path, connection)
+                with database.translated():
+                    for pragma in ("page_size = 16384", "journal_mode = OFF", "synchronous = OFF"):
+                        connection.execute(f"PRAGMA {pragma}")
+                yield database
+        finally:
+            path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def unguarded(self, cache_kib: int) -> Iterator[None]:
+        """Without a log, and without waiting for the disk: a crash inside leaves nothing of use."""
+        with self.translated():
+            for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{cache_kib}"):
+                self.connection.execute(f"PRAGMA {pragma}")
+        yield
+        with self.translated():
+            for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+                self.connection.execute(f"PRAGMA {pragma}")
+
+    def end_log(self) -> bool:
+        """Do without a log; False where anybody else has the database open."""
+        try:
+            self.connection.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            return False
+        return True
+
     def _prepare_to_write(self) -> None:
         with self.translated():
             self.connection.execute("PRAGMA journal_mode = WAL")

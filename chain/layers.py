@@ -26,6 +26,10 @@ class Rows(Protocol):
     def height(self) -> int:
         """See above; another thread may raise it."""
 
+    @property
+    def are_far(self) -> bool:
+        """Whether each question is a journey, so that many are to be asked at once."""
+
     def entry(self, key: bytes) -> bytes | None:
         """An encoded entry."""
 

@@ -135,7 +135,7 @@ class PagedStore(Store):
         )
 
     def expect(self, keys: Iterable[bytes]) -> None:
-        if isinstance(self._tree, HeldTree):  # of so few entries nearly all that are looked at were read before
+        if isinstance(self._tree, HeldTree) and not self._rows.are_far:  # nearly all of so few were read before
             return
         missing = {key: sha256(key).digest() for key in keys if self._changed.get(key) is UNKNOWN}
         told = self._sound(lambda: self._tree.find_all(missing.values()))

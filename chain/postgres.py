@@ -215,6 +215,11 @@ class PostgresDatabase(Database):
     def cache(self, kib: int) -> None:
         """The server does that."""
 
+    @contextmanager
+    def unguarded(self, cache_kib: int) -> Iterator[None]:
+        """As ever: whether it waits for its disk is the server's to say."""
+        yield
+
     def many(self, select: str, keys: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
         """See :meth:`Database.many`: all of them at once, since each question is a journey."""
         if keys:

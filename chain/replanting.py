@@ -5,7 +5,7 @@ Pages are read level by level, so a store that is far away is asked a bounded nu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple, TypeAlias
@@ -25,7 +25,7 @@ from chain.pages import (
     top,
     way,
 )
-from chain.statetree import EMPTY, ENTRY_BYTES, HASH_BYTES, hash_root, put
+from chain.statetree import EMPTY, ENTRY_BYTES, HASH_BYTES, hash_pair, hash_root, put
 
 # The part of a key that decides on which page it is.
 KEY_BITS = 64
@@ -64,6 +64,23 @@ def update(fetch: Fetch, count: int, changes: Mapping[bytes, bytes | None]) -> U
     work.load(is_leaf=count <= LEAF)
     digest = work.change(is_leaf=count <= LEAF)
     return Updated(count + work.grown, digest, work.changed())
+
+
+def planted(path: int, entries: bytes) -> tuple[bytes, dict[int, bytes]]:
+    """A subtree made at once, of its ascending entries: its hash, and all its pages.  A page begins at ``path``."""
+    work = _Work(lambda _: {}, [], {})
+    digest = work.plant(path, entries)
+    return digest, {path: change.after for path, change in work.changed().items()}
+
+
+def crowned(hashes: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """The hash of an inner page, and the page, under whose lowest nodes inner pages of these ``hashes`` stand."""
+    page = Page.blank()
+    for node, digest in enumerate(hashes, BOTTOM):
+        page.put(node, digest, is_leaf=False)
+    for node in range(BOTTOM - 1, 1, -1):
+        page.put(node, hash_pair(page.hash_of(2 * node), page.hash_of(2 * node + 1)), is_leaf=False)
+    return hash_pair(page.hash_of(2), page.hash_of(3)), page.encode()
 
 
 # What a subtree came to: its hash, and its entries where they fit into one leaf page.
@@ -146,11 +163,18 @@ class _Work:
         """Make all changes; returns the hash of the top node."""
         if is_leaf:
             entries = self._edited(TOP, 0, len(self._keys))
-            digest, leaf = self._subtree(0, 0, entries)
-        else:
-            digest, leaf = self._below_page(0, 0, 0, len(self._keys))
+            return self.plant(TOP, entries)
+        digest, leaf = self._below_page(0, 0, 0, len(self._keys))
         if leaf is not None:
             self._after[TOP] = leaf
+        return digest
+
+    def plant(self, path: int, entries: bytes) -> bytes:
+        """Let ``entries`` be all below where a page begins; returns the hash of that node."""
+        depth = path.bit_length() - 1
+        digest, leaf = self._subtree(depth, path ^ 1 << depth, entries)
+        if leaf is not None:
+            self._after[path] = leaf
         return digest
 
     def _edited(self, path: int, low: int, high: int) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 
 from chain.database import Database, bounds, corrupt, page_unseal, unseal
 from chain.errors import OperatorError, Refused
+from chain.places import Address
 from chain.statekeys import RATINGS, RECORDS, read_given
 
 # What SQLite itself keeps of the file for a ledger, beside what the operating system does.
@@ -31,6 +32,7 @@ class StoredRows:
         self.height = height
         self._database = database
         self._execute = database.connection.execute
+        self.are_far = isinstance(database.path, Address)
         database.cache(_CACHE_KIB)
 
     def entry(self, key: bytes) -> bytes | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple
 
 from chain.blockchain import Blockchain, Settled, Snapshot
@@ -324,11 +324,13 @@ class Storage:
         )
         return count * is_main
 
-    def replace_state(self, entries: Iterable[tuple[bytes, bytes]]) -> bytes:
+    def replace_state(
+        self, entries: Iterable[tuple[bytes, bytes]], advance: Callable[[int], None] = lambda _: None
+    ) -> bytes:
         """Let these be all entries of the state; returns their root.  The commit that says of which block they are
         follows: a home is of no use before.
         """
-        return replace_state(self._database, entries)
+        return replace_state(self._database, entries, advance)
 
     def close(self) -> None:
         """End the connections; the log is folded into the database by the last one, which may write."""

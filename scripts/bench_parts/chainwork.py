@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import NamedTuple, cast
 
-from chain.actions import Enrol, Rate
+from chain.actions import Action, Enrol, Rate
 from chain.admission import AdmittedClaim
 from chain.blockchain import Blockchain
 from chain.blocks import Block, Heading, assemble, decode_block, decode_heading, encode_block, heading_of
@@ -20,7 +21,7 @@ from chain.events import Ask, BlocksReceived, Commit, Event, HeadingsReceived, S
 from chain.genesis import Genesis, found_genesis
 from chain.headers import VerifiedHeader, verify_header
 from chain.heard import Heard
-from chain.keys import SecretKey, verify
+from chain.keys import SIGNATURE_BYTES, SecretKey, verify
 from chain.mempool import Mempool
 from chain.messages import GetBlocks, GetHeadings, GetTransactions, Status, cut_to_size
 from chain.policy import shipped_policy
@@ -47,22 +48,22 @@ class RecordedChain:
     head: Status
 
 
-def verify_rate(count: int = 2_000) -> float:
+def verify_rate(count: int = 2_000, clock: Callable[[], float] = time.perf_counter) -> float:
     """Signatures that a node's own verifier checks a second on one core, for messages of a rating's size."""
     secret = SecretKey(bytes(31) + b"\x01")
     message = bytes(150)
     signature = secret.sign(message)
-    started = time.perf_counter()
+    started = clock()
     for _ in range(count):
         if not verify(secret.public, message, signature):
             raise InvariantBroken("a good signature is refused")
-    return count / (time.perf_counter() - started)
+    return count / (clock() - started)
 
 
 def record_chain(members: int, ratings: int, seed: int = 1) -> RecordedChain:
     """Make a chain of full blocks: enrolments, then random ratings among random members."""
     random = Random(seed)
-    validators = [_secret(number) for number in range(VALIDATORS)]
+    validators = validator_secrets()
     genesis = _genesis(validators)
     actors = [_secret(1_000 + number) for number in range(members)]
     nonces = [0] * members
@@ -79,15 +80,20 @@ def record_chain(members: int, ratings: int, seed: int = 1) -> RecordedChain:
         rated.append(sign(rater, Rate(actors[subject].public, 1, random.randint(-10, 10))))
     chain = Blockchain(genesis)
     producers = [Producer(genesis, secret, SigningState(), NO_TAG) for secret in validators]
-    parts = [_extend(chain, producers, transactions) for transactions in (enrolments, rated)]
+    parts = [extend(chain, producers, transactions) for transactions in (enrolments, rated)]
+    return RecordedChain(genesis, members, tuple(parts[0]), tuple(parts[1]), status_of(chain))
+
+
+def status_of(chain: Blockchain) -> Status:
+    """What a peer with this chain says of itself."""
     head = chain.head.header
-    status = Status(head.id, head.height, head.mhp, chain.finalized.height)
-    return RecordedChain(genesis, members, tuple(parts[0]), tuple(parts[1]), status)
+    return Status(head.id, head.height, head.mhp, chain.finalized.height)
 
 
-def _extend(
+def extend(
     chain: Blockchain, producers: Sequence[Producer], transactions: Sequence[VerifiedTransaction]
 ) -> list[bytes]:
+    """Full blocks of these transactions on top of a chain, by its validators in turn; encoded."""
     raws = []
     for start in range(0, len(transactions), BLOCK_TRANSACTIONS):
         mempool = Mempool(chain.ledger.next_nonce)
@@ -99,7 +105,7 @@ def _extend(
             attestation = producer.attest(chain)
             if attestation is not None:
                 heard.add(attestation)
-        made = producers[slot % VALIDATORS].make(chain, mempool, heard, slot)
+        made = producers[slot % len(producers)].make(chain, mempool, heard, slot)
         if made is None:
             raise InvariantBroken("an honest producer contradicts itself")
         chain.adopt(made.block, made.changes, made.votes)
@@ -109,25 +115,26 @@ def _extend(
 
 
 class Importer:
-    """A fresh node's storage and engine, fed with encoded blocks as its sync would."""
+    """A stopped node's storage and engine, fed with encoded blocks as its sync would; ``head`` is their last one."""
 
-    def __init__(self, recorded: RecordedChain, folder: Path) -> None:
-        self._chain_id = recorded.genesis.id
-        path = folder / "chain.db"
-        Storage.create(path, recorded.genesis, None)
-        self._storage = Storage(path, recorded.genesis)
-        self._engine = Engine(recorded.genesis, Blockchain(recorded.genesis))
-        self._now_ms = recorded.genesis.slot_start_ms(recorded.head.height + 1)
+    def __init__(self, storage: Storage, head: Status) -> None:
+        self._storage = storage
+        chain, _ = storage.load()
+        self._chain_id = chain.genesis.id
+        self._base = chain.head.header.height
+        self._engine = Engine(chain.genesis, chain)
+        self._now_ms = chain.genesis.slot_start_ms(chain.head.header.slot + head.height + 1 - self._base)
         self._raws: list[bytes] = []
         self._asked: list[GetHeadings | GetBlocks] = []
-        self._handle(StatusReceived("peer", AdmittedClaim(recorded.head)), self._now_ms)
+        self._handle(StatusReceived("peer", AdmittedClaim(head)), self._now_ms)
 
     def run(self, raws: Sequence[bytes], *, check_signatures: bool) -> float:
         """Decode, check, execute and store these blocks; returns the seconds it took."""
         started = time.perf_counter()
         self._raws += raws
-        while self._engine.chain.head.header.height < len(self._raws):
-            request = next((each for each in self._asked if each.from_height <= len(self._raws)), None)
+        last = self._base + len(self._raws)
+        while self._engine.chain.head.header.height < last:
+            request = next((each for each in self._asked if each.from_height <= last), None)
             event = Tick() if request is None else self._reply(request, check_signatures=check_signatures)
             # Importing runs faster than the chain's own clock: move ours by what really passed.
             self._handle(event, self._now_ms + int((time.perf_counter() - started) * 1_000))
@@ -142,7 +149,7 @@ class Importer:
     def _reply(self, request: GetHeadings | GetBlocks, *, check_signatures: bool) -> Event:
         self._asked.remove(request)
         decode = self._checked if check_signatures else trusted_block
-        raws = self._raws[request.from_height - 1 :][: request.count]
+        raws = self._raws[request.from_height - self._base - 1 :][: request.count]
         if isinstance(request, GetHeadings):
             headings = (decode_heading(heading_of(raw)) for raw in raws)
             return HeadingsReceived(
@@ -165,13 +172,32 @@ def import_rates(recorded: RecordedChain) -> tuple[float, float]:
     rates = []
     for check_signatures in (True, False):
         with tempfile.TemporaryDirectory() as folder:
-            importer = Importer(recorded, Path(folder))
+            path = Path(folder) / "chain.db"
+            Storage.create(path, recorded.genesis, None)
+            importer = Importer(Storage(path, recorded.genesis), recorded.head)
             importer.run(recorded.enrolling, check_signatures=False)
             calm_collector()
             seconds = importer.run(recorded.rating, check_signatures=check_signatures)
             importer.close()
             rates.append(len(recorded.rating) * BLOCK_TRANSACTIONS / seconds)
     return rates[0], rates[1]
+
+
+def unsigned(chain_id: bytes, actor: bytes, nonce: int, action: Action) -> VerifiedTransaction:
+    """A transaction in which zeros stand for the signature, for who takes signatures as checked."""
+    return sign_transaction(cast("SecretKey", _Nobody(actor)), chain_id, nonce, FAR_HEIGHT, action)
+
+
+class _Nobody(NamedTuple):
+    public: bytes
+
+    def sign(self, _message: bytes) -> bytes:
+        return bytes(SIGNATURE_BYTES)
+
+
+def validator_secrets() -> list[SecretKey]:
+    """The keys of those who make such chains."""
+    return [_secret(number) for number in range(VALIDATORS)]
 
 
 def _secret(number: int) -> SecretKey:

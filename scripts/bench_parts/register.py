@@ -2,24 +2,29 @@
 
 Some hundred members live by the rules of :mod:`chain.registry`; all others are their copies under other keys.  So
 every entry is one that the rules make, every explanation adds up, and what is held in memory while it is written is
-a batch of entries.  The one block that is stored is the last, and final because we say so.
+a batch of entries.  Its one block, the first, has all of them for its state: what no transactions explain, and who
+counts votes alone takes as it is, a follower of headers and whoever joins by the state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from itertools import cycle
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from chain.ballots import EMPTY
 from chain.blockchain import Settled
 from chain.blocks import Block
 from chain.database import DATABASE
 from chain.errors import OperatorError
-from chain.events import Commit
-from chain.headers import sign_header
+from chain.events import Commit, SigningState
+from chain.genesis import Genesis
+from chain.headers import VerifiedHeader, sign_header
+from chain.judgement import judge
 from chain.ledger import Ledger
 from chain.merkle import EMPTY_ROOT
 from chain.state import encode_entry
@@ -29,7 +34,7 @@ from chain.storage import Storage
 from chain.votes import Votes
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home
-from scripts.bench_parts.mixed import AUTHORITIES, BLOCK_SLOTS, MAKER, Applier, found_ledger, secret_of
+from scripts.bench_parts.mixed import AUTHORITIES, BLOCK_SLOTS, MAKER, SLOT_MS, Applier, found_ledger, secret_of
 
 MAX_ORIGINALS = 500
 # Of the records, one in so many is under objection.
@@ -37,8 +42,23 @@ OBJECTED_EVERY = 50
 # Entries of a member: its account, itself, its ratings, records and sums.
 _OF_MEMBERS = frozenset(b"nmrds")
 
-_Mould = list[tuple[bytes, bytes, tuple[bytes, ...]]]
-"""A member's entries: before and after its key in the state's key, and the encoded entry around it."""
+_Mould = list[tuple[bytes, tuple[bytes, ...]]]
+"""A member's entries of one kind, ascending: what follows its key in the state's key, and the entry around it."""
+
+
+class Everybody(Sequence[bytes]):
+    """The members of a register, of whom none is in memory."""
+
+    def __init__(self, members: int) -> None:
+        self._members = members
+
+    def __len__(self) -> int:
+        return self._members
+
+    def __getitem__(self, number: Any) -> Any:
+        if not 0 <= number < self._members:
+            raise IndexError(number)  # by which Python knows the end
+        return sha256(b"member %d" % number).digest()
 
 
 class Register:
@@ -49,52 +69,82 @@ class Register:
         if members % originals:
             raise OperatorError(f"{members} members are no multiple of {MAX_ORIGINALS}; ask for another number")
         self.ledger = _lived(originals, records)
-        self.members = sorted(sha256(b"member %d" % number).digest() for number in range(members))
-        self._moulds: dict[bytes, _Mould] = {}
+        self.members = sorted(Everybody(members)[number] for number in range(members))
+        # By kind, for each original.
+        self._moulds: dict[bytes, list[_Mould]] = {bytes((kind,)): [] for kind in sorted(_OF_MEMBERS)}
         self._others: dict[bytes, bytes] = {}
-        known = {secret_of(1_000 + number).public for number in range(originals)}
-        for key, value in self.ledger.state.items():
-            if key[0] in _OF_MEMBERS and key[1:33] in known:
-                original = key[1:33]
-                piece = key[:1], key[33:], tuple(value.split(original))
-                self._moulds.setdefault(original, []).append(piece)
-            else:
+        known = {secret_of(1_000 + number).public: number for number in range(originals)}
+        for moulds in self._moulds.values():
+            moulds += ([] for _ in known)
+        for key, value in sorted(self.ledger.state.items()):
+            original = known.get(key[1:33]) if key[0] in _OF_MEMBERS else None
+            if original is None:
                 self._others[key] = value
+            else:
+                self._moulds[key[:1]][original].append((key[33:], tuple(value.split(key[1:33]))))
         for identity in AUTHORITIES:  # each filed about all copies, too
             authority = self.ledger.view().authority(identity)
             if authority is not None:
                 counted = authority._replace(filed=authority.filed * members // originals)
                 self._others[authority_key(identity)] = encode_entry(counted)
 
-    def rows(self) -> Iterator[tuple[bytes, bytes]]:
-        """Every entry of the state with its key, member by member."""
-        yield from self._others.items()
-        for member, mould in zip(self.members, cycle(self._moulds.values())):
-            for before, after, parts in mould:
-                yield before + member + after, member.join(parts)
+    @property
+    def entries(self) -> int:
+        """How many entries there are in all."""
+        moulds = [sum(map(len, moulds)) * self._copies for moulds in self._moulds.values()]
+        return len(self._others) + sum(moulds)
 
-    def write(self, home: Path) -> None:
-        """Make a home of it.  Raises :class:`OperatorError` where one exists."""
-        genesis, height = self.ledger.genesis, self.ledger.height + 1
-        create_home(home, genesis, MAKER.seed, HomeConfig())
+    @property
+    def _copies(self) -> int:
+        return len(self.members) // len(self._moulds[b"m"])
+
+    def rows(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every entry of the state with its key, the few that are no member's first, then in the order of keys."""
+        yield from self._others.items()
+        for kind, moulds in self._moulds.items():
+            for member, mould in zip(self.members, cycle(moulds)):
+                prefix = kind + member
+                for after, parts in mould:
+                    yield prefix + after, member.join(parts)
+
+    def write(self, home: Path, advance: Callable[[int], None] = lambda _: None, now_ms: int | None = None) -> None:
+        """Make a home of it, which a node goes on with from ``now_ms``; its slots begin at 0 where that is None.
+
+        ``advance`` is told of entries that are done, each twice.  Raises :class:`OperatorError` where one exists.
+        """
+        slot = (self.ledger.height + 1) * BLOCK_SLOTS
+        genesis = self.ledger.genesis
+        if now_ms is not None:
+            genesis = replace(genesis, genesis_time_ms=now_ms - slot * SLOT_MS)
+        create_home(home, genesis, MAKER.seed, HomeConfig(listen=["/ip4/127.0.0.1/tcp/0"], http="127.0.0.1:0"))
         storage = Storage(home / DATABASE, genesis)
-        header = sign_header(
-            MAKER,
-            genesis.id,
-            height=height,
-            slot=height * BLOCK_SLOTS,
-            parent=genesis.id,
-            tag=NO_TAG,
-            mhg=height - 1,
-            mhp=height - 1,
-            votes_root=EMPTY.root,
-            transaction_root=EMPTY_ROOT,
-            state_root=storage.replace_state(self.rows()),
+        header = _first(genesis, slot, storage.replace_state(self.rows(), advance))
+        votes = judge(header, EMPTY, Votes.genesis(genesis.validators, genesis.batch), genesis.id)
+        said = SigningState(slot=slot, mhg=1, last_mhp=header.mhp, last_height=1, last_id=header.id)
+        commit = Commit(
+            adopted=(Block(header, EMPTY, ()),),
+            finalized_height=1,
+            settled=Settled(header, votes, {}),
+            signing=said,
         )
-        votes = Votes.genesis(genesis.validators, genesis.batch, height)
-        settled = Settled(header, votes, {})
-        storage.commit([Commit(adopted=(Block(header, EMPTY, ()),), finalized_height=height, settled=settled)])
+        storage.commit([commit])
         storage.close()
+
+
+def _first(genesis: Genesis, slot: int, root: bytes) -> VerifiedHeader:
+    return sign_header(
+        MAKER,
+        genesis.id,
+        height=1,
+        slot=slot,
+        parent=genesis.id,
+        tag=NO_TAG,
+        mhg=0,
+        mhp=0,
+        votes_root=EMPTY.root,
+        transaction_root=EMPTY_ROOT,
+        state_root=root,
+    )
 
 
 def _lived(members: int, records: int) -> Ledger:
@@ -102,7 +152,7 @@ def _lived(members: int, records: int) -> Ledger:
     random = Random(1)
     ledger = found_ledger()
     subjects = [secret_of(1_000 + number).public for number in range(members)]
-    applier = Applier(ledger, ledger.genesis.id, subjects)
+    applier = Applier(ledger, subjects)
     applier.enrol()
     categories = list(ledger.genesis.policy.categories.values())
     for _ in range(records):

@@ -5,6 +5,7 @@ Times are CPU seconds unless they are called wall: other work on the machine str
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from chain.documents import members
 from chain.entries import Member, Rating, Record
 from chain.errors import InvariantBroken, Refused
 from chain.events import Commit
-from chain.genesis import Genesis, load_genesis
+from chain.genesis import load_genesis
 from chain.keys import check_public_key, did_from_key
 from chain.ledger import Ledger
 from chain.reader import Reader
@@ -38,10 +39,13 @@ from chain.storage import Storage
 from chain.votes import Votes
 from node import calm_collector
 from scripts.bench_parts.mixed import BLOCK_TRANSACTIONS, Applier
+from scripts.bench_parts.register import Everybody
 
 BLOCKS = 11
 # Members and entries that are looked up, proved, explained.
 SAMPLE = 50
+# Members of whom everything is in memory before long.
+WARM = 1_000
 TOP = 20
 INSPECT = Path(__file__).resolve().parents[1] / "inspect_chain.py"
 _MB = 1_000_000
@@ -55,12 +59,21 @@ class Time(NamedTuple):
     wall_s: float
 
 
+class BlockCosts(NamedTuple):
+    """A block of 500 mixed transactions, medians: applying it, the root within that, and bringing it to the disk."""
+
+    apply: Time
+    root: Time
+    store: Time
+
+
 @dataclass(frozen=True, slots=True)
 class NodeCosts:
     """A node that starts with a register and applies blocks of 500 mixed transactions to it.
 
-    ``memory_mb`` is its resident memory once it has started, ``peak_mb`` the most until then.  ``proof_bytes`` are
-    means, ``block`` and ``store`` medians a block: applying it, and bringing it and its changes to the disk.
+    ``memory_mb`` is its resident memory after all blocks, ``peak_mb`` the most until then.  ``proof_bytes`` is a mean,
+    ``proof`` a median.  Each ``cold`` block is about members that no block was about before, and nothing of the file
+    was in memory at the start; ``warm`` ones are about a thousand members, who are all in memory after the first.
     """
 
     entries: int
@@ -68,8 +81,9 @@ class NodeCosts:
     memory_mb: float
     peak_mb: float
     proof_bytes: float
-    block: Time
-    store: Time
+    proof: Time
+    cold: BlockCosts
+    warm: BlockCosts
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +109,43 @@ def node_costs(home: Path) -> NodeCosts:
     """Start a node's chain from this home and extend it.  The home has grown by some blocks afterwards."""
     genesis = load_genesis(home / "genesis.json")
     calm_collector()
+    forget(home)
     storage = Storage(home / DATABASE, genesis)
     (chain, _), start = timed(storage.load)
+    calm_collector()
+    ledger = chain.ledger
+    with closing(Reader(home / DATABASE, genesis)) as reader:
+        everybody = Everybody(reader.count_members())
+        entries, proofs = len(ledger.state), [_proof(ledger, member) for member in Random(1).sample(everybody, SAMPLE)]
+        cold = _blocks(storage, Applier(ledger, everybody, 1, reader.view))
+        some = Random(2).sample(everybody, min(WARM, len(everybody)))
+        warm = _blocks(storage, Applier(ledger, some, 2, reader.view))
     memory = psutil.Process().memory_info().rss / _MB
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MB
-    calm_collector()
-    ledger, random = chain.ledger, Random(1)
-    entries = len(ledger.state)
-    enrolled = _enrolled(home, genesis)
-    proved = [member_key(member) for member in random.sample(enrolled, SAMPLE)]
-    proofs = [_proof_bytes(ledger, key) for key in proved]
-    applier = Applier(ledger, chain.head.header.id, enrolled)
-    applied, stored = [], []
+    storage.close()
+    size, proof = mean(size for size, _ in proofs), _median([spent for _, spent in proofs])
+    return NodeCosts(entries, start, memory, peak, size, proof, cold, warm)
+
+
+def forget(home: Path) -> None:
+    """Let the operating system forget what it holds of a home's files, where it can be told so."""
+    if hasattr(os, "posix_fadvise"):
+        for file in (each for each in home.iterdir() if each.is_file()):
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+                os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _blocks(storage: Storage, applier: Applier) -> BlockCosts:
+    """Blocks on top of a ledger, each on disk before the next."""
+    ledger, genesis = applier.ledger, applier.ledger.genesis
+    applied, roots, stored = [], [], []
     for _ in range(BLOCKS):
         transactions = applier.mixed(BLOCK_TRANSACTIONS)
-        applier.cpu_s = applier.wall_s = 0.0
+        applier.cpu_s = applier.wall_s = applier.root_cpu_s = applier.root_wall_s = 0.0
         block = applier.block(transactions)
         applied.append(Time(applier.cpu_s, applier.wall_s))
+        roots.append(Time(applier.root_cpu_s, applier.root_wall_s))
         height = block.header.height
         votes = Votes.genesis(genesis.validators, genesis.batch, height)
         changes, tree = ledger.settle(height)
@@ -119,27 +153,21 @@ def node_costs(home: Path) -> NodeCosts:
         commit = Commit(adopted=(block,), finalized_height=height, settled=settled)
         _, spent = timed(lambda commit=commit: storage.commit([commit]))  # type: ignore[misc]
         stored.append(spent)
-    storage.close()
-    return NodeCosts(entries, start, memory, peak, mean(proofs), _median(applied), _median(stored))
+    return BlockCosts(_median(applied), _median(roots), _median(stored))
 
 
-def _enrolled(home: Path, genesis: Genesis) -> list[bytes]:
-    with closing(Reader(home / DATABASE, genesis)) as reader:
-        return sorted(identity for identity, _ in reader.standings(2**62))
-
-
-def _proof_bytes(ledger: Ledger, key: bytes) -> int:
-    proof = ledger.prove(key)
+def _proof(ledger: Ledger, member: bytes) -> tuple[int, Time]:
+    key = member_key(member)
+    proof, spent = timed(lambda: ledger.prove(key))
     if not verify_proof(ledger.state_root, key, ledger.state[key], proof):
         raise InvariantBroken(f"the proof of {key.hex()} does not hold")
-    return len(proof.encode())
+    return len(proof.encode()), spent
 
 
 def query_costs(home: Path) -> QueryCosts:
     """Look into a home that no node runs in."""
     reader = Reader(home / DATABASE, load_genesis(home / "genesis.json"))
-    random = Random(1)
-    known = [identity for identity, _ in random.sample(list(members(reader.view())), SAMPLE)]
+    known = Random(1).sample(Everybody(reader.count_members()), SAMPLE)
     lookups = _median([timed(lambda key=key: look_up(reader, key))[1] for key in known])  # type: ignore[misc]
     tops = _median([timed(lambda: best(reader))[1] for _ in range(SAMPLE)])
     reader.close()

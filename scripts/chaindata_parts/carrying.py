@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from chain.blockchain import Added
 from chain.blocks import Block
 from chain.bodies import Missing
 from chain.errors import OperatorError, Refused
@@ -105,6 +106,7 @@ class _Taking:
         self._storage = storage
         self._chain, self._signing = storage.load()
         self._taken = Taken()
+        self._beside = False
 
     def run(self, source: ChainFile, pool: Executor, advance: Callable[[int], None]) -> Taken:
         """All of the file."""
@@ -112,6 +114,7 @@ class _Taking:
             for part in source.parts():
                 self._take(part, reader, pool)
                 advance(len(part.blocks))
+            self._check_end(source.start.tip)
             self._complete(reader)
         head, final = self._chain.head.header, self._chain.finalized
         self._taken.height, self._taken.finalized_height = head.height, final.height
@@ -125,13 +128,20 @@ class _Taking:
         for height, each in enumerate(checking, part.first):
             try:
                 block = each.result()
-                if height <= head:
-                    self._compare(block, known[height - part.first], height)
-                else:
-                    adopted += self._add(block, height)
+                if height <= head and block.id == known[height - part.first]:
+                    self._restore(block, height)
+                    continue
+                added = self._add(block, height)
+                self._beside = self._chain.head.header.id != block.id
             except Refused as refusal:
                 self._store(adopted)
                 raise self._refused(part, height, str(refusal)) from refusal
+            if added.abandoned:  # what this home had above what is final lost
+                self._store(adopted)
+                self._store(added.adopted, added.abandoned)
+                adopted = []
+            else:
+                adopted += added.adopted
         self._store(adopted)
 
     def _refused(self, part: Part, height: int, why: str) -> OperatorError:
@@ -140,31 +150,33 @@ class _Taking:
             "before it is imported, and the file is not to be trusted: export it again from a home that is"
         )
 
-    def _add(self, block: Block, height: int) -> tuple[Block, ...]:
-        added = self._chain.add(block, arrived_in_slot=True)
-        if self._chain.head.header.id != block.id or block.header.height != height:
-            raise OperatorError(
-                f"{self._file}: block {height} does not stand on this home's chain; import it into a home of its own"
-            )
-        if self._signing is not None and self._spoke_elsewhere(self._signing):
-            self._signing, self._taken.is_signing_lost = None, True
-        return added.adopted
-
-    def _compare(self, block: Block, known: bytes, height: int) -> None:
-        """What is here must be the same; a body that was dropped or damaged comes back."""
-        if block.id != known:
+    def _add(self, block: Block, height: int) -> Added:
+        """A block that is not on this home's chain: it goes on, or stands beside what is not final."""
+        if height <= self._chain.finalized.height:
             raise OperatorError(
                 f"{self._file} holds another block {height} than {self._home.path}: the two chains part there; import "
                 "it into a home of its own"
             )
-        if self._storage.bodies.missing(height, 1) == [Missing(height, known)]:
+        if block.header.height != height or block.header.parent not in self._chain.tree:
+            raise OperatorError(
+                f"{self._file}: block {height} does not stand on this home's chain; import it into a home of its own"
+            )
+        added = self._chain.add(block, arrived_in_slot=True)
+        if self._signing is not None and self._spoke_elsewhere(self._signing):
+            self._signing, self._taken.is_signing_lost = None, True
+        return added
+
+    def _restore(self, block: Block, height: int) -> None:
+        """A body that was dropped or damaged comes back."""
+        if self._storage.bodies.missing(height, 1) == [Missing(height, block.id)]:
             self._storage.bodies.restore(block)
             self._taken.restored += 1
 
-    def _store(self, adopted: list[Block]) -> None:
+    def _store(self, adopted: Sequence[Block], abandoned: Sequence[Block] = ()) -> None:
         if not adopted:
             return
         commit = Commit(
+            abandoned=tuple(abandoned),
             adopted=tuple(adopted),
             finalized_height=self._chain.finalized.height,
             settled=self._chain.settle(),
@@ -173,6 +185,14 @@ class _Taking:
         self._storage.commit([commit])
         self._taken.blocks += len(adopted)
         self._taken.transactions += sum(len(block.transactions) for block in adopted)
+
+    def _check_end(self, tip: bytes) -> None:
+        """Raises :class:`OperatorError` where the file's last block is not on the chain that this home has now."""
+        if self._beside and self._chain.head.header.id != tip:
+            raise OperatorError(
+                f"what {self._home.path} has is no less than {self._file}, and not the same: start the node, which "
+                "decides between the two with its peers"
+            )
 
     def _spoke_elsewhere(self, signing: SigningState) -> bool:
         """Whether the file shows that this key signed what this home does not know of."""

@@ -13,6 +13,7 @@ The digest before the first is the genesis id, so that no part can be left out, 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -58,18 +59,22 @@ class Part(NamedTuple):
 def write_chain(path: Path, start: Start, blocks: Iterable[bytes], advance: Callable[[int], None]) -> int:
     """Write a file, whole or not at all; how many bytes it has.  ``advance`` is told of blocks that are in it.
 
+    Of two that write the same at once, the second is told that it exists.
+
     Raises :class:`OperatorError` where the file exists or cannot be written.
     """
     if path.exists():
         raise OperatorError(f"{path} exists already; name another file, or remove it")
-    draft = path.with_name(f"{path.name}.unfinished")
+    draft = path.with_name(f"{path.name}.unfinished-{os.getpid()}")
     try:
         with draft.open("wb") as out:
             _write(out, start, blocks, advance)
         make_durable(draft)
-        draft.rename(path)
+        path.hardlink_to(draft)
         make_durable(path.parent)
         return path.stat().st_size
+    except FileExistsError as error:
+        raise OperatorError(f"{path} exists already; another export was faster") from error
     except OSError as error:
         raise OperatorError(
             f"{path} cannot be written ({error.strerror}); make room for it, or name another place, and export again"

@@ -65,10 +65,11 @@ def _compact(database: Path, genesis: Genesis, dropped: int) -> Shrunk:
     draft = database.with_name(f"{database.name}.compact")
     try:
         draft.unlink(missing_ok=True)
+        _end_log(database, genesis)  # what would be refused in the end need not begin
         _write_anew(database, draft, genesis)
         _check_copy(draft, genesis)
         make_durable(draft)
-        _fold_log(database, genesis)
+        _end_log(database, genesis)
         draft.replace(database)
         make_durable(database.parent)
     except (OSError, sqlite3.Error) as error:
@@ -99,14 +100,17 @@ def _check_copy(draft: Path, genesis: Genesis) -> None:
         raise OperatorError(f"{draft} was not written as it should be ({verdict}); look after the disk, and try again")
 
 
-def _fold_log(database: Path, genesis: Genesis) -> None:
-    """A log that is left would be taken for that of the file that comes in its place."""
+def _end_log(database: Path, genesis: Genesis) -> None:
+    """A log that is left would be taken for that of the file that comes in its place; and who has the old one open
+    would go on reading what is no longer there.  Raises :class:`OperatorError` where somebody has.
+    """
     with closing(Storage(database, genesis)) as storage:
-        is_cut = storage.bodies.cut_log()
-    if not is_cut:
-        raise OperatorError(f"somebody reads {database} just now; try again")
-    for suffix in ("-wal", "-shm"):
-        database.with_name(database.name + suffix).unlink(missing_ok=True)
+        is_alone = storage.bodies.end_log()
+    if not is_alone:
+        raise OperatorError(
+            f"another program has {database} open, and would go on reading the old one; end it (an explorer, an index, "
+            "a command that looks into this home) and try again"
+        )
 
 
 def _size(database: Path) -> int:

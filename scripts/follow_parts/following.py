@@ -28,6 +28,8 @@ from scripts.inspect_parts.question import show
 
 # For a first peer to answer, and then for the next headers to come.
 PATIENCE_S = 60.0
+# So long nothing is news before it is said what is waited for.
+HUSH_S = 5.0
 # The file is written so often at most; what is lost is checked again.
 SAVE_S = 10.0
 
@@ -40,6 +42,7 @@ class Follower:
         self._file = file
         self._as_json = as_json
         self._told = -1
+        self._waited_for = ""
         self._saved_at = trio.current_time()
         self._saved_height = watch.chain.final.header.height
 
@@ -54,7 +57,18 @@ class Follower:
             if chain.is_anchored and self._watch.peers:
                 self._tell(chain)
             self._save_now_and_then()
-            await self._watch.moved()
+            with trio.move_on_after(HUSH_S) as hush:
+                await self._watch.moved()
+            if hush.cancelled_caught:
+                self._say_what_is_waited_for()
+
+    def _say_what_is_waited_for(self) -> None:
+        """On stderr, where nothing can be told; the same sentence not twice in a row."""
+        chain = self._watch.chain
+        why = "" if self._watch.peers and chain.is_anchored else self._why_not()
+        if why and why != self._waited_for:
+            click.echo(f"waiting: {why}", err=True)
+        self._waited_for = why
 
     def _tell(self, chain: LightChain) -> None:
         header = chain.final.header

@@ -15,8 +15,11 @@ from chain.blockchain import Settled
 from chain.database import DATABASE
 from chain.derived import bands_above
 from chain.draft import Changes
+from chain.enquiries import tiers, top
 from chain.entries import PolicyText
 from chain.events import Commit
+from chain.inspection import view_of
+from chain.keys import did_from_key
 from chain.reader import Reader
 from chain.state import encode_entry
 from chain.statekeys import RULES_KEY, policy_key
@@ -59,6 +62,8 @@ def test_a_new_policy_is_applied_by_and_by(told: Told, tmp_path: Path, monkeypat
         for done in (2, 4, 5):
             after = dict(reader.standings(100))
             assert sum(reader.count_tiers().values()) == 5
+            for answer in (tiers(view_of(reader)), top(view_of(reader), 5)):
+                assert answer.get("rescored_to") == (None if done == 5 else did_from_key(sorted(before)[done - 1]))
             assert [after[member] - before[member] for member in sorted(before)] == [100] * done + [0] * (5 - done)
             assert (reader.rescored() is None) == (done == 5)
             for score in after.values():

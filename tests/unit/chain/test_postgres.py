@@ -21,6 +21,8 @@ from chain.postgres import Connection, PostgresDatabase, open_database
 from chain.reader import Reader
 from chain.scrub import scrub
 from chain.storage import Storage
+from scripts.bench_parts.chainwork import record_chain
+from scripts.bench_parts.stores import store_costs
 from tests.support import postgres
 from tests.support.homes import record
 from tests.support.running import wait_for
@@ -375,3 +377,11 @@ def test_commits_are_asked_in_a_bounded_number_of_journeys(history: History, add
             storage.commit([commit])
             most = max(most, Connection.journeys - before - 4 * blocks)
     assert most < 45
+
+
+def test_a_block_is_applied_and_stored_in_a_bounded_number_of_journeys(server: postgres.Server) -> None:
+    # given two blocks of 500 ratings, on a register of which nothing is in memory
+    here, there = store_costs(record_chain(members=3_000, ratings=1_000), server.new())
+    assert (here.read_journeys, here.write_journeys) == (0, 0)
+    assert 0 < there.read_journeys < 20
+    assert 0 < there.write_journeys < 60

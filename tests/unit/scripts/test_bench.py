@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.bench import Figure, markdown_table
 from scripts.bench_parts.chainwork import verify_rate
+from scripts.bench_parts.figures import Figure, markdown_table
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import json
 import resource
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, nullcontext
+from itertools import count
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -16,8 +17,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from chain.blocks import encode_block
+from chain.blocks import Block, encode_block
 from chain.database import DATABASE, OLDER_FORMATS, seal
+from chain.errors import OperatorError
 from chain.reader import Reader
 from chain.storage import Storage
 from p2p.local.config import MODES, HomeConfig
@@ -127,6 +129,28 @@ def test_only_what_is_final_is_exported_and_nothing_is_overwritten(home: Path, e
     assert sorted(tmp_path.iterdir()) == [home]
 
 
+def test_of_two_exports_at_once_into_one_file_neither_writes_into_the_other(
+    home: Path, city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes = count()
+    monkeypatch.setattr("os.getpid", lambda: next(processes))
+    file = tmp_path / "file"
+    blocks = iter(city.blocks[:20])
+
+    def meanwhile() -> Iterator[bytes]:
+        yield encode_block(next(blocks))
+        assert answer("export", home, str(file))
+        yield from map(encode_block, blocks)
+
+    with pytest.raises(OperatorError, match="exists already"):
+        chainfile.write_chain(
+            file, chainfile.Start(city.genesis.id, 20, city.blocks[19].id), meanwhile(), lambda _: None
+        )
+    assert [path.name for path in tmp_path.iterdir() if "unfinished" in path.name] == []
+    with chainfile.open_chain(file) as source:
+        assert sum(len(part.blocks) for part in source.parts()) == source.start.height
+
+
 def test_a_file_of_another_network_is_refused(tmp_path: Path, exported: Path) -> None:
     other = City(city_policy(name="another"))
     elsewhere = empty_home(tmp_path / "elsewhere", other)
@@ -207,15 +231,37 @@ def _start_of(city: City) -> chainfile.Start:
     return chainfile.Start(city.genesis.id, 1, city.blocks[0].id)
 
 
-def test_a_chain_that_parts_from_the_homes_own_is_refused(fresh: Path, city: City, tmp_path: Path) -> None:
-    blocks = chain_in_memory(city)
-    file, other = tmp_path / "file", tmp_path / "other"
+def written(file: Path, city: City, blocks: Sequence[Block]) -> str:
+    start = chainfile.Start(city.genesis.id, len(blocks), blocks[-1].id)
+    chainfile.write_chain(file, start, map(encode_block, blocks), lambda _: None)
+    return str(file)
+
+
+def test_a_chain_that_parts_from_the_homes_own_is_refused(
+    fresh: Path, exported: Path, city: City, tmp_path: Path
+) -> None:
     stray = city.stray(city.blocks[8], slot=12)
-    chainfile.write_chain(file, chainfile.Start(city.genesis.id, 10, city.blocks[9].id), blocks[:10], lambda _: None)
-    start = chainfile.Start(city.genesis.id, 10, stray.id)
-    chainfile.write_chain(other, start, [*blocks[:9], encode_block(stray)], lambda _: None)
-    assert answer("import", fresh, str(file))["height"] == 10
-    assert "holds another block 10 than" in mistake("import", fresh, str(other))
+    assert answer("import", fresh, str(exported))["height"] > 10
+    other = written(tmp_path / "other", city, [*city.blocks[:9], stray])
+    assert "holds another block 10 than" in mistake("import", fresh, other)
+
+
+def test_a_tip_that_lost_gives_way_and_one_that_may_win_stays(
+    fresh: Path, exported: Path, city: City, tmp_path: Path
+) -> None:
+    # given a home whose newest block, not final, is none of the chain that became final
+    stray = city.stray(city.blocks[8], slot=12)
+    with_stray = written(tmp_path / "stray", city, [*city.blocks[:9], stray])
+    assert answer("import", fresh, with_stray)["height"] == 10
+    # when a file brings no more than it has, it is left to its peers
+    assert "start the node, which decides" in mistake(
+        "import", fresh, written(tmp_path / "as long", city, city.blocks[:10])
+    )
+    # then what is final takes its place
+    told = answer("import", fresh, str(exported))
+    assert chain_in(fresh, city) == chain_in_memory(city)[: told["height"]]
+    assert look_up(fresh, "SELECT count(*) FROM blocks WHERE main = 0") == 1
+    assert answer("verify", fresh)["ok"]
 
 
 def test_what_was_dropped_or_damaged_comes_back_from_a_file(home: Path, exported: Path, city: ForgettingCity) -> None:
@@ -351,6 +397,22 @@ def test_compacting_gives_room_back_and_changes_nothing(home: Path, city: City) 
     assert told["before"] - told["after"] > 400_000
     assert chain_in(home, city) == before
     assert answer("verify", home)["ok"]
+
+
+@pytest.mark.parametrize("command", ["compact", "prune"])
+@pytest.mark.parametrize("is_reading", [False, True])
+def test_who_has_the_file_open_is_not_left_with_the_old_one(
+    home: Path, city: City, command: str, is_reading: bool
+) -> None:
+    with closing(Reader(home / DATABASE, city.genesis)) as reader:
+        with reader.consistent() if is_reading else nullcontext():
+            reader.head_height()
+            assert "open, and would go on reading the old one" in mistake(command, home)
+        assert reader.head_height() == len(city.blocks)
+        with closing(Storage(home / DATABASE, city.genesis)) as storage:
+            storage.bind(bytes(32))
+        assert reader.head_height() == len(city.blocks)
+    assert answer(command, home)["after"]
 
 
 @pytest.mark.parametrize("command", ["compact", "prune"])
