@@ -23,6 +23,7 @@ from chain.proposals import ReweighValidator
 from p2p.client import announced
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home
+from p2p.network import PROTOCOL_VERSION
 from tests.support.running import DEADLINE_S, ROOT, RunningNode, running
 from tests.support.world import Actor, genesis_of, secret
 
@@ -133,5 +134,5 @@ def test_a_js_observer_of_another_network_is_told_so(tmp_path: Path) -> None:
         assert observer.process.wait(DEADLINE_S) == 1, observer.said
         (refused,) = observer.events("refused")
         assert refused["why"] == "network"
-        assert f"/goodfaith/6/{rules.id.hex()[:16]}/" in refused["text"]
+        assert f"/goodfaith/{PROTOCOL_VERSION}/{rules.id.hex()[:16]}/" in refused["text"]
         assert "its genesis begins with 0000000000000000" in node.log()
