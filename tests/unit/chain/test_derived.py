@@ -62,8 +62,8 @@ def test_a_new_policy_is_applied_by_and_by(told: Told, tmp_path: Path, monkeypat
         for done in (2, 4, 5):
             after = dict(reader.standings(100))
             assert sum(reader.count_tiers().values()) == 5
-            for told in (tiers(view_of(reader)), top(view_of(reader), 5)):
-                assert told.get("rescored_to") == (None if done == 5 else did_from_key(sorted(before)[done - 1]))
+            for answer in (tiers(view_of(reader)), top(view_of(reader), 5)):
+                assert answer.get("rescored_to") == (None if done == 5 else did_from_key(sorted(before)[done - 1]))
             assert [after[member] - before[member] for member in sorted(before)] == [100] * done + [0] * (5 - done)
             assert (reader.rescored() is None) == (done == 5)
             for score in after.values():
