@@ -9,6 +9,7 @@ Source: protocol 6.3.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
 
 from chain.entries import Member, Rating, Record
@@ -56,8 +57,8 @@ def rated(policy: Policy, member: Member) -> int:
 class Line(NamedTuple):
     """One line of an explanation: ``points`` add up to the score, line by line.
 
-    ``kind`` is ``base``, ``record``, ``category cap``, ``rating``, ``ratings rule`` (a mean, or too few raters) or
-    ``ratings cap``.  ``source`` is a record with its number, or a rating with its rater.
+    ``kind`` is ``base``, ``record``, ``category cap``, ``rating``, ``further ratings``, ``ratings rule`` (a mean, or
+    too few raters) or ``ratings cap``.  ``source`` is a record with its number, or a rating with its rater.
     """
 
     kind: str
@@ -74,11 +75,13 @@ def explain(
     member: Member,
     records: Iterable[tuple[int, Record]],
     ratings: Iterable[tuple[bytes, int, Rating]],
+    most: int | None = None,
 ) -> list[Line]:
     """Every point of a member's score.
 
     ``records`` are ``(number, record)``, ``ratings`` ``(rater, category, rating)``, all that there are about the
-    member.  Raises :class:`InvariantBroken` where they do not add up to the score that the state says.
+    member.  Of ratings the first ``most`` have a line each, and all others have one, and are not read.  Raises
+    :class:`InvariantBroken` where they do not add up to the score that the state says.
     """
     lines = [Line("base", policy.base)]
     sums: dict[int, int] = {}
@@ -91,11 +94,15 @@ def explain(
         if cut:
             lines.append(Line("category cap", cut, code))
     said, voices, raters = 0, 0, set()
-    for rater, code, rating in sorted(ratings):
+    for rater, code, rating in sorted(islice(ratings, most)):
         said, voices = said + rating.points, voices + 1
         raters.add(rater)
         lines.append(Line("rating", rating.points, code, rater=rater, rating=rating))
-    counted = policy.rated(said, voices, len(raters))
+    count = len(raters)
+    if voices == most and member.ratings > voices:
+        lines.append(Line("further ratings", member.rated_points - said))
+        said, voices, count = member.rated_points, member.ratings, member.raters
+    counted = policy.rated(said, voices, count)
     if counted != said:
         lines.append(Line("ratings rule", counted - said))
     cut = policy.score(0, counted) - policy.base - counted

@@ -92,5 +92,24 @@ def test_an_explanation_that_does_not_add_up_is_our_bug() -> None:
         explain(register.draft.policy, register.entry(ann), [], [(bytes(32), 1, Rating(3, 1))])
 
 
+@pytest.mark.parametrize("aggregation", ["sum", "mean"])
+def test_of_very_many_ratings_the_first_have_a_line_each(aggregation: str) -> None:
+    rating = [{"code": code, "name": f"trade {code}", "min": -10, "max": 10} for code in (1, 2)]
+    raters = {"aggregation": aggregation, "scale": 10}
+    score = {"base": 1000, "ratings_floor": -99, "ratings_cap": 99}
+    register = Register(altered(MUNICIPAL, score=score, rating=rating, raters=raters))
+    ann, *others = (register.member() for _ in range(4))
+    for points, other in enumerate(others, 3):
+        for code in (1, 2):
+            register.do(other, Rate(ann.key, code, points))
+    entry = register.entry(ann)
+    ratings = sorted((other.key, code, Rating(points, 1)) for points, other in enumerate(others, 3) for code in (1, 2))
+    lines = explain(register.draft.policy, entry, [], ratings, 4)
+    further = sum(rating.points for _, _, rating in ratings[4:])
+    assert [line.kind for line in lines[:6]] == ["base", *["rating"] * 4, "further ratings"]
+    assert (lines[5].points, sum(line.points for line in lines)) == (further, register.score(ann))
+    assert explain(register.draft.policy, entry, [], ratings, 6) == explain(register.draft.policy, entry, [], ratings)
+
+
 def test_a_line_about_no_record_names_none() -> None:
     assert Line("base", 1_000) == Line("base", 1_000, category=-1, number=-1, record=None, rater=b"", rating=None)
