@@ -107,7 +107,7 @@ class Fetching:
         best = max(offered, key=lambda root: (offered[root], known[root].header.height), default=None)
         if best is None or (joining is not None and (best == joining.root or offered[joining.root] >= offered[best])):
             return
-        log.info("the state of height %d is fetched, which %d peers give", known[best].header.height, offered[best])
+        log.info("the state of height %d is fetched; peers that give it: %d", known[best].header.height, offered[best])
         self._came_at = trio.current_time()
         async with self._one_at_a_time:
             await trio.to_thread.run_sync(self._store.aim, known[best])
