@@ -111,7 +111,8 @@ class Fetching:
         best = max(worth, key=lambda root: (worth[root], known[root].header.height), default=None)
         if best is None or (joining is not None and joining.root in worth and worth[joining.root] >= worth[best]):
             return
-        log.info("the state of height %d is fetched, which %d peers give", known[best].header.height, len(givers[best]))
+        height, count = known[best].header.height, len(givers[best])
+        log.info("the state of height %d is fetched; peers that give it: %d", height, count)
         self._begin_to_count()
         async with self._one_at_a_time:
             await trio.to_thread.run_sync(self._store.aim, known[best])
