@@ -15,10 +15,10 @@ import pytest
 from chain import enquiries
 from chain.actions import Evidence
 from chain.chronicle import transaction_document
-from chain.database import PUT_ENTRY, entry_row, seal
 from chain.entries import Account, Member
 from chain.headers import Header, sign_header
 from chain.keys import did_from_key
+from chain.schema import PUT_ENTRY, entry_row, seal
 from chain.state import decode_entry, encode_entry
 from chain.statekeys import account_key, member_key
 from chain.statements import NO_TAG
