@@ -277,24 +277,18 @@ class Translated:
         pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        told = None if error is None else _told(self._path, error)
-        if told is not None:
-            raise told from error
-
-
-def _told(path: Place, error: BaseException) -> Exception | None:
-    """What to say of an error; None where that is not for here to say."""
-    text = str(error)
-    match error:
-        case Refused() | UnicodeDecodeError():  # sqlite3 quotes a damaged schema in its messages
-            return corrupt(path, text)
-        case sqlite3.OperationalError():
-            return _unusable(path, text)
-        case sqlite3.ProgrammingError():  # such as a question after the connection was closed
-            return InvariantBroken(f"{path}: {text}")
-        case sqlite3.DatabaseError():
-            return corrupt(path, text)
-    return None
+        # No name for what is raised: it would hold itself, and whatever is being read, until the collector comes.
+        match error:
+            case None:
+                pass
+            case Refused() | UnicodeDecodeError():  # sqlite3 quotes a damaged schema in its messages
+                raise corrupt(self._path, str(error)) from error
+            case sqlite3.OperationalError():
+                raise _unusable(self._path, str(error)) from error
+            case sqlite3.ProgrammingError():  # such as a question after the connection was closed
+                raise InvariantBroken(f"{self._path}: {error}") from error
+            case sqlite3.DatabaseError():
+                raise corrupt(self._path, str(error)) from error
 
 
 def _unusable(path: Place, text: str) -> OperatorError:
