@@ -69,6 +69,7 @@ def test_an_explanation_traces_every_point_and_adds_up_to_the_score(told: Told) 
         "the issuer's answer",
     )
     assert heroism["deadline_slot"] is None
+    assert document["ratings_left_out"] == 0
     shown = ask(told.home, "member", told.did("ann"), "--explain").stdout
     assert "objected, 5 s left (-20 suspended)" in shown
     assert shown.splitlines()[-1].split()[:2] == ["score", "1033"]
