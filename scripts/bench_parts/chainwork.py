@@ -29,7 +29,7 @@ from chain.statements import NO_TAG
 from chain.storage import Storage
 from chain.stored import trusted_block
 from chain.transactions import VerifiedTransaction, sign_transaction, verify_transaction
-from node import calm_collector
+from p2p.local.process import calm_collector
 
 VALIDATORS = 4
 BLOCK_TRANSACTIONS = 500

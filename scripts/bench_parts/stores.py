@@ -17,7 +17,7 @@ from chain.places import Address, Place
 from chain.postgres import Connection
 from chain.storage import Storage
 from chain.stored import trusted_block
-from node import calm_collector
+from p2p.local.process import calm_collector
 from scripts.bench_parts.chainwork import RecordedChain
 
 
