@@ -34,8 +34,6 @@ from chain.words import category_name, duration, time_of, waits_for
 MAX_SHOWN = 100
 # Numbers of records that ended are gaps; past so many numbers a running node looks no further in its own turn.
 MAX_LOOKED_AT = 1_000
-# Ratings that have a line each where a score is explained: about a member there can be one from each of the others.
-MAX_EXPLAINED = 2_000
 _SLOT = re.compile(r"\bslot (-?\d+)")
 
 Document: TypeAlias = dict[str, Any]
@@ -92,16 +90,14 @@ def rating_document(view: StateView, other: str, key: bytes, rating: Rating) -> 
     }
 
 
-def explanation(view: StateView, identity: bytes, member: Member) -> list[Document]:
-    """Every point of a member's score, of at most :data:`MAX_EXPLAINED` ratings by themselves.
+def explanation(view: StateView, identity: bytes, member: Member, limit: int | None = None) -> list[Document]:
+    """Every point of a member's score, with a line for each of its first ``limit`` ratings.
 
     Raises :class:`InvariantBroken` where they do not add up to it.
     """
     records = ((read_record_key(key)[1], record) for key, record in view.entries(RECORDS + identity, Record))
     ratings = ((*read_rating_key(key)[1:], rating) for key, rating in view.entries(RATINGS + identity, Rating))
-    return [
-        _line_document(view, identity, line) for line in explain(view.policy, member, records, ratings, MAX_EXPLAINED)
-    ]
+    return [_line_document(view, identity, line) for line in explain(view.policy, member, records, ratings, limit)]
 
 
 def _line_document(view: StateView, identity: bytes, line: Line) -> Document:

@@ -32,12 +32,12 @@ from starlette.types import Receive, Scope, Send
 
 from chain.chronicle import told_refusal
 from chain.codec import encode
-from chain.database import BodyGone
 from chain.documents import Document
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.genesis import Genesis
 from chain.inspection import NotThere, Unclear
 from chain.messages import RawItems
+from chain.stored import BodyGone
 from p2p.local.broadcast import Broadcast
 from p2p.local.callers import Callers, room_for_callers
 from p2p.local.config import HomeConfig, split_http
