@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from p2p.local.commandline import group, home_of_node, importing, launched
 
-import gc
-import secrets
 import shlex
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +33,8 @@ from chain.events import Commit, Effect, Event, FollowWallClock, Submitted, Tick
 from chain.keys import self_test
 from chain.mempool import MAX_TRANSACTIONS
 from chain.messages import GetPart, Status
-from chain.prover import prove
 from chain.reader import Reader
-from chain.serving import MAX_RECENT_BLOCKS, Question
-from chain.shelves import Shelves
-from chain.sources import LiveState
-from chain.statements import TAG_BYTES
+from chain.serving import Question
 from chain.storage import Storage
 from chain.transactions import VerifiedTransaction
 from chain.trial import screen
@@ -50,9 +43,12 @@ from p2p.local.at_rest import COMMANDS
 from p2p.local.config import LEVELS, MODES, WAYS_TO_JOIN, HomeConfig
 from p2p.local.home import Home, load_home, locked, peer_id_of
 from p2p.local.lifetime import in_stretches, lifetime
+from p2p.local.lookup import Lookup
 from p2p.local.passphrase import Passphrase, with_passphrase
+from p2p.local.process import calm_collector
 from p2p.local.reload import RELOAD, adopt_level, follow_config, ignore_reloads
 from p2p.local.supervisor import tell_supervisor
+from p2p.local.waking import wake
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -89,11 +85,8 @@ class Node:
         self.signatures = Signatures(home.genesis.id, self.waiting)
         self.protocol = LedgerProtocol(self, transport, self.signatures)
         self.url = ""
-        self._reader = Reader(home.database, home.genesis)
-        self._reading = trio.CapacityLimiter(1)
-        self.keeper = Keeper(home, storage, self._reader, self.telemetry.registry, self.protocol.bring)
-        self._shelves = Shelves(partial(Reader, home.database, home.genesis))
-        self._settled = trio.Event()
+        self._lookup = Lookup(home, engine)
+        self.keeper = Keeper(home, storage, self._lookup.reader, self.telemetry.registry, self.protocol.bring)
         self._inbox, self._events = trio.open_memory_channel[tuple[Event, "_Reply | None"]](MAX_QUEUED_EVENTS)
         self._clock = SteeredClock(monotonic_ms(), wall_ms())
         self._credential = sign_credential(home.secret, home.genesis.id, peer_id_of(home.secret.seed))
@@ -114,7 +107,7 @@ class Node:
                 nursery.start_soon(self.pump)
                 nursery.start_soon(face.watch_counts)
                 nursery.start_soon(self.keeper.run)
-                nursery.start_soon(self._tend_shelves)
+                nursery.start_soon(self._lookup.tend_shelves)
                 nursery.start_soon(scrub, Reader(self.home.database, self.genesis))
                 await self._offer_again([*self.storage.waiting(), *self._offered])
                 self.url = await nursery.start(serve_http, face, self.home.config.http)
@@ -171,12 +164,12 @@ class Node:
         self._is_stored, self._unstored = True, ()
         if commit.settled is not None:
             self.keeper.settled()
-            self._settled.set()
+            self._lookup.settled()
         self.telemetry.tell_commit(commit, time.perf_counter() - started)
 
     async def stop_answering(self) -> None:
         """What peers ask from now on waits until they are gone; whatever is being read for one is read to its end."""
-        await self._reading.acquire_on_behalf_of(self)
+        await self._lookup.end()
 
     def stop(self) -> None:
         """The last commit before a clean end; none after one that failed, since it would stand on what is missing."""
@@ -185,8 +178,7 @@ class Node:
                 if isinstance(effect, Commit):
                     self.storage.commit([effect])
         finally:
-            self._shelves.close()
-            self._reader.close()
+            self._lookup.close()
 
     def acknowledged(self) -> list[bytes]:
         """What it acknowledged, encoded, and no block that is stored holds."""
@@ -217,7 +209,7 @@ class Node:
     async def answer(self, question: Question) -> bytes:
         if serving.kind_of(question).is_stored:
             try:
-                return await trio.to_thread.run_sync(serving.answer, question, self, limiter=self._reading)
+                return await self._lookup.ask(serving.answer, question, self)
             finally:
                 self.keeper.look()
         return serving.answer(question, self)
@@ -226,10 +218,10 @@ class Node:
         return self.engine.chain.ledger.blocks()
 
     def branch(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
-        return self._reader.branch(tip_id, from_height)
+        return self._lookup.reader.branch(tip_id, from_height)
 
     def headings(self, tip_id: bytes, from_height: int) -> Iterator[bytes]:
-        return self._reader.headings(tip_id, from_height)
+        return self._lookup.reader.headings(tip_id, from_height)
 
     # -------------------------------------------------------------------------------------- what the HTTP face needs
 
@@ -239,28 +231,13 @@ class Node:
         return await reply.wait()
 
     async def prove(self, key: bytes) -> bytes:
-        source = LiveState(self.engine.chain, self._reader, key)
-        return await trio.to_thread.run_sync(prove, self.genesis, source, key, limiter=self._reading)
+        return await self._lookup.prove(key)
 
     async def give(self, question: GetPart) -> bytes:
-        return await trio.to_thread.run_sync(self._shelves.give, question, monotonic_ms(), limiter=self._reading)
-
-    async def _tend_shelves(self) -> None:
-        """Let what is given away follow the state on disk."""
-        while True:
-            await self._settled.wait()
-            self._settled = trio.Event()
-            await trio.to_thread.run_sync(self._shelves.tend, monotonic_ms(), limiter=self._reading)
+        return await self._lookup.give(question)
 
     async def locate(self, transaction_id: bytes) -> Block | None:
-        stored = await trio.to_thread.run_sync(self._reader.transaction, transaction_id, limiter=self._reading)
-        if stored is not None and stored[2]:
-            return stored[1]
-        # What the database does not hold yet is in the newest blocks.
-        for block in islice(self.engine.chain.ledger.blocks(), MAX_RECENT_BLOCKS):
-            if any(item.id == transaction_id for item in block.transactions):
-                return block
-        return None
+        return await self._lookup.locate(transaction_id)
 
     def adopt(self, config: HomeConfig) -> None:
         """Take over the settings that may change while it runs."""
@@ -307,7 +284,7 @@ async def open_node(home: Home, offered: Sequence[bytes] = ()) -> AsyncIterator[
         await arrive(home)
         storage = await trio.to_thread.run_sync(Storage, home.database, home.genesis)
         try:
-            engine = await trio.to_thread.run_sync(_load_engine, home, storage)
+            engine = await trio.to_thread.run_sync(wake, home, storage)
             # libp2p takes two seconds to import: commands that only read, and most mistakes, must not pay for it.
             from p2p.local.presence import published, transport_config
             from p2p.network import open_transport
@@ -340,35 +317,7 @@ async def _stopped_at_end(node: Node) -> AsyncIterator[None]:
         log.info("stopped", height=node.engine.chain.head.header.height)
 
 
-def _load_engine(home: Home, storage: Storage) -> Engine:
-    """The engine as it was when the home's last node stopped."""
-    storage.bind(home.secret.public)
-    chain, signing = storage.load()
-    secret = None if storage.is_exported else home.secret
-    fresh_tag, restart = secrets.token_bytes(TAG_BYTES), storage.restart
-    named = [address.rsplit("/", 1)[-1] for address in home.config.peers]
-    engine = Engine(
-        home.genesis, chain, secret=secret, signing=signing, fresh_tag=fresh_tag, restart=restart, named=named
-    )
-    if storage.is_set_back:
-        log.warning(
-            "set_back",
-            why=f"{home.database} lacks what was durable in it: the disk lost it, or an older copy took its place; "
-            "what this validator signed last is not known any more",
-        )
-    if secret is None:
-        log.warning("exported", why="its signing state left this home: it follows the chain and signs nothing")
-    return engine
-
-
 # ------------------------------------------------------------------------------------------------ the process
-
-
-def calm_collector() -> None:
-    """Spare the garbage collector what lives as long as the process: the state is large and has no cycles."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
 
 
 async def run_node(home: Home, *, stop_with_parent: bool) -> None:

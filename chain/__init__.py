@@ -123,7 +123,9 @@ files of this list, the store, touch the disk.  Files import only files above th
 
   store
     places        where the database of a home is: a file, or a server
-    database      the SQLite file, its tables and errors
+    schema        its tables, and how what is in them is sealed
+    database      the SQLite file, and errors that say what to do
+    stored        its blocks, their finality, the policy in force
     postgres      the same tables on a server
     rows          the state of a node on disk, as it reads it
     derived       what follows from the entries, in tables of its own

@@ -15,21 +15,14 @@ from typing import NamedTuple
 
 from chain.blocks import Block, decode_block, decode_heading, encode_block, heading_of
 from chain.codec import decode, encode
-from chain.database import (
-    BLOCKS_AT_ONCE,
-    Database,
-    is_bare,
-    oldest_body,
-    policy_in_force,
-    seal,
-    short_id,
-    unseal,
-)
+from chain.database import BLOCKS_AT_ONCE, Database
 from chain.errors import Refused
 from chain.genesis import Genesis
 from chain.headers import Header, decode_header
 from chain.mempool import MAX_BYTES, MAX_TRANSACTIONS
 from chain.messages import FRAMING_BYTES, RawItems
+from chain.schema import seal, short_id, unseal
+from chain.stored import is_bare, oldest_body, policy_in_force
 from chain.transactions import decode_transaction
 
 # A transaction of so many blocks: a fraction of a second, also where they are the largest.

@@ -21,13 +21,16 @@ class Heading(TypedDict):
 
 
 class Block(Heading):
-    """A header and the number of its block's transactions; ``main`` says whether it is on the main chain."""
+    """A header and the number of its block's transactions, None where only the header ever was here.
+
+    ``main`` says whether it is on the main chain.
+    """
 
     tag: str | None
     votes_root: str
     transaction_root: str
     state_root: str
-    transaction_count: int
+    transaction_count: int | None
     main: bool
     final: bool
 

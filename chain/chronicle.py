@@ -18,6 +18,7 @@ from chain.headers import Header, VerifiedHeader
 from chain.keys import did_from_key as spell
 from chain.kinds import decode_statement
 from chain.meanings import MEANINGS
+from chain.merkle import EMPTY_ROOT
 from chain.policy import Policy
 from chain.statements import NO_TAG
 from chain.transactions import Transaction
@@ -46,17 +47,24 @@ def header_document(genesis: Genesis, header: Header | VerifiedHeader) -> Docume
 def block_document(
     genesis: Genesis, header: Header | VerifiedHeader, count: int, finalized_height: int, *, main: bool = True
 ) -> Document:
-    """A header and the number of its block's transactions; ``main`` says whether it is on the main chain."""
+    """A header and the number of its block's transactions; ``main`` says whether it is on the main chain.
+
+    A block whose body never was here is stored with none, and its root tells that it has some: how many is not known.
+    """
     return {
         **header_document(genesis, header),
         "tag": None if header.tag == NO_TAG else header.tag.hex(),
         "votes_root": header.votes_root.hex(),
         "transaction_root": header.transaction_root.hex(),
         "state_root": header.state_root.hex(),
-        "transaction_count": count,
+        "transaction_count": count if count or _holds_nothing(header) else None,
         "main": main,
         "final": main and header.height <= finalized_height,
     }
+
+
+def _holds_nothing(header: Header | VerifiedHeader) -> bool:
+    return header.transaction_root == EMPTY_ROOT or not header.height
 
 
 def transaction_document(policy: Policy, transaction: Transaction) -> Document:

@@ -1,22 +1,4 @@
-"""The SQLite file: its tables, the connection, and errors that say what the operator can do.
-
-* ``meta``: format, genesis id, the snapshot (header, votes), the head, the finalized height, and the signing state:
-  as ``signing``, or as ``exported`` once it left this home, or not at all where it was lost; ``restart``, which this
-  home signed; ``waiting``, the transactions that it had acknowledged and no block held at its last clean stop;
-  ``commits``, how many were made; ``bodies``, the height from which on blocks are whole, and ``wiped``, what that was
-  when the whole file was last written anew (:mod:`chain.bodies`); ``entries`` and ``transactions``, how many there are
-  in the state and on the main chain; and ``rescored``, up to which member scores are those of a new policy, until all
-  are;
-* ``blocks``: every known block, one blob each; ``main`` marks the head's branch;
-* ``transactions``: the first 8 bytes of each transaction's id and its block, to look transactions up;
-* ``state``: the entries at the snapshot's height, by key, and in the order of the tree: ``at`` is :func:`place`;
-* ``page``: the tree over them (:mod:`chain.pages`), by path;
-* ``agenda``: which of them falls due in which slot; ``given``: the ratings by whoever gave them, as subject and
-  category, for when somebody leaves;
-* ``decisions``: the heights of final blocks that decided something about who votes, which proofs begin at;
-* ``standings``: each member's score and tier (by its level) under the policy in force there, and how many records about
-  it are suspended; ``ranks``: how many there are in each band of scores, bands of bands and so on, so that a rank is a
-  short query.
+"""The SQLite file: a connection to it, and errors that say what the operator can do.
 
 Beside it, in a file of its own, is the number of commits that were durable at least.  SQLite leaves out of its log
 what does not look whole, and opens an older file in its place like any: only that number tells.
@@ -27,33 +9,22 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
-from chain.blocks import HEADING_ITEMS, Block, assemble, decode_block, decode_heading
-from chain.codec import count_items, decode, encode
-from chain.entries import Entry, PolicyText, Rules
-from chain.errors import InvariantBroken, OperatorError, Reason, Refused
+from chain.codec import decode, encode
+from chain.entries import Entry
+from chain.errors import InvariantBroken, OperatorError, Refused
 from chain.genesis import Genesis
-from chain.headers import VerifiedHeader
 from chain.places import Address, Place, tally_of
-from chain.policy import Policy, decode_policy
+from chain.schema import FORMAT, OLDER_FORMATS, seal, unseal
 from chain.state import decode_entry
-from chain.statekeys import RULES_KEY, policy_key
-from chain.transactions import VerifiedTransaction
 
-FORMAT = 8
-# What `chaindata.py migrate` brings to this format.
-OLDER_FORMATS = (6, 7)
 DATABASE = "chain.db"
 COMMITS = "commits"
 # The default checkpoints every 4 MB of log and doubles the cost of a busy second.
 _WAL_AUTOCHECKPOINT_PAGES = 4_000
-# As long as finality can be stalled before a reader gives up on a losing branch.
-MAX_SIDE_BRANCH = 2_048
 # Rows fetched from SQLite in one go: entries are small, but 16 of the largest blocks are 14 MB.
 ROWS_AT_ONCE = 256
 BLOCKS_AT_ONCE = 16
@@ -63,81 +34,10 @@ _KEYS = ", ".join("?" * _KEYS_AT_ONCE)
 # How long a reader waits for the writer's checkpoint, and the writer for a reader's.
 _BUSY_TIMEOUT_S = 10
 
-SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE blocks (
-    number INTEGER PRIMARY KEY,
-    id BLOB NOT NULL UNIQUE,
-    parent BLOB NOT NULL,
-    height INTEGER NOT NULL,
-    main INTEGER NOT NULL,
-    transactions INTEGER NOT NULL,
-    body BLOB NOT NULL
-);
-CREATE INDEX blocks_by_height ON blocks (height, main);
-CREATE TABLE transactions (short INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (short, block)) WITHOUT ROWID;
-CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE page (k INTEGER PRIMARY KEY, v BLOB NOT NULL);
-CREATE TABLE agenda (slot INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY (slot, key)) WITHOUT ROWID;
-CREATE TABLE given (rater BLOB NOT NULL, rating BLOB NOT NULL, PRIMARY KEY (rater, rating)) WITHOUT ROWID;
-CREATE TABLE decisions (height INTEGER PRIMARY KEY);
-CREATE TABLE standings (
-    member BLOB PRIMARY KEY,
-    score INTEGER NOT NULL,
-    level INTEGER NOT NULL,
-    suspended INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX standings_by_tier ON standings (level DESC, score DESC, member);
-CREATE INDEX standings_suspended ON standings (member) WHERE suspended > 0;
-CREATE TABLE ranks (level INTEGER, band INTEGER, members INTEGER NOT NULL, PRIMARY KEY (level, band)) WITHOUT ROWID;
-"""
-#: Beside the schema: of many entries it is made at once when they are all there.
-STATE_INDEX = "CREATE INDEX IF NOT EXISTS state_by_hash ON state (at);"
-
-
-#: Sets an entry: the :func:`entry_row` of it.  Where it was there before, its place stays, and no index is touched.
-PUT_ENTRY = "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-#: The entries between two :func:`bounds`.
-BETWEEN = "SELECT key, value, 0 FROM state WHERE key >= ? AND key < ? ORDER BY key"
-
-
-def bounds(prefix: bytes) -> tuple[bytes, bytes]:
-    """What is not below, and above, all keys and ids that begin with ``prefix``: none is longer than 69 bytes."""
-    return prefix, prefix + b"\xff" * 128
-
-
-def short_id(transaction_id: bytes) -> int:
-    return int.from_bytes(transaction_id[:8], "big", signed=True)
-
-
 # What `meta` holds under a key.
 _PUT = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 # Compared in full, and read before anything else of the file is understood.
 _PLAIN = ("format", "genesis")
-
-
-def seal(key: bytes, value: bytes) -> bytes:
-    """A stored value: SQLite does not notice a flipped bit, and no root guards votes, finality or signing state."""
-    return value + zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "big")
-
-
-def unseal(key: Any, stored: Any) -> bytes:
-    """What :func:`seal` was given.  Raises :class:`Refused` for a damaged value."""
-    if type(key) is bytes and type(stored) is bytes:
-        value = stored[:-4]
-        if stored[-4:] == zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "big"):
-            return value
-    raise Refused(Reason.MALFORMED, "a stored value is not what was written")
-
-
-def place(key_hash: bytes) -> int:
-    """Where an entry is among all in the order of the tree, by the SHA-256 of its key: as many bits as SQLite holds."""
-    return int.from_bytes(key_hash[:8], "big") - 2**63
-
-
-def entry_row(key: bytes, value: bytes) -> tuple[bytes, bytes, int]:
-    """An encoded entry as ``state`` holds it."""
-    return key, seal(key, value), place(sha256(key).digest())
 
 
 class Database:
@@ -224,32 +124,9 @@ class Database:
             self.connection.execute("PRAGMA synchronous = FULL")
             self.connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_AUTOCHECKPOINT_PAGES}")
 
-    @contextlib.contextmanager
-    def translated(self) -> Iterator[None]:
-        """SQLite's errors stop here: each raises the :class:`OperatorError` that says what to do."""
-        try:
-            yield
-        except (Refused, UnicodeDecodeError) as error:  # sqlite3 quotes a damaged schema in its messages
-            raise corrupt(self.path, str(error)) from error
-        except sqlite3.OperationalError as error:
-            text = str(error)
-            if "no such table" in text or "no such column" in text:
-                raise corrupt(self.path, text) from error
-            if "full" in text or "disk I/O" in text:
-                raise OperatorError(
-                    f"{self.path} cannot be written ({text}); free disk space and start the node again: "
-                    "no block is lost; what waited and is then unknown, submit again"
-                ) from error
-            if "locked" in text or "busy" in text:
-                raise OperatorError(f"{self.path} is held by another process; stop it and try again") from error
-            raise OperatorError(
-                f"{self.path} cannot be used ({text}); check its permissions, and copy a home that was not stopped "
-                "cleanly to where it can be written"
-            ) from error
-        except sqlite3.ProgrammingError as error:  # such as a question after the connection was closed
-            raise InvariantBroken(f"{self.path}: {error}") from error
-        except sqlite3.DatabaseError as error:
-            raise corrupt(self.path, str(error)) from error
+    def translated(self) -> Translated:
+        """Inside, each of SQLite's errors raises the :class:`OperatorError` that says what to do; it may be kept."""
+        return Translated(self.path)
 
     def cache(self, kib: int) -> None:
         """Let this connection keep so much of what it read."""
@@ -388,6 +265,48 @@ class Database:
         self.connection.close()
 
 
+class Translated:
+    """Where SQLite's errors stop.  What ``contextmanager`` makes instead costs as much as a look at one entry."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Place) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        # No name for what is raised: it would hold itself, and whatever is being read, until the collector comes.
+        match error:
+            case None:
+                pass
+            case Refused() | UnicodeDecodeError():  # sqlite3 quotes a damaged schema in its messages
+                raise corrupt(self._path, str(error)) from error
+            case sqlite3.OperationalError():
+                raise _unusable(self._path, str(error)) from error
+            case sqlite3.ProgrammingError():  # such as a question after the connection was closed
+                raise InvariantBroken(f"{self._path}: {error}") from error
+            case sqlite3.DatabaseError():
+                raise corrupt(self._path, str(error)) from error
+
+
+def _unusable(path: Place, text: str) -> OperatorError:
+    if "no such table" in text or "no such column" in text:
+        return corrupt(path, text)
+    if "full" in text or "disk I/O" in text:
+        return OperatorError(
+            f"{path} cannot be written ({text}); free disk space and start the node again: "
+            "no block is lost; what waited and is then unknown, submit again"
+        )
+    if "locked" in text or "busy" in text:
+        return OperatorError(f"{path} is held by another process; stop it and try again")
+    return OperatorError(
+        f"{path} cannot be used ({text}); check its permissions, and copy a home that was not stopped "
+        "cleanly to where it can be written"
+    )
+
+
 def _connect(path: Path, parameters: str) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?{parameters}",
@@ -436,59 +355,5 @@ def _replace(path: Path, content: bytes) -> None:
     draft.replace(path)
 
 
-def page_seal(path: int, page: bytes) -> bytes:
-    """:func:`seal` for a page of the tree."""
-    return seal(path.to_bytes(8, "big"), page)
-
-
-def page_unseal(path: int, stored: Any) -> bytes:
-    """What :func:`page_seal` was given.  Raises :class:`Refused` for a damaged page."""
-    return unseal(path.to_bytes(8, "big"), stored)
-
-
-def stored_finality(database: Database) -> int:
-    return database.number("finalized")
-
-
 def _number(raw: bytes | None) -> int:
     return 0 if raw is None else int(decode(raw, max_bytes=16)[0])
-
-
-class BodyGone(OperatorError):
-    """Of a block this home keeps the header and the votes only: its window has passed."""
-
-    def __init__(self, height: int) -> None:
-        super().__init__(
-            f"this home keeps no transactions of height {height} any more: ask a node that does, one whose mode is "
-            "archive, or fetch them all by setting that mode here"
-        )
-
-
-def is_bare(raw: bytes) -> bool:
-    """Whether of a stored block its heading is all that is here.  Raises :class:`Refused`."""
-    return count_items(raw) == HEADING_ITEMS
-
-
-def oldest_body(database: Database) -> int:
-    """The height from which on a home keeps every body; 1 where it dropped none."""
-    return _number(database.meta("bodies")) or 1
-
-
-def trusted_block(raw: bytes) -> Block:
-    """Decode a block that this home stored: its signatures were checked before, its root is checked again.
-
-    Raises :class:`BodyGone` where its heading is all that is left.
-    """
-    if is_bare(raw):
-        raise BodyGone(decode_heading(raw)[0].height)
-    header, ballot, transactions = decode_block(raw)
-    return assemble(VerifiedHeader(header), ballot, [VerifiedTransaction(item) for item in transactions])
-
-
-def policy_in_force(database: Database) -> Policy:
-    """The policy of the stored state.  Raises :class:`Refused` where it has none."""
-    rules = database.entry(RULES_KEY)
-    text = database.entry(policy_key(rules.version)) if isinstance(rules, Rules) else None
-    if not isinstance(text, PolicyText):
-        raise Refused(Reason.MALFORMED, "the stored state has no policy")
-    return decode_policy(text.document)

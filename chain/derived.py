@@ -11,14 +11,16 @@ from hashlib import sha256
 
 from chain import pages, replanting
 from chain.codec import encode
-from chain.database import BETWEEN, Database, bounds, page_seal, page_unseal, policy_in_force
+from chain.database import Database
 from chain.draft import Changes
 from chain.entries import Member
 from chain.policy import Policy
+from chain.schema import BETWEEN, bounds, page_seal, page_unseal
 from chain.scores import noted
 from chain.state import WITH_DEADLINES, decode_entry, due_slot
 from chain.statekeys import MEMBERS, RATINGS, RULES_KEY, given_key, read_identity
 from chain.store import Tree
+from chain.stored import policy_in_force
 
 # Members that one commit gives a score under a new policy, beside those that it changes anyway.
 RESCORED_AT_ONCE = 10_000

@@ -90,11 +90,14 @@ def rating_document(view: StateView, other: str, key: bytes, rating: Rating) -> 
     }
 
 
-def explanation(view: StateView, identity: bytes, member: Member) -> list[Document]:
-    """Every point of a member's score.  Raises :class:`InvariantBroken` where they do not add up to it."""
+def explanation(view: StateView, identity: bytes, member: Member, limit: int | None = None) -> list[Document]:
+    """Every point of a member's score, with a line for each of its first ``limit`` ratings.
+
+    Raises :class:`InvariantBroken` where they do not add up to it.
+    """
     records = ((read_record_key(key)[1], record) for key, record in view.entries(RECORDS + identity, Record))
     ratings = ((*read_rating_key(key)[1:], rating) for key, rating in view.entries(RATINGS + identity, Rating))
-    return [_line_document(view, identity, line) for line in explain(view.policy, member, records, ratings)]
+    return [_line_document(view, identity, line) for line in explain(view.policy, member, records, ratings, limit)]
 
 
 def _line_document(view: StateView, identity: bytes, line: Line) -> Document:

@@ -64,13 +64,16 @@ def member(view: View, who: str, *, given: bool = False, limit: int | None = Non
     return {**summary, "records_about": about, "received": received, **_given(view, identity, given, limit)}
 
 
-def explained(view: View, who: str, *, given: bool = False) -> Document:
-    """Every point of a member's score, and the block that it comes from."""
+def explained(view: View, who: str, *, given: bool = False, limit: int | None = None) -> Document:
+    """Every point of a member's score, and the block that it comes from; so many ratings have a line of their own."""
     identity, summary = _summary(view, who)
-    lines = [_traced(view, line) for line in explanation(view.state, identity, _member(view, who, identity))]
+    entry = _member(view, who, identity)
+    lines = [_traced(view, line) for line in explanation(view.state, identity, entry, limit)]
+    left_out = entry.ratings - sum(line["kind"] == "rating" for line in lines)
     capped = {"capped_by": _capped_by(view, identity)} if "tier_without_cap" in summary else {}
     total = sum(line["points"] for line in lines)
-    return {**summary, "lines": lines, "sum": total, **capped, **_given(view, identity, given)}
+    told = {"lines": lines, "ratings_left_out": left_out, "sum": total}
+    return {**summary, **told, **capped, **_given(view, identity, given, limit)}
 
 
 def _summary(view: View, who: str) -> tuple[bytes, Document]:

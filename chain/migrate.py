@@ -17,22 +17,13 @@ from typing import NamedTuple
 
 from chain.actions import Annul, Dispute, FileRecord, Leave, Recover, Reopen, Repair
 from chain.codec import encode
-from chain.database import (
-    BLOCKS_AT_ONCE,
-    FORMAT,
-    OLDER_FORMATS,
-    SCHEMA,
-    STATE_INDEX,
-    Database,
-    is_bare,
-    place,
-    seal,
-    trusted_block,
-)
+from chain.database import BLOCKS_AT_ONCE, Database
 from chain.errors import OperatorError
 from chain.genesis import Genesis
 from chain.kinds import KIND_OF
 from chain.rebuild import forget_progress, rebuild, rebuild_tables
+from chain.schema import FORMAT, OLDER_FORMATS, SCHEMA, STATE_INDEX, place, seal
+from chain.stored import is_bare, trusted_block
 
 PORTION = 20_000
 BLOCKS_A_PORTION = 500

@@ -20,17 +20,7 @@ from chain import pages
 from chain.blocks import Heading, decode_heading
 from chain.blocktree import Judged
 from chain.codec import array, decode, encode
-from chain.database import (
-    COMMITS,
-    FORMAT,
-    PUT_ENTRY,
-    SCHEMA,
-    STATE_INDEX,
-    Database,
-    corrupt,
-    place,
-    seal,
-)
+from chain.database import COMMITS, Database, corrupt
 from chain.derived import Derived
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis
@@ -41,6 +31,7 @@ from chain.messages import GetPart
 from chain.newest import Newest
 from chain.ranges import Fetched, Part
 from chain.rebuild import forget_progress, rebuild_tables
+from chain.schema import FORMAT, PUT_ENTRY, SCHEMA, STATE_INDEX, place, seal
 from chain.statetree import HASH_BYTES
 from chain.votecodec import decode_votes, encode_votes
 

@@ -22,10 +22,11 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from chain.database import COMMITS, ROWS_AT_ONCE, SCHEMA, STATE_INDEX, Database
+from chain.database import COMMITS, ROWS_AT_ONCE, Database
 from chain.errors import InvariantBroken, OperatorError, StoreAway
 from chain.genesis import Genesis
 from chain.places import Address, Place
+from chain.schema import SCHEMA, STATE_INDEX
 
 # A server that was cut off is noticed within half a minute, as one that does not answer is.
 _PATIENCE = {

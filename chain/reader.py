@@ -11,21 +11,7 @@ from typing import Any
 from chain.ballots import Ballot, decode_ballot
 from chain.blocks import HEADING_ITEMS, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block, decode_heading, heading_of
 from chain.codec import array, decode, encode
-from chain.database import (
-    BETWEEN,
-    BLOCKS_AT_ONCE,
-    COMMITS,
-    MAX_SIDE_BRANCH,
-    bounds,
-    is_bare,
-    oldest_body,
-    page_unseal,
-    place,
-    short_id,
-    stored_finality,
-    trusted_block,
-    unseal,
-)
+from chain.database import BLOCKS_AT_ONCE, COMMITS
 from chain.derived import HIGHEST_LEVEL, bands_above
 from chain.entries import Entry
 from chain.errors import InvariantBroken, Reason, Refused
@@ -33,15 +19,19 @@ from chain.genesis import Genesis
 from chain.headers import VerifiedHeader, decode_header
 from chain.places import Address, Place
 from chain.postgres import open_database
+from chain.schema import BETWEEN, bounds, page_unseal, place, short_id, unseal
 from chain.scores import Noted
 from chain.scrub import Portion, scrub
 from chain.state import decode_entry
 from chain.statekeys import account_key, read_given, read_identity
+from chain.stored import is_bare, oldest_body, stored_finality, trusted_block
 from chain.transactions import Transaction
 from chain.view import StateView
 
 # Room for the heading of a block where some seventy validators speak.
 BEGINNING_BYTES = 8_192
+# As long as finality can be stalled before a reader gives up on a losing branch.
+MAX_SIDE_BRANCH = 2_048
 
 
 class Reader:

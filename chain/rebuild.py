@@ -15,10 +15,11 @@ from hashlib import sha256
 from itertools import islice
 
 from chain.codec import decode, encode
-from chain.database import PUT_ENTRY, STATE_INDEX, Database, entry_row
+from chain.database import Database
 from chain.derived import Derived
 from chain.pages import BOTTOM, LEAF_BYTES, LEVELS, TOP, check
 from chain.replanting import crowned, planted
+from chain.schema import PUT_ENTRY, STATE_INDEX, entry_row
 from chain.statetree import ENTRY_BYTES, HASH_BYTES
 from chain.store import Tree
 

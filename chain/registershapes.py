@@ -154,9 +154,10 @@ class Cap(TypedDict):
 
 
 class Explanation(MemberStanding):
-    """Every point of a member's score."""
+    """Every point of a member's score; ``ratings_left_out`` are so many ratings that have one line for all of them."""
 
     lines: list[Line]
+    ratings_left_out: int
     sum: int
     capped_by: NotRequired[list[Cap]]
     given: NotRequired[list[Rating]]

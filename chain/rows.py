@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chain.database import Database, bounds, corrupt, page_unseal, unseal
-from chain.errors import OperatorError, Refused
+from chain.database import Database, corrupt
+from chain.errors import OperatorError
 from chain.places import Address
+from chain.schema import bounds, page_unseal, unseal
 from chain.statekeys import RATINGS, RECORDS, read_given
 
 # What SQLite itself keeps of the file for a ledger, beside what the operating system does.
@@ -32,21 +32,19 @@ class StoredRows:
         self.height = height
         self._database = database
         self._execute = database.connection.execute
+        self._translated = database.translated()
         self.are_far = isinstance(database.path, Address)
         database.cache(_CACHE_KIB)
 
     def entry(self, key: bytes) -> bytes | None:
         """An encoded entry.  Raises :class:`OperatorError` for damage, as all here does."""
-        try:
+        with self._translated:
             row = self._execute(_ENTRY, (key,)).fetchone()
             return None if row is None else unseal(key, row[0])
-        except (sqlite3.Error, Refused):
-            with self._database.translated():  # costs as much as the look itself
-                raise
 
     def entries(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """Many encoded entries, as far as there are any.  Raises :class:`OperatorError` for damage."""
-        with self._database.translated():
+        with self._translated:
             return {key: unseal(key, value) for key, value in self._database.many(_ENTRIES, keys)}
 
     def keys(self, after: bytes, count: int) -> Sequence[bytes]:
@@ -55,21 +53,18 @@ class StoredRows:
 
     def page(self, path: int) -> bytes:
         """A page, ``b""`` where there is none.  Raises :class:`OperatorError` for damage."""
-        try:
+        with self._translated:
             row = self._execute(_PAGE, (path,)).fetchone()
             return b"" if row is None else page_unseal(path, row[0])
-        except (sqlite3.Error, Refused):
-            with self._database.translated():
-                raise
 
     def pages(self, paths: Sequence[int]) -> Mapping[int, bytes]:
         """The pages under these paths, as far as there are any.  Raises :class:`OperatorError` for damage."""
-        with self._database.translated():
+        with self._translated:
             return {path: page_unseal(path, page) for path, page in self._database.many(_PAGES, paths)}
 
     def tree(self) -> Mapping[int, bytes]:
         """All pages.  Raises :class:`OperatorError` for damage."""
-        with self._database.translated():
+        with self._translated:
             return {path: page_unseal(path, page) for path, page in self._database.rows(_TREE)}
 
     def due(self, slot: int, after: tuple[int, bytes], count: int) -> Sequence[tuple[int, bytes]]:
@@ -91,9 +86,6 @@ class StoredRows:
         return corrupt(self._database.path, why)
 
     def _read(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
-        try:
+        with self._translated:
             rows: list[Any] = self._execute(sql, parameters).fetchall()
             return rows
-        except sqlite3.Error:
-            with self._database.translated():
-                raise

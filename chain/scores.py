@@ -9,6 +9,7 @@ Source: protocol 6.3.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
 
 from chain.entries import Member, Rating, Record
@@ -56,8 +57,8 @@ def rated(policy: Policy, member: Member) -> int:
 class Line(NamedTuple):
     """One line of an explanation: ``points`` add up to the score, line by line.
 
-    ``kind`` is ``base``, ``record``, ``category cap``, ``rating``, ``ratings rule`` (a mean, or too few raters) or
-    ``ratings cap``.  ``source`` is a record with its number, or a rating with its rater.
+    ``kind`` is ``base``, ``record``, ``category cap``, ``rating``, ``other ratings``, ``ratings rule`` (a mean, or too
+    few raters) or ``ratings cap``.  ``source`` is a record with its number, or a rating with its rater.
     """
 
     kind: str
@@ -74,11 +75,14 @@ def explain(
     member: Member,
     records: Iterable[tuple[int, Record]],
     ratings: Iterable[tuple[bytes, int, Rating]],
+    limit: int | None = None,
 ) -> list[Line]:
     """Every point of a member's score.
 
     ``records`` are ``(number, record)``, ``ratings`` ``(rater, category, rating)``, all that there are about the
-    member.  Raises :class:`InvariantBroken` where they do not add up to the score that the state says.
+    member.  Of the ratings no more than ``limit`` are read and have a line each; the others have one line, of what the
+    member's own sum leaves for them.  Raises :class:`InvariantBroken` where they do not add up to the score that the
+    state says.
     """
     lines = [Line("base", policy.base)]
     sums: dict[int, int] = {}
@@ -90,12 +94,13 @@ def explain(
         cut = policy.categories[code].clamp(total) - total
         if cut:
             lines.append(Line("category cap", cut, code))
-    said, voices, raters = 0, 0, set()
-    for rater, code, rating in sorted(ratings):
-        said, voices = said + rating.points, voices + 1
-        raters.add(rater)
-        lines.append(Line("rating", rating.points, code, rater=rater, rating=rating))
-    counted = policy.rated(said, voices, len(raters))
+    rated_lines = _rated_lines(member, ratings, limit)
+    lines += rated_lines
+    said = sum(line.points for line in rated_lines)
+    if rated_lines and rated_lines[-1].kind == "other ratings":
+        counted = rated(policy, member)
+    else:
+        counted = policy.rated(said, len(rated_lines), len({line.rater for line in rated_lines}))
     if counted != said:
         lines.append(Line("ratings rule", counted - said))
     cut = policy.score(0, counted) - policy.base - counted
@@ -104,4 +109,15 @@ def explain(
     total, expected = sum(line.points for line in lines), standing(policy, member).score
     if total != expected:
         raise InvariantBroken(f"the lines add up to {total}, and the score is {expected}")
+    return lines
+
+
+def _rated_lines(member: Member, ratings: Iterable[tuple[bytes, int, Rating]], limit: int | None) -> list[Line]:
+    """A line for each of the first ``limit`` ratings, and one for all others where there are any."""
+    lines = [
+        Line("rating", rating.points, code, rater=rater, rating=rating)
+        for rater, code, rating in sorted(islice(ratings, limit))
+    ]
+    if len(lines) == limit and member.ratings > limit:
+        lines.append(Line("other ratings", member.rated_points - sum(line.points for line in lines)))
     return lines

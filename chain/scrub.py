@@ -12,10 +12,11 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from chain import pages
-from chain.database import Database, page_unseal, unseal
+from chain.database import Database
 from chain.errors import InvariantBroken, Refused
 from chain.headers import decode_header
 from chain.pages import BOTTOM, LEAF, LEVELS, TOP, Page
+from chain.schema import page_unseal, unseal
 from chain.state import due_slot
 from chain.statekeys import RATINGS, given_key, read_given
 from chain.statetree import EMPTY, hash_root

@@ -1,6 +1,6 @@
 """Giving away parts of the state on disk, each with its proof: what a part holds is read, and no more.
 
-The entries of a part are neighbours in the order of the tree (:func:`chain.database.place`), and its proof is made from
+The entries of a part are neighbours in the order of the tree (:func:`chain.schema.place`), and its proof is made from
 the pages on the way to it.
 
 The state on disk moves on every few seconds, and whoever joins needs one for longer.  So while somebody asks, the one

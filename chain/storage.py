@@ -15,19 +15,7 @@ from chain.blocks import Block, decode_heading, encode_block, heading_of
 from chain.blocktree import genesis_header
 from chain.bodies import Bodies, stored_waiting
 from chain.codec import decode, encode
-from chain.database import (
-    FORMAT,
-    PUT_ENTRY,
-    SCHEMA,
-    STATE_INDEX,
-    Database,
-    corrupt,
-    entry_row,
-    seal,
-    short_id,
-    stored_finality,
-    trusted_block,
-)
+from chain.database import Database, corrupt
 from chain.derived import Derived
 from chain.electorate import BATCH_MAX
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused
@@ -45,6 +33,8 @@ from chain.rebuild import replace_state
 from chain.registry import genesis_state
 from chain.restart import MAX_RESTART_BYTES, Restart, read_restart
 from chain.rows import StoredRows
+from chain.schema import FORMAT, PUT_ENTRY, SCHEMA, STATE_INDEX, entry_row, seal, short_id
+from chain.stored import stored_finality, trusted_block
 from chain.votecodec import decode_votes, encode_votes
 from chain.votes import Votes
 

@@ -14,11 +14,13 @@
     founders     the commands that they type
     handover     a validator's signing state, on its way to another machine
     arrival      joining by state, before a node runs
+    waking       the engine of a node that starts, as its home has it
+    lookup       what a running node looks up in its database, one question at a time
     presence     how a node is found: its transport's settings, node.json
     lifetime     until a signal, or the end of whoever started it
     supervisor   what systemd is told: ready, stopping
     startup      the first moments of a program: Ctrl-C is quiet
-    process      standard streams and signals
+    process      standard streams, signals, the garbage collector
     commandline  what every command line shares
     at_rest      commands for a home whose node rests
     logs         the log: bounded, off the event loop, a rate for each line
@@ -38,6 +40,7 @@
     face         what a running node answers
     callers      who is connected, and who makes room
     door         who may ask, and from where
+    turns        answers: one after the other, and so much of the time at most
     pages        the explorer's files
     stream       events for as long as somebody reads
     http         the HTTP API: its routes, what is read, what is wrong

@@ -152,11 +152,11 @@ MEMBER = Endpoint(
 )
 EXPLANATION = Endpoint(
     "/members/{key}/explanation",
-    "Every point of a member's score, and where it comes from.",
+    "Every point of a member's score, and where it comes from; ratings beyond the limit have one line for all of them.",
     registershapes.Explanation,
     _DISK,
     enquiries.explained,
-    (_WHO, _GIVEN),
+    (_WHO, _GIVEN, limit(2_000, 500)),
 )
 HISTORY = Endpoint(
     "/members/{key}/history",

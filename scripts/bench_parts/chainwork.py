@@ -14,7 +14,6 @@ from chain.actions import Action, Enrol, Rate
 from chain.admission import AdmittedClaim
 from chain.blockchain import Blockchain
 from chain.blocks import Block, Heading, assemble, decode_block, decode_heading, encode_block, heading_of
-from chain.database import trusted_block
 from chain.engine import Engine
 from chain.errors import InvariantBroken
 from chain.events import Ask, BlocksReceived, Commit, Event, HeadingsReceived, SigningState, StatusReceived, Tick
@@ -28,8 +27,9 @@ from chain.policy import shipped_policy
 from chain.production import Producer
 from chain.statements import NO_TAG
 from chain.storage import Storage
+from chain.stored import trusted_block
 from chain.transactions import VerifiedTransaction, sign_transaction, verify_transaction
-from node import calm_collector
+from p2p.local.process import calm_collector
 
 VALIDATORS = 4
 BLOCK_TRANSACTIONS = 500

@@ -37,7 +37,7 @@ from chain.statekeys import RATINGS, RECORDS, member_key, read_rating_key, read_
 from chain.statetree import verify_proof
 from chain.storage import Storage
 from chain.votes import Votes
-from node import calm_collector
+from p2p.local.process import calm_collector
 from scripts.bench_parts.mixed import BLOCK_TRANSACTIONS, Applier
 from scripts.bench_parts.register import Everybody
 

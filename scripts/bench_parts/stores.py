@@ -11,12 +11,13 @@ from statistics import median
 from typing import NamedTuple
 
 from chain.blockchain import Blockchain
-from chain.database import DATABASE, trusted_block
+from chain.database import DATABASE
 from chain.events import Commit
 from chain.places import Address, Place
 from chain.postgres import Connection
 from chain.storage import Storage
-from node import calm_collector
+from chain.stored import trusted_block
+from p2p.local.process import calm_collector
 from scripts.bench_parts.chainwork import RecordedChain
 
 

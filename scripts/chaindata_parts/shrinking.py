@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chain.codec import encode
-from chain.database import DATABASE, Database, seal
+from chain.database import DATABASE, Database
 from chain.errors import OperatorError
 from chain.genesis import Genesis
+from chain.schema import seal
 from chain.storage import Storage
 from p2p.local.home import locked
 from p2p.local.whole import make_durable

@@ -19,19 +19,7 @@ from chain.ballots import Ballot
 from chain.blockchain import Blockchain, Snapshot
 from chain.blocks import Block, decode_heading, heading_of
 from chain.codec import decode, encode
-from chain.database import (
-    BETWEEN,
-    BLOCKS_AT_ONCE,
-    DATABASE,
-    Database,
-    bounds,
-    is_bare,
-    oldest_body,
-    policy_in_force,
-    short_id,
-    trusted_block,
-    unseal,
-)
+from chain.database import BLOCKS_AT_ONCE, DATABASE, Database
 from chain.entries import Member
 from chain.errors import OperatorError, Refused
 from chain.genesis import Genesis
@@ -44,10 +32,12 @@ from chain.postgres import open_database
 from chain.reader import Reader
 from chain.recheck import checked_block, recheck
 from chain.rows import StoredRows
+from chain.schema import BETWEEN, bounds, short_id, unseal
 from chain.scores import Noted, noted
 from chain.scrub import rows_to_scrub, scrub
 from chain.state import decode_entry
 from chain.statekeys import MEMBERS, read_identity
+from chain.stored import is_bare, oldest_body, policy_in_force, trusted_block
 from chain.votecodec import decode_votes, encode_votes
 from chain.votes import Votes
 from p2p.local.config import place_in

@@ -16,7 +16,7 @@ import trio
 
 from chain.actions import Enrol
 from chain.blockchain import Blockchain
-from chain.database import DATABASE, trusted_block
+from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.events import Commit, SigningState
 from chain.genesis import Genesis, found_genesis, load_genesis
@@ -25,6 +25,7 @@ from chain.policy import shipped_policy
 from chain.production import Producer
 from chain.statements import NO_TAG
 from chain.storage import Storage
+from chain.stored import trusted_block
 from chain.transactions import VerifiedTransaction, decode_transaction, sign_transaction
 from p2p.client import STATUS, AsyncClient, NodeStatus, announced, submit_all
 from p2p.local.config import HomeConfig

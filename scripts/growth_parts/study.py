@@ -22,7 +22,7 @@ from chain.production import Producer
 from chain.reader import Reader
 from chain.statements import NO_TAG
 from chain.storage import Storage
-from node import calm_collector
+from p2p.local.process import calm_collector
 from scripts.bench_parts.chainwork import Importer, extend, status_of, unsigned, verify_rate
 from scripts.bench_parts.mixed import MAKER
 from scripts.bench_parts.register import Everybody, Register

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from chain.blocks import Block
-from chain.database import trusted_block
 from chain.errors import OperatorError, Refused
 from chain.genesis import Genesis
+from chain.stored import trusted_block
 from p2p.client import GENESIS, STATUS, Client
 from p2p.local.endpoints import ENDPOINTS
 from scripts.chain_view import home_in, open_view

@@ -42,7 +42,7 @@ def member(document: Document, is_explained: bool) -> Finding:
 
     The percentile says how many percent of all members have no higher score.
     """
-    lists = ("records_about", "received", "given", "lines", "sum", "capped_by")
+    lists = ("records_about", "received", "given", "lines", "ratings_left_out", "sum", "capped_by")
     summary = {name: value for name, value in document.items() if name not in lists}
     sheets = [facts(f"Member, {as_of(document)}", summary)]
     if is_explained:

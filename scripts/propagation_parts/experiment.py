@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from chain.actions import Enrol, Rate
 from chain.keys import SecretKey
 from chain.transactions import sign_transaction
-from node import calm_collector
+from p2p.local.process import calm_collector
 from scripts.propagation_parts.costs import COMMIT_MS, OBSERVER_UPLOAD_MBPS, VALIDATOR_UPLOAD_MBPS
 from scripts.propagation_parts.delays import Delays
 from scripts.propagation_parts.gossip import Tally, WideArea

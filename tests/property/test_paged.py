@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 
 from chain import paged, trees
 from chain.codec import encode
-from chain.database import FORMAT, PUT_ENTRY, SCHEMA, Database, entry_row
+from chain.database import Database
 from chain.derived import Derived
 from chain.draft import Changes
 from chain.entries import Marker, Rating
 from chain.paged import PagedStore
 from chain.registry import genesis_state
 from chain.rows import StoredRows
+from chain.schema import FORMAT, PUT_ENTRY, SCHEMA, entry_row
 from chain.state import encode_entry
 from chain.statekeys import marker_key, rating_key
 from chain.store import FOR_EVER, MemoryStore, Tree

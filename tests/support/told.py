@@ -149,7 +149,12 @@ def _member(view: StateView, actor: Actor) -> Answers:
     path = f"/members/{did_from_key(actor.key)}"
     return {
         path: {**document, "records_about": about, "received": []},
-        f"{path}/explanation": {**document, "lines": lines, "sum": sum(line["points"] for line in lines)},
+        f"{path}/explanation": {
+            **document,
+            "lines": lines,
+            "ratings_left_out": 0,
+            "sum": sum(line["points"] for line in lines),
+        },
     }
 
 

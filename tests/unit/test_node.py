@@ -149,7 +149,7 @@ async def test_nothing_is_written_after_a_commit_that_failed(home: Path) -> None
 
 @pytest.mark.parametrize("recent_blocks", [0, 8], ids=["on disk", "in memory"])
 async def test_a_transaction_is_located(home: Path, monkeypatch: pytest.MonkeyPatch, recent_blocks: int) -> None:
-    monkeypatch.setattr("node.MAX_RECENT_BLOCKS", recent_blocks)
+    monkeypatch.setattr("p2p.local.lookup.MAX_RECENT_BLOCKS", recent_blocks)
     storage = SlowStorage(home)
     storage.go_on.set()
     node = node_of(home, storage)

@@ -11,11 +11,13 @@ import pytest
 
 from chain.bodies import Missing
 from chain.codec import encode
-from chain.database import DATABASE, BodyGone, seal
+from chain.database import DATABASE
 from chain.errors import OperatorError, Reason
 from chain.messages import RawItems
 from chain.reader import Reader
+from chain.schema import seal
 from chain.storage import Storage
+from chain.stored import BodyGone
 from tests.support.forgetting import BODIES_DAYS, ForgettingCity, found_in, prune
 from tests.support.homes import look_up, tamper
 from tests.support.refusals import refusal

@@ -1,4 +1,4 @@
-"""The SQLite file: sealed values, bounds, and errors that say what the operator can do."""
+"""The SQLite file: what is read, what is written whole, and errors that say what the operator can do."""
 
 from __future__ import annotations
 
@@ -10,37 +10,18 @@ from typing import Any
 
 import pytest
 
-from chain.actions import Enrol
-from chain.ballots import make_ballot
-from chain.blocks import encode_block
 from chain.codec import encode
-from chain.database import (
-    DATABASE,
-    FORMAT,
-    OLDER_FORMATS,
-    PUT_ENTRY,
-    ROWS_AT_ONCE,
-    Database,
-    corrupt,
-    entry_row,
-    policy_in_force,
-    seal,
-    short_id,
-    stored_finality,
-    trusted_block,
-    unseal,
-)
-from chain.electorate import Decision
+from chain.database import DATABASE, ROWS_AT_ONCE, Database, corrupt
 from chain.entries import Rules
 from chain.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.events import SigningState
 from chain.places import tally_of
-from chain.statekeys import RULES_KEY, policy_key
+from chain.schema import FORMAT, OLDER_FORMATS, PUT_ENTRY, entry_row
+from chain.statekeys import RULES_KEY
 from chain.storage import Storage
-from tests.support.forge import Forge
+from chain.stored import policy_in_force, stored_finality
 from tests.support.homes import read_only
-from tests.support.refusals import refusal
-from tests.support.world import Actor, genesis_of
+from tests.support.world import genesis_of
 
 GENESIS = genesis_of(4)
 
@@ -59,44 +40,6 @@ def database(path: Path) -> Iterator[Database]:
     opened.close()
 
 
-# ------------------------------------------------------------------------------------------------- what is stored
-
-
-def test_what_is_sealed_comes_back() -> None:
-    for value in (b"", b"value", bytes(1_000)):
-        assert unseal(b"key", seal(b"key", value)) == value
-
-
-def test_any_flipped_bit_of_a_sealed_value_is_damage() -> None:
-    sealed = seal(b"key", b"value")
-    for bit in range(8 * len(sealed)):
-        spoilt = (int.from_bytes(sealed, "big") ^ 1 << bit).to_bytes(len(sealed), "big")
-        assert refusal(unseal, b"key", spoilt) is Reason.MALFORMED
-
-
-@pytest.mark.parametrize("stored", [b"", b"abc", None, 7, 1.5, "text", seal(b"other key", b"value")])
-def test_what_was_never_sealed_is_damage(stored: object) -> None:
-    assert refusal(unseal, b"key", stored) is Reason.MALFORMED
-    assert refusal(unseal, "key", seal(b"key", b"value")) is Reason.MALFORMED
-
-
-def test_a_transaction_is_looked_up_by_eight_bytes_that_fit_a_column() -> None:
-    assert short_id(bytes(7) + b"\x01" + b"rest") == 1
-    assert short_id(b"\xff" * 32) == -1
-    assert short_id(b"\x80" + bytes(31)) == -(2**63)
-
-
-def test_a_stored_block_is_trusted_but_for_its_root() -> None:
-    ann, bob = Actor(GENESIS, 50), Actor(GENESIS, 51)
-    block = Forge(GENESIS).block(None, [ann.sign(Enrol()), bob.sign(Enrol())])
-    assert trusted_block(encode_block(block)) == block
-    header, ballot, (first, second) = block.header.raw, block.ballot.raw, [item.raw for item in block.transactions]
-    assert refusal(trusted_block, encode((header, ballot, (second, first)))) is Reason.WRONG_TX_ROOT
-    other = make_ballot((), Decision(barred=((),))).raw
-    assert refusal(trusted_block, encode((header, other, (first, second)))) is Reason.WRONG_VOTES_ROOT
-    assert refusal(trusted_block, b"\x92") is Reason.MALFORMED
-
-
 # ------------------------------------------------------------------------------------------------------- reading
 
 
@@ -105,17 +48,6 @@ def test_what_is_there_at_the_genesis(database: Database) -> None:
     assert policy_in_force(database) == GENESIS.policy
     assert isinstance(database.entry(RULES_KEY), Rules)
     assert (database.entry(b"m" + bytes(32)), database.meta("snapshot_header")) == (None, None)
-
-
-def test_finality_comes_back(database: Database) -> None:
-    raw = seal(b"finalized", encode((12345,)))
-    database.connection.execute("INSERT INTO meta VALUES ('finalized', ?)", (raw,))
-    assert stored_finality(database) == 12345
-
-
-def test_a_state_without_its_policy_is_refused(database: Database) -> None:
-    database.connection.execute("DELETE FROM state WHERE key = ?", (policy_key(1),))
-    assert refusal(policy_in_force, database) is Reason.MALFORMED
 
 
 def test_all_rows_come_however_many_they_are(database: Database) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from chain import documents
 from chain.actions import Evidence, FileRecord, Recover
+from chain.blocktree import genesis_header
 from chain.chronicle import block_document, refusal_document, transaction_document
 from chain.documents import explanation, listed_records, member_document, members, records_document
 from chain.draft import Draft
@@ -42,6 +43,7 @@ from chain.institutions import (
 )
 from chain.keys import did_from_key
 from chain.meanings import MEANINGS
+from chain.merkle import EMPTY_ROOT
 from chain.policy import read_policy, shipped_policy
 from chain.proposals import ReplaceValidator, Suspend, encode_proposal
 from chain.registry import genesis_state
@@ -276,6 +278,16 @@ def test_a_block_is_final_up_to_the_final_height_of_the_main_chain() -> None:
         "main": True,
         "final": False,
     }
+
+
+def test_how_many_transactions_a_block_holds_is_unknown_where_only_its_header_was_ever_here() -> None:
+    def counted(root: bytes, count: int) -> object:
+        roots = {"votes_root": bytes(32), "transaction_root": root, "state_root": bytes(32)}
+        header = sign_header(secret(1), TOWN.id, height=4, slot=5, parent=bytes(32), tag=NO_TAG, mhg=3, mhp=2, **roots)
+        return block_document(TOWN, header, count, 4)["transaction_count"]
+
+    assert [counted(EMPTY_ROOT, 0), counted(b"r" * 32, 7), counted(b"r" * 32, 0)] == [0, 7, None]
+    assert block_document(TOWN, genesis_header(TOWN, bytes(32)), 0, 4)["transaction_count"] == 0
 
 
 def test_keys_and_signatures_in_a_list_are_told_as_hex() -> None:

@@ -13,10 +13,11 @@ import pytest
 from chain import migrate as migrating
 from chain import rebuild as rebuilding
 from chain.codec import encode
-from chain.database import DATABASE, OLDER_FORMATS
+from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.migrate import migrate, rows_to_migrate
 from chain.reader import Reader
+from chain.schema import OLDER_FORMATS
 from chain.storage import Storage
 from tests.support.homes import make_older
 from tests.support.registered import Told, told_city

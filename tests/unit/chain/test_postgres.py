@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from chain.actions import Enrol, Rate
-from chain.database import DATABASE, SCHEMA, Database
+from chain.database import DATABASE, Database
 from chain.errors import InvariantBroken, OperatorError, StoreAway
 from chain.events import SigningState
 from chain.genesis import Genesis
 from chain.places import Address, Place, tally_of
 from chain.postgres import Connection, PostgresDatabase, open_database
 from chain.reader import Reader
+from chain.schema import SCHEMA
 from chain.scrub import scrub
 from chain.storage import Storage
 from scripts.bench_parts.chainwork import record_chain

@@ -12,12 +12,13 @@ import pytest
 
 from chain.blocks import MAX_BLOCK_BYTES, decode_heading, encode_block
 from chain.codec import encode
-from chain.database import DATABASE, seal
+from chain.database import DATABASE
 from chain.documents import members
 from chain.entries import Member, Rating
 from chain.errors import InvariantBroken, OperatorError, Reason
 from chain.events import Commit
 from chain.reader import Reader
+from chain.schema import seal
 from chain.scores import noted
 from chain.state import encode_entry
 from chain.statekeys import member_key, rating_key

@@ -12,13 +12,14 @@ import pytest
 from chain.actions import Enrol
 from chain.blocks import Block, encode_block
 from chain.codec import encode
-from chain.database import DATABASE, PUT_ENTRY, entry_row, seal
+from chain.database import DATABASE
 from chain.entries import Member, Rating
 from chain.events import Commit
 from chain.genesis import load_genesis
 from chain.keys import did_from_key
 from chain.reader import Reader
 from chain.recheck import Executor, Report, recheck, signatures
+from chain.schema import PUT_ENTRY, entry_row, seal
 from chain.state import decode_entry, encode_entry
 from chain.statekeys import (
     DOCKET_KEY,

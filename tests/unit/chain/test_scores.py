@@ -92,5 +92,24 @@ def test_an_explanation_that_does_not_add_up_is_our_bug() -> None:
         explain(register.draft.policy, register.entry(ann), [], [(bytes(32), 1, Rating(3, 1))])
 
 
+def test_ratings_beyond_the_limit_have_one_line_and_are_not_read() -> None:
+    register = Register(MARKETPLACE)
+    ann, *raters = (register.member() for _ in range(5))
+    for points, rater in enumerate(raters, 1):
+        register.do(rater, Rate(ann.key, 1, points))
+    policy, member = register.draft.policy, register.entry(ann)
+    rated = sorted((rater.key, 1, Rating(points, 1)) for points, rater in enumerate(raters, 1))
+    unread = iter(rated)
+
+    shown = explain(policy, member, [], unread, 2)
+    assert [line.kind for line in shown] == ["base", "rating", "rating", "other ratings"]
+    assert [line.rater for line in shown[1:3]] == [rater for rater, _, _ in rated[:2]]
+    assert sum(line.points for line in shown) == register.score(ann) == 10
+    assert list(unread) == rated[2:]
+    assert [line.kind for line in explain(policy, member, [], rated, 4)] == ["base", *["rating"] * 4]
+    with pytest.raises(InvariantBroken, match="add up"):  # one is gone, and none were left out
+        explain(policy, member, [], rated[1:], 4)
+
+
 def test_a_line_about_no_record_names_none() -> None:
     assert Line("base", 1_000) == Line("base", 1_000, category=-1, number=-1, record=None, rater=b"", rating=None)

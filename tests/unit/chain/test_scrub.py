@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from chain import scrub as scrubbing
-from chain.database import DATABASE, Database, page_seal, page_unseal, seal
+from chain.database import DATABASE, Database
 from chain.entries import Account
+from chain.schema import page_seal, page_unseal, seal
 from chain.scrub import Damage, rows_to_scrub, scrub
 from chain.state import encode_entry
 from chain.statekeys import account_key, member_key

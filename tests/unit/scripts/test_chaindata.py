@@ -18,9 +18,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from chain.blocks import Block, encode_block
-from chain.database import DATABASE, OLDER_FORMATS, seal
+from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.reader import Reader
+from chain.schema import OLDER_FORMATS, seal
 from chain.storage import Storage
 from p2p.local.config import MODES, HomeConfig
 from p2p.local.home import create_home, locked

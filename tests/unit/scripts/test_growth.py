@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from chain import rebuild, replanting
 from chain.actions import Enrol
 from chain.blocks import Heading, decode_heading, heading_of
-from chain.database import DATABASE, page_seal
+from chain.database import DATABASE
 from chain.entries import Authority, Member, Record
 from chain.errors import OperatorError
 from chain.genesis import load_genesis
@@ -24,6 +24,7 @@ from chain.headers import verify_header
 from chain.lightchain import LightChain
 from chain.production import Producer
 from chain.reader import Reader
+from chain.schema import page_seal
 from chain.statements import NO_TAG
 from chain.statetree import StateTree
 from chain.storage import Storage

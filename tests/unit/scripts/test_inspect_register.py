@@ -15,10 +15,10 @@ import pytest
 from chain import enquiries
 from chain.actions import Evidence
 from chain.chronicle import transaction_document
-from chain.database import PUT_ENTRY, entry_row, seal
 from chain.entries import Account, Member
 from chain.headers import Header, sign_header
 from chain.keys import did_from_key
+from chain.schema import PUT_ENTRY, entry_row, seal
 from chain.state import decode_entry, encode_entry
 from chain.statekeys import account_key, member_key
 from chain.statements import NO_TAG
@@ -69,6 +69,7 @@ def test_an_explanation_traces_every_point_and_adds_up_to_the_score(told: Told) 
         "the issuer's answer",
     )
     assert heroism["deadline_slot"] is None
+    assert document["ratings_left_out"] == 0
     shown = ask(told.home, "member", told.did("ann"), "--explain").stdout
     assert "objected, 5 s left (-20 suspended)" in shown
     assert shown.splitlines()[-1].split()[:2] == ["score", "1033"]

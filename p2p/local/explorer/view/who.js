@@ -72,7 +72,7 @@ function what (line) {
     const was = line.counts ? '' : `, would be ${signed(line.points_recorded)}`
     return [`${capital(line.category)}, record ${line.number}`, el('span', { class: 'small quiet' }, [line.severity, `established ${time(line.established_time)}${was}`].filter(Boolean).join(', '))]
   }
-  const kinds = { base: 'What everybody begins with', 'category cap': `Cap of ${line.category}`, 'ratings cap': 'Cap of all ratings', 'ratings rule': 'How ratings count', rating: `Rated: ${line.category}` }
+  const kinds = { base: 'What everybody begins with', 'category cap': `Cap of ${line.category}`, 'other ratings': 'All other ratings', 'ratings cap': 'Cap of all ratings', 'ratings rule': 'How ratings count', rating: `Rated: ${line.category}` }
   return kinds[line.kind] ?? line.kind
 }
 
