@@ -144,7 +144,7 @@ def _holds(lines: list[str], path: FieldPath) -> bool:
         for step in path:
             try:
                 value = value[step]
-            except (KeyError, IndexError):
+            except (KeyError, IndexError, TypeError):
                 return False
         return True
     return False

@@ -1,13 +1,15 @@
 """Fetching the whole of a final state from the peers of a :class:`~p2p.watching.Watch`, which are not trusted.
 
 Each peer is asked now and then which state it gives away.  The one that most of them give is fetched from all of those;
-where nobody gives it any more, or nothing of it comes, another one is turned to, and only what differs is fetched.
+where nobody gives it any more, or less of it comes than of another one, that is turned to, and only what differs is
+fetched.  What was promised and not given counts against those who promised it, whatever else they promise then.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Collection
 from typing import Protocol
 
 import trio
@@ -29,10 +31,11 @@ MAX_BEHIND = 1_024
 # How often peers are looked at that were not there, or rested, and how often each is asked what it gives.
 LOOK_S = 0.5
 OFFER_S = 3.0
-# Where nothing comes for so long, what was promised is not given.
+# So long whoever promised a state is waited for, and who brings a large part meanwhile is as good as anybody.
 STALLED_S = 20.0
-# States that were promised and not given; more of them in turn, and the first is tried again.
-MAX_STALLED = 8
+ENOUGH_BYTES = 256_000
+# Peers of which it is remembered how much they brought.
+MAX_MEASURED = 1_024
 
 
 class Store(Protocol):
@@ -62,8 +65,9 @@ class Fetching:
         self._one_at_a_time = trio.Lock()
         self._offers: dict[str, bytes] = {}
         self._asked_at: dict[str, float] = {}
-        self._stalled: Newest[bytes, None] = Newest(MAX_STALLED)
-        self._came_at = trio.current_time()
+        self._brought: Newest[str, int] = Newest(MAX_MEASURED)
+        self._since = trio.current_time()
+        self._came: Counter[str] = Counter()
         self._changed = trio.Event()
 
     async def run(self) -> None:
@@ -98,19 +102,36 @@ class Fetching:
     # ------------------------------------------------------------------------------------------- which state
 
     async def _turn(self) -> None:
-        """Aim at the state that most peers give, the newest of those, where more give it than what is fetched now."""
+        """Aim at the state that most peers give, of those that come, where it is worth more than what is fetched."""
         joining, known = self._store.joining, self._known()
-        if joining is not None and trio.current_time() - self._came_at > STALLED_S:
-            self._stalled.renew(joining.root, None)
-            self._came_at = trio.current_time()
-        offered = Counter(root for root in self._offers.values() if root in known and root not in self._stalled)
-        best = max(offered, key=lambda root: (offered[root], known[root].header.height), default=None)
-        if best is None or (joining is not None and (best == joining.root or offered[joining.root] >= offered[best])):
+        if joining is not None and trio.current_time() - self._since > STALLED_S:
+            self._look_back(joining.root)
+        givers = {root: self._givers(root) for root in self._offers.values() if root in known}
+        worth = {root: self._worth(peers) for root, peers in givers.items()}
+        best = max(worth, key=lambda root: (worth[root], known[root].header.height), default=None)
+        if best is None or (joining is not None and joining.root in worth and worth[joining.root] >= worth[best]):
             return
-        log.info("the state of height %d is fetched, which %d peers give", known[best].header.height, offered[best])
-        self._came_at = trio.current_time()
+        height, count = known[best].header.height, len(givers[best])
+        log.info("the state of height %d is fetched; peers that give it: %d", height, count)
+        self._begin_to_count()
         async with self._one_at_a_time:
             await trio.to_thread.run_sync(self._store.aim, known[best])
+
+    def _givers(self, root: bytes) -> list[str]:
+        return [peer for peer, offered in self._offers.items() if offered == root]
+
+    def _worth(self, peers: Collection[str]) -> tuple[int, int]:
+        """Of a state that these give: what one of them brought when it was waited for, and how many they are."""
+        return max(self._brought.get(peer, ENOUGH_BYTES) for peer in peers), len(peers)
+
+    def _look_back(self, root: bytes) -> None:
+        for peer in self._givers(root):
+            self._brought.renew(peer, min(self._came[peer], ENOUGH_BYTES))
+        self._begin_to_count()
+
+    def _begin_to_count(self) -> None:
+        self._since = trio.current_time()
+        self._came.clear()
 
     def _known(self) -> dict[bytes, Judged]:
         """The states that are known to be final, by their roots."""
@@ -140,7 +161,7 @@ class Fetching:
             reply = await self._watch.ask(peer, STATE, request.encode(), MAX_MESSAGE_BYTES)
             async with self._one_at_a_time:
                 await trio.to_thread.run_sync(self._store.take, peer, request, reply, _now_ms())
-            self._came_at = trio.current_time()
+            self._came[peer] += len(reply)
         except RequestError as failure:
             log.info("peer %s: %s", peer, failure)
             self._offers.pop(peer, None)

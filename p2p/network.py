@@ -10,6 +10,7 @@ from random import Random
 
 import trio
 
+from chain.errors import OperatorError
 from p2p.addresses import parse_bootstrap
 from p2p.bookfile import BookFile
 from p2p.courtesy import Courtesy
@@ -130,13 +131,20 @@ async def open_transport(config: TransportConfig) -> AsyncIterator[Transport]:
 
 @asynccontextmanager
 async def unwrapped() -> AsyncIterator[None]:
-    """Turn the exception groups of the nurseries inside back into the one exception they are about, and raise that."""
+    """Turn the exception groups of the nurseries inside back into the one exception they are about, and raise that.
+
+    Of several that all tell the operator what to do, as where a disk is full for whoever writes, the first will do.
+    """
     try:
         yield
     except BaseExceptionGroup as group:
         error: BaseException = group
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        while isinstance(error, BaseExceptionGroup) and (len(error.exceptions) == 1 or _are_told(error)):
             error = error.exceptions[0]
         if error is group:
             raise
         raise error from error.__cause__
+
+
+def _are_told(group: BaseExceptionGroup[BaseException]) -> bool:
+    return group.split(OperatorError)[1] is None

@@ -107,7 +107,8 @@ def verify(view: View) -> Finding:
 
     if view.reader.oldest_body() > 1:
         raise OperatorError(
-            "this home dropped what its first blocks said, so they cannot be executed again; "
+            "this home has not what its first blocks said (it dropped that, or joined by state), so they cannot be "
+            "executed again; "
             "`python scripts/chaindata.py verify` checks what is here"
         )
     with progress("signatures", signatures(view.reader)) as advance, ThreadPoolExecutor(_THREADS) as pool:

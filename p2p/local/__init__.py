@@ -40,6 +40,7 @@
     face         what a running node answers
     callers      who is connected, and who makes room
     door         who may ask, and from where
+    turns        answers: one after the other, and so much of the time at most
     pages        the explorer's files
     stream       events for as long as somebody reads
     http         the HTTP API: its routes, what is read, what is wrong

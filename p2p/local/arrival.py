@@ -149,6 +149,10 @@ class Arrival:
         while True:
             await trio.sleep(TOLD_EVERY_S)
             self._told = self.describe()
+            if self._watch is not None and not self._watch.peers:
+                log.warning(
+                    "no_peer", remedy="name one whose node runs as a peer in config.toml, or wait for those there"
+                )
             log.info("joining", **{name: value for name, value in self._told.items() if value not in (None, {})})
             await trio.to_thread.run_sync(self._store.note, json.dumps(self._told).encode())
 

@@ -19,7 +19,7 @@ from p2p import clocks
 from p2p.local import founders
 from p2p.local.config import checked_store
 from p2p.local.doctor import doctor
-from p2p.local.founding import check_joined, home_config, named_policy
+from p2p.local.founding import check_joined, dialled, home_config, named_policy
 from p2p.local.handover import export_signing, import_signing, renew_database
 from p2p.local.home import Home, create_home, is_begun_home, load_home
 from p2p.local.keyfile import open_key
@@ -66,6 +66,8 @@ def init(
         return
     if (genesis_path is None) == (new_network is None):
         raise OperatorError("say either --genesis FILE or --new-network NAME")
+    for peer in peers:
+        dialled(peer)
     known = home / "key" if key_path is None and is_begun_home(home) else key_path
     is_new, now_ms = known is None, clocks.wall_ms()
     secret, word = (SecretKey(secrets.token_bytes(SEED_BYTES)), None) if known is None else open_key(known, passphrase)

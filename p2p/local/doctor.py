@@ -56,7 +56,19 @@ def _of_peers(case: Case) -> list[Finding]:
         from p2p.local.examine import judge_peers
     assert case.genesis is not None
     whom = "" if case.status is None else case.status["peer_id"]
-    return list(judge_peers(case, trio.run(consult, _addresses(case), case.genesis.id, whom)))
+    opinions = trio.run(consult, _addresses(case), case.genesis.id, whom)
+    return [*_misspelt(case), *judge_peers(case, opinions)]
+
+
+def _misspelt(case: Case) -> list[Finding]:
+    """What should be the address of a peer, and is none: the node would not start."""
+    from p2p.addresses import read_address
+    from p2p.local.examine import Finding
+
+    named = () if case.config is None else (*case.config.peers, *case.config.seeds)
+    remedy = "mend it in config.toml; one looks like /ip4/192.0.2.7/tcp/9000/p2p/12D3Koo…"
+    what = "is not the address of a peer"
+    return [Finding("peers", False, f"{text!r} {what}", remedy) for text in named if read_address(text) is None]
 
 
 def _addresses(case: Case) -> list[PeerAddress]:

@@ -7,6 +7,7 @@ from p2p.local.commandline import version
 import errno
 import os
 import re
+import shlex
 import shutil
 import socket
 import statistics
@@ -21,11 +22,13 @@ from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.genesis import Genesis, load_genesis
 from chain.keys import SecretKey, did_from_key
+from chain.newcomer import draft_of
 from chain.places import Place
 from chain.postgres import open_database
 from chain.reader import Reader
 from p2p.client import PEERS, STATUS, Announced, Client, NodeAway, NodeStatus, PeerTable, announced
 from p2p.local.config import HomeConfig, place_of, read_config, split_http
+from p2p.local.home import is_in_use
 from p2p.local.keyfile import is_encrypted, read_key
 from p2p.local.passphrase import Passphrase
 
@@ -67,6 +70,7 @@ class Case:
     facts: Announced | None = None
     status: NodeStatus | None = None
     peers: PeerTable | None = None
+    is_in_use: bool = False
 
     @property
     def database(self) -> Place:
@@ -124,7 +128,8 @@ def _node(case: Case) -> Iterator[Finding]:
         with Client(facts.http) as client:
             case.status, case.peers, case.facts = client.ask(STATUS), client.ask(PEERS), facts
     except NodeAway:
-        yield Finding("node", True, "it does not run")
+        case.is_in_use = is_in_use(case.path)
+        yield _without_answer(case)
         return
     except OperatorError as error:
         yield Finding("node", False, str(error), "look at its log; if it hangs, stop it and start it again")
@@ -143,6 +148,15 @@ def _node(case: Case) -> Iterator[Finding]:
         missing = ", ".join(status["stalled"]["missing"])
         remedy = "see to it that their operators start them; scripts/docs/recovery.md says what if they cannot"
         yield Finding("finality", False, f"nothing becomes final, for want of {missing}", remedy)
+
+
+def _without_answer(case: Case) -> Finding:
+    if not case.is_in_use:
+        return Finding("node", True, "it does not run")
+    if isinstance(case.database, Path) and draft_of(case.database).exists():
+        remedy = f"`python scripts/inspect_chain.py sync --home {shlex.quote(str(case.path))}` says how far it is"
+        return Finding("node", True, "it joins by state", remedy)
+    return Finding("node", True, "a process starts it, stops it or changes its home; look again when that is done")
 
 
 def _folder(case: Case) -> Iterator[Finding]:
@@ -210,9 +224,10 @@ def _ports(case: Case, config: HomeConfig) -> Iterator[Finding]:
         yield Finding("http", False, f"the HTTP face is open at {host}, and has no passwords", remedy)
     addresses = config.listen if case.facts is None else case.facts.addresses
     places = [(found[2], int(found[3])) for text in addresses if (found := _LISTENED.match(text))]
-    wanted = places if case.facts is not None else [*places, (host, port)]
-    for each in wanted:
-        yield _answers(*each) if case.facts is not None else _is_free(*each)
+    if case.facts is not None:
+        yield from (_answers(*each) for each in places)
+    elif not case.is_in_use:
+        yield from (_is_free(*each) for each in [*places, (host, port)])
     outside = [text for text in config.peers if (found := _LISTENED.match(text)) and not _is_loopback(found[2])]
     if outside and all(_is_loopback(place) for place, _ in places):
         remedy = 'set listen = ["/ip4/0.0.0.0/tcp/4001"], unless a front node speaks for this one'

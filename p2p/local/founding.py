@@ -67,13 +67,13 @@ def join(
     except Mistake as mistake:
         raise OperatorError(f"the {mistake}") from mistake
     full = address if "/p2p/" in address else f"{address.rstrip('/')}/p2p/{peer_id_of(secret.seed)}"
-    entry = sign_entry(plan, secret, organisation, str(_dialled(full)), weight)
+    entry = sign_entry(plan, secret, organisation, str(dialled(full)), weight)
     founders(plan, [entry])
     write_once(file, entry_text(plan, entry))
     return entry
 
 
-def _dialled(address: str) -> PeerAddress:
+def dialled(address: str) -> PeerAddress:
     """An address as the network reads it.  Raises :class:`OperatorError` for one that cannot be dialled."""
     with importing():
         from p2p.addresses import parse_bootstrap
@@ -116,7 +116,7 @@ def found(plan: Plan, entries: Sequence[Entry], now_ms: int) -> Genesis:
     genesis = found_together(plan, entries)
     check_start(plan, now_ms)
     for entry in entries:
-        _dialled(entry.address)
+        dialled(entry.address)
     return genesis
 
 
@@ -144,7 +144,7 @@ def home_config(genesis: Genesis, secret: SecretKey, peers: Sequence[str]) -> Ho
     A founder listens on the port that it gave for its own machine.  Raises :class:`OperatorError` for an address that
     cannot be dialled.
     """
-    addresses = [_dialled(entry.address) for entry in genesis.founding.entries] if genesis.founding else []
+    addresses = [dialled(entry.address) for entry in genesis.founding.entries] if genesis.founding else []
     own_id = peer_id_of(secret.seed)
     others = [str(address) for address in addresses if address.peer_id != own_id]
     config = HomeConfig(peers=list(dict.fromkeys((*peers, *others))))

@@ -160,6 +160,19 @@ def load_home(path: Path, passphrase: Passphrase = ASKED) -> Home:
     return Home(path, genesis, read_key(path / "key", passphrase), config)
 
 
+def is_in_use(path: Path) -> bool:
+    """Whether a process runs or changes this home."""
+    if not (path / "lock").exists():
+        return False
+    try:
+        with filelock.FileLock(path / "lock", timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+    except OSError:  # somebody else's home
+        return False
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Keep every other process from running or changing this home.  Raises :class:`OperatorError` where one does."""

@@ -48,6 +48,7 @@ from p2p.local.pages import INDEX, Pages
 from p2p.local.problems import Problem, problem_response, refused
 from p2p.local.reading import Told
 from p2p.local.stream import MAX_STREAMS, EventStream
+from p2p.local.turns import Turns
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -64,6 +65,8 @@ ANSWER_TIMEOUT_S = 30.0
 MAX_QUERY_CHARACTERS = 4_096
 
 _MSGPACK, _JSON = "application/msgpack", "application/json"
+# The line of those who want what is in no table.
+_BESIDE = "beside"
 
 
 class Face(Protocol):
@@ -99,7 +102,7 @@ class Face(Protocol):
 
 def build_app(face: Face) -> Starlette:
     """The routes of the HTTP API."""
-    config, porter = face.config, Porter(face.config.http_token)
+    config, porter, turns = face.config, Porter(face.config.http_token), Turns()
     pages, description = Pages(origins=tuple(config.http_origins)), json.dumps(describe_api(version()))
 
     async def transactions(request: Request) -> Response:
@@ -115,19 +118,32 @@ def build_app(face: Face) -> Starlette:
         return await _partition(request, face)
 
     async def genesis(_request: Request) -> Response:
-        return Response(face.genesis.to_json(), media_type=_JSON)
+        async with turns.take(_BESIDE):
+            return Response(face.genesis.to_json(), media_type=_JSON)
 
     async def metrics(_request: Request) -> Response:
-        return Response(generate_latest(face.registry), media_type=CONTENT_TYPE_LATEST)
+        async with turns.take(_BESIDE):
+            return Response(generate_latest(face.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def openapi(_request: Request) -> Response:
-        return Response(description, media_type=_JSON)
+        async with turns.take(_BESIDE):
+            return Response(description, media_type=_JSON)
 
     async def index(request: Request) -> Response:
-        return pages.answer(request, INDEX)
+        async with turns.take(_BESIDE):
+            return pages.answer(request, INDEX)
 
     async def page(request: Request) -> Response:
-        return pages.answer(request, request.path_params["name"])
+        async with turns.take(_BESIDE):
+            return pages.answer(request, request.path_params["name"])
+
+    async def http_problem(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        try:
+            async with turns.take(_BESIDE):
+                return _http_problem(error)
+        except Problem as problem:
+            return problem.response()
 
     async def events(request: Request) -> Response:
         return _events(request, face)
@@ -142,12 +158,12 @@ def build_app(face: Face) -> Starlette:
         Route("/transactions", transactions, methods=["POST"]),
         Route("/trial", trial, methods=["POST"]),
         Route("/partition", partition, methods=["POST", "DELETE"]),
-        *(Route(each.path, partial(_ask, face, porter, each)) for each in ENDPOINTS),
+        *(Route(each.path, partial(_ask, face, porter, turns, each)) for each in ENDPOINTS),
     ]
     app = Starlette(
         routes=routes,
         exception_handlers={
-            HTTPException: _http_problem,
+            HTTPException: http_problem,
             Problem: _problem,
             NotThere: _not_there,
             BodyGone: _not_there,
@@ -194,10 +210,16 @@ async def serve_app(app: Starlette, address: str, task_status: TaskStatus[str] =
 # ------------------------------------------------------------------------------------------------ questions
 
 
-async def _ask(face: Face, porter: Porter, endpoint: Endpoint, request: Request) -> Response:
-    """Answer a question of the table."""
+async def _ask(face: Face, porter: Porter, turns: Turns, endpoint: Endpoint, request: Request) -> Response:
+    """Answer a question of the table: what is costly as often as one may ask for it, everything else in turn."""
     if endpoint.is_costly:
         porter.meter(request)
+        return await _answer(face, endpoint, request)
+    async with turns.take(endpoint.source.value):
+        return await _answer(face, endpoint, request)
+
+
+async def _answer(face: Face, endpoint: Endpoint, request: Request) -> Response:
     arguments = read_arguments(endpoint, request)
     known = _known_tag(request)
     with trio.move_on_after(ANSWER_TIMEOUT_S):
@@ -331,8 +353,7 @@ def _read_list(body: bytes, name: str, read: Callable[[str], Any]) -> tuple[Any,
 # ------------------------------------------------------------------------------------------------ what is wrong
 
 
-async def _http_problem(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+def _http_problem(error: HTTPException) -> Response:
     detail = {404: "there is nothing here; /openapi.json lists what is", 405: "this path takes other methods"}
     headers = dict(error.headers or {})
     return problem_response(error.status_code, detail.get(error.status_code, error.detail), None, headers)

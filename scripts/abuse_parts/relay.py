@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 
 import trio
 
@@ -17,6 +16,8 @@ from scripts.abuse_parts.target import Target, Visitor, framed, visit
 
 # Attestations in one hostile frame.
 FRAME = 100
+# After so many it is looked which block comes next.
+FRAMES_A_LOOK = 20
 
 
 def attest(target: Target, secret: SecretKey, height: int) -> VerifiedAttestation:
@@ -24,12 +25,14 @@ def attest(target: Target, secret: SecretKey, height: int) -> VerifiedAttestatio
     return sign_attestation(secret, target.genesis.id, tag=NO_TAG, tip=os.urandom(32), height=height, mhg=0, mhp=0)
 
 
-async def relay(visitor: Visitor, frames: Iterable[bytes]) -> None:
+async def relay(visitor: Visitor, frame_at: Callable[[int], bytes]) -> None:
+    """Frames about the block that comes next, on and on: what is about an older one costs nobody anything."""
     stream = await visitor.open("attest")
-    for frame in frames:
-        await stream.write(framed(frame))
-        await trio.sleep(visitor.target.pace_s)
-    await visitor.thrown_out()
+    while True:
+        height = (await visitor.target.status()).height + 1
+        for _ in range(FRAMES_A_LOOK):
+            await stream.write(framed(frame_at(height)))
+            await trio.sleep(visitor.target.pace_s)
 
 
 async def garbage_attestations(target: Target) -> None:
@@ -49,39 +52,37 @@ async def garbage_attestations(target: Target) -> None:
 async def forged_attestations(target: Target) -> None:
     """In the names of validators, whose signatures nobody else can make."""
     own = SecretKey(os.urandom(32))
-    height = (await target.status()).height + 1
-    good = attest(target, own, height).raw
-    forged = tuple(good.replace(own.public, key) for key, _ in target.genesis.validators)
+
+    def frame(height: int) -> bytes:
+        good = attest(target, own, height).raw
+        return RawItems(tuple(good.replace(own.public, key) for key, _ in target.genesis.validators)).encode()
+
     async with visit(target) as visitor:
-        await relay(visitor, itertools.repeat(RawItems(forged).encode()))
+        await relay(visitor, frame)
 
 
 async def attestation_flood(target: Target) -> None:
     """Well signed by nobody in particular, each one new, as fast as it goes."""
-    height = (await target.status()).height + 1
 
-    def frames() -> Iterator[bytes]:
-        while True:
-            yield RawItems(tuple(attest(target, SecretKey(os.urandom(32)), height).raw for _ in range(FRAME))).encode()
+    def frame(height: int) -> bytes:
+        return RawItems(tuple(attest(target, SecretKey(os.urandom(32)), height).raw for _ in range(FRAME))).encode()
 
     async with visit(target) as visitor:
-        await relay(visitor, frames())
+        await relay(visitor, frame)
 
 
 async def same_attestations(target: Target) -> None:
     """The same frame again and again."""
     item = attest(target, SecretKey(os.urandom(32)), (await target.status()).height + 1).raw
     async with visit(target) as visitor:
-        await relay(visitor, itertools.repeat(RawItems((item,)).encode()))
+        await relay(visitor, lambda _height: RawItems((item,)).encode())
 
 
 async def two_faced_attestations(target: Target) -> None:
     """A validator that attests block after block of one height, with a stolen key."""
-    height = (await target.status()).height + 1
 
-    def frames() -> Iterator[bytes]:
-        while True:
-            yield RawItems(tuple(attest(target, each, height).raw for each in target.stolen.values())).encode()
+    def frame(height: int) -> bytes:
+        return RawItems(tuple(attest(target, each, height).raw for each in target.stolen.values())).encode()
 
     async with visit(target) as visitor:
-        await relay(visitor, frames())
+        await relay(visitor, frame)

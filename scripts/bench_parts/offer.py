@@ -60,13 +60,13 @@ class Offer:
 
 
 class Loader:
-    """Sends batches to one node after the other, each when it is due.
+    """Sends batches, of ``batch`` each, to one node after the other, each when it is due.
 
     ``due`` says of each batch when that was, by trio's clock, ``late_s`` how far the loader itself fell behind, and
     ``back`` holds what was refused.
     """
 
-    def __init__(self, client: AsyncClient, urls: Sequence[str]) -> None:
+    def __init__(self, client: AsyncClient, urls: Sequence[str], batch: int = BATCH) -> None:
         self.refused: Counter[str] = Counter()
         self.back: list[bytes] = []
         self.due: list[float] = []
@@ -74,12 +74,13 @@ class Loader:
         self.is_stopped = False
         self._client = client
         self._urls = urls
+        self._batch = batch
 
     async def send(self, raws: Sequence[bytes], offer: Offer) -> None:
         """Send all of them, or until it is stopped, and wait for the answers, which are only counted."""
         started = trio.current_time()
         async with trio.open_nursery() as nursery:
-            for start in range(0, len(raws), BATCH):
+            for start in range(0, len(raws), self._batch):
                 due = started + offer.due_s(start)
                 await trio.sleep_until(due)
                 if self.is_stopped:
@@ -87,7 +88,7 @@ class Loader:
                 self.late_s = max(self.late_s, trio.current_time() - due)
                 url = self._urls[len(self.due) % len(self._urls)]
                 self.due.append(due)
-                nursery.start_soon(self._submit, url, raws[start : start + BATCH])
+                nursery.start_soon(self._submit, url, raws[start : start + self._batch])
 
     async def _submit(self, url: str, raws: Sequence[bytes]) -> None:
         try:

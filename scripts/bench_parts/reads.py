@@ -30,8 +30,8 @@ COSTLY_EVERY_S = 1.1
 TIMEOUT_S = 60.0
 # As fast as they are answered, by so many at once.
 STORM, STORMING = 10_000, 16
-# Meanwhile so many ratings come, so that each slot has a block to hold them; for so long at most.
-STORM_PER_S, STORM_S = 50, 120
+# Meanwhile so many ratings come, for so long at most, in batches so small that each slot has a block to hold one.
+STORM_PER_S, STORM_S, STORM_BATCH = 50, 240, 10
 # Until the blocks of the last slots are known.
 SETTLE_S = 3.0
 
@@ -86,7 +86,8 @@ async def _measure(home: TestnetHome, seconds: float) -> Answered:
             await _until_final(watch, MEMBERS)
             remark(f"reads: asking for {seconds:.0f} s, while {PER_S} a second come …")
             before = watch.final_everywhere
-            nursery.start_soon(_flow, loader, raws[MEMBERS:flow], raws[flow:])
+            trickle = Loader(client, [node.url for node in nodes], STORM_BATCH)
+            nursery.start_soon(_flow, loader, trickle, raws[MEMBERS:flow], raws[flow:])
             quick, costly, by_path = await trio.to_thread.run_sync(_ask_by_turns, nodes[0].url, seconds)
             final_per_s = (watch.final_everywhere - before) / seconds
             remark(f"reads: {STORM:,} questions as fast as they are answered …")
@@ -118,9 +119,9 @@ def _ask_on(url: str, count: int) -> int:
         return sum(client.get(path).status_code == httpx.codes.SERVICE_UNAVAILABLE for path in islice(questions, count))
 
 
-async def _flow(loader: Loader, many: Sequence[bytes], few: Sequence[bytes]) -> None:
+async def _flow(loader: Loader, trickle: Loader, many: Sequence[bytes], few: Sequence[bytes]) -> None:
     await loader.send(many, Offer(PER_S))
-    await loader.send(few, Offer(STORM_PER_S))
+    await trickle.send(few, Offer(STORM_PER_S))
 
 
 async def _until_final(watch: Watch, count: int) -> None:

@@ -44,8 +44,8 @@ def what_to_export(reader: Reader, height: int | None) -> Start:
         raise OperatorError(f"this home's chain is final from height 1 to {final}; name one of these with --to")
     if reader.oldest_body() > 1:
         raise OperatorError(
-            f"this home has dropped what blocks below height {reader.oldest_body()} said; export from one whose mode "
-            "is archive"
+            f"this home has not what blocks below height {reader.oldest_body()} said (it dropped that, or joined by "
+            "state); export from one whose mode is archive"
         )
     ((tip, _, _),) = reader.summaries(last, 1)
     return Start(reader.genesis.id, last, bytes(tip))

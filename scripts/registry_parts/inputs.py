@@ -71,7 +71,7 @@ def document(name: str, what: str, *, needed: bool = True) -> Callable[[_Command
             elif digits is not None:
                 options[name] = read_digest(name, digits)
             elif needed:
-                raise OperatorError(f"{what} is needed: --{name} FILE, or --{name}-digest HEX")
+                raise OperatorError(f"{what} must be given: --{name} FILE, or --{name}-digest HEX")
             else:
                 options[name] = b""
             return command(*arguments, **options)

@@ -58,13 +58,15 @@ def _replace(document: Any, path: FieldPath) -> bool:
         case ["category" | "rating" as kind, int(at), *_]:
             document[kind][at] = {"code": U32_MAX - at, "name": "…", "min": 0, "max": 0}
             return True
-        case ["score", str(name)] if name in names("score") and isinstance(document.get("score"), dict):
+        case ["score", str(name)] if name in names("score") and isinstance(document.setdefault("score", {}), dict):
             document["score"][name] = 0
             return True
         case [str(name)] if name in _STAND_INS:
             document[name] = _STAND_INS[name]
             return True
     for step in path[:-1]:
+        if isinstance(document, dict) and step not in document:
+            return False
         document = document[step]
     return isinstance(document, dict) and document.pop(path[-1], None) is not None
 

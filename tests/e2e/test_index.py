@@ -69,6 +69,7 @@ def test_it_goes_on_where_it_was_killed_and_where_its_node_was(tmp_path: Path) -
             assert written(index).startswith("final up to ")
             node.process.terminate()
             assert index.stderr is not None
+            assert index.stderr.readline().startswith("following")
             assert index.stderr.readline().startswith(f"no node answers at {node.url}")
             index.send_signal(signal.SIGINT)
             assert index.wait(DEADLINE_S) == 130

@@ -93,7 +93,7 @@ def test_it_ends_when_its_parent_does(solo: Path) -> None:
         ("unknown setting", "line 1: no setting 'liste'; did you mean 'listen'?"),
         ("bad listen address", "listen"),
         ("bad peer", "p2p"),
-        ("http port taken", "http in config.toml"),
+        ("http port taken", "change http in this home's config.toml"),
         ("no database", "init"),
         ("damaged database", "--resync"),
         ("damaged state", "--resync"),

@@ -199,9 +199,15 @@ def test_a_broken_rule_is_noticed(name: str) -> None:
     assert run_history(replace(settings, mutation="", only_effects=False), found.seed).violation == ""
 
 
-# What the recount alone notices in random histories, it notices here; suspensions and deadlines are mutations above.
+# What the recount alone notices in random histories, it notices here; suspensions and deadlines are mutations above,
+# and a key is seldom moved on a day on which it wrote.
 @pytest.mark.parametrize(
-    "rule", [rule for rule, each in BROKEN.items() if each.told == RECOUNT and "deadline" not in rule]
+    "rule",
+    [
+        rule
+        for rule, each in BROKEN.items()
+        if each.told == RECOUNT and "deadline" not in rule and not rule.endswith("by moving")
+    ],
 )
 def test_a_broken_rule_of_the_registry_is_noticed(rule: str) -> None:
     settings = Settings(nodes=4, slots=150, faults="none", traffic="registry")

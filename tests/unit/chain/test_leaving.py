@@ -209,6 +209,22 @@ def test_many_keys_are_forgotten_a_few_at_a_time(town: Register, monkeypatch: py
     assert all(town.draft.get(left_key(key)) is not None for key in ann.keys)
 
 
+def test_nobody_enrols_again_while_its_keys_are_forgotten(town: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its last key somebody came back as the same member, whose first keys were gone: every node stopped."""
+    monkeypatch.setattr(leaving, "KEYS_A_VISIT", 2)
+    registrar = town.registrar()
+    ann = town.member(registrar)
+    for _ in range(4):
+        town.rotate(ann)
+    town.do(ann, Leave())
+    town.block(5)
+    assert town.refusal(ann, town.enrolment(ann, registrar)) is Reason.HAS_LEFT
+    for _ in range(3):
+        town.block()
+    assert traces(town, ann) == []
+    assert town.refusal(ann, town.enrolment(ann, registrar)) is Reason.HAS_LEFT
+
+
 def test_two_who_rated_each_other_leave_in_one_block(town: Register) -> None:
     registrar = town.registrar()
     ann, bob = town.member(registrar), town.member(registrar)

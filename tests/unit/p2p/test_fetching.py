@@ -40,7 +40,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PART_BYTES", 300)
 
 
-def gives(server: Server, shelf: Shelf | None, promised: Shelf | None = None) -> list[GetPart]:
+def gives(server: Server, shelf: Shelf | None, promised: Shelf | None = None, *, slow_s: float = 0) -> list[GetPart]:
     """Let a server give a state away, or never answer, whatever it ``promised``; what it is asked."""
     asked: list[GetPart] = []
 
@@ -51,7 +51,9 @@ def gives(server: Server, shelf: Shelf | None, promised: Shelf | None = None) ->
         if shelf is None:
             await trio.sleep_forever()
         assert shelf is not None
-        return shelf.give(asked[-1])
+        part = shelf.give(asked[-1])
+        await trio.sleep(slow_s)
+        return part
 
     limits = {"max_request": MAX_PART_REQUEST_BYTES, "max_response": MAX_MESSAGE_BYTES, "max_concurrent": 4}
     server.transport.requests.serve(STATE, give, **limits)
@@ -144,6 +146,16 @@ async def test_what_most_promise_and_nobody_gives_is_given_up(monkeypatch: pytes
     async with world(3) as (watch, (one, two, honest)):
         gives(one, None, OLDER)
         gives(two, None, OLDER)
+        gives(honest, SHELF)
+        assert await fetched(watch) == GOOD
+
+
+async def test_what_most_give_a_part_at_a_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that they give is wrong, and something always comes: it would take days."""
+    monkeypatch.setattr(fetching, "STALLED_S", 2.0)
+    async with world(3) as (watch, (one, two, honest)):
+        gives(one, OLDER, slow_s=0.8)
+        gives(two, OLDER, slow_s=0.8)
         gives(honest, SHELF)
         assert await fetched(watch) == GOOD
 

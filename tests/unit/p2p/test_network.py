@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from chain.errors import InvariantBroken, OperatorError
-from p2p.network import open_transport
+from p2p.network import open_transport, unwrapped
 from p2p.requests import Failure, RequestError
 from tests.unit.p2p.net import PATIENCE_S, config_of, mesh_of, peer_id_of, running, until
 
@@ -69,6 +69,17 @@ async def test_an_error_of_the_caller_comes_out_as_it_is() -> None:
 
     with pytest.raises(LookupError, match="the caller's own"):
         await fail()
+
+
+async def test_of_several_errors_for_the_operator_the_first_comes_out() -> None:
+    """A disk that is full is full for all who write at once."""
+    full = OperatorError("make room")
+    with pytest.raises(OperatorError, match="make room"):
+        async with unwrapped():
+            raise ExceptionGroup("two who write", [full, ExceptionGroup("deeper", [full])])
+    with pytest.raises(ExceptionGroup, match="and a bug"):
+        async with unwrapped():
+            raise ExceptionGroup("and a bug", [full, KeyError()])
 
 
 async def test_a_malformed_configured_peer_is_refused_before_anything_listens() -> None:

@@ -177,6 +177,14 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
     assert [error.field for error in errors] == fields
 
 
+@pytest.mark.parametrize("text", ["", "x = 1", "score = 1", "tier = 3", "category = [1]", "[[category]]", "rights = 1"])
+def test_what_is_hardly_a_policy_has_mistakes_too(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(text, encoding="utf-8")
+    errors, _ = check_file(file)
+    assert {"score.base", "tier"} <= {error.field for error in errors}
+
+
 # ------------------------------------------------------------------------------------------------- the commands
 
 

@@ -541,7 +541,7 @@ def test_a_statement_stands_beside_the_record_until_it_is_taken_back(town: Desk)
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ((), "the evidence is needed: --evidence FILE, or --evidence-digest HEX"),
+        ((), "the evidence must be given: --evidence FILE, or --evidence-digest HEX"),
         (("--evidence", "nowhere"), "nowhere cannot be used"),
         (("--evidence-digest", "00"), "64 hexadecimal digits"),
         (("--evidence-digest", "zz" * 32), "64 hexadecimal digits"),

@@ -18,6 +18,7 @@ import trio
 
 from chain.database import DATABASE
 from chain.messages import Status
+from chain.newcomer import draft_of
 from chain.nodeshapes import Peer
 from node import main, open_node
 from p2p.addresses import PeerAddress, read_address
@@ -26,7 +27,7 @@ from p2p.consult import FOREIGN, Opinion, consult
 from p2p.local.config import HomeConfig
 from p2p.local.examine import Case, Finding, examine, judge_peers
 from p2p.local.handover import export_signing
-from p2p.local.home import create_home, load_home
+from p2p.local.home import create_home, load_home, locked
 from p2p.local.keyfile import rewrite_key, write_key
 from p2p.local.passphrase import ASKED
 from tests.support.commands import exit_code
@@ -163,6 +164,15 @@ def test_a_port_that_is_taken_is_a_finding(home: Path) -> None:
     assert wrong(home) == []
 
 
+def test_a_home_that_joins_is_not_taken_for_another_program(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        configure(home, listen=[f"/ip4/127.0.0.1/tcp/{ours.getsockname()[1]}"])
+        with locked(home):
+            draft_of(home / DATABASE).touch()
+            assert wrong(home) == []
+            assert "it joins by state" in {finding.what for finding in examine(home, ASKED)[1]}
+
+
 def test_an_address_of_another_machine_is_a_finding(home: Path) -> None:
     configure(home, listen=["/ip4/192.0.2.1/tcp/0"])
     assert "cannot be had" in only(wrong(home))[1]
@@ -178,6 +188,12 @@ def test_where_nobody_outside_can_come_in_is_a_finding(home: Path) -> None:
 
 
 # -------------------------------------------------------------------------------------------------------- peers
+
+
+def test_an_address_of_a_peer_that_is_none_is_a_finding(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(home, peers=["/ip4/192.0.2.7/tcp/4001"])
+    assert exit_code(main, ["doctor", "--home", str(home)]) == 1
+    assert "'/ip4/192.0.2.7/tcp/4001' is not the address of a peer" in capsys.readouterr().out
 
 
 def address(number: int = 1) -> PeerAddress:

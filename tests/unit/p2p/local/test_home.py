@@ -12,9 +12,11 @@ from libp2p.peer.id import ID
 from chain.database import DATABASE
 from chain.errors import OperatorError
 from chain.keys import SecretKey
+from node import main
 from p2p.local.config import HomeConfig
 from p2p.local.home import EXPORTED, Home, begin_home, create_home, is_begun_home, load_home, peer_id_of
 from p2p.local.keyfile import read_key, write_key
+from tests.support.commands import exit_code
 from tests.support.world import genesis_of
 
 SEED = bytes(range(32))
@@ -131,3 +133,13 @@ def test_a_key_that_is_a_folder_is_refused(home: Path) -> None:
     (home / "key").mkdir()
     with pytest.raises(OperatorError, match="restore it from your backup"):
         read_key(home / "key")
+
+
+def test_a_peer_whose_address_is_none_is_said_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+    named = ["--new-network", "village", "--peer", "/ip4/192.0.2.7/tcp/4001"]
+    assert exit_code(main, ["init", "--home", str(home), *named]) == 2
+    assert "is not the address of a peer" in capsys.readouterr().err
+    assert not home.exists()
