@@ -42,6 +42,7 @@ class Answered:
 
     ``final_per_s`` is what became final a second meanwhile.  Then :data:`STORM` questions came as fast as they were
     answered, for ``storm_s``: ``refused`` were told to come back, and ``kept`` of ``slots`` got their block.
+    ``cpu_ms`` is what an answer took: what the node used beyond the average of the others, whom nobody asked.
     """
 
     quick: list[float]
@@ -52,6 +53,7 @@ class Answered:
     refused: int
     kept: int
     slots: int
+    cpu_ms: float
 
     def slowest(self) -> tuple[str, float]:
         """The path that takes longest, and its p95."""
@@ -92,12 +94,20 @@ async def _measure(home: TestnetHome, seconds: float) -> Answered:
             final_per_s = (watch.final_everywhere - before) / seconds
             remark(f"reads: {STORM:,} questions as fast as they are answered …")
             began, first = trio.current_time(), watch.slot + 2
+            extra_s = _extra_cpu_s(nodes)
             refused = await _storm(nodes[0].url)
             storm_s, slots = trio.current_time() - began, range(first, watch.slot)
             await trio.sleep(SETTLE_S)
+            cpu_ms = 1_000 * (_extra_cpu_s(nodes) - extra_s) / STORM
             kept = len(watch.blocks().keys() & set(slots))
             nursery.cancel_scope.cancel()
-    return Answered(quick, costly, by_path, final_per_s, storm_s, refused, kept, len(slots))
+    return Answered(quick, costly, by_path, final_per_s, storm_s, refused, kept, len(slots), cpu_ms)
+
+
+def _extra_cpu_s(nodes: Sequence[NodeProcess]) -> float:
+    """CPU time of the first node beyond the average of the others."""
+    asked, *others = (node.cpu_s for node in nodes)
+    return asked - sum(others) / len(others)
 
 
 async def _storm(url: str) -> int:

@@ -83,6 +83,15 @@ async def test_the_loader_sends_on_whatever_it_is_told(autojump_clock: MockClock
     assert sorted(loader.back) == [raws[1], raws[2], *raws[BATCH : 2 * BATCH]]
 
 
+async def test_a_slow_loader_sends_small_batches_so_that_each_slot_has_something(autojump_clock: MockClock) -> None:
+    async with AsyncClient(transport=answering(*5 * [httpx.Response(503)])) as client:
+        loader = Loader(client, ["http://one"], batch=10)
+        began = trio.current_time()
+        await loader.send([b""] * 50, Offer(10))
+    assert [due - began for due in loader.due] == [0, 1, 2, 3, 4]
+    assert loader.refused == {AWAY: 50}
+
+
 async def test_a_stopped_loader_sends_no_more(autojump_clock: MockClock) -> None:
     async with AsyncClient(transport=answering(outcomes())) as client:
         loader = Loader(client, ["http://one"])
