@@ -16,6 +16,7 @@ import json
 import threading
 from collections.abc import Sequence
 from contextlib import closing
+from http import HTTPStatus
 from pathlib import Path
 
 import structlog
@@ -23,7 +24,7 @@ import trio
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from chain.blocks import Heading
@@ -43,6 +44,7 @@ from p2p.local.door import Door
 from p2p.local.home import Home
 from p2p.local.http import serve_app
 from p2p.local.presence import transport_config
+from p2p.local.problems import problem_response
 from p2p.network import PROTOCOL_VERSION, unwrapped
 from p2p.watching import Watch, open_watch
 
@@ -191,8 +193,13 @@ class Arrival:
         async def status(_request: Request) -> JSONResponse:
             return JSONResponse({**facts, "chain_id": genesis.id.hex(), "joining": self._told or self.describe()})
 
+        async def nothing_yet(_request: Request, _error: Exception) -> Response:
+            detail = "this node joins by state, and answers when it has one; `/status` says how far it is"
+            return problem_response(HTTPStatus.NOT_FOUND, detail)
+
         door = Middleware(Door, hosts=tuple(config.http_hosts), origins=tuple(config.http_origins))
-        return Starlette(routes=[Route("/status", status)], middleware=[door])
+        missing = {HTTPStatus.NOT_FOUND: nothing_yet}
+        return Starlette(routes=[Route("/status", status)], middleware=[door], exception_handlers=missing)
 
 
 class Rate:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -171,6 +173,19 @@ def test_sqlites_errors_become_sentences(database: Database, path: Path, error: 
 def test_other_errors_pass(database: Database) -> None:
     with pytest.raises(InvariantBroken), database.translated():
         raise InvariantBroken("ours")
+
+
+def test_what_is_raised_is_gone_once_it_was_dealt_with(database: Database) -> None:
+    """If it held itself, it would hold open whatever was being read, until the collector comes."""
+    gc.disable()
+    try:
+        with database.translated():
+            raise Refused(Reason.MALFORMED, "bad bytes")
+    except OperatorError as error:
+        raised = weakref.ref(error)
+    finally:
+        gc.enable()
+    assert raised() is None
 
 
 def test_a_question_after_the_end_is_a_fault_of_ours_and_no_damage(database: Database) -> None:

@@ -64,12 +64,14 @@ async def test_how_far_it_is_stands_in_status_and_in_the_home(tmp_path: Path, mo
         with trio.fail_after(60):
             while (status := await _status(client, port)) is None:
                 await trio.sleep(0.05)
+            other = await client.get(f"http://127.0.0.1:{port}/top")
             while (told := await _told(fresh.path))["joining"] is False:
                 await trio.sleep(0.05)
         nursery.cancel_scope.cancel()
     assert status["chain_id"] == GENESIS.id.hex()
     assert status["joining"]["phase"] == told["phase"] == HEADERS
     assert told["peers"] == 0
+    assert (other.status_code, "joins by state" in other.json()["detail"]) == (404, True)
 
 
 async def _told(home: Path) -> Any:
