@@ -283,6 +283,8 @@ class Watch:
                 headings = await self._from_a_friend(peer, ours, mine, both)
                 if not headings:
                     self._compared.discard(peer)  # nobody was there who shares ours
+                    if mine == 1:
+                        self._comparisons.give_back()
                     return
                 mine = headings[-1].header.height + 1
                 _add_all(both, headings)
