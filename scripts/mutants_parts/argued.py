@@ -41,7 +41,7 @@ ARGUED: dict[str, str] = {
     "database.(module): ROWS_AT_ONCE = 256 -> ROWS_AT_ONCE = 255": _PACE,
     "database.(module): _BUSY_TIMEOUT_S = 10 -> _BUSY_TIMEOUT_S = 9": _TURN,
     "database.(module): _WAL_AUTOCHECKPOINT_PAGES = 4000 -> _WAL_AUTOCHECKPOINT_PAGES = 4001": _PACE,
-    "database.bounds: return (prefix, prefix + b'\\xff' * 128) -> return (prefix, prefix + b'\\xff' * 129)": (
+    "schema.bounds: return (prefix, prefix + b'\\xff' * 128) -> return (prefix, prefix + b'\\xff' * 129)": (
         "No key is longer than 69 bytes."
     ),
     "chronicle.transaction_document: statements[0].speaker -> statements[1].speaker": (

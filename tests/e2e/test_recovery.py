@@ -206,9 +206,15 @@ def test_more_than_are_tolerated(testnet: Testnet, tmp_path: Path, lost: tuple[i
     for number in lost:
         testnet.lose_disk(number)
     testnet.start(*lost)
-    testnet.until(lambda: testnet.nodes[0].status()["stalled"], "the status says that finality stands still")
-    stalled = testnet.nodes[0].status()["stalled"]
-    assert (stalled["heard"], stalled["needed"], len(stalled["missing"])) == (4 - len(lost), 3, len(lost))
+
+    def told() -> tuple[int, int, int] | None:
+        stalled = testnet.nodes[0].status()["stalled"]
+        return stalled and (stalled["heard"], stalled["needed"], len(stalled["missing"]))
+
+    testnet.until(
+        lambda: told() == (4 - len(lost), 3, len(lost)),
+        "the status says that finality stands still, and for want of whom",
+    )
     assert "restart sign" in testnet.nodes[0].log()
     final = max(status["finalized_height"] for status in testnet.status())
 
