@@ -29,7 +29,7 @@ from chain.places import Address, Place
 from chain.schema import SCHEMA, STATE_INDEX
 
 # A server that was cut off is noticed within half a minute, as one that does not answer is.
-_PATIENCE = {
+PATIENCE = {
     "connect_timeout": 10,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -158,7 +158,7 @@ class Connection:
     def _opened(self) -> Any:
         try:
             inner = self._library.connect(
-                self._address.url, autocommit=True, cursor_factory=self._library.RawCursor, **_PATIENCE
+                self._address.url, autocommit=True, cursor_factory=self._library.RawCursor, **PATIENCE
             )
             if self._is_writer:
                 inner.execute(_WRITER)
@@ -168,7 +168,7 @@ class Connection:
             ) from error
         except self._library.Error as error:
             raise StoreAway(
-                f"{self._address} cannot be reached ({_first_line(error)}); start the server, or correct store in "
+                f"{self._address} cannot be reached ({first_line(error)}); start the server, or correct store in "
                 "config.toml"
             ) from error
         inner.server_cursor_factory = self._library.RawServerCursor
@@ -178,7 +178,7 @@ class Connection:
         return inner
 
     def _told(self, error: Exception) -> OperatorError:
-        code, text = getattr(error, "sqlstate", None) or "", _first_line(error)
+        code, text = getattr(error, "sqlstate", None) or "", first_line(error)
         if self._inner.closed or code.startswith(_PASSING):
             return StoreAway(f"{self._address} does not answer ({text}); see to the server")
         if code == _NO_TABLE:
@@ -306,7 +306,7 @@ def _library() -> Any:
         raise OperatorError("a store on a server needs psycopg; install it with `uv sync --extra store`") from error
 
 
-def _first_line(error: Exception) -> str:
-    """What the library says; where it tried several addresses, of the first."""
+def first_line(error: Exception) -> str:
+    """What the library of a database says; where it tried several addresses, of the first."""
     lines = [line.removeprefix("- ") for line in str(error).strip().splitlines() if not line.startswith("Multiple")]
     return (lines or [type(error).__name__])[0].rstrip(".")

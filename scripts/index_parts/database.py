@@ -14,16 +14,9 @@ from typing import Any
 
 from chain.documents import Document
 from chain.errors import OperatorError
+from chain.places import SCHEMES
+from chain.postgres import PATIENCE, first_line
 from scripts.index_parts.tables import TABLES, VIEWS, Table
-
-# A server that was cut off is noticed within half a minute, as one that does not answer is.
-_PATIENCE = {
-    "connect_timeout": 10,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
-}
 
 
 class DatabaseAway(OperatorError):
@@ -93,10 +86,10 @@ class Database:
                 yield Transaction(self._runner(cursor), "" if self._mark == "?" else " FOR UPDATE")
                 cursor.execute("COMMIT")
         except self._away as error:
-            raise DatabaseAway(f"{self.name} cannot be reached now: {_first_line(error)}") from error
+            raise DatabaseAway(f"{self.name} cannot be reached now: {first_line(error)}") from error
         except self._error as error:
             raise OperatorError(
-                f"{self.name} does not take an index ({_first_line(error)}); give it a database of its own"
+                f"{self.name} does not take an index ({first_line(error)}); give it a database of its own"
             ) from error
 
     def _runner(self, cursor: Any) -> Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]:
@@ -109,11 +102,11 @@ class Database:
 
 def open_database(to: str) -> Database:
     """The database of ``--to``; it is not connected to yet.  Raises :class:`OperatorError`."""
-    if to.startswith(("postgresql://", "postgres://")):
+    if to.startswith(SCHEMES):
         psycopg = library("psycopg")
         away = ("OperationalError", "InterfaceError")
         name = to.partition("://")[2].rpartition("@")[2]  # without a password
-        return Database(name, lambda: psycopg.connect(to, autocommit=True, **_PATIENCE), psycopg, away, "%s")
+        return Database(name, lambda: psycopg.connect(to, autocommit=True, **PATIENCE), psycopg, away, "%s")
     if not to.endswith(".duckdb"):
         raise OperatorError(f"{to!r} is no index; write it like index.duckdb or postgresql://user@host/database")
     if not Path(to).absolute().parent.is_dir():
@@ -128,7 +121,3 @@ def library(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise OperatorError(f"an index needs {name}; install it with `uv sync --extra index`") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
