@@ -230,7 +230,7 @@ class Veto(NamedTuple):
 
 
 class Annul(NamedTuple):
-    """A registrar says that an enrolment is void, the member objects, or an arbiter decides; with a reason's digest."""
+    """A registrar says that an enrolment is void, the member objects or appeals, an arbiter decides; with a reason."""
 
     subject: bytes
     step: int
@@ -293,6 +293,6 @@ RECOVER, UNDO = 1, 2
 # What a Veto stops
 RECOVERY, LEAVE = 1, 2
 # Steps of Annul
-ANNUL, CONTEST, GRANT, DENY = 1, 2, 3, 4
+ANNUL, CONTEST, GRANT, DENY, APPEAL = 1, 2, 3, 4, 5
 # Kinds of reports that are anchored
 AUDIT = 1

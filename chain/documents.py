@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, TypeAlias
 
-from chain.arbiters import drawn
+from chain.arbiters import drawn, record_case
 from chain.entries import RATING_STATUS_NAMES, STATUS_NAMES, Member, Rating, Record
 from chain.keys import did_from_key
 from chain.scores import Line, explain, standing
@@ -186,7 +186,7 @@ def record_document(view: StateView, subject: bytes, number: int, record: Record
         **moment(view, "deadline", record.deadline_slot),
         "waits_for": waits_for(record),
         "left": time_left(view, record.deadline_slot) if record.deadline_slot else None,
-        "arbiters": [did_of(view, who) for who in drawn(view, subject, number, record, view.slot)],
+        "arbiters": [did_of(view, who) for who in drawn(view, record_case(subject, number, record), view.slot)],
         "evidence": record.evidence.hex(),
         "reason": record.reason.hex() or None,
         "grounds": record.grounds.hex() or None,

@@ -64,7 +64,6 @@ class Reason(Enum):
     ALREADY_LEAVING = ("already_leaving", Disposition.IGNORE)
     ANNULMENT_OPEN = ("annulment_open", Disposition.IGNORE)
     NOTHING_TO_ANNUL = ("nothing_to_annul", Disposition.IGNORE)
-    NOT_HEARD = ("not_heard", Disposition.LATER)
 
     # ratings
     NO_RECEIPT = ("no_receipt", Disposition.IGNORE)

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from chain.actions import (
     ANNUL,
+    APPEAL,
     ASK,
     CORRECT,
     DECLINE,
-    DENY,
     LEAVE,
     MAINTAIN,
     POINTS_LIMIT,
@@ -163,7 +163,7 @@ KINDS = (
         MAX_RECOVERY_BYTES,
     ),
     Kind(25, "veto", Veto, _FREE, (an_integer(RECOVERY, LEAVE),)),
-    Kind(26, "annul", Annul, _COUNTED, (_KEY, an_integer(ANNUL, DENY), _DIGEST)),
+    Kind(26, "annul", Annul, _COUNTED, (_KEY, an_integer(ANNUL, APPEAL), _DIGEST)),
     Kind(27, "leave", Leave, _COUNTED, ()),
     Kind(28, "anchor", Anchor, _COUNTED, (an_integer(0, 255), _DIGEST, _DIGEST, a_blob_or_nothing(32), _DIGEST)),
 )

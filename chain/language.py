@@ -219,7 +219,7 @@ TABLES: Final[dict[str, tuple[Field, ...]]] = {
             "registrar", ("recovers nobody", "recovers"),
             "Whether the registrar who enrolled somebody without guardians may recover the key.", 1,
         ),
-        _days("annulment_days", 20, "An annulment of an enrolment can be objected to for so long.", -1),
+        _days("annulment_days", 20, "Both sides are heard for so long about an annulment of an enrolment before an arbiter is drawn.", -1),
         _days("leave_days", 30, "Who leaves is gone after so long; at least recovery_days.", 1),
         _days("return_days", 1_826, "The keys of who left can enrol again after so long.", 1),
     ),
@@ -255,7 +255,7 @@ TABLES: Final[dict[str, tuple[Field, ...]]] = {
 _BY_NAME: Final = {table: {field.name: field for field in fields} for table, fields in TABLES.items()}
 # Periods that are the member's time, not the office's.
 LONGER_IS_BETTER: Final = frozenset(
-    field.name for table in ("periods", "rights") for field in TABLES[table] if field.worse < 0
+    field.name for table in ("periods", "rights", "identity") for field in TABLES[table] if field.worse < 0
 )
 
 

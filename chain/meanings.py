@@ -97,9 +97,6 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.NOTHING_TO_ANNUL: Meaning(
         "A registrar says that an enrolment is void before anybody objects or decides.", "a registrar (`annul ask`)"
     ),
-    _R.NOT_HEARD: Meaning(
-        "An arbiter decides once the member was heard, or was silent.", "its objection, or to wait until the slot above"
-    ),
     # ratings
     _R.NO_RECEIPT: Meaning(
         "Under this policy each rating names a dealing that the rated member signed too.",
@@ -188,7 +185,7 @@ MEANINGS: dict[Reason, Meaning] = {
         "An arbiter rules once the member has objected and the issuer has maintained the record.", _ISSUER_FIRST
     ),
     _R.ALREADY_UPHELD: Meaning(
-        "What an arbiter has upheld stands: there is one objection to a record, and one appeal.",
+        "What an arbiter has upheld stands: there is one objection to a record or an annulment, and one appeal.",
         "to appeal in time (`appeal`), to ask for its repair (`repair ask`), or to add a statement (`statement`)",
     ),
     _R.DEADLINE_PASSED: Meaning(
@@ -222,7 +219,7 @@ MEANINGS: dict[Reason, Meaning] = {
         "A piece of evidence is recorded once about a member, and conduct that ended is reopened once at a time.", _LOOK
     ),
     _R.ENDED: Meaning(
-        "What was struck, withdrawn, repaired or has expired is not recorded again.",
+        "What was struck, withdrawn, repaired or has expired is not recorded again, nor an enrolment that stood annulled.",
         "new evidence, a written reason and an arbiter's signature (`reopen`)",
     ),
     _R.NOTHING_ENDED: Meaning(
@@ -234,11 +231,12 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     _R.NOT_DRAWN: Meaning(
         "Who rules is drawn by lot; where there are too few for an appeal, a motion decides.",
-        "the arbiter on whom the lot fell (`records DID` names it), or `motion judge`",
+        "the arbiter on whom the lot fell (`records DID` and `member DID` name it), or `motion judge`",
     ),
     _R.ALREADY_RULED: Meaning("Of the three of an appeal each rules once.", "the rulings of the others"),
     _R.NOT_UPHELD: Meaning(
-        "What an arbiter has upheld can be appealed, once.", "an objection (`object`), and its ruling"
+        "What an arbiter has upheld can be appealed, once.",
+        "an objection (`object`, `annul object`), and its ruling",
     ),
     # governance
     _R.UNKNOWN_MOTION: Meaning("An approval names a motion by its number.", _MOTIONS),

@@ -130,7 +130,7 @@ def _file(
     record = Record(
         issuer, category.code, action.points, action.severity, action.evidence, action.reason,
         action.established_slot, draft.height, policy.version, expires_slot, repair_slot, cap,
-        STANDING, 0, 0, b"", b"", b"", stands, is_reopened, arbiter=arbiter,
+        STANDING, 0, 0, b"", b"", b"", stands, is_reopened, reopener=arbiter,
     )  # fmt: skip
     draft.put(authority_key(issuer), authority.with_filing())
     markers.mark_filed(draft, subject, record, until_slot)

@@ -1,9 +1,9 @@
 """The credit registry: what each transaction does to the state, and what the chain itself does at deadlines.
 
 The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.recovery`, :mod:`chain.ratings`,
-:mod:`chain.records`, :mod:`chain.objections`, :mod:`chain.repairs`, :mod:`chain.leaving`, :mod:`chain.anchors`,
-:mod:`chain.governance` and :mod:`chain.offences`; each checks everything before it writes anything, so a refused
-transaction has changed nothing.
+:mod:`chain.records`, :mod:`chain.objections`, :mod:`chain.repairs`, :mod:`chain.leaving`, :mod:`chain.annulments`,
+:mod:`chain.anchors`, :mod:`chain.governance` and :mod:`chain.offences`; each checks everything before it writes
+anything, so a refused transaction has changed nothing.
 Source: protocol 6.1 and 6.5.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from chain import (
     anchors,
+    annulments,
     deadlines,
     governance,
     leaving,
@@ -96,7 +97,7 @@ _RULES: dict[type[Action], _Rule] = {
     NameGuardians: recovery.name_guardians,
     Recover: recovery.recover,
     Veto: recovery.veto,
-    Annul: leaving.annul,
+    Annul: annulments.annul,
     Leave: leaving.leave,
     Anchor: anchors.anchor,
     Rotate: members.rotate,
@@ -131,7 +132,7 @@ _DEADLINES: dict[bytes, Callable[[Draft, bytes], None]] = {
     MOTIONS: governance.fall_due,
     RECOVERIES: recovery.fall_due,
     LEAVINGS: leaving.fall_due,
-    ANNULMENTS: leaving.annulment_due,
+    ANNULMENTS: annulments.fall_due,
     LEFT: leaving.left_due,
 }
 

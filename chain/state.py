@@ -124,8 +124,12 @@ _READERS: dict[int, Callable[..., Entry]] = {
 }
 
 
-# What most ratings are.
-_NOTHING_ELSE = (0, 0, UNDISPUTED, 0, b"", b"")
+# Of which kinds the fields at the end are not encoded where they all are as in most of them: which those are.
+_USUAL_ENDS: dict[type[Entry], tuple[int, tuple[Any, ...]]] = {
+    Rating: (2, (0, 0, UNDISPUTED, 0, b"", b"")),
+    Record: (26, (b"",)),
+    PolicyText: (2, (0,)),
+}
 # How those begin, and markers while records stand: so many need no decoding to see that nothing of them falls due.
 _NEVER_DUE = {RATINGS[0]: encode((0, 0))[:1], MARKERS[0]: encode(Marker(0))[:2]}
 _OTHERS = bytes(1)
@@ -133,7 +137,10 @@ _OTHERS = bytes(1)
 
 def encode_entry(entry: Entry) -> bytes:
     """The bytes that the state tree commits to; of a rating that only says how much, and when, nothing else."""
-    return encode(entry[:2] if type(entry) is Rating and entry[2:] == _NOTHING_ELSE else entry)
+    usual = _USUAL_ENDS.get(type(entry))
+    if usual is not None and entry[usual[0] :] == usual[1]:
+        entry = entry[: usual[0]]
+    return encode(entry)
 
 
 def decode_entry(key: bytes, value: bytes) -> Entry:

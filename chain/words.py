@@ -20,6 +20,7 @@ from chain.proposals import (
     Amend,
     JailValidator,
     Judge,
+    JudgeEnrolment,
     Proposal,
     ReleaseValidator,
     RemoveValidator,
@@ -142,6 +143,8 @@ def proposal_in_words(policy: Policy, proposal: Proposal) -> str:
             return f"restore the authority {did_from_key(key)}"
         case Judge(key, number, verdict):
             return f"{RULINGS[verdict]} record {number} about {did_from_key(key)}, on its appeal"
+        case JudgeEnrolment(key, verdict):
+            return f"{RULINGS[verdict]} the annulment of the enrolment of {did_from_key(key)}, on its appeal"
         case Amend(base_version, effective_slot, document):
             new = read_policy_text(document)
             worse = worsenings(policy, new) if new.version == policy.version + 1 else []

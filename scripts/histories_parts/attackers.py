@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from chain.actions import (
     ANNUL,
+    APPEAL,
     ASK,
     CONTEST,
     DECLINE,
@@ -185,10 +186,17 @@ class Attackers(OfMembers, AboutRecords, OfValidators):
         yield Deed(self._new_key(), Recover(self._now(victim), RECOVER, registrar=now, consent=bytes(64)))
         yield Deed(now, Annul(self._now(victim), ANNUL, DIGEST))
         yield Deed(self.random.choice((now, self._now(victim))), Annul(self._now(victim), CONTEST, DIGEST))
-        for arbiter in (registrar, self._office(), self._office()):
-            yield Deed(self._now(arbiter), Annul(self._now(victim), GRANT, DIGEST))
+        for _ in range(3):
+            for arbiter in (registrar, self._office(), *self._named(victim)):
+                yield Deed(self._now(arbiter), Annul(self._now(victim), GRANT, DIGEST))
+            yield None
+            yield Deed(self._now(victim), Annul(self._now(victim), APPEAL, DIGEST))
+        yield Deed(now, Annul(self._now(victim), ANNUL, DIGEST))
         yield from (None, None)
         yield Deed(self._now(victim), Enrol(now, bytes(64), self.policy.version))
+
+    def _named(self, victim: bytes) -> list[bytes]:
+        return self.recount.drawn_about(victim) if victim in self.recount.annulments else []
 
     def _crowd(self) -> Plan:
         """Strangers come by the dozen and say the same, and one shouts."""

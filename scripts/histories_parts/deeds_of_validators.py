@@ -16,6 +16,7 @@ from chain.proposals import (
     Amend,
     JailValidator,
     Judge,
+    JudgeEnrolment,
     Proposal,
     ReleaseValidator,
     RemoveValidator,
@@ -71,6 +72,9 @@ class OfValidators(Hand):
             case 5 | 6:
                 return self._amendment()
             case 7:
+                annulled = [who for who in self.recount.annulments if self.recount.waits_for_judges(who)]
+                if annulled:
+                    return JudgeEnrolment(self._now(random.choice(annulled)), random.choice((1, 2)))
                 found = self._found(self.recount.waits_for_motion)
                 return Judge(found[0], found[1], random.choice((1, 2))) if found else self._amendment()
             case _:

@@ -64,9 +64,18 @@ def amendment(random: Random, policy: Policy) -> Policy:
         case 6:
             changes["overturned_permille"] = random.choice((0, 300, 1_000))
         case 7 if random.random() < 0.5:
-            changes["raters"] = policy.raters._replace(counting=random.randrange(2), rating_days=random.choice((0, 5)))
+            changes["raters"] = policy.raters._replace(
+                counting=random.randrange(2), rating_days=random.choice((0, 5)), answer_days=random.choice((1, 3, 7))
+            )
             changes["quotas"] = policy.quotas._replace(member=random.choice((2, 9)))
-            changes["identity"] = policy.identity._replace(annulment_days=random.choice((1, 4)))
+            recovery_days = random.choice((1, 3, 6))
+            changes["identity"] = policy.identity._replace(
+                recovery_days=recovery_days,
+                registrar=random.randrange(2),
+                annulment_days=random.choice((1, 4)),
+                leave_days=recovery_days + random.choice((0, 3)),
+                return_days=random.choice((1, 5)),
+            )
             if random.random() < 0.2:
                 changes["raters"] = policy.raters._replace(aggregation=1 - policy.raters.aggregation)
         case _:

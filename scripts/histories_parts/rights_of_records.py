@@ -213,16 +213,11 @@ def _rules_on_its_own(past: Past, step: Step) -> bool:
     return any(
         before is not None
         and is_contested(before)
-        and step.view.identity(step.actor) in (before.issuer, subject, _whose_word(past, (subject, number), before))
+        and step.view.identity(step.actor) in (before.issuer, subject, past.reopened.get((subject, number), b""))
         and (after is None or after.upheld > before.upheld or after.votes != before.votes)
         and type(step.action).__name__ == "Rule"
         for (subject, number), before, after in step.records()
     )
-
-
-def _whose_word(past: Past, name: Name, record: Record) -> bytes:
-    """An appeal is decided by more than one."""
-    return b"" if record.upheld else past.reopened.get(name, b"")
 
 
 @right("an appeal is decided by two who did not rule before, or by a motion")

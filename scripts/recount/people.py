@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scripts.recount.lives import REVOKED, Row, claim
-from scripts.recount.persons import Persons
+from scripts.recount.enrolments import Enrolments
 
 # What answers somebody, happens once, or belongs to the validators' own affairs, is never too much.
 FREE = (
@@ -26,7 +26,7 @@ BLOCK_ROOM = 4_096
 UNLIMITED = 2**32 - 1
 
 
-class People(Persons):
+class People(Enrolments):
     """The book, and what its members write in it."""
 
     # --------------------------------------------------------------------------------------------------- quotas

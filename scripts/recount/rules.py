@@ -232,6 +232,7 @@ class Recount(People, Disputes):
         """Nobody stands worse right after an amendment than right before it."""
         before = {member: self.standing(member) for member in self.enrolled}
         self.version, self.announced, self.in_force[version] = version, None, self.date
+        self.came[version] = self.height
         for member, old in before.items():
             new = self.standing(member)
             if new.score < old.score or new.level < old.level:
@@ -266,7 +267,7 @@ class Recount(People, Disputes):
         stands, is_reopened = category["interim"] == "stands", row["kind"] == "reopen"
         times, about = (self.height, expires, repairable_from, kept_until), self.records[subject]
         about.append(Record(subject, len(about), who, row, row["points"], *times, cap, stands, is_reopened))
-        about[-1].arbiter = self.who(row["arbiter"]) if is_reopened else b""
+        about[-1].reopener = self.who(row["arbiter"]) if is_reopened else b""
         self._tell("reopened" if is_reopened else "filed", about[-1].name)
         self._deed(who, "filed")
 
@@ -371,6 +372,8 @@ class Recount(People, Disputes):
                 record = self._find({**proposal, "kind": "judge"})
                 claim(self.waits_for_motion(record), "a motion on what no motion decides")
                 self._decide(record, proposal["verdict"])
+            case "judge enrolment":
+                self._judge_enrolment(self._member(proposal["subject"]), proposal["verdict"])
             case "suspend" | "revoke" | "restore" as kind:
                 who = self.who(proposal["authority"])
                 claim(self._office(who).status in _POSSIBLE_FROM[kind], f"a motion to {kind} that was not possible")

@@ -21,6 +21,7 @@ from chain.proposals import (
     Amend,
     JailValidator,
     Judge,
+    JudgeEnrolment,
     ReleaseValidator,
     RemoveValidator,
     ReplaceValidator,
@@ -86,6 +87,18 @@ def accredit(
 def judge(session: Session, key: bytes, number: int, verdict: str) -> VerifiedTransaction:
     """Decide the appeal against record NUMBER about DID, where there are too few arbiters for three."""
     return session.sign(Propose(Judge(key, number, STRIKE if verdict == "strike" else UPHOLD)))
+
+
+@motion.command("judge-enrolment")
+@_key
+@click.option("--verdict", type=click.Choice(("strike", "uphold")), required=True)
+@sends
+def judge_enrolment(session: Session, key: bytes, verdict: str) -> VerifiedTransaction:
+    """Decide the appeal against the annulment of DID's enrolment, where there are too few arbiters for three.
+
+    To uphold is to say that the enrolment is void.
+    """
+    return session.sign(Propose(JudgeEnrolment(key, STRIKE if verdict == "strike" else UPHOLD)))
 
 
 @motion.command()

@@ -387,7 +387,6 @@ _LATER = (
     Reason.TOO_FRESH,
     Reason.RATING_FELL,
     Reason.HAS_LEFT,
-    Reason.NOT_HEARD,
     Reason.EARLY_POLICY,
 )
 REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
@@ -409,7 +408,6 @@ REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
         Reason.ALREADY_LEAVING: lambda town: (town.after((town.ann, Leave())).ann, Leave()),
         Reason.ANNULMENT_OPEN: lambda town: annuls(town, ANNUL, ANNUL),
         Reason.NOTHING_TO_ANNUL: lambda town: (town.ann, Annul(town.ann.key, CONTEST, DIGEST)),
-        Reason.NOT_HEARD: lambda town: annuls(town, ANNUL, GRANT),
         Reason.NO_RECEIPT: rates(counting="receipt"),
         Reason.TOO_FRESH: rates(age_days=1),
         Reason.SCORE_TOO_LOW: rates(least_score=1),
