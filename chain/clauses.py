@@ -16,7 +16,8 @@ class Identity(NamedTuple):
 
     A recovery waits ``recovery_days`` for a veto, and for so long guardians can undo what a key did against them.
     ``registrar`` says whether the registrar who enrolled somebody without guardians may recover.  About an
-    annulment both are heard for ``annulment_days``; who leaves is gone after ``leave_days``, and its keys come back after ``return_days``.
+    annulment both are heard for ``annulment_days``; who leaves is gone after ``leave_days``, and its keys come back
+    after ``return_days``.
     """
 
     recovery_days: int

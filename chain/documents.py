@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, TypeAlias
 
-from chain.arbiters import drawn, record_case
+from chain.arbiters import annulment_case, drawn, record_case
 from chain.entries import RATING_STATUS_NAMES, STATUS_NAMES, Member, Rating, Record
+from chain.identities import ANNULMENT_STATUS_NAMES, ANNULMENTS, Annulment
 from chain.keys import did_from_key
 from chain.scores import Line, explain, standing
 from chain.statekeys import (
@@ -28,7 +29,7 @@ from chain.statekeys import (
     record_key,
 )
 from chain.view import StateView
-from chain.words import category_name, duration, time_of, waits_for
+from chain.words import annulment_waits_for, category_name, duration, time_of, waits_for
 
 # More than anybody reads of a running node; the newest come first.
 MAX_SHOWN = 100
@@ -192,6 +193,30 @@ def record_document(view: StateView, subject: bytes, number: int, record: Record
         "grounds": record.grounds.hex() or None,
         "statement": record.statement.hex() or None,
         "proof": record.proof.hex() or None,
+    }
+
+
+# ------------------------------------------------------------------------------------------------ enrolments
+
+
+def annulments(view: StateView) -> Iterator[tuple[bytes, Annulment]]:
+    """All annulments that are open, by the identities of whom they are about."""
+    return ((read_identity(key), annulment) for key, annulment in view.entries(ANNULMENTS, Annulment))
+
+
+def annulment_document(view: StateView, identity: bytes, annulment: Annulment) -> Document:
+    """An enrolment that is said to be void."""
+    return {
+        "member": did_of(view, identity),
+        "registrar": did_of(view, annulment.registrar),
+        "status": ANNULMENT_STATUS_NAMES[annulment.status],
+        "appealed": annulment.is_appealed,
+        **moment(view, "deadline", annulment.due_slot),
+        "waits_for": annulment_waits_for(annulment),
+        "left": time_left(view, annulment.due_slot),
+        "arbiters": [did_of(view, who) for who in drawn(view, annulment_case(identity, annulment), view.slot)],
+        "reason": annulment.reason.hex(),
+        "grounds": annulment.grounds.hex() or None,
     }
 
 

@@ -219,7 +219,7 @@ TABLES: Final[dict[str, tuple[Field, ...]]] = {
             "registrar", ("recovers nobody", "recovers"),
             "Whether the registrar who enrolled somebody without guardians may recover the key.", 1,
         ),
-        _days("annulment_days", 20, "Both sides are heard for so long about an annulment of an enrolment before an arbiter is drawn.", -1),
+        _days("annulment_days", 20, "Both are heard so long about an annulment before an arbiter is drawn.", -1),
         _days("leave_days", 30, "Who leaves is gone after so long; at least recovery_days.", 1),
         _days("return_days", 1_826, "The keys of who left can enrol again after so long.", 1),
     ),

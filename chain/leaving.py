@@ -100,4 +100,3 @@ def _forget_keys(draft: Draft, key: bytes, policy_version: int) -> bytes:
             return b""
         key = account.successor
     return key
-

@@ -3,7 +3,8 @@
 A marker is a hash under which nothing about anybody is kept.  While a record stands, its evidence makes no second one
 in its category, and the marker stands as long as it does.  Once it has ended, neither its evidence makes another one,
 in any category, nor conduct of the same category and day, but by reopening, until the retention of the conduct ends.
-Nor is blame that fell, since its rater gave no reason for it, said again, nor an enrolment called void again that stood.
+Nor is blame that fell, since its rater gave no reason for it, said again; nor is an enrolment that stood called void
+again.
 Source: protocol 6.12, 8.3 and 8.4.
 """
 

@@ -219,7 +219,7 @@ MEANINGS: dict[Reason, Meaning] = {
         "A piece of evidence is recorded once about a member, and conduct that ended is reopened once at a time.", _LOOK
     ),
     _R.ENDED: Meaning(
-        "What was struck, withdrawn, repaired or has expired is not recorded again, nor an enrolment that stood annulled.",
+        "What was struck, withdrawn, repaired or has expired is not recorded again, nor is what stood annulled.",
         "new evidence, a written reason and an arbiter's signature (`reopen`)",
     ),
     _R.NOTHING_ENDED: Meaning(
@@ -231,7 +231,7 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     _R.NOT_DRAWN: Meaning(
         "Who rules is drawn by lot; where there are too few for an appeal, a motion decides.",
-        "the arbiter on whom the lot fell (`records DID` and `member DID` name it), or `motion judge`",
+        "the arbiter on whom the lot fell (its own `status` says so), or `motion judge`",
     ),
     _R.ALREADY_RULED: Meaning("Of the three of an appeal each rules once.", "the rulings of the others"),
     _R.NOT_UPHELD: Meaning(

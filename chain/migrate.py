@@ -32,8 +32,8 @@ BLOCKS_A_PORTION = 500
 # A format without tables that follow from the entries.
 _BARE = 6
 # What changes the state in another way than that version had it (protocol 6 and 8), by the type of an action or a
-# proposal.  Since 8: how an annulment is decided, whose word reopened a record, whose terms those of who leaves are, and
-# since which height an amendment is in force, so that what it changes is kept from what was before.
+# proposal.  Since 8: how an annulment is decided, whose word reopened a record, by whose terms somebody leaves, and
+# since which height an amendment is in force: what it changes is kept from what was before.
 _SINCE_8 = (Annul, Reopen, Leave, Amend)
 _SINCE_7 = (Dispute, Repair, Recover, *_SINCE_8)
 JUDGED_OTHERWISE: Mapping[int, tuple[type, ...]] = {6: (FileRecord, *_SINCE_7), 7: _SINCE_7, 8: _SINCE_8}

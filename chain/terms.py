@@ -64,7 +64,7 @@ def consented_from(draft: Draft, member: Member) -> int:
 
 
 def kept_slots(draft: Draft, promised: Record | Member, name: str) -> int:
-    """A period of a record or a member in slots, of the policy it was filed or enrolled under or of the one in force."""
+    """A period of a record or a member in slots, of the policy that it came under or of the one in force."""
     then, now = draft.policy_of(promised.policy_version), draft.policy
     return draft.slots(_better(name, getattr(then, name), getattr(now, name)))
 

@@ -10,6 +10,7 @@ from chain.actions import APPROVE, ASK, CORRECT, DECLINE, MAINTAIN, STRIKE, UPHO
 from chain.amendments import worsenings
 from chain.entries import DRAWN, MAINTAINED, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, REPAIR_REFERRED, Record
 from chain.genesis import Genesis
+from chain.identities import GRANTED, IN_HEARING, Annulment
 from chain.keys import did_from_key
 from chain.policy import Policy
 from chain.proposals import (
@@ -72,6 +73,9 @@ _WAITS_FOR = {
 }
 
 
+_PANEL = "the rulings of three arbiters, or a motion where there are too few"
+
+
 def term_in_words(genesis: Genesis, from_slot: int, until_slot: int) -> str:
     """A term as dates; one that ends beyond the calendar has no end."""
     until = _moment(genesis, until_slot) if until_slot < 2**48 else None
@@ -82,8 +86,17 @@ def term_in_words(genesis: Genesis, from_slot: int, until_slot: int) -> str:
 def waits_for(record: Record) -> str | None:
     """Whose turn it is, if anybody's."""
     if record.is_appealed and record.status == DRAWN:
-        return "the rulings of three arbiters, or a motion where there are too few"
+        return _PANEL
     return _WAITS_FOR.get(record.status)
+
+
+def annulment_waits_for(annulment: Annulment) -> str:
+    """The same about an enrolment that is said to be void."""
+    if annulment.status == GRANTED:
+        return "the member's appeal; without one it is gone"
+    if annulment.status == IN_HEARING:
+        return _WAITS_FOR[MAINTAINED]
+    return _PANEL if annulment.is_appealed else _WAITS_FOR[DRAWN]
 
 
 def time_of(genesis: Genesis, slot: int) -> str | None:

@@ -154,7 +154,9 @@ def _back_at_once() -> Sequence[Patch]:
 
 
 _SPEAKS = "only the guardians whom a member named speak for it, or the registrar who enrolled it where it named none"
-_GOES = "nobody goes but by its own word, or because its enrolment was void, once it could appeal and others decided that"
+_GOES = (
+    "nobody goes but by its own word, or because its enrolment was void, once it could appeal and others decided that"
+)
 _GRANTED = (
     "an enrolment is granted to be void after both were heard as promised, by nobody who asked for it or granted it"
 )

@@ -112,7 +112,9 @@ def _is_rewritten(_past: Past, step: Step) -> bool:
     return any(origin(before) != origin(after) for _, before, after in step.of(MEMBERS) if before and after)
 
 
-@right("nobody goes but by its own word, or because its enrolment was void, once it could appeal and others decided that")
+@right(
+    "nobody goes but by its own word, or because its enrolment was void, once it could appeal and others decided that"
+)
 def _is_thrown_out(past: Past, step: Step) -> bool:
     for who, before, after in step.of(LEAVINGS):
         if not isinstance(after, Leaving) or (before is not None and before.is_void == after.is_void):

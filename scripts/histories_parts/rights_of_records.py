@@ -9,7 +9,7 @@ from chain.statekeys import AUTHORITIES, MEMBERS, RULES_KEY
 from scripts.histories_parts.losses import is_contested, takes_something
 from scripts.histories_parts.right import right
 from scripts.histories_parts.standings import standing
-from scripts.histories_parts.steps import Name, Past, Step
+from scripts.histories_parts.steps import Past, Step
 from scripts.recount.notice import worsens
 
 # How long a step may last at most, as the policy that a record was filed under says.

@@ -109,7 +109,10 @@ def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
     yield VALIDATORS_KEY, _validators(recount.council)
     yield RULES_KEY, Rules(recount.version, recount.rules[recount.version]["digest"], *(recount.announced or (0, 0)))
     for version, rules in recount.rules.items():
-        yield policy_key(version), PolicyText(rules["document"], recount.in_force.get(version, 0), recount.came.get(version, 0))
+        yield (
+            policy_key(version),
+            PolicyText(rules["document"], recount.in_force.get(version, 0), recount.came.get(version, 0)),
+        )
     for key in recount.accounts:
         whose = recount.owner.get(key, b""), recount.successor.get(key, b"")
         yield (

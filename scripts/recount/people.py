@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from scripts.recount.lives import REVOKED, Row, claim
 from scripts.recount.enrolments import Enrolments
+from scripts.recount.lives import REVOKED, Row, claim
 
 # What answers somebody, happens once, or belongs to the validators' own affairs, is never too much.
 FREE = (

@@ -287,7 +287,7 @@ def leave(session: Session) -> VerifiedTransaction:
 def annul() -> None:
     """Say that an enrolment is void, object to that, decide, or appeal.
 
-    Both are heard first; then a lot names the arbiter (`member DID` says whom), and what it grants the member can appeal.
+    Both are heard first; then a lot names the arbiter (its own `status` says so).  What it grants the member can appeal.
     """
 
 
@@ -302,6 +302,15 @@ def _annuls(what: str, step: int, help_text: str, paper: str) -> None:
 
 _annuls("ask", ANNUL, "Say that the enrolment of DID is void, as a registrar.", "the written reason")
 _annuls("object", CONTEST, "Object, as the member DID.", "the grounds of the objection")
-_annuls("grant", GRANT, "Annul the enrolment of DID, as the arbiter on whom the lot fell.", "the reason of the decision")
-_annuls("appeal", APPEAL, "Appeal, as the member DID, against an annulment that was granted.", "the grounds of the appeal")
-_annuls("deny", DENY, "Leave the enrolment of DID as it is, as the arbiter on whom the lot fell.", "the reason of the decision")
+_annuls(
+    "grant", GRANT, "Annul the enrolment of DID, as the arbiter on whom the lot fell.", "the reason of the decision"
+)
+_annuls(
+    "appeal", APPEAL, "Appeal, as the member DID, against an annulment that was granted.", "the grounds of the appeal"
+)
+_annuls(
+    "deny",
+    DENY,
+    "Leave the enrolment of DID as it is, as the arbiter on whom the lot fell.",
+    "the reason of the decision",
+)

@@ -29,6 +29,7 @@ from chain.actions import (
     Statement,
     Veto,
 )
+from chain.arbiters import annulment_case, drawn
 from chain.consents import sign_consent, sign_recovery
 from chain.draft import Draft
 from chain.entries import DISPUTED, UNDISPUTED, Member, Rating, Record

@@ -1,4 +1,4 @@
-"""An enrolment is called void: both are heard, a lot names who rules, the member appeals once; silence is its friend."""
+"""An enrolment is called void: both are heard, a lot names who rules, the member appeals once."""
 
 from __future__ import annotations
 
