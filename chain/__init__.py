@@ -64,6 +64,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     objections    object, answer, rule, appeal
     repairs       ask for repair, approve, decline
     deadlines     what the chain itself does when a deadline of a record passes
+    attributes    what is attested of a member for a while
     leaving       leave, and everything about somebody is forgotten
     annulments    an enrolment is said to be void: hearing, lot, ruling, appeal
     anchors       reports beside the chain

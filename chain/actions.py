@@ -103,6 +103,18 @@ class Reopen(NamedTuple):
     consent: bytes
 
 
+class Attest(NamedTuple):
+    """An authority attests an attribute of a member until a date: ``digest`` is that of a document kept elsewhere.
+
+    Without a digest whoever attested it, or the member itself, takes it back; then ``until_slot`` is 0.
+    """
+
+    subject: bytes
+    attribute: int
+    digest: bytes
+    until_slot: int
+
+
 class Object(NamedTuple):
     """The member objects to record ``number`` about itself; its points are suspended at once."""
 
@@ -280,6 +292,7 @@ Action: TypeAlias = (
     | Annul
     | Leave
     | Anchor
+    | Attest
 )
 
 # Verdicts of Answer

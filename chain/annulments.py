@@ -80,8 +80,8 @@ def fall_due(draft: Draft, key: bytes) -> None:
         draft.put(key, None)
     elif annulment.status == IN_HEARING:
         due_slot = draft.slot + kept_slots(draft, member, "ruling_days")
-        lot = {"lot": draft.parent.id, "lot_height": draft.height}
-        draft.put(key, annulment._replace(status=BEFORE_ARBITER, due_slot=due_slot, **lot))
+        drawn = annulment._replace(status=BEFORE_ARBITER, lot=draft.parent.id, lot_height=draft.height)
+        draft.put(key, drawn._replace(due_slot=due_slot))
     elif annulment.status == BEFORE_ARBITER:
         arbiters.count_silence(draft, arbiters.annulment_case(subject, annulment))
         _stands(draft, subject, member)

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from chain.arbiters import annulment_case, drawn, record_case
-from chain.entries import RATING_STATUS_NAMES, STATUS_NAMES, Member, Rating, Record
+from chain.entries import RATING_STATUS_NAMES, STATUS_NAMES, Attributes, Member, Rating, Record
 from chain.identities import ANNULMENT_STATUS_NAMES, ANNULMENTS, Annulment
 from chain.keys import did_from_key
 from chain.scores import Line, explain, standing
@@ -22,6 +22,7 @@ from chain.statekeys import (
     MEMBERS,
     RATINGS,
     RECORDS,
+    attributes_key,
     member_key,
     read_identity,
     read_rating_key,
@@ -202,6 +203,24 @@ def record_document(view: StateView, subject: bytes, number: int, record: Record
 def annulments(view: StateView) -> Iterator[tuple[bytes, Annulment]]:
     """All annulments that are open, by the identities of whom they are about."""
     return ((read_identity(key), annulment) for key, annulment in view.entries(ANNULMENTS, Annulment))
+
+
+def attribute_documents(view: StateView, identity: bytes) -> list[Document]:
+    """What is attested of a member, as far as its date has not come."""
+    entry: Attributes | None = view.get(attributes_key(identity))
+    return [
+        {
+            "attribute": category_name(view.policy, each.attribute),
+            "code": each.attribute,
+            "issuer": did_of(view, each.issuer),
+            "digest": each.digest.hex(),
+            "height": each.height,
+            **moment(view, "expires", each.expires_slot),
+            "left": time_left(view, each.expires_slot),
+        }
+        for each in (entry.held if entry is not None else ())
+        if view.date(each.expires_slot) > view.slot
+    ]
 
 
 def annulment_document(view: StateView, identity: bytes, annulment: Annulment) -> Document:

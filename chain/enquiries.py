@@ -10,6 +10,7 @@ from chain.documents import (
     Row,
     annulment_document,
     annulments,
+    attribute_documents,
     explanation,
     member_document,
     rating_document,
@@ -66,7 +67,8 @@ def member(view: View, who: str, *, given: bool = False, limit: int | None = Non
     ]
     void: Annulment | None = view.state.get(annulment_key(identity))
     doubt = {} if void is None else {"annulment": annulment_document(view.state, identity, void)}
-    return {**summary, **doubt, "records_about": about, "received": received, **_given(view, identity, given, limit)}
+    attested = {"attributes": attribute_documents(view.state, identity), **doubt}
+    return {**summary, **attested, "records_about": about, "received": received, **_given(view, identity, given, limit)}
 
 
 def explained(view: View, who: str, *, given: bool = False, limit: int | None = None) -> Document:

@@ -219,6 +219,23 @@ class Marker(NamedTuple):
     filed: tuple[tuple[int, int], ...] = ()
 
 
+class Held(NamedTuple):
+    """One attribute: who attested it, on which document, at which height, and until when."""
+
+    attribute: int
+    issuer: bytes
+    digest: bytes
+    height: int
+    expires_slot: int
+
+
+class Attributes(NamedTuple):
+    """What is attested of a member, by the codes of the policy; in ``due_slot`` the first of it ends."""
+
+    due_slot: int
+    held: tuple[Held, ...]
+
+
 class CategorySum(NamedTuple):
     """The points of a member's standing records in one category, before its caps."""
 
@@ -324,6 +341,7 @@ Entry: TypeAlias = (
     | Member
     | Rating
     | Record
+    | Attributes
     | CategorySum
     | Marker
     | Authority

@@ -268,7 +268,8 @@ def _check_accreditation(draft: Draft, proposal: Accredit) -> None:
     arbiters.check_room(draft, draft.identity(proposal.authority), proposal.rights)
     if proposal.until_slot <= max(proposal.from_slot, draft.date_slot):
         raise Refused(Reason.USELESS_MOTION, "this accreditation would end before it begins")
-    unknown = [code for code in proposal.categories if code not in draft.policy.categories]
+    policy = draft.policy
+    unknown = [code for code in proposal.categories if code not in policy.categories and code not in policy.attributes]
     if unknown:
         raise Refused(Reason.UNKNOWN_CATEGORY, f"category {unknown[0]} is not in the policy")
     if not proposal.categories and not proposal.rights:

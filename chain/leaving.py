@@ -29,7 +29,7 @@ from chain.identities import (
     recovery_key,
 )
 from chain.offices import holds_office
-from chain.statekeys import RATINGS, account_key, member_key, read_record_key
+from chain.statekeys import RATINGS, account_key, attributes_key, member_key, read_record_key
 from chain.terms import identity_slots
 
 # Keys of one member that one visit forgets; who had more is visited again.
@@ -74,7 +74,7 @@ def fall_due(draft: Draft, key: bytes) -> None:
     member: Member | None = draft.get(member_key(subject))
     if member is not None:
         keeps_keys = holds_office(draft, subject)
-        for about in (member_key, guardians_key, recovery_key, annulment_key):
+        for about in (member_key, guardians_key, recovery_key, annulment_key, attributes_key):
             draft.put(about(subject), None)
         if keeps_keys:
             draft.put(key, None)

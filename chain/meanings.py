@@ -97,6 +97,13 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.NOTHING_TO_ANNUL: Meaning(
         "A registrar says that an enrolment is void before anybody objects or decides.", "a registrar (`annul ask`)"
     ),
+    _R.UNKNOWN_ATTRIBUTE: Meaning(
+        "An attribute is one that the policy knows, and only one that is attested is taken back.",
+        "one of its attributes (`policy reference` tells where a policy names them)",
+    ),
+    _R.WRONG_TERM: Meaning(
+        "An attribute is attested until a date to come, at most valid_days from now.", "a date within that"
+    ),
     # ratings
     _R.NO_RECEIPT: Meaning(
         "Under this policy each rating names a dealing that the rated member signed too.",

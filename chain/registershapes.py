@@ -86,6 +86,19 @@ class Record(TypedDict):
     proof: str | None
 
 
+class Attribute(TypedDict):
+    """What an authority attests of a member until a date, on a document of which this is the salted digest."""
+
+    attribute: str
+    code: int
+    issuer: str
+    digest: str
+    height: int
+    expires_slot: int | None
+    expires_time: str | None
+    left: str
+
+
 class Annulment(TypedDict):
     """An enrolment that a registrar calls void."""
 
@@ -155,6 +168,7 @@ class MemberStanding(Member, AsRanked):
 class OneMember(MemberStanding):
     """A member with the records about it and the ratings of it; ``given`` where they were asked for."""
 
+    attributes: list[Attribute]
     annulment: NotRequired[Annulment]
     records_about: list[Record]
     received: list[Rating]

@@ -2,8 +2,8 @@
 
 The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.recovery`, :mod:`chain.ratings`,
 :mod:`chain.records`, :mod:`chain.objections`, :mod:`chain.repairs`, :mod:`chain.leaving`, :mod:`chain.annulments`,
-:mod:`chain.anchors`, :mod:`chain.governance` and :mod:`chain.offences`; each checks everything before it writes
-anything, so a refused transaction has changed nothing.
+:mod:`chain.attributes`, :mod:`chain.anchors`, :mod:`chain.governance` and :mod:`chain.offences`; each checks everything
+before it writes anything, so a refused transaction has changed nothing.
 Source: protocol 6.1 and 6.5.
 """
 
@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from chain import (
     anchors,
     annulments,
+    attributes,
     deadlines,
     governance,
     leaving,
@@ -35,6 +36,7 @@ from chain.actions import (
     Answer,
     Appeal,
     Approve,
+    Attest,
     Consent,
     Dispute,
     Enrol,
@@ -66,6 +68,7 @@ from chain.identities import ANNULMENTS, LEAVINGS, LEFT, RECOVERIES
 from chain.policy import Policy
 from chain.state import due_slot_of, encode_entry
 from chain.statekeys import (
+    ATTRIBUTES,
     DOCKET_KEY,
     MARKERS,
     MOTIONS,
@@ -100,6 +103,7 @@ _RULES: dict[type[Action], _Rule] = {
     Annul: annulments.annul,
     Leave: leaving.leave,
     Anchor: anchors.anchor,
+    Attest: attributes.attest,
     Rotate: members.rotate,
     FileRecord: records.file,
     Reopen: records.reopen,
@@ -134,6 +138,7 @@ _DEADLINES: dict[bytes, Callable[[Draft, bytes], None]] = {
     LEAVINGS: leaving.fall_due,
     ANNULMENTS: annulments.fall_due,
     LEFT: leaving.left_due,
+    ATTRIBUTES: attributes.fall_due,
 }
 
 
@@ -251,6 +256,8 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
         case Enrol():
             members.check_new(draft, transaction.actor)
         case FileRecord() | Reopen() | Answer() | Rule():
+            check_authority(draft, transaction.actor)
+        case Attest(digest=digest) if digest:
             check_authority(draft, transaction.actor)
         case Propose() | Approve():
             governance.check_validator(draft, transaction.actor)

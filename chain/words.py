@@ -58,8 +58,8 @@ def rights_in_words(rights: int) -> list[str]:
 
 
 def category_name(policy: Policy, code: int) -> str:
-    """What the policy calls a category of records or of ratings."""
-    category = policy.categories.get(code) or policy.ratings.get(code)
+    """What the policy calls a category of records or of ratings, or an attribute."""
+    category = policy.categories.get(code) or policy.ratings.get(code) or policy.attributes.get(code)
     return str(code) if category is None else category.name
 
 

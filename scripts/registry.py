@@ -27,6 +27,7 @@ from p2p.local.keyfile import write_key
 from p2p.local.passphrase import Passphrase, with_passphrase
 from scripts.console import print_json, remark, table
 from scripts.registry_parts.anchoring import anchor
+from scripts.registry_parts.attesting import attribute
 from scripts.registry_parts.filing import answer, record, repair, rule
 from scripts.registry_parts.importing import import_table
 from scripts.registry_parts.inputs import DID, Cosignature, document, read_cosignature, salt_file, salted_digest
@@ -63,7 +64,7 @@ def registry() -> None:
 
 
 for _command in (
-    *(record, import_table, reopen, cosign_reopening, answer, rule, repair, motion),
+    *(attribute, record, import_table, reopen, cosign_reopening, answer, rule, repair, motion),
     *(rate, rating, receipt),
     *(guardians, vouch, recover, undo, veto, annul, leave),
     *(name_key, list_names, anchor, policy),
@@ -194,7 +195,7 @@ def _possible(session: Session, account: Account) -> list[str]:
             policy.ratings
         )
     if account["authority"]:
-        possible.append("record, reopen, as far as it was accredited")
+        possible.append("record, reopen, attribute attest, as far as it was accredited")
         possible.append("answer, repair approve, repair decline, for records that it filed")
         possible.append(
             "rule, annul grant, annul deny, on whom the lot fell; cosign-reopening, as an arbiter; "
@@ -205,7 +206,7 @@ def _possible(session: Session, account: Account) -> list[str]:
     elif account["member"] or account["authority"]:
         possible.append("rotate")
     if account["member"]:
-        possible.append("guardians, vouch, veto, leave; annul object, annul appeal, where its enrolment is called void")
+        possible.append("guardians, vouch, veto, leave; attribute withdraw; annul object, annul appeal")
     return possible
 
 

@@ -143,6 +143,12 @@ class Attackers(OfMembers, AboutRecords, OfValidators):
             {"base": policy.base - 1},
             {"notice_days": 1, "worse_notice_days": 1},
             {"lookback_days": days},
+            {
+                "identity": policy.identity._replace(
+                    recovery_days=1, annulment_days=1, leave_days=days, return_days=days
+                )
+            },
+            {"raters": policy.raters._replace(answer_days=days)},
         ]
         if category is not None:
             worse = replace(category, low=category.low - 3, tier_cap=0)
@@ -153,8 +159,16 @@ class Attackers(OfMembers, AboutRecords, OfValidators):
         yield from self._carried(Propose(Amend(policy.version, self.recount.date + notice, new.encode())))
         yield Deed(self._now(victim), Object(victim, record.number if record else 0, DIGEST))
         yield from (None, None)
+        yield Deed(self._new_key(), Recover(self._now(victim), RECOVER, registrar=self._now(office), consent=bytes(64)))
+        yield Deed(self._now(victim), Veto(RECOVERY))
+        yield Deed(self._now(office), Annul(self._now(victim), ANNUL, DIGEST))
+        yield from (Deed(self._now(victim), Dispute(rater, code, DIGEST)) for rater, code in self._said(victim))
         yield self._filing(office, victim, age_slots=self.random.randint(1, 8))
         yield from self._carried(Propose(Restore(self._now(office))))
+
+    def _said(self, victim: bytes) -> list[tuple[bytes, int]]:
+        """Who rates somebody, and in which category."""
+        return [(self._now(rater), code) for rater, code in self.recount.ratings[victim]]
 
     def _thief(self) -> Plan:
         """Whoever has a member's key is faster than its guardians, who are many."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from chain import annulments, arbiters, leaving, markers, members, offices, recovery, registry
-from chain.actions import CONTEST, Annul, Recover
+from chain.actions import CONTEST, GRANT, UPHOLD, Annul, Recover
 from chain.draft import Draft
 from chain.entries import Member
 from chain.errors import Refused
-from chain.identities import Annulment, Guardians, left_key, recovery_key
+from chain.identities import IN_HEARING, Annulment, Guardians, left_key, recovery_key
 from chain.statekeys import account_key, member_key
 from scripts.histories_parts.broken_rule import Break, Patch, nothing
 
@@ -83,7 +83,16 @@ def _any_registrar() -> Sequence[Patch]:
 
 
 def _annulled_unheard() -> Sequence[Patch]:
-    return [(annulments, "identity_slots", lambda _draft, _version, _name: 1)]
+    rule = annulments._rule
+
+    def at_once(draft: Draft, action: Annul, actor: bytes, subject: bytes, member: Member) -> None:
+        annulment = annulments.waiting(draft, subject)
+        if annulment.status == IN_HEARING and action.step == GRANT:
+            annulments.decide(draft, subject, member, annulment, UPHOLD, offices.check_arbiter(draft, actor))
+        else:
+            rule(draft, action, actor, subject, member)
+
+    return [(annulments, "_rule", at_once)]
 
 
 def _no_appeal() -> Sequence[Patch]:
@@ -181,8 +190,8 @@ BROKEN: dict[str, Break] = {
     ),
     "an enrolment is annulled unheard": Break(_annulled_unheard, _GRANTED),
     "an annulment cannot be appealed": Break(_no_appeal, _GOES),
-    "who granted an annulment rules on its appeal": Break(_granter_judges_again, _GRANTED),
-    "an enrolment that stood is called void again": Break(_void_again),
+    "who granted an annulment rules on its appeal": Break(_granter_judges_again),
+    "an enrolment that stood is called void again": Break(_void_again, "an annulment of what was decided"),
     "whose a key is changes by the terms of today": Break(_other_terms),
     "anybody answers for whose enrolment is to be annulled": Break(
         _another_is_heard, "nobody but the member objects to its annulment"

@@ -59,7 +59,8 @@ class OfValidators(Hand):
         status = recount.offices[office].status if office in recount.offices else REVOKED
         match random.randrange(10):
             case 0 | 1:
-                codes = sorted(random.sample(sorted(self.policy.categories), len(self.policy.categories) // 2))
+                known = sorted((*self.policy.categories, *self.policy.attributes))
+                codes = sorted(random.sample(known, len(known) // 2))
                 from_slot = self._mostly(0, recount.date + 2)
                 who = self.random.choice((self._now(office), self._now(office), self._left_key(), self._somebody()))
                 until = self._mostly(FOREVER, recount.date + 3, recount.date)

@@ -30,12 +30,12 @@ from chain.entries import ANSWERED, DISPUTED, REVOKED, Member
 from chain.identities import ANNULMENTS, GUARDIANS, LEAVINGS, RECOVERIES, Leaving, commitment_of, left_key
 from chain.offices import holds_office
 from chain.scores import standing as shown
-from chain.statekeys import AUTHORITIES, MEMBERS, RATINGS, RECORDS, SUMS, read_rating_key
+from chain.statekeys import ATTRIBUTES, AUTHORITIES, MEMBERS, RATINGS, RECORDS, SUMS, read_rating_key
 from scripts.histories_parts.right import right
 from scripts.histories_parts.standings import document, standing, unrated
 from scripts.histories_parts.steps import Past, Step, asks
 
-_TIED = (MEMBERS, RECORDS, RATINGS, SUMS, GUARDIANS, RECOVERIES, ANNULMENTS)
+_TIED = (MEMBERS, RECORDS, RATINGS, SUMS, GUARDIANS, RECOVERIES, ANNULMENTS, ATTRIBUTES)
 UNDOING = "what a thief did with a key is undone where enough guardians say so in time"
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from chain.actions import FileRecord, Object, Reopen
-from chain.entries import ACTIVE, DRAWN, MAINTAINED, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, STANDING, Record
+from chain.actions import Attest, FileRecord, Object, Reopen
+from chain.entries import ACTIVE, DRAWN, MAINTAINED, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, STANDING, Held, Record
 from chain.policy import Policy
-from chain.statekeys import AUTHORITIES, MEMBERS, RULES_KEY
+from chain.statekeys import ATTRIBUTES, AUTHORITIES, MEMBERS, RULES_KEY
 from scripts.histories_parts.losses import is_contested, takes_something
 from scripts.histories_parts.right import right
 from scripts.histories_parts.standings import standing
@@ -232,3 +232,26 @@ def _one_decides_an_appeal(_past: Past, step: Step) -> bool:
         if before.arbiter in voters or (is_decided and len(voters) < 2):
             return True
     return False
+
+
+@right("what is attested of a member is one office's word, until its date, and the policy's at the latest")
+def _is_attested_otherwise(_past: Past, step: Step) -> bool:
+    for who, before, after in step.of(ATTRIBUTES):
+        old, new = ({each.attribute: each for each in entry.held} if entry else {} for entry in (before, after))
+        if any(not _may_attest(step, who, old.get(code), each) for code, each in new.items() if each != old.get(code)):
+            return True
+        if any(not _may_end(step, who, each) for code, each in old.items() if code not in new):
+            return True
+    return False
+
+
+def _may_attest(step: Step, who: bytes, old: Held | None, new: Held) -> bool:
+    issuer, view = step.view.identity(step.actor), step.view
+    lasts = step.slots(view.policy.attributes[new.attribute].valid_days)
+    is_its_own = new.issuer == issuer != who and (old is None or old.issuer == issuer or old.expires_slot <= step.slot)
+    return isinstance(step.action, Attest) and is_its_own and step.slot < new.expires_slot <= step.slot + lasts
+
+
+def _may_end(step: Step, who: bytes, old: Held) -> bool:
+    is_taken_back = isinstance(step.action, Attest) and step.view.identity(step.actor) in (who, old.issuer)
+    return is_taken_back or old.expires_slot <= step.slot or step.view.get(MEMBERS + who) is None

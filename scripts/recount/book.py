@@ -53,6 +53,8 @@ class Book:
         self.leavings: dict[bytes, Leaving] = {}
         self.annulments: dict[bytes, Annulment] = {}
         self.marks: dict[bytes, int] = {}
+        # What is attested of a member, by its code: by whom, on what, at which height, until which slot.
+        self.attributes: dict[bytes, dict[int, tuple[bytes, bytes, int, int]]] = {}
         self.enrolled: dict[bytes, int] = {}
         self.enrolled_by: dict[bytes, bytes] = {}
         self.consents: dict[bytes, tuple[int, int]] = {}  # since which date, to which version

@@ -11,11 +11,13 @@ from collections.abc import Iterator, Mapping
 from chain.entries import (
     RATING_STATUS_NAMES,
     Account,
+    Attributes,
     Authority,
     CategorySum,
     Clock,
     Docket,
     Entry,
+    Held,
     Marker,
     Member,
     Motion,
@@ -48,6 +50,7 @@ from chain.statekeys import (
     RULES_KEY,
     VALIDATORS_KEY,
     account_key,
+    attributes_key,
     authority_key,
     marker_key,
     member_key,
@@ -177,6 +180,8 @@ def _annulment(about: lives.Annulment) -> Annulment:
 
 def _entries_about(recount: Recount, member: bytes) -> Iterator[tuple[bytes, Entry]]:
     yield member_key(member), _member(recount, member)
+    if held := tuple(Held(code, *about) for code, about in sorted(recount.attributes.get(member, {}).items())):
+        yield attributes_key(member), Attributes(min(each.expires_slot for each in held), held)
     for (rater, code), rating in recount.ratings[member].items():
         yield rating_key(member, rater, code), _rating(rating)
     for record in recount.about(member):

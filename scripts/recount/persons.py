@@ -147,6 +147,7 @@ class Persons(Voices):
                 self.guards,
                 self.recoveries,
                 self.annulments,
+                self.attributes,
             ):
                 kept.pop(who, None)
             self.ratings.pop(who, None)

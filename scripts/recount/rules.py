@@ -120,6 +120,8 @@ class Recount(People, Disputes):
                 self._leave(row, who)
             case "anchor":
                 self._anchor(actor, who)
+            case "attest":
+                self._attest(row, who)
             case "rotate":
                 self._rotate(row["new_key"], actor, who)
             case "record" | "reopen":
@@ -168,6 +170,7 @@ class Recount(People, Disputes):
         due += [(slot, "y", who) for who, (_, slot, _) in self.recoveries.items()]
         due += [(leaving.due, "l", who) for who, leaving in self.leavings.items()]
         due += [(annulment.due, "u", who) for who, annulment in self.annulments.items()]
+        due += [(min(end for *_, end in held.values()), "x", who) for who, held in self.attributes.items()]
         due += [(slot, "w", (sha256(b"goodfaith/left/1" + key).digest(), key)) for key, slot in self.marks.items()]
         queue: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         for _, kind, about in sorted(row for row in due if row[0] <= self.slot):
@@ -225,6 +228,8 @@ class Recount(People, Disputes):
                 self._leaving_due(about)
             case "u" if about in self.annulments:
                 self._annulment_due(about)
+            case "x" if about in self.attributes:
+                self._keep_attributes(about, self.attributes[about])
             case "w":
                 del self.marks[about[1]]
 

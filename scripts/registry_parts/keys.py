@@ -287,7 +287,7 @@ def leave(session: Session) -> VerifiedTransaction:
 def annul() -> None:
     """Say that an enrolment is void, object to that, decide, or appeal.
 
-    Both are heard first; then a lot names the arbiter (its own `status` says so).  What it grants the member can appeal.
+    Both are heard first; then a lot names the arbiter, whose `status` says so.  What it grants can be appealed.
     """
 
 

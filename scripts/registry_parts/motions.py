@@ -11,7 +11,7 @@ from chain.actions import STRIKE, UPHOLD, Propose
 from chain.amendments import amendment_fault, needed_notice_days, worsenings
 from chain.codec import U32_MAX, U64_MAX
 from chain.errors import Reason, Refused
-from chain.policy import load_policy
+from chain.policy import Attribute, Category, load_policy
 from chain.proposals import (
     ARBITER,
     MAX_WEIGHT,
@@ -70,8 +70,9 @@ def accredit(
 
     Its terms are the categories that it may file in, its rights, and from when until when.
     """
-    known = session.policy.categories
-    codes = set(known) if all_categories else {find_category(known, text).code for text in categories}
+    policy = session.policy
+    known: dict[int, Category | Attribute] = {**policy.categories, **policy.attributes}
+    codes = set(policy.categories) if all_categories else {find_category(known, text).code for text in categories}
     rights = REGISTRAR * registrar | ARBITER * arbiter
     genesis, now_slot = session.genesis, session.account["slot"]
     from_slot = max(0, read_slot(genesis, from_when, now_slot, "--from"))
