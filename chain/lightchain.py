@@ -290,10 +290,12 @@ def rehearse(part: Sequence[Heading], whole: Sequence[Heading], chain: LightChai
 # ------------------------------------------------------------------------------------------------- on the disk
 
 
-def save(chain: LightChain) -> bytes:
-    """What it takes to go on from what is final, for a small file."""
+def save(chain: LightChain, behind: int = 0) -> bytes:
+    """What it takes to go on from what is final, or was up to ``behind`` blocks before, for a small file."""
     pin = () if chain.checkpoint is None else (chain.checkpoint,)
-    final = chain.final if chain.is_anchored else _genesis(chain.genesis)
+    lowest = 0 if chain.checkpoint is None else chain.checkpoint.height
+    finals = chain.finals(1 + max(0, min(behind, chain.final.header.height - lowest)))
+    final = (chain.get(finals[-1].id) if finals else None) or _genesis(chain.genesis)
     body = encode((FORMAT, chain.genesis.id, pin, final.header.raw, encode_votes(final.votes)))
     return sha256(body).digest() + body
 

@@ -25,7 +25,7 @@ from chain.derived import Derived
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader, decode_header
-from chain.joining import Joining, share
+from chain.joining import MAX_BEHIND, Joining, share
 from chain.lightchain import MAX_KNOWN, MAX_SAVED_BYTES, Checkpoint, LightChain, restore, save
 from chain.messages import GetPart
 from chain.newest import Newest
@@ -104,6 +104,7 @@ class Newcomer:
             with self._database.translated():
                 self._open()
                 self.chain = self._restored(checkpoint)
+                self._stored = self._last_stored()
                 self.joining = self._unfinished()
                 self.target = self._target()
         except (OSError, sqlite3.Error) as error:
@@ -116,7 +117,6 @@ class Newcomer:
                 f"{draft} is damaged ({error.__cause__}); move it away, and the join begins anew"
             ) from error
         self._waiting: Newest[bytes, Waiting] = Newest(MAX_KNOWN)
-        self._stored = self.chain.final.header
 
     def _open(self) -> None:
         connection = self._database.connection
@@ -133,12 +133,26 @@ class Newcomer:
             raise Refused(Reason.MALFORMED, "it is of another version, or of another network")
 
     def _restored(self, checkpoint: Checkpoint | None) -> LightChain:
+        """The chain as far as it is stored, with every state that may still be given away."""
         raw = self._database.meta("headers")
-        chain = LightChain(self.genesis, checkpoint) if raw is None else restore(self.genesis, raw, checkpoint)
-        if not chain.final.header.height:  # under another checkpoint than before, what was final is not
-            self._forget("headers", "target", "joining")
-        self._drop_above(chain.final.header.height)
-        return chain
+        known = None if raw is None else restore(self.genesis, raw, None)
+        if known is not None and checkpoint in (None, known.checkpoint):
+            for heading in self._headings_above(known.final.header.height):
+                known.add(heading, is_shown=True)
+            return known
+        self._forget("headers", "target", "joining")  # under another checkpoint than before, what was final is not
+        self._drop_above(0)
+        return LightChain(self.genesis, checkpoint)
+
+    def _headings_above(self, height: int) -> Iterator[Heading]:
+        rows = "SELECT id, body, 0 FROM blocks WHERE height > ? ORDER BY height"
+        for _, body, _ in self._database.values(rows, (height,)):
+            header, ballot = decode_heading(body)
+            yield Heading(VerifiedHeader(header), ballot)
+
+    def _last_stored(self) -> Header:
+        rows = self._database.values("SELECT id, body, 0 FROM blocks ORDER BY height DESC LIMIT 1")
+        return next((decode_heading(body)[0] for _, body, _ in rows), LightChain(self.genesis).final.header)
 
     def _forget(self, *keys: str) -> None:
         self._database.connection.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in keys])
@@ -214,7 +228,7 @@ class Newcomer:
         with self._database.portion():
             self._insert(way[::-1])
             if self.chain.is_anchored:
-                self._database.put("headers", save(self.chain))
+                self._database.put("headers", save(self.chain, MAX_BEHIND))
         self._stored = final
         for block_id in [each for each, waiting in self._waiting.items() if waiting.height <= final.height]:
             del self._waiting[block_id]

@@ -15,6 +15,7 @@ from chain.blocktree import Judged
 from chain.database import DATABASE, Database
 from chain.errors import OperatorError, Refused
 from chain.events import SigningState
+from chain.joining import MAX_BEHIND
 from chain.lightchain import Checkpoint, LightChain
 from chain.newcomer import Newcomer, draft_of, is_fresh, progress_of
 from chain.reader import Reader
@@ -122,7 +123,7 @@ def test_killed_at_any_moment_it_goes_on(home: Path, seed: int) -> None:
     while True:
         with closing(Newcomer(home, GENESIS)) as newcomer:
             kills += 1
-            height = newcomer.chain.final.header.height
+            height = newcomer.standing.height
             if height < len(CHAIN) - 3:
                 follow(newcomer, min(len(CHAIN), newcomer.chain.head.header.height + rng.randrange(1, 9)))
                 continue
@@ -199,6 +200,33 @@ def test_what_another_state_left_is_healed(home: Path) -> None:
     fetch(newcomer)
     newcomer.finish(nothing)
     check(home)
+
+
+def test_killed_before_it_aimed_it_knows_every_state_that_may_be_given_away(home: Path) -> None:
+    with closing(Newcomer(home, GENESIS)) as newcomer:
+        follow(newcomer, 34)
+        height = newcomer.standing.height
+    with closing(Newcomer(home, GENESIS)) as newcomer:
+        assert newcomer.standing.height == height
+        assert TARGET.header.state_root in {header.state_root for header in newcomer.chain.finals(MAX_BEHIND)}
+        assert follow(newcomer).final.header.height > height
+        aim(newcomer)
+        fetch(newcomer)
+        newcomer.finish(nothing)
+    check(home)
+
+
+@pytest.mark.parametrize("behind", [3, MAX_BEHIND])
+def test_where_it_goes_on_is_not_below_its_checkpoint(home: Path, behind: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chain.newcomer.MAX_BEHIND", behind)
+    pin = Checkpoint(30, CHAIN[29].id)
+    with closing(Newcomer(home, GENESIS, pin)) as newcomer:
+        follow(newcomer)
+    for named in (pin, None):
+        with closing(Newcomer(home, GENESIS, named)) as newcomer:
+            assert newcomer.chain.checkpoint == pin
+            assert newcomer.chain.is_anchored
+            assert newcomer.standing.height > 30
 
 
 def test_a_checkpoint_that_is_named_later_begins_anew(home: Path) -> None:
