@@ -319,6 +319,7 @@ class Newcomer:
         database.put("head", header.id)
         database.put("finalized", encode((header.height,)))
         database.put("bodies", encode((header.height + 1,)))
+        database.put("counted_from", encode((header.height + 1,)))
         database.put("transactions", encode((0,)))
 
     def _take_over(self) -> None:

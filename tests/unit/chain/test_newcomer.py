@@ -83,7 +83,8 @@ def check(path: Path) -> None:
         for block in CHAIN[21:]:
             chain.add(block, arrived_in_slot=True)
         assert chain.finalized.height > TARGET.header.height
-        assert storage.bodies.oldest == TARGET.header.height + 1
+        assert storage.bodies.oldest == storage.counted_from == TARGET.header.height + 1
+        assert storage.count_transactions() == 0
     with closing(Reader(path, GENESIS)) as reader:
         assert [header.id for header, _ in reader.headers(1, 100)] == [block.id for block in CHAIN[:21]]
         assert reader.count_members() == 60
@@ -168,6 +169,17 @@ def test_killed_at_the_end_it_ends_the_next_time(home: Path, at: str, monkeypatc
     assert again.is_whole
     again.finish(nothing)
     check(home)
+
+
+def test_once_it_has_all_bodies_it_counts_what_every_block_holds(home: Path) -> None:
+    test_a_home_gets_headers_and_a_state_and_goes_on_from_there(home)
+    with closing(Storage(home, GENESIS)) as storage:
+        for first in (11, 1):
+            for missing in storage.bodies.missing(first, 21 - first + 1):
+                storage.bodies.restore(CHAIN[missing.height - 1])
+            storage.bodies.lower(first)
+            assert storage.counted_from == first
+        assert storage.count_transactions() == sum(len(block.transactions) for block in CHAIN[:21]) > 0
 
 
 def test_a_wrong_part_is_refused_and_nothing_of_it_stays(home: Path) -> None:
