@@ -160,7 +160,7 @@ def test_killed_at_the_end_it_ends_the_next_time(home: Path, at: str, monkeypatc
         raise KeyboardInterrupt
 
     if at == "swap":
-        monkeypatch.setattr("chain.newcomer._fold_log", stop)
+        monkeypatch.setattr("chain.arrived._fold_log", stop)
     with pytest.raises(KeyboardInterrupt):
         newcomer.finish(stop if at == "tables" else nothing)
     newcomer.close()
