@@ -49,6 +49,14 @@ def rebuild(database: Database, advance: Callable[[int], None]) -> None:
         work.grow_tree(heaps)
 
 
+def rebuild_tables(database: Database, advance: Callable[[int], None]) -> None:
+    """:func:`rebuild` where the tree is there already; until :func:`forget_progress` it is done once."""
+    work = _Rebuild(database, advance)
+    if database.meta(_PROGRESS) is None:
+        work.begin(*_FILLED)
+    work.look_through()
+
+
 def fill(database: Database, rows: Iterable[tuple[bytes, bytes, int]], advance: Callable[[int], None]) -> None:
     """Let these rows of ``state`` be all there are, with all that follows but the tree.
 

@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from chain import joining as module
+from chain.blocks import Block
 from chain.blocktree import Judged
 from chain.database import DATABASE, Database
 from chain.errors import OperatorError, Refused
@@ -23,6 +24,7 @@ from chain.rebuild import replace_state
 from chain.storage import Storage
 from tests.support.forge import heading
 from tests.support.headings import CHAIN, FORGE, GENESIS
+from tests.support.registered import City, changing_city
 from tests.support.shelf import Shelf
 
 TARGET = CHAIN[20]
@@ -263,6 +265,41 @@ def test_another_chain_than_before_begins_anew(home: Path) -> None:
             second.add(heading(block))
             newcomer.follow(second, [heading(block)])
         assert newcomer.standing.height == second.final.header.height >= 30
+
+
+@pytest.fixture(scope="module")
+def changing() -> City:
+    """Validators that are jailed and taken in while somebody joins."""
+    return changing_city(20)
+
+
+def moments(city: City) -> list[Block]:
+    """The first block of each phase that a change of validators goes through, and the last of all."""
+    votes = [city.votes(block).electorate for block in city.blocks]
+    kinds = [(type(electorate.phase), electorate.current) for electorate in votes]
+    return [city.blocks[at] for at in range(1, len(kinds)) if kinds[at] != kinds[at - 1]]
+
+
+def test_it_joins_while_validators_change(changing: City, tmp_path: Path) -> None:
+    found = [block for block in moments(changing) if block.header.height < len(changing.blocks) - 12]
+    assert len({type(changing.votes(block).electorate.phase) for block in found}) == 3
+    for number, target in enumerate(found):
+        Storage.create(tmp_path / f"{number}.db", changing.genesis, SIGNING)
+        with closing(Newcomer(tmp_path / f"{number}.db", changing.genesis)) as newcomer:
+            for block in changing.blocks:
+                newcomer.chain.add(heading(block))
+                newcomer.follow(newcomer.chain, [heading(block)])
+            judged = newcomer.chain.get(target.id)
+            assert judged is not None
+            newcomer.aim(judged)
+            fetch(newcomer, Shelf(changing.state(target).items()))
+            newcomer.finish(nothing)
+        with closing(Storage(tmp_path / f"{number}.db", changing.genesis)) as storage:
+            chain, _ = storage.load()
+            assert chain.head.votes == changing.votes(target)
+            for block in changing.blocks[target.header.height :]:
+                chain.add(block, arrived_in_slot=True)
+            assert chain.head.votes == changing.votes(changing.blocks[-1])
 
 
 def test_a_damaged_draft_says_what_to_do(home: Path) -> None:
