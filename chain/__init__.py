@@ -132,6 +132,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     rows          the state of a node on disk, as it reads it
     derived       what follows from the entries, in tables of its own
     rebuild       all of that anew
+    arrived       the database of a home that has joined by state
     newcomer      a home that joins by state, beside its own database until that is whole
     migrate       a database of the format before, in this one
     bodies        what blocks say, and how what is too old leaves the files

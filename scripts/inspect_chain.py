@@ -12,7 +12,6 @@ from p2p.local.commandline import EXIT_WRONG, importing
 import json
 import os
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
@@ -87,7 +86,7 @@ def forks(document: Document) -> Finding:
 @look
 def sync(view: View) -> Finding:
     """How far a home is that joins by state, as of some seconds ago; or where it stands."""
-    raw = progress_of(view.reader.path) if isinstance(view.reader.path, Path) else None
+    raw = progress_of(view.reader.path)
     if raw is None:
         document = {"joining": False, **view.at_head, "oldest_body": view.reader.oldest_body()}
         return Finding(document, [facts(f"This home has its state, {as_of(document)}", document)])
