@@ -193,9 +193,7 @@ class Sync:
     def _headings(self, chain: Blockchain, now_ms: int) -> Iterator[Asked]:
         """Try who claims more and has shown nothing yet, some at a time; let one at a time show what comes next."""
         ours = chain.head.rank
-        wanted = [
-            each for each in self.suppliers if each.status.rank > ours and self._is_wanted(each, chain, now_ms)
-        ]
+        wanted = [each for each in self.suppliers if each.status.rank > ours and self._is_wanted(each, chain, now_ms)]
         if not wanted:
             return
         asked = [each for each in self.suppliers.asked if not each.ids]
