@@ -23,6 +23,7 @@ class Status(TypedDict):
     ``silent`` says that this validator makes no blocks at present, ``silent_why`` why, and ``signs_again`` when it will
     (UTC, ISO 8601), None where nobody knows.  ``mode`` is what it keeps of what blocks say: of those from
     ``oldest_body`` on everything, but for ``damaged_blocks`` that its disk spoilt and that are asked of peers again.
+    ``faults`` counts what was put aside since its start for a fault of this version; the log tells which.
     """
 
     version: str
@@ -50,6 +51,7 @@ class Status(TypedDict):
     peers: int
     syncing: bool
     reorgs: int
+    faults: int
     transactions: int
     final_transactions: int
     signatures_checked: int
