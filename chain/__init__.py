@@ -49,6 +49,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     state         what the registry knows, entry by entry
     view          a state to look at, wherever it is kept
     draft         changes tried on top of a state
+    fence         what a fault of ours ends, and what not
     terms         what was promised when a record was filed, and no rule before its time
     markers       what ended stays ended
     authorities   what authorities are measured by
