@@ -14,6 +14,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from tests.support.running import DEADLINE_S, ROOT
@@ -100,6 +101,17 @@ def test_what_is_found_missing_late_is_told_too_unless_it_is_ours(missing: str, 
     )
     assert ended.returncode == code
     assert ("Traceback" in ended.stderr) == (code == 1)
+
+
+@every_program
+def test_lists_of_commands_say_what_each_does_to_the_end(program: Path) -> None:
+    module = importlib.import_module(".".join(program.relative_to(ROOT).with_suffix("").parts))
+    name = program.read_text("utf-8").splitlines()[-1].strip().removesuffix("()")
+    lists = [click.Context(getattr(module, name), terminal_width=80, info_name=name)]
+    for context in lists:
+        if isinstance(context.command, click.Group):
+            assert "..." not in context.command.get_help(context).partition("Commands:")[2]
+            lists += [click.Context(each, context, terminal_width=80) for each in context.command.commands.values()]
 
 
 @some_programs

@@ -308,6 +308,7 @@ def test_a_refusal_says_the_rule_and_what_is_needed(market: Desk) -> None:
     assert (ended.code, ended.stdout) == (1, "")
     assert "refused: nothing was changed (not_enrolled)" in ended.stderr
     assert "Nothing is recorded about a key that has not enrolled" in ended.stderr
+    assert f"  here    {market.did('office')} is not enrolled\n" in ended.stderr
     assert "the enrolment of that key" in ended.stderr
     assert len(market.node.taken) == 2, "what is refused is not sent"
 

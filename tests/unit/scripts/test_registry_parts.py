@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from chain.errors import OperatorError, Reason, Refused
+from chain.keys import did_from_key
 from chain.meanings import MEANINGS
 from chain.policy import shipped_policy
+from scripts.console import use_names
 from scripts.registry_parts.inputs import (
     Cosignature,
     find_category,
@@ -19,7 +21,7 @@ from scripts.registry_parts.inputs import (
     read_start,
 )
 from scripts.registry_parts.refusals import show
-from tests.support.world import GENESIS_MS, genesis_of
+from tests.support.world import GENESIS_MS, genesis_of, secret
 
 CITY = shipped_policy("municipal")
 LOAN = CITY.categories[1]
@@ -40,6 +42,16 @@ def test_a_refusal_says_the_rule_what_is_needed_and_when(capsys: pytest.CaptureF
         f"  when    slot {DAY_SLOTS} is 1970-01-02 00:16 UTC",
         f"  needed  {MEANINGS[Reason.TOO_EARLY].needed}",
     ]
+
+
+def test_a_refusal_names_whom_it_is_about_as_this_machine_does(capsys: pytest.CaptureFixture[str]) -> None:
+    did = did_from_key(secret(7).public)
+    use_names({did: "Ann"})
+    try:
+        show(Refused(Reason.NOT_ENROLLED, f"{did} is not enrolled"), "nothing was changed", GENESIS)
+    finally:
+        use_names({})
+    assert f"  here    Ann {did} is not enrolled\n" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------------------------------ names
