@@ -205,7 +205,7 @@ def _signing(case: Case, known: dict[str, bytes | None], is_validator: bool) -> 
         what = f"this home signed with {did_from_key(signer)}, which is not its key"
         yield Finding(check, False, what, "put the old key back, and make the new one a home of its own")
     elif not is_validator:
-        yield Finding(check, True, "this key is no validator")
+        yield Finding(check, True, "this key is not a validator's")
     elif known["exported"] is not None:
         remedy = "if it did not go to another machine, bring it back with `python node.py signing import FILE`"
         yield Finding(check, False, "it left this home, which signs nothing", remedy)

@@ -21,7 +21,7 @@ def require_no_testnet(path: Path) -> None:
     homes = sorted(found.parent.name for found in path.glob("*/config.toml"))
     if homes:
         raise OperatorError(
-            f"{path} is no home itself, but holds some: {', '.join(homes)}; name one of them, as {path / homes[0]}"
+            f"{path} is not a home itself, but holds some: {', '.join(homes)}; name one of them, as {path / homes[0]}"
         )
 
 

@@ -423,8 +423,8 @@ def test_the_command_catches_up_and_says_so(told: Told, tmp_path: Path) -> None:
     ("to", "what"),
     [
         (None, "give --to"),
-        ("chain.db", "'chain.db' is no index; write it like index.duckdb or postgresql://user@host/database"),
-        ("nowhere/x.duckdb", "nowhere is no folder; make it first"),
+        ("chain.db", "'chain.db' is not an index; write it like index.duckdb or postgresql://user@host/database"),
+        ("nowhere/x.duckdb", "nowhere; make it first"),
         ("postgresql://nobody@/none?host=/nowhere", "/none?host=/nowhere cannot be reached now: "),
     ],
 )

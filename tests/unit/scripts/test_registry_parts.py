@@ -64,7 +64,12 @@ def test_a_category_is_found_by_code_name_or_part_of_the_name(text: str) -> None
 
 @pytest.mark.parametrize(
     ("text", "why"),
-    [("999", "is no category"), ("", "fits several"), ("drinking tea", "is no category"), ("-1", "is no category")],
+    [
+        ("999", "is not a category"),
+        ("", "fits several"),
+        ("drinking tea", "is not a category"),
+        ("-1", "is not a category"),
+    ],
 )
 def test_no_category_or_several_is_said_with_the_choice(text: str, why: str) -> None:
     with pytest.raises(OperatorError, match=f"{why}.*choose from 1 contract or loan default"):
