@@ -7,10 +7,11 @@ Nothing is written, and nothing but ``verify`` checks a signature again.
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_WRONG, importing
+from p2p.local.commandline import EXIT_WRONG, importing, launched
 
 import json
 import os
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,9 +33,6 @@ __all__ = ["inspect_chain", "institutions", "offline", "people", "seats"]
 
 # What only some kinds of transactions have.
 _ACTION_FIELDS = ("subject", "number", "category", "points", "verdict", "step")
-_NOTHING_YET = (
-    "`python node.py run` brings the chain to it: its blocks one after the other, or with --join state what is final"
-)
 # Signatures are checked outside of the interpreter's lock; of more threads that wait for the execution little comes.
 _THREADS = min(8, os.cpu_count() or 1)
 
@@ -95,8 +93,10 @@ def sync(view: View) -> Finding:
     raw = progress_of(view.reader.path) if isinstance(view.reader.path, Path) else None
     if raw is None:
         document = {"joining": False, **view.at_head, "oldest_body": view.reader.oldest_body()}
-        has = f"This home has its state, {as_of(document)}" if view.head_height else "This home has no block yet"
-        return Finding(document, [facts(has, document)], beside="" if view.head_height else _NOTHING_YET)
+        if not view.head_height:
+            run = launched(f"python node.py run --home {shlex.quote(str(view.reader.path.parent))}")
+            return Finding(document, text=f"This home has no block yet; `{run}` brings it what the network has.\n")
+        return Finding(document, [facts(f"This home has its state, {as_of(document)}", document)])
     document = {"joining": True, **json.loads(raw)}
     refused = document.pop("refused")
     sheets = [facts("This home joins by state", document)]

@@ -357,7 +357,7 @@ def test_on_a_terminal_tables_have_colour(story: Story) -> None:
 
 def test_a_home_without_a_block_says_what_brings_the_chain(tmp_path: Path) -> None:
     create_home(tmp_path / "fresh", genesis_of(1), secret(1).seed, HomeConfig())
-    shown = ask(tmp_path / "fresh", "sync")
-    assert shown.stdout.startswith("This home has no block yet\n")
-    assert "run` brings the chain" in shown.stderr
+    (line,) = ask(tmp_path / "fresh", "sync").stdout.splitlines()
+    assert line.startswith("This home has no block yet; `")
+    assert line.endswith(f"node.py run --home {tmp_path / 'fresh'}` brings it what the network has.")
     assert answer(tmp_path / "fresh", "sync")["as_of_height"] == 0
