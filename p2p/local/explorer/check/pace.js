@@ -3,7 +3,7 @@
 const MAX_MS = 16
 
 // Browsers wait 4 ms after some timeouts in a row; where they can simply give way, nothing is waited for.
-const giveWay = () => globalThis.scheduler?.yield?.() ?? new Promise((resolve) => setTimeout(resolve))
+export const giveWay = () => globalThis.scheduler?.yield?.() ?? new Promise((resolve) => setTimeout(resolve))
 
 export class Pace {
   constructor () {
