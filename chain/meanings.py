@@ -153,7 +153,7 @@ MEANINGS: dict[Reason, Meaning] = {
         "a motion of the validators that restores it (`motion restore`)",
     ),
     _R.AUTHORITY_REVOKED: Meaning(
-        "An authority that a motion revoked is none any more.", "a new accreditation (`motion accredit`)"
+        "An authority that a motion revoked is not an authority any more.", "a new accreditation (`motion accredit`)"
     ),
     _R.SELF_RECORD: Meaning("Nobody records about itself.", "another authority to file it"),
     _R.CATEGORY_CLOSED: Meaning(
