@@ -90,6 +90,7 @@ class Suppliers:
         self._named = frozenset(named)
         self._by_peer: dict[Peer, Supplier] = {}
         self._count = 0
+        self._best_rate = 0
         self._asked: dict[tuple[Peer, Request], Asked] = {}
         # Bytes that came in good time, of all peers, and how many a second they were while the last reply was waited
         # for that says something of the line; 0 as long as none did.
@@ -129,6 +130,7 @@ class Suppliers:
     def forget(self, peer: Peer) -> None:
         """A peer is gone, and with it what it was asked for."""
         self._by_peer.pop(peer, None)
+        self._compare_rates()
         for key in [key for key in self._asked if key[0] == peer]:
             del self._asked[key]
 
@@ -152,6 +154,7 @@ class Suppliers:
         self._resting.pop(supplier.peer, None)
         supplier.has_delivered = True
         supplier.pace.arrived(size, took_ms)
+        self._compare_rates()
 
     def failed(self, supplier: Supplier, now_ms: int) -> None:
         """A peer's claim proved empty, or it did not answer: others come first for a while."""
@@ -159,6 +162,9 @@ class Suppliers:
         self._resting.renew(supplier.peer, (times + 1, now_ms + min(REST_MS << min(times, 16), MAX_REST_MS)))
         supplier.is_aside, supplier.trail_to = False, b""
         supplier.pace.failed()
+
+    def _compare_rates(self) -> None:
+        self._best_rate = max((each.pace.rate for each in self), default=0)
 
     def failures(self, peer: Peer) -> int:
         """How often in a row a peer failed."""
@@ -234,8 +240,7 @@ class Suppliers:
 
     def late_at_ms(self, asked: Asked) -> int:
         """When to ask another for the same."""
-        best_rate = max((each.pace.rate for each in self), default=0)
-        return asked.since_ms + patience_ms(asked.expected, asked.received, best_rate)
+        return asked.since_ms + patience_ms(asked.expected, asked.received, self._best_rate)
 
     def is_late(self, asked: Asked, now_ms: int) -> bool:
         """Whether a reply takes longer than the peer's line can explain, or the clock jumped."""
