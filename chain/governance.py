@@ -36,6 +36,7 @@ from chain.entries import (
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.identities import Annulment
 from chain.keys import check_public_key
+from chain.offices import check_not_gone
 from chain.proposals import (
     Accredit,
     AddValidator,
@@ -180,6 +181,9 @@ def check_validator(draft: Draft, actor: bytes) -> None:
 
 def check_proposal(draft: Draft, proposal: Proposal) -> None:
     """Whether the state would let this be carried now.  Raises :class:`Refused`."""
+    chosen = proposal.authority if isinstance(proposal, Accredit) else _newcomer(proposal)
+    if chosen is not None:
+        check_not_gone(draft, chosen)
     match proposal:
         case Accredit():
             _check_accreditation(draft, proposal)

@@ -75,7 +75,7 @@ def decode_statement(raw: bytes) -> Header | Attestation:
 
 def _statement(value: Any, name: str) -> bytes:
     if type(value) is not bytes:
-        raise Refused(Reason.MALFORMED, f"{name} is no statement")
+        raise Refused(Reason.MALFORMED, f"{name} is not a statement")
     decode_statement(value)
     return value
 

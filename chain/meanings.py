@@ -67,6 +67,10 @@ MEANINGS: dict[Reason, Meaning] = {
         "a consent for this member: a registrar makes one with `cosign`, and `enrol --consent` takes it",
     ),
     _R.COUNTER_LIMIT: Meaning("What the register counts is bounded.", "another member, authority or network"),
+    _R.FAULT: Meaning(
+        "What a transaction asks for is carried out, or refused for a reason; here the rules themselves went wrong.",
+        "a version in which that is mended: nothing happened; report what is said above, and send it again then",
+    ),
     _R.OVER_QUOTA: Meaning(
         "The policy says how much a key writes a day, so nobody shouts others down; answers and objections are free.",
         "to wait for the next day, in the slot named above",
@@ -149,7 +153,7 @@ MEANINGS: dict[Reason, Meaning] = {
         "a motion of the validators that restores it (`motion restore`)",
     ),
     _R.AUTHORITY_REVOKED: Meaning(
-        "An authority that a motion revoked is none any more.", "a new accreditation (`motion accredit`)"
+        "An authority that a motion revoked is not an authority any more.", "a new accreditation (`motion accredit`)"
     ),
     _R.SELF_RECORD: Meaning("Nobody records about itself.", "another authority to file it"),
     _R.CATEGORY_CLOSED: Meaning(

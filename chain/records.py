@@ -63,7 +63,7 @@ def reopen(draft: Draft, action: Reopen, actor: bytes) -> None:
     arbiter = draft.identity(action.arbiter)
     found = draft.authority(arbiter)
     if found is None or found.key != action.arbiter or not is_arbiter(found, draft.date_slot):
-        raise Refused(Reason.NOT_ARBITER, "the co-signer is no arbiter in office")
+        raise Refused(Reason.NOT_ARBITER, "the co-signer is not an arbiter in office")
     if arbiter in (issuer, subject):
         raise Refused(Reason.OWN_RECORD, "nobody consents to a record of its own, or about itself")
     markers.check_reopening(draft, subject, action)

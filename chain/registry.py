@@ -17,6 +17,7 @@ from chain import (
     annulments,
     attributes,
     deadlines,
+    fence,
     governance,
     leaving,
     markers,
@@ -62,7 +63,7 @@ from chain.authorities import check_authority
 from chain.draft import Draft
 from chain.electorate import Electorate
 from chain.entries import Account, Docket, Entry, PolicyText, Roll, Rules
-from chain.errors import InvariantBroken, Reason, Refused
+from chain.errors import FAULTS, Damaged, InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.identities import ANNULMENTS, LEAVINGS, LEFT, RECOVERIES
 from chain.policy import Policy
@@ -161,7 +162,9 @@ def begin(draft: Draft, due: Iterable[tuple[bytes, bytes]], electorate: Electora
 
     ``due`` are the keys of entries that have their turn, at most :data:`MAX_DUE_A_BLOCK`, in the order of deadlines and
     keys, each with the key of the one whose deadline it is: its own, or that somebody leaves whom it is tied to.
-    ``electorate`` is in force at this block.  Raises :class:`InvariantBroken` for an entry that knows no deadline.
+    ``electorate`` is in force at this block.  Where one of them goes wrong it is put aside (:mod:`chain.fence`).
+
+    Raises :class:`InvariantBroken` for an entry that knows no deadline.
     """
     draft.begin()
     governance.begin(draft, electorate)
@@ -171,10 +174,16 @@ def begin(draft: Draft, due: Iterable[tuple[bytes, bytes]], electorate: Electora
             raise InvariantBroken("an entry that knows no deadline is due")
         if not _is_due(draft, turn):  # what came before in this block ended it, or put it off
             continue
-        if key == turn:
-            act(draft, key)
-        elif draft.get(key) is not None:
-            leaving.forget(draft, key)
+        draft.mark()
+        try:
+            if key == turn:
+                act(draft, key)
+            elif draft.get(key) is not None:
+                leaving.forget(draft, key)
+        except Damaged:
+            raise
+        except (*FAULTS, Refused) as error:
+            fence.put_aside(draft, turn, error)
 
 
 def _is_due(draft: Draft, key: bytes) -> bool:
@@ -184,6 +193,16 @@ def _is_due(draft: Draft, key: bytes) -> bool:
 
 def apply(draft: Draft, transaction: Transaction) -> None:
     """Carry out one transaction, or raise :class:`Refused` and leave the draft as it was."""
+    draft.mark()
+    try:
+        _apply(draft, transaction)
+    except Damaged:
+        raise
+    except FAULTS as error:
+        raise fence.refused(draft, transaction.kind, error) from error
+
+
+def _apply(draft: Draft, transaction: Transaction) -> None:
     expiry_height, limit = transaction.expiry_height, draft.height + draft.genesis.max_expiry_blocks
     if expiry_height < draft.height:
         raise Refused(Reason.EXPIRED, f"expired at height {expiry_height}")
@@ -226,6 +245,7 @@ def touched(transaction: Transaction) -> Iterator[bytes]:
             pass
 
 
+@fence.look
 def check_action(policy: Policy, transaction: Transaction) -> None:
     """The rules that follow from the policy alone, whatever else the state is.  Raises :class:`Refused`."""
     check = _CHECKS.get(type(transaction.action))
@@ -233,6 +253,7 @@ def check_action(policy: Policy, transaction: Transaction) -> None:
         check(policy, transaction.action, transaction.actor)
 
 
+@fence.look
 def check_quota(draft: Draft, transaction: Transaction) -> None:
     """Whether its actor may write this today, with all that must come before it.
 
@@ -246,6 +267,7 @@ def check_quota(draft: Draft, transaction: Transaction) -> None:
         quotas.spent(draft, account, transaction.action, account.identity or transaction.actor, ahead)
 
 
+@fence.look
 def check_standing(draft: Draft, transaction: Transaction) -> None:
     """Whether its actor is somebody who may do such a thing at all, as ``draft`` sees it.  Raises :class:`Refused`.
 

@@ -210,3 +210,13 @@ def due_slot_of(entry: Entry | None) -> int | None:
         case Rules() as rules if rules.next_version:
             return rules.next_slot
     return None
+
+
+# The fields that :func:`due_slot_of` looks at.
+_DEADLINES = frozenset(("deadline_slot", "due_slot", "expires_slot", "until_slot"))
+
+
+def put_off(entry: Any, slots: int) -> Any:
+    """An entry on which the chain itself acts, with all its deadlines so many slots later."""
+    later = {name: slot + slots for name, slot in zip(entry._fields, entry, strict=True) if name in _DEADLINES and slot}
+    return entry._replace(**later)

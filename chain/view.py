@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from chain.entries import Account, Authority, Clock, Docket, Entry, Member, Motion, PolicyText, Roll, Rules
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
+from chain.keys import did_from_key
 from chain.policy import Policy, decode_policy
 from chain.state import decode_entry
 from chain.statekeys import (
@@ -71,7 +72,7 @@ class Lookup(ABC):
             identity = self.identity(key)
             member = self.get(member_key(identity))
         if member is None:
-            raise Refused(Reason.NOT_ENROLLED, f"{key.hex()[:12]}… is not enrolled")
+            raise Refused(Reason.NOT_ENROLLED, f"{did_from_key(key)} is not enrolled")
         if 0 < member.leaves_slot <= self._gone_slot:
             raise Refused(Reason.NOT_ENROLLED, "this member has left; the next blocks forget it")
         return identity, member

@@ -309,7 +309,7 @@ def object_to(session: Session, number: int, grounds: bytes) -> VerifiedTransact
 @document("grounds", "the grounds of the appeal")
 @sends
 def appeal(session: Session, number: int, grounds: bytes) -> VerifiedTransaction:
-    """Appeal against a record about yourself that an arbiter upheld.
+    """Appeal against a record about you that was upheld.
 
     Both sides are heard again, and three other arbiters decide on record NUMBER, or a motion where there are too few.
     """
@@ -358,7 +358,7 @@ def approve(session: Session, number: int) -> VerifiedTransaction:
 @_number
 @sends
 def consent(session: Session, number: int) -> VerifiedTransaction:
-    """Agree to motion NUMBER, which would make this key a validator.
+    """Agree to become a validator, as motion NUMBER proposes.
 
     Sign with the key of the node that is to make blocks; it is not carried without, and then waits for that node.
     """

@@ -86,7 +86,9 @@ def accredit(
 @click.option("--verdict", type=click.Choice(("strike", "uphold")), required=True)
 @sends
 def judge(session: Session, key: bytes, number: int, verdict: str) -> VerifiedTransaction:
-    """Decide the appeal against record NUMBER about DID, where there are too few arbiters for three."""
+    """Decide an appeal, where there are too few arbiters.  It is that against record NUMBER about DID, which three
+    arbiters decide otherwise.
+    """
     return session.sign(Propose(Judge(key, number, STRIKE if verdict == "strike" else UPHOLD)))
 
 

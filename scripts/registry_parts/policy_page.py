@@ -28,15 +28,15 @@ _WIDTH = 110
 _INTRODUCTION = f"""\
 # What a policy can say
 
-    uv run scripts/registry.py policy reference --write
+    .uv/bin/uv run scripts/registry.py policy reference --write
 
 A policy is a TOML file of language {LANGUAGE}. Every number is an integer, so that every node computes the same score;
 times are whole days, at most {MAX_DAYS:,}. Here is every key; the tables are those that the code reads files by.
 
-    uv run scripts/registry.py policy new FILE.toml         # a commented file that passes
-    uv run scripts/registry.py policy check FILE.toml       # mistakes and warnings, by line
-    uv run scripts/registry.py policy diff OLD.toml NEW.toml  # what an amendment changes, and its notice
-    uv run scripts/testnet.py --policy FILE.toml            # real nodes under it
+    .uv/bin/uv run scripts/registry.py policy new FILE.toml         # a commented file that passes
+    .uv/bin/uv run scripts/registry.py policy check FILE.toml       # mistakes and warnings, by line
+    .uv/bin/uv run scripts/registry.py policy diff OLD.toml NEW.toml  # what an amendment changes, and its notice
+    .uv/bin/uv run scripts/testnet.py --policy FILE.toml            # real nodes under it
 
 **amendment** says which way a change is the worse one for members: it takes `worse_notice_days`, and nothing that is
 recorded already is touched by it.

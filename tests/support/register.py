@@ -167,7 +167,8 @@ class Register:
     # ----------------------------------------------------------------------------------------------------- time
 
     def block(self, slots: int = 1) -> Block:
-        """Make the block in the making the head, and begin the next one ``slots`` later."""
+        """Make the block in the making the head, and begin the next one ``slots`` later; no rule may go wrong."""
+        assert not self.draft.faults
         ballot = make_ballot((), decided(self.draft, self.electorate))
         root, changes = self.ledger.seal(self.draft)
         header = sign_header(
