@@ -390,6 +390,7 @@ def run(
     said: dict[str, Any] = {"log_level": log_level, "mode": mode, "join": join, "checkpoint": checkpoint}
     config = replace(loaded.config, **{name: value for name, value in said.items() if value is not None})
     adopt_level(config.log_level)
+    log.info("starting", home=str(home), network=loaded.genesis.name)  # libp2p is yet to be imported
     trio.run(partial(run_node, replace(loaded, config=config), stop_with_parent=stop_with_parent))
 
 

@@ -25,6 +25,7 @@ class Status(TypedDict):
     ``oldest_body`` on everything, but for ``damaged_blocks`` that its disk spoilt and that are asked of peers again.
     ``transactions`` and ``final_transactions`` are those of the blocks from ``transactions_from`` on: how many there
     were before it joined by state, a node learns from their bodies alone.
+    ``faults`` counts what was put aside since its start for a fault of this version; the log tells which.
     """
 
     version: str
@@ -52,6 +53,7 @@ class Status(TypedDict):
     peers: int
     syncing: bool
     reorgs: int
+    faults: int
     transactions: int
     final_transactions: int
     transactions_from: int

@@ -27,9 +27,9 @@ from typing import Any
 
 from chain.errors import Reason, Refused
 
-FORMAT = 8
+FORMAT = 9
 # What `chaindata.py migrate` brings to this format.
-OLDER_FORMATS = (6, 7)
+OLDER_FORMATS = (6, 7, 8)
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;

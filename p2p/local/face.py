@@ -180,6 +180,7 @@ class LocalFace:
             "peers": len(node.transport.peers.connected()),
             "syncing": engine.sync.is_downloading,
             "reorgs": telemetry.reorg_count,
+            "faults": telemetry.fault_count,
             "transactions": telemetry.transaction_count,
             "final_transactions": telemetry.transaction_count - chain.ledger.transactions_above(final.height),
             "transactions_from": telemetry.counted_from,

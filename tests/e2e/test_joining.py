@@ -110,7 +110,7 @@ def test_an_older_chain_wants_a_checkpoint_and_one_off_the_chain_leads_nowhere(t
     assert "--checkpoint HEIGHT:ID" in ended.stderr
     ended = run_to_end("run", "--home", str(late), "--join", "state", "--checkpoint", "7:what")
     assert ended.returncode == 2
-    assert "no checkpoint" in ended.stderr
+    assert "not a checkpoint" in ended.stderr
 
 
 # ------------------------------------------------------------------------------------- peers that are not honest

@@ -366,7 +366,7 @@ def test_a_server_that_is_not_there_is_one_sentence(url: str, tmp_path: Path) ->
 
 
 def test_an_address_that_is_none_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match=r"^store in config\.toml is no address") as caught:
+    with pytest.raises(OperatorError, match=r"^store in config\.toml is not the address") as caught:
         Storage(Address("postgresql://me:sec#ret@host:por/none?nonsense=1", tmp_path), genesis_of(4))
     assert "sec" not in str(caught.value)
 
