@@ -186,11 +186,12 @@ def test_every_kind_of_deadline_can_be_put_off() -> None:
         b"w": (Left(9),),
     }
     assert {kind[0] for kind in entries} == WITH_DEADLINES - {RULES_KEY[0]}
+    entry: Any
     for kind, examples in entries.items():
         for entry in examples:
             before = due_slot_of(entry)
             assert before is not None
-            later: Any = put_off(entry, 5)
+            later = put_off(entry, 5)
             assert due_slot_of(later) == before + 5, kind
             if isinstance(entry, Record | Rating):  # whether it ends by age or by silence stays what it was
                 assert (later.due_slot == later.expires_slot) == (entry.due_slot == entry.expires_slot)

@@ -16,6 +16,7 @@ from chain.actions import (
     Leave,
     NameGuardians,
     Object,
+    Propose,
     Rate,
     Statement,
     Veto,
@@ -318,3 +319,22 @@ def test_no_sequence_of_transactions_of_one_office_ends_a_membership(town: Regis
         town.refusal(town.person(), town.recovery(town.person(), ann, both))
         town.block(2)
     assert town.entry(ann).key == ann.key
+
+
+def test_nobody_gets_an_office_while_its_keys_are_forgotten(town: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its last key, gone a block later, would hold one, and whoever comes back with the first would find it."""
+    monkeypatch.setattr(leaving, "KEYS_A_VISIT", 2)
+    ann = town.member(town.registrar())
+    for _ in range(4):
+        town.rotate(ann)
+    town.do(ann, Leave())
+    town.block(5)
+    assert town.draft.account(ann.key) is not None, "some of its keys are left"
+    validator = town.validators[0]
+    for proposal in (Accredit(ann.key, ARBITER, (), 0, FOREVER), AddValidator(ann.key, 1)):
+        assert town.refusal(validator, Propose(proposal)) is Reason.HAS_LEFT
+    for _ in range(2):
+        town.block()
+        assert town.refusal(validator, Propose(Accredit(ann.key, ARBITER, (), 0, FOREVER))) is Reason.HAS_LEFT
+    town.block(12)
+    town.carry(Accredit(ann.key, ARBITER, (), 0, FOREVER))
