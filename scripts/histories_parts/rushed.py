@@ -142,7 +142,7 @@ def _policy(variant: int) -> Policy:
                 "recovery_days": recovery_days,
                 "registrar": random.choice(("recovers", "recovers nobody")),
                 "annulment_days": random.choice((1, 2)),
-                "leave_days": recovery_days + random.choice((0, 0, 1)),
+                "leave_days": recovery_days + random.choice((0, 0, 0, 1)),
                 "return_days": random.choice((1, 4)),
             },
             "raters": {

@@ -234,7 +234,7 @@ class RushedDeeds:
         return Deed(self._member(), NameGuardians(self.random.choice((GUARDED, GUARDED, b""))))
 
     def _annul(self) -> Deed:
-        who = self._who()
+        who = (self._any(b"u") if self.random.random() < 0.5 else None) or self._who()
         annulment, subject = self._draft.get(b"u" + who), self._now(who)
         usual = (
             ANNUL if annulment is None else self.random.choice((GRANT, GRANT, DENY)) if annulment.is_heard else CONTEST
