@@ -66,7 +66,8 @@ class Reason(Enum):
     ALREADY_LEAVING = ("already_leaving", Disposition.IGNORE)
     ANNULMENT_OPEN = ("annulment_open", Disposition.IGNORE)
     NOTHING_TO_ANNUL = ("nothing_to_annul", Disposition.IGNORE)
-    NOT_HEARD = ("not_heard", Disposition.LATER)
+    UNKNOWN_ATTRIBUTE = ("unknown_attribute", Disposition.IGNORE)
+    WRONG_TERM = ("wrong_term", Disposition.IGNORE)
 
     # ratings
     NO_RECEIPT = ("no_receipt", Disposition.IGNORE)

@@ -16,7 +16,7 @@ def check_registrar(draft: Draft, key: bytes) -> bytes:
     identity = draft.identity(key)
     registrar = draft.authority(identity)
     if registrar is None or not registrar.rights & REGISTRAR or key != registrar.key:
-        raise Refused(Reason.NOT_REGISTRAR, "the co-signer is no registrar; ask one whom the validators accredited")
+        raise Refused(Reason.NOT_REGISTRAR, "the co-signer is not a registrar; ask one whom the validators accredited")
     if not is_in_office(draft, registrar):
         raise Refused(Reason.NOT_REGISTRAR, "the registrar is suspended, revoked, or out of its term")
     return identity

@@ -1,9 +1,9 @@
 """The credit registry: what each transaction does to the state, and what the chain itself does at deadlines.
 
 The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.recovery`, :mod:`chain.ratings`,
-:mod:`chain.records`, :mod:`chain.objections`, :mod:`chain.repairs`, :mod:`chain.leaving`, :mod:`chain.anchors`,
-:mod:`chain.governance` and :mod:`chain.offences`; each checks everything before it writes anything, so a refused
-transaction has changed nothing.
+:mod:`chain.records`, :mod:`chain.objections`, :mod:`chain.repairs`, :mod:`chain.leaving`, :mod:`chain.annulments`,
+:mod:`chain.attributes`, :mod:`chain.anchors`, :mod:`chain.governance` and :mod:`chain.offences`; each checks everything
+before it writes anything, so a refused transaction has changed nothing.
 Source: protocol 6.1 and 6.5.
 """
 
@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 
 from chain import (
     anchors,
+    annulments,
+    attributes,
     deadlines,
     fence,
     governance,
@@ -35,6 +37,7 @@ from chain.actions import (
     Answer,
     Appeal,
     Approve,
+    Attest,
     Consent,
     Dispute,
     Enrol,
@@ -66,6 +69,7 @@ from chain.identities import ANNULMENTS, LEAVINGS, LEFT, RECOVERIES
 from chain.policy import Policy
 from chain.state import due_slot_of, encode_entry
 from chain.statekeys import (
+    ATTRIBUTES,
     DOCKET_KEY,
     MARKERS,
     MOTIONS,
@@ -97,9 +101,10 @@ _RULES: dict[type[Action], _Rule] = {
     NameGuardians: recovery.name_guardians,
     Recover: recovery.recover,
     Veto: recovery.veto,
-    Annul: leaving.annul,
+    Annul: annulments.annul,
     Leave: leaving.leave,
     Anchor: anchors.anchor,
+    Attest: attributes.attest,
     Rotate: members.rotate,
     FileRecord: records.file,
     Reopen: records.reopen,
@@ -132,8 +137,9 @@ _DEADLINES: dict[bytes, Callable[[Draft, bytes], None]] = {
     MOTIONS: governance.fall_due,
     RECOVERIES: recovery.fall_due,
     LEAVINGS: leaving.fall_due,
-    ANNULMENTS: leaving.annulment_due,
+    ANNULMENTS: annulments.fall_due,
     LEFT: leaving.left_due,
+    ATTRIBUTES: attributes.fall_due,
 }
 
 
@@ -272,6 +278,8 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
         case Enrol():
             members.check_new(draft, transaction.actor)
         case FileRecord() | Reopen() | Answer() | Rule():
+            check_authority(draft, transaction.actor)
+        case Attest(digest=digest) if digest:
             check_authority(draft, transaction.actor)
         case Propose() | Approve():
             governance.check_validator(draft, transaction.actor)

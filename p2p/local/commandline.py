@@ -10,7 +10,7 @@ not wait for trio, libp2p or pandas.
 
 from __future__ import annotations
 
-from p2p.local.startup import EXIT_INTERRUPTED, FOLDER, INSTALLED, is_command, is_installed
+from p2p.local.startup import EXIT_INTERRUPTED, EXIT_MISTAKE, FOLDER, INSTALLED, is_command, is_installed
 
 import codecs
 import errno
@@ -32,7 +32,7 @@ from chain.errors import OperatorError
 from p2p.local.process import interruptible, open_streams
 
 ROOT = Path(FOLDER)
-EXIT_WRONG, EXIT_MISTAKE, EXIT_BROKEN_PIPE = 1, 2, 141
+EXIT_WRONG, EXIT_BROKEN_PIPE = 1, 141
 OUR_FAULT = (
     "This is a fault of Goodfaith's own, and what is on disk stays as it is: start it again, and where it ends here "
     "once more leave the home alone, send these lines to who maintains Goodfaith, and run the version that mends it."

@@ -183,6 +183,7 @@ class LocalFace:
             "faults": telemetry.fault_count,
             "transactions": telemetry.transaction_count,
             "final_transactions": telemetry.transaction_count - chain.ledger.transactions_above(final.height),
+            "transactions_from": telemetry.counted_from,
             "signatures_checked": node.signatures.checked,
             "cpu_s": round(time.process_time(), 3),
             "rss_bytes": psutil.Process().memory_info().rss,

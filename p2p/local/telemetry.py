@@ -46,10 +46,13 @@ class Telemetry:
     ``sign_restart`` what an operator types to sign a restart.
     """
 
-    def __init__(self, transactions: int = 0, own_key: bytes | None = None, sign_restart: str = "") -> None:
+    def __init__(
+        self, transactions: int = 0, own_key: bytes | None = None, sign_restart: str = "", counted_from: int = 1
+    ) -> None:
         registry = CollectorRegistry()
         self.registry = registry
         self.transaction_count = transactions
+        self.counted_from = counted_from
         self.reorg_count = 0
         self.fault_count = 0
         self.heads: deque[Document] = deque(maxlen=MAX_HEADS)

@@ -35,6 +35,7 @@ STATUS_OF_A_NODE: NodeStatus = {
     "height": 7, "head_id": "ab", "state_root": "cd", "finalized_height": 2, "finalized_id": "ef", "stalled": None,
     "slot": 9, "mempool": 0, "peers": 3, "syncing": False, "reorgs": 0, "faults": 0, "transactions": 5,
     "final_transactions": 1,
+    "transactions_from": 1,
     "signatures_checked": 6, "cpu_s": 0.5, "rss_bytes": 1,
     "mode": "full", "oldest_body": 1, "damaged_blocks": 0,
 }  # fmt: skip
