@@ -14,6 +14,7 @@ import pytest
 from chain import leaving, registry
 from chain.actions import (
     ANNUL,
+    APPEAL,
     APPROVE,
     ASK,
     CONTEST,
@@ -29,6 +30,7 @@ from chain.actions import (
     Annul,
     Answer,
     Appeal,
+    Attest,
     Dispute,
     Leave,
     Lost,
@@ -40,6 +42,7 @@ from chain.actions import (
     Rule,
     Veto,
 )
+from chain.identities import BEFORE_ARBITER, GRANTED, IN_HEARING
 from chain.proposals import (
     ALL_RIGHTS,
     Accredit,
@@ -61,7 +64,7 @@ from tests.support.guardians import Circle
 from tests.support.register import DIGEST, FOREVER, MUNICIPAL, Person, Register, altered, amended, with_category
 
 PERIODS = {"answer_days": 4, "ruling_days": 4, "repair_answer_days": 4, "motion_days": 6, "notice_days": 2}
-RIGHTS = {"hearing_days": 2, "appeal_days": 3, "disputed_days": 4, "worse_notice_days": 2}
+RIGHTS = {"hearing_days": 1, "appeal_days": 3, "disputed_days": 4, "worse_notice_days": 2}
 IDENTITY = {"recovery_days": 3, "leave_days": 3, "annulment_days": 2, "return_days": 2}
 TRADE = [{"code": code, "name": f"trade {code}", "min": -9, "max": 9} for code in (1, 2)]
 SEVERITIES = [
@@ -75,10 +78,12 @@ POLICY = altered(
     rating=TRADE,
     raters={"rating_days": 8, "answer_days": 4},
     severity=SEVERITIES,
+    attribute=[{"code": 51, "name": "licence", "valid_days": 9}],
 )
 FINED = 13
 # By when all is over: the retention, and whoever came back has left again.
-LONG = 22
+LONG = 24
+LICENCE = 51
 
 
 @dataclass
@@ -89,7 +94,7 @@ class Cast:
 
     def __post_init__(self) -> None:
         town = self.town
-        self.office, self.registrar = town.office(FINED), town.office(rights=ALL_RIGHTS)
+        self.office, self.registrar = town.office(FINED, LICENCE), town.office(rights=ALL_RIGHTS)
         self.judges = [town.arbiter() for _ in range(4)]
         town.block()  # whoever has the arbiter's right by now is on the roll when a lot falls
         self.ann, self.bob = town.member(self.registrar), town.member(self.registrar)
@@ -161,10 +166,18 @@ class Cast:
             self.town.rotate(self.ann)
         self.town.do(self.ann, Leave())
 
-    def annulled(self, *steps: int) -> None:
-        for step in (ANNUL, *steps):
-            by = {ANNUL: self.registrar, CONTEST: self.ann}.get(step, self.judges[0])
-            self.town.do(by, Annul(self.ann.key, step, DIGEST))
+    def annulled(self, *, until: int = IN_HEARING) -> None:
+        self.town.do(self.registrar, Annul(self.ann.key, ANNUL, DIGEST))
+        self.town.do(self.ann, Annul(self.ann.key, CONTEST, DIGEST))
+        if until:
+            self.waits(IDENTITY["annulment_days"])
+        if until == GRANTED:
+            self.granted(self.ann)
+
+    def granted(self, who: Person) -> None:
+        """By all on whom the lot fell, if it did."""
+        for judge in (self.registrar, *self.judges):
+            self.tries(judge, Annul(who.key, GRANT, DIGEST))
 
     def waits(self, slots: int) -> None:
         for _ in range(slots):
@@ -198,12 +211,12 @@ def _maintained(cast: Cast) -> None:
 
 def _drawn_again(cast: Cast) -> None:
     cast.appealed()
-    cast.waits(2)
+    cast.waits(1)
 
 
 def _repair_drawn(cast: Cast) -> None:
     cast.referred()
-    cast.waits(2)
+    cast.waits(1)
 
 
 def _left(cast: Cast) -> None:
@@ -226,6 +239,16 @@ def _both_recovered(cast: Cast) -> None:
     cast.tries(cast.new, cast.circles[cast.bob].recover(cast.new))
 
 
+def _annulment_appealed(cast: Cast) -> None:
+    cast.annulled(until=GRANTED)
+    cast.town.do(cast.ann, Annul(cast.ann.key, APPEAL, DIGEST))
+    cast.waits(1)
+
+
+def _attested(cast: Cast) -> None:
+    cast.town.do(cast.office, Attest(cast.ann.key, LICENCE, DIGEST, cast.town.draft.date_slot + 4))
+
+
 # By the kinds of entries that fall due: what is begun, and is due some slots later.
 MATTERS: dict[str, list[Callable[[Cast], object]]] = {
     "d": [
@@ -236,8 +259,12 @@ MATTERS: dict[str, list[Callable[[Cast], object]]] = {
     "k": [_ended, _blamed],
     "o": [_open_motion],
     "y": [Cast.recovers, _vetoed, _past_veto, _both_recovered],
-    "l": [Cast.leaves_with_all, lambda cast: cast.annulled(CONTEST, GRANT)],
-    "u": [Cast.annulled, lambda cast: cast.annulled(CONTEST)],
+    "l": [Cast.leaves_with_all],
+    "u": [
+        Cast.annulled, lambda cast: cast.annulled(until=BEFORE_ARBITER), lambda cast: cast.annulled(until=GRANTED),
+        _annulment_appealed,
+    ],
+    "x": [_attested],
     "w": [_left],
     "p": [_announced],
 }  # fmt: skip
@@ -270,14 +297,14 @@ def _rater_leaves(cast: Cast) -> None:
 
 def _is_annulled(cast: Cast) -> None:
     cast.tries(cast.registrar, Annul(cast.ann.key, ANNUL, DIGEST))
-    cast.tries(cast.ann, Annul(cast.ann.key, CONTEST, DIGEST))
-    cast.tries(cast.judges[1], Annul(cast.ann.key, GRANT, DIGEST))
+    cast.waits(IDENTITY["annulment_days"])
+    cast.granted(cast.ann)
 
 
 def _rater_is_annulled(cast: Cast) -> None:
     cast.tries(cast.registrar, Annul(cast.bob.key, ANNUL, DIGEST))
-    cast.tries(cast.bob, Annul(cast.bob.key, CONTEST, DIGEST))
-    cast.tries(cast.judges[1], Annul(cast.bob.key, GRANT, DIGEST))
+    cast.waits(IDENTITY["annulment_days"])
+    cast.granted(cast.bob)
 
 
 def _rotates(cast: Cast) -> None:
@@ -309,8 +336,8 @@ def _new_key_comes_and_goes(cast: Cast) -> None:
 def _new_key_is_annulled(cast: Cast) -> None:
     _new_key_enrols(cast)
     cast.tries(cast.registrar, Annul(cast.new.key, ANNUL, DIGEST))
-    cast.tries(cast.new, Annul(cast.new.key, CONTEST, DIGEST))
-    cast.tries(cast.judges[1], Annul(cast.new.key, GRANT, DIGEST))
+    cast.waits(IDENTITY["annulment_days"])
+    cast.granted(cast.new)
 
 
 def _new_key_is_an_office(cast: Cast) -> None:
@@ -410,7 +437,10 @@ def _lived(begin: Callable[[Cast], object], *vanishings: Callable[[Cast], None],
     for vanish in vanishings:
         vanish(cast)
         cast.waits(pause)
-    cast.waits(LONG)
+    for _ in range(LONG):
+        if not cast.town.ledger.agenda():
+            break
+        cast.waits(1)
     assert not cast.town.draft.faults
     return cast.accepted
 
