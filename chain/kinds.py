@@ -174,7 +174,6 @@ _COUNTED_KINDS = frozenset(kind.action for kind in KINDS if kind.is_counted)
 
 def is_counted(action: Action) -> bool:
     """Whether a quota bounds it."""
-    match action:
-        case Repair(step=step) | Annul(step=step):
-            return step in (ASK, ANNUL)
+    if isinstance(action, Repair | Annul):
+        return action.step in (ASK, ANNUL)
     return type(action) in _COUNTED_KINDS

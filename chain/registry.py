@@ -247,6 +247,8 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
     actor may write was asked before its signature was checked (:func:`check_quota`).
     """
     match transaction.action:
+        case Rate():  # most are, and who may rate is seen in the block
+            pass
         case Enrol():
             members.check_new(draft, transaction.actor)
         case FileRecord() | Reopen() | Answer() | Rule():
