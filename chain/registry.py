@@ -221,7 +221,7 @@ def _apply(draft: Draft, transaction: Transaction) -> None:
     action = transaction.action
     identity = actor if account is None else account.identity or actor
     day, used = quotas.spent(draft, account, action, identity)
-    check_action(draft.policy, transaction)
+    _check_action(draft.policy, action, actor)
     given = _RULES[type(action)](draft, action, actor) or 0
     after: Account = draft.get(at) or _NOBODYS
     if account is None:  # guardians may have moved a member to this very key, with what it had written
@@ -248,9 +248,13 @@ def touched(transaction: Transaction) -> Iterator[bytes]:
 @fence.look
 def check_action(policy: Policy, transaction: Transaction) -> None:
     """The rules that follow from the policy alone, whatever else the state is.  Raises :class:`Refused`."""
-    check = _CHECKS.get(type(transaction.action))
+    _check_action(policy, transaction.action, transaction.actor)
+
+
+def _check_action(policy: Policy, action: Action, actor: bytes) -> None:
+    check = _CHECKS.get(type(action))
     if check is not None:
-        check(policy, transaction.action, transaction.actor)
+        check(policy, action, actor)
 
 
 @fence.look
