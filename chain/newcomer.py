@@ -68,7 +68,7 @@ class Standing(NamedTuple):
 
 def draft_of(place: Place) -> Path:
     """Where what is fetched for a home's database is kept."""
-    path = place.parent / DATABASE if isinstance(place, Address) else place
+    path = place.parent.joinpath(DATABASE) if isinstance(place, Address) else place
     return path.with_name(f"{path.name}.joining")
 
 
@@ -122,6 +122,7 @@ class Newcomer:
 
     def _open(self) -> None:
         connection = self._database.connection
+        connection.execute("PRAGMA page_size = 16384")  # what comes together lies together
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # what the disk loses of it is fetched again
         connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
@@ -270,9 +271,7 @@ class Newcomer:
 
     def _replace(self, fetched: Fetched) -> None:
         """These are all entries of a part."""
-        connection, values = self._database.connection, dict(fetched.rows)
-        gone = {key: sha256(key).digest() for key in self._keys(fetched.part) if key not in values}
-        gone = {key: key_hash for key, key_hash in gone.items() if key_hash in fetched.part}
+        connection, gone = self._database.connection, self._gone(fetched)
         connection.executemany(
             "DELETE FROM laid WHERE at = ? AND key = ?", [(place(key_hash), key) for key, key_hash in gone.items()]
         )
@@ -281,11 +280,14 @@ class Newcomer:
         hashes = {entry[:HASH_BYTES]: entry[HASH_BYTES:] for entry in fetched.entries}
         self._derived.grow({**dict.fromkeys(gone.values()), **hashes})
 
-    def _keys(self, part: Part) -> list[bytes]:
-        """What is here of a part, and of what shares all bits that a place has."""
-        between = "SELECT key FROM laid WHERE at BETWEEN ? AND ?"
-        rows = self._database.connection.execute(between, (place(part.first), place(part.last)))
-        return [key for (key,) in rows.fetchall()]
+    def _gone(self, fetched: Fetched) -> dict[bytes, bytes]:
+        """What was here of a part and is not in it any more, with the hashes of the keys."""
+        part, between = fetched.part, "SELECT key FROM laid WHERE at BETWEEN ? AND ?"
+        here = self._database.connection.execute(between, (place(part.first), place(part.last))).fetchall()
+        if not here:
+            return {}
+        hashes = {key: sha256(key).digest() for key in {key for (key,) in here} - {key for key, _ in fetched.rows}}
+        return {key: key_hash for key, key_hash in hashes.items() if key_hash in part}
 
     def _here(self, part: Part) -> bytes:
         return pages.subtree(self._derived.fetch, self._database.number("entries"), part.first, part.depth)
