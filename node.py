@@ -81,7 +81,7 @@ class Node:
         self.storage = storage
         self.transport = transport
         sign = launched(f"python node.py restart sign restart.json --home {shlex.quote(str(home.path))}")
-        self.telemetry = Telemetry(storage.count_transactions(), home.secret.public, sign)
+        self.telemetry = Telemetry(storage.count_transactions(), home.secret.public, sign, storage.counted_from)
         self.signatures = Signatures(home.genesis.id, self.waiting)
         self.protocol = LedgerProtocol(self, transport, self.signatures)
         self.url = ""

@@ -13,7 +13,6 @@ import json
 import os
 import shlex
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
@@ -90,7 +89,7 @@ def sync(view: View) -> Finding:
     """How far a home is that joins by state.  That is as of some seconds ago; one that does not join says where it
     stands.
     """
-    raw = progress_of(view.reader.path) if isinstance(view.reader.path, Path) else None
+    raw = progress_of(view.reader.path)
     if raw is None:
         document = {"joining": False, **view.at_head, "oldest_body": view.reader.oldest_body()}
         if not view.head_height:

@@ -63,11 +63,6 @@ class Home:
                 f"a server keeps copies of what is deleted, in files that no node sees: set mode in "
                 f"{self.path / 'config.toml'} to full, or keep the chain in a file of this home, without a store"
             )
-        if self.config.store and self.config.join == "state":
-            raise OperatorError(
-                f"a node joins by state into a file of its home: set join in {self.path / 'config.toml'} to blocks, or "
-                "leave out the store"
-            )
         return place_of(self.path, self.config)
 
     @property

@@ -33,6 +33,11 @@ def top(document: Document) -> Finding:
     return Finding(document, [Sheet(f"Members by score, {as_of(document)}", columns, rows)])
 
 
+_LISTS = frozenset(
+    ("records_about", "received", "given", "lines", "ratings_left_out", "sum", "capped_by", "attributes", "annulment")
+)
+
+
 @question(MEMBER, other=EXPLANATION, when="is_explained")
 @click.argument("who", metavar="DID")
 @click.option("--explain", "is_explained", is_flag=True, help="Every point of the score, and where it comes from.")
@@ -42,8 +47,7 @@ def member(document: Document, is_explained: bool) -> Finding:
 
     The percentile says how many percent of all members have no higher score.
     """
-    lists = ("records_about", "received", "given", "lines", "ratings_left_out", "sum", "capped_by")
-    summary = {name: value for name, value in document.items() if name not in lists}
+    summary = {name: value for name, value in document.items() if name not in _LISTS}
     sheets = [facts(f"Member, {as_of(document)}", summary)]
     if is_explained:
         sheets.append(_explained(document["lines"], document["sum"]))
@@ -52,6 +56,11 @@ def member(document: Document, is_explained: bool) -> Finding:
             sheets.append(sheet(title, _CAP_COLUMNS, document["capped_by"]))
     elif document["records_about"]:
         sheets.append(_records_sheet(f"Records about {document['member']}", document["records_about"]))
+    if document.get("attributes"):
+        columns = ("attribute", "issuer", "expires_time", "left", "digest")
+        sheets.append(sheet("What is attested", columns, document["attributes"]))
+    if "annulment" in document:
+        sheets.append(_doubts_sheet("Its enrolment is called void", [document["annulment"]]))
     if document.get("received"):
         sheets.append(_ratings_sheet("Ratings received", "rater", document["received"]))
     if "given" in document:
@@ -135,7 +144,15 @@ def objections(document: Document) -> Finding:
     columns = ("member", "number", "category", "points", "issuer", "waits_for", "deadline_slot", "left")
     rows = _brief_members(document["objections"])
     title = f"Open objections, {as_of(document)}"
-    return Finding(document, [sheet(title, columns, rows, ("deadline_slot", "points", "issuer", "category"))])
+    sheets = [sheet(title, columns, rows, ("deadline_slot", "points", "issuer", "category"))]
+    if document["annulments"]:
+        sheets.append(_doubts_sheet("Enrolments that are called void", document["annulments"]))
+    return Finding(document, sheets)
+
+
+def _doubts_sheet(title: str, annulments: list[Document]) -> Sheet:
+    rows = [{**row, "arbiters": " ".join(map(short_did, row["arbiters"])) or None} for row in annulments]
+    return sheet(title, ("member", "registrar", "status", "waits_for", "left", "arbiters"), rows)
 
 
 @question(HISTORY)

@@ -21,7 +21,7 @@ from chain.errors import OperatorError, Refused
 from chain.genesis import Genesis
 from chain.governance import MAX_WAIT_DAYS
 from chain.keys import KEY_BYTES, SIGNATURE_BYTES, key_from_did
-from chain.policy import Category, Policy, RatingCategory
+from chain.policy import Attribute, Category, Policy, RatingCategory
 
 DIGEST_BYTES = 32
 SALT_BYTES = 16
@@ -33,7 +33,7 @@ _MAX_SHOWN = 12
 _DAYS = re.compile(r"(\d{1,6})d")
 _NUMBER = re.compile(r"-?\d{1,18}")
 
-_Kind = TypeVar("_Kind", Category, RatingCategory)
+_Kind = TypeVar("_Kind", bound=Category | RatingCategory | Attribute)
 _Command: TypeAlias = Callable[..., Any]
 
 

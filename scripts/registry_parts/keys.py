@@ -16,6 +16,7 @@ import click
 
 from chain.actions import (
     ANNUL,
+    APPEAL,
     CONTEST,
     DENY,
     GRANT,
@@ -284,7 +285,10 @@ def leave(session: Session) -> VerifiedTransaction:
 
 @click.group()
 def annul() -> None:
-    """Say that an enrolment is void, object, or decide."""
+    """Say an enrolment is void, object, decide or appeal.
+
+    Both are heard first; then a lot names the arbiter, whose `status` says so.  What it grants can be appealed.
+    """
 
 
 def _annuls(what: str, step: int, help_text: str, paper: str) -> None:
@@ -298,5 +302,15 @@ def _annuls(what: str, step: int, help_text: str, paper: str) -> None:
 
 _annuls("ask", ANNUL, "Say that the enrolment of DID is void, as a registrar.", "the written reason")
 _annuls("object", CONTEST, "Object, as the member DID.", "the grounds of the objection")
-_annuls("grant", GRANT, "Annul the enrolment of DID, as an arbiter: DID is forgotten.", "the reason of the decision")
-_annuls("deny", DENY, "Leave the enrolment of DID as it is, as an arbiter.", "the reason of the decision")
+_annuls(
+    "grant", GRANT, "Annul the enrolment of DID, as the arbiter on whom the lot fell.", "the reason of the decision"
+)
+_annuls(
+    "appeal", APPEAL, "Appeal, as the member DID, against an annulment that was granted.", "the grounds of the appeal"
+)
+_annuls(
+    "deny",
+    DENY,
+    "Leave the enrolment of DID as it is, as the arbiter on whom the lot fell.",
+    "the reason of the decision",
+)

@@ -43,8 +43,8 @@ recorded already is touched by it.
 
 Policies to begin with are in `chain/policies/`, each figure with its source: `marketplace` (members rate members),
 `municipal` (a city's register), `suppliers` (exclusions that stand while they are disputed; three deficiencies close
-a tier: `cap_records`), `licences` (a licence as a dated attribute: a record of no points whose evidence is the salted
-digest, and which ends with the licence's term), `maintainers` (receipts, reasons, ratings that end;
+a tier: `cap_records`), `licences` (suspensions with deadlines; the licence itself is an attribute: a salted digest that
+ends with its term), `maintainers` (receipts, reasons, ratings that end;
 `registry.py import VOUCHED.td`).
 
 A policy cannot say: points that fade day by day (a record counts whole until it ends, a rating until `rating_days`);
@@ -58,6 +58,7 @@ _HEADINGS = {
     "severity": "`[[severity]]`",
     "category": "`[[category]]`",
     "rating": "`[[rating]]`",
+    "attribute": "`[[attribute]]`",
 }
 
 
@@ -151,6 +152,7 @@ _ROWS: dict[str, tuple[dict[str, str], ...]] = {
         {"code": "101", "name": '"commendation"', "min": "5", "max": "5", "ceiling": "20"},
     ),
     "rating": ({"code": "1", "name": '"dealing"', "min": "-3", "max": "3"},),
+    "attribute": ({"code": "200", "name": '"trade licence"', "valid_days": "366"},),
 }  # fmt: skip
 # … and in its tables.
 _VALUES: dict[str, dict[str, str]] = {
