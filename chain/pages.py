@@ -11,7 +11,7 @@ A page is a row of bytes under its path: ``1`` followed by the bits that lead to
 Like the tree, the pages follow from the set of entries alone: a subtree is a leaf page if and only if it has at most
 :data:`LEAF` entries and the one above it has more.  An empty leaf page has no row.
 
-They are changed in :mod:`chain.replanting`.
+They are made of the tree in :mod:`chain.planting`, and the tree of them.
 """
 
 from __future__ import annotations
@@ -64,11 +64,6 @@ def top(fetch: Fetch, count: int) -> bytes:
 def root(fetch: Fetch, count: int) -> bytes:
     """The state root over ``count`` entries, as the page at the top has it."""
     return hash_root(count, top(fetch, count))
-
-
-def way(flags: int, nibble: int) -> int:
-    """Which node of an inner page the next bits of a key lead to: a leaf page, or one of the lowest nodes."""
-    return (flags & _WAYS[nibble]).bit_length() - 1 if flags & _WAYS[nibble] else BOTTOM | nibble
 
 
 def step(row: bytes, path: int, key_hash: bytes) -> tuple[int, bytes | None]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from hashlib import sha256
 from itertools import islice
 
@@ -18,7 +19,7 @@ from chain.codec import decode, encode
 from chain.database import Database
 from chain.derived import Derived
 from chain.pages import BOTTOM, LEAF_BYTES, LEVELS, TOP, check
-from chain.replanting import crowned, planted
+from chain.planting import crowned, planted
 from chain.schema import PUT_ENTRY, STATE_INDEX, entry_row
 from chain.statetree import ENTRY_BYTES, HASH_BYTES
 from chain.store import Tree
@@ -174,8 +175,7 @@ class _Rebuild:
             entries = heaps.entries(heap)
             with self._database.portion():
                 if is_large:
-                    _, pages = planted(HEAPS | heap, b"".join(entries))
-                    self._derived.plant(Tree(0, pages.copy))
+                    self._derived.plant(Tree(0, partial(planted, HEAPS | heap, entries)))
                 else:
                     self._derived.grow({entry[:HASH_BYTES]: entry[HASH_BYTES:] for entry in entries})
                 self._note(TREE, (heap + 1).to_bytes(2, "big"))

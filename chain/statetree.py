@@ -30,6 +30,8 @@ ENTRY_BYTES = 2 * HASH_BYTES
 # 38 % to a proof; 4 costs 11 % more time.
 BUCKET = 8
 BUCKET_BYTES = BUCKET * ENTRY_BYTES
+# What of a tree lies far away is at least so much beside its sibling: the entries of a page (:mod:`chain.pages`).
+JOINED_BYTES = 2 * BUCKET_BYTES
 MAX_DEPTH = 8 * HASH_BYTES  # the bits of a key hash; two entries differ in at least one of them
 # The longest proof: 256 siblings with 2 bytes of framing each, a full bucket, the count and other framing.
 MAX_PROOF_BYTES = MAX_DEPTH * (HASH_BYTES + 2) + BUCKET_BYTES + 32
@@ -41,7 +43,36 @@ _inner_hasher = sha256(b"\x01").copy  # a copy and two updates cost less than a 
 
 # A split node is a pair of nodes, each with its hash; a bucket is just its entries, joined: a block touches thousands
 # of nodes, and waiting for memory is much of its cost.
-Node: TypeAlias = "list[Any] | bytes"
+Near: TypeAlias = "list[Any] | bytes"
+Node: TypeAlias = "Near | Far"
+
+
+class Far:
+    """A node that is somewhere else until it is looked at (:mod:`chain.planting`); ``node`` is what is in memory of it.
+
+    One that is a leaf may have to be joined with what is beside it; any other has too many entries for that.
+    """
+
+    __slots__ = ("is_leaf", "node")
+    node: Near | None
+    is_leaf: bool
+
+    def near(self) -> Near:
+        """The node itself.  Raises :class:`InvariantBroken` where it is missing or damaged."""
+        raise NotImplementedError
+
+
+def descend(node: Node, number: int, depth: int) -> tuple[Node, int]:
+    """From a node at ``depth`` on the way to the key hash ``number``: to its bucket, or to what is not in memory."""
+    while not isinstance(node, bytes):
+        if isinstance(node, list):
+            node = node[2] if number & _BITS[depth] else node[0]
+            depth += 1
+        elif node.node is None:
+            break
+        else:
+            node = node.node
+    return node, depth
 
 
 def hash_pair(left_hash: bytes, right_hash: bytes) -> bytes:
@@ -87,7 +118,7 @@ def split(bucket: bytes) -> list[bytes]:
     return [bucket[at : at + ENTRY_BYTES] for at in range(0, len(bucket), ENTRY_BYTES)]
 
 
-def grow(entries: list[bytes], depth: int, low: int, high: int) -> tuple[Node, bytes]:
+def grow(entries: list[bytes], depth: int, low: int, high: int) -> tuple[Near, bytes]:
     """The node at ``depth`` over the ascending ``entries[low:high]``, and its hash."""
     if high - low <= BUCKET:
         bucket = b"".join(entries[low:high])
@@ -119,7 +150,7 @@ def _apply(
     * 1 is the last; "the next" differs from it in the first bit, so the walk ends at the top.
 
     On the way up, a bucket whose sibling is a bucket too, and fits with it into one, becomes one with it: the
-    tree of few entries has no inner node.
+    tree of few entries has no inner node.  What is far beside something that shrank is looked at for that.
 
     >>> low, high = bytes(32), bytes([128]) * 32
     >>> top, _, grown = _apply(b"", [low, high], {low: EMPTY, high: EMPTY})
@@ -135,10 +166,14 @@ def _apply(
     path: list[list[Any]] = []  # the nodes above `node`
     depth = 0  # always len(path)
     grown_bytes = 0
+    has_shrunk = False
     numbers = [int.from_bytes(key_hash, "big") for key_hash in key_hashes]
     following = [*numbers[1:], numbers[-1] ^ _BITS[0]]  # after the last change, up to the top
     for key_hash, number, next_number in zip(key_hashes, numbers, following, strict=True):
-        while isinstance(node, list):
+        while not isinstance(node, bytes):
+            if not isinstance(node, list):
+                node = node.near()
+                continue
             if is_kept:
                 node = node[:]
             path.append(node)
@@ -151,6 +186,7 @@ def _apply(
         else:
             bucket = put(node, key_hash, value_hash)
             grown_bytes += len(bucket) - len(node)
+            has_shrunk = has_shrunk or len(bucket) < len(node)
             node = bucket
             if len(bucket) > BUCKET_BYTES:
                 node, _ = grow(split(bucket), depth, 0, BUCKET + 1)
@@ -160,6 +196,8 @@ def _apply(
             depth -= 1
             parent = path.pop()
             went_right = number & _BITS[depth]
+            if has_shrunk:
+                has_shrunk = _bring_beside(parent, 0 if went_right else 2, node)
             if isinstance(node, list):
                 hasher = _inner_hasher()
                 hasher.update(node[1])
@@ -180,8 +218,34 @@ def _apply(
     return node, top_hash, grown_bytes // ENTRY_BYTES
 
 
+def _bring_beside(parent: list[Any], side: int, node: Node) -> bool:
+    """Look at what is beside a node that shrank, where the two may be few now; whether they may be."""
+    if not has_at_most(node, JOINED_BYTES):
+        return False
+    sibling = parent[side]
+    if isinstance(sibling, Far) and sibling.is_leaf:
+        parent[side] = sibling.near()
+    return True
+
+
+def has_at_most(node: Node, size: int) -> bool:
+    """Whether the entries below a node have at most ``size`` bytes; where any of it is far, they have more."""
+    nodes = [node]
+    while nodes and size >= 0:
+        node = nodes.pop()
+        if isinstance(node, bytes):
+            size -= len(node)
+        elif isinstance(node, list):
+            nodes += (node[0], node[2])
+        else:
+            return False
+    return size >= 0
+
+
 class StateTree:
     """The tree over a set of entries, in memory.  It holds hashes; keys and values stay with the caller.
+
+    Parts of it may be far (:class:`Far`): whatever looks at them may raise :class:`InvariantBroken`.
 
     An update changes its nodes, or :meth:`changed` makes another tree beside it: the two share what did not change, so
     that neither may be updated in place any more.
@@ -248,10 +312,10 @@ class StateTree:
 
     def find(self, key_hash: bytes) -> bytes | None:
         """The SHA-256 of the value of an entry, by that of its key; None where there is none."""
-        number, node, bit = int.from_bytes(key_hash, "big"), self.top, _BITS[0]
-        while isinstance(node, list):
-            node = node[2] if number & bit else node[0]
-            bit >>= 1
+        number = int.from_bytes(key_hash, "big")
+        node, depth = descend(self.top, number, 0)
+        while not isinstance(node, bytes):
+            node, depth = descend(node.near(), number, depth)
         at = _find(node, key_hash)
         return None if at < 0 else node[at + HASH_BYTES : at + ENTRY_BYTES]
 
@@ -264,8 +328,10 @@ class StateTree:
         number = int.from_bytes(key_hash, "big")
         path: list[bytes] = []
         node = self.top
-        while isinstance(node, list):
-            if number & _BITS[len(path)]:
+        while not isinstance(node, bytes):
+            if not isinstance(node, list):
+                node = node.near()
+            elif number & _BITS[len(path)]:
                 path.append(node[1])
                 node = node[2]
             else:
