@@ -171,8 +171,14 @@ class PagedStore(Store):
     def _due_on_disk(self, slot: int) -> Iterator[tuple[int, bytes]]:
         changed, after = self._changed.changed, (-1, b"")
         while portion := self._rows.due(slot, after, DUE_AT_ONCE):
-            yield from (item for item in portion if item[1] not in changed)
+            yield from (self._checked(*item) for item in portion if item[1] not in changed)
             after = portion[-1]
+
+    def _checked(self, slot: int, key: bytes) -> tuple[int, bytes]:
+        """A deadline as it is noted.  Raises :class:`OperatorError` where its entry, which is read now, has another."""
+        if due_slot(key, self.entries.get(key)) != slot:
+            raise self._rows.damaged(f"the deadline of {key.hex()[:24]} is not that of its entry")
+        return slot, key
 
     def _let_go(self) -> None:
         """What the disk has by now need not be kept."""

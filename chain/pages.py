@@ -85,6 +85,11 @@ def step(row: bytes, path: int, key_hash: bytes) -> tuple[int, bytes | None]:
     return path << LEVELS | nibble, None
 
 
+def is_inner(row: bytes) -> bool:
+    """Whether a page looks like an inner one."""
+    return len(row) % HASH_BYTES == FLAGS_BYTES
+
+
 def find(get: Callable[[int], bytes], count: int, key_hash: bytes) -> bytes | None:
     """The SHA-256 of the value of an entry, by that of its key; None where there is none.
 

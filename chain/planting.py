@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from chain.errors import InvariantBroken
-from chain.pages import BOTTOM, DAMAGED, FLAGS_BYTES, LEAF, LEAF_BYTES, MAX_PAGE_DEPTH, NODES, TOP, Fetch, Page
+from chain.pages import BOTTOM, DAMAGED, FLAGS_BYTES, LEAF, MAX_PAGE_DEPTH, NODES, TOP, Fetch, Page
 from chain.statetree import (
     EMPTY,
     ENTRY_BYTES,
@@ -24,9 +24,10 @@ from chain.statetree import (
     StateTree,
     descend,
     grow,
-    has_at_most,
+    has_few,
     hash_pair,
     split,
+    value_in,
 )
 
 _Inner = list[Any]
@@ -97,7 +98,7 @@ def _inside(row: bytes, number: int, path: int, read: Callable[[int], bytes]) ->
     left, right = row[at:middle], row[middle : middle + HASH_BYTES]
     if len(right) != HASH_BYTES:
         raise InvariantBroken(DAMAGED)
-    node = []
+    node: _Inner = []
     for child, below, digest in ((2 * number, 2 * path, left), (2 * number + 1, 2 * path + 1, right)):
         if flags >> child & 1:
             node += (FarPage(below, digest, read, is_leaf=True) if digest != EMPTY else b"", digest)
@@ -116,23 +117,27 @@ def standing(read: Callable[[int], bytes], count: int) -> StateTree:
     return StateTree(*_near(TOP, read(TOP), read, is_leaf=count <= LEAF), count)
 
 
-def bring(tree: StateTree, key_hashes: Iterable[bytes], fetch: Fetch) -> None:
-    """Look at what is on the way to these keys, reading pages a level at a time."""
-    ways: list[tuple[Node, int, int]] = [(tree.top, int.from_bytes(key_hash, "big"), 0) for key_hash in key_hashes]
+def bring(tree: StateTree, key_hashes: Iterable[bytes], fetch: Fetch) -> dict[bytes, bytes | None]:
+    """The SHA-256 of the values of entries by that of their keys: reads pages a level at a time."""
+    found: dict[bytes, bytes | None] = {}
+    ways: list[tuple[Node, bytes, int, int]] = [(tree.top, key, int.from_bytes(key, "big"), 0) for key in key_hashes]
     while ways:
         missing: dict[int, FarPage] = {}
-        stopped: list[tuple[Node, int, int]] = []
-        for start, number, above in ways:
+        stopped: list[tuple[Node, bytes, int, int]] = []
+        for start, key_hash, number, above in ways:
             node, depth = descend(start, number, above)
             while isinstance(node, _FarInside):
                 node, depth = descend(node.near(), number, depth)
             if isinstance(node, FarPage):
                 missing[node.path] = node
-                stopped.append((node, number, depth))
+                stopped.append((node, key_hash, number, depth))
+            elif isinstance(node, bytes):
+                found[key_hash] = value_in(node, key_hash)
         rows = fetch(missing) if missing else {}
         for path, page in missing.items():
             page.take(rows.get(path, b""))
         ways = stopped
+    return found
 
 
 def forget(trees: Sequence[StateTree], depth: int, read: Callable[[int], bytes]) -> None:
@@ -162,18 +167,25 @@ def _distinct(nodes: Iterable[Node]) -> list[_Inner]:
     return list({id(node): node for node in near if isinstance(node, list)}.values())
 
 
-def pages_between(before: StateTree, after: StateTree) -> dict[int, bytes]:
+def pages_between(before: StateTree, after: StateTree, rows: dict[int, bytes] | None = None) -> dict[int, bytes]:
     """The pages of ``after`` that are not those of ``before``, by path; ``b""`` where there is none any more.
 
-    What two trees share costs nothing.
+    What two trees share costs nothing.  ``rows`` are inner pages of ``before``, as far as they are at hand: only what
+    differs is changed in them, and they become those of ``after``.
     """
-    return {} if before.root == after.root else _Between().run(TOP, before.top, after.top)
+    if before.root == after.root:
+        return {}
+    between = _Between({} if rows is None else rows)
+    between.page(TOP, before.top, after.top)
+    return between.changed
 
 
 def planted(path: int, entries: Sequence[bytes]) -> dict[int, bytes]:
     """All pages of a subtree of these ascending entries, which begins with a page at ``path``."""
     node, _ = grow(list(entries), path.bit_length() - 1, 0, len(entries))
-    return _Between().run(path, b"", node)
+    between = _Between({})
+    between.page(path, None, node)
+    return between.changed
 
 
 def crowned(hashes: Sequence[bytes]) -> tuple[bytes, bytes]:
@@ -187,54 +199,60 @@ def crowned(hashes: Sequence[bytes]) -> tuple[bytes, bytes]:
 
 
 class _Between:
-    """Two trees side by side; where they have the same hash, they are the same.  None is where one has no page."""
+    """Two trees side by side; where they have the same hash, they are the same.
 
-    def __init__(self) -> None:
-        self._changed: dict[int, bytes] = {}
-        self._pages: list[tuple[int, Node | None, Node | None]] = []
+    None is where one has nothing, or no inner node.
+    """
 
-    def run(self, path: int, was: Node, now: Node) -> dict[int, bytes]:
-        """The pages that differ, from one at ``path`` on."""
-        self._pages.append((path, was, now))
-        while self._pages:
-            path, was_top, now_top = self._pages.pop()
-            old, new = _split(was_top, path), _split(now_top, path)
-            if new is not None:
-                self._changed[path] = _encoded(path, new)
-            else:
-                self._changed[path] = b"" if now_top is None else _joined(now_top)
-            self._look_inside(1, path, old, new)
-        return self._changed
+    def __init__(self, rows: dict[int, bytes]) -> None:
+        self._rows = rows
+        self.changed: dict[int, bytes] = {}
 
-    def _look_inside(self, number: int, path: int, was: _Inner | None, now: _Inner | None) -> None:
-        """Below a node of an inner page: None where one has no such node."""
-        for side in range(2 if was is not now else 0):
-            child, below = 2 * number + side, 2 * path + side
-            old, old_digest = (None, EMPTY) if was is None else was[2 * side : 2 * side + 2]
-            new, new_digest = (None, EMPTY) if now is None else now[2 * side : 2 * side + 2]
-            if old_digest == new_digest:
+    def page(self, path: int, was: Node | None, now: Node | None) -> None:
+        """Compare what pages begin with."""
+        old, new = _opened(was, path), _opened(now, path)
+        known = self._rows.pop(path, None)
+        if new is None:
+            self._leaf(path, was, now)
+            if old:
+                self._nodes(Page.blank(), 1, path, old, None)
+            return
+        page = Page.decode(known) if old and known else _filled(path, new)
+        self._nodes(page, 1, path, old, new)
+        self._rows[path] = self.changed[path] = page.encode()
+
+    def _nodes(self, page: Page, number: int, path: int, was: _Inner | None, now: _Inner | None) -> None:
+        """Bring a page in line below one of its nodes."""
+        for side in (0, 2):
+            old, old_digest = (was[side], was[side + 1]) if was else (None, EMPTY)
+            new, new_digest = (now[side], now[side + 1]) if now else (None, EMPTY)
+            if old_digest == new_digest and (old is None) is (new is None):
                 continue
-            old_inside, new_inside = _inner(old, child, below), _inner(new, child, below)
-            old_page, new_page = (None if old_inside else old or None), (None if new_inside else new or None)
-            if old_page or new_page:
-                self._pages.append((below, old_page, new_page))
-            self._look_inside(child, below, old_inside, new_inside)
+            child, below = 2 * number + side // 2, 2 * path + side // 2
+            if child >= BOTTOM:
+                page.put(child, new_digest, is_leaf=new is not None and _is_leaf(new, below))
+                self.page(below, old, new)
+                continue
+            old_inner, new_inner = _opened(old, below), _opened(new, below)
+            page.put(child, new_digest, is_leaf=new is not None and new_inner is None)
+            self._leaf(below, None if old_inner else old, None if new_inner else new)
+            if old_inner or new_inner:
+                self._nodes(page, child, below, old_inner, new_inner)
+
+    def _leaf(self, path: int, was: Node | None, now: Node | None) -> None:
+        if was or now:
+            self.changed[path] = _joined(now) if now else b""
 
 
-def _split(top: Node | None, path: int) -> _Inner | None:
-    """The top of an inner page; None where this is a leaf, or nothing."""
+def _opened(top: Node | None, path: int) -> _Inner | None:
+    """An inner node that has more than one leaf page holds, or None."""
     node = top.near() if isinstance(top, Far) else top
     return node if isinstance(node, list) and not _is_leaf(node, path) else None
 
 
-def _inner(node: Node | None, number: int, path: int) -> _Inner | None:
-    """A node inside a page; None where another page begins there, or there is nothing."""
-    return None if number >= BOTTOM or isinstance(node, FarPage) else _split(node, path)
-
-
 def _is_leaf(node: Node, path: int) -> bool:
     """Whether one leaf page holds the entries below."""
-    return node.is_leaf if isinstance(node, Far) else path >> MAX_PAGE_DEPTH > 0 or has_at_most(node, LEAF_BYTES)
+    return node.is_leaf if isinstance(node, Far) else path >> MAX_PAGE_DEPTH > 0 or has_few(node)
 
 
 def _joined(node: Node) -> bytes:
@@ -244,8 +262,8 @@ def _joined(node: Node) -> bytes:
     return node if isinstance(node, bytes) else _joined(node[0]) + _joined(node[2])
 
 
-def _encoded(path: int, top: _Inner) -> bytes:
-    """The row of an inner page."""
+def _filled(path: int, top: _Inner) -> Page:
+    """An inner page, made of all its nodes."""
     page = Page.blank()
     hashes, nodes = page.hashes, [(1, path, top)]
     while nodes:
@@ -260,7 +278,7 @@ def _encoded(path: int, top: _Inner) -> bytes:
                 page.flags |= 1 << child
             elif child < BOTTOM and isinstance(under, list):
                 nodes.append((child, below, under))
-    return page.encode()
+    return page
 
 
 def _copy(page: Page, row: bytes, number: int) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from hashlib import sha256
 from itertools import islice
 
@@ -42,7 +41,7 @@ def rebuild(database: Database, advance: Callable[[int], None]) -> None:
 
     Raises :class:`OperatorError` where an entry is damaged, or the disk is full: asked again, it goes on from there.
     """
-    with _heaps(database) as heaps:
+    with database.unhurried(), _heaps(database) as heaps:
         work = _Rebuild(database, advance, heaps)
         if database.meta(_PROGRESS) is None:
             work.begin("page", *_FILLED)
@@ -173,9 +172,10 @@ class _Rebuild:
         is_large = min(heaps.bytes) > LEAF_BYTES
         for heap in range(int.from_bytes(done, "big") if step == TREE else 0, HEAPS):
             entries = heaps.entries(heap)
+            pages = planted(HEAPS | heap, entries) if is_large else {}
             with self._database.portion():
                 if is_large:
-                    self._derived.plant(Tree(0, partial(planted, HEAPS | heap, entries)))
+                    self._derived.plant(Tree(0, pages.copy))
                 else:
                     self._derived.grow({entry[:HASH_BYTES]: entry[HASH_BYTES:] for entry in entries})
                 self._note(TREE, (heap + 1).to_bytes(2, "big"))

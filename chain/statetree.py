@@ -30,8 +30,6 @@ ENTRY_BYTES = 2 * HASH_BYTES
 # 38 % to a proof; 4 costs 11 % more time.
 BUCKET = 8
 BUCKET_BYTES = BUCKET * ENTRY_BYTES
-# What of a tree lies far away is at least so much beside its sibling: the entries of a page (:mod:`chain.pages`).
-JOINED_BYTES = 2 * BUCKET_BYTES
 MAX_DEPTH = 8 * HASH_BYTES  # the bits of a key hash; two entries differ in at least one of them
 # The longest proof: 256 siblings with 2 bytes of framing each, a full bucket, the count and other framing.
 MAX_PROOF_BYTES = MAX_DEPTH * (HASH_BYTES + 2) + BUCKET_BYTES + 32
@@ -62,17 +60,15 @@ class Far:
         raise NotImplementedError
 
 
-def descend(node: Node, number: int, depth: int) -> tuple[Node, int]:
+def descend(node: Node, number: int, depth: int) -> tuple[bytes | Far, int]:
     """From a node at ``depth`` on the way to the key hash ``number``: to its bucket, or to what is not in memory."""
-    while not isinstance(node, bytes):
-        if isinstance(node, list):
+    while True:
+        while isinstance(node, list):
             node = node[2] if number & _BITS[depth] else node[0]
             depth += 1
-        elif node.node is None:
-            break
-        else:
-            node = node.node
-    return node, depth
+        if isinstance(node, bytes) or node.node is None:
+            return node, depth
+        node = node.node
 
 
 def hash_pair(left_hash: bytes, right_hash: bytes) -> bytes:
@@ -96,6 +92,12 @@ def _find(bucket: bytes, key_hash: bytes) -> int:
     while at > 0 and at % ENTRY_BYTES:  # a value hash can equal a key hash: a value can be the bytes of a key
         at = bucket.find(key_hash, at + 1)
     return at
+
+
+def value_in(bucket: bytes, key_hash: bytes) -> bytes | None:
+    """The hash of the value of an entry in its bucket; None where there is none."""
+    at = _find(bucket, key_hash)
+    return None if at < 0 else bucket[at + HASH_BYTES : at + ENTRY_BYTES]
 
 
 def put(bucket: bytes, key_hash: bytes, value_hash: bytes | None) -> bytes:
@@ -214,13 +216,13 @@ def _apply(
             else:
                 parent[0], parent[1] = node, digest
             node = parent
-    top_hash = hash_pair(node[1], node[3]) if isinstance(node, list) else hash_bucket(node)
+    top_hash = hash_pair(node[1], node[3]) if isinstance(node, list) else hash_bucket(node)  # type: ignore[arg-type]  # no change is far
     return node, top_hash, grown_bytes // ENTRY_BYTES
 
 
 def _bring_beside(parent: list[Any], side: int, node: Node) -> bool:
     """Look at what is beside a node that shrank, where the two may be few now; whether they may be."""
-    if not has_at_most(node, JOINED_BYTES):
+    if not has_few(node):
         return False
     sibling = parent[side]
     if isinstance(sibling, Far) and sibling.is_leaf:
@@ -228,18 +230,18 @@ def _bring_beside(parent: list[Any], side: int, node: Node) -> bool:
     return True
 
 
-def has_at_most(node: Node, size: int) -> bool:
-    """Whether the entries below a node have at most ``size`` bytes; where any of it is far, they have more."""
-    nodes = [node]
-    while nodes and size >= 0:
-        node = nodes.pop()
-        if isinstance(node, bytes):
-            size -= len(node)
-        elif isinstance(node, list):
-            nodes += (node[0], node[2])
-        else:
+def has_few(node: Node) -> bool:
+    """Whether all entries below a node are no more than two buckets hold; where any of them is far, there are more."""
+    size = 0
+    while isinstance(node, list):
+        left, _, right, _ = node
+        if isinstance(left, bytes):
+            size, node = size + len(left), right
+        elif isinstance(right, bytes):
+            size, node = size + len(right), left
+        else:  # each has more than a bucket
             return False
-    return size >= 0
+    return isinstance(node, bytes) and size + len(node) <= 2 * BUCKET_BYTES
 
 
 class StateTree:
@@ -316,8 +318,7 @@ class StateTree:
         node, depth = descend(self.top, number, 0)
         while not isinstance(node, bytes):
             node, depth = descend(node.near(), number, depth)
-        at = _find(node, key_hash)
-        return None if at < 0 else node[at + HASH_BYTES : at + ENTRY_BYTES]
+        return value_in(node, key_hash)
 
     def prove(self, key: bytes) -> Proof:
         """What shows the value of ``key`` under :attr:`root`, or that it is absent; for :func:`verify_proof`."""

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeAlias
 
 from chain.layers import Rows
-from chain.pages import LEAF, LEVELS
+from chain.pages import LEAF, LEVELS, is_inner
 from chain.planting import bring, forget, pages_between, standing
 from chain.statetree import Proof, StateTree
 from chain.store import Tree
@@ -34,6 +34,8 @@ class TreeOnDisk:
     def __init__(self, rows: Rows, count: int) -> None:
         self._rows = rows
         self._read = 0
+        # Inner pages as they are on disk, or are about to be.
+        self._inner: dict[int, bytes] = {}
         self._tree = self._settled = standing(self._page, count)
 
     @property
@@ -56,9 +58,7 @@ class TreeOnDisk:
 
     def find_all(self, key_hashes: Iterable[bytes]) -> Mapping[bytes, bytes | None]:
         """The same for many, which costs less at once."""
-        asked = list(key_hashes)
-        bring(self._tree, asked, self._fetch)
-        return {key_hash: self._tree.find(key_hash) for key_hash in asked}
+        return bring(self._tree, key_hashes, self._fetch)
 
     def prove(self, key: bytes) -> Proof:
         """What shows the entry of ``key``, or that there is none."""
@@ -83,20 +83,22 @@ class TreeOnDisk:
         """
         before = self._settled
         self._settled = after = before.changed(hashes()) if way is None else way
-        return Tree(len(after), partial(pages_between, before, after))
+        return Tree(len(after), partial(pages_between, before, after, self._inner))
 
     def let_go(self, ways: Sequence[StateTree | None]) -> None:
         """All that settled is on disk: forget what was read, if it is too much.  ``ways`` are all that may be gone."""
         if self._read > NEAR_PAGES:
             self._read = 0
+            self._inner = {path: row for path, row in self._inner.items() if not path >> UPPER_DEPTH}
             trees = (self._settled, *(way for way in ways if way is not None), self._tree)
             forget(trees, UPPER_DEPTH, self._page)
 
     def _page(self, path: int) -> bytes:
-        self._read += 1
-        return self._rows.page(path)
+        return self._fetch((path,)).get(path, b"")
 
     def _fetch(self, paths: Iterable[int]) -> Mapping[int, bytes]:
         asked = list(paths)
+        rows = self._rows.pages(asked) if len(asked) > 1 else {path: self._rows.page(path) for path in asked}
         self._read += len(asked)
-        return self._rows.pages(asked)
+        self._inner.update((path, row) for path, row in rows.items() if is_inner(row))
+        return rows
